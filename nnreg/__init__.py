@@ -1,0 +1,99 @@
+"""Neural networks from a JSON spec, on NumPy alone, where every part comes from a plugin."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from nnreg.errors import (
+    CheckpointError,
+    DataError,
+    DivergedError,
+    MissingPluginError,
+    NnregError,
+    PluginError,
+    ShapeError,
+    SpecError,
+    UsageError,
+)
+from nnreg.interfaces import (
+    Activation,
+    Array,
+    Context,
+    Initializer,
+    Layer,
+    Loss,
+    Metric,
+    Optimizer,
+    Plan,
+    Shape,
+    Source,
+    Step,
+    Table,
+)
+
+if TYPE_CHECKING:
+    from nnreg.history import History
+    from nnreg.hookspecs import hookimpl
+    from nnreg.model import Model
+    from nnreg.runs import build, resume, run
+    from nnreg.saving import load, save
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "History": "history",
+    "Model": "model",
+    "build": "runs",
+    "hookimpl": "hookspecs",
+    "load": "saving",
+    "resume": "runs",
+    "run": "runs",
+    "save": "saving",
+}
+"""Names whose modules, with pydantic, pluggy and h5py behind them, load when first asked for."""
+
+__all__ = [
+    "Activation",
+    "Array",
+    "CheckpointError",
+    "Context",
+    "DataError",
+    "DivergedError",
+    "History",
+    "Initializer",
+    "Layer",
+    "Loss",
+    "Metric",
+    "MissingPluginError",
+    "Model",
+    "NnregError",
+    "Optimizer",
+    "Plan",
+    "PluginError",
+    "Shape",
+    "ShapeError",
+    "Source",
+    "SpecError",
+    "Step",
+    "Table",
+    "UsageError",
+    "build",
+    "hookimpl",
+    "load",
+    "resume",
+    "run",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'nnreg' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"nnreg.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

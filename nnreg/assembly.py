@@ -1,0 +1,112 @@
+"""From a spec to a model with its data: what `build`, `run` and `validate` have in common."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nnreg.data.loading import Parts, data_files, divide, read_parts
+from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.tables import table_of
+from nnreg.errors import DataError, Problem, SpecError
+from nnreg.evaluation import Examples
+from nnreg.interfaces import Table
+from nnreg.model import Model
+from nnreg.spec import Columns, Document, Spec, Split
+
+TARGET = "target"
+"""The name of the target column where the data are passed in as `(x, y)`."""
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A model, and the examples of each part of its data."""
+
+    model: Model
+    train: Examples
+    validation: Examples | None
+    test: Examples | None
+
+
+def assemble(document: Document, data: tuple[Any, Any] | None = None) -> Assembled:
+    """Read the data of a spec, or take `(x, y)` instead, and build the model for them.
+
+    Arrays passed in are not scaled, unless the spec has a data section that says so.
+    """
+    preprocessing, parts = _from_arrays(document, *data) if data else _from_files(document)
+    model = Model(document, preprocessing)
+    if not data:
+        model.data_digests = digests(document)
+    return with_data(model, parts)
+
+
+def reassemble(model: Model) -> Assembled:
+    """Read the data of a loaded model again, with the preprocessing that it learned."""
+    _, parts = _from_files(model.document)
+    return with_data(model, parts)
+
+
+def with_data(model: Model, parts: Parts) -> Assembled:
+    """Turn tables into what the model's network takes."""
+    examples = (_examples(model, part) for part in (parts.validation, parts.test))
+    return Assembled(model, model.examples(parts.train, parts.train), *examples)
+
+
+def _examples(model: Model, table: Table | None) -> Examples | None:
+    return None if table is None else model.examples(table, table)
+
+
+def digests(document: Document) -> dict[str, str]:
+    """Return the SHA-256 of each data file, by the path the spec gives."""
+    data = document.spec.data
+    if data is None:
+        return {}
+    result = {}
+    for path in data_files(data, document.folder):
+        with path.open("rb") as file:
+            result[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
+    return result
+
+
+def _from_files(document: Document) -> tuple[Preprocessing, Parts]:
+    spec = document.spec
+    if spec.data is None:
+        problem = "required, but not given; say where the data are, or pass data=(x, y) in Python"
+        raise SpecError([Problem("$.data", problem)], document.origin)
+    try:
+        return read_parts(
+            spec.data,
+            document.folder,
+            spec.seed,
+            of_classes=_of_classes(spec),
+            integer_input=spec.model.layers[0].integer_input,
+        )
+    except SpecError as error:
+        error.where = document.origin
+        raise
+
+
+def _from_arrays(document: Document, x: Any, y: Any) -> tuple[Preprocessing, Parts]:
+    spec = document.spec
+    inputs, target = table_of(x), table_of(y, [TARGET])
+    targets = tuple(target.columns)
+    clash = sorted(set(targets) & set(inputs.columns))
+    if clash:
+        raise DataError(f"column {clash[0]!r} is among both the inputs and the targets")
+    table = replace(inputs, columns={**inputs.columns, **target.columns})
+    return divide(
+        table,
+        targets,
+        spec.data or Columns(scaling="none"),
+        spec.data.split if spec.data else Split(),
+        spec.seed,
+        of_classes=_of_classes(spec),
+        integer_input=spec.model.layers[0].integer_input,
+    )
+
+
+def _of_classes(spec: Spec) -> bool:
+    """Tell whether a target of numbers is meant as classes: by the loss, a layer, or a metric."""
+    layers = any(getattr(layer, "units", None) == "classes" for layer in spec.model.layers)
+    return layers or spec.loss.of_classes or any(metric.of_classes for metric in spec.metrics)

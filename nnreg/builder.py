@@ -1,0 +1,127 @@
+"""From a spec and the shape of the data to a network, checked layer by layer."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+
+import numpy as np
+
+from nnreg.builtin.activations import Identity
+from nnreg.errors import Problem, SpecError, nearest
+from nnreg.interfaces import Activation, Array, Layer, Loss, Metric, Param, Plan, Shape
+from nnreg.network import Network
+from nnreg.registry import Registry
+from nnreg.spec import Spec
+
+
+def build_network(spec: Spec, input_shape: Shape, classes: int | None) -> Network:
+    """Return the network that a spec describes, not yet initialized.
+
+    `input_shape` is the shape of one example, `classes` the number of classes or None. Raises
+    `SpecError` with the path of a layer that cannot take its input.
+    """
+    layers, head = _split_head(spec)
+    plan = Plan("$.model", classes)
+    shape = input_shape
+    for index, layer in enumerate(layers):
+        shape = plan.layer(f"layers/{index}", layer, shape)
+    _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
+    return Network(plan, input_shape, shape, head=head, dtype=spec.model.dtype)
+
+
+def _split_head(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:
+    """Take the last activation off where the loss is computed from what comes before it."""
+    *before, last = spec.model.layers
+    activation = getattr(last, "activation", None)
+    if not isinstance(activation, Activation):
+        activation = Identity()
+    path = f"$.model.layers[{len(before)}]"
+    if spec.loss.link is not None and type(activation) is spec.loss.link:
+        bare = dataclasses.replace(last, activation=Identity())  # type: ignore[call-arg]
+        return (*before, bare), activation
+    low, high = spec.loss.domain
+    if activation.range[0] < low or activation.range[1] > high:
+        hint = f", such as {spec.loss.link.__name__.lower()}" if spec.loss.link else ""
+        problem = (
+            f"the loss takes outputs within {low:g} and {high:g}, but those of "
+            f"{type(activation).__name__.lower()} lie within {activation.range[0]:g} and "
+            f"{activation.range[1]:g}; give this layer another activation{hint}"
+        )
+        raise SpecError([Problem(f"{path}.activation", problem)])
+    return spec.model.layers, None
+
+
+def _check_memory(plan: Plan, itemsize: int) -> None:
+    """Refuse a network whose weights, gradients and optimizer state cannot fit in memory."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not every system tells
+        return
+    size = _count(plan)
+    if 4 * size * itemsize > memory:
+        problem = (
+            f"{size:,} parameters need about {4 * size * itemsize / 2**30:,.0f} GiB to train; "
+            f"this machine has {memory / 2**30:,.0f} GiB"
+        )
+        raise SpecError([Problem(plan.path, problem)])
+
+
+def _count(plan: Plan) -> int:
+    def size(param: Param) -> int:
+        return math.prod(param.shape)
+
+    own = sum(map(size, (*plan.params.values(), *plan.state.values())))
+    return own + sum(_count(child) for _, child in plan.children.values())
+
+
+def name_metrics(spec: Spec, registry: Registry, *, of_classes: bool) -> dict[str, Metric]:
+    """Return the metrics by name. Raises `SpecError` for one that does not fit the target."""
+    problems, named = [], {}
+    for index, metric in enumerate(spec.metrics):
+        name = registry.name_of(metric)
+        path = f"$.metrics[{index}]"
+        if metric.of_classes != of_classes:
+            needs, has = ("classes", "numbers") if metric.of_classes else ("numbers", "classes")
+            problems.append(Problem(path, f"{name} compares {needs}, but the target holds {has}"))
+        if name in named or name == "loss":
+            problems.append(Problem(path, f"{name} is there already"))
+        named[name] = metric
+    stopping = spec.train.early_stopping
+    known = [f"{prefix}{name}" for prefix in ("", "val_") for name in ("loss", *named)]
+    if stopping and stopping.monitor not in known:
+        problem = f"no figure {stopping.monitor!r}{nearest(stopping.monitor, known)}"
+        problems.append(Problem("$.train.early_stopping.monitor", problem))
+    if problems:
+        raise SpecError(problems)
+    return named
+
+
+def encode_targets(
+    truth: Array, network: Network, loss: Loss, classes: int | None
+) -> Array:
+    """Return targets as the loss takes them. Raises `SpecError` if the outputs do not fit them.
+
+    Class numbers stay so for a loss that takes labels; for another they become one-hot rows, or
+    one column of 0 and 1 for a network with a single output.
+    """
+    output, last = network.output_shape, f"$.model.layers[{len(network.layers) - 1}]"
+    expected = truth.shape[1:]
+    if classes is None:
+        if output != expected:
+            raise SpecError([Problem(last, _mismatch(output, expected, "the target has"))])
+        return truth.astype(network.dtype)
+    if output == (*expected, classes):
+        if loss.takes_labels:
+            return truth
+        return (truth[..., None] == np.arange(classes)).astype(network.dtype)
+    if output == (*expected, 1) and classes == 2 and not loss.takes_labels:
+        return truth[..., None].astype(network.dtype)
+    found = f'the target has {classes} classes, so that "units": "classes" would give'
+    raise SpecError([Problem(last, _mismatch(output, (*expected, classes), found))])
+
+
+def _mismatch(output: Shape, expected: Shape, why: str) -> str:
+    return f"the network gives shape {output} for one example, but {why} {expected}"
+

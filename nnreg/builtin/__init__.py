@@ -1,0 +1,107 @@
+"""The components that come with nnreg: a plugin like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nnreg.builtin import activations, initializers, losses, metrics, optimizers, sources
+from nnreg.builtin.layers import composition, convolution, dense, normalization, sequence
+from nnreg.hookspecs import hookimpl
+from nnreg.interfaces import Activation, Initializer, Layer, Loss, Metric, Optimizer, Source
+
+
+@hookimpl
+def nnreg_activations() -> Mapping[str, type[Activation]]:
+    """Return the built-in activations."""
+    return {
+        "identity": activations.Identity,
+        "relu": activations.Relu,
+        "leaky_relu": activations.LeakyRelu,
+        "sigmoid": activations.Sigmoid,
+        "tanh": activations.Tanh,
+        "softmax": activations.Softmax,
+        "elu": activations.Elu,
+        "selu": activations.Selu,
+        "gelu": activations.Gelu,
+        "silu": activations.Silu,
+        "softplus": activations.Softplus,
+        "softsign": activations.Softsign,
+    }
+
+
+@hookimpl
+def nnreg_losses() -> Mapping[str, type[Loss]]:
+    """Return the built-in losses."""
+    return {
+        "mean_squared_error": losses.MeanSquaredError,
+        "mean_absolute_error": losses.MeanAbsoluteError,
+        "huber": losses.Huber,
+        "binary_cross_entropy": losses.BinaryCrossEntropy,
+        "cross_entropy": losses.CrossEntropy,
+    }
+
+
+@hookimpl
+def nnreg_layers() -> Mapping[str, type[Layer]]:
+    """Return the built-in layers."""
+    return {
+        "dense": dense.Dense,
+        "dropout": dense.Dropout,
+        "flatten": dense.Flatten,
+        "activation": dense.ActivationLayer,
+        "batch_norm": normalization.BatchNorm,
+        "conv2d": convolution.Conv2d,
+        "max_pool2d": convolution.MaxPool2d,
+        "embedding": sequence.Embedding,
+        "lstm": sequence.Lstm,
+        "residual": composition.Residual,
+    }
+
+
+@hookimpl
+def nnreg_optimizers() -> Mapping[str, type[Optimizer]]:
+    """Return the built-in optimizers."""
+    return {
+        "sgd": optimizers.Sgd,
+        "adam": optimizers.Adam,
+        "adamw": optimizers.AdamW,
+        "rmsprop": optimizers.RmsProp,
+    }
+
+
+@hookimpl
+def nnreg_initializers() -> Mapping[str, type[Initializer]]:
+    """Return the built-in initializers."""
+    return {
+        "zeros": initializers.Zeros,
+        "ones": initializers.Ones,
+        "constant": initializers.Constant,
+        "normal": initializers.Normal,
+        "uniform": initializers.Uniform,
+        "glorot_normal": initializers.GlorotNormal,
+        "glorot_uniform": initializers.GlorotUniform,
+        "he_normal": initializers.HeNormal,
+        "he_uniform": initializers.HeUniform,
+        "lecun_normal": initializers.LecunNormal,
+        "lecun_uniform": initializers.LecunUniform,
+    }
+
+
+@hookimpl
+def nnreg_metrics() -> Mapping[str, type[Metric]]:
+    """Return the built-in metrics."""
+    return {
+        "accuracy": metrics.Accuracy,
+        "mean_squared_error": metrics.MeanSquaredErrorMetric,
+        "mean_absolute_error": metrics.MeanAbsoluteErrorMetric,
+        "r2": metrics.R2,
+        "precision": metrics.Precision,
+        "recall": metrics.Recall,
+        "f1": metrics.F1,
+    }
+
+
+@hookimpl
+def nnreg_sources() -> Mapping[str, type[Source]]:
+    """Return the built-in data sources."""
+    return {"csv": sources.Csv, "npz": sources.Npz, "hdf5": sources.Hdf5}

@@ -1,0 +1,119 @@
+"""The initializers: the first values of weights and biases."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg.interfaces import Array, Initializer, NonNegative, Shape, fans
+
+
+@dataclass(frozen=True)
+class Zeros(Initializer):
+    """All 0."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return np.zeros(shape)
+
+
+@dataclass(frozen=True)
+class Ones(Initializer):
+    """All 1."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return np.ones(shape)
+
+
+@dataclass(frozen=True)
+class Constant(Initializer):
+    """All `value`."""
+
+    value: float = 0.0
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return np.full(shape, self.value)
+
+
+@dataclass(frozen=True)
+class Normal(Initializer):
+    """The normal distribution."""
+
+    mean: float = 0.0
+    std: NonNegative = 0.05
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return rng.normal(self.mean, self.std, shape)
+
+
+@dataclass(frozen=True)
+class Uniform(Initializer):
+    """The uniform distribution over [low, high)."""
+
+    low: float = -0.05
+    high: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) must not be above high ({self.high})")
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return rng.uniform(self.low, self.high, shape)
+
+
+def _normal(variance: float, shape: Shape, rng: np.random.Generator) -> Array:
+    return rng.normal(0.0, math.sqrt(variance), shape)
+
+
+def _uniform(variance: float, shape: Shape, rng: np.random.Generator) -> Array:
+    limit = math.sqrt(3 * variance)
+    return rng.uniform(-limit, limit, shape)
+
+
+@dataclass(frozen=True)
+class GlorotNormal(Initializer):
+    """Normal with variance 2 / (fan_in + fan_out). Glorot and Bengio 2010."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return _normal(2 / sum(fans(shape)), shape, rng)
+
+
+@dataclass(frozen=True)
+class GlorotUniform(Initializer):
+    """Uniform with variance 2 / (fan_in + fan_out). Glorot and Bengio 2010."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return _uniform(2 / sum(fans(shape)), shape, rng)
+
+
+@dataclass(frozen=True)
+class HeNormal(Initializer):
+    """Normal with variance 2 / fan_in, meant for relu. He et al. 2015."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return _normal(2 / fans(shape)[0], shape, rng)
+
+
+@dataclass(frozen=True)
+class HeUniform(Initializer):
+    """Uniform with variance 2 / fan_in, meant for relu. He et al. 2015."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return _uniform(2 / fans(shape)[0], shape, rng)
+
+
+@dataclass(frozen=True)
+class LecunNormal(Initializer):
+    """Normal with variance 1 / fan_in, meant for selu. LeCun et al. 1998."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return _normal(1 / fans(shape)[0], shape, rng)
+
+
+@dataclass(frozen=True)
+class LecunUniform(Initializer):
+    """Uniform with variance 1 / fan_in. LeCun et al. 1998."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        return _uniform(1 / fans(shape)[0], shape, rng)

@@ -1,0 +1,34 @@
+"""Layers made of layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg.errors import ShapeError
+from nnreg.interfaces import Array, Context, Layer, LayerBackward, Plan, Shape, chain
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """y = x + layers(x), where the layers keep the shape of x. He et al. 2015."""
+
+    layers: tuple[Layer, ...]
+
+    def build(self, shape: Shape, plan: Plan) -> Shape:
+        output = shape
+        for index, layer in enumerate(self.layers):
+            output = plan.layer(f"layers/{index}", layer, output)
+        if output != shape:
+            raise ShapeError(shape, f"what its layers give back unchanged; these give {output}")
+        return shape
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        y, undo = chain(zip(self.layers, context.children.values(), strict=True), x)
+
+        def backward(dy: Array) -> Array:
+            dx = undo(dy)
+            return dy if dx is None else np.add(dx, dy, out=context.empty(x.shape))
+
+        return np.add(x, y, out=context.empty(x.shape)), backward

@@ -1,0 +1,179 @@
+"""Layers for images, channels last: `(batch, height, width, channels)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nnreg.builtin.activations import Identity
+from nnreg.builtin.initializers import GlorotUniform, Zeros
+from nnreg.errors import ShapeError
+from nnreg.interfaces import (
+    Activation,
+    Array,
+    Context,
+    Count,
+    Initializer,
+    Layer,
+    LayerBackward,
+    Plan,
+    Shape,
+)
+
+Pair = Count | tuple[Count, Count]
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value
+
+
+def _windows(length: int, size: int, stride: int, padding: int) -> int:
+    return (length + padding - size) // stride + 1
+
+
+@dataclass(frozen=True)
+class Conv2d(Layer):
+    """Slides `filters` kernels over an image: y = activation(Σ kernel · window + bias).
+
+    Takes `(height, width, channels)`, or `(height, width)` as one channel; gives
+    `(height, width, filters)`. `padding` is `valid` (none) or `same` (zeros around the image, so
+    that stride 1 keeps its size; an odd one goes below and to the right). Parameters: weight
+    `(kernel height, kernel width, channels, filters)` and bias `(filters,)`. LeCun et al. 1989.
+    """
+
+    filters: Count
+    kernel: Pair = 3
+    stride: Pair = 1
+    padding: Literal["valid", "same"] = "valid"
+    activation: Activation = Identity()
+    bias: bool = True
+    initializer: Initializer = GlorotUniform()
+    bias_initializer: Initializer = Zeros()
+
+    def build(self, shape: Shape, plan: Plan) -> Shape:
+        if len(shape) not in (2, 3):
+            raise ShapeError(shape, "(batch, height, width, channels) or (batch, height, width)")
+        height, width, channels = (*shape, 1)[:3]
+        (kh, kw), (sh, sw) = _pair(self.kernel), _pair(self.stride)
+        top, bottom, left, right = self._padding(height, width)
+        if height + top + bottom < kh or width + left + right < kw:
+            raise ShapeError(shape, f"images of at least {kh} x {kw}, the size of its kernel")
+        plan.param("weight", (kh, kw, channels, self.filters), self.initializer, regularized=True)
+        if self.bias:
+            plan.param("bias", (self.filters,), self.bias_initializer)
+        return (
+            _windows(height, kh, sh, top + bottom),
+            _windows(width, kw, sw, left + right),
+            self.filters,
+        )
+
+    def _padding(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Return the rows above and below and the columns left and right that are added."""
+        if self.padding == "valid":
+            return 0, 0, 0, 0
+        sides = []
+        for length, size, stride in zip(
+            (height, width), _pair(self.kernel), _pair(self.stride), strict=True
+        ):
+            total = max((-(-length // stride) - 1) * stride + size - length, 0)
+            sides += [total // 2, total - total // 2]
+        return sides[0], sides[1], sides[2], sides[3]
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        weight = context.params["weight"]
+        kh, kw, channels, filters = weight.shape
+        sh, sw = _pair(self.stride)
+        images = x.reshape((*x.shape[:3], channels))
+        batch, height, width, _ = images.shape
+        top, bottom, left, right = self._padding(height, width)
+        padded = images
+        if top or bottom or left or right:
+            padded = context.empty((batch, height + top + bottom, width + left + right, channels))
+            padded[...] = 0
+            padded[:, top : top + height, left : left + width] = images
+        oh = _windows(padded.shape[1], kh, sh, 0)
+        ow = _windows(padded.shape[2], kw, sw, 0)
+
+        columns = context.empty((batch, oh, ow, kh, kw, channels))
+        for i in range(kh):
+            for j in range(kw):
+                columns[:, :, :, i, j] = padded[:, i : i + oh * sh : sh, j : j + ow * sw : sw]
+        rows = columns.reshape(batch * oh * ow, kh * kw * channels)
+        flat_weight = weight.reshape(kh * kw * channels, filters)
+        z = np.matmul(rows, flat_weight, out=context.empty((rows.shape[0], filters)))
+        if self.bias:
+            np.add(z, context.params["bias"], out=z)
+        y, undo = self.activation.forward_buffered(z, context)
+
+        def backward(dy: Array) -> Array | None:
+            dz = undo(dy.reshape(y.shape))
+            gradient = context.gradients["weight"].reshape(flat_weight.shape)
+            np.matmul(rows.T, dz, out=gradient)
+            if self.bias:
+                np.add.reduce(dz, axis=0, out=context.gradients["bias"])
+            if not context.needs_input_gradient:
+                return None
+            flat = np.matmul(dz, flat_weight.T, out=context.empty(rows.shape))
+            windows = flat.reshape(columns.shape)
+            dpadded = context.empty(padded.shape)
+            dpadded[...] = 0
+            for i in range(kh):
+                for j in range(kw):
+                    part = dpadded[:, i : i + oh * sh : sh, j : j + ow * sw : sw]
+                    np.add(part, windows[:, :, :, i, j], out=part)
+            return dpadded[:, top : top + height, left : left + width].reshape(x.shape)
+
+        return y.reshape(batch, oh, ow, filters), backward
+
+
+@dataclass(frozen=True)
+class MaxPool2d(Layer):
+    """The largest value of each window of an image; the first of equals gets the gradient.
+
+    Takes `(height, width, channels)`. `stride` is the window's size unless given. Rows and columns
+    that fill no whole window are left out.
+    """
+
+    size: Pair = 2
+    stride: Pair | None = None
+
+    def _strides(self) -> tuple[int, int]:
+        return _pair(self.size if self.stride is None else self.stride)
+
+    def build(self, shape: Shape, plan: Plan) -> Shape:
+        kh, kw = _pair(self.size)
+        if len(shape) != 3 or shape[0] < kh or shape[1] < kw:
+            raise ShapeError(shape, f"(batch, height, width, channels) of at least {kh} x {kw}")
+        sh, sw = self._strides()
+        return _windows(shape[0], kh, sh, 0), _windows(shape[1], kw, sw, 0), shape[2]
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        (kh, kw), (sh, sw) = _pair(self.size), self._strides()
+        batch, height, width, channels = x.shape
+        oh, ow = _windows(height, kh, sh, 0), _windows(width, kw, sw, 0)
+        places = [
+            (slice(None), slice(i, i + oh * sh, sh), slice(j, j + ow * sw, sw))
+            for i in range(kh)
+            for j in range(kw)
+        ]
+        y = context.empty((batch, oh, ow, channels))
+        y[...] = x[places[0]]
+        for place in places[1:]:
+            np.maximum(y, x[place], out=y)
+
+        def backward(dy: Array) -> Array | None:
+            if not context.needs_input_gradient:
+                return None
+            dx = context.empty(x.shape)
+            dx[...] = 0
+            left = context.empty(y.shape)
+            left[...] = dy
+            for place in places:
+                share = np.multiply(left, x[place] == y, out=context.empty(y.shape))
+                np.subtract(left, share, out=left)
+                np.add(dx[place], share, out=dx[place])
+            return dx
+
+        return y, backward

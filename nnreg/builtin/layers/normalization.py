@@ -1,0 +1,67 @@
+"""Normalization layers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Gt, Interval
+
+from nnreg.builtin.initializers import Ones, Zeros
+from nnreg.errors import ShapeError
+from nnreg.interfaces import Array, Context, Layer, LayerBackward, Plan, Shape
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """y = gamma · (x - mean) / √(variance + epsilon) + beta, a mean and variance a feature.
+
+    Takes `(..., features)`. In training the mean and variance are the batch's, taken over all
+    axes but the last, and the running ones move towards them by 1 - momentum; otherwise the
+    running ones serve. The running variance is the unbiased one. Ioffe and Szegedy 2015.
+    """
+
+    momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
+    epsilon: Annotated[float, Gt(0)] = 1e-5
+
+    def build(self, shape: Shape, plan: Plan) -> Shape:
+        if not shape:
+            raise ShapeError(shape, "(batch, ..., features)")
+        plan.param("gamma", shape[-1:], Ones())
+        plan.param("beta", shape[-1:], Zeros())
+        plan.untrained("running_mean", shape[-1:], Zeros())
+        plan.untrained("running_variance", shape[-1:], Ones())
+        return shape
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        gamma, beta = context.params["gamma"], context.params["beta"]
+        axes = tuple(range(x.ndim - 1))
+        count = math.prod(x.shape[:-1])
+        from_batch = context.training and count > 0
+        if from_batch:
+            mean = np.mean(x, axis=axes)
+            centred = x - mean
+            variance = np.mean(centred * centred, axis=axes)
+            self._remember(context, mean, variance * (count / max(count - 1, 1)))
+        else:
+            centred = x - context.state["running_mean"]
+            variance = context.state["running_variance"]
+        scale = 1 / np.sqrt(variance + self.epsilon)
+        normal = centred * scale
+
+        def backward(dy: Array) -> Array:
+            dbeta = np.sum(dy, axis=axes, out=context.gradients["beta"])
+            dgamma = np.sum(dy * normal, axis=axes, out=context.gradients["gamma"])
+            if not from_batch:
+                return dy * (gamma * scale)
+            return (dy - dbeta / count - normal * (dgamma / count)) * (gamma * scale)
+
+        return normal * gamma + beta, backward
+
+    def _remember(self, context: Context, mean: Array, variance: Array) -> None:
+        for name, value in (("running_mean", mean), ("running_variance", variance)):
+            running = context.state[name]
+            np.multiply(running, self.momentum, out=running)
+            np.add(running, value * (1 - self.momentum), out=running)

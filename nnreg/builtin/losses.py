@@ -1,0 +1,126 @@
+"""The losses. Each is the mean over the batch and over the outputs of one example."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Gt
+
+from nnreg.builtin.activations import Sigmoid, Softmax
+from nnreg.interfaces import Array, Loss
+
+Gradient = Callable[[], Array]
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Loss):
+    """mean((y - t)²), whose gradient is 2 (y - t) / n over all n values."""
+
+    def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
+        difference = y - t
+        flat = difference.reshape(-1)
+        return float(np.dot(flat, flat)) / y.size, lambda: difference * (2 / y.size)
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteError(Loss):
+    """mean(|y - t|), with the gradient 0 where y = t."""
+
+    def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
+        difference = y - t
+        return float(np.mean(np.abs(difference))), lambda: np.sign(difference) * (1 / y.size)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """mean(d²/2 where |d| ≤ delta, otherwise delta · (|d| - delta/2)), d = y - t. Huber 1964."""
+
+    delta: Annotated[float, Gt(0)] = 1.0
+
+    def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
+        difference = y - t
+        clipped = np.clip(difference, -self.delta, self.delta)
+        value = float(np.mean(clipped * (difference - 0.5 * clipped)))
+        return value, lambda: clipped * (1 / y.size)
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """mean(-t log y - (1 - t) log(1 - y)) for independent probabilities y and targets in [0, 1].
+
+    After a sigmoid it is computed from the logits z as max(z, 0) - z t + log(1 + exp(-|z|)).
+    """
+
+    of_classes = True
+    domain = (0.0, 1.0)
+    link = Sigmoid
+
+    def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
+        """Probabilities are kept within [eps, 1 - eps]."""
+        eps = float(np.finfo(y.dtype).eps)
+        p = np.clip(y, eps, 1 - eps)
+        inside = (y >= eps) & (y <= 1 - eps)
+        value = -float(np.mean(t * np.log(p) + (1 - t) * np.log1p(-p)))
+        return value, lambda: inside * (p - t) / (p * (1 - p)) * (1 / y.size)
+
+    def forward_logits(self, z: Array, t: Array) -> tuple[float, Gradient]:
+        losses = np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
+        p, _ = Sigmoid().forward(z)
+        return float(np.mean(losses)), lambda: (p - t) * (1 / z.size)
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """mean(-Σ_k t_k log y_k) over examples, y the probabilities of classes on the last axis.
+
+    Targets are class numbers `(batch,)` or rows of probabilities `(batch, classes)`. After a
+    softmax it is computed from the logits z, as log Σ exp(z) - z_t.
+    """
+
+    takes_labels = True
+    of_classes = True
+    domain = (0.0, 1.0)
+    link = Softmax
+
+    def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
+        """Probabilities are kept above the smallest normal number."""
+        p = np.maximum(y, np.finfo(y.dtype).tiny)
+        rows = math.prod(y.shape[:-1])
+        weights = _rows_of(t, y)
+        value = -float(np.sum(weights * np.log(p))) / rows
+        return value, lambda: -weights / p * (1 / rows)
+
+    def forward_logits(self, z: Array, t: Array) -> tuple[float, Gradient]:
+        classes = z.shape[-1]
+        rows = z.size // classes
+        z2 = z.reshape(rows, classes)
+        shifted = z2 - np.max(z2, axis=1, keepdims=True)
+        e = np.exp(shifted)
+        total = np.sum(e, axis=1, keepdims=True)
+        if t.ndim == z.ndim:
+            t2 = t.reshape(rows, classes)
+            mass = np.sum(t2, axis=1, keepdims=True)
+            value = float(np.sum(mass * np.log(total)) - np.sum(t2 * shifted)) / rows
+            return value, lambda: ((e * (mass / total) - t2) * (1 / rows)).reshape(z.shape)
+
+        labels = t.reshape(rows)
+        index = np.arange(rows)
+        value = float(np.sum(np.log(total)) - np.sum(shifted[index, labels])) / rows
+
+        def backward() -> Array:
+            dz = e * (1 / (rows * total))
+            dz[index, labels] -= 1 / rows
+            return dz.reshape(z.shape)
+
+        return value, backward
+
+
+def _rows_of(t: Array, y: Array) -> Array:
+    """Return targets as rows of probabilities, one-hot if they are class numbers."""
+    if t.ndim == y.ndim:
+        return t
+    return (np.expand_dims(t, -1) == np.arange(y.shape[-1])).astype(y.dtype)

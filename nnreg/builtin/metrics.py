@@ -1,0 +1,114 @@
+"""The metrics, each over a whole set of examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nnreg.interfaces import Array, Metric
+
+Average = Literal["macro", "micro", "binary"]
+
+
+@dataclass(frozen=True)
+class Accuracy(Metric):
+    """The share of examples whose class is predicted."""
+
+    of_classes = True
+
+    def compute(self, y: Array, t: Array) -> float:
+        return float(np.mean(y == t))
+
+
+@dataclass(frozen=True)
+class MeanSquaredErrorMetric(Metric):
+    """mean((y - t)²), in the units of the target, squared."""
+
+    higher_is_better = False
+
+    def compute(self, y: Array, t: Array) -> float:
+        return float(np.mean(np.square(y - t)))
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteErrorMetric(Metric):
+    """mean(|y - t|), in the units of the target."""
+
+    higher_is_better = False
+
+    def compute(self, y: Array, t: Array) -> float:
+        return float(np.mean(np.abs(y - t)))
+
+
+@dataclass(frozen=True)
+class R2(Metric):
+    """1 - Σ(t - y)² / Σ(t - mean(t))², a mean over columns: 1 is perfect, 0 no better than the mean.
+
+    A column of targets that are all equal counts as 1 if predicted exactly and 0 if not.
+    """
+
+    def compute(self, y: Array, t: Array) -> float:
+        y2, t2 = y.reshape(len(y), -1), t.reshape(len(t), -1)
+        residual = np.sum(np.square(t2 - y2), axis=0)
+        total = np.sum(np.square(t2 - np.mean(t2, axis=0)), axis=0)
+        share = np.where(total > 0, residual / np.where(total > 0, total, 1), residual > 0)
+        return float(np.mean(1 - share))
+
+
+@dataclass(frozen=True)
+class _Counts(Metric):
+    """A ratio of counts: of hits, of what was claimed, of what there is."""
+
+    of_classes = True
+    average: Average = "macro"
+
+    def compute(self, y: Array, t: Array) -> float:
+        if self.average == "binary":
+            present = np.array([1])
+        else:
+            present = np.union1d(y, t)
+        hits = np.array([np.sum((y == k) & (t == k)) for k in present], float)
+        claimed = np.array([np.sum(y == k) for k in present], float)
+        actual = np.array([np.sum(t == k) for k in present], float)
+        if self.average == "micro":
+            hits, claimed, actual = hits.sum(), claimed.sum(), actual.sum()
+        top, bottom = self._parts(hits, claimed, actual)
+        return float(np.mean(np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1), 0.0)))
+
+    def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Precision(_Counts):
+    """Of the examples said to be of a class, the share that are.
+
+    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted together)
+    or `binary` (the class numbered 1 alone). Without examples it is 0.
+    """
+    def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
+        return hits, claimed
+
+
+@dataclass(frozen=True)
+class Recall(_Counts):
+    """Of the examples of a class, the share that were found.
+
+    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted together)
+    or `binary` (the class numbered 1 alone). Without examples it is 0.
+    """
+    def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
+        return hits, actual
+
+
+@dataclass(frozen=True)
+class F1(_Counts):
+    """The harmonic mean of precision and recall.
+
+    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted together)
+    or `binary` (the class numbered 1 alone). Without examples it is 0.
+    """
+    def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
+        return 2 * hits, claimed + actual

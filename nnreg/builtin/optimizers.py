@@ -1,0 +1,132 @@
+"""The optimizers: arithmetic on vectors, in place, with scratch for what lies between."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Gt, Interval
+
+from nnreg.interfaces import Array, NonNegative, Optimizer, Step
+
+Fraction = Annotated[float, Interval(ge=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Sgd(Optimizer):
+    """Gradient descent: v ← momentum · v + g; p ← p - learning_rate · v.
+
+    With `nesterov` the step is along g + momentum · v. Sutskever et al. 2013.
+    """
+
+    slots = ("velocity",)
+    elementwise = True
+    momentum: Fraction = 0.0
+    nesterov: bool = False
+
+    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
+        change = step.empty(parameters)
+        direction = gradient
+        if self.momentum:
+            velocity = step.slots["velocity"]
+            np.multiply(velocity, self.momentum, out=velocity)
+            np.add(velocity, gradient, out=velocity)
+            direction = velocity
+            if self.nesterov:
+                np.multiply(velocity, self.momentum, out=change)
+                direction = np.add(change, gradient, out=change)
+        np.multiply(direction, self.learning_rate, out=change)
+        np.subtract(parameters, change, out=parameters)
+
+
+def _adam_step(
+    learning_rate: float, beta1: float, beta2: float, epsilon: float,
+    parameters: Array, gradient: Array, step: Step,
+) -> None:  # fmt: skip
+    """p ← p - rate · m̂ / (√v̂ + ε), the bias corrections folded into two scalars."""
+    m, v = step.slots["m"], step.slots["v"]
+    scratch = step.empty(parameters)
+    np.multiply(m, beta1, out=m)
+    np.multiply(gradient, 1 - beta1, out=scratch)
+    np.add(m, scratch, out=m)
+    np.multiply(v, beta2, out=v)
+    np.multiply(gradient, gradient, out=scratch)
+    np.multiply(scratch, 1 - beta2, out=scratch)
+    np.add(v, scratch, out=v)
+    root = math.sqrt(1 - beta2**step.count)
+    np.sqrt(v, out=scratch)
+    np.add(scratch, epsilon * root, out=scratch)
+    np.divide(m, scratch, out=scratch)
+    np.multiply(scratch, learning_rate * root / (1 - beta1**step.count), out=scratch)
+    np.subtract(parameters, scratch, out=parameters)
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam: steps scaled by running means of the gradient and of its square.
+
+    Kingma and Ba 2015.
+    """
+
+    slots = ("m", "v")
+    elementwise = True
+    learning_rate: Annotated[float, Gt(0)] = 0.001
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: Annotated[float, Gt(0)] = 1e-8
+
+    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
+        _adam_step(
+            self.learning_rate, self.beta1, self.beta2, self.epsilon, parameters, gradient, step
+        )
+
+
+@dataclass(frozen=True)
+class AdamW(Optimizer):
+    """Adam with weight decay apart from the gradient: first p ← (1 - rate · weight_decay) · p.
+
+    Loshchilov and Hutter 2019.
+    """
+
+    slots = ("m", "v")
+    elementwise = True
+    learning_rate: Annotated[float, Gt(0)] = 0.001
+    beta1: Fraction = 0.9
+    beta2: Fraction = 0.999
+    epsilon: Annotated[float, Gt(0)] = 1e-8
+    weight_decay: NonNegative = 0.01
+
+    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
+        np.multiply(parameters, 1 - self.learning_rate * self.weight_decay, out=parameters)
+        _adam_step(
+            self.learning_rate, self.beta1, self.beta2, self.epsilon, parameters, gradient, step
+        )
+
+
+@dataclass(frozen=True)
+class RmsProp(Optimizer):
+    """s ← rho · s + (1 - rho) · g²; p ← p - learning_rate · g / (√s + epsilon).
+
+    Tieleman and Hinton 2012.
+    """
+
+    slots = ("square",)
+    elementwise = True
+    learning_rate: Annotated[float, Gt(0)] = 0.001
+    rho: Fraction = 0.9
+    epsilon: Annotated[float, Gt(0)] = 1e-8
+
+    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
+        square = step.slots["square"]
+        scratch = step.empty(parameters)
+        np.multiply(square, self.rho, out=square)
+        np.multiply(gradient, gradient, out=scratch)
+        np.multiply(scratch, 1 - self.rho, out=scratch)
+        np.add(square, scratch, out=square)
+        np.sqrt(square, out=scratch)
+        np.add(scratch, self.epsilon, out=scratch)
+        np.divide(gradient, scratch, out=scratch)
+        np.multiply(scratch, self.learning_rate, out=scratch)
+        np.subtract(parameters, scratch, out=parameters)

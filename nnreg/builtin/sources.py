@@ -1,0 +1,130 @@
+"""The data sources: CSV, NumPy's npz, and HDF5."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Len
+
+from nnreg.errors import DataError
+from nnreg.interfaces import Array, Source, Table
+
+
+@dataclass(frozen=True)
+class Csv(Source):
+    """Comma-separated text with a header line, in UTF-8.
+
+    `delimiter` is the one character between cells; `missing` lists what stands for a missing
+    value. Every row must have as many cells as the header.
+    """
+
+    delimiter: Annotated[str, Len(1, 1)] = ","
+    missing: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null")
+
+    def read(self, path: Path) -> Table:
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = csv.reader(file, delimiter=self.delimiter, strict=True)
+                header, cells, lines = self._rows(rows, path)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"
+            ) from error
+        except csv.Error as error:
+            raise DataError(f"{path}, line {rows.line_num}: not well-formed CSV: {error}") from error
+        missing = frozenset(self.missing)
+        columns = {}
+        for index, name in enumerate(header):
+            column = np.empty(len(cells), object)
+            column[:] = [None if row[index] in missing else row[index] for row in cells]
+            columns[name] = column
+        return Table(columns, str(path), lines)
+
+    def _rows(
+        self, rows: csv._reader, path: Path
+    ) -> tuple[list[str], list[list[str]], tuple[int, ...]]:
+        header = [name.strip() for name in next(rows, [])]
+        if not header:
+            raise DataError(f"{path}: the file is empty; expected a header line and rows")
+        twice = [name for name, count in Counter(header).items() if count > 1]
+        if twice:
+            raise DataError(f"{path}, line 1: column {twice[0]!r} occurs twice; rename one")
+        cells, lines = [], []
+        for row in rows:
+            if not row:
+                continue  # a blank line
+            if len(row) != len(header):
+                raise DataError(
+                    f"{path}, line {rows.line_num}: {len(row)} cells, but the header has "
+                    f"{len(header)}; mend the row, or set 'delimiter' if it is not "
+                    f"{self.delimiter!r}"
+                )
+            cells.append([cell.strip() for cell in row])
+            lines.append(rows.line_num)
+        if not cells:
+            raise DataError(f"{path}: the file has a header but no rows")
+        return header, cells, tuple(lines)
+
+
+@dataclass(frozen=True)
+class Npz(Source):
+    """NumPy's archive of arrays, as `numpy.savez` writes it; each array is a column."""
+
+    def read(self, path: Path) -> Table:
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                if not isinstance(archive, np.lib.npyio.NpzFile):
+                    raise DataError(f"{path}: a single array; save named arrays with numpy.savez")
+                columns = {name: plain(archive[name], f"{path}, {name!r}") for name in archive}
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path}: not an npz archive of plain arrays: {error}") from error
+        if not columns:
+            raise DataError(f"{path}: the archive is empty")
+        return Table(columns, str(path))
+
+
+@dataclass(frozen=True)
+class Hdf5(Source):
+    """An HDF5 file; each dataset is a column, named by its path."""
+
+    def read(self, path: Path) -> Table:
+        from nnreg.hdf5 import h5py, plain_datasets
+
+        try:
+            with h5py.File(path, "r") as file:
+                columns = {
+                    name: plain(np.asarray(dataset[()]), f"{path}, {name!r}")
+                    for name, dataset in plain_datasets(file).items()
+                }
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"{path}: not an HDF5 file of plain datasets: {error}") from error
+        if not columns:
+            raise DataError(f"{path}: the file holds no datasets")
+        return Table(columns, str(path))
+
+
+def plain(array: Array, where: str) -> Array:
+    """Return numbers as they are and text as an object array of str. Raises `DataError`."""
+    if array.ndim == 0:
+        raise DataError(f"{where}: a single value; expected one entry a row")
+    if array.dtype.kind in "biuf":
+        return array
+    if array.dtype.kind in "US" or array.dtype == object:
+        words = np.empty(array.shape, object)
+        flat = [w.decode("utf-8", "replace") if isinstance(w, bytes) else w for w in array.flat]
+        words.reshape(-1)[:] = [w if w is None or isinstance(w, str) else _text(w) for w in flat]
+        return words
+    raise DataError(f"{where}: values of type {array.dtype}; expected numbers or text")
+
+
+def _text(value: object) -> str | None:
+    """Return a data frame's cell as text: None for NaN, whole numbers without a point."""
+    if isinstance(value, float):
+        return None if np.isnan(value) else f"{value:.17g}"
+    return str(value)

@@ -1,0 +1,1 @@
+"""From raw rows to what a network takes: tables, splits, and the preprocessing learned on them."""

@@ -1,0 +1,124 @@
+"""From the data section of a spec to tables: read the files, split the rows, learn from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from nnreg.data.preprocessing import Classes, Preprocessing, learn, learn_target
+from nnreg.data.split import split_rows
+from nnreg.data.tables import column
+from nnreg.errors import DataError, Problem, SpecError
+from nnreg.interfaces import Array, Source, Table
+from nnreg.spec import Columns, Data, Split
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The examples to train on, and those held out."""
+
+    train: Table
+    validation: Table | None = None
+    test: Table | None = None
+
+
+def read_table(source: Source, path: Path) -> Table:
+    """Read a file. Raises `DataError` where there is none, or the source cannot read it."""
+    try:
+        return source.read(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"{path}: cannot read the data: {reason}") from error
+
+
+def data_files(data: Data, folder: Path) -> list[Path]:
+    """Return the files that a data section names; relative ones start at `folder`."""
+    held_out = (data.split.validation, data.split.test)
+    return [folder / path for path in (data.path, *held_out) if isinstance(path, str)]
+
+
+def read_parts(
+    data: Data, folder: Path, seed: int, *, of_classes: bool, integer_input: bool
+) -> tuple[Preprocessing, Parts]:
+    """Read what a data section names and learn the preprocessing from the training part."""
+    table = read_table(data.source, folder / data.path)
+    preprocessing, parts = divide(
+        table,
+        data.targets,
+        data,
+        data.split,
+        seed,
+        of_classes=of_classes,
+        integer_input=integer_input,
+    )
+    files = {
+        name: read_table(data.source, folder / path)
+        for name in ("validation", "test")
+        if isinstance(path := getattr(data.split, name), str)
+    }
+    return preprocessing, replace(parts, **files)
+
+
+def divide(
+    table: Table,
+    targets: tuple[str, ...],
+    columns: Columns,
+    split: Split,
+    seed: int,
+    *,
+    of_classes: bool,
+    integer_input: bool,
+) -> tuple[Preprocessing, Parts]:
+    """Split the rows of a table by shares and learn the preprocessing from the training part."""
+    table = _in_use(table, targets, columns)
+    labels = None
+    if split.stratify:
+        target = learn_target(table, table, targets, columns, of_classes=of_classes)
+        if not isinstance(target, Classes):
+            problem = "the target holds numbers, which have no classes to keep in proportion"
+            raise SpecError([Problem("$.data.split.stratify", problem)])
+        labels = target.encode(table)
+    rows = _rows_of_parts(len(table), split, seed, labels)
+    preprocessing = learn(
+        table,
+        rows["train"],
+        targets,
+        columns,
+        of_classes=of_classes,
+        integer_input=integer_input,
+    )
+    return preprocessing, Parts(**{name: table.take(part) for name, part in rows.items()})
+
+
+def _in_use(table: Table, targets: tuple[str, ...], columns: Columns) -> Table:
+    """Return the table of the columns that are used, all of one length."""
+    for name in columns.exclude:
+        column(table, name)
+    names = [*(columns.inputs or table.columns), *targets]
+    used = {name: column(table, name) for name in names if name not in columns.exclude}
+    lengths = {name: len(values) for name, values in used.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(
+            f"{table.origin}: the columns differ in length ({lengths}); choose those that belong "
+            "together with data.inputs"
+        )
+    if not len(table):
+        raise DataError(f"{table.origin}: there are no rows")
+    return replace(table, columns=used)
+
+
+def _rows_of_parts(
+    count: int, split: Split, seed: int, labels: Array | None
+) -> dict[str, Array]:
+    """Return the rows of the training part and of each part that is a share of this table."""
+    shares = {
+        name: part
+        for name in ("validation", "test")
+        if isinstance(part := getattr(split, name), float)
+    }
+    if not shares:
+        return {"train": np.arange(count)}
+    parts = split_rows(count, tuple(shares.values()), seed, labels)
+    return dict(zip(["train", *shares], parts, strict=True))

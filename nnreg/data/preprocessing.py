@@ -1,0 +1,295 @@
+"""What is learned from the training rows: it turns raw rows into arrays, and answers into words.
+
+Each part is a frozen dataclass that goes into the checkpoint as JSON.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from nnreg.data.tables import column, is_numeric, numbers, words
+from nnreg.errors import DataError, nearest
+from nnreg.interfaces import Array, Configurable, Shape, Table
+from nnreg.spec import Columns
+
+
+@dataclass(frozen=True)
+class Number(Configurable):
+    """A column of numbers: (value - mean) / std, with `fill` for a missing one if imputed."""
+
+    name: str
+    mean: float
+    std: float
+    fill: float | None
+    type: Literal["number"] = "number"
+
+    @property
+    def shape(self) -> Shape:
+        """The shape that one value becomes."""
+        return (1,)
+
+    def encode(self, table: Table) -> Array:
+        """Return `(rows, 1)`."""
+        values = numbers(table, self.name)
+        if values.ndim != 1:
+            raise DataError(f"{table.origin}: column {self.name!r} has shape {values.shape}")
+        missing = np.isnan(values)
+        if missing.any():
+            if self.fill is None:
+                _refuse_missing(table, self.name, missing)
+            values = np.where(missing, self.fill, values)
+        return ((values - self.mean) / self.std)[:, None]
+
+
+@dataclass(frozen=True)
+class Words(Configurable):
+    """A column of words, one-hot: a 1 in the place of its category and 0 elsewhere."""
+
+    name: str
+    categories: tuple[str, ...]
+    fill: str | None
+    ignore_unseen: bool
+    type: Literal["words"] = "words"
+
+    @property
+    def shape(self) -> Shape:
+        """The shape that one value becomes."""
+        return (len(self.categories),)
+
+    def encode(self, table: Table) -> Array:
+        """Return `(rows, categories)`."""
+        values = words(table, self.name)
+        missing = np.array([value is None for value in values], bool)
+        if missing.any():
+            if self.fill is None:
+                _refuse_missing(table, self.name, missing)
+            values = np.where(missing, self.fill, values)
+        places = {category: place for place, category in enumerate(self.categories)}
+        index = np.array([places.get(value, -1) for value in values], np.intp)
+        if not self.ignore_unseen and (index < 0).any():
+            row = int(np.argmax(index < 0))
+            raise DataError(
+                f"{table.place(row, self.name)}: {values[row]!r} was not seen in training"
+                f'{nearest(str(values[row]), places)} (or set data.unseen to "ignore")'
+            )
+        return (index[:, None] == np.arange(len(self.categories))).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Values(Configurable):
+    """A column of arrays, such as images, that is the whole input; one mean and std for all."""
+
+    name: str
+    shape: tuple[int, ...]
+    mean: float
+    std: float
+    integer: bool = False
+    type: Literal["values"] = "values"
+
+    def encode(self, table: Table) -> Array:
+        """Return `(rows, *shape)`."""
+        values = numbers(table, self.name)
+        if values.shape[1:] != self.shape:
+            raise DataError(
+                f"{table.origin}: column {self.name!r} has examples of shape "
+                f"{values.shape[1:]}; the model takes {self.shape}"
+            )
+        if np.isnan(values).any():
+            _refuse_missing(table, self.name, np.isnan(values))
+        if self.integer:
+            return values.astype(np.int64)
+        return (values - self.mean) / self.std
+
+
+@dataclass(frozen=True)
+class Classes(Configurable):
+    """A target of classes, numbered in the order of their names."""
+
+    name: str
+    names: tuple[str, ...]
+    type: Literal["classes"] = "classes"
+
+    def encode(self, table: Table) -> Array:
+        """Return class numbers `(rows, ...)`."""
+        values = words(table, self.name)
+        missing = np.array([value is None for value in values.flat], bool).reshape(values.shape)
+        if missing.any():
+            _refuse_missing(table, self.name, missing, target=True)
+        places = {name: place for place, name in enumerate(self.names)}
+        index = np.array([places.get(value, -1) for value in values.flat], np.intp)
+        index = index.reshape(values.shape)
+        if (index < 0).any():
+            row = int(np.argwhere(index < 0)[0][0])
+            raise DataError(
+                f"{table.place(row, self.name)}: the label {str(values[row])!r} was not seen in "
+                f"training{nearest(str(values[row]), self.names)}"
+            )
+        return index
+
+
+@dataclass(frozen=True)
+class Numbers(Configurable):
+    """A target of numbers, each column scaled as (value - mean) / std."""
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    type: Literal["numbers"] = "numbers"
+
+    def encode(self, table: Table) -> Array:
+        """Return `(rows, columns)` in the target's own units, or arrays as they are."""
+        columns = []
+        for name in self.names:
+            values = numbers(table, name)
+            if np.isnan(values).any():
+                _refuse_missing(table, name, np.isnan(values), target=True)
+            columns.append(values)
+        if len(columns) == 1 and columns[0].ndim > 1:
+            return columns[0]
+        return np.stack(columns, axis=1)
+
+    def scale(self, values: Array) -> Array:
+        """Turn the target's own units into what the network is trained on."""
+        return (values - np.array(self.mean)) / np.array(self.std)
+
+    def unscale(self, y: Array) -> Array:
+        """Turn the network's outputs into the target's own units."""
+        return y.astype(np.float64) * np.array(self.std) + np.array(self.mean)
+
+
+Input: TypeAlias = Number | Words | Values
+Target: TypeAlias = Classes | Numbers
+
+
+@dataclass(frozen=True)
+class Preprocessing(Configurable):
+    """How each input column and the target become arrays."""
+
+    inputs: tuple[Number | Words | Values, ...]
+    target: Classes | Numbers
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The input columns, in order."""
+        return tuple(part.name for part in self.inputs)
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of one example."""
+        if len(self.inputs) == 1:
+            return self.inputs[0].shape
+        return (sum(part.shape[0] for part in self.inputs),)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes, or None where the target is numbers."""
+        return self.target.names if isinstance(self.target, Classes) else None
+
+    def encode(self, table: Table) -> Array:
+        """Return the inputs as one array: `(rows, features)`, or `(rows, *shape)`."""
+        lengths = {name: len(table.columns[name]) for name in self.names if name in table.columns}
+        if len(set(lengths.values())) > 1:
+            raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
+        parts = [part.encode(table) for part in self.inputs]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _refuse_missing(table: Table, name: str, missing: Array, *, target: bool = False) -> None:
+    row = int(np.argwhere(missing)[0][0])
+    mend = "mend or remove the row" if target else 'mend it, or set data.missing to "impute"'
+    what = "the target is missing" if target else "the value is missing"
+    raise DataError(f"{table.place(row, name)}: {what}; {mend}")
+
+
+def learn(
+    table: Table,
+    rows: Array,
+    targets: tuple[str, ...],
+    columns: Columns,
+    *,
+    of_classes: bool,
+    integer_input: bool,
+) -> Preprocessing:
+    """Learn the preprocessing of a table from its training `rows`.
+
+    What a column holds is judged by the whole table; means and categories come from the rows.
+    `of_classes` asks for classes even where the target holds numbers.
+    """
+    train = table.take(rows)
+    names = columns.inputs or tuple(name for name in table.columns if name not in targets)
+    if not names:
+        raise DataError(f"{table.origin}: no input columns are left beside the target")
+    for name in columns.columns:
+        column(table, name)
+    inputs = tuple(_learn_input(table, train, name, columns, integer_input) for name in names)
+    arrays = [part for part in inputs if isinstance(part, Values)]
+    if arrays and len(inputs) > 1:
+        raise DataError(
+            f"{table.origin}: column {arrays[0].name!r} holds arrays and must be the only input; "
+            f"choose it with 'inputs', or leave out the others with 'exclude' ({', '.join(names)})"
+        )
+    target = learn_target(table, train, targets, columns, of_classes=of_classes)
+    return Preprocessing(inputs, target)
+
+
+def _learn_input(
+    table: Table, train: Table, name: str, columns: Columns, integer: bool
+) -> Input:
+    if table.columns[name].ndim > 1:
+        shape = table.columns[name].shape[1:]
+        mean, std = (0.0, 1.0) if integer else _moments(numbers(train, name), columns.scaling)
+        return Values(name, tuple(shape), mean, std, integer)
+    kind = columns.columns.get(name) or ("number" if is_numeric(table, name) else "words")
+    impute = columns.missing == "impute"
+    if kind == "words":
+        counts = Counter(value for value in words(train, name) if value is not None)
+        fill = min(counts, key=lambda word: (-counts[word], word)) if impute and counts else None
+        return Words(name, tuple(sorted(counts)), fill, columns.unseen == "ignore")
+    values = numbers(train, name)
+    known = values[~np.isnan(values)]
+    fill_number = float(np.mean(known)) if impute and len(known) else None
+    mean, std = _moments(known, columns.scaling)
+    return Number(name, mean, std, fill_number)
+
+
+def _moments(values: Array, scaling: str) -> tuple[float, float]:
+    """Return mean and standard deviation, or 0 and 1 where values are not to be scaled."""
+    known = values[~np.isnan(values)]
+    if scaling == "none" or not known.size:
+        return 0.0, 1.0
+    return float(np.mean(known)), float(np.std(known)) or 1.0
+
+
+def learn_target(
+    table: Table, train: Table, targets: tuple[str, ...], columns: Columns, *, of_classes: bool
+) -> Target:
+    """Learn how the target is read; see `learn`."""
+    if len(targets) == 1 and _holds_classes(table, targets[0], columns, of_classes=of_classes):
+        labels: set[Any] = {value for value in words(train, targets[0]).flat if value is not None}
+        return Classes(targets[0], tuple(sorted(labels, key=_class_order)))
+    raw = Numbers(targets, (), ()).encode(train)
+    flat = raw.reshape(-1, raw.shape[-1])
+    width = flat.shape[1]
+    if columns.target_scaling == "none" or not len(flat):
+        return Numbers(targets, (0.0,) * width, (1.0,) * width)
+    std = np.std(flat, axis=0)
+    std = np.where(std > 0, std, 1.0)
+    return Numbers(targets, tuple(np.mean(flat, axis=0).tolist()), tuple(std.tolist()))
+
+
+def _holds_classes(table: Table, target: str, columns: Columns, *, of_classes: bool) -> bool:
+    kind = columns.columns.get(target)
+    return kind == "words" if kind else of_classes or not is_numeric(table, target)
+
+
+def _class_order(name: str) -> tuple[int, float, str]:
+    """Order classes that are numbers by their value, and all others by their name."""
+    try:
+        return 0, float(name), name
+    except ValueError:
+        return 1, 0.0, name
+

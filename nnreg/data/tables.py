@@ -1,0 +1,123 @@
+"""Tables from what people pass in, and columns read as numbers or as words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from nnreg.builtin.sources import plain
+from nnreg.errors import DataError, nearest
+from nnreg.interfaces import Array, Table
+
+ARRAY = "x"
+"""The name of the only column where the input is one array instead of a table."""
+
+
+def table_of(x: Any, names: Iterable[str] = ()) -> Table:
+    """Return a table of a data frame, a mapping, a list of mappings, a table, or an array.
+
+    A two-dimensional array is taken as the columns `names`, in this order, when there are several;
+    any other array as the one column.
+    """
+    if isinstance(x, Table):
+        return x
+    names = list(names)
+    if isinstance(x, list | tuple) and x and all(isinstance(row, Mapping) for row in x):
+        keys = list(dict.fromkeys(key for row in x for key in row))
+        x = {key: [row.get(key) for row in x] for key in keys}
+    if isinstance(x, Mapping):
+        return Table({str(key): _column(value, str(key)) for key, value in x.items()})
+    if hasattr(x, "columns") and hasattr(x, "__getitem__"):
+        return Table({str(key): _column(x[key], str(key)) for key in x.columns})
+    array = _column(x, "the array")
+    if len(names) <= 1:
+        return Table({(names or [ARRAY])[0]: array})
+    if array.ndim != 2 or array.shape[1] != len(names):
+        raise DataError(
+            f"the array has shape {array.shape}; expected (rows, {len(names)}) with the columns "
+            f"{', '.join(names)}"
+        )
+    return Table({name: array[:, index] for index, name in enumerate(names)})
+
+
+def _column(values: Any, name: str) -> Array:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{name}: the rows differ in length: {error}") from error
+    return plain(array, name)
+
+
+def column(table: Table, name: str) -> Array:
+    """Return a column. Raises `DataError` with the nearest name where there is none."""
+    try:
+        return table.columns[name]
+    except KeyError:
+        known = nearest(name, table.columns)
+        raise DataError(f"{table.origin}: no column {name!r}{known}") from None
+
+
+def numbers(table: Table, name: str) -> Array:
+    """Return a column as float64, NaN where missing. Raises `DataError` at what is no number."""
+    values = column(table, name)
+    if values.dtype != object:
+        result = values.astype(np.float64)
+        if np.isinf(result).any():
+            row = int(np.argwhere(np.isinf(result))[0][0])
+            raise DataError(f"{table.place(row, name)}: an infinite value; expected a number")
+        return result
+    result = np.full(values.shape, np.nan)
+    for row, value in enumerate(values):
+        if value is not None:
+            result[row] = _number(value)
+            if np.isnan(result[row]):
+                raise DataError(f"{table.place(row, name)}: found {value!r}, expected a number")
+    return result
+
+
+def _number(text: str) -> float:
+    """Return the finite number that a cell holds, or NaN."""
+    try:
+        value = float(text)
+    except ValueError:
+        return np.nan
+    return value if np.isfinite(value) and "_" not in text else np.nan
+
+
+def is_numeric(table: Table, name: str) -> bool:
+    """Tell whether a column holds numbers. Raises `DataError` where it holds numbers and words."""
+    values = column(table, name)
+    if values.dtype != object:
+        return True
+    read = np.array([value is None or not np.isnan(_number(value)) for value in values.flat])
+    filled = np.array([value is not None for value in values.flat])
+    if read.all():
+        if not filled.any():
+            raise DataError(f"{table.origin}: column {name!r} has no values; list it in 'exclude'")
+        return True
+    if (read & filled).any():
+        row = int(np.argmin(read))
+        raise DataError(
+            f"{table.place(row, name)}: found {values[row]!r} among numbers; mend the value, or "
+            f'say in data.columns that {name!r} holds "words"'
+        )
+    return False
+
+
+def words(table: Table, name: str) -> Array:
+    """Return a column as text, None where missing."""
+    values = column(table, name)
+    if values.dtype == object:
+        return values
+    result = np.empty(values.shape, object)
+    result.reshape(-1)[:] = [
+        None if value != value else _label(value) for value in values.reshape(-1).tolist()
+    ]
+    return result
+
+
+def _label(value: float) -> str:
+    """Write a number as a class is named: whole numbers without a point."""
+    return str(int(value)) if float(value).is_integer() else repr(value)

@@ -1,0 +1,95 @@
+"""The errors nnreg raises. Each message says where, what was found, what was expected, the mend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class NnregError(Exception):
+    """Any error that a user can cause and mend. `exit_code` is what the command line returns."""
+
+    exit_code: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a spec: the JSON path of the place, and what to do about it."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class SpecError(NnregError):
+    """A spec that cannot be used. `problems` holds everything that is wrong with it."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem], where: str = "spec") -> None:
+        self.problems = tuple(problems)
+        self.where = where
+        super().__init__(where, self.problems)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        head = f"{self.where}: {count} problem{'s' if count != 1 else ''}"
+        return "\n".join([head, *(f"  {problem}" for problem in self.problems)])
+
+
+class ShapeError(NnregError):
+    """A layer cannot take its input. The builder turns it into a `SpecError` with the path."""
+
+    def __init__(self, found: tuple[int, ...], expected: str) -> None:
+        self.found = found
+        self.expected = expected
+        super().__init__(f"the input has shape {shape_text(found)}, but this layer takes {expected}")
+
+
+class UsageError(NnregError):
+    """A call or a command that asks for something that cannot be done as asked."""
+
+    exit_code = 2
+
+
+class PluginError(NnregError):
+    """A plugin that cannot be loaded, or a component name that is ambiguous."""
+
+
+class MissingPluginError(PluginError):
+    """A checkpoint needs a component whose plugin is not installed."""
+
+    exit_code = 4
+
+
+class DataError(NnregError):
+    """Data that cannot be read, or that do not fit the model."""
+
+
+class CheckpointError(NnregError):
+    """A file that is not a whole, well-formed checkpoint of this program."""
+
+
+class DivergedError(NnregError):
+    """Training met a loss that is not finite."""
+
+    exit_code = 3
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Write the shape of one example as the documentation does: `(batch, 8, 8)`."""
+    return f"({', '.join(['batch', *map(str, shape)])})"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean 'relu'?"` for a name close to a known one, otherwise the choices."""
+    import difflib  # only when something is already wrong
+
+    names = sorted(known)
+    match = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if match:
+        return f"; did you mean {match[0]!r}?"
+    return f"; choose one of {', '.join(names)}" if names else ""

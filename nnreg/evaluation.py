@@ -1,0 +1,87 @@
+"""What a network's outputs are worth: the loss, and metrics over a whole set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg.interfaces import Array, Context, Loss, Metric, Workspace
+from nnreg.network import Network
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs `x`, targets `t` as the loss takes them, and the `truth` as the metrics do.
+
+    The truth is class numbers `(examples, ...)`, or numbers in the target's own units.
+    """
+
+    x: Array
+    t: Array
+    truth: Array
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+class Evaluation:
+    """The loss and the metrics of a network.
+
+    `units` turns outputs into numbers in the target's own units; it is None where the target is
+    classes. `logits` says that the loss is computed from what comes before the last activation.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        metrics: Mapping[str, Metric],
+        *,
+        logits: bool,
+        units: Callable[[Array], Array] | None,
+    ) -> None:
+        self.loss = loss
+        self.named_metrics = metrics
+        self.logits = logits
+        self.units = units
+
+    @property
+    def names(self) -> list[str]:
+        """The figures that `measure` gives."""
+        return ["loss", *self.named_metrics]
+
+    def higher_is_better(self, name: str) -> bool:
+        """Whether a figure, with or without `val_`, should grow."""
+        metric = self.named_metrics.get(name.removeprefix("val_"))
+        return metric is not None and metric.higher_is_better
+
+    def loss_of(
+        self, z: Array, t: Array, context: Context
+    ) -> tuple[float, Callable[[], Array]]:
+        """Return the loss of a network's scores and the function giving its gradient."""
+        return self.loss.forward_buffered(z, t, context, logits=self.logits)
+
+    def metrics(self, y: Array, examples: Examples) -> dict[str, float]:
+        """Return every metric of the outputs `y`."""
+        guess = classes_of(y) if self.units is None else self.units(y)
+        return {
+            name: metric.compute(guess, examples.truth)
+            for name, metric in self.named_metrics.items()
+        }
+
+    def measure(self, network: Network, examples: Examples) -> dict[str, float]:
+        """Return the loss and every metric over the whole set."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = network.scores(examples.x)
+            context = Context({}, {}, {}, {}, Workspace(network.dtype, reuse=False))
+            loss, _ = self.loss_of(z, examples.t, context)
+            return {"loss": loss, **self.metrics(network.outputs(z), examples)}
+
+
+def classes_of(y: Array) -> Array:
+    """Return the class numbers that outputs stand for.
+
+    That is the largest of several, or whether a single probability is above one half.
+    """
+    return np.argmax(y, axis=-1) if y.shape[-1] > 1 else (y[..., 0] > 0.5).astype(np.intp)

@@ -1,0 +1,372 @@
+"""What a plugin author subclasses, and what the methods are handed.
+
+A component is a frozen dataclass: its fields are its options in a spec, their annotations are
+the schema, its docstring is the reference page. It holds no arrays, so one instance may serve
+any number of networks and threads. Array shapes are written `(batch, features)`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from annotated_types import Ge, Gt
+
+from nnreg.errors import NnregError, Problem, ShapeError, SpecError
+
+Array: TypeAlias = npt.NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+Backward: TypeAlias = Callable[[Array], Array]
+LayerBackward: TypeAlias = Callable[[Array], Array | None]
+
+NonNegative: TypeAlias = Annotated[float, Ge(0)]
+Count: TypeAlias = Annotated[int, Gt(0)]
+Units: TypeAlias = Count | Literal["classes"]
+"""A number of outputs, or `"classes"`: as many as the target has classes."""
+
+
+class Configurable:
+    """A frozen dataclass that a JSON object can describe. `nnreg.schema` reads and documents it."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Let the reader in the validation context read the value: it knows the registry."""
+        from pydantic_core import core_schema  # only when a spec is read
+
+        return core_schema.with_info_plain_validator_function(
+            lambda value, info: info.context.read(cls, value)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        """Leave a mark that `nnreg.schema` replaces by a reference to the definition."""
+        return {"nnreg": getattr(cls, "kind", None) or cls.__name__}
+
+
+class Component(Configurable):
+    """Anything that a spec calls by name. `kind` is the family, as in `activation`."""
+
+    kind: ClassVar[str]
+
+
+class Activation(Component):
+    """A function of one array, elementwise or over its last axis."""
+
+    kind = "activation"
+    range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    """Bounds of every output. A loss of probabilities asks for outputs within (0, 1)."""
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        """Return `y` and the function that turns ∂loss/∂y into ∂loss/∂x; leave `x` as it is."""
+        raise NotImplementedError
+
+    def forward_buffered(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        """Do the same where `x` is scratch: it may be overwritten and even be the `y` returned.
+
+        Layers call this one. Override it to save arrays; the results must be the same.
+        """
+        return self.forward(x)
+
+
+class Initializer(Component):
+    """The first values of a parameter."""
+
+    kind = "initializer"
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        """Return a float64 array of this shape, drawn from `rng` only.
+
+        Weights are `(..., inputs, outputs)`: see `fans`.
+        """
+        raise NotImplementedError
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """Return how many inputs feed one output and how many outputs one input feeds."""
+    receptive = math.prod(shape[:-2])
+    fan_in = shape[-2] if len(shape) > 1 else shape[0] if shape else 1
+    fan_out = shape[-1] if shape else 1
+    return receptive * fan_in, receptive * fan_out
+
+
+class Layer(Component):
+    """A step of the network, with or without parameters."""
+
+    kind = "layer"
+    integer_input: ClassVar[bool] = False
+    """Whether the input is integers, such as the indices of words; never scaled then."""
+
+    def build(self, shape: Shape, plan: Plan) -> Shape:
+        """Declare on `plan` what inputs of `shape` (without the batch) need.
+
+        Returns the shape of one output. Raises `ShapeError` for an input it cannot take.
+        """
+        return shape
+
+    def check_input(self, x: Array) -> None:
+        """Raise `DataError` for values that the layer cannot take as the first of a network."""
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        """Return `y` and the function that takes ∂loss/∂y and returns ∂loss/∂x.
+
+        The returned function also writes (never adds) every gradient in `context.gradients`, in
+        full. It may return None when `context.needs_input_gradient` is false. Neither `x` nor the
+        gradient it is given may be written to.
+        """
+        raise NotImplementedError
+
+
+class Loss(Component):
+    """How wrong the outputs are, as a mean over the batch and the outputs."""
+
+    kind = "loss"
+    takes_labels: ClassVar[bool] = False
+    """Whether targets may be class numbers of shape `(batch,)` instead of one-hot rows."""
+    of_classes: ClassVar[bool] = False
+    """Whether a single column of targets is read as classes even when it holds numbers."""
+    domain: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    """Bounds that the outputs must lie within."""
+    link: ClassVar[type[Activation] | None] = None
+    """The last activation with which this loss is computed as one, from the logits."""
+
+    def forward(self, y: Array, t: Array) -> tuple[float, Callable[[], Array]]:
+        """Return the loss of outputs `y` against targets `t`, and a function giving ∂loss/∂y."""
+        raise NotImplementedError
+
+    def forward_logits(self, z: Array, t: Array) -> tuple[float, Callable[[], Array]]:
+        """Do the same for `y = link(z)`, giving ∂loss/∂z; called when `link` is the last step."""
+        raise NotImplementedError
+
+    def forward_buffered(
+        self, y: Array, t: Array, context: Context, *, logits: bool
+    ) -> tuple[float, Callable[[], Array]]:
+        """Do either, free to take arrays from `context`. The trainer calls this one."""
+        return self.forward_logits(y, t) if logits else self.forward(y, t)
+
+
+@dataclass(frozen=True)
+class Optimizer(Component):
+    """How a gradient changes the parameters."""
+
+    kind = "optimizer"
+    slots: ClassVar[tuple[str, ...]] = ()
+    """The vectors remembered from step to step, zero at first, each as long as the parameters."""
+    elementwise: ClassVar[bool] = False
+    """Whether each parameter's update depends on nothing but its own values, so that the vectors
+    may be handed over in pieces that fit the processor's cache."""
+
+    learning_rate: Annotated[float, Gt(0)] = 0.01
+
+    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
+        """Change `parameters` in place; `gradient` is read only. Both are vectors."""
+        raise NotImplementedError
+
+
+class Metric(Component):
+    """A figure of merit over a whole set of examples."""
+
+    kind = "metric"
+    of_classes: ClassVar[bool] = False
+    """Whether it compares classes; otherwise it compares numbers."""
+    higher_is_better: ClassVar[bool] = True
+
+    def compute(self, y: Array, t: Array) -> float:
+        """Compare predictions `y` with targets `t`.
+
+        Of classes, both are class numbers `(examples, ...)`; otherwise numbers of equal shape.
+        """
+        raise NotImplementedError
+
+
+class Source(Component):
+    """A format of data files."""
+
+    kind = "source"
+
+    def read(self, path: Path) -> Table:
+        """Return the columns in the file. Raises `DataError` for a file it cannot read."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns of equal length.
+
+    A column is an array of numbers `(rows, ...)`, or of objects `(rows,)` that are text or, where
+    the value is missing, None. `lines` has the line of each row for sources that are text.
+    """
+
+    columns: Mapping[str, Array]
+    origin: str = "the data"
+    lines: tuple[int, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def place(self, row: int, column: str) -> str:
+        """Say where a value is, for an error message."""
+        where = f"line {self.lines[row]}" if self.lines else f"row {row}"
+        return f"{self.origin}, {where}, column {column!r}"
+
+    def take(self, rows: Array) -> Table:
+        """Return the table of these rows only."""
+        lines = tuple(self.lines[row] for row in rows) if self.lines else None
+        return Table({name: c[rows] for name, c in self.columns.items()}, self.origin, lines)
+
+
+@dataclass(frozen=True)
+class Param:
+    """An array that a layer declared: its shape, its first values, whether L1/L2 apply to it."""
+
+    shape: Shape
+    initializer: Initializer
+    regularized: bool = False
+
+
+@dataclass
+class Plan:
+    """What a layer declares in `build`: its arrays and the layers nested in it.
+
+    `path` is the layer's place in the spec; `classes` how many classes the target has; `output`
+    the shape of what the layer gives, once it is built.
+    """
+
+    path: str
+    classes: int | None = None
+    output: Shape = ()
+    params: dict[str, Param] = field(default_factory=dict)
+    state: dict[str, Param] = field(default_factory=dict)
+    children: dict[str, tuple[Layer, Plan]] = field(default_factory=dict)
+
+    def param(
+        self, name: str, shape: Shape, initializer: Initializer, *, regularized: bool = False
+    ) -> None:
+        """Declare an array to be trained; `regularized` for weights, not for biases."""
+        self.params[name] = Param(shape, initializer, regularized)
+
+    def untrained(self, name: str, shape: Shape, initializer: Initializer) -> None:
+        """Declare an array that the layer keeps up to date itself, such as a running mean."""
+        self.state[name] = Param(shape, initializer)
+
+    def layer(self, name: str, layer: Layer, shape: Shape) -> Shape:
+        """Build a nested layer, named as in `layers/0`, and return the shape of its output."""
+        where = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in name.split("/"))
+        plan = Plan(self.path + where, self.classes)
+        try:
+            output = layer.build(shape, plan)
+        except ShapeError as error:
+            raise SpecError([Problem(plan.path, str(error))]) from error
+        except NnregError:
+            raise
+        except Exception as error:
+            problem = f"{type(layer).__name__} failed on input shape {shape}: {error!r}"
+            raise SpecError([Problem(plan.path, problem)]) from error
+        plan.output = output
+        self.children[name] = (layer, plan)
+        return output
+
+    def size(self, units: int | str) -> int:
+        """Resolve `units`, which may be `"classes"`, into a number."""
+        if isinstance(units, int):
+            return units
+        if self.classes is None:
+            problem = "'units' is \"classes\", but the target holds numbers; give a number of units"
+            raise SpecError([Problem(self.path, problem)])
+        return self.classes
+
+
+class Workspace:
+    """The arrays of one pass through a network, and its random stream.
+
+    With `reuse`, each pass gets the arrays of the pass before, in the order it asks for them, so
+    that a steady training loop allocates nothing.
+    """
+
+    def __init__(self, dtype: npt.DTypeLike, *, reuse: bool) -> None:
+        self.dtype = np.dtype(dtype)
+        self.rng: np.random.Generator | None = None
+        self._buffers: dict[Any, Array] | None = {} if reuse else None
+        self._asked = 0
+
+    def rewind(self) -> None:
+        """Begin a pass: hand out the same arrays again."""
+        self._asked = 0
+
+    def empty(self, shape: Shape, dtype: npt.DTypeLike = None) -> Array:
+        """Return an array whose values are arbitrary."""
+        if self._buffers is None:
+            return self.allocate(shape, dtype)
+        self._asked += 1
+        key = (self._asked, shape, dtype)
+        buffer = self._buffers.get(key)
+        if buffer is None:
+            buffer = self._buffers[key] = self.allocate(shape, dtype)
+        return buffer
+
+    def allocate(self, shape: Shape, dtype: npt.DTypeLike) -> Array:
+        """Make a new array. Another array library overrides this."""
+        return np.empty(shape, self.dtype if dtype is None else dtype)
+
+
+@dataclass(slots=True)
+class Context:
+    """What a layer works with during one pass: views of its own arrays, and nothing else's."""
+
+    params: Mapping[str, Array]
+    gradients: Mapping[str, Array]
+    state: Mapping[str, Array]
+    children: Mapping[str, Context]
+    workspace: Workspace
+    training: bool = False
+    needs_input_gradient: bool = True
+
+    def empty(self, shape: Shape, dtype: npt.DTypeLike = None) -> Array:
+        """Return an array of arbitrary values, good until the next pass."""
+        return self.workspace.empty(shape, dtype)
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The random stream of this epoch of training."""
+        if self.workspace.rng is None:
+            raise RuntimeError("this pass has no random stream: only training draws numbers")
+        return self.workspace.rng
+
+
+def chain(steps: Iterable[tuple[Layer, Context]], x: Array) -> tuple[Array, LayerBackward]:
+    """Run layers one after the other; the backward functions run in the opposite order.
+
+    It ends early, with None, where a layer gives no gradient of its input.
+    """
+    undo = []
+    for layer, context in steps:
+        x, backward_layer = layer.forward(x, context)
+        undo.append(backward_layer)
+
+    def backward(dy: Array) -> Array | None:
+        gradient: Array | None = dy
+        for step in reversed(undo):
+            if gradient is None:
+                return None
+            gradient = step(gradient)
+        return gradient
+
+    return x, backward
+
+
+@dataclass(slots=True)
+class Step:
+    """What an optimizer knows of the step it makes: the count from 1, and its slots."""
+
+    count: int
+    slots: Mapping[str, Array]
+    workspace: Workspace
+
+    def empty(self, like: Array) -> Array:
+        """Return scratch of the size of `like`."""
+        return self.workspace.empty(like.shape)
+

@@ -1,0 +1,251 @@
+"""A model: a network with the preprocessing of its data, its loss, its metrics, its history."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from nnreg.builder import build_network, encode_targets, name_metrics
+from nnreg.data.preprocessing import Numbers, Preprocessing
+from nnreg.data.tables import table_of
+from nnreg.errors import DataError, SpecError
+from nnreg.evaluation import Evaluation, Examples, classes_of
+from nnreg.history import History
+from nnreg.interfaces import Array, Table, Workspace
+from nnreg.network import views
+from nnreg.registry import Registry, installed
+from nnreg.spec import Document, Spec
+from nnreg.trainer import Progress, Record, Trainer
+
+
+class Model:
+    """What `nnreg.build` and `nnreg.load` return.
+
+    It takes raw rows, as arrays, lists, mappings or data frames, and knows what they mean.
+    """
+
+    def __init__(
+        self, document: Document, preprocessing: Preprocessing, registry: Registry | None = None
+    ) -> None:
+        self.document = document
+        self.preprocessing = preprocessing
+        self.progress = Progress()
+        self.resumable = True
+        self.data_digests: Mapping[str, str] = {}
+        names = preprocessing.class_names
+        try:
+            self.network = build_network(
+                self.spec, preprocessing.input_shape, None if names is None else len(names)
+            )
+            metrics = name_metrics(
+                self.spec, registry or installed(), of_classes=names is not None
+            )
+        except SpecError as error:
+            error.where = document.origin
+            raise
+        target = preprocessing.target
+        self.evaluation = Evaluation(
+            self.spec.loss,
+            metrics,
+            logits=self.network.head is not None,
+            units=target.unscale if isinstance(target, Numbers) else None,
+        )
+        self.network.initialize(self.spec.seed)
+
+    @property
+    def spec(self) -> Spec:
+        """The sections of the spec."""
+        return self.document.spec
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes, or None where the target is numbers."""
+        return self.preprocessing.class_names
+
+    @property
+    def history(self) -> History:
+        """The records of the epochs so far."""
+        return History(self.progress.history)
+
+    @property
+    def parameters(self) -> Mapping[str, Array]:
+        """The trained arrays by name, such as `layers/0/weight`; writing to them changes them."""
+        return self.network.parameters
+
+    @property
+    def state(self) -> Mapping[str, Array]:
+        """The arrays that layers keep up to date themselves, such as running means."""
+        return self.network.state
+
+    def predict(self, x: Any) -> Array:
+        """Return the outputs `(rows, …)`: probabilities of the classes, or numbers.
+
+        Numbers are in the target's own units. Raises `DataError` for rows that do not fit.
+        """
+        y = self.network.predict(self._inputs(x))
+        return y if self.evaluation.units is None else self.evaluation.units(y)
+
+    def classify(self, x: Any) -> Array:
+        """Return the name of the most probable class of each row."""
+        if self.classes is None:
+            raise DataError("the target of this model holds numbers, not classes; use predict")
+        return np.array(self.classes)[classes_of(self.predict(x))]
+
+    def probabilities(self, x: Any) -> Array:
+        """Return one column for each class, also where the network has a single output."""
+        y = self.predict(x)
+        two = y.shape[-1] == 1 and self.classes is not None
+        return np.concatenate([1 - y, y], axis=-1) if two else y
+
+    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+        """Return the loss and every metric of the spec over these rows and raw targets."""
+        return self.evaluation.measure(self.network, self.examples(x, y))
+
+    def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
+        """Return the loss and its gradient by every parameter, as in prediction (no dropout)."""
+        examples = self.examples(x, y)
+        vector = np.zeros_like(self.network.vector)
+        context = self.network.context(Workspace(self.network.dtype, reuse=False), vector)
+        z, backward = self.network.forward(examples.x, context)
+        loss, loss_backward = self.evaluation.loss_of(z, examples.t, context)
+        backward(loss_backward())
+        return loss, views(vector, self.network.params)
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        validation: tuple[Any, Any] | None = None,
+        epochs: int | None = None,
+        on_epoch: Callable[[Record], None] | None = None,
+    ) -> History:
+        """Train on raw rows and targets for `epochs` more, or up to those of the spec.
+
+        Without `epochs`, a model that has done them all trains no further. What columns mean was
+        settled when the model was built.
+        """
+        train = self.examples(x, y)
+        held_out = None if validation is None else self.examples(*validation)
+        for record in self.train(train, held_out, epochs=epochs):
+            if on_epoch:
+                on_epoch(record)
+        return self.history
+
+    def train(
+        self, train: Examples, validation: Examples | None = None, *, epochs: int | None = None
+    ) -> Iterator[Record]:
+        """Train on prepared examples, yielding the record of each epoch."""
+        settings = self.spec.train
+        if epochs is not None:
+            settings = replace(settings, epochs=self.progress.epoch + epochs)
+        if not self.resumable:
+            self.progress, self.resumable = Progress(), True
+        trainer = Trainer(
+            self.network,
+            self.evaluation,
+            self.spec.optimizer,
+            settings,
+            train,
+            validation,
+            seed=self.spec.seed,
+            progress=self.progress,
+        )
+        with matrix_threads(settings.threads):
+            yield from trainer.epochs()
+
+    def use_best(self) -> None:
+        """Take the weights of the best epoch.
+
+        Training goes on from them with a new optimizer and history.
+        """
+        if self.progress.best_vector is not None and self.progress.best_state is not None:
+            self.network.vector[...] = self.progress.best_vector
+            self.network.state_vector[...] = self.progress.best_state
+            self.resumable = False
+
+    def examples(self, x: Any, y: Any) -> Examples:
+        """Return raw rows and targets as the network takes them."""
+        target = self.preprocessing.target
+        names = target.names if isinstance(target, Numbers) else (target.name,)
+        if isinstance(target, Numbers) and not isinstance(y, Table | Mapping):
+            y = _columns(y, names)
+        truth = target.encode(table_of(y, names))
+        inputs = self._inputs(x)
+        if len(truth) != len(inputs):
+            raise DataError(f"{len(inputs)} rows of inputs, but {len(truth)} of targets")
+        scaled = target.scale(truth) if isinstance(target, Numbers) else truth
+        classes = None if self.classes is None else len(self.classes)
+        t = encode_targets(scaled, self.network, self.spec.loss, classes)
+        return Examples(inputs, t, truth)
+
+    def _inputs(self, x: Any) -> Array:
+        encoded = self.preprocessing.encode(table_of(x, self.preprocessing.names))
+        first = next(iter(self.network.layers.values()))
+        first.check_input(encoded)
+        integer = self.network.integer_input
+        return np.ascontiguousarray(encoded, None if integer else self.network.dtype)
+
+    def rows(self) -> list[tuple[str, str, str, int]]:
+        """Return each layer's name, kind, output shape, and number of parameters."""
+        names = {entry.cls: entry.name for entry in installed()}
+        result = []
+        for name, (layer, plan) in self.network.plan.children.items():
+            own = [p for key, p in self.parameters.items() if key.startswith(f"{name}/")]
+            shape = ", ".join(["batch", *map(str, plan.output)])
+            kind = names.get(type(layer), type(layer).__name__)
+            result.append((name, kind, f"({shape})", sum(p.size for p in own)))
+        return result
+
+    def summary(self) -> str:
+        """Return a table of the layers as text."""
+        rows = [("layer", "type", "output", "parameters")]
+        rows += [(name, kind, shape, f"{size:,}") for name, kind, shape, size in self.rows()]
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if column == 3 else cell.ljust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in rows
+        ]
+        shape = ", ".join(["batch", *map(str, self.network.input_shape)])
+        total = f"input ({shape}), {self.network.vector.size:,} parameters"
+        return "\n".join([*lines, total])
+
+    def __repr__(self) -> str:
+        return f"Model({self.document.name!r}, {self.network.vector.size:,} parameters)"
+
+    def _repr_html_(self) -> str:
+        """Show the layers and the history in a notebook."""
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+            for row in self.rows()
+        )
+        head = "<tr><th>layer</th><th>type</th><th>output</th><th>parameters</th></tr>"
+        return f"<table>{head}{rows}</table>{self.history._repr_html_()}"
+
+
+def _columns(y: Any, names: tuple[str, ...]) -> Any:
+    """Return numbers given as one array as a mapping of the target's columns."""
+    try:
+        array = np.asarray(y)
+    except ValueError as error:
+        raise DataError(f"the targets differ in length: {error}") from error
+    if len(names) == 1 and array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    return table_of(array, names)
+
+
+def matrix_threads(count: int | None) -> AbstractContextManager[Any]:
+    """Limit the threads of matrix products while the context is open; None leaves them alone."""
+    if count is None:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(count, user_api="blas")

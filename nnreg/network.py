@@ -1,0 +1,172 @@
+"""Layers over flat vectors.
+
+All trained values are one vector, all gradients another, and all untrained state a third; layers
+see named views of them. An optimizer is then arithmetic on vectors, and a checkpoint a few of
+them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nnreg.interfaces import (
+    Activation,
+    Array,
+    Context,
+    Layer,
+    LayerBackward,
+    Param,
+    Plan,
+    Shape,
+    Workspace,
+    chain,
+)
+
+INITIAL_STREAM = 0
+"""The random stream of first values: parameter i draws from SeedSequence([seed, stream, i])."""
+
+Wrap: TypeAlias = Callable[[Array], Array]
+
+
+class Network:
+    """A plan whose children are the layers, with the values of their parameters and state.
+
+    `head`, when there is one, is the last activation, left out of the layers because the loss is
+    computed from what comes before it.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        input_shape: Shape,
+        output_shape: Shape,
+        *,
+        head: Activation | None = None,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        self.plan = plan
+        self.input_shape = input_shape
+        self.output_shape = output_shape
+        self.head = head
+        self.dtype = np.dtype(dtype)
+        self.params = dict(_walk(plan, lambda p: p.params))
+        self.state_params = dict(_walk(plan, lambda p: p.state))
+        self.vector = np.zeros(_size(self.params), self.dtype)
+        self.state_vector = np.zeros(_size(self.state_params), self.dtype)
+        self.parameters = views(self.vector, self.params)
+        self.state = views(self.state_vector, self.state_params)
+        self._inference = self.context(Workspace(self.dtype, reuse=False))
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """The top layers by name: `layers/0`, `layers/1`, …"""
+        return {name: layer for name, (layer, _) in self.plan.children.items()}
+
+    @property
+    def integer_input(self) -> bool:
+        """Whether the first layer takes integers."""
+        return any(layer.integer_input for layer in list(self.layers.values())[:1])
+
+    def initialize(self, seed: int) -> None:
+        """Give every array its first values, each parameter from a random stream of its own."""
+        for arrays, params in ((self.parameters, self.params), (self.state, self.state_params)):
+            for index, (name, param) in enumerate(params.items()):
+                stream = np.random.SeedSequence([seed, INITIAL_STREAM, index])
+                rng = np.random.default_rng(stream)
+                arrays[name][...] = param.initializer.draw(param.shape, rng)
+
+    def context(
+        self,
+        workspace: Workspace,
+        gradient: Array | None = None,
+        *,
+        training: bool = False,
+        wrap: Wrap | None = None,
+        input_gradient: bool = False,
+    ) -> Context:
+        """Return what one pass after another over the layers works with.
+
+        `gradient` is the vector that backward fills; without it, only forward may run. `wrap`
+        turns each view into the array type of another library. `input_gradient` asks for the
+        gradient of the network's input too.
+        """
+        gradients = {} if gradient is None else views(gradient, self.params)
+        arrays = tuple(
+            {name: wrap(view) for name, view in group.items()} if wrap else group
+            for group in (self.parameters, gradients, self.state)
+        )
+        root = _contexts(self.plan, "", arrays, workspace, training=training)
+        trained = input_gradient
+        for child, (_, plan) in zip(
+            root.children.values(), self.plan.children.values(), strict=True
+        ):
+            child.needs_input_gradient = trained
+            trained = trained or any(_walk(plan, lambda p: p.params))
+        return root
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        """Run all layers but the head; `x` is `(batch, *input_shape)`."""
+        return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
+
+    def outputs(self, z: Array) -> Array:
+        """Apply the head to what `forward` gave."""
+        return z if self.head is None else self.head.forward(z)[0]
+
+    def scores(self, x: Array, batch_size: int = 1024) -> Array:
+        """Return what the layers make of `x`, before the head. Safe in several threads."""
+        parts = [
+            self.forward(x[start : start + batch_size], self._inference)[0]
+            for start in range(0, max(len(x), 1), batch_size)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def predict(self, x: Array) -> Array:
+        """Return the outputs `(batch, *output_shape)`."""
+        return self.outputs(self.scores(x))
+
+
+def views(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
+    """Cut a vector into named, shaped views of it."""
+    result, start = {}, 0
+    for name, param in params.items():
+        size = math.prod(param.shape)
+        result[name] = vector[start : start + size].reshape(param.shape)
+        start += size
+    return result
+
+
+def _size(params: Mapping[str, Param]) -> int:
+    return sum(math.prod(param.shape) for param in params.values())
+
+
+def _walk(
+    plan: Plan, arrays: Callable[[Plan], Mapping[str, Param]], prefix: str = ""
+) -> Iterator[tuple[str, Param]]:
+    """Yield every array that a plan and the plans in it declare, with its full name."""
+    for name, param in arrays(plan).items():
+        yield prefix + name, param
+    for name, (_, child) in plan.children.items():
+        yield from _walk(child, arrays, f"{prefix}{name}/")
+
+
+def _contexts(
+    plan: Plan, prefix: str, arrays: tuple[Mapping[str, Array], ...],
+    workspace: Workspace, *, training: bool,
+) -> Context:  # fmt: skip
+    parameters, gradients, state = arrays
+    return Context(
+        params={name: parameters[prefix + name] for name in plan.params},
+        gradients={name: gradients[prefix + name] for name in plan.params if gradients},
+        state={name: state[prefix + name] for name in plan.state},
+        children={
+            name: _contexts(child, f"{prefix}{name}/", arrays, workspace, training=training)
+            for name, (_, child) in plan.children.items()
+        },
+        workspace=workspace,
+        training=training,
+    )

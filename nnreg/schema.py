@@ -1,0 +1,244 @@
+"""JSON to components and back, and the JSON Schema of everything that is installed.
+
+A pydantic model is made from the fields of each frozen dataclass. Where a field is itself a
+component, pydantic asks the `Reader` in its validation context, which knows the registry; the
+errors of all levels come out together, each with its path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from nnreg.errors import Problem, SpecError, nearest
+from nnreg.interfaces import Component, Configurable
+from nnreg.registry import KINDS, Entry, Registry
+
+T = TypeVar("T")
+
+
+@functools.cache
+def _model(cls: type[Any]) -> type[BaseModel]:
+    """Return the pydantic model with the fields of a dataclass."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        required = field.default is dataclasses.MISSING
+        if required and field.default_factory is not dataclasses.MISSING:
+            fields[_attribute(field.name)] = (
+                hints[field.name],
+                Field(default_factory=field.default_factory, alias=field.name),
+            )
+            continue
+        default = ... if required else field.default
+        fields[_attribute(field.name)] = (hints[field.name], Field(default, alias=field.name))
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+    return create_model(cls.__name__, __config__=config, **fields)
+
+
+def _attribute(name: str) -> str:
+    """Name a model's attribute so that no option can clash with pydantic's own."""
+    return f"option_{name}"
+
+
+class Reader:
+    """Reads components and sections of a spec, and remembers which components were named."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.used: dict[tuple[str, str], Entry] = {}
+
+    def read(self, cls: type[T], value: Any) -> T:
+        """Return the dataclass that a JSON value describes. Raises pydantic's ValidationError."""
+        if isinstance(value, cls):
+            return value
+        kind = vars(cls).get("kind")
+        return self._component(kind, value) if kind in KINDS else self._fields(cls, value)
+
+    def _component(self, kind: str, value: Any) -> Any:
+        options = {"type": value} if isinstance(value, str) else value
+        if not isinstance(options, dict) or not isinstance(options.get("type"), str):
+            raise _error(
+                f'must be the name of {_article(kind)} or {{"type": NAME, …}}, found {_show(value)}'
+            )
+        name = options["type"]
+        entry = self.registry.find(kind, name)
+        if entry is None:
+            known = self.registry.names(kind)
+            raise _error(f"no {kind} {name!r}{nearest(name, known)}{self._failures()}")
+        self.used[kind, name] = entry
+        return self._fields(entry.cls, {k: v for k, v in options.items() if k != "type"})
+
+    def _failures(self) -> str:
+        """Name the plugins that failed, any of which may be the one that is missed."""
+        names = [f"{f.distribution} ({f.error})" for f in self.registry.failures]
+        return f". Plugins that failed to load: {'; '.join(names)}" if names else ""
+
+    def _fields(self, cls: type[T], value: Any) -> T:
+        model = _model(cls)
+        try:
+            read = model.model_validate_json(json.dumps(value), context=self)
+        except ValidationError as error:
+            raise ValidationError.from_exception_data(
+                cls.__name__, list(_lines(error, cls, value))
+            ) from None
+        names = {field.name for field in dataclasses.fields(typing.cast(Any, cls))}
+        given = {name: getattr(read, _attribute(name)) for name in names & set(value)}
+        try:
+            return cls(**given)
+        except ValueError as error:
+            raise _error(str(error)) from error
+
+
+def read(cls: type[T], value: Any, reader: Reader, where: str = "spec") -> T:
+    """Return the dataclass that a JSON tree describes. Raises `SpecError` with every problem."""
+    try:
+        return reader.read(cls, value)
+    except ValidationError as error:
+        problems = [Problem(_path(line["loc"]), line["msg"]) for line in error.errors()]
+    except PydanticCustomError as error:
+        problems = [Problem("$", error.message())]
+    raise SpecError(problems, where)
+
+
+def _error(text: str) -> PydanticCustomError:
+    return PydanticCustomError("nnreg", "{text}", {"text": text})
+
+
+def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitErrorDetails]:
+    """Word pydantic's errors as ours; the errors of a union's branches become one."""
+    found: dict[tuple[int | str, ...], list[Any]] = {}
+    for line in error.errors(include_url=False):
+        found.setdefault(_within(value, line["loc"]), []).append(line)
+    known = [field.name for field in dataclasses.fields(cls)]
+    for loc, lines in found.items():
+        line = lines[0]
+        if line["type"] == "nnreg":
+            text = line["msg"]
+        elif line["type"] == "extra_forbidden":
+            text = f"unknown key{nearest(str(loc[-1]), known)}"
+        elif line["type"] == "missing":
+            text = "required, but not given"
+        else:
+            expected = [one["msg"].removeprefix("Input should be ") for one in lines]
+            at = functools.reduce(lambda tree, key: tree[key], loc, value)
+            text = f"must be {' or '.join(dict.fromkeys(expected))}, found {_show(at)}"
+        yield {"type": _error(text), "loc": loc, "input": None}
+
+
+def _within(value: Any, loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Drop from an error's place what is no key of the value: the names of union branches."""
+    path: list[int | str] = []
+    for index, key in enumerate(loc):
+        if isinstance(value, dict) and isinstance(key, str):
+            if key in value:
+                value = value[key]
+            elif index:
+                continue
+            path.append(key)
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]
+            path.append(key)
+        elif isinstance(value, dict | list) and index < len(loc) - 1:
+            continue
+    return tuple(path)
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in loc)
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"
+
+
+def to_json(value: Any, registry: Registry) -> Any:
+    """Return the JSON that describes a component or a section, with every option filled in."""
+    if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
+        options = {
+            field.name: to_json(getattr(value, field.name), registry)
+            for field in dataclasses.fields(value)
+        }
+        if isinstance(value, Component):
+            name = registry.name_of(value)
+            return {"type": name, **options} if options else name
+        return options
+    if isinstance(value, list | tuple):
+        return [to_json(item, registry) for item in value]
+    if isinstance(value, Mapping):
+        return {key: to_json(item, registry) for key, item in value.items()}
+    return value
+
+
+class SchemaWriter:
+    """Writes the JSON Schema of a section and of every registered component."""
+
+    DIALECT: ClassVar[str] = "https://json-schema.org/draft/2020-12/schema"
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.definitions: dict[str, Any] = {}
+
+    def document(self, root: type[Configurable], sections: Iterable[type[Configurable]]) -> Any:
+        """Return the whole schema; `sections` are the classes that `root` refers to."""
+        for section in sections:
+            self.definitions[section.__name__] = self._object(section)
+        for kind in KINDS:
+            entries = [entry for entry in self.registry if entry.kind == kind]
+            self.definitions[kind] = {"anyOf": [self._name(kind), *map(self._entry, entries)]}
+        body = self._object(root)
+        body["properties"]["$schema"] = {"type": "string"}
+        return {"$schema": self.DIALECT, "title": "nnreg spec", **body, "$defs": self.definitions}
+
+    def _name(self, kind: str) -> Any:
+        """Return the schema of the short form: components whose options all have defaults."""
+        names = [
+            entry.name
+            for entry in self.registry
+            if entry.kind == kind and not self._object(entry.cls).get("required")
+        ]
+        return {"enum": names}
+
+    def _entry(self, entry: Entry) -> Any:
+        body = self._object(entry.cls)
+        body["properties"] = {"type": {"const": entry.name}, **body["properties"]}
+        body["required"] = ["type", *body.get("required", [])]
+        body["description"] = f"{(entry.cls.__doc__ or '').strip()}\n\nFrom {entry.provider}."
+        return body
+
+    def _object(self, cls: type[Any]) -> dict[str, Any]:
+        # Nothing in a default is left to pydantic: it cannot write components.
+        schema = _model(cls).model_json_schema(by_alias=True)
+        for field in dataclasses.fields(cls):
+            body = schema.get("properties", {}).get(field.name, {})
+            body.pop("default", None)
+            body.pop("title", None)
+            if field.default is not dataclasses.MISSING:
+                body["default"] = to_json(field.default, self.registry)
+        schema.pop("title", None)
+        schema.setdefault("properties", {})
+        return typing.cast(dict[str, Any], _references(schema))
+
+
+def _references(node: Any) -> Any:
+    """Replace the marks that `Configurable` left by references to definitions."""
+    if isinstance(node, dict):
+        if "nnreg" in node:
+            rest = {key: value for key, value in node.items() if key != "nnreg"}
+            return {"$ref": f"#/$defs/{node['nnreg']}", **rest}
+        return {key: _references(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_references(item) for item in node]
+    return node

@@ -1,0 +1,210 @@
+"""The spec: its sections, and reading it from a file with `--set` changes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from annotated_types import Interval, Len
+
+from nnreg import jsonc, schema
+from nnreg.errors import Problem, SpecError, UsageError
+from nnreg.interfaces import Configurable, Layer, Loss, Metric, Optimizer, Source
+from nnreg.registry import Entry, Registry, installed
+from nnreg.trainer import EarlyStopping, Train
+
+Share: TypeAlias = Annotated[float, Interval(gt=0, lt=1)]
+Text: TypeAlias = Annotated[str, Len(1)]
+SpecSource: TypeAlias = "str | Path | Mapping[str, Any] | Document"
+
+
+@dataclass(frozen=True)
+class Split(Configurable):
+    """Which rows are held out: a share of them, or a file of their own.
+
+    Validation steers the training (early stopping, best weights); the test part is looked at once,
+    at the end. `stratify` keeps the shares of the classes. The rows are drawn from the seed.
+    """
+
+    validation: Share | Text | None = None
+    test: Share | Text | None = None
+    stratify: bool = False
+
+    def __post_init__(self) -> None:
+        shares = [part for part in (self.validation, self.test) if isinstance(part, float)]
+        if sum(shares) >= 1:
+            raise ValueError("validation and test together leave nothing to train on")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns(Configurable):
+    """How columns become numbers.
+
+    `inputs` are all columns but the target and those in `exclude`, unless given. `columns` says of
+    a column that it holds `number` or `words` where its values do not tell. `missing` values are
+    refused or imputed: the mean of a number, the most frequent word. `unseen` words, met after
+    training, are refused or ignored. `standard` scaling subtracts the mean and divides by the
+    standard deviation, both of the training part.
+    """
+
+    inputs: Annotated[tuple[Text, ...], Len(1)] | None = None
+    exclude: tuple[Text, ...] = ()
+    columns: dict[str, Literal["number", "words"]] = field(default_factory=dict)
+    missing: Literal["refuse", "impute"] = "refuse"
+    unseen: Literal["refuse", "ignore"] = "refuse"
+    scaling: Literal["standard", "none"] = "standard"
+    target_scaling: Literal["standard", "none"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data(Columns):
+    """Where the examples are: a file, its format, the column or columns to predict.
+
+    The other options are those of `Columns`.
+    """
+
+    source: Source
+    path: Text
+    target: Text | Annotated[tuple[Text, ...], Len(1)]
+    split: Split = Split()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The target columns, one or several."""
+        return (self.target,) if isinstance(self.target, str) else self.target
+
+
+@dataclass(frozen=True)
+class Model(Configurable):
+    """The layers, from the input to the output, and the precision of their arithmetic."""
+
+    layers: Annotated[tuple[Layer, ...], Len(1)]
+    dtype: Literal["float32", "float64"] = "float32"
+
+
+@dataclass(frozen=True)
+class Spec(Configurable):
+    """A whole training run."""
+
+    model: Model
+    loss: Loss
+    optimizer: Optimizer
+    data: Data | None = None
+    metrics: tuple[Metric, ...] = ()
+    train: Train = Train()
+    seed: Annotated[int, Interval(ge=0, lt=2**64)] = 0
+
+
+SECTIONS = (Split, Data, Model, Train, EarlyStopping)
+"""The classes that `Spec` is made of."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A spec that was read: its sections, the JSON they came from, and who provides what it names.
+
+    Relative paths in it start at `folder`; `origin` says where it came from.
+    """
+
+    spec: Spec
+    tree: Mapping[str, Any]
+    folder: Path
+    origin: str
+    components: tuple[Entry, ...]
+
+    @property
+    def name(self) -> str:
+        """A short name for what is made of it."""
+        return Path(self.origin).stem
+
+
+def json_schema(registry: Registry | None = None) -> dict[str, Any]:
+    """Return the JSON Schema of a spec, with everything that is installed now."""
+    writer = schema.SchemaWriter(registry or installed())
+    document: dict[str, Any] = writer.document(Spec, SECTIONS)
+    return document
+
+
+def read_spec(
+    source: SpecSource,
+    overrides: Iterable[str] = (),
+    *,
+    folder: Path | None = None,
+    registry: Registry | None = None,
+) -> Document:
+    """Read a spec from a file (`-` for standard input) or a mapping, and validate all of it.
+
+    `overrides` are changes such as `train.epochs=5`. Raises `SpecError` with every problem.
+    """
+    if isinstance(source, Document):
+        tree, base, origin = source.tree, source.folder, source.origin
+    elif isinstance(source, Mapping):
+        tree, base, origin = _plain(source), Path.cwd(), "spec"
+    else:
+        tree, base, origin = _read_file(str(source))
+    if not isinstance(tree, dict):
+        raise SpecError([Problem("$", "must be a JSON object with a model, a loss, …")], origin)
+    tree = copy.deepcopy(tree)
+    for override in overrides:
+        _override(tree, override)
+    reader = schema.Reader(registry or installed())
+    body = {key: value for key, value in tree.items() if key != "$schema"}
+    spec = schema.read(Spec, body, reader, origin)
+    return Document(spec, tree, folder or base, origin, tuple(reader.used.values()))
+
+
+def _read_file(path: str) -> tuple[Any, Path, str]:
+    if path == "-":
+        return jsonc.loads(sys.stdin.read(), "standard input"), Path.cwd(), "spec"
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the spec: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: byte {error.start} is not UTF-8; save it as UTF-8") from error
+    return jsonc.loads(text, path), file.resolve().parent, path
+
+
+def _plain(tree: Mapping[str, Any]) -> Any:
+    """Check a spec built in Python as strictly as one from a file."""
+    try:
+        return jsonc.loads(json.dumps(tree))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SpecError([Problem("$", f"not expressible as JSON: {error}")]) from error
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    """Make one `path=value` change; the value is JSON, or else text."""
+    path, equals, text = override.partition("=")
+    keys = [key for key in re.split(r"[.\[\]]+", path.removeprefix("$.")) if key]
+    if not equals or not keys:
+        raise UsageError(f"--set {override}: expected PATH=VALUE, as in train.epochs=5")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    node: Any = tree
+    for index, key in enumerate(keys):
+        last = index == len(keys) - 1
+        if isinstance(node, list):
+            if not key.isdigit() or int(key) >= len(node):
+                raise UsageError(f"--set {override}: no item {key!r} among {len(node)}")
+            place: Any = int(key)
+        elif isinstance(node, dict):
+            place = key
+        else:
+            above = ".".join(keys[:index])
+            raise UsageError(f"--set {override}: {above!r} is {json.dumps(node)}, with no keys")
+        if last:
+            node[place] = value
+        elif isinstance(node, dict):
+            node = node.setdefault(place, {})
+        else:
+            node = node[place]

@@ -1,0 +1,312 @@
+"""The training loop: a generator that yields one record an epoch.
+
+Every random stream is derived from the seed and the epoch, so that what was stopped after an
+epoch goes on with the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NoReturn
+
+import numpy as np
+from annotated_types import Gt
+
+from nnreg.errors import DivergedError
+from nnreg.evaluation import Evaluation, Examples
+from nnreg.interfaces import (
+    Array,
+    Configurable,
+    Context,
+    Count,
+    NonNegative,
+    Optimizer,
+    Step,
+    Workspace,
+)
+from nnreg.network import Network, views
+
+SHUFFLE_STREAM = 1
+LAYER_STREAM = 2
+"""The streams of the order of examples and of the layers' own draws: [seed, stream, epoch]."""
+
+CHUNK = 32_768
+"""Values an optimizer works on at a time: its vectors then stay in the processor's cache."""
+
+Record = dict[str, float]
+"""What an epoch came to: `epoch`, `loss`, each metric, and with validation `val_` of each."""
+
+
+@dataclass(frozen=True)
+class EarlyStopping(Configurable):
+    """Stop when `monitor` has not improved by more than `min_delta` for `patience` epochs."""
+
+    patience: Count = 10
+    monitor: str = "val_loss"
+    min_delta: NonNegative = 0.0
+
+
+@dataclass(frozen=True)
+class Train(Configurable):
+    """How to train.
+
+    `l1` and `l2` add l1 · Σ|w| + l2 · Σw² over the weights (not the biases) to what is minimized,
+    not to the loss that is reported. `clip_norm` scales a longer gradient down to this length;
+    `clip_value` then limits each of its values. `threads` limits the threads of matrix products.
+    """
+
+    epochs: Count = 100
+    batch_size: Count = 32
+    shuffle: bool = True
+    early_stopping: EarlyStopping | None = None
+    l1: NonNegative = 0.0
+    l2: NonNegative = 0.0
+    clip_norm: Annotated[float, Gt(0)] | None = None
+    clip_value: Annotated[float, Gt(0)] | None = None
+    threads: Count | None = None
+
+
+@dataclass
+class Progress:
+    """Everything besides the weights that training goes on from."""
+
+    epoch: int = 0
+    step: int = 0
+    slots: dict[str, Array] = field(default_factory=dict)
+    history: list[Record] = field(default_factory=list)
+    best_epoch: int = 0
+    best_value: float = math.inf
+    best_vector: Array | None = None
+    best_state: Array | None = None
+
+
+class Trainer:
+    """Trains a network in place.
+
+    `train` and `validation` hold inputs and targets as the network takes them. `evaluation`
+    knows the loss and the metrics. `progress` is where to go on from.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        evaluation: Evaluation,
+        optimizer: Optimizer,
+        settings: Train,
+        train: Examples,
+        validation: Examples | None = None,
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        self.network = network
+        self.evaluation = evaluation
+        self.settings = settings
+        self.train = train
+        self.validation = validation
+        self.seed = seed
+        self.progress = progress or Progress()
+        size, dtype = network.vector.size, network.dtype
+        for name in optimizer.slots:
+            self.progress.slots.setdefault(name, np.zeros(size, dtype))
+        self._gradient = np.zeros(size, dtype)
+        self._workspace = Workspace(dtype, reuse=True)
+        self._context = network.context(self._workspace, self._gradient, training=True)
+        self._optimizer = _Chunked(optimizer, network.vector, self._gradient, self.progress.slots)
+        gradients = views(self._gradient, network.params)
+        self._weights = [
+            (network.parameters[name], gradients[name])
+            for name, param in network.params.items()
+            if param.regularized
+        ]
+
+    @property
+    def monitor(self) -> str | None:
+        """The figure that decides which epoch was the best; None where the last one is."""
+        if self.settings.early_stopping:
+            return self.settings.early_stopping.monitor
+        return "val_loss" if self.validation else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done or early stopping has struck."""
+        stopping, progress = self.settings.early_stopping, self.progress
+        if progress.epoch >= self.settings.epochs:
+            return True
+        return stopping is not None and progress.epoch - progress.best_epoch >= stopping.patience
+
+    def epochs(self) -> Iterator[Record]:
+        """Train until finished, yielding the record of each epoch.
+
+        Raises `DivergedError` when a loss is not finite; the network then holds the weights it had
+        after the last good epoch.
+        """
+        while not self.finished:
+            yield self._epoch()
+
+    def _epoch(self) -> Record:
+        epoch = self.progress.epoch + 1
+        good = self.network.vector.copy(), self.network.state_vector.copy()
+        slots = {name: slot.copy() for name, slot in self.progress.slots.items()}
+        steps = self.progress.step
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # told by DivergedError
+                record = self._pass(epoch)
+        except DivergedError:
+            self.network.vector[...], self.network.state_vector[...] = good
+            for name, slot in slots.items():
+                self.progress.slots[name][...] = slot
+            self.progress.step = steps
+            raise
+        self.progress.epoch = epoch
+        self.progress.history.append(record)
+        self._remember_best(record)
+        return record
+
+    def _pass(self, epoch: int) -> Record:
+        """Go once over the training examples, then measure."""
+        count, size = len(self.train), self.settings.batch_size
+        order = np.arange(count)
+        if self.settings.shuffle:
+            order = _stream(self.seed, SHUFFLE_STREAM, epoch).permutation(count)
+        self._workspace.rng = _stream(self.seed, LAYER_STREAM, epoch)
+        outputs = None
+        if self.evaluation.named_metrics:
+            outputs = np.empty((count, *self.network.output_shape), self.network.dtype)
+        total = 0.0
+        for batch, start in enumerate(range(0, count, size), 1):
+            rows = order[start : start + size]
+            self._workspace.rewind()
+            x = self._rows(self.train.x, rows)
+            t = self._rows(self.train.t, rows)
+            loss, z = self._step(x, t, epoch, batch)
+            total += loss * len(rows)
+            if outputs is not None:
+                outputs[rows] = z
+        record: Record = {"epoch": epoch, "loss": total / count}
+        if outputs is not None:
+            record |= self.evaluation.metrics(self.network.outputs(outputs), self.train)
+        if not np.isfinite(self.network.vector).all():
+            self._explain(self.train.x[order[-1:]], epoch, batch)
+        if self.validation:
+            measured = self.evaluation.measure(self.network, self.validation)
+            if not math.isfinite(measured["loss"]):
+                self._explain(self.validation.x, epoch, batch, "the validation loss")
+            record |= {f"val_{name}": value for name, value in measured.items()}
+        return record
+
+    def _rows(self, array: Array, rows: Array) -> Array:
+        shape = (len(rows), *array.shape[1:])
+        buffer = self._workspace.empty(shape, array.dtype)
+        return np.take(array, rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
+
+    def _step(self, x: Array, t: Array, epoch: int, batch: int) -> tuple[float, Array]:
+        """Change the weights by one batch; return its loss and the outputs before the change."""
+        z, backward = self.network.forward(x, self._context)
+        loss, loss_backward = self.evaluation.loss_of(z, t, self._context)
+        if not math.isfinite(loss):
+            self._explain(x, epoch, batch)
+        backward(loss_backward())
+        self._regularize()
+        self._clip()
+        self.progress.step += 1
+        self._optimizer.step(self.progress.step)
+        return loss, z
+
+    def _regularize(self) -> None:
+        l1, l2 = self.settings.l1, self.settings.l2
+        if not l1 and not l2:
+            return
+        for weight, gradient in self._weights:
+            if l2:
+                np.add(gradient, (2 * l2) * weight, out=gradient)
+            if l1:
+                np.add(gradient, l1 * np.sign(weight), out=gradient)
+
+    def _clip(self) -> None:
+        gradient = self._gradient
+        if self.settings.clip_norm is not None:
+            norm = math.sqrt(float(np.dot(gradient, gradient)))
+            if norm > self.settings.clip_norm:
+                np.multiply(gradient, self.settings.clip_norm / norm, out=gradient)
+        if self.settings.clip_value is not None:
+            limit = self.settings.clip_value
+            np.clip(gradient, -limit, limit, out=gradient)
+
+    def _remember_best(self, record: Record) -> None:
+        progress, monitor = self.progress, self.monitor
+        if monitor is None:
+            better = True
+            value = record["loss"]
+        else:
+            value = record[monitor] * (-1 if self.evaluation.higher_is_better(monitor) else 1)
+            stopping = self.settings.early_stopping
+            better = value < progress.best_value - (stopping.min_delta if stopping else 0)
+        if better or progress.best_vector is None:
+            progress.best_epoch, progress.best_value = progress.epoch, value
+            progress.best_vector = self.network.vector.copy()
+            progress.best_state = self.network.state_vector.copy()
+
+    def _explain(self, x: Array, epoch: int, batch: int, what: str = "the loss") -> NoReturn:
+        """Raise `DivergedError` naming the first layer whose output or gradient went bad."""
+        culprit = self._first_bad_gradient() or self._first_bad_output(x) or "the loss itself"
+        raise DivergedError(
+            f"epoch {epoch}, batch {batch}: {what} is not finite; first to go bad: {culprit}. "
+            "Lower optimizer.learning_rate, set train.clip_norm, or look for extreme values in "
+            "the data"
+        )
+
+    def _first_bad_gradient(self) -> str | None:
+        """Name the layer nearest the output whose last gradient was not finite."""
+        for name, (_, context) in reversed(self._steps()):
+            if not _finite(context, lambda c: c.gradients):
+                return f"the gradient of {name} in the step before"
+        return None
+
+    def _first_bad_output(self, x: Array) -> str | None:
+        for name, (layer, context) in self._steps():
+            if not _finite(context, lambda c: c.params):
+                return f"the weights of {name}"
+            x, _ = layer.forward(x, context)
+            if not np.isfinite(x).all():
+                return f"the output of {name}"
+        return None
+
+    def _steps(self) -> list[tuple[str, tuple[Any, Context]]]:
+        pairs = zip(self.network.layers.items(), self._context.children.values(), strict=True)
+        return [(name, (layer, context)) for (name, layer), context in pairs]
+
+
+class _Chunked:
+    """An optimizer at work on whole vectors, piece by piece if it allows."""
+
+    def __init__(
+        self, optimizer: Optimizer, vector: Array, gradient: Array, slots: Mapping[str, Array]
+    ) -> None:
+        self._update = optimizer.update
+        size = CHUNK if optimizer.elementwise else max(vector.size, 1)
+        self._pieces = []
+        self._scratch = Workspace(vector.dtype, reuse=True)
+        for start in range(0, vector.size, size):
+            piece = slice(start, start + size)
+            pieces = {name: slot[piece] for name, slot in slots.items()}
+            step = Step(0, pieces, self._scratch)
+            self._pieces.append((vector[piece], gradient[piece], step))
+
+    def step(self, count: int) -> None:
+        """Make one update, the `count`-th."""
+        for parameters, gradient, step in self._pieces:
+            step.count = count
+            self._scratch.rewind()
+            self._update(parameters, gradient, step)
+
+
+def _finite(context: Context, arrays: Any) -> bool:
+    here = all(np.isfinite(array).all() for array in arrays(context).values())
+    return here and all(_finite(child, arrays) for child in context.children.values())
+
+
+def _stream(seed: int, stream: int, epoch: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence([seed, stream, epoch]))
