@@ -100,7 +100,7 @@ def _image(checkpoint: Checkpoint) -> bytes:
                 raise ValueError(f"{name!r} has the type {array.dtype}")
             file.create_dataset(name, data=little.reshape(array.shape))
         file.flush()
-        body = bytes(file.id.get_file_image())[BLOCK:]
+        body = bytes(file.id.get_file_image())  # without the block in front
     return _block(body) + body
 
 
