@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+from typing import Any, cast
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def _split_head(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:
         activation = Identity()
     path = f"$.model.layers[{len(before)}]"
     if spec.loss.link is not None and type(activation) is spec.loss.link:
-        bare = dataclasses.replace(last, activation=Identity())  # type: ignore[call-arg]
+        bare: Layer = dataclasses.replace(cast(Any, last), activation=Identity())
         return (*before, bare), activation
     low, high = spec.loss.domain
     if activation.range[0] < low or activation.range[1] > high:
@@ -98,9 +99,7 @@ def name_metrics(spec: Spec, registry: Registry, *, of_classes: bool) -> dict[st
     return named
 
 
-def encode_targets(
-    truth: Array, network: Network, loss: Loss, classes: int | None
-) -> Array:
+def encode_targets(truth: Array, network: Network, loss: Loss, classes: int | None) -> Array:
     """Return targets as the loss takes them. Raises `SpecError` if the outputs do not fit them.
 
     Class numbers stay so for a loss that takes labels; for another they become one-hot rows, or
@@ -115,7 +114,7 @@ def encode_targets(
     if output == (*expected, classes):
         if loss.takes_labels:
             return truth
-        return (truth[..., None] == np.arange(classes)).astype(network.dtype)
+        return np.equal(truth[..., None], np.arange(classes)).astype(network.dtype)
     if output == (*expected, 1) and classes == 2 and not loss.takes_labels:
         return truth[..., None].astype(network.dtype)
     found = f'the target has {classes} classes, so that "units": "classes" would give'
@@ -124,4 +123,3 @@ def encode_targets(
 
 def _mismatch(output: Shape, expected: Shape, why: str) -> str:
     return f"the network gives shape {output} for one example, but {why} {expected}"
-

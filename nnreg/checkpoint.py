@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 MAGIC = b"nnreg checkpoint\n"
 BLOCK = 512
-DTYPES = frozenset("<f4 <f8 <i8 |u1".split())
+DTYPES = frozenset({"<f4", "<f8", "<i8", "|u1"})
 
 
 @dataclass(frozen=True)

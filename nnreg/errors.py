@@ -46,7 +46,9 @@ class ShapeError(NnregError):
     def __init__(self, found: tuple[int, ...], expected: str) -> None:
         self.found = found
         self.expected = expected
-        super().__init__(f"the input has shape {shape_text(found)}, but this layer takes {expected}")
+        super().__init__(
+            f"the input has shape {shape_text(found)}, but this layer takes {expected}"
+        )
 
 
 class UsageError(NnregError):

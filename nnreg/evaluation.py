@@ -56,9 +56,7 @@ class Evaluation:
         metric = self.named_metrics.get(name.removeprefix("val_"))
         return metric is not None and metric.higher_is_better
 
-    def loss_of(
-        self, z: Array, t: Array, context: Context
-    ) -> tuple[float, Callable[[], Array]]:
+    def loss_of(self, z: Array, t: Array, context: Context) -> tuple[float, Callable[[], Array]]:
         """Return the loss of a network's scores and the function giving its gradient."""
         return self.loss.forward_buffered(z, t, context, logits=self.logits)
 

@@ -10,7 +10,7 @@ import os
 
 os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
 
-import h5py  # noqa: E402 (the line above must come first)
+import h5py  # after the line above
 
 __all__ = ["h5py", "plain_datasets"]
 

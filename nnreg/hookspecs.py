@@ -19,33 +19,40 @@ hookimpl = pluggy.HookimplMarker("nnreg")
 @hookspec
 def nnreg_activations() -> Mapping[str, type[Activation]]:
     """Return the activations this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
 
 
 @hookspec
 def nnreg_losses() -> Mapping[str, type[Loss]]:
     """Return the losses this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
 
 
 @hookspec
 def nnreg_layers() -> Mapping[str, type[Layer]]:
     """Return the layers this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
 
 
 @hookspec
 def nnreg_optimizers() -> Mapping[str, type[Optimizer]]:
     """Return the optimizers this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
 
 
 @hookspec
 def nnreg_initializers() -> Mapping[str, type[Initializer]]:
     """Return the initializers this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
 
 
 @hookspec
 def nnreg_metrics() -> Mapping[str, type[Metric]]:
     """Return the metrics this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
 
 
 @hookspec
 def nnreg_sources() -> Mapping[str, type[Source]]:
     """Return the data sources this plugin provides, by the name a spec uses."""
+    raise NotImplementedError

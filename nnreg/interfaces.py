@@ -297,7 +297,7 @@ class Workspace:
         """Begin a pass: hand out the same arrays again."""
         self._asked = 0
 
-    def empty(self, shape: Shape, dtype: npt.DTypeLike = None) -> Array:
+    def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
         """Return an array whose values are arbitrary."""
         if self._buffers is None:
             return self.allocate(shape, dtype)
@@ -308,7 +308,7 @@ class Workspace:
             buffer = self._buffers[key] = self.allocate(shape, dtype)
         return buffer
 
-    def allocate(self, shape: Shape, dtype: npt.DTypeLike) -> Array:
+    def allocate(self, shape: Shape, dtype: npt.DTypeLike | None) -> Array:
         """Make a new array. Another array library overrides this."""
         return np.empty(shape, self.dtype if dtype is None else dtype)
 
@@ -325,7 +325,7 @@ class Context:
     training: bool = False
     needs_input_gradient: bool = True
 
-    def empty(self, shape: Shape, dtype: npt.DTypeLike = None) -> Array:
+    def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
         """Return an array of arbitrary values, good until the next pass."""
         return self.workspace.empty(shape, dtype)
 
@@ -369,4 +369,3 @@ class Step:
     def empty(self, like: Array) -> Array:
         """Return scratch of the size of `like`."""
         return self.workspace.empty(like.shape)
-

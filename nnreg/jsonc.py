@@ -12,7 +12,9 @@ from typing import Any
 
 from nnreg.errors import Problem, SpecError
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[\]}])', re.S)
+_TOKEN = re.compile(
+    r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[\]}])', re.S
+)
 
 
 class _Object(dict[str, Any]):
@@ -63,7 +65,7 @@ def _clean(value: Any, path: str, problems: list[Problem]) -> Any:
     if isinstance(value, list):
         return [_clean(item, f"{path}[{i}]", problems) for i, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
-        problems.append(Problem(path, f"{value} is not a number that JSON allows"))
+        problems.append(Problem(path, "NaN or an infinite number, which JSON does not have"))
     if isinstance(value, str):
         _check_text(value, path, problems)
     return value

@@ -42,9 +42,7 @@ class Model:
             self.network = build_network(
                 self.spec, preprocessing.input_shape, None if names is None else len(names)
             )
-            metrics = name_metrics(
-                self.spec, registry or installed(), of_classes=names is not None
-            )
+            metrics = name_metrics(self.spec, registry or installed(), of_classes=names is not None)
         except SpecError as error:
             error.where = document.origin
             raise
@@ -248,4 +246,5 @@ def matrix_threads(count: int | None) -> AbstractContextManager[Any]:
         return nullcontext()
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(count, user_api="blas")
+    limits: AbstractContextManager[Any] = threadpool_limits(count, user_api="blas")
+    return limits

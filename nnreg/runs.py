@@ -235,5 +235,3 @@ def next_folder(name: str, parent: Path = Path("runs")) -> Path:
 def build(spec: SpecSource, *, data: tuple[Any, Any] | None = None) -> Model:
     """Return the untrained model of a spec, its shapes taken from the spec's data or `(x, y)`."""
     return assemble(read_spec(spec), data).model
-
-

@@ -36,8 +36,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> Model:
     """Load a model that predicts, and trains on, with the same bits as when it was saved.
 
-    `overrides` change its spec, as in `train.epochs=20`. Raises `CheckpointError` for a file that is damaged or foreign, `MissingPluginError` where a
-    plugin that it needs is not installed.
+    `overrides` change its spec, as in `train.epochs=20`. Raises `CheckpointError` for a file that
+    is damaged or foreign, `MissingPluginError` where a plugin that it needs is not installed.
     """
     file = Path(path)
     return from_checkpoint(read_checkpoint(file), str(file), overrides)
@@ -102,9 +102,7 @@ def to_checkpoint(model: Model, *, best: bool = False) -> Checkpoint:
     )
 
 
-def from_checkpoint(
-    checkpoint: Checkpoint, where: str, overrides: Iterable[str] = ()
-) -> Model:
+def from_checkpoint(checkpoint: Checkpoint, where: str, overrides: Iterable[str] = ()) -> Model:
     """Return the model that a checkpoint holds."""
     document = checkpoint.document
     _check_plugins(document, where, installed())

@@ -11,8 +11,8 @@ import dataclasses
 import functools
 import json
 import typing
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -25,11 +25,11 @@ T = TypeVar("T")
 
 
 @functools.cache
-def _model(cls: type[Any]) -> type[BaseModel]:
+def _model(cls: Hashable) -> type[BaseModel]:
     """Return the pydantic model with the fields of a dataclass."""
     hints = typing.get_type_hints(cls, include_extras=True)
     fields: dict[str, Any] = {}
-    for field in dataclasses.fields(cls):
+    for field in dataclasses.fields(cast(Any, cls)):
         required = field.default is dataclasses.MISSING
         if required and field.default_factory is not dataclasses.MISSING:
             fields[_attribute(field.name)] = (
@@ -40,7 +40,7 @@ def _model(cls: type[Any]) -> type[BaseModel]:
         default = ... if required else field.default
         fields[_attribute(field.name)] = (hints[field.name], Field(default, alias=field.name))
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
-    return create_model(cls.__name__, __config__=config, **fields)
+    return create_model(getattr(cls, "__name__", "options"), __config__=config, **fields)
 
 
 def _attribute(name: str) -> str:
@@ -60,7 +60,9 @@ class Reader:
         if isinstance(value, cls):
             return value
         kind = vars(cls).get("kind")
-        return self._component(kind, value) if kind in KINDS else self._fields(cls, value)
+        if kind in KINDS:
+            return cast(T, self._component(str(kind), value))
+        return self._fields(cls, value)
 
     def _component(self, kind: str, value: Any) -> Any:
         options = {"type": value} if isinstance(value, str) else value
@@ -82,14 +84,14 @@ class Reader:
         return f". Plugins that failed to load: {'; '.join(names)}" if names else ""
 
     def _fields(self, cls: type[T], value: Any) -> T:
-        model = _model(cls)
+        model = _model(cast(Hashable, cls))
         try:
             read = model.model_validate_json(json.dumps(value), context=self)
         except ValidationError as error:
             raise ValidationError.from_exception_data(
                 cls.__name__, list(_lines(error, cls, value))
             ) from None
-        names = {field.name for field in dataclasses.fields(typing.cast(Any, cls))}
+        names = {field.name for field in dataclasses.fields(cast(Any, cls))}
         given = {name: getattr(read, _attribute(name)) for name in names & set(value)}
         try:
             return cls(**given)
@@ -119,6 +121,8 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
         found.setdefault(_within(value, line["loc"]), []).append(line)
     known = [field.name for field in dataclasses.fields(cls)]
     for loc, lines in found.items():
+        if any(loc == deeper[: len(loc)] for deeper in found if len(deeper) > len(loc)):
+            continue  # follows from what is wrong inside
         line = lines[0]
         if line["type"] == "nnreg":
             text = line["msg"]
@@ -126,6 +130,8 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
             text = f"unknown key{nearest(str(loc[-1]), known)}"
         elif line["type"] == "missing":
             text = "required, but not given"
+        elif line["type"] == "too_short":
+            text = f"must not be empty, found {_show(value[loc[0]])}"
         else:
             expected = [one["msg"].removeprefix("Input should be ") for one in lines]
             at = functools.reduce(lambda tree, key: tree[key], loc, value)
@@ -194,11 +200,11 @@ class SchemaWriter:
     def document(self, root: type[Configurable], sections: Iterable[type[Configurable]]) -> Any:
         """Return the whole schema; `sections` are the classes that `root` refers to."""
         for section in sections:
-            self.definitions[section.__name__] = self._object(section)
+            self.definitions[section.__name__] = self.options(section)
         for kind in KINDS:
             entries = [entry for entry in self.registry if entry.kind == kind]
             self.definitions[kind] = {"anyOf": [self._name(kind), *map(self._entry, entries)]}
-        body = self._object(root)
+        body = self.options(root)
         body["properties"]["$schema"] = {"type": "string"}
         return {"$schema": self.DIALECT, "title": "nnreg spec", **body, "$defs": self.definitions}
 
@@ -207,20 +213,21 @@ class SchemaWriter:
         names = [
             entry.name
             for entry in self.registry
-            if entry.kind == kind and not self._object(entry.cls).get("required")
+            if entry.kind == kind and not self.options(entry.cls)["required"]
         ]
         return {"enum": names}
 
     def _entry(self, entry: Entry) -> Any:
-        body = self._object(entry.cls)
+        body = self.options(entry.cls)
         body["properties"] = {"type": {"const": entry.name}, **body["properties"]}
-        body["required"] = ["type", *body.get("required", [])]
+        body["required"] = ["type", *body["required"]]
         body["description"] = f"{(entry.cls.__doc__ or '').strip()}\n\nFrom {entry.provider}."
         return body
 
-    def _object(self, cls: type[Any]) -> dict[str, Any]:
+    def options(self, cls: type[Any]) -> dict[str, Any]:
+        """Return the schema of a JSON object with the fields of a dataclass."""
         # Nothing in a default is left to pydantic: it cannot write components.
-        schema = _model(cls).model_json_schema(by_alias=True)
+        schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
         for field in dataclasses.fields(cls):
             body = schema.get("properties", {}).get(field.name, {})
             body.pop("default", None)
@@ -229,7 +236,8 @@ class SchemaWriter:
                 body["default"] = to_json(field.default, self.registry)
         schema.pop("title", None)
         schema.setdefault("properties", {})
-        return typing.cast(dict[str, Any], _references(schema))
+        schema.setdefault("required", [])
+        return cast(dict[str, Any], _references(schema))
 
 
 def _references(node: Any) -> Any:

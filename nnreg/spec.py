@@ -148,15 +148,15 @@ def read_spec(
         tree, base, origin = _plain(source), Path.cwd(), "spec"
     else:
         tree, base, origin = _read_file(str(source))
-    if not isinstance(tree, dict):
+    if not isinstance(tree, Mapping):
         raise SpecError([Problem("$", "must be a JSON object with a model, a loss, …")], origin)
-    tree = copy.deepcopy(tree)
+    changed = copy.deepcopy(dict(tree))
     for override in overrides:
-        _override(tree, override)
+        _override(changed, override)
     reader = schema.Reader(registry or installed())
-    body = {key: value for key, value in tree.items() if key != "$schema"}
+    body = {key: value for key, value in changed.items() if key != "$schema"}
     spec = schema.read(Spec, body, reader, origin)
-    return Document(spec, tree, folder or base, origin, tuple(reader.used.values()))
+    return Document(spec, changed, folder or base, origin, tuple(reader.used.values()))
 
 
 def _read_file(path: str) -> tuple[Any, Path, str]:

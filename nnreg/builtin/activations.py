@@ -147,8 +147,8 @@ class Gelu(Activation):
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         if self.exact:
-            erf = np.frompyfunc(math.erf, 1, 1)(x / math.sqrt(2)).astype(x.dtype)
-            cdf = 0.5 + 0.5 * erf
+            erf: Array = np.frompyfunc(math.erf, 1, 1)(x / math.sqrt(2))  # type: ignore[assignment]
+            cdf = 0.5 + 0.5 * erf.astype(x.dtype)
             slope = np.exp(-0.5 * np.square(np.clip(x, -40, 40))) / math.sqrt(2 * math.pi)
             return x * cdf, lambda dy: dy * (cdf + x * slope)
         c, k = math.sqrt(2 / math.pi), 0.044715
@@ -188,5 +188,3 @@ class Softsign(Activation):
     def forward(self, x: Array) -> tuple[Array, Backward]:
         d = 1 + np.abs(x)
         return x / d, lambda dy: dy / (d * d)
-
-

@@ -112,7 +112,7 @@ class CrossEntropy(Loss):
         value = float(np.sum(np.log(total)) - np.sum(shifted[index, labels])) / rows
 
         def backward() -> Array:
-            dz = e * (1 / (rows * total))
+            dz: Array = e * (1 / (rows * total))
             dz[index, labels] -= 1 / rows
             return dz.reshape(z.shape)
 
@@ -123,4 +123,5 @@ def _rows_of(t: Array, y: Array) -> Array:
     """Return targets as rows of probabilities, one-hot if they are class numbers."""
     if t.ndim == y.ndim:
         return t
-    return (np.expand_dims(t, -1) == np.arange(y.shape[-1])).astype(y.dtype)
+    rows: Array = np.equal(np.expand_dims(t, -1), np.arange(y.shape[-1])).astype(y.dtype)
+    return rows

@@ -44,7 +44,7 @@ class MeanAbsoluteErrorMetric(Metric):
 
 @dataclass(frozen=True)
 class R2(Metric):
-    """1 - Σ(t - y)² / Σ(t - mean(t))², a mean over columns: 1 is perfect, 0 no better than the mean.
+    """1 - Σ(t - y)² / Σ(t - mean(t))², a mean over columns: 1 is perfect, 0 the mean.
 
     A column of targets that are all equal counts as 1 if predicted exactly and 0 if not.
     """
@@ -65,10 +65,7 @@ class _Counts(Metric):
     average: Average = "macro"
 
     def compute(self, y: Array, t: Array) -> float:
-        if self.average == "binary":
-            present = np.array([1])
-        else:
-            present = np.union1d(y, t)
+        present = np.array([1]) if self.average == "binary" else np.union1d(y, t)
         hits = np.array([np.sum((y == k) & (t == k)) for k in present], float)
         claimed = np.array([np.sum(y == k) for k in present], float)
         actual = np.array([np.sum(t == k) for k in present], float)
@@ -85,9 +82,10 @@ class _Counts(Metric):
 class Precision(_Counts):
     """Of the examples said to be of a class, the share that are.
 
-    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted together)
-    or `binary` (the class numbered 1 alone). Without examples it is 0.
+    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted
+    together) or `binary` (the class numbered 1 alone). Without examples it is 0.
     """
+
     def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
         return hits, claimed
 
@@ -96,9 +94,10 @@ class Precision(_Counts):
 class Recall(_Counts):
     """Of the examples of a class, the share that were found.
 
-    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted together)
-    or `binary` (the class numbered 1 alone). Without examples it is 0.
+    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted
+    together) or `binary` (the class numbered 1 alone). Without examples it is 0.
     """
+
     def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
         return hits, actual
 
@@ -107,8 +106,9 @@ class Recall(_Counts):
 class F1(_Counts):
     """The harmonic mean of precision and recall.
 
-    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted together)
-    or `binary` (the class numbered 1 alone). Without examples it is 0.
+    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted
+    together) or `binary` (the class numbered 1 alone). Without examples it is 0.
     """
+
     def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
         return 2 * hits, claimed + actual

@@ -41,33 +41,12 @@ class Sgd(Optimizer):
         np.subtract(parameters, change, out=parameters)
 
 
-def _adam_step(
-    learning_rate: float, beta1: float, beta2: float, epsilon: float,
-    parameters: Array, gradient: Array, step: Step,
-) -> None:  # fmt: skip
-    """p ← p - rate · m̂ / (√v̂ + ε), the bias corrections folded into two scalars."""
-    m, v = step.slots["m"], step.slots["v"]
-    scratch = step.empty(parameters)
-    np.multiply(m, beta1, out=m)
-    np.multiply(gradient, 1 - beta1, out=scratch)
-    np.add(m, scratch, out=m)
-    np.multiply(v, beta2, out=v)
-    np.multiply(gradient, gradient, out=scratch)
-    np.multiply(scratch, 1 - beta2, out=scratch)
-    np.add(v, scratch, out=v)
-    root = math.sqrt(1 - beta2**step.count)
-    np.sqrt(v, out=scratch)
-    np.add(scratch, epsilon * root, out=scratch)
-    np.divide(m, scratch, out=scratch)
-    np.multiply(scratch, learning_rate * root / (1 - beta1**step.count), out=scratch)
-    np.subtract(parameters, scratch, out=parameters)
-
-
 @dataclass(frozen=True)
 class Adam(Optimizer):
     """Adam: steps scaled by running means of the gradient and of its square.
 
-    Kingma and Ba 2015.
+    m and v are the means of g and g², m̂ and v̂ the same corrected for having begun at zero:
+    p ← p - learning_rate · m̂ / (√v̂ + epsilon). Kingma and Ba 2015.
     """
 
     slots = ("m", "v")
@@ -78,31 +57,36 @@ class Adam(Optimizer):
     epsilon: Annotated[float, Gt(0)] = 1e-8
 
     def update(self, parameters: Array, gradient: Array, step: Step) -> None:
-        _adam_step(
-            self.learning_rate, self.beta1, self.beta2, self.epsilon, parameters, gradient, step
-        )
+        """Fold the two corrections into scalars."""
+        m, v = step.slots["m"], step.slots["v"]
+        scratch = step.empty(parameters)
+        np.multiply(m, self.beta1, out=m)
+        np.multiply(gradient, 1 - self.beta1, out=scratch)
+        np.add(m, scratch, out=m)
+        np.multiply(v, self.beta2, out=v)
+        np.multiply(gradient, gradient, out=scratch)
+        np.multiply(scratch, 1 - self.beta2, out=scratch)
+        np.add(v, scratch, out=v)
+        root = math.sqrt(1 - self.beta2**step.count)
+        np.sqrt(v, out=scratch)
+        np.add(scratch, self.epsilon * root, out=scratch)
+        np.divide(m, scratch, out=scratch)
+        np.multiply(scratch, self.learning_rate * root / (1 - self.beta1**step.count), out=scratch)
+        np.subtract(parameters, scratch, out=parameters)
 
 
 @dataclass(frozen=True)
-class AdamW(Optimizer):
+class AdamW(Adam):
     """Adam with weight decay apart from the gradient: first p ← (1 - rate · weight_decay) · p.
 
     Loshchilov and Hutter 2019.
     """
 
-    slots = ("m", "v")
-    elementwise = True
-    learning_rate: Annotated[float, Gt(0)] = 0.001
-    beta1: Fraction = 0.9
-    beta2: Fraction = 0.999
-    epsilon: Annotated[float, Gt(0)] = 1e-8
     weight_decay: NonNegative = 0.01
 
     def update(self, parameters: Array, gradient: Array, step: Step) -> None:
         np.multiply(parameters, 1 - self.learning_rate * self.weight_decay, out=parameters)
-        _adam_step(
-            self.learning_rate, self.beta1, self.beta2, self.epsilon, parameters, gradient, step
-        )
+        super().update(parameters, gradient, step)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Len
@@ -37,7 +37,9 @@ class Csv(Source):
                 f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"
             ) from error
         except csv.Error as error:
-            raise DataError(f"{path}, line {rows.line_num}: not well-formed CSV: {error}") from error
+            raise DataError(
+                f"{path}, line {rows.line_num}: not well-formed CSV: {error}"
+            ) from error
         missing = frozenset(self.missing)
         columns = {}
         for index, name in enumerate(header):
@@ -46,9 +48,7 @@ class Csv(Source):
             columns[name] = column
         return Table(columns, str(path), lines)
 
-    def _rows(
-        self, rows: csv._reader, path: Path
-    ) -> tuple[list[str], list[list[str]], tuple[int, ...]]:
+    def _rows(self, rows: Any, path: Path) -> tuple[list[str], list[list[str]], tuple[int, ...]]:
         header = [name.strip() for name in next(rows, [])]
         if not header:
             raise DataError(f"{path}: the file is empty; expected a header line and rows")

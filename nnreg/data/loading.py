@@ -109,9 +109,7 @@ def _in_use(table: Table, targets: tuple[str, ...], columns: Columns) -> Table:
     return replace(table, columns=used)
 
 
-def _rows_of_parts(
-    count: int, split: Split, seed: int, labels: Array | None
-) -> dict[str, Array]:
+def _rows_of_parts(count: int, split: Split, seed: int, labels: Array | None) -> dict[str, Array]:
     """Return the rows of the training part and of each part that is a share of this table."""
     shares = {
         name: part

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -41,7 +41,8 @@ class Number(Configurable):
         if missing.any():
             if self.fill is None:
                 _refuse_missing(table, self.name, missing)
-            values = np.where(missing, self.fill, values)
+            else:
+                values[missing] = self.fill
         return ((values - self.mean) / self.std)[:, None]
 
 
@@ -67,7 +68,8 @@ class Words(Configurable):
         if missing.any():
             if self.fill is None:
                 _refuse_missing(table, self.name, missing)
-            values = np.where(missing, self.fill, values)
+            values = values.copy()
+            values[missing] = self.fill
         places = {category: place for place, category in enumerate(self.categories)}
         index = np.array([places.get(value, -1) for value in values], np.intp)
         if not self.ignore_unseen and (index < 0).any():
@@ -76,7 +78,7 @@ class Words(Configurable):
                 f"{table.place(row, self.name)}: {values[row]!r} was not seen in training"
                 f'{nearest(str(values[row]), places)} (or set data.unseen to "ignore")'
             )
-        return (index[:, None] == np.arange(len(self.categories))).astype(np.float64)
+        return np.equal(index[:, None], np.arange(len(self.categories))).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -154,11 +156,13 @@ class Numbers(Configurable):
 
     def scale(self, values: Array) -> Array:
         """Turn the target's own units into what the network is trained on."""
-        return (values - np.array(self.mean)) / np.array(self.std)
+        scaled: Array = (values - np.array(self.mean)) / np.array(self.std)
+        return scaled
 
     def unscale(self, y: Array) -> Array:
         """Turn the network's outputs into the target's own units."""
-        return y.astype(np.float64) * np.array(self.std) + np.array(self.mean)
+        values: Array = y.astype(np.float64) * np.array(self.std) + np.array(self.mean)
+        return values
 
 
 Input: TypeAlias = Number | Words | Values
@@ -198,7 +202,7 @@ class Preprocessing(Configurable):
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
-def _refuse_missing(table: Table, name: str, missing: Array, *, target: bool = False) -> None:
+def _refuse_missing(table: Table, name: str, missing: Array, *, target: bool = False) -> NoReturn:
     row = int(np.argwhere(missing)[0][0])
     mend = "mend or remove the row" if target else 'mend it, or set data.missing to "impute"'
     what = "the target is missing" if target else "the value is missing"
@@ -236,9 +240,7 @@ def learn(
     return Preprocessing(inputs, target)
 
 
-def _learn_input(
-    table: Table, train: Table, name: str, columns: Columns, integer: bool
-) -> Input:
+def _learn_input(table: Table, train: Table, name: str, columns: Columns, integer: bool) -> Input:
     if table.columns[name].ndim > 1:
         shape = table.columns[name].shape[1:]
         mean, std = (0.0, 1.0) if integer else _moments(numbers(train, name), columns.scaling)
@@ -292,4 +294,3 @@ def _class_order(name: str) -> tuple[int, float, str]:
         return 0, float(name), name
     except ValueError:
         return 1, 0.0, name
-

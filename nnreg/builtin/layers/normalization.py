@@ -54,9 +54,10 @@ class BatchNorm(Layer):
         def backward(dy: Array) -> Array:
             dbeta = np.sum(dy, axis=axes, out=context.gradients["beta"])
             dgamma = np.sum(dy * normal, axis=axes, out=context.gradients["gamma"])
-            if not from_batch:
-                return dy * (gamma * scale)
-            return (dy - dbeta / count - normal * (dgamma / count)) * (gamma * scale)
+            dx: Array = dy * (gamma * scale)
+            if from_batch:
+                dx -= (dbeta / count + normal * (dgamma / count)) * (gamma * scale)
+            return dx
 
         return normal * gamma + beta, backward
 

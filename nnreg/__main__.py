@@ -1,0 +1,5 @@
+"""`python -m nnreg` is `nnreg`."""
+
+from nnreg.cli import main
+
+main()

@@ -1,0 +1,96 @@
+"""The command line. Results go to standard output, progress and errors to standard error.
+
+Modules that are slow to import are imported inside the commands that need them, so that help is
+quick. Nothing here is worth importing: each command calls the library and prints.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from nnreg import __version__
+from nnreg.errors import NnregError
+
+
+def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().meta["nnreg.debug"] = True
+
+
+def _debug_option() -> click.Option:
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_set_debug,
+        help="Show the traceback of an error.",
+    )
+
+
+class _Command(click.Command):
+    """A command that takes --debug too, wherever it is typed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(_debug_option())
+
+
+class _Group(click.Group):
+    command_class = _Command
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="nnreg %(version)s")
+def cli() -> None:
+    """Train neural networks from a JSON spec, on NumPy alone.
+
+    \b
+    nnreg run models/penguins.json
+    nnreg predict runs/penguins-001 new.csv
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage or invalid spec, 3 the training diverged,
+    4 a plugin is missing.
+    """
+
+
+cli.params.append(_debug_option())
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command and exit with its code. An error is one message, never a traceback."""
+    import nnreg.cli.describing
+    import nnreg.cli.training
+    import nnreg.cli.using  # noqa: F401 (the commands register themselves)
+
+    args = sys.argv[1:] if args is None else args
+    debug = "--debug" in args
+    try:
+        code = cli.main(args, prog_name="nnreg", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except NnregError as error:
+        code = _fail(f"error: {error}", error.exit_code, debug)
+    except (KeyboardInterrupt, click.Abort):
+        code = _fail("stopped", 130, debug=False)
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 1
+    except MemoryError:
+        code = _fail("error: out of memory; use a smaller network, batch or file", 1, debug)
+    except Exception as error:
+        advice = "this is a bug in nnreg or in a plugin; --debug shows where"
+        code = _fail(f"error: {type(error).__name__}: {error}; {advice}", 1, debug)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    click.echo(message, err=True)
+    return code

@@ -1,0 +1,74 @@
+"""What several commands share: options, tables, files by name or from standard input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+overrides_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Change the spec, as in train.epochs=5; may be repeated.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+spec_argument = click.argument("spec")
+checkpoint_argument = click.argument("checkpoint", type=click.Path(path_type=Path))
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+    """Print a table, its columns after the first aligned to the right where they are numbers."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = [list(row) for row in rows]
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    for index, name in enumerate(head):
+        numeric = all(_numeric(row[index]) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell).replace("[", r"\[") for cell in row))
+    console = Console(highlight=False)
+    console.print(table)
+
+
+def _numeric(text: str) -> bool:
+    return not text.strip("0123456789.,-+e ") or text in ("", "nan")
+
+
+def figure(value: float) -> str:
+    """Write a number as people read it."""
+    return f"{value:.4g}" if abs(value) < 1 else f"{value:.5g}"
+
+
+def checkpoint_file(path: Path, name: str = "best.h5") -> Path:
+    """Return the checkpoint of a run's folder, or the file itself."""
+    return path / "checkpoints" / name if path.is_dir() else path
+
+
+@contextmanager
+def data_file(path: str, suffix: str) -> Iterator[Path]:
+    """Give a data file by name; `-` is standard input, kept in a temporary file meanwhile."""
+    if path != "-":
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"standard-input{suffix}"
+        with file.open("wb") as target:
+            shutil.copyfileobj(sys.stdin.buffer, target)
+        yield file

@@ -1,0 +1,135 @@
+"""Commands that train: run, resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nnreg.cli import cli
+from nnreg.cli.common import (
+    figure,
+    json_option,
+    overrides_option,
+    print_json,
+    print_table,
+    spec_argument,
+)
+
+if TYPE_CHECKING:
+    from nnreg.runs import Run
+
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), help="The folder to write. [default: runs/NAME-001]"
+)
+every_option = click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    help="Print a line every so many epochs. [default: about ten lines]",
+)
+quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
+
+
+@cli.command()
+@spec_argument
+@overrides_option
+@out_option
+@every_option
+@quiet_option
+@json_option
+def run(
+    spec: str,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    every: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train the network of SPEC (- for standard input).
+
+    \b
+    nnreg run models/penguins.json
+    nnreg run models/penguins.json --set train.epochs=5 --out runs/short
+    """
+    from nnreg.runs import next_folder, start
+    from nnreg.spec import read_spec
+
+    document = read_spec(spec, overrides)
+    _train(start(document, out=out or next_folder(document.name)), every, quiet, as_json)
+
+
+@cli.command()
+@click.argument("path", metavar="RUN", type=click.Path(path_type=Path, exists=True))
+@overrides_option
+@out_option
+@every_option
+@quiet_option
+@json_option
+def resume(
+    path: Path,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    every: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Go on with a run, from its folder or from a last.h5, as if it had never stopped.
+
+    \b
+    nnreg resume runs/penguins-001 --set train.epochs=200
+    """
+    from nnreg.runs import next_folder, restart
+
+    prepared = restart(path, out=out, overrides=overrides)
+    if prepared.folder is None:
+        prepared = restart(path, out=next_folder(path.stem), overrides=overrides)
+    _train(prepared, every, quiet, as_json)
+
+
+def _train(prepared: Run, every: int | None, quiet: bool, as_json: bool) -> None:
+    from nnreg.errors import DivergedError
+
+    epochs = prepared.model.spec.train.epochs
+    on_epoch = None if quiet else _printer(epochs, every or max(epochs // 10, 1))
+    try:
+        prepared.train(on_epoch)
+    except DivergedError as error:
+        done = prepared.summary["epochs"]
+        kept = f"\nThe weights after epoch {done} are in {prepared.folder}/checkpoints/last.h5"
+        raise DivergedError(f"{error}{kept if done else ''}") from error
+    if as_json:
+        print_json({**prepared.summary, "folder": str(prepared.folder)})
+    else:
+        _print_result(prepared)
+
+
+def _printer(epochs: int, every: int) -> Callable[[dict[str, float]], None]:
+    def print_line(record: dict[str, float]) -> None:
+        epoch = int(record["epoch"])
+        if epoch == 1 or epoch % every == 0 or epoch == epochs:
+            figures = "  ".join(f"{k} {figure(v)}" for k, v in record.items() if k != "epoch")
+            click.echo(f"epoch {epoch:>{len(str(epochs))}}/{epochs}  {figures}", err=True)
+
+    return print_line
+
+
+def _print_result(prepared: Run) -> None:
+    """Print what was learned, against a constant guess, and what to type next."""
+    summary: dict[str, Any] = prepared.summary
+    parts = [name for name in ("train", "validation", "test") if name in summary]
+    names = list(summary["train"])
+    rows = [[part, *(figure(summary[part][name]) for name in names)] for part in parts]
+    if summary["baseline"]:
+        guess = "always the mean" if prepared.model.classes is None else "always one class"
+        base = summary["baseline"]
+        rows.append([guess, *(figure(base[name]) if name in base else "" for name in names)])
+    print_table(["", *names], rows, title=f"\n{summary['name']}: what was learned")
+    early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""
+    click.echo(
+        f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
+        f"{summary['parameters']:,} parameters, {summary['seconds']:.1f} s"
+    )
+    click.echo(f"saved in {prepared.folder}")
+    click.echo(f"next: nnreg predict {prepared.folder} DATA")

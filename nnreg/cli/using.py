@@ -1,0 +1,180 @@
+"""Commands that use a trained model: evaluate, predict, inspect."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nnreg.cli import cli
+from nnreg.cli.common import (
+    checkpoint_argument,
+    checkpoint_file,
+    data_file,
+    figure,
+    json_option,
+    print_json,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from nnreg.interfaces import Source, Table
+    from nnreg.model import Model
+
+
+@cli.command()
+@checkpoint_argument
+@click.argument("data", required=False)
+@json_option
+def evaluate(checkpoint: Path, data: str | None, as_json: bool) -> None:
+    """Print loss and metrics over the rows of DATA (- for standard input).
+
+    CHECKPOINT is a file or a run's folder. Without DATA, the parts of the spec's own data are
+    measured.
+
+    \b
+    nnreg evaluate runs/penguins-001 held-out.csv
+    """
+    from nnreg.assembly import reassemble
+    from nnreg.saving import load
+
+    model = load(checkpoint_file(checkpoint))
+    if data is None:
+        assembled = reassemble(model)
+        parts = {
+            "train": assembled.train,
+            "validation": assembled.validation,
+            "test": assembled.test,
+        }
+        results = {
+            name: model.evaluation.measure(model.network, part)
+            for name, part in parts.items()
+            if part is not None
+        }
+    else:
+        table = _read(model, data)
+        results = {"data": model.evaluate(table, table)}
+    if as_json:
+        print_json(results["data"] if data else results)
+        return
+    names = model.evaluation.names
+    rows = [[part, *(figure(found[name]) for name in names)] for part, found in results.items()]
+    print_table(["", *names], rows)
+
+
+@cli.command()
+@checkpoint_argument
+@click.argument("data")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead."
+)
+@json_option
+def predict(checkpoint: Path, data: str, out: Path | None, as_json: bool) -> None:
+    """Print a prediction for each row of DATA (- for standard input), as CSV.
+
+    The column `prediction` has the class or the number; for classes, `probability_CLASS` follows
+    for each. DATA has the columns that the model was trained on, in any order; others are ignored.
+
+    \b
+    nnreg predict runs/penguins-001 new.csv > answers.csv
+    """
+    from nnreg.saving import load
+
+    model = load(checkpoint_file(checkpoint))
+    head, rows = _predictions(model, _read(model, data))
+    if as_json:
+        text = None
+        print_json([dict(zip(head, row, strict=True)) for row in rows])
+        return
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    text = buffer.getvalue()
+    if out is None:
+        sys.stdout.write(text)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{out}: cannot write: {error.strerror}") from error
+
+
+def _predictions(model: Model, table: Table) -> tuple[list[str], list[list[Any]]]:
+    import numpy as np
+
+    if model.classes is not None:
+        y = model.probabilities(table)
+        if y.ndim > 2:
+            raise click.UsageError("this model answers with sequences; use model.predict in Python")
+        names = np.array(model.classes)[np.argmax(y, axis=-1)]
+        head = ["prediction", *(f"probability_{name}" for name in model.classes)]
+        return head, [[str(n), *row] for n, row in zip(names, y.tolist(), strict=True)]
+    y = model.predict(table)
+    y = y.reshape(len(y), -1)
+    many = y.shape[1] > 1
+    head = [f"prediction_{i}" for i in range(y.shape[1])] if many else ["prediction"]
+    targets = model.spec.data.targets if model.spec.data else ()
+    if many and len(targets) == y.shape[1]:
+        head = [f"prediction_{name}" for name in targets]
+    return head, y.tolist()
+
+
+def _read(model: Model, data: str) -> Table:
+    """Read rows with the source that the model was trained from."""
+    from nnreg.data.loading import read_table
+
+    source = _source(model, data)
+    suffix = Path(model.spec.data.path).suffix if model.spec.data else ".csv"
+    with data_file(data, suffix) as file:
+        return read_table(source, file)
+
+
+def _source(model: Model, data: str) -> Source:
+    """Return the spec's source, or one by the file's suffix where the spec names none."""
+    from nnreg.builtin.sources import Csv, Hdf5, Npz
+
+    if model.spec.data:
+        return model.spec.data.source
+    return {".npz": Npz(), ".h5": Hdf5(), ".hdf5": Hdf5()}.get(Path(data).suffix, Csv())
+
+
+@cli.command()
+@checkpoint_argument
+@json_option
+def inspect(checkpoint: Path, as_json: bool) -> None:
+    """Show what is in a checkpoint. The plugins it needs need not be installed.
+
+    \b
+    nnreg inspect runs/penguins-001
+    """
+    from nnreg.checkpoint import read_checkpoint
+
+    file = checkpoint_file(checkpoint)
+    content = read_checkpoint(file)
+    document, arrays = content.document, content.arrays
+    shapes = {name: [str(array.dtype), *array.shape] for name, array in arrays.items()}
+    if as_json:
+        names, rows = document["history"], arrays["history"].tolist()
+        history = [dict(zip(names, row, strict=True)) for row in rows]
+        print_json({**document, "history": history, "arrays": shapes})
+        return
+    progress = document["progress"]
+    epoch = progress["epoch"] if progress["resumable"] else progress["best_epoch"]
+    click.echo(f"{file}: {document['origin']}, the weights after epoch {epoch}")
+    if len(arrays["history"]):
+        pairs = zip(document["history"][1:], arrays["history"][-1][1:], strict=True)
+        click.echo("  " + "  ".join(f"{name} {figure(value)}" for name, value in pairs))
+    print_table(
+        ["array", "type", "shape"],
+        [[name, kind, " x ".join(map(str, shape))] for name, (kind, *shape) in shapes.items()],
+    )
+    print_table(
+        ["component", "kind", "from"],
+        [[c["name"], c["kind"], f"{c['distribution']} {c['version']}"]
+         for c in document["components"]],
+    )  # fmt: skip
