@@ -78,7 +78,8 @@ class Npz(Source):
 
     def read(self, path: Path) -> Table:
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file:
+                archive = np.load(file, allow_pickle=False)
                 if not isinstance(archive, np.lib.npyio.NpzFile):
                     raise DataError(f"{path}: a single array; save named arrays with numpy.savez")
                 columns = {name: plain(archive[name], f"{path}, {name!r}") for name in archive}
@@ -117,7 +118,7 @@ def plain(array: Array, where: str) -> Array:
         return array
     if array.dtype.kind in "US" or array.dtype == object:
         words = np.empty(array.shape, object)
-        flat = [w.decode("utf-8", "replace") if isinstance(w, bytes) else w for w in array.flat]
+        flat = [w.decode("utf-8", "replace") if isinstance(w, bytes) else w for w in array.reshape(-1).tolist()]
         words.reshape(-1)[:] = [w if w is None or isinstance(w, str) else _text(w) for w in flat]
         return words
     raise DataError(f"{where}: values of type {array.dtype}; expected numbers or text")

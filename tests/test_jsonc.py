@@ -1,0 +1,44 @@
+"""JSON with comments, read strictly."""
+
+import pytest
+
+from nnreg import SpecError
+from nnreg.jsonc import loads
+
+
+def test_comments_and_trailing_commas_are_welcome():
+    text = '{// one\n"a": [1, 2, /* two */ 3, // last\n],\n"b": {"c": "d",},}'
+    assert loads(text) == {"a": [1, 2, 3], "b": {"c": "d"}}
+
+
+def test_what_looks_like_a_comment_in_a_string_stays():
+    assert loads(r'["http://x", "/* no */", "a\"// b", ",]"]') == [
+        "http://x", "/* no */", 'a"// b', ",]"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        ('{"a": {"b": 1, "b": 2}}', "$.a.b", "the key occurs twice"),
+        ('{"a": [0, NaN]}', "$.a[1]", "NaN"),
+        ('{"a": 1e999}', "$.a", "infinite"),
+        (r'{"a": "\ud800"}', "$.a", "surrogate"),
+        ('{"a": 1', "$", "line 1 column 8"),
+        ("{\n// c\n 'a': 1}", "$", "line 3 column 2"),
+        ("[" * 100_000, "$", "nested too deep"),
+        (f'{{"a": {"9" * 5000}}}', "$", "not JSON"),
+    ],
+)
+def test_what_json_does_not_allow_is_told_with_its_place(text, path, message):
+    with pytest.raises(SpecError) as caught:
+        loads(text)
+    (problem,) = caught.value.problems
+    assert problem.path == path
+    assert message in problem.message
+
+
+def test_all_problems_come_at_once():
+    with pytest.raises(SpecError) as caught:
+        loads('{"a": NaN, "b": [Infinity], "c": 1, "c": 2}')
+    assert [problem.path for problem in caught.value.problems] == ["$.c", "$.a", "$.b[0]"]
