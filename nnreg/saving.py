@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -105,8 +106,8 @@ def to_checkpoint(model: Model, *, best: bool = False) -> Checkpoint:
 def from_checkpoint(checkpoint: Checkpoint, where: str, overrides: Iterable[str] = ()) -> Model:
     """Return the model that a checkpoint holds."""
     document = checkpoint.document
-    _check_plugins(document, where, installed())
     try:
+        _check_plugins(document["components"], where, installed())
         tree = json.loads(json.dumps(document["spec"]))
         spec = read_spec(tree, overrides, folder=Path(document["folder"]))
         preprocessing = read(
@@ -114,7 +115,7 @@ def from_checkpoint(checkpoint: Checkpoint, where: str, overrides: Iterable[str]
         )
         model = Model(replace(spec, origin=str(document["origin"])), preprocessing)
         _restore(model, document, dict(checkpoint.arrays))
-    except CheckpointError:
+    except (CheckpointError, MissingPluginError):
         raise
     except (NnregError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{where}: the parts do not fit together: {error}") from error
@@ -139,19 +140,18 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _check_plugins(document: Mapping[str, Any], where: str, registry: Registry) -> None:
+def _check_plugins(components: Iterable[Mapping[str, str]], where: str, registry: Registry) -> None:
     """Refuse a checkpoint with a component that nothing installed provides."""
-    for item in document.get("components", []):
-        try:
-            kind, name = str(item["kind"]), str(item["name"])
-            distribution, version = str(item["distribution"]), str(item["version"])
-        except (TypeError, KeyError) as error:
-            raise CheckpointError(f"{where}: not a well-formed list of components") from error
-        if registry.find(kind, name) is None:
-            raise MissingPluginError(
-                f"{where} needs the {kind} {name!r} of {distribution} {version}, which is not "
-                f"installed; run: pip install {distribution}=={version}"
-            )
+    for item in components:
+        if registry.find(item["kind"], item["name"]) is not None:
+            continue
+        provider = f"{item['distribution']}=={item['version']}"
+        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", provider):  # it is shown as a command to type
+            raise ValueError(f"{provider!r} is not a distribution and its version")
+        raise MissingPluginError(
+            f"{where} needs the {item['kind']} {item['name']!r} of {item['distribution']} "
+            f"{item['version']}, which is not installed; run: pip install {provider}"
+        )
 
 
 def _restore(model: Model, document: Mapping[str, Any], arrays: dict[str, Array]) -> None:

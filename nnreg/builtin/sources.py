@@ -118,7 +118,10 @@ def plain(array: Array, where: str) -> Array:
         return array
     if array.dtype.kind in "US" or array.dtype == object:
         words = np.empty(array.shape, object)
-        flat = [w.decode("utf-8", "replace") if isinstance(w, bytes) else w for w in array.reshape(-1).tolist()]
+        flat = [
+            w.decode("utf-8", "replace") if isinstance(w, bytes) else w
+            for w in array.reshape(-1).tolist()
+        ]
         words.reshape(-1)[:] = [w if w is None or isinstance(w, str) else _text(w) for w in flat]
         return words
     raise DataError(f"{where}: values of type {array.dtype}; expected numbers or text")
