@@ -139,11 +139,11 @@ class Model:
         self, train: Examples, validation: Examples | None = None, *, epochs: int | None = None
     ) -> Iterator[Record]:
         """Train on prepared examples, yielding the record of each epoch."""
+        if not self.resumable:
+            self.progress, self.resumable = Progress(), True
         settings = self.spec.train
         if epochs is not None:
             settings = replace(settings, epochs=self.progress.epoch + epochs)
-        if not self.resumable:
-            self.progress, self.resumable = Progress(), True
         trainer = Trainer(
             self.network,
             self.evaluation,
@@ -160,12 +160,15 @@ class Model:
     def use_best(self) -> None:
         """Take the weights of the best epoch.
 
-        Training goes on from them with a new optimizer and history.
+        Where that is not the last one, training goes on from them with a new optimizer and
+        history.
         """
-        if self.progress.best_vector is not None and self.progress.best_state is not None:
-            self.network.vector[...] = self.progress.best_vector
-            self.network.state_vector[...] = self.progress.best_state
-            self.resumable = False
+        progress = self.progress
+        if progress.best_epoch == progress.epoch or progress.best_vector is None:
+            return
+        self.network.vector[...] = progress.best_vector
+        self.network.state_vector[...] = progress.best_state
+        self.resumable = False
 
     def examples(self, x: Any, y: Any) -> Examples:
         """Return raw rows and targets as the network takes them."""

@@ -68,13 +68,13 @@ def numbers(table: Table, name: str) -> Array:
             row = int(np.argwhere(np.isinf(result))[0][0])
             raise DataError(f"{table.place(row, name)}: an infinite value; expected a number")
         return result
-    result = np.full(values.shape, np.nan)
-    for row, value in enumerate(values):
-        if value is not None:
-            result[row] = _number(value)
-            if np.isnan(result[row]):
-                raise DataError(f"{table.place(row, name)}: found {value!r}, expected a number")
-    return result
+    cells = values.reshape(-1).tolist()
+    result = np.array([np.nan if cell is None else _number(cell) for cell in cells])
+    for index in np.flatnonzero(np.isnan(result)):
+        if cells[index] is not None:
+            row = int(index) // max(len(cells) // len(values), 1)
+            raise DataError(f"{table.place(row, name)}: found {cells[index]!r}, expected a number")
+    return result.reshape(values.shape)
 
 
 def _number(text: str) -> float:
