@@ -292,6 +292,7 @@ class Workspace:
         self.rng: np.random.Generator | None = None
         self._buffers: dict[Any, Array] | None = {} if reuse else None
         self._asked = 0
+        self._ones: dict[int, Array] = {}
 
     def rewind(self) -> None:
         """Begin a pass: hand out the same arrays again."""
@@ -307,6 +308,15 @@ class Workspace:
         if buffer is None:
             buffer = self._buffers[key] = self.allocate(shape, dtype)
         return buffer
+
+    def ones(self, count: int) -> Array:
+        """Return a vector of ones, which nobody may write to."""
+        vector = self._ones.get(count)
+        if vector is None:
+            vector = self.allocate((count,), None)
+            vector[...] = 1
+            self._ones[count] = vector
+        return vector
 
     def allocate(self, shape: Shape, dtype: npt.DTypeLike | None) -> Array:
         """Make a new array. Another array library overrides this."""
@@ -328,6 +338,10 @@ class Context:
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
         """Return an array of arbitrary values, good until the next pass."""
         return self.workspace.empty(shape, dtype)
+
+    def sum_rows(self, array: Array, out: Array) -> None:
+        """Write the sum over the first of two axes; several times as fast as `np.sum`."""
+        np.matmul(self.workspace.ones(array.shape[0]), array, out=out)
 
     @property
     def rng(self) -> np.random.Generator:

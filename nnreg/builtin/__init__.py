@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nnreg.builtin import activations, initializers, losses, metrics, optimizers, sources
-from nnreg.builtin.layers import composition, convolution, dense, normalization, sequence
+from nnreg.builtin.layers import attention, composition, convolution, dense, normalization, sequence
 from nnreg.hookspecs import hookimpl
 from nnreg.interfaces import Activation, Initializer, Layer, Loss, Metric, Optimizer, Source
 
@@ -50,10 +50,14 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
         "flatten": dense.Flatten,
         "activation": dense.ActivationLayer,
         "batch_norm": normalization.BatchNorm,
+        "layer_norm": normalization.LayerNorm,
         "conv2d": convolution.Conv2d,
         "max_pool2d": convolution.MaxPool2d,
+        "global_average_pool": convolution.GlobalAveragePool,
         "embedding": sequence.Embedding,
         "lstm": sequence.Lstm,
+        "add_position": attention.AddPosition,
+        "multi_head_attention": attention.MultiHeadAttention,
         "residual": composition.Residual,
     }
 

@@ -112,7 +112,7 @@ class Conv2d(Layer):
             gradient = context.gradients["weight"].reshape(flat_weight.shape)
             np.matmul(rows.T, dz, out=gradient)
             if self.bias:
-                np.add.reduce(dz, axis=0, out=context.gradients["bias"])
+                context.sum_rows(dz, context.gradients["bias"])
             if not context.needs_input_gradient:
                 return None
             flat = np.matmul(dz, flat_weight.T, out=context.empty(rows.shape))
@@ -177,3 +177,23 @@ class MaxPool2d(Layer):
             return dx
 
         return y, backward
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool(Layer):
+    """The mean over all axes but the last: `(..., features)` to `(features,)`. Lin et al. 2013."""
+
+    def build(self, shape: Shape, plan: Plan) -> Shape:
+        if len(shape) < 2:
+            raise ShapeError(shape, "(batch, ..., features) with an axis to average over")
+        return shape[-1:]
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        rows = x.reshape(x.shape[0], -1, x.shape[-1])
+
+        def backward(dy: Array) -> Array:
+            dx = context.empty(rows.shape)
+            dx[...] = np.expand_dims(dy / rows.shape[1], 1)
+            return dx.reshape(x.shape)
+
+        return np.mean(rows, axis=1), backward

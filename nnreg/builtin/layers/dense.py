@@ -61,7 +61,7 @@ class Dense(Layer):
             dz = undo(dy.reshape(y.shape))
             np.matmul(rows.T, dz, out=context.gradients["weight"])
             if self.bias:
-                np.add.reduce(dz, axis=0, out=context.gradients["bias"])
+                context.sum_rows(dz, context.gradients["bias"])
             if not context.needs_input_gradient:
                 return None
             dx = np.matmul(dz, weight.T, out=context.empty(rows.shape))

@@ -66,3 +66,38 @@ class BatchNorm(Layer):
             running = context.state[name]
             np.multiply(running, self.momentum, out=running)
             np.add(running, value * (1 - self.momentum), out=running)
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """y = gamma · (x - mean) / √(variance + epsilon) + beta, over each example's last axis.
+
+    Takes `(..., features)`. Ba et al. 2016.
+    """
+
+    epsilon: Annotated[float, Gt(0)] = 1e-5
+
+    def build(self, shape: Shape, plan: Plan) -> Shape:
+        if not shape:
+            raise ShapeError(shape, "(batch, ..., features)")
+        plan.param("gamma", shape[-1:], Ones())
+        plan.param("beta", shape[-1:], Zeros())
+        return shape
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        gamma, beta = context.params["gamma"], context.params["beta"]
+        centred = x - np.mean(x, axis=-1, keepdims=True)
+        variance = np.mean(centred * centred, axis=-1, keepdims=True)
+        scale = 1 / np.sqrt(variance + self.epsilon)
+        normal = np.multiply(centred, scale, out=centred)
+
+        def backward(dy: Array) -> Array:
+            axes = tuple(range(dy.ndim - 1))
+            np.sum(dy, axis=axes, out=context.gradients["beta"])
+            np.sum(dy * normal, axis=axes, out=context.gradients["gamma"])
+            g = dy * gamma
+            across = np.mean(g * normal, axis=-1, keepdims=True)
+            dx: Array = (g - np.mean(g, axis=-1, keepdims=True) - normal * across) * scale
+            return dx
+
+        return normal * gamma + beta, backward

@@ -138,7 +138,7 @@ class Lstm(Layer):
             np.matmul(steps.T, flat, out=context.gradients["weight"])
             before = h[:-1].reshape(time * batch, n)
             np.matmul(before.T, flat, out=context.gradients["recurrent"])
-            np.add.reduce(flat, axis=0, out=context.gradients["bias"])
+            context.sum_rows(flat, context.gradients["bias"])
             if not context.needs_input_gradient:
                 return None
             dx = np.matmul(flat, params["weight"].T, out=context.empty(steps.shape))

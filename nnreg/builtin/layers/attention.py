@@ -1,0 +1,152 @@
+"""Layers of transformers: `(batch, time, features)`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg.builtin.activations import Softmax
+from nnreg.builtin.initializers import GlorotUniform, Normal, Zeros
+from nnreg.errors import ShapeError
+from nnreg.interfaces import (
+    Array,
+    Context,
+    Count,
+    Initializer,
+    Layer,
+    LayerBackward,
+    Plan,
+    Shape,
+)
+
+
+@dataclass(frozen=True)
+class _Sinusoids(Initializer):
+    """sin and cos of time / 10000^(k / features), side by side. Vaswani et al. 2017."""
+
+    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
+        time, features = shape
+        k = np.arange(0, features, 2)
+        angles = np.arange(time)[:, None] / 10_000 ** (k / features)
+        waves = np.zeros(shape)
+        waves[:, 0::2] = np.sin(angles)
+        waves[:, 1::2] = np.cos(angles)[:, : features // 2]
+        return waves
+
+
+@dataclass(frozen=True)
+class AddPosition(Layer):
+    """y = x + position, one row for each point in time.
+
+    Takes `(time, features)`. The rows are trained (parameter position `(time, features)`) or, if
+    `learned` is false, fixed waves of different length. Vaswani et al. 2017.
+    """
+
+    learned: bool = True
+    initializer: Initializer = Normal(std=0.02)
+
+    def build(self, shape: Shape, plan: Plan) -> Shape:
+        if len(shape) != 2:
+            raise ShapeError(shape, "(batch, time, features)")
+        if self.learned:
+            plan.param("position", shape, self.initializer)
+        else:
+            plan.untrained("position", shape, _Sinusoids())
+        return shape
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        position = (context.params if self.learned else context.state)["position"]
+
+        def backward(dy: Array) -> Array:
+            if self.learned:
+                np.sum(dy, axis=0, out=context.gradients["position"])
+            return dy
+
+        return np.add(x, position, out=context.empty(x.shape)), backward
+
+
+@dataclass(frozen=True)
+class MultiHeadAttention(Layer):
+    """Self-attention: each point in time gets a mean of the values of all, weighted by likeness.
+
+    Takes `(time, features)`, the features divisible by `heads`. In each head, with q, k, v three
+    linear maps of x: y = softmax(q · kᵀ / √size) · v; the heads side by side go through a last
+    linear map. With `causal`, no point sees later ones. Parameters: weight
+    `(features, 3 features)` and bias for q, k, v; output_weight `(features, features)` and
+    output_bias. Vaswani et al. 2017.
+    """
+
+    heads: Count
+    causal: bool = False
+    initializer: Initializer = GlorotUniform()
+
+    def build(self, shape: Shape, plan: Plan) -> Shape:
+        if len(shape) != 2 or shape[1] % self.heads:
+            expected = f"(batch, time, features) with features divisible by {self.heads} heads"
+            raise ShapeError(shape, expected)
+        features = shape[1]
+        plan.param("weight", (features, 3 * features), self.initializer, regularized=True)
+        plan.param("bias", (3 * features,), Zeros())
+        plan.param("output_weight", (features, features), self.initializer, regularized=True)
+        plan.param("output_bias", (features,), Zeros())
+        return shape
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        params, gradients = context.params, context.gradients
+        batch, time, features = x.shape
+        size = features // self.heads
+        rows = x.reshape(batch * time, features)
+        mixed = np.matmul(rows, params["weight"], out=context.empty((len(rows), 3 * features)))
+        np.add(mixed, params["bias"], out=mixed)
+        q, k, v = self._heads(mixed.reshape(batch, time, 3, self.heads, size), context)
+        np.multiply(q, 1 / math.sqrt(size), out=q)
+
+        scores_shape = (batch, self.heads, time, time)
+        scores = np.matmul(q, np.swapaxes(k, -1, -2), out=context.empty(scores_shape))
+        if self.causal:
+            later = np.triu(np.ones((time, time), bool), 1)
+            np.copyto(scores, -math.inf, where=later)
+        share, undo_softmax = Softmax().forward_buffered(scores, context)
+        heads = np.matmul(share, v, out=context.empty(v.shape))
+        joined = context.empty((batch, time, self.heads, size))
+        joined[...] = np.swapaxes(heads, 1, 2)
+        joined_rows = joined.reshape(batch * time, features)
+        y = np.matmul(joined_rows, params["output_weight"], out=context.empty(rows.shape))
+        np.add(y, params["output_bias"], out=y)
+
+        def backward(dy: Array) -> Array | None:
+            dy_rows = dy.reshape(rows.shape)
+            np.matmul(joined_rows.T, dy_rows, out=gradients["output_weight"])
+            context.sum_rows(dy_rows, gradients["output_bias"])
+            djoined = np.matmul(dy_rows, params["output_weight"].T, out=context.empty(rows.shape))
+            dheads = context.empty(v.shape)
+            dheads[...] = np.swapaxes(djoined.reshape(joined.shape), 1, 2)
+            dv = np.matmul(np.swapaxes(share, -1, -2), dheads)
+            dscores = undo_softmax(np.matmul(dheads, np.swapaxes(v, -1, -2)))
+            dq = np.matmul(dscores, k)
+            dk = np.matmul(np.swapaxes(dscores, -1, -2), q)
+            np.multiply(dq, 1 / math.sqrt(size), out=dq)
+            dmixed = context.empty((batch, time, 3, self.heads, size))
+            for place, gradient in enumerate((dq, dk, dv)):
+                dmixed[:, :, place] = np.swapaxes(gradient, 1, 2)
+            flat = dmixed.reshape(mixed.shape)
+            np.matmul(rows.T, flat, out=gradients["weight"])
+            context.sum_rows(flat, gradients["bias"])
+            if not context.needs_input_gradient:
+                return None
+            dx = np.matmul(flat, params["weight"].T, out=context.empty(rows.shape))
+            return dx.reshape(x.shape)
+
+        return y.reshape(x.shape), backward
+
+    def _heads(self, mixed: Array, context: Context) -> tuple[Array, Array, Array]:
+        """Return q, k and v, each `(batch, heads, time, size)`, contiguous for the products."""
+        batch, time, _, heads, size = mixed.shape
+        parts = []
+        for place in range(3):
+            part = context.empty((batch, heads, time, size))
+            part[...] = np.swapaxes(mixed[:, :, place], 1, 2)
+            parts.append(part)
+        return parts[0], parts[1], parts[2]
