@@ -12,12 +12,15 @@ import numpy as np
 from nnreg.builtin.activations import Identity
 from nnreg.errors import Problem, SpecError, nearest
 from nnreg.interfaces import Activation, Array, Layer, Loss, Metric, Param, Plan, Shape
+from nnreg.kernels import Kernels
 from nnreg.network import Network
 from nnreg.registry import Registry
 from nnreg.spec import Spec
 
 
-def build_network(spec: Spec, input_shape: Shape, classes: int | None) -> Network:
+def build_network(
+    spec: Spec, input_shape: Shape, classes: int | None, kernels: Kernels | None = None
+) -> Network:
     """Return the network that a spec describes, not yet initialized.
 
     `input_shape` is the shape of one example, `classes` the number of classes or None. Raises
@@ -29,7 +32,7 @@ def build_network(spec: Spec, input_shape: Shape, classes: int | None) -> Networ
     for index, layer in enumerate(layers):
         shape = plan.layer(f"layers/{index}", layer, shape)
     _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
-    return Network(plan, input_shape, shape, head=head, dtype=spec.model.dtype)
+    return Network(plan, input_shape, shape, head=head, dtype=spec.model.dtype, kernels=kernels)
 
 
 def _split_head(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnreg.interfaces import Array, Context, Loss, Metric, Workspace
+from nnreg.interfaces import Array, Context, Loss, Metric
 from nnreg.network import Network
 
 
@@ -72,7 +72,7 @@ class Evaluation:
         """Return the loss and every metric over the whole set."""
         with np.errstate(over="ignore", invalid="ignore"):
             z = network.scores(examples.x)
-            context = Context({}, {}, {}, {}, Workspace(network.dtype, reuse=False))
+            context = Context({}, {}, {}, {}, network.workspace(reuse=False))
             loss, _ = self.loss_of(z, examples.t, context)
             return {"loss": loss, **self.metrics(network.outputs(z), examples)}
 

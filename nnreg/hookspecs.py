@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import pluggy
 
 from nnreg.interfaces import Activation, Initializer, Layer, Loss, Metric, Optimizer, Source
+from nnreg.kernels import Kernels
 
 hookspec = pluggy.HookspecMarker("nnreg")
 hookimpl = pluggy.HookimplMarker("nnreg")
@@ -49,6 +50,12 @@ def nnreg_initializers() -> Mapping[str, type[Initializer]]:
 @hookspec
 def nnreg_metrics() -> Mapping[str, type[Metric]]:
     """Return the metrics this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
+
+
+@hookspec
+def nnreg_kernels() -> Mapping[str, type[Kernels]]:
+    """Return the inner loops this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 

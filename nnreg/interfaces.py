@@ -17,41 +17,21 @@ import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Gt
 
+from nnreg.component import Array as Array
+from nnreg.component import Component as Component
+from nnreg.component import Configurable as Configurable
+from nnreg.component import Shape as Shape
 from nnreg.errors import NnregError, Problem, ShapeError, SpecError
+from nnreg.kernels import Kernels
 
-Array: TypeAlias = npt.NDArray[Any]
-Shape: TypeAlias = tuple[int, ...]
 Backward: TypeAlias = Callable[[Array], Array]
+BiasedBackward: TypeAlias = Callable[[Array, Array | None], Array]
 LayerBackward: TypeAlias = Callable[[Array], Array | None]
 
 NonNegative: TypeAlias = Annotated[float, Ge(0)]
 Count: TypeAlias = Annotated[int, Gt(0)]
 Units: TypeAlias = Count | Literal["classes"]
 """A number of outputs, or `"classes"`: as many as the target has classes."""
-
-
-class Configurable:
-    """A frozen dataclass that a JSON object can describe. `nnreg.schema` reads and documents it."""
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """Let the reader in the validation context read the value: it knows the registry."""
-        from pydantic_core import core_schema  # only when a spec is read
-
-        return core_schema.with_info_plain_validator_function(
-            lambda value, info: info.context.read(cls, value)
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
-        """Leave a mark that `nnreg.schema` replaces by a reference to the definition."""
-        return {"nnreg": getattr(cls, "kind", None) or cls.__name__}
-
-
-class Component(Configurable):
-    """Anything that a spec calls by name. `kind` is the family, as in `activation`."""
-
-    kind: ClassVar[str]
 
 
 class Activation(Component):
@@ -68,9 +48,29 @@ class Activation(Component):
     def forward_buffered(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Do the same where `x` is scratch: it may be overwritten and even be the `y` returned.
 
-        Layers call this one. Override it to save arrays; the results must be the same.
+        Override it to save arrays; the results must be the same.
         """
         return self.forward(x)
+
+    def forward_biased(
+        self, x: Array, bias: Array | None, context: Context
+    ) -> tuple[Array, BiasedBackward]:
+        """Do the same for x + bias, where `x` is scratch `(rows, features)`.
+
+        The function returned takes ∂loss/∂y and an array for ∂loss/∂bias, and returns ∂loss/∂x.
+        Dense layers call this one. Override it where a kernel does the steps at once.
+        """
+        if bias is not None:
+            np.add(x, bias, out=x)
+        y, undo = self.forward_buffered(x, context)
+
+        def backward(dy: Array, dbias: Array | None) -> Array:
+            dx = undo(dy)
+            if dbias is not None:
+                context.kernels.sum_rows(dx, dbias)
+            return dx
+
+        return y, backward
 
 
 class Initializer(Component):
@@ -287,12 +287,14 @@ class Workspace:
     that a steady training loop allocates nothing.
     """
 
-    def __init__(self, dtype: npt.DTypeLike, *, reuse: bool) -> None:
+    def __init__(
+        self, dtype: npt.DTypeLike, *, reuse: bool, kernels: Kernels | None = None
+    ) -> None:
         self.dtype = np.dtype(dtype)
+        self.kernels = kernels or Kernels()
         self.rng: np.random.Generator | None = None
         self._buffers: dict[Any, Array] | None = {} if reuse else None
         self._asked = 0
-        self._ones: dict[int, Array] = {}
 
     def rewind(self) -> None:
         """Begin a pass: hand out the same arrays again."""
@@ -308,15 +310,6 @@ class Workspace:
         if buffer is None:
             buffer = self._buffers[key] = self.allocate(shape, dtype)
         return buffer
-
-    def ones(self, count: int) -> Array:
-        """Return a vector of ones, which nobody may write to."""
-        vector = self._ones.get(count)
-        if vector is None:
-            vector = self.allocate((count,), None)
-            vector[...] = 1
-            self._ones[count] = vector
-        return vector
 
     def allocate(self, shape: Shape, dtype: npt.DTypeLike | None) -> Array:
         """Make a new array. Another array library overrides this."""
@@ -339,9 +332,10 @@ class Context:
         """Return an array of arbitrary values, good until the next pass."""
         return self.workspace.empty(shape, dtype)
 
-    def sum_rows(self, array: Array, out: Array) -> None:
-        """Write the sum over the first of two axes; several times as fast as `np.sum`."""
-        np.matmul(self.workspace.ones(array.shape[0]), array, out=out)
+    @property
+    def kernels(self) -> Kernels:
+        """The inner loops, NumPy's or compiled ones."""
+        return self.workspace.kernels
 
     @property
     def rng(self) -> np.random.Generator:
@@ -379,6 +373,11 @@ class Step:
     count: int
     slots: Mapping[str, Array]
     workspace: Workspace
+
+    @property
+    def kernels(self) -> Kernels:
+        """The inner loops, NumPy's or compiled ones."""
+        return self.workspace.kernels
 
     def empty(self, like: Array) -> Array:
         """Return scratch of the size of `like`."""

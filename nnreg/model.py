@@ -16,9 +16,9 @@ from nnreg.data.tables import table_of
 from nnreg.errors import DataError, SpecError
 from nnreg.evaluation import Evaluation, Examples, classes_of
 from nnreg.history import History
-from nnreg.interfaces import Array, Table, Workspace
+from nnreg.interfaces import Array, Table
 from nnreg.network import views
-from nnreg.registry import Registry, installed
+from nnreg.registry import Registry, default_kernels, installed
 from nnreg.spec import Document, Spec
 from nnreg.trainer import Progress, Record, Trainer
 
@@ -38,11 +38,15 @@ class Model:
         self.resumable = True
         self.data_digests: Mapping[str, str] = {}
         names = preprocessing.class_names
+        registry = registry or installed()
         try:
             self.network = build_network(
-                self.spec, preprocessing.input_shape, None if names is None else len(names)
+                self.spec,
+                preprocessing.input_shape,
+                None if names is None else len(names),
+                self.spec.train.kernels or default_kernels(registry),
             )
-            metrics = name_metrics(self.spec, registry or installed(), of_classes=names is not None)
+            metrics = name_metrics(self.spec, registry, of_classes=names is not None)
         except SpecError as error:
             error.where = document.origin
             raise
@@ -108,7 +112,7 @@ class Model:
         """Return the loss and its gradient by every parameter, as in prediction (no dropout)."""
         examples = self.examples(x, y)
         vector = np.zeros_like(self.network.vector)
-        context = self.network.context(Workspace(self.network.dtype, reuse=False), vector)
+        context = self.network.context(self.network.workspace(reuse=False), vector)
         z, backward = self.network.forward(examples.x, context)
         loss, loss_backward = self.evaluation.loss_of(z, examples.t, context)
         backward(loss_backward())

@@ -26,6 +26,7 @@ from nnreg.interfaces import (
     Workspace,
     chain,
 )
+from nnreg.kernels import Kernels
 
 INITIAL_STREAM = 0
 """The random stream of first values: parameter i draws from SeedSequence([seed, stream, i])."""
@@ -48,19 +49,21 @@ class Network:
         *,
         head: Activation | None = None,
         dtype: npt.DTypeLike = np.float32,
+        kernels: Kernels | None = None,
     ) -> None:
         self.plan = plan
         self.input_shape = input_shape
         self.output_shape = output_shape
         self.head = head
         self.dtype = np.dtype(dtype)
+        self.kernels = kernels or Kernels()
         self.params = dict(_walk(plan, lambda p: p.params))
         self.state_params = dict(_walk(plan, lambda p: p.state))
         self.vector = np.zeros(_size(self.params), self.dtype)
         self.state_vector = np.zeros(_size(self.state_params), self.dtype)
         self.parameters = views(self.vector, self.params)
         self.state = views(self.state_vector, self.state_params)
-        self._inference = self.context(Workspace(self.dtype, reuse=False))
+        self._inference = self.context(self.workspace(reuse=False))
 
     @property
     def layers(self) -> Mapping[str, Layer]:
@@ -71,6 +74,10 @@ class Network:
     def integer_input(self) -> bool:
         """Whether the first layer takes integers."""
         return any(layer.integer_input for layer in list(self.layers.values())[:1])
+
+    def workspace(self, *, reuse: bool) -> Workspace:
+        """Return a workspace for passes through this network."""
+        return Workspace(self.dtype, reuse=reuse, kernels=self.kernels)
 
     def initialize(self, seed: int) -> None:
         """Give every array its first values, each parameter from a random stream of its own."""

@@ -10,7 +10,7 @@ import functools
 import importlib.metadata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pluggy
 
@@ -27,6 +27,7 @@ from nnreg.interfaces import (
     Optimizer,
     Source,
 )
+from nnreg.kernels import Kernels
 
 KINDS: Mapping[str, tuple[str, type[Component]]] = {
     "activation": ("nnreg_activations", Activation),
@@ -35,6 +36,7 @@ KINDS: Mapping[str, tuple[str, type[Component]]] = {
     "optimizer": ("nnreg_optimizers", Optimizer),
     "initializer": ("nnreg_initializers", Initializer),
     "metric": ("nnreg_metrics", Metric),
+    "kernels": ("nnreg_kernels", Kernels),
     "source": ("nnreg_sources", Source),
 }
 """For each kind, the hook that provides its components and the class they derive from."""
@@ -158,6 +160,12 @@ def _checked(base: type[Component], offered: Any) -> Iterator[tuple[str, type[Co
         if parameters is None or not parameters.frozen:
             raise TypeError(f"offers {name!r}, which needs @dataclass(frozen=True)")
         yield name, cls
+
+
+def default_kernels(registry: Registry) -> Kernels:
+    """Return the kernels that a plugin provides, or NumPy's where none or several do."""
+    offers = [e for e in registry if e.kind == "kernels" and e.cls is not Kernels]
+    return cast(Kernels, offers[0].cls()) if len(offers) == 1 else Kernels()
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from nnreg.checkpoint import write_checkpoint
 from nnreg.errors import CheckpointError, DataError, UsageError
 from nnreg.evaluation import Examples
 from nnreg.model import Model
+from nnreg.registry import installed
 from nnreg.saving import load, to_checkpoint
 from nnreg.spec import SpecSource, read_spec
 from nnreg.trainer import Record
@@ -159,6 +160,7 @@ class Run:
             "epochs": model.progress.epoch,
             "best_epoch": model.progress.best_epoch,
             "parameters": model.network.vector.size,
+            "kernels": installed().name_of(model.network.kernels),
             **measured,
             "baseline": baseline(model, self.assembled.train, held_out),
             "seconds": round(seconds, 3),

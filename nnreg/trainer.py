@@ -24,8 +24,8 @@ from nnreg.interfaces import (
     NonNegative,
     Optimizer,
     Step,
-    Workspace,
 )
+from nnreg.kernels import Kernels
 from nnreg.network import Network, views
 
 SHUFFLE_STREAM = 1
@@ -55,6 +55,7 @@ class Train(Configurable):
     `l1` and `l2` add l1 · Σ|w| + l2 · Σw² over the weights (not the biases) to what is minimized,
     not to the loss that is reported. `clip_norm` scales a longer gradient down to this length;
     `clip_value` then limits each of its values. `threads` limits the threads of matrix products.
+    `kernels` are the inner loops, by default those of an installed plugin.
     """
 
     epochs: Count = 100
@@ -66,6 +67,7 @@ class Train(Configurable):
     clip_norm: Annotated[float, Gt(0)] | None = None
     clip_value: Annotated[float, Gt(0)] | None = None
     threads: Count | None = None
+    kernels: Kernels | None = None
 
 
 @dataclass
@@ -112,9 +114,9 @@ class Trainer:
         for name in optimizer.slots:
             self.progress.slots.setdefault(name, np.zeros(size, dtype))
         self._gradient = np.zeros(size, dtype)
-        self._workspace = Workspace(dtype, reuse=True)
+        self._workspace = network.workspace(reuse=True)
         self._context = network.context(self._workspace, self._gradient, training=True)
-        self._optimizer = _Chunked(optimizer, network.vector, self._gradient, self.progress.slots)
+        self._optimizer = _Chunked(optimizer, network, self._gradient, self.progress.slots)
         gradients = views(self._gradient, network.params)
         self._weights = [
             (network.parameters[name], gradients[name])
@@ -283,12 +285,13 @@ class _Chunked:
     """An optimizer at work on whole vectors, piece by piece if it allows."""
 
     def __init__(
-        self, optimizer: Optimizer, vector: Array, gradient: Array, slots: Mapping[str, Array]
+        self, optimizer: Optimizer, network: Network, gradient: Array, slots: Mapping[str, Array]
     ) -> None:
+        vector = network.vector
         self._update = optimizer.update
         size = CHUNK if optimizer.elementwise else max(vector.size, 1)
         self._pieces = []
-        self._scratch = Workspace(vector.dtype, reuse=True)
+        self._scratch = network.workspace(reuse=True)
         for start in range(0, vector.size, size):
             piece = slice(start, start + size)
             pieces = {name: slot[piece] for name, slot in slots.items()}

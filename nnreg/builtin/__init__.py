@@ -8,6 +8,7 @@ from nnreg.builtin import activations, initializers, losses, metrics, optimizers
 from nnreg.builtin.layers import attention, composition, convolution, dense, normalization, sequence
 from nnreg.hookspecs import hookimpl
 from nnreg.interfaces import Activation, Initializer, Layer, Loss, Metric, Optimizer, Source
+from nnreg.kernels import Kernels
 
 
 @hookimpl
@@ -103,6 +104,12 @@ def nnreg_metrics() -> Mapping[str, type[Metric]]:
         "recall": metrics.Recall,
         "f1": metrics.F1,
     }
+
+
+@hookimpl
+def nnreg_kernels() -> Mapping[str, type[Kernels]]:
+    """Return NumPy's inner loops."""
+    return {"numpy": Kernels}
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Interval
 
-from nnreg.interfaces import Activation, Array, Backward, Context
+from nnreg.interfaces import Activation, Array, Backward, BiasedBackward, Context
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,22 @@ class Relu(Activation):
         return np.maximum(x, 0), lambda dy: dy * (x > 0)
 
     def forward_buffered(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        """Overwrite x; the sign of y tells what the sign of x was."""
-        y = np.maximum(x, 0, out=x)
+        """Overwrite x."""
+        y, undo = self.forward_biased(x, None, context)
+        return y, lambda dy: undo(dy, None)
 
-        def backward(dy: Array) -> Array:
-            positive = np.greater(y, 0, out=context.empty(y.shape, bool))
-            return np.multiply(dy, positive, out=context.empty(y.shape))
+    def forward_biased(
+        self, x: Array, bias: Array | None, context: Context
+    ) -> tuple[Array, BiasedBackward]:
+        """Overwrite x; the sign of y tells what the sign of x + bias was."""
+        context.kernels.relu(x, bias)
 
-        return y, backward
+        def backward(dy: Array, dbias: Array | None) -> Array:
+            dx = context.empty(x.shape)
+            context.kernels.relu_backward(dy, x, dx, dbias)
+            return dx
+
+        return x, backward
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,18 @@ class Softmax(Activation):
         e = np.exp(x - np.max(x, axis=-1, keepdims=True))
         y = e / np.sum(e, axis=-1, keepdims=True)
         return y, lambda dy: y * (dy - np.sum(dy * y, axis=-1, keepdims=True))
+
+    def forward_buffered(self, x: Array, context: Context) -> tuple[Array, Backward]:
+        """Overwrite x."""
+        rows = x.reshape(-1, x.shape[-1])
+        context.kernels.softmax(rows)
+
+        def backward(dy: Array) -> Array:
+            dx = context.empty(rows.shape)
+            context.kernels.softmax_backward(dy.reshape(rows.shape), rows, dx)
+            return dx.reshape(x.shape)
+
+        return x, backward
 
 
 @dataclass(frozen=True)

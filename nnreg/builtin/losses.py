@@ -11,7 +11,7 @@ import numpy as np
 from annotated_types import Gt
 
 from nnreg.builtin.activations import Sigmoid, Softmax
-from nnreg.interfaces import Array, Loss
+from nnreg.interfaces import Array, Context, Loss
 
 Gradient = Callable[[], Array]
 
@@ -117,6 +117,17 @@ class CrossEntropy(Loss):
             return dz.reshape(z.shape)
 
         return value, backward
+
+    def forward_buffered(
+        self, y: Array, t: Array, context: Context, *, logits: bool
+    ) -> tuple[float, Gradient]:
+        """Hand class numbers to a kernel that gives the loss and the gradient at once."""
+        if not logits or t.ndim == y.ndim or not y.size:
+            return super().forward_buffered(y, t, context, logits=logits)
+        z = y.reshape(-1, y.shape[-1])
+        dz = context.empty(z.shape)
+        loss = context.kernels.softmax_cross_entropy(z, t.reshape(-1), dz)
+        return loss, lambda: dz.reshape(y.shape)
 
 
 def _rows_of(t: Array, y: Array) -> Array:

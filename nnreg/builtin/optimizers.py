@@ -58,21 +58,18 @@ class Adam(Optimizer):
 
     def update(self, parameters: Array, gradient: Array, step: Step) -> None:
         """Fold the two corrections into scalars."""
-        m, v = step.slots["m"], step.slots["v"]
-        scratch = step.empty(parameters)
-        np.multiply(m, self.beta1, out=m)
-        np.multiply(gradient, 1 - self.beta1, out=scratch)
-        np.add(m, scratch, out=m)
-        np.multiply(v, self.beta2, out=v)
-        np.multiply(gradient, gradient, out=scratch)
-        np.multiply(scratch, 1 - self.beta2, out=scratch)
-        np.add(v, scratch, out=v)
         root = math.sqrt(1 - self.beta2**step.count)
-        np.sqrt(v, out=scratch)
-        np.add(scratch, self.epsilon * root, out=scratch)
-        np.divide(m, scratch, out=scratch)
-        np.multiply(scratch, self.learning_rate * root / (1 - self.beta1**step.count), out=scratch)
-        np.subtract(parameters, scratch, out=parameters)
+        step.kernels.adam(
+            parameters,
+            gradient,
+            step.slots["m"],
+            step.slots["v"],
+            step.empty(parameters),
+            rate=self.learning_rate * root / (1 - self.beta1**step.count),
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon * root,
+        )
 
 
 @dataclass(frozen=True)

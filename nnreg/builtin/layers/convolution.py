@@ -97,32 +97,21 @@ class Conv2d(Layer):
         ow = _windows(padded.shape[2], kw, sw, 0)
 
         columns = context.empty((batch, oh, ow, kh, kw, channels))
-        for i in range(kh):
-            for j in range(kw):
-                columns[:, :, :, i, j] = padded[:, i : i + oh * sh : sh, j : j + ow * sw : sw]
+        context.kernels.im2col(padded, columns, (sh, sw))
         rows = columns.reshape(batch * oh * ow, kh * kw * channels)
         flat_weight = weight.reshape(kh * kw * channels, filters)
         z = np.matmul(rows, flat_weight, out=context.empty((rows.shape[0], filters)))
-        if self.bias:
-            np.add(z, context.params["bias"], out=z)
-        y, undo = self.activation.forward_buffered(z, context)
+        y, undo = self.activation.forward_biased(z, context.params.get("bias"), context)
 
         def backward(dy: Array) -> Array | None:
-            dz = undo(dy.reshape(y.shape))
+            dz = undo(dy.reshape(y.shape), context.gradients.get("bias"))
             gradient = context.gradients["weight"].reshape(flat_weight.shape)
             np.matmul(rows.T, dz, out=gradient)
-            if self.bias:
-                context.sum_rows(dz, context.gradients["bias"])
             if not context.needs_input_gradient:
                 return None
             flat = np.matmul(dz, flat_weight.T, out=context.empty(rows.shape))
-            windows = flat.reshape(columns.shape)
             dpadded = context.empty(padded.shape)
-            dpadded[...] = 0
-            for i in range(kh):
-                for j in range(kw):
-                    part = dpadded[:, i : i + oh * sh : sh, j : j + ow * sw : sw]
-                    np.add(part, windows[:, :, :, i, j], out=part)
+            context.kernels.col2im(flat.reshape(columns.shape), dpadded, (sh, sw))
             return dpadded[:, top : top + height, left : left + width].reshape(x.shape)
 
         return y.reshape(batch, oh, ow, filters), backward
@@ -150,30 +139,18 @@ class MaxPool2d(Layer):
         return _windows(shape[0], kh, sh, 0), _windows(shape[1], kw, sw, 0), shape[2]
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        (kh, kw), (sh, sw) = _pair(self.size), self._strides()
+        size, stride = _pair(self.size), self._strides()
         batch, height, width, channels = x.shape
-        oh, ow = _windows(height, kh, sh, 0), _windows(width, kw, sw, 0)
-        places = [
-            (slice(None), slice(i, i + oh * sh, sh), slice(j, j + ow * sw, sw))
-            for i in range(kh)
-            for j in range(kw)
-        ]
+        oh = _windows(height, size[0], stride[0], 0)
+        ow = _windows(width, size[1], stride[1], 0)
         y = context.empty((batch, oh, ow, channels))
-        y[...] = x[places[0]]
-        for place in places[1:]:
-            np.maximum(y, x[place], out=y)
+        context.kernels.max_pool(x, y, size, stride)
 
         def backward(dy: Array) -> Array | None:
             if not context.needs_input_gradient:
                 return None
             dx = context.empty(x.shape)
-            dx[...] = 0
-            left = context.empty(y.shape)
-            left[...] = dy
-            for place in places:
-                share = np.multiply(left, x[place] == y, out=context.empty(y.shape))
-                np.subtract(left, share, out=left)
-                np.add(dx[place], share, out=dx[place])
+            context.kernels.max_pool_backward(dy, x, y, dx, size, stride)
             return dx
 
         return y, backward

@@ -53,15 +53,11 @@ class Dense(Layer):
         features, units = weight.shape
         rows = x.reshape(-1, features)
         z = np.matmul(rows, weight, out=context.empty((rows.shape[0], units)))
-        if self.bias:
-            np.add(z, context.params["bias"], out=z)
-        y, undo = self.activation.forward_buffered(z, context)
+        y, undo = self.activation.forward_biased(z, context.params.get("bias"), context)
 
         def backward(dy: Array) -> Array | None:
-            dz = undo(dy.reshape(y.shape))
+            dz = undo(dy.reshape(y.shape), context.gradients.get("bias"))
             np.matmul(rows.T, dz, out=context.gradients["weight"])
-            if self.bias:
-                context.sum_rows(dz, context.gradients["bias"])
             if not context.needs_input_gradient:
                 return None
             dx = np.matmul(dz, weight.T, out=context.empty(rows.shape))

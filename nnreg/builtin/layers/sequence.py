@@ -49,7 +49,8 @@ class Embedding(Layer):
         def backward(dy: Array) -> None:
             gradient = context.gradients["weight"]
             gradient[...] = 0
-            np.add.at(gradient, index.reshape(-1), dy.reshape(-1, self.units))
+            rows = dy.reshape(-1, self.units)
+            context.kernels.add_rows(rows, index.reshape(-1), gradient)
 
         return np.take(context.params["weight"], index, axis=0), backward
 
@@ -101,20 +102,8 @@ class Lstm(Layer):
         tanh_c = context.empty((time, batch, n))
         h[0], c[0] = 0, 0
         for s in range(time):
-            z = gates[s]
-            np.add(z, np.matmul(h[s], params["recurrent"]), out=z)
-            sigmoids = (z[:, : 2 * n], z[:, 3 * n :])
-            for gate in sigmoids:  # σ(z) = (1 + tanh(z/2)) / 2, so that one tanh serves all four
-                np.multiply(gate, 0.5, out=gate)
-            np.tanh(z, out=z)
-            for gate in sigmoids:
-                np.multiply(gate, 0.5, out=gate)
-                np.add(gate, 0.5, out=gate)
-            i, f, g, o = (z[:, k * n : (k + 1) * n] for k in range(4))
-            np.multiply(f, c[s], out=c[s + 1])
-            np.add(c[s + 1], i * g, out=c[s + 1])
-            np.tanh(c[s + 1], out=tanh_c[s])
-            np.multiply(o, tanh_c[s], out=h[s + 1])
+            np.add(gates[s], np.matmul(h[s], params["recurrent"]), out=gates[s])
+            context.kernels.lstm_step(gates[s], c[s], c[s + 1], tanh_c[s], h[s + 1])
 
         def backward(dy: Array) -> Array | None:
             dgates = context.empty(gates.shape)
@@ -125,20 +114,13 @@ class Lstm(Layer):
             for s in reversed(range(time)):
                 if self.sequences:
                     np.add(dh, dy[:, s], out=dh)
-                i, f, g, o = (gates[s][:, k * n : (k + 1) * n] for k in range(4))
-                di, df, dg, do = (dgates[s][:, k * n : (k + 1) * n] for k in range(4))
-                np.add(dc, dh * o * (1 - tanh_c[s] * tanh_c[s]), out=dc)
-                np.multiply(dc, g * i * (1 - i), out=di)
-                np.multiply(dc, c[s] * f * (1 - f), out=df)
-                np.multiply(dc, i * (1 - g * g), out=dg)
-                np.multiply(dh, tanh_c[s] * o * (1 - o), out=do)
-                np.multiply(dc, f, out=dc)
+                context.kernels.lstm_step_backward(dh, dc, gates[s], c[s], tanh_c[s], dgates[s])
                 np.matmul(dgates[s], params["recurrent"].T, out=dh)
             flat = dgates.reshape(time * batch, 4 * n)
             np.matmul(steps.T, flat, out=context.gradients["weight"])
             before = h[:-1].reshape(time * batch, n)
             np.matmul(before.T, flat, out=context.gradients["recurrent"])
-            context.sum_rows(flat, context.gradients["bias"])
+            context.kernels.sum_rows(flat, context.gradients["bias"])
             if not context.needs_input_gradient:
                 return None
             dx = np.matmul(flat, params["weight"].T, out=context.empty(steps.shape))

@@ -1,0 +1,34 @@
+"""What all components are: frozen dataclasses that a JSON object can describe."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeAlias
+
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+
+
+class Configurable:
+    """A frozen dataclass that a JSON object can describe. `nnreg.schema` reads and documents it."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Let the reader in the validation context read the value: it knows the registry."""
+        from pydantic_core import core_schema  # only when a spec is read
+
+        return core_schema.with_info_plain_validator_function(
+            lambda value, info: info.context.read(cls, value)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        """Leave a mark that `nnreg.schema` replaces by a reference to the definition."""
+        return {"nnreg": getattr(cls, "kind", None) or cls.__name__}
+
+
+class Component(Configurable):
+    """Anything that a spec calls by name. `kind` is the family, as in `activation`."""
+
+    kind: ClassVar[str]
