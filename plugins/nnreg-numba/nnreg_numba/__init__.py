@@ -1,0 +1,67 @@
+"""Compiled inner loops for nnreg. Numba itself is imported when the first of them runs."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from types import ModuleType
+
+from nnreg import hookimpl
+from nnreg.interfaces import Array
+from nnreg.kernels import Kernels, Pair
+
+
+@functools.cache
+def _loops() -> ModuleType:
+    from nnreg_numba import loops
+
+    return loops
+
+
+@dataclass(frozen=True)
+class NumbaKernels(Kernels):
+    """Loops compiled by Numba, each on one core, beside which matrix products have the others.
+
+    Where NumPy's vectorized exp and tanh are what takes the time, NumPy's kernels stay.
+    """
+
+    def relu(self, x: Array, bias: Array | None) -> None:
+        if bias is None or x.ndim != 2:
+            super().relu(x, bias)
+        else:
+            _loops().bias_relu(x, bias)
+
+    def relu_backward(self, dy: Array, y: Array, dx: Array, dbias: Array | None) -> None:
+        if dbias is None or dy.ndim != 2:
+            super().relu_backward(dy, y, dx, dbias)
+        else:
+            _loops().relu_backward(dy, y, dx, dbias)
+
+    def adam(self, parameters, gradient, m, v, scratch, *, rate, beta1, beta2, epsilon) -> None:
+        kind = parameters.dtype.type
+        _loops().adam(
+            parameters, gradient, m, v, kind(rate), kind(beta1), kind(beta2), kind(epsilon)
+        )
+
+    def im2col(self, images: Array, columns: Array, stride: Pair) -> None:
+        _loops().im2col(images, columns, *stride)
+
+    def col2im(self, columns: Array, images: Array, stride: Pair) -> None:
+        _loops().col2im(columns, images, *stride)
+
+    def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair) -> None:
+        _loops().max_pool(x, y, *size, *stride)
+
+    def max_pool_backward(
+        self, dy: Array, x: Array, y: Array, dx: Array, size: Pair, stride: Pair
+    ) -> None:
+        _loops().max_pool_backward(dy, x, y, dx, *size, *stride)
+
+    def add_rows(self, rows: Array, index: Array, out: Array) -> None:
+        _loops().add_rows(rows, index, out)
+
+
+@hookimpl
+def nnreg_kernels() -> dict[str, type[Kernels]]:
+    """Offer the compiled loops."""
+    return {"numba": NumbaKernels}
