@@ -67,7 +67,7 @@ class Activation(Component):
         def backward(dy: Array, dbias: Array | None) -> Array:
             dx = undo(dy)
             if dbias is not None:
-                context.kernels.sum_rows(dx, dbias)
+                context.kernels.sum_rows(dx, dbias, context.workspace)
             return dx
 
         return y, backward
@@ -295,6 +295,7 @@ class Workspace:
         self.rng: np.random.Generator | None = None
         self._buffers: dict[Any, Array] | None = {} if reuse else None
         self._asked = 0
+        self._ones: dict[int, Array] = {}
 
     def rewind(self) -> None:
         """Begin a pass: hand out the same arrays again."""
@@ -310,6 +311,16 @@ class Workspace:
         if buffer is None:
             buffer = self._buffers[key] = self.allocate(shape, dtype)
         return buffer
+
+    def ones(self, count: int) -> Array:
+        """Return a vector of ones, which nobody may write to."""
+        vector = self._ones.get(count)
+        if vector is None:
+            vector = self.allocate((count,), None)
+            vector[...] = 1
+            if self._buffers is not None:
+                self._ones[count] = vector
+        return vector
 
     def allocate(self, shape: Shape, dtype: npt.DTypeLike | None) -> Array:
         """Make a new array. Another array library overrides this."""

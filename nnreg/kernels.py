@@ -8,16 +8,27 @@ floating type; results must agree with these within 1e-5 relative in float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from nnreg.component import Array, Component
+from nnreg.component import Array, Component, Shape
 
 Pair: TypeAlias = tuple[int, int]
 
 NARROW = 64
-"""Rows up to this wide are reduced faster along the other axis, of a transposed copy."""
+"""Rows up to this wide are worked on in a transposed copy: NumPy is slow on short inner loops."""
+
+
+class Scratch(Protocol):
+    """Where kernels take arrays from; `nnreg.interfaces.Workspace` is one."""
+
+    def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
+        """Return an array whose values are arbitrary."""
+
+    def ones(self, count: int) -> Array:
+        """Return a vector of ones, which nobody may write to."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +37,9 @@ class Kernels(Component):
 
     kind = "kernels"
 
-    def sum_rows(self, x: Array, out: Array) -> None:
+    def sum_rows(self, x: Array, out: Array, scratch: Scratch) -> None:
         """Sum `(rows, features)` over the rows, as a product, several times as fast as np.sum."""
-        np.matmul(np.ones(x.shape[0], x.dtype), x, out=out)
-
-    def row_max(self, x: Array) -> Array:
-        """Return the largest value of each row of `(rows, features)`, as `(rows, 1)`."""
-        top: Array
-        if x.shape[1] > NARROW:
-            top = np.maximum.reduce(x, axis=1)
-        else:
-            top = np.maximum.reduce(np.copy(x.T, order="C"), axis=0)
-        return top[:, None]
+        np.matmul(scratch.ones(x.shape[0]), x, out=out)
 
     def relu(self, x: Array, bias: Array | None) -> None:
         """Turn x into max(x + bias, 0) in place."""
@@ -45,40 +47,61 @@ class Kernels(Component):
             np.add(x, bias, out=x)
         np.maximum(x, 0, out=x)
 
-    def relu_backward(self, dy: Array, y: Array, dx: Array, dbias: Array | None) -> None:
+    def relu_backward(
+        self, dy: Array, y: Array, dx: Array, dbias: Array | None, scratch: Scratch
+    ) -> None:
         """Write dy where y is positive and 0 elsewhere to dx, and its sum over rows to dbias."""
         np.greater(y, 0, out=dx)
         np.multiply(dx, dy, out=dx)
         if dbias is not None:
-            self.sum_rows(dx, dbias)
+            self.sum_rows(dx, dbias, scratch)
 
-    def softmax(self, x: Array) -> None:
+    def softmax(self, x: Array, scratch: Scratch) -> None:
         """Turn each row of `(rows, features)` into its softmax in place."""
-        np.subtract(x, self.row_max(x), out=x)
-        np.exp(x, out=x)
-        total = np.matmul(x, np.ones(x.shape[1], x.dtype))
-        np.multiply(x, np.divide(1, total)[:, None], out=x)
+        columns = self._shifted(x, x, scratch)
+        np.exp(columns, out=columns)
+        np.divide(columns, self._column_sums(columns, scratch), out=x.T)
 
-    def softmax_backward(self, dy: Array, y: Array, dx: Array) -> None:
+    def softmax_backward(self, dy: Array, y: Array, dx: Array, scratch: Scratch) -> None:
         """Write y (dy - Σ dy y) to dx, row by row."""
         np.multiply(dy, y, out=dx)
-        total = np.matmul(dx, np.ones(dx.shape[1], dx.dtype))
-        np.subtract(dy, total[:, None], out=dx)
+        total = np.matmul(dx, scratch.ones(dx.shape[1]), out=scratch.empty((len(dx),)))
+        np.subtract(dy.T, total, out=dx.T)
         np.multiply(dx, y, out=dx)
 
-    def softmax_cross_entropy(self, z: Array, labels: Array, dz: Array) -> float:
+    def softmax_cross_entropy(self, z: Array, labels: Array, dz: Array, scratch: Scratch) -> float:
         """Return mean(log Σ exp(z) - z[label]) over rows, and write its gradient to dz."""
         rows, classes = z.shape
-        np.subtract(z, self.row_max(z), out=dz)
-        place = np.arange(0, rows * classes, classes) + labels
-        flat = dz.reshape(-1)
-        at_label = np.sum(flat[place])
-        np.exp(dz, out=dz)
-        total = np.matmul(dz, np.ones(classes, dz.dtype))
-        loss: float = (float(np.sum(np.log(total))) - float(at_label)) / rows
-        np.multiply(dz, np.divide(1 / rows, total)[:, None], out=dz)
+        columns = self._shifted(z, dz, scratch)
+        narrow = classes <= NARROW
+        flat = (columns if narrow else dz).reshape(-1)
+        numbers = np.arange(rows)
+        place = labels * rows + numbers if narrow else numbers * classes + labels
+        at_label = np.add.reduce(flat[place])
+        np.exp(columns, out=columns)
+        total = self._column_sums(columns, scratch)
+        loss = (float(np.add.reduce(np.log(total))) - float(at_label)) / rows
+        np.divide(1 / rows, total, out=total)
+        np.multiply(columns, total, out=columns)
         flat[place] -= 1 / rows
+        if narrow:
+            dz.T[...] = columns
         return loss
+
+    def _shifted(self, x: Array, out: Array, scratch: Scratch) -> Array:
+        """Return x - max(x) by row, as `(features, rows)`: in `out`, or in a copy where narrow."""
+        if x.shape[1] > NARROW:
+            columns = out.T
+            np.subtract(x.T, np.maximum.reduce(x, axis=1), out=columns)
+            return columns
+        columns = scratch.empty(x.T.shape)
+        columns[...] = x.T
+        top = np.maximum.reduce(columns, axis=0, out=scratch.empty((len(x),)))
+        return np.subtract(columns, top, out=columns)
+
+    def _column_sums(self, columns: Array, scratch: Scratch) -> Array:
+        count, rows = columns.shape
+        return np.matmul(scratch.ones(count), columns, out=scratch.empty((rows,)))
 
     def adam(
         self,
@@ -86,26 +109,25 @@ class Kernels(Component):
         gradient: Array,
         m: Array,
         v: Array,
-        scratch: Array,
+        scratch: Scratch,
         *,
         rate: float,
         beta1: float,
         beta2: float,
         epsilon: float,
     ) -> None:
-        """Update m and v, then parameters by - rate · m / (√v + epsilon)."""
+        """m ← beta1 m + g; v ← beta2 v + g²; parameters ← parameters - rate · m / (√v + epsilon)."""
+        change = scratch.empty(parameters.shape)
         np.multiply(m, beta1, out=m)
-        np.multiply(gradient, 1 - beta1, out=scratch)
-        np.add(m, scratch, out=m)
+        np.add(m, gradient, out=m)
         np.multiply(v, beta2, out=v)
-        np.multiply(gradient, gradient, out=scratch)
-        np.multiply(scratch, 1 - beta2, out=scratch)
-        np.add(v, scratch, out=v)
-        np.sqrt(v, out=scratch)
-        np.add(scratch, epsilon, out=scratch)
-        np.divide(m, scratch, out=scratch)
-        np.multiply(scratch, rate, out=scratch)
-        np.subtract(parameters, scratch, out=parameters)
+        np.multiply(gradient, gradient, out=change)
+        np.add(v, change, out=v)
+        np.sqrt(v, out=change)
+        np.add(change, epsilon, out=change)
+        np.divide(m, change, out=change)
+        np.multiply(change, rate, out=change)
+        np.subtract(parameters, change, out=parameters)
 
     def im2col(self, images: Array, columns: Array, stride: Pair) -> None:
         """Copy every window of `(batch, height, width, channels)`.
@@ -136,11 +158,19 @@ class Kernels(Component):
             np.maximum(y, x[window], out=y)
 
     def max_pool_backward(
-        self, dy: Array, x: Array, y: Array, dx: Array, size: Pair, stride: Pair
+        self,
+        dy: Array,
+        x: Array,
+        y: Array,
+        dx: Array,
+        size: Pair,
+        stride: Pair,
+        scratch: Scratch,
     ) -> None:
         """Give each window's gradient to the first of its largest values."""
         dx[...] = 0
-        left, share = np.copy(dy), np.empty_like(dy)
+        left, share = scratch.empty(y.shape), scratch.empty(y.shape)
+        left[...] = dy
         for window in _windows(y, size, stride):
             np.equal(x[window], y, out=share)
             np.multiply(share, left, out=share)
@@ -170,17 +200,37 @@ class Kernels(Component):
         np.multiply(o, tanh_c, out=h_next)
 
     def lstm_step_backward(
-        self, dh: Array, dc: Array, gates: Array, c: Array, tanh_c: Array, dz: Array
+        self,
+        dh: Array,
+        dc: Array,
+        gates: Array,
+        c: Array,
+        tanh_c: Array,
+        dz: Array,
+        scratch: Scratch,
     ) -> None:
         """Write ∂loss/∂z of a step to dz, and turn dc into that of the step before."""
         n = c.shape[1]
         i, f, g, o = (gates[:, k * n : (k + 1) * n] for k in range(4))
         di, df, dg, do = (dz[:, k * n : (k + 1) * n] for k in range(4))
-        np.add(dc, dh * o * (1 - tanh_c * tanh_c), out=dc)
-        np.multiply(dc, g * i * (1 - i), out=di)
-        np.multiply(dc, c * f * (1 - f), out=df)
-        np.multiply(dc, i * (1 - g * g), out=dg)
-        np.multiply(dh, tanh_c * o * (1 - o), out=do)
+        part = scratch.empty(c.shape)
+        np.multiply(dh, o, out=do)
+        np.multiply(tanh_c, tanh_c, out=part)
+        np.multiply(part, do, out=part)
+        np.add(dc, do, out=dc)
+        np.subtract(dc, part, out=dc)
+        for d, other, slope in ((di, g, i), (df, c, f)):
+            np.subtract(1, slope, out=part)
+            np.multiply(part, slope, out=part)
+            np.multiply(part, other, out=part)
+            np.multiply(dc, part, out=d)
+        np.multiply(g, g, out=part)
+        np.subtract(1, part, out=part)
+        np.multiply(part, i, out=part)
+        np.multiply(dc, part, out=dg)
+        np.subtract(1, o, out=part)
+        np.multiply(do, part, out=do)
+        np.multiply(do, tanh_c, out=do)
         np.multiply(dc, f, out=dc)
 
     def add_rows(self, rows: Array, index: Array, out: Array) -> None:

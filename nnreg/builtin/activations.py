@@ -42,7 +42,7 @@ class Relu(Activation):
 
         def backward(dy: Array, dbias: Array | None) -> Array:
             dx = context.empty(x.shape)
-            context.kernels.relu_backward(dy, x, dx, dbias)
+            context.kernels.relu_backward(dy, x, dx, dbias, context.workspace)
             return dx
 
         return x, backward
@@ -120,11 +120,11 @@ class Softmax(Activation):
     def forward_buffered(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Overwrite x."""
         rows = x.reshape(-1, x.shape[-1])
-        context.kernels.softmax(rows)
+        context.kernels.softmax(rows, context.workspace)
 
         def backward(dy: Array) -> Array:
             dx = context.empty(rows.shape)
-            context.kernels.softmax_backward(dy.reshape(rows.shape), rows, dx)
+            context.kernels.softmax_backward(dy.reshape(rows.shape), rows, dx, context.workspace)
             return dx.reshape(x.shape)
 
         return x, backward

@@ -126,7 +126,7 @@ class CrossEntropy(Loss):
             return super().forward_buffered(y, t, context, logits=logits)
         z = y.reshape(-1, y.shape[-1])
         dz = context.empty(z.shape)
-        loss = context.kernels.softmax_cross_entropy(z, t.reshape(-1), dz)
+        loss = context.kernels.softmax_cross_entropy(z, t.reshape(-1), dz, context.workspace)
         return loss, lambda: dz.reshape(y.shape)
 
 

@@ -45,8 +45,9 @@ class Sgd(Optimizer):
 class Adam(Optimizer):
     """Adam: steps scaled by running means of the gradient and of its square.
 
-    m and v are the means of g and g², m̂ and v̂ the same corrected for having begun at zero:
-    p ← p - learning_rate · m̂ / (√v̂ + epsilon). Kingma and Ba 2015.
+    With m ← beta1 · m + (1 - beta1) · g and v ← beta2 · v + (1 - beta2) · g², and m̂ and v̂ the same
+    corrected for having begun at zero: p ← p - learning_rate · m̂ / (√v̂ + epsilon). The slots
+    hold m / (1 - beta1) and v / (1 - beta2). Kingma and Ba 2015.
     """
 
     slots = ("m", "v")
@@ -57,15 +58,16 @@ class Adam(Optimizer):
     epsilon: Annotated[float, Gt(0)] = 1e-8
 
     def update(self, parameters: Array, gradient: Array, step: Step) -> None:
-        """Fold the two corrections into scalars."""
-        root = math.sqrt(1 - self.beta2**step.count)
+        """Fold the corrections, and the factors left out of the slots, into two scalars."""
+        root = math.sqrt((1 - self.beta2**step.count) / (1 - self.beta2))
+        rate = self.learning_rate * root * (1 - self.beta1) / (1 - self.beta1**step.count)
         step.kernels.adam(
             parameters,
             gradient,
             step.slots["m"],
             step.slots["v"],
-            step.empty(parameters),
-            rate=self.learning_rate * root / (1 - self.beta1**step.count),
+            step.workspace,
+            rate=rate,
             beta1=self.beta1,
             beta2=self.beta2,
             epsilon=self.epsilon * root,

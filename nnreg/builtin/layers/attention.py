@@ -119,7 +119,7 @@ class MultiHeadAttention(Layer):
         def backward(dy: Array) -> Array | None:
             dy_rows = dy.reshape(rows.shape)
             np.matmul(joined_rows.T, dy_rows, out=gradients["output_weight"])
-            context.kernels.sum_rows(dy_rows, gradients["output_bias"])
+            context.kernels.sum_rows(dy_rows, gradients["output_bias"], context.workspace)
             djoined = np.matmul(dy_rows, params["output_weight"].T, out=context.empty(rows.shape))
             dheads = context.empty(v.shape)
             dheads[...] = np.swapaxes(djoined.reshape(joined.shape), 1, 2)
@@ -133,7 +133,7 @@ class MultiHeadAttention(Layer):
                 dmixed[:, :, place] = np.swapaxes(gradient, 1, 2)
             flat = dmixed.reshape(mixed.shape)
             np.matmul(rows.T, flat, out=gradients["weight"])
-            context.kernels.sum_rows(flat, gradients["bias"])
+            context.kernels.sum_rows(flat, gradients["bias"], context.workspace)
             if not context.needs_input_gradient:
                 return None
             dx = np.matmul(flat, params["weight"].T, out=context.empty(rows.shape))

@@ -150,7 +150,7 @@ class MaxPool2d(Layer):
             if not context.needs_input_gradient:
                 return None
             dx = context.empty(x.shape)
-            context.kernels.max_pool_backward(dy, x, y, dx, size, stride)
+            context.kernels.max_pool_backward(dy, x, y, dx, size, stride, context.workspace)
             return dx
 
         return y, backward

@@ -114,13 +114,15 @@ class Lstm(Layer):
             for s in reversed(range(time)):
                 if self.sequences:
                     np.add(dh, dy[:, s], out=dh)
-                context.kernels.lstm_step_backward(dh, dc, gates[s], c[s], tanh_c[s], dgates[s])
+                context.kernels.lstm_step_backward(
+                    dh, dc, gates[s], c[s], tanh_c[s], dgates[s], context.workspace
+                )
                 np.matmul(dgates[s], params["recurrent"].T, out=dh)
             flat = dgates.reshape(time * batch, 4 * n)
             np.matmul(steps.T, flat, out=context.gradients["weight"])
             before = h[:-1].reshape(time * batch, n)
             np.matmul(before.T, flat, out=context.gradients["recurrent"])
-            context.kernels.sum_rows(flat, context.gradients["bias"])
+            context.kernels.sum_rows(flat, context.gradients["bias"], context.workspace)
             if not context.needs_input_gradient:
                 return None
             dx = np.matmul(flat, params["weight"].T, out=context.empty(steps.shape))

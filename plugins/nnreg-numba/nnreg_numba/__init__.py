@@ -8,7 +8,7 @@ from types import ModuleType
 
 from nnreg import hookimpl
 from nnreg.interfaces import Array
-from nnreg.kernels import Kernels, Pair
+from nnreg.kernels import Kernels, Pair, Scratch
 
 
 @functools.cache
@@ -31,9 +31,11 @@ class NumbaKernels(Kernels):
         else:
             _loops().bias_relu(x, bias)
 
-    def relu_backward(self, dy: Array, y: Array, dx: Array, dbias: Array | None) -> None:
+    def relu_backward(
+        self, dy: Array, y: Array, dx: Array, dbias: Array | None, scratch: Scratch
+    ) -> None:
         if dbias is None or dy.ndim != 2:
-            super().relu_backward(dy, y, dx, dbias)
+            super().relu_backward(dy, y, dx, dbias, scratch)
         else:
             _loops().relu_backward(dy, y, dx, dbias)
 
@@ -52,9 +54,7 @@ class NumbaKernels(Kernels):
     def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair) -> None:
         _loops().max_pool(x, y, *size, *stride)
 
-    def max_pool_backward(
-        self, dy: Array, x: Array, y: Array, dx: Array, size: Pair, stride: Pair
-    ) -> None:
+    def max_pool_backward(self, dy, x, y, dx, size: Pair, stride: Pair, scratch: Scratch) -> None:
         _loops().max_pool_backward(dy, x, y, dx, *size, *stride)
 
     def add_rows(self, rows: Array, index: Array, out: Array) -> None:

@@ -16,7 +16,7 @@ compiled = numba.njit(
 
 @compiled
 def bias_relu(x, bias):
-    """x ← max(x + bias, 0)."""
+    """X ← max(x + bias, 0)."""
     for row in range(x.shape[0]):
         for k in range(x.shape[1]):
             value = x[row, k] + bias[k]
@@ -25,7 +25,7 @@ def bias_relu(x, bias):
 
 @compiled
 def relu_backward(dy, y, dx, dbias):
-    """dx ← dy where y > 0, otherwise 0; dbias ← Σ dx over rows."""
+    """Dx ← dy where y > 0, otherwise 0; dbias ← Σ dx over rows."""
     dbias[:] = 0
     for row in range(dy.shape[0]):
         for k in range(dy.shape[1]):
@@ -37,10 +37,9 @@ def relu_backward(dy, y, dx, dbias):
 @compiled
 def adam(p, g, m, v, rate, beta1, beta2, epsilon):
     """One pass over memory instead of twelve."""
-    one = p.dtype.type(1)
     for k in range(p.size):
-        m[k] = beta1 * m[k] + (one - beta1) * g[k]
-        v[k] = beta2 * v[k] + (one - beta2) * g[k] * g[k]
+        m[k] = beta1 * m[k] + g[k]
+        v[k] = beta2 * v[k] + g[k] * g[k]
         p[k] -= rate * m[k] / (np.sqrt(v[k]) + epsilon)
 
 
