@@ -34,9 +34,7 @@ class Number(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, 1)`."""
-        values = numbers(table, self.name)
-        if values.ndim != 1:
-            raise DataError(f"{table.origin}: column {self.name!r} has shape {values.shape}")
+        values = _single(numbers(table, self.name), table, self.name)
         missing = np.isnan(values)
         if missing.any():
             if self.fill is None:
@@ -63,7 +61,7 @@ class Words(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, categories)`."""
-        values = words(table, self.name)
+        values = _single(words(table, self.name), table, self.name)
         missing = np.array([value is None for value in values], bool)
         if missing.any():
             if self.fill is None:
@@ -200,6 +198,17 @@ class Preprocessing(Configurable):
             raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
         parts = [part.encode(table) for part in self.inputs]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _single(values: Array, table: Table, name: str) -> Array:
+    """Return a column of single values, which may have come as `(rows, 1)`."""
+    if values.ndim == 2 and values.shape[1] == 1:
+        return values[:, 0]
+    if values.ndim != 1:
+        raise DataError(
+            f"{table.origin}: column {name!r} has shape {values.shape}; expected a value a row"
+        )
+    return values
 
 
 def _refuse_missing(table: Table, name: str, missing: Array, *, target: bool = False) -> NoReturn:
