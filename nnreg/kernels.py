@@ -80,7 +80,7 @@ class Kernels(Component):
         at_label = np.add.reduce(flat[place])
         np.exp(columns, out=columns)
         total = self._column_sums(columns, scratch)
-        loss = (float(np.add.reduce(np.log(total))) - float(at_label)) / rows
+        loss: float = (float(np.add.reduce(np.log(total))) - float(at_label)) / rows
         np.divide(1 / rows, total, out=total)
         np.multiply(columns, total, out=columns)
         flat[place] -= 1 / rows
@@ -116,7 +116,7 @@ class Kernels(Component):
         beta2: float,
         epsilon: float,
     ) -> None:
-        """m ← beta1 m + g; v ← beta2 v + g²; parameters ← parameters - rate · m / (√v + epsilon)."""
+        """Update m ← beta1 m + g and v ← beta2 v + g², then p ← p - rate · m / (√v + epsilon)."""
         change = scratch.empty(parameters.shape)
         np.multiply(m, beta1, out=m)
         np.add(m, gradient, out=m)

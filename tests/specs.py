@@ -49,7 +49,13 @@ def regressor(**changes):
 
 def csv_data(**changes):
     """Return a data section for a file with the text of CSV."""
-    return {"source": "csv", "path": "data.csv", "target": "species", "missing": "impute", **changes}
+    return {
+        "source": "csv",
+        "path": "data.csv",
+        "target": "species",
+        "missing": "impute",
+        **changes,
+    }
 
 
 def blobs(count=60, seed=0):

@@ -75,7 +75,7 @@ def test_outputs_that_do_not_fit_the_numbers_are_an_error():
 
 
 def test_units_of_classes_need_a_target_of_classes():
-    x, y = line()
+    x, _ = line()
     layers = {"layers": [{"type": "dense", "units": "classes"}]}
     spec = regressor(model=layers, loss="mean_squared_error")
     assert nnreg.build(spec, data=(x, np.array(["a", "b"] * 20))).classes == ("a", "b")

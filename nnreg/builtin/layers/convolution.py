@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -166,7 +167,7 @@ class GlobalAveragePool(Layer):
         return shape[-1:]
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        rows = x.reshape(x.shape[0], -1, x.shape[-1])
+        rows = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
 
         def backward(dy: Array) -> Array:
             dx = context.empty(rows.shape)
