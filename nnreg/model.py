@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -134,21 +133,21 @@ class Model:
         """
         train = self.examples(x, y)
         held_out = None if validation is None else self.examples(*validation)
-        for record in self.train(train, held_out, epochs=epochs):
+        for record in self.trainer(train, held_out, epochs=epochs).epochs():
             if on_epoch:
                 on_epoch(record)
         return self.history
 
-    def train(
+    def trainer(
         self, train: Examples, validation: Examples | None = None, *, epochs: int | None = None
-    ) -> Iterator[Record]:
-        """Train on prepared examples, yielding the record of each epoch."""
+    ) -> Trainer:
+        """Return what trains on prepared examples; see `fit` for `epochs`."""
         if not self.resumable:
             self.progress, self.resumable = Progress(), True
         settings = self.spec.train
         if epochs is not None:
             settings = replace(settings, epochs=self.progress.epoch + epochs)
-        trainer = Trainer(
+        return Trainer(
             self.network,
             self.evaluation,
             self.spec.optimizer,
@@ -158,8 +157,6 @@ class Model:
             seed=self.spec.seed,
             progress=self.progress,
         )
-        with matrix_threads(settings.threads):
-            yield from trainer.epochs()
 
     def use_best(self) -> None:
         """Take the weights of the best epoch.
@@ -245,13 +242,3 @@ def _columns(y: Any, names: tuple[str, ...]) -> Any:
     if len(names) == 1 and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     return table_of(array, names)
-
-
-def matrix_threads(count: int | None) -> AbstractContextManager[Any]:
-    """Limit the threads of matrix products while the context is open; None leaves them alone."""
-    if count is None:
-        return nullcontext()
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[Any] = threadpool_limits(count, user_api="blas")
-    return limits

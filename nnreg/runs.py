@@ -107,6 +107,7 @@ class Run:
         self.assembled = assembled
         self.folder = folder
         self.summary: dict[str, Any] = {}
+        self._trainer = assembled.model.trainer(assembled.train, assembled.validation)
         self._saver = None if folder is None else _Saver(assembled.model, folder)
 
     @property
@@ -121,7 +122,7 @@ class Run:
             self._saver.begin()
         stopped = "diverged"
         try:
-            for record in self.model.train(self.assembled.train, self.assembled.validation):
+            for record in self._trainer.epochs():
                 if self._saver:
                     self._saver.epoch(record)
                 if on_epoch:

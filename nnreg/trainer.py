@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
 from annotated_types import Gt
 
-from nnreg.errors import DivergedError
+from nnreg.errors import DivergedError, UsageError
 from nnreg.evaluation import Evaluation, Examples
 from nnreg.interfaces import (
     Array,
@@ -88,7 +89,8 @@ class Trainer:
     """Trains a network in place.
 
     `train` and `validation` hold inputs and targets as the network takes them. `evaluation`
-    knows the loss and the metrics. `progress` is where to go on from.
+    knows the loss and the metrics. `progress` is where to go on from. Raises `UsageError` where
+    early stopping watches a validation that there is none of.
     """
 
     def __init__(
@@ -110,6 +112,11 @@ class Trainer:
         self.validation = validation
         self.seed = seed
         self.progress = progress or Progress()
+        if validation is None and (self.monitor or "").startswith("val_"):
+            raise UsageError(
+                f"early stopping watches {self.monitor!r}, but there is no validation part; give "
+                'one (data.split.validation), or set train.early_stopping.monitor to "loss"'
+            )
         size, dtype = network.vector.size, network.dtype
         for name in optimizer.slots:
             self.progress.slots.setdefault(name, np.zeros(size, dtype))
@@ -146,7 +153,9 @@ class Trainer:
         after the last good epoch.
         """
         while not self.finished:
-            yield self._epoch()
+            with matrix_threads(self.settings.threads):
+                record = self._epoch()
+            yield record
 
     def _epoch(self) -> Record:
         epoch = self.progress.epoch + 1
@@ -304,6 +313,16 @@ class _Chunked:
             step.count = count
             self._scratch.rewind()
             self._update(parameters, gradient, step)
+
+
+def matrix_threads(count: int | None) -> AbstractContextManager[Any]:
+    """Limit the threads of matrix products while the context is open; None leaves them alone."""
+    if count is None:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(count, user_api="blas")
+    return limits
 
 
 def _finite(context: Context, arrays: Any) -> bool:

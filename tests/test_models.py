@@ -121,8 +121,8 @@ def test_gradient_check_agrees_with_central_differences():
 
 
 @pytest.mark.verify
-def test_gradient_check_agrees_with_pytorch_to_the_last_digits():
-    torch = pytest.importorskip("torch", reason="PyTorch comes with the extra 'verify'")
+def test_gradient_check_agrees_with_pytorch_to_the_last_digits(peer):
+    torch = peer("torch")
     model, examples, loss, gradients = gradient_check()
     leaves = {name: torch.tensor(a, requires_grad=True) for name, a in model.parameters.items()}
     y = torch.tensor(examples.x)
@@ -136,8 +136,9 @@ def test_gradient_check_agrees_with_pytorch_to_the_last_digits():
 
 
 @pytest.mark.verify
-def test_gradient_check_agrees_with_the_gradient_tape_of_tensorflow():
-    tf = pytest.importorskip("tensorflow", reason="TensorFlow is installed by .ci/run on its own")
+@pytest.mark.filterwarnings("ignore")  # TensorFlow's own, as it is imported
+def test_gradient_check_agrees_with_the_gradient_tape_of_tensorflow(peer):
+    tf = peer("tensorflow")
     model, examples, loss, gradients = gradient_check()
     leaves = {name: tf.Variable(array) for name, array in model.parameters.items()}
     with tf.GradientTape() as tape:

@@ -117,6 +117,7 @@ def test_a_folder_without_a_checkpoint_does_not_resume(tmp_path):
         ({"data": csv_data(path="nowhere.csv")}, DataError),
         ({"model": {"layers": [{"type": "lstm", "units": 2}]}}, SpecError),
         ({"metrics": ["r2"]}, SpecError),
+        ({"train": {"early_stopping": {}}}, UsageError),
     ],
 )
 def test_bad_input_writes_nothing(spec, tmp_path, change, error):

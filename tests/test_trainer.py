@@ -5,7 +5,7 @@ import pytest
 from specs import blobs, classifier, line, regressor
 
 import nnreg
-from nnreg import DivergedError
+from nnreg import DivergedError, UsageError
 
 
 def trained(spec, data, **kwargs):
@@ -227,9 +227,18 @@ def test_a_steady_step_reuses_its_arrays():
     assert {key: id(array) for key, array in trainer._workspace._buffers.items()} == before
 
 
+def test_early_stopping_needs_the_figure_it_watches():
+    x, y = blobs()
+    model = nnreg.build(classifier(train={"early_stopping": {}}), data=(x, y))
+    with pytest.raises(UsageError, match="early stopping watches 'val_loss', but there is no"):
+        model.fit(x, y)
+    watching = {"early_stopping": {"monitor": "loss"}, "epochs": 3}
+    assert len(trained(classifier(train=watching), (x, y)).history) == 3
+
+
 def test_threads_can_be_limited():
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    from nnreg.model import matrix_threads
+    from nnreg.trainer import matrix_threads
 
     with matrix_threads(1):
         counts = {info["num_threads"] for info in threadpoolctl.threadpool_info()

@@ -1,0 +1,184 @@
+"""Plugins: found, told apart, and never able to take each other down."""
+
+import importlib.metadata
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from nnreg import Activation, PluginError, SpecError, builtin, hookimpl
+from nnreg.registry import KINDS, Registry, default_kernels, installed
+from nnreg.spec import read_spec
+
+SWISH = """
+from dataclasses import dataclass
+from nnreg import Activation, hookimpl
+
+@dataclass(frozen=True)
+class Swish(Activation):
+    beta: float = 1.0
+
+@hookimpl
+def nnreg_activations():
+    return {NAME: Swish}
+"""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Put a distribution with one plugin module on the path; return its entry point."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def add(distribution, code, *, module=None, name="plugin", version="1.2"):
+        module = module or distribution.replace("-", "_")
+        (tmp_path / f"{module}.py").write_text(code)
+        folder = tmp_path / f"{module}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Name: {distribution}\nVersion: {version}\n")
+        (folder / "entry_points.txt").write_text(f"[nnreg]\n{name} = {module}\n")
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        found = importlib.metadata.PathDistribution(folder).entry_points
+        return next(iter(found))
+
+    return add
+
+
+@pytest.fixture
+def registry():
+    registry = Registry()
+    registry.add_plugin("nnreg", builtin, "nnreg", "0.1.0")
+    return registry
+
+
+def test_the_built_ins_come_through_the_same_hooks(registry):
+    assert registry.failures == []
+    for kind, (hook, base) in KINDS.items():
+        assert registry.names(kind) == sorted(getattr(builtin, hook)())
+        for name in registry.names(kind):
+            assert issubclass(registry.find(kind, name).cls, base)
+
+
+def test_each_component_knows_plugin_distribution_and_version(registry, install):
+    registry.add_entry_point(install("nnreg-swish", SWISH.replace("NAME", '"swish"')))
+    entry = registry.find("activation", "swish")
+    assert (entry.plugin, entry.distribution, entry.version) == ("plugin", "nnreg-swish", "1.2")
+    assert entry.provider == "nnreg-swish 1.2"
+    assert registry.find("activation", "relu").provider == "nnreg 0.1.0"
+
+
+def test_a_third_party_component_is_read_from_a_spec(registry, install):
+    registry.add_entry_point(install("nnreg-swish", SWISH.replace("NAME", '"swish"')))
+    layer = {"type": "dense", "units": 1, "activation": {"type": "swish", "beta": 2}}
+    spec = {"model": {"layers": [layer]}, "loss": "huber", "optimizer": "sgd"}
+    document = read_spec(spec, registry=registry)
+    assert document.spec.model.layers[0].activation.beta == 2
+    assert "nnreg-swish 1.2" in {entry.provider for entry in document.components}
+
+
+def test_a_name_offered_twice_is_an_error_that_names_both_when_it_is_asked_for(registry, install):
+    registry.add_entry_point(install("nnreg-a", SWISH.replace("NAME", '"swish"')))
+    registry.add_entry_point(install("nnreg-b", SWISH.replace("NAME", '"swish"')))
+    assert registry.find("activation", "relu") is not None
+    with pytest.raises(PluginError, match=r"nnreg-a 1\.2 .* and nnreg-b 1\.2 .*uninstall one"):
+        registry.find("activation", "swish")
+
+
+def test_two_entry_points_of_one_name_both_load(registry, install):
+    for letter in "ab":
+        registry.add_entry_point(install(f"nnreg-{letter}", SWISH.replace("NAME", f'"{letter}"')))
+    assert {"plugin", "nnreg-b:plugin"} <= registry.plugins.keys()
+    assert registry.find("activation", "b") is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("import nothing_of_this_name", "ModuleNotFoundError: No module named"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("1 / 0", "ZeroDivisionError"),
+        (SWISH.replace("return {NAME: Swish}", "return 1 / 0"), "ZeroDivisionError"),
+        (SWISH.replace("return {NAME: Swish}", "raise SystemExit"), "SystemExit"),
+        (SWISH.replace("{NAME: Swish}", "[Swish]"), "returned list; expected a mapping"),
+        (SWISH.replace("NAME", "3"), "offers the name 3; expected an identifier"),
+        (SWISH.replace("NAME", '"a b"'), "offers the name 'a b'"),
+        (SWISH.replace("{NAME: Swish}", "{'s': 3}"), "expected a subclass of Activation"),
+        (SWISH.replace("{NAME: Swish}", "{'s': str}"), "expected a subclass of Activation"),
+        (SWISH.replace("NAME", "'s'").replace("frozen=True", "frozen=False"), "frozen=True"),
+        (SWISH.replace("NAME", "'s'").replace("@dataclass(frozen=True)", ""), "frozen=True"),
+        (SWISH.replace("NAME", "'s'").replace("nnreg_activations", "nnreg_activation"),
+         "unknown hook 'nnreg_activation'"),
+        (SWISH.replace("NAME", "'s'").replace("nnreg_activations()", "nnreg_activations(x)"),
+         "nnreg_activations"),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_fails_is_kept_as_a_failure_and_the_others_work(
+    registry, install, code, error
+):
+    registry.add_entry_point(install("nnreg-bad", code, name="bad"))
+    registry.add_entry_point(install("nnreg-good", SWISH.replace("NAME", '"good"'), name="good"))
+    (failure,) = registry.failures
+    assert (failure.plugin, failure.distribution, failure.version) == ("bad", "nnreg-bad", "1.2")
+    assert error in failure.error
+    assert registry.find("activation", "good") is not None
+    assert registry.find("activation", "s") is None
+
+
+def test_an_unknown_name_tells_of_plugins_that_failed(registry, install):
+    registry.add_entry_point(install("nnreg-bad", "1 / 0", name="bad"))
+    spec = {"model": {"layers": [{"type": "flatten"}]}, "loss": "focal", "optimizer": "sgd"}
+    with pytest.raises(SpecError, match=r"no loss 'focal'.*failed to load: nnreg-bad \(ZeroDiv"):
+        read_spec(spec, registry=registry)
+
+
+def test_a_component_knows_the_name_it_was_registered_by(registry):
+    @dataclass(frozen=True)
+    class Stranger(Activation):
+        pass
+
+    assert registry.name_of(builtin.activations.Relu()) == "relu"
+    with pytest.raises(PluginError, match="Stranger is not registered"):
+        registry.name_of(Stranger())
+
+
+def test_an_object_may_be_a_plugin(registry):
+    class Plugin:
+        @hookimpl
+        def nnreg_activations(self):
+            return {"again": builtin.activations.Tanh}
+
+    registry.add_plugin("mine", Plugin(), "mine", "1")
+    assert registry.find("activation", "again").plugin == "mine"
+
+
+def test_kernels_of_a_plugin_are_used_unless_two_offer_them(registry, install):
+    code = """
+from dataclasses import dataclass
+from nnreg import hookimpl
+from nnreg.kernels import Kernels
+
+@dataclass(frozen=True)
+class Fast(Kernels):
+    pass
+
+@hookimpl
+def nnreg_kernels():
+    return {NAME: Fast}
+"""
+    assert registry.name_of(default_kernels(registry)) == "numpy"
+    registry.add_entry_point(install("nnreg-fast", code.replace("NAME", '"fast"')))
+    assert registry.name_of(default_kernels(registry)) == "fast"
+    registry.add_entry_point(install("nnreg-faster", code.replace("NAME", '"faster"')))
+    assert registry.name_of(default_kernels(registry)) == "numpy"
+
+
+def test_every_hook_is_documented_and_serves_a_kind():
+    from nnreg import hookspecs
+
+    hooks = {name for name in vars(hookspecs) if name.startswith("nnreg_")}
+    assert hooks == {hook for hook, _ in KINDS.values()}
+    for name in hooks:
+        assert getattr(hookspecs, name).__doc__
+
+
+def test_the_installed_registry_is_made_once():
+    assert installed() is installed()
