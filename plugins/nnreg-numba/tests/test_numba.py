@@ -1,0 +1,131 @@
+"""Each compiled loop beside NumPy's, and the plugin as its users have it."""
+
+import numpy as np
+import pytest
+from nnreg_numba import NumbaKernels
+
+import nnreg
+from nnreg.interfaces import Workspace
+from nnreg.kernels import Kernels
+from nnreg.registry import default_kernels, installed
+
+RNG = np.random.default_rng(0)
+
+
+def arrays(dtype, *shapes):
+    return [RNG.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def pooled(kernels, scratch, x, dy, size, stride):
+    y, dx = np.empty_like(dy), np.empty_like(x)
+    kernels.max_pool(x, y, size, stride)
+    kernels.max_pool_backward(dy, x, y, dx, size, stride, scratch)
+    return y, dx
+
+
+def copied(kernels, scratch, images, stride):
+    (sh, sw), (_, height, width, _) = stride, images.shape
+    columns = np.empty((2, (height - 3) // sh + 1, (width - 2) // sw + 1, 3, 2, 3), images.dtype)
+    kernels.im2col(images, columns, stride)
+    back = np.empty_like(images)
+    kernels.col2im(np.cos(columns), back, stride)
+    return columns, back
+
+
+def rectified(kernels, scratch, x, bias, dy):
+    y, dx, dbias = x.copy(), np.empty_like(x), np.empty_like(bias)
+    kernels.relu(y, bias)
+    kernels.relu_backward(dy, y, dx, dbias, scratch)
+    return y, dx, dbias
+
+
+def stepped(kernels, scratch, p, *gradients):
+    p, m, v = p.copy(), np.zeros_like(p), np.zeros_like(p)
+    for g in gradients:
+        kernels.adam(p, g, m, v, scratch, rate=0.01, beta1=0.9, beta2=0.999, epsilon=1e-8)
+    return p, m, v
+
+
+def added(kernels, scratch, rows):
+    out = np.ones((4, rows.shape[1]), rows.dtype)
+    kernels.add_rows(rows, np.array([0, 3, 3, 1, 0]), out)
+    return (out,)
+
+
+def classified(kernels, scratch, z):
+    dz = np.empty_like(z)
+    loss = kernels.softmax_cross_entropy(z, np.arange(len(z)) % z.shape[1], dz, scratch)
+    return np.array(loss, z.dtype), dz
+
+
+CASES = [
+    (rectified, [(7, 5), (5,), (7, 5)], ()),
+    (stepped, [(99,), (99,), (99,), (99,)], ()),
+    (pooled, [(2, 6, 5, 3), (2, 3, 2, 3)], ((2, 2), (2, 2))),
+    (pooled, [(2, 6, 5, 3), (2, 4, 2, 3)], ((3, 2), (1, 2))),
+    (copied, [(2, 6, 5, 3)], ((1, 1),)),
+    (copied, [(2, 6, 5, 3)], ((2, 3),)),
+    (added, [(5, 6)], ()),
+    (classified, [(9, 4)], ()),
+    (classified, [(9, 100)], ()),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("job", "shapes", "options"), CASES)
+def test_a_compiled_loop_agrees_with_numpy(job, shapes, options, dtype):
+    given = arrays(dtype, *shapes)
+    scratch = Workspace(dtype, reuse=False)
+    results = [job(kernels, scratch, *given, *options) for kernels in (Kernels(), NumbaKernels())]
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    for plain, compiled in zip(*results, strict=True):
+        assert compiled.dtype == dtype
+        np.testing.assert_allclose(compiled, plain, rtol=tolerance, atol=tolerance)
+
+
+def test_what_is_not_a_number_comes_through():
+    scratch = Workspace(np.float32, reuse=False)
+    x = np.array([[np.nan, np.inf, 1]], np.float32)
+    y, _, _ = rectified(NumbaKernels(), scratch, x, np.zeros(3, np.float32), x)
+    np.testing.assert_array_equal(y, x)
+    image = np.array([np.nan, 1, 2, 3], np.float32).reshape(1, 2, 2, 1)
+    y, _ = pooled(NumbaKernels(), scratch, image, np.ones((1, 1, 1, 1), np.float32), (2, 2), (2, 2))
+    assert np.isnan(y).all()
+    loss, _ = classified(NumbaKernels(), scratch, x)
+    assert not np.isfinite(loss)
+
+
+def test_hopeless_logits_give_a_finite_loss():
+    z = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 0]], np.float32)
+    loss, dz = classified(NumbaKernels(), Workspace(np.float32, reuse=False), z[::-1].copy())
+    assert loss == pytest.approx(2e4)
+    assert np.isfinite(dz).all()
+
+
+SPEC = {
+    "model": {
+        "layers": [
+            {"type": "conv2d", "filters": 4, "activation": "relu"},
+            {"type": "max_pool2d"},
+            {"type": "flatten"},
+            {"type": "dense", "units": "classes", "activation": "softmax"},
+        ]
+    },
+    "loss": "cross_entropy",
+    "optimizer": "adam",
+    "train": {"epochs": 3},
+}
+
+
+def test_it_is_used_where_it_is_installed_and_can_be_turned_off(tmp_path):
+    assert default_kernels(installed()) == NumbaKernels()
+    x = RNG.normal(size=(40, 8, 8))
+    y = np.where(x[:, 0, 0] > 0, "up", "down")
+    losses = []
+    for choice in ("numba", "numpy"):
+        overrides = [] if choice == "numba" else ["train.kernels=numpy"]
+        out = tmp_path / choice
+        model = nnreg.run(SPEC, data=(x, y), out=out, overrides=overrides)
+        assert f'"kernels": "{choice}"' in (out / "summary.json").read_text()
+        losses.append(model.history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
