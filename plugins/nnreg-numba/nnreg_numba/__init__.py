@@ -11,6 +11,10 @@ from nnreg.interfaces import Array
 from nnreg.kernels import Kernels, Pair, Scratch
 
 
+FEW = 4096
+"""Up to so many values, NumPy's vectorized exp gains less than its calls cost."""
+
+
 @functools.cache
 def _loops() -> ModuleType:
     from nnreg_numba import loops
@@ -38,6 +42,11 @@ class NumbaKernels(Kernels):
             super().relu_backward(dy, y, dx, dbias, scratch)
         else:
             _loops().relu_backward(dy, y, dx, dbias)
+
+    def softmax_cross_entropy(self, z: Array, labels: Array, dz: Array, scratch: Scratch) -> float:
+        if z.size > FEW:
+            return super().softmax_cross_entropy(z, labels, dz, scratch)
+        return float(_loops().softmax_cross_entropy(z, labels, dz))
 
     def adam(self, parameters, gradient, m, v, scratch, *, rate, beta1, beta2, epsilon) -> None:
         kind = parameters.dtype.type

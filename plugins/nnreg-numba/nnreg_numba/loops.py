@@ -44,6 +44,28 @@ def adam(p, g, m, v, rate, beta1, beta2, epsilon):
 
 
 @compiled
+def softmax_cross_entropy(z, labels, dz):
+    """Return the mean loss and write its gradient to dz, row by row."""
+    rows, classes = z.shape
+    share = z.dtype.type(1 / rows)
+    loss = 0.0
+    for row in range(rows):
+        top = z[row, 0]
+        for k in range(1, classes):
+            top = max(top, z[row, k])
+        total = z.dtype.type(0)
+        for k in range(classes):
+            dz[row, k] = np.exp(z[row, k] - top)
+            total += dz[row, k]
+        label = labels[row]
+        loss += np.log(total) - (z[row, label] - top)
+        for k in range(classes):
+            dz[row, k] *= share / total
+        dz[row, label] -= share
+    return loss / rows
+
+
+@compiled
 def im2col(images, columns, sh, sw):
     """Copy windows: runs of kernel width times channels are contiguous on both sides."""
     batch, oh, ow, kh, kw, channels = columns.shape
