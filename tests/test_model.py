@@ -39,7 +39,8 @@ def test_lists_arrays_and_what_turns_into_arrays_go_in(model):
 
 
 def test_a_data_frame_goes_in_by_column_name(tmp_path, monkeypatch):
-    pandas = pytest.importorskip("pandas", reason="data frames are tested where pandas is")
+    import pandas
+
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(CSV)
     model = nnreg.run(classifier(data=csv_data()))
