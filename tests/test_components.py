@@ -15,7 +15,13 @@ from nnreg.interfaces import Plan, Workspace
 from nnreg.kernels import NARROW, Kernels
 from nnreg.network import Network
 from nnreg.registry import installed
-from nnreg.testing import check_activation, check_layer, check_loss, configurations
+from nnreg.testing import (
+    EXTREMES,
+    check_activation,
+    check_layer,
+    check_loss,
+    configurations,
+)
 
 BUILT_IN = [entry for entry in installed() if entry.plugin == "nnreg"]
 COMPLEX_STEP = {"identity", "sigmoid", "tanh", "softmax", "gelu", "silu"}
@@ -338,3 +344,34 @@ def test_the_public_names_are_there():
     assert [name for name in nnreg.__all__ if not hasattr(nnreg, name)] == []
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = nnreg.nothing
+
+
+@pytest.mark.parametrize("name", built_in("activation"))
+@given(data=st.data())
+def test_outputs_stay_within_the_range_an_activation_declares(name, data):
+    cls = component("activation", name)
+    x = np.array([EXTREMES, np.linspace(-3, 3, len(EXTREMES))])
+    y, _ = data.draw(configurations(cls)).forward(x)
+    low, high = cls.range
+    assert low <= y.min()
+    assert y.max() <= high
+
+
+@pytest.mark.parametrize("name", [n for n in LOSSES if component("loss", n).domain == (0, 1)])
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_loss_of_probabilities_is_finite_where_they_are_0_or_1(name, wrong):
+    y = np.eye(3, dtype=np.float32)
+    t = y[::-1].copy() if wrong else y
+    value, backward = component("loss", name)().forward(y, t)
+    assert np.isfinite(value)
+    assert np.isfinite(backward()).all()
+    assert (value > 1) == wrong
+
+
+def test_an_odd_row_of_padding_goes_below_and_to_the_right():
+    layer = convolution.Conv2d(
+        1, kernel=2, padding="same", bias=False, initializer=initializers.Ones()
+    )
+    network, _, _ = context_of(layer, (2, 2))
+    found = network.predict(np.array([[[1.0, 2.0], [3.0, 4.0]]]))
+    assert found[0, :, :, 0].tolist() == [[10, 6], [7, 4]]

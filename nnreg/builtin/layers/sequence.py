@@ -101,8 +101,10 @@ class Lstm(Layer):
         c = context.empty((time + 1, batch, n))
         tanh_c = context.empty((time, batch, n))
         h[0], c[0] = 0, 0
+        recurrent = context.empty((batch, 4 * n))
         for s in range(time):
-            np.add(gates[s], np.matmul(h[s], params["recurrent"]), out=gates[s])
+            np.matmul(h[s], params["recurrent"], out=recurrent)
+            np.add(gates[s], recurrent, out=gates[s])
             context.kernels.lstm_step(gates[s], c[s], c[s + 1], tanh_c[s], h[s + 1])
 
         def backward(dy: Array) -> Array | None:
