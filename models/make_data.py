@@ -1,70 +1,70 @@
-"""Make the data files beside the specs again, from the packages that carry the original data.
+"""Make the data files again from the packages they came from.
 
-Run it with `pip install scikit-learn palmerpenguins`, then `python models/make_data.py`. Nothing
-else needs it: the files are in the repository. README.md has their sources and licences.
+    pip install palmerpenguins scikit-learn && python models/make_data.py
+
+The files are kept in the repository, so that nobody needs to.
 """
 
-from __future__ import annotations
-
 import csv
-from collections.abc import Iterable, Sequence
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_diabetes, load_digits, load_iris
 
-FOLDER = Path(__file__).parent
+HERE = Path(__file__).parent
 
 
-def write_csv(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table beside this script."""
-    with (FOLDER / name).open("w", encoding="utf-8", newline="") as file:
+def write_csv(name, header, rows):
+    """Write one file with a header line."""
+    with (HERE / name).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
 
 
-def penguins() -> None:
-    """344 penguins; a missing value is written NA."""
-    original = files("palmerpenguins") / "data" / "penguins.csv"
-    (FOLDER / "penguins.csv").write_text(original.read_text(encoding="utf-8"), encoding="utf-8")
+def penguins():
+    """Copy the 344 rows of palmerpenguins as they are: words, numbers, and NA."""
+    text = resources.files("palmerpenguins").joinpath("data/penguins.csv").read_text()
+    header, *rows = csv.reader(text.splitlines())
+    write_csv("penguins.csv", header, rows)
 
 
-def digits() -> None:
-    """1,797 images of 8 x 8 grey levels from 0 to 16, and the digit that each shows."""
-    data = load_digits()
-    images, labels = data.images.astype(np.uint8), data.target.astype(np.uint8)
-    np.savez_compressed(FOLDER / "digits.npz", image=images, digit=labels)
+def sklearn_sets():
+    """Write digits, diabetes and iris from the copies in scikit-learn."""
+    from sklearn.datasets import load_diabetes, load_digits, load_iris
+
+    digits = load_digits()
+    np.savez_compressed(
+        HERE / "digits.npz",
+        image=digits.images.astype(np.uint8),
+        digit=digits.target.astype(np.uint8),
+    )
+    diabetes = load_diabetes(scaled=False)
+    rows = np.column_stack([diabetes.data, diabetes.target])
+    write_csv(
+        "diabetes.csv",
+        [*diabetes.feature_names, "progression"],
+        [[f"{value:g}" for value in row] for row in rows],
+    )
+    iris = load_iris()
+    write_csv(
+        "iris.csv",
+        ["sepal_length", "sepal_width", "petal_length", "petal_width", "species"],
+        [
+            [*(f"{value:g}" for value in row), iris.target_names[label]]
+            for row, label in zip(iris.data, iris.target, strict=True)
+        ],
+    )
 
 
-def diabetes() -> None:
-    """442 patients: ten measurements, and the progression of the disease a year later."""
-    data = load_diabetes(scaled=False)
-    rows = np.column_stack([data.data, data.target])
-    text = [[f"{value:g}" for value in row] for row in rows]
-    write_csv("diabetes.csv", [*data.feature_names, "progression"], text)
-
-
-def iris() -> None:
-    """150 flowers: four lengths in cm, and the species."""
-    data = load_iris()
-    header = [name.removesuffix(" (cm)").replace(" ", "_") for name in data.feature_names]
-    species = data.target_names[data.target]
-    rows = [[*row, name] for row, name in zip(data.data.tolist(), species, strict=True)]
-    write_csv("iris.csv", [*header, "species"], rows)
-
-
-def teaching() -> None:
-    """The tables small enough to follow by hand."""
-    write_csv("xor.csv", ["a", "b", "xor"], [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)])
-    write_csv("single_neuron.csv", ["x", "target"], [(1.5, 0.25)])
-    write_csv("two_layer.csv", ["x", "target"], [(1.0, 0.1)])
+def small_sets():
+    """Write the data that are nothing but a few numbers."""
+    write_csv("xor.csv", ["a", "b", "xor"], [[a, b, a ^ b] for a in (0, 1) for b in (0, 1)])
+    write_csv("single_neuron.csv", ["x", "target"], [[0.5, 0.1]])
+    write_csv("two_layer.csv", ["x", "target"], [[0.5, 0.1]])
 
 
 if __name__ == "__main__":
     penguins()
-    digits()
-    diabetes()
-    iris()
-    teaching()
+    sklearn_sets()
+    small_sets()
