@@ -93,7 +93,9 @@ class Lstm(Layer):
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         params, n = context.params, self.units
         batch, time, features = x.shape
-        steps = np.swapaxes(x, 0, 1).reshape(time * batch, features)
+        by_time = context.empty((time, batch, features))
+        by_time[...] = np.swapaxes(x, 0, 1)
+        steps = by_time.reshape(time * batch, features)
         gates = np.matmul(steps, params["weight"], out=context.empty((time * batch, 4 * n)))
         np.add(gates, params["bias"], out=gates)
         gates = gates.reshape(time, batch, 4 * n)

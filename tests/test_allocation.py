@@ -1,0 +1,57 @@
+"""A steady training step allocates nothing that grows with the batch."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import nnreg
+
+OUTPUT = {"type": "dense", "units": "classes", "activation": "softmax"}
+NETWORKS = {
+    "dense": ((16,), [{"type": "dense", "units": 32, "activation": "relu"}]),
+    "bounded": ((16,), [{"type": "dense", "units": 32, "activation": "sigmoid"},
+                        {"type": "dense", "units": 32, "activation": "tanh"}]),
+    "convolution": ((10, 10, 2), [
+        {"type": "conv2d", "filters": 8, "padding": "same", "activation": "relu"},
+        {"type": "max_pool2d"}, {"type": "flatten"}]),
+    "lstm": ((6, 4), [{"type": "lstm", "units": 16}]),
+    "transformer": ((6, 16), [
+        {"type": "residual", "layers": [
+            {"type": "layer_norm"}, {"type": "multi_head_attention", "heads": 2}]},
+        {"type": "flatten"}]),
+}  # fmt: skip
+
+
+def peak(shape, layers, batch):
+    """Return the most bytes that a steady epoch of four batches holds beyond what it began with."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4 * batch, *shape)).astype(np.float32)
+    y = rng.integers(0, 3, 4 * batch)
+    spec = {
+        "model": {"layers": [*layers, OUTPUT]},
+        "loss": "cross_entropy",
+        "optimizer": "adam",
+        "train": {"epochs": 9, "batch_size": batch, "shuffle": False, "kernels": "numpy"},
+    }
+    model = nnreg.build(spec, data=(x, y))
+    epochs = model.trainer(model.examples(x, y)).epochs()
+    for _ in range(2):
+        next(epochs)
+    tracemalloc.start()
+    next(epochs)
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    next(epochs)
+    after = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return after - before
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_steady_step_allocates_nothing_that_grows_with_the_batch(name):
+    shape, layers = NETWORKS[name]
+    small, large = (peak(shape, layers, batch) for batch in (64, 512))
+    per_example = (large - small) / (512 - 64)
+    # the order of the examples and where their labels are: some numbers, but less than any row
+    assert per_example < 8 * 12
