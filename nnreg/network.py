@@ -79,6 +79,13 @@ class Network:
         """Return a workspace for passes through this network."""
         return Workspace(self.dtype, reuse=reuse, kernels=self.kernels)
 
+    def largest_product(self, batch_size: int) -> float:
+        """Return the floating-point operations of the largest matrix product of a forward pass.
+
+        An estimate: each weight of a layer is used once for each place in the layer's output.
+        """
+        return max((2.0 * batch_size * uses for uses in _uses(self.plan)), default=0.0)
+
     def initialize(self, seed: int) -> None:
         """Give every array its first values, each parameter from a random stream of its own."""
         for arrays, params in ((self.parameters, self.params), (self.state, self.state_params)):
@@ -159,6 +166,15 @@ def _walk(
         yield prefix + name, param
     for name, (_, child) in plan.children.items():
         yield from _walk(child, arrays, f"{prefix}{name}/")
+
+
+def _uses(plan: Plan) -> Iterator[int]:
+    """Yield how often an example uses the weights of each array: its size times its places."""
+    for param in plan.params.values():
+        if len(param.shape) > 1:
+            yield math.prod(param.shape) * math.prod(plan.output[:-1])
+    for _, child in plan.children.values():
+        yield from _uses(child)
 
 
 def _contexts(

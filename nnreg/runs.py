@@ -161,6 +161,7 @@ class Run:
             "epochs": model.progress.epoch,
             "best_epoch": model.progress.best_epoch,
             "parameters": model.network.vector.size,
+            "threads": self._trainer.threads or "all",
             "kernels": installed().name_of(model.network.kernels),
             **measured,
             "baseline": baseline(model, self.assembled.train, held_out),

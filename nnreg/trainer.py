@@ -6,11 +6,12 @@ epoch goes on with the same bits.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import numpy as np
 from annotated_types import Gt
@@ -29,12 +30,18 @@ from nnreg.interfaces import (
 from nnreg.kernels import Kernels
 from nnreg.network import Network, views
 
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
 SHUFFLE_STREAM = 1
 LAYER_STREAM = 2
 """The streams of the order of examples and of the layers' own draws: [seed, stream, epoch]."""
 
 CHUNK = 32_768
 """Values an optimizer works on at a time: its vectors then stay in the processor's cache."""
+
+GAINFUL = 8e6
+"""Floating-point operations from which a matrix product gains by a second thread."""
 
 Record = dict[str, float]
 """What an epoch came to: `epoch`, `loss`, each metric, and with validation `val_` of each."""
@@ -55,8 +62,9 @@ class Train(Configurable):
 
     `l1` and `l2` add l1 · Σ|w| + l2 · Σw² over the weights (not the biases) to what is minimized,
     not to the loss that is reported. `clip_norm` scales a longer gradient down to this length;
-    `clip_value` then limits each of its values. `threads` limits the threads of matrix products.
-    `kernels` are the inner loops, by default those of an installed plugin.
+    `clip_value` then limits each of its values. `threads` limits the threads of matrix products;
+    by default small networks use one. `kernels` are the inner loops, by default those of an
+    installed plugin.
     """
 
     epochs: Count = 100
@@ -139,6 +147,17 @@ class Trainer:
         return "val_loss" if self.validation else None
 
     @property
+    def threads(self) -> int | None:
+        """The most threads a matrix product may use; None leaves that to its library.
+
+        One, unless the settings say otherwise, where no product of the network gains from more:
+        threads that have nothing to gain still wait for each other on a busy machine.
+        """
+        if self.settings.threads is not None:
+            return self.settings.threads
+        return 1 if self.network.largest_product(self.settings.batch_size) < GAINFUL else None
+
+    @property
     def finished(self) -> bool:
         """Whether all epochs are done or early stopping has struck."""
         stopping, progress = self.settings.early_stopping, self.progress
@@ -153,7 +172,7 @@ class Trainer:
         after the last good epoch.
         """
         while not self.finished:
-            with matrix_threads(self.settings.threads):
+            with matrix_threads(self.threads):
                 record = self._epoch()
             yield record
 
@@ -319,10 +338,16 @@ def matrix_threads(count: int | None) -> AbstractContextManager[Any]:
     """Limit the threads of matrix products while the context is open; None leaves them alone."""
     if count is None:
         return nullcontext()
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[Any] = threadpool_limits(count, user_api="blas")
+    limits: AbstractContextManager[Any] = _thread_pools().limit(limits=count, user_api="blas")
     return limits
+
+
+@functools.cache
+def _thread_pools() -> ThreadpoolController:
+    """Look for the libraries once: it takes a millisecond, as much as a small epoch."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _finite(context: Context, arrays: Any) -> bool:

@@ -37,7 +37,6 @@ def test_a_model_reaches_its_stated_result(name, tmp_path):
     part, metric, least = RESULTS[name]
     _, summary = trained(name, tmp_path)
     assert summary[part][metric] >= least
-    assert summary["seconds"] < 20
 
 
 def test_every_model_is_trained_by_a_test():

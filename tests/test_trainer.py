@@ -236,6 +236,18 @@ def test_early_stopping_needs_the_figure_it_watches():
     assert len(trained(classifier(train=watching), (x, y)).history) == 3
 
 
+@pytest.mark.parametrize(
+    ("units", "threads", "expected"),
+    [(8, None, 1), (50_000, None, None), (8, 2, 2), (50_000, 1, 1)],
+)
+def test_threads_are_as_many_as_the_largest_product_gains_from(units, threads, expected):
+    x, y = blobs()
+    layers = [{"type": "dense", "units": units}, classifier()["model"]["layers"][-1]]
+    spec = classifier(model={"layers": layers}, train={"threads": threads})
+    model = nnreg.build(spec, data=(x, y))
+    assert model.trainer(model.examples(x, y)).threads == expected
+
+
 def test_threads_can_be_limited():
     threadpoolctl = pytest.importorskip("threadpoolctl")
     from nnreg.trainer import matrix_threads
