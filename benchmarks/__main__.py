@@ -1,0 +1,153 @@
+"""Time training steps of nnreg beside its peers, interleaved, and print ratios.
+
+    pip install -e . -e plugins/nnreg-numba torch jax scikit-learn && python -m benchmarks
+
+Each library runs in a process of its own, with the same number of threads. They are asked in turn,
+A B C, A B C, …; the figure is the median over the rounds. A library that is not installed, or has
+not the network, is left out and named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers import PEERS
+from benchmarks.workloads import WORKLOADS, Workload
+
+OWN = ("nnreg", "nnreg+numba")
+
+
+class Worker:
+    """The process of one library."""
+
+    def __init__(self, peer: str, threads: int) -> None:
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(names, str(threads))}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", peer],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+
+    def ask(self, workload: str, seconds: float) -> dict[str, Any]:
+        """Return what the process answers: seconds a step, or an error."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(json.dumps({"workload": workload, "seconds": seconds}) + "\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
+        except (OSError, ValueError):
+            return {"error": "the process died"}
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.communicate()
+
+
+def measure(
+    workload: Workload, workers: dict[str, Worker], rounds: int, seconds: float
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the median seconds a step of each peer, and why the others have none."""
+    times: dict[str, list[float]] = {peer: [] for peer in workers}
+    errors: dict[str, str] = {}
+    for _ in range(rounds):
+        for peer, worker in workers.items():
+            if peer not in errors:
+                reply = worker.ask(workload.name, seconds)
+                if "error" in reply:
+                    errors[peer] = reply["error"]
+                else:
+                    times[peer].append(reply["seconds"])
+    return {peer: median(t) for peer, t in times.items() if peer not in errors}, errors
+
+
+def ratio(medians: dict[str, float], own: str) -> float | None:
+    """Return the best peer's time over ours: above 1 is ahead."""
+    peers = [seconds for peer, seconds in medians.items() if peer not in OWN]
+    return min(peers) / medians[own] if peers and own in medians else None
+
+
+def product_rate() -> float:
+    """Return the floating-point operations a second of a large matrix product, in this process."""
+    a = np.random.default_rng(0).normal(size=(1500, 1500)).astype(np.float32)
+    times = []
+    for _ in range(7):
+        began = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - began)
+    return 2 * 1500**3 / median(times)
+
+
+def row(workload: Workload, medians: dict[str, float], rate: float, peers: list[str]) -> str:
+    """Return a line of the table: microseconds, ratios, share of the limit."""
+    cells = [f"{workload.name + ', ' + str(workload.batch):26}"]
+    cells += [f"{medians[p] * 1e6:>16,.0f}" if p in medians else f"{'-':>16}" for p in peers]
+    for own in OWN:
+        value = ratio(medians, own)
+        cells.append(f"{value:>8.2f}" if value else f"{'-':>8}")
+    best = min((medians[own] for own in OWN if own in medians), default=0)
+    flops = workload.dense_flops
+    cells.append(f"{flops / rate / best:>7.0%}" if flops and best else f"{'-':>7}")
+    return "".join(cells)
+
+
+def main() -> None:
+    """Print the table, and write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="three short rounds, under 2 minutes")
+    parser.add_argument("--json", type=Path, help="write the results to this file too")
+    parser.add_argument("--only", help="workloads whose name contains this")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    rounds, seconds = (3, 0.1) if arguments.quick else (7, 0.4)
+    if arguments.quick:
+        print("three rounds are too few for a comparison that counts\n")
+
+    peers = list(PEERS)
+    print(
+        f"{platform.machine()}, {arguments.threads} threads, Python {platform.python_version()}, "
+        f"NumPy {np.__version__}, load {os.getloadavg()[0]:.2f}\n"
+        "microseconds a training step; then the best peer's time over nnreg's and over "
+        "nnreg+numba's;\nthen what share of the time the matrix products would take alone\n"
+    )
+    columns = "".join(f"{peer:>16}" for peer in peers)
+    print(f"{'network, batch':26}{columns}{'nnreg':>8}{'+numba':>8}{'limit':>7}")
+    workers = {peer: Worker(peer, arguments.threads) for peer in peers}
+    results, left_out = [], {}
+    try:
+        for workload in WORKLOADS:
+            if arguments.only and arguments.only not in workload.name:
+                continue
+            rate = product_rate()
+            medians, errors = measure(workload, workers, rounds, seconds)
+            left_out[workload.name] = errors
+            results.append({"workload": workload.name, "batch": workload.batch, "seconds": medians,
+                            "left out": errors, "product rate": rate})  # fmt: skip
+            print(row(workload, medians, rate, peers), flush=True)
+    finally:
+        for worker in workers.values():
+            worker.close()
+    reasons = {(peer, why) for errors in left_out.values() for peer, why in errors.items()}
+    print("".join(f"\nleft out where '-': {peer}: {why}" for peer, why in sorted(reasons)))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The networks that are timed, each described once, as nnreg's own layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+Layer = dict[str, Any]
+
+STEPS = 16
+"""Steps in the examples of a workload: one pass over them is the least that is timed."""
+
+
+def dense(units: int, activation: str = "relu") -> Layer:
+    """Return a dense layer."""
+    return {"type": "dense", "units": units, "activation": activation}
+
+
+def residual(*layers: Layer) -> Layer:
+    """Return layers with a way around them."""
+    return {"type": "residual", "layers": list(layers)}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network that classifies inputs of `shape`; integers below `vocabulary` where given."""
+
+    name: str
+    shape: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    classes: int
+    batch: int
+    vocabulary: int = 0
+
+    def examples(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return inputs and class numbers for `STEPS` batches."""
+        rng = np.random.default_rng(0)
+        count = STEPS * self.batch
+        y = rng.integers(0, self.classes, count)
+        if self.vocabulary:
+            return rng.integers(0, self.vocabulary, (count, *self.shape)), y
+        return rng.normal(size=(count, *self.shape)).astype(np.float32), y
+
+    @property
+    def dense_flops(self) -> float | None:
+        """Floating-point operations of a step's matrix products, for dense networks only."""
+        if any(layer["type"] != "dense" for layer in self.layers):
+            return None
+        widths = [self.shape[0], *(layer["units"] for layer in self.layers), self.classes]
+        sizes = [a * b for a, b in pairwise(widths)]
+        return 2.0 * self.batch * (3 * sum(sizes) - sizes[0])
+
+
+IMAGE = (
+    {"type": "conv2d", "filters": 32, "activation": "relu"},
+    {"type": "max_pool2d"},
+    {"type": "conv2d", "filters": 64, "activation": "relu"},
+    {"type": "max_pool2d"},
+    {"type": "flatten"},
+    dense(128),
+)
+BLOCK = (
+    residual({"type": "layer_norm"}, {"type": "multi_head_attention", "heads": 4}),
+    residual({"type": "layer_norm"}, dense(512), dense(128, "identity")),
+    {"type": "global_average_pool"},
+)
+WORDS = ({"type": "embedding", "vocabulary": 20_000, "units": 64}, {"type": "global_average_pool"})
+
+WORKLOADS = (
+    Workload("4-16-8-3", (4,), (dense(16), dense(8)), 3, 150),
+    Workload("64-128-64-10", (64,), (dense(128), dense(64)), 10, 32),
+    Workload("784-512-256-10", (784,), (dense(512), dense(256)), 10, 128),
+    Workload("1024-2048-2048-1000", (1024,), (dense(2048), dense(2048)), 1000, 256),
+    Workload("cnn 28x28", (28, 28, 1), IMAGE, 10, 64),
+    Workload("lstm 128 over 50x32", (50, 32), ({"type": "lstm", "units": 128},), 10, 64),
+    Workload("transformer block", (64, 128), BLOCK, 10, 32),
+    Workload("embedding 20,000x64", (50,), WORDS, 10, 256, vocabulary=20_000),
+)
