@@ -97,7 +97,7 @@ def product_rate() -> float:
 def row(workload: Workload, medians: dict[str, float], rate: float, peers: list[str]) -> str:
     """Return a line of the table: microseconds, ratios, share of the limit."""
     cells = [f"{workload.name + ', ' + str(workload.batch):26}"]
-    cells += [f"{medians[p] * 1e6:>16,.0f}" if p in medians else f"{'-':>16}" for p in peers]
+    cells += [f"{medians[p] * 1e6:>17,.0f}" if p in medians else f"{'-':>17}" for p in peers]
     for own in OWN:
         value = ratio(medians, own)
         cells.append(f"{value:>8.2f}" if value else f"{'-':>8}")
@@ -126,7 +126,7 @@ def main() -> None:
         "microseconds a training step; then the best peer's time over nnreg's and over "
         "nnreg+numba's;\nthen what share of the time the matrix products would take alone\n"
     )
-    columns = "".join(f"{peer:>16}" for peer in peers)
+    columns = "".join(f"{peer:>17}" for peer in peers)
     print(f"{'network, batch':26}{columns}{'nnreg':>8}{'+numba':>8}{'limit':>7}")
     workers = {peer: Worker(peer, arguments.threads) for peer in peers}
     results, left_out = [], {}

@@ -54,8 +54,9 @@ def torch_eager(workload: Workload, *, compiled: bool = False) -> Job:
     )
     if len(workload.shape) == 3:
         x = x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-        network = network.to(memory_format=torch.channels_last)
     network(x[:2])  # settles the lazy shapes
+    if len(workload.shape) == 3:
+        network = network.to(memory_format=torch.channels_last)
     network = torch.compile(network) if compiled else network
     optimizer = torch.optim.Adam(network.parameters(), RATE)
 
@@ -179,9 +180,11 @@ def scikit_learn(workload: Workload) -> Job:
         raise NotImplementedError("it has dense networks only")
     x, y = workload.examples()
     hidden = tuple(layer["units"] for layer in workload.layers)
-    network = MLPClassifier(hidden, batch_size=workload.batch, alpha=0, shuffle=False)
+    network = MLPClassifier(
+        hidden_layer_sizes=hidden, batch_size=workload.batch, alpha=0, shuffle=False
+    )
     classes = np.arange(workload.classes)
-    return lambda: network.partial_fit(x, y, classes) and None
+    return lambda: network.partial_fit(x, y, classes=classes) and None
 
 
 PEERS: dict[str, Callable[[Workload], Job]] = {

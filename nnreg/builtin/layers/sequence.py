@@ -110,6 +110,8 @@ class Lstm(Layer):
             context.kernels.lstm_step(gates[s], c[s], c[s + 1], tanh_c[s], h[s + 1])
 
         def backward(dy: Array) -> Array | None:
+            transposed = context.empty((4 * n, n))
+            transposed[...] = params["recurrent"].T  # once, for the many products with it
             dgates = context.empty(gates.shape)
             dh = context.empty((batch, n))
             dc = context.empty((batch, n))
@@ -121,7 +123,7 @@ class Lstm(Layer):
                 context.kernels.lstm_step_backward(
                     dh, dc, gates[s], c[s], tanh_c[s], dgates[s], context.workspace
                 )
-                np.matmul(dgates[s], params["recurrent"].T, out=dh)
+                np.matmul(dgates[s], transposed, out=dh)
             flat = dgates.reshape(time * batch, 4 * n)
             np.matmul(steps.T, flat, out=context.gradients["weight"])
             before = h[:-1].reshape(time * batch, n)

@@ -6,6 +6,8 @@ import functools
 from dataclasses import dataclass
 from types import ModuleType
 
+import numpy as np
+
 from nnreg import hookimpl
 from nnreg.interfaces import Array
 from nnreg.kernels import Kernels, Pair, Scratch
@@ -64,6 +66,15 @@ class NumbaKernels(Kernels):
 
     def max_pool_backward(self, dy, x, y, dx, size: Pair, stride: Pair, scratch: Scratch) -> None:
         _loops().max_pool_backward(dy, x, y, dx, *size, *stride)
+
+    def lstm_step(self, z: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
+        if z.dtype != np.float32:
+            super().lstm_step(z, c, c_next, tanh_c, h_next)
+        else:
+            _loops().lstm_step(z, c, c_next, tanh_c, h_next)
+
+    def lstm_step_backward(self, dh, dc, gates, c, tanh_c, dz: Array, scratch: Scratch) -> None:
+        _loops().lstm_step_backward(dh, dc, gates, c, tanh_c, dz)
 
     def add_rows(self, rows: Array, index: Array, out: Array) -> None:
         _loops().add_rows(rows, index, out)

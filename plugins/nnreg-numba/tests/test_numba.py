@@ -58,6 +58,14 @@ def classified(kernels, scratch, z):
     return np.array(loss, z.dtype), dz
 
 
+def remembered(kernels, scratch, z, c, dh, dc):
+    gates, dc, dz = z.copy(), dc.copy(), np.empty_like(z)
+    c_next, tanh_c, h_next = (np.empty_like(c) for _ in range(3))
+    kernels.lstm_step(gates, c, c_next, tanh_c, h_next)
+    kernels.lstm_step_backward(dh, dc, gates, c, tanh_c, dz, scratch)
+    return gates, c_next, tanh_c, h_next, dc, dz
+
+
 CASES = [
     (rectified, [(7, 5), (5,), (7, 5)], ()),
     (stepped, [(99,), (99,), (99,), (99,)], ()),
@@ -65,6 +73,7 @@ CASES = [
     (pooled, [(2, 6, 5, 3), (2, 4, 2, 3)], ((3, 2), (1, 2))),
     (copied, [(2, 6, 5, 3)], ((1, 1),)),
     (copied, [(2, 6, 5, 3)], ((2, 3),)),
+    (remembered, [(5, 24), (5, 6), (5, 6), (5, 6)], ()),
     (added, [(5, 6)], ()),
     (classified, [(9, 4)], ()),
     (classified, [(9, 100)], ()),
@@ -100,6 +109,18 @@ def test_hopeless_logits_give_a_finite_loss():
     loss, dz = classified(NumbaKernels(), Workspace(np.float32, reuse=False), z[::-1].copy())
     assert loss == pytest.approx(2e4)
     assert np.isfinite(dz).all()
+
+
+def test_the_gates_of_an_lstm_stay_within_their_bounds_at_extremes():
+    z = np.array([[1e4, -1e4, 30, -9.5] * 4], np.float32)
+    c = np.zeros((1, 4), np.float32)
+    gates, _, _, h, _, dz = remembered(NumbaKernels(), Workspace(c.dtype, reuse=False), z, c, c, c)
+    assert np.abs(gates).max() <= 1
+    assert np.isfinite(h).all()
+    assert np.isfinite(dz).all()
+    z[0, 0] = np.nan
+    gates = remembered(NumbaKernels(), Workspace(c.dtype, reuse=False), z, c, c, c)[0]
+    assert np.isnan(gates[0, 0])
 
 
 SPEC = {
