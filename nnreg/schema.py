@@ -30,15 +30,12 @@ def _model(cls: Hashable) -> type[BaseModel]:
     hints = typing.get_type_hints(cls, include_extras=True)
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(cast(Any, cls)):
-        required = field.default is dataclasses.MISSING
-        if required and field.default_factory is not dataclasses.MISSING:
-            fields[_attribute(field.name)] = (
-                hints[field.name],
-                Field(default_factory=field.default_factory, alias=field.name),
-            )
-            continue
-        default = ... if required else field.default
-        fields[_attribute(field.name)] = (hints[field.name], Field(default, alias=field.name))
+        settings: dict[str, Any] = {"alias": field.name}
+        if field.default is not dataclasses.MISSING:
+            settings["default"] = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            settings["default_factory"] = field.default_factory
+        fields[_attribute(field.name)] = (hints[field.name], Field(**settings))
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
     return create_model(getattr(cls, "__name__", "options"), __config__=config, **fields)
 
@@ -86,6 +83,7 @@ class Reader:
     def _fields(self, cls: type[T], value: Any) -> T:
         model = _model(cast(Hashable, cls))
         try:
+            # as JSON, because strict validation of Python values refuses a list for a tuple
             read = model.model_validate_json(json.dumps(value), context=self)
         except ValidationError as error:
             raise ValidationError.from_exception_data(

@@ -34,6 +34,7 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str =
     """Print a table, its columns after the first aligned to the right where they are numbers."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     rows = [list(row) for row in rows]
@@ -42,9 +43,8 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str =
         numeric = all(_numeric(row[index]) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell).replace("[", r"\[") for cell in row))
-    console = Console(highlight=False)
-    console.print(table)
+        table.add_row(*(escape(cell) for cell in row))
+    Console(highlight=False).print(table)
 
 
 def _numeric(text: str) -> bool:
@@ -56,9 +56,9 @@ def figure(value: float) -> str:
     return f"{value:.4g}" if abs(value) < 1 else f"{value:.5g}"
 
 
-def checkpoint_file(path: Path, name: str = "best.h5") -> Path:
-    """Return the checkpoint of a run's folder, or the file itself."""
-    return path / "checkpoints" / name if path.is_dir() else path
+def checkpoint_file(path: Path) -> Path:
+    """Return the best checkpoint of a run's folder, or the file itself."""
+    return path / "checkpoints" / "best.h5" if path.is_dir() else path
 
 
 @contextmanager
