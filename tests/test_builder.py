@@ -6,6 +6,7 @@ from specs import blobs, classifier, csv_data, line, regressor
 
 import nnreg
 from nnreg import SpecError
+from nnreg.evaluation import classes_of
 
 IMAGES = np.zeros((6, 8, 8)), np.array(list("aabbcc"))
 
@@ -130,6 +131,11 @@ def test_the_linked_loss_is_the_loss_of_the_probabilities():
     loss, _ = model.gradients(x, y)
     p = model.predict(x)[np.arange(len(y)), [model.classes.index(name) for name in y]]
     assert loss == pytest.approx(-np.log(p).mean(), rel=1e-6)
+
+
+def test_the_class_is_the_most_probable_one_or_what_is_above_one_half():
+    assert classes_of(np.array([[0.2, 0.5, 0.3], [0.9, 0.1, 0]])).tolist() == [1, 0]
+    assert classes_of(np.array([[0.49], [0.51], [0.6]])).tolist() == [0, 1, 1]
 
 
 def test_a_single_output_serves_two_classes():

@@ -173,7 +173,8 @@ class TestDivergence:
 
     def test_the_weights_stay_those_of_the_last_good_epoch(self):
         x, y = line()
-        model = nnreg.build(regressor(), data=(x, y))
+        momentum = {"type": "sgd", "learning_rate": 0.1, "momentum": 0.9}
+        model = nnreg.build(regressor(optimizer=momentum), data=(x, y))
         model.fit(x, y, epochs=2)
         good, slots = model.network.vector.copy(), model.progress.slots["velocity"].copy()
         with pytest.raises(DivergedError):
