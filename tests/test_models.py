@@ -133,7 +133,7 @@ def test_gradient_check_agrees_with_pytorch_to_the_last_digits(peer):
     found.backward()
     assert loss == pytest.approx(found.item(), rel=1e-12)
     for name, leaf in leaves.items():
-        np.testing.assert_allclose(gradients[name], leaf.grad.numpy(), rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(gradients[name], leaf.grad.numpy(), rtol=1e-12, atol=1e-15)
 
 
 TAPE = """
@@ -163,7 +163,7 @@ def test_gradient_check_agrees_with_the_gradient_tape_of_tensorflow(peer, tmp_pa
     found = np.load(answer)
     assert loss == pytest.approx(found["loss"].item(), rel=1e-12)
     for name, gradient in gradients.items():
-        np.testing.assert_allclose(gradient, found[name], rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(gradient, found[name], rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.slow
