@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -48,11 +49,15 @@ class Worker:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
+            self.process.send_signal(signal.SIGCONT)
             self.process.stdin.write(json.dumps({"workload": workload, "seconds": seconds}) + "\n")
             self.process.stdin.flush()
             return json.loads(self.process.stdout.readline())
         except (OSError, ValueError):
             return {"error": "the process died"}
+        finally:
+            # The threads of an idle library may spin for work, at the cost of the one timed next.
+            self.process.send_signal(signal.SIGSTOP)
 
     def close(self) -> None:
         """End the process."""
