@@ -100,6 +100,9 @@ class Layer(Component):
     kind = "layer"
     integer_input: ClassVar[bool] = False
     """Whether the input is integers, such as the indices of words; never scaled then."""
+    independent: ClassVar[bool] = False
+    """Whether what an example becomes depends on nothing but itself, and no state is kept, so that
+    threads may divide a batch. Nested layers answer for themselves."""
 
     def build(self, shape: Shape, plan: Plan) -> Shape:
         """Declare on `plan` what inputs of `shape` (without the batch) need.
@@ -233,12 +236,16 @@ class Plan:
     """What a layer declares in `build`: its arrays and the layers nested in it.
 
     `path` is the layer's place in the spec; `classes` how many classes the target has; `output`
-    the shape of what the layer gives, once it is built.
+    the shape of what the layer gives, once it is built. A layer that makes many more values of an
+    example on the way may say in `hidden` how many, and one that goes through time in `steps` how many
+    steps: threads are planned by them.
     """
 
     path: str
     classes: int | None = None
     output: Shape = ()
+    hidden: int = 0
+    steps: int = 1
     params: dict[str, Param] = field(default_factory=dict)
     state: dict[str, Param] = field(default_factory=dict)
     children: dict[str, tuple[Layer, Plan]] = field(default_factory=dict)

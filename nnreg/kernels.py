@@ -8,7 +8,7 @@ floating type; results must agree with these within 1e-5 relative in float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,9 @@ class Kernels(Component):
     """Plain NumPy."""
 
     kind = "kernels"
+    few_calls: ClassVar[bool] = False
+    """Whether a step through time is so few calls that threads can make steps side by side. NumPy's
+    are many and short, and threads would wait for each other between them."""
 
     def sum_rows(self, x: Array, out: Array, scratch: Scratch) -> None:
         """Sum `(rows, features)` over the rows, as a product, several times as fast as np.sum."""

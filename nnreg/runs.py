@@ -162,6 +162,7 @@ class Run:
             "best_epoch": model.progress.best_epoch,
             "parameters": model.network.vector.size,
             "threads": self._trainer.threads or "all",
+            "divided": self._trainer.divided,
             "kernels": installed().name_of(model.network.kernels),
             **measured,
             "baseline": baseline(model, self.assembled.train, held_out),

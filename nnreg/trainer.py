@@ -6,36 +6,35 @@ epoch goes on with the same bits.
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import numpy as np
 from annotated_types import Gt
 
 from nnreg.errors import DivergedError, UsageError
 from nnreg.evaluation import Evaluation, Examples
+from nnreg.gradient import Lane, Lanes, Share
 from nnreg.interfaces import (
     Array,
     Configurable,
     Context,
     Count,
+    Layer,
     NonNegative,
     Optimizer,
     Step,
 )
 from nnreg.kernels import Kernels
 from nnreg.network import Network, views
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
+from nnreg.threads import available_threads, matrix_threads
 
 SHUFFLE_STREAM = 1
 LAYER_STREAM = 2
-"""The streams of the order of examples and of the layers' own draws: [seed, stream, epoch]."""
+"""The streams of the order of examples, [seed, stream, epoch], and of the layers' own draws, which
+have the number of the thread after that."""
 
 CHUNK = 32_768
 """Values an optimizer works on at a time: its vectors then stay in the processor's cache."""
@@ -43,6 +42,14 @@ CHUNK = 32_768
 GAINFUL = 8e6
 """Floating-point operations from which a matrix product gains by a second thread."""
 
+DIVISIBLE = 250_000
+"""Values that a batch makes on its way through a network, from which its threads gain by dividing
+it among them. There must also be half as many as parameters: each thread has a gradient to add."""
+
+LEAST_ROWS = 8
+"""The fewest examples worth a thread."""
+
+_NamedStep = tuple[str, Layer, Context]
 Record = dict[str, float]
 """What an epoch came to: `epoch`, `loss`, each metric, and with validation `val_` of each."""
 
@@ -128,9 +135,8 @@ class Trainer:
         size, dtype = network.vector.size, network.dtype
         for name in optimizer.slots:
             self.progress.slots.setdefault(name, np.zeros(size, dtype))
-        self._gradient = np.zeros(size, dtype)
-        self._workspace = network.workspace(reuse=True)
-        self._context = network.context(self._workspace, self._gradient, training=True)
+        self._lanes = Lanes(network, evaluation, self._divisions())
+        self._gradient = self._lanes.gradient
         self._optimizer = _Chunked(optimizer, network, self._gradient, self.progress.slots)
         gradients = views(self._gradient, network.params)
         self._weights = [
@@ -148,14 +154,32 @@ class Trainer:
 
     @property
     def threads(self) -> int | None:
-        """The most threads a matrix product may use; None leaves that to its library.
+        """The most threads that training uses; None leaves that to the matrix products' library.
 
-        One, unless the settings say otherwise, where no product of the network gains from more:
-        threads that have nothing to gain still wait for each other on a busy machine.
+        They divide each batch where that gains, and each matrix product otherwise. One, unless the
+        settings say otherwise, where the network gains from neither: threads that have nothing to
+        gain still wait for each other on a busy machine.
         """
+        if self.divided:
+            return len(self._lanes)
         if self.settings.threads is not None:
             return self.settings.threads
         return 1 if self.network.largest_product(self.settings.batch_size) < GAINFUL else None
+
+    @property
+    def divided(self) -> bool:
+        """Whether threads divide each batch among them, rather than each matrix product."""
+        return len(self._lanes) > 1
+
+    def _divisions(self) -> int:
+        """Return how many threads the rows of a batch are divided among."""
+        network, batch = self.network, min(self.settings.batch_size, len(self.train))
+        least = max(DIVISIBLE, network.vector.size / 2)
+        if not network.independent or batch * network.values < least:
+            return 1
+        if network.steps > 1 and not network.kernels.few_calls:
+            return 1
+        return max(1, min(self.settings.threads or available_threads(), batch // LEAST_ROWS))
 
     @property
     def finished(self) -> bool:
@@ -172,7 +196,7 @@ class Trainer:
         after the last good epoch.
         """
         while not self.finished:
-            with matrix_threads(self.threads):
+            with matrix_threads(1 if self.divided else self.threads), self._lanes.open():
                 record = self._epoch()
             yield record
 
@@ -201,49 +225,41 @@ class Trainer:
         order = np.arange(count)
         if self.settings.shuffle:
             order = _stream(self.seed, SHUFFLE_STREAM, epoch).permutation(count)
-        self._workspace.rng = _stream(self.seed, LAYER_STREAM, epoch)
+        for index, lane in enumerate(self._lanes):
+            lane.workspace.rng = _stream(self.seed, LAYER_STREAM, epoch, index)
         outputs = None
         if self.evaluation.named_metrics:
             outputs = np.empty((count, *self.network.output_shape), self.network.dtype)
         total = 0.0
         for batch, start in enumerate(range(0, count, size), 1):
-            rows = order[start : start + size]
-            self._workspace.rewind()
-            x = self._rows(self.train.x, rows)
-            t = self._rows(self.train.t, rows)
-            loss, z = self._step(x, t, epoch, batch)
-            total += loss * len(rows)
+            shares = self._lanes.run(self.train, order[start : start + size])
+            self._step(shares, epoch, batch)
+            total += sum(share.loss * len(share.rows) for share in shares)
             if outputs is not None:
-                outputs[rows] = z
+                for share in shares:
+                    outputs[share.rows] = share.scores
+        first = next(iter(self._lanes))
         record: Record = {"epoch": epoch, "loss": total / count}
         if outputs is not None:
             record |= self.evaluation.metrics(self.network.outputs(outputs), self.train)
         if not np.isfinite(self.network.vector).all():
-            self._explain(self.train.x[order[-1:]], epoch, batch)
+            self._explain(first, self.train.x[order[-1:]], epoch, batch)
         if self.validation:
             measured = self.evaluation.measure(self.network, self.validation)
             if not math.isfinite(measured["loss"]):
-                self._explain(self.validation.x, epoch, batch, "the validation loss")
+                self._explain(first, self.validation.x, epoch, batch, "the validation loss")
             record |= {f"val_{name}": value for name, value in measured.items()}
         return record
 
-    def _rows(self, array: Array, rows: Array) -> Array:
-        shape = (len(rows), *array.shape[1:])
-        buffer = self._workspace.empty(shape, array.dtype)
-        return np.take(array, rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
-
-    def _step(self, x: Array, t: Array, epoch: int, batch: int) -> tuple[float, Array]:
-        """Change the weights by one batch; return its loss and the outputs before the change."""
-        z, backward = self.network.forward(x, self._context)
-        loss, loss_backward = self.evaluation.loss_of(z, t, self._context)
-        if not math.isfinite(loss):
-            self._explain(x, epoch, batch)
-        backward(loss_backward())
+    def _step(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
+        """Change the weights by the gradient of one batch."""
+        for share in shares:
+            if not math.isfinite(share.loss):
+                self._explain(share.lane, share.x, epoch, batch)
         self._regularize()
         self._clip()
         self.progress.step += 1
         self._optimizer.step(self.progress.step)
-        return loss, z
 
     def _regularize(self) -> None:
         l1, l2 = self.settings.l1, self.settings.l2
@@ -279,34 +295,39 @@ class Trainer:
             progress.best_vector = self.network.vector.copy()
             progress.best_state = self.network.state_vector.copy()
 
-    def _explain(self, x: Array, epoch: int, batch: int, what: str = "the loss") -> NoReturn:
+    def _explain(
+        self, lane: Lane, x: Array, epoch: int, batch: int, what: str = "the loss"
+    ) -> NoReturn:
         """Raise `DivergedError` naming the first layer whose output or gradient went bad."""
-        culprit = self._first_bad_gradient() or self._first_bad_output(x) or "the loss itself"
+        steps = self._steps(lane)
+        culprit = _first_bad_gradient(steps) or _first_bad_output(steps, x) or "the loss itself"
         raise DivergedError(
             f"epoch {epoch}, batch {batch}: {what} is not finite; first to go bad: {culprit}. "
             "Lower optimizer.learning_rate, set train.clip_norm, or look for extreme values in "
             "the data"
         )
 
-    def _first_bad_gradient(self) -> str | None:
-        """Name the layer nearest the output whose last gradient was not finite."""
-        for name, (_, context) in reversed(self._steps()):
-            if not _finite(context, lambda c: c.gradients):
-                return f"the gradient of {name} in the step before"
-        return None
+    def _steps(self, lane: Lane) -> list[_NamedStep]:
+        pairs = zip(self.network.layers.items(), lane.context.children.values(), strict=True)
+        return [(name, layer, context) for (name, layer), context in pairs]
 
-    def _first_bad_output(self, x: Array) -> str | None:
-        for name, (layer, context) in self._steps():
-            if not _finite(context, lambda c: c.params):
-                return f"the weights of {name}"
-            x, _ = layer.forward(x, context)
-            if not np.isfinite(x).all():
-                return f"the output of {name}"
-        return None
 
-    def _steps(self) -> list[tuple[str, tuple[Any, Context]]]:
-        pairs = zip(self.network.layers.items(), self._context.children.values(), strict=True)
-        return [(name, (layer, context)) for (name, layer), context in pairs]
+def _first_bad_gradient(steps: Sequence[_NamedStep]) -> str | None:
+    """Name the layer nearest the output whose last gradient was not finite."""
+    for name, _, context in reversed(steps):
+        if not _finite(context, lambda c: c.gradients):
+            return f"the gradient of {name} in the step before"
+    return None
+
+
+def _first_bad_output(steps: Sequence[_NamedStep], x: Array) -> str | None:
+    for name, layer, context in steps:
+        if not _finite(context, lambda c: c.params):
+            return f"the weights of {name}"
+        x, _ = layer.forward(x, context)
+        if not np.isfinite(x).all():
+            return f"the output of {name}"
+    return None
 
 
 class _Chunked:
@@ -334,26 +355,10 @@ class _Chunked:
             self._update(parameters, gradient, step)
 
 
-def matrix_threads(count: int | None) -> AbstractContextManager[Any]:
-    """Limit the threads of matrix products while the context is open; None leaves them alone."""
-    if count is None:
-        return nullcontext()
-    limits: AbstractContextManager[Any] = _thread_pools().limit(limits=count, user_api="blas")
-    return limits
-
-
-@functools.cache
-def _thread_pools() -> ThreadpoolController:
-    """Look for the libraries once: it takes a millisecond, as much as a small epoch."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
 def _finite(context: Context, arrays: Any) -> bool:
     here = all(np.isfinite(array).all() for array in arrays(context).values())
     return here and all(_finite(child, arrays) for child in context.children.values())
 
 
-def _stream(seed: int, stream: int, epoch: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([seed, stream, epoch]))
+def _stream(*key: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(key))

@@ -23,7 +23,7 @@ NETWORKS = {
 }  # fmt: skip
 
 
-def peak(shape, layers, batch):
+def peak(shape, layers, batch, threads):
     """Return the most bytes that a steady epoch of four batches holds beyond what it began with."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4 * batch, *shape)).astype(np.float32)
@@ -32,7 +32,13 @@ def peak(shape, layers, batch):
         "model": {"layers": [*layers, OUTPUT]},
         "loss": "cross_entropy",
         "optimizer": "adam",
-        "train": {"epochs": 9, "batch_size": batch, "shuffle": False, "kernels": "numpy"},
+        "train": {
+            "epochs": 9,
+            "batch_size": batch,
+            "shuffle": False,
+            "kernels": "numpy",
+            "threads": threads,
+        },
     }
     model = nnreg.build(spec, data=(x, y))
     epochs = model.trainer(model.examples(x, y)).epochs()
@@ -48,10 +54,13 @@ def peak(shape, layers, batch):
     return after - before
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_steady_step_allocates_nothing_that_grows_with_the_batch(name):
+@pytest.mark.parametrize(
+    ("name", "threads"), [*((name, 1) for name in NETWORKS), ("convolution", 2)]
+)
+def test_a_steady_step_allocates_nothing_that_grows_with_the_batch(name, threads):
     shape, layers = NETWORKS[name]
-    small, large = (peak(shape, layers, batch) for batch in (64, 512))
-    per_example = (large - small) / (512 - 64)
+    few, many = (64, 512) if threads == 1 else (256, 1024)
+    small, large = (peak(shape, layers, batch, threads) for batch in (few, many))
+    per_example = (large - small) / (many - few)
     # the order of the examples and where their labels are: some numbers, but less than any row
     assert per_example < 16 * 8

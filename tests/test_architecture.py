@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
     {"errors"}, {"component"}, {"kernels"}, {"interfaces"}, {"hookspecs", "jsonc", "hdf5"},
-    {"network"}, {"builtin", "evaluation", "testing", "history"},
+    {"network"}, {"builtin", "evaluation", "testing", "history", "threads"}, {"gradient"},
     {"registry", "trainer", "checkpoint"}, {"schema"}, {"spec"}, {"builder", "data"}, {"model"},
     {"assembly", "saving"}, {"runs"}, {"cli"}, {"__main__"},
 ]  # fmt: skip

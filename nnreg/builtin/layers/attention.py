@@ -46,6 +46,7 @@ class AddPosition(Layer):
 
     learned: bool = True
     initializer: Initializer = Normal(std=0.02)
+    independent = True
 
     def build(self, shape: Shape, plan: Plan) -> Shape:
         if len(shape) != 2:
@@ -81,12 +82,14 @@ class MultiHeadAttention(Layer):
     heads: Count
     causal: bool = False
     initializer: Initializer = GlorotUniform()
+    independent = True
 
     def build(self, shape: Shape, plan: Plan) -> Shape:
         if len(shape) != 2 or shape[1] % self.heads:
             expected = f"(batch, time, features) with features divisible by {self.heads} heads"
             raise ShapeError(shape, expected)
         features = shape[1]
+        plan.hidden = 5 * math.prod(shape) + 2 * self.heads * shape[0] ** 2
         plan.param("weight", (features, 3 * features), self.initializer, regularized=True)
         plan.param("bias", (3 * features,), Zeros())
         plan.param("output_weight", (features, features), self.initializer, regularized=True)

@@ -15,6 +15,7 @@ class Residual(Layer):
     """y = x + layers(x), where the layers keep the shape of x. He et al. 2015."""
 
     layers: tuple[Layer, ...]
+    independent = True
 
     def build(self, shape: Shape, plan: Plan) -> Shape:
         output = shape

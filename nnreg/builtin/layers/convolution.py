@@ -52,6 +52,7 @@ class Conv2d(Layer):
     bias: bool = True
     initializer: Initializer = GlorotUniform()
     bias_initializer: Initializer = Zeros()
+    independent = True
 
     def build(self, shape: Shape, plan: Plan) -> Shape:
         if len(shape) not in (2, 3):
@@ -128,6 +129,7 @@ class MaxPool2d(Layer):
 
     size: Pair = 2
     stride: Pair | None = None
+    independent = True
 
     def _strides(self) -> tuple[int, int]:
         return _pair(self.size if self.stride is None else self.stride)
@@ -160,6 +162,8 @@ class MaxPool2d(Layer):
 @dataclass(frozen=True)
 class GlobalAveragePool(Layer):
     """The mean over all axes but the last: `(..., features)` to `(features,)`. Lin et al. 2013."""
+
+    independent = True
 
     def build(self, shape: Shape, plan: Plan) -> Shape:
         if len(shape) < 2:

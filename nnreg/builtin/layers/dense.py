@@ -38,6 +38,7 @@ class Dense(Layer):
     bias: bool = True
     initializer: Initializer = GlorotUniform()
     bias_initializer: Initializer = Zeros()
+    independent = True
 
     def build(self, shape: Shape, plan: Plan) -> Shape:
         if not shape:
@@ -71,6 +72,7 @@ class ActivationLayer(Layer):
     """y = activation(x), as a layer of its own. Any shape."""
 
     activation: Activation = field()
+    independent = True
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         return self.activation.forward(x)
@@ -84,6 +86,7 @@ class Dropout(Layer):
     """
 
     rate: Annotated[float, Interval(ge=0, lt=1)] = 0.5
+    independent = True
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         if not context.training or self.rate == 0:
@@ -97,6 +100,8 @@ class Dropout(Layer):
 @dataclass(frozen=True)
 class Flatten(Layer):
     """Lays out each example as one row: `(batch, ...)` to `(batch, features)`."""
+
+    independent = True
 
     def build(self, shape: Shape, plan: Plan) -> Shape:
         return (math.prod(shape),)

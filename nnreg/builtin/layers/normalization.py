@@ -76,6 +76,7 @@ class LayerNorm(Layer):
     """
 
     epsilon: Annotated[float, Gt(0)] = 1e-5
+    independent = True
 
     def build(self, shape: Shape, plan: Plan) -> Shape:
         if not shape:

@@ -31,6 +31,7 @@ class Embedding(Layer):
     units: Count
     initializer: Initializer = Uniform()
     integer_input = True
+    independent = True
 
     def build(self, shape: Shape, plan: Plan) -> Shape:
         plan.param("weight", (self.vocabulary, self.units), self.initializer, regularized=True)
@@ -80,11 +81,14 @@ class Lstm(Layer):
     sequences: bool = False
     initializer: Initializer = GlorotUniform()
     recurrent_initializer: Initializer = GlorotUniform()
+    independent = True
 
     def build(self, shape: Shape, plan: Plan) -> Shape:
         if len(shape) != 2 or shape[0] == 0:
             raise ShapeError(shape, "(batch, time, features)")
         gates = 4 * self.units
+        plan.steps = shape[0]
+        plan.hidden = shape[0] * 7 * self.units  # gates, h, c and tanh(c) of each step
         plan.param("weight", (shape[1], gates), self.initializer, regularized=True)
         plan.param("recurrent", (self.units, gates), self.recurrent_initializer, regularized=True)
         plan.param("bias", (gates,), _LstmBias())

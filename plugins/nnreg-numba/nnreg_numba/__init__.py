@@ -30,6 +30,8 @@ class NumbaKernels(Kernels):
     Where NumPy's vectorized exp and tanh are what takes the time, NumPy's kernels stay.
     """
 
+    few_calls = True
+
     def relu(self, x: Array, bias: Array | None) -> None:
         if bias is None or x.ndim != 2:
             super().relu(x, bias)
