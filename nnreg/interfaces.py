@@ -237,8 +237,8 @@ class Plan:
 
     `path` is the layer's place in the spec; `classes` how many classes the target has; `output`
     the shape of what the layer gives, once it is built. A layer that makes many more values of an
-    example on the way may say in `hidden` how many, and one that goes through time in `steps` how many
-    steps: threads are planned by them.
+    example on the way may say in `hidden` how many, and one that goes through time in `steps` in
+    how many steps: threads are planned by them.
     """
 
     path: str
