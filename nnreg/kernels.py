@@ -181,6 +181,56 @@ class Kernels(Component):
             part = dx[window]
             np.add(part, share, out=part)
 
+    def layer_norm(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        y: Array,
+        normal: Array,
+        scale: Array,
+        epsilon: float,
+        scratch: Scratch,
+    ) -> None:
+        """Normalize each row of `(rows, features)`: y = gamma · normal + beta.
+
+        normal = (x - mean) · scale, and scale `(rows,)` = 1 / √(variance + epsilon).
+        """
+        squares = scratch.empty(x.shape)
+        np.subtract(x, _row_means(x, scratch), out=normal)
+        np.multiply(normal, normal, out=squares)
+        column = _row_means(squares, scratch)
+        np.add(column, epsilon, out=column)
+        np.sqrt(column, out=column)
+        np.divide(1, column, out=column)
+        scale[...] = column[:, 0]
+        np.multiply(normal, column, out=normal)
+        np.multiply(normal, gamma, out=y)
+        np.add(y, beta, out=y)
+
+    def layer_norm_backward(
+        self,
+        dy: Array,
+        gamma: Array,
+        normal: Array,
+        scale: Array,
+        dx: Array,
+        dgamma: Array,
+        dbeta: Array,
+        scratch: Scratch,
+    ) -> None:
+        """Write the gradients of what `layer_norm` took."""
+        part = scratch.empty(dy.shape)
+        self.sum_rows(dy, dbeta, scratch)
+        np.multiply(dy, normal, out=part)
+        self.sum_rows(part, dgamma, scratch)
+        np.multiply(part, gamma, out=part)
+        across = _row_means(part, scratch)
+        np.multiply(dy, gamma, out=dx)
+        np.subtract(dx, _row_means(dx, scratch), out=dx)
+        np.subtract(dx, np.multiply(normal, across, out=part), out=dx)
+        np.multiply(dx, scale[:, None], out=dx)
+
     def lstm_step(self, z: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
         """Turn the sums z `(batch, 4 units)` into gates i, f, g, o in place, then step.
 
@@ -239,6 +289,13 @@ class Kernels(Component):
     def add_rows(self, rows: Array, index: Array, out: Array) -> None:
         """Add each of `rows` `(count, features)` to the row of `out` that `index` names."""
         np.add.at(out, index, rows)
+
+
+def _row_means(x: Array, scratch: Scratch) -> Array:
+    """Return the mean of each row as `(rows, 1)`, by a product: sums over rows are slow."""
+    rows, features = x.shape
+    mean = np.matmul(x, scratch.ones(features), out=scratch.empty((rows,)))
+    return np.divide(mean, features, out=mean)[:, None]
 
 
 def _windows(y: Array, size: Pair, stride: Pair) -> list[tuple[slice, slice, slice]]:

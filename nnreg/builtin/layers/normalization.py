@@ -87,35 +87,17 @@ class LayerNorm(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         gamma, beta = context.params["gamma"], context.params["beta"]
-        features = x.shape[-1]
-        rows = x.reshape(-1, features)
-        mean = self._row_means(rows, context)
-        normal = np.subtract(rows, mean, out=context.empty(rows.shape))
-        squares = np.multiply(normal, normal, out=context.empty(rows.shape))
-        scale = self._row_means(squares, context)
-        np.add(scale, self.epsilon, out=scale)
-        np.divide(1, np.sqrt(scale, out=scale), out=scale)
-        np.multiply(normal, scale, out=normal)
-        y = np.multiply(normal, gamma, out=context.empty(rows.shape))
-        np.add(y, beta, out=y)
+        kernels, scratch = context.kernels, context.workspace
+        rows = x.reshape(-1, x.shape[-1])
+        y, normal = context.empty(rows.shape), context.empty(rows.shape)
+        scale = context.empty(rows.shape[:1])
+        kernels.layer_norm(rows, gamma, beta, y, normal, scale, self.epsilon, scratch)
 
         def backward(dy: Array) -> Array:
-            kernels, scratch = context.kernels, context.workspace
+            gradients = context.gradients["gamma"], context.gradients["beta"]
+            dx = context.empty(rows.shape)
             g = dy.reshape(rows.shape)
-            kernels.sum_rows(g, context.gradients["beta"], scratch)
-            part = np.multiply(g, normal, out=squares)
-            kernels.sum_rows(part, context.gradients["gamma"], scratch)
-            np.multiply(part, gamma, out=part)
-            across = self._row_means(part, context)
-            dx = np.multiply(g, gamma, out=context.empty(rows.shape))
-            np.subtract(dx, self._row_means(dx, context), out=dx)
-            np.subtract(dx, np.multiply(normal, across, out=part), out=dx)
-            return np.multiply(dx, scale, out=dx).reshape(x.shape)
+            kernels.layer_norm_backward(g, gamma, normal, scale, dx, *gradients, scratch)
+            return dx.reshape(x.shape)
 
         return y.reshape(x.shape), backward
-
-    def _row_means(self, rows: Array, context: Context) -> Array:
-        """Return the mean of each row as `(rows, 1)`, by a product: sums over rows are slow."""
-        count, features = rows.shape
-        mean = np.matmul(rows, context.workspace.ones(features), out=context.empty((count,)))
-        return np.divide(mean, features, out=mean).reshape(count, 1)

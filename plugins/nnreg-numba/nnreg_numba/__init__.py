@@ -12,6 +12,7 @@ from nnreg import hookimpl
 from nnreg.interfaces import Array
 from nnreg.kernels import Kernels, Pair, Scratch
 
+
 FEW = 4096
 """Up to so many values, NumPy's vectorized exp gains less than its calls cost."""
 
@@ -46,10 +47,27 @@ class NumbaKernels(Kernels):
         else:
             _loops().relu_backward(dy, y, dx, dbias)
 
+    def softmax(self, x: Array, scratch: Scratch) -> None:
+        if x.dtype != np.float32:
+            super().softmax(x, scratch)
+        else:
+            _loops().softmax(x)
+
+    def softmax_backward(self, dy: Array, y: Array, dx: Array, scratch: Scratch) -> None:
+        _loops().softmax_backward(dy, y, dx)
+
     def softmax_cross_entropy(self, z: Array, labels: Array, dz: Array, scratch: Scratch) -> float:
-        if z.size > FEW:
+        if z.dtype != np.float32 or z.size > FEW:
             return super().softmax_cross_entropy(z, labels, dz, scratch)
         return float(_loops().softmax_cross_entropy(z, labels, dz))
+
+    def layer_norm(self, x, gamma, beta, y, normal, scale, epsilon, scratch: Scratch) -> None:
+        _loops().layer_norm(x, gamma, beta, y, normal, scale, x.dtype.type(epsilon))
+
+    def layer_norm_backward(
+        self, dy, gamma, normal, scale, dx, dgamma, dbeta, scratch: Scratch
+    ) -> None:
+        _loops().layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta)
 
     def adam(self, parameters, gradient, m, v, scratch, *, rate, beta1, beta2, epsilon) -> None:
         kind = parameters.dtype.type

@@ -43,26 +43,134 @@ def adam(p, g, m, v, rate, beta1, beta2, epsilon):
         p[k] -= rate * m[k] / (np.sqrt(v[k]) + epsilon)
 
 
+@numba.njit(cache=True, fastmath=True, nogil=True)
+def largest_of_rows(x, tops):
+    """The largest value of each row. Of NaN it may make anything: they stay in x itself.
+
+    A pass of its own: beside the exponentials, neither becomes vector code.
+    """
+    for row in range(x.shape[0]):
+        top = x[row, 0]
+        for k in range(1, x.shape[1]):
+            top = max(top, x[row, k])
+        tops[row] = top
+
+
+@compiled
+def exp(x):
+    """Exp in float32 within 2e-7 relative, for x up to 0; 0 below -87. It compiles to vector code.
+
+    With n the whole number nearest x / log 2: 2^n, made from its bits, times a polynomial of what
+    is left, whose coefficients are those of the Cephes library.
+    """
+    n = np.floor(x * np.float32(1.44269504088896341) + np.float32(0.5))
+    r = x - n * np.float32(0.693359375)
+    r = r - n * np.float32(-2.12194440e-4)
+    p = np.float32(1.9875691500e-4) * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    p = p * r * r + r + np.float32(1)
+    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return np.float32(0) if x < -87 else p * power
+
+
+@compiled
+def exp_of_row(x, top):
+    """Turn x into exp(x - top) and return the sum. In place: LLVM need not fear an overlap."""
+    for k in range(x.size):
+        x[k] = exp(x[k] - top)
+    total = np.float32(0)
+    for k in range(x.size):
+        total += x[k]
+    return total
+
+
+@compiled
+def softmax(x):
+    """Turn each row into its softmax, in float32."""
+    tops = np.empty(x.shape[0], np.float32)
+    largest_of_rows(x, tops)
+    for row in range(x.shape[0]):
+        values = x[row]
+        share = np.float32(1) / exp_of_row(values, tops[row])
+        for k in range(values.size):
+            values[k] *= share
+
+
+@compiled
+def softmax_backward(dy, y, dx):
+    """Dx ← y (dy - Σ dy y), row by row."""
+    for row in range(y.shape[0]):
+        total = y.dtype.type(0)
+        for k in range(y.shape[1]):
+            total += dy[row, k] * y[row, k]
+        for k in range(y.shape[1]):
+            dx[row, k] = y[row, k] * (dy[row, k] - total)
+
+
 @compiled
 def softmax_cross_entropy(z, labels, dz):
-    """Return the mean loss and write its gradient to dz, row by row."""
+    """Return the mean loss and write its gradient to dz, row by row, in float32."""
     rows, classes = z.shape
-    share = z.dtype.type(1 / rows)
+    tops = np.empty(rows, np.float32)
+    largest_of_rows(z, tops)
+    share = np.float32(1 / rows)
     loss = 0.0
+    dz[:] = z
     for row in range(rows):
-        top = z[row, 0]
-        for k in range(1, classes):
-            top = max(top, z[row, k])
-        total = z.dtype.type(0)
-        for k in range(classes):
-            dz[row, k] = np.exp(z[row, k] - top)
-            total += dz[row, k]
+        total = exp_of_row(dz[row], tops[row])
         label = labels[row]
-        loss += np.log(total) - (z[row, label] - top)
+        loss += np.log(total) - (z[row, label] - tops[row])
+        factor = share / total
         for k in range(classes):
-            dz[row, k] *= share / total
+            dz[row, k] *= factor
         dz[row, label] -= share
     return loss / rows
+
+
+@compiled
+def layer_norm(x, gamma, beta, y, normal, scale, epsilon):
+    """Each row is read while it is in the cache."""
+    rows, features = x.shape
+    for row in range(rows):
+        mean = x.dtype.type(0)
+        for k in range(features):
+            mean += x[row, k]
+        mean /= features
+        variance = x.dtype.type(0)
+        for k in range(features):
+            centred = x[row, k] - mean
+            variance += centred * centred
+        factor = x.dtype.type(1) / np.sqrt(x.dtype.type(variance / features + epsilon))
+        scale[row] = factor
+        for k in range(features):
+            normal[row, k] = (x[row, k] - mean) * factor
+        for k in range(features):
+            y[row, k] = normal[row, k] * gamma[k] + beta[k]
+
+
+@compiled
+def layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta):
+    """The same backwards."""
+    rows, features = dy.shape
+    dgamma[:] = 0
+    dbeta[:] = 0
+    for row in range(rows):
+        mean = dy.dtype.type(0)
+        across = dy.dtype.type(0)
+        for k in range(features):
+            mean += dy[row, k] * gamma[k]
+            across += dy[row, k] * gamma[k] * normal[row, k]
+        mean /= features
+        across /= features
+        for k in range(features):
+            dx[row, k] = (dy[row, k] * gamma[k] - mean - normal[row, k] * across) * scale[row]
+        for k in range(features):
+            dbeta[k] += dy[row, k]
+        for k in range(features):
+            dgamma[k] += dy[row, k] * normal[row, k]
 
 
 @compiled

@@ -58,6 +58,21 @@ def classified(kernels, scratch, z):
     return np.array(loss, z.dtype), dz
 
 
+def shared(kernels, scratch, x, dy):
+    y, dx = x.copy(), np.empty_like(x)
+    kernels.softmax(y, scratch)
+    kernels.softmax_backward(dy, y, dx, scratch)
+    return y, dx
+
+
+def normalized(kernels, scratch, x, gamma, beta, dy):
+    y, normal, dx = (np.empty_like(x) for _ in range(3))
+    scale, dgamma, dbeta = np.empty_like(x[:, 0]), np.empty_like(gamma), np.empty_like(beta)
+    kernels.layer_norm(x, gamma, beta, y, normal, scale, 1e-5, scratch)
+    kernels.layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta, scratch)
+    return y, normal, scale, dx, dgamma, dbeta
+
+
 def remembered(kernels, scratch, z, c, dh, dc):
     gates, dc, dz = z.copy(), dc.copy(), np.empty_like(z)
     c_next, tanh_c, h_next = (np.empty_like(c) for _ in range(3))
@@ -75,6 +90,9 @@ CASES = [
     (copied, [(2, 6, 5, 3)], ((2, 3),)),
     (remembered, [(5, 24), (5, 6), (5, 6), (5, 6)], ()),
     (added, [(5, 6)], ()),
+    (shared, [(7, 5), (7, 5)], ()),
+    (shared, [(7, 100), (7, 100)], ()),
+    (normalized, [(7, 33), (33,), (33,), (7, 33)], ()),
     (classified, [(9, 4)], ()),
     (classified, [(9, 100)], ()),
 ]
@@ -102,6 +120,14 @@ def test_what_is_not_a_number_comes_through():
     assert np.isnan(y).all()
     loss, _ = classified(NumbaKernels(), scratch, x)
     assert not np.isfinite(loss)
+
+
+def test_a_softmax_holds_at_extremes_and_lets_what_is_not_a_number_through():
+    x = np.array([[0, -86, -88, -np.inf], [1e4, -1e4, 3e38, 0], [0, np.nan, 1, 2]], np.float32)
+    y, _ = shared(NumbaKernels(), Workspace(np.float32, reuse=False), x, x)
+    np.testing.assert_allclose(y[0], [1, np.exp(-86), 0, 0], rtol=1e-5)
+    np.testing.assert_array_equal(y[1], [0, 0, 1, 0])
+    assert np.isnan(y[2]).all()
 
 
 def test_hopeless_logits_give_a_finite_loss():
