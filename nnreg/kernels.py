@@ -295,8 +295,8 @@ class Kernels(Component):
         In rounds: each adds, at once, one row to every place that is named yet. np.add.at, which
         goes row by row, is several times as slow; it gets what is named more often than that.
         """
-        left, place = np.arange(len(index)), index
-        last = np.empty(len(out), np.intp)
+        left, place = np.arange(len(index), like=index), index
+        last = np.empty_like(left, shape=(len(out),))
         for _ in range(ROUNDS):
             last[place] = left
             chosen = last[place] == left
