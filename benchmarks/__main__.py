@@ -1,6 +1,7 @@
 """Time training steps of nnreg beside its peers, interleaved, and print ratios.
 
-    pip install -e . -e plugins/nnreg-numba torch jax scikit-learn && python -m benchmarks
+    pip install -e . -e plugins/nnreg-numba torch jax keras scikit-learn matplotlib
+    python -m benchmarks
 
 Each library runs in a process of its own, with the same number of threads. They are asked in turn,
 A B C, A B C, …; the figure is the median over the rounds. A library that is not installed, or has
@@ -112,11 +113,43 @@ def row(workload: Workload, medians: dict[str, float], rate: float, peers: list[
     return "".join(cells)
 
 
+def plot(results: list[dict[str, Any]], path: Path) -> str:
+    """Draw how many times as fast as each library nnreg is, and say where."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return " (no plot: matplotlib is not installed)"
+    figure = Figure(figsize=(9, 1.5 + 0.9 * len(results)), layout="constrained")
+    axes = figure.subplots()
+    libraries = sorted({peer for result in results for peer in result["seconds"]} - {OWN[0]})
+    height = 0.8 / max(len(libraries), 1)
+    for place, library in enumerate(libraries):
+        pairs = [
+            (row + place * height, result["seconds"][library] / result["seconds"][OWN[0]])
+            for row, result in enumerate(results)
+            if {library, OWN[0]} <= set(result["seconds"])
+        ]
+        if pairs:
+            axes.barh(*zip(*pairs, strict=True), height=height, label=library)
+    names = [f"{result['workload']}, {result['batch']}" for result in results]
+    axes.set_yticks([row + 0.4 - height / 2 for row in range(len(results))], names)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xlabel("time of a training step over that of nnreg with NumPy (right of 1: slower)")
+    if libraries:
+        axes.legend()
+    figure.savefig(path)
+    return f", {path}"
+
+
 def main() -> None:
-    """Print the table, and write it where asked."""
+    """Print the table, and write it as JSON and as a plot."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="three short rounds, under 2 minutes")
-    parser.add_argument("--json", type=Path, help="write the results to this file too")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/benchmarks"), help="folder for the JSON and the plot"
+    )
     parser.add_argument("--only", help="workloads whose name contains this")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
@@ -150,8 +183,9 @@ def main() -> None:
             worker.close()
     reasons = {(peer, why) for errors in left_out.values() for peer, why in errors.items()}
     print("".join(f"\nleft out where '-': {peer}: {why}" for peer, why in sorted(reasons)))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "steps.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(f"\nwritten: {arguments.out / 'steps.json'}{plot(results, arguments.out / 'steps.svg')}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ is only left out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -129,24 +128,18 @@ def _torch_layers(layers: Any, shape: tuple[int, ...]) -> list[Any]:
 
 
 def jax_jit(workload: Workload) -> Job:
-    """Train dense networks with JAX, a step compiled as a whole."""
+    """Train with JAX, a step compiled as a whole."""
     import jax
     import jax.numpy as jnp
 
-    if any(layer["type"] != "dense" for layer in workload.layers):
-        raise NotImplementedError("written for dense networks only")
-    widths = [workload.shape[0], *(layer["units"] for layer in workload.layers), workload.classes]
-    rng = np.random.default_rng(0)
-    params = [
-        (jnp.asarray(rng.normal(0, a**-0.5, (a, b)), jnp.float32), jnp.zeros(b))
-        for a, b in pairwise(widths)
-    ]
+    from benchmarks.jax_layers import apply, initial
+
+    layers = (*workload.layers, {"type": "dense", "units": workload.classes})
+    params = jax.tree.map(jnp.asarray, initial(layers, workload.shape, np.random.default_rng(0))[0])
     x, y = map(jnp.asarray, workload.examples())
 
     def loss(params: Any, x: Any, y: Any) -> Any:
-        for weight, bias in params[:-1]:
-            x = jax.nn.relu(x @ weight + bias)
-        logits = jax.nn.log_softmax(x @ params[-1][0] + params[-1][1])
+        logits = jax.nn.log_softmax(apply(layers, params, x))
         return -jnp.mean(jnp.take_along_axis(logits, y[:, None], 1))
 
     @jax.jit
@@ -172,6 +165,55 @@ def jax_jit(workload: Workload) -> Job:
     return job
 
 
+def keras_on_jax(workload: Workload) -> Job:
+    """Train with Keras on JAX through `fit`, one epoch a call."""
+    import os
+
+    os.environ["KERAS_BACKEND"] = "jax"
+    import keras
+
+    keras.utils.set_random_seed(0)
+    x, y = workload.examples()
+    inputs = keras.Input(workload.shape, dtype="int32" if workload.vocabulary else "float32")
+    outputs = _keras_layers(keras, inputs, workload.layers)
+    network = keras.Model(inputs, keras.layers.Dense(workload.classes)(outputs))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(keras.optimizers.Adam(RATE), loss)
+
+    def job() -> None:
+        network.fit(x, y, batch_size=workload.batch, epochs=1, shuffle=False, verbose=0)
+
+    return job
+
+
+def _keras_layers(keras: Any, x: Any, layers: Any) -> Any:
+    of = keras.layers
+    for layer in layers:
+        activation = {"identity": None}.get(name := layer.get("activation"), name)
+        match layer["type"]:
+            case "dense":
+                x = of.Dense(layer["units"], activation)(x)
+            case "conv2d":
+                x = of.Conv2D(layer["filters"], 3, activation=activation)(x)
+            case "max_pool2d":
+                x = of.MaxPooling2D(2)(x)
+            case "flatten":
+                x = of.Flatten()(x)
+            case "lstm":
+                x = of.LSTM(layer["units"])(x)
+            case "layer_norm":
+                x = of.LayerNormalization()(x)
+            case "multi_head_attention":
+                x = of.MultiHeadAttention(layer["heads"], x.shape[-1] // layer["heads"])(x, x)
+            case "residual":
+                x = of.Add()([x, _keras_layers(keras, x, layer["layers"])])
+            case "embedding":
+                x = of.Embedding(layer["vocabulary"], layer["units"])(x)
+            case "global_average_pool":
+                x = of.GlobalAveragePooling1D()(x)
+    return x
+
+
 def scikit_learn(workload: Workload) -> Job:
     """Train dense networks with scikit-learn, one pass over the examples a call."""
     from sklearn.neural_network import MLPClassifier
@@ -193,6 +235,7 @@ PEERS: dict[str, Callable[[Workload], Job]] = {
     "PyTorch": torch_eager,
     "PyTorch compiled": torch_compiled,
     "JAX jit": jax_jit,
+    "Keras on JAX": keras_on_jax,
     "scikit-learn": scikit_learn,
 }
 

@@ -3,9 +3,12 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 
+import nnreg
 from benchmarks import __main__ as bench
+from benchmarks.jax_layers import initial
 from benchmarks.peers import PEERS
 from benchmarks.workloads import STEPS, WORKLOADS
 
@@ -31,6 +34,25 @@ def test_every_workload_has_all_its_classes():
         x, y = workload.examples()
         assert len(x) == len(y) == STEPS * workload.batch
         assert set(y.tolist()) == set(range(workload.classes))
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+def test_the_network_in_jax_has_as_many_parameters_as_nnregs(workload):
+    output = {"type": "dense", "units": workload.classes, "activation": "identity"}
+    layers = [*workload.layers, output]
+    rng = np.random.default_rng(0)
+    x, y = workload.examples()
+    model = nnreg.build(
+        {"model": {"layers": layers}, "loss": "mean_squared_error", "optimizer": "sgd"},
+        data=(x[:9], y[:9] * 1.0),
+    )
+
+    def size(params):
+        return sum(map(size, params)) if isinstance(params, tuple | list) else params.size
+
+    params, shape = initial(layers, workload.shape, rng)
+    assert size(params) == model.network.vector.size
+    assert shape == (workload.classes,)
 
 
 def test_a_worker_times_nnreg_and_says_why_it_cannot():
@@ -64,9 +86,9 @@ def test_a_peer_that_fails_is_left_out_and_named_and_the_others_go_on():
 def test_the_command_prints_a_table_and_writes_json(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "PEERS", {"nnreg": PEERS["nnreg"]})
     monkeypatch.setattr(bench, "product_rate", lambda: 1e11)
-    arguments = ["benchmarks", "--quick", "--only", TINY.name, "--json", str(tmp_path / "b.json")]
+    arguments = ["benchmarks", "--quick", "--only", TINY.name, "--out", str(tmp_path / "b")]
     monkeypatch.setattr(sys, "argv", arguments)
     bench.main()
     assert TINY.name in capsys.readouterr().out
-    (result,) = json.loads((tmp_path / "b.json").read_text())
+    (result,) = json.loads((tmp_path / "b" / "steps.json").read_text())
     assert result["seconds"]["nnreg"] == pytest.approx(1e-4, abs=1e-2)
