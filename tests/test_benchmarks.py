@@ -10,7 +10,7 @@ import nnreg
 from benchmarks import __main__ as bench
 from benchmarks.jax_layers import initial
 from benchmarks.peers import PEERS
-from benchmarks.workloads import STEPS, WORKLOADS
+from benchmarks.workloads import STEPS, WORKLOADS, dense
 
 TINY = WORKLOADS[0]
 
@@ -38,19 +38,15 @@ def test_every_workload_has_all_its_classes():
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 def test_the_network_in_jax_has_as_many_parameters_as_nnregs(workload):
-    output = {"type": "dense", "units": workload.classes, "activation": "identity"}
-    layers = [*workload.layers, output]
-    rng = np.random.default_rng(0)
+    layers = [*workload.layers, dense(workload.classes, "softmax")]
     x, y = workload.examples()
-    model = nnreg.build(
-        {"model": {"layers": layers}, "loss": "mean_squared_error", "optimizer": "sgd"},
-        data=(x[:9], y[:9] * 1.0),
-    )
+    spec = {"model": {"layers": layers}, "loss": "cross_entropy", "optimizer": "sgd"}
+    model = nnreg.build(spec, data=(x, y))
 
     def size(params):
         return sum(map(size, params)) if isinstance(params, tuple | list) else params.size
 
-    params, shape = initial(layers, workload.shape, rng)
+    params, shape = initial(layers, workload.shape, np.random.default_rng(0))
     assert size(params) == model.network.vector.size
     assert shape == (workload.classes,)
 
