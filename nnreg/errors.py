@@ -24,6 +24,10 @@ class Problem:
         return f"{self.path}: {self.message}"
 
 
+class NnregWarning(UserWarning):
+    """Something that a user should know and need not mend; the command line prints it as a note."""
+
+
 class SpecError(NnregError):
     """A spec that cannot be used. `problems` holds everything that is wrong with it."""
 

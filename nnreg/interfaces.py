@@ -22,6 +22,7 @@ from nnreg.component import Component as Component
 from nnreg.component import Configurable as Configurable
 from nnreg.component import Shape as Shape
 from nnreg.errors import NnregError, Problem, ShapeError, SpecError
+from nnreg.formula import derivative
 from nnreg.kernels import Kernels
 
 Backward: TypeAlias = Callable[[Array], Array]
@@ -35,15 +36,29 @@ Units: TypeAlias = Count | Literal["classes"]
 
 
 class Activation(Component):
-    """A function of one array, elementwise or over its last axis."""
+    """A function of one array, elementwise or over its last axis.
+
+    Give `formula` alone, where it is elementwise, and the derivative is found from it: exactly by
+    complex steps where the formula takes complex numbers, otherwise by central differences. Give
+    `forward` instead to say the derivative yourself, which is faster.
+    """
 
     kind = "activation"
     range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """Bounds of every output. A loss of probabilities asks for outputs within (0, 1)."""
 
+    def formula(self, x: Array) -> Array:
+        """Return `y`, each value of which depends on the same value of `x` only."""
+        raise NotImplementedError
+
     def forward(self, x: Array) -> tuple[Array, Backward]:
         """Return `y` and the function that turns ∂loss/∂y into ∂loss/∂x; leave `x` as it is."""
-        raise NotImplementedError
+
+        def backward(dy: Array) -> Array:
+            slope: Array = derivative(self)(x).astype(dy.dtype)
+            return dy * slope
+
+        return self.formula(x), backward
 
     def forward_buffered(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Do the same where `x` is scratch: it may be overwritten and even be the `y` returned.

@@ -9,7 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
-    {"errors"}, {"component"}, {"kernels"}, {"interfaces"}, {"hookspecs", "jsonc", "hdf5"},
+    {"errors"}, {"component"}, {"kernels", "formula"}, {"interfaces"},
+    {"hookspecs", "jsonc", "hdf5"},
     {"network"}, {"builtin", "evaluation", "testing", "history", "threads"}, {"gradient"},
     {"registry", "trainer", "checkpoint"}, {"schema"}, {"spec"}, {"builder", "data"}, {"model"},
     {"assembly", "saving"}, {"runs"}, {"cli"}, {"__main__"},

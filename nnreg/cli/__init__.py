@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from nnreg import __version__
-from nnreg.errors import NnregError
+from nnreg.errors import NnregError, NnregWarning
 
 
 def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -70,7 +73,8 @@ def main(args: list[str] | None = None) -> None:
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
     try:
-        code = cli.main(args, prog_name="nnreg", standalone_mode=False)
+        with _notes():
+            code = cli.main(args, prog_name="nnreg", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -87,6 +91,23 @@ def main(args: list[str] | None = None) -> None:
         advice = "this is a bug in nnreg or in a plugin; --debug shows where"
         code = _fail(f"error: {type(error).__name__}: {error}; {advice}", 1, debug)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Print nnreg's own warnings as notes, each a line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NnregWarning)
+        show_other = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, NnregWarning):
+                click.echo(f"note: {message}", err=True)
+            else:
+                show_other(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def _fail(message: str, code: int, debug: bool) -> int:
