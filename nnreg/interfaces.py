@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -415,3 +415,30 @@ class Step:
     def empty(self, like: Array) -> Array:
         """Return scratch of the size of `like`."""
         return self.workspace.empty(like.shape)
+
+
+class RunView(Protocol):
+    """What an event hook sees of a run. Only look: the arrays are those that are being trained."""
+
+    @property
+    def name(self) -> str:
+        """The folder's name, such as `penguins-001`, or else the spec's, such as `penguins`."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the run's files are; None for a run in Python that writes none.
+
+        A plugin keeps its own files in a folder of its own in it.
+        """
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The spec as JSON, with the changes of `--set`."""
+
+    @property
+    def model(self) -> Any:
+        """The `nnreg.Model`: `parameters`, `state`, `history`, `spec`, `classes`, `summary()`."""
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """What `summary.json` has; empty until the run ended."""

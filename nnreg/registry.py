@@ -79,6 +79,8 @@ class Registry:
     failures: list[Failure] = field(default_factory=list)
     plugins: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Each loaded plugin's distribution and version."""
+    managers: dict[str, pluggy.PluginManager] = field(default_factory=dict)
+    """For each loaded plugin a manager with its hooks alone, to tell it of events."""
 
     def names(self, kind: str) -> list[str]:
         """Return the names of a kind, sorted."""
@@ -117,6 +119,7 @@ class Registry:
             self.failures.append(Failure(*who, str(error)))
             return
         self.plugins[name] = (distribution, version)
+        self.managers[name] = manager
         for kind, (hook, base) in KINDS.items():
             for implementation in getattr(manager.hook, hook).get_hookimpls():
                 try:

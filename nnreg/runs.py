@@ -6,10 +6,11 @@ The folder has `spec.json`, `metrics.jsonl` (a record an epoch), `summary.json`,
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import numpy as np
 
 from nnreg.assembly import Assembled, assemble, digests, reassemble
 from nnreg.checkpoint import write_checkpoint
-from nnreg.errors import CheckpointError, DataError, UsageError
+from nnreg.errors import CheckpointError, DataError, DivergedError, UsageError
 from nnreg.evaluation import Examples
+from nnreg.events import Listeners
 from nnreg.model import Model
 from nnreg.registry import installed
 from nnreg.saving import load, to_checkpoint
@@ -115,22 +117,45 @@ class Run:
         """The model that is trained."""
         return self.assembled.model
 
+    @property
+    def name(self) -> str:
+        """The folder's name, or the spec's where nothing is written."""
+        return self.folder.resolve().name if self.folder else self.model.document.name
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The spec as JSON; a copy."""
+        return copy.deepcopy(self.model.document.tree)
+
     def train(self, on_epoch: OnEpoch | None = None) -> Model:
-        """Train to the end and return the model with its best weights."""
-        began = time.perf_counter()
+        """Train to the end, tell plugins of it, and return the model with its best weights."""
         if self._saver:
             self._saver.begin()
-        stopped = "diverged"
+        listeners = Listeners(self, installed())
+        try:
+            listeners.started()
+            self._train(listeners, on_epoch)
+        finally:
+            listeners.ended(self.summary.get("stopped", "failed"))
+        return self.model
+
+    def _train(self, listeners: Listeners, on_epoch: OnEpoch | None) -> None:
+        began = time.perf_counter()
+        stopped = "failed"
         try:
             for record in self._trainer.epochs():
                 if self._saver:
                     self._saver.epoch(record)
+                listeners.epoch(record)
                 if on_epoch:
                     on_epoch(record)
             done = self.model.progress.epoch >= self.model.spec.train.epochs
             stopped = "epochs" if done else "early_stopping"
         except KeyboardInterrupt:
             stopped = "interrupted"
+            raise
+        except DivergedError:
+            stopped = "diverged"
             raise
         finally:
             if self._saver and self.model.progress.epoch:
@@ -140,7 +165,6 @@ class Run:
             self.summary = self._summarize(stopped, time.perf_counter() - began)
             if self._saver:
                 self._saver.end(self.summary)
-        return self.model
 
     def _summarize(self, stopped: str, seconds: float) -> dict[str, Any]:
         model = self.model
@@ -152,7 +176,7 @@ class Run:
         measured = {
             name: model.evaluation.measure(model.network, part)
             for name, part in parts.items()
-            if part is not None and stopped != "diverged"
+            if part is not None and stopped not in ("diverged", "failed")
         }
         held_out = self.assembled.test or self.assembled.validation or self.assembled.train
         return {

@@ -171,11 +171,12 @@ def nnreg_kernels():
     assert registry.name_of(default_kernels(registry)) == "numpy"
 
 
-def test_every_hook_is_documented_and_serves_a_kind():
+def test_every_hook_is_documented_and_serves_a_kind_or_tells_of_an_event():
     from nnreg import hookspecs
 
     hooks = {name for name in vars(hookspecs) if name.startswith("nnreg_")}
-    assert hooks == {hook for hook, _ in KINDS.values()}
+    events = {"nnreg_run_started", "nnreg_epoch_ended", "nnreg_run_ended"}
+    assert hooks == {hook for hook, _ in KINDS.values()} | events
     for name in hooks:
         assert getattr(hookspecs, name).__doc__
 

@@ -1,0 +1,49 @@
+"""Telling plugins what a run does, so that none of them can disturb it."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from nnreg.errors import NnregWarning
+from nnreg.interfaces import RunView
+from nnreg.registry import Registry
+
+
+class Listeners:
+    """The plugins that hear of one run. One that raises is reported with a warning and dropped."""
+
+    def __init__(self, run: RunView, registry: Registry) -> None:
+        self._run = run
+        self._registry = registry
+        self._managers = dict(registry.managers)
+
+    def started(self) -> None:
+        """Tell that training begins."""
+        self._tell("nnreg_run_started")
+
+    def epoch(self, record: Mapping[str, float]) -> None:
+        """Tell that an epoch ended."""
+        self._tell("nnreg_epoch_ended", record=record)
+
+    def ended(self, outcome: str) -> None:
+        """Tell how training ended."""
+        self._tell("nnreg_run_ended", outcome=outcome)
+
+    def _tell(self, hook: str, **news: Any) -> None:
+        """Call one hook of every plugin, each with its own copy of the news."""
+        for plugin, manager in list(self._managers.items()):
+            own = {name: copy.copy(value) for name, value in news.items()}
+            try:
+                getattr(manager.hook, hook)(run=self._run, **own)
+            except (Exception, SystemExit) as error:
+                del self._managers[plugin]
+                provider = " ".join(self._registry.plugins[plugin])
+                warnings.warn(
+                    f"plugin {plugin} ({provider}): {hook} raised {type(error).__name__}: {error}; "
+                    "it hears no more of this run, which goes on",
+                    NnregWarning,
+                    stacklevel=2,
+                )
