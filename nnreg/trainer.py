@@ -1,14 +1,14 @@
 """The training loop: a generator that yields one record an epoch.
 
 Every random stream is derived from the seed and the epoch, so that what was stopped after an
-epoch goes on with the same bits.
+epoch goes on with the same bits; in mid-epoch, `Partial` has what else that takes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
@@ -86,18 +86,41 @@ class Train(Configurable):
     kernels: Kernels | None = None
 
 
+@dataclass(frozen=True)
+class Partial:
+    """An epoch of `count` examples in which the first `seen` are done.
+
+    `loss` is the sum over them, `outputs` what the network made of them, in the order of training,
+    where metrics need it. `streams` are the states of the layers' random generators, one a lane.
+    """
+
+    count: int
+    seen: int = 0
+    loss: float = 0.0
+    outputs: Array | None = None
+    streams: Sequence[Mapping[str, Any]] = ()
+
+
 @dataclass
 class Progress:
-    """Everything besides the weights that training goes on from."""
+    """Everything besides the weights that training goes on from.
+
+    `epoch` and `step` count what is done; `partial` is there in the middle of an epoch only.
+    """
 
     epoch: int = 0
     step: int = 0
+    partial: Partial | None = None
     slots: dict[str, Array] = field(default_factory=dict)
     history: list[Record] = field(default_factory=list)
     best_epoch: int = 0
     best_value: float = math.inf
     best_vector: Array | None = None
     best_state: Array | None = None
+
+
+_State = tuple[Array, Array, dict[str, Array], int, Partial | None]
+"""Weights, untrained state, the optimizer's slots, steps done, and the epoch under way."""
 
 
 class Trainer:
@@ -127,6 +150,8 @@ class Trainer:
         self.validation = validation
         self.seed = seed
         self.progress = progress or Progress()
+        self.whole = True
+        """Whether the state is that between two steps: an exception within one leaves it torn."""
         if validation is None and (self.monitor or "").startswith("val_"):
             raise UsageError(
                 f"early stopping watches {self.monitor!r}, but there is no validation part; give "
@@ -195,61 +220,111 @@ class Trainer:
         Raises `DivergedError` when a loss is not finite; the network then holds the weights it had
         after the last good epoch.
         """
-        while not self.finished:
-            with matrix_threads(1 if self.divided else self.threads), self._lanes.open():
-                record = self._epoch()
-            yield record
+        return (record for record in self.stretches(None) if record is not None)
 
-    def _epoch(self) -> Record:
-        epoch = self.progress.epoch + 1
-        good = self.network.vector.copy(), self.network.state_vector.copy()
-        slots = {name: slot.copy() for name, slot in self.progress.slots.items()}
-        steps = self.progress.step
+    def stretches(self, pause: Callable[[], bool] | None) -> Iterator[Record | None]:
+        """Train as `epochs` does, and yield None in mid-epoch too, after each step if `pause()`.
+
+        The bits are the same with and without pauses.
+        """
+        while not self.finished:
+            good, record = self._snapshot(), None
+            while record is None:
+                with matrix_threads(1 if self.divided else self.threads), self._lanes.open():
+                    record = self._stretch(good, pause)
+                yield record
+
+    def _stretch(self, good: _State, pause: Callable[[], bool] | None) -> Record | None:
+        """Go on to the next pause, or to the end of the epoch."""
+        progress = self.progress
+        self.whole = False
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # told by DivergedError
-                record = self._pass(epoch)
+                record = self._pass(progress.epoch + 1, pause)
         except DivergedError:
-            self.network.vector[...], self.network.state_vector[...] = good
-            for name, slot in slots.items():
-                self.progress.slots[name][...] = slot
-            self.progress.step = steps
+            self._restore(good)
+            self.whole = True
             raise
-        self.progress.epoch = epoch
-        self.progress.history.append(record)
-        self._remember_best(record)
+        if record is not None:
+            progress.epoch, progress.partial = progress.epoch + 1, None
+            progress.history.append(record)
+            self._remember_best(record)
+        self.whole = True
         return record
 
-    def _pass(self, epoch: int) -> Record:
-        """Go once over the training examples, then measure."""
+    def _snapshot(self) -> _State:
+        progress = self.progress
+        slots = {name: slot.copy() for name, slot in progress.slots.items()}
+        arrays = self.network.vector.copy(), self.network.state_vector.copy(), slots
+        return *arrays, progress.step, progress.partial
+
+    def _restore(self, good: _State) -> None:
+        vector, state, slots, step, partial = good
+        self.network.vector[...], self.network.state_vector[...] = vector, state
+        for name, slot in slots.items():
+            self.progress.slots[name][...] = slot
+        self.progress.step, self.progress.partial = step, partial
+
+    def _pass(self, epoch: int, pause: Callable[[], bool] | None) -> Record | None:
+        """Go over the training examples that the epoch has left, then measure."""
         count, size = len(self.train), self.settings.batch_size
         order = np.arange(count)
         if self.settings.shuffle:
             order = _stream(self.seed, SHUFFLE_STREAM, epoch).permutation(count)
-        for index, lane in enumerate(self._lanes):
-            lane.workspace.rng = _stream(self.seed, LAYER_STREAM, epoch, index)
+        begun = self._begin(epoch, count)
+        total, batch = begun.loss, begun.seen // size
         outputs = None
         if self.evaluation.named_metrics:
             outputs = np.empty((count, *self.network.output_shape), self.network.dtype)
-        total = 0.0
-        for batch, start in enumerate(range(0, count, size), 1):
+            if begun.outputs is not None:
+                outputs[: begun.seen] = begun.outputs
+        for start in range(begun.seen, count, size):
+            batch += 1
             shares = self._lanes.run(self.train, order[start : start + size])
             self._step(shares, epoch, batch)
             total += sum(share.loss * len(share.rows) for share in shares)
             if outputs is not None:
+                place = start
                 for share in shares:
-                    outputs[share.rows] = share.scores
-        first = next(iter(self._lanes))
+                    outputs[place : place + len(share.rows)] = share.scores
+                    place += len(share.rows)
+            if pause is not None and start + size < count and pause():
+                self._check_weights(order, epoch, batch)
+                done = None if outputs is None else outputs[: start + size]
+                streams = [lane.context.rng.bit_generator.state for lane in self._lanes]
+                self.progress.partial = Partial(count, start + size, total, done, streams)
+                return None
+        self._check_weights(order, epoch, batch)
         record: Record = {"epoch": epoch, "loss": total / count}
         if outputs is not None:
-            record |= self.evaluation.metrics(self.network.outputs(outputs), self.train)
-        if not np.isfinite(self.network.vector).all():
-            self._explain(first, self.train.x[order[-1:]], epoch, batch)
+            seen = replace(self.train, truth=self.train.truth[order])
+            record |= self.evaluation.metrics(self.network.outputs(outputs), seen)
         if self.validation:
             measured = self.evaluation.measure(self.network, self.validation)
             if not math.isfinite(measured["loss"]):
+                first = next(iter(self._lanes))
                 self._explain(first, self.validation.x, epoch, batch, "the validation loss")
             record |= {f"val_{name}": value for name, value in measured.items()}
         return record
+
+    def _begin(self, epoch: int, count: int) -> Partial:
+        """Return what is done of an epoch, and put the layers' random streams where they were.
+
+        An epoch that was begun on other examples begins anew.
+        """
+        partial = self.progress.partial
+        if partial is None or partial.count != count:
+            partial = Partial(count)
+        for index, lane in enumerate(self._lanes):
+            lane.workspace.rng = _stream(self.seed, LAYER_STREAM, epoch, index)
+            if index < len(partial.streams):
+                lane.workspace.rng.bit_generator.state = partial.streams[index]
+        return partial
+
+    def _check_weights(self, order: Array, epoch: int, batch: int) -> None:
+        """Find weights that the last step spoiled, before anyone saves or measures them."""
+        if not np.isfinite(self.network.vector).all():
+            self._explain(next(iter(self._lanes)), self.train.x[order[-1:]], epoch, batch)
 
     def _step(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
         """Change the weights by the gradient of one batch."""

@@ -263,3 +263,70 @@ def test_threads_can_be_limited():
         counts = {info["num_threads"] for info in threadpoolctl.threadpool_info()
                   if info["user_api"] == "blas"}  # fmt: skip
     assert counts <= {1}
+
+
+class TestPauses:
+    SPEC = classifier(train={"epochs": 3, "batch_size": 7})
+
+    def stretches(self, model, data, pause):
+        train = model.examples(data[0][:40], data[1][:40])
+        held_out = model.examples(data[0][40:], data[1][40:])
+        return model.trainer(train, held_out).stretches(pause)
+
+    def test_pauses_change_no_bit(self):
+        data = blobs()
+        whole, parts = (nnreg.build(self.SPEC, data=data) for _ in range(2))
+        assert None not in list(self.stretches(whole, data, None))
+        made = list(self.stretches(parts, data, lambda: parts.progress.step % 2 == 0))
+        assert made.count(None) == 6
+        same_bits(whole, parts)
+        assert whole.progress.best_vector.tobytes() == parts.progress.best_vector.tobytes()
+
+    def test_there_is_no_pause_after_the_last_step_of_an_epoch(self):
+        data = blobs()
+        model = nnreg.build(self.SPEC, data=data)
+        made = list(self.stretches(model, data, lambda: True))
+        assert [record is None for record in made] == [*[True] * 5, False] * 3
+
+    def test_divergence_after_a_pause_goes_back_to_the_last_good_epoch(self):
+        x, y = line()
+        model = nnreg.build(regressor(train={"epochs": 5, "batch_size": 10}), data=(x, y))
+        model.fit(x, y, epochs=1)
+        good = model.network.vector.copy()
+        y[-1] = 1e200
+        trainer = model.trainer(model.examples(x, y))
+        with pytest.raises(DivergedError, match="epoch 2"):
+            list(trainer.stretches(lambda: True))
+        np.testing.assert_array_equal(model.network.vector, good)
+        assert model.progress.partial is None
+        assert model.progress.step == 4
+        assert trainer.whole
+
+    def test_spoiled_weights_are_found_before_a_pause(self):
+        x, y = line()
+        model = nnreg.build(regressor(train={"epochs": 5, "batch_size": 10}), data=(x, y))
+        trainer = model.trainer(model.examples(x, y))
+
+        def spoil():
+            model.network.vector[0] = np.inf
+            return True
+
+        with pytest.raises(DivergedError, match=r"epoch 1, batch 1: .* the weights of layers/0"):
+            list(trainer.stretches(spoil))
+
+    def test_an_exception_within_a_step_leaves_the_state_torn(self):
+        x, y = line()
+        model = nnreg.build(regressor(), data=(x, y))
+        trainer = model.trainer(model.examples(x, y))
+        trainer._optimizer.step = lambda count: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            list(trainer.epochs())
+        assert not trainer.whole
+
+    def test_an_epoch_begun_on_other_examples_begins_anew(self):
+        x, y = blobs()
+        model = nnreg.build(self.SPEC, data=(x, y))
+        next(self.stretches(model, (x, y), lambda: True))
+        assert model.progress.partial.seen == 7
+        model.fit(x[:20], y[:20], epochs=1)
+        assert model.progress.step == 1 + 3
