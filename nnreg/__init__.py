@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nnreg.history import History
     from nnreg.hookspecs import hookimpl
     from nnreg.model import Model
+    from nnreg.registry import register
     from nnreg.runs import build, resume, run
     from nnreg.saving import load, save
 
@@ -47,6 +48,7 @@ _LAZY = {
     "build": "runs",
     "hookimpl": "hookspecs",
     "load": "saving",
+    "register": "registry",
     "resume": "runs",
     "run": "runs",
     "save": "saving",
@@ -81,6 +83,7 @@ __all__ = [
     "build",
     "hookimpl",
     "load",
+    "register",
     "resume",
     "run",
     "save",

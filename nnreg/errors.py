@@ -66,9 +66,13 @@ class PluginError(NnregError):
 
 
 class MissingPluginError(PluginError):
-    """A checkpoint needs a component whose plugin is not installed."""
+    """A spec or a checkpoint needs a plugin that is not there; `file` is the name of one's file."""
 
     exit_code = 4
+
+    def __init__(self, message: str, file: str = "") -> None:
+        super().__init__(message)
+        self.file = file
 
 
 class DataError(NnregError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +20,7 @@ class Listeners:
     def __init__(self, run: RunView, registry: Registry) -> None:
         self._run = run
         self._registry = registry
-        self._managers = dict(registry.managers)
+        self._dropped: set[str] = set()
 
     def started(self) -> None:
         """Tell that training begins."""
@@ -34,13 +36,17 @@ class Listeners:
 
     def _tell(self, hook: str, **news: Any) -> None:
         """Call one hook of every plugin, each with its own copy of the news."""
-        for plugin, manager in list(self._managers.items()):
-            own = {name: copy.copy(value) for name, value in news.items()}
+        for listener in getattr(self._registry.manager.hook, hook).get_hookimpls():
+            plugin = listener.plugin_name
+            if plugin in self._dropped:
+                continue
+            own = {"run": self._run, **{name: copy.copy(value) for name, value in news.items()}}
             try:
-                getattr(manager.hook, hook)(run=self._run, **own)
+                with contextlib.redirect_stdout(sys.stderr):  # standard output is for results
+                    listener.function(*(own[name] for name in listener.argnames))
             except (Exception, SystemExit) as error:
-                del self._managers[plugin]
-                provider = " ".join(self._registry.plugins[plugin])
+                self._dropped.add(plugin)
+                provider = self._registry.plugins[plugin].provider
                 warnings.warn(
                     f"plugin {plugin} ({provider}): {hook} raised {type(error).__name__}: {error}; "
                     "it hears no more of this run, which goes on",

@@ -17,7 +17,7 @@ from nnreg.evaluation import Evaluation, Examples, classes_of
 from nnreg.history import History
 from nnreg.interfaces import Array, Table
 from nnreg.network import views
-from nnreg.registry import Registry, default_kernels, installed
+from nnreg.registry import default_kernels
 from nnreg.spec import Document, Spec
 from nnreg.trainer import Progress, Record, Trainer
 
@@ -28,24 +28,21 @@ class Model:
     It takes raw rows, as arrays, lists, mappings or data frames, and knows what they mean.
     """
 
-    def __init__(
-        self, document: Document, preprocessing: Preprocessing, registry: Registry | None = None
-    ) -> None:
+    def __init__(self, document: Document, preprocessing: Preprocessing) -> None:
         self.document = document
         self.preprocessing = preprocessing
         self.progress = Progress()
         self.resumable = True
         self.data_digests: Mapping[str, str] = {}
         names = preprocessing.class_names
-        registry = registry or installed()
         try:
             self.network = build_network(
                 self.spec,
                 preprocessing.input_shape,
                 None if names is None else len(names),
-                self.spec.train.kernels or default_kernels(registry),
+                self.spec.train.kernels or default_kernels(document.registry),
             )
-            metrics = name_metrics(self.spec, registry, of_classes=names is not None)
+            metrics = name_metrics(self.spec, document.registry, of_classes=names is not None)
         except SpecError as error:
             error.where = document.origin
             raise
@@ -195,7 +192,7 @@ class Model:
 
     def rows(self) -> list[tuple[str, str, str, int]]:
         """Return each layer's name, kind, output shape, and number of parameters."""
-        names = {entry.cls: entry.name for entry in installed()}
+        names = {entry.cls: entry.name for entry in self.document.registry}
         result = []
         for name, (layer, plan) in self.network.plan.children.items():
             own = [p for key, p in self.parameters.items() if key.startswith(f"{name}/")]

@@ -22,7 +22,7 @@ from nnreg.errors import CheckpointError, DataError, DivergedError, UsageError
 from nnreg.evaluation import Examples
 from nnreg.events import Listeners
 from nnreg.model import Model
-from nnreg.registry import installed
+from nnreg.registry import Registry
 from nnreg.saving import load, to_checkpoint
 from nnreg.spec import SpecSource, read_spec
 from nnreg.trainer import Record
@@ -80,6 +80,7 @@ def restart(
     *,
     out: str | os.PathLike[str] | None = None,
     overrides: Iterable[str] = (),
+    registry: Registry | None = None,
 ) -> Run:
     """Prepare to go on from a run's folder, in it, or from a checkpoint file."""
     file = Path(path)
@@ -91,7 +92,7 @@ def restart(
             raise CheckpointError(f"{path}: the run has no checkpoints/last.h5 to go on from")
     elif folder is None and (file.parent.parent / "spec.json").exists():
         folder = file.resolve().parent.parent
-    model = load(file, overrides)
+    model = load(file, overrides, registry)
     if not model.resumable:
         raise UsageError(f"{file} holds the best weights only; resume its last.h5")
     if model.data_digests and dict(model.data_digests) != digests(model.document):
@@ -131,7 +132,7 @@ class Run:
         """Train to the end, tell plugins of it, and return the model with its best weights."""
         if self._saver:
             self._saver.begin()
-        listeners = Listeners(self, installed())
+        listeners = Listeners(self, self.model.document.registry)
         try:
             listeners.started()
             self._train(listeners, on_epoch)
@@ -187,7 +188,7 @@ class Run:
             "parameters": model.network.vector.size,
             "threads": self._trainer.threads or "all",
             "divided": self._trainer.divided,
-            "kernels": installed().name_of(model.network.kernels),
+            "kernels": model.document.registry.name_of(model.network.kernels),
             **measured,
             "baseline": baseline(model, self.assembled.train, held_out),
             "seconds": round(seconds, 3),

@@ -21,6 +21,7 @@ from nnreg.errors import CheckpointError, MissingPluginError, NnregError
 from nnreg.interfaces import Array
 from nnreg.model import Model
 from nnreg.network import views
+from nnreg.plugins import PROGRAM
 from nnreg.registry import Registry, installed
 from nnreg.schema import Reader, read, to_json
 from nnreg.spec import read_spec
@@ -34,14 +35,19 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     write_checkpoint(Path(path), to_checkpoint(model))
 
 
-def load(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> Model:
+def load(
+    path: str | os.PathLike[str],
+    overrides: Iterable[str] = (),
+    registry: Registry | None = None,
+) -> Model:
     """Load a model that predicts, and trains on, with the same bits as when it was saved.
 
-    `overrides` change its spec, as in `train.epochs=20`. Raises `CheckpointError` for a file that
+    `overrides` change its spec, as in `train.epochs=20`; components come from `registry`, by
+    default from all that is installed and registered. Raises `CheckpointError` for a file that
     is damaged or foreign, `MissingPluginError` where a plugin that it needs is not installed.
     """
     file = Path(path)
-    return from_checkpoint(read_checkpoint(file), str(file), overrides)
+    return from_checkpoint(read_checkpoint(file), str(file), overrides, registry)
 
 
 def to_checkpoint(model: Model, *, best: bool = False) -> Checkpoint:
@@ -71,7 +77,7 @@ def to_checkpoint(model: Model, *, best: bool = False) -> Checkpoint:
             "spec": document.tree,
             "origin": document.origin,
             "folder": str(document.folder),
-            "preprocessing": to_json(model.preprocessing, installed()),
+            "preprocessing": to_json(model.preprocessing, document.registry),
             "components": [
                 {
                     "kind": entry.kind,
@@ -103,15 +109,21 @@ def to_checkpoint(model: Model, *, best: bool = False) -> Checkpoint:
     )
 
 
-def from_checkpoint(checkpoint: Checkpoint, where: str, overrides: Iterable[str] = ()) -> Model:
+def from_checkpoint(
+    checkpoint: Checkpoint,
+    where: str,
+    overrides: Iterable[str] = (),
+    registry: Registry | None = None,
+) -> Model:
     """Return the model that a checkpoint holds."""
-    document = checkpoint.document
+    document, registry = checkpoint.document, registry or installed()
     try:
-        _check_plugins(document["components"], where, installed())
+        _check_plugins(document["components"], where, registry)
         tree = json.loads(json.dumps(document["spec"]))
-        spec = read_spec(tree, overrides, folder=Path(document["folder"]))
+        folder = Path(document["folder"])
+        spec = read_spec(tree, overrides, folder=folder, registry=registry)
         preprocessing = read(
-            Preprocessing, document["preprocessing"], Reader(installed()), "preprocessing"
+            Preprocessing, document["preprocessing"], Reader(registry), "preprocessing"
         )
         model = Model(replace(spec, origin=str(document["origin"])), preprocessing)
         _restore(model, document, dict(checkpoint.arrays))
@@ -145,12 +157,22 @@ def _check_plugins(components: Iterable[Mapping[str, str]], where: str, registry
     for item in components:
         if registry.find(item["kind"], item["name"]) is not None:
             continue
-        provider = f"{item['distribution']}=={item['version']}"
-        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", provider):  # it is shown as a command to type
-            raise ValueError(f"{provider!r} is not a distribution and its version")
+        distribution, version = item["distribution"], item["version"]
+        # they are shown as a command to type
+        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", f"{distribution}=={version}"):
+            raise ValueError(f"{distribution}=={version} is not a distribution and its version")
+        needs = f"{where} needs the {item['kind']} {item['name']!r} of {distribution} {version}"
+        there = registry.of_distribution(distribution)
+        if there is not None and there.why:
+            raise MissingPluginError(f"{needs}, which is {there.state}: {there.why}")
+        if item["plugin"].startswith(PROGRAM):
+            raise MissingPluginError(f"{needs}, which a program registered; call {PROGRAM} first")
+        if distribution.endswith(".py"):
+            advice = f"give it with --plugin {distribution}, or {PROGRAM}('{distribution}')"
+            raise MissingPluginError(f"{needs}, which is a file: {advice}", distribution)
+        found = f"{there.version} is" if there else "is not"
         raise MissingPluginError(
-            f"{where} needs the {item['kind']} {item['name']!r} of {item['distribution']} "
-            f"{item['version']}, which is not installed; run: pip install {provider}"
+            f"{needs}, which {found} installed; run: pip install {distribution}=={version}"
         )
 
 

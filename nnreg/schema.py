@@ -71,14 +71,9 @@ class Reader:
         entry = self.registry.find(kind, name)
         if entry is None:
             known = self.registry.names(kind)
-            raise _error(f"no {kind} {name!r}{nearest(name, known)}{self._failures()}")
+            raise _error(f"no {kind} {name!r}{nearest(name, known)}{self.registry.absent()}")
         self.used[kind, name] = entry
         return self._fields(entry.cls, {k: v for k, v in options.items() if k != "type"})
-
-    def _failures(self) -> str:
-        """Name the plugins that failed, any of which may be the one that is missed."""
-        names = [f"{f.distribution} ({f.error})" for f in self.registry.failures]
-        return f". Plugins that failed to load: {'; '.join(names)}" if names else ""
 
     def _fields(self, cls: type[T], value: Any) -> T:
         model = _model(cast(Hashable, cls))

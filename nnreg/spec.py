@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Interval, Len
 
-from nnreg import jsonc, schema
+from nnreg import jsonc, requirements, schema
 from nnreg.errors import Problem, SpecError, UsageError
 from nnreg.interfaces import Configurable, Layer, Loss, Metric, Optimizer, Source
 from nnreg.registry import Entry, Registry, installed
@@ -90,7 +90,11 @@ class Model(Configurable):
 
 @dataclass(frozen=True)
 class Spec(Configurable):
-    """A whole training run."""
+    """A whole training run.
+
+    `requires` names distributions as `pip install` takes them, such as `nnreg-mish>=1.2`; a spec
+    whose requirements are not met is not read further.
+    """
 
     model: Model
     loss: Loss
@@ -99,6 +103,7 @@ class Spec(Configurable):
     metrics: tuple[Metric, ...] = ()
     train: Train = Train()
     seed: Annotated[int, Interval(ge=0, lt=2**64)] = 0
+    requires: tuple[Text, ...] = ()
 
 
 SECTIONS = (Split, Data, Model, Train, EarlyStopping)
@@ -109,7 +114,8 @@ SECTIONS = (Split, Data, Model, Train, EarlyStopping)
 class Document:
     """A spec that was read: its sections, the JSON they came from, and who provides what it names.
 
-    Relative paths in it start at `folder`; `origin` says where it came from.
+    Relative paths in it start at `folder`; `origin` says where it came from. `registry` is what it
+    was read with, and what everything made of it asks.
     """
 
     spec: Spec
@@ -117,6 +123,7 @@ class Document:
     folder: Path
     origin: str
     components: tuple[Entry, ...]
+    registry: Registry
 
     @property
     def name(self) -> str:
@@ -140,23 +147,34 @@ def read_spec(
 ) -> Document:
     """Read a spec from a file (`-` for standard input) or a mapping, and validate all of it.
 
-    `overrides` are changes such as `train.epochs=5`. Raises `SpecError` with every problem.
+    `overrides` are changes such as `train.epochs=5`. An `nnregfile.py` in the folder of a file is
+    loaded as a plugin. Raises `SpecError` with every problem, `MissingPluginError` for what the
+    spec requires and is not installed.
     """
+    beside: Path | None = None
     if isinstance(source, Document):
         tree, base, origin = source.tree, source.folder, source.origin
+        registry = registry or source.registry
     elif isinstance(source, Mapping):
         tree, base, origin = _plain(source), Path.cwd(), "spec"
     else:
         tree, base, origin = _read_file(str(source))
+        beside = None if source == "-" else Path(source).parent
     if not isinstance(tree, Mapping):
         raise SpecError([Problem("$", "must be a JSON object with a model, a loss, …")], origin)
     changed = copy.deepcopy(dict(tree))
     for override in overrides:
         _override(changed, override)
-    reader = schema.Reader(registry or installed())
+    needed = requirements.check(changed.get("requires"), origin)
+    registry = registry or installed()
+    requirements.check_blocked(needed, registry, origin)
+    if beside is not None:
+        registry = registry.beside(beside)
+    reader = schema.Reader(registry)
     body = {key: value for key, value in changed.items() if key != "$schema"}
     spec = schema.read(Spec, body, reader, origin)
-    return Document(spec, changed, folder or base, origin, tuple(reader.used.values()))
+    used = tuple(reader.used.values())
+    return Document(spec, changed, folder or base, origin, used, registry)
 
 
 def _read_file(path: str) -> tuple[Any, Path, str]:

@@ -56,7 +56,9 @@ def listen(monkeypatch):
         registry.add_plugin("nnreg", builtin, "nnreg", "0.1.0")
         for name, plugin in plugins.items():
             registry.add_plugin(name, plugin, f"nnreg-{name}", "1.0")
-        monkeypatch.setattr("nnreg.runs.installed", lambda: registry)
+        monkeypatch.setattr("nnreg.spec.installed", lambda: registry)
+        monkeypatch.setattr("nnreg.saving.installed", lambda: registry)
+        monkeypatch.setattr("nnreg.registry.discover", lambda selection: registry)
 
     return use
 

@@ -1,27 +1,13 @@
 """Plugins: found, told apart, and never able to take each other down."""
 
-import importlib.metadata
-import sys
 from dataclasses import dataclass
 
 import pytest
+from plugin_files import SWISH, distribution, swish
 
 from nnreg import Activation, PluginError, SpecError, builtin, hookimpl
 from nnreg.registry import KINDS, Registry, default_kernels, installed
 from nnreg.spec import read_spec
-
-SWISH = """
-from dataclasses import dataclass
-from nnreg import Activation, hookimpl
-
-@dataclass(frozen=True)
-class Swish(Activation):
-    beta: float = 1.0
-
-@hookimpl
-def nnreg_activations():
-    return {NAME: Swish}
-"""
 
 
 @pytest.fixture
@@ -29,16 +15,8 @@ def install(tmp_path, monkeypatch):
     """Put a distribution with one plugin module on the path; return its entry point."""
     monkeypatch.syspath_prepend(tmp_path)
 
-    def add(distribution, code, *, module=None, name="plugin", version="1.2"):
-        module = module or distribution.replace("-", "_")
-        (tmp_path / f"{module}.py").write_text(code)
-        folder = tmp_path / f"{module}-{version}.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Name: {distribution}\nVersion: {version}\n")
-        (folder / "entry_points.txt").write_text(f"[nnreg]\n{name} = {module}\n")
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        found = importlib.metadata.PathDistribution(folder).entry_points
-        return next(iter(found))
+    def add(name, code, **options):
+        return distribution(tmp_path, name, code, **options)
 
     return add
 
@@ -51,7 +29,7 @@ def registry():
 
 
 def test_the_built_ins_come_through_the_same_hooks(registry):
-    assert registry.failures == []
+    assert not any(plugin.why for plugin in registry.plugins.values())
     for kind, (hook, base) in KINDS.items():
         assert registry.names(kind) == sorted(getattr(builtin, hook)())
         for name in registry.names(kind):
@@ -59,7 +37,7 @@ def test_the_built_ins_come_through_the_same_hooks(registry):
 
 
 def test_each_component_knows_plugin_distribution_and_version(registry, install):
-    registry.add_entry_point(install("nnreg-swish", SWISH.replace("NAME", '"swish"')))
+    registry.add_entry_point(install("nnreg-swish", swish()))
     entry = registry.find("activation", "swish")
     assert (entry.plugin, entry.distribution, entry.version) == ("plugin", "nnreg-swish", "1.2")
     assert entry.provider == "nnreg-swish 1.2"
@@ -67,7 +45,7 @@ def test_each_component_knows_plugin_distribution_and_version(registry, install)
 
 
 def test_a_third_party_component_is_read_from_a_spec(registry, install):
-    registry.add_entry_point(install("nnreg-swish", SWISH.replace("NAME", '"swish"')))
+    registry.add_entry_point(install("nnreg-swish", swish()))
     layer = {"type": "dense", "units": 1, "activation": {"type": "swish", "beta": 2}}
     spec = {"model": {"layers": [layer]}, "loss": "huber", "optimizer": "sgd"}
     document = read_spec(spec, registry=registry)
@@ -76,8 +54,8 @@ def test_a_third_party_component_is_read_from_a_spec(registry, install):
 
 
 def test_a_name_offered_twice_is_an_error_that_names_both_when_it_is_asked_for(registry, install):
-    registry.add_entry_point(install("nnreg-a", SWISH.replace("NAME", '"swish"')))
-    registry.add_entry_point(install("nnreg-b", SWISH.replace("NAME", '"swish"')))
+    registry.add_entry_point(install("nnreg-a", swish()))
+    registry.add_entry_point(install("nnreg-b", swish()))
     assert registry.find("activation", "relu") is not None
     with pytest.raises(PluginError, match=r"nnreg-a 1\.2 .* and nnreg-b 1\.2 .*uninstall one"):
         registry.find("activation", "swish")
@@ -85,7 +63,7 @@ def test_a_name_offered_twice_is_an_error_that_names_both_when_it_is_asked_for(r
 
 def test_two_entry_points_of_one_name_both_load(registry, install):
     for letter in "ab":
-        registry.add_entry_point(install(f"nnreg-{letter}", SWISH.replace("NAME", f'"{letter}"')))
+        registry.add_entry_point(install(f"nnreg-{letter}", swish(letter)))
     assert {"plugin", "nnreg-b:plugin"} <= registry.plugins.keys()
     assert registry.find("activation", "b") is not None
 
@@ -114,19 +92,20 @@ def test_two_entry_points_of_one_name_both_load(registry, install):
 def test_a_plugin_that_fails_is_kept_as_a_failure_and_the_others_work(
     registry, install, code, error
 ):
-    registry.add_entry_point(install("nnreg-bad", code, name="bad"))
-    registry.add_entry_point(install("nnreg-good", SWISH.replace("NAME", '"good"'), name="good"))
-    (failure,) = registry.failures
-    assert (failure.plugin, failure.distribution, failure.version) == ("bad", "nnreg-bad", "1.2")
-    assert error in failure.error
+    registry.add_entry_point(install("nnreg-bad", code, plugin="bad"))
+    registry.add_entry_point(install("nnreg-good", swish("good"), plugin="good"))
+    bad = registry.plugins["bad"]
+    assert (bad.distribution, bad.version, bad.state) == ("nnreg-bad", "1.2", "failed")
+    assert error in bad.why
+    assert registry.plugins["good"].state == "loaded"
     assert registry.find("activation", "good") is not None
     assert registry.find("activation", "s") is None
 
 
 def test_an_unknown_name_tells_of_plugins_that_failed(registry, install):
-    registry.add_entry_point(install("nnreg-bad", "1 / 0", name="bad"))
+    registry.add_entry_point(install("nnreg-bad", "1 / 0", plugin="bad"))
     spec = {"model": {"layers": [{"type": "flatten"}]}, "loss": "focal", "optimizer": "sgd"}
-    with pytest.raises(SpecError, match=r"no loss 'focal'.*failed to load: nnreg-bad \(ZeroDiv"):
+    with pytest.raises(SpecError, match=r"no loss 'focal'.* not loaded: nnreg-bad \(failed: Zero"):
         read_spec(spec, registry=registry)
 
 

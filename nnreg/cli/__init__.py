@@ -6,6 +6,7 @@ quick. Nothing here is worth importing: each command calls the library and print
 
 from __future__ import annotations
 
+import shlex
 import sys
 import traceback
 import warnings
@@ -16,7 +17,7 @@ from typing import Any
 import click
 
 from nnreg import __version__
-from nnreg.errors import NnregError, NnregWarning
+from nnreg.errors import MissingPluginError, NnregError, NnregWarning
 
 
 def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -35,6 +36,15 @@ def _debug_option() -> click.Option:
     )
 
 
+def _names_to_block(
+    context: click.Context, _: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    for value in values:
+        if not value.startswith("no:") or value == "no:":
+            raise click.BadParameter(f"expected no:NAME, found {value!r}; a file is --plugin FILE")
+    return tuple(value.removeprefix("no:") for value in values)
+
+
 class _Command(click.Command):
     """A command that takes --debug too, wherever it is typed."""
 
@@ -49,7 +59,15 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="nnreg %(version)s")
-def cli() -> None:
+@click.option(
+    "-p",
+    "blocked",
+    multiple=True,
+    metavar="no:NAME",
+    callback=_names_to_block,
+    help="Do without a plugin, named as `nnreg plugins` does, or by its distribution.",
+)
+def cli(blocked: tuple[str, ...]) -> None:
     """Train neural networks from a JSON spec, on NumPy alone.
 
     \b
@@ -79,7 +97,10 @@ def main(args: list[str] | None = None) -> None:
         error.show()
         code = error.exit_code
     except NnregError as error:
-        code = _fail(f"error: {error}", error.exit_code, debug)
+        again = ""
+        if isinstance(error, MissingPluginError) and error.file:
+            again = f"\nrun: {shlex.join(['nnreg', *args, '--plugin', error.file])}"
+        code = _fail(f"error: {error}{again}", error.exit_code, debug)
     except (KeyboardInterrupt, click.Abort):
         code = _fail("stopped", 130, debug=False)
     except BrokenPipeError:

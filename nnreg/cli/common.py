@@ -9,9 +9,12 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from nnreg.registry import Registry
 
 overrides_option = click.option(
     "--set",
@@ -20,9 +23,30 @@ overrides_option = click.option(
     metavar="PATH=VALUE",
     help="Change the spec, as in train.epochs=5; may be repeated.",
 )
+plugin_option = click.option(
+    "--plugin",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Load a plugin from a file; may be repeated.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
 spec_argument = click.argument("spec")
 checkpoint_argument = click.argument("checkpoint", type=click.Path(path_type=Path))
+
+
+def registry_with(files: Iterable[Path] = ()) -> Registry:
+    """Return all that a command may use: what is installed and not blocked, and these files."""
+    from nnreg.plugins import Selection
+    from nnreg.registry import discover
+
+    blocked = click.get_current_context().find_root().params.get("blocked", ())
+    registry = discover(Selection.of_environment(blocked))
+    for file in files:
+        plugin = registry.add_file(file)
+        if plugin.failures:
+            click.echo(f"note: plugin {file} failed: {plugin.why}", err=True)
+    return registry
 
 
 def print_json(value: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,20 +13,24 @@ from nnreg.cli import cli
 from nnreg.cli.common import (
     json_option,
     overrides_option,
+    plugin_option,
     print_json,
     print_table,
+    registry_with,
     spec_argument,
 )
 
 if TYPE_CHECKING:
-    from nnreg.registry import Entry
+    from nnreg.plugins import Plugin
+    from nnreg.registry import Entry, Registry
 
 
 @cli.command()
 @spec_argument
 @overrides_option
+@plugin_option
 @json_option
-def validate(spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def validate(spec: str, overrides: tuple[str, ...], files: tuple[Path, ...], as_json: bool) -> None:
     """Check SPEC (- for standard input), its data, and that every layer takes its input.
 
     \b
@@ -36,7 +41,7 @@ def validate(spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
     from nnreg.spec import read_spec
 
     try:
-        assembled = assemble(read_spec(spec, overrides))
+        assembled = assemble(read_spec(spec, overrides, registry=registry_with(files)))
     except SpecError as error:
         if not as_json:
             raise
@@ -55,7 +60,8 @@ def validate(spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 @cli.command()
-def schema() -> None:
+@plugin_option
+def schema(files: tuple[Path, ...]) -> None:
     """Print the JSON Schema of a spec, with everything that is installed now.
 
     \b
@@ -63,83 +69,92 @@ def schema() -> None:
     """
     from nnreg.spec import json_schema
 
-    print_json(json_schema())
+    print_json(json_schema(registry_with(files)))
 
 
 @cli.command()
+@plugin_option
 @json_option
-def plugins(as_json: bool) -> None:
-    """List the plugins that are installed and what they provide."""
-    from nnreg.registry import KINDS, installed
+def plugins(files: tuple[Path, ...], as_json: bool) -> None:
+    """List the plugins: what each provides, and what is wrong with one that failed.
 
-    registry = installed()
-    rows: list[dict[str, Any]] = [
-        {
-            "plugin": name,
-            "distribution": distribution,
-            "version": version,
-            "state": "loaded",
-            "provides": {
-                kind: [
-                    entry.name for entry in registry if entry.plugin == name and entry.kind == kind
-                ]
-                for kind in KINDS
-            },
-        }
-        for name, (distribution, version) in registry.plugins.items()
-    ]
-    rows += [
-        {
-            "plugin": failure.plugin,
-            "distribution": failure.distribution,
-            "version": failure.version,
-            "state": f"failed: {failure.error}",
-            "provides": {},
-        }
-        for failure in registry.failures
-    ]
+    \b
+    nnreg plugins --plugin ./mish.py
+    """
+    registry = registry_with(files)
+    rows = [_plugin(plugin, registry) for plugin in registry.plugins.values()]
     if as_json:
         print_json(rows)
         return
     print_table(
-        ["plugin", "distribution", "state", "provides"],
-        [
-            [row["plugin"], f"{row['distribution']} {row['version']}", row["state"],
-             "\n".join(f"{kind}: {', '.join(n)}" for kind, n in row["provides"].items() if n)]
-            for row in rows
-        ],
+        ["plugin", "from", "state", "provides"],
+        [[row["plugin"], f"{row['distribution']} {row['version']}", row["state"], _provided(row)]
+         for row in rows],
     )  # fmt: skip
+    for row in rows:
+        for failure in row["failures"]:
+            click.echo(f"{row['plugin']} failed: {failure['error']}\n  mend: {failure['mend']}")
+        if row["blocked_by"]:
+            click.echo(f"{row['plugin']} is blocked by {row['blocked_by']}")
+
+
+def _plugin(plugin: Plugin, registry: Registry) -> dict[str, Any]:
+    """Return all there is to know about a plugin."""
+    provides: dict[str, list[str]] = {}
+    for entry in registry:
+        if entry.plugin == plugin.name:
+            provides.setdefault(entry.kind, []).append(entry.name)
+    return {
+        "plugin": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "file": str(plugin.path) if plugin.path else None,
+        "state": plugin.state,
+        "blocked_by": plugin.blocked_by or None,
+        "failures": [dataclasses.asdict(failure) for failure in plugin.failures],
+        "provides": provides,
+        "hooks": plugin.hooks,
+        "import_seconds": plugin.seconds,
+    }
+
+
+def _provided(row: dict[str, Any]) -> str:
+    """Write what a plugin provides; hooks that provide nothing are named themselves."""
+    from nnreg.registry import KINDS
+
+    lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
+    events = set(row["hooks"]) - {hook for hook, _ in KINDS.values()}
+    return "\n".join([*lines, *sorted(events)])
 
 
 @cli.command()
 @click.argument("name")
+@plugin_option
 @json_option
-def show(name: str, as_json: bool) -> None:
+def show(name: str, files: tuple[Path, ...], as_json: bool) -> None:
     """Show a component: its formula, its options, who provides it.
 
     \b
     nnreg show leaky_relu
     """
     from nnreg.errors import UsageError, nearest
-    from nnreg.registry import installed
 
-    registry = installed()
+    registry = registry_with(files)
     entries = [entry for entry in registry if entry.name == name]
     if not entries:
         known = {entry.name for entry in registry}
-        raise UsageError(f"no component {name!r}{nearest(name, known)}")
+        raise UsageError(f"no component {name!r}{nearest(name, known)}{registry.absent()}")
     if as_json:
-        print_json([_described(entry) for entry in entries])
+        print_json([_described(entry, registry) for entry in entries])
         return
     for entry in entries:
-        _print_entry(_described(entry))
+        _print_entry(_described(entry, registry))
 
 
-def _described(entry: Entry) -> dict[str, Any]:
-    from nnreg.registry import installed
+def _described(entry: Entry, registry: Registry) -> dict[str, Any]:
     from nnreg.schema import SchemaWriter
 
-    body = SchemaWriter(installed()).options(entry.cls)
+    body = SchemaWriter(registry).options(entry.cls)
     options = [
         {
             "name": name,

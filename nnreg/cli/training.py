@@ -13,8 +13,10 @@ from nnreg.cli.common import (
     figure,
     json_option,
     overrides_option,
+    plugin_option,
     print_json,
     print_table,
+    registry_with,
     spec_argument,
 )
 
@@ -35,6 +37,7 @@ quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 @cli.command()
 @spec_argument
 @overrides_option
+@plugin_option
 @out_option
 @every_option
 @quiet_option
@@ -42,6 +45,7 @@ quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 def run(
     spec: str,
     overrides: tuple[str, ...],
+    files: tuple[Path, ...],
     out: Path | None,
     every: int | None,
     quiet: bool,
@@ -56,13 +60,14 @@ def run(
     from nnreg.runs import next_folder, start
     from nnreg.spec import read_spec
 
-    document = read_spec(spec, overrides)
+    document = read_spec(spec, overrides, registry=registry_with(files))
     _train(start(document, out=out or next_folder(document.name)), every, quiet, as_json)
 
 
 @cli.command()
 @click.argument("path", metavar="RUN", type=click.Path(path_type=Path, exists=True))
 @overrides_option
+@plugin_option
 @out_option
 @every_option
 @quiet_option
@@ -70,6 +75,7 @@ def run(
 def resume(
     path: Path,
     overrides: tuple[str, ...],
+    files: tuple[Path, ...],
     out: Path | None,
     every: int | None,
     quiet: bool,
@@ -82,9 +88,11 @@ def resume(
     """
     from nnreg.runs import next_folder, restart
 
-    prepared = restart(path, out=out, overrides=overrides)
+    registry = registry_with(files)
+    prepared = restart(path, out=out, overrides=overrides, registry=registry)
     if prepared.folder is None:
-        prepared = restart(path, out=next_folder(path.stem), overrides=overrides)
+        out = next_folder(path.stem)
+        prepared = restart(path, out=out, overrides=overrides, registry=registry)
     _train(prepared, every, quiet, as_json)
 
 

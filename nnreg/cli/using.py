@@ -17,8 +17,10 @@ from nnreg.cli.common import (
     data_file,
     figure,
     json_option,
+    plugin_option,
     print_json,
     print_table,
+    registry_with,
 )
 
 if TYPE_CHECKING:
@@ -29,8 +31,9 @@ if TYPE_CHECKING:
 @cli.command()
 @checkpoint_argument
 @click.argument("data", required=False)
+@plugin_option
 @json_option
-def evaluate(checkpoint: Path, data: str | None, as_json: bool) -> None:
+def evaluate(checkpoint: Path, data: str | None, files: tuple[Path, ...], as_json: bool) -> None:
     """Print loss and metrics over the rows of DATA (- for standard input).
 
     CHECKPOINT is a file or a run's folder. Without DATA, the parts of the spec's own data are
@@ -42,7 +45,7 @@ def evaluate(checkpoint: Path, data: str | None, as_json: bool) -> None:
     from nnreg.assembly import reassemble
     from nnreg.saving import load
 
-    model = load(checkpoint_file(checkpoint))
+    model = load(checkpoint_file(checkpoint), registry=registry_with(files))
     if data is None:
         assembled = reassemble(model)
         parts = {
@@ -69,11 +72,14 @@ def evaluate(checkpoint: Path, data: str | None, as_json: bool) -> None:
 @cli.command()
 @checkpoint_argument
 @click.argument("data")
+@plugin_option
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead."
 )
 @json_option
-def predict(checkpoint: Path, data: str, out: Path | None, as_json: bool) -> None:
+def predict(
+    checkpoint: Path, data: str, files: tuple[Path, ...], out: Path | None, as_json: bool
+) -> None:
     """Print a prediction for each row of DATA (- for standard input), as CSV.
 
     The column `prediction` has the class or the number; for classes, `probability_CLASS` follows
@@ -84,7 +90,7 @@ def predict(checkpoint: Path, data: str, out: Path | None, as_json: bool) -> Non
     """
     from nnreg.saving import load
 
-    model = load(checkpoint_file(checkpoint))
+    model = load(checkpoint_file(checkpoint), registry=registry_with(files))
     head, rows = _predictions(model, _read(model, data))
     if as_json:
         text = None

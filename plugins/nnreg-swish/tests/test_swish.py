@@ -40,7 +40,7 @@ def test_it_is_discovered_with_its_distribution_and_version():
     entry = installed().find("activation", "swish")
     assert entry.cls is Swish
     assert entry.provider == "nnreg-swish 1.0"
-    assert installed().failures == []
+    assert installed().plugins["swish"].state == "loaded"
 
 
 def test_a_spec_may_name_it_and_its_checkpoint_reloads(tmp_path):

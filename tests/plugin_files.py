@@ -1,0 +1,41 @@
+"""Plugins made up on the spot: their code, as files and as installed distributions."""
+
+import importlib.metadata
+import sys
+
+SWISH = """
+from dataclasses import dataclass
+from nnreg import Activation, hookimpl
+
+@dataclass(frozen=True)
+class Swish(Activation):
+    '''y = x * sigmoid(beta * x)'''
+
+    beta: float = 1.0
+
+    def forward(self, x):
+        return x * self.beta, lambda dy: dy * self.beta
+
+@hookimpl
+def nnreg_activations():
+    return {NAME: Swish}
+"""
+
+
+def swish(name="swish"):
+    """Return the code of a plugin that provides one activation."""
+    return SWISH.replace("NAME", repr(name))
+
+
+def distribution(folder, name, code, *, plugin="plugin", version="1.2", requires=()):
+    """Put a distribution with one plugin module in a folder; return its entry point."""
+    module = name.replace("-", "_")
+    (folder / f"{module}.py").write_text(code)
+    info = folder / f"{module}-{version}.dist-info"
+    info.mkdir()
+    lines = [f"Name: {name}", f"Version: {version}"]
+    lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+    (info / "METADATA").write_text("\n".join(lines) + "\n")
+    (info / "entry_points.txt").write_text(f"[nnreg]\n{plugin} = {module}\n")
+    sys.modules.pop(module, None)
+    return next(iter(importlib.metadata.PathDistribution(info).entry_points))
