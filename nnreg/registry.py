@@ -168,9 +168,8 @@ class Registry:
 
         `asked` says that it was named, not found. Raises `PluginError` if it cannot be read.
         """
-        for known in self.plugins.values():
-            if known.path == path.resolve():
-                return known
+        if known := self._of_file(path):
+            return known
         try:
             source = path.read_bytes()
         except OSError as error:
@@ -189,7 +188,7 @@ class Registry:
     def beside(self, folder: Path) -> Registry:
         """Return this registry with the `nnregfile.py` of a folder, if there is one."""
         path = folder / PLUGIN_FILE
-        if not path.is_file():
+        if not path.is_file() or self._of_file(path):
             return self
         copy = Registry(self.selection)
         copy.entries = {key: list(offers) for key, offers in self.entries.items()}
@@ -215,6 +214,15 @@ class Registry:
                 self.entries[key] = left
             else:
                 del self.entries[key]
+
+    def remove_file(self, path: Path) -> None:
+        """Forget the plugin of a file, if there is one."""
+        if record := self._of_file(path):
+            self.remove(record.name)
+
+    def _of_file(self, path: Path) -> Plugin | None:
+        found = (plugin for plugin in self.plugins.values() if plugin.path == path.resolve())
+        return next(found, None)
 
     def _enter(self, record: Plugin, other_name: str = "") -> Plugin:
         """Enter a plugin's record, under another name where its own is taken."""
@@ -342,9 +350,7 @@ def register(plugin: object, component: type[Component] | None = None, /) -> Non
         plugin = _hook_for(label, component)
     elif isinstance(plugin, str | Path):
         path = Path(plugin)
-        for record in list(registry.plugins.values()):
-            if record.path == path.resolve():
-                registry.remove(record.name)
+        registry.remove_file(path)
         _settle(registry, registry.add_file(path))
         return
     else:
