@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, TypeAlias
 
 import numpy.typing as npt
@@ -32,3 +33,13 @@ class Component(Configurable):
     """Anything that a spec calls by name. `kind` is the family, as in `activation`."""
 
     kind: ClassVar[str]
+
+    @classmethod
+    def examples(cls) -> Iterable[Any]:
+        """Return instances for the checks of `nnreg.testing`, besides those that they draw.
+
+        Where an option can be drawn by its author only, these are all there are. A layer gives
+        pairs of an instance and the shape of an input that it takes, `(features,)`; a source gives
+        pairs of an instance and the bytes of a small file that it reads.
+        """
+        return ()

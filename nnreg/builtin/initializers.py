@@ -38,7 +38,7 @@ class Constant(Initializer):
 
 @dataclass(frozen=True)
 class Normal(Initializer):
-    """The normal distribution."""
+    """The normal distribution with this `mean` and standard deviation `std`."""
 
     mean: float = 0.0
     std: NonNegative = 0.05

@@ -40,8 +40,9 @@ class _Sinusoids(Initializer):
 class AddPosition(Layer):
     """y = x + position, one row for each point in time.
 
-    Takes `(time, features)`. The rows are trained (parameter position `(time, features)`) or, if
-    `learned` is false, fixed waves of different length. Vaswani et al. 2017.
+    Takes `(time, features)`. The rows are trained (parameter position `(time, features)`, whose
+    first values `initializer` draws) or, if `learned` is false, fixed waves of different length.
+    Vaswani et al. 2017.
     """
 
     learned: bool = True
@@ -76,7 +77,7 @@ class MultiHeadAttention(Layer):
     linear maps of x: y = softmax(q · kᵀ / √size) · v; the heads side by side go through a last
     linear map. With `causal`, no point sees later ones. Parameters: weight
     `(features, 3 features)` and bias for q, k, v; output_weight `(features, features)` and
-    output_bias. Vaswani et al. 2017.
+    output_bias. `initializer` draws the first values of the weights. Vaswani et al. 2017.
     """
 
     heads: Count

@@ -41,7 +41,8 @@ class Conv2d(Layer):
     Takes `(height, width, channels)`, or `(height, width)` as one channel; gives
     `(height, width, filters)`. `padding` is `valid` (none) or `same` (zeros around the image, so
     that stride 1 keeps its size; an odd one goes below and to the right). Parameters: weight
-    `(kernel height, kernel width, channels, filters)` and bias `(filters,)`. LeCun et al. 1989.
+    `(kernel height, kernel width, channels, filters)` and bias `(filters,)`, whose first values
+    `initializer` and `bias_initializer` draw. LeCun et al. 1989.
     """
 
     filters: Count

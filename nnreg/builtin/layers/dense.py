@@ -30,7 +30,8 @@ class Dense(Layer):
     """y = activation(x · weight + bias), over the last axis.
 
     Takes `(..., features)`, gives `(..., units)`. Parameters: weight `(features, units)` and,
-    unless `bias` is false, bias `(units,)`.
+    unless `bias` is false, bias `(units,)`, whose first values `initializer` and
+    `bias_initializer` draw.
     """
 
     units: Units

@@ -24,7 +24,7 @@ from nnreg.interfaces import (
 class Embedding(Layer):
     """Looks up a row for each integer: `(batch, ...)` of 0 to vocabulary - 1 to `(..., units)`.
 
-    Parameter: weight `(vocabulary, units)`.
+    Parameter: weight `(vocabulary, units)`, whose first values `initializer` draws.
     """
 
     vocabulary: Count
@@ -74,7 +74,8 @@ class Lstm(Layer):
     Takes `(time, features)`; gives the last output `(units,)` or, with `sequences`, all of them
     `(time, units)`. With i, f, o = σ(·) and g = tanh(·) of x · weight + h · recurrent + bias, in
     the order i, f, g, o: c ← f c + i g; h ← o tanh(c). Parameters: weight `(features, 4 units)`,
-    recurrent `(units, 4 units)`, bias `(4 units,)`, 1 at first for the forget gates.
+    recurrent `(units, 4 units)`, whose first values `initializer` and `recurrent_initializer` draw;
+    bias `(4 units,)`, 1 at first for the forget gates.
     """
 
     units: Count

@@ -8,7 +8,7 @@ from nnreg_swish import Swish
 
 import nnreg
 from nnreg.registry import installed
-from nnreg.testing import check_activation, configurations
+from nnreg.testing import check_activation, checks, configurations
 
 SPEC = {
     "model": {
@@ -24,8 +24,13 @@ SPEC = {
 }
 
 
+@pytest.mark.parametrize("check", checks(Swish), ids=str)
+def test_swish_conforms(check):
+    check()
+
+
 @given(configurations(Swish))
-def test_the_gradient_is_right_in_every_configuration(swish):
+def test_the_gradient_is_exact(swish):
     check_activation(swish, smooth=True)
 
 

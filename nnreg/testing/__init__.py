@@ -1,0 +1,39 @@
+"""Checks for a component's own tests: that its gradients are right and its manners good.
+
+`checks` gives every check of a component over its whole configuration space, the same that
+`nnreg plugin check` runs:
+
+    import pytest
+    from nnreg.testing import checks
+
+    @pytest.mark.parametrize("check", checks(Swish), ids=str)
+    def test_swish(check):
+        check()
+
+`check_activation`, `check_loss`, `check_layer` and `check_optimizer` run those of one instance.
+Each check raises AssertionError naming the component, what was found and what was expected.
+"""
+
+from nnreg.testing.activations import check_activation
+from nnreg.testing.drawing import configurations
+from nnreg.testing.layers import check_layer
+from nnreg.testing.losses import check_loss
+from nnreg.testing.numerical import EXTREMES, central_difference
+from nnreg.testing.optimizers import check_optimizer
+from nnreg.testing.strict import Strict, StrictWorkspace
+from nnreg.testing.suite import Check, Result, checks
+
+__all__ = [
+    "EXTREMES",
+    "Check",
+    "Result",
+    "Strict",
+    "StrictWorkspace",
+    "central_difference",
+    "check_activation",
+    "check_layer",
+    "check_loss",
+    "check_optimizer",
+    "checks",
+    "configurations",
+]

@@ -1,0 +1,206 @@
+"""What every activation must do. Each check takes one, in one configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nnreg.component import Array
+from nnreg.interfaces import Activation, Context, Workspace
+from nnreg.testing.comparing import TOLERANCE, close, close_in_float32, finite, same, shape
+from nnreg.testing.numerical import (
+    EXTREMES,
+    central_difference,
+    complex_step,
+    points,
+    require_a_slope,
+)
+from nnreg.testing.strict import Strict, StrictWorkspace, bare
+
+KINKS = (0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 6.0)
+"""Where published activations have theirs, on either side; an option's value is tried too."""
+
+X, DY = points((4, 5)), points((4, 5), seed=1)
+
+
+def check_activation(activation: Activation, *, smooth: bool = False) -> None:
+    """Check an activation in every way there is.
+
+    `smooth` also compares with the complex step, exact to 1e-12, for formulas that take complex
+    numbers.
+    """
+    for check in CHECKS:
+        check(activation)
+    if smooth:
+        _, dx = _pass(activation, X, DY)
+        exact = complex_step(lambda x: activation.forward(x)[0], X, DY)
+        close(activation, "the gradient", dx, exact, 1e-12)
+
+
+def gradient(activation: Activation) -> None:
+    """The backward function gives the gradient that central differences find, in float64."""
+    _, dx = _pass(activation, X, DY)
+    x = X.copy()
+    expected = central_difference(lambda: _sum(activation, x, DY), x)
+    close(activation, "the gradient", dx, expected, TOLERANCE)
+
+
+def kinks(activation: Activation) -> None:
+    """At 0, at whole numbers and at its options' values, the gradient is a slope beside them."""
+    options = [v for v in vars(activation).values() if isinstance(v, int | float)]
+    values = sorted({sign * abs(v) for v in (*KINKS, *options) for sign in (-1, 1)})
+    for value in values:
+        row = np.array([[value, 0.3713]])
+        _, dx = _pass(activation, row, np.ones_like(row))
+
+        def total(at: float) -> float:
+            return _sum(activation, np.array([[at, 0.3713]]), np.ones((1, 2)))
+
+        require_a_slope(activation, "the gradient", total, value, dx[0, 0])
+
+
+def extremes(activation: Activation) -> None:
+    """Output and gradient are finite at inputs up to ±10,000, in float32."""
+    for value in EXTREMES:
+        row = np.array([[value, 0, -value, 1]], np.float32)
+        y, dx = _pass(activation, row, np.ones_like(row))
+        finite(activation, f"the output at {value:g}", y)
+        finite(activation, f"the gradient at {value:g}", dx)
+
+
+def float32(activation: Activation) -> None:
+    """From float32 come float32 results, and they agree with those of float64."""
+    y, dx = _pass(activation, X, DY)
+    single, dsingle = _pass(activation, X.astype(np.float32), DY.astype(np.float32))
+    close_in_float32(activation, "the output", single, y)
+    close_in_float32(activation, "the gradient", dsingle, dx)
+
+
+def shapes(activation: Activation) -> None:
+    """Output and gradient have the input's shape, for batches of any size and any rank."""
+    for expected in ((0, 5), (1, 5), (3, 1), (2, 3, 4), (2, 3, 2, 4)):
+        y, dx = _pass(activation, points(expected), points(expected, seed=1))
+        shape(activation, f"the output of {expected}", y, expected)
+        shape(activation, f"the gradient of {expected}", dx, expected)
+
+
+def inputs_kept(activation: Activation) -> None:
+    """Neither the input nor the output's gradient is written to."""
+    x, dy = X.copy(), DY.copy()
+    _, backward = activation.forward(x)
+    same(activation, "the input after the call", x, X)
+    backward(dy)
+    same(activation, "the input after the backward call", x, X)
+    same(activation, "the output's gradient after the call", dy, DY)
+
+
+def repeatable(activation: Activation) -> None:
+    """The same input gives the same bits each time."""
+    (y, dx), (y_again, dx_again) = (_pass(activation, X, DY) for _ in range(2))
+    same(activation, "the output called again", y_again, y)
+    same(activation, "the gradient called again", dx_again, dx)
+
+
+def reentrant(activation: Activation) -> None:
+    """A second pass between a forward and its backward changes nothing: no state is kept."""
+    _, dx = _pass(activation, X, DY)
+    _, backward = activation.forward(X.copy())
+    _, other = activation.forward(2 * X)
+    other(DY.copy())
+    found = backward(DY.copy())
+    close(activation, "the gradient, with another pass in between,", found, dx, 1e-12)
+
+
+def buffered(activation: Activation) -> None:
+    """The forms that may overwrite their input, with and without a bias, give the same."""
+    y, dx = _pass(activation, X, DY)
+    context = _context(Workspace)
+    found, undo = activation.forward_buffered(X.copy(), context)
+    close(activation, "the buffered output", found, y, 1e-14)
+    close(activation, "the buffered gradient", undo(DY.copy()), dx, 1e-13)
+    bias, dbias = points((5,), seed=2), np.full(5, np.nan)
+    y, dx = _pass(activation, X + bias, DY)
+    found, undo_biased = activation.forward_biased(X.copy(), bias, context)
+    close(activation, "the biased output", found, y, 1e-14)
+    close(activation, "the biased gradient", undo_biased(DY.copy(), dbias), dx, 1e-13)
+    close(activation, "the bias gradient", dbias, dx.sum(axis=0), 1e-13)
+
+
+def dispatch(activation: Activation) -> None:
+    """It runs on an array type that refuses to become a NumPy array."""
+    y, dx = _pass(activation, X, DY)
+    found, backward = activation.forward(_strict(X))
+    _close_strict(activation, "the output", found, y)
+    _close_strict(activation, "the gradient", backward(_strict(DY)), dx)
+    found, backward = activation.forward_buffered(_strict(X), _context(StrictWorkspace))
+    plain, undo = activation.forward_buffered(X.copy(), _context(Workspace))
+    _close_strict(activation, "the buffered output", found, plain)
+    _close_strict(activation, "the buffered gradient", backward(_strict(DY)), undo(DY.copy()))
+
+
+def declared_range(activation: Activation) -> None:
+    """Every output is within the `range` that the class declares."""
+    x = np.array([EXTREMES, np.linspace(-3, 3, len(EXTREMES))])
+    y, _ = activation.forward(x)
+    low, high = activation.range
+    if not (low <= np.min(y) and np.max(y) <= high):
+        raise AssertionError(
+            f"{activation}: outputs from {np.min(y):.6g} to {np.max(y):.6g}, but the class says "
+            f"range = ({low:g}, {high:g})"
+        )
+
+
+CHECKS = (
+    gradient,
+    kinks,
+    extremes,
+    float32,
+    shapes,
+    inputs_kept,
+    repeatable,
+    reentrant,
+    buffered,
+    dispatch,
+    declared_range,
+)
+
+
+def checks_of(cls: type[Activation]) -> Sequence[Any]:
+    """Return the checks that apply to this class."""
+    unbounded = cls.range == (-math.inf, math.inf)
+    return [check for check in CHECKS if not (check is declared_range and unbounded)]
+
+
+def cases(activation: Activation) -> Sequence[Any]:
+    """Return what the checks are called with."""
+    return [activation]
+
+
+def _pass(activation: Activation, x: Array, dy: Array) -> tuple[Array, Array]:
+    """Return output and gradient, from copies: one check alone tells of what is written to."""
+    y, backward = activation.forward(x.copy())
+    y = y.copy()
+    return y, backward(dy.copy())
+
+
+def _sum(activation: Activation, x: Array, dy: Array) -> float:
+    return float(np.sum(activation.forward(x.copy())[0] * dy))
+
+
+def _context(workspace: type[Workspace]) -> Context:
+    return Context({}, {}, {}, {}, workspace(np.float64, reuse=False))
+
+
+def _strict(x: Array) -> Any:
+    return Strict(x.copy())
+
+
+def _close_strict(component: object, what: str, found: Any, expected: Array) -> None:
+    if not isinstance(found, Strict):
+        raise AssertionError(
+            f"{component}: {what} of another array type became {type(found).__name__}"
+        )
+    close(component, f"{what} of another array type", bare(found), expected, 1e-12)

@@ -1,0 +1,41 @@
+"""What every initializer must do. Each check takes one, in one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nnreg.interfaces import Initializer
+from nnreg.testing.comparing import finite, same, shape
+
+SHAPES = ((4,), (6, 5), (3, 3, 2, 4), (1, 1))
+
+
+def shapes(initializer: Initializer) -> None:
+    """It draws finite numbers of the shape asked for: of biases, of weights, of kernels."""
+    for expected in SHAPES:
+        values = initializer.draw(expected, np.random.default_rng(0))
+        shape(initializer, f"what is drawn for {expected}", values, expected)
+        finite(initializer, f"a value drawn for {expected}", values)
+
+
+def repeatable(initializer: Initializer) -> None:
+    """The generator alone decides: the same one gives the same bits."""
+    for expected in SHAPES:
+        first, again = (initializer.draw(expected, np.random.default_rng(3)) for _ in range(2))
+        same(initializer, f"what is drawn for {expected} from an equal generator", again, first)
+
+
+CHECKS = (shapes, repeatable)
+
+
+def checks_of(cls: type[Initializer]) -> Sequence[Any]:
+    """Return the checks that apply to this class."""
+    return CHECKS
+
+
+def cases(initializer: Initializer) -> Sequence[Initializer]:
+    """Return what the checks are called with."""
+    return [initializer]

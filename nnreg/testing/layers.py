@@ -1,0 +1,297 @@
+"""What every layer must do. Each check takes a layer with an input that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnreg.component import Array, Shape
+from nnreg.errors import DataError, NnregError
+from nnreg.interfaces import Layer, Plan, Workspace
+from nnreg.network import Network
+from nnreg.testing.comparing import TOLERANCE, close, finite, same, shape
+from nnreg.testing.numerical import EXTREMES, central_difference, points
+from nnreg.testing.strict import Strict, StrictGenerator, StrictWorkspace, bare
+
+SHAPES: tuple[Shape, ...] = ((6,), (5, 4), (6, 5, 3), (3, 4, 4, 2))
+"""Inputs that a layer is tried on: it is checked on those that its `build` accepts."""
+
+CLASSES = 3
+
+
+@dataclass(frozen=True)
+class LayerCase:
+    """A layer with an input `(batch, *shape)`; its parameters draw from `seed`."""
+
+    layer: Layer
+    x: Array
+    seed: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.layer} on {self.x.shape}"
+
+
+class Pass:
+    """One layer in a network of its own, ready to run forward and backward.
+
+    Random layers draw from a stream that is set back before each call. The gradient is `filled`
+    with a value beforehand, which the layer must write over.
+    """
+
+    def __init__(
+        self,
+        case: LayerCase,
+        *,
+        training: bool = True,
+        dtype: npt.DTypeLike = np.float64,
+        filled: float = 0.0,
+        input_gradient: bool = True,
+        strict: bool = False,
+    ) -> None:
+        layer, size = case.layer, case.x.shape[1:]
+        self.strict = strict
+        plan = Plan("$", CLASSES)
+        self.output = plan.layer("layers/0", layer, size)
+        self.network = Network(plan, size, self.output, dtype=dtype)
+        self.network.initialize(case.seed)
+        self.network.vector += (0.3 * points((self.network.vector.size,), seed=3)).astype(dtype)
+        self.gradient = np.full_like(self.network.vector, filled)
+        self.context = self.network.context(
+            (StrictWorkspace if strict else Workspace)(dtype, reuse=True),
+            self.gradient,
+            training=training,
+            wrap=self._wrap if strict else None,
+            input_gradient=input_gradient and not layer.integer_input,
+        )
+        self.x = case.x if layer.integer_input else case.x.astype(dtype)
+        self.dy = points((len(self.x), *self.output), seed=1).astype(dtype)
+
+    def forward(self, x: Array) -> tuple[Any, Any]:
+        """Run forward on a copy of x."""
+        workspace = self.context.workspace
+        workspace.rewind()
+        rng: Any = StrictGenerator(5) if self.strict else np.random.default_rng(5)
+        workspace.rng = rng
+        return self.network.forward(self._wrap(x.copy()), self.context)
+
+    def run(self) -> tuple[Array, Array | None]:
+        """Run forward and backward, and return copies of the output and the input's gradient."""
+        y, backward = self.forward(self.x)
+        kept = bare(y).copy()
+        dx = backward(self._wrap(self.dy.copy()))
+        return kept, None if dx is None else bare(dx).copy()
+
+    def _wrap(self, x: Array) -> Any:
+        return Strict(x) if self.strict else x
+
+    def loss(self) -> float:
+        """Return Σ y dy, whose gradient the backward pass gives."""
+        return float(np.sum(self.forward(self.x)[0] * self.dy))
+
+
+def check_layer(
+    layer: Layer, shape: Shape, *, x: Array | None = None, seed: int = 0, batch: int = 3
+) -> None:
+    """Check a layer in every way there is, on inputs of `shape`.
+
+    A layer that takes integers needs `x`, unless zeros will do.
+    """
+    case = LayerCase(layer, _input(layer, (batch, *shape)) if x is None else x, seed)
+    for check in checks_of(type(layer)):
+        check(case)
+
+
+def gradient(case: LayerCase) -> None:
+    """Input and parameters get the gradients of central differences, in training or not."""
+    for training in (True, False):
+        tried = Pass(case, training=training)
+        _, dx = tried.run()
+        dp = tried.gradient.copy()
+        expected = central_difference(tried.loss, tried.network.vector)
+        close(case, "the parameters' gradient", dp, expected, TOLERANCE)
+        if case.layer.integer_input:
+            continue
+        if dx is None:
+            raise AssertionError(f"{case}: the input's gradient is None, but was asked for")
+        tried.x = case.x.copy()
+        expected = central_difference(tried.loss, tried.x)
+        close(case, "the input's gradient", dx, expected, TOLERANCE)
+
+
+def written(case: LayerCase) -> None:
+    """Every parameter's gradient is written in full, and never added to what was there."""
+    found = []
+    for filled in (np.nan, 0.0, 1.0):
+        tried = Pass(case, filled=filled)
+        tried.run()
+        found.append(tried.gradient)
+    unwritten, plain, added = found
+    finite(case, "the parameters' gradient (it must be written in full)", unwritten)
+    close(case, "the parameters' gradient (it must not add up)", added, plain, 1e-12)
+
+
+def extremes(case: LayerCase) -> None:
+    """Output and gradients are finite at inputs up to ±10,000, in float32."""
+    tried = Pass(case, dtype=np.float32)
+    if not case.layer.integer_input:
+        tried.x = np.resize(np.array(EXTREMES, np.float32), case.x.shape)
+    y, dx = tried.run()
+    finite(case, "the output", y)
+    finite(case, "the parameters' gradient", tried.gradient)
+    if dx is not None:
+        finite(case, "the input's gradient", dx)
+
+
+def float32(case: LayerCase) -> None:
+    """From float32 come float32 results, and they agree with those of float64."""
+    double, single = Pass(case), Pass(case, dtype=np.float32)
+    (y, dx), (y32, dx32) = double.run(), single.run()
+    pairs = {"the output": (y32, y), "the parameters' gradient": (single.gradient, double.gradient)}
+    if dx is not None and dx32 is not None:
+        pairs["the input's gradient"] = dx32, dx
+    for what, (found, expected) in pairs.items():
+        if found.dtype != np.float32:
+            raise AssertionError(f"{case}: {what} in float32 became {found.dtype}")
+        close(case, f"{what} in float32", found, expected, 1e-4)
+
+
+def shapes(case: LayerCase) -> None:
+    """Output and gradient have the shapes that `build` promises, for batches of 0, 1 and more."""
+    for count in (0, 1, len(case.x)):
+        for training in (True, False) if count else (False,):
+            tried = Pass(case, training=training)
+            tried.x, tried.dy = tried.x[:count], tried.dy[:count]
+            y, dx = tried.run()
+            shape(case, f"the output of {count} rows", y, (count, *tried.output))
+            if dx is not None:
+                shape(case, f"the gradient of {count} rows", dx, tried.x.shape)
+
+
+def inputs_kept(case: LayerCase) -> None:
+    """Neither the input nor the output's gradient is written to."""
+    tried = Pass(case)
+    x, dy = tried.x.copy(), tried.dy.copy()
+    tried.context.workspace.rng = np.random.default_rng(5)
+    _, backward = tried.network.forward(x, tried.context)
+    same(case, "the input after the call", x, tried.x)
+    backward(dy)
+    same(case, "the input after the backward call", x, tried.x)
+    same(case, "the output's gradient after the call", dy, tried.dy)
+
+
+def repeatable(case: LayerCase) -> None:
+    """The same input, with the same random numbers, gives the same bits each time."""
+    tried, second = Pass(case), Pass(case)
+    (y, dx), (y_again, dx_again) = tried.run(), second.run()
+    same(case, "the output called again", y_again, y)
+    same(case, "the parameters' gradient called again", second.gradient, tried.gradient)
+    if dx is not None and dx_again is not None:
+        same(case, "the input's gradient called again", dx_again, dx)
+
+
+def reentrant(case: LayerCase) -> None:
+    """A second network's pass between a forward and its backward changes nothing."""
+    alone, tried, other = Pass(case), Pass(case), Pass(case)
+    _, dx = alone.run()
+    _, backward = tried.forward(tried.x)
+    other.x = other.x[::-1]
+    other.run()
+    found = backward(tried.dy.copy())
+    what = ", with another pass in between,"
+    close(case, f"the parameters' gradient{what}", tried.gradient, alone.gradient, 1e-12)
+    if dx is not None:
+        close(case, f"the input's gradient{what}", found, dx, 1e-12)
+
+
+def first(case: LayerCase) -> None:
+    """As the first layer, whose input's gradient nobody needs, it gives the same otherwise."""
+    whole, tried = Pass(case), Pass(case, input_gradient=False)
+    (y, _), (found, _) = whole.run(), tried.run()
+    close(case, "the output as the first layer", found, y, 1e-12)
+    what = "the parameters' gradient as the first layer"
+    close(case, what, tried.gradient, whole.gradient, 1e-12)
+
+
+def independent(case: LayerCase) -> None:
+    """Declared so, what an example becomes depends on nothing but itself, and no state changes."""
+    for training in (True, False):
+        tried = Pass(case, training=training)
+        state = tried.network.state_vector.copy()
+        y, dx = tried.run()
+        same(case, "the state", tried.network.state_vector, state)
+        rng = tried.context.workspace.rng
+        if rng is None or rng.bit_generator.state != np.random.default_rng(5).bit_generator.state:
+            continue  # the layer drew random numbers, which are others for an example alone
+        for row in range(len(case.x)):
+            alone = Pass(case, training=training)
+            alone.x, alone.dy = alone.x[row : row + 1], alone.dy[row : row + 1]
+            y_alone, dx_alone = alone.run()
+            close(case, "the output of an example alone", y_alone, y[row : row + 1], 1e-12)
+            if dx is not None and dx_alone is not None:
+                close(case, "the gradient of an example alone", dx_alone, dx[row : row + 1], 1e-12)
+
+
+def dispatch(case: LayerCase) -> None:
+    """It runs on an array type that refuses to become a NumPy array."""
+    for training in (True, False):
+        plain, tried = (Pass(case, training=training, strict=strict) for strict in (False, True))
+        (y, dx), (found, dx_found) = plain.run(), tried.run()
+        what = "of another array type"
+        close(case, f"the output {what}", found, y, 1e-12)
+        close(case, f"the parameters' gradient {what}", tried.gradient, plain.gradient, 1e-12)
+        state = plain.network.state_vector
+        close(case, f"the state {what}", tried.network.state_vector, state, 1e-12)
+        if dx is not None and dx_found is not None:
+            close(case, f"the input's gradient {what}", dx_found, dx, 1e-12)
+
+
+CHECKS = (
+    gradient,
+    written,
+    extremes,
+    float32,
+    shapes,
+    inputs_kept,
+    repeatable,
+    reentrant,
+    first,
+    independent,
+    dispatch,
+)
+
+
+def checks_of(cls: type[Layer]) -> Sequence[Any]:
+    """Return the checks that apply to this class."""
+    return [check for check in CHECKS if not (check is independent and not cls.independent)]
+
+
+def cases(example: Layer | tuple[Layer, Shape]) -> Sequence[LayerCase]:
+    """Return the layer with each of the inputs that it takes."""
+    layer, tried = (example, SHAPES) if isinstance(example, Layer) else (example[0], [example[1]])
+    found = []
+    for size in tried:
+        try:
+            Plan("$", CLASSES).layer("layers/0", layer, size)
+        except NnregError:
+            continue
+        found.append(LayerCase(layer, _input(layer, (3, *size))))
+    return found
+
+
+def _input(layer: Layer, size: Shape) -> Array:
+    """Return numbers, or for a layer of integers the largest range of them that it accepts."""
+    if not layer.integer_input:
+        return points(size)
+    rng = np.random.default_rng(0)
+    for bound in (10, 5, 3, 2):
+        x = rng.integers(0, bound, size)
+        try:
+            layer.check_input(x)
+        except DataError:
+            continue
+        return x
+    return np.zeros(size, np.intp)

@@ -1,0 +1,245 @@
+"""What every loss must do. Each check takes a loss with outputs and targets to measure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nnreg.component import Array, Shape
+from nnreg.interfaces import Context, Loss, Workspace
+from nnreg.testing.comparing import TOLERANCE, close, close_in_float32, finite, same, shape
+from nnreg.testing.numerical import EXTREMES, central_difference, points, require_a_slope
+from nnreg.testing.strict import StrictWorkspace, bare, strict
+
+LABELS = np.array([0, 2, 1, 1])
+
+
+@dataclass(frozen=True)
+class LossCase:
+    """A loss, outputs `y` and targets `t`; with `logits`, y is what comes before its link."""
+
+    component: Loss
+    y: Array
+    t: Array
+    logits: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.component}{' from logits' if self.logits else ''}"
+
+    def forward(self, y: Array, t: Array) -> tuple[float, Callable[[], Array]]:
+        """Return the loss and the function giving its gradient, from copies of both."""
+        forward = self.component.forward_logits if self.logits else self.component.forward
+        return forward(y.copy(), t.copy())
+
+    def value(self, y: Array) -> float:
+        """Return the loss of other outputs."""
+        return self.forward(y, self.t)[0]
+
+    def both(self) -> tuple[float, Array]:
+        """Return the loss and its gradient."""
+        value, backward = self.forward(self.y, self.t)
+        return value, backward().copy()
+
+
+def check_loss(loss: Loss, y: Array, t: Array, *, logits: bool = False) -> None:
+    """Check a loss in every way there is, at outputs `y` (float64) and targets `t`.
+
+    With `logits`, `y` is what comes before the last activation, `loss.link`.
+    """
+    case = LossCase(loss, y, t, logits)
+    for check in CHECKS:
+        check(case)
+
+
+def gradient(case: LossCase) -> None:
+    """The gradient is that of central differences, in float64."""
+    _, dy = case.both()
+    y = case.y.copy()
+    close(case, "the gradient", dy, central_difference(lambda: case.value(y), y), TOLERANCE)
+
+
+def kinks(case: LossCase) -> None:
+    """Where outputs meet targets, or miss them by 1 or an option's value, it is a slope there."""
+    loss = case.component
+    if not _takes_any_number(case):
+        return
+    options = [v for v in vars(loss).values() if isinstance(v, int | float)]
+    for distance in sorted({sign * abs(v) for v in (0.0, 1.0, *options) for sign in (-1, 1)}):
+
+        def missed(by: float) -> LossCase:
+            y = case.t.copy()
+            y[0, 0] += by
+            return replace(case, y=y)
+
+        def value(by: float) -> float:
+            return missed(by).both()[0]
+
+        _, dy = missed(distance).both()
+        require_a_slope(
+            loss, "the gradient, with an output off its target,", value, distance, dy[0, 0]
+        )
+
+
+def extremes(case: LossCase) -> None:
+    """Loss and gradient are finite at outputs of ±10,000, or at the bounds it declares; float32."""
+    low, high = (-math.inf, math.inf) if case.logits else case.component.domain
+    t = _single(case.t)
+    for extreme in EXTREMES:
+        ends = max(low, -abs(extreme)), min(high, abs(extreme))
+        for first, second in (ends, ends[::-1]):
+            far = np.where(np.arange(case.y.size) % 2, first, second).reshape(case.y.shape)
+            value, backward = case.forward(far.astype(np.float32), t)
+            finite(case, f"the loss of {first:g} and {second:g}", np.array(value))
+            finite(case, f"the gradient of {first:g} and {second:g}", backward())
+
+
+def float32(case: LossCase) -> None:
+    """From float32 comes a float32 gradient, and both agree with those of float64."""
+    value, dy = case.both()
+    single, backward = case.forward(case.y.astype(np.float32), _single(case.t))
+    close(case, "the loss in float32", np.array(single), np.array(value), 2e-5)
+    close_in_float32(case, "the gradient", backward(), dy)
+
+
+def shapes(case: LossCase) -> None:
+    """The loss is a number and its gradient has the outputs' shape, for one example and several."""
+    for count in (1, len(case.y)):
+        value, backward = case.forward(case.y[:count], case.t[:count])
+        if not isinstance(value, float):
+            raise AssertionError(f"{case}: the loss is {type(value).__name__}, not a float")
+        shape(case, f"the gradient of {count} rows", backward(), case.y[:count].shape)
+
+
+def mean(case: LossCase) -> None:
+    """It is a mean over the batch: the batch twice over has the same loss, halves its gradient."""
+    value, dy = case.both()
+    twice, backward = case.forward(
+        np.concatenate([case.y, case.y]), np.concatenate([case.t, case.t])
+    )
+    close(case, "the loss of the batch twice over", np.array(twice), np.array(value), 1e-12)
+    half = np.concatenate([dy, dy]) / 2
+    close(case, "the gradient of the batch twice over", backward(), half, 1e-12)
+
+
+def inputs_kept(case: LossCase) -> None:
+    """Neither outputs nor targets are written to."""
+    y, t = case.y.copy(), case.t.copy()
+    forward = case.component.forward_logits if case.logits else case.component.forward
+    forward(y, t)[1]()
+    same(case, "the outputs after the call", y, case.y)
+    same(case, "the targets after the call", t, case.t)
+
+
+def repeatable(case: LossCase) -> None:
+    """The same outputs and targets give the same bits each time."""
+    (value, dy), (again, dy_again) = case.both(), case.both()
+    same(case, "the loss called again", np.array(again), np.array(value))
+    same(case, "the gradient called again", dy_again, dy)
+
+
+def reentrant(case: LossCase) -> None:
+    """A second call between the loss and its gradient changes nothing: no state is kept."""
+    _, dy = case.both()
+    _, backward = case.forward(case.y, case.t)
+    _, other = case.forward(case.y[::-1], case.t)
+    other()
+    close(case, "the gradient, with another call in between,", backward(), dy, 1e-12)
+
+
+def buffered(case: LossCase) -> None:
+    """The form that the trainer calls gives the same."""
+    value, dy = case.both()
+    found, undo = _buffered(case, case.y.copy(), case.t.copy(), Workspace)
+    close(case, "the buffered loss", np.array(found), np.array(value), 1e-13)
+    close(case, "the buffered gradient", undo(), dy, 1e-12)
+
+
+def linked(case: LossCase) -> None:
+    """From logits comes what comes from the outputs of the activation that it declares as link."""
+    link = case.component.link
+    if not case.logits or link is None:
+        return
+    value, dz = case.both()
+    y, undo = link().forward(case.y)
+    plain, backward = case.component.forward(y, case.t)
+    close(case, "the loss", np.array(value), np.array(plain), 1e-9)
+    close(case, "the gradient", dz, undo(backward()), 1e-7)
+
+
+def dispatch(case: LossCase) -> None:
+    """It runs on an array type that refuses to become a NumPy array."""
+    value, backward = _buffered(case, case.y.copy(), case.t.copy(), Workspace)
+    found, undo = _buffered(case, strict(case.y.copy()), strict(case.t.copy()), StrictWorkspace)
+    what = "of another array type"
+    close(case, f"the loss {what}", np.array(float(found)), np.array(value), 1e-12)
+    close(case, f"the gradient {what}", bare(undo()), backward(), 1e-12)
+
+
+CHECKS = (
+    gradient,
+    kinks,
+    extremes,
+    float32,
+    shapes,
+    mean,
+    inputs_kept,
+    repeatable,
+    reentrant,
+    buffered,
+    linked,
+    dispatch,
+)
+
+
+def checks_of(cls: type[Loss]) -> Sequence[Any]:
+    """Return the checks that apply to this class."""
+    skipped = set()
+    if cls.link is None:
+        skipped.add(linked)
+    if cls.of_classes or cls.domain != (-math.inf, math.inf):
+        skipped.add(kinks)
+    return [check for check in CHECKS if check not in skipped]
+
+
+def cases(loss: Loss) -> Sequence[LossCase]:
+    """Return the loss with outputs and targets as it declares that it takes them."""
+    one_hot = np.eye(3)[LABELS]
+    y = _within(loss.domain, (4, 3), seed=0)
+    if not loss.of_classes:
+        return [LossCase(loss, y, _within(loss.domain, (4, 3), seed=1))]
+    targets = [one_hot, LABELS] if loss.takes_labels else [one_hot]
+    if loss.domain == (0, 1):
+        y = y / y.sum(axis=1, keepdims=True)
+    found = [LossCase(loss, y, t) for t in targets]
+    if loss.link is not None:
+        found += [LossCase(loss, points((4, 3)), t, logits=True) for t in targets]
+    return found
+
+
+def _takes_any_number(case: LossCase) -> bool:
+    loss = case.component
+    return not (case.logits or loss.of_classes) and loss.domain == (-math.inf, math.inf)
+
+
+def _within(domain: tuple[float, float], shape: Shape, seed: int) -> Array:
+    """Return outputs within bounds, and not too near them."""
+    low, high = domain
+    if math.isfinite(low) and math.isfinite(high):
+        return low + (high - low) * np.random.default_rng(seed).uniform(0.05, 0.95, shape)
+    x = points(shape, seed)
+    if math.isfinite(low):
+        return low + 0.1 + np.abs(x)
+    return high - 0.1 - np.abs(x) if math.isfinite(high) else x
+
+
+def _single(t: Array) -> Array:
+    return t if t.dtype.kind in "iu" else t.astype(np.float32)
+
+
+def _buffered(case: LossCase, y: Any, t: Any, workspace: type[Workspace]) -> Any:
+    context = Context({}, {}, {}, {}, workspace(np.float64, reuse=False))
+    return case.component.forward_buffered(y, t, context, logits=case.logits)

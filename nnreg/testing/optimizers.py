@@ -1,0 +1,159 @@
+"""What every optimizer must do. Each check takes one, in one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnreg.component import Array
+from nnreg.interfaces import Optimizer, Step, Workspace
+from nnreg.testing.comparing import close, finite, same
+from nnreg.testing.numerical import points
+from nnreg.testing.strict import StrictWorkspace, bare, strict
+
+SIZE = 12
+STEPS = 3
+START = points((SIZE,))
+GRADIENTS = points((STEPS, SIZE), seed=1)
+
+
+def check_optimizer(optimizer: Optimizer) -> None:
+    """Check an optimizer in every way there is."""
+    for check in checks_of(type(optimizer)):
+        check(optimizer)
+
+
+def descends(optimizer: Optimizer) -> None:
+    """The first step goes down the gradient."""
+    run = _Run(optimizer, START)
+    run.step(START)  # the gradient of Σ p² / 2
+    if not float(np.dot(run.parameters - START, START)) < 0:
+        raise AssertionError(f"{optimizer}: its first step does not go down the gradient")
+
+
+def extremes(optimizer: Optimizer) -> None:
+    """Parameters stay finite with gradients of 0 and of ±10,000, in float32."""
+    for size in (0.0, 1e-8, 1e4):
+        run = _Run(optimizer, START.astype(np.float32))
+        for _ in range(STEPS):
+            run.step(np.resize(np.array([size, -size], np.float32), SIZE))
+        finite(optimizer, f"a parameter after gradients of ±{size:g}", run.parameters)
+
+
+def float32(optimizer: Optimizer) -> None:
+    """float32 parameters take the steps that float64 ones do."""
+    double, single = _Run(optimizer, START), _Run(optimizer, START.astype(np.float32))
+    for gradient in GRADIENTS:
+        double.step(gradient)
+    for gradient in GRADIENTS:
+        single.step(gradient.astype(np.float32))
+    close(optimizer, "a parameter in float32", single.parameters, double.parameters, 1e-4)
+
+
+def gradient_kept(optimizer: Optimizer) -> None:
+    """The gradient is not written to."""
+    run, gradient = _Run(optimizer, START), GRADIENTS[0].copy()
+    optimizer.update(run.parameters, gradient, run.step_of(1))
+    same(optimizer, "the gradient after the step", gradient, GRADIENTS[0])
+
+
+def in_place(optimizer: Optimizer) -> None:
+    """It changes the array it is given; a step with a gradient changes every parameter."""
+    run = _Run(optimizer, START)
+    run.step(GRADIENTS[0])
+    if np.any(run.parameters == START):
+        raise AssertionError(f"{optimizer}: a parameter with a gradient stayed as it was")
+
+
+def repeatable(optimizer: Optimizer) -> None:
+    """The same gradients give the same bits each time."""
+    same(optimizer, "the parameters of a second run", _trained(optimizer), _trained(optimizer))
+
+
+def reentrant(optimizer: Optimizer) -> None:
+    """All that it remembers is in its slots: two networks may share it, turn about."""
+    expected = _trained(optimizer)
+    run, other = _Run(optimizer, START), _Run(optimizer, 2 * START)
+    for gradient in GRADIENTS:
+        run.step(gradient)
+        other.step(3 * gradient)
+    what = "a parameter, with another network's turns between,"
+    close(optimizer, what, run.parameters, expected, 1e-12)
+
+
+def elementwise(optimizer: Optimizer) -> None:
+    """Declared so, a vector in pieces gets what the whole gets."""
+    pieces = [slice(0, 5), slice(5, SIZE)]
+    runs = [_Run(optimizer, START[piece]) for piece in pieces]
+    for gradient in GRADIENTS:
+        for run, piece in zip(runs, pieces, strict=True):
+            run.step(gradient[piece])
+    found = np.concatenate([run.parameters for run in runs])
+    close(optimizer, "a parameter of a vector in two pieces", found, _trained(optimizer), 1e-12)
+
+
+def dispatch(optimizer: Optimizer) -> None:
+    """It runs on an array type that refuses to become a NumPy array."""
+    run = _Run(optimizer, START, wrapped=True)
+    for gradient in GRADIENTS:
+        run.step(gradient)
+    what = "a parameter of another array type"
+    close(optimizer, what, bare(run.parameters), _trained(optimizer), 1e-12)
+
+
+CHECKS = (
+    descends,
+    extremes,
+    float32,
+    gradient_kept,
+    in_place,
+    repeatable,
+    reentrant,
+    elementwise,
+    dispatch,
+)
+
+
+def checks_of(cls: type[Optimizer]) -> Sequence[Any]:
+    """Return the checks that apply to this class."""
+    return [check for check in CHECKS if not (check is elementwise and not cls.elementwise)]
+
+
+def cases(optimizer: Optimizer) -> Sequence[Optimizer]:
+    """Return what the checks are called with."""
+    return [optimizer]
+
+
+class _Run:
+    """Parameters and slots on their way through some steps."""
+
+    def __init__(self, optimizer: Optimizer, start: Array, *, wrapped: bool = False) -> None:
+        self._wrap: Any = strict if wrapped else np.asarray
+        dtype: npt.DTypeLike = start.dtype
+        self._optimizer = optimizer
+        self._workspace = (StrictWorkspace if wrapped else Workspace)(dtype, reuse=True)
+        self._slots = {name: self._wrap(np.zeros_like(start)) for name in optimizer.slots}
+        self._count = 0
+        self.parameters = self._wrap(start.copy())
+
+    def step_of(self, count: int) -> Step:
+        """Return what the optimizer is handed."""
+        self._workspace.rewind()
+        return Step(count, self._slots, self._workspace)
+
+    def step(self, gradient: Array) -> None:
+        """Make one update, from a copy of the gradient."""
+        self._count += 1
+        gradient = self._wrap(gradient.copy())
+        self._optimizer.update(self.parameters, gradient, self.step_of(self._count))
+
+
+def _trained(optimizer: Optimizer) -> Array:
+    run = _Run(optimizer, START)
+    for gradient in GRADIENTS:
+        run.step(gradient)
+    parameters: Array = run.parameters
+    return parameters

@@ -1,0 +1,102 @@
+"""What every data source must do. Each check takes a source with a file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnreg.errors import DataError
+from nnreg.interfaces import Source, Table
+
+
+@dataclass(frozen=True)
+class SourceCase:
+    """A source and the bytes of a file that it reads; None where its class gives no example."""
+
+    source: Source
+    content: bytes | None
+
+    def __str__(self) -> str:
+        return str(self.source)
+
+
+DAMAGED = (b"", b"\x00\xff\xfe not a file of any format \x80", b"{", b"PK\x03\x04 cut off")
+
+
+def damaged_files(case: SourceCase) -> None:
+    """A file that it cannot read is a DataError that names the file, and nothing else."""
+    contents = list(DAMAGED)
+    if case.content is not None:
+        contents.append(case.content[: len(case.content) // 2])
+    for content in contents:
+        try:
+            _columns(_read(case.source, content))
+        except DataError as error:
+            if "data.file" not in str(error):
+                raise AssertionError(
+                    f"{case}: the error does not name the file: {error}"
+                ) from error
+
+
+def reads(case: SourceCase) -> None:
+    """Its example becomes columns of equal length, of numbers, or of text and None for missing."""
+    if case.content is None:
+        return
+    columns = _columns(_read(case.source, case.content))
+    if not columns:
+        raise AssertionError(f"{case}: its example became a table without columns")
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise AssertionError(f"{case}: columns of different lengths: {lengths}")
+    for name, column in columns.items():
+        words = column.dtype == object and all(v is None or isinstance(v, str) for v in column)
+        if not words and column.dtype.kind not in "biuf":
+            raise AssertionError(
+                f"{case}: column {name!r} is neither numbers nor objects that are text or None"
+            )
+
+
+def repeatable(case: SourceCase) -> None:
+    """Reading its example again gives the same table, and leaves the file as it was."""
+    if case.content is None:
+        return
+    first, again = (_columns(_read(case.source, case.content)) for _ in range(2))
+    if first.keys() != again.keys() or not all(
+        np.array_equal(first[name], again[name], equal_nan=first[name].dtype.kind == "f")
+        for name in first
+    ):
+        raise AssertionError(f"{case}: the table read again is another")
+
+
+CHECKS = (damaged_files, reads, repeatable)
+
+
+def checks_of(cls: type[Source]) -> Sequence[Any]:
+    """Return the checks that apply to this class: without an example only one does."""
+    return CHECKS if list(cls.examples()) else (damaged_files,)
+
+
+def cases(example: Source | tuple[Source, bytes]) -> Sequence[SourceCase]:
+    """Return the source with the bytes of a file."""
+    if isinstance(example, Source):
+        return [SourceCase(example, None)]
+    return [SourceCase(*example)]
+
+
+def _read(source: Source, content: bytes) -> Table:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data.file"
+        path.write_bytes(content)
+        table = source.read(path)
+        if path.read_bytes() != content:
+            raise AssertionError(f"{source}: reading changed the file")
+    return table
+
+
+def _columns(table: Table) -> dict[str, Any]:
+    return {name: np.asarray(column) for name, column in table.columns.items()}

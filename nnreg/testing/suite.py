@@ -1,0 +1,193 @@
+"""All checks of a component, over its configurations, each to be called or reported by name."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnreg.component import Component
+from nnreg.errors import NnregWarning, UsageError
+from nnreg.testing import (
+    activations,
+    general,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    sources,
+)
+from nnreg.testing.drawing import configurations
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+KINDS: dict[str, Any] = {
+    "activation": activations,
+    "loss": losses,
+    "layer": layers,
+    "optimizer": optimizers,
+    "initializer": initializers,
+    "metric": metrics,
+    "source": sources,
+}
+"""For each kind, the module with its checks."""
+
+EXAMPLES = 20
+"""Configurations that a check is tried on, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one check. `found` is empty where it passed."""
+
+    check: str
+    promise: str
+    passed: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise about a component. Calling it raises AssertionError where it is broken."""
+
+    name: str
+    promise: str
+    run: Callable[[], None]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __call__(self) -> None:
+        """Search the configurations for one that breaks the promise."""
+        with _quiet():
+            self.run()
+
+    def result(self) -> Result:
+        """Say whether the promise holds."""
+        try:
+            self()
+        except AssertionError as error:
+            return Result(self.name, self.promise, passed=False, found=str(error))
+        return Result(self.name, self.promise, passed=True, found="")
+
+
+def checks(cls: type[Component], *, examples: int = EXAMPLES, seed: int = 0) -> list[Check]:
+    """Return every check that applies to a component.
+
+    Each searches `examples` configurations, drawn from `seed` by the annotations, and tells of the
+    simplest one that fails. In a plugin's own tests:
+
+        @pytest.mark.parametrize("check", checks(Swish), ids=str)
+        def test_swish(check):
+            check()
+
+    Raises `UsageError` where Hypothesis, which draws them, is not installed.
+    """
+    try:
+        import hypothesis  # noqa: F401 (asked for before anything is promised)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "configurations are drawn by Hypothesis, which is not installed: pip install hypothesis"
+        ) from error
+    found = [_check(general.documented, lambda: general.documented(cls))]
+    functions = [(general.round_trip, lambda example: [_component(example)])]
+    if cls.kind in KINDS:
+        module = KINDS[cls.kind]
+        functions += [(function, module.cases) for function in module.checks_of(cls)]
+    for function, cases in functions:
+
+        def run(function: Any = function, cases: Any = cases) -> None:
+            _search(cls, function, cases, examples, seed)
+
+        found.append(_check(function, run))
+    return found
+
+
+def _check(function: Callable[..., None], run: Callable[[], None]) -> Check:
+    promise = " ".join((function.__doc__ or "").split())
+    return Check(function.__name__.replace("_", " "), promise, run)
+
+
+def _search(
+    cls: type[Component],
+    function: Callable[[Any], None],
+    cases: Callable[[Any], list[Any]],
+    examples: int,
+    seed: int,
+) -> None:
+    """Call a check with drawn cases; the error is that of the simplest one that fails."""
+    import hypothesis as h
+    from hypothesis import strategies as st
+    from hypothesis.errors import Flaky, Unsatisfiable
+
+    drawn = _instances(cls).map(cases).filter(bool).flatmap(st.sampled_from)
+
+    @h.seed(seed)
+    @h.settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        verbosity=h.Verbosity.quiet,
+        suppress_health_check=list(h.HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+        phases=(h.Phase.generate, h.Phase.shrink),
+    )
+    @h.given(drawn)
+    def attempt(case: Any) -> None:
+        try:
+            function(case)
+        except AssertionError:
+            raise
+        except Exception as error:
+            raise AssertionError(f"{case}: {type(error).__name__}: {error}") from error
+
+    try:
+        attempt()
+    except Unsatisfiable:
+        raise AssertionError(
+            f"{cls.__name__}: takes none of the inputs tried, {layers.SHAPES} after the batch; "
+            "give a class method 'examples' that returns pairs of a layer and the shape of an input"
+        ) from None
+    except Flaky as error:
+        raise AssertionError(f"{cls.__name__}: fails and passes by turns: {error}") from None
+
+
+def _instances(cls: type[Component]) -> SearchStrategy[Any]:
+    """Draw configurations, and the examples that the class gives."""
+    from hypothesis import strategies as st
+
+    examples = list(cls.examples())
+    try:
+        drawn = configurations(cls)
+    except TypeError as error:
+        if not examples:
+            raise AssertionError(
+                f"{error}, as one of the instances that a class method 'examples' returns"
+            ) from None
+        return st.sampled_from(examples)
+    if not examples:
+        return drawn
+    return st.sampled_from(examples) | drawn
+
+
+def _component(example: Any) -> Any:
+    return example[0] if isinstance(example, tuple) else example
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Compute as training does, which tells of overflow by its result; keep other warnings.
+
+    The note on a missing derivative says nothing about whether the formula is right.
+    """
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", NnregWarning)
+        yield
