@@ -43,3 +43,14 @@ class Component(Configurable):
         pairs of an instance and the bytes of a small file that it reads.
         """
         return ()
+
+    @classmethod
+    def migrate(cls, config: dict[str, Any], from_version: str) -> dict[str, Any]:
+        """Return the options of a checkpoint that another version wrote, as this version has them.
+
+        `config` is the JSON before anything is checked, without `type`; `from_version` is that of
+        the distribution then. Called on loading, never on a spec that a person writes; what is
+        computed must stay the same, which the checkpoint's probes then show. Pure: no files, no
+        state.
+        """
+        return config

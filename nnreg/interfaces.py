@@ -250,14 +250,15 @@ class Param:
 class Plan:
     """What a layer declares in `build`: its arrays and the layers nested in it.
 
-    `path` is the layer's place in the spec; `classes` how many classes the target has; `output`
-    the shape of what the layer gives, once it is built. A layer that makes many more values of an
-    example on the way may say in `hidden` how many, and one that goes through time in `steps` in
-    how many steps: threads are planned by them.
+    `path` is the layer's place in the spec; `classes` how many classes the target has; `input` the
+    shape of what the layer takes, and `output` of what it gives, once it is built. A layer that
+    makes many more values of an example on the way may say in `hidden` how many, and one that goes
+    through time in `steps` in how many steps: threads are planned by them.
     """
 
     path: str
     classes: int | None = None
+    input: Shape = ()
     output: Shape = ()
     hidden: int = 0
     steps: int = 1
@@ -288,7 +289,7 @@ class Plan:
         except Exception as error:
             problem = f"{type(layer).__name__} failed on input shape {shape}: {error!r}"
             raise SpecError([Problem(plan.path, problem)]) from error
-        plan.output = output
+        plan.input, plan.output = shape, output
         self.children[name] = (layer, plan)
         return output
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from nnreg.evaluation import Evaluation, Examples, classes_of
 from nnreg.history import History
 from nnreg.interfaces import Array, Table
 from nnreg.network import views
+from nnreg.provenance import describe
 from nnreg.registry import default_kernels
 from nnreg.spec import Document, Spec
 from nnreg.trainer import Progress, Record, Trainer
@@ -79,6 +81,11 @@ class Model:
     def state(self) -> Mapping[str, Array]:
         """The arrays that layers keep up to date themselves, such as running means."""
         return self.network.state
+
+    @functools.cached_property
+    def components(self) -> list[dict[str, Any]]:
+        """Who provides each component of the spec, and what it computes; see `provenance`."""
+        return describe(self.document, self.network)
 
     def predict(self, x: Any) -> Array:
         """Return the outputs `(rows, …)`: probabilities of the classes, or numbers.

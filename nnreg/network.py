@@ -89,17 +89,17 @@ class Network:
     @property
     def independent(self) -> bool:
         """Whether what each example becomes depends on nothing but itself."""
-        return all(layer.independent for layer, _ in _nested(self.plan))
+        return all(layer.independent for layer, _ in nested(self.plan))
 
     @property
     def values(self) -> int:
         """How many values an example becomes on its way through the layers."""
-        return sum(plan.hidden + math.prod(plan.output) for _, plan in _nested(self.plan))
+        return sum(plan.hidden + math.prod(plan.output) for _, plan in nested(self.plan))
 
     @property
     def steps(self) -> int:
         """The most steps, one after another, that a layer takes through time."""
-        return max((plan.steps for _, plan in _nested(self.plan)), default=1)
+        return max((plan.steps for _, plan in nested(self.plan)), default=1)
 
     def initialize(self, seed: int) -> None:
         """Give every array its first values, each parameter from a random stream of its own."""
@@ -192,11 +192,11 @@ def _uses(plan: Plan) -> Iterator[int]:
         yield from _uses(child)
 
 
-def _nested(plan: Plan) -> Iterator[tuple[Layer, Plan]]:
+def nested(plan: Plan) -> Iterator[tuple[Layer, Plan]]:
     """Yield every layer below a plan."""
     for layer, child in plan.children.values():
         yield layer, child
-        yield from _nested(child)
+        yield from nested(child)
 
 
 def _contexts(

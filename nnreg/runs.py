@@ -55,10 +55,15 @@ def resume(
     *,
     out: str | os.PathLike[str] | None = None,
     overrides: Iterable[str] = (),
+    allow_changed: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> Model:
-    """Go on with a run from its folder or from a checkpoint, as if it had never stopped."""
-    return restart(path, out=out, overrides=overrides).train(on_epoch)
+    """Go on with a run from its folder or from a checkpoint, as if it had never stopped.
+
+    `allow_changed` goes on with plugins that compute something else than when it was saved.
+    """
+    restarted = restart(path, out=out, overrides=overrides, allow_changed=allow_changed)
+    return restarted.train(on_epoch)
 
 
 def start(
@@ -81,6 +86,7 @@ def restart(
     out: str | os.PathLike[str] | None = None,
     overrides: Iterable[str] = (),
     registry: Registry | None = None,
+    allow_changed: bool = False,
 ) -> Run:
     """Prepare to go on from a run's folder, in it, or from a checkpoint file."""
     file = Path(path)
@@ -92,7 +98,7 @@ def restart(
             raise CheckpointError(f"{path}: the run has no checkpoints/last.h5 to go on from")
     elif folder is None and (file.parent.parent / "spec.json").exists():
         folder = file.resolve().parent.parent
-    model = load(file, overrides, registry)
+    model = load(file, overrides, registry, allow_changed=allow_changed)
     if not model.resumable:
         raise UsageError(f"{file} holds the best weights only; resume its last.h5")
     if model.data_digests and dict(model.data_digests) != digests(model.document):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
 import platform
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from nnreg.interfaces import Array
 from nnreg.model import Model
 from nnreg.network import views
 from nnreg.plugins import PROGRAM
+from nnreg.provenance import Recorded, changes, exchanged
 from nnreg.registry import Registry, installed
 from nnreg.schema import Reader, read, to_json
 from nnreg.spec import read_spec
@@ -39,15 +41,20 @@ def load(
     path: str | os.PathLike[str],
     overrides: Iterable[str] = (),
     registry: Registry | None = None,
+    *,
+    allow_changed: bool = False,
 ) -> Model:
     """Load a model that predicts, and trains on, with the same bits as when it was saved.
 
     `overrides` change its spec, as in `train.epochs=20`; components come from `registry`, by
     default from all that is installed and registered. Raises `CheckpointError` for a file that
-    is damaged or foreign, `MissingPluginError` where a plugin that it needs is not installed.
+    is damaged or foreign, or, without `allow_changed`, where another version of a plugin computes
+    something else; `MissingPluginError` where a plugin that it needs is not installed.
     """
     file = Path(path)
-    return from_checkpoint(read_checkpoint(file), str(file), overrides, registry)
+    return from_checkpoint(
+        read_checkpoint(file), str(file), overrides, registry, allow_changed=allow_changed
+    )
 
 
 def to_checkpoint(model: Model, *, best: bool = False) -> Checkpoint:
@@ -78,16 +85,7 @@ def to_checkpoint(model: Model, *, best: bool = False) -> Checkpoint:
             "origin": document.origin,
             "folder": str(document.folder),
             "preprocessing": to_json(model.preprocessing, document.registry),
-            "components": [
-                {
-                    "kind": entry.kind,
-                    "name": entry.name,
-                    "plugin": entry.plugin,
-                    "distribution": entry.distribution,
-                    "version": entry.version,
-                }
-                for entry in document.components
-            ],
+            "components": model.components,
             "progress": {
                 "epoch": progress.epoch,
                 "step": progress.step,
@@ -114,18 +112,33 @@ def from_checkpoint(
     where: str,
     overrides: Iterable[str] = (),
     registry: Registry | None = None,
+    *,
+    allow_changed: bool = False,
 ) -> Model:
     """Return the model that a checkpoint holds."""
     document, registry = checkpoint.document, registry or installed()
+    overrides = tuple(overrides)
     try:
-        _check_plugins(document["components"], where, registry)
+        recorded = [Recorded.read(item) for item in document["components"]]
+        _check_plugins(recorded, where, registry)
         tree = json.loads(json.dumps(document["spec"]))
-        folder = Path(document["folder"])
-        spec = read_spec(tree, overrides, folder=folder, registry=registry)
+        written = functools.partial(
+            read_spec,
+            tree,
+            folder=Path(document["folder"]),
+            registry=registry,
+            written_by={(one.kind, one.name): one.version for one in recorded},
+        )
         preprocessing = read(
             Preprocessing, document["preprocessing"], Reader(registry), "preprocessing"
         )
-        model = Model(replace(spec, origin=str(document["origin"])), preprocessing)
+        spec = replace(written(overrides), origin=str(document["origin"]))
+        model = Model(spec, preprocessing)
+        pairs = exchanged(recorded, registry)
+        if pairs and not allow_changed:
+            # what is computed may well be changed by overrides, so these are left out
+            saved = Model(written(), preprocessing) if overrides else model
+            _refuse_changes(changes(pairs, saved.document, saved.network), where)
         _restore(model, document, dict(checkpoint.arrays))
     except (CheckpointError, MissingPluginError):
         raise
@@ -152,27 +165,37 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _check_plugins(components: Iterable[Mapping[str, str]], where: str, registry: Registry) -> None:
+def _refuse_changes(lines: Sequence[str], where: str) -> None:
+    """Raise `CheckpointError` where components compute something else than they did."""
+    if lines:
+        raise CheckpointError(
+            "\n  ".join([f"{where}: not what was saved, with the plugins of today:", *lines])
+            + "\nInstall the versions it was saved with, or take it as it is now with "
+            "--allow-changed (in Python, allow_changed=True)"
+        )
+
+
+def _check_plugins(recorded: Iterable[Recorded], where: str, registry: Registry) -> None:
     """Refuse a checkpoint with a component that nothing installed provides."""
-    for item in components:
-        if registry.find(item["kind"], item["name"]) is not None:
+    for one in recorded:
+        if registry.find(one.kind, one.name) is not None:
             continue
-        distribution, version = item["distribution"], item["version"]
         # they are shown as a command to type
-        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", f"{distribution}=={version}"):
-            raise ValueError(f"{distribution}=={version} is not a distribution and its version")
-        needs = f"{where} needs the {item['kind']} {item['name']!r} of {distribution} {version}"
-        there = registry.of_distribution(distribution)
+        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", f"{one.distribution}=={one.version}"):
+            raise ValueError(f"{one.distribution}=={one.version} is not a distribution and version")
+        needs = f"{where} needs the {one.kind} {one.name!r} of {one.provider}"
+        there = registry.of_distribution(one.distribution)
         if there is not None and there.why:
             raise MissingPluginError(f"{needs}, which is {there.state}: {there.why}")
-        if item["plugin"].startswith(PROGRAM):
+        if one.plugin.startswith(PROGRAM):
             raise MissingPluginError(f"{needs}, which a program registered; call {PROGRAM} first")
-        if distribution.endswith(".py"):
-            advice = f"give it with --plugin {distribution}, or {PROGRAM}('{distribution}')"
-            raise MissingPluginError(f"{needs}, which is a file: {advice}", distribution)
+        if one.distribution.endswith(".py"):
+            file = one.distribution
+            advice = f"give it with --plugin {file}, or {PROGRAM}('{file}')"
+            raise MissingPluginError(f"{needs}, which is a file: {advice}", file)
         found = f"{there.version} is" if there else "is not"
         raise MissingPluginError(
-            f"{needs}, which {found} installed; run: pip install {distribution}=={version}"
+            f"{needs}, which {found} installed; run: pip install {one.distribution}=={one.version}"
         )
 
 

@@ -7,6 +7,7 @@ errors of all levels come out together, each with its path.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import json
@@ -46,11 +47,19 @@ def _attribute(name: str) -> str:
 
 
 class Reader:
-    """Reads components and sections of a spec, and remembers which components were named."""
+    """Reads components and sections of a spec, and remembers which components were named.
 
-    def __init__(self, registry: Registry) -> None:
+    `written_by` has the versions of the components' distributions when the JSON was written, as far
+    as they are known: their options are migrated from them. `migrated` tells whether any changed.
+    """
+
+    def __init__(
+        self, registry: Registry, written_by: Mapping[tuple[str, str], str] | None = None
+    ) -> None:
         self.registry = registry
+        self.written_by = written_by or {}
         self.used: dict[tuple[str, str], Entry] = {}
+        self.migrated = False
 
     def read(self, cls: type[T], value: Any) -> T:
         """Return the dataclass that a JSON value describes. Raises pydantic's ValidationError."""
@@ -73,7 +82,26 @@ class Reader:
             known = self.registry.names(kind)
             raise _error(f"no {kind} {name!r}{nearest(name, known)}{self.registry.absent()}")
         self.used[kind, name] = entry
-        return self._fields(entry.cls, {k: v for k, v in options.items() if k != "type"})
+        config = {key: option for key, option in options.items() if key != "type"}
+        return self._fields(entry.cls, self._migrate(entry, config))
+
+    def _migrate(self, entry: Entry, config: dict[str, Any]) -> dict[str, Any]:
+        """Return options as the installed version of a component has them."""
+        version = self.written_by.get((entry.kind, entry.name), entry.version)
+        if version == entry.version:
+            return config
+        try:
+            migrated = entry.cls.migrate(copy.deepcopy(config), version)
+            if not isinstance(migrated, dict):
+                raise TypeError(f"migrate returned {type(migrated).__name__}, not dict")
+            json.dumps(migrated, allow_nan=False)
+        except Exception as error:
+            raise _error(
+                f"{entry.name} of {entry.provider} cannot take over the options of {version}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        self.migrated = self.migrated or migrated != config
+        return migrated
 
     def _fields(self, cls: type[T], value: Any) -> T:
         model = _model(cast(Hashable, cls))

@@ -144,12 +144,14 @@ def read_spec(
     *,
     folder: Path | None = None,
     registry: Registry | None = None,
+    written_by: Mapping[tuple[str, str], str] | None = None,
 ) -> Document:
     """Read a spec from a file (`-` for standard input) or a mapping, and validate all of it.
 
     `overrides` are changes such as `train.epochs=5`. An `nnregfile.py` in the folder of a file is
-    loaded as a plugin. Raises `SpecError` with every problem, `MissingPluginError` for what the
-    spec requires and is not installed.
+    loaded as a plugin. `written_by` has the versions of components from which their options are
+    migrated; the document then has all options, as they are now. Raises `SpecError` with every
+    problem, `MissingPluginError` for what the spec requires and is not installed.
     """
     beside: Path | None = None
     if isinstance(source, Document):
@@ -170,9 +172,11 @@ def read_spec(
     requirements.check_blocked(needed, registry, origin)
     if beside is not None:
         registry = registry.beside(beside)
-    reader = schema.Reader(registry)
+    reader = schema.Reader(registry, written_by)
     body = {key: value for key, value in changed.items() if key != "$schema"}
     spec = schema.read(Spec, body, reader, origin)
+    if reader.migrated:
+        changed = schema.to_json(spec, registry)
     used = tuple(reader.used.values())
     return Document(spec, changed, folder or base, origin, used, registry)
 

@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
     {"errors"}, {"component", "plugins"}, {"kernels", "formula"}, {"interfaces"},
     {"hookspecs", "jsonc", "hdf5"}, {"network"},
-    {"builtin", "evaluation", "history", "threads"}, {"gradient"},
+    {"builtin", "evaluation", "history", "threads"}, {"gradient", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
-    {"spec", "testing"}, {"builder", "data"}, {"model"}, {"assembly", "saving"}, {"runs"},
-    {"cli"}, {"__main__"},
+    {"spec", "testing"}, {"builder", "data", "provenance"}, {"model"}, {"assembly", "saving"},
+    {"runs"}, {"cli"}, {"__main__"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]

@@ -263,7 +263,7 @@ def test_a_missing_plugin_is_named_with_the_line_that_installs_it(model):
         (lambda d, a: d.update(components=3), "do not fit together"),
         (lambda d, a: d.update(components=[{}]), "do not fit together"),
         (lambda d, a: d.update(components=[
-            {"kind": "loss", "name": "x", "distribution": "a; b", "version": "1"}]),
+            {"kind": "loss", "name": "x", "plugin": "x", "distribution": "a; b", "version": "1"}]),
          "is not a distribution"),
         (lambda d, a: d.update(progress=None), "do not fit together"),
         (lambda d, a: d["spec"].update(loss="nonsense"), "no loss 'nonsense'"),

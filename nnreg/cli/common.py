@@ -31,6 +31,11 @@ plugin_option = click.option(
     help="Load a plugin from a file; may be repeated.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+allow_changed_option = click.option(
+    "--allow-changed",
+    is_flag=True,
+    help="Load it although plugins compute something else than when it was saved.",
+)
 spec_argument = click.argument("spec")
 checkpoint_argument = click.argument("checkpoint", type=click.Path(path_type=Path))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import click
 
 from nnreg.cli import cli
 from nnreg.cli.common import (
+    allow_changed_option,
     figure,
     json_option,
     overrides_option,
@@ -69,6 +71,7 @@ def run(
 @overrides_option
 @plugin_option
 @out_option
+@allow_changed_option
 @every_option
 @quiet_option
 @json_option
@@ -77,6 +80,7 @@ def resume(
     overrides: tuple[str, ...],
     files: tuple[Path, ...],
     out: Path | None,
+    allow_changed: bool,
     every: int | None,
     quiet: bool,
     as_json: bool,
@@ -89,10 +93,12 @@ def resume(
     from nnreg.runs import next_folder, restart
 
     registry = registry_with(files)
-    prepared = restart(path, out=out, overrides=overrides, registry=registry)
+    prepare = functools.partial(
+        restart, path, overrides=overrides, registry=registry, allow_changed=allow_changed
+    )
+    prepared = prepare(out=out)
     if prepared.folder is None:
-        out = next_folder(path.stem)
-        prepared = restart(path, out=out, overrides=overrides, registry=registry)
+        prepared = prepare(out=next_folder(path.stem))
     _train(prepared, every, quiet, as_json)
 
 

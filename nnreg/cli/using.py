@@ -12,6 +12,7 @@ import click
 
 from nnreg.cli import cli
 from nnreg.cli.common import (
+    allow_changed_option,
     checkpoint_argument,
     checkpoint_file,
     data_file,
@@ -32,8 +33,15 @@ if TYPE_CHECKING:
 @checkpoint_argument
 @click.argument("data", required=False)
 @plugin_option
+@allow_changed_option
 @json_option
-def evaluate(checkpoint: Path, data: str | None, files: tuple[Path, ...], as_json: bool) -> None:
+def evaluate(
+    checkpoint: Path,
+    data: str | None,
+    files: tuple[Path, ...],
+    allow_changed: bool,
+    as_json: bool,
+) -> None:
     """Print loss and metrics over the rows of DATA (- for standard input).
 
     CHECKPOINT is a file or a run's folder. Without DATA, the parts of the spec's own data are
@@ -45,7 +53,8 @@ def evaluate(checkpoint: Path, data: str | None, files: tuple[Path, ...], as_jso
     from nnreg.assembly import reassemble
     from nnreg.saving import load
 
-    model = load(checkpoint_file(checkpoint), registry=registry_with(files))
+    registry = registry_with(files)
+    model = load(checkpoint_file(checkpoint), registry=registry, allow_changed=allow_changed)
     if data is None:
         assembled = reassemble(model)
         parts = {
@@ -76,9 +85,15 @@ def evaluate(checkpoint: Path, data: str | None, files: tuple[Path, ...], as_jso
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead."
 )
+@allow_changed_option
 @json_option
 def predict(
-    checkpoint: Path, data: str, files: tuple[Path, ...], out: Path | None, as_json: bool
+    checkpoint: Path,
+    data: str,
+    files: tuple[Path, ...],
+    out: Path | None,
+    allow_changed: bool,
+    as_json: bool,
 ) -> None:
     """Print a prediction for each row of DATA (- for standard input), as CSV.
 
@@ -90,7 +105,8 @@ def predict(
     """
     from nnreg.saving import load
 
-    model = load(checkpoint_file(checkpoint), registry=registry_with(files))
+    registry = registry_with(files)
+    model = load(checkpoint_file(checkpoint), registry=registry, allow_changed=allow_changed)
     head, rows = _predictions(model, _read(model, data))
     if as_json:
         text = None
