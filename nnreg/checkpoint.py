@@ -1,17 +1,17 @@
 """The checkpoint file: everything a run needs to go on, as plain data.
 
 A file is a 512-byte block with a SHA-256 over what follows, then an HDF5 file without compression,
-links, or values of variable length; text is stored as bytes of UTF-8. The image is made in memory
-and moved into place whole, so that a crash leaves the old file or the new one.
+links, or values of variable length; text is stored as bytes of UTF-8. HDF5 lays it out in memory
+and never writes to a disk; the file is moved into place whole, so that a crash leaves the old one
+or the new one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnreg.errors import CheckpointError
+from nnreg.files import Pieces, replace_file
 from nnreg.interfaces import Array
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises `CheckpointError` where the folder cannot be written to.
     """
     try:
-        _replace(path, _image(checkpoint))
+        replace_file(path, _file(_body(checkpoint)))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot save: {error.strerror or error}") from error
 
@@ -85,29 +86,36 @@ def _size(name: str, dataset: h5py.Dataset) -> int:
     return size
 
 
-def _image(checkpoint: Checkpoint) -> bytes:
-    """Return the bytes of the file."""
-    from nnreg.hdf5 import h5py
+def _body(checkpoint: Checkpoint) -> list[memoryview]:
+    """Return the bytes that follow the block, in pieces: the arrays are not copied."""
+    from nnreg.hdf5 import layout
 
     text = json.dumps(checkpoint.document, allow_nan=False).encode()
-    with h5py.File(
-        "checkpoint", "w", driver="core", backing_store=False, userblock_size=BLOCK
-    ) as file:
-        file.create_dataset("document", data=np.frombuffer(text, np.uint8))
-        for name, array in checkpoint.arrays.items():
-            little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
-            if little.dtype.str not in DTYPES:
-                raise ValueError(f"{name!r} has the type {array.dtype}")
-            file.create_dataset(name, data=little.reshape(array.shape))
-        file.flush()
-        body = bytes(file.id.get_file_image())  # without the block in front
-    return _block(body) + body
+    arrays = {"document": np.frombuffer(text, np.uint8)}
+    for name, array in checkpoint.arrays.items():
+        little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+        if little.dtype.str not in DTYPES:
+            raise ValueError(f"{name!r} has the type {array.dtype}")
+        arrays[name] = little.reshape(array.shape)
+    return layout(arrays, BLOCK)
 
 
-def _block(body: bytes) -> bytes:
-    head = MAGIC + f"format {FORMAT}\nbytes {len(body)}\n".encode()
+def _file(body: list[memoryview]) -> Pieces:
+    """Yield the pieces of the file; the block comes last, hashed while the rest was written."""
+    with ThreadPoolExecutor(1) as thread:
+        block = thread.submit(_block, body)
+        place = BLOCK
+        for piece in body:
+            yield place, piece
+            place += len(piece)
+        yield 0, block.result()
+
+
+def _block(body: list[memoryview]) -> bytes:
+    head = MAGIC + f"format {FORMAT}\nbytes {sum(map(len, body))}\n".encode()
     digest = hashlib.sha256(head)
-    digest.update(body)
+    for piece in body:
+        digest.update(piece)
     return (head + f"sha256 {digest.hexdigest()}\n".encode()).ljust(BLOCK, b"\0")
 
 
@@ -129,24 +137,5 @@ def _verify(path: Path, data: bytes) -> None:
             f"{path}: cut short or extended: it has {len(body)} bytes after its header, which "
             f"says {fields.get('bytes', 'nothing')}"
         )
-    if data[:BLOCK] != _block(body):
+    if data[:BLOCK] != _block([memoryview(body)]):
         raise CheckpointError(f"{path}: damaged: the bytes do not match their SHA-256")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # Windows has no handle on a folder to sync
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -27,6 +27,7 @@ from nnreg.provenance import Recorded, changes, exchanged
 from nnreg.registry import Registry, installed
 from nnreg.schema import Reader, read, to_json
 from nnreg.spec import read_spec
+from nnreg.threads import matrix_libraries
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -149,12 +150,9 @@ def from_checkpoint(
 
 def environment() -> dict[str, Any]:
     """Return what the bits of a result depend on besides the spec."""
-    from threadpoolctl import threadpool_info
-
     blas = [
         {key: info.get(key) for key in ("internal_api", "version", "num_threads", "architecture")}
-        for info in threadpool_info()
-        if info.get("user_api") == "blas"
+        for info in matrix_libraries()
     ]
     return {
         "nnreg": nnreg.__version__,

@@ -16,9 +16,15 @@ def available_threads() -> int:
 
     That is one for each core, or as many as an environment variable such as OMP_NUM_THREADS says.
     """
-    pools = _thread_pools().select(user_api="blas").info()
+    pools = matrix_libraries()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max((pool["num_threads"] for pool in pools), default=cores or 1)
+
+
+def matrix_libraries() -> list[dict[str, Any]]:
+    """Return name, version, threads and processor type of each library of matrix products."""
+    libraries: list[dict[str, Any]] = _thread_pools().select(user_api="blas").info()
+    return libraries
 
 
 def matrix_threads(count: int | None) -> AbstractContextManager[Any]:

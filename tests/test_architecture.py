@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
-    {"errors"}, {"component", "plugins"}, {"kernels", "formula"}, {"interfaces"},
+    {"errors"}, {"files"}, {"component", "plugins"}, {"kernels", "formula"}, {"interfaces"},
     {"hookspecs", "jsonc", "hdf5"}, {"network"},
     {"builtin", "evaluation", "history", "threads"}, {"gradient", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
