@@ -1,4 +1,4 @@
-"""A process of one library, asked over its standard input to time one workload after another."""
+"""A process of one library, asked over its standard input to time one task after another."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ import sys
 import time
 import warnings
 
-from benchmarks.peers import PEERS, Job
-from benchmarks.workloads import STEPS, WORKLOADS
+from benchmarks.peers import Job, peer
+from benchmarks.workloads import NAMED
 
 
-def seconds_a_step(job: Job, least: float) -> float:
-    """Repeat a job for at least so many seconds and return the mean time of a step."""
-    began, passes = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - began) < least or not passes:
+def seconds_a_call(job: Job, least: float) -> float:
+    """Repeat a job for at least so many seconds and return the mean time of a call."""
+    began, calls = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - began) < least or not calls:
         job()
-        passes += 1
-    return elapsed / (passes * STEPS)
+        calls += 1
+    return elapsed / calls
 
 
 def main() -> None:
-    """Answer each line, `{"workload": name, "seconds": least}`, with a line."""
+    """Answer each line, `{"task": name, "arguments": {}, "seconds": least}`, with a line."""
     warnings.simplefilter("ignore")
     answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print
-    peer = PEERS[sys.argv[1]]
-    workloads = {workload.name: workload for workload in WORKLOADS}
     current, job = None, None
     for line in sys.stdin:
         request = json.loads(line)
+        task, arguments = request["task"], dict(request["arguments"])
         try:
-            if request["workload"] != current:
-                current, job = request["workload"], None
-                job = peer(workloads[current])
-                seconds_a_step(job, request["seconds"] / 2)  # compiles, fills caches
+            if (task, request["arguments"]) != current:
+                current, job = (task, request["arguments"]), None
+                if "workload" in arguments:
+                    arguments["workload"] = NAMED[arguments["workload"]]
+                job = getattr(peer(sys.argv[1]), task)(**arguments)
+                seconds_a_call(job, request["seconds"] / 2)  # compiles, fills caches
             if job is None:
                 raise RuntimeError("it failed before")
-            reply = {"seconds": seconds_a_step(job, request["seconds"])}
+            reply = {"seconds": seconds_a_call(job, request["seconds"])}
         except Exception as error:
             reply = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:120]}
         print(json.dumps(reply), file=answers, flush=True)

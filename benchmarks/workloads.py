@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 Layer = dict[str, Any]
 
@@ -35,23 +36,44 @@ class Workload:
     batch: int
     vocabulary: int = 0
 
-    def examples(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return inputs and class numbers for `STEPS` batches."""
+    def examples(self, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Return so many inputs and class numbers, or those of `STEPS` batches."""
+        import numpy as np  # the process that starts the others stays small
+
         rng = np.random.default_rng(0)
-        count = STEPS * self.batch
+        count = count or STEPS * self.batch
         y = rng.permutation(count) % self.classes  # every class is there
         if self.vocabulary:
             return rng.integers(0, self.vocabulary, (count, *self.shape)), y
-        return rng.normal(size=(count, *self.shape)).astype(np.float32), y
+        return rng.standard_normal((count, *self.shape), dtype=np.float32), y
 
     @property
-    def dense_flops(self) -> float | None:
-        """Floating-point operations of a step's matrix products, for dense networks only."""
-        if any(layer["type"] != "dense" for layer in self.layers):
-            return None
-        widths = [self.shape[0], *(layer["units"] for layer in self.layers), self.classes]
-        sizes = [a * b for a, b in pairwise(widths)]
+    def dense(self) -> bool:
+        """Whether all layers are dense."""
+        return all(layer["type"] == "dense" for layer in self.layers)
+
+    @property
+    def weights(self) -> list[tuple[int, int]]:
+        """The shapes of the weights of a dense network, from the input to the output."""
+        units = [layer["units"] for layer in self.layers]
+        return list(pairwise([self.shape[0], *units, self.classes]))
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of the matrix products of a dense network's training step.
+
+        There are three for each weight, but the gradient of the input is not needed.
+        """
+        sizes = [rows * columns for rows, columns in self.weights]
         return 2.0 * self.batch * (3 * sum(sizes) - sizes[0])
+
+    def pieces(self, x: Any) -> list[Any]:
+        """Cut inputs into what the peers predict at a time: images by the thousand.
+
+        Ten thousand at once make arrays of a gigabyte, and took every peer longer.
+        """
+        size = 1000 if len(self.shape) == 3 else len(x)
+        return [x[start : start + size] for start in range(0, len(x), size)]
 
 
 IMAGE = (
@@ -79,3 +101,10 @@ WORKLOADS = (
     Workload("transformer block", (64, 128), BLOCK, 10, 32),
     Workload("embedding 20,000x64", (50,), WORDS, 10, 256, vocabulary=20_000),
 )
+PREDICTED = WORKLOADS[:5]
+SMALL = Workload("64-48-10", (64,), (dense(48),), 10, 32)
+LARGE = Workload("1024-2048-2048-10", (1024,), (dense(2048), dense(2048)), 10, 32)
+"""Networks whose checkpoints take about 60 kB and 100 MB: weights, the best weights, and the two
+vectors of Adam."""
+
+NAMED = {workload.name: workload for workload in (*WORKLOADS, SMALL, LARGE)}

@@ -1,0 +1,73 @@
+"""Keras with JAX underneath."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers import RATE, Job
+from benchmarks.workloads import Workload
+
+
+class KerasOnJax:
+    """Keras through `fit`, one epoch a call, and `predict_on_batch`."""
+
+    def train(self, workload: Workload) -> Job:
+        """Train with `fit`."""
+        keras, network = self._network(workload)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        network.compile(keras.optimizers.Adam(RATE), loss)
+        x, y = workload.examples()
+
+        def job() -> None:
+            network.fit(x, y, batch_size=workload.batch, epochs=1, shuffle=False, verbose=0)
+
+        return job
+
+    def predict(self, workload: Workload, rows: int) -> Job:
+        """Predict with `predict_on_batch`, which is compiled; calling the model is not."""
+        keras, network = self._network(workload)
+        network = keras.Model(network.inputs, keras.layers.Softmax()(network.output))
+        network.compile()
+        x, _ = workload.examples(rows)
+        pieces = workload.pieces(x)
+        return lambda: np.concatenate([network.predict_on_batch(piece) for piece in pieces])
+
+    def _network(self, workload: Workload) -> tuple[Any, Any]:
+        os.environ["KERAS_BACKEND"] = "jax"
+        import keras
+
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input(workload.shape, dtype="int32" if workload.vocabulary else "float32")
+        outputs = _layers(keras, inputs, workload.layers)
+        return keras, keras.Model(inputs, keras.layers.Dense(workload.classes)(outputs))
+
+
+def _layers(keras: Any, x: Any, layers: Any) -> Any:
+    of = keras.layers
+    for layer in layers:
+        activation = {"identity": None}.get(name := layer.get("activation"), name)
+        match layer["type"]:
+            case "dense":
+                x = of.Dense(layer["units"], activation)(x)
+            case "conv2d":
+                x = of.Conv2D(layer["filters"], 3, activation=activation)(x)
+            case "max_pool2d":
+                x = of.MaxPooling2D(2)(x)
+            case "flatten":
+                x = of.Flatten()(x)
+            case "lstm":
+                x = of.LSTM(layer["units"])(x)
+            case "layer_norm":
+                x = of.LayerNormalization()(x)
+            case "multi_head_attention":
+                x = of.MultiHeadAttention(layer["heads"], x.shape[-1] // layer["heads"])(x, x)
+            case "residual":
+                x = of.Add()([x, _layers(keras, x, layer["layers"])])
+            case "embedding":
+                x = of.Embedding(layer["vocabulary"], layer["units"])(x)
+            case "global_average_pool":
+                x = of.GlobalAveragePooling1D()(x)
+    return x

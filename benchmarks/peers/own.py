@@ -1,0 +1,75 @@
+"""nnreg, through what its users call."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import RATE, Job
+from benchmarks.workloads import Workload
+
+DIGITS = Path(__file__).resolve().parents[2] / "models" / "digits.json"
+
+
+class Nnreg:
+    """nnreg with NumPy's kernels or with those of nnreg-numba."""
+
+    def __init__(self, kernels: str) -> None:
+        self.kernels = kernels
+
+    def train(self, workload: Workload) -> Job:
+        """Train through nnreg's own trainer, with everything that a user gets."""
+        x, y = workload.examples()
+        model = self._model(workload, x, y)
+        epochs = model.trainer(model.examples(x, y)).epochs()
+        return lambda: next(epochs)
+
+    def predict(self, workload: Workload, rows: int) -> Job:
+        """Predict with `model.predict`, which checks the rows first."""
+        model = self._model(workload, *workload.examples())
+        x, _ = workload.examples(rows)
+        return lambda: model.predict(x)
+
+    def save(self, workload: Workload, folder: str) -> Job:
+        """Save a model that has been trained for an epoch, with all that resuming needs."""
+        import nnreg
+
+        model = self.trained(workload)
+        return lambda: nnreg.save(model, Path(folder) / "model.h5")
+
+    def run(self, folder: str | None) -> Job:
+        """Train on the digits; with a folder, leave each run's own folder and checkpoints there."""
+        import nnreg
+
+        numbers = itertools.count()
+        changes = [f"train.kernels={self.kernels}"]
+
+        def job() -> None:
+            out = Path(folder) / f"run-{os.getpid()}-{next(numbers)}" if folder else None
+            nnreg.run(DIGITS, out=out, overrides=changes)
+
+        return job
+
+    def trained(self, workload: Workload) -> Any:
+        """Return a model that has been trained for an epoch."""
+        x, y = workload.examples()
+        model = self._model(workload, x, y)
+        model.fit(x, y, epochs=1)
+        return model
+
+    def _model(self, workload: Workload, x: Any, y: Any) -> Any:
+        from nnreg import build
+
+        if self.kernels == "numba":
+            importlib.import_module("nnreg_numba")  # to say that it is missing, not that a name is
+        output = {"type": "dense", "units": workload.classes, "activation": "softmax"}
+        spec = {
+            "model": {"layers": [*workload.layers, output]},
+            "loss": "cross_entropy",
+            "optimizer": {"type": "adam", "learning_rate": RATE},
+            "train": {"epochs": 10**9, "batch_size": workload.batch, "kernels": self.kernels},
+        }
+        return build(spec, data=(x, y))

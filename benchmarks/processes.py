@@ -1,0 +1,137 @@
+"""The processes that are measured: commands run to their end, and a worker for each library.
+
+The peak memory that the system reports of a process is never below that of the one that started
+it, so whoever imports this stays small: no NumPy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import UnavailableError
+
+ROOT = Path(__file__).resolve().parent.parent
+KILOBYTE = 1 if sys.platform == "darwin" else 1024
+"""Bytes in the unit of ru_maxrss."""
+
+
+def limited(threads: int, *, path: Path | None = None) -> dict[str, str]:
+    """Return the environment of a process with so many threads; `path` is searched for modules."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    paths = [str(path or ""), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    return {
+        **os.environ,
+        **dict.fromkeys(names, str(threads)),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+    }
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that has ended: from its start to its end, and its peak memory in bytes."""
+
+    seconds: float
+    peak: float
+    output: str
+
+
+def run(command: Sequence[str], environment: Mapping[str, str]) -> Finished:
+    """Run a command to its end. Raises `UnavailableError` with its last line where it fails."""
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
+        peak, code = _reap(process)
+        seconds = time.perf_counter() - began
+        for file in (output, errors):
+            file.seek(0)
+        if code:
+            raise UnavailableError(
+                (errors.read().strip().splitlines() or [f"exit code {code}"])[-1][:120]
+            )
+        return Finished(seconds, peak, output.read())
+
+
+def python(*arguments: str) -> list[str]:
+    """Return the command that runs Python with these arguments."""
+    return [sys.executable, *arguments]
+
+
+def _reap(process: subprocess.Popen[str]) -> tuple[float, int]:
+    """Wait for a process and return its peak memory in bytes and its exit code."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return float(usage.ru_maxrss * KILOBYTE), process.returncode
+
+
+class Worker:
+    """The process of one library, which keeps what it has built until it is asked for another."""
+
+    def __init__(self, peer: str, threads: int) -> None:
+        self.process = subprocess.Popen(
+            python("-m", "benchmarks.worker", peer),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=limited(threads),
+        )
+
+    def ask(self, task: str, seconds: float, **arguments: Any) -> float:
+        """Return the seconds that a task takes. Raises `UnavailableError` where it cannot."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        request = {"task": task, "arguments": arguments, "seconds": seconds}
+        try:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            reply = json.loads(self.process.stdout.readline())
+        except (OSError, ValueError):
+            raise UnavailableError("the process died") from None
+        finally:
+            # The threads of an idle library may spin for work, at the cost of the one timed next.
+            self.process.send_signal(signal.SIGSTOP)
+        if "error" in reply:
+            raise UnavailableError(reply["error"])
+        return float(reply["seconds"])
+
+    def close(self) -> float:
+        """End the process and return its peak memory in bytes."""
+        if self.process.returncode is not None:
+            return 0.0
+        self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+        return _reap(self.process)[0]
+
+
+class Workers:
+    """Workers by library, each started when it is first asked; closed with the context."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._started: dict[str, Worker] = {}
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._started.values():
+            worker.close()
+
+    def ask(self, peer: str, task: str, seconds: float, **arguments: Any) -> float:
+        """Ask the worker of a library; see `Worker.ask`."""
+        if peer not in self._started:
+            self._started[peer] = Worker(peer, self.threads)
+        return self._started[peer].ask(task, seconds, **arguments)

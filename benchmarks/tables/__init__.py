@@ -1,0 +1,7 @@
+"""The tables, a module each, in the order in which they are measured."""
+
+from __future__ import annotations
+
+from benchmarks.tables import imports, jobs, memory, plugins, predict, saving, steps
+
+TABLES = tuple(module.TABLE for module in (steps, predict, jobs, imports, memory, saving, plugins))

@@ -1,0 +1,91 @@
+"""Whole jobs, from the start of a process to a trained model: time, memory and what was learned."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.harness import Effort, Ratio, Row, Table, interleave
+from benchmarks.peers import OWN
+from benchmarks.processes import ROOT, limited, python, run
+
+JOBS = ("penguins", "digits")
+SCRIPTS = {
+    "PyTorch": "benchmarks.jobs.pytorch",
+    "Keras on JAX": "benchmarks.jobs.keras_on_jax",
+    "scikit-learn": "benchmarks.jobs.scikit_learn",
+}
+OTHERS = tuple(SCRIPTS)
+MEASURED = (
+    ("seconds", "s", True),
+    ("peak memory, MB", "MB", True),
+    ("held-out accuracy, %", "%", False),
+    ("epochs", "", False),
+)
+"""A row each: its name, its unit, and whether smaller is better."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one process came to, in the order of `MEASURED`."""
+
+    seconds: float
+    peak: float
+    accuracy: float
+    epochs: float
+
+    @property
+    def figures(self) -> tuple[float, ...]:
+        """All of it."""
+        return self.seconds, self.peak, self.accuracy, self.epochs
+
+
+def measure(effort: Effort) -> Iterator[Row]:
+    """Yield the rows of each job: `nnreg run` beside the script of each library."""
+    if effort.quick:
+        effort = replace(effort, rounds=1)
+    numbers = itertools.count()
+    with TemporaryDirectory(prefix="nnreg-jobs-") as folder:
+        for job in JOBS:
+            samplers = {}
+            for own, kernels in zip(OWN, ("numpy", "numba"), strict=True):
+                samplers[own] = partial(_own, job, kernels, Path(folder), numbers, effort)
+            for peer, script in SCRIPTS.items():
+                samplers[peer] = partial(_script, script, job, effort)
+            outcomes, left_out = interleave(samplers, effort)
+            for place, (name, unit, compared) in enumerate(MEASURED):
+                samples = {p: [o.figures[place] for o in taken] for p, taken in outcomes.items()}
+                yield Row(f"{job}: {name}", unit, samples, left_out, compared)
+
+
+def _own(job: str, kernels: str, folder: Path, numbers: Iterator[int], effort: Effort) -> Outcome:
+    """Run nnreg's command line, which saves checkpoints too."""
+    finished = run(
+        python(
+            "-m", "nnreg", "run", str(ROOT / "models" / f"{job}.json"), "--quiet", "--json",
+            "--set", f"train.kernels={kernels}", "--out", str(folder / str(next(numbers))),
+        ),
+        limited(effort.threads),
+    )  # fmt: skip
+    summary = json.loads(finished.output)
+    accuracy, epochs = summary["test"]["accuracy"], summary["epochs"]
+    return Outcome(finished.seconds, finished.peak, accuracy, epochs)
+
+
+def _script(script: str, job: str, effort: Effort) -> Outcome:
+    finished = run(python("-m", script, job), limited(effort.threads))
+    return Outcome(finished.seconds, finished.peak, **json.loads(finished.output))
+
+
+TABLE = Table(
+    "jobs",
+    "whole jobs, from the start of the process to the trained model",
+    (*OWN, *OTHERS),
+    (Ratio("nnreg", ("nnreg",), OTHERS), Ratio("nnreg +numba", ("nnreg+numba",), OTHERS)),
+    measure,
+)

@@ -1,0 +1,52 @@
+"""What saving costs: in a run, and one save beside h5py alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from tempfile import TemporaryDirectory
+
+from benchmarks.harness import Effort, Ratio, Row, Table, interleave
+from benchmarks.processes import Workers
+from benchmarks.workloads import LARGE, SMALL, Workload
+
+PEERS = ("nnreg", "plain h5py")
+
+
+def measure(effort: Effort) -> Iterator[Row]:
+    """Yield a row for the share of a run, and one for each size of file."""
+    with TemporaryDirectory(prefix="nnreg-saving-") as folder:
+        yield _share(folder, effort)
+        with Workers(effort.threads) as workers:
+            yield _save(workers, folder, SMALL, "60 kB", effort)
+            yield _save(workers, folder, LARGE, "100 MB", effort)
+
+
+def _share(folder: str, effort: Effort) -> Row:
+    """Train on the digits with checkpoints and without, in turn, in a process each."""
+    with Workers(effort.threads) as saving, Workers(effort.threads) as plain:
+        runs = {"nnreg": partial(saving.ask, "nnreg", "run", 0, folder=folder),
+                "without": partial(plain.ask, "nnreg", "run", 0, folder=None)}  # fmt: skip
+        samples, left_out = interleave(runs, effort)
+    shares = []
+    if not left_out:
+        pairs = zip(samples["nnreg"], samples["without"], strict=True)
+        shares = [1 - without / with_them for with_them, without in pairs]
+    share = {"nnreg": shares} if shares else {}
+    return Row("saving's share of a digits run", "%", share, left_out, compared=False)
+
+
+def _save(workers: Workers, folder: str, workload: Workload, size: str, effort: Effort) -> Row:
+    samplers = {
+        peer: partial(
+            workers.ask, peer, "save", effort.seconds / 4, workload=workload.name, folder=folder
+        )
+        for peer in PEERS
+    }
+    samples, left_out = interleave(samplers, effort)
+    return Row(f"one save of {size}", "ms", samples, left_out)
+
+
+TABLE = Table(
+    "saving", "checkpoints", PEERS, (Ratio("nnreg", ("nnreg",), ("plain h5py",)),), measure
+)
