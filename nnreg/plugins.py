@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import hashlib
-import importlib.metadata
+import importlib
 import os
 import re
 import sys
@@ -130,7 +130,7 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, PluginError):
         return text  # of nnreg's own words
     named = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    own = ("<frozen", str(Path(__file__).parent), str(Path(importlib.metadata.__file__).parent))
+    own = ("<frozen", str(Path(__file__).parent), str(Path(importlib.__file__).parent))
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

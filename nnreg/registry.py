@@ -238,7 +238,7 @@ class Registry:
         except pluggy.PluginValidationError as error:
             if self.manager.has_plugin(record.name):  # pluggy before 1.7 is half done
                 self.manager.unregister(plugin)
-            record.fail(" ".join(str(error).split()))
+            record.fail("; ".join(str(error).splitlines()[1:]))  # the first line names the plugin
             return
         callers = self.manager.get_hookcallers(plugin) or []
         record.hooks = tuple(sorted(caller.name for caller in callers if caller.has_spec()))

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from nnreg.errors import Problem, SpecError, nearest
+from nnreg.errors import PluginError, Problem, SpecError, nearest
 from nnreg.interfaces import Component, Configurable
 from nnreg.registry import KINDS, Entry, Registry
 
@@ -77,7 +77,10 @@ class Reader:
                 f'must be the name of {_article(kind)} or {{"type": NAME, …}}, found {_show(value)}'
             )
         name = options["type"]
-        entry = self.registry.find(kind, name)
+        try:
+            entry = self.registry.find(kind, name)
+        except PluginError as error:
+            raise _error(str(error)) from error
         if entry is None:
             known = self.registry.names(kind)
             raise _error(f"no {kind} {name!r}{nearest(name, known)}{self.registry.absent()}")

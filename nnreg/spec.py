@@ -165,8 +165,8 @@ def read_spec(
     if not isinstance(tree, Mapping):
         raise SpecError([Problem("$", "must be a JSON object with a model, a loss, …")], origin)
     changed = copy.deepcopy(dict(tree))
-    for override in overrides:
-        _override(changed, override)
+    for change in overrides:
+        override(changed, change)
     needed = requirements.check(changed.get("requires"), origin)
     registry = registry or installed()
     requirements.check_blocked(needed, registry, origin)
@@ -202,7 +202,7 @@ def _plain(tree: Mapping[str, Any]) -> Any:
         raise SpecError([Problem("$", f"not expressible as JSON: {error}")]) from error
 
 
-def _override(tree: dict[str, Any], override: str) -> None:
+def override(tree: dict[str, Any], override: str) -> None:
     """Make one `path=value` change; the value is JSON, or else text."""
     path, equals, text = override.partition("=")
     keys = [key for key in re.split(r"[.\[\]]+", path.removeprefix("$.")) if key]

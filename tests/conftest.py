@@ -1,10 +1,15 @@
 """Settings for all tests."""
 
 import importlib.util
+import io
 import os
+import sys
 
 import pytest
 from hypothesis import settings
+from plugin_files import distribution
+
+from nnreg.cli import main
 
 settings.register_profile("nnreg", max_examples=20, deadline=None, derandomize=True)
 settings.load_profile("nnreg")
@@ -22,3 +27,28 @@ def peer():
         return importlib.import_module(name) if imported else None
 
     return find
+
+
+@pytest.fixture
+def nnreg(capfd, monkeypatch):
+    """Run a command; return its exit code, standard output and standard error."""
+
+    def run(*args, stdin=""):
+        capfd.readouterr()
+        file = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
+        monkeypatch.setattr(sys, "stdin", file)
+        with pytest.raises(SystemExit) as caught:
+            main([str(arg) for arg in args])
+        out, err = capfd.readouterr()
+        return caught.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a distribution with one plugin module, for this test; return its entry point."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    return lambda name, code, **options: distribution(site, name, code, **options)

@@ -39,3 +39,17 @@ def distribution(folder, name, code, *, plugin="plugin", version="1.2", requires
     (info / "entry_points.txt").write_text(f"[nnreg]\n{plugin} = {module}\n")
     sys.modules.pop(module, None)
     return next(iter(importlib.metadata.PathDistribution(info).entry_points))
+
+
+def counting(name, log):
+    """Return the code of a plugin that writes a line to a file when it is imported."""
+    note = f"with open({str(log)!r}, 'a') as log:\n    log.write('{name}\\n')\n"
+    return note + swish(name)
+
+
+def many(folder, log, count=30):
+    """Install so many plugins, each with one activation; `log` hears of every import."""
+    for index in range(count):
+        name = f"swish{index}"
+        distribution(folder, f"nnreg-{name}", counting(name, log), plugin=name,
+                     requires=["nnreg>=0.1", "numpy"])  # fmt: skip

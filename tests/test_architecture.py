@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
     {"errors"}, {"files"}, {"component", "plugins"}, {"kernels", "formula"}, {"interfaces"},
     {"hookspecs", "jsonc", "hdf5"}, {"network"},
-    {"builtin", "evaluation", "history", "threads"}, {"gradient", "probes"},
+    {"builtin", "evaluation", "history", "threads", "plots"}, {"gradient", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
     {"spec", "testing"}, {"builder", "data", "provenance"}, {"model"}, {"assembly", "saving"},
     {"runs"}, {"cli"}, {"__main__"},

@@ -10,7 +10,7 @@ import sys
 import pytest
 from specs import CSV, classifier, csv_data, regressor
 
-from nnreg.cli import cli, main
+from nnreg.cli import cli
 
 ROWS = "island,length,depth\nnorth,1.0,5.2\nsouth,4.2,2.4\n"
 
@@ -22,22 +22,6 @@ def spec(tmp_path, monkeypatch):
     (tmp_path / "rows.csv").write_text(ROWS)
     (tmp_path / "spec.json").write_text(json.dumps(classifier(data=csv_data())))
     return "spec.json"
-
-
-@pytest.fixture
-def nnreg(capfd, monkeypatch):
-    """Run a command; return its exit code, standard output and standard error."""
-
-    def run(*args, stdin=""):
-        capfd.readouterr()
-        file = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
-        monkeypatch.setattr(sys, "stdin", file)
-        with pytest.raises(SystemExit) as caught:
-            main([str(arg) for arg in args])
-        out, err = capfd.readouterr()
-        return caught.value.code, out, err
-
-    return run
 
 
 def table(text):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from plugin_files import distribution, swish
+from plugin_files import swish
 from specs import CSV, classifier, csv_data
 
 import nnreg
@@ -30,15 +30,6 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "data.csv").write_text(CSV)
     (tmp_path / "spec.json").write_text(json.dumps(SPEC))
     return tmp_path
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Install a distribution with one plugin."""
-    site = tmp_path / "site"
-    site.mkdir()
-    monkeypatch.syspath_prepend(site)
-    return lambda name, code, **options: distribution(site, name, code, **options)
 
 
 @pytest.fixture

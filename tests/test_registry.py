@@ -1,24 +1,15 @@
 """Plugins: found, told apart, and never able to take each other down."""
 
+import importlib.metadata
+import sys
 from dataclasses import dataclass
 
 import pytest
-from plugin_files import SWISH, distribution, swish
+from plugin_files import SWISH, swish
 
 from nnreg import Activation, PluginError, SpecError, builtin, hookimpl
 from nnreg.registry import KINDS, Registry, default_kernels, installed
 from nnreg.spec import read_spec
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Put a distribution with one plugin module on the path; return its entry point."""
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def add(name, code, **options):
-        return distribution(tmp_path, name, code, **options)
-
-    return add
 
 
 @pytest.fixture
@@ -84,9 +75,15 @@ def test_two_entry_points_of_one_name_both_load(registry, install):
         (SWISH.replace("NAME", "'s'").replace("frozen=True", "frozen=False"), "frozen=True"),
         (SWISH.replace("NAME", "'s'").replace("@dataclass(frozen=True)", ""), "frozen=True"),
         (SWISH.replace("NAME", "'s'").replace("nnreg_activations", "nnreg_activation"),
-         "unknown hook 'nnreg_activation'"),
+         "unknown hook 'nnreg_activation'; did you mean 'nnreg_activations'?"),
+        (SWISH.replace("NAME", "'s'").replace("@hookimpl", ""),
+         "nnreg_activations is not marked; write @hookimpl above it"),
+        ("x = 1", "implements no hook, such as nnreg_activations"),
+        ("class Stop(BaseException): pass\nraise Stop('x')", "Stop: x (nnreg_bad.py, line 2)"),
+        ("def broken(:", "SyntaxError: invalid syntax (nnreg_bad.py, line 1)"),
+        ("def wrong():\n    1 / 0\n\nwrong()", "division by zero (nnreg_bad.py, line 2)"),
         (SWISH.replace("NAME", "'s'").replace("nnreg_activations()", "nnreg_activations(x)"),
-         "nnreg_activations"),
+         "nnreg_activations(x); Argument(s) {'x'} are declared"),
     ],
 )  # fmt: skip
 def test_a_plugin_that_fails_is_kept_as_a_failure_and_the_others_work(
@@ -100,6 +97,71 @@ def test_a_plugin_that_fails_is_kept_as_a_failure_and_the_others_work(
     assert registry.plugins["good"].state == "loaded"
     assert registry.find("activation", "good") is not None
     assert registry.find("activation", "s") is None
+
+
+def test_the_keyboard_still_stops_an_import(registry, install):
+    with pytest.raises(KeyboardInterrupt):
+        registry.add_entry_point(install("nnreg-bad", "raise KeyboardInterrupt"))
+
+
+def test_an_entry_point_to_nowhere_is_a_failure(registry):
+    registry.add_entry_point(importlib.metadata.EntryPoint("lost", "nothing_of_this_name", "nnreg"))
+    assert registry.plugins["lost"].why == (
+        "ModuleNotFoundError: No module named 'nothing_of_this_name'"
+    )
+
+
+def test_one_failing_hook_leaves_the_others_of_its_plugin(registry, install):
+    code = swish() + "\n@hookimpl\ndef nnreg_losses():\n    return 1 / 0\n"
+    registry.add_entry_point(install("nnreg-half", code, plugin="half"))
+    assert registry.find("activation", "swish") is not None
+    (failure,) = registry.plugins["half"].failures
+    assert failure.error.startswith("nnreg_losses: ZeroDivisionError: division by zero (nnreg_half")
+    assert registry.plugins["half"].hooks == ("nnreg_activations", "nnreg_losses")
+
+
+def test_a_built_in_keeps_its_name_and_the_plugin_is_told_which(registry, install):
+    relu = registry.find("activation", "relu")
+    code = swish().replace("{'swish'", "{'mine': Swish, 'relu'")
+    registry.add_entry_point(install("nnreg-taken", code, plugin="taken"))
+    assert registry.find("activation", "relu") is relu
+    assert registry.find("activation", "mine") is not None
+    (failure,) = registry.plugins["taken"].failures
+    assert failure.error == "offers the activation 'relu', which nnreg 0.1.0 has already"
+    assert failure.mend == "give it another name in nnreg-taken; the built-in is used"
+
+
+@pytest.mark.parametrize(
+    ("requires", "state"),
+    [
+        (["nnreg>=0.1", "numpy>=99"], "loaded"),
+        (["nnreg"], "loaded"),
+        (["nnreg-other>=9"], "loaded"),
+        (["nnreg>=9; extra == 'new'", "NNREG>=0"], "loaded"),
+        (["numpy", "nnreg (>=9)"], "failed"),
+        (["nnreg>=9"], "failed"),
+        (["nnreg<0.1"], "failed"),
+    ],
+)
+def test_a_plugin_of_another_nnreg_is_not_imported(registry, install, requires, state):
+    registry.add_entry_point(install("nnreg-new", swish(), plugin="new", requires=requires))
+    assert registry.plugins["new"].state == state
+    assert ("nnreg_new" in sys.modules) == (state == "loaded")
+
+
+def test_a_name_offered_twice_is_one_of_the_problems_of_a_spec(registry, install):
+    registry.add_entry_point(install("nnreg-a", swish(), plugin="a"))
+    registry.add_entry_point(install("nnreg-b", swish(), plugin="b"))
+    layers = [{"type": "dense", "units": 1, "activation": "swish"}]
+    spec = {"model": {"layers": layers}, "loss": "huber", "optimizer": "sgdd"}
+    with pytest.raises(SpecError) as caught:
+        read_spec(spec, registry=registry)
+    first, second = caught.value.problems
+    assert (first.path, second.path) == ("$.model.layers[0].activation", "$.optimizer")
+    assert first.message == (
+        "activation 'swish' is offered by nnreg-a 1.2 (plugin a) and nnreg-b 1.2 (plugin b); "
+        "block one with nnreg -p no:b …, or uninstall one of these distributions"
+    )
 
 
 def test_an_unknown_name_tells_of_plugins_that_failed(registry, install):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nnreg.cli.completing import complete_run, complete_spec
+
 if TYPE_CHECKING:
     from nnreg.registry import Registry
 
@@ -36,17 +38,19 @@ allow_changed_option = click.option(
     is_flag=True,
     help="Load it although plugins compute something else than when it was saved.",
 )
-spec_argument = click.argument("spec")
-checkpoint_argument = click.argument("checkpoint", type=click.Path(path_type=Path))
+spec_argument = click.argument("spec", shell_complete=complete_spec)
+checkpoint_argument = click.argument(
+    "checkpoint", type=click.Path(path_type=Path), shell_complete=complete_run
+)
 
 
-def registry_with(files: Iterable[Path] = ()) -> Registry:
+def registry_with(files: Iterable[Path] = (), context: click.Context | None = None) -> Registry:
     """Return all that a command may use: what is installed and not blocked, and these files."""
     from nnreg.plugins import Selection
     from nnreg.registry import discover
 
-    blocked = click.get_current_context().find_root().params.get("blocked", ())
-    registry = discover(Selection.of_environment(blocked))
+    root = (context or click.get_current_context()).find_root()
+    registry = discover(Selection.of_environment(root.params["blocked"]))
     for file in files:
         plugin = registry.add_file(file)
         if plugin.failures:

@@ -19,10 +19,16 @@ from nnreg.cli.common import (
     registry_with,
     spec_argument,
 )
+from nnreg.cli.completing import complete_component
 
 if TYPE_CHECKING:
+    from nnreg.interfaces import Activation
     from nnreg.plugins import Plugin
     from nnreg.registry import Entry, Registry
+
+
+SLOW_IMPORT = 0.5
+"""The seconds from which on the time of a plugin's import is shown."""
 
 
 @cli.command()
@@ -88,7 +94,7 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
         return
     print_table(
         ["plugin", "from", "state", "provides"],
-        [[row["plugin"], f"{row['distribution']} {row['version']}", row["state"], _provided(row)]
+        [[row["plugin"], f"{row['distribution']} {row['version']}", _state(row), _provided(row)]
          for row in rows],
     )  # fmt: skip
     for row in rows:
@@ -118,37 +124,120 @@ def _plugin(plugin: Plugin, registry: Registry) -> dict[str, Any]:
     }
 
 
+def _state(row: dict[str, Any]) -> str:
+    seconds = row["import_seconds"]
+    return f"{row['state']} in {seconds:.1f} s" if seconds >= SLOW_IMPORT else str(row["state"])
+
+
 def _provided(row: dict[str, Any]) -> str:
-    """Write what a plugin provides; hooks that provide nothing are named themselves."""
+    """Write what a plugin provides, and which events it hears."""
     from nnreg.registry import KINDS
 
     lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
     events = set(row["hooks"]) - {hook for hook, _ in KINDS.values()}
-    return "\n".join([*lines, *sorted(events)])
+    lines += [f"hears: {', '.join(sorted(events))}"] if events else []
+    return "\n".join(lines)
 
 
 @cli.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_component)
+@click.option("--kind", help="Show only the component of this kind, as activation.NAME does.")
+@click.option(
+    "--set",
+    "options",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="Draw the activation with this option; may be repeated.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw the activation and its derivative to this SVG file.",
+)
 @plugin_option
 @json_option
-def show(name: str, files: tuple[Path, ...], as_json: bool) -> None:
-    """Show a component: its formula, its options, who provides it.
+def show(
+    name: str,
+    kind: str | None,
+    options: tuple[str, ...],
+    plot: Path | None,
+    files: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Show a component: its formula, its options, where it comes from, an activation's curve.
 
     \b
     nnreg show leaky_relu
+    nnreg show loss.mean_squared_error
+    nnreg show elu --set alpha=2 --plot elu.svg
     """
-    from nnreg.errors import UsageError, nearest
-
     registry = registry_with(files)
-    entries = [entry for entry in registry if entry.name == name]
-    if not entries:
-        known = {entry.name for entry in registry}
-        raise UsageError(f"no component {name!r}{nearest(name, known)}{registry.absent()}")
+    entries = _named(name, kind, registry)
+    drawable = [entry for entry in entries if entry.kind == "activation"]
+    if (plot or options) and not drawable:
+        raise click.UsageError(f"{name} is no activation, and only those are drawn")
+    pictures = {entry: _instance(entry, options, registry) for entry in drawable}
+    if plot:
+        _write_svg(plot, drawable[0], pictures[drawable[0]], options)
     if as_json:
         print_json([_described(entry, registry) for entry in entries])
         return
-    for entry in entries:
-        _print_entry(_described(entry, registry))
+    for index, entry in enumerate(entries):
+        if index:
+            click.echo()
+        _print_entry(_described(entry, registry), pictures.get(entry))
+
+
+def _named(name: str, kind: str | None, registry: Registry) -> list[Entry]:
+    """Return the components that `name` or `kind.name` means."""
+    from nnreg.errors import UsageError, nearest
+    from nnreg.registry import KINDS
+
+    if "." in name and kind is None:
+        kind, name = name.split(".", 1)
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"no kind {kind!r}{nearest(kind, KINDS)}")
+    of_kind = [entry for entry in registry if kind in (None, entry.kind)]
+    entries = [entry for entry in of_kind if entry.name == name]
+    if not entries:
+        known = {entry.name for entry in of_kind}
+        what = kind or "component"
+        raise UsageError(f"no {what} {name!r}{nearest(name, known)}{registry.absent()}")
+    return entries
+
+
+def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Activation | None:
+    """Return an activation with these options, or None if one lacks a value."""
+    from nnreg.interfaces import Activation
+    from nnreg.schema import Reader, read
+    from nnreg.spec import override
+
+    tree: dict[str, Any] = {"type": entry.name}
+    for option in options:
+        override(tree, option)
+    required = {
+        field.name
+        for field in dataclasses.fields(entry.cls)  # type: ignore[arg-type] # all are dataclasses
+        if field.default is field.default_factory is dataclasses.MISSING
+    }
+    if required - tree.keys():
+        return None
+    return read(Activation, tree, Reader(registry), entry.name)
+
+
+def _write_svg(
+    path: Path, entry: Entry, activation: Activation | None, options: tuple[str, ...]
+) -> None:
+    from nnreg.plots import svg
+
+    if activation is None:
+        raise click.UsageError(f"{entry.name} has an option without a default; give it with --set")
+    title = f"{entry.name} ({', '.join(options)})" if options else entry.name
+    formula = inspect.cleandoc(entry.cls.__doc__ or "").split("\n")[0]
+    try:
+        path.write_text(svg(activation, title, formula), encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{path}: cannot write: {error.strerror}") from error
 
 
 def _described(entry: Entry, registry: Registry) -> dict[str, Any]:
@@ -163,6 +252,7 @@ def _described(entry: Entry, registry: Registry) -> dict[str, Any]:
         }
         for name, option in body["properties"].items()
     ]
+    file, line = _source(entry.cls)
     return {
         "name": entry.name,
         "kind": entry.kind,
@@ -170,18 +260,49 @@ def _described(entry: Entry, registry: Registry) -> dict[str, Any]:
         "version": entry.version,
         "plugin": entry.plugin,
         "where": f"{entry.cls.__module__}.{entry.cls.__qualname__}",
+        "file": file,
+        "line": line,
         "documentation": inspect.cleandoc(entry.cls.__doc__ or ""),
         "options": options,
     }
 
 
-def _print_entry(entry: dict[str, Any]) -> None:
+def _source(cls: type) -> tuple[str | None, int | None]:
+    """Return the file and the line of a class, where they are known."""
+    try:
+        return inspect.getsourcefile(cls), inspect.getsourcelines(cls)[1]
+    except (OSError, TypeError):
+        return None, None
+
+
+def _print_entry(entry: dict[str, Any], activation: Activation | None) -> None:
     click.echo(f"{entry['kind']} {entry['name']}\n")
-    click.echo(f"{entry['documentation']}\n")
+    click.echo(f"{entry['documentation'] or 'It has no documentation.'}")
     if entry["options"]:
         rows = [[o["name"], o["type"], _default_text(o["default"])] for o in entry["options"]]
         print_table(["option", "type", "default"], rows)
-    click.echo(f"from {entry['distribution']} {entry['version']}, {entry['where']}")
+    else:
+        click.echo()
+    if activation is not None:
+        _print_curve(activation)
+    click.echo(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")
+    if entry["file"]:
+        click.echo(f"code {entry['file']}:{entry['line']}")
+
+
+def _print_curve(activation: Activation) -> None:
+    from rich.console import Console
+
+    from nnreg.plots import draw
+
+    console = Console(highlight=False)
+    try:
+        picture = draw(activation, width=min(console.width, 100), height=14)
+    except Exception as error:  # a plugin's code
+        click.echo(f"its curve cannot be drawn: {type(error).__name__}: {error}\n", err=True)
+    else:
+        console.print(picture)
+        click.echo()
 
 
 def _default_text(value: Any) -> str:

@@ -21,6 +21,7 @@ from nnreg.cli.common import (
     registry_with,
     spec_argument,
 )
+from nnreg.cli.completing import complete_run
 
 if TYPE_CHECKING:
     from nnreg.runs import Run
@@ -67,7 +68,12 @@ def run(
 
 
 @cli.command()
-@click.argument("path", metavar="RUN", type=click.Path(path_type=Path, exists=True))
+@click.argument(
+    "path",
+    metavar="RUN",
+    type=click.Path(path_type=Path, exists=True),
+    shell_complete=complete_run,
+)
 @overrides_option
 @plugin_option
 @out_option

@@ -23,6 +23,7 @@ from nnreg.cli.common import (
     print_table,
     registry_with,
 )
+from nnreg.cli.completing import complete_file
 
 if TYPE_CHECKING:
     from nnreg.interfaces import Source, Table
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @cli.command()
 @checkpoint_argument
-@click.argument("data", required=False)
+@click.argument("data", required=False, shell_complete=complete_file)
 @plugin_option
 @allow_changed_option
 @json_option
@@ -80,7 +81,7 @@ def evaluate(
 
 @cli.command()
 @checkpoint_argument
-@click.argument("data")
+@click.argument("data", shell_complete=complete_file)
 @plugin_option
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead."

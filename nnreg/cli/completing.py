@@ -1,0 +1,80 @@
+"""What a shell completes, and the command that sets it up."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from nnreg.cli import cli
+
+RC_FILES = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/config.fish"}
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(list(RC_FILES)))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands, components, specs and runs.
+
+    \b
+    nnreg completion bash
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # click has these three
+    script = kind(cli, {}, "nnreg", "_NNREG_COMPLETE").source()
+    load = f"nnreg completion {shell} | source"
+    if shell != "fish":
+        load = f'eval "$(nnreg completion {shell})"'
+    click.echo(f"# To have it in every shell, add this line to {RC_FILES[shell]}:\n#   {load}")
+    click.echo(script)
+
+
+def complete_component(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the components whose names, or `kind.name`, begin so."""
+    from nnreg.cli.common import registry_with
+
+    with contextlib.redirect_stderr(io.StringIO()):  # a message would land in the line being typed
+        registry = registry_with(context.params["files"], context)
+    kind = context.params["kind"]
+    entries = [entry for entry in registry if kind in (None, entry.kind)]
+    names = [(f"{e.kind}.{e.name}" if "." in incomplete else e.name, e) for e in entries]
+    return [
+        CompletionItem(name, help=f"{entry.kind} of {entry.provider}")
+        for name, entry in names
+        if name.startswith(incomplete)
+    ]
+
+
+def complete_spec(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the spec files that begin so."""
+    return _paths(incomplete, lambda path: path.suffix in (".json", ".jsonc"))
+
+
+def complete_run(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the folders of runs, and the checkpoints, that begin so."""
+    return _paths(incomplete, lambda path: path.suffix == ".h5" or (path / "checkpoints").is_dir())
+
+
+def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Leave it to the shell, which knows files."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def _paths(incomplete: str, fits: Callable[[Path], bool]) -> list[CompletionItem]:
+    """Return the paths that fit; where none does, let the shell go on to folders."""
+    folder, start = os.path.split(incomplete)
+    try:
+        found = sorted(path for path in Path(folder).iterdir() if path.name.startswith(start))
+    except OSError:
+        found = []
+    items = [CompletionItem(os.path.join(folder, path.name)) for path in found if fits(path)]
+    return items or [CompletionItem(incomplete, type="dir")]
