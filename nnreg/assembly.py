@@ -14,6 +14,7 @@ from nnreg.evaluation import Examples
 from nnreg.interfaces import Table
 from nnreg.model import Model
 from nnreg.spec import Columns, Document, Spec, Split
+from nnreg.stored import Stored, pieces
 
 TARGET = "target"
 """The name of the target column where the data are passed in as `(x, y)`."""
@@ -49,12 +50,23 @@ def reassemble(model: Model) -> Assembled:
 
 def with_data(model: Model, parts: Parts) -> Assembled:
     """Turn tables into what the model's network takes."""
-    examples = (_examples(model, part) for part in (parts.validation, parts.test))
-    return Assembled(model, model.examples(parts.train, parts.train), *examples)
+    train = _examples(model, parts.train, read=not model.network.integer_input)
+    examples = (
+        None if part is None else _examples(model, part) for part in (parts.validation, parts.test)
+    )
+    return Assembled(model, train, *examples)
 
 
-def _examples(model: Model, table: Table | None) -> Examples | None:
-    return None if table is None else model.examples(table, table)
+def _examples(model: Model, table: Table, *, read: bool = False) -> Examples:
+    """Return a table's examples. What stays in its file is read once, unless it was already.
+
+    A value that cannot be used is then told before anything is written.
+    """
+    examples = model.examples(table, table)
+    if not read and isinstance(examples.x, Stored):
+        for _ in pieces(examples.x, len(examples)):
+            pass
+    return examples
 
 
 def digests(document: Document) -> dict[str, str]:

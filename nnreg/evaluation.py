@@ -9,16 +9,18 @@ import numpy as np
 
 from nnreg.interfaces import Array, Context, Loss, Metric
 from nnreg.network import Network
+from nnreg.stored import Column
 
 
 @dataclass(frozen=True)
 class Examples:
     """Inputs `x`, targets `t` as the loss takes them, and the `truth` as the metrics do.
 
-    The truth is class numbers `(examples, ...)`, or numbers in the target's own units.
+    The truth is class numbers `(examples, ...)`, or numbers in the target's own units. Inputs may
+    stay in their file.
     """
 
-    x: Array
+    x: Column
     t: Array
     truth: Array
 

@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
-from nnreg.evaluation import Evaluation, Examples
+from nnreg.evaluation import Evaluation
 from nnreg.interfaces import Array, Context
 from nnreg.network import Network
+from nnreg.stored import Window
+
+Inputs: TypeAlias = Array | Window
+"""All inputs, or those of them that are in memory at the moment."""
 
 
 class Lane:
@@ -26,13 +31,13 @@ class Lane:
         self._network = network
         self._evaluation = evaluation
 
-    def run(self, examples: Examples, rows: Array, weight: float = 1.0) -> Share:
+    def run(self, inputs: Inputs, targets: Array, rows: Array, weight: float = 1.0) -> Share:
         """Write the gradient of the mean loss over `rows`, times `weight`.
 
         Where the loss is not finite the gradient stays as it was.
         """
         self.workspace.rewind()
-        x, t = self._take(examples.x, rows), self._take(examples.t, rows)
+        x, t = self._take(inputs, rows), self._take(targets, rows)
         z, backward = self._network.forward(x, self.context)
         loss, loss_backward = self._evaluation.loss_of(z, t, self.context)
         if math.isfinite(loss):
@@ -40,9 +45,9 @@ class Lane:
             backward(dz if weight == 1 else self._scaled(dz, weight))
         return Share(self, rows, x, loss, z)
 
-    def _take(self, array: Array, rows: Array) -> Array:
+    def _take(self, array: Inputs, rows: Array) -> Array:
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
-        return np.take(array, rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
+        return array.take(rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
 
     def _scaled(self, dz: Array, weight: float) -> Array:
         return np.multiply(dz, weight, out=self.workspace.empty(dz.shape))
@@ -85,20 +90,20 @@ class Lanes:
             yield
         self._threads = None
 
-    def run(self, examples: Examples, rows: Array) -> list[Share]:
+    def run(self, inputs: Inputs, targets: Array, rows: Array) -> list[Share]:
         """Write the gradient of the mean loss over `rows`.
 
         The sum over lanes is in their order, so that it has the same bits each time.
         """
         first, *others = self._lanes
         if self._threads is None or len(rows) < len(self):
-            return [first.run(examples, rows)]
+            return [first.run(inputs, targets, rows)]
         part, *parts = np.array_split(rows, len(self))
         waiting = [
-            self._threads.submit(lane.run, examples, part, len(part) / len(rows))
+            self._threads.submit(lane.run, inputs, targets, part, len(part) / len(rows))
             for lane, part in zip(others, parts, strict=True)
         ]
-        shares = [first.run(examples, part, len(part) / len(rows))]
+        shares = [first.run(inputs, targets, part, len(part) / len(rows))]
         shares += [future.result() for future in waiting]
         for lane in others:
             np.add(self.gradient, lane.gradient, out=self.gradient)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nnreg.interfaces import Array
+from nnreg.errors import DataError
+from nnreg.interfaces import Array, Shape
 
 os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
 
 import h5py  # after the line above
 
-__all__ = ["h5py", "layout", "plain_datasets"]
+__all__ = ["StoredDataset", "h5py", "layout", "plain_datasets"]
 
 PAGE = 4096
 
@@ -53,6 +56,44 @@ def plain_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
             else:
                 raise ValueError(f"{path!r} is not a dataset")
     return found
+
+
+class StoredDataset:
+    """A dataset that stays in its file, which is opened for each read and must stay as it is."""
+
+    def __init__(self, path: Path, dataset: h5py.Dataset) -> None:
+        self.path = path
+        self.name = dataset.name
+        self.shape: Shape = dataset.shape
+        self.dtype: np.dtype[Any] = dataset.dtype
+        self.chunk: int = dataset.chunks[0] if dataset.chunks else 1
+        self._version = self._look()
+
+    def read(self, stretches: Sequence[tuple[int, int]]) -> Iterator[Array]:
+        """Yield the rows of each stretch, from one up to another.
+
+        Raises `DataError` naming the rows, where they cannot be read or the file has changed: the
+        HDF5 library takes what is missing at the end of an open file for zeros.
+        """
+        first, last = stretches[0][0], stretches[-1][1] - 1
+        try:
+            self._check()
+            with h5py.File(self.path, "r") as file:
+                for first, last in ((start, stop - 1) for start, stop in stretches):
+                    yield file[self.name][first : last + 1]
+            self._check()
+        except (OSError, KeyError, ValueError) as error:
+            raise DataError(
+                f"{self.path}, rows {first} to {last} of {self.name!r}: cannot read: {error}"
+            ) from error
+
+    def _check(self) -> None:
+        if self._look() != self._version:
+            raise OSError("the file has changed since it was opened; put the old one back")
+
+    def _look(self) -> tuple[int, int]:
+        state = self.path.stat()
+        return state.st_size, state.st_mtime_ns
 
 
 def layout(arrays: Mapping[str, Array], start: int) -> list[memoryview]:

@@ -24,6 +24,7 @@ from nnreg.component import Shape as Shape
 from nnreg.errors import NnregError, Problem, ShapeError, SpecError
 from nnreg.formula import derivative
 from nnreg.kernels import Kernels
+from nnreg.stored import Column, Stored
 
 Backward: TypeAlias = Callable[[Array], Array]
 BiasedBackward: TypeAlias = Callable[[Array, Array | None], Array]
@@ -216,25 +217,32 @@ class Table:
     """Named columns of equal length.
 
     A column is an array of numbers `(rows, ...)`, or of objects `(rows,)` that are text or, where
-    the value is missing, None. `lines` has the line of each row for sources that are text.
+    the value is missing, None; numbers may also be left in their file, as `Stored`. `lines` has the
+    line of each row for sources that are text, `rows` the number of each where not all are there.
     """
 
-    columns: Mapping[str, Array]
+    columns: Mapping[str, Column]
     origin: str = "the data"
     lines: tuple[int, ...] | None = None
+    rows: Array | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
     def place(self, row: int, column: str) -> str:
         """Say where a value is, for an error message."""
-        where = f"line {self.lines[row]}" if self.lines else f"row {row}"
+        number = row if self.rows is None else self.rows[row]
+        where = f"line {self.lines[row]}" if self.lines else f"row {number}"
         return f"{self.origin}, {where}, column {column!r}"
 
     def take(self, rows: Array) -> Table:
-        """Return the table of these rows only."""
+        """Return the table of these rows only, in ascending order."""
         lines = tuple(self.lines[row] for row in rows) if self.lines else None
-        return Table({name: c[rows] for name, c in self.columns.items()}, self.origin, lines)
+        columns = {
+            name: column.select(rows) if isinstance(column, Stored) else column[rows]
+            for name, column in self.columns.items()
+        }
+        return Table(columns, self.origin, lines, rows if self.rows is None else self.rows[rows])
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from nnreg.network import views
 from nnreg.provenance import describe
 from nnreg.registry import default_kernels
 from nnreg.spec import Document, Spec
+from nnreg.stored import Column, Stored, whole
 from nnreg.trainer import Progress, Record, Trainer
 
 
@@ -116,7 +117,7 @@ class Model:
         examples = self.examples(x, y)
         vector = np.zeros_like(self.network.vector)
         context = self.network.context(self.network.workspace(reuse=False), vector)
-        z, backward = self.network.forward(examples.x, context)
+        z, backward = self.network.forward(whole(examples.x), context)
         loss, loss_backward = self.evaluation.loss_of(z, examples.t, context)
         backward(loss_backward())
         return loss, views(vector, self.network.params)
@@ -190,8 +191,22 @@ class Model:
         t = encode_targets(scaled, self.network, self.spec.loss, classes)
         return Examples(inputs, t, truth)
 
-    def _inputs(self, x: Any) -> Array:
-        encoded = self.preprocessing.encode(table_of(x, self.preprocessing.names))
+    def _inputs(self, x: Any) -> Column:
+        """Return raw rows as the network takes them, or as it will when they are read."""
+        table = table_of(x, self.preprocessing.names)
+        name, *others = self.preprocessing.names
+        stored = table.columns.get(name)
+        if others or not isinstance(stored, Stored):
+            return self._encode(table)
+
+        def encode(values: Array, rows: Array) -> Array:
+            return self._encode(replace(table, columns={name: values}, rows=rows))
+
+        dtype = np.int64 if self.network.integer_input else self.network.dtype
+        return stored.encoded(encode, self.network.input_shape, dtype)
+
+    def _encode(self, table: Table) -> Array:
+        encoded = self.preprocessing.encode(table)
         first = next(iter(self.network.layers.values()))
         first.check_input(encoded)
         integer = self.network.integer_input

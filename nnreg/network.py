@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from typing import TypeAlias
 
 import numpy as np
@@ -27,6 +28,7 @@ from nnreg.interfaces import (
     chain,
 )
 from nnreg.kernels import Kernels
+from nnreg.stored import Column, pieces
 
 INITIAL_STREAM = 0
 """The random stream of first values: parameter i draws from SeedSequence([seed, stream, i])."""
@@ -146,15 +148,13 @@ class Network:
         """Apply the head to what `forward` gave."""
         return z if self.head is None else self.head.forward(z)[0]
 
-    def scores(self, x: Array, batch_size: int = 1024) -> Array:
+    def scores(self, x: Column, batch_size: int = 1024) -> Array:
         """Return what the layers make of `x`, before the head. Safe in several threads."""
-        parts = [
-            self.forward(x[start : start + batch_size], self._inference)[0]
-            for start in range(0, max(len(x), 1), batch_size)
-        ]
+        with closing(pieces(x, batch_size)) as batches:
+            parts = [self.forward(batch, self._inference)[0] for batch in batches]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Column) -> Array:
         """Return the outputs `(batch, *output_shape)`."""
         return self.outputs(self.scores(x))
 

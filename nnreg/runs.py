@@ -25,6 +25,7 @@ from nnreg.model import Model
 from nnreg.registry import Registry
 from nnreg.saving import load, to_checkpoint
 from nnreg.spec import SpecSource, read_spec
+from nnreg.stored import Stored
 from nnreg.trainer import Record
 
 SAVING_SHARE = 0.03
@@ -194,6 +195,7 @@ class Run:
             "parameters": model.network.vector.size,
             "threads": self._trainer.threads or "all",
             "divided": self._trainer.divided,
+            "streamed": isinstance(self.assembled.train.x, Stored),
             "kernels": model.document.registry.name_of(model.network.kernels),
             **measured,
             "baseline": baseline(model, self.assembled.train, held_out),

@@ -7,16 +7,17 @@ epoch goes on with the same bits; in mid-epoch, `Partial` has what else that tak
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
 from annotated_types import Gt
 
-from nnreg.errors import DivergedError, UsageError
+from nnreg.errors import DataError, DivergedError, UsageError
 from nnreg.evaluation import Evaluation, Examples
-from nnreg.gradient import Lane, Lanes, Share
+from nnreg.gradient import Inputs, Lanes, Share
 from nnreg.interfaces import (
     Array,
     Configurable,
@@ -29,6 +30,7 @@ from nnreg.interfaces import (
 )
 from nnreg.kernels import Kernels
 from nnreg.network import Network, views
+from nnreg.stored import Column, Stored, pieces, windows
 from nnreg.threads import available_threads, matrix_threads
 
 SHUFFLE_STREAM = 1
@@ -229,19 +231,20 @@ class Trainer:
         """
         while not self.finished:
             good, record = self._snapshot(), None
-            while record is None:
-                with matrix_threads(1 if self.divided else self.threads), self._lanes.open():
-                    record = self._stretch(good, pause)
-                yield record
+            with closing(self._pass(self.progress.epoch + 1, pause)) as passing:
+                while record is None:
+                    with matrix_threads(1 if self.divided else self.threads), self._lanes.open():
+                        record = self._stretch(passing, good)
+                    yield record
 
-    def _stretch(self, good: _State, pause: Callable[[], bool] | None) -> Record | None:
+    def _stretch(self, passing: Iterator[Record | None], good: _State) -> Record | None:
         """Go on to the next pause, or to the end of the epoch."""
         progress = self.progress
         self.whole = False
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # told by DivergedError
-                record = self._pass(progress.epoch + 1, pause)
-        except DivergedError:
+                record = next(passing)
+        except (DivergedError, DataError):
             self._restore(good)
             self.whole = True
             raise
@@ -265,12 +268,15 @@ class Trainer:
             self.progress.slots[name][...] = slot
         self.progress.step, self.progress.partial = step, partial
 
-    def _pass(self, epoch: int, pause: Callable[[], bool] | None) -> Record | None:
-        """Go over the training examples that the epoch has left, then measure."""
+    def _pass(
+        self, epoch: int, pause: Callable[[], bool] | None
+    ) -> Generator[Record | None, None, None]:
+        """Go over the training examples that the epoch has left, then measure.
+
+        Yields None at each pause, and the record at the end.
+        """
         count, size = len(self.train), self.settings.batch_size
-        order = np.arange(count)
-        if self.settings.shuffle:
-            order = _stream(self.seed, SHUFFLE_STREAM, epoch).permutation(count)
+        order = self._order(epoch)
         begun = self._begin(epoch, count)
         total, batch = begun.loss, begun.seen // size
         outputs = None
@@ -278,23 +284,24 @@ class Trainer:
             outputs = np.empty((count, *self.network.output_shape), self.network.dtype)
             if begun.outputs is not None:
                 outputs[: begun.seen] = begun.outputs
-        for start in range(begun.seen, count, size):
-            batch += 1
-            shares = self._lanes.run(self.train, order[start : start + size])
-            self._step(shares, epoch, batch)
-            total += sum(share.loss * len(share.rows) for share in shares)
-            if outputs is not None:
-                place = start
+        place = begun.seen
+        with closing(self._batches(order[place:])) as batches:
+            for inputs, rows in batches:
+                batch += 1
+                shares = self._lanes.run(inputs, self.train.t, rows)
+                self._step(shares, epoch, batch)
+                total += sum(share.loss * len(share.rows) for share in shares)
                 for share in shares:
-                    outputs[place : place + len(share.rows)] = share.scores
+                    if outputs is not None:
+                        outputs[place : place + len(share.rows)] = share.scores
                     place += len(share.rows)
-            if pause is not None and start + size < count and pause():
-                self._check_weights(order, epoch, batch)
-                done = None if outputs is None else outputs[: start + size]
-                streams = [lane.context.rng.bit_generator.state for lane in self._lanes]
-                self.progress.partial = Partial(count, start + size, total, done, streams)
-                return None
-        self._check_weights(order, epoch, batch)
+                if pause is not None and place < count and pause():
+                    self._check_weights(shares, epoch, batch)
+                    done = None if outputs is None else outputs[:place]
+                    streams = [lane.context.rng.bit_generator.state for lane in self._lanes]
+                    self.progress.partial = Partial(count, place, total, done, streams)
+                    yield None
+        self._check_weights(shares, epoch, batch)
         record: Record = {"epoch": epoch, "loss": total / count}
         if outputs is not None:
             seen = replace(self.train, truth=self.train.truth[order])
@@ -302,10 +309,27 @@ class Trainer:
         if self.validation:
             measured = self.evaluation.measure(self.network, self.validation)
             if not math.isfinite(measured["loss"]):
-                first = next(iter(self._lanes))
-                self._explain(first, self.validation.x, epoch, batch, "the validation loss")
+                passing = self.network.context(self.network.workspace(reuse=False))
+                self._explain(passing, self.validation.x, epoch, batch, "the validation loss")
             record |= {f"val_{name}": value for name, value in measured.items()}
-        return record
+        yield record
+
+    def _order(self, epoch: int) -> Array:
+        """Return the rows in the order in which an epoch goes over them."""
+        x, rng = self.train.x, _stream(self.seed, SHUFFLE_STREAM, epoch)
+        if not self.settings.shuffle:
+            return np.arange(len(x))
+        if isinstance(x, Stored):
+            return x.shuffled(rng, self.settings.batch_size)
+        return rng.permutation(len(x))
+
+    def _batches(self, order: Array) -> Generator[tuple[Inputs, Array], None, None]:
+        """Yield the rows of each batch, with inputs in memory that have them."""
+        size = self.settings.batch_size
+        with closing(windows(self.train.x, order, size)) as stretches:
+            for rows, inputs in stretches:
+                for start in range(0, len(rows), size):
+                    yield inputs, rows[start : start + size]
 
     def _begin(self, epoch: int, count: int) -> Partial:
         """Return what is done of an epoch, and put the layers' random streams where they were.
@@ -321,16 +345,16 @@ class Trainer:
                 lane.workspace.rng.bit_generator.state = partial.streams[index]
         return partial
 
-    def _check_weights(self, order: Array, epoch: int, batch: int) -> None:
+    def _check_weights(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
         """Find weights that the last step spoiled, before anyone saves or measures them."""
         if not np.isfinite(self.network.vector).all():
-            self._explain(next(iter(self._lanes)), self.train.x[order[-1:]], epoch, batch)
+            self._explain(shares[0].lane.context, shares[-1].x[-1:], epoch, batch)
 
     def _step(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
         """Change the weights by the gradient of one batch."""
         for share in shares:
             if not math.isfinite(share.loss):
-                self._explain(share.lane, share.x, epoch, batch)
+                self._explain(share.lane.context, share.x, epoch, batch)
         self._regularize()
         self._clip()
         self.progress.step += 1
@@ -371,10 +395,10 @@ class Trainer:
             progress.best_state = self.network.state_vector.copy()
 
     def _explain(
-        self, lane: Lane, x: Array, epoch: int, batch: int, what: str = "the loss"
+        self, context: Context, x: Column, epoch: int, batch: int, what: str = "the loss"
     ) -> NoReturn:
         """Raise `DivergedError` naming the first layer whose output or gradient went bad."""
-        steps = self._steps(lane)
+        steps = self._steps(context)
         culprit = _first_bad_gradient(steps) or _first_bad_output(steps, x) or "the loss itself"
         raise DivergedError(
             f"epoch {epoch}, batch {batch}: {what} is not finite; first to go bad: {culprit}. "
@@ -382,8 +406,8 @@ class Trainer:
             "the data"
         )
 
-    def _steps(self, lane: Lane) -> list[_NamedStep]:
-        pairs = zip(self.network.layers.items(), lane.context.children.values(), strict=True)
+    def _steps(self, context: Context) -> list[_NamedStep]:
+        pairs = zip(self.network.layers.items(), context.children.values(), strict=True)
         return [(name, layer, context) for (name, layer), context in pairs]
 
 
@@ -395,13 +419,15 @@ def _first_bad_gradient(steps: Sequence[_NamedStep]) -> str | None:
     return None
 
 
-def _first_bad_output(steps: Sequence[_NamedStep], x: Array) -> str | None:
-    for name, layer, context in steps:
-        if not _finite(context, lambda c: c.params):
-            return f"the weights of {name}"
-        x, _ = layer.forward(x, context)
-        if not np.isfinite(x).all():
-            return f"the output of {name}"
+def _first_bad_output(steps: Sequence[_NamedStep], x: Column) -> str | None:
+    with closing(pieces(x, len(x))) as parts:
+        for part in parts:
+            for name, layer, context in steps:
+                if not _finite(context, lambda c: c.params):
+                    return f"the weights of {name}"
+                part, _ = layer.forward(part, context)
+                if not np.isfinite(part).all():
+                    return f"the output of {name}"
     return None
 
 

@@ -9,7 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
-    {"errors"}, {"files"}, {"component", "plugins"}, {"kernels", "formula"}, {"interfaces"},
+    {"errors"}, {"files"}, {"component", "plugins"}, {"kernels", "formula", "memory", "stored"},
+    {"interfaces"},
     {"hookspecs", "jsonc", "hdf5"}, {"network"},
     {"builtin", "evaluation", "history", "threads", "plots"}, {"gradient", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},

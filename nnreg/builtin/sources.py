@@ -7,13 +7,15 @@ import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Len
 
 from nnreg.errors import DataError
 from nnreg.interfaces import Array, Source, Table
+from nnreg.memory import memory_limit
+from nnreg.stored import Column, Stored
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,14 @@ class Npz(Source):
 
 @dataclass(frozen=True)
 class Hdf5(Source):
-    """An HDF5 file; each dataset is a column, named by its path."""
+    """An HDF5 file; each dataset is a column, named by its path.
+
+    With `stream`, a dataset of arrays stays in the file, and its rows are read as they are needed.
+    By default that is one whose values would take, in float64, more than a fifth of the memory.
+    Rows are then shuffled in blocks, and again among those that are in memory at a time.
+    """
+
+    stream: Literal["auto"] | bool = "auto"
 
     def read(self, path: Path) -> Table:
         from nnreg.hdf5 import h5py, plain_datasets
@@ -100,7 +109,7 @@ class Hdf5(Source):
         try:
             with h5py.File(path, "r") as file:
                 columns = {
-                    name: plain(np.asarray(dataset[()]), f"{path}, {name!r}")
+                    name: self._column(path, name, dataset)
                     for name, dataset in plain_datasets(file).items()
                 }
         except (OSError, ValueError, TypeError) as error:
@@ -108,6 +117,23 @@ class Hdf5(Source):
         if not columns:
             raise DataError(f"{path}: the file holds no datasets")
         return Table(columns, str(path))
+
+    def _column(self, path: Path, name: str, dataset: Any) -> Column:
+        if not self._stays(dataset):
+            return plain(np.asarray(dataset[()]), f"{path}, {name!r}")
+        from nnreg.hdf5 import StoredDataset
+
+        stored = StoredDataset(path, dataset)
+        return Stored(stored, np.arange(len(dataset)), stored.shape[1:], stored.dtype)
+
+    def _stays(self, dataset: Any) -> bool:
+        """Tell whether a dataset is left in its file."""
+        if not dataset.size or dataset.ndim < 2 or dataset.dtype.kind not in "biuf":
+            return False
+        if self.stream == "auto":
+            limit = memory_limit()
+            return limit is not None and bool(dataset.size * 8 > limit / 5)
+        return self.stream
 
 
 def plain(array: Array, where: str) -> Array:

@@ -109,16 +109,16 @@ def resume(
 
 
 def _train(prepared: Run, every: int | None, quiet: bool, as_json: bool) -> None:
-    from nnreg.errors import DivergedError
+    from nnreg.errors import DataError, DivergedError
 
     epochs = prepared.model.spec.train.epochs
     on_epoch = None if quiet else _printer(epochs, every or max(epochs // 10, 1))
     try:
         prepared.train(on_epoch)
-    except DivergedError as error:
+    except (DivergedError, DataError) as error:
         done = prepared.summary["epochs"]
         kept = f"\nThe weights after epoch {done} are in {prepared.folder}/checkpoints/last.h5"
-        raise DivergedError(f"{error}{kept if done else ''}") from error
+        raise type(error)(f"{error}{kept if done else ''}") from error
     if as_json:
         print_json({**prepared.summary, "folder": str(prepared.folder)})
     else:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
+import json
+import shutil
 import sys
+import tempfile
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -28,6 +33,11 @@ from nnreg.cli.completing import complete_file
 if TYPE_CHECKING:
     from nnreg.interfaces import Source, Table
     from nnreg.model import Model
+
+IN_MEMORY = 2**24
+"""Bytes of answers that wait in memory, and more on disk, until all are there: all or none."""
+
+_Predictions: TypeAlias = tuple[list[str], list[list[Any]]]
 
 
 @cli.command()
@@ -69,8 +79,8 @@ def evaluate(
             if part is not None
         }
     else:
-        table = _read(model, data)
-        results = {"data": model.evaluate(table, table)}
+        with _table(model, data) as table:
+            results = {"data": model.evaluate(table, table)}
     if as_json:
         print_json(results["data"] if data else results)
         return
@@ -104,30 +114,48 @@ def predict(
     \b
     nnreg predict runs/penguins-001 new.csv > answers.csv
     """
+    from nnreg.data.tables import pieces
     from nnreg.saving import load
 
     registry = registry_with(files)
     model = load(checkpoint_file(checkpoint), registry=registry, allow_changed=allow_changed)
-    head, rows = _predictions(model, _read(model, data))
-    if as_json:
-        text = None
-        print_json([dict(zip(head, row, strict=True)) for row in rows])
-        return
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
-    text = buffer.getvalue()
-    if out is None:
-        sys.stdout.write(text)
-        return
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"{out}: cannot write: {error.strerror}") from error
+    with tempfile.SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="") as answers:
+        with _table(model, data) as table:
+            parts = pieces(table, model.preprocessing.names)
+            write = _write_json if as_json else _write_csv
+            write(answers, (_predictions(model, part) for part in parts))
+        answers.seek(0)
+        if out is None or as_json:
+            shutil.copyfileobj(answers, sys.stdout)
+            return
+        try:
+            with out.open("w", encoding="utf-8", newline="") as file:
+                shutil.copyfileobj(answers, file)
+        except OSError as error:
+            raise click.UsageError(f"{out}: cannot write: {error.strerror}") from error
 
 
-def _predictions(model: Model, table: Table) -> tuple[list[str], list[list[Any]]]:
+def _write_csv(target: IO[str], parts: Iterable[_Predictions]) -> None:
+    writer = csv.writer(target, lineterminator="\n")
+    for index, (head, rows) in enumerate(parts):
+        if not index:
+            writer.writerow(head)
+        writer.writerows(rows)
+
+
+def _write_json(target: IO[str], parts: Iterable[_Predictions]) -> None:
+    """Write a list of objects, one after another."""
+    separator = "[\n"
+    for head, rows in parts:
+        for row in rows:
+            text = json.dumps(dict(zip(head, row, strict=True)), indent=2, ensure_ascii=False)
+            target.write(separator + textwrap.indent(text, "  "))
+            separator = ",\n"
+    target.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+def _predictions(model: Model, table: Table) -> _Predictions:
+    """Return the names of the columns, and a row for each of the table's."""
     import numpy as np
 
     if model.classes is not None:
@@ -147,14 +175,15 @@ def _predictions(model: Model, table: Table) -> tuple[list[str], list[list[Any]]
     return head, y.tolist()
 
 
-def _read(model: Model, data: str) -> Table:
-    """Read rows with the source that the model was trained from."""
+@contextmanager
+def _table(model: Model, data: str) -> Iterator[Table]:
+    """Give the rows of a file, read with the source that the model was trained from."""
     from nnreg.data.loading import read_table
 
     source = _source(model, data)
     suffix = Path(model.spec.data.path).suffix if model.spec.data else ".csv"
     with data_file(data, suffix) as file:
-        return read_table(source, file)
+        yield read_table(source, file)
 
 
 def _source(model: Model, data: str) -> Source:

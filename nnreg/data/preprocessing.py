@@ -5,16 +5,19 @@ Each part is a frozen dataclass that goes into the checkpoint as JSON.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 
-from nnreg.data.tables import column, is_numeric, numbers, words
+from nnreg.data.tables import column, is_numeric, numbers, pieces, words
 from nnreg.errors import DataError, nearest
 from nnreg.interfaces import Array, Configurable, Shape, Table
 from nnreg.spec import Columns
+from nnreg.stored import Stored
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,13 @@ class Values(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, *shape)`."""
-        values = numbers(table, self.name)
-        if values.shape[1:] != self.shape:
+        shape = column(table, self.name).shape[1:]
+        if shape != self.shape:
             raise DataError(
                 f"{table.origin}: column {self.name!r} has examples of shape "
-                f"{values.shape[1:]}; the model takes {self.shape}"
+                f"{shape}; the model takes {self.shape}"
             )
-        if np.isnan(values).any():
-            _refuse_missing(table, self.name, np.isnan(values))
+        values = _known(table, self.name)
         if self.integer:
             return values.astype(np.int64)
         return (values - self.mean) / self.std
@@ -142,12 +144,7 @@ class Numbers(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, columns)` in the target's own units, or arrays as they are."""
-        columns = []
-        for name in self.names:
-            values = numbers(table, name)
-            if np.isnan(values).any():
-                _refuse_missing(table, name, np.isnan(values), target=True)
-            columns.append(values)
+        columns = [_known(table, name, target=True) for name in self.names]
         if len(columns) == 1 and columns[0].ndim > 1:
             return columns[0]
         return np.stack(columns, axis=1)
@@ -211,6 +208,15 @@ def _single(values: Array, table: Table, name: str) -> Array:
     return values
 
 
+def _known(table: Table, name: str, *, target: bool = False) -> Array:
+    """Return a column of numbers of which none may be missing."""
+    values = numbers(table, name)
+    missing = np.isnan(values)
+    if missing.any():
+        _refuse_missing(table, name, missing, target=target)
+    return values
+
+
 def _refuse_missing(table: Table, name: str, missing: Array, *, target: bool = False) -> NoReturn:
     row = int(np.argwhere(missing)[0][0])
     mend = "mend or remove the row" if target else 'mend it, or set data.missing to "impute"'
@@ -252,7 +258,7 @@ def learn(
 def _learn_input(table: Table, train: Table, name: str, columns: Columns, integer: bool) -> Input:
     if table.columns[name].ndim > 1:
         shape = table.columns[name].shape[1:]
-        mean, std = (0.0, 1.0) if integer else _moments(numbers(train, name), columns.scaling)
+        mean, std = (0.0, 1.0) if integer else _array_moments(train, name, columns.scaling)
         return Values(name, tuple(shape), mean, std, integer)
     kind = columns.columns.get(name) or ("number" if is_numeric(table, name) else "words")
     impute = columns.missing == "impute"
@@ -265,6 +271,28 @@ def _learn_input(table: Table, train: Table, name: str, columns: Columns, intege
     fill_number = float(np.mean(known)) if impute and len(known) else None
     mean, std = _moments(known, columns.scaling)
     return Number(name, mean, std, fill_number)
+
+
+def _array_moments(train: Table, name: str, scaling: str) -> tuple[float, float]:
+    """Return `_moments` of a column of arrays.
+
+    Where it stays in its file, blocks of it are read one after another, and what is found is
+    combined (Chan, Golub and LeVeque 1983, "Algorithms for Computing the Sample Variance").
+    """
+    if not isinstance(train.columns[name], Stored):
+        return _moments(numbers(train, name), scaling)
+    count, mean, squares = 0, 0.0, 0.0  # the last is the sum of squared differences from the mean
+    with closing(pieces(train, [name])) as parts:
+        for part in parts:
+            values = _known(part, name)
+            added, step = count + values.size, float(np.mean(values)) - mean
+            squares += float(np.var(values)) * values.size
+            squares += step * step * count * values.size / added
+            mean += step * values.size / added
+            count = added
+    if scaling == "none" or not count:
+        return 0.0, 1.0
+    return mean, math.sqrt(squares / count) or 1.0
 
 
 def _moments(values: Array, scaling: str) -> tuple[float, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from nnreg.builtin.sources import plain
 from nnreg.errors import DataError, nearest
 from nnreg.interfaces import Array, Table
+from nnreg.stored import Column, Stored, read_ahead, whole
 
 ARRAY = "x"
 """The name of the only column where the input is one array instead of a table."""
@@ -50,7 +52,27 @@ def _column(values: Any, name: str) -> Array:
     return plain(array, name)
 
 
-def column(table: Table, name: str) -> Array:
+def pieces(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:
+    """Yield the rows of a table in pieces whose columns are arrays.
+
+    There is one piece, the table itself, unless a column of these `names` stays in its file; pieces
+    have no others.
+    """
+    used = {name: table.columns[name] for name in names if name in table.columns}
+    blocks = [column.block for column in used.values() if isinstance(column, Stored)]
+    if not blocks:
+        yield table
+        return
+    size, chosen = min(blocks), replace(table, columns=used)
+
+    def read(start: int) -> Table:
+        part = chosen.take(np.arange(start, min(start + size, len(table))))
+        return replace(part, columns={name: whole(c) for name, c in part.columns.items()})
+
+    yield from read_ahead(read, range(0, len(table), size))
+
+
+def column(table: Table, name: str) -> Column:
     """Return a column. Raises `DataError` with the nearest name where there is none."""
     try:
         return table.columns[name]
@@ -61,7 +83,7 @@ def column(table: Table, name: str) -> Array:
 
 def numbers(table: Table, name: str) -> Array:
     """Return a column as float64, NaN where missing. Raises `DataError` at what is no number."""
-    values = column(table, name)
+    values = whole(column(table, name))
     if values.dtype != object:
         result = values.astype(np.float64)
         if np.isinf(result).any():
@@ -89,7 +111,7 @@ def _number(text: str) -> float:
 def is_numeric(table: Table, name: str) -> bool:
     """Tell whether a column holds numbers. Raises `DataError` where it holds numbers and words."""
     values = column(table, name)
-    if values.dtype != object:
+    if isinstance(values, Stored) or values.dtype != object:
         return True
     read = np.array([value is None or not np.isnan(_number(value)) for value in values.flat])
     filled = np.array([value is not None for value in values.flat])
@@ -108,7 +130,7 @@ def is_numeric(table: Table, name: str) -> bool:
 
 def words(table: Table, name: str) -> Array:
     """Return a column as text, None where missing."""
-    values = column(table, name)
+    values = whole(column(table, name))
     if values.dtype == object:
         return values
     result = np.empty(values.shape, object)
