@@ -37,13 +37,31 @@ def assemble(document: Document, data: tuple[Any, Any] | None = None) -> Assembl
     """
     preprocessing, parts = _from_arrays(document, *data) if data else _from_files(document)
     model = Model(document, preprocessing)
+    model.network.initialize(model.spec.seed)
     if not data:
         model.data_digests = digests(document)
     return with_data(model, parts)
 
 
 def reassemble(model: Model) -> Assembled:
-    """Read the data of a loaded model again, with the preprocessing that it learned."""
+    """Read the data of a loaded model again, with the preprocessing that it learned.
+
+    A checkpoint may name any file of this machine. None is used whose SHA-256 the checkpoint does
+    not have: raises `DataError`.
+    """
+    document = model.document
+    if document.spec.data:
+        if not model.data_digests:
+            raise DataError(f"{document.origin}: it was trained on data passed in, not on files")
+        now = digests(document)
+        for path, found, known in zip(now, now.values(), model.data_digests.values(), strict=False):
+            if found != known:
+                raise DataError(
+                    f"{path}: not the data that it was trained on (SHA-256 {known[:16]}…); "
+                    "put the old file back, or start a new run"
+                )
+        if len(now) != len(model.data_digests):
+            raise DataError(f"{document.origin}: it was trained on other data files")
     _, parts = _from_files(model.document)
     return with_data(model, parts)
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import os
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from nnreg.builtin.activations import Identity
 from nnreg.errors import Problem, SpecError, nearest
-from nnreg.interfaces import Activation, Array, Layer, Loss, Metric, Param, Plan, Shape
+from nnreg.interfaces import Activation, Array, Layer, Loss, Metric, Plan, Shape
 from nnreg.kernels import Kernels
-from nnreg.network import Network
+from nnreg.memory import memory_limit
+from nnreg.network import Network, declared, total_size
 from nnreg.registry import Registry
 from nnreg.spec import Spec
 
 
-def build_network(
-    spec: Spec, input_shape: Shape, classes: int | None, kernels: Kernels | None = None
-) -> Network:
-    """Return the network that a spec describes, not yet initialized.
+class Blueprint(NamedTuple):
+    """What a network will be, before any of its arrays is made."""
+
+    plan: Plan
+    output_shape: Shape
+    head: Activation | None
+
+
+def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Blueprint:
+    """Return what a spec describes: the shapes of all arrays, and none of the arrays.
 
     `input_shape` is the shape of one example, `classes` the number of classes or None. Raises
     `SpecError` with the path of a layer that cannot take its input.
@@ -31,6 +36,14 @@ def build_network(
     shape = input_shape
     for index, layer in enumerate(layers):
         shape = plan.layer(f"layers/{index}", layer, shape)
+    return Blueprint(plan, shape, head)
+
+
+def build_network(
+    spec: Spec, input_shape: Shape, classes: int | None, kernels: Kernels | None = None
+) -> Network:
+    """Return the network that a spec describes, not yet initialized; see `plan_network`."""
+    plan, shape, head = plan_network(spec, input_shape, classes)
     _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
     return Network(plan, input_shape, shape, head=head, dtype=spec.model.dtype, kernels=kernels)
 
@@ -59,25 +72,13 @@ def _split_head(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:
 
 def _check_memory(plan: Plan, itemsize: int) -> None:
     """Refuse a network whose weights, gradients and optimizer state cannot fit in memory."""
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not every system tells
-        return
-    size = _count(plan)
-    if 4 * size * itemsize > memory:
+    memory, size = memory_limit(), sum(map(total_size, declared(plan)))
+    if memory is not None and 4 * size * itemsize > memory:
         problem = (
             f"{size:,} parameters need about {4 * size * itemsize / 2**30:,.0f} GiB to train; "
-            f"this machine has {memory / 2**30:,.0f} GiB"
+            f"this process may use {memory / 2**30:,.0f} GiB"
         )
         raise SpecError([Problem(plan.path, problem)])
-
-
-def _count(plan: Plan) -> int:
-    def size(param: Param) -> int:
-        return math.prod(param.shape)
-
-    own = sum(map(size, (*plan.params.values(), *plan.state.values())))
-    return own + sum(_count(child) for _, child in plan.children.values())
 
 
 def name_metrics(spec: Spec, registry: Registry, *, of_classes: bool) -> dict[str, Metric]:

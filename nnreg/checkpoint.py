@@ -10,25 +10,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from nnreg.errors import CheckpointError
+from nnreg import jsonc
+from nnreg.errors import CheckpointError, SpecError
 from nnreg.files import Pieces, replace_file
 from nnreg.interfaces import Array
+from nnreg.memory import memory_limit
+from nnreg.migrations import FORMAT, migrate
 
-if TYPE_CHECKING:
-    from nnreg.hdf5 import h5py
-
-FORMAT = 1
 MAGIC = b"nnreg checkpoint\n"
 BLOCK = 512
-DTYPES = frozenset({"<f4", "<f8", "<i8", "|u1"})
+LARGEST_DOCUMENT = 1 << 22
+"""Bytes of the document: parsed, it takes some thirty times as many."""
+
+COPIES = 4
+"""How often the bytes of a file are in memory at once while it is read, at most."""
+
+Passed: TypeAlias = Callable[[str], None]
+"""Is told what a check has found to be in order."""
+
+
+def ignore(_: str) -> None:
+    """Listen to no check."""
 
 
 @dataclass(frozen=True)
@@ -50,51 +62,99 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         raise CheckpointError(f"{path}: cannot save: {error.strerror or error}") from error
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read and verify a file. Raises `CheckpointError` for one that is damaged or foreign."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot read: {error.strerror or error}") from error
-    _verify(path, data)
-    from nnreg.hdf5 import h5py, plain_datasets
+def read_checkpoint(path: Path, passed: Passed = ignore) -> Checkpoint:
+    """Read and verify a file. Raises `CheckpointError` for one that is damaged, foreign or hostile.
+
+    `passed` is told each check that the file has passed.
+    """
+    return decode(_read(path, passed), str(path), passed)
+
+
+def decode(data: bytes, where: str, passed: Passed = ignore) -> Checkpoint:
+    """Return what the bytes of a file hold; see `read_checkpoint`."""
+    version = verify(data, where, passed)
+    from nnreg.allowlist import image_arrays
 
     try:
-        with h5py.File.in_memory(data) as file:
-            datasets = plain_datasets(file)
-            total = sum(_size(name, dataset) for name, dataset in datasets.items())
-            if total > len(data):
-                raise ValueError("the arrays claim more bytes than the file has")
-            arrays = {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
-        document = json.loads(arrays.pop("document").tobytes().decode("utf-8"))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a well-formed checkpoint: {error}") from error
-    if not isinstance(document, dict):
-        raise CheckpointError(f"{path}: not a well-formed checkpoint: no document")
+        arrays = image_arrays(data)
+        count, values = len(arrays), sum(array.nbytes for array in arrays.values())
+        passed(f"{count} plain arrays of {values:,} bytes, each at its own place, and nothing else")
+        document = _document(arrays.pop("document", None))
+        migrate(version, document, arrays)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SpecError) as error:
+        raise CheckpointError(f"{where}: not a well-formed checkpoint: {error}") from error
+    passed("the document is strict JSON")
     return Checkpoint(document, arrays)
 
 
-def _size(name: str, dataset: h5py.Dataset) -> int:
-    """Return the bytes of an array, or raise ValueError for what the format does not have."""
-    if dataset.dtype.str not in DTYPES:
-        raise ValueError(f"{name!r} has the type {dataset.dtype}")
-    if dataset.chunks is not None or dataset.id.get_create_plist().get_nfilters():
-        raise ValueError(f"{name!r} is chunked or compressed")
-    size = int(dataset.size or 0) * int(dataset.dtype.itemsize)
-    if dataset.size is None or (size and dataset.id.get_storage_size() != size):
-        raise ValueError(f"{name!r} declares values that the file does not hold")
-    return size
+def verify(data: bytes, where: str, passed: Passed = ignore) -> int:
+    """Check magic, version, length and digest before the HDF5 library sees a byte.
+
+    Returns the version. Raises `CheckpointError`.
+    """
+    version = _check_head(data[:BLOCK], len(data), where)
+    body = memoryview(data)[BLOCK:]
+    passed(f"format {version}, {len(body):,} bytes after its header, as the header says")
+    block = _block([body], version)
+    if data[:BLOCK] != block:
+        raise CheckpointError(f"{where}: damaged: the bytes do not match their SHA-256")
+    passed(f"the SHA-256 of its bytes: {_fields(block)['sha256']}")
+    return version
+
+
+def _read(path: Path, passed: Passed) -> bytes:
+    """Return the bytes of a regular file that is no larger than this machine can take."""
+    try:
+        with open(path, "rb", opener=_open) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise CheckpointError(f"{path}: not a regular file")
+            size, memory = status.st_size, memory_limit()
+            head = file.read(BLOCK)
+            _check_head(head, size, str(path))
+            if memory is not None and COPIES * size > memory:
+                raise CheckpointError(
+                    f"{path}: {size:,} bytes are too many for {memory:,} bytes of memory"
+                )
+            data = head + file.read(size - len(head))
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot read: {error.strerror or error}") from error
+    passed(f"a regular file of {size:,} bytes")
+    return data
+
+
+def _open(path: str, flags: int) -> int:
+    """Open a file without waiting, as opening a pipe would for its other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _document(stored: Array | None) -> dict[str, Any]:
+    """Parse the document. Raises ValueError or `SpecError`."""
+    if stored is None or stored.ndim != 1 or stored.dtype != np.uint8:
+        raise ValueError("there is no document, a line of bytes")
+    if stored.size > LARGEST_DOCUMENT:
+        raise ValueError(f"its document of {stored.size:,} bytes is too large")
+    document = jsonc.parse(stored.tobytes().decode("utf-8"), "its document")
+    if not isinstance(document, dict):
+        raise ValueError("its document is not a JSON object")
+    return document
 
 
 def _body(checkpoint: Checkpoint) -> list[memoryview]:
     """Return the bytes that follow the block, in pieces: the arrays are not copied."""
+    from nnreg.allowlist import TYPES
     from nnreg.hdf5 import layout
 
     text = json.dumps(checkpoint.document, allow_nan=False).encode()
+    if len(text) > LARGEST_DOCUMENT:
+        raise CheckpointError(
+            f"cannot save: spec, categories and class names take {len(text):,} bytes as text; "
+            f"{LARGEST_DOCUMENT:,} are the most"
+        )
     arrays = {"document": np.frombuffer(text, np.uint8)}
     for name, array in checkpoint.arrays.items():
         little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
-        if little.dtype.str not in DTYPES:
+        if little.dtype.str not in TYPES.values():
             raise ValueError(f"{name!r} has the type {array.dtype}")
         arrays[name] = little.reshape(array.shape)
     return layout(arrays, BLOCK)
@@ -111,31 +171,34 @@ def _file(body: list[memoryview]) -> Pieces:
         yield 0, block.result()
 
 
-def _block(body: list[memoryview]) -> bytes:
-    head = MAGIC + f"format {FORMAT}\nbytes {sum(map(len, body))}\n".encode()
+def _block(body: list[memoryview], version: int = FORMAT) -> bytes:
+    head = MAGIC + f"format {version}\nbytes {sum(map(len, body))}\n".encode()
     digest = hashlib.sha256(head)
     for piece in body:
         digest.update(piece)
     return (head + f"sha256 {digest.hexdigest()}\n".encode()).ljust(BLOCK, b"\0")
 
 
-def _verify(path: Path, data: bytes) -> None:
-    """Check magic, version, length and digest before the HDF5 library sees a byte."""
-    if not data.startswith(MAGIC):
-        raise CheckpointError(f"{path}: not a checkpoint of nnreg")
-    fields = dict(
-        line.split(" ", 1) for line in data[:BLOCK].decode("latin-1").split("\n") if " " in line
-    )
+def _check_head(head: bytes, size: int, where: str) -> int:
+    """Return the version of a file of `size` bytes that this program reads."""
+    if not head.startswith(MAGIC):
+        raise CheckpointError(f"{where}: not a checkpoint of nnreg")
+    fields = _fields(head)
     version = fields.get("format", "?")
-    if version != str(FORMAT):
+    if version not in map(str, range(1, FORMAT + 1)):
         raise CheckpointError(
-            f"{path}: format {version}, but this nnreg reads format {FORMAT}; update nnreg"
+            f"{where}: format {version!r}, but this nnreg reads formats up to {FORMAT}; "
+            "update nnreg, or the file is damaged"
         )
-    body = data[BLOCK:]
-    if fields.get("bytes") != str(len(body)):
+    if fields.get("bytes") != str(size - BLOCK):
         raise CheckpointError(
-            f"{path}: cut short or extended: it has {len(body)} bytes after its header, which "
-            f"says {fields.get('bytes', 'nothing')}"
+            f"{where}: cut short or extended: {max(size - BLOCK, 0):,} bytes follow its header, "
+            f"which says {fields.get('bytes', 'nothing')!r}"
         )
-    if data[:BLOCK] != _block([memoryview(body)]):
-        raise CheckpointError(f"{path}: damaged: the bytes do not match their SHA-256")
+    return int(version)
+
+
+def _fields(head: bytes) -> dict[str, str]:
+    """Return what the lines of a header say."""
+    lines = head.decode("latin-1").split("\n")
+    return dict(line.split(" ", 1) for line in lines if " " in line)

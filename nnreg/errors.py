@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+MOST_PROBLEMS = 50
+"""The most problems that the text of an error lists."""
+
 
 class NnregError(Exception):
     """Any error that a user can cause and mend. `exit_code` is what the command line returns."""
@@ -40,8 +43,11 @@ class SpecError(NnregError):
 
     def __str__(self) -> str:
         count = len(self.problems)
-        head = f"{self.where}: {count} problem{'s' if count != 1 else ''}"
-        return "\n".join([head, *(f"  {problem}" for problem in self.problems)])
+        lines = [f"{self.where}: {count} problem{'s' if count != 1 else ''}"]
+        lines += [f"  {problem}" for problem in self.problems[:MOST_PROBLEMS]]
+        if count > MOST_PROBLEMS:
+            lines.append(f"  and {count - MOST_PROBLEMS} more")
+        return "\n".join(lines)
 
 
 class ShapeError(NnregError):

@@ -6,6 +6,7 @@ unless this variable is set before the first import.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +22,12 @@ os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
 
 import h5py  # after the line above
 
-__all__ = ["StoredDataset", "h5py", "layout", "plain_datasets"]
+__all__ = ["StoredDataset", "h5py", "layout", "objects", "plain_datasets"]
 
 PAGE = 4096
+
+DEEPEST = 64
+"""The most groups within each other."""
 
 
 def plain_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
@@ -31,13 +35,32 @@ def plain_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
 
     Plain is a hard link to a group, or to a dataset whose bytes are in this file.
     """
-    found: dict[str, h5py.Dataset] = {}
-    seen: set[int] = set()
-    folders = [("", file["/"])]
+    found = {}
+    for path, item in objects(file):
+        if isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise ValueError(f"{path!r} keeps its values in another file")
+            found[path] = item
+    return found
+
+
+def objects(
+    file: h5py.File, most: float = math.inf
+) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+    """Yield every object below the root by path, each reached by one hard link and no other way."""
+    root = file["/"]
+    seen = {h5py.h5o.get_info(root.id).addr}
+    folders = [("", root)]
+    count = 0
     while folders:
         prefix, group = folders.pop()
+        count += len(group)
+        if count > most:
+            raise ValueError(f"there are more than {most:,} groups and datasets")
         for name in group:
             path = f"{prefix}{name}"
+            if not _is_name(name):
+                raise ValueError(f"{path!r} is not a name")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise ValueError(f"{path!r} is a link to somewhere else")
             item = group[name]
@@ -46,16 +69,19 @@ def plain_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
                 raise ValueError(f"{path!r} is an object that another name already has")
             seen.add(address)
             if isinstance(item, h5py.Group):
-                if path.count("/") > 64:
+                if path.count("/") >= DEEPEST:
                     raise ValueError(f"{path!r} is nested too deep")
                 folders.append((f"{path}/", item))
-            elif isinstance(item, h5py.Dataset):
-                if item.external or item.is_virtual:
-                    raise ValueError(f"{path!r} keeps its values in another file")
-                found[path] = item
-            else:
-                raise ValueError(f"{path!r} is not a dataset")
-    return found
+            elif not isinstance(item, h5py.Dataset):
+                raise ValueError(f"{path!r} is neither a group nor a dataset")
+            yield path, item
+
+
+def _is_name(name: str | bytes) -> bool:
+    """Tell a name from what only looks like one: h5py gives bytes for what is not UTF-8."""
+    return (
+        isinstance(name, str) and name.isprintable() and "/" not in name and name not in (".", "..")
+    )
 
 
 class StoredDataset:

@@ -10,6 +10,18 @@ import numpy as np
 from nnreg.interfaces import Array
 
 
+def records(names: Sequence[str], rows: Array) -> list[dict[str, float]]:
+    """Return the records of a table with these columns; a NaN stands for a figure not measured."""
+    return [
+        {
+            name: int(value) if name == "epoch" else float(value)
+            for name, value in zip(names, row, strict=True)
+            if not math.isnan(value)
+        }
+        for row in rows
+    ]
+
+
 class History(Sequence[Mapping[str, float]]):
     """The records of the epochs so far. `history["loss"]` is the column as an array."""
 

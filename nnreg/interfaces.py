@@ -31,6 +31,7 @@ BiasedBackward: TypeAlias = Callable[[Array, Array | None], Array]
 LayerBackward: TypeAlias = Callable[[Array], Array | None]
 
 NonNegative: TypeAlias = Annotated[float, Ge(0)]
+Positive: TypeAlias = Annotated[float, Gt(0)]
 Count: TypeAlias = Annotated[int, Gt(0)]
 Units: TypeAlias = Count | Literal["classes"]
 """A number of outputs, or `"classes"`: as many as the target has classes."""

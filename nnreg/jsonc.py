@@ -8,13 +8,17 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from typing import Any
 
 from nnreg.errors import Problem, SpecError
 
-_TOKEN = re.compile(
-    r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[\]}])', re.S
-)
+_COMMENT = re.compile(r'"(?:[^"\\]|\\.)*+"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.S)
+_TRAILING_COMMA = re.compile(r'"(?:[^"\\]|\\.)*+"?|,(?=\s*[\]}])', re.S)
+"""Each takes strings first, so that what is in them stays, and passes over a text once."""
+
+DEEPEST = 100
+"""The most lists and objects within each other; a layer within a layer takes two."""
 
 
 class _Object(dict[str, Any]):
@@ -24,14 +28,19 @@ class _Object(dict[str, Any]):
 
 
 def loads(text: str, where: str = "spec") -> Any:
-    """Parse a document. Raises `SpecError` with line and column, or with every problem's path."""
+    """Parse JSON with comments. Raises `SpecError` with line and column, or with each path."""
+    return parse(_TRAILING_COMMA.sub(_blank, _COMMENT.sub(_blank, text)), where)
+
+
+def parse(text: str, where: str) -> Any:
+    """Parse JSON, strictly. Raises `SpecError` with line and column, or with each path."""
     try:
-        tree = json.loads(_TOKEN.sub(_blank, text), object_pairs_hook=_object)
+        tree = json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise SpecError([Problem("$", f"not JSON: {error.msg} at {place}")], where) from error
     except RecursionError as error:
-        raise SpecError([Problem("$", "nested too deep to be a spec")], where) from error
+        raise SpecError([_TOO_DEEP], where) from error
     except ValueError as error:  # an integer of more digits than Python converts
         raise SpecError([Problem("$", f"not JSON: {error}")], where) from error
     problems: list[Problem] = []
@@ -39,6 +48,9 @@ def loads(text: str, where: str = "spec") -> Any:
     if problems:
         raise SpecError(problems, where)
     return tree
+
+
+_TOO_DEEP = Problem("$", f"nested too deep: more than {DEEPEST} lists and objects in each other")
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -50,20 +62,25 @@ def _blank(match: re.Match[str]) -> str:
 def _object(pairs: list[tuple[str, Any]]) -> _Object:
     result = _Object(pairs)
     if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        result.duplicates = tuple(sorted({key for key in keys if keys.count(key) > 1}))
+        counts = Counter(key for key, _ in pairs)
+        result.duplicates = tuple(key for key, count in counts.items() if count > 1)
     return result
 
 
-def _clean(value: Any, path: str, problems: list[Problem]) -> Any:
+def _clean(value: Any, path: str, problems: list[Problem], depth: int = 0) -> Any:
     """Return plain dicts and lists, noting what JSON does not allow."""
+    if depth > DEEPEST:
+        problems[:] = [_TOO_DEEP]
+        return None
     if isinstance(value, _Object):
         problems += [Problem(f"{path}.{key}", "the key occurs twice") for key in value.duplicates]
         for key in value:
             _check_text(key, path, problems)
-        return {key: _clean(item, f"{path}.{key}", problems) for key, item in value.items()}
+        return {
+            key: _clean(item, f"{path}.{key}", problems, depth + 1) for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [_clean(item, f"{path}[{i}]", problems) for i, item in enumerate(value)]
+        return [_clean(item, f"{path}[{i}]", problems, depth + 1) for i, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         problems.append(Problem(path, "NaN or an infinite number, which JSON does not have"))
     if isinstance(value, str):
@@ -72,5 +89,7 @@ def _clean(value: Any, path: str, problems: list[Problem]) -> Any:
 
 
 def _check_text(text: str, path: str, problems: list[Problem]) -> None:
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
         problems.append(Problem(path, "half of a surrogate pair is not text"))

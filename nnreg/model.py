@@ -26,7 +26,7 @@ from nnreg.trainer import Progress, Record, Trainer
 
 
 class Model:
-    """What `nnreg.build` and `nnreg.load` return.
+    """What `nnreg.build` and `nnreg.load` return. A new one has weights of zero.
 
     It takes raw rows, as arrays, lists, mappings or data frames, and knows what they mean.
     """
@@ -56,7 +56,6 @@ class Model:
             logits=self.network.head is not None,
             units=target.unscale if isinstance(target, Numbers) else None,
         )
-        self.network.initialize(self.spec.seed)
 
     @property
     def spec(self) -> Spec:

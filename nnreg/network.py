@@ -59,10 +59,9 @@ class Network:
         self.head = head
         self.dtype = np.dtype(dtype)
         self.kernels = kernels or Kernels()
-        self.params = dict(_walk(plan, lambda p: p.params))
-        self.state_params = dict(_walk(plan, lambda p: p.state))
-        self.vector = np.zeros(_size(self.params), self.dtype)
-        self.state_vector = np.zeros(_size(self.state_params), self.dtype)
+        self.params, self.state_params = declared(plan)
+        self.vector = np.zeros(total_size(self.params), self.dtype)
+        self.state_vector = np.zeros(total_size(self.state_params), self.dtype)
         self.parameters = views(self.vector, self.params)
         self.state = views(self.state_vector, self.state_params)
         self._inference = self.context(self.workspace(reuse=False))
@@ -159,6 +158,11 @@ class Network:
         return self.outputs(self.scores(x))
 
 
+def declared(plan: Plan) -> tuple[dict[str, Param], dict[str, Param]]:
+    """Return what a plan and the plans in it declare, by full name: trained, and untrained."""
+    return dict(_walk(plan, lambda p: p.params)), dict(_walk(plan, lambda p: p.state))
+
+
 def views(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
     """Cut a vector into named, shaped views of it."""
     result, start = {}, 0
@@ -169,7 +173,8 @@ def views(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
     return result
 
 
-def _size(params: Mapping[str, Param]) -> int:
+def total_size(params: Mapping[str, Param]) -> int:
+    """Return how many values these arrays have together."""
     return sum(math.prod(param.shape) for param in params.values())
 
 

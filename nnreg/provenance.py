@@ -7,11 +7,11 @@ products differ a little from machine to machine.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from nnreg.interfaces import Configurable
 from nnreg.network import Network
 from nnreg.probes import Figures, probe
 from nnreg.registry import Entry, Registry
@@ -31,7 +31,7 @@ _Probes: TypeAlias = dict[str, Figures]
 
 
 @dataclass(frozen=True)
-class Recorded:
+class Recorded(Configurable):
     """What a checkpoint says of one component."""
 
     kind: str
@@ -39,40 +39,17 @@ class Recorded:
     plugin: str
     distribution: str
     version: str
-    probes: _Probes
+    probes: dict[str, Figures] = field(default_factory=dict)
 
-    @classmethod
-    def read(cls, item: Any) -> Recorded:
-        """Take one from a file, where anything may be. Raises ValueError."""
-        if not isinstance(item, dict):
-            raise ValueError("a component is not described by an object")
-        texts = [item.get(key) for key in ("kind", "name", "plugin", "distribution", "version")]
-        for text in texts:
-            if not isinstance(text, str) or not text.isprintable() or len(text) > LONGEST:
-                raise ValueError(f"a component is described by {str(text)[:40]!r}")
-        kind, name, plugin, distribution, version = map(str, texts)
-        probes = _read_probes(item.get("probes", {}))
-        return cls(kind, name, plugin, distribution, version, probes)
+    def __post_init__(self) -> None:
+        for text in (self.kind, self.name, self.plugin, self.distribution, self.version):
+            if not text.isprintable() or len(text) > LONGEST:
+                raise ValueError(f"a component is described by {text[:40]!r}")
 
     @property
     def provider(self) -> str:
         """The distribution and its version, as in `nnreg-swish 1.0`."""
         return f"{self.distribution} {self.version}"
-
-
-def _read_probes(probes: Any) -> _Probes:
-    well_formed = isinstance(probes, dict) and all(
-        isinstance(figures, dict)
-        and all(
-            isinstance(numbers, list)
-            and all(type(number) is float and math.isfinite(number) for number in numbers)
-            for numbers in figures.values()
-        )
-        for figures in probes.values()
-    )
-    if not well_formed:
-        raise ValueError("the probes of a component are not lists of numbers")
-    return dict(probes)
 
 
 def describe(document: Document, network: Network) -> list[dict[str, Any]]:

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from nnreg.assembly import Assembled, assemble, digests, reassemble
+from nnreg.assembly import Assembled, assemble, reassemble
 from nnreg.checkpoint import write_checkpoint
-from nnreg.errors import CheckpointError, DataError, DivergedError, UsageError
+from nnreg.errors import CheckpointError, DivergedError, UsageError
 from nnreg.evaluation import Examples
 from nnreg.events import Listeners
 from nnreg.model import Model
@@ -102,11 +102,6 @@ def restart(
     model = load(file, overrides, registry, allow_changed=allow_changed)
     if not model.resumable:
         raise UsageError(f"{file} holds the best weights only; resume its last.h5")
-    if model.data_digests and dict(model.data_digests) != digests(model.document):
-        raise DataError(
-            f"{file}: the data files have changed since the run began; "
-            "put the old ones back, or start a new run"
-        )
     return Run(reassemble(model), folder)
 
 

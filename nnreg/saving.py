@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import os
 import platform
@@ -16,17 +15,25 @@ from typing import Any
 import numpy as np
 
 import nnreg
-from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from nnreg.data.preprocessing import Preprocessing
-from nnreg.errors import CheckpointError, MissingPluginError, NnregError
+from nnreg.builder import plan_network
+from nnreg.checkpoint import Checkpoint, Passed, ignore, read_checkpoint, write_checkpoint
+from nnreg.errors import (
+    CheckpointError,
+    MissingPluginError,
+    NnregError,
+    PluginError,
+    UsageError,
+)
+from nnreg.history import records
 from nnreg.interfaces import Array
+from nnreg.manifest import Manifest, check_array, read_manifest
 from nnreg.model import Model
-from nnreg.network import views
+from nnreg.network import declared, total_size, views
 from nnreg.plugins import PROGRAM
 from nnreg.provenance import Recorded, changes, exchanged
-from nnreg.registry import Registry, installed
-from nnreg.schema import Reader, read, to_json
-from nnreg.spec import read_spec
+from nnreg.registry import KINDS, Registry, installed
+from nnreg.schema import to_json
+from nnreg.spec import Spec, read_spec
 from nnreg.threads import matrix_libraries
 
 
@@ -115,37 +122,50 @@ def from_checkpoint(
     registry: Registry | None = None,
     *,
     allow_changed: bool = False,
+    passed: Passed = ignore,
 ) -> Model:
-    """Return the model that a checkpoint holds."""
-    document, registry = checkpoint.document, registry or installed()
+    """Return the model that a checkpoint holds. `passed` is told each check that it has passed."""
+    arrays, registry = checkpoint.arrays, registry or installed()
     overrides = tuple(overrides)
     try:
-        recorded = [Recorded.read(item) for item in document["components"]]
-        _check_plugins(recorded, where, registry)
-        tree = json.loads(json.dumps(document["spec"]))
+        manifest = read_manifest(checkpoint.document, arrays)
+        passed("the document has every key of the format and no other")
+        _check_plugins(manifest.components, where, registry)
         written = functools.partial(
             read_spec,
-            tree,
-            folder=Path(document["folder"]),
+            manifest.spec,
+            folder=Path(manifest.folder),
             registry=registry,
-            written_by={(one.kind, one.name): one.version for one in recorded},
+            written_by={(one.kind, one.name): one.version for one in manifest.components},
         )
-        preprocessing = read(
-            Preprocessing, document["preprocessing"], Reader(registry), "preprocessing"
-        )
-        spec = replace(written(overrides), origin=str(document["origin"]))
-        model = Model(spec, preprocessing)
-        pairs = exchanged(recorded, registry)
+        document = replace(written(overrides), origin=manifest.origin)
+        passed("the spec is valid, and all that it names is installed")
+        _check_arrays(arrays, manifest, document.spec)
+        passed("the names, shapes and types of the arrays are those that the spec builds")
+        check_finite(arrays)
+        passed("all weights are finite")
+        model = Model(document, manifest.preprocessing)
+        pairs = exchanged(manifest.components, registry)
         if pairs and not allow_changed:
             # what is computed may well be changed by overrides, so these are left out
-            saved = Model(written(), preprocessing) if overrides else model
+            saved = Model(written(), manifest.preprocessing) if overrides else model
             _refuse_changes(changes(pairs, saved.document, saved.network), where)
-        _restore(model, document, dict(checkpoint.arrays))
-    except (CheckpointError, MissingPluginError):
+        passed("its components compute what they did when it was saved")
+        _restore(model, manifest, arrays)
+    except (CheckpointError, PluginError, UsageError):
         raise
-    except (NnregError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (NnregError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise CheckpointError(f"{where}: the parts do not fit together: {error}") from error
     return model
+
+
+def check_finite(arrays: Mapping[str, Array]) -> None:
+    """Raise ValueError for weights or state with which a network would predict NaN."""
+    for name, array in arrays.items():
+        if name.startswith(("parameters/", "state/", "best/")):
+            bad = array.size - int(np.isfinite(array).sum())
+            if bad:
+                raise ValueError(f"{bad:,} of the {array.size:,} values of {name!r} are not finite")
 
 
 def environment() -> dict[str, Any]:
@@ -176,6 +196,8 @@ def _refuse_changes(lines: Sequence[str], where: str) -> None:
 def _check_plugins(recorded: Iterable[Recorded], where: str, registry: Registry) -> None:
     """Refuse a checkpoint with a component that nothing installed provides."""
     for one in recorded:
+        if one.kind not in KINDS:
+            raise ValueError(f"{one.kind!r} is not a kind of component")
         if registry.find(one.kind, one.name) is not None:
             continue
         # they are shown as a command to type
@@ -193,50 +215,53 @@ def _check_plugins(recorded: Iterable[Recorded], where: str, registry: Registry)
             raise MissingPluginError(f"{needs}, which is a file: {advice}", file)
         found = f"{there.version} is" if there else "is not"
         raise MissingPluginError(
-            f"{needs}, which {found} installed; run: pip install {one.distribution}=={one.version}"
+            f"{needs}, which {found} installed; if you trust it, "
+            f"run: pip install {one.distribution}=={one.version}"
         )
 
 
-def _restore(model: Model, document: Mapping[str, Any], arrays: dict[str, Array]) -> None:
-    """Put arrays and progress in place. Raises ValueError for what is missing or too much."""
+def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -> None:
+    """Compare with what the spec builds, before anything is made of that size.
+
+    Raises ValueError for an array that is missing, too much, or of another shape or type.
+    """
+    preprocessing, names = manifest.preprocessing, manifest.preprocessing.class_names
+    classes = None if names is None else len(names)
+    blueprint = plan_network(spec, preprocessing.input_shape, classes)
+    if not preprocessing.fits(blueprint.output_shape):
+        raise ValueError(f"the outputs {blueprint.output_shape} do not fit the target")
+    parameters, state = declared(blueprint.plan)
+    expected = {f"parameters/{name}": param.shape for name, param in parameters.items()}
+    expected |= {f"state/{name}": param.shape for name, param in state.items()}
+    if manifest.progress.resumable:
+        size, rest = total_size(parameters), total_size(state)
+        if "best/parameters" in arrays:
+            expected |= {"best/parameters": (size,), "best/state": (rest,)}
+        if manifest.progress.step or any(name.startswith("optimizer/") for name in arrays):
+            expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.slots}
+    for name, shape in expected.items():
+        check_array(arrays, name, shape, np.dtype(spec.model.dtype))
+    for name in sorted(arrays.keys() - expected.keys() - {"history"}):
+        raise ValueError(f"the file holds {name!r}, which this model has not")
+
+
+def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> None:
+    """Put arrays and progress in place."""
     for prefix, targets in (("parameters", model.parameters), ("state", model.state)):
         for name, target in targets.items():
-            target[...] = _take(arrays, f"{prefix}/{name}", target)
-    progress, saved, vector = model.progress, document["progress"], model.network.vector
-    model.resumable = bool(saved["resumable"])
-    model.data_digests = {str(key): str(value) for key, value in document["data"].items()}
-    progress.epoch, progress.step = int(saved["epoch"]), int(saved["step"])
-    progress.best_epoch = int(saved["best_epoch"])
-    if saved["best_value"] is not None:
-        progress.best_value = float(saved["best_value"])
-    names = [str(name) for name in document["history"]]
-    rows = _take(arrays, "history", np.empty((progress.epoch, len(names))))
-    progress.history = [
-        {
-            name: int(value) if name == "epoch" else float(value)
-            for name, value in zip(names, row, strict=True)
-            if not math.isnan(value)
-        }
-        for row in rows
-    ]
-    if model.resumable:
-        if "best/parameters" in arrays:
-            progress.best_vector = _take(arrays, "best/parameters", vector)
-            progress.best_state = _take(arrays, "best/state", model.network.state_vector)
-        if progress.step or any(name.startswith("optimizer/") for name in arrays):
-            for name in model.spec.optimizer.slots:
-                progress.slots[name] = _take(arrays, f"optimizer/{name}", vector)
-    if arrays:
-        raise ValueError(f"the file holds {sorted(arrays)[0]!r}, which this model has not")
-
-
-def _take(arrays: dict[str, Array], name: str, like: Array) -> Array:
-    """Return an array of exactly the shape and type of another."""
-    if name not in arrays:
-        raise ValueError(f"the file lacks {name!r}")
-    array = arrays.pop(name)
-    if array.shape != like.shape or array.dtype != like.dtype:
-        raise ValueError(
-            f"{name!r} is {array.dtype} {array.shape}; the spec makes it {like.dtype} {like.shape}"
-        )
-    return array
+            target[...] = arrays[f"{prefix}/{name}"]
+    progress, saved = model.progress, manifest.progress
+    model.resumable = saved.resumable
+    model.data_digests = manifest.data
+    progress.epoch, progress.step, progress.best_epoch = saved.epoch, saved.step, saved.best_epoch
+    if saved.best_value is not None:
+        progress.best_value = saved.best_value
+    progress.history = records(manifest.history, arrays["history"])
+    progress.best_vector, progress.best_state = (
+        arrays.get("best/parameters"), arrays.get("best/state")
+    )  # fmt: skip
+    progress.slots = {
+        name.removeprefix("optimizer/"): array
+        for name, array in arrays.items()
+        if name.startswith("optimizer/")
+    }

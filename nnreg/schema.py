@@ -13,7 +13,7 @@ import functools
 import json
 import typing
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -134,33 +134,40 @@ def read(cls: type[T], value: Any, reader: Reader, where: str = "spec") -> T:
     raise SpecError(problems, where)
 
 
-def _error(text: str) -> PydanticCustomError:
-    return PydanticCustomError("nnreg", "{text}", {"text": text})
+MISSING: Final = "nnreg_missing"
+"""The type of an error whose place ends with a key that is not there."""
+
+
+def _error(text: str, kind: Literal["nnreg", "nnreg_missing"] = "nnreg") -> PydanticCustomError:
+    return PydanticCustomError(kind, "{text}", {"text": text})
 
 
 def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitErrorDetails]:
     """Word pydantic's errors as ours; the errors of a union's branches become one."""
     found: dict[tuple[int | str, ...], list[Any]] = {}
     for line in error.errors(include_url=False):
-        found.setdefault(_within(value, line["loc"]), []).append(line)
+        loc, absent = line["loc"], line["type"] in ("missing", MISSING)
+        place = (*_within(value, loc[:-1]), loc[-1]) if absent else _within(value, loc)
+        found.setdefault(place, []).append(line)
     known = [field.name for field in dataclasses.fields(cls)]
     for loc, lines in found.items():
         if any(loc == deeper[: len(loc)] for deeper in found if len(deeper) > len(loc)):
             continue  # follows from what is wrong inside
         line = lines[0]
-        if line["type"] == "nnreg":
-            text = line["msg"]
+        kind: Literal["nnreg", "nnreg_missing"] = "nnreg"
+        if line["type"] in ("nnreg", MISSING):
+            text, kind = line["msg"], line["type"]
         elif line["type"] == "extra_forbidden":
             text = f"unknown key{nearest(str(loc[-1]), known)}"
         elif line["type"] == "missing":
-            text = "required, but not given"
+            text, kind = "required, but not given", MISSING
         elif line["type"] == "too_short":
             text = f"must not be empty, found {_show(value[loc[0]])}"
         else:
             expected = [one["msg"].removeprefix("Input should be ") for one in lines]
             at = functools.reduce(lambda tree, key: tree[key], loc, value)
             text = f"must be {' or '.join(dict.fromkeys(expected))}, found {_show(at)}"
-        yield {"type": _error(text), "loc": loc, "input": None}
+        yield {"type": _error(text, kind), "loc": loc, "input": None}
 
 
 def _within(value: Any, loc: tuple[int | str, ...]) -> tuple[int | str, ...]:

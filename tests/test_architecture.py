@@ -10,12 +10,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
     {"errors"}, {"files"}, {"component", "plugins"}, {"kernels", "formula", "memory", "stored"},
-    {"interfaces"},
-    {"hookspecs", "jsonc", "hdf5"}, {"network"},
+    {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations"}, {"network", "allowlist"},
     {"builtin", "evaluation", "history", "threads", "plots"}, {"gradient", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
-    {"spec", "testing"}, {"builder", "data", "provenance"}, {"model"}, {"assembly", "saving"},
-    {"runs"}, {"cli"}, {"__main__"},
+    {"spec", "testing"}, {"builder", "data", "provenance"}, {"model", "manifest"},
+    {"assembly", "saving"}, {"runs"}, {"cli"}, {"__main__"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]

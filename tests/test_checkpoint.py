@@ -1,7 +1,6 @@
 """The checkpoint file: whole, plain, and refused when it is not."""
 
 import errno
-import hashlib
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from specs import blobs, classifier, csv_data, line, regressor
 
 import nnreg
 from nnreg import CheckpointError, MissingPluginError
-from nnreg.checkpoint import BLOCK, MAGIC, Checkpoint, read_checkpoint, write_checkpoint
+from nnreg.checkpoint import Checkpoint, read_checkpoint, verify, write_checkpoint
 from nnreg.saving import from_checkpoint, to_checkpoint
 
 SMALL = Checkpoint(
@@ -38,13 +37,6 @@ def model():
     )
     model.fit(data[0][:40], data[1][:40], validation=(data[0][40:], data[1][40:]))
     return model
-
-
-def signed(body):
-    """Return the file with this body and a digest to match, as an attacker would make it."""
-    head = MAGIC + f"format 1\nbytes {len(body)}\n".encode()
-    digest = hashlib.sha256(head + body).hexdigest()
-    return (head + f"sha256 {digest}\n".encode()).ljust(BLOCK, b"\0") + body
 
 
 def test_what_is_written_is_read(file):
@@ -79,102 +71,29 @@ def test_nothing_in_the_file_is_compressed_or_of_variable_length(model, tmp_path
         opened.visititems(check)
 
 
-def test_every_truncation_is_refused(file, tmp_path):
-    data = file.read_bytes()
-    cut = tmp_path / "cut.h5"
-    for length in range(len(data)):
-        cut.write_bytes(data[:length])
-        with pytest.raises(CheckpointError):
-            read_checkpoint(cut)
+def refused(data):
+    try:
+        verify(data, "small.h5")
+    except CheckpointError:
+        return True
+    return False
 
 
-def test_a_flip_of_any_byte_is_refused(file, tmp_path):
+def test_every_truncation_is_refused(file):
     data = file.read_bytes()
-    flipped = tmp_path / "flipped.h5"
+    assert sum(refused(data[:length]) for length in range(len(data))) == len(data)
+
+
+def test_every_single_bit_that_flips_is_noticed(file):
+    data = bytearray(file.read_bytes())
+    assert not refused(bytes(data))
+    noticed = 0
     for place in range(len(data)):
-        flipped.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        with pytest.raises(CheckpointError):
-            read_checkpoint(flipped)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "not a checkpoint of nnreg"),
-        (b"\x89HDF\r\n\x1a\n", "not a checkpoint of nnreg"),
-        (MAGIC + b"format 9\nbytes 1\n", "format 9, but this nnreg reads format 1"),
-        (signed(b""), "not a well-formed checkpoint"),
-        (signed(b"\x89HDF\r\n\x1a\n" + b"\0" * 500), "not a well-formed checkpoint"),
-    ],
-)
-def test_a_foreign_file_is_refused(tmp_path, content, message):
-    (tmp_path / "f.h5").write_bytes(content)
-    with pytest.raises(CheckpointError, match=message):
-        read_checkpoint(tmp_path / "f.h5")
-
-
-def image(make):
-    with h5py.File("m", "w", driver="core", backing_store=False, userblock_size=BLOCK) as opened:
-        opened["document"] = np.frombuffer(b"{}", np.uint8)
-        make(opened)
-        opened.flush()
-        return signed(bytes(opened.id.get_file_image()))
-
-
-def soft(file):
-    file["x"] = h5py.SoftLink("/document")
-
-
-def external(file):
-    file["x"] = h5py.ExternalLink("/etc/passwd", "x")
-
-
-def twice(file):
-    file["x"] = file["document"]
-
-
-def cycle(file):
-    file["x/y"] = file.create_group("x")
-
-
-def bomb(file):
-    file.create_dataset("x", shape=(1 << 37,), dtype="f8", chunks=(1024,))
-
-
-def declared(file):
-    file.create_dataset("x", shape=(1 << 37,), dtype="f8")
-
-
-def compressed(file):
-    file.create_dataset("x", data=np.zeros(1000), compression="gzip")
-
-
-def text(file):
-    file["x"] = "variable"
-
-
-def elsewhere(file):
-    file.create_dataset("x", shape=(4,), dtype="f8", external=[("/etc/passwd", 0, 32)])
-
-
-@pytest.mark.parametrize(
-    ("attack", "message"),
-    [
-        (soft, "'x' is a link to somewhere else"),
-        (external, "'x' is a link to somewhere else"),
-        (twice, "is an object that another name already has"),
-        (cycle, "is an object that another name already has"),
-        (bomb, "'x' is chunked or compressed"),
-        (declared, "'x' declares values that the file does not hold"),
-        (compressed, "'x' is chunked or compressed"),
-        (text, "'x' has the type object"),
-        (elsewhere, "'x' keeps its values in another file"),
-    ],
-)
-def test_a_file_that_attacks_behind_a_valid_digest_is_refused(tmp_path, attack, message):
-    (tmp_path / "f.h5").write_bytes(image(attack))
-    with pytest.raises(CheckpointError, match=f"not a well-formed checkpoint: .*{message}"):
-        read_checkpoint(tmp_path / "f.h5")
+        for bit in range(8):
+            data[place] ^= 1 << bit
+            noticed += refused(bytes(data))
+            data[place] ^= 1 << bit
+    assert noticed == 8 * len(data)
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
@@ -245,7 +164,7 @@ def test_a_missing_plugin_is_named_with_the_line_that_installs_it(model):
         from_checkpoint(replace(checkpoint, document=document), "m.h5")
     assert str(caught.value) == (
         "m.h5 needs the activation 'swish' of nnreg-swish 1.0, which is not installed; "
-        "run: pip install nnreg-swish==1.0"
+        "if you trust it, run: pip install nnreg-swish==1.0"
     )
 
 
@@ -257,7 +176,7 @@ def test_a_missing_plugin_is_named_with_the_line_that_installs_it(model):
         (lambda d, a: a.update({"parameters/layers/1/bias": np.zeros(3, np.float32)}),
          r"the spec makes it float32 \(8,\)"),
         (lambda d, a: a.update({"parameters/layers/1/bias": np.zeros(8)}), "is float64"),
-        (lambda d, a: d.pop("preprocessing"), "'preprocessing'"),
+        (lambda d, a: d.pop("preprocessing"), r"\$.preprocessing: required"),
         (lambda d, a: d.update(preprocessing={"inputs": 3}), "must be a valid array"),
         (lambda d, a: d.update(history=["epoch"]), "'history' is float64"),
         (lambda d, a: d.update(components=3), "do not fit together"),

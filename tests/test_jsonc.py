@@ -1,5 +1,7 @@
 """JSON with comments, read strictly."""
 
+import time
+
 import pytest
 
 from nnreg import SpecError
@@ -36,6 +38,37 @@ def test_what_json_does_not_allow_is_told_with_its_place(text, path, message):
     (problem,) = caught.value.problems
     assert problem.path == path
     assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "," + "/**/" * 100_000 + "x",
+        "/*" * 100_000,
+        '"' + r"\"" * 100_000,
+        "," * 100_000 + " " * 100_000,
+        "{" + ",".join(['"a":1'] * 100_000) + "}",
+    ],
+    ids=["comments after a comma", "open comments", "open quotes", "commas", "one key"],
+)
+def test_no_text_takes_long(text):
+    began = time.perf_counter()
+    with pytest.raises(SpecError):
+        loads(text)
+    assert time.perf_counter() - began < 1
+
+
+def test_a_hundred_levels_are_read_and_no_more():
+    assert loads("[" * 100 + "]" * 100)
+    with pytest.raises(SpecError, match="nested too deep: more than 100"):
+        loads("[" * 102 + "]" * 102)
+
+
+def test_a_long_list_of_problems_is_cut_in_the_message_only():
+    with pytest.raises(SpecError) as caught:
+        loads("[" + ",".join(["NaN"] * 60) + "]")
+    assert len(caught.value.problems) == 60
+    assert str(caught.value).endswith("  and 10 more")
 
 
 def test_all_problems_come_at_once():

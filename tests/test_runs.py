@@ -1,6 +1,7 @@
 """A run and its folder."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from specs import CSV, classifier, csv_data, regressor
 
 import nnreg
 from nnreg import CheckpointError, DataError, DivergedError, SpecError, UsageError
+from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.runs import next_folder
 
 SPLIT = {"validation": 0.25, "test": 0.25}
@@ -94,7 +96,7 @@ def test_a_run_that_is_there_is_not_overwritten(spec, tmp_path):
 def test_a_run_does_not_resume_on_other_data(spec, tmp_path):
     nnreg.run(spec, out=tmp_path / "out")
     (tmp_path / "data.csv").write_text(CSV.replace("4.4", "4.5"))
-    with pytest.raises(DataError, match="the data files have changed"):
+    with pytest.raises(DataError, match="not the data that it was trained on"):
         nnreg.resume(tmp_path / "out")
 
 
@@ -184,3 +186,20 @@ def test_data_may_be_passed_in():
     assert len(model.history) == 5
     with pytest.raises(SpecError, match=r"\$\.data: required"):
         nnreg.run(classifier())
+
+
+def test_a_checkpoint_reads_no_data_file_that_it_does_not_know_the_digest_of(spec, tmp_path):
+    nnreg.run(spec, out=tmp_path / "out")
+    file = tmp_path / "out" / "checkpoints" / "last.h5"
+    saved = read_checkpoint(file)
+    for digests in ({}, {"data.csv": "0" * 64}, {**saved.document["data"], "more": "0"}):
+        write_checkpoint(file, Checkpoint({**saved.document, "data": digests}, saved.arrays))
+        with pytest.raises(DataError, match="trained on"):
+            nnreg.resume(tmp_path / "out")
+
+
+def test_a_data_file_that_is_a_pipe_is_refused_and_not_waited_for(spec, tmp_path):
+    (tmp_path / "data.csv").unlink()
+    os.mkfifo(tmp_path / "data.csv")
+    with pytest.raises(DataError, match=r"data\.csv: cannot read the data: not a regular file"):
+        nnreg.run(spec)

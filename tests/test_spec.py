@@ -34,6 +34,15 @@ def problems_of(spec, overrides=()):
     return {problem.path: problem.message for problem in caught.value.problems}
 
 
+def test_a_missing_option_is_told_with_its_whole_path():
+    spec = classifier(data={}, model={"layers": [{"type": "residual", "layers": ["dense"]}]})
+    with pytest.raises(SpecError) as caught:
+        read_spec(spec)
+    assert {problem.path for problem in caught.value.problems} == {
+        "$.data.source", "$.data.path", "$.data.target", "$.model.layers[0].layers[0].units"
+    }  # fmt: skip
+
+
 def test_nine_mistakes_are_reported_at_once_each_with_path_and_mend():
     assert problems_of(NINE) == {
         "$.sede": "unknown key; did you mean 'seed'?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,16 +35,29 @@ def read_table(source: Source, path: Path) -> Table:
 
 
 def data_files(data: Data, folder: Path) -> list[Path]:
-    """Return the files that a data section names; relative ones start at `folder`."""
+    """Return the files that a data section names; relative ones start at `folder`.
+
+    Raises `DataError` for what is not a regular file: a pipe or a device may never end.
+    """
     held_out = (data.split.validation, data.split.test)
-    return [folder / path for path in (data.path, *held_out) if isinstance(path, str)]
+    files = [folder / path for path in (data.path, *held_out) if isinstance(path, str)]
+    for file in files:
+        try:
+            regular = stat.S_ISREG(file.stat().st_mode)
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(f"{file}: cannot read the data: {reason}") from error
+        if not regular:
+            raise DataError(f"{file}: cannot read the data: not a regular file")
+    return files
 
 
 def read_parts(
     data: Data, folder: Path, seed: int, *, of_classes: bool, integer_input: bool
 ) -> tuple[Preprocessing, Parts]:
     """Read what a data section names and learn the preprocessing from the training part."""
-    table = read_table(data.source, folder / data.path)
+    first, *rest = data_files(data, folder)
+    table = read_table(data.source, first)
     preprocessing, parts = divide(
         table,
         data.targets,
@@ -53,11 +67,8 @@ def read_parts(
         of_classes=of_classes,
         integer_input=integer_input,
     )
-    files = {
-        name: read_table(data.source, folder / path)
-        for name in ("validation", "test")
-        if isinstance(path := getattr(data.split, name), str)
-    }
+    held_out = [n for n in ("validation", "test") if isinstance(getattr(data.split, n), str)]
+    files = {name: read_table(data.source, file) for name, file in zip(held_out, rest, strict=True)}
     return preprocessing, replace(parts, **files)
 
 

@@ -9,13 +9,14 @@ import math
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
+from annotated_types import Ge, Len
 
 from nnreg.data.tables import column, is_numeric, numbers, pieces, words
 from nnreg.errors import DataError, nearest
-from nnreg.interfaces import Array, Configurable, Shape, Table
+from nnreg.interfaces import Array, Configurable, Positive, Shape, Table
 from nnreg.spec import Columns
 from nnreg.stored import Stored
 
@@ -26,7 +27,7 @@ class Number(Configurable):
 
     name: str
     mean: float
-    std: float
+    std: Positive
     fill: float | None
     type: Literal["number"] = "number"
 
@@ -87,9 +88,9 @@ class Values(Configurable):
     """A column of arrays, such as images, that is the whole input; one mean and std for all."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[Annotated[int, Ge(0)], ...]
     mean: float
-    std: float
+    std: Positive
     integer: bool = False
     type: Literal["values"] = "values"
 
@@ -112,7 +113,7 @@ class Classes(Configurable):
     """A target of classes, numbered in the order of their names."""
 
     name: str
-    names: tuple[str, ...]
+    names: Annotated[tuple[str, ...], Len(1)]
     type: Literal["classes"] = "classes"
 
     def encode(self, table: Table) -> Array:
@@ -137,9 +138,9 @@ class Classes(Configurable):
 class Numbers(Configurable):
     """A target of numbers, each column scaled as (value - mean) / std."""
 
-    names: tuple[str, ...]
+    names: Annotated[tuple[str, ...], Len(1)]
     mean: tuple[float, ...]
-    std: tuple[float, ...]
+    std: tuple[Positive, ...]
     type: Literal["numbers"] = "numbers"
 
     def encode(self, table: Table) -> Array:
@@ -168,8 +169,12 @@ Target: TypeAlias = Classes | Numbers
 class Preprocessing(Configurable):
     """How each input column and the target become arrays."""
 
-    inputs: tuple[Number | Words | Values, ...]
+    inputs: Annotated[tuple[Number | Words | Values, ...], Len(1)]
     target: Classes | Numbers
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) > 1 and any(isinstance(part, Values) for part in self.inputs):
+            raise ValueError("a column of arrays must be the only input")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -187,6 +192,14 @@ class Preprocessing(Configurable):
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes, or None where the target is numbers."""
         return self.target.names if isinstance(self.target, Classes) else None
+
+    def fits(self, output: Shape) -> bool:
+        """Tell whether outputs of this shape for one example can answer for the target."""
+        if isinstance(self.target, Numbers):
+            return output[-1:] == (len(self.target.mean),) == (len(self.target.std),)
+        return output[-1:] == (len(self.target.names),) or (
+            output[-1:] == (1,) and len(self.target.names) == 2
+        )
 
     def encode(self, table: Table) -> Array:
         """Return the inputs as one array: `(rows, features)`, or `(rows, *shape)`."""

@@ -1,0 +1,75 @@
+"""What a checkpoint's document says, as dataclasses: the format of version 1.
+
+It is read as strictly as a spec: an unknown key, a wrong type or a number out of bounds is an error
+with its path. None of it needs the plugins that the checkpoint needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+import numpy as np
+from annotated_types import Interval
+
+from nnreg.data.preprocessing import Preprocessing
+from nnreg.interfaces import Array, Configurable, Shape
+from nnreg.provenance import Recorded
+from nnreg.registry import Registry
+from nnreg.schema import Reader, read
+
+Number: TypeAlias = Annotated[int, Interval(ge=0, lt=2**63)]
+
+
+@dataclass(frozen=True)
+class Done(Configurable):
+    """How far training has come; `resumable` where it can go on from here."""
+
+    epoch: Number
+    step: Number
+    best_epoch: Number
+    best_value: float | None
+    resumable: bool
+
+
+@dataclass(frozen=True)
+class Manifest(Configurable):
+    """The whole document.
+
+    `spec` is as it was given; `folder` is where its relative paths began and `origin` its file.
+    `history` names the columns of the array of that name; `data` has the SHA-256 of each file.
+    """
+
+    spec: dict[str, Any]
+    origin: str
+    folder: str
+    preprocessing: Preprocessing
+    components: tuple[Recorded, ...]
+    progress: Done
+    random: dict[str, Any]
+    history: tuple[str, ...]
+    data: dict[str, str]
+    environment: dict[str, Any]
+
+
+def read_manifest(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> Manifest:
+    """Return what a document says. Raises `SpecError`, or ValueError for a history that differs."""
+    manifest: Manifest = read(Manifest, dict(document), Reader(Registry()), "its document")
+    epochs, columns = manifest.progress.epoch, manifest.history
+    check_array(arrays, "history", (epochs, len(columns)), np.dtype(np.float64))
+    counted = arrays["history"][:, :1].ravel().tolist() == list(range(1, epochs + 1))
+    if epochs and (columns[:1] != ("epoch",) or not counted):
+        raise ValueError("'history' does not count its epochs from 1")
+    return manifest
+
+
+def check_array(arrays: Mapping[str, Array], name: str, shape: Shape, dtype: np.dtype[Any]) -> None:
+    """Raise ValueError unless there is an array of this name, shape and type."""
+    if name not in arrays:
+        raise ValueError(f"the file lacks {name!r}")
+    array = arrays[name]
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(
+            f"{name!r} is {array.dtype} {array.shape}; the spec makes it {dtype} {shape}"
+        )

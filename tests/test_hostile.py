@@ -1,0 +1,48 @@
+"""Files that attack their reader: each is refused, in words, at once, and in little memory."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hostile import ATTACKS, image, signed, victim
+
+import nnreg
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """Read every attack in one process with 100 MB to spare; return what came of each."""
+    folder = tmp_path_factory.mktemp("hostile")
+    sound = folder / "sound.h5"
+    sound.write_bytes(signed(image(*victim())))
+    files = {name: folder / f"{name}.h5" for name in ATTACKS}
+    for name, path in files.items():
+        ATTACKS[name].make(path)
+    command = [sys.executable, "-m", "tests.hostile.reader", "100", sound, *files.values()]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parent.parent
+    )
+    first, *rest = [json.loads(line) for line in done.stdout.splitlines()]
+    assert first["error"] is None, first
+    assert done.stderr == ""
+    return dict(zip(files, rest, strict=False))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_every_attack_is_refused_in_words_at_once_and_in_little_memory(outcomes, name):
+    assert name in outcomes, "the process that read it ended"
+    outcome = outcomes[name]
+    assert outcome["error"] in ("CheckpointError", "MissingPluginError"), outcome
+    assert re.search(ATTACKS[name].message, outcome["message"]), outcome["message"]
+    assert outcome["seconds"] < 1
+
+
+def test_a_symbolic_link_to_a_sound_file_is_read(tmp_path):
+    (tmp_path / "sound.h5").write_bytes(signed(image(*victim())))
+    (tmp_path / "link.h5").symlink_to("sound.h5")
+    assert nnreg.load(tmp_path / "link.h5").classes == ("ash", "birch")
