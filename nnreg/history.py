@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import overload
 
 import numpy as np
 
@@ -39,13 +40,22 @@ class History(Sequence[Mapping[str, float]]):
     def __iter__(self) -> Iterator[Mapping[str, float]]:
         return iter(self.records)
 
-    def __getitem__(self, key: str | int | slice) -> Array | Mapping[str, float]:  # type: ignore[override]
+    @overload
+    def __getitem__(self, key: str) -> Array: ...
+    @overload
+    def __getitem__(self, key: int) -> Mapping[str, float]: ...
+    @overload
+    def __getitem__(self, key: slice) -> Sequence[Mapping[str, float]]: ...
+
+    def __getitem__(
+        self, key: str | int | slice
+    ) -> Array | Mapping[str, float] | Sequence[Mapping[str, float]]:
         """Return a column by its name, or a record by its place."""
         if isinstance(key, str):
             if key not in self.names:
                 raise KeyError(f"no column {key!r}; there are {', '.join(self.names)}")
             return np.array([record.get(key, math.nan) for record in self.records])
-        return self.records[key]  # type: ignore[return-value]
+        return self.records[key]
 
     def __repr__(self) -> str:
         if not self.records:

@@ -288,7 +288,13 @@ def _checked(base: type[Component], offered: Any) -> Mapping[str, type[Component
         parameters = vars(cls).get("__dataclass_params__")
         if parameters is None or not parameters.frozen:
             raise PluginError(f"offers {name!r}, which needs @dataclass(frozen=True)")
+        if issubclass(cls, Activation) and not _computes(cls):
+            raise PluginError(f"offers {name!r}, which needs a method 'formula' or 'forward'")
     return offered
+
+
+def _computes(cls: type[Activation]) -> bool:
+    return (cls.formula, cls.forward) != (Activation.formula, Activation.forward)
 
 
 def _note(text: str) -> None:

@@ -11,6 +11,8 @@ from plugin_files import distribution
 
 from nnreg.cli import main
 
+os.environ["NNREG_HOME"] = os.devnull  # whoever runs the tests is not asked what they verified
+
 settings.register_profile("nnreg", max_examples=20, deadline=None, derandomize=True)
 settings.load_profile("nnreg")
 

@@ -13,8 +13,8 @@ ORDER = [
     {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations"}, {"network", "allowlist"},
     {"builtin", "evaluation", "history", "threads", "plots"}, {"gradient", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
-    {"spec", "testing"}, {"builder", "data", "provenance"}, {"model", "manifest"},
-    {"assembly", "saving"}, {"runs"}, {"cli"}, {"__main__"},
+    {"spec", "testing", "scaffold", "verified"}, {"builder", "data", "provenance"},
+    {"model", "manifest"}, {"assembly", "saving"}, {"runs"}, {"cli"}, {"__main__", "templates"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]

@@ -55,6 +55,7 @@ class _Command(click.Command):
 
 class _Group(click.Group):
     command_class = _Command
+    group_class = type
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,6 +86,7 @@ cli.params.append(_debug_option())
 def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code. An error is one message, never a traceback."""
     import nnreg.cli.describing
+    import nnreg.cli.plugin
     import nnreg.cli.training
     import nnreg.cli.using  # noqa: F401 (the commands register themselves)
 

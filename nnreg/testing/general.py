@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from nnreg.component import Component
-from nnreg.registry import Entry, Registry, installed
+from nnreg.registry import Entry, Registry
 from nnreg.schema import Reader, read, to_json
 
 
@@ -25,9 +25,9 @@ def documented(cls: type[Component]) -> None:
             )
 
 
-def round_trip(component: Component) -> None:
+def round_trip(component: Component, registry: Registry) -> None:
     """Written as JSON and read again, it is equal: a checkpoint gives back what was trained."""
-    registry = _registry_with(type(component))
+    registry = _with(registry, type(component))
     tree = to_json(component, registry)
     base: Any = next(base for base in type(component).__mro__ if "kind" in vars(base))
     again = read(base, tree, Reader(registry))
@@ -35,9 +35,8 @@ def round_trip(component: Component) -> None:
         raise AssertionError(f"{component}: through JSON it became {again}, by way of {tree}")
 
 
-def _registry_with(cls: type[Component]) -> Registry:
-    """Return what is installed, with this class added where it is not."""
-    registry = installed()
+def _with(registry: Registry, cls: type[Component]) -> Registry:
+    """Return the registry, with this class added where it is missing."""
     if any(entry.cls is cls for entry in registry):
         return registry
     registry = copy.copy(registry)

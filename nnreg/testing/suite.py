@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnreg.component import Component
-from nnreg.errors import NnregWarning, UsageError
+from nnreg.errors import NnregError, NnregWarning, UsageError
+from nnreg.registry import Registry, installed
 from nnreg.testing import (
     activations,
     general,
@@ -77,11 +80,18 @@ class Check:
         return Result(self.name, self.promise, passed=True, found="")
 
 
-def checks(cls: type[Component], *, examples: int = EXAMPLES, seed: int = 0) -> list[Check]:
+def checks(
+    cls: type[Component],
+    *,
+    examples: int = EXAMPLES,
+    seed: int = 0,
+    registry: Registry | None = None,
+) -> list[Check]:
     """Return every check that applies to a component.
 
     Each searches `examples` configurations, drawn from `seed` by the annotations, and tells of the
-    simplest one that fails. In a plugin's own tests:
+    simplest one that fails. `registry` knows the components that its options name; by default it
+    is what is installed. In a plugin's own tests:
 
         @pytest.mark.parametrize("check", checks(Swish), ids=str)
         def test_swish(check):
@@ -89,14 +99,11 @@ def checks(cls: type[Component], *, examples: int = EXAMPLES, seed: int = 0) -> 
 
     Raises `UsageError` where Hypothesis, which draws them, is not installed.
     """
-    try:
-        import hypothesis  # noqa: F401 (asked for before anything is promised)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "configurations are drawn by Hypothesis, which is not installed: pip install hypothesis"
-        ) from error
+    _require_hypothesis()
     found = [_check(general.documented, lambda: general.documented(cls))]
-    functions = [(general.round_trip, lambda example: [_component(example)])]
+    round_trip = functools.partial(general.round_trip, registry=registry or installed())
+    functools.update_wrapper(round_trip, general.round_trip)
+    functions = [(round_trip, lambda example: [_component(example)])]
     if cls.kind in KINDS:
         module = KINDS[cls.kind]
         functions += [(function, module.cases) for function in module.checks_of(cls)]
@@ -107,6 +114,27 @@ def checks(cls: type[Component], *, examples: int = EXAMPLES, seed: int = 0) -> 
 
         found.append(_check(function, run))
     return found
+
+
+@contextmanager
+def leaving_no_traces() -> Iterator[None]:
+    """Keep Hypothesis from leaving a folder where the program runs."""
+    _require_hypothesis()
+    from hypothesis.configuration import set_hypothesis_home_dir
+
+    with tempfile.TemporaryDirectory() as folder:
+        set_hypothesis_home_dir(folder)
+        yield
+        set_hypothesis_home_dir(None)
+
+
+def _require_hypothesis() -> None:
+    try:
+        import hypothesis  # noqa: F401 (only to know that it is there)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "configurations are drawn by Hypothesis, which is not installed: pip install hypothesis"
+        ) from error
 
 
 def _check(function: Callable[..., None], run: Callable[[], None]) -> Check:
@@ -146,6 +174,8 @@ def _search(
             function(case)
         except AssertionError:
             raise
+        except NnregError as error:
+            raise AssertionError(str(error)) from error
         except Exception as error:
             raise AssertionError(f"{case}: {type(error).__name__}: {error}") from error
 

@@ -1,0 +1,169 @@
+"""Commands for those who write plugins: plugin new, plugin check."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nnreg.cli import cli
+from nnreg.cli.common import json_option, print_json, print_table, registry_with
+
+if TYPE_CHECKING:
+    from nnreg.registry import Entry, Registry
+
+KINDS = ("activation", "loss", "layer", "optimizer", "metric", "source")
+LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0", "none")
+
+
+@cli.group()
+def plugin() -> None:
+    """Write a plugin, and check one.
+
+    \b
+    nnreg plugin new nnreg-mish --activation mish
+    nnreg plugin check mish
+    """
+
+
+def _kind_options(command: Any) -> Any:
+    for kind in reversed(KINDS):
+        text = f"Give it {'an' if kind[0] in 'ao' else 'a'} {kind} of this name."
+        command = click.option(f"--{kind}", metavar="NAME", help=text)(command)
+    return command
+
+
+@plugin.command()
+@click.argument("distribution", metavar="DISTRIBUTION")
+@_kind_options
+@click.option("--license", "license_", type=click.Choice(LICENSES), default="MIT",
+              show_default=True, help="Whose text to put beside it.")  # fmt: skip
+@click.option("--author", default="", help="Who holds the rights.")
+def new(distribution: str, license_: str, author: str, **components: str | None) -> None:
+    """Make a folder DISTRIBUTION with a plugin that works, its tests, and all that pip needs.
+
+    \b
+    nnreg plugin new nnreg-mish --activation mish --author "Ada Lovelace"
+    """
+    from nnreg.errors import UsageError
+    from nnreg.scaffold import Scaffold
+
+    given = [(kind, name) for kind, name in components.items() if name is not None]
+    if len(given) != 1:
+        raise UsageError(
+            f"a plugin begins with one component, as in --activation mish; {len(given)} were given "
+            f"(of {', '.join(f'--{kind}' for kind in KINDS)})"
+        )
+    ((kind, name),) = given
+    _require_free(kind, name)
+    folder = Path(distribution)
+    for path in Scaffold(distribution, kind, name, license_, author).write(folder):
+        click.echo(f"wrote {path}", err=True)
+    click.echo(
+        f"next: cd {folder} && pip install -e '.[test]' && pytest && nnreg plugin check {name}"
+    )
+
+
+def _require_free(kind: str, name: str) -> None:
+    from nnreg.errors import UsageError
+
+    for entry in registry_with():
+        if (entry.kind, entry.name) == (kind, name):
+            raise UsageError(
+                f"there is a {kind} {name!r} already, from {entry.provider}; choose another name"
+            )
+
+
+@plugin.command()
+@click.argument("target")
+@click.option("--examples", type=click.IntRange(min=1), default=20, show_default=True,
+              help="How many configurations to try each check on.")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="What they are drawn from.")
+@json_option
+def check(target: str, examples: int, seed: int, as_json: bool) -> None:
+    """Check TARGET: a component, a plugin's file, a module or a distribution.
+
+    Each check is tried on configurations that are drawn from the annotations of the component's
+    options, and what is told of a failure is the simplest of them. The exit code is 1 if a check
+    failed. A component that passes is marked as verified in `nnreg plugins` until its file, its
+    version or nnreg's changes.
+
+    \b
+    nnreg plugin check mish
+    nnreg plugin check ./mish.py
+    """
+    from nnreg.testing.suite import checks, leaving_no_traces
+    from nnreg.verified import remember
+
+    registry = registry_with()
+    reports = []
+    for entry in _chosen(registry, target):
+        with leaving_no_traces():
+            tried = checks(entry.cls, examples=examples, seed=seed, registry=registry)
+            results = [dataclasses.asdict(check.result()) for check in tried]
+        passed = all(result["passed"] for result in results)
+        remember(entry, passed=passed)
+        reports.append(
+            {"kind": entry.kind, "name": entry.name, "distribution": entry.distribution,
+             "version": entry.version, "passed": passed, "checks": results}
+        )  # fmt: skip
+        if not as_json:
+            _print_report(reports[-1])
+    passed = all(report["passed"] for report in reports)
+    if as_json:
+        print_json({"passed": passed, "components": reports})
+    if not passed:
+        raise SystemExit(1)
+
+
+def _chosen(registry: Registry, target: str) -> list[Entry]:
+    """Return the components that a name, a file, a module or a distribution stands for."""
+    from nnreg.errors import PluginError, UsageError, nearest
+    from nnreg.plugins import canonical
+
+    path = Path(target)
+    if path.suffix == ".py" or path.is_file():
+        found = [registry.add_file(path)]
+    else:
+        named = [entry for entry in registry if entry.name == target]
+        if named:
+            return named
+        found = [p for p in registry.plugins.values() if canonical(target) in p.names]
+    names = {plugin.name for plugin in found}
+    entries = [
+        entry
+        for entry in registry
+        if entry.plugin in names or f"{entry.cls.__module__}.".startswith(f"{target}.")
+    ]
+    absent = [
+        f"plugin {p.name} {'is blocked ' if p.blocked_by else 'failed: '}{p.why}"
+        for p in found
+        if p.why
+    ]
+    if absent:
+        raise PluginError("; ".join(absent))
+    if not entries and found:
+        raise UsageError(f"{target} provides no component that could be checked")
+    if not entries:
+        known = {entry.name for entry in registry} | registry.plugins.keys()
+        raise UsageError(
+            f"no component, file, module or distribution {target!r}{nearest(target, known)}"
+            f"{registry.absent()}"
+        )
+    return entries
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    results = report["checks"]
+    rows = [
+        [result["check"], "passed" if result["passed"] else "failed",
+         result["promise"] if result["passed"] else result["found"]]
+        for result in results
+    ]  # fmt: skip
+    title = f"{report['kind']} {report['name']}, from {report['distribution']} {report['version']}"
+    print_table(["check", "result", "what holds, or what was found"], rows, title=title)
+    failed = sum(not result["passed"] for result in results)
+    outcome = f"{failed} of {len(results)} checks failed" if failed else "verified"
+    click.echo(f"{report['name']}: {outcome}\n")

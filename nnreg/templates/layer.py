@@ -1,0 +1,51 @@
+"""The layer my_component for nnreg."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from nnreg import Array, Context, Layer, Plan, Shape, ShapeError, hookimpl
+from nnreg.builtin.initializers import Ones, Zeros
+
+
+@dataclass(frozen=True)
+class MyComponent(Layer):
+    """y = gain · x + shift, with a trained gain and, unless `shift` is false, shift a feature.
+
+    Takes `(..., features)`, gives the same. Parameters: gain and shift `(features,)`.
+    """
+
+    shift: bool = True
+    independent = True
+
+    def build(self, shape: Shape, plan: Plan) -> Shape:
+        """Declare the parameters, and return the shape of what comes out."""
+        if not shape:
+            raise ShapeError(shape, "(batch, ..., features)")
+        plan.param("gain", shape[-1:], Ones(), regularized=True)
+        if self.shift:
+            plan.param("shift", shape[-1:], Zeros())
+        return shape
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, Callable[[Array], Array]]:
+        """Return y, and the function that writes the gradients and returns that of x."""
+        gain = context.params["gain"]
+        y = np.multiply(x, gain, out=context.empty(x.shape))
+        if self.shift:
+            np.add(y, context.params["shift"], out=y)
+        places = tuple(range(x.ndim - 1))
+
+        def backward(dy: Array) -> Array:
+            np.sum(dy * x, axis=places, out=context.gradients["gain"])
+            if self.shift:
+                np.sum(dy, axis=places, out=context.gradients["shift"])
+            dx: Array = dy * gain
+            return dx
+
+        return y, backward
+
+
+@hookimpl
+def nnreg_layers() -> dict[str, type[Layer]]:
+    """Return what this plugin provides, by the name a spec uses."""
+    return {"my_component": MyComponent}

@@ -1,0 +1,34 @@
+"""The optimizer my_component for nnreg."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Gt, Interval
+from nnreg import Array, Optimizer, Step, hookimpl
+
+
+@dataclass(frozen=True)
+class MyComponent(Optimizer):
+    """v ← momentum · v + (1 - momentum) · g; p ← p - learning_rate · sign(v)."""
+
+    slots = ("velocity",)
+    elementwise = True
+    learning_rate: Annotated[float, Gt(0)] = 0.001
+    momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
+
+    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
+        """Change the parameters in place; what is remembered between steps is in the slots."""
+        velocity, change = step.slots["velocity"], step.empty(parameters)
+        np.multiply(velocity, self.momentum, out=velocity)
+        np.multiply(gradient, 1 - self.momentum, out=change)
+        np.add(velocity, change, out=velocity)
+        np.sign(velocity, out=change)
+        np.multiply(change, self.learning_rate, out=change)
+        np.subtract(parameters, change, out=parameters)
+
+
+@hookimpl
+def nnreg_optimizers() -> dict[str, type[Optimizer]]:
+    """Return what this plugin provides, by the name a spec uses."""
+    return {"my_component": MyComponent}

@@ -1,0 +1,64 @@
+"""The data source my_component conforms, is found, and feeds a run."""
+
+import json
+from pathlib import Path
+
+import nnreg
+import pytest
+from nnreg.registry import installed
+from nnreg.testing import Check, checks
+from nnreg_my_plugin import MyComponent
+
+
+@pytest.mark.parametrize("check", checks(MyComponent), ids=str)
+def test_it_conforms(check: Check) -> None:
+    check()
+
+
+def test_it_is_found_by_its_name() -> None:
+    entry = installed().find("source", "my_component")
+    assert entry is not None
+    assert entry.cls is MyComponent
+
+
+LINES = b"""{"length": 1.5, "width": "2", "species": "red"}
+{"length": null, "width": "3", "species": "blue"}
+"""
+
+
+def test_it_gives_text_and_none_for_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "flowers.jsonl"
+    path.write_bytes(LINES)
+    columns = MyComponent().read(path).columns
+    assert {name: column.tolist() for name, column in columns.items()} == {
+        "length": ["1.5", None],
+        "width": ["2", "3"],
+        "species": ["red", "blue"],
+    }
+    assert len(MyComponent(limit=1).read(path)) == 1
+
+
+def test_an_error_tells_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "flowers.jsonl"
+    path.write_bytes(LINES + b"{")
+    with pytest.raises(nnreg.DataError, match="line 3: not JSON"):
+        MyComponent().read(path)
+
+
+def test_a_run_takes_its_data_from_it(tmp_path: Path) -> None:
+    (tmp_path / "flowers.jsonl").write_bytes(20 * LINES)
+    spec = {
+        "data": {
+            "source": "my_component",
+            "path": "flowers.jsonl",
+            "target": "species",
+            "missing": "impute",
+        },
+        "model": {"layers": [{"type": "dense", "units": "classes", "activation": "softmax"}]},
+        "loss": "cross_entropy",
+        "optimizer": {"type": "adam", "learning_rate": 0.1},
+        "metrics": ["accuracy"],
+        "train": {"epochs": 20},
+    }
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    assert nnreg.run(tmp_path / "spec.json").history["accuracy"][-1] == 1

@@ -1,0 +1,74 @@
+"""Which components have passed `nnreg plugin check`, remembered in the user's folder.
+
+A component is known by its kind, name, distribution and version, by the bytes of the file that its
+class is in, and by nnreg's version: where one of them has changed, it is no longer verified.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import nnreg
+from nnreg.errors import NnregWarning
+from nnreg.files import replace_text
+from nnreg.plugins import digest
+from nnreg.registry import Entry
+
+HOME_VARIABLE = "NNREG_HOME"
+"""Names another folder for what nnreg remembers."""
+
+
+def verified(entry: Entry) -> bool:
+    """Whether the component passed every check, and is what it was then."""
+    state = _state(entry)
+    return state is not None and _remembered().get(_key(entry)) == state
+
+
+def remember(entry: Entry, *, passed: bool) -> None:
+    """Keep the outcome of the checks. Where that cannot be written, a note tells why."""
+    known, state = _remembered(), _state(entry)
+    known.pop(_key(entry), None)
+    if passed and state is not None:
+        known[_key(entry)] = state
+    path = _file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_text(path, json.dumps(known, indent=2))
+    except OSError as error:
+        warnings.warn(
+            f"{path}: the outcome of the checks cannot be kept: {error.strerror}; {HOME_VARIABLE} "
+            "names another folder",
+            NnregWarning,
+            stacklevel=2,
+        )
+
+
+def _file() -> Path:
+    import click  # which knows where programs keep such things
+
+    return Path(os.environ.get(HOME_VARIABLE) or click.get_app_dir("nnreg")) / "verified.json"
+
+
+def _remembered() -> dict[str, str]:
+    try:
+        known = json.loads(_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _key(entry: Entry) -> str:
+    return f"{entry.kind} {entry.name} {entry.provider}"
+
+
+def _state(entry: Entry) -> str | None:
+    """Return what changes with the component's code; None where that is in no file."""
+    path = getattr(sys.modules.get(entry.cls.__module__), "__file__", None)
+    try:
+        return f"{digest(Path(path).read_bytes())} nnreg {nnreg.__version__}" if path else None
+    except OSError:
+        return None
