@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import nnreg
@@ -22,10 +23,10 @@ HOME_VARIABLE = "NNREG_HOME"
 """Names another folder for what nnreg remembers."""
 
 
-def verified(entry: Entry) -> bool:
-    """Whether the component passed every check, and is what it was then."""
-    state = _state(entry)
-    return state is not None and _remembered().get(_key(entry)) == state
+def verified(entries: Iterable[Entry]) -> set[Entry]:
+    """Return those components that passed every check and are what they were then."""
+    known = _remembered()
+    return {e for e in entries if _key(e) in known and known[_key(e)] == _state(e)}
 
 
 def remember(entry: Entry, *, passed: bool) -> None:

@@ -623,7 +623,25 @@ class DriftingSource(JsonColumns):
         return {**columns, "a": columns["a"] + next(DRIFT)}
 
 
-RIGHT = [Good, GoodLoss, Scale, Descent, Distance, JsonColumns]
+@dataclass(frozen=True)
+class FormulaWithKinks(Activation):
+    """y = |x| - max(x, shift), which only central differences can differentiate"""
+
+    shift: float = 1.0
+
+    def formula(self, x):
+        return np.abs(x) - np.maximum(x, self.shift)
+
+
+@dataclass(frozen=True)
+class FormulaOverAnAxis(Activation):
+    """y = x - max(x) over the last axis, whose derivative the formula alone cannot give"""
+
+    def formula(self, x):
+        return x - np.max(x, axis=-1, keepdims=True)
+
+
+RIGHT = [Good, FormulaWithKinks, GoodLoss, Scale, Descent, Distance, JsonColumns]
 
 BROKEN = {
     "activation": {

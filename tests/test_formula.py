@@ -129,6 +129,15 @@ def test_a_network_trains_with_it_as_with_the_derivative_written_out(monkeypatch
     np.testing.assert_allclose(found, written, rtol=1e-12)
 
 
+def test_an_activation_with_neither_formula_nor_forward_is_refused():
+    @dataclass(frozen=True)
+    class Nothing(Activation):
+        pass
+
+    with pytest.raises(PluginError, match="'nothing', which needs a method 'formula' or 'forward'"):
+        nnreg.register("nothing", Nothing)
+
+
 def test_the_command_line_prints_it_as_one_note(monkeypatch, capfd, tmp_path):
     monkeypatch.setattr(Tanh, "forward_buffered", Activation.forward_buffered)
     monkeypatch.setattr(Tanh, "forward", Activation.forward)

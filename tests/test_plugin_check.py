@@ -101,6 +101,10 @@ def test_without_hypothesis_it_says_what_to_install(check, monkeypatch):
     assert "pip install hypothesis" in err
 
 
+def is_verified(entry):
+    return verified([entry]) == {entry}
+
+
 def entry_of(path):
     registry = Registry()
     registry.add_file(path)
@@ -112,19 +116,19 @@ def test_verified_ends_with_a_change_of_the_file_or_a_failure(tmp_path, monkeypa
     path = tmp_path / "good.py"
     path.write_text(GOOD)
     entry = entry_of(path)
-    assert not verified(entry)
+    assert not is_verified(entry)
     remember(entry, passed=True)
-    assert verified(entry)
+    assert is_verified(entry)
     remember(entry, passed=False)
-    assert not verified(entry)
+    assert not is_verified(entry)
     remember(entry, passed=True)
     path.write_text(GOOD + "\n")
-    assert not verified(entry)
-    assert not verified(entry_of(path))
+    assert not is_verified(entry)
+    assert not is_verified(entry_of(path))
     path.write_text(GOOD)
-    assert verified(entry_of(path))
+    assert is_verified(entry_of(path))
     monkeypatch.setattr("nnreg.__version__", "9")
-    assert not verified(entry_of(path))
+    assert not is_verified(entry_of(path))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "\xff"])
@@ -133,9 +137,9 @@ def test_a_damaged_memory_is_an_empty_one(tmp_path, monkeypatch, text):
     (tmp_path / "verified.json").write_bytes(text.encode("latin-1"))
     path = tmp_path / "good.py"
     path.write_text(GOOD)
-    assert not verified(entry_of(path))
+    assert not is_verified(entry_of(path))
     remember(entry_of(path), passed=True)
-    assert verified(entry_of(path))
+    assert is_verified(entry_of(path))
 
 
 def test_where_nothing_can_be_remembered_a_note_says_so(check, tmp_path, monkeypatch):
@@ -144,3 +148,18 @@ def test_where_nothing_can_be_remembered_a_note_says_so(check, tmp_path, monkeyp
     code, _, err = check("good.py")
     assert code == 0
     assert err.startswith(f"note: {tmp_path}/home/verified.json: the outcome")
+
+
+def test_plugins_lists_what_is_verified(check, tmp_path, capfd):
+    (tmp_path / "good.py").write_text(GOOD)
+    for expected in (None, {"activation": ["swish"]}):
+        for arguments in (["--json"], []):
+            with pytest.raises(SystemExit):
+                main(["plugins", "--plugin", "good.py", *arguments])
+            out = capfd.readouterr().out
+            if arguments:
+                (row,) = (row for row in json.loads(out) if row["plugin"] == "good.py")
+                assert row["verified"] == (expected or {})
+            else:
+                assert ("activation: swish (verified)" in out) == bool(expected)
+        check("good.py")

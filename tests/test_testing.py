@@ -1,8 +1,11 @@
 """The checks of nnreg.testing: every built-in passes, and each finds what it is there to find."""
 
-import pytest
-from broken import BROKEN, RIGHT
+from dataclasses import dataclass
 
+import pytest
+from broken import BROKEN, RIGHT, FormulaOverAnAxis
+
+from nnreg import Activation, Layer, ShapeError
 from nnreg.registry import installed
 from nnreg.testing import checks
 from nnreg.testing.suite import KINDS
@@ -30,6 +33,44 @@ def test_a_broken_component_is_found_by_the_check_that_is_there_for_it_alone(cls
     found = failed(cls)
     assert list(found) == [name], found
     assert cls.__name__ in found[name]
+
+
+def test_where_a_derivative_from_the_formula_would_be_wrong_the_checks_say_so():
+    found = failed(FormulaOverAnAxis)
+    assert found.keys() >= {"gradient", "kinks", "shapes"}
+    assert "a value of the formula depends on more than its own x" in found["gradient"]
+
+
+@dataclass(frozen=True)
+class Named(Activation):
+    """y = x, by `name`"""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Volume(Layer):
+    """y = x of five dimensions"""
+
+    def build(self, shape, plan):
+        if len(shape) != 5:
+            raise ShapeError(shape, "five dimensions")
+        return shape
+
+    def forward(self, x, context):
+        return x, lambda dy: dy
+
+
+class VolumeWithExample(Volume):
+    @classmethod
+    def examples(cls):
+        return [(cls(), (1, 2, 1, 2, 1))]
+
+
+def test_an_option_or_an_input_that_cannot_be_found_is_asked_for():
+    assert "as one of the instances that a class method 'examples'" in failed(Named)["gradient"]
+    assert "takes none of the inputs tried" in failed(Volume)["gradient"]
+    assert failed(VolumeWithExample).keys() == {"documented"}
 
 
 def test_every_check_has_a_component_that_fails_it():

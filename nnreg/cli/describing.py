@@ -87,8 +87,11 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
     \b
     nnreg plugins --plugin ./mish.py
     """
+    from nnreg.verified import verified
+
     registry = registry_with(files)
-    rows = [_plugin(plugin, registry) for plugin in registry.plugins.values()]
+    passed = verified(registry)
+    rows = [_plugin(plugin, registry, passed) for plugin in registry.plugins.values()]
     if as_json:
         print_json(rows)
         return
@@ -104,12 +107,15 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
             click.echo(f"{row['plugin']} is blocked by {row['blocked_by']}")
 
 
-def _plugin(plugin: Plugin, registry: Registry) -> dict[str, Any]:
-    """Return all there is to know about a plugin."""
+def _plugin(plugin: Plugin, registry: Registry, passed: set[Entry]) -> dict[str, Any]:
+    """Return all there is to know about a plugin; `passed` are the components that are verified."""
     provides: dict[str, list[str]] = {}
+    verified: dict[str, list[str]] = {}
     for entry in registry:
         if entry.plugin == plugin.name:
             provides.setdefault(entry.kind, []).append(entry.name)
+            if entry in passed:
+                verified.setdefault(entry.kind, []).append(entry.name)
     return {
         "plugin": plugin.name,
         "distribution": plugin.distribution,
@@ -119,6 +125,7 @@ def _plugin(plugin: Plugin, registry: Registry) -> dict[str, Any]:
         "blocked_by": plugin.blocked_by or None,
         "failures": [dataclasses.asdict(failure) for failure in plugin.failures],
         "provides": provides,
+        "verified": verified,
         "hooks": plugin.hooks,
         "import_seconds": plugin.seconds,
     }
@@ -133,7 +140,11 @@ def _provided(row: dict[str, Any]) -> str:
     """Write what a plugin provides, and which events it hears."""
     from nnreg.registry import KINDS
 
-    lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
+    lines = []
+    for kind, names in row["provides"].items():
+        passed = row["verified"].get(kind, [])
+        marked = [f"{name} (verified)" if name in passed else name for name in names]
+        lines.append(f"{kind}: {', '.join(marked)}")
     events = set(row["hooks"]) - {hook for hook, _ in KINDS.values()}
     lines += [f"hears: {', '.join(sorted(events))}"] if events else []
     return "\n".join(lines)

@@ -51,9 +51,9 @@ def require_a_slope(
 
     At a kink any of these will do, elsewhere the two are one.
     """
-    step, here = 1e-7, f(x)
+    step, here = STEP * max(1.0, abs(x)), f(x)
     left, right = (here - f(x - step)) / step, (f(x + step) - here) / step
-    slack = 1e-5 * max(1.0, abs(left), abs(right), abs(here))
+    slack = 2e-4 * max(1.0, abs(left), abs(right))
     if not min(left, right) - slack <= found <= max(left, right) + slack:
         raise AssertionError(
             f"{component}: {what} at {x:g} is {found:.6g}, but the slope to the left is {left:.6g} "
