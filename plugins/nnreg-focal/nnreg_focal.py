@@ -1,0 +1,111 @@
+"""The focal loss, Lin et al. 2017, for nnreg."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Interval, Len
+
+from nnreg import DataError, Loss, hookimpl
+from nnreg.builtin.activations import Sigmoid, Softmax
+
+
+@dataclass(frozen=True)
+class Focal(Loss):
+    """mean(-Σ_k alpha_k t_k (1 - y_k)^gamma log y_k) over examples, y the probabilities of classes.
+
+    Cross-entropy in which an example counts less the surer the network is of it. Lin et al. 2017,
+    for several classes. `alpha` has a weight for each class, in the order of the model's classes;
+    without it, all count the same. Targets are class numbers `(batch,)` or rows of probabilities
+    `(batch, classes)`. After a softmax it is computed from the logits.
+    """
+
+    gamma: Annotated[float, Ge(0)] = 2.0
+    alpha: Annotated[tuple[Annotated[float, Ge(0)], ...], Len(2)] | None = None
+    takes_labels = True
+    of_classes = True
+    domain = (0.0, 1.0)
+    link = Softmax
+
+    def forward(self, y, t):
+        """Probabilities are kept above the smallest normal number."""
+        p = np.maximum(y, np.finfo(y.dtype).tiny)
+        weights = self._weights(y, t)
+        losses, slopes = _focal(np.log(p), p, np.maximum(1 - p, 0), self.gamma)
+        return float(np.sum(weights * losses)), lambda: weights * slopes / p
+
+    def forward_logits(self, z, t):
+        shifted = z - np.max(z, axis=-1, keepdims=True)
+        log_p = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+        p = np.exp(log_p)
+        weights = self._weights(z, t)
+        losses, slopes = _focal(log_p, p, 1 - p, self.gamma)
+
+        def backward():
+            d = weights * slopes
+            return d - p * np.sum(d, axis=-1, keepdims=True)
+
+        return float(np.sum(weights * losses)), backward
+
+    def _weights(self, y, t):
+        """Return what each class's loss counts for, in the mean over the examples."""
+        classes = y.shape[-1]
+        if t.ndim < y.ndim:
+            t = np.equal(np.expand_dims(t, -1), np.arange(classes)).astype(y.dtype)
+        if self.alpha is not None:
+            if len(self.alpha) != classes:
+                raise DataError(f"focal: alpha has {len(self.alpha)} weights for {classes} classes")
+            t = t * np.array(self.alpha, y.dtype)
+        return t * (classes / y.size)
+
+
+@dataclass(frozen=True)
+class BinaryFocal(Loss):
+    """mean(-alpha t (1 - y)^gamma log y - (1 - alpha) (1 - t) y^gamma log(1 - y)).
+
+    Binary cross-entropy in which an example counts less the surer the network is of it. Lin et al.
+    2017, whose best alpha was 0.25; without it, both classes count fully. For independent
+    probabilities y and targets in [0, 1]. After a sigmoid it is computed from the logits.
+    """
+
+    gamma: Annotated[float, Ge(0)] = 2.0
+    alpha: Annotated[float, Interval(ge=0, le=1)] | None = None
+    of_classes = True
+    domain = (0.0, 1.0)
+    link = Sigmoid
+
+    def forward(self, y, t):
+        """Probabilities are kept within [eps, 1 - eps]."""
+        eps = float(np.finfo(y.dtype).eps)
+        p = np.clip(y, eps, 1 - eps)
+        inside = (y >= eps) & (y <= 1 - eps)
+        value, d_true, d_false = self._both(t, np.log(p), np.log1p(-p), p, 1 - p)
+        return value, lambda: inside * (d_true / p - d_false / (1 - p))
+
+    def forward_logits(self, z, t):
+        tail = np.log1p(np.exp(-np.abs(z)))
+        log_p, log_q = np.minimum(z, 0) - tail, np.minimum(-z, 0) - tail
+        p, q = np.exp(log_p), np.exp(log_q)
+        value, d_true, d_false = self._both(t, log_p, log_q, p, q)
+        return value, lambda: d_true * q - d_false * p
+
+    def _both(self, t, log_p, log_q, p, q):
+        """Return the loss, and its slopes by log y and by log(1 - y)."""
+        of_true, of_false = (1, 1) if self.alpha is None else (self.alpha, 1 - self.alpha)
+        weight, other = of_true * t / t.size, of_false * (1 - t) / t.size
+        losses, slopes = _focal(log_p, p, q, self.gamma)
+        losses_other, slopes_other = _focal(log_q, q, p, self.gamma)
+        value = float(np.sum(weight * losses + other * losses_other))
+        return value, weight * slopes, other * slopes_other
+
+
+def _focal(log_p, p, q, gamma):
+    """Return -q^gamma log p, where q = 1 - p, and its slope by log p."""
+    modulation = q**gamma
+    ratio = log_p / np.where(q > 0, q, 1)  # goes to -1 while both go to 0
+    return -modulation * log_p, modulation * (gamma * p * ratio - 1)
+
+
+@hookimpl
+def nnreg_losses():
+    return {"focal": Focal, "binary_focal": BinaryFocal}
