@@ -1,0 +1,90 @@
+"""A Kolmogorov-Arnold layer, Liu et al. 2024, for nnreg."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Ge, Interval
+
+from nnreg import Activation, Initializer, Layer, ShapeError, hookimpl
+from nnreg.builtin.activations import Silu
+from nnreg.builtin.initializers import GlorotUniform
+from nnreg.interfaces import Count, Units
+
+
+@dataclass(frozen=True)
+class Kan(Layer):
+    """y_j = Σ_i (weight_ij · base(x_i) + Σ_g coefficients_igj · B_g(x_i)), over the last axis.
+
+    A function of its own on every edge from an input to an output, learned as a sum of B-splines
+    on a grid, instead of a weight; no activation follows. Kolmogorov-Arnold networks, Liu et al.
+    2024. The splines, of degree `order`, divide [-span, span] into `intervals`; outside it they
+    fall to 0 and `base` remains. Takes `(..., features)`, gives `(..., units)`. Parameters, both
+    from `initializer`: weight `(features, units)` and coefficients `(features, intervals + order,
+    units)`.
+    """
+
+    units: Units
+    intervals: Count = 5
+    order: Annotated[int, Interval(ge=2, le=5)] = 3
+    span: Annotated[float, Ge(0.5)] = 3.0
+    base: Activation = Silu()
+    initializer: Initializer = GlorotUniform()
+    independent = True
+
+    def build(self, shape, plan):
+        if not shape:
+            raise ShapeError(shape, "(batch, ..., features)")
+        units, functions = plan.size(self.units), self.intervals + self.order
+        plan.param("weight", (shape[-1], units), self.initializer, regularized=True)
+        splines = (shape[-1], functions, units)
+        plan.param("coefficients", splines, self.initializer, regularized=True)
+        plan.hidden = math.prod(shape) * functions
+        return (*shape[:-1], units)
+
+    def forward(self, x, context):
+        weight, coefficients = context.params["weight"], context.params["coefficients"]
+        features, _, units = coefficients.shape
+        table = coefficients.reshape(-1, units)
+        rows = x.reshape(-1, features)
+        base, undo_base = self.base.forward(rows)
+        width = 2 * self.span / self.intervals
+        splines, lower = b_splines((rows + self.span) / width, self.intervals, self.order)
+        flat = splines.reshape(-1, table.shape[0])
+        y = np.matmul(base, weight, out=context.empty((rows.shape[0], units)))
+        y += np.matmul(flat, table, out=context.empty(y.shape))
+
+        def backward(dy):
+            dy = dy.reshape(-1, units)
+            np.matmul(base.T, dy, out=context.gradients["weight"])
+            np.matmul(flat.T, dy, out=context.gradients["coefficients"].reshape(table.shape))
+            if not context.needs_input_gradient:
+                return None
+            dsplines = np.matmul(dy, table.T, out=context.empty(flat.shape)).reshape(splines.shape)
+            slopes = (lower[..., :-1] - lower[..., 1:]) / width
+            dbase = np.matmul(dy, weight.T, out=context.empty(rows.shape))
+            return (undo_base(dbase) + np.sum(dsplines * slopes, axis=-1)).reshape(x.shape)
+
+        return y.reshape((*x.shape[:-1], units)), backward
+
+
+def b_splines(t, intervals, order):
+    """Return the B-splines of degree `order` at t, and those of one degree less.
+
+    The knots are whole numbers: function g is not 0 between g - order and g + 1. There are
+    intervals + order of them, on a new last axis, and one more of the lower degree. By the
+    recursion of de Boor 1972; the slope of a function is the difference of two lower ones.
+    """
+    offset = t[..., None] - np.arange(-order, intervals + order, dtype=t.dtype)
+    functions = ((offset >= 0) & (offset < 1)).astype(t.dtype)
+    for degree in range(1, order + 1):
+        lower, offset = functions, offset[..., :-1]
+        rising, falling = offset / degree, (degree + 1 - offset) / degree
+        functions = rising * lower[..., :-1] + falling * lower[..., 1:]
+    return functions, lower
+
+
+@hookimpl
+def nnreg_layers():
+    return {"kan": Kan}
