@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import report
@@ -25,6 +26,9 @@ from benchmarks.processes import limited, python, run
 from benchmarks.tables import TABLES
 from benchmarks.targets import judge
 
+ENOUGH = 3.0
+"""Seconds after which a row of a quick run gets no further round."""
+
 SLOW = {"PyTorch compiled": "compiling takes longer than a quick run may"}
 
 
@@ -33,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     effort = Effort(7, 0.4, options.threads, only=options.only)
     if options.quick:
-        effort = Effort(3, 0.1, options.threads, quick=True, only=options.only, skipped=SLOW)
+        effort = replace(effort, rounds=3, seconds=0.1, enough=ENOUGH, quick=True, skipped=SLOW)
         print("three rounds or fewer: too few for a comparison that counts\n")
     about = json.loads(run(python("-m", "benchmarks.environment"), limited(options.threads)).output)
     print(
@@ -46,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not options.table or table.name in options.table:
             rows[table] = _measure(table, effort)
     verdicts = judge({table.name: measured for table, measured in rows.items()})
-    print("\ntargets", *(verdict.line for verdict in verdicts), sep="\n")
+    print("\ntargets, against what was measured", *(verdict.line for verdict in verdicts), sep="\n")
     options.out.mkdir(parents=True, exist_ok=True)
     document = {
         "environment": about,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -18,13 +20,15 @@ class UnavailableError(Exception):
 class Effort:
     """How much to measure: so many rounds, each timing so many seconds at least.
 
-    `skipped` says of libraries why they are left out. `only` limits the networks to those whose
-    name contains it. A quick run measures less where the whole takes long.
+    A row that has taken `enough` seconds gets no further round. `skipped` says of libraries why
+    they are left out. `only` limits the networks to those whose name contains it. A quick run has
+    fewer networks where the large ones take long.
     """
 
     rounds: int
     seconds: float
     threads: int
+    enough: float = math.inf
     quick: bool = False
     only: str = ""
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -70,13 +74,16 @@ class Ratio:
 def interleave(
     samplers: Mapping[str, Callable[[], T]], effort: Effort
 ) -> tuple[dict[str, list[T]], dict[str, str]]:
-    """Take one sample of each in turn, and again, for all rounds.
+    """Take one sample of each in turn, and again, until there are enough.
 
     Return the samples, and of those that raised `UnavailableError` the reason.
     """
     samples: dict[str, list[T]] = {name: [] for name in samplers}
     left_out = {name: why for name, why in effort.skipped.items() if name in samplers}
-    for _ in range(effort.rounds):
+    began = time.perf_counter()
+    for count in range(effort.rounds):
+        if count and time.perf_counter() - began > effort.enough:
+            break
         for name, sample in samplers.items():
             if name not in left_out:
                 try:

@@ -20,7 +20,8 @@ JOBS = ("penguins: seconds", "digits: seconds")
 class Target:
     """The best of `peers` over the best of `own` is to be `least`, or our figure at most `most`.
 
-    It counts in each row of the table whose name begins with one of `rows`.
+    `most` is in seconds or a share of one, and shown in `unit`. The target counts in each row of
+    the table whose name begins with one of `rows`.
     """
 
     what: str
@@ -29,6 +30,7 @@ class Target:
     peers: tuple[str, ...] = ()
     least: float = 0.0
     most: float = math.inf
+    unit: str = "ms"
     rows: tuple[str, ...] = ("",)
 
     def value(self, row: Row) -> float | None:
@@ -36,6 +38,17 @@ class Target:
         if self.peers:
             return row.ratio(self.own, self.peers)
         return min((row.figures[name] for name in self.own if name in row.figures), default=None)
+
+    @property
+    def wanted(self) -> str:
+        """What is to be reached, in words."""
+        return (
+            f"{self.text(self.least)} or more" if self.peers else f"at most {self.text(self.most)}"
+        )
+
+    def text(self, value: float) -> str:
+        """Return a figure as it is shown: a ratio, or a number with its unit."""
+        return f"{value:.2f}" if self.peers else in_unit(value, self.unit)
 
     def reached(self, value: float) -> bool:
         """Tell whether a figure is good enough."""
@@ -57,8 +70,8 @@ TARGETS = (
     Target("whole jobs against scikit-learn", "jobs", NUMPY, ("scikit-learn",), 1.5, rows=JOBS),
     Target("import against NumPy with h5py", "imports", NUMPY, ("NumPy, h5py",), 1.0),
     Target("share of a run that saving takes", "saving", NUMPY, most=0.03,
-           rows=("saving's share",)),
-    Target("one save of 60 kB, seconds", "saving", NUMPY, most=0.005, rows=("one save of 60 kB",)),
+           unit="%", rows=("saving's share",)),
+    Target("one save of 60 kB", "saving", NUMPY, most=0.005, rows=("one save of 60 kB",)),
     Target("one save of 100 MB, h5py's time over ours", "saving", NUMPY, ("plain h5py",), 1 / 3,
            rows=("one save of 100 MB",)),
     Target("nnreg --help", "plugins", ("with 30",), most=0.3, rows=("nnreg --help",)),
@@ -67,8 +80,7 @@ TARGETS = (
     Target("30 plugins cost what their imports do", "plugins", ("with 30",),
            ("without, and imports",), 0.95, rows=("nnreg plugins",)),
 )  # fmt: skip
-"""All targets; `most` is in seconds, or a share of one. The two of 0.95 mean as fast, but for the
-noise."""
+"""All targets. The two of 0.95 mean as fast, but for the noise."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,6 @@ class Verdict:
 
     target: Target
     values: Mapping[str, float]
-    units: Mapping[str, str]
 
     @property
     def misses(self) -> dict[str, float]:
@@ -92,16 +103,13 @@ class Verdict:
     @property
     def line(self) -> str:
         """The verdict as a line of text: what was missed, or what came nearest to it."""
-        target = self.target
-        wanted = f"{target.least:.2f} or more"
-        if target.most < math.inf:
-            unit = next(iter(self.units.values()), "s")
-            wanted = f"at most {in_unit(target.most, unit)}"
-        nearest = max if target.most < math.inf else min
-        shown = self.misses or dict([nearest(self.values.items(), key=lambda item: item[1])]
-                                    if self.values else [])  # fmt: skip
-        numbers = "; ".join(f"{name}: {self._text(name, v)}" for name, v in shown.items())
-        return f"  {self.word:13} {target.what}: {wanted}{f' ({numbers})' if numbers else ''}"
+        target, shown = self.target, self.misses
+        if self.values and not shown:
+            nearest = (min if target.peers else max)(self.values, key=self.values.__getitem__)
+            shown = {nearest: self.values[nearest]}
+        numbers = "; ".join(f"{name}: {target.text(value)}" for name, value in shown.items())
+        found = f" ({numbers})" if numbers else ""
+        return f"  {self.word:13} {target.what}: {target.wanted}{found}"
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -111,15 +119,13 @@ class Verdict:
         return {"target": target.what, "table": target.table, **wanted, "verdict": self.word,
                 "values": dict(self.values)}  # fmt: skip
 
-    def _text(self, name: str, value: float) -> str:
-        return f"{value:.2f}" if self.target.peers else in_unit(value, self.units[name])
-
 
 def judge(rows: Mapping[str, Sequence[Row]], targets: Iterable[Target] = TARGETS) -> list[Verdict]:
-    """Return the verdict on each target, given the rows of each table."""
+    """Return the verdict on each target of the tables that were measured, given their rows."""
     verdicts = []
     for target in targets:
-        counted = [row for row in rows.get(target.table, ()) if row.name.startswith(target.rows)]
-        values = {row.name: v for row in counted if (v := target.value(row)) is not None}
-        verdicts.append(Verdict(target, values, {row.name: row.unit for row in counted}))
+        if target.table in rows:
+            counted = [row for row in rows[target.table] if row.name.startswith(target.rows)]
+            values = {row.name: v for row in counted if (v := target.value(row)) is not None}
+            verdicts.append(Verdict(target, values))
     return verdicts

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -67,8 +68,13 @@ def test_a_library_that_fails_is_left_out_and_named_and_the_others_go_on():
     )
 
 
+def test_a_row_that_has_taken_enough_gets_no_further_round():
+    samples, _ = interleave({"slow": lambda: 1.0}, replace(EFFORT, enough=-1.0))
+    assert samples == {"slow": [1.0]}
+
+
 def test_a_library_that_the_run_skips_is_not_asked():
-    skipping = Effort(rounds=1, seconds=0.0, threads=1, skipped={"slow": "too slow", "other": "-"})
+    skipping = replace(EFFORT, skipped={"slow": "too slow", "other": "-"})
     samples, left_out = interleave({"slow": lambda: pytest.fail("asked")}, skipping)
     assert (samples, left_out) == ({}, {"slow": "too slow"})
 
@@ -113,9 +119,9 @@ def test_a_target_is_met_missed_or_not_measured_and_says_by_what():
     (missed,) = judge({"fake": rows}, [AHEAD])
     assert missed.word == "missed"
     assert missed.line.endswith("2.00 or more (big one: 0.50)")
-    for nothing in ({}, {"fake": rows[2:3]}, {"fake": [row(nnreg=1.0)]}):
-        (unknown,) = judge(nothing, [AHEAD])
-        assert unknown.word == "not measured"
+    (unknown,) = judge({"fake": rows[2:3]}, [AHEAD])
+    assert unknown.line == "  not measured  twice as fast: 2.00 or more"
+    assert judge({"another": rows}, [AHEAD]) == []
     assert json.dumps(missed.as_json)
 
 
@@ -350,7 +356,7 @@ bench.main({arguments!r})
     assert found["rows"][0]["name"] == f"{TINY.name}, {TINY.batch}"
     assert report.figure(found["rows"][0]["figures"]["nnreg"] * 1e6) == line.split()[2]
     assert set(found["rows"][0]["samples"]) == {"nnreg", "own products", "limit"}
-    assert len(document["targets"]) == len(targets.TARGETS)
+    assert {found["table"] for found in document["targets"]} == {"steps"}
     assert "not measured" in done.stdout
     assert document["environment"]["versions"]["numpy"] == np.__version__
 

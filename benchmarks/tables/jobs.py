@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,8 +47,6 @@ class Outcome:
 
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield the rows of each job: `nnreg run` beside the script of each library."""
-    if effort.quick:
-        effort = replace(effort, rounds=1)
     numbers = itertools.count()
     with TemporaryDirectory(prefix="nnreg-jobs-") as folder:
         for job in JOBS:

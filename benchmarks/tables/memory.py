@@ -18,7 +18,7 @@ ROUNDS = 3
 
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for each network: a few passes over its examples in a fresh process."""
-    fewer = replace(effort, rounds=1 if effort.quick else ROUNDS)
+    fewer = replace(effort, rounds=min(effort.rounds, ROUNDS))
     for name in NETWORKS[:1] if effort.quick else NETWORKS:
         if effort.only in name:
             samplers = {peer: partial(_peak, peer, name, effort) for peer in LIBRARIES}
