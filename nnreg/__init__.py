@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# OpenBLAS's threads spin for 26 ms after a product, on the cores that other threads now need. After
+# this, which it reads when NumPy is first imported, 2^18 ticks (0.1 ms) is as long as they wait.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
 from nnreg.errors import (
     CheckpointError,

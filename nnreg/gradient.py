@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,9 +14,27 @@ from nnreg.evaluation import Evaluation
 from nnreg.interfaces import Array, Context
 from nnreg.network import Network
 from nnreg.stored import Window
+from nnreg.threads import Crew, pieces
 
 Inputs: TypeAlias = Array | Window
 """All inputs, or those of them that are in memory at the moment."""
+
+CACHED = 600_000
+"""Values that a pass may make on its way through a network and find again in the cache."""
+
+LEAST_ROWS = 8
+"""The fewest examples worth a pass, or a thread."""
+
+
+def rows_at_once(network: Network) -> int | None:
+    """Return how many examples to take through a network at a time; None for all of them.
+
+    A few at a time where each becomes many values, which are then still in the processor's cache
+    on the way back; there must be more of these than of the parameters, whose gradients are added.
+    """
+    rows = max(CACHED // max(network.values, 1), LEAST_ROWS)
+    gains = network.independent and network.steps == 1
+    return rows if gains and rows * network.values > 2 * network.vector.size else None
 
 
 class Lane:
@@ -30,16 +46,43 @@ class Lane:
         self.context: Context = network.context(self.workspace, self.gradient, training=True)
         self._network = network
         self._evaluation = evaluation
+        self._at_once = rows_at_once(network)
+        if self._at_once is not None:
+            self._scores = network.workspace(reuse=True)
+            self._more = np.zeros_like(self.gradient)
+            self._more_context = network.context(self.workspace, self._more, training=True)
 
     def run(self, inputs: Inputs, targets: Array, rows: Array, weight: float = 1.0) -> Share:
         """Write the gradient of the mean loss over `rows`, times `weight`.
 
-        Where the loss is not finite the gradient stays as it was.
+        Where the loss is not finite the gradient is arbitrary, and the share is of the rows that
+        made it so.
         """
+        if self._at_once is None or len(rows) <= self._at_once:
+            return self._pass(inputs, targets, rows, weight, self.context)
+        self._scores.rewind()
+        scores = self._scores.empty((len(rows), *self._network.output_shape))
+        loss = 0.0
+        for start in range(0, len(rows), self._at_once):
+            part = rows[start : start + self._at_once]
+            context = self._more_context if start else self.context
+            share = self._pass(inputs, targets, part, weight * len(part) / len(rows), context)
+            if not math.isfinite(share.loss):
+                return share
+            if start:
+                np.add(self.gradient, self._more, out=self.gradient)
+            loss += share.loss * len(part) / len(rows)
+            scores[start : start + len(part)] = share.scores
+        return Share(self, rows, share.x, loss, scores)
+
+    def _pass(
+        self, inputs: Inputs, targets: Array, rows: Array, weight: float, context: Context
+    ) -> Share:
+        """Go once forward and back."""
         self.workspace.rewind()
         x, t = self._take(inputs, rows), self._take(targets, rows)
-        z, backward = self._network.forward(x, self.context)
-        loss, loss_backward = self._evaluation.loss_of(z, t, self.context)
+        z, backward = self._network.forward(x, context)
+        loss, loss_backward = self._evaluation.loss_of(z, t, context)
         if math.isfinite(loss):
             dz = loss_backward()
             backward(dz if weight == 1 else self._scaled(dz, weight))
@@ -65,12 +108,15 @@ class Share:
 
 
 class Lanes:
-    """Fills one gradient from a batch, dividing its rows among `count` threads."""
+    """Fills one gradient from a batch, its rows divided among `count` threads of a crew."""
 
-    def __init__(self, network: Network, evaluation: Evaluation, count: int) -> None:
+    def __init__(self, network: Network, evaluation: Evaluation, count: int, crew: Crew) -> None:
         self._lanes = [Lane(network, evaluation) for _ in range(count)]
-        self._threads: Executor | None = None
+        self._crew = crew
         self.gradient = self._lanes[0].gradient
+        self._sums = [
+            functools.partial(self._sum, piece) for piece in pieces(self.gradient.size, count)
+        ]
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes)
@@ -78,33 +124,24 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._lanes)
 
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Keep the threads while the context is open; without it, `run` uses its caller's only."""
-        if len(self) == 1:
-            yield
-            return
-        # Each thread begins with NumPy's own settings; a loss that is not finite tells.
-        settings = functools.partial(np.seterr, over="ignore", invalid="ignore")
-        with ThreadPoolExecutor(len(self) - 1, initializer=settings) as self._threads:
-            yield
-        self._threads = None
-
     def run(self, inputs: Inputs, targets: Array, rows: Array) -> list[Share]:
         """Write the gradient of the mean loss over `rows`.
 
         The sum over lanes is in their order, so that it has the same bits each time.
         """
-        first, *others = self._lanes
-        if self._threads is None or len(rows) < len(self):
-            return [first.run(inputs, targets, rows)]
-        part, *parts = np.array_split(rows, len(self))
-        waiting = [
-            self._threads.submit(lane.run, inputs, targets, part, len(part) / len(rows))
-            for lane, part in zip(others, parts, strict=True)
-        ]
-        shares = [first.run(inputs, targets, part, len(part) / len(rows))]
-        shares += [future.result() for future in waiting]
-        for lane in others:
-            np.add(self.gradient, lane.gradient, out=self.gradient)
+        if len(rows) < len(self) or len(self) == 1:
+            return [self._lanes[0].run(inputs, targets, rows)]
+        shares = self._crew.run(
+            [
+                functools.partial(lane.run, inputs, targets, part, len(part) / len(rows))
+                for lane, part in zip(self._lanes, np.array_split(rows, len(self)), strict=True)
+            ]
+        )
+        self._crew.run(self._sums)
         return shares
+
+    def _sum(self, piece: slice) -> None:
+        """Add the other lanes' gradients to the first's, in this piece of them."""
+        total = self.gradient[piece]
+        for lane in self._lanes[1:]:
+            np.add(total, lane.gradient[piece], out=total)

@@ -78,7 +78,7 @@ class Activation(Component):
         Dense layers call this one. Override it where a kernel does the steps at once.
         """
         if bias is not None:
-            np.add(x, bias, out=x)
+            context.kernels.add_bias(x, bias, context.workspace)
         y, undo = self.forward_buffered(x, context)
 
         def backward(dy: Array, dbias: Array | None) -> Array:

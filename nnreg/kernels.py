@@ -7,8 +7,10 @@ floating type; results must agree with these within 1e-5 relative in float32.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,9 @@ Pair: TypeAlias = tuple[int, int]
 
 NARROW = 64
 """Rows up to this wide are worked on in a transposed copy: NumPy is slow on short inner loops."""
+
+WIDE, MANY = 1024, 256
+"""Narrow rows, where there are many, are added to as rows of up to this many values."""
 
 ROUNDS = 4
 """After so many rounds of `add_rows`, what is left is few places named often."""
@@ -47,10 +52,22 @@ class Kernels(Component):
         """Sum `(rows, features)` over the rows, as a product, several times as fast as np.sum."""
         np.matmul(scratch.ones(x.shape[0]), x, out=out)
 
-    def relu(self, x: Array, bias: Array | None) -> None:
+    def add_bias(self, x: Array, bias: Array, scratch: Scratch) -> None:
+        """Add bias `(features,)` to each row of x in place."""
+        rows, features = x.shape
+        times = _together(rows, features)
+        if times == 1:
+            np.add(x, bias, out=x)
+            return
+        repeated = scratch.empty((times, features))
+        repeated[...] = bias
+        wide = x.reshape(rows // times, times * features)
+        np.add(wide, repeated.reshape(-1), out=wide)
+
+    def relu(self, x: Array, bias: Array | None, scratch: Scratch) -> None:
         """Turn x into max(x + bias, 0) in place."""
         if bias is not None:
-            np.add(x, bias, out=x)
+            self.add_bias(x, bias, scratch)
         np.maximum(x, 0, out=x)
 
     def relu_backward(
@@ -140,24 +157,36 @@ class Kernels(Component):
 
         `columns` is `(batch, out height, out width, kernel height, kernel width, channels)`.
         """
-        _, oh, ow, kh, kw, _ = columns.shape
+        _, oh, ow, kh, kw, channels = columns.shape
         sh, sw = stride
+        if sw == 1 and channels > 1:
+            for rows, windows in _rows_of_windows(images, columns, sh):
+                windows[...] = rows
+            return
         for i in range(kh):
             for j in range(kw):
                 columns[:, :, :, i, j] = images[:, i : i + oh * sh : sh, j : j + ow * sw : sw]
 
     def col2im(self, columns: Array, images: Array, stride: Pair) -> None:
         """Sum windows back into the images that they were copied from."""
-        _, oh, ow, kh, kw, _ = columns.shape
+        _, oh, ow, kh, kw, channels = columns.shape
         sh, sw = stride
         images[...] = 0
+        if sw == 1 and channels > 1:
+            for rows, windows in _rows_of_windows(images, columns, sh):
+                np.add(rows, windows, out=rows)
+            return
         for i in range(kh):
             for j in range(kw):
                 part = images[:, i : i + oh * sh : sh, j : j + ow * sw : sw]
                 np.add(part, columns[:, :, :, i, j], out=part)
 
-    def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair) -> None:
+    def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair, scratch: Scratch) -> None:
         """Write the largest value of each window of `(batch, height, width, channels)`."""
+        if size == stride == (2, 2):
+            rows = self._larger_rows(x, y, scratch)
+            np.maximum(rows[:, :, 0::2], rows[:, :, 1::2], out=y)
+            return
         first, *others = _windows(y, size, stride)
         y[...] = x[first]
         for window in others:
@@ -173,7 +202,17 @@ class Kernels(Component):
         stride: Pair,
         scratch: Scratch,
     ) -> None:
-        """Give each window's gradient to the first of its largest values."""
+        """Give each window's gradient to its largest value; of equals to the leftmost, topmost."""
+        _, oh, ow, _ = y.shape
+        if size == stride == (2, 2):
+            rows = self._larger_rows(x, y, scratch)
+            drows = scratch.empty(rows.shape)
+            self._divide(dy, rows, drows, np.s_[:, :, 0::2], np.s_[:, :, 1::2])
+            dx[:, 2 * oh :] = 0
+            dx[:, :, 2 * ow :] = 0
+            top, bottom = (np.s_[:, i : 2 * oh : 2, : 2 * ow] for i in (0, 1))
+            self._divide(drows, x, dx, top, bottom)
+            return
         dx[...] = 0
         left, share = scratch.empty(y.shape), scratch.empty(y.shape)
         left[...] = dy
@@ -183,6 +222,20 @@ class Kernels(Component):
             np.subtract(left, share, out=left)
             part = dx[window]
             np.add(part, share, out=part)
+
+    def _larger_rows(self, x: Array, y: Array, scratch: Scratch) -> Array:
+        """Return the larger of each pair of rows: a pool of 2 x 1, whose inner loops are long."""
+        batch, oh, ow, channels = y.shape
+        rows = scratch.empty((batch, oh, 2 * ow, channels))
+        top, bottom = (x[:, i : 2 * oh : 2, : 2 * ow] for i in (0, 1))
+        return np.maximum(top, bottom, out=rows)
+
+    def _divide(self, dy: Array, x: Array, dx: Array, first: Any, second: Any) -> None:
+        """Give dy to the first half of dx where x is not smaller there, elsewhere to the second."""
+        mine, other = dx[first], dx[second]
+        np.greater_equal(x[first], x[second], out=other)
+        np.multiply(other, dy, out=mine)
+        np.subtract(dy, mine, out=other)
 
     def layer_norm(
         self,
@@ -315,6 +368,30 @@ def _row_means(x: Array, scratch: Scratch) -> Array:
     return np.divide(mean, features, out=mean)[:, None]
 
 
+@functools.cache
+def _together(rows: int, features: int) -> int:
+    """Return how many rows to treat as one, where NumPy would be slow on so many short ones."""
+    if rows < MANY or features >= NARROW:
+        return 1
+    return max(times for times in range(1, WIDE // features + 1) if rows % times == 0)
+
+
+def _rows_of_windows(images: Array, columns: Array, step: int) -> Iterator[tuple[Array, Array]]:
+    """Yield views of images and of columns that correspond, one row of the kernel at a time.
+
+    The windows are in turns, each of windows side by side: kernel width times channels values in a
+    row are then contiguous on both sides, and no two windows overlap.
+    """
+    batch, oh, ow, kh, kw, channels = columns.shape
+    for i in range(kh):
+        rows = images[:, i : i + oh * step : step]
+        for turn in range(min(kw, ow)):
+            windows = columns[:, :, turn::kw, i]
+            count = windows.shape[2]
+            side_by_side = rows[:, :, turn : turn + count * kw]
+            yield side_by_side.reshape(batch, oh, count, kw, channels), windows
+
+
 def _windows(y: Array, size: Pair, stride: Pair) -> list[tuple[slice, slice, slice]]:
     """Return, for each place in a window, the slices of all images that are at this place."""
     _, oh, ow, _ = y.shape
@@ -324,6 +401,6 @@ def _windows(y: Array, size: Pair, stride: Pair) -> list[tuple[slice, slice, sli
             slice(i, i + oh * stride[0], stride[0]),
             slice(j, j + ow * stride[1], stride[1]),
         )
-        for i in range(size[0])
         for j in range(size[1])
+        for i in range(size[0])
     ]

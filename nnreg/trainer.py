@@ -17,29 +17,18 @@ from annotated_types import Gt
 
 from nnreg.errors import DataError, DivergedError, UsageError
 from nnreg.evaluation import Evaluation, Examples
-from nnreg.gradient import Inputs, Lanes, Share
-from nnreg.interfaces import (
-    Array,
-    Configurable,
-    Context,
-    Count,
-    Layer,
-    NonNegative,
-    Optimizer,
-    Step,
-)
+from nnreg.gradient import LEAST_ROWS, Inputs, Lanes, Share
+from nnreg.interfaces import Array, Configurable, Context, Count, Layer, NonNegative, Optimizer
 from nnreg.kernels import Kernels
-from nnreg.network import Network, views
+from nnreg.network import Network
 from nnreg.stored import Column, Stored, pieces, windows
-from nnreg.threads import available_threads, matrix_threads
+from nnreg.threads import Crew, available_threads, matrix_threads
+from nnreg.update import Penalty, Update, clip, divisions
 
 SHUFFLE_STREAM = 1
 LAYER_STREAM = 2
 """The streams of the order of examples, [seed, stream, epoch], and of the layers' own draws, which
 have the number of the thread after that."""
-
-CHUNK = 32_768
-"""Values an optimizer works on at a time: its vectors then stay in the processor's cache."""
 
 GAINFUL = 8e6
 """Floating-point operations from which a matrix product gains by a second thread."""
@@ -47,9 +36,6 @@ GAINFUL = 8e6
 DIVISIBLE = 250_000
 """Values that a batch makes on its way through a network, from which its threads gain by dividing
 it among them. There must also be half as many as parameters: each thread has a gradient to add."""
-
-LEAST_ROWS = 8
-"""The fewest examples worth a thread."""
 
 _NamedStep = tuple[str, Layer, Context]
 Record = dict[str, float]
@@ -121,8 +107,8 @@ class Progress:
     best_state: Array | None = None
 
 
-_State = tuple[Array, Array, dict[str, Array], int, Partial | None]
-"""Weights, untrained state, the optimizer's slots, steps done, and the epoch under way."""
+_Place = tuple[int, Partial | None]
+"""The steps that are done, and the epoch under way."""
 
 
 class Trainer:
@@ -162,15 +148,15 @@ class Trainer:
         size, dtype = network.vector.size, network.dtype
         for name in optimizer.slots:
             self.progress.slots.setdefault(name, np.zeros(size, dtype))
-        self._lanes = Lanes(network, evaluation, self._divisions())
+        lanes = self._divisions()
+        limit = self._threads_beside(lanes) or available_threads()
+        self._crew = Crew(max(lanes, divisions(optimizer, size, limit)))
+        self._lanes = Lanes(network, evaluation, lanes, self._crew)
         self._gradient = self._lanes.gradient
-        self._optimizer = _Chunked(optimizer, network, self._gradient, self.progress.slots)
-        gradients = views(self._gradient, network.params)
-        self._weights = [
-            (network.parameters[name], gradients[name])
-            for name, param in network.params.items()
-            if param.regularized
-        ]
+        self._penalty = Penalty(network, self._gradient, settings.l1, settings.l2)
+        slots = self.progress.slots
+        self._update = Update(optimizer, network, self._gradient, slots, self._crew)
+        self._good = _Snapshot([network.vector, network.state_vector, *slots.values()])
 
     @property
     def monitor(self) -> str | None:
@@ -187,8 +173,11 @@ class Trainer:
         settings say otherwise, where the network gains from neither: threads that have nothing to
         gain still wait for each other on a busy machine.
         """
-        if self.divided:
-            return len(self._lanes)
+        return self._threads_beside(len(self._lanes))
+
+    def _threads_beside(self, lanes: int) -> int | None:
+        if lanes > 1:
+            return lanes
         if self.settings.threads is not None:
             return self.settings.threads
         return 1 if self.network.largest_product(self.settings.batch_size) < GAINFUL else None
@@ -229,15 +218,17 @@ class Trainer:
 
         The bits are the same with and without pauses.
         """
-        while not self.finished:
-            good, record = self._snapshot(), None
-            with closing(self._pass(self.progress.epoch + 1, pause)) as passing:
-                while record is None:
-                    with matrix_threads(1 if self.divided else self.threads), self._lanes.open():
-                        record = self._stretch(passing, good)
-                    yield record
+        with self._crew.open():
+            while not self.finished:
+                self._good.take()
+                before, record = (self.progress.step, self.progress.partial), None
+                with closing(self._pass(self.progress.epoch + 1, pause)) as passing:
+                    while record is None:
+                        with matrix_threads(1 if self.divided else self.threads):
+                            record = self._stretch(passing, before)
+                        yield record
 
-    def _stretch(self, passing: Iterator[Record | None], good: _State) -> Record | None:
+    def _stretch(self, passing: Iterator[Record | None], before: _Place) -> Record | None:
         """Go on to the next pause, or to the end of the epoch."""
         progress = self.progress
         self.whole = False
@@ -245,7 +236,8 @@ class Trainer:
             with np.errstate(over="ignore", invalid="ignore"):  # told by DivergedError
                 record = next(passing)
         except (DivergedError, DataError):
-            self._restore(good)
+            self._good.restore()
+            progress.step, progress.partial = before
             self.whole = True
             raise
         if record is not None:
@@ -254,19 +246,6 @@ class Trainer:
             self._remember_best(record)
         self.whole = True
         return record
-
-    def _snapshot(self) -> _State:
-        progress = self.progress
-        slots = {name: slot.copy() for name, slot in progress.slots.items()}
-        arrays = self.network.vector.copy(), self.network.state_vector.copy(), slots
-        return *arrays, progress.step, progress.partial
-
-    def _restore(self, good: _State) -> None:
-        vector, state, slots, step, partial = good
-        self.network.vector[...], self.network.state_vector[...] = vector, state
-        for name, slot in slots.items():
-            self.progress.slots[name][...] = slot
-        self.progress.step, self.progress.partial = step, partial
 
     def _pass(
         self, epoch: int, pause: Callable[[], bool] | None
@@ -347,7 +326,7 @@ class Trainer:
 
     def _check_weights(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
         """Find weights that the last step spoiled, before anyone saves or measures them."""
-        if not np.isfinite(self.network.vector).all():
+        if not _all_finite(self.network.vector):
             self._explain(shares[0].lane.context, shares[-1].x[-1:], epoch, batch)
 
     def _step(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
@@ -355,30 +334,10 @@ class Trainer:
         for share in shares:
             if not math.isfinite(share.loss):
                 self._explain(share.lane.context, share.x, epoch, batch)
-        self._regularize()
-        self._clip()
+        self._penalty.add()
+        clip(self._gradient, self.settings.clip_norm, self.settings.clip_value)
         self.progress.step += 1
-        self._optimizer.step(self.progress.step)
-
-    def _regularize(self) -> None:
-        l1, l2 = self.settings.l1, self.settings.l2
-        if not l1 and not l2:
-            return
-        for weight, gradient in self._weights:
-            if l2:
-                np.add(gradient, (2 * l2) * weight, out=gradient)
-            if l1:
-                np.add(gradient, l1 * np.sign(weight), out=gradient)
-
-    def _clip(self) -> None:
-        gradient = self._gradient
-        if self.settings.clip_norm is not None:
-            norm = math.sqrt(float(np.dot(gradient, gradient)))
-            if norm > self.settings.clip_norm:
-                np.multiply(gradient, self.settings.clip_norm / norm, out=gradient)
-        if self.settings.clip_value is not None:
-            limit = self.settings.clip_value
-            np.clip(gradient, -limit, limit, out=gradient)
+        self._update.step(self.progress.step)
 
     def _remember_best(self, record: Record) -> None:
         progress, monitor = self.progress, self.monitor
@@ -391,8 +350,8 @@ class Trainer:
             better = value < progress.best_value - (stopping.min_delta if stopping else 0)
         if better or progress.best_vector is None:
             progress.best_epoch, progress.best_value = progress.epoch, value
-            progress.best_vector = self.network.vector.copy()
-            progress.best_state = self.network.state_vector.copy()
+            progress.best_vector = _copied(self.network.vector, progress.best_vector)
+            progress.best_state = _copied(self.network.state_vector, progress.best_state)
 
     def _explain(
         self, context: Context, x: Column, epoch: int, batch: int, what: str = "the loss"
@@ -431,34 +390,36 @@ def _first_bad_output(steps: Sequence[_NamedStep], x: Column) -> str | None:
     return None
 
 
-class _Chunked:
-    """An optimizer at work on whole vectors, piece by piece if it allows."""
+class _Snapshot:
+    """Copies of arrays to go back to, made in the same memory each time."""
 
-    def __init__(
-        self, optimizer: Optimizer, network: Network, gradient: Array, slots: Mapping[str, Array]
-    ) -> None:
-        vector = network.vector
-        self._update = optimizer.update
-        size = CHUNK if optimizer.elementwise else max(vector.size, 1)
-        self._pieces = []
-        self._scratch = network.workspace(reuse=True)
-        for start in range(0, vector.size, size):
-            piece = slice(start, start + size)
-            pieces = {name: slot[piece] for name, slot in slots.items()}
-            step = Step(0, pieces, self._scratch)
-            self._pieces.append((vector[piece], gradient[piece], step))
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self._pairs = [(array, np.empty_like(array)) for array in arrays]
 
-    def step(self, count: int) -> None:
-        """Make one update, the `count`-th."""
-        for parameters, gradient, step in self._pieces:
-            step.count = count
-            self._scratch.rewind()
-            self._update(parameters, gradient, step)
+    def take(self) -> None:
+        for array, copy in self._pairs:
+            np.copyto(copy, array)
+
+    def restore(self) -> None:
+        for array, copy in self._pairs:
+            np.copyto(array, copy)
 
 
 def _finite(context: Context, arrays: Any) -> bool:
     here = all(np.isfinite(array).all() for array in arrays(context).values())
     return here and all(_finite(child, arrays) for child in context.children.values())
+
+
+def _all_finite(vector: Array) -> bool:
+    """Look at each value only where their squares do not add up to a finite number."""
+    return math.isfinite(float(np.dot(vector, vector))) or bool(np.isfinite(vector).all())
+
+
+def _copied(array: Array, copy: Array | None) -> Array:
+    """Return a copy, in the memory of the one before where there was one."""
+    copy = np.empty_like(array) if copy is None else copy
+    np.copyto(copy, array)
+    return copy
 
 
 def _stream(*key: int) -> np.random.Generator:

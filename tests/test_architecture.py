@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
     {"errors"}, {"files"}, {"component", "plugins"}, {"kernels", "formula", "memory", "stored"},
     {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations"}, {"network", "allowlist"},
-    {"builtin", "evaluation", "history", "threads", "plots"}, {"gradient", "probes"},
+    {"builtin", "evaluation", "history", "threads", "plots"}, {"gradient", "update", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
     {"spec", "testing", "scaffold", "verified"}, {"builder", "data", "provenance"},
     {"model", "manifest"}, {"assembly", "saving"}, {"runs"}, {"cli"}, {"__main__", "templates"},

@@ -5,6 +5,7 @@ import pytest
 
 import nnreg
 from nnreg.errors import DivergedError
+from nnreg.gradient import LEAST_ROWS, rows_at_once
 from nnreg.interfaces import Layer
 
 CONVOLUTION = [
@@ -60,6 +61,29 @@ def test_each_thread_draws_a_dropout_of_its_own():
     next(made.epochs())
     first, second = (lane.workspace.rng.random(8) for lane in made._lanes)
     assert not np.allclose(first, second)
+
+
+def test_a_batch_taken_a_few_at_a_time_comes_to_the_same(monkeypatch):
+    whole, records = trained(1)
+    monkeypatch.setattr("nnreg.gradient.CACHED", 12 * whole.network.values)
+    for threads in (1, 3):
+        parted, parted_records = trained(threads)
+        assert rows_at_once(parted.network) == 12
+        np.testing.assert_allclose(
+            parted.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12
+        )
+        for record, other in zip(records, parted_records, strict=True):
+            assert record == pytest.approx(other, rel=1e-9)
+
+
+def test_few_at_a_time_are_taken_only_where_examples_are_independent_and_large(monkeypatch):
+    monkeypatch.setattr("nnreg.gradient.CACHED", 1)
+    assert rows_at_once(trainer(1).network) == LEAST_ROWS
+    assert rows_at_once(trainer(1, [*CONVOLUTION, {"type": "batch_norm"}]).network) is None
+    rng = np.random.default_rng(0)
+    small = rng.normal(size=(130, 8)), rng.integers(0, 3, 130)
+    wide = [{"type": "dense", "units": 64}]
+    assert rows_at_once(trainer(1, wide, small).network) is None
 
 
 class _Whole(Layer):

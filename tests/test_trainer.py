@@ -318,7 +318,7 @@ class TestPauses:
         x, y = line()
         model = nnreg.build(regressor(), data=(x, y))
         trainer = model.trainer(model.examples(x, y))
-        trainer._optimizer.step = lambda count: 1 / 0
+        trainer._update.step = lambda count: 1 / 0
         with pytest.raises(ZeroDivisionError):
             list(trainer.epochs())
         assert not trainer.whole

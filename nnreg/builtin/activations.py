@@ -38,7 +38,7 @@ class Relu(Activation):
         self, x: Array, bias: Array | None, context: Context
     ) -> tuple[Array, BiasedBackward]:
         """Overwrite x; the sign of y tells what the sign of x + bias was."""
-        context.kernels.relu(x, bias)
+        context.kernels.relu(x, bias, context.workspace)
 
         def backward(dy: Array, dbias: Array | None) -> Array:
             dx = context.empty(x.shape)

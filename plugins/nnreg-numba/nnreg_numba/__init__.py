@@ -32,9 +32,9 @@ class NumbaKernels(Kernels):
 
     few_calls = True
 
-    def relu(self, x: Array, bias: Array | None) -> None:
+    def relu(self, x: Array, bias: Array | None, scratch: Scratch) -> None:
         if bias is None or x.ndim != 2:
-            super().relu(x, bias)
+            super().relu(x, bias, scratch)
         else:
             _loops().bias_relu(x, bias)
 
@@ -80,7 +80,7 @@ class NumbaKernels(Kernels):
     def col2im(self, columns: Array, images: Array, stride: Pair) -> None:
         _loops().col2im(columns, images, *stride)
 
-    def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair) -> None:
+    def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair, scratch: Scratch) -> None:
         _loops().max_pool(x, y, *size, *stride)
 
     def max_pool_backward(self, dy, x, y, dx, size: Pair, stride: Pair, scratch: Scratch) -> None:

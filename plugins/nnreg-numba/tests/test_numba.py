@@ -18,7 +18,7 @@ def arrays(dtype, *shapes):
 
 def pooled(kernels, scratch, x, dy, size, stride):
     y, dx = np.empty_like(dy), np.empty_like(x)
-    kernels.max_pool(x, y, size, stride)
+    kernels.max_pool(x, y, size, stride, scratch)
     kernels.max_pool_backward(dy, x, y, dx, size, stride, scratch)
     return y, dx
 
@@ -34,7 +34,7 @@ def copied(kernels, scratch, images, stride):
 
 def rectified(kernels, scratch, x, bias, dy):
     y, dx, dbias = x.copy(), np.empty_like(x), np.empty_like(bias)
-    kernels.relu(y, bias)
+    kernels.relu(y, bias, scratch)
     kernels.relu_backward(dy, y, dx, dbias, scratch)
     return y, dx, dbias
 

@@ -1,0 +1,100 @@
+"""From a gradient to changed weights: penalties, clipping, and the optimizer's step."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from nnreg.interfaces import Array, Optimizer, Step
+from nnreg.network import Network, views
+from nnreg.threads import Crew, pieces
+
+CHUNK = 131_072
+"""Values an optimizer works on at a time: its vectors then stay in the processor's cache, and its
+NumPy calls are long enough for two threads to make them side by side."""
+
+
+SHARE = 4 * CHUNK
+"""The fewest values worth a thread of their own."""
+
+
+class Penalty:
+    """Adds the gradient of l1 · Σ|w| + l2 · Σw² over the weights, not the biases."""
+
+    def __init__(self, network: Network, gradient: Array, l1: float, l2: float) -> None:
+        self._l1, self._l2 = l1, l2
+        gradients = views(gradient, network.params)
+        self._weights = [
+            (network.parameters[name], gradients[name])
+            for name, param in network.params.items()
+            if param.regularized and (l1 or l2)
+        ]
+
+    def add(self) -> None:
+        """Change the gradient in place."""
+        for weight, gradient in self._weights:
+            if self._l2:
+                np.add(gradient, (2 * self._l2) * weight, out=gradient)
+            if self._l1:
+                np.add(gradient, self._l1 * np.sign(weight), out=gradient)
+
+
+def clip(gradient: Array, norm: float | None, value: float | None) -> None:
+    """Scale a longer gradient down to length `norm`, then limit each of its values, in place."""
+    if norm is not None:
+        length = math.sqrt(float(np.dot(gradient, gradient)))
+        if length > norm:
+            np.multiply(gradient, norm / length, out=gradient)
+    if value is not None:
+        np.clip(gradient, -value, value, out=gradient)
+
+
+class Update:
+    """An optimizer at work on whole vectors, or on pieces side by side where it allows that.
+
+    Pieces do not change a result: of an elementwise optimizer each value is its own business.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        network: Network,
+        gradient: Array,
+        slots: Mapping[str, Array],
+        crew: Crew,
+    ) -> None:
+        self._update = optimizer.update
+        self._crew = crew
+        size = network.vector.size
+        count = divisions(optimizer, size, crew.count)
+        chunk = CHUNK if optimizer.elementwise else max(size, 1)
+        self._shares = []
+        for share in pieces(size, count):
+            scratch = network.workspace(reuse=True)
+            steps = []
+            for start in range(share.start, share.stop, chunk):
+                piece = slice(start, min(start + chunk, share.stop))
+                step = Step(0, {name: slot[piece] for name, slot in slots.items()}, scratch)
+                steps.append((network.vector[piece], gradient[piece], step))
+            self._shares.append(steps)
+
+    def step(self, count: int) -> None:
+        """Make one update, the `count`-th."""
+        if len(self._shares) == 1:
+            self._run(self._shares[0], count)
+        else:
+            self._crew.run([functools.partial(self._run, share, count) for share in self._shares])
+
+    def _run(self, share: list[tuple[Array, Array, Step]], count: int) -> None:
+        for parameters, gradient, step in share:
+            step.count = count
+            step.workspace.rewind()
+            self._update(parameters, gradient, step)
+
+
+def divisions(optimizer: Optimizer, size: int, threads: int) -> int:
+    """Return how many of the threads gain by sharing the update of a vector of this size."""
+    return max(1, min(threads, size // SHARE)) if optimizer.elementwise else 1
