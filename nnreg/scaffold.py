@@ -83,7 +83,7 @@ class Scaffold:
     def files(self) -> dict[str, str]:
         """Return the text of each file, by its path in the distribution's folder."""
         sources = {
-            "pyproject.toml": "pyproject.toml",
+            "pyproject.toml": "project.toml",
             "README.md": "README.md",
             ".gitignore": "gitignore",
             f"{self.module}.py": f"{self.kind}.py",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from nnreg.registry import installed
 from nnreg.testing import Check, checks
+
 from nnreg_my_plugin import MyComponent
 
 

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import nnreg
 import pytest
 from nnreg.registry import installed
 from nnreg.testing import Check, checks
+
 from nnreg_my_plugin import MyComponent
 
 
@@ -29,7 +31,7 @@ LINES = b"""{"length": 1.5, "width": "2", "species": "red"}
 def test_it_gives_text_and_none_for_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "flowers.jsonl"
     path.write_bytes(LINES)
-    columns = MyComponent().read(path).columns
+    columns: dict[str, Any] = dict(MyComponent().read(path).columns)
     assert {name: column.tolist() for name, column in columns.items()} == {
         "length": ["1.5", None],
         "width": ["2", "3"],

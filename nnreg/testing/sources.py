@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from nnreg.component import Array
 from nnreg.errors import DataError
-from nnreg.interfaces import Source, Table
+from nnreg.interfaces import Source
+from nnreg.stored import whole
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def damaged_files(case: SourceCase) -> None:
         contents.append(case.content[: len(case.content) // 2])
     for content in contents:
         try:
-            _columns(_read(case.source, content))
+            _read(case.source, content)
         except DataError as error:
             if "data.file" not in str(error):
                 raise AssertionError(
@@ -47,7 +49,7 @@ def reads(case: SourceCase) -> None:
     """Its example becomes columns of equal length, of numbers, or of text and None for missing."""
     if case.content is None:
         return
-    columns = _columns(_read(case.source, case.content))
+    columns = _read(case.source, case.content)
     if not columns:
         raise AssertionError(f"{case}: its example became a table without columns")
     lengths = {name: len(column) for name, column in columns.items()}
@@ -65,7 +67,7 @@ def repeatable(case: SourceCase) -> None:
     """Reading its example again gives the same table, and leaves the file as it was."""
     if case.content is None:
         return
-    first, again = (_columns(_read(case.source, case.content)) for _ in range(2))
+    first, again = (_read(case.source, case.content) for _ in range(2))
     if first.keys() != again.keys() or not all(
         np.array_equal(first[name], again[name], equal_nan=first[name].dtype.kind == "f")
         for name in first
@@ -88,15 +90,12 @@ def cases(example: Source | tuple[Source, bytes]) -> Sequence[SourceCase]:
     return [SourceCase(*example)]
 
 
-def _read(source: Source, content: bytes) -> Table:
+def _read(source: Source, content: bytes) -> dict[str, Array]:
+    """Return the columns of a file with these bytes, all in memory."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.file"
         path.write_bytes(content)
-        table = source.read(path)
+        columns = {name: whole(column) for name, column in source.read(path).columns.items()}
         if path.read_bytes() != content:
             raise AssertionError(f"{source}: reading changed the file")
-    return table
-
-
-def _columns(table: Table) -> dict[str, Any]:
-    return {name: np.asarray(column) for name, column in table.columns.items()}
+    return columns
