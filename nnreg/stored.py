@@ -105,12 +105,13 @@ class Stored:
         """Return the same rows as what `encode` makes of the values in the file."""
         return replace(self, encode=encode, example=example, dtype=np.dtype(dtype))
 
-    def take(self, places: Array) -> Array:
-        """Read the rows at these places, which ascend."""
+    def take(self, places: Array, out: Array | None = None) -> Array:
+        """Read the rows at these places, which ascend, into `out` where it is given."""
         rows = self.rows[places]
+        if out is None:
+            out = np.empty((len(rows), *self.example), self.dtype)
         if not len(rows):
-            return np.empty((0, *self.example), self.dtype)
-        out = np.empty((len(rows), *self.example), self.dtype)
+            return out
         blocks = [slice(*ends) for ends in pairwise([*self._block_starts(rows), len(rows)])]
         stretches = [(int(rows[block][0]), int(rows[block][-1]) + 1) for block in blocks]
         for block, values in zip(blocks, self.dataset.read(stretches), strict=True):
@@ -189,14 +190,10 @@ def pieces(x: Column, size: int) -> Generator[Array, None, None]:
             yield x[start : start + size]
         return
     size = min(size, x.window())
-    window = x.window(size)
-
-    def read(start: int) -> Array:
-        return x.take(np.arange(start, min(start + window, len(x))))
-
-    with closing(read_ahead(read, range(0, max(len(x), 1), window))) as stretches:
-        for values in stretches:
-            yield from pieces(values, size)
+    with closing(_windows(x, np.arange(len(x)), size)) as stretches:
+        for _, window in stretches:
+            for piece in pieces(window.values, size):
+                yield piece.copy()  # the window's memory is used again
 
 
 def windows(
@@ -204,20 +201,28 @@ def windows(
 ) -> Generator[tuple[Array, Array | Window], None, None]:
     """Yield the places of an order a stretch at a time, each with what holds its rows in memory.
 
-    That is the array itself, all at once, or windows of what is stored; each stretch but the last
-    has a multiple of a number of rows.
+    That is the array itself, all at once, or windows of what is stored, each good until the next;
+    each stretch but the last has a multiple of a number of rows.
     """
-    if not isinstance(x, Stored):
+    if isinstance(x, Stored):
+        yield from _windows(x, order, multiple)
+    else:
         yield order, x
-        return
-    size = x.window(multiple)
 
-    def read(start: int) -> tuple[Array, Window]:
-        stretch = order[start : start + size]
+
+def _windows(
+    x: Stored, order: Array, multiple: int
+) -> Generator[tuple[Array, Window], None, None]:
+    size = min(x.window(multiple), len(order))
+    in_use, ahead = (np.empty((size, *x.example), x.dtype) for _ in range(2))
+
+    def read(number: int) -> tuple[Array, Window]:
+        stretch = order[number * size : (number + 1) * size]
         places = np.sort(stretch)
-        return stretch, Window(places, x.take(places))
+        buffer = ahead if number % 2 else in_use
+        return stretch, Window(places, x.take(places, buffer[: len(places)]))
 
-    yield from read_ahead(read, range(0, len(order), size))
+    yield from read_ahead(read, range(-(-len(order) // max(size, 1)) or 1))
 
 
 def read_ahead(

@@ -280,6 +280,7 @@ class Trainer:
                     streams = [lane.context.rng.bit_generator.state for lane in self._lanes]
                     self.progress.partial = Partial(count, place, total, done, streams)
                     yield None
+        del inputs  # it may be a window of a large file
         self._check_weights(shares, epoch, batch)
         record: Record = {"epoch": epoch, "loss": total / count}
         if outputs is not None:

@@ -527,3 +527,68 @@ class TestReadingAhead:
         with pytest.raises(ZeroDivisionError):
             next(items)
         assert not readers()
+
+
+LIMIT, FILE = 192 * 2**20, 320 * 2**20
+LIMITED = f"""
+import resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, ({LIMIT}, {LIMIT}))
+from nnreg.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit leaves out large arrays")
+class TestAFileLargerThanMemory:
+    @pytest.fixture(autouse=True)
+    def little_memory(self):
+        """Leave blocks and windows as they are."""
+
+    @pytest.fixture
+    def large(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        rng = np.random.default_rng(0)
+        rows = FILE // (784 * 4)
+        with h5py.File("large.h5", "w") as file:
+            x = file.create_dataset("x", (rows, 784), "f4")
+            y = file.create_dataset("y", (rows,), "i8")
+            for start in range(0, rows, 4096):
+                stop = min(start + 4096, rows)
+                y[start:stop] = labels = rng.integers(0, 3, stop - start)
+                values = rng.standard_normal((stop - start, 784), np.float32)
+                x[start:stop] = values + labels[:, None] / 4
+        layers = {"layers": LAYERS[1:]}
+        train = {"epochs": 1, "batch_size": 256}
+        made = spec("auto", "large.h5", SPLIT, model=layers, train=train)
+        (tmp_path / "spec.json").write_text(json.dumps(made))
+        yield tmp_path
+        (tmp_path / "large.h5").unlink()
+
+    def limited(self, *args):
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # each has memory of its own
+        return subprocess.run(
+            [sys.executable, "-c", LIMITED, *args], capture_output=True, text=True, env=environment
+        )
+
+    def test_it_trains_goes_on_and_predicts_in_less_memory_than_the_file_has(self, large):
+        assert os.path.getsize("large.h5") > 1.5 * LIMIT
+        for command in (
+            ["run", "spec.json", "--out", "out"],
+            ["resume", "out", "--set", "train.epochs=2"],
+            ["evaluate", "out", "large.h5"],
+            ["predict", "out", "large.h5", "--out", "answers.csv"],
+        ):
+            done = self.limited(*command)
+            assert done.returncode == 0, (command, done.stderr)
+        summary = json.loads((large / "out/summary.json").read_text())
+        assert summary["streamed"] is True
+        assert summary["epochs"] == 2
+        assert summary["test"]["accuracy"] > 0.9
+        with open("answers.csv") as file:
+            assert sum(1 for _ in file) == FILE // (784 * 4) + 1
+
+    def test_read_whole_it_would_not(self, large):
+        done = self.limited("run", "spec.json", "--set", "data.source.stream=false")
+        assert done.returncode == 1
+        assert "out of memory" in done.stderr
