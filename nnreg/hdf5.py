@@ -105,8 +105,9 @@ class StoredDataset:
         try:
             self._check()
             with h5py.File(self.path, "r") as file:
+                dataset = file[self.name]
                 for first, last in ((start, stop - 1) for start, stop in stretches):
-                    yield file[self.name][first : last + 1]
+                    yield dataset[first : last + 1]
             self._check()
         except (OSError, KeyError, ValueError) as error:
             raise DataError(

@@ -210,17 +210,14 @@ def windows(
         yield order, x
 
 
-def _windows(
-    x: Stored, order: Array, multiple: int
-) -> Generator[tuple[Array, Window], None, None]:
+def _windows(x: Stored, order: Array, multiple: int) -> Generator[tuple[Array, Window], None, None]:
     size = min(x.window(multiple), len(order))
-    in_use, ahead = (np.empty((size, *x.example), x.dtype) for _ in range(2))
+    buffers = [np.empty((size, *x.example), x.dtype) for _ in range(2)]  # in use, and being read
 
     def read(number: int) -> tuple[Array, Window]:
         stretch = order[number * size : (number + 1) * size]
         places = np.sort(stretch)
-        buffer = ahead if number % 2 else in_use
-        return stretch, Window(places, x.take(places, buffer[: len(places)]))
+        return stretch, Window(places, x.take(places, buffers[number % 2][: len(places)]))
 
     yield from read_ahead(read, range(-(-len(order) // max(size, 1)) or 1))
 

@@ -11,7 +11,7 @@ import pytest
 
 import nnreg
 from benchmarks import __main__ as bench
-from benchmarks import report, targets
+from benchmarks import report, streaming, targets
 from benchmarks.environment import describe
 from benchmarks.harness import Effort, Ratio, Row, Table, UnavailableError, interleave
 from benchmarks.jobs.data import JOBS
@@ -365,3 +365,10 @@ def test_an_unknown_table_is_refused(capsys):
     with pytest.raises(SystemExit):
         bench.main(["speed"])
     assert "invalid choice: 'speed'" in capsys.readouterr().err
+
+
+def test_streaming_is_timed_beside_memory(monkeypatch):
+    monkeypatch.setattr(streaming, "BYTES", 2**16)
+    measured = next(streaming.measure(Effort(1, 0.0, 1, only="64-128")))
+    assert set(measured.figures) | set(measured.left_out) == set(streaming.TABLE.columns)
+    assert all(seconds > 0 for seconds in measured.figures.values())

@@ -105,7 +105,9 @@ class Values(Configurable):
         values = _known(table, self.name)
         if self.integer:
             return values.astype(np.int64)
-        return (values - self.mean) / self.std
+        values -= self.mean  # they are many: no second array of them
+        values /= self.std
+        return values
 
 
 @dataclass(frozen=True)
