@@ -19,6 +19,7 @@ from nnreg.errors import (
     PluginError,
     ShapeError,
     SpecError,
+    UnsavedError,
     UsageError,
 )
 from nnreg.interfaces import (
@@ -84,6 +85,7 @@ __all__ = [
     "SpecError",
     "Step",
     "Table",
+    "UnsavedError",
     "UsageError",
     "build",
     "hookimpl",

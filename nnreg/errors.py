@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 MOST_PROBLEMS = 50
 """The most problems that the text of an error lists."""
@@ -87,6 +87,14 @@ class DataError(NnregError):
 
 class CheckpointError(NnregError):
     """A file that is not a whole, well-formed checkpoint of this program."""
+
+
+class UnsavedError(CheckpointError):
+    """The end of a run could not be saved. `model` has it still."""
+
+    def __init__(self, message: str, model: Any) -> None:
+        self.model = model
+        super().__init__(message)
 
 
 class DivergedError(NnregError):

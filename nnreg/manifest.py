@@ -23,6 +23,38 @@ Number: TypeAlias = Annotated[int, Interval(ge=0, lt=2**63)]
 
 
 @dataclass(frozen=True)
+class RandomState(Configurable):
+    """The state of a PCG64 generator; its two integers of 128 bits are written as text."""
+
+    state: str
+    inc: str
+    has_uint32: Annotated[int, Interval(ge=0, lt=2)]
+    uinteger: Annotated[int, Interval(ge=0, lt=2**32)]
+
+    def __post_init__(self) -> None:
+        for text in (self.state, self.inc):
+            if not (text.isascii() and text.isdecimal() and len(text) < 40 and int(text) < 2**128):
+                raise ValueError(f"must be a number below 2**128, found {text[:50]!r}")
+
+
+@dataclass(frozen=True)
+class Begun(Configurable):
+    """An epoch under way: `seen` of `count` examples are done; `loss` is the sum over them.
+
+    `streams` are the random generators of the layers, one for each thread that divides batches.
+    """
+
+    count: Number
+    seen: Number
+    loss: float
+    streams: tuple[RandomState, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seen < self.count:
+            raise ValueError(f"{self.seen} of {self.count} examples are no epoch under way")
+
+
+@dataclass(frozen=True)
 class Done(Configurable):
     """How far training has come; `resumable` where it can go on from here."""
 
@@ -31,6 +63,7 @@ class Done(Configurable):
     best_epoch: Number
     best_value: float | None
     resumable: bool
+    partial: Begun | None = None
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class Model:
         self.progress = Progress()
         self.resumable = True
         self.data_digests: Mapping[str, str] = {}
+        self.environment: Mapping[str, Any] = {}
         names = preprocessing.class_names
         try:
             self.network = build_network(

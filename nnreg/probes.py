@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from nnreg.errors import NnregWarning
 from nnreg.interfaces import (
     Activation,
     Array,
@@ -62,6 +63,7 @@ def probe(spec: Configurable, network: Network) -> dict[str, tuple[Component, Fi
     found, seen = {}, set()
     with matrix_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        warnings.simplefilter("default", NnregWarning)  # it comes once, here as well as later
         for path, component, plan in _components(spec, network):
             key = (type(component), repr(component), plan and plan.input)
             if key in seen:

@@ -1,35 +1,33 @@
-"""A run: training by a spec, and the folder it leaves.
-
-The folder has `spec.json`, `metrics.jsonl` (a record an epoch), `summary.json`,
-`checkpoints/last.h5` to go on from and `checkpoints/best.h5` to predict with.
-"""
+"""A run: training by a spec, from the beginning or from where it stopped."""
 
 from __future__ import annotations
 
 import copy
-import json
 import os
+import signal
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nnreg.assembly import Assembled, assemble, reassemble
-from nnreg.checkpoint import write_checkpoint
-from nnreg.errors import CheckpointError, DivergedError, UsageError
+from nnreg.environment import differences, environment
+from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.evaluation import Examples
 from nnreg.events import Listeners
+from nnreg.folder import Folder
+from nnreg.interrupts import Stop, deferred
 from nnreg.model import Model
 from nnreg.registry import Registry
-from nnreg.saving import load, to_checkpoint
+from nnreg.saving import load
 from nnreg.spec import SpecSource, read_spec
 from nnreg.stored import Stored
+from nnreg.threads import available_threads
 from nnreg.trainer import Record
-
-SAVING_SHARE = 0.03
-"""The share of the time that saving may take: a checkpoint that cost 10 ms waits 0.3 s."""
 
 OnEpoch = Callable[[Record], None]
 
@@ -75,9 +73,9 @@ def start(
     data: tuple[Any, Any] | None = None,
 ) -> Run:
     """Prepare a run: read, check and build everything, and write nothing."""
-    folder = None if out is None else Path(out)
-    if folder is not None and (folder / "spec.json").exists():
-        raise UsageError(f"{folder}: there is a run already; choose another folder or resume it")
+    folder = None if out is None else Folder(Path(out))
+    if folder and folder.has_run:
+        raise UsageError(f"{out}: there is a run already; choose another folder or resume it")
     return Run(assemble(read_spec(spec, overrides), data), folder)
 
 
@@ -90,15 +88,20 @@ def restart(
     allow_changed: bool = False,
 ) -> Run:
     """Prepare to go on from a run's folder, in it, or from a checkpoint file."""
-    file = Path(path)
-    folder = None if out is None else Path(out)
+    file, target = Path(path), None if out is None else Path(out)
     if file.is_dir():
-        folder = folder or file
+        target = target or file
         file = file / "checkpoints" / "last.h5"
         if not file.exists():
-            raise CheckpointError(f"{path}: the run has no checkpoints/last.h5 to go on from")
-    elif folder is None and (file.parent.parent / "spec.json").exists():
-        folder = file.resolve().parent.parent
+            raise CheckpointError(
+                f"{path}: the run has no checkpoints/last.h5 to go on from; begin again with "
+                f"nnreg run SPEC --out {path}"
+            )
+    elif target is None and (file.parent.parent / "spec.json").exists():
+        target = file.resolve().parent.parent
+    folder = None if target is None else Folder(target)
+    if folder:
+        folder.refuse_if_busy()
     model = load(file, overrides, registry, allow_changed=allow_changed)
     if not model.resumable:
         raise UsageError(f"{file} holds the best weights only; resume its last.h5")
@@ -108,17 +111,26 @@ def restart(
 class Run:
     """A training run about to begin or to go on; `train` does it."""
 
-    def __init__(self, assembled: Assembled, folder: Path | None) -> None:
+    def __init__(self, assembled: Assembled, files: Folder | None) -> None:
         self.assembled = assembled
-        self.folder = folder
+        self._files = files
         self.summary: dict[str, Any] = {}
         self._trainer = assembled.model.trainer(assembled.train, assembled.validation)
-        self._saver = None if folder is None else _Saver(assembled.model, folder)
 
     @property
     def model(self) -> Model:
         """The model that is trained."""
         return self.assembled.model
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the run's files are; None where it writes none."""
+        return None if self._files is None else self._files.path
+
+    @property
+    def saved(self) -> str:
+        """What the run's last checkpoint holds, in words; empty where there is none."""
+        return "" if self._files is None else self._files.saved
 
     @property
     def name(self) -> str:
@@ -130,30 +142,46 @@ class Run:
         """The spec as JSON; a copy."""
         return copy.deepcopy(self.model.document.tree)
 
-    def train(self, on_epoch: OnEpoch | None = None) -> Model:
-        """Train to the end, tell plugins of it, and return the model with its best weights."""
-        if self._saver:
-            self._saver.begin()
-        listeners = Listeners(self, self.model.document.registry)
-        try:
-            listeners.started()
-            self._train(listeners, on_epoch)
-        finally:
-            listeners.ended(self.summary.get("stopped", "failed"))
+    def train(
+        self, on_epoch: OnEpoch | None = None, *, signals: Iterable[int] = (signal.SIGINT,)
+    ) -> Model:
+        """Train to the end, tell plugins of it, and return the model with its best weights.
+
+        At one of the `signals` it stops after the step under way, saves, and raises
+        KeyboardInterrupt with the signal's number; a second one stops it at once.
+        """
+        here = self._environment()
+        changes = differences(self.model.environment, here)
+        if changes:
+            text = (
+                f"the bits may differ from those of a run that never stopped: {'; '.join(changes)}"
+            )
+            warnings.warn(text, NnregWarning, stacklevel=2)
+        with ExitStack() as stack:
+            stop = stack.enter_context(deferred(signals))
+            if self._files:
+                stack.enter_context(self._files.open(self.model, here))
+            listeners = Listeners(self, self.model.document.registry)
+            try:
+                listeners.started()
+                self._train(listeners, on_epoch, stop)
+            finally:
+                listeners.ended(self.summary.get("stopped", "failed"))
         return self.model
 
-    def _train(self, listeners: Listeners, on_epoch: OnEpoch | None) -> None:
+    def _train(self, listeners: Listeners, on_epoch: OnEpoch | None, stop: Stop) -> None:
         began = time.perf_counter()
         stopped = "failed"
         try:
-            for record in self._trainer.epochs():
-                if self._saver:
-                    self._saver.epoch(record)
-                listeners.epoch(record)
-                if on_epoch:
-                    on_epoch(record)
-            done = self.model.progress.epoch >= self.model.spec.train.epochs
-            stopped = "epochs" if done else "early_stopping"
+            with closing(self._trainer.stretches(self._pause(stop))) as stretches:
+                for record in stretches:
+                    if record is not None:
+                        self._tell(record, listeners, on_epoch)
+                    elif self._files and not stop.requested:
+                        self._files.save()
+                    if stop.requested:
+                        break
+            stopped = self._outcome()
         except KeyboardInterrupt:
             stopped = "interrupted"
             raise
@@ -161,13 +189,39 @@ class Run:
             stopped = "diverged"
             raise
         finally:
-            if self._saver and self.model.progress.epoch:
-                self._saver.save()
+            if self._files and self._trainer.whole:
+                self._files.close(needed=stopped not in ("diverged", "failed"))
             if stopped in ("epochs", "early_stopping"):
                 self.model.use_best()
             self.summary = self._summarize(stopped, time.perf_counter() - began)
-            if self._saver:
-                self._saver.end(self.summary)
+            if self._files:
+                self._files.summarize(self.summary)
+
+    def _pause(self, stop: Stop) -> Callable[[], bool]:
+        """Return what says after each step whether there is something to do."""
+        if self._files is None:
+            return lambda: stop.requested
+        due = self._files.schedule.within_epoch
+        return lambda: stop.requested or due()
+
+    def _tell(self, record: Record, listeners: Listeners, on_epoch: OnEpoch | None) -> None:
+        if self._files:
+            self._files.epoch(record)
+        listeners.epoch(record)
+        if on_epoch:
+            on_epoch(record)
+
+    def _outcome(self) -> str:
+        if self.model.progress.epoch >= self.model.spec.train.epochs:
+            return "epochs"
+        return "early_stopping" if self._trainer.finished else "interrupted"
+
+    def _environment(self) -> dict[str, Any]:
+        """Return what the bits of the result depend on, the spec and the data aside."""
+        kernels = self.model.document.registry.name_of(self.model.network.kernels)
+        threads = self._trainer.threads or available_threads()
+        used = {"threads": threads, "divided": self._trainer.divided, "kernels": kernels}
+        return {**environment(), **used}
 
     def _summarize(self, stopped: str, seconds: float) -> dict[str, Any]:
         model = self.model
@@ -206,63 +260,6 @@ def baseline(model: Model, train: Examples, part: Examples) -> dict[str, float]:
         guess = np.broadcast_to(train.truth.mean(axis=0), part.truth.shape)
     metrics = model.evaluation.named_metrics
     return {name: metric.compute(guess, part.truth) for name, metric in metrics.items()}
-
-
-class _Saver:
-    """Writes a run's folder."""
-
-    def __init__(self, model: Model, folder: Path) -> None:
-        self.model = model
-        self.folder = folder
-        self._next_save = 0.0
-        self._saved_best = 0
-
-    def begin(self) -> None:
-        """Make the folder, with the records of the epochs that were done before."""
-        try:
-            (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-            self._write("spec.json", json.dumps(self.model.document.tree, indent=2) + "\n")
-            self._write("metrics.jsonl", "".join(map(_line, self.model.history)))
-        except OSError as error:
-            raise UsageError(f"{self.folder}: cannot write: {error.strerror}") from error
-
-    def epoch(self, record: Record) -> None:
-        """Note an epoch, and save if saving has not taken its share of the time yet."""
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(_line(record))
-        if time.perf_counter() >= self._next_save:
-            self.save()
-
-    def save(self) -> None:
-        """Write `last.h5`, and `best.h5` where there is a better one."""
-        began = time.perf_counter()
-        write_checkpoint(self.folder / "checkpoints" / "last.h5", to_checkpoint(self.model))
-        best = self.model.progress.best_epoch
-        if best != self._saved_best:
-            checkpoint = to_checkpoint(self.model, best=True)
-            write_checkpoint(self.folder / "checkpoints" / "best.h5", checkpoint)
-            self._saved_best = best
-        ended = time.perf_counter()
-        self._next_save = ended + (ended - began) / SAVING_SHARE
-
-    def end(self, summary: dict[str, Any]) -> None:
-        """Write the summary."""
-        self._write("summary.json", json.dumps(summary, indent=2) + "\n")
-
-    def _write(self, name: str, text: str) -> None:
-        (self.folder / name).write_text(text, encoding="utf-8")
-
-
-def _line(record: Any) -> str:
-    return json.dumps(dict(record)) + "\n"
-
-
-def next_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """Return the first of `runs/name-001`, `runs/name-002`, … that is not there yet."""
-    number = 1
-    while (parent / f"{name}-{number:03}").exists():
-        number += 1
-    return parent / f"{name}-{number:03}"
 
 
 def build(spec: SpecSource, *, data: tuple[Any, Any] | None = None) -> Model:

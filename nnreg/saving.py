@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-import nnreg
 from nnreg.builder import plan_network
 from nnreg.checkpoint import Checkpoint, Passed, ignore, read_checkpoint, write_checkpoint
+from nnreg.environment import environment as here
 from nnreg.errors import (
     CheckpointError,
     MissingPluginError,
@@ -24,9 +23,10 @@ from nnreg.errors import (
     PluginError,
     UsageError,
 )
+from nnreg.files import sweep
 from nnreg.history import records
 from nnreg.interfaces import Array
-from nnreg.manifest import Manifest, check_array, read_manifest
+from nnreg.manifest import Begun, Manifest, check_array, read_manifest
 from nnreg.model import Model
 from nnreg.network import declared, total_size, views
 from nnreg.plugins import PROGRAM
@@ -34,7 +34,7 @@ from nnreg.provenance import Recorded, changes, exchanged
 from nnreg.registry import KINDS, Registry, installed
 from nnreg.schema import to_json
 from nnreg.spec import Spec, read_spec
-from nnreg.threads import matrix_libraries
+from nnreg.trainer import Partial
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -42,7 +42,9 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 
     Raises `CheckpointError` where the file cannot be written.
     """
-    write_checkpoint(Path(path), to_checkpoint(model))
+    file = Path(path)
+    write_checkpoint(file, to_checkpoint(model))
+    sweep(file.parent)
 
 
 def load(
@@ -65,11 +67,13 @@ def load(
     )
 
 
-def to_checkpoint(model: Model, *, best: bool = False) -> Checkpoint:
+def to_checkpoint(
+    model: Model, *, best: bool = False, environment: Mapping[str, Any] | None = None
+) -> Checkpoint:
     """Return everything that a model is, as plain data.
 
     With `best`, the weights are those of the best epoch, and what training goes on from is left
-    out.
+    out. `environment` says where it was trained, by default what that is here and now.
     """
     progress, document, history = model.progress, model.document, model.history
     parameters, state = model.parameters, model.state
@@ -84,6 +88,8 @@ def to_checkpoint(model: Model, *, best: bool = False) -> Checkpoint:
         if progress.best_vector is not None and progress.best_state is not None:
             arrays["best/parameters"] = progress.best_vector
             arrays["best/state"] = progress.best_state
+        if progress.partial and progress.partial.outputs is not None:
+            arrays["partial/outputs"] = progress.partial.outputs
     arrays["history"] = np.array(
         [[record.get(name, math.nan) for name in history.names] for record in history], np.float64
     ).reshape(len(history), len(history.names))
@@ -100,6 +106,7 @@ def to_checkpoint(model: Model, *, best: bool = False) -> Checkpoint:
                 "best_epoch": progress.best_epoch,
                 "best_value": progress.best_value if math.isfinite(progress.best_value) else None,
                 "resumable": resumable,
+                "partial": _begun(progress.partial) if resumable else None,
             },
             "random": {
                 "bit_generator": "PCG64",
@@ -109,7 +116,7 @@ def to_checkpoint(model: Model, *, best: bool = False) -> Checkpoint:
             },
             "history": history.names,
             "data": dict(model.data_digests),
-            "environment": environment(),
+            "environment": environment or here(),
         },
         arrays,
     )
@@ -168,21 +175,6 @@ def check_finite(arrays: Mapping[str, Array]) -> None:
                 raise ValueError(f"{bad:,} of the {array.size:,} values of {name!r} are not finite")
 
 
-def environment() -> dict[str, Any]:
-    """Return what the bits of a result depend on besides the spec."""
-    blas = [
-        {key: info.get(key) for key in ("internal_api", "version", "num_threads", "architecture")}
-        for info in matrix_libraries()
-    ]
-    return {
-        "nnreg": nnreg.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "blas": blas,
-    }
-
-
 def _refuse_changes(lines: Sequence[str], where: str) -> None:
     """Raise `CheckpointError` where components compute something else than they did."""
     if lines:
@@ -239,6 +231,9 @@ def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -
             expected |= {"best/parameters": (size,), "best/state": (rest,)}
         if manifest.progress.step or any(name.startswith("optimizer/") for name in arrays):
             expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.slots}
+        if manifest.progress.partial and spec.metrics:
+            seen = manifest.progress.partial.seen
+            expected["partial/outputs"] = (seen, *blueprint.output_shape)
     for name, shape in expected.items():
         check_array(arrays, name, shape, np.dtype(spec.model.dtype))
     for name in sorted(arrays.keys() - expected.keys() - {"history"}):
@@ -252,7 +247,7 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
             target[...] = arrays[f"{prefix}/{name}"]
     progress, saved = model.progress, manifest.progress
     model.resumable = saved.resumable
-    model.data_digests = manifest.data
+    model.data_digests, model.environment = manifest.data, manifest.environment
     progress.epoch, progress.step, progress.best_epoch = saved.epoch, saved.step, saved.best_epoch
     if saved.best_value is not None:
         progress.best_value = saved.best_value
@@ -265,3 +260,35 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
         for name, array in arrays.items()
         if name.startswith("optimizer/")
     }
+    progress.partial = _partial(saved.partial, arrays.get("partial/outputs"))
+
+
+def _begun(partial: Partial | None) -> dict[str, Any] | None:
+    """Return what `manifest.Begun` reads."""
+    if partial is None:
+        return None
+    streams = [
+        {
+            **{name: str(value) for name, value in stream["state"].items()},
+            "has_uint32": stream["has_uint32"],
+            "uinteger": stream["uinteger"],
+        }
+        for stream in partial.streams
+    ]
+    numbers = {"count": partial.count, "seen": partial.seen, "loss": partial.loss}
+    return {**numbers, "streams": streams}
+
+
+def _partial(begun: Begun | None, outputs: Array | None) -> Partial | None:
+    if begun is None:
+        return None
+    streams = [
+        {
+            "bit_generator": "PCG64",
+            "state": {"state": int(stream.state), "inc": int(stream.inc)},
+            "has_uint32": stream.has_uint32,
+            "uinteger": stream.uinteger,
+        }
+        for stream in begun.streams
+    ]
+    return Partial(begun.count, begun.seen, begun.loss, outputs, streams)

@@ -213,7 +213,7 @@ class Trainer:
         """
         return (record for record in self.stretches(None) if record is not None)
 
-    def stretches(self, pause: Callable[[], bool] | None) -> Iterator[Record | None]:
+    def stretches(self, pause: Callable[[], bool] | None) -> Generator[Record | None, None, None]:
         """Train as `epochs` does, and yield None in mid-epoch too, after each step if `pause()`.
 
         The bits are the same with and without pauses.
@@ -278,7 +278,7 @@ class Trainer:
                     self._check_weights(shares, epoch, batch)
                     done = None if outputs is None else outputs[:place]
                     streams = [lane.context.rng.bit_generator.state for lane in self._lanes]
-                    self.progress.partial = Partial(count, place, total, done, streams)
+                    self.progress.partial = Partial(count, place, float(total), done, streams)
                     yield None
         del inputs  # it may be a window of a large file
         self._check_weights(shares, epoch, batch)

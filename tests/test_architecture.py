@@ -11,10 +11,12 @@ PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
     {"errors"}, {"files"}, {"component", "plugins"}, {"kernels", "formula", "memory", "stored"},
     {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations"}, {"network", "allowlist"},
-    {"builtin", "evaluation", "history", "threads", "plots"}, {"gradient", "update", "probes"},
+    {"builtin", "evaluation", "history", "threads", "plots", "interrupts"},
+    {"gradient", "update", "environment", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
     {"spec", "testing", "scaffold", "verified"}, {"builder", "data", "provenance"},
-    {"model", "manifest"}, {"assembly", "saving"}, {"runs"}, {"cli"}, {"__main__", "templates"},
+    {"model", "manifest"}, {"assembly", "saving"}, {"folder"}, {"runs"}, {"cli"},
+    {"__main__", "templates"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]

@@ -1,12 +1,12 @@
 """Files that are there whole or not at all, and folders that one process writes at a time."""
 
-import errno
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+from faults import FAULTS, Faults
 
 import nnreg.files
 from nnreg import UsageError
@@ -14,48 +14,6 @@ from nnreg.files import append_text, held, replace_file, replace_text, sweep
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
 PIECES = [(512, memoryview(NEW)[512:]), (0, NEW[:512])]
-
-
-class Faults:
-    """The operating system, failing at its n-th call of those that change a disk."""
-
-    CALLS = ("open", "write", "fsync", "replace", "unlink", "truncate")
-
-    def __init__(self, at, fault):
-        self.calls, self.at, self.fault = 0, at, fault
-
-    def __getattr__(self, name):
-        call = getattr(os, name)
-        if name not in self.CALLS:
-            return call
-
-        def counted(*args):
-            self.calls += 1
-            return self.fault(call, *args) if self.calls == self.at else call(*args)
-
-        return counted
-
-
-def raising(code):
-    def fail(*_):
-        raise OSError(code, os.strerror(code))
-
-    return fail
-
-
-def half_a_write(call, *args):
-    if call is not os.write:
-        return call(*args)
-    return call(args[0], args[1][: len(args[1]) // 2])
-
-
-FAULTS = {
-    "full": raising(errno.ENOSPC),
-    "read-only": raising(errno.EROFS),
-    "broken": raising(errno.EIO),
-    "vanished": raising(errno.ENOENT),
-    "half": half_a_write,
-}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

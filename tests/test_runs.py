@@ -11,7 +11,6 @@ from specs import CSV, classifier, csv_data, regressor
 import nnreg
 from nnreg import CheckpointError, DataError, DivergedError, SpecError, UsageError
 from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from nnreg.runs import next_folder
 
 SPLIT = {"validation": 0.25, "test": 0.25}
 
@@ -159,24 +158,6 @@ def test_an_interrupted_run_is_saved(spec, tmp_path):
     nnreg.resume(tmp_path / "out")
     nnreg.run(spec, out=tmp_path / "whole")
     assert bits(tmp_path / "out/metrics.jsonl") == bits(tmp_path / "whole/metrics.jsonl")
-
-
-def test_saving_takes_a_small_share_of_the_time(spec, tmp_path, monkeypatch):
-    import nnreg.runs
-
-    saves = []
-    write = nnreg.runs.write_checkpoint
-    monkeypatch.setattr(
-        nnreg.runs, "write_checkpoint", lambda *args: (saves.append(args[0]), write(*args))
-    )
-    nnreg.run(spec, out=tmp_path / "out", overrides=["train.epochs=200"])
-    assert 2 <= len(saves) < 50
-
-
-def test_folders_are_numbered(tmp_path):
-    assert next_folder("a", tmp_path).name == "a-001"
-    (tmp_path / "a-001").mkdir()
-    assert next_folder("a", tmp_path).name == "a-002"
 
 
 def test_data_may_be_passed_in():

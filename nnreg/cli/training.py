@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +62,8 @@ def run(
     nnreg run models/penguins.json
     nnreg run models/penguins.json --set train.epochs=5 --out runs/short
     """
-    from nnreg.runs import next_folder, start
+    from nnreg.folder import next_folder
+    from nnreg.runs import start
     from nnreg.spec import read_spec
 
     document = read_spec(spec, overrides, registry=registry_with(files))
@@ -96,7 +99,8 @@ def resume(
     \b
     nnreg resume runs/penguins-001 --set train.epochs=200
     """
-    from nnreg.runs import next_folder, restart
+    from nnreg.folder import next_folder
+    from nnreg.runs import restart
 
     registry = registry_with(files)
     prepare = functools.partial(
@@ -114,11 +118,16 @@ def _train(prepared: Run, every: int | None, quiet: bool, as_json: bool) -> None
     epochs = prepared.model.spec.train.epochs
     on_epoch = None if quiet else _printer(epochs, every or max(epochs // 10, 1))
     try:
-        prepared.train(on_epoch)
+        prepared.train(on_epoch, signals=(signal.SIGINT, signal.SIGTERM))
     except (DivergedError, DataError) as error:
-        done = prepared.summary["epochs"]
-        kept = f"\nThe weights after epoch {done} are in {prepared.folder}/checkpoints/last.h5"
-        raise type(error)(f"{error}{kept if done else ''}") from error
+        kept = f"\nThe run {prepared.saved} is in {prepared.folder}/checkpoints/last.h5"
+        raise type(error)(f"{error}{kept if prepared.summary['epochs'] else ''}") from error
+    except KeyboardInterrupt as stopped:
+        if not prepared.saved:
+            raise
+        click.echo(f"stopped; saved {prepared.saved}", err=True)
+        click.echo(f"go on: nnreg resume {prepared.folder}", err=True)
+        sys.exit(128 + (stopped.args[0] if stopped.args else signal.SIGINT))
     if as_json:
         print_json({**prepared.summary, "folder": str(prepared.folder)})
     else:

@@ -1,0 +1,258 @@
+"""A run's folder: what is written there, and when.
+
+It has `spec.json`, `metrics.jsonl` (a record an epoch), `summary.json`, `checkpoints/last.h5` to go
+on from, `checkpoints/best.h5` to predict with, earlier checkpoints where the spec keeps some, and
+`lock` while a process is at work in it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from nnreg.checkpoint import write_checkpoint
+from nnreg.errors import CheckpointError, NnregWarning, UnsavedError, UsageError
+from nnreg.files import append_text, held, replace_text, sweep
+from nnreg.model import Model
+from nnreg.saving import to_checkpoint
+from nnreg.spec import Checkpoint
+from nnreg.trainer import Progress, Record
+
+SHARE = 0.03
+"""The share of the time that saving may take: a checkpoint that cost 10 ms waits 0.3 s."""
+
+LONG = 10.0
+"""The seconds after which a run is saved in the middle of an epoch too."""
+
+LATER = "; training goes on, and the next save tries again"
+
+KEPT = re.compile(r"epoch-(\d+)-step-(\d+)\.h5")
+
+
+class Folder:
+    """The folder of one run. `open` it to write to it; `save` and `epoch` then never raise.
+
+    What cannot be written, because the disk is full or the folder is gone, is warned of once and
+    tried again at the next save.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.last = path / "checkpoints" / "last.h5"
+        self.best = path / "checkpoints" / "best.h5"
+        self.saved = ""
+        """What the last checkpoint holds, in words; empty before the first."""
+        self._stamp = _stamp(self.last)
+        self._saved_step = self._saved_best = -1
+        self._records_lost = True
+        self._trouble = ""
+
+    @property
+    def has_run(self) -> bool:
+        """Whether there is a run in it already."""
+        return (self.path / "spec.json").exists() or self.last.exists()
+
+    def refuse_if_busy(self) -> None:
+        """Raise `UsageError` if a process is at work in it."""
+        with suppress(OSError), held(self.path):
+            pass
+
+    @contextmanager
+    def open(self, model: Model, environment: Mapping[str, Any]) -> Iterator[None]:
+        """Hold the folder for this process alone, and write what training begins from.
+
+        Raises `UsageError` where another process is at work in it, or was since this object was
+        made; and where it cannot be written to.
+        """
+        self._model, self._environment = model, environment
+        self.schedule = Schedule(model.spec.checkpoint, model.progress)
+        with ExitStack() as stack:
+            try:
+                self.last.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(held(self.path))
+                if _stamp(self.last) != self._stamp:
+                    raise UsageError(
+                        f"{self.path}: another process has trained here since this one looked; "
+                        "resume again, or choose another folder"
+                    )
+                sweep(self.path)
+                sweep(self.last.parent)
+                self._save()
+                self._write_spec()
+                self.schedule.saved(
+                    0.0
+                )  # the first save imports h5py, which says nothing of the next
+            except OSError as error:
+                raise UsageError(f"{self.path}: cannot write: {error.strerror or error}") from error
+            yield
+
+    def epoch(self, record: Record) -> None:
+        """Note the record of an epoch, and save if it is time."""
+        if not self._records_lost:
+            try:
+                append_text(self.path / "metrics.jsonl", _line(record))
+            except OSError as error:
+                self._records_lost = True
+                self._warn(f"{self.path / 'metrics.jsonl'}: cannot write: {error.strerror}{LATER}")
+        if self.schedule.after_epoch():
+            self.save()
+
+    def save(self) -> None:
+        """Write what training goes on from, and the best weights where they are new."""
+        try:
+            self._save()
+            self._keep()
+        except (CheckpointError, OSError) as error:
+            self._warn(f"{error}{LATER}")
+
+    def close(self, *, needed: bool) -> None:
+        """Save for the last time, in a second try if need be.
+
+        Raises `UnsavedError` if both fail, or warns if not `needed`. The best weights are written
+        anew, so that they have the whole history.
+        """
+        self._saved_best = -1
+        try:
+            try:
+                self._save()
+            except (CheckpointError, OSError):
+                self._save()
+        except (CheckpointError, OSError) as error:
+            if not needed:
+                self._warn(str(error))
+                return
+            now = _position(self._model.progress)
+            raise UnsavedError(
+                f"{error}. The run is {now}, but what is saved is {self.saved}; "
+                f"make room or mend the disk, then: nnreg resume {self.path}",
+                self._model,
+            ) from error
+
+    def summarize(self, summary: Mapping[str, Any]) -> None:
+        """Write the summary."""
+        try:
+            replace_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+        except OSError as error:
+            self._warn(f"{self.path / 'summary.json'}: cannot write: {error.strerror}")
+
+    def _save(self) -> None:
+        began = time.perf_counter()
+        progress = self._model.progress
+        try:
+            if not self.last.parent.is_dir():  # someone took it away
+                self.last.parent.mkdir(parents=True)
+                self._records_lost, self._saved_step = True, -1
+                self._write_spec()
+            if progress.step != self._saved_step:
+                write_checkpoint(self.last, self._checkpoint())
+                self._saved_step, self.saved = progress.step, _position(progress)
+            if progress.best_epoch not in (0, self._saved_best):
+                write_checkpoint(self.best, self._checkpoint(best=True))
+                self._saved_best = progress.best_epoch
+            if self._records_lost:
+                lines = "".join(map(_line, self._model.history))
+                replace_text(self.path / "metrics.jsonl", lines)
+                self._records_lost = False
+            self._trouble = ""
+        except BaseException:
+            self._saved_step = self._saved_best = -1
+            raise
+        finally:
+            self.schedule.saved(time.perf_counter() - began)
+
+    def _checkpoint(self, *, best: bool = False) -> Any:
+        return to_checkpoint(self._model, best=best, environment=self._environment)
+
+    def _write_spec(self) -> None:
+        text = json.dumps(self._model.document.tree, indent=2) + "\n"
+        replace_text(self.path / "spec.json", text)
+
+    def _keep(self) -> None:
+        """Write a checkpoint that stays, and remove the oldest of those."""
+        keep, progress = self._model.spec.checkpoint.keep, self._model.progress
+        if not keep:
+            return
+        name = f"epoch-{progress.epoch:04}-step-{progress.step:08}.h5"
+        write_checkpoint(self.last.with_name(name), self._checkpoint())
+        steps = {
+            int(match[2]): file
+            for file in self.last.parent.iterdir()
+            if (match := KEPT.fullmatch(file.name))
+        }
+        done = sorted(step for step in steps if step <= progress.step)  # it may have gone back
+        for step in done[:-keep]:
+            steps[step].unlink()
+
+    def _warn(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            warnings.warn(trouble, NnregWarning, stacklevel=3)
+
+
+class Schedule:
+    """When to save: as the spec says, or as often as that takes its share of the time."""
+
+    def __init__(self, settings: Checkpoint, progress: Progress) -> None:
+        self._settings = settings
+        self._progress = progress
+        self.saved(0.0)
+
+    def saved(self, cost: float) -> None:
+        """Note that a save ended just now, which took `cost` seconds."""
+        now, settings = time.perf_counter(), self._settings
+        self._after_epoch = self._within_epoch = math.inf
+        if settings.every_seconds:
+            self._after_epoch = self._within_epoch = now + settings.every_seconds
+        elif not (settings.every_epochs or settings.every_steps):
+            self._after_epoch = now + cost / SHARE
+            self._within_epoch = now + max(cost / SHARE, LONG)
+
+    def after_epoch(self) -> bool:
+        """Whether to save at the end of an epoch."""
+        every = self._settings.every_epochs
+        if every and self._progress.epoch % every == 0:
+            return True
+        return self._at_step() or time.perf_counter() >= self._after_epoch
+
+    def within_epoch(self) -> bool:
+        """Whether to save between two steps."""
+        return time.perf_counter() >= self._within_epoch or self._at_step()
+
+    def _at_step(self) -> bool:
+        every = self._settings.every_steps
+        return every is not None and self._progress.step % every == 0
+
+
+def next_folder(name: str, parent: Path = Path("runs")) -> Path:
+    """Return the first of `runs/name-001`, `runs/name-002`, … that is not there yet."""
+    number = 1
+    while (parent / f"{name}-{number:03}").exists():
+        number += 1
+    return parent / f"{name}-{number:03}"
+
+
+def _line(record: Mapping[str, float]) -> str:
+    return json.dumps(dict(record)) + "\n"
+
+
+def _position(progress: Progress) -> str:
+    """Say where a run is."""
+    if progress.partial is None:
+        return f"after epoch {progress.epoch}"
+    return f"within epoch {progress.epoch + 1}, after step {progress.step}"
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file is replaced; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
