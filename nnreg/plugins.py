@@ -183,7 +183,7 @@ def canonical(name: str) -> str:
 def newer_nnreg(requirements: Iterable[str]) -> str:
     """Return the first requirement on nnreg itself, of a distribution's, that this one fails."""
     for text in requirements:
-        if not re.match(r"nnreg(?![\w.-])", text, re.IGNORECASE):
+        if not re.match(r"nnreg(?![\w.-])", text, re.IGNORECASE) or _at_least(text):
             continue
         from packaging.requirements import Requirement  # only where something is installed
 
@@ -192,6 +192,20 @@ def newer_nnreg(requirements: Iterable[str]) -> str:
         if applies and not requirement.specifier.contains(nnreg.__version__, prereleases=True):
             return f"nnreg{requirement.specifier}"
     return ""
+
+
+def _at_least(text: str) -> bool:
+    """Tell whether a requirement is a plain `nnreg>=1.2` that is met.
+
+    Nearly all are, and importing `packaging` for them would take longer than a plugin does.
+    """
+    plain = re.fullmatch(r"nnreg\s*>=\s*(\d+(?:\.\d+)*)", text, re.IGNORECASE)
+    own = re.fullmatch(r"\d+(?:\.\d+)*", nnreg.__version__)
+    return plain is not None and own is not None and _numbers(plain[1]) <= _numbers(own[0])
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def import_file(path: Path, source: bytes) -> types.ModuleType:

@@ -105,12 +105,12 @@ class Registry:
         """Return the component, or None. Raises `PluginError` if two plugins offer the name."""
         offers = self.entries.get((kind, name), [])
         if len(offers) > 1:
-            who = " and ".join(f"{entry.provider} (plugin {entry.plugin})" for entry in offers)
-            raise PluginError(
-                f"{kind} {name!r} is offered by {who}; block one with "
-                f"nnreg -p no:{offers[-1].plugin} …, or uninstall one of these distributions"
-            )
+            raise PluginError(_ambiguous(offers))
         return offers[0] if offers else None
+
+    def ambiguities(self) -> list[str]:
+        """Tell of the names that several plugins offer."""
+        return [_ambiguous(offers) for offers in self.entries.values() if len(offers) > 1]
 
     def name_of(self, component: Component) -> str:
         """Return the name by which a spec calls this component."""
@@ -273,6 +273,14 @@ class Registry:
 
 HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("nnreg_"))
 """The names of all hooks."""
+
+
+def _ambiguous(offers: list[Entry]) -> str:
+    who = " and ".join(f"{entry.provider} (plugin {entry.plugin})" for entry in offers)
+    return (
+        f"{offers[0].kind} {offers[0].name!r} is offered by {who}; block one with "
+        f"nnreg -p no:{offers[-1].plugin} …, or uninstall one of these distributions"
+    )
 
 
 def _checked(base: type[Component], offered: Any) -> Mapping[str, type[Component]]:

@@ -30,7 +30,7 @@ from nnreg.manifest import Begun, Manifest, check_array, read_manifest
 from nnreg.model import Model
 from nnreg.network import declared, total_size, views
 from nnreg.plugins import PROGRAM
-from nnreg.provenance import Recorded, changes, exchanged
+from nnreg.provenance import changes, exchanged
 from nnreg.registry import KINDS, Registry, installed
 from nnreg.schema import to_json
 from nnreg.spec import Spec, read_spec
@@ -137,7 +137,7 @@ def from_checkpoint(
     try:
         manifest = read_manifest(checkpoint.document, arrays)
         passed("the document has every key of the format and no other")
-        _check_plugins(manifest.components, where, registry)
+        _check_plugins(manifest, where, registry)
         written = functools.partial(
             read_spec,
             manifest.spec,
@@ -185,9 +185,9 @@ def _refuse_changes(lines: Sequence[str], where: str) -> None:
         )
 
 
-def _check_plugins(recorded: Iterable[Recorded], where: str, registry: Registry) -> None:
+def _check_plugins(manifest: Manifest, where: str, registry: Registry) -> None:
     """Refuse a checkpoint with a component that nothing installed provides."""
-    for one in recorded:
+    for one in manifest.components:
         if one.kind not in KINDS:
             raise ValueError(f"{one.kind!r} is not a kind of component")
         if registry.find(one.kind, one.name) is not None:
@@ -202,14 +202,23 @@ def _check_plugins(recorded: Iterable[Recorded], where: str, registry: Registry)
         if one.plugin.startswith(PROGRAM):
             raise MissingPluginError(f"{needs}, which a program registered; call {PROGRAM} first")
         if one.distribution.endswith(".py"):
-            file = one.distribution
-            advice = f"give it with --plugin {file}, or {PROGRAM}('{file}')"
+            file = _plugin_file(one.distribution, manifest.folder)
+            advice = f"if you trust it, give it with --plugin {file}, or {PROGRAM}('{file}')"
             raise MissingPluginError(f"{needs}, which is a file: {advice}", file)
         found = f"{there.version} is" if there else "is not"
         raise MissingPluginError(
             f"{needs}, which {found} installed; if you trust it, "
             f"run: pip install {one.distribution}=={one.version}"
         )
+
+
+def _plugin_file(name: str, folder: str) -> str:
+    """Return where a plugin's file is: here, or where the spec was; otherwise its bare name."""
+    for path in (Path(name), Path(folder) / name):
+        if path.is_file():
+            inside = path.is_absolute() and path.is_relative_to(Path.cwd())
+            return str(path.relative_to(Path.cwd()) if inside else path)
+    return name
 
 
 def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -> None:

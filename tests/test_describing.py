@@ -76,6 +76,18 @@ def test_a_run_of_a_plugin_file_tells_the_exact_command_when_the_file_is_missing
         assert nnreg(*line.split()[2:])[0] == 0
 
 
+def test_the_command_names_the_file_where_it_lies(spec, nnreg, tmp_path):
+    (tmp_path / "models").mkdir()
+    for name in ("spec.json", "data.csv"):
+        (tmp_path / name).rename(tmp_path / "models" / name)
+    (tmp_path / "models" / "nnregfile.py").write_text(swish())
+    assert nnreg("run", "models/spec.json", "--out", "out")[0] == 0
+    last = nnreg("evaluate", "out")[2].splitlines()[-1]
+    assert last == "run: nnreg evaluate out --plugin models/nnregfile.py"
+    (tmp_path / "models" / "nnregfile.py").unlink()
+    assert nnreg("evaluate", "out")[2].endswith("--plugin nnregfile.py\n")
+
+
 def test_an_nnregfile_beside_the_spec_is_loaded_and_told(spec, nnreg, tmp_path):
     (tmp_path / "nnregfile.py").write_text(f"print('noise')\n{swish()}")
     code, out, err = nnreg("validate", spec, "--json")
@@ -131,6 +143,15 @@ def test_unmet_requirements_exit_with_4_and_the_line_to_type(spec, nnreg):
         "error: spec.json: requires nnreg-mish>=1.2 (not installed); "
         "run: pip install 'nnreg-mish>=1.2'\n"
     )
+
+
+def test_plugins_tells_of_a_name_that_two_offer(nnreg, install):
+    install("nnreg-a", swish(), plugin="a")
+    install("nnreg-b", swish(), plugin="b")
+    assert (
+        "activation 'swish' is offered by nnreg-a 1.2 (plugin a) and nnreg-b 1.2 (plugin b); "
+        "block one with nnreg -p no:b …, or uninstall one of these distributions\n"
+    ) in nnreg("plugins")[1]
 
 
 # What starting costs
@@ -392,6 +413,9 @@ def test_the_shell_completes_components_specs_and_runs(spec, monkeypatch, capfd,
     assert words("show", "--kind", "metric", "mean_sq") == ["plain,mean_squared_error"]
     assert words("show", "--plugin", "swish.py", "swi") == ["plain,swish"]
     assert words("-p", "no:swish.py", "show", "--plugin", "swish.py", "swi") == []
+    assert words("plugin", "check", "leaky") == ["plain,leaky_relu"]
+    assert words("plugin", "check", "nnr") == ["plain,nnreg"]
+    assert words("plugin", "check", "sw") == ["plain,swish.py"]
     assert words("run", "s") == ["plain,spec.json"]
     assert words("run", "mod") == ["dir,mod"]
     assert words("resume", "runs/") == ["plain,runs/spec-001"]

@@ -140,6 +140,8 @@ def test_a_built_in_keeps_its_name_and_the_plugin_is_told_which(registry, instal
         (["nnreg>=9; extra == 'new'", "NNREG>=0"], "loaded"),
         (["numpy", "nnreg (>=9)"], "failed"),
         (["nnreg>=9"], "failed"),
+        (["nnreg>=0.1.0.0", "nnreg>=0.0.9"], "loaded"),
+        (["nnreg>=0.1.1"], "failed"),
         (["nnreg<0.1"], "failed"),
     ],
 )

@@ -7,11 +7,15 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
 from nnreg.cli import cli
+
+if TYPE_CHECKING:
+    from nnreg.registry import Registry
 
 RC_FILES = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/config.fish"}
 
@@ -40,10 +44,7 @@ def complete_component(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the components whose names, or `kind.name`, begin so."""
-    from nnreg.cli.common import registry_with
-
-    with contextlib.redirect_stderr(io.StringIO()):  # a message would land in the line being typed
-        registry = registry_with(context.params["files"], context)
+    registry = _quiet_registry(context)
     kind = context.params["kind"]
     entries = [entry for entry in registry if kind in (None, entry.kind)]
     names = [(f"{e.kind}.{e.name}" if "." in incomplete else e.name, e) for e in entries]
@@ -52,6 +53,25 @@ def complete_component(
         for name, entry in names
         if name.startswith(incomplete)
     ]
+
+
+def complete_target(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the components and distributions that begin so, and Python files."""
+    registry = _quiet_registry(context)
+    names = {entry.name for entry in registry}
+    names |= {plugin.distribution for plugin in registry.plugins.values()}
+    items = [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+    return items or _paths(incomplete, lambda path: path.suffix == ".py")
+
+
+def _quiet_registry(context: click.Context) -> Registry:
+    """Return what a command would use, without messages in the line being typed."""
+    from nnreg.cli.common import registry_with
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        return registry_with(context.params.get("files", ()), context)
 
 
 def complete_spec(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -105,6 +105,8 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
             click.echo(f"{row['plugin']} failed: {failure['error']}\n  mend: {failure['mend']}")
         if row["blocked_by"]:
             click.echo(f"{row['plugin']} is blocked by {row['blocked_by']}")
+    for ambiguity in registry.ambiguities():
+        click.echo(ambiguity)
 
 
 def _plugin(plugin: Plugin, registry: Registry, passed: set[Entry]) -> dict[str, Any]:

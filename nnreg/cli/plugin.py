@@ -10,6 +10,7 @@ import click
 
 from nnreg.cli import cli
 from nnreg.cli.common import json_option, print_json, print_table, registry_with
+from nnreg.cli.completing import complete_target
 
 if TYPE_CHECKING:
     from nnreg.registry import Entry, Registry
@@ -77,7 +78,7 @@ def _require_free(kind: str, name: str) -> None:
 
 
 @plugin.command()
-@click.argument("target")
+@click.argument("target", shell_complete=complete_target)
 @click.option("--examples", type=click.IntRange(min=1), default=20, show_default=True,
               help="How many configurations to try each check on.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, help="What they are drawn from.")
