@@ -25,6 +25,7 @@ from nnreg import (
 )
 from nnreg.builtin.activations import Sigmoid
 from nnreg.builtin.initializers import Ones
+from nnreg.kernels import Kernels
 
 DRIFT = itertools.cycle([0, 1e-14])
 KEPT = {}
@@ -641,6 +642,32 @@ class FormulaOverAnAxis(Activation):
         return x - np.max(x, axis=-1, keepdims=True)
 
 
+@dataclass(frozen=True)
+class WrongRelu(Kernels):
+    """NumPy's, but for a bias that is forgotten"""
+
+    def relu(self, x, bias):
+        super().relu(x, None)
+
+
+@dataclass(frozen=True)
+class WrongCrossEntropy(Kernels):
+    """NumPy's, but for a gradient that is summed over rows"""
+
+    def softmax_cross_entropy(self, z, labels, dz, scratch):
+        loss = super().softmax_cross_entropy(z, labels, dz, scratch)
+        np.multiply(dz, len(z), out=dz)
+        return loss
+
+
+@dataclass(frozen=True)
+class WrongAdam(Kernels):
+    """NumPy's, but for a rate that is doubled"""
+
+    def adam(self, *vectors, rate, **options):
+        super().adam(*vectors, rate=2 * rate, **options)
+
+
 RIGHT = [Good, FormulaWithKinks, GoodLoss, Scale, Descent, Distance, JsonColumns]
 
 BROKEN = {
@@ -709,6 +736,11 @@ BROKEN = {
         "damaged files": [CrashingSource],
         "reads": [UnevenSource],
         "repeatable": [DriftingSource],
+    },
+    "kernels": {
+        "layers": [WrongRelu],
+        "losses": [WrongCrossEntropy],
+        "optimizers": [WrongAdam],
     },
 }
 """By kind and check, the components that this check, and no other, must find broken."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nnreg.component import Array, Shape
 from nnreg.errors import DataError, NnregError
 from nnreg.interfaces import Layer, Plan, Workspace
+from nnreg.kernels import Kernels
 from nnreg.network import Network
 from nnreg.testing.comparing import TOLERANCE, close, finite, same, shape
 from nnreg.testing.numerical import EXTREMES, central_difference, points
@@ -51,6 +52,7 @@ class Pass:
         filled: float = 0.0,
         input_gradient: bool = True,
         strict: bool = False,
+        kernels: Kernels | None = None,
     ) -> None:
         layer, size = case.layer, case.x.shape[1:]
         self.strict = strict
@@ -61,7 +63,7 @@ class Pass:
         self.network.vector += (0.3 * points((self.network.vector.size,), seed=3)).astype(dtype)
         self.gradient = np.full_like(self.network.vector, filled)
         self.context = self.network.context(
-            (StrictWorkspace if strict else Workspace)(dtype, reuse=True),
+            (StrictWorkspace if strict else Workspace)(dtype, reuse=True, kernels=kernels),
             self.gradient,
             training=training,
             wrap=self._wrap if strict else None,

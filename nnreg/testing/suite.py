@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from nnreg.testing import (
     activations,
     general,
     initializers,
+    kernels,
     layers,
     losses,
     metrics,
@@ -38,6 +40,7 @@ KINDS: dict[str, Any] = {
     "initializer": initializers,
     "metric": metrics,
     "source": sources,
+    "kernels": kernels,
 }
 """For each kind, the module with its checks."""
 
@@ -116,7 +119,7 @@ def checks(
     return found
 
 
-@contextmanager
+@contextlib.contextmanager
 def leaving_no_traces() -> Iterator[None]:
     """Keep Hypothesis from leaving a folder where the program runs."""
     _require_hypothesis()
@@ -176,7 +179,7 @@ def _search(
             raise
         except NnregError as error:
             raise AssertionError(str(error)) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise AssertionError(f"{case}: {type(error).__name__}: {error}") from error
 
     try:
@@ -212,12 +215,17 @@ def _component(example: Any) -> Any:
     return example[0] if isinstance(example, tuple) else example
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Compute as training does, which tells of overflow by its result; keep other warnings.
 
-    The note on a missing derivative says nothing about whether the formula is right.
+    The note on a missing derivative says nothing about whether the formula is right, and what the
+    component prints is no result.
     """
-    with np.errstate(all="ignore"), warnings.catch_warnings():
+    with (
+        np.errstate(all="ignore"),
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(sys.stderr),
+    ):
         warnings.simplefilter("ignore", NnregWarning)
         yield

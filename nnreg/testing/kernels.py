@@ -1,0 +1,103 @@
+"""What all kernels must do: make of every built-in component what NumPy's make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnreg.builtin.activations import Relu, Softmax
+from nnreg.builtin.layers.attention import MultiHeadAttention
+from nnreg.builtin.layers.convolution import Conv2d, MaxPool2d
+from nnreg.builtin.layers.dense import Dense
+from nnreg.builtin.layers.normalization import LayerNorm
+from nnreg.builtin.layers.sequence import Embedding, Lstm
+from nnreg.builtin.losses import CrossEntropy
+from nnreg.builtin.optimizers import Adam
+from nnreg.component import Array, Shape
+from nnreg.interfaces import Context, Layer, Step, Workspace
+from nnreg.kernels import NARROW, Kernels
+from nnreg.testing.comparing import close
+from nnreg.testing.layers import LayerCase, Pass
+from nnreg.testing.numerical import points
+
+LAYERS: tuple[tuple[Layer, Shape], ...] = (
+    (Dense(3, Relu()), (5,)),
+    (Dense(4, Softmax()), (5,)),
+    (Dense(NARROW + 1, Softmax()), (5,)),
+    (Conv2d(3), (6, 5, 2)),
+    (Conv2d(3, (2, 3), (2, 1), "same", Relu()), (6, 5, 2)),
+    (MaxPool2d(), (6, 5, 3)),
+    (MaxPool2d((3, 2), (1, 2)), (6, 5, 3)),
+    (LayerNorm(), (33,)),
+    (Embedding(4, 6), (5,)),
+    (Lstm(4, sequences=True), (3, 2)),
+    (MultiHeadAttention(2), (3, 4)),
+)
+"""Layers that call kernels, narrow and wide, with the shapes of their inputs."""
+
+TOLERANCES: tuple[tuple[npt.DTypeLike, float], ...] = ((np.float64, 1e-12), (np.float32, 1e-5))
+
+
+def layers(kernels: Kernels) -> None:
+    """The built-in layers give with them what they give with NumPy's, forward and backward."""
+    for layer, size in LAYERS:
+        x = np.arange(15).reshape(3, 5) % 4 if layer.integer_input else points((3, *size))
+        for dtype, tolerance in TOLERANCES:
+            plain, tried = (
+                Pass(LayerCase(layer, x), dtype=dtype, kernels=k) for k in (Kernels(), kernels)
+            )
+            (y, dx), (found, dx_found) = plain.run(), tried.run()
+            what = f"of {layer} in {np.dtype(dtype)}"
+            close(kernels, f"the output {what}", found, y, tolerance)
+            close(kernels, f"the gradient {what}", tried.gradient, plain.gradient, tolerance)
+            if dx is not None and dx_found is not None:
+                close(kernels, f"the input's gradient {what}", dx_found, dx, tolerance)
+
+
+def losses(kernels: Kernels) -> None:
+    """The cross-entropy of logits is that of NumPy's, with few classes and with many."""
+    for classes in (4, NARROW + 1):
+        for dtype, tolerance in TOLERANCES:
+            z, labels = points((9, classes)).astype(dtype), np.arange(9) % classes
+            (value, dz), (found, dz_found) = (_loss(k, z, labels) for k in (Kernels(), kernels))
+            what = f"of {classes} classes in {np.dtype(dtype)}"
+            close(kernels, f"the loss {what}", np.array(found), np.array(value), tolerance)
+            close(kernels, f"the gradient {what}", dz_found, dz, tolerance)
+
+
+def optimizers(kernels: Kernels) -> None:
+    """Steps of Adam are those with NumPy's."""
+    for dtype, tolerance in TOLERANCES:
+        found, expected = (_trained(k, dtype) for k in (kernels, Kernels()))
+        close(kernels, f"a parameter in {np.dtype(dtype)}", found, expected, tolerance)
+
+
+CHECKS = (layers, losses, optimizers)
+
+
+def checks_of(cls: type[Kernels]) -> Sequence[Any]:
+    """Return the checks that apply to this class."""
+    return CHECKS
+
+
+def cases(kernels: Kernels) -> Sequence[Kernels]:
+    """Return what the checks are called with."""
+    return [kernels]
+
+
+def _loss(kernels: Kernels, z: Array, labels: Array) -> tuple[float, Array]:
+    context = Context({}, {}, {}, {}, Workspace(z.dtype, reuse=False, kernels=kernels))
+    value, backward = CrossEntropy().forward_buffered(z.copy(), labels, context, logits=True)
+    return value, backward().copy()
+
+
+def _trained(kernels: Kernels, dtype: npt.DTypeLike) -> Array:
+    parameters = points((99,)).astype(dtype)
+    slots = {name: np.zeros_like(parameters) for name in Adam.slots}
+    for count in (1, 2, 3):
+        step = Step(count, slots, Workspace(dtype, reuse=False, kernels=kernels))
+        Adam(0.01).update(parameters, points((99,), seed=count).astype(dtype), step)
+    return parameters
