@@ -1,6 +1,7 @@
 """nnreg plugin check: what it prints, and what is remembered as verified."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -55,12 +56,18 @@ def test_a_failure_is_told_with_the_simplest_configuration_and_exit_code_1(check
     assert "swish: 2 of 12 checks failed" in out
 
 
-def test_the_seed_decides_what_is_drawn(check, tmp_path):
-    rare = GOOD.replace("dy * self.beta", "dy * (self.beta + (self.beta > 2.9))")
+def test_more_examples_find_what_is_rare(check, tmp_path):
+    rare = GOOD.replace("dy * self.beta", "dy * (self.beta + (1.5 < self.beta < 2))")
     (tmp_path / "rare.py").write_text(rare)
-    found = [check("rare.py", "--seed", "1", "--examples", "200", "--json")[1] for _ in range(2)]
-    assert found[0] == found[1]
-    assert not json.loads(found[0])["passed"]
+    assert check("rare.py", "--examples", "2")[0] == 0
+    assert check("rare.py", "--examples", "60")[0] == 1
+
+
+def test_nothing_is_left_where_it_runs(tmp_path):
+    (tmp_path / "good.py").write_text(GOOD)
+    command = [sys.executable, "-m", "nnreg", "plugin", "check", "good.py"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["good.py"]
 
 
 def test_a_component_a_module_and_a_distribution_can_be_named(check, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The checks of nnreg.testing: every built-in passes, and each finds what it is there to find."""
 
+import itertools
 from dataclasses import dataclass
 
 import pytest
@@ -71,6 +72,59 @@ def test_an_option_or_an_input_that_cannot_be_found_is_asked_for():
     assert "as one of the instances that a class method 'examples'" in failed(Named)["gradient"]
     assert "takes none of the inputs tried" in failed(Volume)["gradient"]
     assert failed(VolumeWithExample).keys() == {"documented"}
+
+
+CALLS = itertools.count()
+DRAWN = []
+
+
+@dataclass(frozen=True)
+class ByTurns(Activation):
+    """y = x, its gradient wrong in one of seven calls"""
+
+    def forward(self, x):
+        wrong = next(CALLS) % 7 == 3
+        return 1 * x, lambda dy: dy * (2 if wrong else 1)
+
+
+@dataclass(frozen=True)
+class Recorded(Activation):
+    """y = x, keeping what `gain` was drawn"""
+
+    gain: float = 1.0
+
+    def forward(self, x):
+        DRAWN.append(self.gain)
+        return 1 * x, lambda dy: 1 * dy
+
+
+@dataclass(frozen=True)
+class Leaves(Activation):
+    """y = x, printing it and ending the program"""
+
+    def forward(self, x):
+        print(x)
+        raise SystemExit(3)
+
+
+def test_what_fails_by_turns_is_told_as_such():
+    beginning = "by turns it passes, and fails: ByTurns(): the "
+    assert any(text.startswith(beginning) for text in failed(ByTurns).values())
+
+
+def test_the_seed_decides_what_is_drawn():
+    def drawn(seed):
+        DRAWN.clear()
+        for check in checks(Recorded, seed=seed):
+            check()
+        return list(DRAWN)
+
+    assert drawn(1) == drawn(1) != drawn(2)
+
+
+def test_what_a_component_does_is_a_failure_of_its_check_and_no_output(capsys):
+    assert failed(Leaves)["gradient"] == "Leaves(): SystemExit: 3"
+    assert capsys.readouterr().out == ""
 
 
 def test_every_check_has_a_component_that_fails_it():

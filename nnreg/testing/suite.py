@@ -190,7 +190,8 @@ def _search(
             "give a class method 'examples' that returns pairs of a layer and the shape of an input"
         ) from None
     except Flaky as error:
-        raise AssertionError(f"{cls.__name__}: fails and passes by turns: {error}") from None
+        first = next(iter(getattr(error, "exceptions", [])), error)
+        raise AssertionError(f"by turns it passes, and fails: {first}") from None
 
 
 def _instances(cls: type[Component]) -> SearchStrategy[Any]:
