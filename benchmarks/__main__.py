@@ -50,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not options.table or table.name in options.table:
             rows[table] = _measure(table, effort)
     verdicts = judge({table.name: measured for table, measured in rows.items()})
-    print("\ntargets, against what was measured", *(verdict.line for verdict in verdicts), sep="\n")
+    if verdicts:
+        print("\ntargets, against what was measured", *(v.line for v in verdicts), sep="\n")
     options.out.mkdir(parents=True, exist_ok=True)
     document = {
         "environment": about,
