@@ -360,6 +360,14 @@ def test_an_svg_stands_alone_and_labels_both_curves(nnreg, tmp_path):
         assert abs(labels["at-y"] - labels["at-slope"]) >= 17
 
 
+def test_labels_of_curves_that_end_together_are_kept_apart():
+    for ends in ([200.0, 200.0], [200.0, 203.0], [203.0, 200.0], [-50.0, 0.0]):
+        first, second = plots._label_heights(ends)
+        assert abs(first - second) >= 18
+        assert (first < second) == (ends[0] <= ends[1])
+    assert plots._label_heights([100.0, 300.0]) == [100.0, 300.0]
+
+
 def test_a_curve_breaks_at_gaps_and_jumps():
     values = np.array([0.0, 0.1, np.nan, 0.1, 0.2, 5.0, 5.1])
     assert list(plots._pieces(values, jump=1.0)) == [[0, 1], [3, 4], [5, 6]]
