@@ -12,13 +12,14 @@ import dataclasses
 import functools
 import json
 import typing
+import warnings
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from nnreg.errors import PluginError, Problem, SpecError, nearest
+from nnreg.errors import NnregWarning, PluginError, Problem, SpecError, nearest
 from nnreg.interfaces import Component, Configurable
 from nnreg.registry import KINDS, Entry, Registry
 
@@ -27,8 +28,21 @@ T = TypeVar("T")
 
 @functools.cache
 def _model(cls: Hashable) -> type[BaseModel]:
-    """Return the pydantic model with the fields of a dataclass."""
-    hints = typing.get_type_hints(cls, include_extras=True)
+    """Return the pydantic model with the fields of a dataclass.
+
+    Raises `PluginError` where an annotation, as a plugin may have it, cannot be understood.
+    """
+    try:
+        return _model_of_hints(cls, typing.get_type_hints(cls, include_extras=True))
+    except Exception as error:  # of whatever kind: they are the plugin's own expressions
+        first = str(error).splitlines()[0] if str(error) else ""
+        raise PluginError(
+            f"the options of {getattr(cls, '__qualname__', cls)} cannot be read from JSON: "
+            f"{type(error).__name__}: {first}"
+        ) from error
+
+
+def _model_of_hints(cls: Hashable, hints: Mapping[str, Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(cast(Any, cls)):
         settings: dict[str, Any] = {"alias": field.name}
@@ -86,7 +100,10 @@ class Reader:
             raise _error(f"no {kind} {name!r}{nearest(name, known)}{self.registry.absent()}")
         self.used[kind, name] = entry
         config = {key: option for key, option in options.items() if key != "type"}
-        return self._fields(entry.cls, self._migrate(entry, config))
+        try:
+            return self._fields(entry.cls, self._migrate(entry, config))
+        except PluginError as error:
+            raise _error(f"{entry.provider}: {error}") from error
 
     def _migrate(self, entry: Entry, config: dict[str, Any]) -> dict[str, Any]:
         """Return options as the installed version of a component has them."""
@@ -233,27 +250,44 @@ class SchemaWriter:
         for section in sections:
             self.definitions[section.__name__] = self.options(section)
         for kind in KINDS:
-            entries = [entry for entry in self.registry if entry.kind == kind]
-            self.definitions[kind] = {"anyOf": [self._name(kind), *map(self._entry, entries)]}
+            self.definitions[kind] = self._kind(kind)
         body = self.options(root)
         body["properties"]["$schema"] = {"type": "string"}
         return {"$schema": self.DIALECT, "title": "nnreg spec", **body, "$defs": self.definitions}
 
-    def _name(self, kind: str) -> Any:
-        """Return the schema of the short form: components whose options all have defaults."""
-        names = [
-            entry.name
-            for entry in self.registry
-            if entry.kind == kind and not self.options(entry.cls)["required"]
-        ]
-        return {"enum": names}
+    def _kind(self, kind: str) -> Any:
+        """Return the schema of a kind: a name whose options all have defaults, or an object.
 
-    def _entry(self, entry: Entry) -> Any:
-        body = self.options(entry.cls)
-        body["properties"] = {"type": {"const": entry.name}, **body["properties"]}
-        body["required"] = ["type", *body["required"]]
-        body["description"] = f"{(entry.cls.__doc__ or '').strip()}\n\nFrom {entry.provider}."
-        return body
+        A component that cannot be described is left out, with a warning.
+        """
+        short, bodies = [], []
+        for entry in self.registry:
+            if entry.kind != kind:
+                continue
+            try:
+                body = self.options(entry.cls)
+            except PluginError as error:
+                text = f"{kind} {entry.name!r} of {entry.provider} is left out: {error}"
+                warnings.warn(text, NnregWarning, stacklevel=4)
+                continue
+            if not body["required"]:
+                short.append(entry.name)
+            body["properties"] = {"type": {"const": entry.name}, **body["properties"]}
+            body["required"] = ["type", *body["required"]]
+            body["description"] = f"{(entry.cls.__doc__ or '').strip()}\n\nFrom {entry.provider}."
+            bodies.append(body)
+        return {"anyOf": [{"enum": short}, *bodies]}
+
+    def _default(self, cls: type[Any], field: dataclasses.Field[Any]) -> Any:
+        default = to_json(field.default, self.registry)
+        try:
+            json.dumps(default)
+        except (TypeError, ValueError) as error:
+            raise PluginError(
+                f"the default of {cls.__qualname__}.{field.name} is {default!r}, "
+                "which JSON cannot say"
+            ) from error
+        return default
 
     def options(self, cls: type[Any]) -> dict[str, Any]:
         """Return the schema of a JSON object with the fields of a dataclass."""
@@ -264,7 +298,7 @@ class SchemaWriter:
             body.pop("default", None)
             body.pop("title", None)
             if field.default is not dataclasses.MISSING:
-                body["default"] = to_json(field.default, self.registry)
+                body["default"] = self._default(cls, field)
         schema.pop("title", None)
         schema.setdefault("properties", {})
         schema.setdefault("required", [])

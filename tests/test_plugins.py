@@ -1,6 +1,7 @@
 """Plugins from files and from the program; which of them load; what they may break: nothing."""
 
 import json
+import re
 import sys
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from nnreg import Activation, MissingPluginError, PluginError, SpecError, UsageE
 from nnreg.errors import NnregWarning
 from nnreg.plugins import Selection
 from nnreg.registry import discover, installed
-from nnreg.spec import read_spec
+from nnreg.spec import json_schema, read_spec
 
 LAYERS = [
     {"type": "dense", "units": 2, "activation": "swish"},
@@ -117,6 +118,59 @@ def test_an_nnregfile_that_fails_is_told_and_is_no_obstacle_to_a_spec_without_it
     (folder / "plain.json").write_text(json.dumps(classifier()))
     with pytest.warns(NnregWarning, match=r"nnregfile\.py failed: ModuleNotFoundError: No module"):
         read_spec("plain.json")
+
+
+ODD = """
+from dataclasses import dataclass
+from fractions import Fraction
+from nnreg import Activation, hookimpl
+
+class Base(Activation):
+    def forward(self, x):
+        return x, lambda dy: dy
+
+@dataclass(frozen=True)
+class Unknown(Base):
+    option: 'Nowhere' = 1
+
+@dataclass(frozen=True)
+class Foreign(Base):
+    option: Fraction | object = Fraction(1, 2)
+
+@dataclass(frozen=True)
+class Good(Base):
+    option: int = 1
+
+@hookimpl
+def nnreg_activations():
+    return {"unknown": Unknown, "foreign": Foreign, "good": Good}
+"""
+
+
+def test_options_that_cannot_be_described_are_left_out_of_the_schema(folder):
+    (folder / "odd.py").write_text(ODD)
+    registry = found()
+    registry.add_file(folder / "odd.py")
+    with pytest.warns(NnregWarning) as notes:
+        schema = json_schema(registry)
+    odd, unknown = sorted(str(note.message) for note in notes)
+    assert re.search("'foreign' of odd.py .*default of Foreign.option is Fraction", odd)
+    assert re.search("'unknown' of odd.py .*left out: the options of Unknown cannot be", unknown)
+    assert "NameError: name 'Nowhere' is not defined" in unknown
+    assert {"good", "relu"} <= set(schema["$defs"]["activation"]["anyOf"][0]["enum"])
+
+
+def test_a_spec_that_names_options_that_cannot_be_described_is_told_where(folder):
+    (folder / "odd.py").write_text(ODD)
+    registry = found()
+    registry.add_file(folder / "odd.py")
+    layers = [{"type": "dense", "units": 2, "activation": "unknown"}]
+    with pytest.raises(SpecError) as caught:
+        read_spec({**SPEC, "model": {"layers": layers}}, registry=registry)
+    (problem,) = caught.value.problems
+    assert problem.path == "$.model.layers[0].activation"
+    assert re.match(r"odd\.py \w{12}: the options of Unknown cannot be read", problem.message)
+    assert read_spec(classifier(), registry=registry)
 
 
 # nnreg.register
