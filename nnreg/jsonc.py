@@ -75,7 +75,7 @@ def _clean(value: Any, path: str, problems: list[Problem], depth: int = 0) -> An
     if isinstance(value, _Object):
         problems += [Problem(f"{path}.{key}", "the key occurs twice") for key in value.duplicates]
         for key in value:
-            _check_text(key, path, problems)
+            _check_text(key, f"{path}.{ascii(key)[1:-1]}", problems)
         return {
             key: _clean(item, f"{path}.{key}", problems, depth + 1) for key, item in value.items()
         }

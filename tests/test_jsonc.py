@@ -26,6 +26,7 @@ def test_what_looks_like_a_comment_in_a_string_stays():
         ('{"a": [0, NaN]}', "$.a[1]", "NaN"),
         ('{"a": 1e999}', "$.a", "infinite"),
         (r'{"a": "\ud800"}', "$.a", "surrogate"),
+        (r'{"a": {"\ud800": 1}}', r"$.a.\ud800", "surrogate"),
         ('{"a": 1', "$", "line 1 column 8"),
         ("{\n// c\n 'a': 1}", "$", "line 3 column 2"),
         ("[" * 100_000, "$", "nested too deep"),
