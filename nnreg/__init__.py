@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from nnreg.history import History
     from nnreg.hookspecs import hookimpl
     from nnreg.model import Model
+    from nnreg.reading import read_arrays, read_history
     from nnreg.registry import register
     from nnreg.runs import build, resume, run
     from nnreg.saving import load, save
@@ -54,6 +55,8 @@ _LAZY = {
     "build": "runs",
     "hookimpl": "hookspecs",
     "load": "saving",
+    "read_arrays": "reading",
+    "read_history": "reading",
     "register": "registry",
     "resume": "runs",
     "run": "runs",
@@ -90,6 +93,8 @@ __all__ = [
     "build",
     "hookimpl",
     "load",
+    "read_arrays",
+    "read_history",
     "register",
     "resume",
     "run",

@@ -26,7 +26,7 @@ TYPES = {
 
 
 def image_arrays(image: bytes) -> dict[str, Array]:
-    """Return the arrays of a checkpoint's HDF5 image by path, taken from its own bytes.
+    """Return the arrays of a checkpoint's HDF5 image by path, in their order in its bytes.
 
     Raises ValueError or OSError for an image with anything that a checkpoint does not have. The
     library reads what describes the arrays; it is never asked for their values.
@@ -39,14 +39,14 @@ def image_arrays(image: bytes) -> dict[str, Array]:
             for path, item in objects(file, MOST_LINKS)
             if _is_array(path, item)
         }
-    end = 0
-    for array in sorted(stored.values(), key=lambda array: array.start):
+    end, placed = 0, sorted(stored.values(), key=lambda array: array.start)
+    for array in placed:
         if array.start < end:
             raise ValueError(f"{array.path!r} lies on the bytes of another array")
         end = array.start + array.size
         if end > len(image):
             raise ValueError(f"{array.path!r} claims more bytes than the file has")
-    return {path: array.values(image) for path, array in stored.items()}
+    return {array.path: array.values(image) for array in placed}
 
 
 def _is_array(path: str, item: h5py.Group | h5py.Dataset) -> bool:

@@ -44,7 +44,14 @@ def assemble(document: Document, data: tuple[Any, Any] | None = None) -> Assembl
 
 
 def reassemble(model: Model) -> Assembled:
-    """Read the data of a loaded model again, with the preprocessing that it learned.
+    """Read the data of a loaded model again, with the preprocessing that it learned."""
+    check_data(model)
+    _, parts = _from_files(model.document)
+    return with_data(model, parts)
+
+
+def check_data(model: Model) -> None:
+    """Refuse data files other than those that a loaded model was trained on.
 
     A checkpoint may name any file of this machine. None is used whose SHA-256 the checkpoint does
     not have: raises `DataError`.
@@ -62,8 +69,6 @@ def reassemble(model: Model) -> Assembled:
                 )
         if len(now) != len(model.data_digests):
             raise DataError(f"{document.origin}: it was trained on other data files")
-    _, parts = _from_files(model.document)
-    return with_data(model, parts)
 
 
 def with_data(model: Model, parts: Parts) -> Assembled:

@@ -70,6 +70,21 @@ def read_checkpoint(path: Path, passed: Passed = ignore) -> Checkpoint:
     return decode(_read(path, passed), str(path), passed)
 
 
+def checkpoint_file(path: Path) -> Path:
+    """Return the best checkpoint of a run's folder, or the file itself."""
+    folder = path / "checkpoints"
+    return folder / "best.h5" if folder.is_dir() else path
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Tell whether a file begins as checkpoints do; False for one that cannot be read."""
+    try:
+        with open(path, "rb", opener=_open) as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
 def decode(data: bytes, where: str, passed: Passed = ignore) -> Checkpoint:
     """Return what the bytes of a file hold; see `read_checkpoint`."""
     version = verify(data, where, passed)
@@ -94,11 +109,11 @@ def verify(data: bytes, where: str, passed: Passed = ignore) -> int:
     """
     version = _check_head(data[:BLOCK], len(data), where)
     body = memoryview(data)[BLOCK:]
-    passed(f"format {version}, {len(body):,} bytes after its header, as the header says")
+    passed(f"format {version}, {len(body):,} bytes after its header, as it says")
     block = _block([body], version)
     if data[:BLOCK] != block:
         raise CheckpointError(f"{where}: damaged: the bytes do not match their SHA-256")
-    passed(f"the SHA-256 of its bytes: {_fields(block)['sha256']}")
+    passed(f"its SHA-256 is the one in its header, {_fields(block)['sha256'][:16]}…")
     return version
 
 
@@ -163,7 +178,7 @@ def _body(checkpoint: Checkpoint) -> list[memoryview]:
 def _file(body: list[memoryview]) -> Pieces:
     """Yield the pieces of the file; the block comes last, hashed while the rest was written."""
     with ThreadPoolExecutor(1) as thread:
-        block = thread.submit(_block, body)
+        block = thread.submit(_block, body, FORMAT)
         place = BLOCK
         for piece in body:
             yield place, piece
@@ -171,7 +186,7 @@ def _file(body: list[memoryview]) -> Pieces:
         yield 0, block.result()
 
 
-def _block(body: list[memoryview], version: int = FORMAT) -> bytes:
+def _block(body: list[memoryview], version: int) -> bytes:
     head = MAGIC + f"format {version}\nbytes {sum(map(len, body))}\n".encode()
     digest = hashlib.sha256(head)
     for piece in body:

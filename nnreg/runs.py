@@ -27,7 +27,7 @@ from nnreg.saving import load
 from nnreg.spec import SpecSource, read_spec
 from nnreg.stored import Stored
 from nnreg.threads import available_threads
-from nnreg.trainer import Record
+from nnreg.trainer import Record, Trainer
 
 OnEpoch = Callable[[Record], None]
 
@@ -150,7 +150,7 @@ class Run:
         At one of the `signals` it stops after the step under way, saves, and raises
         KeyboardInterrupt with the signal's number; a second one stops it at once.
         """
-        here = self._environment()
+        here = conditions(self.model, self._trainer)
         changes = differences(self.model.environment, here)
         if changes:
             text = (
@@ -216,13 +216,6 @@ class Run:
             return "epochs"
         return "early_stopping" if self._trainer.finished else "interrupted"
 
-    def _environment(self) -> dict[str, Any]:
-        """Return what the bits of the result depend on, the spec and the data aside."""
-        kernels = self.model.document.registry.name_of(self.model.network.kernels)
-        threads = self._trainer.threads or available_threads()
-        used = {"threads": threads, "divided": self._trainer.divided, "kernels": kernels}
-        return {**environment(), **used}
-
     def _summarize(self, stopped: str, seconds: float) -> dict[str, Any]:
         model = self.model
         parts = {
@@ -250,6 +243,13 @@ class Run:
             "baseline": baseline(model, self.assembled.train, held_out),
             "seconds": round(seconds, 3),
         }
+
+
+def conditions(model: Model, trainer: Trainer) -> dict[str, Any]:
+    """Return what the bits of a training depend on, the spec and the data aside."""
+    kernels = model.document.registry.name_of(model.network.kernels)
+    threads = trainer.threads or available_threads()
+    return {**environment(), "threads": threads, "divided": trainer.divided, "kernels": kernels}
 
 
 def baseline(model: Model, train: Examples, part: Examples) -> dict[str, float]:

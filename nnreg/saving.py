@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 
 from nnreg.builder import plan_network
-from nnreg.checkpoint import Checkpoint, Passed, ignore, read_checkpoint, write_checkpoint
+from nnreg.checkpoint import (
+    Checkpoint,
+    Passed,
+    checkpoint_file,
+    ignore,
+    read_checkpoint,
+    write_checkpoint,
+)
 from nnreg.environment import environment as here
 from nnreg.errors import (
     CheckpointError,
@@ -40,10 +47,15 @@ from nnreg.trainer import Partial
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Save a model with its training state, replacing a file that is there only when it is whole.
 
-    Raises `CheckpointError` where the file cannot be written.
+    Raises `CheckpointError` where the file cannot be written, or weights are not finite: the file
+    would not load.
     """
-    file = Path(path)
-    write_checkpoint(file, to_checkpoint(model))
+    file, checkpoint = Path(path), to_checkpoint(model)
+    try:
+        check_finite(checkpoint.arrays)
+    except ValueError as error:
+        raise CheckpointError(f"{file}: cannot save: {error}") from error
+    write_checkpoint(file, checkpoint)
     sweep(file.parent)
 
 
@@ -56,12 +68,13 @@ def load(
 ) -> Model:
     """Load a model that predicts, and trains on, with the same bits as when it was saved.
 
+    `path` is a checkpoint, or the folder of a run, whose best one is loaded.
     `overrides` change its spec, as in `train.epochs=20`; components come from `registry`, by
     default from all that is installed and registered. Raises `CheckpointError` for a file that
     is damaged or foreign, or, without `allow_changed`, where another version of a plugin computes
     something else; `MissingPluginError` where a plugin that it needs is not installed.
     """
-    file = Path(path)
+    file = checkpoint_file(Path(path))
     return from_checkpoint(
         read_checkpoint(file), str(file), overrides, registry, allow_changed=allow_changed
     )
@@ -148,7 +161,7 @@ def from_checkpoint(
         document = replace(written(overrides), origin=manifest.origin)
         passed("the spec is valid, and all that it names is installed")
         _check_arrays(arrays, manifest, document.spec)
-        passed("the names, shapes and types of the arrays are those that the spec builds")
+        passed("names, shapes and types of the arrays are those that the spec builds")
         check_finite(arrays)
         passed("all weights are finite")
         model = Model(document, manifest.preprocessing)

@@ -326,8 +326,8 @@ class Trainer:
         return partial
 
     def _check_weights(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
-        """Find weights that the last step spoiled, before anyone saves or measures them."""
-        if not _all_finite(self.network.vector):
+        """Find values that the last step spoiled, before anyone saves or measures them."""
+        if not (_all_finite(self.network.vector) and _all_finite(self.network.state_vector)):
             self._explain(shares[0].lane.context, shares[-1].x[-1:], epoch, batch)
 
     def _step(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
@@ -385,6 +385,8 @@ def _first_bad_output(steps: Sequence[_NamedStep], x: Column) -> str | None:
             for name, layer, context in steps:
                 if not _finite(context, lambda c: c.params):
                     return f"the weights of {name}"
+                if not _finite(context, lambda c: c.state):
+                    return f"what {name} keeps of past batches"
                 part, _ = layer.forward(part, context)
                 if not np.isfinite(part).all():
                     return f"the output of {name}"

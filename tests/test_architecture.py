@@ -15,8 +15,8 @@ ORDER = [
     {"gradient", "update", "environment", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
     {"spec", "testing", "scaffold", "verified"}, {"builder", "data", "provenance"},
-    {"model", "manifest"}, {"assembly", "saving"}, {"folder"}, {"runs"}, {"cli"},
-    {"__main__", "templates"},
+    {"model", "manifest"}, {"assembly", "saving", "reading"}, {"folder"}, {"runs"},
+    {"comparing"}, {"cli"}, {"__main__", "templates"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]

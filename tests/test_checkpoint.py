@@ -224,3 +224,12 @@ def test_saving_takes_a_file_name_as_text(tmp_path):
     assert nnreg.load(str(tmp_path / "m.h5")).parameters.keys() == {
         "layers/0/weight", "layers/0/bias"
     }  # fmt: skip
+
+
+def test_weights_that_are_not_finite_are_not_saved(model, tmp_path):
+    nnreg.save(model, tmp_path / "m.h5")
+    before = (tmp_path / "m.h5").read_bytes()
+    model.parameters["layers/1/bias"][0] = np.nan
+    with pytest.raises(CheckpointError, match="cannot save: 1 of the 8 values of 'parameters/lay"):
+        nnreg.save(model, tmp_path / "m.h5")
+    assert (tmp_path / "m.h5").read_bytes() == before

@@ -330,3 +330,12 @@ class TestPauses:
         assert model.progress.partial.seen == 7
         model.fit(x[:20], y[:20], epochs=1)
         assert model.progress.step == 1 + 3
+
+
+def test_state_that_overflows_is_divergence_and_not_saved_as_it_is():
+    x, y = blobs()
+    spec = classifier(model={"layers": ["batch_norm", *classifier()["model"]["layers"]]})
+    model = nnreg.build(spec, data=(x * 1e30, y))
+    with pytest.raises(DivergedError, match="first to go bad: what layers/0 keeps of past batches"):
+        model.fit(x * 1e30, y)
+    assert np.isfinite(model.network.state_vector).all()

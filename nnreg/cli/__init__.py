@@ -86,6 +86,7 @@ cli.params.append(_debug_option())
 def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code. An error is one message, never a traceback."""
     import nnreg.cli.describing
+    import nnreg.cli.examining
     import nnreg.cli.plugin
     import nnreg.cli.training
     import nnreg.cli.using  # noqa: F401 (the commands register themselves)
@@ -134,7 +135,9 @@ def _notes() -> Iterator[None]:
 
 
 def _fail(message: str, code: int, debug: bool) -> int:
+    from nnreg.cli.common import printable  # which imports this module
+
     if debug:
         traceback.print_exc()
-    click.echo(message, err=True)
+    click.echo(printable(message), err=True)
     return code

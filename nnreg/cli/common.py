@@ -60,7 +60,14 @@ def registry_with(files: Iterable[Path] = (), context: click.Context | None = No
 
 def print_json(value: Any) -> None:
     """Print a JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(printable(json.dumps(value, indent=2, ensure_ascii=False)))
+
+
+def printable(text: str) -> str:
+    """Escape, as JSON does, what a file might move the cursor or colour the terminal with."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
@@ -76,7 +83,7 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str =
         numeric = all(_numeric(row[index]) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(escape(printable(cell)) for cell in row))
     Console(highlight=False).print(table)
 
 
@@ -87,11 +94,6 @@ def _numeric(text: str) -> bool:
 def figure(value: float) -> str:
     """Write a number as people read it."""
     return f"{value:.4g}" if abs(value) < 1 else f"{value:.5g}"
-
-
-def checkpoint_file(path: Path) -> Path:
-    """Return the best checkpoint of a run's folder, or the file itself."""
-    return path / "checkpoints" / "best.h5" if path.is_dir() else path
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Commands that use a trained model: evaluate, predict, inspect."""
+"""Commands that use a trained model: evaluate, predict."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from nnreg.cli import cli
 from nnreg.cli.common import (
     allow_changed_option,
     checkpoint_argument,
-    checkpoint_file,
     data_file,
     figure,
     json_option,
@@ -65,7 +64,7 @@ def evaluate(
     from nnreg.saving import load
 
     registry = registry_with(files)
-    model = load(checkpoint_file(checkpoint), registry=registry, allow_changed=allow_changed)
+    model = load(checkpoint, registry=registry, allow_changed=allow_changed)
     if data is None:
         assembled = reassemble(model)
         parts = {
@@ -118,7 +117,7 @@ def predict(
     from nnreg.saving import load
 
     registry = registry_with(files)
-    model = load(checkpoint_file(checkpoint), registry=registry, allow_changed=allow_changed)
+    model = load(checkpoint, registry=registry, allow_changed=allow_changed)
     with tempfile.SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="") as answers:
         with _table(model, data) as table:
             parts = pieces(table, model.preprocessing.names)
@@ -193,40 +192,3 @@ def _source(model: Model, data: str) -> Source:
     if model.spec.data:
         return model.spec.data.source
     return {".npz": Npz(), ".h5": Hdf5(), ".hdf5": Hdf5()}.get(Path(data).suffix, Csv())
-
-
-@cli.command()
-@checkpoint_argument
-@json_option
-def inspect(checkpoint: Path, as_json: bool) -> None:
-    """Show what is in a checkpoint. The plugins it needs need not be installed.
-
-    \b
-    nnreg inspect runs/penguins-001
-    """
-    from nnreg.checkpoint import read_checkpoint
-
-    file = checkpoint_file(checkpoint)
-    content = read_checkpoint(file)
-    document, arrays = content.document, content.arrays
-    shapes = {name: [str(array.dtype), *array.shape] for name, array in arrays.items()}
-    if as_json:
-        names, rows = document["history"], arrays["history"].tolist()
-        history = [dict(zip(names, row, strict=True)) for row in rows]
-        print_json({**document, "history": history, "arrays": shapes})
-        return
-    progress = document["progress"]
-    epoch = progress["epoch"] if progress["resumable"] else progress["best_epoch"]
-    click.echo(f"{file}: {document['origin']}, the weights after epoch {epoch}")
-    if len(arrays["history"]):
-        pairs = zip(document["history"][1:], arrays["history"][-1][1:], strict=True)
-        click.echo("  " + "  ".join(f"{name} {figure(value)}" for name, value in pairs))
-    print_table(
-        ["array", "type", "shape"],
-        [[name, kind, " x ".join(map(str, shape))] for name, (kind, *shape) in shapes.items()],
-    )
-    print_table(
-        ["component", "kind", "from"],
-        [[c["name"], c["kind"], f"{c['distribution']} {c['version']}"]
-         for c in document["components"]],
-    )  # fmt: skip

@@ -618,7 +618,13 @@ def a_million_million_epochs(path):
     restated(path, lambda d, a: d["progress"].update(epoch=10**12))
 
 
-@attack("an empty preprocessing|must not be empty")
+@attack("lacks 'partial/outputs'")
+def an_epoch_under_way_of_a_million_million_examples(path):
+    begun = {"count": 10**12, "seen": 10**12 - 1, "loss": 1.0, "streams": []}
+    restated(path, lambda d, a: d["progress"].update(partial=begun))
+
+
+@attack("must not be empty")
 def no_inputs(path):
     restated(path, lambda d, a: d["preprocessing"].update(inputs=[]))
 
