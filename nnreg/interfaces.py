@@ -446,6 +446,10 @@ class RunView(Protocol):
         """The spec as JSON, with the changes of `--set`."""
 
     @property
+    def settings(self) -> Mapping[str, str | float | bool | None]:
+        """The values in the spec by their paths, such as `optimizer.learning_rate`."""
+
+    @property
     def model(self) -> Any:
         """The `nnreg.Model`: `parameters`, `state`, `history`, `spec`, `classes`, `summary()`."""
 

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,11 @@ class Run:
         """The spec as JSON; a copy."""
         return copy.deepcopy(self.model.document.tree)
 
+    @property
+    def settings(self) -> Mapping[str, str | float | bool | None]:
+        """The values in the spec by their paths, as `--set` takes them."""
+        return dict(_leaves(self.model.document.tree))
+
     def train(
         self, on_epoch: OnEpoch | None = None, *, signals: Iterable[int] = (signal.SIGINT,)
     ) -> Model:
@@ -260,6 +265,15 @@ def baseline(model: Model, train: Examples, part: Examples) -> dict[str, float]:
         guess = np.broadcast_to(train.truth.mean(axis=0), part.truth.shape)
     metrics = model.evaluation.named_metrics
     return {name: metric.compute(guess, part.truth) for name, metric in metrics.items()}
+
+
+def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a JSON tree with their paths, as in `model.layers.0.units`."""
+    if not isinstance(tree, dict | list):
+        yield path, tree
+        return
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield from _leaves(value, f"{path}.{key}" if path else str(key))
 
 
 def build(spec: SpecSource, *, data: tuple[Any, Any] | None = None) -> Model:

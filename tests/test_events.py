@@ -105,6 +105,9 @@ def test_a_plugin_sees_name_folder_spec_model_and_in_the_end_the_summary(listen,
             assert run.name == "penguins-001"
             assert (run.folder / "spec.json").exists()
             assert run.spec["train"] == {"epochs": 2}
+            assert run.settings["train.epochs"] == 2
+            assert run.settings["model.layers.0.type"] == "dense"
+            assert run.settings["metrics.0"] == "accuracy"
             assert len(run.model.history) == 0
             assert run.summary == {}
 

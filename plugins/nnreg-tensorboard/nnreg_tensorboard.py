@@ -1,0 +1,158 @@
+"""Writes what TensorBoard shows of a run, for nnreg, with TensorBoard's own writer."""
+
+import json
+import time
+
+import numpy as np
+
+from nnreg import hookimpl
+
+FOLDER = "tensorboard"
+"""The folder, in that of the run. Its own folders are shown as curves in one chart."""
+
+BINS = 30
+SHARE = 0.03
+"""The share of the time that histograms may take: one that cost 10 ms waits 0.3 s."""
+
+
+class TensorBoard:
+    """Keeps a log for each run that has a folder; other runs write nothing."""
+
+    def __init__(self):
+        self._logs = {}
+
+    @hookimpl
+    def nnreg_run_started(self, run):
+        if run.folder is not None:
+            self._logs[run] = log = Log(run)
+            log.describe()
+
+    @hookimpl
+    def nnreg_epoch_ended(self, run, record):
+        if run in self._logs:
+            self._logs[run].epoch(record)
+
+    @hookimpl
+    def nnreg_run_ended(self, run, outcome):
+        if run in self._logs:
+            self._logs.pop(run).end(outcome)
+
+
+plugin = TensorBoard()
+
+
+class Log:
+    """The event files of one run: `train`, `validation`, `test`, and beside them the settings."""
+
+    def __init__(self, run):
+        self._run = run
+        self._writers = {}
+        self._next_histograms = 0.0
+        self._described = 0
+
+    def describe(self):
+        """Write the settings, for the tab of hyperparameters, and the spec and layers as text."""
+        from tensorboard.plugins.hparams import summary_v2
+
+        settings = {path: value for path, value in self._run.settings.items() if value is not None}
+        self._add("", 0, summary_v2.hparams_pb(settings))
+        self._text("spec", json.dumps(self._run.spec, indent=2))
+        self._text("layers", self._run.model.summary())
+
+    def epoch(self, record):
+        """Write the figures of an epoch, and the weights if they have not taken their share yet."""
+        step = int(record["epoch"])
+        for name, value in record.items():
+            if name != "epoch":
+                part = "validation" if name.startswith("val_") else "train"
+                self._scalar(part, step, name.removeprefix("val_"), value)
+        if time.perf_counter() >= self._next_histograms:
+            self._histograms(step)
+
+    def end(self, outcome):
+        """Write the last weights and the figures of the test part, and close the files."""
+        summary = self._run.summary
+        if self._described != summary.get("epochs", 0):
+            self._histograms(summary["epochs"])
+        for name, value in summary.get("test", {}).items():
+            self._scalar("test", summary["best_epoch"], name, value)
+        self._session_ended(outcome)
+        for writer in self._writers.values():
+            writer.close()
+
+    def _histograms(self, step):
+        began = time.perf_counter()
+        for name, array in self._run.model.parameters.items():
+            self._add("train", step, self._summary(tag=name, histo=_histogram(array)))
+        ended = time.perf_counter()
+        self._described = step
+        self._next_histograms = ended + (ended - began) / SHARE
+
+    def _scalar(self, part, step, tag, value):
+        self._add(part, step, self._summary(tag=tag, simple_value=value))
+
+    def _text(self, tag, text):
+        from tensorboard.compat.proto.tensor_pb2 import TensorProto
+        from tensorboard.compat.proto.types_pb2 import DT_STRING
+        from tensorboard.plugins.text import metadata
+
+        preformatted = f"```\n{text}\n```"
+        tensor = TensorProto(dtype=DT_STRING, string_val=[preformatted.encode()])
+        shown = metadata.create_summary_metadata(display_name=tag, description="")
+        self._add("", 0, self._summary(tag=tag, tensor=tensor, metadata=shown))
+
+    def _session_ended(self, outcome):
+        from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+        good = outcome in ("epochs", "early_stopping")
+        ended = plugin_data_pb2.SessionEndInfo(
+            status=api_pb2.STATUS_SUCCESS if good else api_pb2.STATUS_FAILURE,
+            end_time_secs=time.time(),
+        )
+        content = metadata.create_summary_metadata(
+            plugin_data_pb2.HParamsPluginData(session_end_info=ended)
+        )
+        tag, empty = metadata.SESSION_END_INFO_TAG, metadata.NULL_TENSOR
+        self._add("", 0, self._summary(tag=tag, metadata=content, tensor=empty))
+
+    def _summary(self, **value):
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        return Summary(value=[Summary.Value(**value)])
+
+    def _add(self, part, step, summary):
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        self._writer(part).add_event(Event(wall_time=time.time(), step=step, summary=summary))
+
+    def _writer(self, part):
+        """Return the writer of a part's folder. A new file takes the place of what comes later.
+
+        That is so where a run goes on from an earlier epoch than the last that was written.
+        """
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        if part not in self._writers:
+            folder = self._run.folder / FOLDER / part
+            self._writers[part] = writer = EventFileWriter(str(folder), max_queue_size=1000)
+            first = len(self._run.model.history) + 1
+            start = SessionLog(status=SessionLog.START)
+            writer.add_event(Event(wall_time=time.time(), step=first, session_log=start))
+        return self._writers[part]
+
+
+def _histogram(array):
+    from tensorboard.compat.proto.summary_pb2 import HistogramProto
+
+    values = np.asarray(array, np.float64).reshape(-1)
+    counts, edges = np.histogram(values, BINS)
+    return HistogramProto(
+        min=values.min(),
+        max=values.max(),
+        num=values.size,
+        sum=values.sum(),
+        sum_squares=np.dot(values, values),
+        bucket_limit=edges[1:].tolist(),
+        bucket=counts.tolist(),
+    )

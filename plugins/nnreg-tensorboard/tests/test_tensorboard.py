@@ -1,0 +1,152 @@
+"""What a run logs, read back with TensorBoard's own reader."""
+
+import json
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+
+import nnreg
+from nnreg.cli import main
+from nnreg.registry import installed
+
+SPEC = {
+    "data": {"source": "csv", "path": "data.csv", "target": "z",
+             "split": {"validation": 0.2, "test": 0.2}},
+    "model": {"layers": [{"type": "dense", "units": 4, "activation": "tanh"},
+                         {"type": "dense", "units": 1}]},
+    "loss": "mean_squared_error",
+    "optimizer": {"type": "adam", "learning_rate": 0.01},
+    "metrics": ["r2"],
+    "train": {"epochs": 4},
+}  # fmt: skip
+
+
+@pytest.fixture
+def spec(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    points = np.random.default_rng(0).normal(size=(60, 2))
+    rows = [f"{x},{y},{x * y}" for x, y in points]
+    (tmp_path / "data.csv").write_text("\n".join(["x,y,z", *rows]) + "\n")
+    (tmp_path / "spec.json").write_text(json.dumps(SPEC))
+    return "spec.json"
+
+
+def read(folder):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "histograms": 0})
+    return events.Reload()
+
+
+def scalars(folder, tag):
+    return {event.step: event.value for event in read(folder).Scalars(tag)}
+
+
+def test_every_figure_of_every_epoch_is_there(spec, tmp_path):
+    model = nnreg.run(spec, out="run")
+    folder = tmp_path / "run" / "tensorboard"
+    for part, prefix in (("train", ""), ("validation", "val_")):
+        assert sorted(read(folder / part).Tags()["scalars"]) == ["loss", "r2"]
+        for tag in ("loss", "r2"):
+            expected = {record["epoch"]: record[f"{prefix}{tag}"] for record in model.history}
+            assert scalars(folder / part, tag) == pytest.approx(expected)
+
+
+def test_the_figures_of_the_test_part_stand_at_the_best_epoch(spec, tmp_path):
+    nnreg.run(spec, out="run")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    found = scalars(tmp_path / "run" / "tensorboard" / "test", "loss")
+    assert found == pytest.approx({summary["best_epoch"]: summary["test"]["loss"]})
+
+
+def test_the_weights_are_there_as_histograms_from_the_first_epoch_to_the_last(spec, tmp_path):
+    model = nnreg.run(spec, out="run", overrides=["train.epochs=50"])
+    events = read(tmp_path / "run" / "tensorboard" / "train")
+    assert sorted(events.Tags()["histograms"]) == sorted(model.parameters)
+    found = events.Histograms("layers/0/weight")
+    assert found[0].step == 1
+    assert found[-1].step == 50
+    last = found[-1].histogram_value
+    weight = model.parameters["layers/0/weight"].astype(float)
+    assert (last.num, sum(last.bucket)) == (8, 8)
+    assert (last.min, last.max, last.sum) == pytest.approx(
+        (weight.min(), weight.max(), weight.sum()), rel=1e-6
+    )
+
+
+def test_the_settings_are_hyperparameters_and_the_outcome_is_told(spec, tmp_path):
+    nnreg.run(spec, out="run", overrides=["optimizer.learning_rate=0.02"])
+    plugin = read(tmp_path / "run" / "tensorboard").PluginTagToContent(metadata.PLUGIN_NAME)
+    start = metadata.parse_session_start_info_plugin_data(plugin[metadata.SESSION_START_INFO_TAG])
+    assert start.hparams["optimizer.learning_rate"].number_value == 0.02
+    assert start.hparams["optimizer.type"].string_value == "adam"
+    assert start.hparams["model.layers.0.units"].number_value == 4
+    end = metadata.parse_session_end_info_plugin_data(plugin[metadata.SESSION_END_INFO_TAG])
+    assert end.status == 1
+
+
+def test_a_run_that_is_cut_short_is_a_failure_with_all_its_epochs(spec, tmp_path):
+    def stop(record):
+        if record["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nnreg.run(spec, out="run", on_epoch=stop)
+    folder = tmp_path / "run" / "tensorboard"
+    assert list(scalars(folder / "train", "loss")) == [1, 2]
+    plugin = read(folder).PluginTagToContent(metadata.PLUGIN_NAME)
+    end = metadata.parse_session_end_info_plugin_data(plugin[metadata.SESSION_END_INFO_TAG])
+    assert end.status == 2
+
+
+def test_the_spec_and_the_layers_are_texts(spec, tmp_path):
+    model = nnreg.run(spec, out="run")
+    events = read(tmp_path / "run" / "tensorboard")
+    texts = {
+        tag: events.Tensors(tag)[0].tensor_proto.string_val[0].decode()
+        for tag in events.PluginTagToContent("text")
+    }
+    assert json.loads(texts["spec"].strip("`")) == SPEC
+    assert model.summary() in texts["layers"]
+
+
+def test_a_resumed_run_goes_on_in_the_same_charts(spec, tmp_path):
+    nnreg.run(spec, out="run")
+    model = nnreg.resume("run", overrides=["train.epochs=6"])
+    found = scalars(tmp_path / "run" / "tensorboard" / "train", "loss")
+    assert found == pytest.approx({record["epoch"]: record["loss"] for record in model.history})
+
+
+def test_epochs_that_are_trained_again_replace_those_written_before(spec, tmp_path):
+    nnreg.run(spec, out="run", overrides=["train.epochs=3"])
+    early = (tmp_path / "run" / "checkpoints" / "last.h5").read_bytes()
+    nnreg.resume("run", overrides=["train.epochs=6"])
+    (tmp_path / "run" / "checkpoints" / "last.h5").write_bytes(early)
+    model = nnreg.resume("run", overrides=["train.epochs=5", "optimizer.learning_rate=0.1"])
+    found = scalars(tmp_path / "run" / "tensorboard" / "train", "loss")
+    assert found == pytest.approx({record["epoch"]: record["loss"] for record in model.history})
+
+
+def test_a_run_has_the_same_bits_with_it_and_without(spec, tmp_path):
+    for name, options in (("with", []), ("without", ["-p", "no:tensorboard"])):
+        with pytest.raises(SystemExit) as done:
+            main([*options, "run", spec, "--quiet", "--out", name])
+        assert done.value.code == 0
+    assert (tmp_path / "with" / "tensorboard").exists()
+    assert not (tmp_path / "without" / "tensorboard").exists()
+    for file in ("metrics.jsonl", "checkpoints/best.h5", "checkpoints/last.h5"):
+        assert (tmp_path / "with" / file).read_bytes() == (tmp_path / "without" / file).read_bytes()
+
+
+def test_it_says_nothing_and_without_a_folder_writes_nothing(spec, tmp_path, capfd):
+    before = sorted(tmp_path.rglob("*"))
+    nnreg.run(spec)
+    assert sorted(tmp_path.rglob("*")) == before
+    nnreg.run(spec, out="run")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_it_is_discovered_with_its_distribution_and_version():
+    plugin = installed().plugins["tensorboard"]
+    assert (plugin.provider, plugin.state) == ("nnreg-tensorboard 1.0", "loaded")
+    assert plugin.hooks == ("nnreg_epoch_ended", "nnreg_run_ended", "nnreg_run_started")
