@@ -1,6 +1,7 @@
 """What a run logs, read back with TensorBoard's own reader."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -69,6 +70,7 @@ def test_the_weights_are_there_as_histograms_from_the_first_epoch_to_the_last(sp
     last = found[-1].histogram_value
     weight = model.parameters["layers/0/weight"].astype(float)
     assert (last.num, sum(last.bucket)) == (8, 8)
+    assert last.bucket_limit[-1] == last.max
     assert (last.min, last.max, last.sum) == pytest.approx(
         (weight.min(), weight.max(), weight.sum()), rel=1e-6
     )
@@ -136,6 +138,12 @@ def test_a_run_has_the_same_bits_with_it_and_without(spec, tmp_path):
     assert not (tmp_path / "without" / "tensorboard").exists()
     for file in ("metrics.jsonl", "checkpoints/best.h5", "checkpoints/last.h5"):
         assert (tmp_path / "with" / file).read_bytes() == (tmp_path / "without" / file).read_bytes()
+
+
+def test_no_thread_is_left_behind(spec):
+    before = threading.active_count()
+    nnreg.run(spec, out="run")
+    assert threading.active_count() == before
 
 
 def test_it_says_nothing_and_without_a_folder_writes_nothing(spec, tmp_path, capfd):
