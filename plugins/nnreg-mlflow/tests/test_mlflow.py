@@ -1,5 +1,6 @@
 """What a run logs, read back through MLflow's client from a store in SQLite."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -30,9 +31,10 @@ SPEC = {
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """Make the tables once: it takes a second."""
-    path = tmp_path_factory.mktemp("store") / "empty.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path.read_bytes()
+    folder = tmp_path_factory.mktemp("store")
+    with contextlib.chdir(folder):  # where the artifacts of the default experiment go
+        MlflowClient("sqlite:///empty.db").search_experiments()
+    return (folder / "empty.db").read_bytes()
 
 
 @pytest.fixture
