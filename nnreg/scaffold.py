@@ -87,6 +87,7 @@ class Scaffold:
             "README.md": "README.md",
             ".gitignore": "gitignore",
             f"{self.module}.py": f"{self.kind}.py",
+            "tests/test_conformance.py": "test_conformance.py",
             f"tests/test_{self.component}.py": f"test_{self.kind}.py",
         }
         if self.license != "none":

@@ -38,7 +38,8 @@ def test_the_tests_of_a_new_plugin_of_every_kind_pass_as_they_are(tmp_path, monk
     monkeypatch.setenv("PYTHONPATH", ":".join(map(str, folders)))
     monkeypatch.setenv("NNREG_PLUGINS", ",".join(folder.name for folder in folders))
     tests = [str(folder / "tests") for folder in folders]
-    command = [sys.executable, "-m", "pytest", "-c", str(folders[0] / "pyproject.toml"), *tests]
+    options = ["-c", str(folders[0] / "pyproject.toml"), "--import-mode=importlib"]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     for kind in KINDS:

@@ -1,4 +1,4 @@
-"""The data source my_component conforms, is found, and feeds a run."""
+"""What my_component reads, and a run that takes its data from it."""
 
 import json
 from pathlib import Path
@@ -6,22 +6,8 @@ from typing import Any
 
 import nnreg
 import pytest
-from nnreg.registry import installed
-from nnreg.testing import Check, checks
 
 from nnreg_my_plugin import MyComponent
-
-
-@pytest.mark.parametrize("check", checks(MyComponent), ids=str)
-def test_it_conforms(check: Check) -> None:
-    check()
-
-
-def test_it_is_found_by_its_name() -> None:
-    entry = installed().find("source", "my_component")
-    assert entry is not None
-    assert entry.cls is MyComponent
-
 
 LINES = b"""{"length": 1.5, "width": "2", "species": "red"}
 {"length": null, "width": "3", "species": "blue"}
