@@ -72,7 +72,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"what to measure: {', '.join(names)} [default: all]",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="three short rounds, under 2 minutes")
-    parser.add_argument("--only", default="", help="networks whose name contains this")
+    parser.add_argument("--only", default="", help="networks and jobs whose name contains this")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
         "--out", type=Path, default=Path("runs/benchmarks"), help="folder for the JSON and the plot"

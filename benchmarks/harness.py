@@ -21,8 +21,8 @@ class Effort:
     """How much to measure: so many rounds, each timing so many seconds at least.
 
     A row that has taken `enough` seconds gets no further round. `skipped` says of libraries why
-    they are left out. `only` limits the networks to those whose name contains it. A quick run has
-    fewer networks where the large ones take long.
+    they are left out. `only` limits the networks and jobs to those whose name contains it. A quick
+    run has fewer of them where all would take long.
     """
 
     rounds: int

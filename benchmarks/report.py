@@ -14,7 +14,7 @@ FIRST, WIDTH = 32, 10
 
 def figure(value: float) -> str:
     """Return a number with about three digits."""
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
     return f"{value:,.{digits}f}"
 
 

@@ -102,7 +102,7 @@ WORKLOADS = (
     Workload("embedding 20,000x64", (50,), WORDS, 10, 256, vocabulary=20_000),
 )
 PREDICTED = WORKLOADS[:5]
-SMALL = Workload("64-48-10", (64,), (dense(48),), 10, 32)
+SMALL = Workload("64-40-10", (64,), (dense(40),), 10, 32)
 LARGE = Workload("1024-2048-2048-10", (1024,), (dense(2048), dense(2048)), 10, 32)
 """Networks whose checkpoints take about 60 kB and 100 MB: weights, the best weights, and the two
 vectors of Adam."""

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -19,8 +20,9 @@ from benchmarks.peers import LIBRARIES, PEERS, peer
 from benchmarks.peers.jax_layers import initial
 from benchmarks.plot import plot
 from benchmarks.processes import ROOT, Worker, Workers, limited, python, run
-from benchmarks.tables import TABLES, plugins
+from benchmarks.tables import TABLES, plugins, saving, steps
 from benchmarks.targets import Target, judge
+from benchmarks.worker import seconds_a_call
 from benchmarks.workloads import NAMED, STEPS, WORKLOADS, dense
 
 TINY = WORKLOADS[0]
@@ -210,6 +212,23 @@ def test_the_network_in_jax_has_as_many_parameters_as_nnregs(workload):
     assert shape == (workload.classes,)
 
 
+def test_a_training_step_is_a_part_of_the_pass_that_is_timed():
+    class Fake:
+        def ask(self, peer, task, seconds, workload):
+            return 16e-3
+
+    assert STEPS == 16
+    assert steps._step(Fake(), "nnreg", TINY, EFFORT) == 1e-3
+
+
+def test_the_seconds_of_a_call_are_the_mean_of_as_many_as_fit():
+    calls = []
+    mean = seconds_a_call(lambda: calls.append(time.sleep(0.002)), 0.02)
+    assert 2 <= len(calls) <= 10
+    assert 0.002 <= mean <= 0.02
+    assert seconds_a_call(lambda: calls.clear(), 0.0) < 0.02
+
+
 def test_a_worker_times_nnreg_and_says_why_it_cannot():
     worker = Worker("nnreg", threads=1)
     try:
@@ -227,9 +246,9 @@ def test_a_worker_times_nnreg_and_says_why_it_cannot():
 def test_one_save_is_timed_beside_h5py_with_the_same_arrays(tmp_path):
     with Workers(threads=1) as workers:
         for name in ("nnreg", "plain h5py"):
-            assert workers.ask(name, "save", 0.0, workload="64-48-10", folder=str(tmp_path)) < 1
+            assert workers.ask(name, "save", 0.0, workload="64-40-10", folder=str(tmp_path)) < 1
     size = (tmp_path / "model.h5").stat().st_size
-    assert 55e3 < size < 75e3
+    assert 55e3 < size < 70e3
     assert 0.8 * size < (tmp_path / "plain.h5").stat().st_size < 1.2 * size
 
 
@@ -372,3 +391,19 @@ def test_streaming_is_timed_beside_memory(monkeypatch):
     measured = next(streaming.measure(Effort(1, 0.0, 1, only="64-128")))
     assert set(measured.figures) | set(measured.left_out) == set(streaming.TABLE.columns)
     assert all(seconds > 0 for seconds in measured.figures.values())
+
+
+def test_the_share_of_saving_is_of_the_whole_of_a_run(monkeypatch):
+    class Fake(Workers):
+        def ask(self, peer, task, seconds, folder, epochs):
+            assert (peer, task) == ("nnreg", "run")
+            return 2.0 if folder is None else 2.5
+
+    monkeypatch.setattr(saving, "Workers", Fake)
+    share = saving._share("a folder", 80, EFFORT)
+    assert share.figures == {"nnreg": pytest.approx(0.2)}
+    assert share.name.startswith("saving's share")
+
+
+def test_what_plugins_add_is_held_to_what_their_imports_take():
+    assert plugins._row((0.1, 0.15, 0.02, 0.06)) == pytest.approx((0.1, 0.15, 0.04, 0.14))

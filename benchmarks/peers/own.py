@@ -40,12 +40,13 @@ class Nnreg:
         model = self.trained(workload)
         return lambda: nnreg.save(model, Path(folder) / "model.h5")
 
-    def run(self, folder: str | None) -> Job:
+    def run(self, folder: str | None, epochs: int) -> Job:
         """Train on the digits; with a folder, leave each run's own folder and checkpoints there."""
         import nnreg
 
         numbers = itertools.count()
-        changes = [f"train.kernels={self.kernels}"]
+        changes = [f"train.epochs={epochs}", "train.early_stopping=null"]
+        changes.append(f"train.kernels={self.kernels}")
 
         def job() -> None:
             out = Path(folder) / f"run-{os.getpid()}-{next(numbers)}" if folder else None

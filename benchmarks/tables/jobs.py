@@ -49,7 +49,8 @@ def measure(effort: Effort) -> Iterator[Row]:
     """Yield the rows of each job: `nnreg run` beside the script of each library."""
     numbers = itertools.count()
     with TemporaryDirectory(prefix="nnreg-jobs-") as folder:
-        for job in JOBS[1:] if effort.quick else JOBS:
+        jobs = JOBS[1:] if effort.quick else JOBS
+        for job in (job for job in jobs if effort.only in job):
             samplers = {}
             for own, kernels in zip(OWN, ("numpy", "numba"), strict=True):
                 samplers[own] = partial(_own, job, kernels, Path(folder), numbers, effort)
