@@ -1,6 +1,7 @@
 """Data that stay in their HDF5 file: the same numbers, a real shuffle, and a thread that ends."""
 
 import csv
+import gc
 import io
 import json
 import os
@@ -26,7 +27,7 @@ from nnreg.hdf5 import StoredDataset
 from nnreg.interfaces import Table
 from nnreg.memory import memory_limit
 from nnreg.spec import read_spec
-from nnreg.stored import Stored, read_ahead, whole
+from nnreg.stored import Stored, Window, pieces, read_ahead, whole
 
 ROWS = 500
 LAYERS = [
@@ -138,7 +139,7 @@ class TestPreparing:
         else:
             row = int(getattr(assembled(split=SPLIT), part).x.rows[-1])
         x[row, 1, 2] = value
-        write(path, x)
+        write(path, x, chunks=(64, 2, 4))
         bad = spec(split=split)
         bad["data"]["scaling"] = scaling
         with pytest.raises(DataError, match=rf"{path}, row {row}, column 'x': {message}"):
@@ -304,6 +305,17 @@ class TestTraining:
         assert model.network.vector.tobytes() == expected.network.vector.tobytes()
         assert list(model.history) == list(expected.history)
 
+    def test_no_window_is_left_in_memory_when_the_next_ones_are_read(self, folder, monkeypatch):
+        parts = assembled(split=SPLIT)
+        measure = parts.model.evaluation.measure
+
+        def look(*arguments):
+            assert not any(isinstance(thing, Window) for thing in gc.get_objects())
+            return measure(*arguments)
+
+        monkeypatch.setattr(parts.model.evaluation, "measure", look)
+        assert len(list(parts.model.trainer(parts.train, parts.validation).epochs())) == 3
+
     def test_threads_that_divide_a_batch_take_from_the_same_window(self, folder):
         rng = np.random.default_rng(0)
         write("d.h5", rng.normal(size=(260, 12, 12, 2)), rng.integers(0, 3, 260))
@@ -346,9 +358,9 @@ class TestTraining:
                 raise KeyboardInterrupt
 
         monkeypatch.setattr(trainer, "_step", interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as kept:  # and with it all that it came through
             next(trainer.epochs())
-        assert not readers()
+        assert not readers(), kept
 
 
 class TestABrokenFile:
@@ -403,6 +415,14 @@ class TestABrokenFile:
         with pytest.raises(DataError, match=f"{rows}: cannot read"):
             assembled()
         assert not readers()
+
+    def test_what_is_missing_after_the_file_was_opened_is_not_taken_for_zeros(self, folder):
+        dataset = Hdf5(stream=True).read(folder / "d.h5").columns["x"].dataset
+        blocks = dataset.read([(0, 8), (490, 500)])
+        next(blocks)
+        os.truncate("d.h5", os.path.getsize("d.h5") // 2)
+        with pytest.raises(DataError, match=r"rows 490 to 499 of '/x': cannot read"):
+            list(blocks)
 
     def test_a_file_that_is_gone_is_told(self, folder):
         parts = assembled()
@@ -507,6 +527,13 @@ class TestUsing:
 
 
 class TestReadingAhead:
+    def test_pieces_stay_what_they_were(self, folder):
+        x = assembled().train.x
+        found = list(pieces(x, 20))
+        assert {len(piece) for piece in found[:-1]} == {20}
+        np.testing.assert_array_equal(np.concatenate(found), whole(x))
+        assert next(pieces(x.select(np.arange(0)), 20)).shape == (0, 2, 4)
+
     def test_one_item_is_read_while_the_one_before_is_in_use(self):
         done = []
 
