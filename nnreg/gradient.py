@@ -6,18 +6,13 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
 from nnreg.evaluation import Evaluation
 from nnreg.interfaces import Array, Context
 from nnreg.network import Network
-from nnreg.stored import Window
 from nnreg.threads import Crew, pieces
-
-Inputs: TypeAlias = Array | Window
-"""All inputs, or those of them that are in memory at the moment."""
 
 CACHED = 600_000
 """Values that a pass may make on its way through a network and find again in the cache."""
@@ -52,7 +47,7 @@ class Lane:
             self._more = np.zeros_like(self.gradient)
             self._more_context = network.context(self.workspace, self._more, training=True)
 
-    def run(self, inputs: Inputs, targets: Array, rows: Array, weight: float = 1.0) -> Share:
+    def run(self, inputs: Array, targets: Array, rows: Array, weight: float = 1.0) -> Share:
         """Write the gradient of the mean loss over `rows`, times `weight`.
 
         Where the loss is not finite the gradient is arbitrary, and the share is of the rows that
@@ -76,7 +71,7 @@ class Lane:
         return Share(self, rows, share.x, loss, scores)
 
     def _pass(
-        self, inputs: Inputs, targets: Array, rows: Array, weight: float, context: Context
+        self, inputs: Array, targets: Array, rows: Array, weight: float, context: Context
     ) -> Share:
         """Go once forward and back."""
         self.workspace.rewind()
@@ -88,9 +83,9 @@ class Lane:
             backward(dz if weight == 1 else self._scaled(dz, weight))
         return Share(self, rows, x, loss, z)
 
-    def _take(self, array: Inputs, rows: Array) -> Array:
+    def _take(self, array: Array, rows: Array) -> Array:
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
-        return array.take(rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
+        return np.take(array, rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
 
     def _scaled(self, dz: Array, weight: float) -> Array:
         return np.multiply(dz, weight, out=self.workspace.empty(dz.shape))
@@ -124,7 +119,7 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._lanes)
 
-    def run(self, inputs: Inputs, targets: Array, rows: Array) -> list[Share]:
+    def run(self, inputs: Array, targets: Array, rows: Array) -> list[Share]:
         """Write the gradient of the mean loss over `rows`.
 
         The sum over lanes is in their order, so that it has the same bits each time.

@@ -154,28 +154,11 @@ Column: TypeAlias = Array | Stored
 
 @dataclass(frozen=True)
 class Window:
-    """Some rows of a stored array, in memory, to be taken by their places in the whole of it."""
+    """Rows in memory: `values[i]` is the row at `places[i]` of all, to be gone over in `order`."""
 
-    places: Array
     values: Array
-
-    @property
-    def shape(self) -> Shape:
-        """The shape of the rows in memory."""
-        return self.values.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of the values."""
-        return self.values.dtype
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def take(self, places: Array, axis: int, out: Array, mode: Any) -> Array:
-        """Do what an array's `take` does."""
-        here = np.searchsorted(self.places, places)
-        return self.values.take(here, axis=axis, out=out, mode=mode)
+    places: Array | slice
+    order: Array
 
 
 def whole(column: Column) -> Array:
@@ -190,34 +173,31 @@ def pieces(x: Column, size: int) -> Generator[Array, None, None]:
             yield x[start : start + size]
         return
     size = min(size, x.window())
-    with closing(_windows(x, np.arange(len(x)), size)) as stretches:
-        for _, window in stretches:
+    with closing(windows(x, np.arange(len(x)), size)) as stretches:
+        for window in stretches:
             for piece in pieces(window.values, size):
                 yield piece.copy()  # the window's memory is used again
 
 
-def windows(
-    x: Column, order: Array, multiple: int
-) -> Generator[tuple[Array, Array | Window], None, None]:
-    """Yield the places of an order a stretch at a time, each with what holds its rows in memory.
+def windows(x: Column, order: Array, multiple: int) -> Generator[Window, None, None]:
+    """Yield an order of places a stretch at a time, with the rows there in memory.
 
-    That is the array itself, all at once, or windows of what is stored, each good until the next;
-    each stretch but the last has a multiple of a number of rows.
+    An array is a single window. What is stored comes in windows that are good until the next; each
+    but the last has a multiple of a number of rows.
     """
-    if isinstance(x, Stored):
-        yield from _windows(x, order, multiple)
-    else:
-        yield order, x
-
-
-def _windows(x: Stored, order: Array, multiple: int) -> Generator[tuple[Array, Window], None, None]:
+    if not isinstance(x, Stored):
+        yield Window(x, slice(None), order)
+        return
     size = min(x.window(multiple), len(order))
     buffers = [np.empty((size, *x.example), x.dtype) for _ in range(2)]  # in use, and being read
 
-    def read(number: int) -> tuple[Array, Window]:
+    def read(number: int) -> Window:
         stretch = order[number * size : (number + 1) * size]
-        places = np.sort(stretch)
-        return stretch, Window(places, x.take(places, buffers[number % 2][: len(places)]))
+        ascending = np.argsort(stretch)
+        here = np.empty_like(ascending)
+        here[ascending] = np.arange(len(stretch))
+        places = stretch[ascending]
+        return Window(x.take(places, buffers[number % 2][: len(places)]), places, here)
 
     yield from read_ahead(read, range(-(-len(order) // max(size, 1)) or 1))
 

@@ -17,7 +17,7 @@ from annotated_types import Gt
 
 from nnreg.errors import DataError, DivergedError, UsageError
 from nnreg.evaluation import Evaluation, Examples
-from nnreg.gradient import LEAST_ROWS, Inputs, Lanes, Share
+from nnreg.gradient import LEAST_ROWS, Lanes, Share
 from nnreg.interfaces import Array, Configurable, Context, Count, Layer, NonNegative, Optimizer
 from nnreg.kernels import Kernels
 from nnreg.network import Network
@@ -265,9 +265,9 @@ class Trainer:
                 outputs[: begun.seen] = begun.outputs
         place = begun.seen
         with closing(self._batches(order[place:])) as batches:
-            for inputs, rows in batches:
+            for x, t, rows in batches:
                 batch += 1
-                shares = self._lanes.run(inputs, self.train.t, rows)
+                shares = self._lanes.run(x, t, rows)
                 self._step(shares, epoch, batch)
                 total += sum(share.loss * len(share.rows) for share in shares)
                 for share in shares:
@@ -280,7 +280,7 @@ class Trainer:
                     streams = [lane.context.rng.bit_generator.state for lane in self._lanes]
                     self.progress.partial = Partial(count, place, float(total), done, streams)
                     yield None
-        del inputs  # it may be a window of a large file
+        del x  # it may be a window of a large file
         self._check_weights(shares, epoch, batch)
         record: Record = {"epoch": epoch, "loss": total / count}
         if outputs is not None:
@@ -303,13 +303,14 @@ class Trainer:
             return x.shuffled(rng, self.settings.batch_size)
         return rng.permutation(len(x))
 
-    def _batches(self, order: Array) -> Generator[tuple[Inputs, Array], None, None]:
-        """Yield the rows of each batch, with inputs in memory that have them."""
+    def _batches(self, order: Array) -> Generator[tuple[Array, Array, Array], None, None]:
+        """Yield inputs and targets that are in memory, and the rows of them that are a batch."""
         size = self.settings.batch_size
         with closing(windows(self.train.x, order, size)) as stretches:
-            for rows, inputs in stretches:
-                for start in range(0, len(rows), size):
-                    yield inputs, rows[start : start + size]
+            for window in stretches:
+                t = self.train.t[window.places]
+                for start in range(0, len(window.order), size):
+                    yield window.values, t, window.order[start : start + size]
 
     def _begin(self, epoch: int, count: int) -> Partial:
         """Return what is done of an epoch, and put the layers' random streams where they were.

@@ -253,13 +253,14 @@ class TestOrder:
         parts = assembled()
         trainer = parts.model.trainer(parts.train)
         x, order = whole(parts.train.x), trainer._order(1)
-        seen = []
-        for inputs, rows in trainer._batches(order):
-            out = np.empty((len(rows), 2, 4), np.float32)
-            np.testing.assert_array_equal(inputs.take(rows, axis=0, out=out, mode="clip"), x[rows])
-            assert len(inputs) < 100 < ROWS
-            seen.extend(rows)
-        assert seen == order.tolist()
+        seen = 0
+        for values, t, rows in trainer._batches(order):
+            now = order[seen : seen + 7]
+            np.testing.assert_array_equal(values[rows], x[now])
+            np.testing.assert_array_equal(t[rows], parts.train.t[now])
+            assert len(values) < 100 < ROWS
+            seen += len(rows)
+        assert seen == ROWS
 
 
 class TestTraining:
