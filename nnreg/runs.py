@@ -25,7 +25,6 @@ from nnreg.model import Model
 from nnreg.registry import Registry
 from nnreg.saving import load
 from nnreg.spec import SpecSource, read_spec
-from nnreg.stored import Stored
 from nnreg.threads import available_threads
 from nnreg.trainer import Record, Trainer
 
@@ -242,7 +241,7 @@ class Run:
             "parameters": model.network.vector.size,
             "threads": self._trainer.threads or "all",
             "divided": self._trainer.divided,
-            "streamed": isinstance(self.assembled.train.x, Stored),
+            "streamed": self._trainer.streamed,
             "kernels": model.document.registry.name_of(model.network.kernels),
             **measured,
             "baseline": baseline(model, self.assembled.train, held_out),
@@ -252,9 +251,13 @@ class Run:
 
 def conditions(model: Model, trainer: Trainer) -> dict[str, Any]:
     """Return what the bits of a training depend on, the spec and the data aside."""
-    kernels = model.document.registry.name_of(model.network.kernels)
-    threads = trainer.threads or available_threads()
-    return {**environment(), "threads": threads, "divided": trainer.divided, "kernels": kernels}
+    return {
+        **environment(),
+        "threads": trainer.threads or available_threads(),
+        "divided": trainer.divided,
+        "streamed": trainer.streamed,
+        "kernels": model.document.registry.name_of(model.network.kernels),
+    }
 
 
 def baseline(model: Model, train: Examples, part: Examples) -> dict[str, float]:

@@ -183,6 +183,11 @@ class Trainer:
         return 1 if self.network.largest_product(self.settings.batch_size) < GAINFUL else None
 
     @property
+    def streamed(self) -> bool:
+        """Whether the inputs stay in their file, which makes the order of examples another."""
+        return isinstance(self.train.x, Stored)
+
+    @property
     def divided(self) -> bool:
         """Whether threads divide each batch among them, rather than each matrix product."""
         return len(self._lanes) > 1

@@ -23,6 +23,7 @@ from nnreg import DataError, DivergedError
 from nnreg.assembly import assemble
 from nnreg.builtin.sources import Hdf5
 from nnreg.cli import main
+from nnreg.errors import NnregWarning
 from nnreg.hdf5 import StoredDataset
 from nnreg.interfaces import Table
 from nnreg.memory import memory_limit
@@ -291,6 +292,12 @@ class TestTraining:
         for file in ("metrics.jsonl", "checkpoints/last.h5"):
             assert bits(folder / "once" / file) == bits(folder / "parts" / file)
         assert json.loads((folder / "once/summary.json").read_text())["streamed"] is True
+
+    def test_a_run_that_goes_on_another_way_says_so(self, folder):
+        nnreg.run(spec(), out="out")
+        overrides = ["data.source.stream=false", "train.epochs=4"]
+        with pytest.warns(NnregWarning, match="bits may differ.* streamed is False, was True"):
+            nnreg.resume("out", overrides=overrides)
 
     def test_an_epoch_that_goes_on_from_its_middle_has_the_same_bits(self, folder):
         expected = self.train()
