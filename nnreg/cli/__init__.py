@@ -76,7 +76,7 @@ def cli(blocked: tuple[str, ...]) -> None:
     nnreg predict runs/penguins-001 new.csv
 
     Exit codes: 0 done, 1 failed, 2 wrong usage or invalid spec, 3 the training diverged,
-    4 a plugin is missing.
+    4 a plugin is missing, 130 or 143 stopped by Ctrl-C or SIGTERM.
     """
 
 

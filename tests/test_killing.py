@@ -1,0 +1,18 @@
+"""Processes killed at random moments; `python -m tests.kill_training 1000` is the long run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+def test_a_run_killed_25_times_loses_nothing():
+    root = Path(__file__).parent.parent
+    command = [sys.executable, "-m", "tests.kill_training", "25"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    training, saving = done.stdout.splitlines()
+    assert training.startswith("kill_training: kills: 25, ")
+    assert saving.startswith("kill_saving: kills: 25, ")
+    assert training.endswith("lost: 0")
