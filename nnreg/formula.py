@@ -30,7 +30,7 @@ PROBES = np.concatenate([-_SIZES, _SIZES])
 
 Function: TypeAlias = Callable[[Array], Array]
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 class HasFormula(Hashable, Protocol):

@@ -20,6 +20,7 @@ from nnreg import (
     Loss,
     Metric,
     Optimizer,
+    ShapeError,
     Source,
     Table,
 )
@@ -289,7 +290,9 @@ class Scale(Layer):
     independent = True
 
     def build(self, shape, plan):
-        plan.param("scale", (shape[-1],), Ones())
+        if not shape:
+            raise ShapeError(shape, "(batch, ..., features)")
+        plan.param("scale", shape[-1:], Ones())
         return shape
 
     def summed(self, product):
@@ -402,6 +405,15 @@ class SkipsFirst(Scale):
     def forward(self, x, context):
         y, backward = super().forward(x, context)
         return y, lambda dy: backward(dy) if context.needs_input_gradient else None
+
+
+@dataclass(frozen=True)
+class FailsToRefuse(Scale):
+    """y = scale · x"""
+
+    def build(self, shape, plan):
+        plan.param("scale", (shape[-1],), Ones())
+        return shape
 
 
 @dataclass(frozen=True)
@@ -710,6 +722,7 @@ BROKEN = {
         "repeatable": [DriftingLayer],
         "reentrant": [RememberingLayer],
         "first": [SkipsFirst],
+        "refuses": [FailsToRefuse],
         "independent": [Centres],
         "dispatch": [ConvertingLayer],
     },

@@ -68,9 +68,17 @@ class VolumeWithExample(Volume):
         return [(cls(), (1, 2, 1, 2, 1))]
 
 
+class FailsToBuild(Volume):
+    """y = x, were it built"""
+
+    def build(self, shape, plan):
+        raise ZeroDivisionError("oh")
+
+
 def test_an_option_or_an_input_that_cannot_be_found_is_asked_for():
     assert "as one of the instances that a class method 'examples'" in failed(Named)["gradient"]
     assert "takes none of the inputs tried" in failed(Volume)["gradient"]
+    assert "FailsToBuild failed on input shape (6,): ZeroDiv" in failed(FailsToBuild)["gradient"]
     assert failed(VolumeWithExample).keys() == {"documented"}
 
 

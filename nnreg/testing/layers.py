@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg.component import Array, Shape
-from nnreg.errors import DataError, NnregError
+from nnreg.errors import DataError, NnregError, ShapeError
 from nnreg.interfaces import Layer, Plan, Workspace
 from nnreg.kernels import Kernels
 from nnreg.network import Network
@@ -218,6 +218,19 @@ def first(case: LayerCase) -> None:
     close(case, what, tried.gradient, whole.gradient, 1e-12)
 
 
+def refuses(case: LayerCase) -> None:
+    """An input that it cannot take is a ShapeError, which tells what it takes."""
+    for size in (*SHAPES, ()):
+        try:
+            _build(case.layer, size)
+        except NnregError as error:
+            if _failed(error):
+                raise AssertionError(
+                    f"{case.layer}: for an input of shape {size} build raised {error.__cause__!r}, "
+                    "not ShapeError"
+                ) from error
+
+
 def independent(case: LayerCase) -> None:
     """Declared so, what an example becomes depends on nothing but itself, and no state changes."""
     for training in (True, False):
@@ -261,6 +274,7 @@ CHECKS = (
     repeatable,
     reentrant,
     first,
+    refuses,
     independent,
     dispatch,
 )
@@ -272,16 +286,31 @@ def checks_of(cls: type[Layer]) -> Sequence[Any]:
 
 
 def cases(example: Layer | tuple[Layer, Shape]) -> Sequence[LayerCase]:
-    """Return the layer with each of the inputs that it takes."""
+    """Return the layer with each of the inputs that it takes.
+
+    Raises AssertionError for one whose `build` fails on all of them.
+    """
     layer, tried = (example, SHAPES) if isinstance(example, Layer) else (example[0], [example[1]])
-    found = []
+    found, failures = [], []
     for size in tried:
         try:
-            Plan("$", CLASSES).layer("layers/0", layer, size)
-        except NnregError:
-            continue
-        found.append(LayerCase(layer, _input(layer, (3, *size))))
+            _build(layer, size)
+        except NnregError as error:
+            failures += [error] if _failed(error) else []
+        else:
+            found.append(LayerCase(layer, _input(layer, (3, *size))))
+    if failures and not found:
+        raise AssertionError(f"{layer}: {failures[0]}")
     return found
+
+
+def _build(layer: Layer, size: Shape) -> None:
+    Plan("$", CLASSES).layer("layers/0", layer, size)
+
+
+def _failed(error: NnregError) -> bool:
+    """Whether it comes from something else that `build` raised than a refusal."""
+    return error.__cause__ is not None and not isinstance(error.__cause__, ShapeError)
 
 
 def _input(layer: Layer, size: Shape) -> Array:

@@ -107,9 +107,8 @@ def checks(
     round_trip = functools.partial(general.round_trip, registry=registry or installed())
     functools.update_wrapper(round_trip, general.round_trip)
     functions = [(round_trip, lambda example: [_component(example)])]
-    if cls.kind in KINDS:
-        module = KINDS[cls.kind]
-        functions += [(function, module.cases) for function in module.checks_of(cls)]
+    module = KINDS[cls.kind]
+    functions += [(function, module.cases) for function in module.checks_of(cls)]
     for function, cases in functions:
 
         def run(function: Any = function, cases: Any = cases) -> None:
