@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import sys
+import textwrap
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 from nnreg.errors import NnregWarning
 from nnreg.interfaces import RunView
 from nnreg.registry import Registry
+
+LONGEST = 200
+"""The characters that are told of an error: a client may put a whole answer of its server in it."""
 
 
 class Listeners:
@@ -47,9 +51,10 @@ class Listeners:
             except (Exception, SystemExit) as error:
                 self._dropped.add(plugin)
                 provider = self._registry.plugins[plugin].provider
+                what = f"{type(error).__name__}: {textwrap.shorten(str(error), LONGEST)}"
                 warnings.warn(
-                    f"plugin {plugin} ({provider}): {hook} raised {type(error).__name__}: {error}; "
-                    "it hears no more of this run, which goes on",
+                    f"plugin {plugin} ({provider}): {hook} raised {what}; it hears no more of this "
+                    "run, which goes on",
                     NnregWarning,
                     stacklevel=2,
                 )

@@ -202,11 +202,11 @@ def test_the_bits_of_a_run_are_the_same_whatever_plugins_do(listen, spec, tmp_pa
 
 
 def test_the_command_line_tells_of_a_failing_plugin_in_one_line(listen, spec, capsys):
-    listen(away=Raising("nnreg_epoch_ended", OSError("no route")))
+    listen(away=Raising("nnreg_epoch_ended", OSError("no\nroute" + 300 * " x")))
     with pytest.raises(SystemExit) as done:
         main(["run", spec, "--quiet"])
     assert done.value.code == 0
     assert capsys.readouterr().err.splitlines() == [
-        "note: plugin away (nnreg-away 1.0): nnreg_epoch_ended raised OSError: no route; "
-        "it hears no more of this run, which goes on"
+        "note: plugin away (nnreg-away 1.0): nnreg_epoch_ended raised OSError: no route"
+        f"{93 * ' x'} [...]; it hears no more of this run, which goes on"
     ]
