@@ -288,20 +288,20 @@ class Kernels(Component):
         np.multiply(dx, scale[:, None], out=dx)
 
     def lstm_step(self, z: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
-        """Turn the sums z `(batch, 4 units)` into gates i, f, g, o in place, then step.
+        """Turn the sums z `(4 units, batch)` into gates i, f, g, o in place, then step.
 
         c_next = f c + i g, tanh_c = tanh(c_next), h_next = o tanh_c. With σ(z) as
         (1 + tanh(z/2)) / 2, one tanh serves all four gates.
         """
-        n = c.shape[1]
-        sigmoids = (z[:, : 2 * n], z[:, 3 * n :])
+        n = len(c)
+        i, f, g, o = z[:n], z[n : 2 * n], z[2 * n : 3 * n], z[3 * n :]
+        sigmoids = (z[: 2 * n], o)
         for gate in sigmoids:
             np.multiply(gate, 0.5, out=gate)
         np.tanh(z, out=z)
         for gate in sigmoids:
             np.multiply(gate, 0.5, out=gate)
             np.add(gate, 0.5, out=gate)
-        i, f, g, o = (z[:, k * n : (k + 1) * n] for k in range(4))
         np.multiply(i, g, out=tanh_c)
         np.multiply(f, c, out=c_next)
         np.add(c_next, tanh_c, out=c_next)
@@ -319,24 +319,24 @@ class Kernels(Component):
         scratch: Scratch,
     ) -> None:
         """Write ∂loss/∂z of a step to dz, and turn dc into that of the step before."""
-        n = c.shape[1]
-        i, f, g, o = (gates[:, k * n : (k + 1) * n] for k in range(4))
-        di, df, dg, do = (dz[:, k * n : (k + 1) * n] for k in range(4))
+        n = len(c)
+        i, f, g, o = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
+        di, df, dg, do = dz[:n], dz[n : 2 * n], dz[2 * n : 3 * n], dz[3 * n :]
         part = scratch.empty(c.shape)
         np.multiply(dh, o, out=do)
         np.multiply(tanh_c, tanh_c, out=part)
         np.multiply(part, do, out=part)
         np.add(dc, do, out=dc)
         np.subtract(dc, part, out=dc)
-        for d, other, slope in ((di, g, i), (df, c, f)):
-            np.subtract(1, slope, out=part)
-            np.multiply(part, slope, out=part)
-            np.multiply(part, other, out=part)
-            np.multiply(dc, part, out=d)
-        np.multiply(g, g, out=part)
-        np.subtract(1, part, out=part)
-        np.multiply(part, i, out=part)
-        np.multiply(dc, part, out=dg)
+        np.subtract(1, gates[: 2 * n], out=dz[: 2 * n])
+        np.multiply(dz[: 2 * n], gates[: 2 * n], out=dz[: 2 * n])
+        for d, other in ((di, g), (df, c)):
+            np.multiply(d, other, out=d)
+            np.multiply(d, dc, out=d)
+        np.multiply(g, g, out=dg)
+        np.subtract(1, dg, out=dg)
+        np.multiply(dg, i, out=dg)
+        np.multiply(dg, dc, out=dg)
         np.subtract(1, o, out=part)
         np.multiply(do, part, out=do)
         np.multiply(do, tanh_c, out=do)

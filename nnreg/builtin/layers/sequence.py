@@ -96,48 +96,75 @@ class Lstm(Layer):
         return (shape[0], self.units) if self.sequences else (self.units,)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        params, n = context.params, self.units
-        batch, time, features = x.shape
-        by_time = context.empty((time, batch, features))
-        by_time[...] = np.swapaxes(x, 0, 1)
-        steps = by_time.reshape(time * batch, features)
-        gates = np.matmul(steps, params["weight"], out=context.empty((time * batch, 4 * n)))
-        np.add(gates, params["bias"], out=gates)
-        gates = gates.reshape(time, batch, 4 * n)
-        h = context.empty((time + 1, batch, n))
-        c = context.empty((time + 1, batch, n))
-        tanh_c = context.empty((time, batch, n))
-        h[0], c[0] = 0, 0
-        recurrent = context.empty((batch, 4 * n))
+        """Work on transposed arrays, `(…, batch)`: each gate is then contiguous.
+
+        Below h, each step's x and a row of ones make one product of h · recurrent + x · weight +
+        bias, and one of all their gradients.
+        """
+        n, (batch, time, features) = self.units, x.shape
+        weights = self._stacked(context)
+        below = context.empty((time + 1, n + features + 1, batch))
+        below[0, :n] = 0
+        below[:-1, n:-1] = np.transpose(x, (1, 2, 0))
+        below[:-1, -1] = 1
+        gates = context.empty((time, 4 * n, batch))
+        tanh_c = context.empty((time, n, batch))
+        c = context.empty((time + 1, n, batch))
+        c[0] = 0
         for s in range(time):
-            np.matmul(h[s], params["recurrent"], out=recurrent)
-            np.add(gates[s], recurrent, out=gates[s])
-            context.kernels.lstm_step(gates[s], c[s], c[s + 1], tanh_c[s], h[s + 1])
+            z = np.matmul(weights.T, below[s], out=gates[s])
+            context.kernels.lstm_step(z, c[s], c[s + 1], tanh_c[s], below[s + 1, :n])
 
         def backward(dy: Array) -> Array | None:
-            transposed = context.empty((4 * n, n))
-            transposed[...] = params["recurrent"].T  # once, for the many products with it
-            dgates = context.empty(gates.shape)
-            dh = context.empty((batch, n))
-            dc = context.empty((batch, n))
+            recurrent, weight = weights[:n], weights[n:-1]
+            above = context.empty((time, n, batch)) if self.sequences else None
+            if above is not None:
+                above[...] = np.transpose(dy, (1, 2, 0))
+            dz = context.empty((4 * n, batch))
+            dgates = context.empty((4 * n, time, batch))
+            dh, dc = context.empty((n, batch)), context.empty((n, batch))
+            dh[...] = 0 if self.sequences else dy.T
             dc[...] = 0
-            dh[...] = 0 if self.sequences else dy
             for s in reversed(range(time)):
-                if self.sequences:
-                    np.add(dh, dy[:, s], out=dh)
+                if above is not None:
+                    np.add(dh, above[s], out=dh)
                 context.kernels.lstm_step_backward(
-                    dh, dc, gates[s], c[s], tanh_c[s], dgates[s], context.workspace
+                    dh, dc, gates[s], c[s], tanh_c[s], dz, context.workspace
                 )
-                np.matmul(dgates[s], transposed, out=dh)
-            flat = dgates.reshape(time * batch, 4 * n)
-            np.matmul(steps.T, flat, out=context.gradients["weight"])
-            before = h[:-1].reshape(time * batch, n)
-            np.matmul(before.T, flat, out=context.gradients["recurrent"])
-            context.kernels.sum_rows(flat, context.gradients["bias"], context.workspace)
+                dgates[:, s] = dz
+                np.matmul(recurrent, dz, out=dh)
+            flat = dgates.reshape(4 * n, time * batch)
+            self._write_gradients(below[:-1], flat, context)
             if not context.needs_input_gradient:
                 return None
-            dx = np.matmul(flat, params["weight"].T, out=context.empty(steps.shape))
-            return np.swapaxes(dx.reshape(time, batch, features), 0, 1)
+            dx = np.matmul(weight, flat, out=context.empty((features, time * batch)))
+            return _rows_first(dx.reshape(features, time, batch), (2, 1, 0), context)
 
-        y = np.swapaxes(h[1:], 0, 1) if self.sequences else h[time]
-        return y, backward
+        if self.sequences:
+            return _rows_first(below[1:, :n], (2, 0, 1), context), backward
+        return _rows_first(below[time, :n], (1, 0), context), backward
+
+    def _stacked(self, context: Context) -> Array:
+        """Return recurrent, weight and bias as one array, in this order."""
+        params, n = context.params, self.units
+        weights = context.empty((n + len(params["weight"]) + 1, 4 * n))
+        weights[:n], weights[n:-1] = params["recurrent"], params["weight"]
+        weights[-1] = params["bias"]
+        return weights
+
+    def _write_gradients(self, below: Array, dgates: Array, context: Context) -> None:
+        time, inputs, batch = below.shape
+        by_input = context.empty((inputs, time, batch))
+        by_input[...] = np.swapaxes(below, 0, 1)
+        flat = by_input.reshape(inputs, time * batch)
+        gradient = np.matmul(flat, dgates.T, out=context.empty((inputs, 4 * self.units)))
+        context.gradients["recurrent"][...] = gradient[: self.units]
+        context.gradients["weight"][...] = gradient[self.units : -1]
+        context.gradients["bias"][...] = gradient[-1]
+
+
+def _rows_first(x: Array, axes: Shape, context: Context) -> Array:
+    """Return a transposed copy, contiguous as other layers want it."""
+    y = context.empty(tuple(x.shape[axis] for axis in axes))
+    y[...] = np.transpose(x, axes)
+    return y

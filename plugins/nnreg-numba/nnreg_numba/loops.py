@@ -282,45 +282,45 @@ def sigmoid_of_row(x):
 
 @compiled
 def lstm_step(z, c, c_next, tanh_c, h_next):
-    """All that an LSTM does in a step after its matrix product, in float32.
+    """All that an LSTM does in a step after its matrix product, in float32, unit by unit.
 
     A loop for each function: a single one over so many arrays does not become vector code.
     """
-    n = c.shape[1]
-    for row in range(c.shape[0]):
-        gates = z[row]
-        sigmoid_of_row(gates[: 2 * n])
-        tanh_of_row(gates[2 * n : 3 * n])
-        sigmoid_of_row(gates[3 * n :])
-        for k in range(n):
-            c_next[row, k] = gates[n + k] * c[row, k] + gates[k] * gates[2 * n + k]
-        for k in range(n):
-            tanh_c[row, k] = c_next[row, k]
-        tanh_of_row(tanh_c[row])
-        for k in range(n):
-            h_next[row, k] = gates[3 * n + k] * tanh_c[row, k]
+    n, batch = c.shape
+    for unit in range(n):
+        i, f, g, o = z[unit], z[n + unit], z[2 * n + unit], z[3 * n + unit]
+        sigmoid_of_row(i)
+        sigmoid_of_row(f)
+        tanh_of_row(g)
+        sigmoid_of_row(o)
+        for k in range(batch):
+            c_next[unit, k] = f[k] * c[unit, k] + i[k] * g[k]
+        for k in range(batch):
+            tanh_c[unit, k] = c_next[unit, k]
+        tanh_of_row(tanh_c[unit])
+        for k in range(batch):
+            h_next[unit, k] = o[k] * tanh_c[unit, k]
 
 
 @compiled
 def lstm_step_backward(dh, dc, gates, c, tanh_c, dz):
     """The same backwards."""
-    n = c.shape[1]
+    n, batch = c.shape
     one = c.dtype.type(1)
-    for row in range(c.shape[0]):
-        i, f = gates[row, :n], gates[row, n : 2 * n]
-        g, o = gates[row, 2 * n : 3 * n], gates[row, 3 * n :]
-        d, h, t = dc[row], dh[row], tanh_c[row]
-        for k in range(n):
+    for unit in range(n):
+        i, f, g, o = gates[unit], gates[n + unit], gates[2 * n + unit], gates[3 * n + unit]
+        d, h, t = dc[unit], dh[unit], tanh_c[unit]
+        for k in range(batch):
             d[k] += h[k] * o[k] * (one - t[k] * t[k])
-        for k in range(n):
-            dz[row, k] = d[k] * g[k] * i[k] * (one - i[k])
-        for k in range(n):
-            dz[row, n + k] = d[k] * c[row, k] * f[k] * (one - f[k])
-        for k in range(n):
-            dz[row, 2 * n + k] = d[k] * i[k] * (one - g[k] * g[k])
-        for k in range(n):
-            dz[row, 3 * n + k] = h[k] * t[k] * o[k] * (one - o[k])
-        for k in range(n):
+        for k in range(batch):
+            dz[unit, k] = d[k] * g[k] * i[k] * (one - i[k])
+        for k in range(batch):
+            dz[n + unit, k] = d[k] * c[unit, k] * f[k] * (one - f[k])
+        for k in range(batch):
+            dz[2 * n + unit, k] = d[k] * i[k] * (one - g[k] * g[k])
+        for k in range(batch):
+            dz[3 * n + unit, k] = h[k] * t[k] * o[k] * (one - o[k])
+        for k in range(batch):
             d[k] *= f[k]
 
 

@@ -88,7 +88,7 @@ CASES = [
     (pooled, [(2, 6, 5, 3), (2, 4, 2, 3)], ((3, 2), (1, 2))),
     (copied, [(2, 6, 5, 3)], ((1, 1),)),
     (copied, [(2, 6, 5, 3)], ((2, 3),)),
-    (remembered, [(5, 24), (5, 6), (5, 6), (5, 6)], ()),
+    (remembered, [(24, 5), (6, 5), (6, 5), (6, 5)], ()),
     (added, [(5, 6)], ()),
     (shared, [(7, 5), (7, 5)], ()),
     (shared, [(7, 100), (7, 100)], ()),
@@ -138,8 +138,8 @@ def test_hopeless_logits_give_a_finite_loss():
 
 
 def test_the_gates_of_an_lstm_stay_within_their_bounds_at_extremes():
-    z = np.array([[1e4, -1e4, 30, -9.5] * 4], np.float32)
-    c = np.zeros((1, 4), np.float32)
+    z = np.array([[1e4, -1e4, 30, -9.5] * 4], np.float32).T.copy()
+    c = np.zeros((4, 1), np.float32)
     gates, _, _, h, _, dz = remembered(NumbaKernels(), Workspace(c.dtype, reuse=False), z, c, c, c)
     assert np.abs(gates).max() <= 1
     assert np.isfinite(h).all()
