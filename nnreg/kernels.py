@@ -50,14 +50,14 @@ class Kernels(Component):
 
     def sum_rows(self, x: Array, out: Array, scratch: Scratch) -> None:
         """Sum `(rows, features)` over the rows, as a product, several times as fast as np.sum."""
-        np.matmul(scratch.ones(x.shape[0]), x, out=out)
+        np.dot(scratch.ones(x.shape[0]), x, out=out)
 
     def add_bias(self, x: Array, bias: Array, scratch: Scratch) -> None:
         """Add bias `(features,)` to each row of x in place."""
         rows, features = x.shape
         times = _together(rows, features)
         if times == 1:
-            np.add(x, bias, out=x)
+            np.add(x, bias, x)
             return
         repeated = scratch.empty((times, features))
         repeated[...] = bias
@@ -74,8 +74,8 @@ class Kernels(Component):
         self, dy: Array, y: Array, dx: Array, dbias: Array | None, scratch: Scratch
     ) -> None:
         """Write dy where y is positive and 0 elsewhere to dx, and its sum over rows to dbias."""
-        np.greater(y, 0, out=dx)
-        np.multiply(dx, dy, out=dx)
+        np.greater(y, 0, dx)
+        np.multiply(dx, dy, dx)
         if dbias is not None:
             self.sum_rows(dx, dbias, scratch)
 
@@ -88,7 +88,7 @@ class Kernels(Component):
     def softmax_backward(self, dy: Array, y: Array, dx: Array, scratch: Scratch) -> None:
         """Write y (dy - Σ dy y) to dx, row by row."""
         np.multiply(dy, y, out=dx)
-        total = np.matmul(dx, scratch.ones(dx.shape[1]), out=scratch.empty((len(dx),)))
+        total = np.dot(dx, scratch.ones(dx.shape[1]), out=scratch.empty((len(dx),)))
         np.subtract(dy.T, total, out=dx.T)
         np.multiply(dx, y, out=dx)
 
@@ -100,13 +100,14 @@ class Kernels(Component):
         flat = (columns if narrow else dz).reshape(-1)
         numbers = np.arange(rows)
         place = labels * rows + numbers if narrow else numbers * classes + labels
-        at_label = np.add.reduce(flat[place])
-        np.exp(columns, out=columns)
+        ones, share = scratch.ones(rows), 1 / rows
+        at_label = np.dot(ones, flat[place])
+        np.exp(columns, columns)
         total = self._column_sums(columns, scratch)
-        loss: float = (float(np.add.reduce(np.log(total))) - float(at_label)) / rows
-        np.divide(1 / rows, total, out=total)
-        np.multiply(columns, total, out=columns)
-        flat[place] -= 1 / rows
+        loss: float = (float(np.dot(ones, np.log(total))) - float(at_label)) * share
+        np.divide(share, total, total)
+        np.multiply(columns, total, columns)
+        flat[place] -= share
         if narrow:
             dz.T[...] = columns
         return loss
@@ -124,7 +125,7 @@ class Kernels(Component):
 
     def _column_sums(self, columns: Array, scratch: Scratch) -> Array:
         count, rows = columns.shape
-        return np.matmul(scratch.ones(count), columns, out=scratch.empty((rows,)))
+        return np.dot(scratch.ones(count), columns, out=scratch.empty((rows,)))
 
     def adam(
         self,
@@ -141,16 +142,16 @@ class Kernels(Component):
     ) -> None:
         """Update m ← beta1 m + g and v ← beta2 v + g², then p ← p - rate · m / (√v + epsilon)."""
         change = scratch.empty(parameters.shape)
-        np.multiply(m, beta1, out=m)
-        np.add(m, gradient, out=m)
-        np.multiply(v, beta2, out=v)
-        np.multiply(gradient, gradient, out=change)
-        np.add(v, change, out=v)
-        np.sqrt(v, out=change)
-        np.add(change, epsilon, out=change)
-        np.divide(m, change, out=change)
-        np.multiply(change, rate, out=change)
-        np.subtract(parameters, change, out=parameters)
+        np.multiply(m, beta1, m)
+        np.add(m, gradient, m)
+        np.multiply(v, beta2, v)
+        np.multiply(gradient, gradient, change)
+        np.add(v, change, v)
+        np.sqrt(v, change)
+        np.add(change, epsilon, change)
+        np.divide(m, change, change)
+        np.multiply(change, rate, change)
+        np.subtract(parameters, change, parameters)
 
     def im2col(self, images: Array, columns: Array, stride: Pair) -> None:
         """Copy every window of `(batch, height, width, channels)`.
@@ -364,7 +365,7 @@ class Kernels(Component):
 def _row_means(x: Array, scratch: Scratch) -> Array:
     """Return the mean of each row as `(rows, 1)`, by a product: sums over rows are slow."""
     rows, features = x.shape
-    mean = np.matmul(x, scratch.ones(features), out=scratch.empty((rows,)))
+    mean = np.dot(x, scratch.ones(features), out=scratch.empty((rows,)))
     return np.divide(mean, features, out=mean)[:, None]
 
 

@@ -54,6 +54,8 @@ class Network:
         kernels: Kernels | None = None,
     ) -> None:
         self.plan = plan
+        self.layers: Mapping[str, Layer] = {name: pair[0] for name, pair in plan.children.items()}
+        """The top layers by name: `layers/0`, `layers/1`, …"""
         self.input_shape = input_shape
         self.output_shape = output_shape
         self.head = head
@@ -65,11 +67,6 @@ class Network:
         self.parameters = views(self.vector, self.params)
         self.state = views(self.state_vector, self.state_params)
         self._inference = self.context(self.workspace(reuse=False))
-
-    @property
-    def layers(self) -> Mapping[str, Layer]:
-        """The top layers by name: `layers/0`, `layers/1`, …"""
-        return {name: layer for name, (layer, _) in self.plan.children.items()}
 
     @property
     def integer_input(self) -> bool:

@@ -274,8 +274,8 @@ class Trainer:
                 batch += 1
                 shares = self._lanes.run(x, t, rows)
                 self._step(shares, epoch, batch)
-                total += sum(share.loss * len(share.rows) for share in shares)
                 for share in shares:
+                    total += share.loss * len(share.rows)
                     if outputs is not None:
                         outputs[place : place + len(share.rows)] = share.scores
                     place += len(share.rows)

@@ -54,15 +54,15 @@ class Dense(Layer):
         weight = context.params["weight"]
         features, units = weight.shape
         rows = x if x.ndim == 2 else x.reshape(-1, features)
-        z = np.matmul(rows, weight, out=context.empty((rows.shape[0], units)))
+        z = np.dot(rows, weight, out=context.empty((rows.shape[0], units)))
         y, undo = self.activation.forward_biased(z, context.params.get("bias"), context)
 
         def backward(dy: Array) -> Array | None:
             dz = undo(dy if dy.ndim == 2 else dy.reshape(y.shape), context.gradients.get("bias"))
-            np.matmul(rows.T, dz, out=context.gradients["weight"])
+            np.dot(rows.T, dz, out=context.gradients["weight"])
             if not context.needs_input_gradient:
                 return None
-            dx = np.matmul(dz, weight.T, out=context.empty(rows.shape))
+            dx = np.dot(dz, weight.T, out=context.empty(rows.shape))
             return dx if x.ndim == 2 else dx.reshape(x.shape)
 
         return y if x.ndim == 2 else y.reshape((*x.shape[:-1], units)), backward
