@@ -172,14 +172,17 @@ def test_the_products_alone_are_those_of_a_step_of_nnreg(monkeypatch):
         """Return the sizes of the products of matrices: what is summed over, and the result's."""
         made = []
 
-        def matmul(a, b, out=None):
-            if a.ndim == b.ndim == 2:
-                made.append((a.shape[1], *sorted((a.shape[0], b.shape[1]))))
-            return real(a, b, out=out)
+        def counted(real):
+            def product(a, b, out=None):
+                if a.ndim == b.ndim == 2:
+                    made.append((a.shape[1], *sorted((a.shape[0], b.shape[1]))))
+                return real(a, b, out=out)
 
-        real = np.matmul
+            return product
+
         with monkeypatch.context() as patch:
-            patch.setattr(np, "matmul", matmul)
+            for name in ("matmul", "dot"):
+                patch.setattr(np, name, counted(getattr(np, name)))
             job()
         return sorted(made)
 
