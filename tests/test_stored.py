@@ -565,11 +565,12 @@ class TestReadingAhead:
 
 
 LIMIT, FILE = 192 * 2**20, 320 * 2**20
-LIMITED = f"""
+LIMITED = """
 import resource, sys
-resource.setrlimit(resource.RLIMIT_DATA, ({LIMIT}, {LIMIT}))
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 from nnreg.cli import main
-main(sys.argv[1:])
+main(sys.argv[2:])
 """
 
 
@@ -583,16 +584,7 @@ class TestAFileLargerThanMemory:
     @pytest.fixture
     def large(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        rng = np.random.default_rng(0)
-        rows = FILE // (784 * 4)
-        with h5py.File("large.h5", "w") as file:
-            x = file.create_dataset("x", (rows, 784), "f4")
-            y = file.create_dataset("y", (rows,), "i8")
-            for start in range(0, rows, 4096):
-                stop = min(start + 4096, rows)
-                y[start:stop] = labels = rng.integers(0, 3, stop - start)
-                values = rng.standard_normal((stop - start, 784), np.float32)
-                x[start:stop] = values + labels[:, None] / 4
+        self.make("large.h5", FILE // (784 * 4))
         layers = {"layers": LAYERS[1:]}
         train = {"epochs": 1, "batch_size": 256}
         made = spec("auto", "large.h5", SPLIT, model=layers, train=train)
@@ -600,11 +592,23 @@ class TestAFileLargerThanMemory:
         yield tmp_path
         (tmp_path / "large.h5").unlink()
 
-    def limited(self, *args):
+    def make(self, path, rows):
+        """Write so many rows of 784 values, with three classes, a block at a time."""
+        rng = np.random.default_rng(0)
+        with h5py.File(path, "w") as file:
+            x = file.create_dataset("x", (rows, 784), "f4")
+            y = file.create_dataset("y", (rows,), "i8")
+            for start in range(0, rows, 4096):
+                stop = min(start + 4096, rows)
+                y[start:stop] = labels = rng.integers(0, 3, stop - start)
+                values = rng.standard_normal((stop - start, 784), np.float32)
+                x[start:stop] = values + labels[:, None] / 4
+
+    def limited(self, limit, *args):
+        """Run a command in a process that may allocate so many bytes."""
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # each has memory of its own
-        return subprocess.run(
-            [sys.executable, "-c", LIMITED, *args], capture_output=True, text=True, env=environment
-        )
+        command = [sys.executable, "-c", LIMITED, str(limit), *args]
+        return subprocess.run(command, capture_output=True, text=True, env=environment)
 
     def test_it_trains_goes_on_and_predicts_in_less_memory_than_the_file_has(self, large):
         assert os.path.getsize("large.h5") > 1.5 * LIMIT
@@ -614,7 +618,7 @@ class TestAFileLargerThanMemory:
             ["evaluate", "out", "large.h5"],
             ["predict", "out", "large.h5", "--out", "answers.csv"],
         ):
-            done = self.limited(*command)
+            done = self.limited(LIMIT, *command)
             assert done.returncode == 0, (command, done.stderr)
         summary = json.loads((large / "out/summary.json").read_text())
         assert summary["streamed"] is True
@@ -624,6 +628,14 @@ class TestAFileLargerThanMemory:
             assert sum(1 for _ in file) == FILE // (784 * 4) + 1
 
     def test_read_whole_it_would_not(self, large):
-        done = self.limited("run", "spec.json", "--set", "data.source.stream=false")
+        done = self.limited(LIMIT, "run", "spec.json", "--set", "data.source.stream=false")
         assert done.returncode == 1
         assert "out of memory" in done.stderr
+
+    @pytest.mark.parametrize(("more", "streamed"), [(0, False), (1, True)])
+    def test_at_the_border_of_streaming_both_ways_fit(self, large, more, streamed):
+        limit = 2**29
+        self.make("large.h5", int(limit / 5) // (784 * 8) + more)
+        done = self.limited(limit, "run", "spec.json", "--out", "out")
+        assert done.returncode == 0, done.stderr
+        assert json.loads((large / "out/summary.json").read_text())["streamed"] is streamed

@@ -312,7 +312,8 @@ def _array_moments(train: Table, name: str, scaling: str) -> tuple[float, float]
 
 def _moments(values: Array, scaling: str) -> tuple[float, float]:
     """Return mean and standard deviation, or 0 and 1 where values are not to be scaled."""
-    known = values[~np.isnan(values)]
+    missing = np.isnan(values)
+    known = values[~missing] if missing.any() else values.reshape(-1)  # no copy of many
     if scaling == "none" or not known.size:
         return 0.0, 1.0
     return float(np.mean(known)), float(np.std(known)) or 1.0
