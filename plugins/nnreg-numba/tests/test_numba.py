@@ -8,6 +8,7 @@ import nnreg
 from nnreg.interfaces import Workspace
 from nnreg.kernels import Kernels
 from nnreg.registry import default_kernels, installed
+from nnreg.testing import checks
 
 RNG = np.random.default_rng(0)
 
@@ -108,6 +109,11 @@ def test_a_compiled_loop_agrees_with_numpy(job, shapes, options, dtype):
     for plain, compiled in zip(*results, strict=True):
         assert compiled.dtype == dtype
         np.testing.assert_allclose(compiled, plain, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("check", checks(NumbaKernels), ids=str)
+def test_the_kernels_conform(check):
+    check()
 
 
 def test_what_is_not_a_number_comes_through():
