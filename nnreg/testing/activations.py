@@ -51,7 +51,7 @@ def gradient(activation: Activation) -> None:
 def kinks(activation: Activation) -> None:
     """At 0, at whole numbers and at its options' values, the gradient is a slope beside them."""
     options = [v for v in vars(activation).values() if isinstance(v, int | float)]
-    values = sorted({sign * abs(v) for v in (*KINKS, *options) for sign in (-1, 1)})
+    values = sorted({sign * abs(v) + 0.0 for v in (*KINKS, *options) for sign in (-1, 1)})
     for value in values:
         row = np.array([[value, 0.3713]])
         _, dx = _pass(activation, row, np.ones_like(row))

@@ -68,7 +68,7 @@ def kinks(case: LossCase) -> None:
     if not _takes_any_number(case):
         return
     options = [v for v in vars(loss).values() if isinstance(v, int | float)]
-    for distance in sorted({sign * abs(v) for v in (0.0, 1.0, *options) for sign in (-1, 1)}):
+    for distance in sorted({sign * abs(v) + 0.0 for v in (0.0, 1.0, *options) for sign in (-1, 1)}):
 
         def missed(by: float) -> LossCase:
             y = case.t.copy()
