@@ -14,6 +14,9 @@ BINS = 30
 SHARE = 0.03
 """The share of the time that histograms may take: one that cost 10 ms waits 0.3 s."""
 
+DONE = ("epochs", "early_stopping")
+"""The outcomes of a run that came to its end."""
+
 
 class TensorBoard:
     """Keeps a log for each run that has a folder; other runs write nothing."""
@@ -70,10 +73,13 @@ class Log:
             self._histograms(step)
 
     def end(self, outcome):
-        """Write the last weights and the figures of the test part, and close the files."""
-        summary = self._run.summary
-        if self._described != summary.get("epochs", 0):
-            self._histograms(summary["epochs"])
+        """Write the last weights and the figures of the test part, and close the files.
+
+        The model of a run that is done has its best weights, which may not be the last.
+        """
+        summary, last = self._run.summary, len(self._run.model.history)
+        if self._described < last and (outcome not in DONE or summary["best_epoch"] == last):
+            self._histograms(last)
         for name, value in summary.get("test", {}).items():
             self._scalar("test", summary["best_epoch"], name, value)
         self._session_ended(outcome)
@@ -104,9 +110,8 @@ class Log:
     def _session_ended(self, outcome):
         from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
-        good = outcome in ("epochs", "early_stopping")
         ended = plugin_data_pb2.SessionEndInfo(
-            status=api_pb2.STATUS_SUCCESS if good else api_pb2.STATUS_FAILURE,
+            status=api_pb2.STATUS_SUCCESS if outcome in DONE else api_pb2.STATUS_FAILURE,
             end_time_secs=time.time(),
         )
         content = metadata.create_summary_metadata(

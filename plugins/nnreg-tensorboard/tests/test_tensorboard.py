@@ -61,7 +61,8 @@ def test_the_figures_of_the_test_part_stand_at_the_best_epoch(spec, tmp_path):
 
 
 def test_the_weights_are_there_as_histograms_from_the_first_epoch_to_the_last(spec, tmp_path):
-    model = nnreg.run(spec, out="run", overrides=["train.epochs=50"])
+    changes = ["train.epochs=50", "data.split.validation=null"]  # the last weights are the best
+    model = nnreg.run(spec, out="run", overrides=changes)
     events = read(tmp_path / "run" / "tensorboard" / "train")
     assert sorted(events.Tags()["histograms"]) == sorted(model.parameters)
     found = events.Histograms("layers/0/weight")
@@ -74,6 +75,15 @@ def test_the_weights_are_there_as_histograms_from_the_first_epoch_to_the_last(sp
     assert (last.min, last.max, last.sum) == pytest.approx(
         (weight.min(), weight.max(), weight.sum()), rel=1e-6
     )
+
+
+def test_the_best_weights_are_not_shown_as_those_of_the_last_epoch(spec, tmp_path, monkeypatch):
+    monkeypatch.setattr("nnreg_tensorboard.SHARE", 1e-9)  # no time for any but the first
+    changes = ["train.epochs=500", 'train.early_stopping={"patience":1}']
+    model = nnreg.run(spec, out="run", overrides=changes)
+    assert model.progress.best_epoch < len(model.history) < 500
+    events = read(tmp_path / "run" / "tensorboard" / "train").Histograms("layers/0/weight")
+    assert [event.step for event in events] == [1]
 
 
 def test_the_settings_are_hyperparameters_and_the_outcome_is_told(spec, tmp_path):
