@@ -109,7 +109,7 @@ class StoredDataset:
                 for first, last in ((start, stop - 1) for start, stop in stretches):
                     yield dataset[first : last + 1]
             self._check()
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise DataError(
                 f"{self.path}, rows {first} to {last} of {self.name!r}: cannot read: {error}"
             ) from error

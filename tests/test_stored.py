@@ -475,6 +475,11 @@ class TestUsing:
             for name in list(row)[1:]:
                 assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-5)
 
+    def test_predict_leaves_other_datasets_alone(self, runs, capfd):
+        with h5py.File("d.h5", "a") as file:
+            file["a name for each class"] = np.array(["ash", "birch", "cedar"], "S")
+        assert self.output(capfd, "predict", "stored", "d.h5").count("\n") == ROWS + 1
+
     def test_predict_writes_json_in_pieces_too(self, runs, capfd):
         stored, memory = (
             json.loads(self.output(capfd, "predict", run, "d.h5", "--json")) for run in runs

@@ -66,10 +66,10 @@ def pieces(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:
     size, chosen = min(blocks), replace(table, columns=used)
 
     def read(start: int) -> Table:
-        part = chosen.take(np.arange(start, min(start + size, len(table))))
+        part = chosen.take(np.arange(start, min(start + size, len(chosen))))
         return replace(part, columns={name: whole(c) for name, c in part.columns.items()})
 
-    yield from read_ahead(read, range(0, len(table), size))
+    yield from read_ahead(read, range(0, len(chosen), size))
 
 
 def column(table: Table, name: str) -> Column:
