@@ -67,12 +67,12 @@ class Workload:
         sizes = [rows * columns for rows, columns in self.weights]
         return 2.0 * self.batch * (3 * sum(sizes) - sizes[0])
 
-    def pieces(self, x: Any) -> list[Any]:
-        """Cut inputs into what the peers predict at a time: images by the thousand.
+    def pieces(self, x: Any, images: int) -> list[Any]:
+        """Cut inputs into what a peer predicts at a time: all, or so many images.
 
-        Ten thousand at once make arrays of a gigabyte, and took every peer longer.
+        Ten thousand images at once make arrays of a gigabyte.
         """
-        size = 1000 if len(self.shape) == 3 else len(x)
+        size = images if len(self.shape) == 3 else len(x)
         return [x[start : start + size] for start in range(0, len(x), size)]
 
 
@@ -101,6 +101,9 @@ WORKLOADS = (
     Workload("transformer block", (64, 128), BLOCK, 10, 32),
     Workload("embedding 20,000x64", (50,), WORDS, 10, 256, vocabulary=20_000),
 )
+LARGE_PRODUCT = 1500
+"""Rows and columns of the square matrices whose product gives the limit."""
+
 PREDICTED = WORKLOADS[:5]
 SMALL = Workload("64-40-10", (64,), (dense(40),), 10, 32)
 LARGE = Workload("1024-2048-2048-10", (1024,), (dense(2048), dense(2048)), 10, 32)

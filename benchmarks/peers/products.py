@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.peers import Job
-from benchmarks.workloads import STEPS, Workload
-
-LARGE = 1500
-"""Rows and columns of the large product."""
+from benchmarks.workloads import LARGE_PRODUCT, STEPS, Workload
 
 
 class Products:
@@ -46,6 +43,8 @@ class Products:
 
     def large_product(self) -> Job:
         """Make one product of large square matrices."""
-        a = np.random.default_rng(0).standard_normal((LARGE, LARGE), dtype=np.float32)
+        a = np.random.default_rng(0).standard_normal(
+            (LARGE_PRODUCT, LARGE_PRODUCT), dtype=np.float32
+        )
         b = np.empty_like(a)
         return lambda: np.matmul(a, a, out=b)

@@ -8,9 +8,7 @@ from functools import partial
 from benchmarks.harness import Effort, Ratio, Row, Table, interleave
 from benchmarks.peers import LIBRARIES, OTHERS, OWN
 from benchmarks.processes import Workers
-from benchmarks.workloads import STEPS, WORKLOADS, Workload
-
-LARGE_FLOPS = 2 * 1500**3
+from benchmarks.workloads import LARGE_PRODUCT, STEPS, WORKLOADS, Workload
 
 
 def measure(effort: Effort) -> Iterator[Row]:
@@ -37,7 +35,7 @@ def _step(workers: Workers, peer: str, workload: Workload, effort: Effort) -> fl
 def _limit(workers: Workers, workload: Workload, effort: Effort) -> float:
     """Return the seconds of a step's products if all ran at the rate of a large one."""
     seconds = workers.ask("large product", "large_product", effort.seconds / 2)
-    return seconds / LARGE_FLOPS * workload.flops
+    return seconds / (2 * LARGE_PRODUCT**3) * workload.flops
 
 
 TABLE = Table(
