@@ -30,7 +30,9 @@ from nnreg.migrations import FORMAT, migrate
 MAGIC = b"nnreg checkpoint\n"
 BLOCK = 512
 LARGEST_DOCUMENT = 1 << 22
-"""Bytes of the document: parsed, it takes some thirty times as many."""
+MOST_VALUES = 400_000
+"""The most bytes of the document, and about the most values in it: a value of two bytes, such as an
+empty list, takes a hundred when it is parsed."""
 
 COPIES = 4
 """How often the bytes of a file are in memory at once while it is read, at most."""
@@ -147,12 +149,22 @@ def _document(stored: Array | None) -> dict[str, Any]:
     """Parse the document. Raises ValueError or `SpecError`."""
     if stored is None or stored.ndim != 1 or stored.dtype != np.uint8:
         raise ValueError("there is no document, a line of bytes")
-    if stored.size > LARGEST_DOCUMENT:
-        raise ValueError(f"its document of {stored.size:,} bytes is too large")
-    document = jsonc.parse(stored.tobytes().decode("utf-8"), "its document")
+    text = stored.tobytes().decode("utf-8")
+    _check_size(text)
+    document = jsonc.parse(text, "its document")
     if not isinstance(document, dict):
         raise ValueError("its document is not a JSON object")
     return document
+
+
+def _check_size(text: str) -> None:
+    """Raise ValueError for a document that would take much memory and time to read."""
+    values = jsonc.values(text)
+    if len(text) > LARGEST_DOCUMENT or values > MOST_VALUES:
+        raise ValueError(
+            f"a document of {len(text):,} bytes and about {values:,} values is too large; "
+            f"{LARGEST_DOCUMENT:,} and {MOST_VALUES:,} are the most"
+        )
 
 
 def _body(checkpoint: Checkpoint) -> list[memoryview]:
@@ -160,13 +172,12 @@ def _body(checkpoint: Checkpoint) -> list[memoryview]:
     from nnreg.allowlist import TYPES
     from nnreg.hdf5 import layout
 
-    text = json.dumps(checkpoint.document, allow_nan=False).encode()
-    if len(text) > LARGEST_DOCUMENT:
-        raise CheckpointError(
-            f"cannot save: spec, categories and class names take {len(text):,} bytes as text; "
-            f"{LARGEST_DOCUMENT:,} are the most"
-        )
-    arrays = {"document": np.frombuffer(text, np.uint8)}
+    text = json.dumps(checkpoint.document, allow_nan=False)
+    try:
+        _check_size(text)
+    except ValueError as error:
+        raise CheckpointError(f"cannot save spec, categories and class names: {error}") from error
+    arrays = {"document": np.frombuffer(text.encode(), np.uint8)}
     for name, array in checkpoint.arrays.items():
         little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
         if little.dtype.str not in TYPES.values():

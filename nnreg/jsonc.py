@@ -21,6 +21,10 @@ DEEPEST = 100
 """The most lists and objects within each other; a layer within a layer takes two."""
 
 
+MOST_VALUES = 50_000
+"""About the most values in a spec."""
+
+
 class _Object(dict[str, Any]):
     """A JSON object that remembers which keys came twice."""
 
@@ -29,7 +33,16 @@ class _Object(dict[str, Any]):
 
 def loads(text: str, where: str = "spec") -> Any:
     """Parse JSON with comments. Raises `SpecError` with line and column, or with each path."""
+    count = values(text)
+    if count > MOST_VALUES:
+        problem = f"too large: about {count:,} values, of which {MOST_VALUES:,} are the most"
+        raise SpecError([Problem("$", problem)], where)
     return parse(_TRAILING_COMMA.sub(_blank, _COMMENT.sub(_blank, text)), where)
+
+
+def values(text: str) -> int:
+    """Return about how many values a JSON text has, without parsing it."""
+    return text.count(",") + text.count("[") + text.count("{")
 
 
 def parse(text: str, where: str) -> Any:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from annotated_types import Interval
+from pydantic import FailFast
 
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.interfaces import Array, Configurable, Shape
@@ -78,7 +79,7 @@ class Manifest(Configurable):
     origin: str
     folder: str
     preprocessing: Preprocessing
-    components: tuple[Recorded, ...]
+    components: Annotated[tuple[Recorded, ...], FailFast()]
     progress: Done
     random: dict[str, Any]
     history: tuple[str, ...]

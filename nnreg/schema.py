@@ -60,6 +60,12 @@ def _attribute(name: str) -> str:
     return f"option_{name}"
 
 
+MOST_PROBLEMS = 1_000
+MOST_HINTS = 100
+"""The most problems of a section that are listed, and unknown names for which a near one is sought:
+a spec from a stranger may be made of nothing else."""
+
+
 class Reader:
     """Reads components and sections of a spec, and remembers which components were named.
 
@@ -73,6 +79,7 @@ class Reader:
         self.registry = registry
         self.written_by = written_by or {}
         self.used: dict[tuple[str, str], Entry] = {}
+        self.unknown = 0
         self.migrated = False
 
     def read(self, cls: type[T], value: Any) -> T:
@@ -97,7 +104,9 @@ class Reader:
             raise _error(str(error)) from error
         if entry is None:
             known = self.registry.names(kind)
-            raise _error(f"no {kind} {name!r}{nearest(name, known)}{self.registry.absent()}")
+            self.unknown += 1
+            hint = nearest(name, known) if self.unknown <= MOST_HINTS else ""
+            raise _error(f"no {kind} {name!r}{hint}{self.registry.absent()}")
         self.used[kind, name] = entry
         config = {key: option for key, option in options.items() if key != "type"}
         try:
@@ -129,6 +138,8 @@ class Reader:
             # as JSON, because strict validation of Python values refuses a list for a tuple
             read = model.model_validate_json(json.dumps(value), context=self)
         except ValidationError as error:
+            if error.error_count() > MOST_PROBLEMS:
+                raise _error(f"{error.error_count():,} problems are too many to list") from None
             raise ValidationError.from_exception_data(
                 cls.__name__, list(_lines(error, cls, value))
             ) from None
@@ -167,8 +178,9 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
         place = (*_within(value, loc[:-1]), loc[-1]) if absent else _within(value, loc)
         found.setdefault(place, []).append(line)
     known = [field.name for field in dataclasses.fields(cls)]
+    containing = {place[:length] for place in found for length in range(len(place))}
     for loc, lines in found.items():
-        if any(loc == deeper[: len(loc)] for deeper in found if len(deeper) > len(loc)):
+        if loc in containing:
             continue  # follows from what is wrong inside
         line = lines[0]
         kind: Literal["nnreg", "nnreg_missing"] = "nnreg"

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Len
+from pydantic import FailFast
 
 from nnreg.data.tables import column, is_numeric, numbers, pieces, words
 from nnreg.errors import DataError, nearest
@@ -171,7 +172,8 @@ Target: TypeAlias = Classes | Numbers
 class Preprocessing(Configurable):
     """How each input column and the target become arrays."""
 
-    inputs: Annotated[tuple[Number | Words | Values, ...], Len(1)]
+    # to list what is wrong with each of many would take long, and a checkpoint may be made of them
+    inputs: Annotated[tuple[Number | Words | Values, ...], Len(1), FailFast()]
     target: Classes | Numbers
 
     def __post_init__(self) -> None:

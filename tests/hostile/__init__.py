@@ -584,8 +584,24 @@ def lists_in_lists(path):
 
 
 @attack("nested too deep")
-def a_million_lists_in_lists(path):
-    restated(path, lambda d, a: "[" * 1_000_000)
+def many_lists_in_lists(path):
+    restated(path, lambda d, a: "[" * 300_000)
+
+
+@attack("values is too large")
+def a_document_of_too_many_values(path):
+    restated(path, lambda d, a: d["environment"].update(x=[[]] * 200_000))
+
+
+@attack(r"\$.preprocessing.inputs\[0\].std: must be")
+def thousands_of_columns_all_of_them_wrong(path):
+    column = {"type": "number", "name": "a", "mean": 0, "std": 0, "fill": None}
+    restated(path, lambda d, a: d["preprocessing"].update(inputs=[column] * 20_000))
+
+
+@attack("problems are too many to list")
+def a_hundred_thousand_unknown_keys(path):
+    restated(path, lambda d, a: d.update({f"key {number}": 0 for number in range(100_000)}))
 
 
 @attack("is too large")
@@ -700,6 +716,17 @@ def layers_in_layers(path):
 def twenty_thousand_layers(path):
     layers = [{"type": "flatten"}] * 20_000
     in_spec(path, lambda spec: spec["model"]["layers"].__setitem__(slice(0, 0), layers))
+
+
+@attack("problems are too many to list")
+def fifteen_thousand_layers_that_nobody_has(path):
+    layers = [{"type": f"dens{number}"} for number in range(15_000)]
+    in_spec(path, lambda spec: spec["model"].update(layers=layers))
+
+
+@attack("too large: about")
+def a_hundred_thousand_metrics(path):
+    in_spec(path, lambda spec: spec.update(metrics=["accuracy"] * 100_000))
 
 
 @attack(r"kernel|takes")
