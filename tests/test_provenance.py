@@ -1,6 +1,7 @@
 """A checkpoint knows who provided its components, and notices when they compute something else."""
 
 import json
+import math
 from dataclasses import dataclass, replace
 
 import h5py
@@ -28,6 +29,7 @@ from nnreg.builtin.activations import Softmax
 from nnreg.builtin.losses import CrossEntropy
 from nnreg.checkpoint import read_checkpoint
 from nnreg.cli import main
+from nnreg.interfaces import Plan
 from nnreg.registry import KINDS, Registry, installed
 from nnreg.runs import restart
 from nnreg.saving import from_checkpoint, load, to_checkpoint
@@ -401,3 +403,18 @@ def test_the_fixed_inputs_stay():
     """The numbers that they give are in people's files."""
     expected = [0.222912, -1.114562, 2.006211, -0.012422, -2.687371, 0.693582]
     assert probes.fixed((6,)).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_probe_makes_no_input_of_the_size_that_a_file_claims(monkeypatch):
+    made = []
+
+    def refuse(layer, shape, classes):
+        made.append(math.prod(shape))
+        raise ValueError("too small")
+
+    monkeypatch.setattr(probes, "_run", refuse)
+    plan = Plan("$", 2)
+    plan.layer("layers/0", installed().find("layer", "flatten").cls(), (30_000, 30_000, 1))
+    (layer, inner) = plan.children["layers/0"]
+    assert probes._layer(layer, inner) == {}
+    assert 1_000 < max(made) <= probes.MOST_VALUES
