@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -305,4 +304,4 @@ def _largest(difference: dict[str, Any]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else figure(value if math.isfinite(value) else math.nan)
+    return "" if value is None else figure(value)
