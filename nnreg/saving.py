@@ -89,6 +89,7 @@ def to_checkpoint(
     out. `environment` says where it was trained, by default what that is here and now.
     """
     progress, document, history = model.progress, model.document, model.history
+    columns = history.names
     parameters, state = model.parameters, model.state
     if best and progress.best_vector is not None and progress.best_state is not None:
         parameters = views(progress.best_vector, model.network.params)
@@ -104,8 +105,8 @@ def to_checkpoint(
         if progress.partial and progress.partial.outputs is not None:
             arrays["partial/outputs"] = progress.partial.outputs
     arrays["history"] = np.array(
-        [[record.get(name, math.nan) for name in history.names] for record in history], np.float64
-    ).reshape(len(history), len(history.names))
+        [[record.get(name, math.nan) for name in columns] for record in history], np.float64
+    ).reshape(len(history), len(columns))
     return Checkpoint(
         {
             "spec": document.tree,
@@ -127,7 +128,7 @@ def to_checkpoint(
                 "streams": "SeedSequence([seed, stream, epoch])",
                 "epoch": progress.epoch,
             },
-            "history": history.names,
+            "history": columns,
             "data": dict(model.data_digests),
             "environment": environment or here(),
         },
