@@ -46,6 +46,14 @@ def spec(tmp_path, monkeypatch):
     )
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_heard():
+    """Undo that a shell starts what it runs in the background deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def same_files(first, second):
     for name in FILES:
         assert Path(first, name).read_bytes() == Path(second, name).read_bytes(), name
