@@ -26,7 +26,7 @@ WIDE, MANY = 1024, 256
 """Narrow rows, where there are many, are added to as rows of up to this many values."""
 
 ROUNDS = 4
-"""After so many rounds of `add_rows`, what is left is few places named often."""
+"""After so many rounds of `sum_by_index`, what is left is few places named often."""
 
 
 class Scratch(Protocol):
@@ -343,23 +343,28 @@ class Kernels(Component):
         np.multiply(do, tanh_c, out=do)
         np.multiply(dc, f, out=dc)
 
-    def add_rows(self, rows: Array, index: Array, out: Array) -> None:
-        """Add each of `rows` `(count, features)` to the row of `out` that `index` names.
+    def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
+        """Write to each row of `out` the sum of those of `rows` `(count, features)` it is named by.
 
         In rounds: each adds, at once, one row to every place that is named yet. np.add.at, which
         goes row by row, is several times as slow; it gets what is named more often than that.
         """
+        out[...] = 0
         left, place = np.arange(len(index), like=index), index
         last = np.empty_like(left, shape=(len(out),))
-        for _ in range(ROUNDS):
+        for turn in range(ROUNDS):
             last[place] = left
-            chosen = last[place] == left
-            out[place[chosen]] += rows[left[chosen]]
-            left = left[~chosen]
-            place = index[left]
+            chosen = np.equal(np.take(last, place), left)
+            here = np.compress(chosen, place)
+            some = np.take(rows, np.compress(chosen, left), axis=0)
+            if turn:
+                np.add(some, np.take(out, here, axis=0), out=some)
+            out[here] = some
+            left = np.compress(~chosen, left)
+            place = np.take(index, left)
             if not len(left):
                 return
-        np.add.at(out, place, rows[left])
+        np.add.at(out, place, np.take(rows, left, axis=0))
 
 
 def _row_means(x: Array, scratch: Scratch) -> Array:

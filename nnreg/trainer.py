@@ -35,7 +35,7 @@ GAINFUL = 8e6
 
 DIVISIBLE = 250_000
 """Values that a batch makes on its way through a network, from which its threads gain by dividing
-it among them. There must also be half as many as parameters: each thread has a gradient to add."""
+it among them. There must also be as many as parameters: each thread has a gradient to add."""
 
 _NamedStep = tuple[str, Layer, Context]
 Record = dict[str, float]
@@ -195,7 +195,7 @@ class Trainer:
     def _divisions(self) -> int:
         """Return how many threads the rows of a batch are divided among."""
         network, batch = self.network, min(self.settings.batch_size, len(self.train))
-        least = max(DIVISIBLE, network.vector.size / 2)
+        least = max(DIVISIBLE, network.vector.size)
         if not network.independent or batch * network.values < least:
             return 1
         if network.steps > 1 and not network.kernels.few_calls:

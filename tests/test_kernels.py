@@ -14,18 +14,17 @@ SCRATCH = Workspace(np.float64, reuse=False)
 def test_rows_are_added_wherever_and_however_often_they_are_named(places, count):
     rng = np.random.default_rng(0)
     rows, index = rng.normal(size=(count, 7)), rng.integers(0, places, count)
-    out = rng.normal(size=(places, 7))
-    expected = out.copy()
+    out, expected = rng.normal(size=(places, 7)), np.zeros((places, 7))
     for row, place in zip(rows, index, strict=True):
         expected[place] += row
-    Kernels().add_rows(rows, index, out)
+    Kernels().sum_by_index(rows, index, out)
     np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_rows_named_in_as_many_rounds_as_there_are_are_all_added():
     index = np.repeat([2, 0], [ROUNDS, ROUNDS + 1])
     out = np.zeros((3, 1))
-    Kernels().add_rows(np.ones((len(index), 1)), index, out)
+    Kernels().sum_by_index(np.ones((len(index), 1)), index, out)
     np.testing.assert_array_equal(out[:, 0], [ROUNDS + 1, 0, ROUNDS])
 
 

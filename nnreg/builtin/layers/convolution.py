@@ -174,10 +174,13 @@ class GlobalAveragePool(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         rows = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
+        batch, count, features = rows.shape
 
         def backward(dy: Array) -> Array:
             dx = context.empty(rows.shape)
-            dx[...] = np.expand_dims(dy / rows.shape[1], 1)
+            dx[...] = np.expand_dims(dy / count, 1)
             return dx.reshape(x.shape)
 
-        return np.mean(rows, axis=1), backward
+        # as a product with ones, which is several times as fast as np.mean
+        total = np.matmul(context.workspace.ones(count), rows, out=context.empty((batch, features)))
+        return np.divide(total, count, out=total), backward

@@ -48,10 +48,9 @@ class Embedding(Layer):
         index = x.astype(np.intp)
 
         def backward(dy: Array) -> None:
-            gradient = context.gradients["weight"]
-            gradient[...] = 0
             rows = dy.reshape(-1, self.units)
-            context.kernels.add_rows(rows, index.reshape(-1), gradient)
+            gradient = context.gradients["weight"]
+            context.kernels.sum_by_index(rows, index.reshape(-1), gradient)
 
         return np.take(context.params["weight"], index, axis=0), backward
 

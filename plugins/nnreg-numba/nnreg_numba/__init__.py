@@ -95,8 +95,8 @@ class NumbaKernels(Kernels):
     def lstm_step_backward(self, dh, dc, gates, c, tanh_c, dz: Array, scratch: Scratch) -> None:
         _loops().lstm_step_backward(dh, dc, gates, c, tanh_c, dz)
 
-    def add_rows(self, rows: Array, index: Array, out: Array) -> None:
-        _loops().add_rows(rows, index, out)
+    def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
+        _loops().sum_by_index(rows, index, out)
 
 
 @hookimpl

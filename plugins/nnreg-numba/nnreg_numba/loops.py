@@ -325,8 +325,9 @@ def lstm_step_backward(dh, dc, gates, c, tanh_c, dz):
 
 
 @compiled
-def add_rows(rows, index, out):
-    """out[index[n]] += rows[n]."""
+def sum_by_index(rows, index, out):
+    """out[index[n]] += rows[n], from nothing."""
+    out[:] = 0
     for n in range(index.size):
         for k in range(rows.shape[1]):
             out[index[n], k] += rows[n, k]

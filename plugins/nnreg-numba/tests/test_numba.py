@@ -49,7 +49,7 @@ def stepped(kernels, scratch, p, *gradients):
 
 def added(kernels, scratch, rows):
     out = np.ones((4, rows.shape[1]), rows.dtype)
-    kernels.add_rows(rows, np.array([0, 3, 3, 1, 0]), out)
+    kernels.sum_by_index(rows, np.array([0, 3, 3, 1, 0]), out)
     return (out,)
 
 
