@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import nnreg  # before NumPy, as its command line does: it tells OpenBLAS how long to spin
 from benchmarks.peers import RATE, Job
 from benchmarks.workloads import Workload
 
@@ -35,15 +36,11 @@ class Nnreg:
 
     def save(self, workload: Workload, folder: str) -> Job:
         """Save a model that has been trained for an epoch, with all that resuming needs."""
-        import nnreg
-
         model = self.trained(workload)
         return lambda: nnreg.save(model, Path(folder) / "model.h5")
 
     def run(self, folder: str | None, epochs: int) -> Job:
         """Train on the digits; with a folder, leave each run's own folder and checkpoints there."""
-        import nnreg
-
         numbers = itertools.count()
         changes = [f"train.epochs={epochs}", "train.early_stopping=null"]
         changes.append(f"train.kernels={self.kernels}")
