@@ -86,9 +86,7 @@ class Folder:
                 sweep(self.last.parent)
                 self._save()
                 self._write_spec()
-                self.schedule.saved(
-                    0.0
-                )  # the first save imports h5py, which says nothing of the next
+                self.schedule.saved(0.0)  # the first imports h5py, which says nothing of the next
             except OSError as error:
                 raise UsageError(f"{self.path}: cannot write: {error.strerror or error}") from error
             yield

@@ -11,11 +11,8 @@ import numpy as np
 
 from nnreg.evaluation import Evaluation
 from nnreg.interfaces import Array, Context
-from nnreg.network import Network
+from nnreg.network import CACHED, Network
 from nnreg.threads import Crew, pieces
-
-CACHED = 600_000
-"""Values that a pass may make on its way through a network and find again in the cache."""
 
 LEAST_ROWS = 8
 """The fewest examples worth a pass, or a thread."""

@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -32,6 +33,12 @@ from nnreg.stored import Column, pieces
 
 INITIAL_STREAM = 0
 """The random stream of first values: parameter i draws from SeedSequence([seed, stream, i])."""
+
+CACHED = 600_000
+"""Values that a pass may make on its way through a network and find again in the cache."""
+
+FEWEST, MOST = 32, 1024
+"""How many rows are predicted at a time, at least and at most."""
 
 Wrap: TypeAlias = Callable[[Array], Array]
 
@@ -144,11 +151,21 @@ class Network:
         """Apply the head to what `forward` gave."""
         return z if self.head is None else self.head.forward(z)[0]
 
-    def scores(self, x: Column, batch_size: int = 1024) -> Array:
+    def scores(self, x: Column) -> Array:
         """Return what the layers make of `x`, before the head. Safe in several threads."""
-        with closing(pieces(x, batch_size)) as batches:
-            parts = [self.forward(batch, self._inference)[0] for batch in batches]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        rows = min(max(CACHED // max(self.values, 1), FEWEST), MOST)
+        with closing(pieces(x, rows)) as batches:
+            first = next(batches)
+            if len(first) == len(x):
+                return self.forward(first, self._inference)[0]
+            workspace = self.workspace(reuse=True)
+            context, place = self.context(workspace), 0
+            y = np.empty((len(x), *self.output_shape), self.dtype)
+            for batch in itertools.chain([first], batches):
+                workspace.rewind()
+                y[place : place + len(batch)] = self.forward(batch, context)[0]
+                place += len(batch)
+        return y
 
     def predict(self, x: Column) -> Array:
         """Return the outputs `(batch, *output_shape)`."""

@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import os
+import signal
 import sys
 
 import pytest
@@ -12,6 +13,9 @@ from plugin_files import distribution
 from nnreg.cli import main
 
 os.environ["NNREG_HOME"] = os.devnull  # whoever runs the tests is not asked what they verified
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("nnreg", max_examples=20, deadline=None, derandomize=True)
 settings.load_profile("nnreg")

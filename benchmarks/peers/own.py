@@ -59,7 +59,6 @@ class Nnreg:
         return model
 
     def _model(self, workload: Workload, x: Any, y: Any) -> Any:
-        from nnreg import build
 
         if self.kernels == "numba":
             importlib.import_module("nnreg_numba")  # to say that it is missing, not that a name is
@@ -70,4 +69,4 @@ class Nnreg:
             "optimizer": {"type": "adam", "learning_rate": RATE},
             "train": {"epochs": 10**9, "batch_size": workload.batch, "kernels": self.kernels},
         }
-        return build(spec, data=(x, y))
+        return nnreg.build(spec, data=(x, y))
