@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hostile import ATTACKS, image, signed, victim
+from hostile import ATTACKS, image, of_component, signed, victim
 
 import nnreg
+from nnreg.errors import MissingPluginError
+from nnreg.plugins import Selection
+from nnreg.registry import discover
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 
@@ -46,3 +49,14 @@ def test_a_symbolic_link_to_a_sound_file_is_read(tmp_path):
     (tmp_path / "sound.h5").write_bytes(signed(image(*victim())))
     (tmp_path / "link.h5").symlink_to("sound.h5")
     assert nnreg.load(tmp_path / "link.h5").classes == ("ash", "birch")
+
+
+def test_a_file_that_names_a_blocked_plugin_is_refused_and_the_plugin_not_imported(
+    tmp_path, install
+):
+    install("nnreg-trap", "raise AssertionError('imported')", plugin="trap")
+    of_component(tmp_path / "file.h5", name="trap", distribution="nnreg-trap", version="1.2")
+    registry = discover(Selection(blocked=("trap",)))
+    with pytest.raises(MissingPluginError, match=r"nnreg-trap 1\.2, which is blocked: by -p"):
+        nnreg.load(tmp_path / "file.h5", registry=registry)
+    assert "nnreg_trap" not in sys.modules
