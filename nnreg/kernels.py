@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -182,12 +182,8 @@ class Kernels(Component):
                 part = images[:, i : i + oh * sh : sh, j : j + ow * sw : sw]
                 np.add(part, columns[:, :, :, i, j], out=part)
 
-    def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair, scratch: Scratch) -> None:
+    def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair) -> None:
         """Write the largest value of each window of `(batch, height, width, channels)`."""
-        if size == stride == (2, 2):
-            rows = self._larger_rows(x, y, scratch)
-            np.maximum(rows[:, :, 0::2], rows[:, :, 1::2], out=y)
-            return
         first, *others = _windows(y, size, stride)
         y[...] = x[first]
         for window in others:
@@ -203,40 +199,18 @@ class Kernels(Component):
         stride: Pair,
         scratch: Scratch,
     ) -> None:
-        """Give each window's gradient to its largest value; of equals to the leftmost, topmost."""
-        _, oh, ow, _ = y.shape
-        if size == stride == (2, 2):
-            rows = self._larger_rows(x, y, scratch)
-            drows = scratch.empty(rows.shape)
-            self._divide(dy, rows, drows, np.s_[:, :, 0::2], np.s_[:, :, 1::2])
-            dx[:, 2 * oh :] = 0
-            dx[:, :, 2 * ow :] = 0
-            top, bottom = (np.s_[:, i : 2 * oh : 2, : 2 * ow] for i in (0, 1))
-            self._divide(drows, x, dx, top, bottom)
-            return
+        """Give each window's gradient to the first of its largest values."""
         dx[...] = 0
+        apart = size[0] <= stride[0] and size[1] <= stride[1]
         left, share = scratch.empty(y.shape), scratch.empty(y.shape)
         left[...] = dy
         for window in _windows(y, size, stride):
-            np.equal(x[window], y, out=share)
-            np.multiply(share, left, out=share)
-            np.subtract(left, share, out=left)
             part = dx[window]
-            np.add(part, share, out=part)
-
-    def _larger_rows(self, x: Array, y: Array, scratch: Scratch) -> Array:
-        """Return the larger of each pair of rows: a pool of 2 x 1, whose inner loops are long."""
-        batch, oh, ow, channels = y.shape
-        rows = scratch.empty((batch, oh, 2 * ow, channels))
-        top, bottom = (x[:, i : 2 * oh : 2, : 2 * ow] for i in (0, 1))
-        return np.maximum(top, bottom, out=rows)
-
-    def _divide(self, dy: Array, x: Array, dx: Array, first: Any, second: Any) -> None:
-        """Give dy to the first half of dx where x is not smaller there, elsewhere to the second."""
-        mine, other = dx[first], dx[second]
-        np.greater_equal(x[first], x[second], out=other)
-        np.multiply(other, dy, out=mine)
-        np.subtract(dy, mine, out=other)
+            np.equal(x[window], y, out=share)
+            given = np.multiply(share, left, out=part if apart else share)
+            np.subtract(left, given, out=left)
+            if not apart:
+                np.add(part, share, out=part)
 
     def layer_norm(
         self,
@@ -407,6 +381,6 @@ def _windows(y: Array, size: Pair, stride: Pair) -> list[tuple[slice, slice, sli
             slice(i, i + oh * stride[0], stride[0]),
             slice(j, j + ow * stride[1], stride[1]),
         )
-        for j in range(size[1])
         for i in range(size[0])
+        for j in range(size[1])
     ]

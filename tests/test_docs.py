@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -75,10 +76,9 @@ def test_the_guide_does_what_it_says(tmp_path, monkeypatch):
 def test_the_guide_does_what_it_says_with_what_pip_installs(tmp_path, monkeypatch):
     copy, wheels, folder = (tmp_path / name for name in ("copy", "wheels", "guide"))
     folder.mkdir()
-    files = run(["git", "ls-files", "nnreg", "pyproject.toml", "README.md", "LICENSE"], ROOT)
-    for file in files.split():
-        (copy / file).parent.mkdir(parents=True, exist_ok=True)
-        (copy / file).write_bytes((ROOT / file).read_bytes())
+    shutil.copytree(ROOT / "nnreg", copy / "nnreg", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, copy)
     pip = [sys.executable, "-m", "pip", "--quiet"]
     run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(copy)], tmp_path)
     run([sys.executable, "-m", "venv", "env"], tmp_path)

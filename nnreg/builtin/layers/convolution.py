@@ -122,11 +122,10 @@ class Conv2d(Layer):
 
 @dataclass(frozen=True)
 class MaxPool2d(Layer):
-    """The largest value of each window of an image.
+    """The largest value of each window of an image; the first of equals gets the gradient.
 
     Takes `(height, width, channels)`. `stride` is the window's size unless given. Rows and columns
-    that fill no whole window are left out. Of equals, the leftmost, then the topmost gets the
-    gradient.
+    that fill no whole window are left out.
     """
 
     size: Pair = 2
@@ -149,7 +148,7 @@ class MaxPool2d(Layer):
         oh = _windows(height, size[0], stride[0], 0)
         ow = _windows(width, size[1], stride[1], 0)
         y = context.empty((batch, oh, ow, channels))
-        context.kernels.max_pool(x, y, size, stride, context.workspace)
+        context.kernels.max_pool(x, y, size, stride)
 
         def backward(dy: Array) -> Array | None:
             if not context.needs_input_gradient:

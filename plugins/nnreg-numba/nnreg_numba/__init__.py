@@ -80,7 +80,7 @@ class NumbaKernels(Kernels):
     def col2im(self, columns: Array, images: Array, stride: Pair) -> None:
         _loops().col2im(columns, images, *stride)
 
-    def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair, scratch: Scratch) -> None:
+    def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair) -> None:
         _loops().max_pool(x, y, *size, *stride)
 
     def max_pool_backward(self, dy, x, y, dx, size: Pair, stride: Pair, scratch: Scratch) -> None:
