@@ -18,28 +18,32 @@ LEAST_ROWS = 8
 """The fewest examples worth a pass, or a thread."""
 
 
-def rows_at_once(network: Network) -> int | None:
+def rows_at_once(network: Network, threads: int = 1) -> int | None:
     """Return how many examples to take through a network at a time; None for all of them.
 
     A few at a time where each becomes many values, which are then still in the processor's cache
     on the way back; there must be more of these than of the parameters, whose gradients are added.
+    It makes for shorter calls, at which several threads wait for each other unless they are few.
     """
     rows = max(CACHED // max(network.values, 1), LEAST_ROWS)
     gains = network.independent and network.steps == 1
+    gains = gains and (threads == 1 or network.kernels.few_calls)
     return rows if gains and rows * network.values > 2 * network.vector.size else None
 
 
 class Lane:
     """One thread's way through the network: buffers and a gradient of its own, shared weights."""
 
-    def __init__(self, network: Network, evaluation: Evaluation) -> None:
+    def __init__(
+        self, network: Network, evaluation: Evaluation, at_once: int | None = None
+    ) -> None:
         self.gradient = np.zeros(network.vector.size, network.dtype)
         self.workspace = network.workspace(reuse=True)
         self.context: Context = network.context(self.workspace, self.gradient, training=True)
         self._network = network
         self._evaluation = evaluation
-        self._at_once = rows_at_once(network)
-        if self._at_once is not None:
+        self._at_once = at_once
+        if at_once is not None:
             self._scores = network.workspace(reuse=True)
             self._more = np.zeros_like(self.gradient)
             self._more_context = network.context(self.workspace, self._more, training=True)
@@ -103,7 +107,8 @@ class Lanes:
     """Fills one gradient from a batch, its rows divided among `count` threads of a crew."""
 
     def __init__(self, network: Network, evaluation: Evaluation, count: int, crew: Crew) -> None:
-        self._lanes = [Lane(network, evaluation) for _ in range(count)]
+        at_once = rows_at_once(network, count)
+        self._lanes = [Lane(network, evaluation, at_once) for _ in range(count)]
         self._crew = crew
         self.gradient = self._lanes[0].gradient
         self._sums = [

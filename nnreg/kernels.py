@@ -45,8 +45,8 @@ class Kernels(Component):
 
     kind = "kernels"
     few_calls: ClassVar[bool] = False
-    """Whether a step through time is so few calls that threads can make steps side by side. NumPy's
-    are many and short, and threads would wait for each other between them."""
+    """Whether calls are so few that threads can make short steps side by side. NumPy's are many,
+    and threads would wait for each other between them."""
 
     def sum_rows(self, x: Array, out: Array, scratch: Scratch) -> None:
         """Sum `(rows, features)` over the rows, as a product, several times as fast as np.sum."""

@@ -7,6 +7,7 @@ import nnreg
 from nnreg.errors import DivergedError
 from nnreg.gradient import LEAST_ROWS, rows_at_once
 from nnreg.interfaces import Layer
+from nnreg.kernels import Kernels
 
 CONVOLUTION = [
     {"type": "conv2d", "filters": 16, "padding": "same", "activation": "relu"},
@@ -66,9 +67,10 @@ def test_each_thread_draws_a_dropout_of_its_own():
 def test_a_batch_taken_a_few_at_a_time_comes_to_the_same(monkeypatch):
     whole, records = trained(1)
     monkeypatch.setattr("nnreg.gradient.CACHED", 12 * whole.network.values)
+    monkeypatch.setattr(Kernels, "few_calls", True)
     for threads in (1, 3):
         parted, parted_records = trained(threads)
-        assert rows_at_once(parted.network) == 12
+        assert rows_at_once(parted.network, threads) == 12
         np.testing.assert_allclose(
             parted.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12
         )
@@ -79,6 +81,7 @@ def test_a_batch_taken_a_few_at_a_time_comes_to_the_same(monkeypatch):
 def test_few_at_a_time_are_taken_only_where_examples_are_independent_and_large(monkeypatch):
     monkeypatch.setattr("nnreg.gradient.CACHED", 1)
     assert rows_at_once(trainer(1).network) == LEAST_ROWS
+    assert rows_at_once(trainer(2).network, 2) is None  # NumPy's calls would be too short
     assert rows_at_once(trainer(1, [*CONVOLUTION, {"type": "batch_norm"}]).network) is None
     rng = np.random.default_rng(0)
     small = rng.normal(size=(130, 8)), rng.integers(0, 3, 130)

@@ -14,6 +14,10 @@ compiled = numba.njit(
 )
 
 
+BLOCK = 512
+"""Values of each array that an LSTM's loops go over at a time, so that all stay in the cache."""
+
+
 @compiled
 def bias_relu(x, bias):
     """X ← max(x + bias, 0)."""
@@ -282,45 +286,64 @@ def sigmoid_of_row(x):
 
 @compiled
 def lstm_step(z, c, c_next, tanh_c, h_next):
-    """All that an LSTM does in a step after its matrix product, in float32, unit by unit.
+    """All that an LSTM does in a step after its matrix product, in float32, a block at a time.
 
     A loop for each function: a single one over so many arrays does not become vector code.
     """
-    n, batch = c.shape
-    for unit in range(n):
-        i, f, g, o = z[unit], z[n + unit], z[2 * n + unit], z[3 * n + unit]
+    size = c.size
+    gates, before, after = z.reshape(-1), c.reshape(-1), c_next.reshape(-1)
+    tanhs, outputs = tanh_c.reshape(-1), h_next.reshape(-1)
+    for start in range(0, size, BLOCK):
+        stop = min(start + BLOCK, size)
+        i, f = gates[start:stop], gates[size + start : size + stop]
+        g, o = gates[2 * size + start : 2 * size + stop], gates[3 * size + start : 3 * size + stop]
+        b, a, t, h = before[start:stop], after[start:stop], tanhs[start:stop], outputs[start:stop]
         sigmoid_of_row(i)
         sigmoid_of_row(f)
         tanh_of_row(g)
         sigmoid_of_row(o)
-        for k in range(batch):
-            c_next[unit, k] = f[k] * c[unit, k] + i[k] * g[k]
-        for k in range(batch):
-            tanh_c[unit, k] = c_next[unit, k]
-        tanh_of_row(tanh_c[unit])
-        for k in range(batch):
-            h_next[unit, k] = o[k] * tanh_c[unit, k]
+        for k in range(i.size):
+            a[k] = f[k] * b[k] + i[k] * g[k]
+        for k in range(i.size):
+            t[k] = a[k]
+        tanh_of_row(t)
+        for k in range(i.size):
+            h[k] = o[k] * t[k]
 
 
 @compiled
 def lstm_step_backward(dh, dc, gates, c, tanh_c, dz):
     """The same backwards."""
-    n, batch = c.shape
+    size = c.size
     one = c.dtype.type(1)
-    for unit in range(n):
-        i, f, g, o = gates[unit], gates[n + unit], gates[2 * n + unit], gates[3 * n + unit]
-        d, h, t = dc[unit], dh[unit], tanh_c[unit]
-        for k in range(batch):
+    all_gates, all_dz, all_dh, all_dc = (
+        gates.reshape(-1), dz.reshape(-1), dh.reshape(-1), dc.reshape(-1)
+    )  # fmt: skip
+    before, tanhs = c.reshape(-1), tanh_c.reshape(-1)
+    for start in range(0, size, BLOCK):
+        stop = min(start + BLOCK, size)
+        i, di = all_gates[start:stop], all_dz[start:stop]
+        f, df = all_gates[size + start : size + stop], all_dz[size + start : size + stop]
+        g, dg = (
+            all_gates[2 * size + start : 2 * size + stop],
+            all_dz[2 * size + start : 2 * size + stop],
+        )
+        o, do = (
+            all_gates[3 * size + start : 3 * size + stop],
+            all_dz[3 * size + start : 3 * size + stop],
+        )
+        d, h, b, t = all_dc[start:stop], all_dh[start:stop], before[start:stop], tanhs[start:stop]
+        for k in range(d.size):
             d[k] += h[k] * o[k] * (one - t[k] * t[k])
-        for k in range(batch):
-            dz[unit, k] = d[k] * g[k] * i[k] * (one - i[k])
-        for k in range(batch):
-            dz[n + unit, k] = d[k] * c[unit, k] * f[k] * (one - f[k])
-        for k in range(batch):
-            dz[2 * n + unit, k] = d[k] * i[k] * (one - g[k] * g[k])
-        for k in range(batch):
-            dz[3 * n + unit, k] = h[k] * t[k] * o[k] * (one - o[k])
-        for k in range(batch):
+        for k in range(d.size):
+            di[k] = d[k] * g[k] * i[k] * (one - i[k])
+        for k in range(d.size):
+            df[k] = d[k] * b[k] * f[k] * (one - f[k])
+        for k in range(d.size):
+            dg[k] = d[k] * i[k] * (one - g[k] * g[k])
+        for k in range(d.size):
+            do[k] = h[k] * t[k] * o[k] * (one - o[k])
+        for k in range(d.size):
             d[k] *= f[k]
 
 
