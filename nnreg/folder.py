@@ -26,7 +26,10 @@ from nnreg.spec import Checkpoint
 from nnreg.trainer import Progress, Record
 
 SHARE = 0.03
-"""The share of the time that saving may take: a checkpoint that cost 10 ms waits 0.3 s."""
+"""The share of the time that saving may take: a checkpoint that cost 100 ms waits 3.3 s."""
+
+BRIEF = 1.0
+"""The seconds of work that are not worth a save: it would cost a short run more than its share."""
 
 LONG = 10.0
 """The seconds after which a run is saved in the middle of an epoch too."""
@@ -209,7 +212,7 @@ class Schedule:
         if settings.every_seconds:
             self._after_epoch = self._within_epoch = now + settings.every_seconds
         elif not (settings.every_epochs or settings.every_steps):
-            self._after_epoch = now + cost / SHARE
+            self._after_epoch = now + max(cost / SHARE, BRIEF)
             self._within_epoch = now + max(cost / SHARE, LONG)
 
     def after_epoch(self) -> bool:

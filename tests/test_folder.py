@@ -384,6 +384,20 @@ class TestSchedule:
         to_checkpoint(model)
         assert time.perf_counter() - began < 1  # 6,000 records: 5 ms, or 6 s by the square
 
+    @pytest.mark.parametrize(("brief", "steps"), [(0.0, [6, 12, 18, 24, 30, 36]), (1e9, [])])
+    def test_work_that_is_brief_is_saved_at_the_end_only(self, spec, brief, steps, monkeypatch):
+        from nnreg.folder import Folder
+
+        monkeypatch.setattr("nnreg.folder.SHARE", 1e9)
+        monkeypatch.setattr("nnreg.folder.BRIEF", brief)
+        saves, save = [], Folder.save
+        monkeypatch.setattr(
+            Folder, "save", lambda folder: (saves.append(folder._model.progress.step), save(folder))
+        )
+        nnreg.run(spec, out="out")
+        assert saves == steps
+        assert nnreg.load("out/checkpoints/last.h5").progress.step == 36
+
     @pytest.mark.parametrize(
         ("settings", "steps"),
         [
