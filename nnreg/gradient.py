@@ -34,9 +34,7 @@ def rows_at_once(network: Network, threads: int = 1) -> int | None:
 class Lane:
     """One thread's way through the network: buffers and a gradient of its own, shared weights."""
 
-    def __init__(
-        self, network: Network, evaluation: Evaluation, at_once: int | None = None
-    ) -> None:
+    def __init__(self, network: Network, evaluation: Evaluation, at_once: int | None) -> None:
         self.gradient = np.zeros(network.vector.size, network.dtype)
         self.workspace = network.workspace(reuse=True)
         self.context: Context = network.context(self.workspace, self.gradient, training=True)

@@ -16,7 +16,6 @@ CHUNK = 131_072
 """Values an optimizer works on at a time: its vectors then stay in the processor's cache, and its
 NumPy calls are long enough for two threads to make them side by side."""
 
-
 SHARE = 4 * CHUNK
 """The fewest values worth a thread of their own."""
 

@@ -58,6 +58,17 @@ def csv_data(**changes):
     }
 
 
+WITH_SWISH = classifier(
+    model={"layers": [
+        {"type": "dense", "units": 2, "activation": "swish"},
+        {"type": "dense", "units": "classes", "activation": "softmax"},
+    ]},
+    data=csv_data(),
+    train={"epochs": 2},
+)  # fmt: skip
+"""A spec that names an activation which only a plugin can provide."""
+
+
 def blobs(count=60, seed=0):
     """Return points around three centres, and the names of the centres."""
     rng = np.random.default_rng(seed)

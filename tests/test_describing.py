@@ -11,18 +11,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from plugin_files import many, swish
-from specs import CSV, classifier, csv_data
+from specs import CSV, WITH_SWISH, classifier, csv_data
 
 from nnreg import plots
 from nnreg.builtin import activations
 from nnreg.cli import cli, main
 from nnreg.registry import KINDS
-
-LAYERS = [
-    {"type": "dense", "units": 2, "activation": "swish"},
-    {"type": "dense", "units": "classes", "activation": "softmax"},
-]
-SPEC = classifier(model={"layers": LAYERS}, data=csv_data(), train={"epochs": 2})
 
 
 @pytest.fixture
@@ -32,7 +26,7 @@ def spec(tmp_path, monkeypatch):
     (tmp_path / "data.csv").write_text(CSV)
     (tmp_path / "rows.csv").write_text("island,length,depth\nnorth,1.0,5.2\n")
     (tmp_path / "plain.json").write_text(json.dumps(classifier(data=csv_data())))
-    (tmp_path / "spec.json").write_text(json.dumps(SPEC))
+    (tmp_path / "spec.json").write_text(json.dumps(WITH_SWISH))
     return "spec.json"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from plugin_files import swish
-from specs import CSV, classifier, csv_data
+from specs import CSV, WITH_SWISH, classifier
 
 import nnreg
 from nnreg import Activation, MissingPluginError, PluginError, SpecError, UsageError, hookimpl
@@ -17,19 +17,13 @@ from nnreg.plugins import Selection
 from nnreg.registry import discover, installed
 from nnreg.spec import json_schema, read_spec
 
-LAYERS = [
-    {"type": "dense", "units": 2, "activation": "swish"},
-    {"type": "dense", "units": "classes", "activation": "softmax"},
-]
-SPEC = classifier(model={"layers": LAYERS}, data=csv_data(), train={"epochs": 2})
-
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Make a folder with a spec that names swish, which nobody provides yet; work in it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(CSV)
-    (tmp_path / "spec.json").write_text(json.dumps(SPEC))
+    (tmp_path / "spec.json").write_text(json.dumps(WITH_SWISH))
     return tmp_path
 
 
@@ -85,7 +79,7 @@ def test_a_file_may_use_postponed_annotations(folder):
     registry = found()
     registry.add_file(folder / "swish.py")
     layer = {"type": "dense", "units": 2, "activation": {"type": "swish", "beta": 3}}
-    document = read_spec({**SPEC, "model": {"layers": [layer]}}, registry=registry)
+    document = read_spec({**WITH_SWISH, "model": {"layers": [layer]}}, registry=registry)
     assert document.spec.model.layers[0].activation.beta == 3
 
 
@@ -96,7 +90,7 @@ def test_nnregfile_is_loaded_for_the_specs_beside_it_only(folder):
     assert {"swish", "softmax"} <= {entry.name for entry in document.components}
     assert read_spec(document).registry is document.registry
     with pytest.raises(SpecError, match="no activation 'swish'"):
-        read_spec(SPEC)
+        read_spec(WITH_SWISH)
     assert "nnregfile.py" not in installed().plugins
 
 
@@ -166,7 +160,7 @@ def test_a_spec_that_names_options_that_cannot_be_described_is_told_where(folder
     registry.add_file(folder / "odd.py")
     layers = [{"type": "dense", "units": 2, "activation": "unknown"}]
     with pytest.raises(SpecError) as caught:
-        read_spec({**SPEC, "model": {"layers": layers}}, registry=registry)
+        read_spec({**WITH_SWISH, "model": {"layers": layers}}, registry=registry)
     (problem,) = caught.value.problems
     assert problem.path == "$.model.layers[0].activation"
     assert re.match(r"odd\.py \w{12}: the options of Unknown cannot be read", problem.message)
@@ -273,7 +267,7 @@ def test_a_blocked_plugin_is_not_imported_and_is_named_where_it_is_missed(folder
         assert registry.plugins["swish"].state == "blocked"
         assert registry.plugins["nnreg"].state == "loaded"
         with pytest.raises(SpecError, match=rf"nnreg-swish \(blocked: by {by}\)"):
-            read_spec(SPEC, registry=registry)
+            read_spec(WITH_SWISH, registry=registry)
     assert "nnreg_swish" not in sys.modules
 
 
