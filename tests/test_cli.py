@@ -170,7 +170,7 @@ def test_plugins_lists_what_is_provided(nnreg):
     ("args", "code", "message"),
     [
         (["run", "nowhere.json"], 2, "nowhere.json: cannot read the spec"),
-        (["run"], 2, "Missing argument 'SPEC'"),
+        (["run"], 2, "missing argument 'SPEC'"),
         (["run", "spec.json", "--set", "loss=x"], 2, "$.loss: no loss 'x'"),
         (["run", "spec.json", "--set", "loss"], 2, "expected PATH=VALUE"),
         (["run", "spec.json", "--set", "data.target=x"], 1, "no column 'x'"),
@@ -179,8 +179,8 @@ def test_plugins_lists_what_is_provided(nnreg):
         (["predict", "data.csv", "rows.csv"], 1, "not a checkpoint of nnreg"),
         (["inspect", "data.csv"], 1, "not a checkpoint of nnreg"),
         (["show", "leaky_relo"], 2, "did you mean 'leaky_relu'"),
-        (["runn"], 2, "No such command 'runn'"),
-        (["run", "spec.json", "--evry", "3"], 2, "No such option"),
+        (["runn"], 2, "no command 'runn'; did you mean 'nnreg run'?"),
+        (["run", "spec.json", "--evry", "3"], 2, "no option '--evry'; did you mean '--every'?"),
     ],
 )
 def test_an_error_is_one_message_with_an_exit_code(spec, nnreg, tmp_path, args, code, message):

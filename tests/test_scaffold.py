@@ -98,7 +98,7 @@ def test_a_name_that_would_not_work_is_refused(distribution, component, message)
         (["nnreg-mish", "--loss", "huber"], "there is a loss 'huber' already, from nnreg"),
         (["numpy", "--loss", "focal"], "a module 'numpy' is installed already"),
         (["taken", "--loss", "focal"], "taken exists already; nothing was written"),
-        (["nnreg-mish", "--loss", "focal", "--license", "GPL"], "Invalid value for '--license'"),
+        (["nnreg-mish", "--loss", "focal", "--license", "GPL"], "invalid value for '--license'"),
     ],
 )
 def test_what_cannot_be_made_is_told_and_nothing_is_written(

@@ -17,23 +17,8 @@ from typing import Any
 import click
 
 from nnreg import __version__
+from nnreg.cli.helping import Program, debug_option
 from nnreg.errors import MissingPluginError, NnregError, NnregWarning
-
-
-def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        context.find_root().meta["nnreg.debug"] = True
-
-
-def _debug_option() -> click.Option:
-    return click.Option(
-        ["--debug"],
-        is_flag=True,
-        expose_value=False,
-        is_eager=True,
-        callback=_set_debug,
-        help="Show the traceback of an error.",
-    )
 
 
 def _names_to_block(
@@ -45,20 +30,13 @@ def _names_to_block(
     return tuple(value.removeprefix("no:") for value in values)
 
 
-class _Command(click.Command):
-    """A command that takes --debug too, wherever it is typed."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.params.append(_debug_option())
-
-
-class _Group(click.Group):
-    command_class = _Command
-    group_class = type
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Each command tells more, with examples: nnreg run --help. "
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or invalid spec, 3 the training diverged, "
+    "4 a plugin is missing, 130 or 143 stopped by Ctrl-C or SIGTERM.",
+)
 @click.version_option(__version__, message="nnreg %(version)s")
 @click.option(
     "-p",
@@ -73,14 +51,11 @@ def cli(blocked: tuple[str, ...]) -> None:
 
     \b
     nnreg run models/penguins.json
-    nnreg predict runs/penguins-001 new.csv
-
-    Exit codes: 0 done, 1 failed, 2 wrong usage or invalid spec, 3 the training diverged,
-    4 a plugin is missing, 130 or 143 stopped by Ctrl-C or SIGTERM.
+    nnreg predict runs/penguins-001 models/penguins.csv
     """
 
 
-cli.params.append(_debug_option())
+cli.params.append(debug_option())
 
 
 def main(args: list[str] | None = None) -> None:
@@ -97,8 +72,7 @@ def main(args: list[str] | None = None) -> None:
         with _notes():
             code = cli.main(args, prog_name="nnreg", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        code = _fail(_usage(error), error.exit_code, debug)
     except NnregError as error:
         again = ""
         if isinstance(error, MissingPluginError) and error.file:
@@ -115,6 +89,19 @@ def main(args: list[str] | None = None) -> None:
         advice = "this is a bug in nnreg or in a plugin; --debug shows where"
         code = _fail(f"error: {type(error).__name__}: {error}; {advice}", 1, debug)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: click.ClickException) -> str:
+    """Say what is wrong with a command line, and how the command is called."""
+    message = error.format_message().rstrip(".")
+    if message[1:2].islower():
+        message = message[0].lower() + message[1:]
+    text = f"error: {message}"
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return text
+    usage = context.get_usage().removeprefix("Usage: ")
+    return f"{text}\nusage: {usage}\nhelp: {context.command_path} --help"
 
 
 @contextmanager

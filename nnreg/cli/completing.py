@@ -23,7 +23,7 @@ RC_FILES = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/conf
 @cli.command()
 @click.argument("shell", type=click.Choice(list(RC_FILES)))
 def completion(shell: str) -> None:
-    """Print what makes SHELL complete commands, components, specs and runs.
+    """Print what makes SHELL complete commands, components and runs.
 
     \b
     nnreg completion bash

@@ -37,7 +37,9 @@ SLOW_IMPORT = 0.5
 @plugin_option
 @json_option
 def validate(spec: str, overrides: tuple[str, ...], files: tuple[Path, ...], as_json: bool) -> None:
-    """Check SPEC (- for standard input), its data, and that every layer takes its input.
+    """Check SPEC, its data, and that every layer takes its input.
+
+    SPEC may be - for standard input.
 
     \b
     nnreg validate models/penguins.json --set model.layers.0.units=64
@@ -68,7 +70,7 @@ def validate(spec: str, overrides: tuple[str, ...], files: tuple[Path, ...], as_
 @cli.command()
 @plugin_option
 def schema(files: tuple[Path, ...]) -> None:
-    """Print the JSON Schema of a spec, with everything that is installed now.
+    """Print the JSON Schema of a spec, with all that is installed.
 
     \b
     nnreg schema > nnreg.schema.json
@@ -82,7 +84,7 @@ def schema(files: tuple[Path, ...]) -> None:
 @plugin_option
 @json_option
 def plugins(files: tuple[Path, ...], as_json: bool) -> None:
-    """List the plugins: what each provides, and what is wrong with one that failed.
+    """List the plugins: what they provide, or why one failed.
 
     \b
     nnreg plugins --plugin ./mish.py
@@ -177,7 +179,9 @@ def show(
     files: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Show a component: its formula, its options, where it comes from, an activation's curve.
+    """Show a component: its formula, options and origin.
+
+    An activation is drawn with its derivative, in the terminal or to a file.
 
     \b
     nnreg show leaky_relu

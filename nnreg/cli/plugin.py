@@ -43,7 +43,9 @@ def _kind_options(command: Any) -> Any:
               show_default=True, help="Whose text to put beside it.")  # fmt: skip
 @click.option("--author", default="", help="Who holds the rights.")
 def new(distribution: str, license_: str, author: str, **components: str | None) -> None:
-    """Make a folder DISTRIBUTION with a plugin that works, its tests, and all that pip needs.
+    """Make a folder with a plugin that works, and its tests.
+
+    DISTRIBUTION names the folder and what pip installs. It has all that pip needs.
 
     \b
     nnreg plugin new nnreg-mish --activation mish --author "Ada Lovelace"
@@ -84,12 +86,13 @@ def _require_free(kind: str, name: str) -> None:
 @click.option("--seed", default=0, show_default=True, help="What they are drawn from.")
 @json_option
 def check(target: str, examples: int, seed: int, as_json: bool) -> None:
-    """Check TARGET: a component, a plugin's file, a module or a distribution.
+    """Check whether components keep their promises.
 
-    Each check is tried on configurations that are drawn from the annotations of the component's
-    options, and what is told of a failure is the simplest of them. The exit code is 1 if a check
-    failed. A component that passes is marked as verified in `nnreg plugins` until its file, its
-    version or nnreg's changes.
+    TARGET is a component, a plugin's file, a module or a distribution. Each check is
+    tried on configurations that are drawn from the annotations of the component's options, and what
+    is told of a failure is the simplest of them. The exit code is 1 if a check failed. A component
+    that passes is marked as verified in `nnreg plugins` until its file, its version or nnreg's
+    changes.
 
     \b
     nnreg plugin check mish

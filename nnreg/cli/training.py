@@ -94,7 +94,9 @@ def resume(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Go on with a run, from its folder or from a last.h5, as if it had never stopped.
+    """Go on with a run as if it had never stopped.
+
+    RUN is its folder, or a last.h5. --set may change the spec, to train longer for example.
 
     \b
     nnreg resume runs/penguins-001 --set train.epochs=200

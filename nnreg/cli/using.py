@@ -52,10 +52,10 @@ def evaluate(
     allow_changed: bool,
     as_json: bool,
 ) -> None:
-    """Print loss and metrics over the rows of DATA (- for standard input).
+    """Print loss and metrics over the rows of DATA.
 
-    CHECKPOINT is a file or a run's folder. Without DATA, the parts of the spec's own data are
-    measured.
+    CHECKPOINT is a file or a run's folder; DATA may be - for standard input. Without DATA, the
+    parts of the spec's own data are measured.
 
     \b
     nnreg evaluate runs/penguins-001 held-out.csv
@@ -105,10 +105,11 @@ def predict(
     allow_changed: bool,
     as_json: bool,
 ) -> None:
-    """Print a prediction for each row of DATA (- for standard input), as CSV.
+    """Print a prediction for each row of DATA, as CSV.
 
     The column `prediction` has the class or the number; for classes, `probability_CLASS` follows
-    for each. DATA has the columns that the model was trained on, in any order; others are ignored.
+    for each. DATA (- for standard input) has the columns that the model was trained on, in any
+    order; others are ignored.
 
     \b
     nnreg predict runs/penguins-001 new.csv > answers.csv
