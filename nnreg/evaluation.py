@@ -64,11 +64,15 @@ class Evaluation:
 
     def metrics(self, y: Array, examples: Examples) -> dict[str, float]:
         """Return every metric of the outputs `y`."""
-        guess = classes_of(y) if self.units is None else self.units(y)
+        answers = self.answers(y)
         return {
-            name: metric.compute(guess, examples.truth)
+            name: metric.compute(answers, examples.truth)
             for name, metric in self.named_metrics.items()
         }
+
+    def answers(self, y: Array) -> Array:
+        """Return outputs as the truth is given: class numbers, or the target's own units."""
+        return classes_of(y) if self.units is None else self.units(y)
 
     def measure(self, network: Network, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric over the whole set."""

@@ -12,12 +12,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nnreg.assembly import Assembled, assemble, reassemble
 from nnreg.environment import differences, environment
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
-from nnreg.evaluation import Examples
 from nnreg.events import Listeners
 from nnreg.folder import Folder
 from nnreg.interrupts import Stop, deferred
@@ -27,6 +24,7 @@ from nnreg.saving import load
 from nnreg.spec import SpecSource, read_spec
 from nnreg.threads import available_threads
 from nnreg.trainer import Record, Trainer
+from nnreg.verdict import results
 
 OnEpoch = Callable[[Record], None]
 
@@ -222,17 +220,6 @@ class Run:
 
     def _summarize(self, stopped: str, seconds: float) -> dict[str, Any]:
         model = self.model
-        parts = {
-            "train": self.assembled.train,
-            "validation": self.assembled.validation,
-            "test": self.assembled.test,
-        }
-        measured = {
-            name: model.evaluation.measure(model.network, part)
-            for name, part in parts.items()
-            if part is not None and stopped not in ("diverged", "failed")
-        }
-        held_out = self.assembled.test or self.assembled.validation or self.assembled.train
         return {
             "name": model.document.name,
             "stopped": stopped,
@@ -243,8 +230,7 @@ class Run:
             "divided": self._trainer.divided,
             "streamed": self._trainer.streamed,
             "kernels": model.document.registry.name_of(model.network.kernels),
-            **measured,
-            "baseline": baseline(model, self.assembled.train, held_out),
+            **({} if stopped in ("diverged", "failed") else results(self.assembled)),
             "seconds": round(seconds, 3),
         }
 
@@ -258,16 +244,6 @@ def conditions(model: Model, trainer: Trainer) -> dict[str, Any]:
         "streamed": trainer.streamed,
         "kernels": model.document.registry.name_of(model.network.kernels),
     }
-
-
-def baseline(model: Model, train: Examples, part: Examples) -> dict[str, float]:
-    """Return the metrics of one constant guess: the majority class, or the mean."""
-    if model.classes is not None:
-        guess = np.full(part.truth.shape, np.bincount(train.truth.reshape(-1)).argmax())
-    else:
-        guess = np.broadcast_to(train.truth.mean(axis=0), part.truth.shape)
-    metrics = model.evaluation.named_metrics
-    return {name: metric.compute(guess, part.truth) for name, metric in metrics.items()}
 
 
 def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
