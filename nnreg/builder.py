@@ -16,6 +16,9 @@ from nnreg.network import Network, declared, total_size
 from nnreg.registry import Registry
 from nnreg.spec import Spec
 
+RESERVED = ("epoch", "loss", "learning_rate")
+"""Names that a record has besides the metrics'."""
+
 
 class Blueprint(NamedTuple):
     """What a network will be, before any of its arrays is made."""
@@ -90,14 +93,17 @@ def name_metrics(spec: Spec, registry: Registry, *, of_classes: bool) -> dict[st
         if metric.of_classes != of_classes:
             needs, has = ("classes", "numbers") if metric.of_classes else ("numbers", "classes")
             problems.append(Problem(path, f"{name} compares {needs}, but the target holds {has}"))
-        if name in named or name == "loss":
+        if name in named or name in RESERVED:
             problems.append(Problem(path, f"{name} is there already"))
         named[name] = metric
     stopping = spec.train.early_stopping
     known = [f"{prefix}{name}" for prefix in ("", "val_") for name in ("loss", *named)]
-    if stopping and stopping.monitor not in known:
-        problem = f"no figure {stopping.monitor!r}{nearest(stopping.monitor, known)}"
-        problems.append(Problem("$.train.early_stopping.monitor", problem))
+    for path, figure in (
+        ("$.train.early_stopping.monitor", stopping.monitor if stopping else None),
+        ("$.schedule", spec.schedule.watches()),
+    ):
+        if figure is not None and figure not in known:
+            problems.append(Problem(path, f"no figure {figure!r}{nearest(figure, known)}"))
     if problems:
         raise SpecError(problems)
     return named

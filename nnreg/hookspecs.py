@@ -23,6 +23,7 @@ from nnreg.interfaces import (
     Metric,
     Optimizer,
     RunView,
+    Schedule,
     Source,
 )
 from nnreg.kernels import Kernels
@@ -52,6 +53,12 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
 @hookspec
 def nnreg_optimizers() -> Mapping[str, type[Optimizer]]:
     """Return the optimizers this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
+
+
+@hookspec
+def nnreg_schedules() -> Mapping[str, type[Schedule]]:
+    """Return the learning-rate schedules this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 

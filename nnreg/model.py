@@ -149,18 +149,17 @@ class Model:
         """Return what trains on prepared examples; see `fit` for `epochs`."""
         if not self.resumable:
             self.progress, self.resumable = Progress(), True
-        settings = self.spec.train
-        if epochs is not None:
-            settings = replace(settings, epochs=self.progress.epoch + epochs)
         return Trainer(
             self.network,
             self.evaluation,
             self.spec.optimizer,
-            settings,
+            self.spec.train,
             train,
             validation,
+            schedule=self.spec.schedule,
             seed=self.spec.seed,
             progress=self.progress,
+            epochs=None if epochs is None else self.progress.epoch + epochs,
         )
 
     def use_best(self) -> None:

@@ -26,8 +26,10 @@ from nnreg.interfaces import (
     Layer,
     Loss,
     Metric,
+    Moment,
     Optimizer,
     Plan,
+    Schedule,
     Shape,
     Step,
     Workspace,
@@ -122,6 +124,8 @@ def _arrays(component: Component, network: Network, plan: Plan | None) -> Mappin
             return _loss(component, network)
         case Optimizer():
             return {"change": _change(component)}
+        case Schedule():
+            return {"factors": _factors(component)}
         case Initializer():
             return {"draw": component.draw((3, 4), np.random.default_rng(0))}
         case Metric() if component.of_classes:
@@ -159,6 +163,16 @@ def _change(optimizer: Optimizer) -> Array:
     for count in (1, 2):
         optimizer.update(parameters, gradient / count, Step(count, slots, workspace))
     return parameters - before
+
+
+def _factors(schedule: Schedule) -> list[float]:
+    """Return the factors of some steps of a training that stops getting better."""
+    watched = schedule.watches() or "val_loss"
+    records = [{watched: max(4.0 - epoch, 1.0)} for epoch in range(NUMBERS)]
+    return [
+        schedule.factor(Moment(2 * epoch + 1, 2 * NUMBERS, 2, records[:epoch]))
+        for epoch in range(NUMBERS)
+    ]
 
 
 def _layer(layer: Layer, plan: Plan) -> Mapping[str, Any]:

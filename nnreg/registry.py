@@ -29,6 +29,7 @@ from nnreg.interfaces import (
     Loss,
     Metric,
     Optimizer,
+    Schedule,
     Source,
 )
 from nnreg.kernels import Kernels
@@ -52,6 +53,7 @@ KINDS: Mapping[str, tuple[str, type[Component]]] = {
     "loss": ("nnreg_losses", Loss),
     "layer": ("nnreg_layers", Layer),
     "optimizer": ("nnreg_optimizers", Optimizer),
+    "schedule": ("nnreg_schedules", Schedule),
     "initializer": ("nnreg_initializers", Initializer),
     "metric": ("nnreg_metrics", Metric),
     "kernels": ("nnreg_kernels", Kernels),

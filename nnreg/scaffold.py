@@ -26,6 +26,7 @@ USAGE: Mapping[str, str] = {
     "loss": '{"loss": "my_component"}',
     "layer": '{"type": "my_component"}',
     "optimizer": '{"optimizer": "my_component"}',
+    "schedule": '{"schedule": "my_component"}',
     "metric": '{"metrics": ["my_component"]}',
     "source": '{"data": {"source": "my_component", "path": "data.jsonl", "target": "species"}}',
 }
@@ -126,7 +127,9 @@ class Scaffold:
             "YEAR": str(datetime.date.today().year),
             "LICENSE-ID": self.license,
             "USAGE": USAGE[self.kind],
-            "KIND": "data source" if self.kind == "source" else self.kind,
+            "KIND": {"source": "data source", "schedule": "learning-rate schedule"}.get(
+                self.kind, self.kind
+            ),
             "nnreg-my-plugin": self.distribution,
             "nnreg_my_plugin": self.module,
             "my_component": self.component,

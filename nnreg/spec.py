@@ -14,8 +14,18 @@ from typing import Annotated, Any, Literal, TypeAlias
 from annotated_types import Ge, Gt, Interval, Len
 
 from nnreg import jsonc, requirements, schema
+from nnreg.builtin.schedules import Constant
 from nnreg.errors import Problem, SpecError, UsageError
-from nnreg.interfaces import Configurable, Count, Layer, Loss, Metric, Optimizer, Source
+from nnreg.interfaces import (
+    Configurable,
+    Count,
+    Layer,
+    Loss,
+    Metric,
+    Optimizer,
+    Schedule,
+    Source,
+)
 from nnreg.registry import Entry, Registry, installed
 from nnreg.trainer import EarlyStopping, Train
 
@@ -108,13 +118,16 @@ class Checkpoint(Configurable):
 class Spec(Configurable):
     """A whole training run.
 
-    `requires` names distributions as `pip install` takes them, such as `nnreg-mish>=1.2`; a spec
-    whose requirements are not met is not read further.
+    `schedule` gives from step to step what the optimizer's learning rate is multiplied by. It goes
+    by the epochs that are planned in `train.epochs`; what is trained after them has the factor of
+    their last step. `requires` names distributions as `pip install` takes them, such as
+    `nnreg-mish>=1.2`; a spec whose requirements are not met is not read further.
     """
 
     model: Model
     loss: Loss
     optimizer: Optimizer
+    schedule: Schedule = Constant()
     data: Data | None = None
     metrics: tuple[Metric, ...] = ()
     train: Train = Train()

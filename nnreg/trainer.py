@@ -15,15 +15,25 @@ from typing import Annotated, Any, NoReturn
 import numpy as np
 from annotated_types import Gt
 
+from nnreg.builtin.schedules import Constant
 from nnreg.errors import DataError, DivergedError, UsageError
 from nnreg.evaluation import Evaluation, Examples
 from nnreg.gradient import LEAST_ROWS, Lanes, Share
-from nnreg.interfaces import Array, Configurable, Context, Count, Layer, NonNegative, Optimizer
+from nnreg.interfaces import (
+    Array,
+    Configurable,
+    Context,
+    Count,
+    Layer,
+    NonNegative,
+    Optimizer,
+    Schedule,
+)
 from nnreg.kernels import Kernels
 from nnreg.network import Network
 from nnreg.stored import Column, Stored, pieces, windows
 from nnreg.threads import Crew, available_threads, matrix_threads
-from nnreg.update import Penalty, Update, clip, divisions
+from nnreg.update import Penalty, Rate, Update, clip, divisions
 
 SHUFFLE_STREAM = 1
 LAYER_STREAM = 2
@@ -39,7 +49,8 @@ it among them. There must also be as many as parameters: each thread has a gradi
 
 _NamedStep = tuple[str, Layer, Context]
 Record = dict[str, float]
-"""What an epoch came to: `epoch`, `loss`, each metric, and with validation `val_` of each."""
+"""What an epoch came to: `epoch`, `loss`, each metric, with validation `val_` of each, and with a
+schedule the `learning_rate` of its last step."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +126,9 @@ class Trainer:
     """Trains a network in place.
 
     `train` and `validation` hold inputs and targets as the network takes them. `evaluation`
-    knows the loss and the metrics. `progress` is where to go on from. Raises `UsageError` where
-    early stopping watches a validation that there is none of.
+    knows the loss and the metrics. `progress` is where to go on from, and `epochs` where to stop,
+    by default those of the settings, which the schedule goes by in any case. Raises `UsageError`
+    where early stopping or the schedule watches a validation that there is none of.
     """
 
     def __init__(
@@ -128,8 +140,10 @@ class Trainer:
         train: Examples,
         validation: Examples | None = None,
         *,
+        schedule: Schedule | None = None,
         seed: int = 0,
         progress: Progress | None = None,
+        epochs: int | None = None,
     ) -> None:
         self.network = network
         self.evaluation = evaluation
@@ -140,11 +154,10 @@ class Trainer:
         self.progress = progress or Progress()
         self.whole = True
         """Whether the state is that between two steps: an exception within one leaves it torn."""
-        if validation is None and (self.monitor or "").startswith("val_"):
-            raise UsageError(
-                f"early stopping watches {self.monitor!r}, but there is no validation part; give "
-                'one (data.split.validation), or set train.early_stopping.monitor to "loss"'
-            )
+        self._last = settings.epochs if epochs is None else epochs
+        schedule = schedule or Constant()
+        self._require_watched("early stopping", self.monitor, "train.early_stopping.monitor")
+        self._require_watched("the schedule", schedule.watches(), "its monitor")
         size, dtype = network.vector.size, network.dtype
         for name in optimizer.slots:
             self.progress.slots.setdefault(name, np.zeros(size, dtype))
@@ -156,7 +169,22 @@ class Trainer:
         self._penalty = Penalty(network, self._gradient, settings.l1, settings.l2)
         slots = self.progress.slots
         self._update = Update(optimizer, network, self._gradient, slots, self._crew)
+        self._rate = None if isinstance(schedule, Constant) else self._scheduled(schedule)
         self._good = _Snapshot([network.vector, network.state_vector, *slots.values()])
+
+    def _require_watched(self, who: str, figure: str | None, option: str) -> None:
+        """Raise `UsageError` where someone watches a figure of a validation that there is not."""
+        if self.validation is None and (figure or "").startswith("val_"):
+            raise UsageError(
+                f"{who} watches {figure!r}, but there is no validation part; give "
+                f'one (data.split.validation), or set {option} to "loss"'
+            )
+
+    def _scheduled(self, schedule: Schedule) -> Rate:
+        names = [f"{part}{name}" for part in ("", "val_") for name in self.evaluation.names]
+        rising = frozenset(name for name in names if self.evaluation.higher_is_better(name))
+        steps = math.ceil(len(self.train) / self.settings.batch_size)
+        return Rate(schedule, self._update, self.settings.epochs, steps, rising)
 
     @property
     def monitor(self) -> str | None:
@@ -206,7 +234,7 @@ class Trainer:
     def finished(self) -> bool:
         """Whether all epochs are done or early stopping has struck."""
         stopping, progress = self.settings.early_stopping, self.progress
-        if progress.epoch >= self.settings.epochs:
+        if progress.epoch >= self._last:
             return True
         return stopping is not None and progress.epoch - progress.best_epoch >= stopping.patience
 
@@ -297,6 +325,8 @@ class Trainer:
                 passing = self.network.context(self.network.workspace(reuse=False))
                 self._explain(passing, self.validation.x, epoch, batch, "the validation loss")
             record |= {f"val_{name}": value for name, value in measured.items()}
+        if self._rate is not None:
+            record["learning_rate"] = self._update.learning_rate
         yield record
 
     def _order(self, epoch: int) -> Array:
@@ -343,6 +373,8 @@ class Trainer:
                 self._explain(share.lane.context, share.x, epoch, batch)
         self._penalty.add()
         clip(self._gradient, self.settings.clip_norm, self.settings.clip_value)
+        if self._rate is not None:
+            self._rate.set(epoch - 1, batch - 1, self.progress.history)
         self.progress.step += 1
         self._update.step(self.progress.step)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nnreg.interfaces import Array, Optimizer, Step
+from nnreg.errors import PluginError
+from nnreg.interfaces import Array, Moment, Optimizer, Schedule, Step
 from nnreg.network import Network, views
 from nnreg.threads import Crew, pieces
 
@@ -65,6 +67,8 @@ class Update:
         slots: Mapping[str, Array],
         crew: Crew,
     ) -> None:
+        self._optimizer = optimizer
+        self.learning_rate = optimizer.learning_rate
         self._update = optimizer.update
         self._crew = crew
         size = network.vector.size
@@ -79,6 +83,16 @@ class Update:
                 step = Step(0, {name: slot[piece] for name, slot in slots.items()}, scratch)
                 steps.append((network.vector[piece], gradient[piece], step))
             self._shares.append(steps)
+
+    def scale(self, factor: float) -> None:
+        """Make the steps to come with the optimizer's learning rate times `factor`.
+
+        An optimizer is frozen, and may have worked out more from its options: it is made anew.
+        """
+        rate = self._optimizer.learning_rate * factor
+        if rate != self.learning_rate:
+            self.learning_rate = rate
+            self._update = dataclasses.replace(self._optimizer, learning_rate=rate).update
 
     def step(self, count: int) -> None:
         """Make one update, the `count`-th."""
@@ -97,3 +111,42 @@ class Update:
 def divisions(optimizer: Optimizer, size: int, threads: int) -> int:
     """Return how many of the threads gain by sharing the update of a vector of this size."""
     return max(1, min(threads, size // SHARE)) if optimizer.elementwise else 1
+
+
+class Rate:
+    """Sets the learning rate of an update before each step, as a schedule has it.
+
+    The schedule is asked for the moments of a training of `epochs`; what is trained after them has
+    the factor of their last step. `rising` are the figures that are better when higher.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        update: Update,
+        epochs: int,
+        steps_per_epoch: int,
+        rising: frozenset[str],
+    ) -> None:
+        self._schedule = schedule
+        self._update = update
+        self._epochs = epochs
+        self._steps = steps_per_epoch
+        self._rising = rising
+        self._settled = -1
+
+    def set(self, epoch: int, step: int, history: Sequence[Mapping[str, float]]) -> None:
+        """Set it for a step of an epoch; both are counted from 0."""
+        if epoch == self._settled:
+            return
+        total = self._epochs * self._steps
+        place = min(epoch * self._steps + step, total - 1)
+        factor = self._schedule.factor(Moment(place, total, self._steps, history, self._rising))
+        if not 0 <= factor < math.inf:
+            raise PluginError(
+                f"{self._schedule} gives the factor {factor} for step {place} of {total}; "
+                "a factor of the learning rate must be a number from 0"
+            )
+        self._update.scale(factor)
+        if self._schedule.by_epoch:
+            self._settled = epoch

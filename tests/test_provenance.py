@@ -165,17 +165,19 @@ def test_every_built_in_that_makes_numbers_can_be_probed():
     base = classifier()
     dense = base["model"]["layers"][0]
     for entry in installed():
-        if entry.plugin != "nnreg" or entry.kind not in ("activation", "initializer", "loss",
-                                                         "optimizer", "metric"):  # fmt: skip
+        numbers = ("activation", "initializer", "loss", "optimizer", "schedule", "metric")
+        if entry.plugin != "nnreg" or entry.kind not in numbers:
             continue
         data, spec = blobs(), {**base, "metrics": []}
-        value = {"type": "constant", "value": 1} if entry.name == "constant" else entry.name
+        value = entry.name
+        if (entry.kind, entry.name) == ("initializer", "constant"):
+            value = {"type": "constant", "value": 1}
         if entry.kind in ("activation", "initializer"):
             spec["model"] = {"layers": [{**dense, entry.kind: value}, base["model"]["layers"][2]]}
         elif entry.kind in ("metric", "loss") and not entry.cls.of_classes:
             spec["model"] = {"layers": [{"type": "dense", "units": 1}]}
             spec["loss"], data = "mean_squared_error", (data[0], data[0][:, 0])
-        if entry.kind in ("loss", "optimizer"):
+        if entry.kind in ("loss", "optimizer", "schedule"):
             spec[entry.kind] = value
         if entry.name == "binary_cross_entropy":
             layer = {"type": "dense", "units": "classes", "activation": "sigmoid"}

@@ -68,6 +68,7 @@ COUNTS = {
     "loss": (5, "five losses"),
     "layer": (14, "fourteen layers"),
     "optimizer": (4, "four optimizers"),
+    "schedule": (8, "eight learning-rate schedules"),
     "initializer": (11, "eleven initializers"),
     "metric": (7, "seven metrics"),
     "source": (3, "three data sources"),

@@ -5,9 +5,9 @@ import pytest
 
 import nnreg
 from nnreg.builtin import activations as act
-from nnreg.builtin import losses, optimizers
+from nnreg.builtin import losses, optimizers, schedules
 from nnreg.builtin.layers import attention, convolution, dense, normalization, sequence
-from nnreg.interfaces import Plan, Step, Workspace
+from nnreg.interfaces import Moment, Plan, Step, Workspace
 from nnreg.network import Network
 
 pytestmark = pytest.mark.verify
@@ -251,6 +251,71 @@ def test_five_steps_of_an_optimizer_are_pytorchs(torch, optimizer, name, options
         leaf.grad = torch.tensor(gradient)
         theirs.step()
         close(parameters, leaf)
+
+
+SCHEDULES = [
+    (schedules.StepDecay(3, 0.5), "StepLR", {"step_size": 3, "gamma": 0.5}),
+    (schedules.Exponential(0.9), "ExponentialLR", {"gamma": 0.9}),
+    (schedules.Cosine(floor=0.1), "CosineAnnealingLR", {"T_max": 24, "eta_min": 0.1}),
+    (schedules.Cosine(restarts=2), "CosineAnnealingWarmRestarts", {"T_0": 8}),
+    (schedules.Cosine(1, growth=3), "CosineAnnealingWarmRestarts", {"T_0": 6, "T_mult": 3}),
+    (schedules.Polynomial(2.0), "PolynomialLR", {"total_iters": 24, "power": 2.0}),
+    (schedules.OneCycle(), "OneCycleLR", {"max_lr": 1.0, "total_steps": 24}),
+    (
+        schedules.OneCycle(0.4, 0.1, 0.01, "linear"),
+        "OneCycleLR",
+        {"max_lr": 1.0, "total_steps": 24, "pct_start": 0.4, "anneal_strategy": "linear",
+         "div_factor": 10, "final_div_factor": 10},
+    ),
+    (schedules.Warmup(5, 0.2), "LinearLR", {"start_factor": 0.2, "total_iters": 5}),
+]  # fmt: skip
+
+
+def rates(torch, optimizer, scheduler, count):
+    """Return the learning rates of some steps that PyTorch makes."""
+    found = []
+    for _ in range(count):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+@pytest.mark.parametrize(("schedule", "name", "options"), SCHEDULES, ids=repr)
+def test_a_schedule_is_pytorchs(torch, schedule, name, options):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    theirs = getattr(torch.optim.lr_scheduler, name)(optimizer, **options)
+    found = [schedule.factor(Moment(step, 24, 1)) for step in range(24)]
+    np.testing.assert_allclose(found, rates(torch, optimizer, theirs, 24), rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step:UserWarning")
+def test_a_cosine_after_a_warmup_is_pytorchs(torch):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    parts = torch.optim.lr_scheduler
+    two = [parts.LinearLR(optimizer, 0.1, total_iters=4), parts.CosineAnnealingLR(optimizer, 20)]
+    theirs = parts.SequentialLR(optimizer, two, milestones=[4])
+    schedule = schedules.Warmup(2, 0.1, schedules.Cosine())
+    found = [schedule.factor(Moment(step, 24, 2)) for step in range(24)]
+    np.testing.assert_allclose(found, rates(torch, optimizer, theirs, 24), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rising", [False, True])
+def test_a_reduction_on_a_plateau_is_pytorchs(torch, rising):
+    values = np.minimum(np.arange(60) % 17, 9.0) + RNG.uniform(0, 2, 60) - np.arange(60) / 30
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, "max" if rising else "min", 0.5, 3,
+        threshold=0.1, threshold_mode="abs", cooldown=2, min_lr=0.01,
+    )  # fmt: skip
+    schedule = schedules.ReduceOnPlateau("val_loss", 3, 0.5, 0.1, 2, 0.01)
+    records = []
+    for value in values:
+        records.append({"val_loss": value})
+        theirs.step(value)
+        moment = Moment(0, 60, 1, records, frozenset(["val_loss"] if rising else []))
+        assert schedule.factor(moment) == optimizer.param_groups[0]["lr"]
+    assert schedule.factor(moment) < 0.1
 
 
 def test_five_steps_of_a_whole_network_are_pytorchs(torch):

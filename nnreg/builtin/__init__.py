@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnreg.builtin import activations, initializers, losses, metrics, optimizers, sources
+from nnreg.builtin import (
+    activations,
+    initializers,
+    losses,
+    metrics,
+    optimizers,
+    schedules,
+    sources,
+)
 from nnreg.builtin.layers import attention, composition, convolution, dense, normalization, sequence
 from nnreg.hookspecs import hookimpl
-from nnreg.interfaces import Activation, Initializer, Layer, Loss, Metric, Optimizer, Source
+from nnreg.interfaces import (
+    Activation,
+    Initializer,
+    Layer,
+    Loss,
+    Metric,
+    Optimizer,
+    Schedule,
+    Source,
+)
 from nnreg.kernels import Kernels
 
 
@@ -71,6 +88,21 @@ def nnreg_optimizers() -> Mapping[str, type[Optimizer]]:
         "adam": optimizers.Adam,
         "adamw": optimizers.AdamW,
         "rmsprop": optimizers.RmsProp,
+    }
+
+
+@hookimpl
+def nnreg_schedules() -> Mapping[str, type[Schedule]]:
+    """Return the built-in learning-rate schedules."""
+    return {
+        "constant": schedules.Constant,
+        "step": schedules.StepDecay,
+        "exponential": schedules.Exponential,
+        "cosine": schedules.Cosine,
+        "polynomial": schedules.Polynomial,
+        "one_cycle": schedules.OneCycle,
+        "warmup": schedules.Warmup,
+        "reduce_on_plateau": schedules.ReduceOnPlateau,
     }
 
 

@@ -15,7 +15,7 @@ from nnreg.cli.completing import complete_target
 if TYPE_CHECKING:
     from nnreg.registry import Entry, Registry
 
-KINDS = ("activation", "loss", "layer", "optimizer", "metric", "source")
+KINDS = ("activation", "loss", "layer", "optimizer", "schedule", "metric", "source")
 LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0", "none")
 
 

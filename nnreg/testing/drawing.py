@@ -12,7 +12,8 @@ from annotated_types import Ge, Gt, Interval, Le, Lt
 from nnreg.builtin.activations import Identity, Sigmoid, Tanh
 from nnreg.builtin.initializers import GlorotUniform, Uniform
 from nnreg.builtin.layers.dense import ActivationLayer
-from nnreg.interfaces import Activation, Initializer, Layer
+from nnreg.builtin.schedules import Constant, Cosine
+from nnreg.interfaces import Activation, Initializer, Layer, Schedule
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -23,6 +24,7 @@ NESTED: dict[type, tuple[Any, ...]] = {
     Activation: (Identity(), Tanh(), Sigmoid()),
     Initializer: (GlorotUniform(), Uniform()),
     Layer: (ActivationLayer(Tanh()), ActivationLayer(Sigmoid())),
+    Schedule: (Constant(), Cosine()),
 }
 """What an option without a default is given where it is itself a component: smooth ones, which keep
 the shape."""

@@ -25,6 +25,7 @@ from nnreg.testing import (
     losses,
     metrics,
     optimizers,
+    schedules,
     sources,
 )
 from nnreg.testing.drawing import configurations
@@ -37,6 +38,7 @@ KINDS: dict[str, Any] = {
     "loss": losses,
     "layer": layers,
     "optimizer": optimizers,
+    "schedule": schedules,
     "initializer": initializers,
     "metric": metrics,
     "source": sources,

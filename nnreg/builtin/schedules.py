@@ -1,0 +1,173 @@
+"""The learning-rate schedules: what the optimizer's rate is multiplied by, from step to step.
+
+In the formulas p is the share of the training that is done, from 0 to 1, and e the epochs done,
+with the part of the one under way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
+
+from nnreg.interfaces import Count, Moment, NonNegative, Positive, Schedule
+
+Share = Annotated[float, Interval(ge=0, le=1)]
+Part = Annotated[float, Interval(gt=0, lt=1)]
+Decay = Annotated[float, Interval(gt=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """1: the rate stays that of the optimizer."""
+
+    by_epoch = True
+
+    def factor(self, moment: Moment) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """decay^⌊e / every⌋: times `decay` after every so many epochs."""
+
+    every: Count = 30
+    decay: Decay = 0.1
+    by_epoch = True
+
+    def factor(self, moment: Moment) -> float:
+        return math.pow(self.decay, moment.step // moment.steps_per_epoch // self.every)
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """decay^e: times `decay` in the course of each epoch, a little with each step."""
+
+    decay: Decay = 0.95
+
+    def factor(self, moment: Moment) -> float:
+        return math.pow(self.decay, moment.epoch)
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """floor + (1 - floor) · (1 + cos(π · p)) / 2: half a cosine, from 1 to `floor`.
+
+    With `restarts` it falls that many times more, each time from 1, in equal parts of the training,
+    or in parts each of which is `growth` times as long as the one before, p being the share of the
+    part. Loshchilov and Hutter 2017.
+    """
+
+    restarts: Annotated[int, Interval(ge=0, le=100)] = 0
+    growth: Annotated[int, Interval(ge=1, le=10)] = 1
+    floor: Share = 0.0
+
+    def factor(self, moment: Moment) -> float:
+        units = sum(self.growth**part for part in range(self.restarts + 1))
+        place, length = moment.step * units / moment.total, 1
+        while place >= length:
+            place, length = place - length, length * self.growth
+        return self.floor + (1 - self.floor) * _half_cosine(place / length)
+
+
+@dataclass(frozen=True)
+class Polynomial(Schedule):
+    """floor + (1 - floor) · (1 - p)^power: from 1 to `floor`, straight where `power` is 1."""
+
+    power: Annotated[float, Interval(gt=0, le=10)] = 1.0
+    floor: Share = 0.0
+
+    def factor(self, moment: Moment) -> float:
+        return self.floor + (1 - self.floor) * math.pow(1 - moment.progress, self.power)
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """From `start` up to 1 in the share `rise` of the steps, then down to `end` at the last one.
+
+    Along half a cosine each way, or straight with `shape` "linear". Smith and Topin 2019, without
+    their cycle of the momentum.
+    """
+
+    rise: Part = 0.3
+    start: Share = 0.04
+    end: Share = 4e-6
+    shape: Literal["cosine", "linear"] = "cosine"
+
+    def factor(self, moment: Moment) -> float:
+        top, last = self.rise * moment.total - 1, moment.total - 1
+        if moment.step < top:
+            return self._between(self.start, 1.0, moment.step / top)
+        return self._between(1.0, self.end, (moment.step - top) / (last - top))
+
+    def _between(self, first: float, last: float, share: float) -> float:
+        left = _half_cosine(share) if self.shape == "cosine" else 1 - share
+        return last + (first - last) * left
+
+
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """start + (1 - start) · e / epochs for so many `epochs`, and `after` that another schedule.
+
+    That one has what is left of the training to itself; its first factor counts from the beginning.
+    Goyal et al. 2017.
+    """
+
+    epochs: Positive = 1.0
+    start: Share = 0.01
+    after: Schedule = Constant()
+
+    def watches(self) -> str | None:
+        return self.after.watches()
+
+    def factor(self, moment: Moment) -> float:
+        steps = max(round(self.epochs * moment.steps_per_epoch), 1)
+        rest = dataclasses.replace(
+            moment,
+            step=max(moment.step - steps, 0),
+            total=max(moment.total - steps, 1),
+            history=moment.history[math.ceil(steps / moment.steps_per_epoch) :],
+        )
+        share = min(moment.step / steps, 1.0)
+        return (self.start + (1 - self.start) * share) * self.after.factor(rest)
+
+
+@dataclass(frozen=True)
+class ReduceOnPlateau(Schedule):
+    """Times `decay` whenever `monitor` has not improved for more than `patience` epochs.
+
+    An improvement is one by more than `min_delta` over the best so far. After a reduction,
+    `cooldown` epochs are not counted; the factor does not fall below `floor`.
+    """
+
+    monitor: str = "val_loss"
+    patience: Annotated[int, Ge(0)] = 10
+    decay: Decay = 0.1
+    min_delta: NonNegative = 0.0
+    cooldown: Annotated[int, Ge(0)] = 0
+    floor: Share = 1e-4
+    by_epoch = True
+
+    def watches(self) -> str | None:
+        return self.monitor
+
+    def factor(self, moment: Moment) -> float:
+        """Go over the whole history: there is nothing to remember then."""
+        factor, best, waited, resting = 1.0, math.inf, 0, 0
+        for value in moment.figures(self.monitor):
+            waited += 1
+            if value < best - self.min_delta:
+                best, waited = value, 0
+            if resting:
+                resting, waited = resting - 1, 0
+            if waited > self.patience:
+                factor, waited, resting = factor * self.decay, 0, self.cooldown
+        return max(factor, self.floor)
+
+
+def _half_cosine(share: float) -> float:
+    """Return what falls from 1 to 0 while the share goes from 0 to 1, slowly at both ends."""
+    return (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,24 @@
+"""The learning-rate schedule my_component for nnreg."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
+from nnreg import Moment, Schedule, hookimpl
+
+
+@dataclass(frozen=True)
+class MyComponent(Schedule):
+    """1 - drop · p², where p is the share of the training that is done."""
+
+    drop: Annotated[float, Interval(ge=0, le=1)] = 0.9
+
+    def factor(self, moment: Moment) -> float:
+        """Return what the optimizer's learning rate is multiplied by."""
+        return 1 - self.drop * moment.progress**2
+
+
+@hookimpl
+def nnreg_schedules() -> dict[str, type[Schedule]]:
+    """Return what this plugin provides, by the name a spec uses."""
+    return {"my_component": MyComponent}
