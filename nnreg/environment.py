@@ -1,15 +1,21 @@
-"""What the bits of a result depend on besides the spec and the data."""
+"""What the bits of a result depend on besides the spec and the data, and how they came about."""
 
 from __future__ import annotations
 
 import functools
+import importlib.metadata
+import os
 import platform
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from packaging.requirements import Requirement
 
 import nnreg
 from nnreg.threads import matrix_libraries
@@ -26,6 +32,52 @@ def environment() -> dict[str, Any]:
         "processor": _processor(),
         "blas": [{key: library.get(key) for key in keys} for library in matrix_libraries()],
     }
+
+
+GIT = ("git", "-c", "core.fsmonitor=false", "describe", "--always", "--dirty", "--abbrev=40",
+       "--exclude=*")  # fmt: skip
+"""Prints the commit, with `-dirty` where files differ from it; starts no program that a repository
+names to watch its files."""
+
+PATIENCE = 2.0
+"""The seconds after which git, in a very large repository, is waited for no longer."""
+
+
+def circumstances() -> dict[str, Any]:
+    """Return when, where, with which distributions and by which command something is done."""
+    return {
+        "platform": platform.platform(),
+        "distributions": _versions(),
+        "git": _commit(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what nnreg requires."""
+    versions = {}
+    with suppress(importlib.metadata.PackageNotFoundError):
+        for required in map(Requirement, importlib.metadata.requires("nnreg") or ()):
+            if required.marker is None:  # those of an extra have one
+                versions[required.name] = importlib.metadata.version(required.name)
+    return versions
+
+
+def _commit() -> dict[str, Any] | None:
+    """Return the commit of the folder at work in, and whether files differ from it."""
+    here = Path.cwd()
+    if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+        return None
+    quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # it writes nothing
+    try:
+        done = subprocess.run(
+            GIT, capture_output=True, env=quiet, check=True, timeout=PATIENCE, text=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    commit, _, dirty = done.stdout.strip().partition("-")
+    return {"commit": commit, "dirty": bool(dirty)}
 
 
 @functools.cache

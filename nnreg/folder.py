@@ -1,8 +1,12 @@
 """A run's folder: what is written there, and when.
 
-It has `spec.json`, `metrics.jsonl` (a record an epoch), `summary.json`, `checkpoints/last.h5` to go
-on from, `checkpoints/best.h5` to predict with, earlier checkpoints where the spec keeps some, and
-`lock` while a process is at work in it.
+* `spec.json` as it was given, to the byte; `resolved.json` with every default, which can be run
+* `environment.json`: versions, machine, data, command, and the same of each time it was resumed
+* `metrics.jsonl` with a record an epoch, `gradients.jsonl` with the length of each layer's last
+  gradient in it; `summary.json`
+* `checkpoints/last.h5` to go on from, `checkpoints/best.h5` to predict with, earlier checkpoints
+  where the spec keeps some
+* `lock` while a process is at work in it
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ from nnreg.checkpoint import write_checkpoint
 from nnreg.errors import CheckpointError, NnregWarning, UnsavedError, UsageError
 from nnreg.files import append_text, held, replace_text, sweep
 from nnreg.model import Model
+from nnreg.reading import read_lines, read_object
+from nnreg.resolving import resolved
 from nnreg.saving import to_checkpoint
 from nnreg.spec import Checkpoint
 from nnreg.trainer import Progress, Record
@@ -36,6 +42,9 @@ LONG = 10.0
 
 LATER = "; training goes on, and the next save tries again"
 
+GRADIENTS = "gradients.jsonl"
+ENVIRONMENT = "environment.json"
+
 KEPT = re.compile(r"epoch-(\d+)-step-(\d+)\.h5")
 
 
@@ -43,19 +52,31 @@ class Folder:
     """The folder of one run. `open` it to write to it; `save` and `epoch` then never raise.
 
     What cannot be written, because the disk is full or the folder is gone, is warned of once and
-    tried again at the next save.
+    tried again at the next save. With a `name`, `path` is only a proposal: if another process has
+    taken it meanwhile, `open` takes the next number of this name.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str | None = None) -> None:
         self.path = path
-        self.last = path / "checkpoints" / "last.h5"
-        self.best = path / "checkpoints" / "best.h5"
+        self._name = name
         self.saved = ""
         """What the last checkpoint holds, in words; empty before the first."""
         self._stamp = _stamp(self.last)
         self._saved_step = self._saved_best = -1
         self._records_lost = True
+        self._gradients: list[Mapping[str, float]] = []
+        self._gradients_written = 0
         self._trouble = ""
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to go on from."""
+        return self.path / "checkpoints" / "last.h5"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint to predict with."""
+        return self.path / "checkpoints" / "best.h5"
 
     @property
     def has_run(self) -> bool:
@@ -68,16 +89,20 @@ class Folder:
             pass
 
     @contextmanager
-    def open(self, model: Model, environment: Mapping[str, Any]) -> Iterator[None]:
+    def open(
+        self, model: Model, environment: Mapping[str, Any], circumstances: Mapping[str, Any]
+    ) -> Iterator[None]:
         """Hold the folder for this process alone, and write what training begins from.
 
+        `environment` is what the bits depend on; `circumstances` is what else is worth knowing.
         Raises `UsageError` where another process is at work in it, or was since this object was
         made; and where it cannot be written to.
         """
-        self._model, self._environment = model, environment
+        self._model, self._environment, self._circumstances = model, environment, circumstances
         self.schedule = Schedule(model.spec.checkpoint, model.progress)
         with ExitStack() as stack:
             try:
+                self._claim()
                 self.last.parent.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(held(self.path))
                 if _stamp(self.last) != self._stamp:
@@ -87,15 +112,17 @@ class Folder:
                     )
                 sweep(self.path)
                 sweep(self.last.parent)
+                self._gradients = self._earlier_gradients()
                 self._save()
-                self._write_spec()
+                self._describe()
                 self.schedule.saved(0.0)  # the first imports h5py, which says nothing of the next
             except OSError as error:
                 raise UsageError(f"{self.path}: cannot write: {error.strerror or error}") from error
             yield
 
-    def epoch(self, record: Record) -> None:
-        """Note the record of an epoch, and save if it is time."""
+    def epoch(self, record: Record, gradients: Mapping[str, float]) -> None:
+        """Note the record of an epoch and the lengths of its last gradients; save if it is time."""
+        self._gradients.append({"epoch": record["epoch"], **gradients})
         if not self._records_lost:
             try:
                 append_text(self.path / "metrics.jsonl", _line(record))
@@ -139,9 +166,20 @@ class Folder:
     def summarize(self, summary: Mapping[str, Any]) -> None:
         """Write the summary."""
         try:
-            replace_text(self.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+            _write_json(self.path / "summary.json", summary)
         except OSError as error:
             self._warn(f"{self.path / 'summary.json'}: cannot write: {error.strerror}")
+
+    def _claim(self) -> None:
+        """Make the folder of a name, where nobody else has."""
+        while self._name is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.mkdir()
+            except FileExistsError:
+                self.path = next_folder(self._name, self.path.parent)
+            else:
+                return
 
     def _save(self) -> None:
         began = time.perf_counter()
@@ -149,8 +187,8 @@ class Folder:
         try:
             if not self.last.parent.is_dir():  # someone took it away
                 self.last.parent.mkdir(parents=True)
-                self._records_lost, self._saved_step = True, -1
-                self._write_spec()
+                self._records_lost, self._saved_step, self._gradients_written = True, -1, 0
+                self._describe()
             if progress.step != self._saved_step:
                 write_checkpoint(self.last, self._checkpoint())
                 self._saved_step, self.saved = progress.step, _position(progress)
@@ -161,9 +199,15 @@ class Folder:
                 lines = "".join(map(_line, self._model.history))
                 replace_text(self.path / "metrics.jsonl", lines)
                 self._records_lost = False
+            if self._gradients:
+                write = append_text if self._gradients_written else replace_text
+                rest = self._gradients[self._gradients_written :]
+                write(self.path / GRADIENTS, "".join(map(_line, rest)))
+                self._gradients_written = len(self._gradients)
             self._trouble = ""
         except BaseException:
             self._saved_step = self._saved_best = -1
+            self._gradients_written = 0
             raise
         finally:
             self.schedule.saved(time.perf_counter() - began)
@@ -171,9 +215,24 @@ class Folder:
     def _checkpoint(self, *, best: bool = False) -> Any:
         return to_checkpoint(self._model, best=best, environment=self._environment)
 
-    def _write_spec(self) -> None:
-        text = json.dumps(self._model.document.tree, indent=2) + "\n"
-        replace_text(self.path / "spec.json", text)
+    def _describe(self) -> None:
+        """Write what the run is made from."""
+        document, environment = self._model.document, self.path / ENVIRONMENT
+        if not (self.path / "spec.json").exists():
+            replace_text(self.path / "spec.json", document.text)
+        _write_json(self.path / "resolved.json", resolved(document, self.path))
+        record = {**self._environment, **self._circumstances}
+        before = read_object(environment)
+        earlier = before.pop("earlier", [])
+        if before and before != record:
+            earlier = [*earlier, before]
+        _write_json(environment, {**record, "earlier": earlier} if earlier else record)
+
+    def _earlier_gradients(self) -> list[Mapping[str, float]]:
+        """Return what is known of the epochs that are not trained again."""
+        records = read_lines(self.path / GRADIENTS)
+        done = range(1, self._model.progress.epoch + 1)
+        return [record for record in records if record.get("epoch") in done]
 
     def _keep(self) -> None:
         """Write a checkpoint that stays, and remove the oldest of those."""
@@ -237,6 +296,15 @@ def next_folder(name: str, parent: Path = Path("runs")) -> Path:
     while (parent / f"{name}-{number:03}").exists():
         number += 1
     return parent / f"{name}-{number:03}"
+
+
+def numbered(name: str, parent: Path = Path("runs")) -> Folder:
+    """Return the next folder of a name, which no other process gets too."""
+    return Folder(next_folder(name, parent), name)
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    replace_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def _line(record: Mapping[str, float]) -> str:

@@ -187,6 +187,17 @@ def views(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
     return result
 
 
+def by_layer(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
+    """Cut a vector into what belongs to each layer, nested ones too: `layers/0`, …"""
+    bounds: dict[str, tuple[int, int]] = {}
+    end = 0
+    for name, param in params.items():
+        layer, start = name.rpartition("/")[0], end
+        end += math.prod(param.shape)
+        bounds[layer] = (bounds.get(layer, (start, end))[0], end)
+    return {layer: vector[start:end] for layer, (start, end) in bounds.items()}
+
+
 def total_size(params: Mapping[str, Param]) -> int:
     """Return how many values these arrays have together."""
     return sum(math.prod(param.shape) for param in params.values())

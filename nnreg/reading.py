@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,6 +85,39 @@ def read_history(path: str | os.PathLike[str]) -> History:
         reason = getattr(error, "strerror", None) or "neither a checkpoint nor text"
         raise CheckpointError(f"{path}: cannot read: {reason}") from error
     return History([_record(line, f"{file}, line {n}") for n, line in enumerate(lines, 1)])
+
+
+LARGEST = 2**28
+"""The bytes of a file of JSON, beyond which it is none of a run's."""
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file of a run, or an empty one where that cannot be read."""
+    objects = _objects([_text(path)])
+    return objects[0] if objects else {}
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the JSON objects in the lines of a file of a run, without those cut short."""
+    return _objects(_text(path).split("\n"))
+
+
+def _text(path: Path) -> str:
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST:
+            return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        pass
+    return ""
+
+
+def _objects(texts: Iterable[str]) -> list[dict[str, Any]]:
+    found = []
+    for text in texts:
+        with suppress(ValueError, RecursionError):
+            found.append(json.loads(text))
+    return [value for value in found if isinstance(value, dict)]
 
 
 def _record(line: str, where: str) -> dict[str, float]:

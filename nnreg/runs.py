@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from nnreg.assembly import Assembled, assemble, reassemble
-from nnreg.environment import differences, environment
+from nnreg.environment import circumstances, differences, environment
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.events import Listeners
 from nnreg.folder import Folder
@@ -27,6 +27,7 @@ from nnreg.trainer import Record, Trainer
 from nnreg.verdict import results
 
 OnEpoch = Callable[[Record], None]
+Out: TypeAlias = "str | os.PathLike[str] | Folder | None"
 
 
 def run(
@@ -65,44 +66,48 @@ def resume(
 def start(
     spec: SpecSource,
     *,
-    out: str | os.PathLike[str] | None = None,
+    out: Out = None,
     overrides: Iterable[str] = (),
     data: tuple[Any, Any] | None = None,
 ) -> Run:
     """Prepare a run: read, check and build everything, and write nothing."""
-    folder = None if out is None else Folder(Path(out))
+    folder = _folder(out)
     if folder and folder.has_run:
-        raise UsageError(f"{out}: there is a run already; choose another folder or resume it")
+        problem = "there is a run already; choose another folder or resume it"
+        raise UsageError(f"{folder.path}: {problem}")
     return Run(assemble(read_spec(spec, overrides), data), folder)
 
 
 def restart(
     path: str | os.PathLike[str],
     *,
-    out: str | os.PathLike[str] | None = None,
+    out: Out = None,
     overrides: Iterable[str] = (),
     registry: Registry | None = None,
     allow_changed: bool = False,
 ) -> Run:
     """Prepare to go on from a run's folder, in it, or from a checkpoint file."""
-    file, target = Path(path), None if out is None else Path(out)
+    file, folder = Path(path), _folder(out)
     if file.is_dir():
-        target = target or file
+        folder = folder or Folder(file)
         file = file / "checkpoints" / "last.h5"
         if not file.exists():
             raise CheckpointError(
                 f"{path}: the run has no checkpoints/last.h5 to go on from; begin again with "
                 f"nnreg run SPEC --out {path}"
             )
-    elif target is None and (file.parent.parent / "spec.json").exists():
-        target = file.resolve().parent.parent
-    folder = None if target is None else Folder(target)
+    elif folder is None and (file.parent.parent / "spec.json").exists():
+        folder = Folder(file.resolve().parent.parent)
     if folder:
         folder.refuse_if_busy()
     model = load(file, overrides, registry, allow_changed=allow_changed)
     if not model.resumable:
         raise UsageError(f"{file} holds the best weights only; resume its last.h5")
     return Run(reassemble(model), folder)
+
+
+def _folder(out: Out) -> Folder | None:
+    return out if out is None or isinstance(out, Folder) else Folder(Path(out))
 
 
 class Run:
@@ -162,7 +167,7 @@ class Run:
         with ExitStack() as stack:
             stop = stack.enter_context(deferred(signals))
             if self._files:
-                stack.enter_context(self._files.open(self.model, here))
+                stack.enter_context(self._files.open(self.model, here, self._circumstances()))
             listeners = Listeners(self, self.model.document.registry)
             try:
                 listeners.started()
@@ -170,6 +175,14 @@ class Run:
             finally:
                 listeners.ended(self.summary.get("stopped", "failed"))
         return self.model
+
+    def _circumstances(self) -> dict[str, Any]:
+        """Return what is worth knowing of a run besides what its bits depend on."""
+        document, here = self.model.document, circumstances()
+        plugins = document.registry.plugins.values()
+        here["distributions"] |= {one.distribution: one.version for one in plugins}
+        changes, data = list(document.changes), dict(self.model.data_digests)
+        return {**here, "changes": changes, "data": data}
 
     def _train(self, listeners: Listeners, on_epoch: OnEpoch | None, stop: Stop) -> None:
         began = time.perf_counter()
@@ -208,7 +221,7 @@ class Run:
 
     def _tell(self, record: Record, listeners: Listeners, on_epoch: OnEpoch | None) -> None:
         if self._files:
-            self._files.epoch(record)
+            self._files.epoch(record, self._trainer.gradient_norms())
         listeners.epoch(record)
         if on_epoch:
             on_epoch(record)
@@ -219,7 +232,7 @@ class Run:
         return "early_stopping" if self._trainer.finished else "interrupted"
 
     def _summarize(self, stopped: str, seconds: float) -> dict[str, Any]:
-        model = self.model
+        model, measures = self.model, self.model.evaluation
         return {
             "name": model.document.name,
             "stopped": stopped,
@@ -231,6 +244,7 @@ class Run:
             "streamed": self._trainer.streamed,
             "kernels": model.document.registry.name_of(model.network.kernels),
             **({} if stopped in ("diverged", "failed") else results(self.assembled)),
+            "higher_is_better": [n for n in measures.names if measures.higher_is_better(n)],
             "seconds": round(seconds, 3),
         }
 

@@ -145,7 +145,8 @@ class Document:
     """A spec that was read: its sections, the JSON they came from, and who provides what it names.
 
     Relative paths in it start at `folder`; `origin` says where it came from. `registry` is what it
-    was read with, and what everything made of it asks.
+    was read with, and what everything made of it asks. `text` is the spec as it was given, to which
+    `changes` such as `train.epochs=5` were made.
     """
 
     spec: Spec
@@ -154,6 +155,8 @@ class Document:
     origin: str
     components: tuple[Entry, ...]
     registry: Registry
+    text: str
+    changes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -184,18 +187,21 @@ def read_spec(
     problem, `MissingPluginError` for what the spec requires and is not installed.
     """
     beside: Path | None = None
+    earlier: tuple[str, ...] = ()
+    changes = tuple(overrides)
     if isinstance(source, Document):
-        tree, base, origin = source.tree, source.folder, source.origin
-        registry = registry or source.registry
+        tree, base, origin, text = source.tree, source.folder, source.origin, source.text
+        registry, earlier = registry or source.registry, source.changes
     elif isinstance(source, Mapping):
         tree, base, origin = _plain(source), Path.cwd(), "spec"
+        text = json.dumps(tree, indent=2) + "\n"
     else:
-        tree, base, origin = _read_file(str(source))
+        tree, base, origin, text = _read_file(str(source))
         beside = None if source == "-" else Path(source).parent
     if not isinstance(tree, Mapping):
         raise SpecError([Problem("$", "must be a JSON object with a model, a loss, …")], origin)
     changed = copy.deepcopy(dict(tree))
-    for change in overrides:
+    for change in changes:
         override(changed, change)
     needed = requirements.check(changed.get("requires"), origin)
     registry = registry or installed()
@@ -208,20 +214,24 @@ def read_spec(
     if reader.migrated:
         changed = schema.to_json(spec, registry)
     used = tuple(reader.used.values())
-    return Document(spec, changed, folder or base, origin, used, registry)
+    base, changes = folder or base, (*earlier, *changes)
+    return Document(spec, changed, base, origin, used, registry, text, changes)
 
 
-def _read_file(path: str) -> tuple[Any, Path, str]:
+def _read_file(path: str) -> tuple[Any, Path, str, str]:
+    """Return the tree in a file, the folder and the name of the file, and its text."""
     if path == "-":
-        return jsonc.loads(sys.stdin.read(), "standard input"), Path.cwd(), "spec"
+        text = sys.stdin.read()
+        return jsonc.loads(text, "standard input"), Path.cwd(), "spec", text
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = file.read_bytes().decode()
     except OSError as error:
         raise UsageError(f"{path}: cannot read the spec: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: byte {error.start} is not UTF-8; save it as UTF-8") from error
-    return jsonc.loads(text, path), file.resolve().parent, path
+    tree = jsonc.loads(text.removeprefix("\ufeff"), path)
+    return tree, file.resolve().parent, path, text
 
 
 def _plain(tree: Mapping[str, Any]) -> Any:

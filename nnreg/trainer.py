@@ -30,7 +30,7 @@ from nnreg.interfaces import (
     Schedule,
 )
 from nnreg.kernels import Kernels
-from nnreg.network import Network
+from nnreg.network import Network, by_layer
 from nnreg.stored import Column, Stored, pieces, windows
 from nnreg.threads import Crew, available_threads, matrix_threads
 from nnreg.update import Penalty, Rate, Update, clip, divisions
@@ -166,6 +166,7 @@ class Trainer:
         self._crew = Crew(max(lanes, divisions(optimizer, size, limit)))
         self._lanes = Lanes(network, evaluation, lanes, self._crew)
         self._gradient = self._lanes.gradient
+        self._gradients = by_layer(self._gradient, network.params)
         self._penalty = Penalty(network, self._gradient, settings.l1, settings.l2)
         slots = self.progress.slots
         self._update = Update(optimizer, network, self._gradient, slots, self._crew)
@@ -219,6 +220,13 @@ class Trainer:
     def divided(self) -> bool:
         """Whether threads divide each batch among them, rather than each matrix product."""
         return len(self._lanes) > 1
+
+    def gradient_norms(self) -> dict[str, float]:
+        """Return the length of each layer's gradient as the optimizer was given it last."""
+        return {
+            layer: math.sqrt(float(np.dot(gradient, gradient)))
+            for layer, gradient in self._gradients.items()
+        }
 
     def _divisions(self) -> int:
         """Return how many threads the rows of a batch are divided among."""

@@ -15,7 +15,8 @@ ORDER = [
     {"gradient", "update", "environment", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
     {"spec", "testing", "scaffold", "verified"}, {"builder", "data", "provenance"},
-    {"model", "manifest"}, {"assembly", "saving", "reading"}, {"folder", "verdict"}, {"runs"},
+    {"model", "manifest"}, {"assembly", "saving", "reading", "resolving"}, {"folder", "verdict"},
+    {"runs"},
     {"comparing"}, {"cli"}, {"__main__", "templates"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}

@@ -73,11 +73,15 @@ def spec(tmp_path, monkeypatch):
 
 
 def files(folder):
-    """Return the bytes of a run's files, but for the time that it took."""
+    """Return the bytes of a run's files, but for those that say when and with which plugins."""
     found = {
         file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()
     }
-    return {name: data for name, data in found.items() if name.name != "summary.json"}
+    return {
+        name: data
+        for name, data in found.items()
+        if name.name not in ("summary.json", "environment.json")
+    }
 
 
 def test_a_run_tells_its_start_each_epoch_and_its_end(listen, spec, tmp_path):

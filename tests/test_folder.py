@@ -27,7 +27,8 @@ from nnreg.saving import to_checkpoint
 from nnreg.spec import Checkpoint
 from nnreg.trainer import Progress
 
-FILES = ("spec.json", "metrics.jsonl", "checkpoints/best.h5", "checkpoints/last.h5")
+FILES = ("spec.json", "resolved.json", "metrics.jsonl", "gradients.jsonl", "checkpoints/best.h5",
+         "checkpoints/last.h5")  # fmt: skip
 SAVED_EACH_STEP = {"every_steps": 1}
 
 

@@ -1,16 +1,22 @@
 """A run and its folder."""
 
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from specs import CSV, classifier, csv_data, regressor
 
 import nnreg
 from nnreg import CheckpointError, DataError, DivergedError, SpecError, UsageError
 from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from nnreg.folder import numbered
+from nnreg.network import views
+from nnreg.runs import start
 
 SPLIT = {"validation": 0.25, "test": 0.25}
 
@@ -24,8 +30,16 @@ def spec(tmp_path, monkeypatch):
     return tmp_path / "spec.json"
 
 
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def records(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return lines(folder / "metrics.jsonl")
+
+
+def read(path):
+    return json.loads(path.read_text())
 
 
 def bits(path):
@@ -33,14 +47,14 @@ def bits(path):
         return file.read()
 
 
-def test_a_run_leaves_spec_metrics_summary_and_checkpoints(spec, tmp_path):
+def test_a_run_leaves_its_files(spec, tmp_path):
     model = nnreg.run(spec, out=tmp_path / "out", overrides=["train.epochs=7"])
     out = tmp_path / "out"
     files = {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file()}
     assert files == {
-        "spec.json", "metrics.jsonl", "summary.json", "checkpoints/best.h5", "checkpoints/last.h5"
+        "spec.json", "resolved.json", "environment.json", "metrics.jsonl", "gradients.jsonl",
+        "summary.json", "checkpoints/best.h5", "checkpoints/last.h5",
     }  # fmt: skip
-    assert json.loads((out / "spec.json").read_text())["train"] == {"epochs": 7}
     assert records(out) == [dict(record) for record in model.history]
     assert list(records(out)[0]) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
     summary = json.loads((out / "summary.json").read_text())
@@ -48,6 +62,115 @@ def test_a_run_leaves_spec_metrics_summary_and_checkpoints(spec, tmp_path):
     assert summary["stopped"] == "epochs"
     assert summary["test"].keys() == {"loss", "accuracy"}
     assert 0 <= summary["baseline"]["accuracy"] <= 1
+
+
+@pytest.mark.parametrize("text", ["{0}", "\ufeff// mine\r\n{0}\r\n", "{0} /* end */"])
+def test_the_spec_is_kept_to_the_byte_and_changes_to_it_beside_it(spec, tmp_path, text):
+    given = text.replace("{0}", spec.read_text()).encode()
+    spec.write_bytes(given)
+    nnreg.run(spec, out=tmp_path / "out", overrides=["train.epochs=2"])
+    assert bits(tmp_path / "out/spec.json") == given
+    assert read(tmp_path / "out/environment.json")["changes"] == ["train.epochs=2"]
+    nnreg.resume(tmp_path / "out", overrides=["train.epochs=3"])
+    assert bits(tmp_path / "out/spec.json") == given
+    assert read(tmp_path / "out/resolved.json")["train"]["epochs"] == 3
+
+
+def test_the_resolved_spec_has_every_option_and_trains_to_the_same_bits(spec, tmp_path):
+    held_out = CSV.splitlines()[:1] + CSV.splitlines()[-3:]
+    (tmp_path / "held out.csv").write_text("\n".join(held_out) + "\n")
+    changes = ['data.split={"validation": "held out.csv"}', "optimizer=adam"]
+    nnreg.run(spec, out=tmp_path / "runs/out", overrides=changes)
+    resolved = tmp_path / "runs/out/resolved.json"
+    tree = read(resolved)
+    assert tree["optimizer"].keys() == {"type", "learning_rate", "beta1", "beta2", "epsilon"}
+    assert tree["data"]["path"] == "../../data.csv"
+    assert tree["data"]["split"]["validation"] == "../../held out.csv"
+    nnreg.run(resolved, out=tmp_path / "again")
+    for file in ("metrics.jsonl", "gradients.jsonl"):
+        assert bits(tmp_path / "runs/out" / file) == bits(tmp_path / "again" / file)
+    assert read(tmp_path / "again/resolved.json") == {
+        **tree,
+        "data": {
+            **tree["data"],
+            "path": "../data.csv",
+            "split": {**tree["data"]["split"], "validation": "../held out.csv"},
+        },
+    }
+
+
+def test_the_environment_says_with_what_by_which_command_and_when_it_was_resumed(
+    spec, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, "argv", ["/bin/nnreg", "run", "a b.json"])
+    git = ["git", "-c", "user.name=me", "-c", "user.email=me@example.com"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "spec.json"], check=True)
+    subprocess.run([*git, "commit", "-qm", "a spec"], check=True)
+    nnreg.run(spec, out=tmp_path / "out")
+    first = read(tmp_path / "out/environment.json")
+    assert first["command"] == ["nnreg", "run", "a b.json"]
+    assert {"python", "numpy", "blas", "platform", "processor", "threads", "kernels"} < first.keys()
+    assert first["distributions"]["nnreg"] == nnreg.__version__
+    assert first["distributions"].keys() > {"numpy", "h5py", "pydantic"}
+    (digest,) = first["data"].values()
+    assert digest == hashlib.sha256(CSV.encode()).hexdigest()
+    assert first["started"].endswith("+00:00")
+    assert re.fullmatch("[0-9a-f]{40}", first["git"]["commit"])
+    assert first["git"]["dirty"] is False
+    spec.write_text(spec.read_text() + "\n")
+    monkeypatch.setattr(sys, "argv", ["nnreg", "resume"])
+    nnreg.resume(tmp_path / "out", overrides=["train.epochs=6"])
+    then = read(tmp_path / "out/environment.json")
+    assert then["command"] == ["nnreg", "resume"]
+    assert then["git"]["dirty"] is True
+    assert then["earlier"] == [first]
+
+
+def test_an_environment_that_cannot_be_read_keeps_no_run_from_going_on(spec, tmp_path):
+    nnreg.run(spec, out=tmp_path / "out")
+    (tmp_path / "out/environment.json").write_text('{"python": ')
+    nnreg.resume(tmp_path / "out", overrides=["train.epochs=6"])
+    assert read(tmp_path / "out/environment.json")["changes"] == ["train.epochs=6"]
+
+
+def test_the_length_of_each_layers_last_gradient_is_kept_of_every_epoch(spec, tmp_path):
+    run = start(spec, out=tmp_path / "out")
+    expected = []
+
+    def note(record):
+        gradients = views(run._trainer._gradient, run.model.network.params)
+        norms = {
+            layer: np.sqrt(sum(np.sum(np.square(gradients[f"{layer}/{name}"], dtype=np.float64))
+                               for name in ("weight", "bias")))
+            for layer in ("layers/0", "layers/2")
+        }  # fmt: skip
+        expected.append({"epoch": record["epoch"], **norms})
+
+    run.train(note)
+    found = lines(tmp_path / "out/gradients.jsonl")
+    assert len(found) == len(expected) == 5
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other)
+
+
+def test_gradients_are_cut_back_to_the_epochs_that_are_kept(spec, tmp_path):
+    nnreg.run(spec, out=tmp_path / "whole")
+    nnreg.run(spec, out=tmp_path / "out", overrides=["train.epochs=2"])
+    file = tmp_path / "out/gradients.jsonl"
+    with file.open("a") as target:
+        target.write('{"epoch": 3, "layers/0": 1.0}\n{"epoch": 4, "lay')
+    nnreg.resume(tmp_path / "out", overrides=["train.epochs=5"])
+    assert bits(file) == bits(tmp_path / "whole/gradients.jsonl")
+
+
+def test_runs_that_begin_at_once_get_folders_of_their_own(spec, tmp_path):
+    first, second = (start(spec, out=numbered("spec")) for _ in range(2))
+    assert first.folder == second.folder
+    first.train()
+    second.train()
+    assert (str(first.folder), str(second.folder)) == ("runs/spec-001", "runs/spec-002")
+    assert bits(first.folder / "metrics.jsonl") == bits(second.folder / "metrics.jsonl")
 
 
 def test_best_predicts_as_the_returned_model_and_last_goes_on(spec, tmp_path):

@@ -62,12 +62,12 @@ def run(
     nnreg run models/penguins.json
     nnreg run models/penguins.json --set train.epochs=5 --out runs/short
     """
-    from nnreg.folder import next_folder
+    from nnreg.folder import numbered
     from nnreg.runs import start
     from nnreg.spec import read_spec
 
     document = read_spec(spec, overrides, registry=registry_with(files))
-    _train(start(document, out=out or next_folder(document.name)), every, quiet, as_json)
+    _train(start(document, out=out or numbered(document.name)), every, quiet, as_json)
 
 
 @cli.command()
@@ -101,7 +101,7 @@ def resume(
     \b
     nnreg resume runs/penguins-001 --set train.epochs=200
     """
-    from nnreg.folder import next_folder
+    from nnreg.folder import numbered
     from nnreg.runs import restart
 
     registry = registry_with(files)
@@ -110,7 +110,7 @@ def resume(
     )
     prepared = prepare(out=out)
     if prepared.folder is None:
-        prepared = prepare(out=next_folder(path.stem))
+        prepared = prepare(out=numbered(path.stem))
     _train(prepared, every, quiet, as_json)
 
 
