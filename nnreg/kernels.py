@@ -95,8 +95,13 @@ class Kernels(Component):
         np.subtract(dy.T, total, out=dx.T)
         np.multiply(dx, y, out=dx)
 
-    def softmax_cross_entropy(self, z: Array, labels: Array, dz: Array, scratch: Scratch) -> float:
-        """Return mean(log Σ exp(z) - z[label]) over rows, and write its gradient to dz."""
+    def softmax_cross_entropy(
+        self, z: Array, labels: Array, dz: Array, scratch: Scratch, *, smoothing: float = 0.0
+    ) -> float:
+        """Return mean(log Σ exp(z) - z[label]) over rows, and write its gradient to dz.
+
+        With `smoothing` s, (1 - s) z[label] + s mean(z) takes the place of z[label].
+        """
         rows, classes = z.shape
         columns = self._shifted(z, dz, scratch)
         narrow = classes <= NARROW
@@ -105,12 +110,17 @@ class Kernels(Component):
         place = labels * rows + numbers if narrow else numbers * classes + labels
         ones, share = scratch.ones(rows), 1 / rows
         at_label = np.dot(ones, flat[place])
+        if smoothing:
+            everywhere = float(np.sum(columns)) / classes
+            at_label = (1 - smoothing) * float(at_label) + smoothing * everywhere
         np.exp(columns, columns)
         total = self._column_sums(columns, scratch)
         loss: float = (float(np.dot(ones, np.log(total))) - float(at_label)) * share
         np.divide(share, total, total)
         np.multiply(columns, total, columns)
-        flat[place] -= share
+        flat[place] -= (1 - smoothing) * share
+        if smoothing:
+            np.subtract(columns, smoothing * share / classes, columns)
         if narrow:
             dz.T[...] = columns
         return loss

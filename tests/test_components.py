@@ -11,7 +11,7 @@ import nnreg
 from nnreg import Activation
 from nnreg.builtin import activations, initializers, losses
 from nnreg.builtin.layers import attention, composition, convolution, dense, normalization, sequence
-from nnreg.interfaces import Plan, Workspace
+from nnreg.interfaces import Context, Plan, Workspace
 from nnreg.kernels import NARROW, Kernels
 from nnreg.network import Network
 from nnreg.registry import installed
@@ -84,6 +84,27 @@ def test_class_labels_and_one_hot_rows_give_the_same_loss():
         by_label, by_row = forward(y, np.array([0, 2, 1, 1])), forward(y, ONE_HOT)
         assert by_label[0] == pytest.approx(by_row[0], rel=1e-13)
         np.testing.assert_allclose(by_label[1](), by_row[1](), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("classes", [3, NARROW + 1])
+def test_a_smoothed_label_is_that_row_of_probabilities_in_every_path(classes):
+    z, labels = RNG.normal(size=(4, classes)), np.array([0, 2, 1, 1])
+    rows = 0.7 * np.eye(classes)[labels] + 0.3 / classes
+    plain, smoothed = losses.CrossEntropy(), losses.CrossEntropy(0.3)
+    value, backward = plain.forward_logits(z, rows)
+    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False))
+    for found, found_backward in (
+        smoothed.forward_logits(z, labels),
+        smoothed.forward_logits(z, np.eye(classes)[labels]),
+        smoothed.forward_buffered(z.copy(), labels, context, logits=True),
+    ):
+        assert found == pytest.approx(value, rel=1e-12)
+        np.testing.assert_allclose(found_backward(), backward(), rtol=1e-9, atol=1e-15)
+    two = losses.BinaryCrossEntropy(0.3).forward_logits(z[:, :1], labels[:, None] > 0)
+    expected = losses.BinaryCrossEntropy().forward_logits(
+        z[:, :1], (labels[:, None] > 0) * 0.7 + 0.15
+    )
+    assert two[0] == pytest.approx(expected[0], rel=1e-12)
 
 
 ACTIVATIONS = st.sampled_from(

@@ -51,6 +51,7 @@ def test_an_activation_is_pytorchs(torch, activation, name, options):
 
 
 SHARES = RNG.uniform(0.05, 0.95, X.shape)
+ROWS = SHARES / SHARES.sum(axis=1, keepdims=True)
 LABELS = RNG.integers(0, 5, 6)
 LOSSES = [
     (losses.MeanSquaredError(), "mse_loss", X, SHARES, False, {}),
@@ -60,6 +61,8 @@ LOSSES = [
     (losses.BinaryCrossEntropy(), "binary_cross_entropy_with_logits", X, SHARES, True, {}),
     (losses.CrossEntropy(), "cross_entropy", X, LABELS, True, {}),
     (losses.CrossEntropy(), "cross_entropy", X, np.eye(5)[LABELS], True, {}),
+    (losses.CrossEntropy(0.2), "cross_entropy", X, LABELS, True, {"label_smoothing": 0.2}),
+    (losses.CrossEntropy(0.2), "cross_entropy", X, ROWS, True, {"label_smoothing": 0.2}),
 ]
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Gt, Interval
 
 from nnreg.builtin.activations import Sigmoid, Softmax
 from nnreg.interfaces import Array, Context, Loss
 
 Gradient = Callable[[], Array]
+Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,17 @@ class BinaryCrossEntropy(Loss):
     """mean(-t log y - (1 - t) log(1 - y)) for independent probabilities y and targets in [0, 1].
 
     After a sigmoid it is computed from the logits z as max(z, 0) - z t + log(1 + exp(-|z|)).
+    `label_smoothing` s moves targets towards 1/2: t is (1 - s) t + s/2. Szegedy et al. 2016.
     """
 
+    label_smoothing: Fraction = 0.0
     of_classes = True
     domain = (0.0, 1.0)
     link = Sigmoid
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         """Probabilities are kept within [eps, 1 - eps]."""
+        t = _smooth(t, self.label_smoothing, 2)
         eps = float(np.finfo(y.dtype).eps)
         p = np.clip(y, eps, 1 - eps)
         inside = (y >= eps) & (y <= 1 - eps)
@@ -68,6 +72,7 @@ class BinaryCrossEntropy(Loss):
         return value, lambda: inside * (p - t) / (p * (1 - p)) * (1 / y.size)
 
     def forward_logits(self, z: Array, t: Array) -> tuple[float, Gradient]:
+        t = _smooth(t, self.label_smoothing, 2)
         losses = np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
         p, _ = Sigmoid().forward(z)
         return float(np.mean(losses)), lambda: (p - t) * (1 / z.size)
@@ -78,9 +83,11 @@ class CrossEntropy(Loss):
     """mean(-Σ_k t_k log y_k) over examples, y the probabilities of classes on the last axis.
 
     Targets are class numbers `(batch,)` or rows of probabilities `(batch, classes)`. After a
-    softmax it is computed from the logits z, as log Σ exp(z) - z_t.
+    softmax it is computed from the logits z, as log Σ exp(z) - z_t. `label_smoothing` s gives each
+    of the K classes a share of the target: t_k is (1 - s) t_k + s/K. Szegedy et al. 2016.
     """
 
+    label_smoothing: Fraction = 0.0
     takes_labels = True
     of_classes = True
     domain = (0.0, 1.0)
@@ -90,13 +97,15 @@ class CrossEntropy(Loss):
         """Probabilities are kept above the smallest normal number."""
         p = np.maximum(y, np.finfo(y.dtype).tiny)
         rows = math.prod(y.shape[:-1])
-        weights = _rows_of(t, y)
+        weights = _smooth(_rows_of(t, y), self.label_smoothing, y.shape[-1])
         value = -float(np.sum(weights * np.log(p))) / rows
         return value, lambda: -weights / p * (1 / rows)
 
     def forward_logits(self, z: Array, t: Array) -> tuple[float, Gradient]:
         classes = z.shape[-1]
         rows = z.size // classes
+        if self.label_smoothing:
+            t = _smooth(_rows_of(t, z), self.label_smoothing, classes)
         z2 = z.reshape(rows, classes)
         shifted = z2 - np.max(z2, axis=1, keepdims=True)
         e = np.exp(shifted)
@@ -126,7 +135,9 @@ class CrossEntropy(Loss):
             return super().forward_buffered(y, t, context, logits=logits)
         z = y.reshape(-1, y.shape[-1])
         dz = context.empty(z.shape)
-        loss = context.kernels.softmax_cross_entropy(z, t.reshape(-1), dz, context.workspace)
+        loss = context.kernels.softmax_cross_entropy(
+            z, t.reshape(-1), dz, context.workspace, smoothing=self.label_smoothing
+        )
         return loss, lambda: dz.reshape(y.shape)
 
 
@@ -136,3 +147,8 @@ def _rows_of(t: Array, y: Array) -> Array:
         return t
     rows: Array = np.equal(np.expand_dims(t, -1), np.arange(y.shape[-1])).astype(y.dtype)
     return rows
+
+
+def _smooth(t: Array, smoothing: float, classes: int) -> Array:
+    """Return probabilities of which the share `smoothing` is spread over all classes."""
+    return t * (1 - smoothing) + smoothing / classes if smoothing else t

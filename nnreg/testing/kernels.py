@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,11 +60,13 @@ def layers(kernels: Kernels) -> None:
 
 def losses(kernels: Kernels) -> None:
     """The cross-entropy of logits is that of NumPy's, with few classes and with many."""
-    for classes in (4, NARROW + 1):
+    for classes, smoothing in itertools.product((4, NARROW + 1), (0.0, 0.3)):
         for dtype, tolerance in TOLERANCES:
             z, labels = points((9, classes)).astype(dtype), np.arange(9) % classes
-            (value, dz), (found, dz_found) = (_loss(k, z, labels) for k in (Kernels(), kernels))
-            what = f"of {classes} classes in {np.dtype(dtype)}"
+            (value, dz), (found, dz_found) = (
+                _loss(k, CrossEntropy(smoothing), z, labels) for k in (Kernels(), kernels)
+            )
+            what = f"of {classes} classes, smoothed by {smoothing}, in {np.dtype(dtype)}"
             close(kernels, f"the loss {what}", np.array(found), np.array(value), tolerance)
             close(kernels, f"the gradient {what}", dz_found, dz, tolerance)
 
@@ -88,9 +91,9 @@ def cases(kernels: Kernels) -> Sequence[Kernels]:
     return [kernels]
 
 
-def _loss(kernels: Kernels, z: Array, labels: Array) -> tuple[float, Array]:
+def _loss(kernels: Kernels, loss: CrossEntropy, z: Array, labels: Array) -> tuple[float, Array]:
     context = Context({}, {}, {}, {}, Workspace(z.dtype, reuse=False, kernels=kernels))
-    value, backward = CrossEntropy().forward_buffered(z.copy(), labels, context, logits=True)
+    value, backward = loss.forward_buffered(z.copy(), labels, context, logits=True)
     return value, backward().copy()
 
 

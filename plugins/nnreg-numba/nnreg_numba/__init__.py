@@ -55,10 +55,12 @@ class NumbaKernels(Kernels):
     def softmax_backward(self, dy: Array, y: Array, dx: Array, scratch: Scratch) -> None:
         _loops().softmax_backward(dy, y, dx)
 
-    def softmax_cross_entropy(self, z: Array, labels: Array, dz: Array, scratch: Scratch) -> float:
+    def softmax_cross_entropy(
+        self, z: Array, labels: Array, dz: Array, scratch: Scratch, *, smoothing: float = 0.0
+    ) -> float:
         if z.dtype != np.float32 or z.size > FEW:
-            return super().softmax_cross_entropy(z, labels, dz, scratch)
-        return float(_loops().softmax_cross_entropy(z, labels, dz))
+            return super().softmax_cross_entropy(z, labels, dz, scratch, smoothing=smoothing)
+        return float(_loops().softmax_cross_entropy(z, labels, dz, smoothing))
 
     def layer_norm(self, x, gamma, beta, y, normal, scale, epsilon, scratch: Scratch) -> None:
         _loops().layer_norm(x, gamma, beta, y, normal, scale, x.dtype.type(epsilon))

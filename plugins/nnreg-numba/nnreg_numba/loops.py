@@ -115,22 +115,27 @@ def softmax_backward(dy, y, dx):
 
 
 @compiled
-def softmax_cross_entropy(z, labels, dz):
+def softmax_cross_entropy(z, labels, dz, smoothing):
     """Return the mean loss and write its gradient to dz, row by row, in float32."""
     rows, classes = z.shape
     tops = np.empty(rows, np.float32)
     largest_of_rows(z, tops)
     share = np.float32(1 / rows)
+    at_label, everywhere = 1 - smoothing, smoothing / classes
     loss = 0.0
     dz[:] = z
     for row in range(rows):
         total = exp_of_row(dz[row], tops[row])
         label = labels[row]
-        loss += np.log(total) - (z[row, label] - tops[row])
+        loss += np.log(total) - at_label * (z[row, label] - tops[row])
         factor = share / total
         for k in range(classes):
             dz[row, k] *= factor
-        dz[row, label] -= share
+        dz[row, label] -= np.float32(at_label) * share
+        if smoothing > 0:
+            for k in range(classes):
+                loss -= everywhere * (z[row, k] - tops[row])
+                dz[row, k] -= np.float32(everywhere) * share
     return loss / rows
 
 
