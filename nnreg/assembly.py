@@ -35,19 +35,21 @@ def assemble(document: Document, data: tuple[Any, Any] | None = None) -> Assembl
 
     Arrays passed in are not scaled, unless the spec has a data section that says so.
     """
-    preprocessing, parts = _from_arrays(document, *data) if data else _from_files(document)
-    model = Model(document, preprocessing)
-    model.network.initialize(model.spec.seed)
-    if not data:
-        model.data_digests = digests(document)
-    return with_data(model, parts)
+    with document.locating():
+        preprocessing, parts = _from_arrays(document, *data) if data else _from_files(document)
+        model = Model(document, preprocessing)
+        model.network.initialize(model.spec.seed)
+        if not data:
+            model.data_digests = digests(document)
+        return with_data(model, parts)
 
 
 def reassemble(model: Model) -> Assembled:
     """Read the data of a loaded model again, with the preprocessing that it learned."""
     check_data(model)
-    _, parts = _from_files(model.document)
-    return with_data(model, parts)
+    with model.document.locating():
+        _, parts = _from_files(model.document)
+        return with_data(model, parts)
 
 
 def check_data(model: Model) -> None:
@@ -108,18 +110,14 @@ def _from_files(document: Document) -> tuple[Preprocessing, Parts]:
     spec = document.spec
     if spec.data is None:
         problem = "required, but not given; say where the data are, or pass data=(x, y) in Python"
-        raise SpecError([Problem("$.data", problem)], document.origin)
-    try:
-        return read_parts(
-            spec.data,
-            document.folder,
-            spec.seed,
-            of_classes=_of_classes(spec),
-            integer_input=spec.model.layers[0].integer_input,
-        )
-    except SpecError as error:
-        error.where = document.origin
-        raise
+        raise SpecError([Problem("$.data", problem)])
+    return read_parts(
+        spec.data,
+        document.folder,
+        spec.seed,
+        of_classes=_of_classes(spec),
+        integer_input=spec.model.layers[0].integer_input,
+    )
 
 
 def _from_arrays(document: Document, x: Any, y: Any) -> tuple[Preprocessing, Parts]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from nnreg.places import Change, Place
+
 MOST_PROBLEMS = 50
 """The most problems that the text of an error lists."""
+
+MOST_PICTURES = 10
+"""The most problems that it shows with the line they are on."""
 
 
 class NnregError(Exception):
@@ -18,13 +23,22 @@ class NnregError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a spec: the JSON path of the place, and what to do about it."""
+    """One thing wrong with a spec: the JSON path of the place, and what to do about it.
+
+    `place` is where that was written, once it is known; `of_key` says that it is the key that is
+    wrong, not the value.
+    """
 
     path: str
     message: str
+    of_key: bool = False
+    place: Place | Change | None = None
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+        if isinstance(self.place, Change) and self.place.names(self.path):
+            return f"{self.place}: {self.message}"
+        text = f"{self.path}: {self.message}"
+        return text if self.place is None else f"{self.place}: {text}"
 
 
 class NnregWarning(UserWarning):
@@ -41,10 +55,18 @@ class SpecError(NnregError):
         self.where = where
         super().__init__(where, self.problems)
 
+    def locate(self, located: Callable[[Problem], Problem], where: str) -> None:
+        """Say where the spec is, and of each problem where it was written."""
+        self.problems = tuple(map(located, self.problems))
+        self.where = where
+
     def __str__(self) -> str:
         count = len(self.problems)
         lines = [f"{self.where}: {count} problem{'s' if count != 1 else ''}"]
-        lines += [f"  {problem}" for problem in self.problems[:MOST_PROBLEMS]]
+        for index, problem in enumerate(self.problems[:MOST_PROBLEMS]):
+            lines.append(f"  {problem}")
+            if isinstance(problem.place, Place) and index < MOST_PICTURES:
+                lines.append(problem.place.picture())
         if count > MOST_PROBLEMS:
             lines.append(f"  and {count - MOST_PROBLEMS} more")
         return "\n".join(lines)

@@ -9,9 +9,12 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from nnreg.errors import Problem, SpecError
+from nnreg.places import Text
 
 _COMMENT = re.compile(r'"(?:[^"\\]|\\.)*+"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.S)
 _TRAILING_COMMA = re.compile(r'"(?:[^"\\]|\\.)*+"?|,(?=\s*[\]}])', re.S)
@@ -32,12 +35,17 @@ class _Object(dict[str, Any]):
 
 
 def loads(text: str, where: str = "spec") -> Any:
-    """Parse JSON with comments. Raises `SpecError` with line and column, or with each path."""
+    """Parse JSON with comments. Raises `SpecError` with line and column of every problem."""
+    text = text.removeprefix("\ufeff")
     count = values(text)
     if count > MOST_VALUES:
         problem = f"too large: about {count:,} values, of which {MOST_VALUES:,} are the most"
         raise SpecError([Problem("$", problem)], where)
-    return parse(_TRAILING_COMMA.sub(_blank, _COMMENT.sub(_blank, text)), where)
+    try:
+        return parse(_TRAILING_COMMA.sub(_blank, _COMMENT.sub(_blank, text)), where)
+    except SpecError as error:
+        error.problems = tuple(_placed(error, Text(where, text)))
+        raise
 
 
 def values(text: str) -> int:
@@ -63,6 +71,18 @@ def parse(text: str, where: str) -> Any:
     return tree
 
 
+def _placed(error: SpecError, text: Text) -> Iterator[Problem]:
+    """Say of each problem where in the text it is."""
+    for problem in error.problems:
+        if isinstance(error.__cause__, json.JSONDecodeError):
+            place = text.place(error.__cause__.pos, error.__cause__.pos + 1)
+            yield replace(problem, message=f"not JSON: {error.__cause__.msg}", place=place)
+        elif problem.path == "$":  # the whole text
+            yield problem
+        else:
+            yield replace(problem, place=text.find(problem.path, problem.of_key))
+
+
 _TOO_DEEP = Problem("$", f"nested too deep: more than {DEEPEST} lists and objects in each other")
 
 
@@ -86,7 +106,8 @@ def _clean(value: Any, path: str, problems: list[Problem], depth: int = 0) -> An
         problems[:] = [_TOO_DEEP]
         return None
     if isinstance(value, _Object):
-        problems += [Problem(f"{path}.{key}", "the key occurs twice") for key in value.duplicates]
+        twice = "the key occurs twice"
+        problems += [Problem(f"{path}.{key}", twice, of_key=True) for key in value.duplicates]
         for key in value:
             _check_text(key, f"{path}.{ascii(key)[1:-1]}", problems)
         return {
@@ -106,3 +127,11 @@ def _check_text(text: str, path: str, problems: list[Problem]) -> None:
         text.encode()
     except UnicodeEncodeError:
         problems.append(Problem(path, "half of a surrogate pair is not text"))
+
+
+def value_or_text(text: str) -> Any:
+    """Return the JSON value that a text typed in a shell is, or else the text itself."""
+    try:
+        return parse(text, "value")
+    except SpecError:
+        return text

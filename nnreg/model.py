@@ -13,7 +13,7 @@ import numpy as np
 from nnreg.builder import build_network, encode_targets, name_metrics
 from nnreg.data.preprocessing import Numbers, Preprocessing
 from nnreg.data.tables import table_of
-from nnreg.errors import DataError, SpecError
+from nnreg.errors import DataError
 from nnreg.evaluation import Evaluation, Examples, classes_of
 from nnreg.history import History
 from nnreg.interfaces import Array, Table
@@ -39,7 +39,7 @@ class Model:
         self.data_digests: Mapping[str, str] = {}
         self.environment: Mapping[str, Any] = {}
         names = preprocessing.class_names
-        try:
+        with document.locating():
             self.network = build_network(
                 self.spec,
                 preprocessing.input_shape,
@@ -47,9 +47,6 @@ class Model:
                 self.spec.train.kernels or default_kernels(document.registry),
             )
             metrics = name_metrics(self.spec, document.registry, of_classes=names is not None)
-        except SpecError as error:
-            error.where = document.origin
-            raise
         target = preprocessing.target
         self.evaluation = Evaluation(
             self.spec.loss,

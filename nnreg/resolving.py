@@ -6,11 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from nnreg.composing import FILES, literal, replace_texts
 from nnreg.schema import to_json
 from nnreg.spec import Document
-
-FILES = (("data", "path"), ("data", "split", "validation"), ("data", "split", "test"))
-"""Where a spec may name files, by the keys that lead there."""
 
 
 def resolved(document: Document, folder: Path) -> dict[str, Any]:
@@ -18,13 +16,11 @@ def resolved(document: Document, folder: Path) -> dict[str, Any]:
 
     Relative paths in it start there, and lead to the same files.
     """
-    tree: dict[str, Any] = to_json(document.spec, document.registry)
-    for *above, name in FILES:
-        place: Any = tree
-        for key in above:
-            place = (place or {}).get(key)
-        if place and isinstance(place[name], str):
-            place[name] = _from(folder, document.folder / place[name])
+
+    def moved(path: str, text: str) -> str:
+        return literal(_from(folder, document.folder / text) if path in FILES else text)
+
+    tree: dict[str, Any] = replace_texts(to_json(document.spec, document.registry), moved)
     return tree
 
 

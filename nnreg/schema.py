@@ -14,11 +14,12 @@ import json
 import typing
 import warnings
 from collections.abc import Hashable, Iterable, Mapping
-from typing import Any, ClassVar, Final, Literal, TypeVar, cast
+from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from nnreg.composing import EXTENDS
 from nnreg.errors import NnregWarning, PluginError, Problem, SpecError, nearest
 from nnreg.interfaces import Component, Configurable
 from nnreg.registry import KINDS, Entry, Registry
@@ -156,7 +157,10 @@ def read(cls: type[T], value: Any, reader: Reader, where: str = "spec") -> T:
     try:
         return reader.read(cls, value)
     except ValidationError as error:
-        problems = [Problem(_path(line["loc"]), line["msg"]) for line in error.errors()]
+        problems = [
+            Problem(_path(line["loc"]), line["msg"], line["type"] == UNKNOWN)
+            for line in error.errors()
+        ]
     except PydanticCustomError as error:
         problems = [Problem("$", error.message())]
     raise SpecError(problems, where)
@@ -165,8 +169,13 @@ def read(cls: type[T], value: Any, reader: Reader, where: str = "spec") -> T:
 MISSING: Final = "nnreg_missing"
 """The type of an error whose place ends with a key that is not there."""
 
+UNKNOWN: Final = "nnreg_unknown"
+"""The type of an error that is about a key, not about its value."""
 
-def _error(text: str, kind: Literal["nnreg", "nnreg_missing"] = "nnreg") -> PydanticCustomError:
+ErrorType: TypeAlias = Literal["nnreg", "nnreg_missing", "nnreg_unknown"]
+
+
+def _error(text: str, kind: ErrorType = "nnreg") -> PydanticCustomError:
     return PydanticCustomError(kind, "{text}", {"text": text})
 
 
@@ -183,11 +192,12 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
         if loc in containing:
             continue  # follows from what is wrong inside
         line = lines[0]
-        kind: Literal["nnreg", "nnreg_missing"] = "nnreg"
-        if line["type"] in ("nnreg", MISSING):
+        kind: ErrorType = "nnreg"
+        if line["type"] in ("nnreg", MISSING, UNKNOWN):
             text, kind = line["msg"], line["type"]
         elif line["type"] == "extra_forbidden":
-            text = f"unknown key{nearest(str(loc[-1]), known)}"
+            hint = nearest(str(loc[-1]), known) or "; there are no options to choose from"
+            text, kind = f"unknown key {str(loc[-1])!r}{hint}", UNKNOWN
         elif line["type"] == "missing":
             text, kind = "required, but not given", MISSING
         elif line["type"] == "too_short":
@@ -264,7 +274,20 @@ class SchemaWriter:
         for kind in KINDS:
             self.definitions[kind] = self._kind(kind)
         body = self.options(root)
-        body["properties"]["$schema"] = {"type": "string"}
+        name = {"type": "string", "minLength": 1}
+        body["properties"] = {
+            "$schema": {"type": "string"},
+            EXTENDS: {"anyOf": [name, {"type": "array", "items": name}]},
+            **body["properties"],
+        }
+        body["anyOf"] = [{"required": body.pop("required")}, {"required": [EXTENDS]}]
+        for schema in (body, *self.definitions.values()):
+            for one in (schema, *schema.get("anyOf", ())):
+                properties = one.get("properties", {})
+                properties |= {key: _or_variable(value) for key, value in properties.items()}
+        for kind in KINDS:
+            self.definitions[kind]["anyOf"].append({"$ref": VARIABLE})
+        self.definitions["variable"] = {"type": "string", "pattern": r"^\$\{env:[^}]*\}$"}
         return {"$schema": self.DIALECT, "title": "nnreg spec", **body, "$defs": self.definitions}
 
     def _kind(self, kind: str) -> Any:
@@ -315,6 +338,21 @@ class SchemaWriter:
         schema.setdefault("properties", {})
         schema.setdefault("required", [])
         return cast(dict[str, Any], _references(schema))
+
+
+VARIABLE: Final = "#/$defs/variable"
+"""The schema of an environment variable, which may stand for any value that is not text."""
+
+
+def _or_variable(schema: Any) -> Any:
+    """Return the schema of an option that may also come from the environment."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [*schema["anyOf"], {"$ref": VARIABLE}]}
+    if "enum" not in schema and schema.get("type") not in ("number", "integer", "boolean"):
+        return schema
+    kept = {key: schema[key] for key in ("default", "description") if key in schema}
+    bare = {key: value for key, value in schema.items() if key not in kept}
+    return {**kept, "anyOf": [bare, {"$ref": VARIABLE}]}
 
 
 def _references(node: Any) -> Any:

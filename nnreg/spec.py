@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-import re
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -15,7 +14,8 @@ from annotated_types import Ge, Gt, Interval, Len
 
 from nnreg import jsonc, requirements, schema
 from nnreg.builtin.schedules import Constant
-from nnreg.errors import Problem, SpecError, UsageError
+from nnreg.composing import EXTENDS, Composed, Origins, compose, override
+from nnreg.errors import Problem, SpecError
 from nnreg.interfaces import (
     Configurable,
     Count,
@@ -26,6 +26,8 @@ from nnreg.interfaces import (
     Schedule,
     Source,
 )
+from nnreg.places import Text as SpecText
+from nnreg.places import child
 from nnreg.registry import Entry, Registry, installed
 from nnreg.trainer import EarlyStopping, Train
 
@@ -144,9 +146,11 @@ SECTIONS = (Split, Data, Model, Train, EarlyStopping, Checkpoint)
 class Document:
     """A spec that was read: its sections, the JSON they came from, and who provides what it names.
 
+    `tree` is the whole spec, with what it extends, its variables and the changes of `--set`.
     Relative paths in it start at `folder`; `origin` says where it came from. `registry` is what it
-    was read with, and what everything made of it asks. `text` is the spec as it was given, to which
-    `changes` such as `train.epochs=5` were made.
+    was read with, and what everything made of it asks. `texts` are the files as they were given,
+    the spec's own the last, to which `changes` such as `train.epochs=5` were made; `origins` says
+    which of all these gave a value.
     """
 
     spec: Spec
@@ -155,13 +159,28 @@ class Document:
     origin: str
     components: tuple[Entry, ...]
     registry: Registry
-    text: str
+    texts: tuple[SpecText, ...]
+    origins: Origins
     changes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """A short name for what is made of it."""
         return Path(self.origin).stem
+
+    @property
+    def text(self) -> str:
+        """The spec as it was given, to the byte."""
+        return self.texts[-1].text
+
+    @contextmanager
+    def locating(self) -> Iterator[None]:
+        """Say of a `SpecError` that is raised meanwhile in which line its problems are."""
+        try:
+            yield
+        except SpecError as error:
+            error.locate(self.origins.located, self.origin)
+            raise
 
 
 def json_schema(registry: Registry | None = None) -> dict[str, Any]:
@@ -181,92 +200,61 @@ def read_spec(
 ) -> Document:
     """Read a spec from a file (`-` for standard input) or a mapping, and validate all of it.
 
-    `overrides` are changes such as `train.epochs=5`. An `nnregfile.py` in the folder of a file is
-    loaded as a plugin. `written_by` has the versions of components from which their options are
-    migrated; the document then has all options, as they are now. Raises `SpecError` with every
+    A file may extend others and name environment variables (see `composing`); a mapping is taken as
+    it is. `overrides` are changes such as `train.epochs=5`. An `nnregfile.py` in the folder of a
+    file is loaded as a plugin. `written_by` has the versions of components from which their options
+    are migrated; the document then has all options, as they are now. Raises `SpecError` with every
     problem, `MissingPluginError` for what the spec requires and is not installed.
     """
-    beside: Path | None = None
+    composed, base, origin, beside = _composed(source)
     earlier: tuple[str, ...] = ()
-    changes = tuple(overrides)
     if isinstance(source, Document):
-        tree, base, origin, text = source.tree, source.folder, source.origin, source.text
         registry, earlier = registry or source.registry, source.changes
-    elif isinstance(source, Mapping):
-        tree, base, origin = _plain(source), Path.cwd(), "spec"
-        text = json.dumps(tree, indent=2) + "\n"
-    else:
-        tree, base, origin, text = _read_file(str(source))
-        beside = None if source == "-" else Path(source).parent
-    if not isinstance(tree, Mapping):
+    if not isinstance(composed.tree, Mapping):
         raise SpecError([Problem("$", "must be a JSON object with a model, a loss, …")], origin)
-    changed = copy.deepcopy(dict(tree))
+    changed, origins = copy.deepcopy(dict(composed.tree)), Origins(dict(composed.origins.given))
+    changes = tuple(overrides)
     for change in changes:
-        override(changed, change)
-    needed = requirements.check(changed.get("requires"), origin)
-    registry = registry or installed()
-    requirements.check_blocked(needed, registry, origin)
-    if beside is not None:
-        registry = registry.beside(beside)
-    reader = schema.Reader(registry, written_by)
-    body = {key: value for key, value in changed.items() if key != "$schema"}
-    spec = schema.read(Spec, body, reader, origin)
+        override(changed, change, origins)
+    try:
+        needed = requirements.check(changed.get("requires"), origin)
+        registry = registry or installed()
+        requirements.check_blocked(needed, registry, origin)
+        if beside is not None:
+            registry = registry.beside(beside)
+        reader = schema.Reader(registry, written_by)
+        body = {key: value for key, value in changed.items() if key != "$schema"}
+        spec = schema.read(Spec, body, reader, origin)
+    except SpecError as error:
+        error.locate(origins.located, origin)
+        raise
     if reader.migrated:
         changed = schema.to_json(spec, registry)
-    used = tuple(reader.used.values())
-    base, changes = folder or base, (*earlier, *changes)
-    return Document(spec, changed, base, origin, used, registry, text, changes)
+    used, base, changes = tuple(reader.used.values()), folder or base, (*earlier, *changes)
+    return Document(spec, changed, base, origin, used, registry, composed.texts, origins, changes)
 
 
-def _read_file(path: str) -> tuple[Any, Path, str, str]:
-    """Return the tree in a file, the folder and the name of the file, and its text."""
-    if path == "-":
-        text = sys.stdin.read()
-        return jsonc.loads(text, "standard input"), Path.cwd(), "spec", text
-    file = Path(path)
-    try:
-        text = file.read_bytes().decode()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the spec: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: byte {error.start} is not UTF-8; save it as UTF-8") from error
-    tree = jsonc.loads(text.removeprefix("\ufeff"), path)
-    return tree, file.resolve().parent, path, text
+def _composed(source: SpecSource) -> tuple[Composed, Path, str, Path | None]:
+    """Return a spec's tree, the folder its paths begin at, its name, and that of `nnregfile.py`."""
+    if isinstance(source, Document):
+        whole = Composed(source.tree, source.origins, source.texts)
+        return whole, source.folder, source.origin, None
+    if isinstance(source, Mapping):
+        tree = _plain(source)
+        text = SpecText("spec", json.dumps(tree, indent=2) + "\n")
+        return Composed(tree, Origins(), (text,)), Path.cwd(), "spec", None
+    name = str(source)
+    if name == "-":
+        return compose(name), Path.cwd(), "spec", None
+    return compose(name), Path(name).resolve().parent, name, Path(name).parent
 
 
 def _plain(tree: Mapping[str, Any]) -> Any:
     """Check a spec built in Python as strictly as one from a file."""
+    if EXTENDS in tree:
+        problem = "only a spec in a file extends others; give its name, and changes as overrides"
+        raise SpecError([Problem(child("$", EXTENDS), problem)])
     try:
         return jsonc.loads(json.dumps(tree))
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError([Problem("$", f"not expressible as JSON: {error}")]) from error
-
-
-def override(tree: dict[str, Any], override: str) -> None:
-    """Make one `path=value` change; the value is JSON, or else text."""
-    path, equals, text = override.partition("=")
-    keys = [key for key in re.split(r"[.\[\]]+", path.removeprefix("$.")) if key]
-    if not equals or not keys:
-        raise UsageError(f"--set {override}: expected PATH=VALUE, as in train.epochs=5")
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    node: Any = tree
-    for index, key in enumerate(keys):
-        last = index == len(keys) - 1
-        if isinstance(node, list):
-            if not key.isdigit() or int(key) >= len(node):
-                raise UsageError(f"--set {override}: no item {key!r} among {len(node)}")
-            place: Any = int(key)
-        elif isinstance(node, dict):
-            place = key
-        else:
-            above = ".".join(keys[:index])
-            raise UsageError(f"--set {override}: {above!r} is {json.dumps(node)}, with no keys")
-        if last:
-            node[place] = value
-        elif isinstance(node, dict):
-            node = node.setdefault(place, {})
-        else:
-            node = node[place]

@@ -9,8 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
-    {"errors"}, {"files"}, {"component", "plugins"}, {"kernels", "formula", "memory", "stored"},
-    {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations"}, {"network", "allowlist"},
+    {"places"}, {"errors"}, {"files"}, {"component", "plugins"},
+    {"kernels", "formula", "memory", "stored"},
+    {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations"},
+    {"network", "allowlist", "composing"},
     {"builtin", "evaluation", "history", "threads", "plots", "interrupts"},
     {"gradient", "update", "environment", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},

@@ -30,8 +30,29 @@ def test_there_are_two_commands_each_on_one_line():
 
 
 def test_the_spec_that_is_shown_is_valid():
-    (text,) = blocks("json")
+    text = blocks("json")[0]
     assert read_spec(json.loads(text)).spec.train.epochs == 100
+
+
+def test_the_errors_that_are_shown_are_those_of_the_spec_with_mistakes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mistakes = {'{"type": "leaky_relu", "slope": 0.1}': '"rleu"', "0.2},\n    {": "true},\n    {"}
+    text = blocks("json")[0]
+    for right, wrong in mistakes.items():
+        text = text.replace(right, wrong)
+    Path("spec.json").write_text(text)
+    with pytest.raises(nnreg.SpecError) as caught:
+        read_spec("spec.json", ["train.epoch=5"])
+    assert f"error: {caught.value}" in README
+
+
+def test_the_spec_that_extends_another_is_valid(tmp_path, monkeypatch):
+    monkeypatch.setenv("RATE", "0.02")
+    (tmp_path / "penguins.json").write_bytes((ROOT / "models/penguins.json").read_bytes())
+    (tmp_path / "spec.json").write_text(blocks("json")[1])
+    spec = read_spec(tmp_path / "spec.json").spec
+    assert (spec.optimizer.learning_rate, spec.train.early_stopping) == (0.02, None)
+    assert spec.data.target == "species"
 
 
 def test_the_python_that_is_shown_runs(tmp_path, monkeypatch):

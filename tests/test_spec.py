@@ -45,7 +45,7 @@ def test_a_missing_option_is_told_with_its_whole_path():
 
 def test_nine_mistakes_are_reported_at_once_each_with_path_and_mend():
     assert problems_of(NINE) == {
-        "$.sede": "unknown key; did you mean 'seed'?",
+        "$.sede": "unknown key 'sede'; did you mean 'seed'?",
         "$.data.source": "no source 'cvs'; did you mean 'csv'?",
         "$.data.split.validation": "must be less than 1 or a valid string, found 1.5",
         "$.model.layers[0].units": "must be a valid integer or 'classes', found \"ten\"",
@@ -126,7 +126,10 @@ def test_set_with_a_mistyped_key_names_the_nearest():
     assert "did you mean 'epochs'" in problems_of(classifier(), ["train.epoch=5"])["$.train.epoch"]
 
 
-@pytest.mark.parametrize("override", ["train.epochs", "=5", "model.layers.9.units=3", "loss.x=1"])
+@pytest.mark.parametrize(
+    "override",
+    ["train.epochs", "=5", "model.layers.9.units=3", "model.layers.x.units=3", "train.epochs.x=1"],
+)
 def test_a_set_that_has_no_place_is_refused(override):
     with pytest.raises(UsageError, match="--set"):
         read_spec(classifier(), [override])
@@ -159,6 +162,14 @@ class TestSchema:
     def test_the_schema_takes_what_the_reader_takes(self, spec):
         jsonschema.validate({"$schema": "./nnreg.schema.json", **spec}, self.schema)
 
+    def test_the_schema_takes_a_spec_that_extends_and_names_variables(self):
+        jsonschema.validate({"extends": "base.json", "train": {"epochs": 3}}, self.schema)
+        train = {"epochs": "${env:EPOCHS:-10}", "l2": "${env:L2}", "shuffle": "${env:SHUFFLE}"}
+        spec = classifier(train=train, loss="${env:LOSS}", optimizer={"type": "${env:NAME}"})
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(spec, self.schema)  # the type of an object decides what is in it
+        jsonschema.validate({**spec, "optimizer": "adam", "extends": ["a.json"]}, self.schema)
+
     @pytest.mark.parametrize(
         "change",
         [
@@ -168,6 +179,7 @@ class TestSchema:
             {"model": {"layers": [{"type": "dense"}]}},
             {"model": {"layers": ["dense"]}},
             {"train": {"epochs": 0}},
+            {"train": {"epochs": "many"}},
         ],
     )
     def test_the_schema_refuses_what_the_reader_refuses(self, change):

@@ -225,13 +225,13 @@ def _named(name: str, kind: str | None, registry: Registry) -> list[Entry]:
 
 def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Activation | None:
     """Return an activation with these options, or None if one lacks a value."""
+    from nnreg.composing import Origins, override
     from nnreg.interfaces import Activation
     from nnreg.schema import Reader, read
-    from nnreg.spec import override
 
     tree: dict[str, Any] = {"type": entry.name}
     for option in options:
-        override(tree, option)
+        override(tree, option, Origins())
     required = {
         field.name
         for field in dataclasses.fields(entry.cls)  # type: ignore[arg-type] # all are dataclasses
