@@ -41,14 +41,23 @@ class Split(Configurable):
     """Which rows are held out: a share of them, or a file of their own.
 
     Validation steers the training (early stopping, best weights); the test part is looked at once,
-    at the end. `stratify` keeps the shares of the classes. The rows are drawn from the seed.
+    at the end. The rows are drawn from the seed. `stratify` keeps the shares of the classes, and
+    `group` together the rows that have the same value in a column, such as those of a patient.
+    `order` draws nothing: the training part has the earliest rows by a column of numbers or ISO
+    dates, or with `true` the first in the file; then comes validation, then test. Neither column is
+    an input unless `inputs` has it.
     """
 
     validation: Share | Text | None = None
     test: Share | Text | None = None
     stratify: bool = False
+    group: Text | None = None
+    order: Text | bool = False
 
     def __post_init__(self) -> None:
+        if self.order and (self.stratify or self.group):
+            other = "stratify" if self.stratify else "group"
+            raise ValueError(f"the order settles which rows are held out; leave out {other!r}")
         shares = [part for part in (self.validation, self.test) if isinstance(part, float)]
         if sum(shares) >= 1:
             raise ValueError("validation and test together leave nothing to train on")

@@ -1,15 +1,14 @@
-"""Sources, splits and preprocessing: what becomes of raw rows."""
+"""Sources and preprocessing: what becomes of raw rows."""
 
 import h5py
 import numpy as np
 import pytest
 from specs import CSV, classifier, csv_data, regressor
 
-from nnreg import DataError, SpecError
+from nnreg import DataError
 from nnreg.assembly import assemble
 from nnreg.builtin.sources import Csv, Hdf5, Npz
 from nnreg.data.preprocessing import Classes, Number, Words
-from nnreg.data.split import split_rows
 from nnreg.data.tables import numbers, table_of
 from nnreg.spec import read_spec
 
@@ -86,34 +85,6 @@ def test_several_target_columns_are_predicted_together(folder):
     (folder / "data.csv").write_text("species,length,depth\nred,1,2\nblue,3,4\n")
     layers = {"layers": [{"type": "dense", "units": 2}]}
     assert assembled(regressor(data=data, model=layers)).train.truth.tolist() == [[1, 2], [3, 4]]
-
-
-@pytest.mark.parametrize("count", [10, 37, 344])
-@pytest.mark.parametrize("shares", [(0.2,), (0.2, 0.2), (0.1, 0.33)])
-def test_a_split_has_every_row_once_and_the_shares_asked_for(count, shares):
-    parts = split_rows(count, shares, seed=3)
-    assert sorted(np.concatenate(parts).tolist()) == list(range(count))
-    for part, share in zip(parts[1:], shares, strict=True):
-        assert abs(len(part) - share * count) <= 1
-
-
-def test_a_stratified_split_keeps_the_shares_of_the_classes():
-    labels = np.repeat([0, 1, 2], [150, 120, 70])
-    for part in split_rows(340, (0.2, 0.2), seed=1, labels=labels):
-        shares = np.bincount(labels[part]) / len(part)
-        assert shares == pytest.approx(np.array([150, 120, 70]) / 340, abs=0.02)
-
-
-def test_the_seed_decides_the_split():
-    first, again, other = (split_rows(100, (0.2,), seed)[1] for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first, again)
-    assert first.tolist() != other.tolist()
-
-
-def test_numbers_have_no_classes_to_stratify(folder):
-    data = csv_data(target="length", split={"validation": 0.25, "stratify": True})
-    with pytest.raises(SpecError, match=r"\$\.data\.split\.stratify: the target holds numbers"):
-        assembled(regressor(data=data))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from nnreg.data.preprocessing import Classes, Preprocessing, learn, learn_target
-from nnreg.data.split import split_rows
-from nnreg.data.tables import column
+from nnreg.data.split import Rows
+from nnreg.data.tables import column, groups, times
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces import Array, Source, Table
 from nnreg.spec import Columns, Data, Split
@@ -83,15 +83,10 @@ def divide(
     integer_input: bool,
 ) -> tuple[Preprocessing, Parts]:
     """Split the rows of a table by shares and learn the preprocessing from the training part."""
-    table = _in_use(table, targets, columns)
-    labels = None
-    if split.stratify:
-        target = learn_target(table, table, targets, columns, of_classes=of_classes)
-        if not isinstance(target, Classes):
-            problem = "the target holds numbers, which have no classes to keep in proportion"
-            raise SpecError([Problem("$.data.split.stratify", problem)])
-        labels = target.encode(table)
-    rows = _rows_of_parts(len(table), split, seed, labels)
+    aside = [name for name in (split.group, split.order) if isinstance(name, str)]
+    columns = replace(columns, inputs=_inputs(table, targets, columns, aside))
+    table = _in_use(table, [*(columns.inputs or ()), *targets, *aside])
+    rows = _rows_of_parts(_rows(table, targets, columns, split, of_classes), split, seed)
     preprocessing = learn(
         table,
         rows["train"],
@@ -103,12 +98,19 @@ def divide(
     return preprocessing, Parts(**{name: table.take(part) for name, part in rows.items()})
 
 
-def _in_use(table: Table, targets: tuple[str, ...], columns: Columns) -> Table:
-    """Return the table of the columns that are used, all of one length."""
+def _inputs(
+    table: Table, targets: tuple[str, ...], columns: Columns, aside: list[str]
+) -> tuple[str, ...]:
+    """Return the input columns: those listed, or all that are nothing else."""
     for name in columns.exclude:
         column(table, name)
-    names = [*(columns.inputs or table.columns), *targets]
-    used = {name: column(table, name) for name in names if name not in columns.exclude}
+    others = {*columns.exclude, *(() if columns.inputs else (*targets, *aside))}
+    return tuple(name for name in columns.inputs or table.columns if name not in others)
+
+
+def _in_use(table: Table, names: list[str]) -> Table:
+    """Return the table of these columns, all of one length."""
+    used = {name: column(table, name) for name in names}
     lengths = {name: len(values) for name, values in used.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(
@@ -120,7 +122,7 @@ def _in_use(table: Table, targets: tuple[str, ...], columns: Columns) -> Table:
     return replace(table, columns=used)
 
 
-def _rows_of_parts(count: int, split: Split, seed: int, labels: Array | None) -> dict[str, Array]:
+def _rows_of_parts(rows: Rows, split: Split, seed: int) -> dict[str, Array]:
     """Return the rows of the training part and of each part that is a share of this table."""
     shares = {
         name: part
@@ -128,6 +130,29 @@ def _rows_of_parts(count: int, split: Split, seed: int, labels: Array | None) ->
         if isinstance(part := getattr(split, name), float)
     }
     if not shares:
-        return {"train": np.arange(count)}
-    parts = split_rows(count, tuple(shares.values()), seed, labels)
-    return dict(zip(["train", *shares], parts, strict=True))
+        return {"train": np.arange(rows.count)}
+    return dict(zip(["train", *shares], rows.split(list(shares.values()), seed), strict=True))
+
+
+def _rows(
+    table: Table, targets: tuple[str, ...], columns: Columns, split: Split, of_classes: bool
+) -> Rows:
+    """Return what the split goes by."""
+    labels = None
+    if split.stratify:
+        target = learn_target(table, table, targets, columns, of_classes=of_classes)
+        if not isinstance(target, Classes):
+            problem = "the target holds numbers, which have no classes to keep in proportion"
+            raise SpecError([Problem("$.data.split.stratify", problem)])
+        labels = target.encode(table)
+        if labels.ndim > 1:
+            problem = f"the target has {labels.shape[1:]} classes a row, not one to keep a share of"
+            raise SpecError([Problem("$.data.split.stratify", problem)])
+    if isinstance(split.order, str):
+        return Rows(len(table), times=times(table, split.order))
+    return Rows(
+        len(table),
+        labels=labels,
+        groups=groups(table, split.group) if split.group else None,
+        times=np.arange(len(table)) if split.order else None,
+    )

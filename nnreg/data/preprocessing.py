@@ -15,7 +15,7 @@ import numpy as np
 from annotated_types import Ge, Len
 from pydantic import FailFast
 
-from nnreg.data.tables import column, is_numeric, numbers, pieces, words
+from nnreg.data.tables import column, is_numeric, numbers, pieces, single, words
 from nnreg.errors import DataError, nearest
 from nnreg.interfaces import Array, Configurable, Positive, Shape, Table
 from nnreg.spec import Columns
@@ -39,7 +39,7 @@ class Number(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, 1)`."""
-        values = _single(numbers(table, self.name), table, self.name)
+        values = single(numbers(table, self.name), table, self.name)
         missing = np.isnan(values)
         if missing.any():
             if self.fill is None:
@@ -66,7 +66,7 @@ class Words(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, categories)`."""
-        values = _single(words(table, self.name), table, self.name)
+        values = single(words(table, self.name), table, self.name)
         missing = np.array([value is None for value in values], bool)
         if missing.any():
             if self.fill is None:
@@ -214,17 +214,6 @@ class Preprocessing(Configurable):
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
-def _single(values: Array, table: Table, name: str) -> Array:
-    """Return a column of single values, which may have come as `(rows, 1)`."""
-    if values.ndim == 2 and values.shape[1] == 1:
-        return values[:, 0]
-    if values.ndim != 1:
-        raise DataError(
-            f"{table.origin}: column {name!r} has shape {values.shape}; expected a value a row"
-        )
-    return values
-
-
 def _known(table: Table, name: str, *, target: bool = False) -> Array:
     """Return a column of numbers of which none may be missing."""
     values = numbers(table, name)
@@ -256,7 +245,9 @@ def learn(
     `of_classes` asks for classes even where the target holds numbers.
     """
     train = table.take(rows)
-    names = columns.inputs or tuple(name for name in table.columns if name not in targets)
+    names = columns.inputs
+    if names is None:
+        names = tuple(name for name in table.columns if name not in targets)
     if not names:
         raise DataError(f"{table.origin}: no input columns are left beside the target")
     for name in columns.columns:

@@ -2,38 +2,143 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from nnreg.errors import DataError
 from nnreg.interfaces import Array
 
 SPLIT_STREAM = 3
+FOLD = 1
+"""The random streams of the parts, [seed, stream], and of the folds, which have a 1 after that."""
 
 
-def split_rows(
-    count: int, shares: tuple[float, ...], seed: int, labels: Array | None = None
-) -> list[Array]:
-    """Return the rows of the training part, then of each held-out part, in ascending order.
+@dataclass(frozen=True)
+class Rows:
+    """What a division of rows goes by; at most one of groups and times.
 
-    `shares` are the held-out parts' shares of all rows. With `labels`, each part has each class
-    in proportion, as nearly as whole rows allow.
+    `labels` are class numbers, of which each part has its proportion. `groups` are numbers of
+    groups, none of which is in two parts. Of rows with `times`, the latest are held out, and rows
+    of the same time stay together.
     """
-    rng = np.random.default_rng(np.random.SeedSequence([seed, SPLIT_STREAM]))
-    order = rng.permutation(count)
-    if labels is not None:
-        order = order[np.argsort(labels[order], kind="stable")]
-    held_out = []
-    left = 1.0
-    for share in shares:
-        chosen = _every(len(order), share / left)
-        held_out.append(np.sort(order[chosen]))
-        order = order[~chosen]
-        left -= share
-        if not len(held_out[-1]):
-            raise DataError(f"a share of {share} of {count} rows is less than one row")
-    if not len(order):
-        raise DataError(f"of {count} rows, the split leaves none to train on")
-    return [np.sort(order), *held_out]
+
+    count: int
+    labels: Array | None = None
+    groups: Array | None = None
+    times: Array | None = None
+
+    def split(self, shares: Sequence[float], seed: int) -> list[Array]:
+        """Return the rows of the training part, then of each held-out part, in ascending order.
+
+        `shares` are the held-out parts' shares of all rows; whole groups, or rows of the same
+        time, come as near to them as they allow.
+        """
+        rng = np.random.default_rng(np.random.SeedSequence([seed, SPLIT_STREAM]))
+        if self.groups is not None:
+            parts = self._apportioned(self.groups, [1 - sum(shares), *shares], rng)
+        elif self.times is not None:
+            places = self.count * np.cumsum([1 - sum(shares), *shares[:-1]])
+            parts = _stretches(self.times, places)
+        else:
+            parts = self._drawn(shares, rng)
+        if not len(parts[0]):
+            raise DataError(f"of {self.count} rows, the split leaves none to train on")
+        return parts
+
+    def folds(self, count: int, seed: int) -> list[tuple[Array, Array]]:
+        """Return the rows to train on and the rows held out, in ascending order, of each fold.
+
+        Each row is held out once. In time, the rows are divided into one stretch more than there
+        are folds; each fold holds one out, and trains on those before it.
+        """
+        if self.times is not None:
+            places = self.count * np.arange(1, count + 1) / (count + 1)
+            first, *others = _stretches(self.times, places)
+            known = [np.sort(np.concatenate([first, *others[:n]])) for n in range(count)]
+            return list(zip(known, others, strict=True))
+        rng = np.random.default_rng(np.random.SeedSequence([seed, SPLIT_STREAM, FOLD]))
+        if self.groups is not None:
+            parts = self._apportioned(self.groups, [1 / count] * count, rng)
+        elif self.count < count:
+            raise DataError(f"{self.count} rows are too few for {count} folds")
+        else:
+            order = self._order(rng)
+            parts = [np.sort(order[number::count]) for number in range(count)]
+        return [(np.setdiff1d(np.arange(self.count), part), part) for part in parts]
+
+    def take(self, rows: Array) -> Rows:
+        """Return what is known of these rows."""
+        known = {
+            name: values[rows]
+            for name in ("labels", "groups", "times")
+            if (values := getattr(self, name)) is not None
+        }
+        return replace(self, count=len(rows), **known)
+
+    def _order(self, rng: np.random.Generator) -> Array:
+        """Return the rows in random order, those of each class together."""
+        order = rng.permutation(self.count)
+        if self.labels is not None:
+            order = order[np.argsort(self.labels[order], kind="stable")]
+        return order
+
+    def _drawn(self, shares: Sequence[float], rng: np.random.Generator) -> list[Array]:
+        """Draw each held-out part from the rows that are left."""
+        order = self._order(rng)
+        held_out = []
+        left = 1.0
+        for share in shares:
+            chosen = _every(len(order), share / left)
+            held_out.append(np.sort(order[chosen]))
+            order = order[~chosen]
+            left -= share
+            if not len(held_out[-1]):
+                raise DataError(f"a share of {share} of {self.count} rows is less than one row")
+        return [np.sort(order), *held_out]
+
+    def _apportioned(
+        self, groups: Array, shares: Sequence[float], rng: np.random.Generator
+    ) -> list[Array]:
+        """Deal whole groups, the largest first, to parts of these shares of the rows.
+
+        Each goes where it adds the least to Σ n²/share over parts and classes, n the share of a
+        class's rows that a part has. For groups of one size and one class this is Webster's method
+        of apportionment (1832).
+        """
+        _, members = np.unique(groups, return_inverse=True)
+        labels = np.zeros(self.count, np.intp) if self.labels is None else self.labels
+        counts = np.zeros((members.max(initial=-1) + 1, labels.max(initial=0) + 1))
+        np.add.at(counts, (members, labels), 1)
+        if len(counts) < len(shares):
+            raise DataError(f"{len(counts)} groups are too few for {len(shares)} parts")
+        order = rng.permutation(len(counts))
+        order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+        counts /= np.maximum(counts.sum(axis=0), 1)
+        weights, have = np.array(shares), np.zeros((len(shares), counts.shape[1]))
+        part_of = np.empty(len(counts), np.intp)
+        for place, group in enumerate(order):
+            added = counts[group]
+            cost = (2 * have @ added + added @ added) / weights
+            empty = ~have.any(axis=1)
+            if len(counts) - place == np.count_nonzero(empty):
+                cost[~empty] = np.inf
+            part = part_of[group] = np.argmin(cost)
+            have[part] += added
+        return [np.flatnonzero(part_of[members] == part) for part in range(len(shares))]
+
+
+def _stretches(times: Array, places: Array) -> list[Array]:
+    """Cut the rows, in the order of their times, near these places."""
+    order = np.argsort(times, kind="stable")
+    later = np.flatnonzero(np.diff(times[order])) + 1  # where another time begins
+    if len(later) < len(places):
+        raise DataError(f"{len(later) + 1} different times are too few for this split")
+    cuts = [int(later[np.argmin(np.abs(later - place))]) for place in places]
+    if len(set(cuts)) < len(cuts):
+        raise DataError("too many rows have the same time for this split")
+    return [np.sort(part) for part in np.split(order, cuts)]
 
 
 def _every(count: int, share: float) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -143,3 +144,59 @@ def words(table: Table, name: str) -> Array:
 def _label(value: float) -> str:
     """Write a number as a class is named: whole numbers without a point."""
     return str(int(value)) if float(value).is_integer() else repr(value)
+
+
+def single(values: Array, table: Table, name: str) -> Array:
+    """Return a column of single values, which may have come as `(rows, 1)`."""
+    if values.ndim == 2 and values.shape[1] == 1:
+        return values[:, 0]
+    if values.ndim != 1:
+        raise DataError(
+            f"{table.origin}: column {name!r} has shape {values.shape}; expected a value a row"
+        )
+    return values
+
+
+def groups(table: Table, name: str) -> Array:
+    """Return a number for each row, which rows with the same value in a column share."""
+    values = single(words(table, name), table, name)
+    _require_all(table, name, np.array([value is None for value in values]))
+    numbered: Array = np.unique(values.astype(str), return_inverse=True)[1]
+    return numbered
+
+
+def times(table: Table, name: str) -> Array:
+    """Return when each row was, by a column of numbers or of ISO 8601 dates, as numbers."""
+    if is_numeric(table, name):
+        found = single(numbers(table, name), table, name)
+        _require_all(table, name, np.isnan(found))
+        return found
+    values = single(words(table, name), table, name)
+    _require_all(table, name, np.array([value is None for value in values]))
+    dates = [_date(text) for text in values]
+    for row, date in enumerate(dates):
+        if date is None:
+            raise DataError(
+                f"{table.place(row, name)}: found {values[row]!r}, expected a number or an ISO "
+                "date such as 2024-07-31 or 2024-07-31T08:30"
+            )
+    return np.array(dates, "datetime64[us]").astype(np.int64)
+
+
+def _date(text: str) -> datetime | None:
+    """Return the moment that an ISO date says, in UTC where it has a time zone."""
+    try:
+        date = datetime.fromisoformat(text)
+        return date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date
+    except (ValueError, OverflowError):
+        return None
+
+
+def _require_all(table: Table, name: str, missing: Array) -> None:
+    """Refuse a column that the split goes by where a row has no value in it."""
+    if missing.any():
+        row = int(np.argmax(missing))
+        raise DataError(
+            f"{table.place(row, name)}: the value is missing, and the split goes by it; mend it, "
+            "or remove the row"
+        )
