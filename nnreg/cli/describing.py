@@ -188,6 +188,8 @@ def show(
     nnreg show loss.mean_squared_error
     nnreg show elu --set alpha=2 --plot elu.svg
     """
+    from nnreg.describing import describe
+
     registry = registry_with(files)
     entries = _named(name, kind, registry)
     drawable = [entry for entry in entries if entry.kind == "activation"]
@@ -197,12 +199,12 @@ def show(
     if plot:
         _write_svg(plot, drawable[0], pictures[drawable[0]], options)
     if as_json:
-        print_json([_described(entry, registry) for entry in entries])
+        print_json([describe(entry, registry) for entry in entries])
         return
     for index, entry in enumerate(entries):
         if index:
             click.echo()
-        _print_entry(_described(entry, registry), pictures.get(entry))
+        _print_entry(describe(entry, registry), pictures.get(entry))
 
 
 def _named(name: str, kind: str | None, registry: Registry) -> list[Entry]:
@@ -257,41 +259,6 @@ def _write_svg(
         raise click.UsageError(f"{path}: cannot write: {error.strerror}") from error
 
 
-def _described(entry: Entry, registry: Registry) -> dict[str, Any]:
-    from nnreg.schema import SchemaWriter
-
-    body = SchemaWriter(registry).options(entry.cls)
-    options = [
-        {
-            "name": name,
-            "type": _type_text(option),
-            "default": option.get("default", "required" if name in body["required"] else None),
-        }
-        for name, option in body["properties"].items()
-    ]
-    file, line = _source(entry.cls)
-    return {
-        "name": entry.name,
-        "kind": entry.kind,
-        "distribution": entry.distribution,
-        "version": entry.version,
-        "plugin": entry.plugin,
-        "where": f"{entry.cls.__module__}.{entry.cls.__qualname__}",
-        "file": file,
-        "line": line,
-        "documentation": inspect.cleandoc(entry.cls.__doc__ or ""),
-        "options": options,
-    }
-
-
-def _source(cls: type) -> tuple[str | None, int | None]:
-    """Return the file and the line of a class, where they are known."""
-    try:
-        return inspect.getsourcefile(cls), inspect.getsourcelines(cls)[1]
-    except (OSError, TypeError):
-        return None, None
-
-
 def _print_entry(entry: dict[str, Any], activation: Activation | None) -> None:
     click.echo(f"{entry['kind']} {entry['name']}\n")
     click.echo(f"{entry['documentation'] or 'It has no documentation.'}")
@@ -326,20 +293,3 @@ def _default_text(value: Any) -> str:
     import json
 
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _type_text(option: dict[str, Any]) -> str:
-    """Write a JSON Schema of an option in words."""
-    if "$ref" in option:
-        return str(option["$ref"]).rsplit("/", 1)[-1]
-    if "anyOf" in option:
-        return " or ".join(_type_text(branch) for branch in option["anyOf"])
-    if "const" in option or "enum" in option:
-        return " or ".join(f'"{value}"' for value in option.get("enum", [option.get("const")]))
-    if "prefixItems" in option:
-        return f"[{', '.join(_type_text(item) for item in option['prefixItems'])}]"
-    if option.get("type") == "array":
-        return f"list of {_type_text(option.get('items', {}))}"
-    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    bounds = [f"{sign} {option[key]:g}" for key, sign in signs.items() if key in option]
-    return " ".join([str(option.get("type", "any")), *bounds])

@@ -1,0 +1,47 @@
+"""What the extensions share: Markdown from Python's words, and directives that write some."""
+
+import base64
+import html
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def plain(text: str) -> str:
+    """Return words as Markdown that shows them as they are, except for what is `code`."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(
+        part if part.startswith("`") else re.sub(r"([\\*_<>\[\]$|#])", r"\\\1", part)
+        for part in parts
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table of cells that are Markdown already."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def image(svg: str, words: str) -> str:
+    """Return an SVG as an image of a page that holds it, so that there is no file to keep."""
+    data = base64.b64encode(svg.encode()).decode()
+    return f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{data}">'
+
+
+def directive(write: Callable[[str], str]) -> type[SphinxDirective]:
+    """Return a directive that is replaced by the Markdown that `write` makes of its argument."""
+
+    class Written(SphinxDirective):
+        optional_arguments = 1
+
+        def run(self) -> list[nodes.Node]:
+            self.env.note_reread()  # the code may say something else next time
+            text = write(self.arguments[0] if self.arguments else "")
+            return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+    return Written

@@ -1,0 +1,163 @@
+"""The reference of components and of the spec, written from what the code says of itself."""
+
+import inspect
+import json
+from typing import Any
+
+import numpy as np
+from pages import ROOT, directive, image, plain, table
+from sphinx.application import Sphinx
+
+from nnreg import charts, plots
+from nnreg.builtin.schedules import Constant
+from nnreg.describing import describe, type_text
+from nnreg.interfaces import Component, Configurable, Moment, Schedule
+from nnreg.registry import KINDS, Entry, installed
+from nnreg.schema import Reader, SchemaWriter, read, to_json
+from nnreg.spec import Checkpoint, Data, Model, Spec, Split
+from nnreg.trainer import EarlyStopping, Train
+
+PAGES = {"initializer": "initializers", "metric": "metrics", "loss": "losses", "layer": "layers",
+         "optimizer": "optimizers", "schedule": "schedules", "activation": "activations",
+         "kernels": "kernels", "source": "sources"}  # fmt: skip
+"""The page of each kind of component."""
+
+PATHS = {Spec: "The whole", Data: "data", Split: "data.split", Model: "model", Train: "train",
+         EarlyStopping: "train.early_stopping", Checkpoint: "checkpoint"}  # fmt: skip
+"""The sections of a spec, and where they are in it."""
+
+EPOCHS, STEPS = 60, 8
+"""The training over which a schedule is drawn: its epochs, and the steps of each."""
+
+DRAWN = {
+    "warmup": {"epochs": 10, "after": "cosine"},
+    "cosine": {"restarts": 2},
+    "step": {"every": 20},
+}
+"""Options of schedules that show better what they do than the defaults."""
+
+
+def components(kind: str) -> str:
+    """Return a section for each component of a kind that comes with nnreg."""
+    own = [entry for entry in installed() if entry.kind == kind and entry.plugin == "nnreg"]
+    return "\n".join(component(entry) for entry in own)
+
+
+def component(entry: Entry) -> str:
+    """Return the section of a component: formula, options, an example, a picture, its code."""
+    told = describe(entry, installed())
+    formula, _, rest = told["documentation"].partition("\n\n")
+    file = (told["file"] or "").removeprefix(f"{ROOT}/")
+    parts = [f"## {entry.name}", "{.formula}\n" + plain(formula), plain(rest)]
+    parts += [options(entry.cls)] if told["options"] else []
+    parts += [f"```json\n{example(entry)}\n```", picture(entry)]
+    parts += [f"[{file}](../../{file}), line {told['line']}"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def options(cls: type[Configurable]) -> str:
+    """Return the table of the options of a component or a section."""
+    body = SchemaWriter(installed()).options(cls)
+    return table(
+        ["Option", "Type", "Default"],
+        [
+            [f"`{name}`", type_text(option, link), default(option, name in body["required"])]
+            for name, option in body["properties"].items()
+        ],
+    )
+
+
+def link(name: str) -> str:
+    """Return a link to what a type names: a kind of component, or a section of the spec."""
+    if name in KINDS:
+        return f"[{name}]({PAGES[name]}.md)"
+    (path,) = (path for cls, path in PATHS.items() if cls.__name__ == name)
+    return f"[{path}](#{path.replace('.', '')})"
+
+
+def default(option: dict[str, Any], required: bool) -> str:
+    """Return what an option is where a spec does not give it."""
+    if required:
+        return "*required*"
+    value = option.get("default", "")
+    if "$ref" in option and isinstance(value, dict) and "type" not in value:
+        return "its defaults"
+    return f"`{json.dumps(value, ensure_ascii=False)}`" if "default" in option else ""
+
+
+def minimal(entry: Entry) -> dict[str, Any]:
+    """Return the least that a spec must say of a component, with values that it could have."""
+    body = SchemaWriter(installed()).options(entry.cls)
+    values: dict[str, Any] = {"layers": [{"type": "dense", "units": 8}], "activation": "relu"}
+    return {"type": entry.name, **{name: values.get(name, 8) for name in body["required"]}}
+
+
+def instance(entry: Entry, given: dict[str, Any] | None = None) -> Component:
+    """Return a component with the options that it must have, and those that are given."""
+    base = KINDS[entry.kind][1]
+    return read(base, minimal(entry) | (given or {}), Reader(installed()), entry.name)
+
+
+def example(entry: Entry) -> str:
+    """Return how a spec has the component, with every option."""
+    tree = to_json(instance(entry), installed())
+    if entry.kind == "layer":
+        return json.dumps(tree if isinstance(tree, dict) else {"type": tree}, indent=2)
+    if entry.kind == "metric":
+        return f'"metrics": [{json.dumps(tree)}]'
+    return f'"{entry.kind}": {json.dumps(tree)}'
+
+
+def picture(entry: Entry) -> str:
+    """Return the curve of an activation or a schedule as Markdown, and nothing of others."""
+    if entry.kind == "activation":
+        svg = plots.svg(instance(entry), entry.name, first_line(entry.cls))  # type: ignore[arg-type]
+        return image(svg, f"{entry.name} and its derivative")
+    if entry.kind == "schedule" and entry.cls is not Constant:
+        given = DRAWN.get(entry.name, {})
+        words = ", ".join(f"{name} {value}" for name, value in given.items())
+        shown = f"{entry.name}: {words}" if words else entry.name
+        return image(schedule(instance(entry, given), shown), shown)  # type: ignore[arg-type]
+    return ""
+
+
+def first_line(cls: type) -> str:
+    """Return the first line of a docstring."""
+    return inspect.cleandoc(cls.__doc__ or "").split("\n")[0]
+
+
+def schedule(drawn: Schedule, title: str) -> str:
+    """Draw the factors of a training whose loss falls for 20 epochs and then no more."""
+    history = [
+        {"loss": loss, "val_loss": loss} for loss in 1 / np.minimum(np.arange(1, EPOCHS + 1), 20)
+    ]
+    x = np.arange(EPOCHS * STEPS) / STEPS
+    factors = [
+        drawn.factor(Moment(step, EPOCHS * STEPS, STEPS, history[: step // STEPS]))
+        for step in range(EPOCHS * STEPS)
+    ]
+    curve = charts.Curve("factor", x, np.array(factors))
+    return charts.svg(title, "what the learning rate is multiplied by", [curve], along="epoch")
+
+
+def sections(_: str = "") -> str:
+    """Return a section for each part of a spec, named by where it is."""
+    parts = []
+    for cls, path in PATHS.items():
+        words = [
+            inspect.cleandoc(part.__doc__ or "") for part in cls.__mro__ if part in documented(cls)
+        ]
+        parts += [f"## {path}", *map(plain, words), options(cls)]
+    return "\n\n".join(parts)
+
+
+def documented(cls: type[Configurable]) -> set[type]:
+    """Return a section's class and those of the sections that it takes options from."""
+    return {part for part in cls.__mro__ if issubclass(part, Configurable)} - {Configurable}
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives."""
+    app.add_directive("components", directive(components))
+    app.add_directive("spec-sections", directive(sections))
+    return {"parallel_read_safe": True}

@@ -1,0 +1,27 @@
+"""How Sphinx builds these pages: `sphinx-build -W --keep-going -n docs docs/_build`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+from nnreg import __version__
+
+project = "nnreg"
+version = release = __version__
+project_copyright = "the nnreg authors"
+
+extensions = ["myst_parser", "mathml", "reference", "commands", "gallery"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["attrs_block", "dollarmath"]
+myst_heading_anchors = 4
+
+smartquotes = False
+
+html_theme = "furo"
+html_title = f"nnreg {version}"
+html_static_path = ["_static"]
+html_css_files = ["nnreg.css"]
+html_math_renderer = "mathml"
+html_copy_source = False
+html_show_sphinx = False
