@@ -29,6 +29,12 @@ class Assembled:
     validation: Examples | None
     test: Examples | None
 
+    @property
+    def parts(self) -> dict[str, Examples]:
+        """The parts that there are, by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in named.items() if part is not None}
+
 
 def assemble(document: Document, data: tuple[Any, Any] | None = None) -> Assembled:
     """Read the data of a spec, or take `(x, y)` instead, and build the model for them.

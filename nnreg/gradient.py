@@ -46,6 +46,11 @@ class Lane:
             self._more = np.zeros_like(self.gradient)
             self._more_context = network.context(self.workspace, self._more, training=True)
 
+    @property
+    def gradient_bytes(self) -> int:
+        """The bytes of its gradients."""
+        return self.gradient.nbytes * (1 if self._at_once is None else 2)
+
     def run(self, inputs: Array, targets: Array, rows: Array, weight: float = 1.0) -> Share:
         """Write the gradient of the mean loss over `rows`, times `weight`.
 

@@ -75,7 +75,9 @@ def _placed(error: SpecError, text: Text) -> Iterator[Problem]:
     """Say of each problem where in the text it is."""
     for problem in error.problems:
         if isinstance(error.__cause__, json.JSONDecodeError):
-            place = text.place(error.__cause__.pos, error.__cause__.pos + 1)
+            end = len(text.text.rstrip())  # of a text cut short, where it was cut
+            start = min(error.__cause__.pos, end)
+            place = text.place(start, start + 1)
             yield replace(problem, message=f"not JSON: {error.__cause__.msg}", place=place)
         elif problem.path == "$":  # the whole text
             yield problem

@@ -18,7 +18,7 @@ _TOKEN = re.compile(
 _BETWEEN = re.compile(r"[.\[\]]+")
 """What stands between the keys of a path."""
 
-WIDEST = 100
+WIDEST = 68
 """The most characters of a line that are shown; of a longer one, those around the place."""
 
 
@@ -38,7 +38,7 @@ class Place:
     def picture(self) -> str:
         """Return the line with carets under the place, as two lines."""
         start = self.column - 1
-        first = max(0, min(start - WIDEST // 2, len(self.text) - WIDEST))
+        first = max(0, min(start - WIDEST // 3, len(self.text) - WIDEST))
         shown = self.text[first : first + WIDEST]
         before, marked = shown[: start - first], shown[start - first :][: self.width]
         left, right = "…" * (first > 0), "…" * (first + WIDEST < len(self.text))

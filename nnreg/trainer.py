@@ -228,6 +228,21 @@ class Trainer:
             for layer, gradient in self._gradients.items()
         }
 
+    def memory(self) -> dict[str, int]:
+        """Return the bytes that are kept from step to step, by what they are for.
+
+        `copies` are the state to go back to where an epoch fails, and that of the best epoch.
+        """
+        values = self.network.vector.nbytes + self.network.state_vector.nbytes
+        slots = sum(slot.nbytes for slot in self.progress.slots.values())
+        gradient = sum(lane.gradient_bytes for lane in self._lanes)
+        return {
+            "parameters": values,
+            "gradient": gradient,
+            "optimizer": slots,
+            "copies": 2 * values + slots,
+        }
+
     def _divisions(self) -> int:
         """Return how many threads the rows of a batch are divided among."""
         network, batch = self.network, min(self.settings.batch_size, len(self.train))

@@ -20,15 +20,11 @@ def results(assembled: Assembled) -> dict[str, Any]:
     The guess and the verdict are of the part that says most: test, else validation, else train.
     """
     model = assembled.model
-    parts = {
-        name: examples
-        for name in ("train", "validation", "test")
-        if (examples := getattr(assembled, name)) is not None
-    }
     measured = {
-        name: model.evaluation.measure(model.network, examples) for name, examples in parts.items()
+        name: model.evaluation.measure(model.network, examples)
+        for name, examples in assembled.parts.items()
     }
-    part, examples = list(parts.items())[-1]
+    part, examples = list(assembled.parts.items())[-1]
     guess, words = _constant(model, assembled.train)
     metrics = model.evaluation.named_metrics
     baseline = {name: _metric_of(guess, metric, examples) for name, metric in metrics.items()}

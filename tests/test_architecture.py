@@ -18,9 +18,9 @@ ORDER = [
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
     {"spec", "testing", "scaffold", "verified", "describing"},
     {"builder", "data", "provenance"},
-    {"model", "manifest"}, {"assembly", "saving", "reading", "resolving"}, {"folder", "verdict"},
-    {"runs"},
-    {"comparing"}, {"cli"}, {"__main__", "templates"},
+    {"model", "manifest"}, {"assembly", "saving", "reading", "resolving"},
+    {"folder", "verdict", "estimating"}, {"runs"}, {"comparing"}, {"cli"},
+    {"__main__", "templates"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]

@@ -63,6 +63,7 @@ def main(args: list[str] | None = None) -> None:
     import nnreg.cli.describing
     import nnreg.cli.examining
     import nnreg.cli.plugin
+    import nnreg.cli.preparing
     import nnreg.cli.training
     import nnreg.cli.using  # noqa: F401 (the commands register themselves)
 

@@ -1,4 +1,4 @@
-"""Commands that tell what is there: validate, schema, plugins, show."""
+"""Commands that tell what is there: schema, plugins, show."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ import click
 from nnreg.cli import cli
 from nnreg.cli.common import (
     json_option,
-    overrides_option,
     plugin_option,
     print_json,
     print_table,
     registry_with,
-    spec_argument,
 )
 from nnreg.cli.completing import complete_component
 
@@ -29,42 +27,6 @@ if TYPE_CHECKING:
 
 SLOW_IMPORT = 0.5
 """The seconds from which on the time of a plugin's import is shown."""
-
-
-@cli.command()
-@spec_argument
-@overrides_option
-@plugin_option
-@json_option
-def validate(spec: str, overrides: tuple[str, ...], files: tuple[Path, ...], as_json: bool) -> None:
-    """Check SPEC, its data, and that every layer takes its input.
-
-    SPEC may be - for standard input.
-
-    \b
-    nnreg validate models/penguins.json --set model.layers.0.units=64
-    """
-    from nnreg.assembly import assemble
-    from nnreg.errors import SpecError
-    from nnreg.spec import read_spec
-
-    try:
-        assembled = assemble(read_spec(spec, overrides, registry=registry_with(files)))
-    except SpecError as error:
-        if not as_json:
-            raise
-        problems = [dataclasses.asdict(problem) for problem in error.problems]
-        print_json({"valid": False, "problems": problems})
-        raise SystemExit(error.exit_code) from None
-    if as_json:
-        print_json({"valid": True, "problems": []})
-        return
-    click.echo(f"{assembled.model.document.origin}: valid\n")
-    click.echo(assembled.model.summary())
-    parts = (("train", assembled.train), ("validation", assembled.validation),
-             ("test", assembled.test))  # fmt: skip
-    click.echo(", ".join(f"{len(part)} rows to {name}" if name == "train" else
-                         f"{len(part)} for {name}" for name, part in parts if part))  # fmt: skip
 
 
 @cli.command()

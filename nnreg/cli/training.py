@@ -24,6 +24,7 @@ from nnreg.cli.common import (
     spec_argument,
 )
 from nnreg.cli.completing import complete_run
+from nnreg.cli.preparing import dry_run_option, preview
 
 if TYPE_CHECKING:
     from nnreg.runs import Run
@@ -44,6 +45,7 @@ quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 @overrides_option
 @plugin_option
 @out_option
+@dry_run_option
 @every_option
 @quiet_option
 @json_option
@@ -52,6 +54,7 @@ def run(
     overrides: tuple[str, ...],
     files: tuple[Path, ...],
     out: Path | None,
+    dry_run: bool,
     every: int | None,
     quiet: bool,
     as_json: bool,
@@ -67,6 +70,9 @@ def run(
     from nnreg.spec import read_spec
 
     document = read_spec(spec, overrides, registry=registry_with(files))
+    if dry_run:
+        preview(document, as_json=as_json)
+        return
     _train(start(document, out=out or numbered(document.name)), every, quiet, as_json)
 
 

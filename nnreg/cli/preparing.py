@@ -1,0 +1,181 @@
+"""Commands that look at a spec before it is trained: validate, and what `run --dry-run` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nnreg.cli import cli
+from nnreg.cli.common import (
+    json_option,
+    overrides_option,
+    plugin_option,
+    print_json,
+    printable,
+    registry_with,
+)
+from nnreg.cli.completing import complete_spec
+from nnreg.errors import DataError, NnregError, Problem, SpecError, UsageError
+from nnreg.places import Change, Place
+
+if TYPE_CHECKING:
+    from nnreg.assembly import Assembled
+    from nnreg.estimating import Estimate
+    from nnreg.registry import Registry
+    from nnreg.spec import Document
+
+dry_run_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print shapes, memory and an estimate of the time; write nothing.",
+)
+
+MEMORY = {
+    "data": "the data",
+    "parameters": "the parameters",
+    "gradient": "their gradient",
+    "optimizer": "what the optimizer remembers",
+    "copies": "copies to go back to",
+    "passes": "what the layers make of a batch",
+}
+"""What each part of the memory is for."""
+
+
+@cli.command()
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=complete_spec)
+@overrides_option
+@plugin_option
+@json_option
+def validate(
+    specs: tuple[str, ...], overrides: tuple[str, ...], files: tuple[Path, ...], as_json: bool
+) -> None:
+    """Check specs, their data, and that every layer takes its input.
+
+    SPEC may be - for standard input. Problems are printed as FILE:LINE:COLUMN; with --json an
+    editor gets them as a list. Nothing is trained: `nnreg run SPEC --dry-run` makes a few steps
+    and tells memory and time too.
+
+    \b
+    nnreg validate models/penguins.json --set model.layers.0.units=64
+    nnreg validate models/iris.json models/xor.json
+    """
+    registry = registry_with(files)
+    found: list[dict[str, Any]] = []
+    codes = set()
+    for spec in specs:
+        try:
+            assembled = _check(spec, overrides, registry)
+        except NnregError as error:
+            codes.add(error.exit_code)
+            found += [{"spec": spec, **problem} for problem in _as_json(error)]
+            if not as_json:
+                click.echo(printable(f"error: {error}"), err=True)
+        else:
+            if not as_json:
+                _describe(assembled)
+                click.echo(nl=len(specs) > 1)
+    if as_json:
+        print_json({"valid": not codes, "problems": found})
+    raise SystemExit(max(codes, default=0))
+
+
+def _check(spec: str, overrides: tuple[str, ...], registry: Registry) -> Assembled:
+    """Do all that comes before a training, and say of any error in which line it begins."""
+    from nnreg.assembly import assemble
+    from nnreg.spec import read_spec
+
+    document = read_spec(spec, overrides, registry=registry)
+    section = "$.data"
+    try:
+        assembled = assemble(document)
+        section = "$.train"
+        assembled.model.trainer(assembled.train, assembled.validation)
+    except (DataError, UsageError) as error:
+        problem = document.origins.located(Problem(section, str(error)))
+        raise SpecError([problem], document.origin) from error
+    return assembled
+
+
+def _as_json(error: NnregError) -> list[dict[str, Any]]:
+    """Return an error as an editor takes it: lines and columns count from 1."""
+    problems = error.problems if isinstance(error, SpecError) else (Problem("$", str(error)),)
+    return [_problem_as_json(problem) for problem in problems]
+
+
+def _problem_as_json(problem: Problem) -> dict[str, Any]:
+    place, where = problem.place, {}
+    if isinstance(place, Place):
+        start, end = place.column, place.column + place.width
+        where = {"file": place.file, "line": place.line, "column": start, "end_column": end}
+    elif isinstance(place, Change):
+        where = {"set": place.text}
+    return {**where, "path": problem.path, "message": problem.message}
+
+
+def _describe(assembled: Assembled) -> None:
+    """Print the layers with their shapes and parameters, and the rows of each part."""
+    click.echo(f"{assembled.model.document.origin}: valid\n")
+    click.echo(assembled.model.summary())
+    rows = {name: f"{len(part):,} rows for {name}" for name, part in assembled.parts.items()}
+    rows["train"] = f"{len(assembled.train):,} rows to train"
+    click.echo(", ".join(rows.values()))
+
+
+def preview(document: Document, *, as_json: bool) -> None:
+    """Print what a training would take, from a few steps of it that nothing is left of."""
+    from nnreg.assembly import assemble
+    from nnreg.estimating import estimate
+
+    assembled = assemble(document)
+    with document.locating():
+        found = estimate(assembled)
+    if as_json:
+        print_json(_preview_as_json(assembled, found))
+        return
+    _describe(assembled)
+    total = sum(found.memory.values())
+    click.echo("\nmemory, besides what Python itself and reading the data take")
+    for name, words in MEMORY.items():
+        click.echo(f"{_in_units(found.memory[name], UNITS):>10}  {words}")
+    click.echo(f"{_in_units(total, UNITS):>10}  together")
+    stops = assembled.model.spec.train.early_stopping is not None
+    click.echo(
+        f"\ntime, estimated from {found.steps:,} steps made just now\n"
+        f"{_in_units(found.epoch_seconds, TIMES):>10}  an epoch of {found.epoch_steps:,} steps\n"
+        f"{_in_units(found.seconds, TIMES):>10}  {found.epochs:,} epochs"
+        f"{', or less where it stops early' if stops else ''}"
+    )
+    click.echo(f"\nnothing was written; next: nnreg run {document.origin}")
+
+
+def _preview_as_json(assembled: Assembled, found: Estimate) -> dict[str, Any]:
+    model = assembled.model
+    return {
+        "layers": [
+            {"name": name, "type": kind, "output": shape, "parameters": size}
+            for name, kind, shape, size in model.rows()
+        ],
+        "parameters": model.network.vector.size,
+        "rows": {name: len(part) for name, part in assembled.parts.items()},
+        "memory_bytes": {**found.memory, "total": sum(found.memory.values())},
+        "steps_made": found.steps,
+        "steps_per_epoch": found.epoch_steps,
+        "epochs": found.epochs,
+        "seconds_per_epoch": found.epoch_seconds,
+        "seconds": found.seconds,
+    }
+
+
+UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+TIMES = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "days": 86400}
+
+
+def _in_units(value: float, units: Mapping[str, float]) -> str:
+    """Write a number in the largest of ascending units of which it is one or more."""
+    fitting = [name for name, size in units.items() if value >= size]
+    unit = fitting[-1] if fitting else next(iter(units))
+    value /= units[unit]
+    return f"{value:.1f} {unit}" if value < 100 and unit != "B" else f"{value:.0f} {unit}"

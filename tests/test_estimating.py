@@ -1,0 +1,85 @@
+"""What a training will take, told from a few steps of it."""
+
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from specs import blobs, classifier, csv_data
+
+from nnreg.assembly import assemble
+from nnreg.estimating import estimate
+from nnreg.spec import read_spec
+
+MODELS = Path(__file__).parent.parent / "models"
+
+
+def assembled(count=60, **changes):
+    return assemble(read_spec(classifier(**changes)), blobs(count))
+
+
+def test_time_is_that_of_all_epochs():
+    found = estimate(assembled(train={"epochs": 40, "batch_size": 8}), seconds=0.05)
+    assert (found.epochs, found.epoch_steps) == (40, 8)
+    assert found.steps > 8
+    assert found.seconds == 40 * found.epoch_seconds > 0
+
+
+@pytest.mark.parametrize("rows", [30, 30_000], ids=["many epochs in the time", "not even one"])
+@pytest.mark.parametrize("changes", [{}, {"data": csv_data(split={"validation": 0.5})}])
+def test_epochs_shorter_and_longer_than_the_time_are_estimated(rows, changes):
+    found = estimate(assembled(rows, train={"epochs": 1, "batch_size": 4}, **changes), seconds=0.05)
+    assert 0 < found.epoch_seconds < 60
+
+
+def test_early_stopping_does_not_end_the_steps():
+    stopping = {"patience": 1, "monitor": "loss", "min_delta": 1e9}
+    found = estimate(assembled(train={"epochs": 500, "early_stopping": stopping}), seconds=0.05)
+    assert found.epochs == 500
+
+
+@pytest.mark.parametrize("name", ["digits", "diabetes"])
+def test_the_time_comes_near_what_the_training_takes(name):
+    spec = [MODELS / f"{name}.json", ["train.early_stopping=null"]]
+    for _ in range(5):  # others use the machine too
+        told = estimate(assemble(read_spec(*spec)), seconds=0.3).seconds
+        parts = assemble(read_spec(*spec))
+        began = time.perf_counter()
+        for _ in parts.model.trainer(parts.train, parts.validation).epochs():
+            pass
+        took = time.perf_counter() - began
+        if 0.5 < told / took < 2:
+            return
+    pytest.fail(f"told {told:.2f} s, took {took:.2f} s")
+
+
+def test_memory_comes_near_what_the_training_takes():
+    spec = [MODELS / "digits_conv.json", ["train.epochs=1"]]
+    told = estimate(assemble(read_spec(*spec)), seconds=0.05).memory
+    parts = assemble(read_spec(*spec))
+    kept = parts.model.network.vector.nbytes + parts.model.network.state_vector.nbytes
+    tracemalloc.start()
+    for _ in parts.model.trainer(parts.train, parts.validation).epochs():
+        pass
+    took = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert told["parameters"] == kept
+    assert told["optimizer"] == 2 * kept
+    assert sum(told.values()) - told["data"] - kept == pytest.approx(took, rel=0.3)
+
+
+def test_what_is_traced_already_stays_traced():
+    tracemalloc.start()
+    try:
+        estimate(assembled(), seconds=0.01)
+        assert tracemalloc.is_tracing()
+    finally:
+        tracemalloc.stop()
+
+
+def test_data_count_as_the_network_takes_them():
+    parts = assembled()
+    found = estimate(parts, seconds=0.01).memory["data"]
+    assert found == parts.train.x.nbytes + parts.train.t.nbytes
+    assert parts.train.x.dtype == np.float32
