@@ -14,6 +14,7 @@ from nnreg.evaluation import Examples
 from nnreg.interfaces import Table
 from nnreg.model import Model
 from nnreg.spec import Columns, Document, Spec, Split
+from nnreg.starting import take_weights
 from nnreg.stored import Stored, pieces
 
 TARGET = "target"
@@ -45,6 +46,7 @@ def assemble(document: Document, data: tuple[Any, Any] | None = None) -> Assembl
         preprocessing, parts = _from_arrays(document, *data) if data else _from_files(document)
         model = Model(document, preprocessing)
         model.network.initialize(model.spec.seed)
+        take_weights(model)
         if not data:
             model.data_digests = digests(document)
         return with_data(model, parts)

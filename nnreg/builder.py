@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -12,12 +13,16 @@ from nnreg.errors import Problem, SpecError, nearest
 from nnreg.interfaces import Activation, Array, Layer, Loss, Metric, Plan, Shape
 from nnreg.kernels import Kernels
 from nnreg.memory import memory_limit
-from nnreg.network import Network, declared, total_size
+from nnreg.network import Network, declared, layer_names, total_size, within
 from nnreg.registry import Registry
 from nnreg.spec import Spec
 
 RESERVED = ("epoch", "loss", "learning_rate")
 """Names that a record has besides the metrics'."""
+
+
+MOST_UNKNOWN = 20
+"""Of so many unknown layers an error tells: a spec from a stranger may be made of nothing else."""
 
 
 class Blueprint(NamedTuple):
@@ -39,6 +44,7 @@ def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Bluepri
     shape = input_shape
     for index, layer in enumerate(layers):
         shape = plan.layer(f"layers/{index}", layer, shape)
+    _check_frozen(plan, spec.train.freeze)
     return Blueprint(plan, shape, head)
 
 
@@ -48,7 +54,35 @@ def build_network(
     """Return the network that a spec describes, not yet initialized; see `plan_network`."""
     plan, shape, head = plan_network(spec, input_shape, classes)
     _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
-    return Network(plan, input_shape, shape, head=head, dtype=spec.model.dtype, kernels=kernels)
+    return Network(
+        plan,
+        input_shape,
+        shape,
+        head=head,
+        dtype=spec.model.dtype,
+        kernels=kernels,
+        frozen=spec.train.freeze,
+    )
+
+
+def _check_frozen(plan: Plan, frozen: tuple[str, ...]) -> None:
+    """Refuse names that no layer has, and that nothing is left to train."""
+    problems = unknown_layers(plan, frozen, "$.train.freeze")
+    layers = frozenset(frozen)
+    if frozen and not problems and all(within(name, layers) for name in declared(plan)[0]):
+        problems = [Problem("$.train.freeze", "nothing is left to train; leave out a layer")]
+    if problems:
+        raise SpecError(problems)
+
+
+def unknown_layers(plan: Plan, names: Sequence[str], path: str) -> list[Problem]:
+    """Return a problem for each name in a list of the spec that no layer has."""
+    known = set(layer_names(plan))
+    unknown = [(index, name) for index, name in enumerate(names) if name not in known]
+    return [
+        Problem(f"{path}[{index}]", f"no layer {name!r}{nearest(name, known)}")
+        for index, name in unknown[:MOST_UNKNOWN]
+    ]
 
 
 def _split_head(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:

@@ -22,6 +22,7 @@ from nnreg.registry import Registry
 from nnreg.runs import conditions
 from nnreg.saving import load, to_checkpoint
 from nnreg.schema import to_json
+from nnreg.starting import check_start
 from nnreg.trainer import Record
 
 LEFT_OUT = ("origin", "folder", "random", "history")
@@ -73,6 +74,7 @@ def rerun(
     contents = read_contents(path)
     model = load(path, registry=registry, allow_changed=allow_changed)
     check_data(model)
+    check_start(model)
     assembled = assemble(model.document)
     saved, progress = contents.manifest.progress, assembled.model.progress
     epochs = saved.epoch + (saved.partial is not None)
@@ -112,7 +114,8 @@ def _said(manifest: Manifest) -> dict[str, Any]:
     """Return the parts of a document that can be compared, in which order does not matter."""
     tree: dict[str, Any] = to_json(manifest, Registry())
     tree["components"] = {f"{c['kind']} {c['name']}": c for c in tree["components"]}
-    tree["data"] = list(tree["data"].values())  # the names depend on where they lie
+    for part in ("data", "started_from"):
+        tree[part] = list(tree[part].values())  # the names depend on where they lie
     return {part: value for part, value in tree.items() if part not in LEFT_OUT}
 
 

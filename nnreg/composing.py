@@ -26,7 +26,12 @@ EXTENDS = "extends"
 MOST_FILES = 50
 """The most files that a spec may be made of, each counted as often as it is extended."""
 
-FILES = ("$.data.path", "$.data.split.validation", "$.data.split.test")
+FILES = (
+    "$.data.path",
+    "$.data.split.validation",
+    "$.data.split.test",
+    "$.train.start_from.checkpoint",
+)
 """Where a spec names files; a relative name begins at the folder of the file that it is in."""
 
 NAMED_BY_USER = ("$.data.columns",)

@@ -66,7 +66,7 @@ def estimate(assembled: Assembled, seconds: float = SECONDS) -> Estimate:
         },
         epoch_seconds=_epoch_seconds(trainer, seconds),
         steps=model.progress.step,
-        epoch_steps=math.ceil(len(assembled.train) / settings.batch_size),
+        epoch_steps=math.ceil(len(assembled.train) / settings.step_size),
         epochs=settings.epochs,
     )
 

@@ -107,13 +107,26 @@ class Share:
 
 
 class Lanes:
-    """Fills one gradient from a batch, its rows divided among `count` threads of a crew."""
+    """Fills one gradient from a batch, its rows divided among `count` threads of a crew.
 
-    def __init__(self, network: Network, evaluation: Evaluation, count: int, crew: Crew) -> None:
+    With `several`, the gradient is that of several batches together.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        evaluation: Evaluation,
+        count: int,
+        crew: Crew,
+        *,
+        several: bool = False,
+    ) -> None:
         at_once = rows_at_once(network, count)
         self._lanes = [Lane(network, evaluation, at_once) for _ in range(count)]
         self._crew = crew
-        self.gradient = self._lanes[0].gradient
+        self._first = self._lanes[0].gradient
+        self.gradient = np.zeros_like(self._first) if several else self._first
+        self._several = several
         self._sums = [
             functools.partial(self._sum, piece) for piece in pieces(self.gradient.size, count)
         ]
@@ -124,16 +137,36 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._lanes)
 
-    def run(self, inputs: Array, targets: Array, rows: Array) -> list[Share]:
-        """Write the gradient of the mean loss over `rows`.
+    @property
+    def gradient_bytes(self) -> int:
+        """The bytes of all gradients."""
+        together = self.gradient.nbytes if self._several else 0
+        return together + sum(lane.gradient_bytes for lane in self._lanes)
 
-        The sum over lanes is in their order, so that it has the same bits each time.
+    def batches(
+        self, inputs: Array, targets: Array, rows: Array, size: int
+    ) -> Iterator[list[Share]]:
+        """Write the gradient of the mean loss over `rows`, in batches of `size`.
+
+        Yields the shares of each batch, which are good until the next. The sum over lanes is in
+        their order, so that it has the same bits each time.
         """
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            shares = self._run(inputs, targets, batch, len(batch) / len(rows))
+            if self._several and start:
+                np.add(self.gradient, self._first, out=self.gradient)
+            elif self._several:
+                np.copyto(self.gradient, self._first)
+            yield shares
+
+    def _run(self, inputs: Array, targets: Array, rows: Array, weight: float) -> list[Share]:
+        """Write the gradient of the mean loss over one batch, times `weight`."""
         if len(rows) < len(self) or len(self) == 1:
-            return [self._lanes[0].run(inputs, targets, rows)]
+            return [self._lanes[0].run(inputs, targets, rows, weight)]
         shares = self._crew.run(
             [
-                functools.partial(lane.run, inputs, targets, part, len(part) / len(rows))
+                functools.partial(lane.run, inputs, targets, part, weight * len(part) / len(rows))
                 for lane, part in zip(self._lanes, np.array_split(rows, len(self)), strict=True)
             ]
         )
@@ -142,6 +175,6 @@ class Lanes:
 
     def _sum(self, piece: slice) -> None:
         """Add the other lanes' gradients to the first's, in this piece of them."""
-        total = self.gradient[piece]
+        total = self._first[piece]
         for lane in self._lanes[1:]:
             np.add(total, lane.gradient[piece], out=total)

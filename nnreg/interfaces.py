@@ -442,19 +442,21 @@ class Context:
 def chain(steps: Iterable[tuple[Layer, Context]], x: Array) -> tuple[Array, LayerBackward]:
     """Run layers one after the other; the backward functions run in the opposite order.
 
-    It ends early, with None, where a layer gives no gradient of its input.
+    It ends early, with None, where the gradient of a layer's input is not needed.
     """
     undo = []
     for layer, context in steps:
         x, backward_layer = layer.forward(x, context)
-        undo.append(backward_layer)
+        undo.append((backward_layer, context))
 
     def backward(dy: Array) -> Array | None:
         gradient: Array | None = dy
-        for step in reversed(undo):
+        for step, context in reversed(undo):
             if gradient is None:
                 return None
             gradient = step(gradient)
+            if not context.needs_input_gradient:
+                return None
         return gradient
 
     return x, backward

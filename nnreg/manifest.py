@@ -7,7 +7,7 @@ with its path. None of it needs the plugins that the checkpoint needs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
@@ -57,7 +57,10 @@ class Begun(Configurable):
 
 @dataclass(frozen=True)
 class Done(Configurable):
-    """How far training has come; `resumable` where it can go on from here."""
+    """How far training has come; `resumable` where it can go on from here.
+
+    `averaged` is the number of steps that the averages of the weights are over.
+    """
 
     epoch: Number
     step: Number
@@ -65,6 +68,11 @@ class Done(Configurable):
     best_value: float | None
     resumable: bool
     partial: Begun | None = None
+    averaged: Number = 0
+
+    def __post_init__(self) -> None:
+        if self.averaged > (self.step if self.resumable else 0):
+            raise ValueError(f"{self.averaged} steps averaged of {self.step} made")
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,8 @@ class Manifest(Configurable):
     """The whole document.
 
     `spec` is as it was given; `folder` is where its relative paths began and `origin` its file.
-    `history` names the columns of the array of that name; `data` has the SHA-256 of each file.
+    `history` names the columns of the array of that name; `data` has the SHA-256 of each file, and
+    `started_from` that of the checkpoint that the first weights came from.
     """
 
     spec: dict[str, Any]
@@ -85,6 +94,7 @@ class Manifest(Configurable):
     history: tuple[str, ...]
     data: dict[str, str]
     environment: dict[str, Any]
+    started_from: dict[str, str] = field(default_factory=dict)
 
 
 def read_manifest(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> Manifest:

@@ -17,7 +17,7 @@ from nnreg.errors import DataError
 from nnreg.evaluation import Evaluation, Examples, classes_of
 from nnreg.history import History
 from nnreg.interfaces import Array, Table
-from nnreg.network import views
+from nnreg.network import Network, views
 from nnreg.provenance import describe
 from nnreg.registry import default_kernels
 from nnreg.spec import Document, Spec
@@ -37,6 +37,8 @@ class Model:
         self.progress = Progress()
         self.resumable = True
         self.data_digests: Mapping[str, str] = {}
+        self.started_from: Mapping[str, str] = {}
+        """The SHA-256 of the checkpoint that the first weights came from, by its path."""
         self.environment: Mapping[str, Any] = {}
         names = preprocessing.class_names
         with document.locating():
@@ -80,6 +82,14 @@ class Model:
         """The arrays that layers keep up to date themselves, such as running means."""
         return self.network.state
 
+    @property
+    def answering(self) -> Network:
+        """The network that predicts: with averaged weights where training keeps an average."""
+        progress = self.progress
+        if not progress.averaged or progress.means is None:
+            return self.network
+        return self.network.over(*progress.means)
+
     @functools.cached_property
     def components(self) -> list[dict[str, Any]]:
         """Who provides each component of the spec, and what it computes; see `provenance`."""
@@ -90,7 +100,7 @@ class Model:
 
         Numbers are in the target's own units. Raises `DataError` for rows that do not fit.
         """
-        y = self.network.predict(self._inputs(x))
+        y = self.answering.predict(self._inputs(x))
         return y if self.evaluation.units is None else self.evaluation.units(y)
 
     def classify(self, x: Any) -> Array:
@@ -107,7 +117,7 @@ class Model:
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return the loss and every metric of the spec over these rows and raw targets."""
-        return self.evaluation.measure(self.network, self.examples(x, y))
+        return self.evaluation.measure(self.answering, self.examples(x, y))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradient by every parameter, as in prediction (no dropout)."""
@@ -160,16 +170,18 @@ class Model:
         )
 
     def use_best(self) -> None:
-        """Take the weights of the best epoch.
+        """Take the weights of the best epoch, the averaged ones where there is an average.
 
-        Where that is not the last one, training goes on from them with a new optimizer and
+        Unless they are those of the last step, training goes on from them with a new optimizer and
         history.
         """
         progress = self.progress
-        if progress.best_epoch == progress.epoch or progress.best_vector is None:
+        last = progress.best_epoch == progress.epoch and not progress.averaged
+        if last or progress.best_vector is None:
             return
         self.network.vector[...] = progress.best_vector
         self.network.state_vector[...] = progress.best_state
+        progress.averaged, progress.means = 0, None
         self.resumable = False
 
     def examples(self, x: Any, y: Any) -> Examples:

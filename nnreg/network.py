@@ -7,9 +7,10 @@ them.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from typing import TypeAlias
 
@@ -47,7 +48,8 @@ class Network:
     """A plan whose children are the layers, with the values of their parameters and state.
 
     `head`, when there is one, is the last activation, left out of the layers because the loss is
-    computed from what comes before it.
+    computed from what comes before it. The layers named in `frozen`, and all in them, do in
+    training what they do in prediction, and get no gradient.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Network:
         head: Activation | None = None,
         dtype: npt.DTypeLike = np.float32,
         kernels: Kernels | None = None,
+        frozen: Collection[str] = (),
     ) -> None:
         self.plan = plan
         self.layers: Mapping[str, Layer] = {name: pair[0] for name, pair in plan.children.items()}
@@ -69,6 +72,9 @@ class Network:
         self.dtype = np.dtype(dtype)
         self.kernels = kernels or Kernels()
         self.params, self.state_params = declared(plan)
+        self._frozen_layers = frozenset(frozen)
+        self.frozen = frozenset(n for n in self.params if within(n, self._frozen_layers))
+        """The names of the parameters that training leaves as they are."""
         self.vector = np.zeros(total_size(self.params), self.dtype)
         self.state_vector = np.zeros(total_size(self.state_params), self.dtype)
         self.parameters = views(self.vector, self.params)
@@ -79,6 +85,28 @@ class Network:
     def integer_input(self) -> bool:
         """Whether the first layer takes integers."""
         return any(layer.integer_input for layer in list(self.layers.values())[:1])
+
+    @property
+    def trained(self) -> list[slice]:
+        """The parts of the vector that are not frozen, in order, those side by side as one."""
+        spans: list[slice] = []
+        start = 0
+        for name, param in self.params.items():
+            stop = start + math.prod(param.shape)
+            if name not in self.frozen:
+                beside = spans and spans[-1].stop == start
+                spans.append(slice(spans.pop().start if beside else start, stop))
+            start = stop
+        return spans
+
+    def over(self, vector: Array, state_vector: Array) -> Network:
+        """Return the same network over other values, which are not copied."""
+        other = copy.copy(self)
+        other.vector, other.state_vector = vector, state_vector
+        other.parameters = views(vector, self.params)
+        other.state = views(state_vector, self.state_params)
+        other._inference = other.context(other.workspace(reuse=False))
+        return other
 
     def workspace(self, *, reuse: bool) -> Workspace:
         """Return a workspace for passes through this network."""
@@ -125,22 +153,24 @@ class Network:
     ) -> Context:
         """Return what one pass after another over the layers works with.
 
-        `gradient` is the vector that backward fills; without it, only forward may run. `wrap`
-        turns each view into the array type of another library. `input_gradient` asks for the
-        gradient of the network's input too.
+        `gradient` is the vector that backward fills; without it, only forward may run. What frozen
+        parameters have in it stays as it is. `wrap` turns each view into the array type of another
+        library. `input_gradient` asks for the gradient of the network's input too.
         """
         gradients = {} if gradient is None else views(gradient, self.params)
+        if gradient is not None:
+            gradients |= {name: np.zeros_like(gradients[name]) for name in self.frozen}
         arrays = tuple(
             {name: wrap(view) for name, view in group.items()} if wrap else group
             for group in (self.parameters, gradients, self.state)
         )
-        root = _contexts(self.plan, "", arrays, workspace, training=training)
+        frozen = self._frozen_layers if training else None
+        root = _contexts(self.plan, "", arrays, workspace, frozen)
         trained = input_gradient
-        for child, (_, plan) in zip(
-            root.children.values(), self.plan.children.values(), strict=True
-        ):
+        for name, child in root.children.items():
             child.needs_input_gradient = trained
-            trained = trained or any(_walk(plan, lambda p: p.params))
+            own = {param for param in self.params if within(param, {name})}
+            trained = trained or not own <= self.frozen
         return root
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
@@ -229,19 +259,39 @@ def nested(plan: Plan) -> Iterator[tuple[Layer, Plan]]:
         yield from nested(child)
 
 
+def within(name: str, layers: Collection[str]) -> bool:
+    """Tell whether an array belongs to one of these layers, or to one that is nested in them."""
+    parts = name.split("/")
+    return any("/".join(parts[:end]) in layers for end in range(1, len(parts)))
+
+
+def layer_names(plan: Plan, prefix: str = "") -> Iterator[str]:
+    """Yield the name of every layer below a plan, as in `layers/0` and `layers/0/layers/1`."""
+    for name, (_, child) in plan.children.items():
+        yield prefix + name
+        yield from layer_names(child, f"{prefix}{name}/")
+
+
 def _contexts(
     plan: Plan, prefix: str, arrays: tuple[Mapping[str, Array], ...],
-    workspace: Workspace, *, training: bool,
+    workspace: Workspace, frozen: Collection[str] | None,
 ) -> Context:  # fmt: skip
+    """Return the context of a plan; `frozen` are layers that do not train, None all of them."""
     parameters, gradients, state = arrays
     return Context(
         params={name: parameters[prefix + name] for name in plan.params},
         gradients={name: gradients[prefix + name] for name in plan.params if gradients},
         state={name: state[prefix + name] for name in plan.state},
         children={
-            name: _contexts(child, f"{prefix}{name}/", arrays, workspace, training=training)
+            name: _contexts(
+                child,
+                f"{prefix}{name}/",
+                arrays,
+                workspace,
+                None if frozen is None or prefix + name in frozen else frozen,
+            )
             for name, (_, child) in plan.children.items()
         },
         workspace=workspace,
-        training=training,
+        training=frozen is not None,
     )

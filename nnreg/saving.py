@@ -102,6 +102,8 @@ def to_checkpoint(
         if progress.best_vector is not None and progress.best_state is not None:
             arrays["best/parameters"] = progress.best_vector
             arrays["best/state"] = progress.best_state
+        if progress.averaged and progress.means is not None:
+            arrays["average/parameters"], arrays["average/state"] = progress.means
         if progress.partial and progress.partial.outputs is not None:
             arrays["partial/outputs"] = progress.partial.outputs
     arrays["history"] = np.array(
@@ -121,6 +123,7 @@ def to_checkpoint(
                 "best_value": progress.best_value if math.isfinite(progress.best_value) else None,
                 "resumable": resumable,
                 "partial": _begun(progress.partial) if resumable else None,
+                "averaged": progress.averaged if resumable else 0,
             },
             "random": {
                 "bit_generator": "PCG64",
@@ -130,6 +133,7 @@ def to_checkpoint(
             },
             "history": columns,
             "data": dict(model.data_digests),
+            "started_from": dict(model.started_from),
             "environment": environment or here(),
         },
         arrays,
@@ -183,7 +187,7 @@ def from_checkpoint(
 def check_finite(arrays: Mapping[str, Array]) -> None:
     """Raise ValueError for weights or state with which a network would predict NaN."""
     for name, array in arrays.items():
-        if name.startswith(("parameters/", "state/", "best/")):
+        if name.startswith(("parameters/", "state/", "best/", "average/")):
             bad = array.size - int(np.isfinite(array).sum())
             if bad:
                 raise ValueError(f"{bad:,} of the {array.size:,} values of {name!r} are not finite")
@@ -252,6 +256,10 @@ def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -
         size, rest = total_size(parameters), total_size(state)
         if "best/parameters" in arrays:
             expected |= {"best/parameters": (size,), "best/state": (rest,)}
+        if manifest.progress.averaged:
+            if not _averages(manifest.spec):
+                raise ValueError("the file has averages, but its spec asks for none (train.ema)")
+            expected |= {"average/parameters": (size,), "average/state": (rest,)}
         if manifest.progress.step or any(name.startswith("optimizer/") for name in arrays):
             expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.slots}
         if manifest.progress.partial and spec.metrics:
@@ -263,6 +271,12 @@ def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -
         raise ValueError(f"the file holds {name!r}, which this model has not")
 
 
+def _averages(tree: Mapping[str, Any]) -> bool:
+    """Tell whether a spec, as it was saved, keeps averages; changes of today do not count."""
+    train = tree.get("train")
+    return isinstance(train, Mapping) and train.get("ema") is not None
+
+
 def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> None:
     """Put arrays and progress in place."""
     for prefix, targets in (("parameters", model.parameters), ("state", model.state)):
@@ -271,6 +285,7 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
     progress, saved = model.progress, manifest.progress
     model.resumable = saved.resumable
     model.data_digests, model.environment = manifest.data, manifest.environment
+    model.started_from = manifest.started_from
     progress.epoch, progress.step, progress.best_epoch = saved.epoch, saved.step, saved.best_epoch
     if saved.best_value is not None:
         progress.best_value = saved.best_value
@@ -283,6 +298,9 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
         for name, array in arrays.items()
         if name.startswith("optimizer/")
     }
+    if saved.averaged:
+        progress.averaged = saved.averaged
+        progress.means = arrays["average/parameters"], arrays["average/state"]
     progress.partial = _partial(saved.partial, arrays.get("partial/outputs"))
 
 

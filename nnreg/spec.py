@@ -29,7 +29,7 @@ from nnreg.interfaces import (
 from nnreg.places import Text as SpecText
 from nnreg.places import child
 from nnreg.registry import Entry, Registry, installed
-from nnreg.trainer import EarlyStopping, Train
+from nnreg.trainer import EarlyStopping, StartFrom, Train
 
 Share: TypeAlias = Annotated[float, Interval(gt=0, lt=1)]
 Text: TypeAlias = Annotated[str, Len(1)]
@@ -147,7 +147,7 @@ class Spec(Configurable):
     requires: tuple[Text, ...] = ()
 
 
-SECTIONS = (Split, Data, Model, Train, EarlyStopping, Checkpoint)
+SECTIONS = (Split, Data, Model, Train, EarlyStopping, StartFrom, Checkpoint)
 """The classes that `Spec` is made of."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Gt, Interval, Len
 
 from nnreg.builtin.schedules import Constant
 from nnreg.errors import DataError, DivergedError, UsageError
@@ -33,7 +33,7 @@ from nnreg.kernels import Kernels
 from nnreg.network import Network, by_layer
 from nnreg.stored import Column, Stored, pieces, windows
 from nnreg.threads import Crew, available_threads, matrix_threads
-from nnreg.update import Penalty, Rate, Update, clip, divisions
+from nnreg.update import Average, Decay, Penalty, Rate, Update, clip, divisions
 
 SHUFFLE_STREAM = 1
 LAYER_STREAM = 2
@@ -63,26 +63,59 @@ class EarlyStopping(Configurable):
 
 
 @dataclass(frozen=True)
+class StartFrom(Configurable):
+    """Begin with the weights of another checkpoint, or of the best one of a run's folder.
+
+    Of these `layers`, by default of all, every array is copied; names and shapes must be the same.
+    What the columns of the data mean is not compared. A relative path starts at the spec's folder.
+    """
+
+    checkpoint: Annotated[str, Len(1)]
+    layers: Annotated[tuple[str, ...], Len(1)] | None = None
+
+
+@dataclass(frozen=True)
 class Train(Configurable):
     """How to train.
 
+    `accumulate` so many batches make one step, as a batch that many times as large would.
+
     `l1` and `l2` add l1 · Σ|w| + l2 · Σw² over the weights (not the biases) to what is minimized,
-    not to the loss that is reported. `clip_norm` scales a longer gradient down to this length;
-    `clip_value` then limits each of its values. `threads` limits the threads of matrix products;
-    by default small networks use one. `kernels` are the inner loops, by default those of an
-    installed plugin.
+    not to the loss that is reported. `weight_decay` takes the share learning_rate · weight_decay
+    off the weights at each step, whatever the gradient and the optimizer; for plain `sgd` that is
+    an `l2` of half the size. `adamw` has one of its own, of the biases too, which adds to it.
+    `clip_norm` scales a longer gradient down to this length; `clip_value` then limits each of its
+    values.
+
+    `ema` is the decay of an exponential moving average of the weights, such as 0.999: that is what
+    is validated, kept as the best, and predicted with. `freeze` names layers, such as `layers/0`,
+    whose weights stay as they are; in training they do what they do in prediction, so that a batch
+    norm keeps its running statistics. `start_from` takes first weights from another checkpoint.
+
+    `threads` limits the threads of matrix products; by default small networks use one. `kernels`
+    are the inner loops, by default those of an installed plugin.
     """
 
     epochs: Count = 100
     batch_size: Count = 32
+    accumulate: Count = 1
     shuffle: bool = True
     early_stopping: EarlyStopping | None = None
     l1: NonNegative = 0.0
     l2: NonNegative = 0.0
+    weight_decay: NonNegative = 0.0
     clip_norm: Annotated[float, Gt(0)] | None = None
     clip_value: Annotated[float, Gt(0)] | None = None
+    ema: Annotated[float, Interval(gt=0, lt=1)] | None = None
+    freeze: tuple[str, ...] = ()
+    start_from: StartFrom | None = None
     threads: Count | None = None
     kernels: Kernels | None = None
+
+    @property
+    def step_size(self) -> int:
+        """How many examples a step goes by."""
+        return self.batch_size * self.accumulate
 
 
 @dataclass(frozen=True)
@@ -105,6 +138,7 @@ class Progress:
     """Everything besides the weights that training goes on from.
 
     `epoch` and `step` count what is done; `partial` is there in the middle of an epoch only.
+    `means` are the averages of the weights and of the state over `averaged` steps.
     """
 
     epoch: int = 0
@@ -116,10 +150,12 @@ class Progress:
     best_value: float = math.inf
     best_vector: Array | None = None
     best_state: Array | None = None
+    averaged: int = 0
+    means: tuple[Array, Array] | None = None
 
 
-_Place = tuple[int, Partial | None]
-"""The steps that are done, and the epoch under way."""
+_Place = tuple[int, int, Partial | None]
+"""The steps that are done, those that are averaged, and the epoch under way."""
 
 
 class Trainer:
@@ -164,14 +200,34 @@ class Trainer:
         lanes = self._divisions()
         limit = self._threads_beside(lanes) or available_threads()
         self._crew = Crew(max(lanes, divisions(optimizer, size, limit)))
-        self._lanes = Lanes(network, evaluation, lanes, self._crew)
+        several = settings.accumulate > 1
+        self._lanes = Lanes(network, evaluation, lanes, self._crew, several=several)
         self._gradient = self._lanes.gradient
         self._gradients = by_layer(self._gradient, network.params)
         self._penalty = Penalty(network, self._gradient, settings.l1, settings.l2)
+        self._decay = Decay(network, settings.weight_decay) if settings.weight_decay else None
+        self._average = self._averaging(settings.ema)
         slots = self.progress.slots
         self._update = Update(optimizer, network, self._gradient, slots, self._crew)
         self._rate = None if isinstance(schedule, Constant) else self._scheduled(schedule)
-        self._good = _Snapshot([network.vector, network.state_vector, *slots.values()])
+        both = {network, self._answering}
+        values = [array for one in both for array in (one.vector, one.state_vector)]
+        self._good = _Snapshot([*values, *slots.values()])
+
+    def _averaging(self, decay: float | None) -> Average | None:
+        """Go on with the average in the progress, or begin one, or drop it."""
+        progress, network = self.progress, self.network
+        if decay is None:
+            progress.averaged, progress.means = 0, None
+            return None
+        if progress.means is None:
+            progress.means = np.zeros_like(network.vector), np.zeros_like(network.state_vector)
+        return Average(network, decay, progress.means)
+
+    @property
+    def _answering(self) -> Network:
+        """The network that is measured and kept: with averaged weights where there are any."""
+        return self.network if self._average is None else self._average.network
 
     def _require_watched(self, who: str, figure: str | None, option: str) -> None:
         """Raise `UsageError` where someone watches a figure of a validation that there is not."""
@@ -184,7 +240,7 @@ class Trainer:
     def _scheduled(self, schedule: Schedule) -> Rate:
         names = [f"{part}{name}" for part in ("", "val_") for name in self.evaluation.names]
         rising = frozenset(name for name in names if self.evaluation.higher_is_better(name))
-        steps = math.ceil(len(self.train) / self.settings.batch_size)
+        steps = math.ceil(len(self.train) / self.settings.step_size)
         return Rate(schedule, self._update, self.settings.epochs, steps, rising)
 
     @property
@@ -231,16 +287,16 @@ class Trainer:
     def memory(self) -> dict[str, int]:
         """Return the bytes that are kept from step to step, by what they are for.
 
-        `copies` are the state to go back to where an epoch fails, and that of the best epoch.
+        `copies` are the averages, where there are any, the state to go back to where an epoch
+        fails, and that of the best epoch.
         """
         values = self.network.vector.nbytes + self.network.state_vector.nbytes
         slots = sum(slot.nbytes for slot in self.progress.slots.values())
-        gradient = sum(lane.gradient_bytes for lane in self._lanes)
         return {
             "parameters": values,
-            "gradient": gradient,
+            "gradient": self._lanes.gradient_bytes,
             "optimizer": slots,
-            "copies": 2 * values + slots,
+            "copies": (2 if self._average is None else 4) * values + slots,
         }
 
     def _divisions(self) -> int:
@@ -277,12 +333,15 @@ class Trainer:
         with self._crew.open():
             while not self.finished:
                 self._good.take()
-                before, record = (self.progress.step, self.progress.partial), None
+                before, record = self._place(), None
                 with closing(self._pass(self.progress.epoch + 1, pause)) as passing:
                     while record is None:
                         with matrix_threads(1 if self.divided else self.threads):
                             record = self._stretch(passing, before)
                         yield record
+
+    def _place(self) -> _Place:
+        return self.progress.step, self.progress.averaged, self.progress.partial
 
     def _stretch(self, passing: Iterator[Record | None], before: _Place) -> Record | None:
         """Go on to the next pause, or to the end of the epoch."""
@@ -293,7 +352,7 @@ class Trainer:
                 record = next(passing)
         except (DivergedError, DataError):
             self._good.restore()
-            progress.step, progress.partial = before
+            progress.step, progress.averaged, progress.partial = before
             self.whole = True
             raise
         if record is not None:
@@ -310,26 +369,29 @@ class Trainer:
 
         Yields None at each pause, and the record at the end.
         """
-        count, size = len(self.train), self.settings.batch_size
+        count, size = len(self.train), self.settings.step_size
         order = self._order(epoch)
         begun = self._begin(epoch, count)
-        total, batch = begun.loss, begun.seen // size
+        total, step = begun.loss, begun.seen // size
+        batch = step * self.settings.accumulate
         outputs = None
         if self.evaluation.named_metrics:
             outputs = np.empty((count, *self.network.output_shape), self.network.dtype)
             if begun.outputs is not None:
                 outputs[: begun.seen] = begun.outputs
         place = begun.seen
-        with closing(self._batches(order[place:])) as batches:
-            for x, t, rows in batches:
-                batch += 1
-                shares = self._lanes.run(x, t, rows)
-                self._step(shares, epoch, batch)
-                for share in shares:
-                    total += share.loss * len(share.rows)
-                    if outputs is not None:
-                        outputs[place : place + len(share.rows)] = share.scores
-                    place += len(share.rows)
+        with closing(self._steps_of(order[place:])) as steps:
+            for x, t, rows in steps:
+                for shares in self._lanes.batches(x, t, rows, self.settings.batch_size):
+                    batch += 1
+                    self._check_losses(shares, epoch, batch)
+                    for share in shares:
+                        total += share.loss * len(share.rows)
+                        if outputs is not None:
+                            outputs[place : place + len(share.rows)] = share.scores
+                        place += len(share.rows)
+                self._step(epoch - 1, step)
+                step += 1
                 if pause is not None and place < count and pause():
                     self._check_weights(shares, epoch, batch)
                     done = None if outputs is None else outputs[:place]
@@ -343,9 +405,10 @@ class Trainer:
             seen = replace(self.train, truth=self.train.truth[order])
             record |= self.evaluation.metrics(self.network.outputs(outputs), seen)
         if self.validation:
-            measured = self.evaluation.measure(self.network, self.validation)
+            answering = self._answering
+            measured = self.evaluation.measure(answering, self.validation)
             if not math.isfinite(measured["loss"]):
-                passing = self.network.context(self.network.workspace(reuse=False))
+                passing = answering.context(answering.workspace(reuse=False))
                 self._explain(passing, self.validation.x, epoch, batch, "the validation loss")
             record |= {f"val_{name}": value for name, value in measured.items()}
         if self._rate is not None:
@@ -358,12 +421,12 @@ class Trainer:
         if not self.settings.shuffle:
             return np.arange(len(x))
         if isinstance(x, Stored):
-            return x.shuffled(rng, self.settings.batch_size)
+            return x.shuffled(rng, self.settings.step_size)
         return rng.permutation(len(x))
 
-    def _batches(self, order: Array) -> Generator[tuple[Array, Array, Array], None, None]:
-        """Yield inputs and targets that are in memory, and the rows of them that are a batch."""
-        size = self.settings.batch_size
+    def _steps_of(self, order: Array) -> Generator[tuple[Array, Array, Array], None, None]:
+        """Yield inputs and targets that are in memory, and the rows of them that make a step."""
+        size = self.settings.step_size
         with closing(windows(self.train.x, order, size)) as stretches:
             for window in stretches:
                 t = self.train.t[window.places]
@@ -389,17 +452,25 @@ class Trainer:
         if not (_all_finite(self.network.vector) and _all_finite(self.network.state_vector)):
             self._explain(shares[0].lane.context, shares[-1].x[-1:], epoch, batch)
 
-    def _step(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
-        """Change the weights by the gradient of one batch."""
+    def _check_losses(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
         for share in shares:
             if not math.isfinite(share.loss):
                 self._explain(share.lane.context, share.x, epoch, batch)
+
+    def _step(self, epoch: int, step: int) -> None:
+        """Change the weights by the gradient; epoch and step in it are counted from 0."""
+        progress = self.progress
         self._penalty.add()
         clip(self._gradient, self.settings.clip_norm, self.settings.clip_value)
         if self._rate is not None:
-            self._rate.set(epoch - 1, batch - 1, self.progress.history)
-        self.progress.step += 1
-        self._update.step(self.progress.step)
+            self._rate.set(epoch, step, progress.history)
+        if self._decay is not None:
+            self._decay.apply(self._update.learning_rate)
+        progress.step += 1
+        self._update.step(progress.step)
+        if self._average is not None:
+            progress.averaged += 1
+            self._average.add(progress.averaged)
 
     def _remember_best(self, record: Record) -> None:
         progress, monitor = self.progress, self.monitor
@@ -412,8 +483,9 @@ class Trainer:
             better = value < progress.best_value - (stopping.min_delta if stopping else 0)
         if better or progress.best_vector is None:
             progress.best_epoch, progress.best_value = progress.epoch, value
-            progress.best_vector = _copied(self.network.vector, progress.best_vector)
-            progress.best_state = _copied(self.network.state_vector, progress.best_state)
+            best = self._answering
+            progress.best_vector = _copied(best.vector, progress.best_vector)
+            progress.best_state = _copied(best.state_vector, progress.best_state)
 
     def _explain(
         self, context: Context, x: Column, epoch: int, batch: int, what: str = "the loss"

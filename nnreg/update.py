@@ -1,4 +1,4 @@
-"""From a gradient to changed weights: penalties, clipping, and the optimizer's step."""
+"""From a gradient to changed weights: penalties, clipping, the optimizer's step, and their mean."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Penalty:
         self._weights = [
             (network.parameters[name], gradients[name])
             for name, param in network.params.items()
-            if param.regularized and (l1 or l2)
+            if param.regularized and name not in network.frozen and (l1 or l2)
         ]
 
     def add(self) -> None:
@@ -41,6 +41,52 @@ class Penalty:
                 np.add(gradient, (2 * self._l2) * weight, out=gradient)
             if self._l1:
                 np.add(gradient, self._l1 * np.sign(weight), out=gradient)
+
+
+class Decay:
+    """Takes the share learning_rate · decay off the weights, not the biases, before a step.
+
+    Apart from the gradient, so that the optimizer does not scale it. Loshchilov and Hutter 2019.
+    """
+
+    def __init__(self, network: Network, decay: float) -> None:
+        self._decay = decay
+        self._weights = [
+            network.parameters[name]
+            for name, param in network.params.items()
+            if param.regularized and name not in network.frozen
+        ]
+
+    def apply(self, learning_rate: float) -> None:
+        """Change the weights in place."""
+        for weight in self._weights:
+            np.multiply(weight, 1 - learning_rate * self._decay, out=weight)
+
+
+class Average:
+    """The exponential moving average of a network's weights and state, in a network of its own.
+
+    It is the mean of the weights after each of `count` steps, each weighing `decay` times as much
+    as the one after it. So it is right from the first step on.
+    """
+
+    def __init__(self, network: Network, decay: float, means: tuple[Array, Array]) -> None:
+        self.network = network.over(*means)
+        self._decay = decay
+        scratch = np.empty(CHUNK, network.dtype)
+        self._pieces = [
+            (value[piece], mean[piece], scratch[: value[piece].size])
+            for value, mean in zip((network.vector, network.state_vector), means, strict=True)
+            for piece in _chunks([slice(0, value.size)])
+        ]
+
+    def add(self, count: int) -> None:
+        """Take in the weights after the `count`-th step."""
+        share = (1 - self._decay) / (1 - self._decay**count)
+        for value, mean, part in self._pieces:
+            np.subtract(value, mean, out=part)
+            np.multiply(part, share, out=part)
+            np.add(mean, part, out=mean)
 
 
 def clip(gradient: Array, norm: float | None, value: float | None) -> None:
@@ -57,6 +103,7 @@ class Update:
     """An optimizer at work on whole vectors, or on pieces side by side where it allows that.
 
     Pieces do not change a result: of an elementwise optimizer each value is its own business.
+    Another gets what is trained in one vector, of copies where some of the network is frozen.
     """
 
     def __init__(
@@ -71,18 +118,29 @@ class Update:
         self.learning_rate = optimizer.learning_rate
         self._update = optimizer.update
         self._crew = crew
-        size = network.vector.size
-        count = divisions(optimizer, size, crew.count)
-        chunk = CHUNK if optimizer.elementwise else max(size, 1)
+        self._copies: list[tuple[Array, Array]] = []
+        trained, parameters = network.trained, network.vector
+        if len(trained) > 1 and not optimizer.elementwise:
+            parameters = self._copied(parameters, trained)
+            gradient = self._copied(gradient, trained)
+            slots = {name: self._copied(slot, trained) for name, slot in slots.items()}
+            trained = [slice(0, parameters.size)]
         self._shares = []
-        for share in pieces(size, count):
+        for share in _shares(trained, divisions(optimizer, network.vector.size, crew.count)):
             scratch = network.workspace(reuse=True)
             steps = []
-            for start in range(share.start, share.stop, chunk):
-                piece = slice(start, min(start + chunk, share.stop))
+            for piece in _chunks(share) if optimizer.elementwise else share:
                 step = Step(0, {name: slot[piece] for name, slot in slots.items()}, scratch)
-                steps.append((network.vector[piece], gradient[piece], step))
+                steps.append((parameters[piece], gradient[piece], step))
             self._shares.append(steps)
+
+    def _copied(self, vector: Array, trained: Sequence[slice]) -> Array:
+        """Return what is trained of a vector, side by side; `step` keeps both the same."""
+        parts = [vector[span] for span in trained]
+        copy = np.concatenate(parts)
+        ends = np.cumsum([part.size for part in parts])
+        self._copies += zip(parts, np.split(copy, ends[:-1]), strict=True)
+        return copy
 
     def scale(self, factor: float) -> None:
         """Make the steps to come with the optimizer's learning rate times `factor`.
@@ -96,10 +154,14 @@ class Update:
 
     def step(self, count: int) -> None:
         """Make one update, the `count`-th."""
+        for vector, copy in self._copies:
+            np.copyto(copy, vector)
         if len(self._shares) == 1:
             self._run(self._shares[0], count)
         else:
             self._crew.run([functools.partial(self._run, share, count) for share in self._shares])
+        for vector, copy in self._copies:
+            np.copyto(vector, copy)
 
     def _run(self, share: list[tuple[Array, Array, Step]], count: int) -> None:
         for parameters, gradient, step in share:
@@ -111,6 +173,30 @@ class Update:
 def divisions(optimizer: Optimizer, size: int, threads: int) -> int:
     """Return how many of the threads gain by sharing the update of a vector of this size."""
     return max(1, min(threads, size // SHARE)) if optimizer.elementwise else 1
+
+
+def _shares(spans: Sequence[slice], count: int) -> list[list[slice]]:
+    """Divide spans, together, into `count` shares of nearly equal length."""
+    shares: list[list[slice]] = []
+    for whole in pieces(sum(span.stop - span.start for span in spans), count):
+        share, place = [], 0
+        for span in spans:
+            start = max(whole.start - place, 0) + span.start
+            stop = min(whole.stop - place + span.start, span.stop)
+            if start < stop:
+                share.append(slice(start, stop))
+            place += span.stop - span.start
+        shares.append(share)
+    return shares
+
+
+def _chunks(spans: Sequence[slice]) -> list[slice]:
+    """Cut spans into pieces that stay in the processor's cache."""
+    return [
+        slice(start, min(start + CHUNK, span.stop))
+        for span in spans
+        for start in range(span.start, span.stop, CHUNK)
+    ]
 
 
 class Rate:

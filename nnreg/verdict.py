@@ -21,7 +21,7 @@ def results(assembled: Assembled) -> dict[str, Any]:
     """
     model = assembled.model
     measured = {
-        name: model.evaluation.measure(model.network, examples)
+        name: model.evaluation.measure(model.answering, examples)
         for name, examples in assembled.parts.items()
     }
     part, examples = list(assembled.parts.items())[-1]
@@ -41,7 +41,7 @@ def _comparison(
     if name in measured:
         value = measured[name]
     else:
-        y = model.evaluation.answers(model.network.predict(examples.x))
+        y = model.evaluation.answers(model.answering.predict(examples.x))
         value = metric.compute(y, examples.truth)
     constant = _metric_of(guess, metric, examples)
     better = value > constant if metric.higher_is_better else value < constant

@@ -18,8 +18,8 @@ ORDER = [
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
     {"spec", "testing", "scaffold", "verified", "describing"},
     {"builder", "data", "provenance"},
-    {"model", "manifest"}, {"assembly", "saving", "reading", "resolving"},
-    {"folder", "verdict", "estimating"}, {"runs"}, {"comparing"}, {"cli"},
+    {"model", "manifest"}, {"saving", "reading", "resolving"}, {"starting"},
+    {"assembly"}, {"folder", "verdict", "estimating"}, {"runs"}, {"comparing"}, {"cli"},
     {"__main__", "templates"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}

@@ -255,7 +255,7 @@ class TestOrder:
         trainer = parts.model.trainer(parts.train)
         x, order = whole(parts.train.x), trainer._order(1)
         seen = 0
-        for values, t, rows in trainer._batches(order):
+        for values, t, rows in trainer._steps_of(order):
             now = order[seen : seen + 7]
             np.testing.assert_array_equal(values[rows], x[now])
             np.testing.assert_array_equal(t[rows], parts.train.t[now])
@@ -360,9 +360,9 @@ class TestTraining:
         trainer = parts.model.trainer(parts.train)
         step = trainer._step
 
-        def interrupt(shares, epoch, batch):
-            step(shares, epoch, batch)
-            if batch == 20:
+        def interrupt(epoch, number):
+            step(epoch, number)
+            if number == 20:
                 raise KeyboardInterrupt
 
         monkeypatch.setattr(trainer, "_step", interrupt)

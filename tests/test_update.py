@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from specs import line, regressor
 
 import nnreg
 from nnreg import update
@@ -65,3 +68,60 @@ def test_a_crew_gives_results_in_order_open_or_closed():
         with pytest.raises(ZeroDivisionError):
             crew.run([lambda: 0, lambda: 1 / 0])
     assert crew.run(jobs) == [0, 1, 2]
+
+
+def one_step(**changes):
+    """Return the weights and biases before and after one step on a line."""
+    x, y = line()
+    train = {"epochs": 1, "batch_size": 40, **changes.pop("train", {})}
+    model = nnreg.build(regressor(train=train, **changes), data=(x, y))
+    before = {name.split("/")[-1]: array.copy() for name, array in model.parameters.items()}
+    model.fit(x, y)
+    return before, {name.split("/")[-1]: array for name, array in model.parameters.items()}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
+def test_weight_decay_takes_its_share_off_the_weights_and_nothing_off_the_biases(optimizer):
+    settings = {"optimizer": {"type": optimizer, "learning_rate": 0.1}}
+    before, plain = one_step(**settings)
+    _, decayed = one_step(train={"weight_decay": 0.2}, **settings)
+    np.testing.assert_allclose(plain["weight"] - decayed["weight"], 0.02 * before["weight"])
+    assert plain["bias"].tobytes() == decayed["bias"].tobytes()
+
+
+def test_weight_decay_follows_the_schedule():
+    half = {"type": "warmup", "start": 0.5}
+    before, plain = one_step(schedule=half)
+    _, decayed = one_step(schedule=half, train={"weight_decay": 0.2})
+    np.testing.assert_allclose(plain["weight"] - decayed["weight"], 0.01 * before["weight"])
+
+
+def test_weight_decay_with_adam_is_adamw():
+    layers = [{"type": "dense", "units": 1, "bias": False}]
+    model = {"layers": layers, "dtype": "float64"}
+    adamw = {"type": "adamw", "learning_rate": 0.05, "weight_decay": 0.2}
+    adam = {"type": "adam", "learning_rate": 0.05}
+    train = {"epochs": 5}
+    found = []
+    for settings in ({"optimizer": adamw}, {"optimizer": adam, "weight_decay": 0.2}):
+        options = {**train, "weight_decay": settings.get("weight_decay", 0)}
+        spec = regressor(model=model, optimizer=settings["optimizer"], train=options)
+        found.append(nnreg.build(spec, data=line()))
+        found[-1].fit(*line())
+    assert found[0].network.vector.tobytes() == found[1].network.vector.tobytes()
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=6), st.integers(1, 4))
+def test_spans_are_shared_out_whole_and_evenly(lengths, count):
+    spans, place = [], 0
+    for length in lengths:
+        spans.append(slice(place + 3, place + 3 + length))
+        place += 3 + length
+    shares = update._shares(spans, count)
+    assert len(shares) == count
+    places = np.arange(place)
+    found = [places[piece] for share in shares for piece in share]
+    expected = [places[span] for span in spans]
+    np.testing.assert_array_equal(np.concatenate([*found, []]), np.concatenate(expected))
+    sizes = [sum(piece.stop - piece.start for piece in share) for share in shares]
+    assert max(sizes) - min(sizes) <= 1

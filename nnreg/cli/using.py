@@ -73,7 +73,7 @@ def evaluate(
             "test": assembled.test,
         }
         results = {
-            name: model.evaluation.measure(model.network, part)
+            name: model.evaluation.measure(model.answering, part)
             for name, part in parts.items()
             if part is not None
         }
