@@ -17,7 +17,7 @@ from nnreg.environment import circumstances, differences, environment
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.events import Listeners
 from nnreg.folder import Folder
-from nnreg.interrupts import Stop, deferred
+from nnreg.interrupts import OnSignal, Stop, deferred
 from nnreg.model import Model
 from nnreg.registry import Registry
 from nnreg.saving import load
@@ -25,6 +25,9 @@ from nnreg.spec import SpecSource, read_spec
 from nnreg.threads import available_threads
 from nnreg.trainer import Record, Trainer
 from nnreg.verdict import results
+
+FINISHED = ("epochs", "early_stopping")
+"""How a run ends that was neither stopped nor failed; only such a one is measured at its end."""
 
 OnEpoch = Callable[[Record], None]
 Out: TypeAlias = "str | os.PathLike[str] | Folder | None"
@@ -140,6 +143,20 @@ class Run:
         return self.folder.resolve().name if self.folder else self.model.document.name
 
     @property
+    def monitor(self) -> str | None:
+        """The figure that decides which epoch is the best; None where the last one is."""
+        return self._trainer.monitor
+
+    @property
+    def epochs_done(self) -> float:
+        """The epochs that are done, and the share of the one under way.
+
+        Another thread may ask while this one trains.
+        """
+        done, seen = self.model.progress.epoch, self._trainer.seen
+        return done + min(seen / len(self.assembled.train), 1.0)
+
+    @property
     def spec(self) -> Mapping[str, Any]:
         """The spec as JSON; a copy."""
         return copy.deepcopy(self.model.document.tree)
@@ -150,12 +167,17 @@ class Run:
         return dict(_leaves(self.model.document.tree))
 
     def train(
-        self, on_epoch: OnEpoch | None = None, *, signals: Iterable[int] = (signal.SIGINT,)
+        self,
+        on_epoch: OnEpoch | None = None,
+        *,
+        signals: Iterable[int] = (signal.SIGINT,),
+        on_signal: OnSignal | None = None,
     ) -> Model:
         """Train to the end, tell plugins of it, and return the model with its best weights.
 
         At one of the `signals` it stops after the step under way, saves, and raises
-        KeyboardInterrupt with the signal's number; a second one stops it at once.
+        KeyboardInterrupt with the signal's number; a second one stops it at once. `on_signal` is
+        told of the first as it comes, see `interrupts.OnSignal`.
         """
         here = conditions(self.model, self._trainer)
         changes = differences(self.model.environment, here)
@@ -165,7 +187,7 @@ class Run:
             )
             warnings.warn(text, NnregWarning, stacklevel=2)
         with ExitStack() as stack:
-            stop = stack.enter_context(deferred(signals))
+            stop = stack.enter_context(deferred(signals, on_signal))
             if self._files:
                 stack.enter_context(self._files.open(self.model, here, self._circumstances()))
             listeners = Listeners(self, self.model.document.registry)
@@ -206,7 +228,7 @@ class Run:
         finally:
             if self._files and self._trainer.whole:
                 self._files.close(needed=stopped not in ("diverged", "failed"))
-            if stopped in ("epochs", "early_stopping"):
+            if stopped in FINISHED:
                 self.model.use_best()
             self.summary = self._summarize(stopped, time.perf_counter() - began)
             if self._files:
@@ -243,7 +265,7 @@ class Run:
             "divided": self._trainer.divided,
             "streamed": self._trainer.streamed,
             "kernels": model.document.registry.name_of(model.network.kernels),
-            **({} if stopped in ("diverged", "failed") else results(self.assembled)),
+            **(results(self.assembled) if stopped in FINISHED else {}),
             "higher_is_better": [n for n in measures.names if measures.higher_is_better(n)],
             "seconds": round(seconds, 3),
         }

@@ -190,6 +190,8 @@ class Trainer:
         self.progress = progress or Progress()
         self.whole = True
         """Whether the state is that between two steps: an exception within one leaves it torn."""
+        self.seen = 0
+        """The examples done of the epoch under way; another thread may look at it meanwhile."""
         self._last = settings.epochs if epochs is None else epochs
         schedule = schedule or Constant()
         self._require_watched("early stopping", self.monitor, "train.early_stopping.monitor")
@@ -356,6 +358,7 @@ class Trainer:
             self.whole = True
             raise
         if record is not None:
+            self.seen = 0
             progress.epoch, progress.partial = progress.epoch + 1, None
             progress.history.append(record)
             self._remember_best(record)
@@ -379,7 +382,7 @@ class Trainer:
             outputs = np.empty((count, *self.network.output_shape), self.network.dtype)
             if begun.outputs is not None:
                 outputs[: begun.seen] = begun.outputs
-        place = begun.seen
+        place = self.seen = begun.seen
         with closing(self._steps_of(order[place:])) as steps:
             for x, t, rows in steps:
                 for shares in self._lanes.batches(x, t, rows, self.settings.batch_size):
@@ -392,6 +395,7 @@ class Trainer:
                         place += len(share.rows)
                 self._step(epoch - 1, step)
                 step += 1
+                self.seen = place
                 if pause is not None and place < count and pause():
                     self._check_weights(shares, epoch, batch)
                     done = None if outputs is None else outputs[:place]

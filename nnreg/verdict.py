@@ -53,13 +53,13 @@ def _metric_of(guess: Array, metric: Metric, examples: Examples) -> float:
 
 
 def in_words(verdict: Mapping[str, Any]) -> str:
-    """Say a verdict in a sentence: `test accuracy 0.97, always guessing Adelie 0.43: better`."""
+    """Say it: `test accuracy 0.97, against 0.43 for always guessing Adelie: better`."""
     value, constant = verdict["value"], verdict["guess_value"]
     rows = {"train": "training", "validation": "validation", "test": "test"}[verdict["part"]]
     comparison = "better" if verdict["better"] else "no better" if value == constant else "worse"
     return (
-        f"{rows} {verdict['metric']} {_figure(value)}, "
-        f"always guessing {verdict['guess']} {_figure(constant)}: {comparison}"
+        f"{rows} {verdict['metric']} {_figure(value)}, against {_figure(constant)} "
+        f"for always guessing {verdict['guess']}: {comparison}"
     )
 
 

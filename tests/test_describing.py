@@ -235,7 +235,7 @@ def test_what_plugins_print_stays_out_of_the_results(spec, nnreg, install):
     install("nnreg-loud", code, plugin="loud")
     code, out, err = nnreg("run", "plain.json", "--json", "--out", "out")
     assert code == 0
-    assert json.loads(out)["epochs"] == 5
+    assert [json.loads(line)["event"] for line in out.splitlines()] == ["epoch"] * 5 + ["end"]
     assert err.count("LOUD") == 1 + 5
 
 

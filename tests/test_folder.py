@@ -171,7 +171,9 @@ class TestStopping:
             process.send_signal(number)
             _, err = process.communicate()
         assert process.returncode == code
-        said, how = err.splitlines()
+        heard, said, how = err.splitlines()
+        name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
+        assert heard == f"{name}: stopping after this step and saving; once more stops at once"
         done = nnreg.load("out/checkpoints/last.h5").progress
         assert said.startswith("stopped; saved ")
         assert str(done.epoch if done.partial is None else done.epoch + 1) in said

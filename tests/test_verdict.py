@@ -24,7 +24,9 @@ def test_classes_are_compared_with_the_majority():
     assert verdict["guess"] == "common"
     assert verdict["guess_value"] == np.mean(SPECIES == "common")
     assert verdict["better"]
-    assert in_words(verdict) == "training accuracy 1, always guessing common 0.5667: better"
+    assert in_words(verdict) == (
+        "training accuracy 1, against 0.5667 for always guessing common: better"
+    )
 
 
 def test_numbers_are_compared_with_the_mean():
@@ -35,7 +37,7 @@ def test_numbers_are_compared_with_the_mean():
     assert verdict["guess_value"] == found["baseline"]["mean_absolute_error"]
     assert verdict["value"] == found["train"]["mean_absolute_error"]
     assert verdict["better"]
-    assert "always guessing the mean" in in_words(verdict)
+    assert "for always guessing the mean: better" in in_words(verdict)
 
 
 def test_a_spec_without_metrics_gets_one_that_people_know():

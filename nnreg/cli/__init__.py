@@ -114,7 +114,8 @@ def _notes() -> Iterator[None]:
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, NnregWarning):
-                click.echo(f"note: {message}", err=True)
+                # By name, since a live line puts a stream of its own in its place.
+                click.echo(f"note: {message}", file=sys.stderr)
             else:
                 show_other(message, category, *where, **more)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ import click
 from nnreg.cli.completing import complete_run, complete_spec
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from nnreg.registry import Registry
 
 overrides_option = click.option(
@@ -71,20 +75,74 @@ def printable(text: str) -> str:
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
-    """Print a table, its columns after the first aligned to the right where they are numbers."""
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    """Print a table, its columns after the first aligned to the right where they are numbers.
 
-    rows = [list(row) for row in rows]
+    In a terminal too narrow for it, each row becomes a list of its cells.
+    """
+    from rich.console import Console
+
+    cells = [[printable(cell) for cell in row] for row in rows]
+    console = Console(highlight=False)
+    needed = _width_of([list(head), *cells])
+    if not (console.is_terminal or "COLUMNS" in os.environ):
+        console.width = max(console.width, needed)
+    with console.capture() as captured:
+        if needed > console.width:
+            _print_lists(console, head, cells, title)
+        else:
+            _print_columns(console, head, cells, title)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+BROAD = 24
+"""The characters of a column that is broad enough for prose, or for part of a long name."""
+
+
+def _width_of(rows: Sequence[Sequence[str]]) -> int:
+    """Return the characters of a line in which every column has the room that it needs."""
+    longest = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return sum(min(width, BROAD) + 3 for width in longest) + 1
+
+
+def _print_columns(
+    console: Console, head: Sequence[str], rows: Sequence[Sequence[str]], title: str
+) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
     for index, name in enumerate(head):
         numeric = all(_numeric(row[index]) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(printable(cell)) for cell in row))
-    Console(highlight=False).print(table)
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _print_lists(
+    console: Console, head: Sequence[str], rows: Sequence[Sequence[str]], title: str
+) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    if title:
+        console.print(Text(title, "italic"))
+    for first, *others in rows:
+        console.print(Text(f"\n{first}", "bold"))
+        cells = Table.grid(padding=(0, 2))
+        for name, cell in zip(head[1:], others, strict=True):
+            cells.add_row(Text(name), Text(cell))
+        console.print(Padding(cells, (0, 0, 0, 2)))
+    console.print()
+
+
+def say(text: str) -> None:
+    """Print prose, its lines no longer than the terminal is wide. A command is better echoed."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
+    for line in text.splitlines():
+        click.echo(textwrap.fill(printable(line), width, break_long_words=False))
 
 
 def _numeric(text: str) -> bool:

@@ -5,26 +5,23 @@ from __future__ import annotations
 import functools
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from nnreg.cli import cli
 from nnreg.cli.common import (
     allow_changed_option,
-    figure,
-    json_option,
     overrides_option,
     plugin_option,
-    print_json,
-    print_table,
     registry_with,
     spec_argument,
 )
 from nnreg.cli.completing import complete_run
+from nnreg.cli.ending import calmer, kept, print_result, stopped
 from nnreg.cli.preparing import dry_run_option, preview
+from nnreg.cli.progress import print_json_line, shown
 
 if TYPE_CHECKING:
     from nnreg.runs import Run
@@ -35,9 +32,18 @@ out_option = click.option(
 every_option = click.option(
     "--every",
     type=click.IntRange(min=1),
-    help="Print a line every so many epochs. [default: about ten lines]",
+    help="Print a line every so many epochs. [default: a live line on a terminal, else each]",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print a line of JSON an epoch, and a last one with the summary.",
+)
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""What stops a training after the step under way, with all that it has done saved."""
 
 
 @cli.command()
@@ -60,6 +66,10 @@ def run(
     as_json: bool,
 ) -> None:
     """Train the network of SPEC (- for standard input).
+
+    The first Ctrl-C saves and stops, and `nnreg resume` goes on; a second one stops at once.
+    With --json each line of the output is an object whose "event" is "epoch" or, in the last
+    line, "end".
 
     \b
     nnreg run models/penguins.json
@@ -123,50 +133,21 @@ def resume(
 def _train(prepared: Run, every: int | None, quiet: bool, as_json: bool) -> None:
     from nnreg.errors import DataError, DivergedError
 
-    epochs = prepared.model.spec.train.epochs
-    on_epoch = None if quiet else _printer(epochs, every or max(epochs // 10, 1))
+    watch = shown(prepared, every=every, quiet=quiet, as_json=as_json)
     try:
-        prepared.train(on_epoch, signals=(signal.SIGINT, signal.SIGTERM))
-    except (DivergedError, DataError) as error:
-        kept = f"\nThe run {prepared.saved} is in {prepared.folder}/checkpoints/last.h5"
-        raise type(error)(f"{error}{kept if prepared.summary['epochs'] else ''}") from error
-    except KeyboardInterrupt as stopped:
+        with watch as (on_epoch, on_signal):
+            prepared.train(on_epoch, signals=SIGNALS, on_signal=on_signal)
+    except DivergedError as error:
+        raise DivergedError(f"{error}{kept(prepared)}{calmer(prepared)}") from error
+    except DataError as error:
+        raise DataError(f"{error}{kept(prepared)}") from error
+    except KeyboardInterrupt as stop:
         if not prepared.saved:
             raise
-        click.echo(f"stopped; saved {prepared.saved}", err=True)
-        click.echo(f"go on: nnreg resume {prepared.folder}", err=True)
-        sys.exit(128 + (stopped.args[0] if stopped.args else signal.SIGINT))
-    if as_json:
-        print_json({**prepared.summary, "folder": str(prepared.folder)})
-    else:
-        _print_result(prepared)
-
-
-def _printer(epochs: int, every: int) -> Callable[[dict[str, float]], None]:
-    def print_line(record: dict[str, float]) -> None:
-        epoch = int(record["epoch"])
-        if epoch == 1 or epoch % every == 0 or epoch == epochs:
-            figures = "  ".join(f"{k} {figure(v)}" for k, v in record.items() if k != "epoch")
-            click.echo(f"epoch {epoch:>{len(str(epochs))}}/{epochs}  {figures}", err=True)
-
-    return print_line
-
-
-def _print_result(prepared: Run) -> None:
-    """Print what was learned, against a constant guess, and what to type next."""
-    summary: dict[str, Any] = prepared.summary
-    parts = [name for name in ("train", "validation", "test") if name in summary]
-    names = list(summary["train"])
-    rows = [[part, *(figure(summary[part][name]) for name in names)] for part in parts]
-    if summary["baseline"]:
-        guess = "always the mean" if prepared.model.classes is None else "always one class"
-        base = summary["baseline"]
-        rows.append([guess, *(figure(base[name]) if name in base else "" for name in names)])
-    print_table(["", *names], rows, title=f"\n{summary['name']}: what was learned")
-    early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""
-    click.echo(
-        f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
-        f"{summary['parameters']:,} parameters, {summary['seconds']:.1f} s"
-    )
-    click.echo(f"saved in {prepared.folder}")
-    click.echo(f"next: nnreg predict {prepared.folder} DATA")
+        click.echo(stopped(prepared), err=True)
+        sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+    finally:
+        if as_json and prepared.summary:
+            print_json_line("end", {**prepared.summary, "folder": str(prepared.folder)})
+    if not as_json:
+        print_result(prepared)

@@ -1,0 +1,81 @@
+"""What is said when a training ends: the result, where it is, and what to type next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nnreg.cli.common import figure, print_table, say
+
+if TYPE_CHECKING:
+    from nnreg.runs import Run
+
+CALMER = 10
+"""How many times smaller a learning rate is proposed to a run that diverged."""
+
+
+def print_result(run: Run) -> None:
+    """Print what was learned, against a constant guess, and what to type next."""
+    from nnreg.verdict import in_words
+
+    summary: dict[str, Any] = run.summary
+    parts = [name for name in ("train", "validation", "test") if name in summary]
+    names = list(summary["train"])
+    rows = [[part, *(figure(summary[part][name]) for name in names)] for part in parts]
+    verdict, base = summary["verdict"], summary["baseline"]
+    if base:
+        guess = f"always {verdict['guess']}"
+        rows.append([guess, *(figure(base[name]) if name in base else "" for name in names)])
+    print_table(["", *names], rows, title=f"\n{summary['name']}: what was learned")
+    say(in_words(verdict))
+    if verdict["part"] == "train":
+        say("(on the rows it was trained on; data.split holds some out)")
+    early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""
+    say(
+        f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
+        f"{summary['parameters']:,} parameters, {summary['seconds']:.1f} s"
+    )
+    click.echo(f"saved in {run.folder}")
+    click.echo(f"next: {next_command(run)}")
+
+
+def stopped(run: Run) -> str:
+    """Say what is saved of a run that was stopped, and how to go on."""
+    return f"stopped; saved {run.saved}\ngo on: {_command(run, 'resume', str(run.folder))}"
+
+
+def kept(run: Run) -> str:
+    """Say what is left of a run that failed."""
+    if not run.summary.get("epochs"):
+        return ""
+    return f"\nthe run {run.saved} is in {run.folder}/checkpoints/last.h5"
+
+
+def calmer(run: Run) -> str:
+    """Say how to go on with a run that diverged."""
+    rate = getattr(run.model.spec.optimizer, "learning_rate", None)
+    change = "train.clip_norm=1"
+    if isinstance(rate, float):
+        change = f"optimizer.learning_rate={rate / CALMER:g}"
+    return f"\ngo on: {_command(run, 'resume', str(run.folder), '--set', change)}"
+
+
+def next_command(run: Run) -> str:
+    """Return a command that predicts: the spec's own rows, where their file is still there."""
+    document = run.model.document
+    data = document.spec.data
+    path = document.folder / data.path if data else None
+    if path is None or not path.exists():
+        return f"{_command(run, 'predict', str(run.folder))} DATA"
+    return _command(run, "predict", str(run.folder), min(str(path), os.path.relpath(path), key=len))
+
+
+def _command(run: Run, *words: str) -> str:
+    """Return a command about a run, with the plugin files that its spec needs."""
+    registry = run.model.document.registry
+    files = {registry.plugins[entry.plugin].path for entry in run.model.document.components}
+    needed = [word for file in sorted(filter(None, files)) for word in ("--plugin", str(file))]
+    return shlex.join(["nnreg", *words, *needed])
