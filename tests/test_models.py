@@ -81,8 +81,9 @@ def test_two_layer_follows_the_matrix_form_by_hand(tmp_path):
 def test_three_dense_learns_and_its_loss_is_printed_every_100_epochs(tmp_path, capsys):
     from nnreg.cli import main
 
+    spec, out = str(MODELS / "three_dense.json"), str(tmp_path / "out")
     with pytest.raises(SystemExit):
-        main(["run", str(MODELS / "three_dense.json"), "--out", str(tmp_path / "out")])
+        main(["run", spec, "--every", "100", "--out", out])
     lines = capsys.readouterr().err.splitlines()
     assert [line.split("  loss")[0].split()[-1] for line in lines] == [
         "1/1000", *(f"{epoch}/1000" for epoch in range(100, 1001, 100))
