@@ -1,0 +1,198 @@
+"""Follow a page of the documentation: run its blocks in order, and compare what it shows.
+
+    python -m tests.pages docs/tutorial.md        # writes what the commands print now into the page
+
+A block's first line says what becomes of it:
+
+* `sh` is run, in a folder that has the ready models. After it may stand `fails` (the command must),
+  `online` (it needs pip's index) or `by hand` (it is not run).
+* `python` is run in the page's one Python session; `python NAME` (or json, csv, …) is written to
+  that file; `python signatures` is left alone.
+* `text` is what the block before it printed: its lines in this order, others may lie between. `…`
+  stands for anything. Numbers with a point may differ by a tenth, as they do between processors,
+  unless Python printed them.
+* `<!-- sh` begins a block that a reader does not see.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnreg.cli import main
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^(?:```(\w+)(?: ([^\n]*))?\n(.*?)^```$|<!-- (sh)\n(.*?)-->)", re.S | re.M)
+WRITTEN = ("python", "json", "csv", "yaml", "toml", "text")
+NUMBER = r"-?\d+\.\d+(?:e[-+]\d+)?"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of a page: its language, what stands after it, the code, and where the code is."""
+
+    language: str
+    note: str
+    code: str
+    start: int
+    end: int
+
+
+def blocks(text):
+    """Return the blocks of a page, in order."""
+    found = []
+    for match in BLOCK.finditer(text):
+        language, note, code, hidden, hidden_code = match.groups()
+        if hidden:
+            found.append(Block(hidden, "", hidden_code, *match.span(5)))
+        else:
+            found.append(Block(language, note or "", code, *match.span(3)))
+    return found
+
+
+class Follower:
+    """Does in a folder what a page says, and keeps what the last block printed."""
+
+    def __init__(self, folder, *, online=False):
+        self.folder = folder
+        self.online = online
+        self.output = ""
+        self.exact = False
+        self.names = {"__name__": "page"}
+
+    def follow(self, block):
+        """Run a block, or compare it, or write it to its file."""
+        if block.language == "text" and not block.note:
+            require_shown(block.code, self.output, exact=self.exact)
+        elif block.language == "sh" and block.note != "by hand":
+            if block.note != "online" or self.online:
+                self.shell(block.code, fails=block.note == "fails")
+        elif block.language == "python" and not block.note:
+            self.python(block.code)
+        elif block.language in WRITTEN and block.note not in ("", "signatures"):
+            file = self.folder / block.note
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.code)
+
+    def shell(self, code, *, fails):
+        """Run commands; those of nnreg alone in this process, which is quicker."""
+        lines = code.strip().splitlines()
+        if not self.online and all(re.fullmatch(r"nnreg [^|><&;$*\\#]*", line) for line in lines):
+            runs = [self.nnreg(shlex.split(line)[1:]) for line in lines]
+            self.output, failed = "".join(out for out, _ in runs), any(code for _, code in runs)
+        else:
+            done = subprocess.run(["bash", "-ec", code], cwd=self.folder, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+            self.output, failed = done.stdout, done.returncode != 0
+        assert failed == fails, (code, self.output)
+        self.exact = False
+
+    def nnreg(self, args):
+        printed = io.StringIO()
+        with self.here(printed):
+            try:
+                main(args)
+            except SystemExit as ended:
+                return printed.getvalue(), ended.code
+        return printed.getvalue(), 0
+
+    def python(self, code):
+        printed = io.StringIO()
+        with self.here(printed):
+            exec(code, self.names)
+        self.output, self.exact = printed.getvalue(), True
+
+    @contextlib.contextmanager
+    def here(self, printed):
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+        ):
+            yield
+
+
+def require_shown(text, output, *, exact):
+    """Require each line of a text block in a command's output, in order."""
+    lines = iter(output.splitlines())
+    for shown in text.splitlines():
+        wanted = " ".join(shown.split())
+        if wanted in ("", "…"):
+            continue
+        assert any(alike(wanted, " ".join(line.split()), exact=exact) for line in lines), (
+            f"{shown!r} is not in, or not after the lines before it in:\n{output}"
+        )
+
+
+def alike(wanted, found, *, exact):
+    """Tell whether a line is what was shown, in which `…` stands for anything."""
+    pattern, numbers = "", []
+    for part in re.split(rf"(…|{NUMBER})", wanted):
+        if part == "…":
+            pattern += ".*"
+        elif not exact and re.fullmatch(NUMBER, part):
+            pattern += r"(-?\d+(?:\.\d+)?(?:e[-+]\d+)?)"
+            numbers.append(float(part))
+        else:
+            pattern += re.escape(part)
+    match = re.fullmatch(pattern, found)
+    return match is not None and all(
+        abs(float(there) - number) <= 0.005 + 0.1 * abs(number)
+        for there, number in zip(match.groups(), numbers, strict=True)
+    )
+
+
+def prepare(folder):
+    """Make a folder with the ready models; return it, and the settings to follow a page with."""
+    tools, place = folder / "tools", folder / "page"
+    tools.mkdir()
+    for name, command in (("nnreg", "-m nnreg"), ("python", "")):
+        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
+        (tools / name).chmod(0o755)
+    shutil.copytree(
+        ROOT / "models", place / "models", ignore=shutil.ignore_patterns("*.py", "*.md")
+    )
+    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    return place, {"PATH": path, "NNREG_HOME": str(folder / "home"), "COLUMNS": "100"}
+
+
+def rewritten(text, follower):
+    """Return a page with what its blocks print now, where that is not what it shows."""
+    pieces, done = [], 0
+    for block in blocks(text):
+        try:
+            follower.follow(block)
+        except AssertionError:
+            if block.language != "text":
+                raise
+            pieces += [text[done : block.start], masked(follower.output)]
+            done = block.end
+    return "".join([*pieces, text[done:]])
+
+
+def masked(output):
+    """Return an output with `…` for what is another each time: how long something took."""
+    lines = [
+        re.sub(r"\d+(\.\d+)? (s|ms|µs)\b", r"… \2", line).rstrip() for line in output.splitlines()
+    ]
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def rewrite(pages):
+    """Write what is printed now into these files."""
+    for page in pages:
+        with tempfile.TemporaryDirectory() as folder:
+            place, settings = prepare(Path(folder))
+            os.environ.update(settings)
+            page.write_text(rewritten(page.read_text(), Follower(place)))
+
+
+if __name__ == "__main__":
+    rewrite(map(Path, sys.argv[1:]))
