@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import Follower, blocks, prepare
+from pages import NUMBER, Follower, blocks, prepare, require_shown
 
 from nnreg import hookspecs
 from nnreg.testing.suite import KINDS
@@ -19,7 +19,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDE = (ROOT / "docs/plugins.md").read_text()
 BLOCKS = blocks(GUIDE)
 RUN = [
-    page for page in PAGES[1:] if any(block.language == "sh" for block in blocks(page.read_text()))
+    page
+    for page in PAGES[1:]
+    if any(block.language in ("sh", "python") for block in blocks(page.read_text()))
 ]
 
 
@@ -39,6 +41,31 @@ def test_what_a_page_says_is_done_and_prints_what_it_shows(page, tmp_path, monke
     follower = Follower(place)
     for block in blocks(page.read_text()):
         follower.follow(block)
+
+
+LESSONS = [page for page in RUN if page.parent.name == "lessons"]
+
+
+@pytest.mark.parametrize("page", LESSONS, ids=name_of)
+def test_the_numbers_of_a_lesson_are_those_that_its_code_prints(page):
+    text = page.read_text()
+    printed = [abs(float(number)) for block in blocks(text) if block.language == "text"
+               for number in re.findall(NUMBER, block.code)]  # fmt: skip
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
+    for number in re.findall(r"\d+\.\d{3,}", prose):
+        digits = len(number.partition(".")[2])
+        assert float(number) in [round(there, digits) for there in printed], number
+
+
+def test_what_is_shown_must_be_printed_in_this_order():
+    output = "epoch 1  loss 0.71\nepoch 2  loss 0.50\nsaved in runs/a-001\n"
+    require_shown("epoch 1 loss 0.71\n…\nsaved in …\n", output, exact=True)
+    require_shown("epoch 2  loss 0.55\n", output, exact=False)
+    for wrong in ("epoch 2 loss 0.52\n", "saved\n", "saved in …\nepoch 1 …\n", "epoch 3 …\n", "\n"):
+        with pytest.raises(AssertionError):
+            require_shown(wrong, output, exact=True)
+    with pytest.raises(AssertionError):
+        require_shown("epoch 2 loss 0.80\n", output, exact=False)
 
 
 @pytest.mark.slow
