@@ -134,6 +134,18 @@ def held(folder: Path) -> Iterator[None]:
         os.close(file)
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process holds a folder. To look, this one tries its lock for a moment."""
+    try:  # Windows locks no file that is open to be read only
+        file = os.open(folder / LOCK, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return _lock(file) is False
+    finally:
+        os.close(file)
+
+
 def _is_still(path: Path, file: int) -> bool:
     try:
         return os.path.samestat(os.stat(path), os.fstat(file))

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
-    {"places"}, {"errors"}, {"files"}, {"component", "plugins"},
+    {"places"}, {"errors"}, {"files"}, {"component", "plugins", "listing"},
     {"kernels", "formula", "memory", "stored"},
     {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations", "charts"},
     {"network", "allowlist", "composing"},

@@ -62,6 +62,7 @@ def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code. An error is one message, never a traceback."""
     import nnreg.cli.describing
     import nnreg.cli.examining
+    import nnreg.cli.listing
     import nnreg.cli.plugin
     import nnreg.cli.preparing
     import nnreg.cli.training

@@ -74,17 +74,28 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
-def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
+def print_table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    title: str = "",
+    *,
+    least: int | None = None,
+) -> None:
     """Print a table, its columns after the first aligned to the right where they are numbers.
 
-    In a terminal too narrow for it, each row becomes a list of its cells.
+    In a terminal too narrow for it, the last columns are left out, but not the `least` first ones;
+    without `least`, or where these are too wide, each row becomes a list of its cells.
     """
     from rich.console import Console
 
     cells = [[printable(cell) for cell in row] for row in rows]
     console = Console(highlight=False)
     needed = _width_of([list(head), *cells])
-    if not (console.is_terminal or "COLUMNS" in os.environ):
+    piped = not (console.is_terminal or "COLUMNS" in os.environ)
+    while not piped and needed > console.width and len(head) > (least or len(head)):
+        head, cells = head[:-1], [row[:-1] for row in cells]
+        needed = _width_of([list(head), *cells])
+    if piped:
         console.width = max(console.width, needed)
     with console.capture() as captured:
         if needed > console.width:
