@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from nnreg.model import Model
     from nnreg.reading import read_arrays, read_history
     from nnreg.registry import register
+    from nnreg.reporting.report import report
     from nnreg.runs import build, resume, run
     from nnreg.saving import load, save
 
@@ -60,6 +61,7 @@ _LAZY = {
     "read_arrays": "reading",
     "read_history": "reading",
     "register": "registry",
+    "report": "reporting.report",
     "resume": "runs",
     "run": "runs",
     "save": "saving",
@@ -100,6 +102,7 @@ __all__ = [
     "read_arrays",
     "read_history",
     "register",
+    "report",
     "resume",
     "run",
     "save",

@@ -187,7 +187,7 @@ class Model:
     def examples(self, x: Any, y: Any) -> Examples:
         """Return raw rows and targets as the network takes them."""
         target = self.preprocessing.target
-        names = target.names if isinstance(target, Numbers) else (target.name,)
+        names = self.preprocessing.target_names
         if isinstance(target, Numbers) and not isinstance(y, Table | Mapping):
             y = _columns(y, names)
         truth = target.encode(table_of(y, names))

@@ -93,16 +93,17 @@ LARGEST = 2**28
 
 def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file of a run, or an empty one where that cannot be read."""
-    objects = _objects([_text(path)])
+    objects = _objects([read_text(path)])
     return objects[0] if objects else {}
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Return the JSON objects in the lines of a file of a run, without those cut short."""
-    return _objects(_text(path).split("\n"))
+    return _objects(read_text(path).split("\n"))
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the text of a file of a run, or an empty one where that cannot be read."""
     try:
         status = path.stat()
         if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST:

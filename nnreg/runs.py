@@ -164,7 +164,7 @@ class Run:
     @property
     def settings(self) -> Mapping[str, str | float | bool | None]:
         """The values in the spec by their paths, as `--set` takes them."""
-        return dict(_leaves(self.model.document.tree))
+        return dict(leaves(self.model.document.tree))
 
     def train(
         self,
@@ -282,13 +282,13 @@ def conditions(model: Model, trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the values of a JSON tree with their paths, as in `model.layers.0.units`."""
     if not isinstance(tree, dict | list):
         yield path, tree
         return
     for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
-        yield from _leaves(value, f"{path}.{key}" if path else str(key))
+        yield from leaves(value, f"{path}.{key}" if path else str(key))
 
 
 def build(spec: SpecSource, *, data: tuple[Any, Any] | None = None) -> Model:

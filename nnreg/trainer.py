@@ -281,10 +281,7 @@ class Trainer:
 
     def gradient_norms(self) -> dict[str, float]:
         """Return the length of each layer's gradient as the optimizer was given it last."""
-        return {
-            layer: math.sqrt(float(np.dot(gradient, gradient)))
-            for layer, gradient in self._gradients.items()
-        }
+        return {layer: _length(gradient) for layer, gradient in self._gradients.items()}
 
     def memory(self) -> dict[str, int]:
         """Return the bytes that are kept from step to step, by what they are for.
@@ -548,6 +545,15 @@ class _Snapshot:
 def _finite(context: Context, arrays: Any) -> bool:
     here = all(np.isfinite(array).all() for array in arrays(context).values())
     return here and all(_finite(child, arrays) for child in context.children.values())
+
+
+def _length(vector: Array) -> float:
+    """Return the Euclidean norm, in float64 where squares leave the range of the vector's type."""
+    with np.errstate(over="ignore"):
+        squares = float(np.dot(vector, vector))
+    if 0 < squares < math.inf:
+        return math.sqrt(squares)
+    return float(np.linalg.norm(vector.astype(np.float64)))
 
 
 def _all_finite(vector: Array) -> bool:

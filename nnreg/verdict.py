@@ -25,7 +25,7 @@ def results(assembled: Assembled) -> dict[str, Any]:
         for name, examples in assembled.parts.items()
     }
     part, examples = list(assembled.parts.items())[-1]
-    guess, words = _constant(model, assembled.train)
+    guess, words = constant(model, assembled.train)
     metrics = model.evaluation.named_metrics
     baseline = {name: _metric_of(guess, metric, examples) for name, metric in metrics.items()}
     compared = _comparison(model, examples, guess, measured[part])
@@ -72,7 +72,7 @@ def _decisive(model: Model) -> tuple[str, Metric]:
     return "mean absolute error", MeanAbsoluteErrorMetric()
 
 
-def _constant(model: Model, train: Examples) -> tuple[Array, str]:
+def constant(model: Model, train: Examples) -> tuple[Array, str]:
     """Return the best constant guess, and its name."""
     if model.classes is None:
         return train.truth.mean(axis=0), "the mean"

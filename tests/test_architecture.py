@@ -19,8 +19,8 @@ ORDER = [
     {"spec", "testing", "scaffold", "verified", "describing"},
     {"builder", "data", "provenance"},
     {"model", "manifest"}, {"saving", "reading", "resolving"}, {"starting"},
-    {"assembly"}, {"folder", "verdict", "estimating"}, {"runs"}, {"comparing"}, {"cli"},
-    {"__main__", "templates"},
+    {"assembly"}, {"folder", "verdict", "estimating"}, {"runs"}, {"comparing"},
+    {"reporting"}, {"cli"}, {"__main__", "templates"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]

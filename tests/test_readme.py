@@ -23,7 +23,7 @@ def blocks(language):
 def test_there_are_two_commands_each_on_one_line():
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")]
     assert lines == [
-        "python3 -m venv .venv && .venv/bin/pip install -q -e . && "
+        "python3 -m venv .venv && .venv/bin/pip install -q -e '.[plot]' && "
         ".venv/bin/nnreg run models/penguins.json",
         "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/pytest",
     ]
@@ -79,7 +79,7 @@ def test_the_plugin_that_is_shown_is_the_one_in_the_repository():
 def test_every_command_is_listed():
     with pytest.raises(SystemExit):
         main(["--help"])  # the commands register when one is asked for
-    assert len(cli.commands) == 14
+    assert len(cli.commands) == 17
     for command in cli.commands:
         assert re.search(rf"`(nnreg )?{command}\b", README), command
 

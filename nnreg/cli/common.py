@@ -157,7 +157,7 @@ def say(text: str) -> None:
 
 
 def _numeric(text: str) -> bool:
-    return not text.strip("0123456789.,-+e ") or text in ("", "nan")
+    return not text.strip("0123456789.,-+e *") or text in ("", "nan")
 
 
 def figure(value: float) -> str:

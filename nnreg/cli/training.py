@@ -22,6 +22,7 @@ from nnreg.cli.completing import complete_run
 from nnreg.cli.ending import calmer, kept, print_result, stopped
 from nnreg.cli.preparing import dry_run_option, preview
 from nnreg.cli.progress import print_json_line, shown
+from nnreg.cli.reporting import write_report
 
 if TYPE_CHECKING:
     from nnreg.runs import Run
@@ -34,6 +35,10 @@ every_option = click.option(
     type=click.IntRange(min=1),
     help="Print a line every so many epochs. [default: a live line on a terminal, else each]",
 )
+report_option = click.option(
+    "--no-report", "draw", is_flag=True, flag_value=False, default=True,
+    help="Write no report.html and no plots.",
+)  # fmt: skip
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 json_option = click.option(
     "--json",
@@ -54,6 +59,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 @dry_run_option
 @every_option
 @quiet_option
+@report_option
 @json_option
 def run(
     spec: str,
@@ -63,6 +69,7 @@ def run(
     dry_run: bool,
     every: int | None,
     quiet: bool,
+    draw: bool,
     as_json: bool,
 ) -> None:
     """Train the network of SPEC (- for standard input).
@@ -83,7 +90,7 @@ def run(
     if dry_run:
         preview(document, as_json=as_json)
         return
-    _train(start(document, out=out or numbered(document.name)), every, quiet, as_json)
+    _train(start(document, out=out or numbered(document.name)), every, quiet, as_json, draw=draw)
 
 
 @cli.command()
@@ -99,6 +106,7 @@ def run(
 @allow_changed_option
 @every_option
 @quiet_option
+@report_option
 @json_option
 def resume(
     path: Path,
@@ -108,6 +116,7 @@ def resume(
     allow_changed: bool,
     every: int | None,
     quiet: bool,
+    draw: bool,
     as_json: bool,
 ) -> None:
     """Go on with a run as if it had never stopped.
@@ -127,10 +136,10 @@ def resume(
     prepared = prepare(out=out)
     if prepared.folder is None:
         prepared = prepare(out=numbered(path.stem))
-    _train(prepared, every, quiet, as_json)
+    _train(prepared, every, quiet, as_json, draw=draw)
 
 
-def _train(prepared: Run, every: int | None, quiet: bool, as_json: bool) -> None:
+def _train(prepared: Run, every: int | None, quiet: bool, as_json: bool, *, draw: bool) -> None:
     from nnreg.errors import DataError, DivergedError
 
     watch = shown(prepared, every=every, quiet=quiet, as_json=as_json)
@@ -138,6 +147,8 @@ def _train(prepared: Run, every: int | None, quiet: bool, as_json: bool) -> None
         with watch as (on_epoch, on_signal):
             prepared.train(on_epoch, signals=SIGNALS, on_signal=on_signal)
     except DivergedError as error:
+        if draw:
+            write_report(prepared, None if as_json else sys.stderr)
         raise DivergedError(f"{error}{kept(prepared)}{calmer(prepared)}") from error
     except DataError as error:
         raise DataError(f"{error}{kept(prepared)}") from error
@@ -151,3 +162,5 @@ def _train(prepared: Run, every: int | None, quiet: bool, as_json: bool) -> None
             print_json_line("end", {**prepared.summary, "folder": str(prepared.folder)})
     if not as_json:
         print_result(prepared)
+    if draw:
+        write_report(prepared, None if as_json else sys.stdout)

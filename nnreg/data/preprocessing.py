@@ -197,6 +197,12 @@ class Preprocessing(Configurable):
         """The names of the classes, or None where the target is numbers."""
         return self.target.names if isinstance(self.target, Classes) else None
 
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The columns that are predicted."""
+        target = self.target
+        return target.names if isinstance(target, Numbers) else (target.name,)
+
     def fits(self, output: Shape) -> bool:
         """Tell whether outputs of this shape for one example can answer for the target."""
         if isinstance(self.target, Numbers):

@@ -1,0 +1,209 @@
+"""Commands that show runs: report, plot, compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from nnreg.cli import cli
+from nnreg.cli.common import (
+    allow_changed_option,
+    figure,
+    json_option,
+    plugin_option,
+    print_json,
+    print_table,
+    registry_with,
+)
+from nnreg.cli.completing import complete_run
+
+if TYPE_CHECKING:
+    from nnreg.reporting.comparison import Comparison, Side
+    from nnreg.reporting.record import RunRecord
+    from nnreg.runs import Run
+
+FORMATS = (".svg", ".png", ".pdf")
+
+WIDE, FEW = 6, 5
+"""A table of more columns and no more runs than this is turned, to fit into 80 characters."""
+
+folder_type = click.Path(exists=True, file_okay=False, path_type=Path)
+runs_argument = click.argument(
+    "paths",
+    metavar="RUN...",
+    nargs=-1,
+    required=True,
+    type=folder_type,
+    shell_complete=complete_run,
+)
+
+
+@cli.command()
+@click.argument("path", metavar="RUN", type=folder_type, shell_complete=complete_run)
+@click.option("--open", "show", is_flag=True, help="Open it in a browser.")
+@plugin_option
+@allow_changed_option
+def report(path: Path, show: bool, files: tuple[Path, ...], allow_changed: bool) -> None:
+    """Write a page about a run: report.html and plots in its folder.
+
+    The run may still be going on, or have been stopped. Its best weights are tried on the rows
+    that were held out.
+
+    \b
+    nnreg report runs/penguins-001 --open
+    """
+    from nnreg.reporting.report import report as write
+
+    page = write(path, registry=registry_with(files), allow_changed=allow_changed)
+    click.echo(page)
+    if show:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+
+
+@cli.command()
+@runs_argument
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The .svg, .png or .pdf. [default: plots/curves.svg of a run, curves.svg of several]",
+)
+def plot(paths: tuple[Path, ...], out: Path | None) -> None:
+    """Draw the curves of runs over each other, into a file.
+
+    Solid lines are the validation part, dotted ones the training part.
+
+    \b
+    nnreg plot runs/penguins-001
+    nnreg plot runs/penguins-* --out curves.png
+    """
+    if out is None:
+        out = paths[0] / "plots" / "curves.svg" if len(paths) == 1 else Path("curves.svg")
+        out.parent.mkdir(exist_ok=True)
+    _draw(_records(paths), out)
+    click.echo(out)
+
+
+@cli.command()
+@runs_argument
+@click.option(
+    "--plot",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw their curves into this file too: .svg, .png or .pdf.",
+)
+@json_option
+def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
+    """Show runs side by side: what differs, and what came of it.
+
+    The best of each column has a *. Runs may still be going on; their figures are then those of
+    their best epoch so far.
+
+    \b
+    nnreg compare runs/penguins-001 runs/penguins-002
+    nnreg compare runs/* --plot curves.png
+    """
+    from nnreg.reporting.comparison import compare_runs
+
+    records = _records(paths)
+    comparison = compare_runs(records)
+    if file is not None:
+        _draw(records, file)
+    if as_json:
+        print_json(dataclasses.asdict(comparison))
+    else:
+        _print_comparison(comparison)
+
+
+def write_report(run: Run, stream: IO[str] | None) -> None:
+    """Write the report of a run that has ended just now, and tell a stream where it is.
+
+    A failure is a note: the run is whole.
+    """
+    from nnreg.errors import NnregError
+    from nnreg.reporting.report import report as write
+
+    assert run.folder is not None  # the command line always has one
+    done = run.summary["stopped"] in ("epochs", "early_stopping")  # the model is the best one then
+    registry = run.model.document.registry
+    try:
+        page = write(run.folder, registry=registry, assembled=run.assembled if done else None)
+    except NnregError as error:
+        click.echo(f"note: there is no report: {error}", err=True)
+    else:
+        if stream is not None:
+            click.echo(f"report: {page}", file=stream)
+
+
+def _records(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
+    from nnreg.reporting.comparison import labels
+    from nnreg.reporting.record import read_run
+
+    return dict(zip(labels(paths), map(read_run, dict.fromkeys(paths)), strict=True))
+
+
+def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
+    """Draw curves into a file."""
+    from nnreg.errors import UsageError
+    from nnreg.reporting.report import INSTALL
+
+    if file.suffix not in FORMATS:
+        raise UsageError(f"{file}: a plot is one of {', '.join(FORMATS)}")
+    try:
+        from nnreg.reporting import figures
+    except ModuleNotFoundError as error:
+        raise UsageError(f"plots need matplotlib: {INSTALL}") from error
+
+    runs = {name: record.history for name, record in records.items()}
+    if not any(map(len, runs.values())):
+        raise UsageError("no epoch is done yet: there is nothing to draw")
+    drawn = figures.all_curves(runs, {name: record.best_epoch for name, record in records.items()})
+    try:
+        figures.save(drawn, file)
+    except OSError as error:
+        raise UsageError(f"{file}: cannot write: {error.strerror}") from error
+
+
+def _print_comparison(comparison: Comparison) -> None:
+    """Print a table with a row a run, or with a column a run where there is much to say."""
+    from nnreg.reporting.comparison import short
+
+    sides, best = comparison.sides, comparison.best
+    settings = short(list(sides[0].settings))
+    names = list(dict.fromkeys(name for side in sides for name in side.figures))
+    head = ["run", *settings.values(), *names, "best epoch", "seconds", "ended"]
+    rows = [
+        [
+            side.run,
+            *(_setting(side.settings[path]) for path in settings),
+            *(_marked(side, name, best) for name in names),
+            f"{side.best_epoch or '?'} of {side.epochs}",
+            "" if side.seconds is None else f"{side.seconds:.1f}",
+            (side.stopped or "not yet").replace("_", " "),
+        ]
+        for side in sides
+    ]
+    head = [name.replace("_", " ") for name in head]
+    if len(head) > WIDE and len(sides) <= FEW:
+        head, *rows = map(list, zip(head, *rows, strict=True))
+    print_table(head, rows)
+    if not settings and len(sides) > 1:
+        click.echo("their specs are the same")
+
+
+def _setting(value: Any) -> str:
+    """Write a setting; a run whose spec has none there has a dash."""
+    return value if isinstance(value, str) else "–" if value is None else json.dumps(value)
+
+
+def _marked(side: Side, name: str, best: Mapping[str, list[str]]) -> str:
+    """Write a figure, the best with a * after it."""
+    if name not in side.figures:
+        return ""
+    return figure(side.figures[name]) + ("*" if side.run in best.get(name, ()) else " ")

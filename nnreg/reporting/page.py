@@ -1,0 +1,433 @@
+"""The report's page: one file of HTML that needs no other file, no network and no script.
+
+Everything that comes from a spec, from data or from a folder goes through `escape`. Should anything
+ever get past it, the page's own policy lets no script run and nothing be fetched.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from nnreg.interfaces import Array
+from nnreg.reporting.images import data_uri
+from nnreg.reporting.palette import declarations, themed
+from nnreg.reporting.record import RunRecord
+from nnreg.reporting.results import Results
+
+ERRORS, CLASSES, COLUMNS, EARLIER, SPEC = 12, 100, 10, 10, 60_000
+"""The most errors, classes, input columns, times it was resumed, and characters of a spec that are
+shown, so that the page stays small."""
+
+NUMBER = ' class="number"'
+NUMERIC = re.compile(r"−?[\d.,]+(e[+−]\d+)?( %)?")
+
+ROWS = {"train": "training rows", "validation": "validation rows", "test": "test rows"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as SVG, with what it shows in words; `alone` stands by itself, in its own size."""
+
+    svg: str
+    caption: str
+    alone: bool = False
+
+
+def page(
+    record: RunRecord,
+    results: Results | None,
+    network: str,
+    training: Sequence[Picture],
+    answers: Sequence[Picture],
+    notes: Sequence[str],
+) -> str:
+    """Return the page. `network` is the SVG of it; `notes` say what is missing and why."""
+    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    parts = [
+        f"<h1>{escape(record.name)}</h1>",
+        _verdict(record, results),
+        *(f'<p class="note">{escape(note)}</p>' for note in notes),
+        _tiles(record, results),
+        _section("How it trained", _pictures(training)),
+        _section("What it gets right and wrong", _answers(results, answers)),
+        _section("Every part of the data", _measured(record)),
+        _section("The network", f'<div class="network">{inline(network)}</div>' if network else ""),
+        _section("The spec", _spec(record)),
+        _section("Where and how it ran", _environment(record)),
+    ]
+    return Template(themed(template)).substitute(
+        title=escape(f"{record.name}: report"),
+        light=declarations(),
+        dark=declarations(dark=True),
+        body="\n".join(part for part in parts if part),
+    )
+
+
+def escape(value: Any) -> str:
+    """Return text as HTML, without what turns the direction of writing or is no character."""
+    text = str(value)
+    return html.escape("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text))
+
+
+def figure(value: Any) -> str:
+    """Write a number as people read it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return escape(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    return text.replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """Write a share with one digit, and more where it would be taken for none or all."""
+    text = f"{100 * share:.1f}"
+    if text in ("0.0", "100.0"):
+        text = f"{100 * share:.0f}" if share in (0, 1) else f"{100 * share:.3f}"
+    return f"{text} %"
+
+
+def inline(svg: str, number: int = 0) -> str:
+    """Return an SVG as part of a page: in its colours, as wide as it is given, without its head.
+
+    The `number` tells its ids from those of the page's other pictures.
+    """
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.S)
+    svg = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r' id="[a-z0-9.]+_\d+"', "", svg)  # nothing refers to these
+    svg = re.sub(r'(?<= id=")(?=\w)|(?<=href="#)|(?<=url\(#)', f"n{number:x}-", svg)
+    return themed(svg)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str) -> str:
+    """Return a table whose first column names the rows; cells are escaped, numbers set right."""
+    cells = [[_cell(value, name=not place) for place, value in enumerate(row)] for row in rows]
+    numeric = [all(NUMBER in row[place] for row in cells) for place in range(len(head))]
+    top = "".join(
+        f'<th scope="col"{NUMBER if right else ""}>{escape(name)}</th>'
+        for name, right in zip(head, numeric, strict=True)
+    )
+    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in cells)
+    return (
+        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(label)}"><table>'
+        f"<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def _cell(value: Any, *, name: bool) -> str:
+    text = figure(value)
+    number = isinstance(value, int | float) or NUMERIC.fullmatch(text)
+    if name:
+        return f'<th scope="row"{NUMBER if number else ""}>{text}</th>'
+    if number:
+        return f"<td{NUMBER}>{text}</td>"
+    return f'<td class="long">{text}</td>' if len(text) > 30 else f"<td>{text}</td>"
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section>\n<h2>{title}</h2>\n{body}\n</section>" if body else ""
+
+
+def _pictures(pictures: Sequence[Picture]) -> str:
+    if not pictures:
+        return ""
+    return f'<div class="plots">\n{"".join(map(_picture, pictures))}</div>'
+
+
+def _picture(picture: Picture) -> str:
+    caption = escape(picture.caption)
+    svg = inline(picture.svg, zlib.crc32(picture.caption.encode())).replace(
+        "<svg", f'<svg role="img" aria-label="{caption}"', 1
+    )
+    size = ""
+    if picture.alone:
+        points = re.search(r'viewBox="0 0 ([\d.]+) ', svg)
+        size = f' style="max-width:{float(points[1]) / 12:.1f}rem"' if points else ""
+    return f'<figure class="plot"{size}>{svg}<figcaption>{caption}</figcaption></figure>\n'
+
+
+def _verdict(record: RunRecord, results: Results | None) -> str:
+    """Say in words what came of it."""
+    lines = []
+    if results is not None:
+        lines.append(f'<p class="verdict">{_against_guess(results)}</p>')
+        if results.part == "train":
+            lines.append(
+                "<p>No rows were held out: how well it does on rows that it has not seen is not "
+                "known. <code>data.split</code> in the spec holds some out.</p>"
+            )
+    lines.append(f'<p class="quiet">{_ending(record)}</p>')
+    return "\n".join(lines)
+
+
+def _against_guess(results: Results) -> str:
+    rows = ROWS[results.part]
+    if results.classes is not None:
+        right, count = int(np.sum(results.truth == results.answers)), len(results.truth)
+        guessed = float(np.mean(results.truth == results.guess))
+        low, high = _interval(right, count)
+        text = (
+            f"It is right for {right:,} of {count:,} {rows}, {percent(right / count)}; always "
+            f"answering <em>{escape(results.guess_name)}</em> is right for {percent(guessed)}"
+        )
+        sure = results.part == "train"
+        better, worse = low > guessed or (sure and right / count > guessed), high <= guessed
+        spread = "" if sure else (
+            f" With so many rows, its true share lies between {percent(low)} and {percent(high)} "
+            "(95 % interval)."
+        )  # fmt: skip
+    else:
+        error = float(np.mean(np.abs(results.answers - results.truth)))
+        guessed = float(np.mean(np.abs(results.guess - results.truth)))
+        text = (
+            f"On {len(results.truth):,} {rows} it is off by {figure(error)} on average; always "
+            f"answering {escape(results.guess_name)} is off by {figure(guessed)}"
+        )
+        better, worse, spread = error < 0.95 * guessed, error >= guessed, ""
+    if better:
+        return f'{text}: <span class="good">better than guessing</span>.{spread}'
+    said = "no better than guessing" if worse else "not clearly better than guessing"
+    return f'{text}: <span class="bad">{said}</span>.{spread}'
+
+
+def _interval(right: int, count: int) -> tuple[float, float]:
+    """Return where a share lies with 95 % certainty. Wilson 1927."""
+    z, share = 1.96, right / count
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+ENDINGS = {
+    "epochs": "It trained to the end, epoch {epochs}.",
+    "early_stopping": "It stopped early, after epoch {epochs}: it no longer improved.",
+    "interrupted": "It was stopped after epoch {epochs}.",
+    "diverged": "It diverged after epoch {epochs}: the loss was no longer finite.",
+    "failed": "It failed after epoch {epochs}.",
+}
+
+
+def _ending(record: RunRecord) -> str:
+    stopped = record.summary.get("stopped")
+    if isinstance(stopped, str) and stopped in ENDINGS:
+        text = ENDINGS[stopped].format(epochs=figure(record.summary.get("epochs", "?")))
+        if record.best_epoch is not None:
+            text += f" The weights are those of epoch {record.best_epoch:,}, the best."
+        return text
+    return f"It has not ended: {len(record.history):,} epochs are done so far."
+
+
+def _tiles(record: RunRecord, results: Results | None) -> str:
+    summary = record.summary
+    tiles = [
+        (f"{record.part} {name.replace('_', ' ')}", value)
+        for name, value in list(record.measured.items())[:4]
+    ]
+    if record.best_epoch is not None:
+        tiles.append(("best epoch", f"{record.best_epoch:,} of {len(record.history):,}"))
+    if "parameters" in summary:
+        tiles.append(("parameters", summary["parameters"]))
+    if isinstance(summary.get("seconds"), int | float):
+        tiles.append(("time", duration(summary["seconds"])))
+    body = "\n".join(f"<div><dt>{escape(n)}</dt><dd>{figure(v)}</dd></div>" for n, v in tiles)
+    return f'<dl class="tiles">\n{body}\n</dl>' if tiles else ""
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _measured(record: RunRecord) -> str:
+    """Return the figures of every part, and of a constant guess."""
+    summary = record.summary
+    parts = {p: summary[p] for p in ROWS if isinstance(summary.get(p), Mapping)}
+    names = list(dict.fromkeys(name for figures in parts.values() for name in figures))
+    if not names:
+        return ""
+    rows = [[part, *(figures.get(name, "") for name in names)] for part, figures in parts.items()]
+    baseline = summary.get("baseline")
+    if isinstance(baseline, Mapping) and baseline:
+        rows.append(["a constant guess", *(baseline.get(name, "") for name in names)])
+    return table(["", *(name.replace("_", " ") for name in names)], rows, "figures of each part")
+
+
+def _answers(results: Results | None, pictures: Sequence[Picture]) -> str:
+    if results is None:
+        return ""
+    rows = ROWS[results.part]
+    parts = [
+        f'<p class="quiet">Of the {len(results.truth):,} {rows}.</p>',
+        _pictures(pictures),
+        "" if results.classes is None else _classes(results.confusion, results.classes),
+        _errors(results),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _classes(confusion: Array, classes: Sequence[str]) -> str:
+    right, true, answered = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    recall = right / np.maximum(true, 1)
+    precision = right / np.maximum(answered, 1)
+    wrong = confusion - np.diag(right)
+    order = range(len(classes))
+    note = ""
+    if len(classes) > CLASSES:
+        order = np.argsort(recall, kind="stable")[:CLASSES].tolist()
+        note = f'<p class="quiet">The {CLASSES} of {len(classes):,} that are found least.</p>'
+    rows = [
+        [
+            classes[i],
+            int(true[i]),
+            percent(precision[i]) if answered[i] else "never answered",
+            percent(recall[i]) if true[i] else "no rows",
+            f"{classes[int(wrong[i].argmax())]} ({wrong[i].max():,})" if wrong[i].any() else "",
+        ]
+        for i in order
+    ]
+    head = ["class", "rows", "precision", "recall", "most often taken for"]
+    explained = (
+        '<p class="quiet">Precision: of the rows answered so, how many are. Recall: of the rows '
+        "that are, how many are answered so.</p>"
+    )
+    return f"<h3>By class</h3>\n{explained}{note}{table(head, rows, 'figures of each class')}"
+
+
+def _errors(results: Results) -> str:
+    """Show the errors that the network was surest of, with what it was given."""
+    places = results.worst(ERRORS).tolist()
+    numbers = results.classes is None
+    title = "The largest errors" if numbers else "The errors it was surest of"
+    if not places:
+        return f"<h3>{title}</h3>\n<p>There are none.</p>"
+    inputs = [results.input(place) for place in places]
+    if isinstance(inputs[0], np.ndarray):
+        body = _images(results, places, inputs)
+    else:
+        body = _rows(results, places, inputs)
+    return f"<h3>{title}</h3>\n{body}"
+
+
+def _said(results: Results, place: int) -> tuple[list[str], list[Any]]:
+    """Return the heads of the columns, and what is true, what was answered, and how far off."""
+    if results.classes is not None:
+        sure = float(results.sureness[place]) if results.sureness is not None else math.nan
+        classes = results.classes
+        named = [classes[results.truth[place]], classes[results.answers[place]]]
+        if 0 <= sure <= 1:
+            return ["true", "answered", "probability"], [*named, percent(sure)]
+        return ["true", "answered", "score"], [*named, sure]
+    worst = int(np.argmax(np.abs(results.answers[place] - results.truth[place])))
+    true, answer = float(results.truth[place, worst]), float(results.answers[place, worst])
+    several = len(results.targets) > 1
+    heads, values = ["true", "predicted", "off by"], [true, answer, answer - true]
+    return (["target", *heads], [results.targets[worst], *values]) if several else (heads, values)
+
+
+def _rows(results: Results, places: Sequence[int], inputs: Sequence[Any]) -> str:
+    columns = list(inputs[0] or {})
+    shown = columns[:COLUMNS]
+    head, rows = ["row"], []
+    for place, values in zip(places, inputs, strict=True):
+        said, answer = _said(results, place)
+        head = [*said, *shown]
+        rows.append([*answer, *((values or {}).get(name, "") for name in shown)])
+    note = ""
+    if len(columns) > len(shown):
+        note = f'<p class="quiet">The first {len(shown)} of {len(columns):,} inputs.</p>'
+    return f"{note}{table(head, rows, 'errors')}"
+
+
+def _images(results: Results, places: Sequence[int], images: Sequence[Any]) -> str:
+    items = []
+    for place, image in zip(places, images, strict=True):
+        head, answer = _said(results, place)
+        said = "<br>".join(
+            f"{escape(n)} <b>{figure(v)}</b>" for n, v in zip(head, answer, strict=True)
+        )
+        alt = ", ".join(f"{n} {figure(v)}" for n, v in zip(head, answer, strict=True))
+        items.append(f'<li><img src="{data_uri(image)}" alt="input: {escape(alt)}">{said}</li>')
+    return f'<ul class="images">\n{"".join(items)}\n</ul>'
+
+
+def _spec(record: RunRecord) -> str:
+    text = record.spec
+    if len(text) > SPEC:
+        text = f"{text[:SPEC]}\n… {len(text) - SPEC:,} more characters are in spec.json"
+    parts = [f"<pre><code>{escape(text)}</code></pre>"] if text else []
+    changes = record.environment.get("changes")
+    if isinstance(changes, list) and changes:
+        said = "".join(f"<li><code>--set {escape(change)}</code></li>" for change in changes)
+        parts.append(f"<p>Changed by:</p><ul>{said}</ul>")
+    if record.resolved:
+        every = json.dumps(record.resolved, indent=2, ensure_ascii=False)
+        if len(every) <= SPEC:
+            parts.append(
+                "<details><summary>With every default (resolved.json)</summary>"
+                f"<pre><code>{escape(every)}</code></pre></details>"
+            )
+        parts.append(
+            '<p class="quiet">To train to the same bits again on the same machine: '
+            f"<code>nnreg run {escape(record.name)}/resolved.json</code></p>"
+        )
+    return "\n".join(parts)
+
+
+PLAIN = {
+    "started": "started",
+    "python": "Python",
+    "platform": "platform",
+    "processor": "processor",
+    "threads": "threads",
+    "kernels": "kernels",
+}
+
+
+def _environment(record: RunRecord) -> str:
+    environment = record.environment
+    rows = [[name, environment[key]] for key, name in PLAIN.items() if key in environment]
+    command = environment.get("command")
+    if isinstance(command, list):
+        rows.insert(0, ["command", " ".join(map(str, command))])
+    for library in _mappings(environment.get("blas")):
+        rows += [["matrix products", " ".join(str(value) for value in library.values())]]
+    git = environment.get("git")
+    if isinstance(git, Mapping):
+        dirty = ", with changes that are not in it" if git.get("dirty") else ""
+        rows.append(["commit", f"{git.get('commit')}{dirty}"])
+    versions = environment.get("distributions")
+    if isinstance(versions, Mapping):
+        rows.append(["versions", ", ".join(f"{n} {v}" for n, v in list(versions.items())[:100])])
+    data = environment.get("data")
+    if isinstance(data, Mapping):
+        rows += [[f"SHA-256 of {Path(str(path)).name}", d] for path, d in list(data.items())[:20]]
+    earlier = list(_mappings(environment.get("earlier")))
+    rows += [["before, started", one.get("started", "")] for one in earlier[-EARLIER:]]
+    lines = "\n".join(
+        f'<tr><th scope="row">{escape(name)}</th><td class="long">{escape(value)}</td></tr>'
+        for name, value in rows
+    )
+    return f"<table><tbody>\n{lines}\n</tbody></table>" if rows else ""
+
+
+def _mappings(value: Any) -> Iterable[Mapping[str, Any]]:
+    return (one for one in value if isinstance(one, Mapping)) if isinstance(value, list) else ()
