@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from nnreg.data.loading import Parts, data_files, divide, read_parts
@@ -103,15 +106,25 @@ def _examples(model: Model, table: Table, *, read: bool = False) -> Examples:
 
 
 def digests(document: Document) -> dict[str, str]:
-    """Return the SHA-256 of each data file, by the path the spec gives."""
+    """Return the SHA-256 of the data at each path that the spec gives."""
     data = document.spec.data
     if data is None:
         return {}
-    result = {}
-    for path in data_files(data, document.folder):
-        with path.open("rb") as file:
-            result[str(path)] = hashlib.file_digest(file, "sha256").hexdigest()
-    return result
+    named = data_files(data, document.folder)
+    return {str(path): _digest(path, files) for path, files in named.items()}
+
+
+def _digest(path: Path, files: Sequence[Path]) -> str:
+    """Return the SHA-256 of a file; of several, that of what `sha256sum` prints of them."""
+    each = {}
+    for name in files:
+        with name.open("rb") as file:
+            each[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    if list(files) == [path]:
+        return each[path]
+    names = {name: os.path.relpath(name, path.parent) for name in files}
+    listed = "".join(f"{each[name]}  {names[name]}\n" for name in files)
+    return hashlib.sha256(os.fsencode(listed)).hexdigest()
 
 
 def _from_files(document: Document) -> tuple[Preprocessing, Parts]:

@@ -8,8 +8,8 @@ any number of networks and threads. Array shapes are written `(batch, features)`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 
@@ -24,7 +24,7 @@ from nnreg.component import Shape as Shape
 from nnreg.errors import NnregError, Problem, ShapeError, SpecError
 from nnreg.formula import derivative
 from nnreg.kernels import Kernels
-from nnreg.stored import Column, Stored
+from nnreg.stored import AnyColumn, Stored
 
 Backward: TypeAlias = Callable[[Array], Array]
 BiasedBackward: TypeAlias = Callable[[Array, Array | None], Array]
@@ -263,20 +263,35 @@ class Source(Component):
         """Return the columns in the file. Raises `DataError` for a file it cannot read."""
         raise NotImplementedError
 
+    def pieces(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
+        """Yield the rows in order, a piece at a time, so that no more need be in memory.
+
+        All pieces have the same columns; those named in `text` are words though they look like
+        numbers, so that "007" is not 7. Without an own way there is one piece, what `read` returns.
+        """
+        yield self.read(path)
+
+    def files(self, path: Path) -> Sequence[Path]:
+        """Return the files that are read for a path, in an order that is always the same."""
+        return (path,)
+
 
 @dataclass(frozen=True)
 class Table:
     """Named columns of equal length.
 
     A column is an array of numbers `(rows, ...)`, or of objects `(rows,)` that are text or, where
-    the value is missing, None; numbers may also be left in their file, as `Stored`. `lines` has the
-    line of each row for sources that are text, `rows` the number of each where not all are there.
+    the value is missing, None; or of text in NumPy's `StringDType`; or a `Categorical`. Numbers may
+    also be left in their file, as `Stored`. `lines` has the lines of a file of text, by the row's
+    number, and `rows` the number of each row where not all are there. `share` is how much of the
+    file has been read when a piece ends, from 0 to 1.
     """
 
-    columns: Mapping[str, Column]
+    columns: Mapping[str, AnyColumn]
     origin: str = "the data"
-    lines: tuple[int, ...] | None = None
+    lines: Sequence[int] | Array | None = None
     rows: Array | None = None
+    share: float = 1.0
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -284,17 +299,24 @@ class Table:
     def place(self, row: int, column: str) -> str:
         """Say where a value is, for an error message."""
         number = row if self.rows is None else self.rows[row]
-        where = f"line {self.lines[row]}" if self.lines else f"row {number}"
+        where = f"row {number}" if self.lines is None else f"line {self.lines[number]}"
         return f"{self.origin}, {where}, column {column!r}"
+
+    def part(self, rows: slice) -> Table:
+        """Return a stretch of the rows, without a copy of what is in memory."""
+        return self._select(rows, np.arange(*rows.indices(len(self))))
 
     def take(self, rows: Array) -> Table:
         """Return the table of these rows only, in ascending order."""
-        lines = tuple(self.lines[row] for row in rows) if self.lines else None
+        return self._select(rows, rows)
+
+    def _select(self, rows: Array | slice, numbers: Array) -> Table:
         columns = {
-            name: column.select(rows) if isinstance(column, Stored) else column[rows]
+            name: column.select(numbers) if isinstance(column, Stored) else column[rows]
             for name, column in self.columns.items()
         }
-        return Table(columns, self.origin, lines, rows if self.rows is None else self.rows[rows])
+        numbers = numbers if self.rows is None else self.rows[numbers]
+        return replace(self, columns=columns, rows=numbers)
 
 
 @dataclass(frozen=True)

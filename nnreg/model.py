@@ -214,11 +214,11 @@ class Model:
         return stored.encoded(encode, self.network.input_shape, dtype)
 
     def _encode(self, table: Table) -> Array:
-        encoded = self.preprocessing.encode(table)
+        integer = self.network.integer_input
+        encoded = self.preprocessing.encode(table, None if integer else self.network.dtype)
         first = next(iter(self.network.layers.values()))
         first.check_input(encoded)
-        integer = self.network.integer_input
-        return np.ascontiguousarray(encoded, None if integer else self.network.dtype)
+        return np.ascontiguousarray(encoded)
 
     def rows(self) -> list[tuple[str, str, str, int]]:
         """Return each layer's name, kind, output shape, and number of parameters."""

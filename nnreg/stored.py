@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from nnreg.categorical import Categorical
 from nnreg.component import Array, Shape
 
 Item = TypeVar("Item")
@@ -150,6 +151,7 @@ class Stored:
 
 
 Column: TypeAlias = Array | Stored
+AnyColumn: TypeAlias = Column | Categorical
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,10 @@ class Window:
     order: Array
 
 
-def whole(column: Column) -> Array:
-    """Return a column as an array, read if need be."""
+def whole(column: AnyColumn) -> Array:
+    """Return a column as an array, read if need be, of text where it is a `Categorical`."""
+    if isinstance(column, Categorical):
+        return column.text()
     return column.take(np.arange(len(column))) if isinstance(column, Stored) else column
 
 

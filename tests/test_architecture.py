@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
     {"places"}, {"errors"}, {"files"}, {"component", "plugins", "listing"},
-    {"kernels", "formula", "memory", "stored"},
-    {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations", "charts"},
+    {"kernels", "formula", "memory", "categorical"}, {"stored"},
+    {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations", "charts", "gathering"},
     {"network", "allowlist", "composing"},
     {"builtin", "evaluation", "history", "threads", "plots", "interrupts"},
     {"gradient", "update", "environment", "probes"},

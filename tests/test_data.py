@@ -7,7 +7,7 @@ from specs import CSV, classifier, csv_data, regressor
 
 from nnreg import DataError
 from nnreg.assembly import assemble
-from nnreg.builtin.sources import Csv, Hdf5, Npz
+from nnreg.builtin.sources import Hdf5, Npz
 from nnreg.data.preprocessing import Classes, Number, Words
 from nnreg.data.tables import numbers, table_of
 from nnreg.spec import read_spec
@@ -148,21 +148,6 @@ def test_a_word_not_seen_in_training_is_refused_or_ignored_as_the_spec_says(
             model.predict(rows)
     else:
         assert model.predict(rows).shape == (1, 2)
-
-
-def test_bytes_that_are_not_utf8_are_told(folder):
-    (folder / "data.csv").write_bytes(b"species,x\nred,\xff\n")
-    with pytest.raises(DataError, match="byte 14 is not UTF-8"):
-        assembled(classifier(data=csv_data()))
-
-
-def test_csv_options_change_how_text_is_read(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_text("\ufeffa;b\n 1 ;?\n\n2;x\n", encoding="utf-8")
-    table = Csv(delimiter=";", missing=("?",)).read(path)
-    assert table.columns["a"].tolist() == ["1", "2"]
-    assert table.columns["b"].tolist() == [None, "x"]
-    assert table.lines == (2, 4)
 
 
 def test_npz_and_hdf5_give_the_same_columns(tmp_path):

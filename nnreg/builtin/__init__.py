@@ -147,4 +147,9 @@ def nnreg_kernels() -> Mapping[str, type[Kernels]]:
 @hookimpl
 def nnreg_sources() -> Mapping[str, type[Source]]:
     """Return the built-in data sources."""
-    return {"csv": sources.Csv, "npz": sources.Npz, "hdf5": sources.Hdf5}
+    return {
+        "csv": sources.Csv,
+        "tsv": sources.Tsv,
+        "npz": sources.Npz,
+        "hdf5": sources.Hdf5,
+    }

@@ -183,7 +183,7 @@ def _table(model: Model, data: str) -> Iterator[Table]:
     source = _source(model, data)
     suffix = Path(model.spec.data.path).suffix if model.spec.data else ".csv"
     with data_file(data, suffix) as file:
-        yield read_table(source, file)
+        yield read_table(source, file, model.preprocessing.text)
 
 
 def _source(model: Model, data: str) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from nnreg.data.preprocessing import Classes, Preprocessing, learn, learn_target
 from nnreg.data.split import Rows
 from nnreg.data.tables import column, groups, times
 from nnreg.errors import DataError, Problem, SpecError
+from nnreg.gathering import gather
 from nnreg.interfaces import Array, Source, Table
 from nnreg.spec import Columns, Data, Split
 
@@ -25,30 +27,40 @@ class Parts:
     test: Table | None = None
 
 
-def read_table(source: Source, path: Path) -> Table:
-    """Read a file. Raises `DataError` where there is none, or the source cannot read it."""
+def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:
+    """Read a file, with the columns in `text` as words though they look like numbers.
+
+    Raises `DataError` where there is none, or the source cannot read it.
+    """
     try:
-        return source.read(path)
+        return gather(source, path, text)
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"{path}: cannot read the data: {reason}") from error
 
 
-def data_files(data: Data, folder: Path) -> list[Path]:
-    """Return the files that a data section names; relative ones start at `folder`.
+def data_files(data: Data, folder: Path) -> dict[Path, Sequence[Path]]:
+    """Return the paths that a data section names, each with the files that are read for it.
 
-    Raises `DataError` for what is not a regular file: a pipe or a device may never end.
+    Relative ones start at `folder`. Raises `DataError` for what is not a regular file: a pipe or a
+    device may never end.
     """
     held_out = (data.split.validation, data.split.test)
-    files = [folder / path for path in (data.path, *held_out) if isinstance(path, str)]
-    for file in files:
-        try:
-            regular = stat.S_ISREG(file.stat().st_mode)
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-            reason = getattr(error, "strerror", None) or error
-            raise DataError(f"{file}: cannot read the data: {reason}") from error
-        if not regular:
-            raise DataError(f"{file}: cannot read the data: not a regular file")
+    named = [folder / path for path in (data.path, *held_out) if isinstance(path, str)]
+    return {path: regular_files(data.source, path) for path in named}
+
+
+def regular_files(source: Source, path: Path) -> Sequence[Path]:
+    """Return the files that a source reads for a path; see `data_files`."""
+    file = path
+    try:
+        files = source.files(path)
+        for file in files:
+            if not stat.S_ISREG(file.stat().st_mode):
+                raise DataError(f"{file}: cannot read the data: not a regular file")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{file}: cannot read the data: {reason}") from error
     return files
 
 
@@ -57,7 +69,10 @@ def read_parts(
 ) -> tuple[Preprocessing, Parts]:
     """Read what a data section names and learn the preprocessing from the training part."""
     first, *rest = data_files(data, folder)
-    table = read_table(data.source, first)
+    text = {name for name, kind in data.columns.items() if kind == "words"}
+    if of_classes:
+        text.update(data.targets)
+    table = read_table(data.source, first, text)
     preprocessing, parts = divide(
         table,
         data.targets,
@@ -68,7 +83,10 @@ def read_parts(
         integer_input=integer_input,
     )
     held_out = [n for n in ("validation", "test") if isinstance(getattr(data.split, n), str)]
-    files = {name: read_table(data.source, file) for name, file in zip(held_out, rest, strict=True)}
+    text.update(preprocessing.text)
+    files = {
+        name: read_table(data.source, file, text) for name, file in zip(held_out, rest, strict=True)
+    }
     return preprocessing, replace(parts, **files)
 
 

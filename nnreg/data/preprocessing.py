@@ -6,20 +6,29 @@ Each part is a frozen dataclass that goes into the checkpoint as JSON.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NoReturn, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, NoReturn, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from annotated_types import Ge, Len
 from pydantic import FailFast
 
-from nnreg.data.tables import column, is_numeric, numbers, pieces, single, words
+from nnreg.data.recognizing import refuse_misread
+from nnreg.data.tables import (
+    categorical,
+    column,
+    first_of,
+    is_numeric,
+    numbers,
+    pieces,
+    single,
+)
 from nnreg.errors import DataError, nearest
 from nnreg.interfaces import Array, Configurable, Positive, Shape, Table
 from nnreg.spec import Columns
-from nnreg.stored import Stored
+from nnreg.stored import BLOCK, Stored
 
 
 @dataclass(frozen=True)
@@ -66,21 +75,20 @@ class Words(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, categories)`."""
-        values = single(words(table, self.name), table, self.name)
-        missing = np.array([value is None for value in values], bool)
-        if missing.any():
-            if self.fill is None:
-                _refuse_missing(table, self.name, missing)
-            values = values.copy()
-            values[missing] = self.fill
+        cells = single(categorical(table, self.name), table, self.name)
+        missing = cells.codes < 0
+        if self.fill is None and missing.any():
+            _refuse_missing(table, self.name, missing)
         places = {category: place for place, category in enumerate(self.categories)}
-        index = np.array([places.get(value, -1) for value in values], np.intp)
-        if not self.ignore_unseen and (index < 0).any():
-            row = int(np.argmax(index < 0))
-            raise DataError(
-                f"{table.place(row, self.name)}: {values[row]!r} was not seen in training"
-                f'{nearest(str(values[row]), places)} (or set data.unseen to "ignore")'
-            )
+        known = [places.get(word, -1) for word in cells.categories]
+        if not self.ignore_unseen:
+            where, word = first_of(table, self.name, cells, np.less(known, 0))
+            if word is not None:
+                raise DataError(
+                    f"{where}: {word!r} was not seen in training{nearest(word, places)} "
+                    '(or set data.unseen to "ignore")'
+                )
+        index = cells.each(known, places.get(self.fill or "", -1), np.intp)
         return np.equal(index[:, None], np.arange(len(self.categories))).astype(np.float64)
 
 
@@ -121,20 +129,18 @@ class Classes(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return class numbers `(rows, ...)`."""
-        values = words(table, self.name)
-        missing = np.array([value is None for value in values.flat], bool).reshape(values.shape)
+        cells = categorical(table, self.name)
+        missing = cells.codes < 0
         if missing.any():
             _refuse_missing(table, self.name, missing, target=True)
         places = {name: place for place, name in enumerate(self.names)}
-        index = np.array([places.get(value, -1) for value in values.flat], np.intp)
-        index = index.reshape(values.shape)
-        if (index < 0).any():
-            row = int(np.argwhere(index < 0)[0][0])
+        known = [places.get(word, -1) for word in cells.categories]
+        where, word = first_of(table, self.name, cells, np.less(known, 0))
+        if word is not None:
             raise DataError(
-                f"{table.place(row, self.name)}: the label {str(values[row])!r} was not seen in "
-                f"training{nearest(str(values[row]), self.names)}"
+                f"{where}: the label {word!r} was not seen in training{nearest(word, self.names)}"
             )
-        return index
+        return cells.each(known, -1, np.intp)
 
 
 @dataclass(frozen=True)
@@ -203,6 +209,12 @@ class Preprocessing(Configurable):
         target = self.target
         return target.names if isinstance(target, Numbers) else (target.name,)
 
+    @property
+    def text(self) -> frozenset[str]:
+        """The columns, input or target, whose text counts: "007" is not 7."""
+        parts = (*self.inputs, self.target)
+        return frozenset(part.name for part in parts if isinstance(part, Words | Classes))
+
     def fits(self, output: Shape) -> bool:
         """Tell whether outputs of this shape for one example can answer for the target."""
         if isinstance(self.target, Numbers):
@@ -211,11 +223,28 @@ class Preprocessing(Configurable):
             output[-1:] == (1,) and len(self.target.names) == 2
         )
 
-    def encode(self, table: Table) -> Array:
-        """Return the inputs as one array: `(rows, features)`, or `(rows, *shape)`."""
+    def encode(self, table: Table, dtype: npt.DTypeLike | None = None) -> Array:
+        """Return the inputs as one array: `(rows, features)`, or `(rows, *shape)`.
+
+        Everything is computed in float64, a few rows at a time, and then rounded to a type.
+        """
         lengths = {name: len(table.columns[name]) for name in self.names if name in table.columns}
         if len(set(lengths.values())) > 1:
             raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
+        used = replace(table, columns={name: column(table, name) for name in self.names})
+        size = max(BLOCK // max(math.prod(self.input_shape), 1), 1)
+        if len(used) <= size:
+            encoded = self._encode(used)
+            return encoded if dtype is None else encoded.astype(dtype, copy=False)
+        part = self._encode(used.part(slice(size)))
+        encoded = np.empty((len(used), *part.shape[1:]), part.dtype if dtype is None else dtype)
+        encoded[:size] = part
+        for start in range(size, len(used), size):
+            rows = slice(start, start + size)
+            encoded[rows] = self._encode(used.part(rows))
+        return encoded
+
+    def _encode(self, table: Table) -> Array:
         parts = [part.encode(table) for part in self.inputs]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
@@ -274,10 +303,9 @@ def _learn_input(table: Table, train: Table, name: str, columns: Columns, intege
         shape = table.columns[name].shape[1:]
         mean, std = (0.0, 1.0) if integer else _array_moments(train, name, columns.scaling)
         return Values(name, tuple(shape), mean, std, integer)
-    kind = columns.columns.get(name) or ("number" if is_numeric(table, name) else "words")
     impute = columns.missing == "impute"
-    if kind == "words":
-        counts = Counter(value for value in words(train, name) if value is not None)
+    if _holds_words(table, name, columns):
+        counts = _counts(train, name)
         fill = min(counts, key=lambda word: (-counts[word], word)) if impute and counts else None
         return Words(name, tuple(sorted(counts)), fill, columns.unseen == "ignore")
     values = numbers(train, name)
@@ -285,6 +313,14 @@ def _learn_input(table: Table, train: Table, name: str, columns: Columns, intege
     fill_number = float(np.mean(known)) if impute and len(known) else None
     mean, std = _moments(known, columns.scaling)
     return Number(name, mean, std, fill_number)
+
+
+def _counts(train: Table, name: str) -> dict[str, int]:
+    """Return how often each word occurs in a column; those that do not are left out."""
+    cells = categorical(train, name)
+    known = cells.codes[cells.codes >= 0]
+    counts = np.bincount(known, minlength=len(cells.categories)).tolist()
+    return {word: count for word, count in zip(cells.categories, counts, strict=True) if count}
 
 
 def _array_moments(train: Table, name: str, scaling: str) -> tuple[float, float]:
@@ -323,7 +359,7 @@ def learn_target(
 ) -> Target:
     """Learn how the target is read; see `learn`."""
     if len(targets) == 1 and _holds_classes(table, targets[0], columns, of_classes=of_classes):
-        labels: set[Any] = {value for value in words(train, targets[0]).flat if value is not None}
+        labels = _counts(train, targets[0])
         return Classes(targets[0], tuple(sorted(labels, key=_class_order)))
     raw = Numbers(targets, (), ()).encode(train)
     flat = raw.reshape(-1, raw.shape[-1])
@@ -336,8 +372,20 @@ def learn_target(
 
 
 def _holds_classes(table: Table, target: str, columns: Columns, *, of_classes: bool) -> bool:
-    kind = columns.columns.get(target)
-    return kind == "words" if kind else of_classes or not is_numeric(table, target)
+    if of_classes and target not in columns.columns:
+        return True
+    return _holds_words(table, target, columns)
+
+
+def _holds_words(table: Table, name: str, columns: Columns) -> bool:
+    """Tell whether a column holds words, by what the spec says of it or by the whole table."""
+    kind = columns.columns.get(name)
+    if kind:
+        return kind == "words"
+    if is_numeric(table, name):
+        return False
+    refuse_misread(table, name, categorical(table, name).categories)
+    return True
 
 
 def _class_order(name: str) -> tuple[int, float, str]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from nnreg.builtin.sources import plain
+from nnreg.builtin.sources import number, plain
+from nnreg.categorical import Categorical, categorical_of
 from nnreg.errors import DataError, nearest
 from nnreg.interfaces import Array, Table
-from nnreg.stored import Column, Stored, read_ahead, whole
+from nnreg.stored import AnyColumn, Stored, read_ahead, whole
+
+SomeColumn = TypeVar("SomeColumn", Array, Categorical)
 
 ARRAY = "x"
 """The name of the only column where the input is one array instead of a table."""
@@ -73,7 +76,7 @@ def pieces(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:
     yield from read_ahead(read, range(0, len(chosen), size))
 
 
-def column(table: Table, name: str) -> Column:
+def column(table: Table, name: str) -> AnyColumn:
     """Return a column. Raises `DataError` with the nearest name where there is none."""
     try:
         return table.columns[name]
@@ -82,71 +85,82 @@ def column(table: Table, name: str) -> Column:
         raise DataError(f"{table.origin}: no column {name!r}{known}") from None
 
 
+def is_text(values: AnyColumn) -> bool:
+    """Tell whether a column is kept as text; it may hold numbers nevertheless."""
+    return values.dtype.kind in "OT"
+
+
+def categorical(table: Table, name: str) -> Categorical:
+    """Return a column as words; numbers are written as classes are named."""
+    values = column(table, name)
+    if isinstance(values, Categorical):
+        return values
+    values = whole(values)
+    if is_text(values):
+        return categorical_of(values)
+    distinct, codes = np.unique(values, return_inverse=True)
+    words = tuple(label(value) for value in distinct.tolist() if value == value)
+    codes = codes.reshape(values.shape)
+    return Categorical(words, np.where(codes < len(words), codes, -1))
+
+
 def numbers(table: Table, name: str) -> Array:
     """Return a column as float64, NaN where missing. Raises `DataError` at what is no number."""
-    values = whole(column(table, name))
-    if values.dtype != object:
-        result = values.astype(np.float64)
+    values = column(table, name)
+    if not is_text(values):
+        result = whole(values).astype(np.float64)
         if np.isinf(result).any():
             row = int(np.argwhere(np.isinf(result))[0][0])
             raise DataError(f"{table.place(row, name)}: an infinite value; expected a number")
         return result
-    cells = values.reshape(-1).tolist()
-    result = np.array([np.nan if cell is None else _number(cell) for cell in cells])
-    for index in np.flatnonzero(np.isnan(result)):
-        if cells[index] is not None:
-            row = int(index) // max(len(cells) // len(values), 1)
-            raise DataError(f"{table.place(row, name)}: found {cells[index]!r}, expected a number")
-    return result.reshape(values.shape)
+    cells = categorical(table, name)
+    read = [number(word) for word in cells.categories]
+    where, found = first_of(table, name, cells, np.isnan(read))
+    if found is not None:
+        raise DataError(f"{where}: found {found!r}, expected a number")
+    return cells.each(read, np.nan, np.float64)
 
 
-def _number(text: str) -> float:
-    """Return the finite number that a cell holds, or NaN."""
-    try:
-        value = float(text)
-    except ValueError:
-        return np.nan
-    return value if np.isfinite(value) and "_" not in text else np.nan
+def first_of(table: Table, name: str, cells: Categorical, marked: Array) -> tuple[str, str | None]:
+    """Return the place and the word of the first row whose category is marked, if there is one."""
+    of_row = cells.each(marked, False, bool)
+    if not of_row.any():
+        return "", None
+    index = tuple(np.argwhere(of_row)[0])
+    return table.place(int(index[0]), name), cells.categories[cells.codes[index]]
 
 
 def is_numeric(table: Table, name: str) -> bool:
     """Tell whether a column holds numbers. Raises `DataError` where it holds numbers and words."""
     values = column(table, name)
-    if isinstance(values, Stored) or values.dtype != object:
-        return True
-    read = np.array([value is None or not np.isnan(_number(value)) for value in values.flat])
-    filled = np.array([value is not None for value in values.flat])
-    if read.all():
-        if not filled.any():
+    if not is_text(values):
+        if values.dtype.kind == "f" and values.ndim == 1 and np.isnan(whole(values)).all():
             raise DataError(f"{table.origin}: column {name!r} has no values; list it in 'exclude'")
         return True
-    if (read & filled).any():
-        row = int(np.argmin(read))
+    cells = categorical(table, name)
+    words = np.isnan([number(word) for word in cells.categories])
+    if not len(words):
+        raise DataError(f"{table.origin}: column {name!r} has no values; list it in 'exclude'")
+    if words.any() and not words.all():
+        where, found = first_of(table, name, cells, words)
         raise DataError(
-            f"{table.place(row, name)}: found {values[row]!r} among numbers; mend the value, or "
-            f'say in data.columns that {name!r} holds "words"'
+            f"{where}: found {found!r} among numbers; mend the value, or say in data.columns that "
+            f'{name!r} holds "words"'
         )
-    return False
+    return not words.any()
 
 
-def words(table: Table, name: str) -> Array:
-    """Return a column as text, None where missing."""
-    values = whole(column(table, name))
-    if values.dtype == object:
-        return values
-    result = np.empty(values.shape, object)
-    result.reshape(-1)[:] = [
-        None if value != value else _label(value) for value in values.reshape(-1).tolist()
-    ]
-    return result
-
-
-def _label(value: float) -> str:
+def label(value: float) -> str:
     """Write a number as a class is named: whole numbers without a point."""
     return str(int(value)) if float(value).is_integer() else repr(value)
 
 
-def single(values: Array, table: Table, name: str) -> Array:
+def words(table: Table, name: str) -> Array:
+    """Return a column as text, None where missing."""
+    return categorical(table, name).text()
+
+
+def single(values: SomeColumn, table: Table, name: str) -> SomeColumn:
     """Return a column of single values, which may have come as `(rows, 1)`."""
     if values.ndim == 2 and values.shape[1] == 1:
         return values[:, 0]
@@ -159,10 +173,10 @@ def single(values: Array, table: Table, name: str) -> Array:
 
 def groups(table: Table, name: str) -> Array:
     """Return a number for each row, which rows with the same value in a column share."""
-    values = single(words(table, name), table, name)
-    _require_all(table, name, np.array([value is None for value in values]))
-    numbered: Array = np.unique(values.astype(str), return_inverse=True)[1]
-    return numbered
+    cells = single(categorical(table, name), table, name)
+    _require_all(table, name, cells.codes < 0)
+    places = {word: place for place, word in enumerate(sorted(cells.categories))}
+    return cells.each([places[word] for word in cells.categories], -1, np.intp)
 
 
 def times(table: Table, name: str) -> Array:

@@ -1,77 +1,18 @@
-"""The data sources: CSV, NumPy's npz, and HDF5."""
+"""Files of arrays: NumPy's npz, and HDF5."""
 
 from __future__ import annotations
 
-import csv
 import zipfile
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from annotated_types import Len
 
 from nnreg.errors import DataError
 from nnreg.interfaces import Array, Source, Table
 from nnreg.memory import memory_limit
 from nnreg.stored import Column, Stored
-
-
-@dataclass(frozen=True)
-class Csv(Source):
-    """Comma-separated text with a header line, in UTF-8.
-
-    `delimiter` is the one character between cells; `missing` lists what stands for a missing
-    value. Every row must have as many cells as the header.
-    """
-
-    delimiter: Annotated[str, Len(1, 1)] = ","
-    missing: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null")
-
-    def read(self, path: Path) -> Table:
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = csv.reader(file, delimiter=self.delimiter, strict=True)
-                header, cells, lines = self._rows(rows, path)
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"
-            ) from error
-        except csv.Error as error:
-            raise DataError(
-                f"{path}, line {rows.line_num}: not well-formed CSV: {error}"
-            ) from error
-        missing = frozenset(self.missing)
-        columns = {}
-        for index, name in enumerate(header):
-            column = np.empty(len(cells), object)
-            column[:] = [None if row[index] in missing else row[index] for row in cells]
-            columns[name] = column
-        return Table(columns, str(path), lines)
-
-    def _rows(self, rows: Any, path: Path) -> tuple[list[str], list[list[str]], tuple[int, ...]]:
-        header = [name.strip() for name in next(rows, [])]
-        if not header:
-            raise DataError(f"{path}: the file is empty; expected a header line and rows")
-        twice = [name for name, count in Counter(header).items() if count > 1]
-        if twice:
-            raise DataError(f"{path}, line 1: column {twice[0]!r} occurs twice; rename one")
-        cells, lines = [], []
-        for row in rows:
-            if not row:
-                continue  # a blank line
-            if len(row) != len(header):
-                raise DataError(
-                    f"{path}, line {rows.line_num}: {len(row)} cells, but the header has "
-                    f"{len(header)}; mend the row, or set 'delimiter' if it is not "
-                    f"{self.delimiter!r}"
-                )
-            cells.append([cell.strip() for cell in row])
-            lines.append(rows.line_num)
-        if not cells:
-            raise DataError(f"{path}: the file has a header but no rows")
-        return header, cells, tuple(lines)
 
 
 @dataclass(frozen=True)

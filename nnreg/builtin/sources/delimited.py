@@ -1,0 +1,328 @@
+"""Text with a line a row and a delimiter between cells: CSV and TSV."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import functools
+import gzip
+import io
+import json
+import math
+import zlib
+from collections import Counter, deque
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated, Any, Literal, TextIO, cast
+
+import numpy as np
+from annotated_types import Len
+
+from nnreg.errors import DataError
+from nnreg.gathering import gather
+from nnreg.interfaces import Array, Source, Table
+
+BLOCK = 2**19
+"""About how many characters of a file are taken at a time."""
+
+FIRST_BLOCK = 2**14
+"""How many are taken first, to see what the columns hold."""
+
+MOST_WORDS = 2**16
+"""How many different cells of a column of words are remembered, to make each once."""
+
+COMMA = str.maketrans({",": ".", ".": "?"})
+"""Turns a number with a decimal comma into one with a point, and one with a point into none."""
+
+DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
+
+
+@dataclass(frozen=True)
+class Csv(Source):
+    """Comma-separated text with a header line, also compressed with gzip.
+
+    `delimiter` is the one character between cells; `missing` lists what stands for a missing
+    value. `encoding` is Python's name of one, such as `utf-8`, with or without byte-order mark,
+    `utf-16`, or `cp1252`. `decimal` is the mark in numbers. Every row must have as many cells as
+    the header.
+    """
+
+    delimiter: Annotated[str, Len(1, 1)] = ","
+    missing: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null")
+    encoding: str = "utf-8"
+    decimal: Literal[".", ","] = "."
+
+    def __post_init__(self) -> None:
+        if self.delimiter in '\r\n"\0':
+            raise ValueError("delimiter: must not be a quote or the end of a line")
+        try:
+            "".encode(self.encoding)
+        except (LookupError, ValueError) as error:
+            raise ValueError(f"encoding: {error}; expected one such as utf-8") from error
+
+    def read(self, path: Path, text: Collection[str] = ()) -> Table:
+        """Return the columns; those named in `text` are words though they look like numbers."""
+        return gather(self, path, text)
+
+    def pieces(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
+        try:
+            with _opened(path, self.encoding) as (raw, file):
+                size = path.stat().st_size or 1
+                reader = _Reader(self, path, file, text)
+                for columns, lines in reader.blocks():
+                    yield Table(columns, str(path), lines, share=min(raw.tell() / size, 1.0))
+        except UnicodeError as error:
+            raise DataError(_undecodable(path, self.encoding)) from error
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(f"{path}: not a whole file of gzip: {error}") from error
+
+
+@dataclass(frozen=True)
+class Tsv(Csv):
+    """Tab-separated text with a header line; all else is as in `csv`."""
+
+    delimiter: Annotated[str, Len(1, 1)] = "\t"
+
+
+class _Reader:
+    """Goes through a file, and remembers what its columns were found to hold.
+
+    A block is read by NumPy's reader, where nothing in it is quoted or missing, and else cell by
+    cell: that one decides what is well-formed, and what a cell is.
+    """
+
+    def __init__(self, options: Csv, path: Path, file: TextIO, text: Collection[str]) -> None:
+        self.options = options
+        self.path = path
+        self.file = file
+        self.line = 0
+        self.header = self._read_header()
+        self.columns = [_Column(options, name in text) for name in self.header]
+        self.kinds: list[str] = []
+        self.dtype: np.dtype[Any] | None = None
+
+    def _read_header(self) -> list[str]:
+        lines: list[str] = []
+        while not lines or lines == ["\n"] or lines == ["\r\n"]:  # the blank ones are skipped
+            lines = [self.file.readline()]
+            if lines == [""]:
+                raise DataError(f"{self.path}: the file is empty; expected a header line and rows")
+            rows, numbers = self._rows(lines)
+        header = [name.strip() for name in rows[0]]
+        number, twice = numbers[0], [name for name, n in Counter(header).items() if n > 1]
+        where = f"{self.path}, line {number}"
+        if twice:
+            raise DataError(f"{where}: column {twice[0]!r} occurs twice; rename one")
+        if "\0" in header[0]:
+            raise DataError(
+                f'{where}: not text in {self.options.encoding}; set "encoding": "utf-16"'
+            )
+        for other, its_name in DELIMITERS.items():
+            if len(header) == 1 and other in header[0]:
+                raise DataError(
+                    f"{where}: the only column is {header[0]!r}; {its_name} seems to be between "
+                    f'cells: set "source": {{"type": "csv", "delimiter": {json.dumps(other)}}}'
+                )
+        return header
+
+    def blocks(self) -> Iterator[tuple[dict[str, Array], Sequence[int] | Array]]:
+        """Yield the columns of each block by name, and the lines of its rows."""
+        size, found = FIRST_BLOCK, False
+        while lines := self.file.readlines(size):
+            size, first = BLOCK, self.line + 1
+            numbers: Sequence[int] = range(first, first + len(lines))
+            cells: Sequence[Any] | None = self._by_numpy(lines)
+            if cells is None:
+                rows, numbers = self._rows(lines)
+                self._check_widths(rows, numbers)
+                cells = list(zip(*rows, strict=True))
+            else:
+                self.line += len(lines)
+            if cells:
+                found = True
+                parsed = map(_Column.parse, self.columns, cells)
+                table = dict(zip(self.header, parsed, strict=True))
+                self._plan()
+                yield table, _span(numbers)
+        if not found:
+            raise DataError(f"{self.path}: the file has a header but no rows")
+
+    def _by_numpy(self, lines: list[str]) -> list[Any] | None:
+        """Return the cells of each column, numbers as such, or None where that cannot be done."""
+        text = "".join(lines)
+        if self.dtype is None or '"' in text or text.isspace():
+            return None
+        try:
+            rows = np.loadtxt(
+                lines, self.dtype, delimiter=self.options.delimiter, comments=None, ndmin=1
+            )
+        except ValueError:
+            return None
+        if len(rows) < len(lines):  # some were blank
+            return None
+        cells: list[Any] = []
+        for column, field in zip(self.columns, self.dtype.names or (), strict=True):
+            if not column.plain:
+                cells.append(rows[field].tolist())
+                continue
+            values = np.ascontiguousarray(rows[field])
+            if not np.isfinite(values).all():
+                return None
+            cells.append(values)
+        return cells
+
+    def _plan(self) -> None:
+        """Tell NumPy's reader what to expect."""
+        kinds = ["f8" if column.plain else "O" for column in self.columns]
+        if kinds != self.kinds:
+            self.kinds = kinds
+            self.dtype = np.dtype([(f"f{index}", kind) for index, kind in enumerate(kinds)])
+
+    def _rows(self, lines: list[str]) -> tuple[list[list[str]], list[int]]:
+        """Return the rows that begin in these lines, each with the number of the line it ends in.
+
+        The last may go on in lines that are read then. Blank lines are no rows.
+        """
+        waiting = deque(lines)
+
+        def feed() -> Iterator[str]:
+            while waiting:
+                yield waiting.popleft()
+                if not waiting:
+                    yield from iter(self.file.readline, "")
+
+        reader = csv.reader(feed(), delimiter=self.options.delimiter, strict=True)
+        rows, numbers = [], []
+        try:
+            while waiting:
+                row = next(reader)
+                if row:
+                    rows.append(row)
+                    numbers.append(self.line + reader.line_num)
+        except csv.Error as error:
+            line = self.line + reader.line_num
+            raise DataError(f"{self.path}, line {line}: not well-formed CSV: {error}") from error
+        self.line += reader.line_num
+        return rows, numbers
+
+    def _check_widths(self, rows: list[list[str]], numbers: Sequence[int]) -> None:
+        width = len(self.header)
+        for row, number in zip(rows, numbers, strict=True):
+            if len(row) != width:
+                raise DataError(
+                    f"{self.path}, line {number}: {len(row)} cells, but the header has {width}; "
+                    f"mend the row, or set 'delimiter' if it is not {self.options.delimiter!r}"
+                )
+
+
+def _span(numbers: Sequence[int]) -> Sequence[int]:
+    """Return numbers that follow each other as a range."""
+    span = range(numbers[0], numbers[-1] + 1)
+    return span if len(span) == len(numbers) else numbers
+
+
+class _Column:
+    """What a column was found to hold: numbers until a cell is none, and text from then on."""
+
+    def __init__(self, options: Csv, wanted: bool) -> None:
+        self.text = self.wanted = wanted
+        self.comma = options.decimal == ","
+        self.complete = not self.comma
+        self.missing = frozenset(options.missing)
+        self.word = functools.lru_cache(MOST_WORDS)(self._word)
+
+    @property
+    def plain(self) -> bool:
+        """Whether all cells so far are numbers as NumPy's reader takes them."""
+        return self.complete and not self.text
+
+    def parse(self, cells: Sequence[str] | Array) -> Array:
+        """Return cells as float64, NaN where missing; or as text, None where missing."""
+        if isinstance(cells, np.ndarray):
+            return cells
+        if not self.text:
+            values = self._numbers(cells)
+            if values is not None:
+                self.complete = self.complete and not np.isnan(values).any()
+                return values
+            self.text = True
+        words = np.empty(len(cells), object)
+        words[:] = list(map(self.word, cells))
+        return words
+
+    def _numbers(self, cells: Sequence[str]) -> Array | None:
+        """Return cells as numbers, or None where one is a word."""
+        try:
+            if not self.comma:
+                values = np.fromiter(map(float, cells), np.float64, len(cells))
+                if np.isfinite(values).all() and "_" not in "".join(cells):
+                    return values
+        except ValueError:
+            pass
+        try:
+            return np.fromiter(map(self._number, cells), np.float64, len(cells))
+        except ValueError:
+            return None
+
+    def _number(self, cell: str) -> float:
+        cell = cell.strip()
+        if cell in self.missing:
+            return math.nan
+        value = number(cell.translate(COMMA) if self.comma else cell)
+        if math.isnan(value):
+            raise ValueError(cell)
+        return value
+
+    def _word(self, cell: str) -> str | None:
+        """Return a cell's text; a number has its point in it, unless the text was wanted."""
+        cell = cell.strip()
+        if cell in self.missing:
+            return None
+        if self.comma and not self.wanted and not math.isnan(number(cell.translate(COMMA))):
+            return cell.translate(COMMA)
+        return cell
+
+
+def number(text: str) -> float:
+    """Return the finite number that a cell holds, or NaN."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) and "_" not in text else math.nan
+
+
+@contextmanager
+def _opened(path: Path, encoding: str) -> Iterator[tuple[IO[bytes], TextIO]]:
+    """Open a file of text, which may be compressed; give what tells how far it was read, too."""
+    if codecs.lookup(encoding).name == "utf-8":
+        encoding = "utf-8-sig"
+    with path.open("rb") as raw:
+        packed = raw.peek(2)[:2] == b"\x1f\x8b"
+        binary = gzip.GzipFile(fileobj=raw) if packed else raw
+        with io.TextIOWrapper(cast(IO[bytes], binary), encoding, newline="") as text:
+            yield raw, text
+
+
+def _undecodable(path: Path, encoding: str) -> str:
+    """Say which line of a file is not in this encoding, and which one it may be in."""
+    with _opened(path, "latin-1") as (_, file):  # in which any byte is a character
+        for line, text in enumerate(file, 1):
+            data = text.encode("latin-1")
+            if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and line == 1:
+                return f"{path}: {_advice(encoding, 'utf-16')}"
+            if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
+                break
+            try:
+                data.decode(encoding)
+            except UnicodeDecodeError as error:
+                byte = f"byte 0x{data[error.start]:02x}"
+                return f"{path}, line {line}: {byte} {_advice(encoding, 'cp1252')}"
+    return f"{path}: {_advice(encoding, 'utf-8')}"
+
+
+def _advice(encoding: str, likely: str) -> str:
+    option = json.dumps({"type": "csv", "encoding": likely})
+    return f"is not text in {encoding}; save the file as UTF-8, or set the source to {option}"
