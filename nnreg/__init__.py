@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from nnreg.history import History
     from nnreg.hookspecs import hookimpl
     from nnreg.model import Model
+    from nnreg.proposing import propose
     from nnreg.reading import read_arrays, read_history
     from nnreg.registry import register
     from nnreg.reporting.report import report
@@ -58,6 +59,7 @@ _LAZY = {
     "build": "runs",
     "hookimpl": "hookspecs",
     "load": "saving",
+    "propose": "proposing",
     "read_arrays": "reading",
     "read_history": "reading",
     "register": "registry",
@@ -99,6 +101,7 @@ __all__ = [
     "build",
     "hookimpl",
     "load",
+    "propose",
     "read_arrays",
     "read_history",
     "register",

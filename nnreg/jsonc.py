@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import math
 import re
+import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from nnreg.errors import Problem, SpecError
-from nnreg.places import Text
+from nnreg.places import Text, child
 
 _COMMENT = re.compile(r'"(?:[^"\\]|\\.)*+"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.S)
 _TRAILING_COMMA = re.compile(r'"(?:[^"\\]|\\.)*+"?|,(?=\s*[\]}])', re.S)
@@ -23,9 +24,11 @@ _TRAILING_COMMA = re.compile(r'"(?:[^"\\]|\\.)*+"?|,(?=\s*[\]}])', re.S)
 DEEPEST = 100
 """The most lists and objects within each other; a layer within a layer takes two."""
 
-
 MOST_VALUES = 50_000
 """About the most values in a spec."""
+
+WIDTH = 100
+"""The most characters of a line that is written, where it can be broken."""
 
 
 class _Object(dict[str, Any]):
@@ -129,6 +132,45 @@ def _check_text(text: str, path: str, problems: list[Problem]) -> None:
         text.encode()
     except UnicodeEncodeError:
         problems.append(Problem(path, "half of a surrogate pair is not text"))
+
+
+def dumps(tree: Any, comments: Mapping[str, str]) -> str:
+    """Write JSON as people do: what fits on a line is on one, comments stand above their values.
+
+    `comments` are by path; a text of several lines becomes as many comments.
+    """
+    return _written(tree, comments, "$", "", "") + "\n"
+
+
+def _written(value: Any, comments: Mapping[str, str], path: str, indent: str, key: str) -> str:
+    """Return a value as it stands behind `key` in a line that is indented so."""
+    flat = json.dumps(value, ensure_ascii=False)
+    commented = any(one.startswith((f"{path}.", f"{path}[")) for one in comments)
+    fits = len(indent) + len(key) + len(flat) < WIDTH
+    if not isinstance(value, dict | list) or not value or (fits and not commented and path != "$"):
+        return key + flat
+    inner, lines = f"{indent}  ", []
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    if path == "$":
+        lines += _commented(comments, path, inner)
+    for name, item in items:
+        place = child(path, name)
+        before = f"{json.dumps(name, ensure_ascii=False)}: " if isinstance(name, str) else ""
+        lines += _commented(comments, place, inner)
+        lines.append(f"{inner}{_written(item, comments, place, inner, before)},")
+    lines[-1] = lines[-1].removesuffix(",")
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    return "\n".join([f"{key}{start}", *lines, f"{indent}{end}"])
+
+
+def _commented(comments: Mapping[str, str], path: str, indent: str) -> list[str]:
+    """Return the comment on a path as lines."""
+    width = WIDTH - len(indent) - len("// ")
+    return [
+        f"{indent}// {line}"
+        for paragraph in comments.get(path, "").splitlines()
+        for line in textwrap.wrap(paragraph, width, break_long_words=False, break_on_hyphens=False)
+    ]
 
 
 def value_or_text(text: str) -> Any:

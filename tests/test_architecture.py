@@ -19,7 +19,7 @@ ORDER = [
     {"spec", "testing", "scaffold", "verified", "describing"},
     {"builder", "data", "provenance"},
     {"model", "manifest"}, {"saving", "reading", "resolving"}, {"starting"},
-    {"assembly"}, {"folder", "verdict", "estimating"}, {"runs"}, {"comparing"},
+    {"assembly"}, {"folder", "verdict", "estimating", "proposing"}, {"runs"}, {"comparing"},
     {"reporting"}, {"cli"}, {"__main__", "templates"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}

@@ -106,6 +106,13 @@ class TestDryRun:
             assert text in out
         assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
+    def test_what_to_type_next_has_the_changes(self, folder, nnreg):
+        (folder / "my spec.json").write_bytes((folder / "good.json").read_bytes())
+        out = nnreg("run", "my spec.json", "--dry-run", "--set", 'metrics=["f1"]')[1]
+        assert out.endswith("next: nnreg run 'my spec.json' --set 'metrics=[\"f1\"]'\n")
+        spec = (folder / "good.json").read_text()
+        assert nnreg("run", "-", "--dry-run", stdin=spec)[1].endswith("nothing was written\n")
+
     def test_programs_get_numbers(self, folder, nnreg):
         found = json.loads(nnreg("run", "good.json", "--dry-run", "--json")[1])
         assert found["layers"][0]["output"] == "(batch, 8)"

@@ -65,6 +65,7 @@ def main(args: list[str] | None = None) -> None:
     import nnreg.cli.listing
     import nnreg.cli.plugin
     import nnreg.cli.preparing
+    import nnreg.cli.proposing
     import nnreg.cli.reporting
     import nnreg.cli.training
     import nnreg.cli.using  # noqa: F401 (the commands register themselves)

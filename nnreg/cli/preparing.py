@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,7 +149,10 @@ def preview(document: Document, *, as_json: bool) -> None:
         f"{_in_units(found.seconds, TIMES):>10}  {found.epochs:,} epochs"
         f"{', or less where it stops early' if stops else ''}"
     )
-    click.echo(f"\nnothing was written; next: nnreg run {document.origin}")
+    click.echo("\nnothing was written")
+    if document.texts[-1].path:
+        changes = [part for change in document.changes for part in ("--set", change)]
+        click.echo(f"next: {shlex.join(['nnreg', 'run', document.origin, *changes])}")
 
 
 def _preview_as_json(assembled: Assembled, found: Estimate) -> dict[str, Any]:

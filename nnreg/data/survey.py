@@ -1,0 +1,177 @@
+"""What the columns of a table hold, as far as it shows what to do with them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nnreg.data.tables import column, is_numeric, numbers, words
+from nnreg.errors import DataError
+from nnreg.interfaces import Array, Shape, Table
+
+MARKERS = frozenset(
+    {"?", "-", "--", ".", "*", "n/a", "na", "#n/a", "null", "none", "nan", "nil", "missing"}
+)
+"""What people write, in capitals or not, where a number is missing."""
+
+MOST_MARKERS = 3
+"""The most different ones in a column that is taken to hold numbers otherwise."""
+
+DATE = re.compile(
+    r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]\d{1,2}:\d{2}.*)?|\d{1,2}[./-]\d{1,2}[./-](\d{2}|\d{4})( .*)?"
+)
+"""A date, or a moment, as tables have it."""
+
+IDENTIFIER = re.compile(r"(^|_| )(id|ids|uuid|guid|index|key|row|nr|no)$|^unnamed: \d+$|^$", re.I)
+"""The names of columns that number or name the rows."""
+
+FEW_ROWS = 10
+"""With fewer, values that all differ say nothing."""
+
+MOST_CATEGORIES = 50
+"""The most different words, each of which becomes an input."""
+
+Kind = Literal["arrays", "numbers", "words", "mixed", "empty"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column of `rows` values holds.
+
+    `mixed` is words among numbers, of which `odd` are the words. `distinct` counts the different
+    values, `missing` those that are not there; `whole` says that all are whole numbers, `least` is
+    how often the rarest value is there. Of arrays only the `shape` of one is known.
+    """
+
+    name: str
+    kind: Kind
+    rows: int
+    missing: int = 0
+    distinct: int = 0
+    least: int = 0
+    whole: bool = False
+    counts_up: bool = False
+    dates: bool = False
+    odd: tuple[str, ...] = ()
+    shape: Shape = ()
+
+    @property
+    def unfit(self) -> str:
+        """Why the column is no input, in words; empty where it may be one."""
+        known = self.rows - self.missing
+        if self.kind == "empty":
+            return "has no values"
+        if self.kind == "arrays":
+            return ""
+        if self.dates:
+            return "holds dates; derive columns of numbers from it, such as month and weekday"
+        if self.kind == "mixed":
+            return f"holds words such as {self.odd[0]!r} among numbers"
+        if self.rows > 1 and self.distinct == 1:
+            return "always has the same value" if not self.missing else "has but one value"
+        if known < FEW_ROWS:
+            return ""
+        if self.distinct == known and self.kind == "words":
+            return "differs in each row, so that it tells the row and nothing else"
+        if self.counts_up or (self.distinct == known and self._named_as_identifier):
+            return "numbers the rows"
+        if self.kind == "words" and self.distinct > min(MOST_CATEGORIES, known / 2):
+            return f"holds {self.distinct:,} different words in {known:,} rows"
+        return ""
+
+    @property
+    def unpredictable(self) -> str:
+        """Why the column is no target, in words; empty where it may be one."""
+        if self.kind == "arrays":
+            return "holds arrays"
+        if self.kind == "words" and 2 < self.distinct * 2 <= self.rows - self.missing:
+            return self.unfit if self.dates else ""
+        return self.unfit
+
+    @property
+    def _named_as_identifier(self) -> bool:
+        return self.whole and IDENTIFIER.search(self.name) is not None
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether it names classes, if it is what is to be predicted."""
+        if self.kind == "words":
+            return True
+        few = self.distinct <= 20 and self.distinct * 5 <= self.rows - self.missing
+        return self.kind == "numbers" and self.whole and (few or self.distinct == 2)
+
+
+def survey(table: Table) -> dict[str, Column]:
+    """Return what each column of a table holds. Raises `DataError` for an infinite number."""
+    return {name: _surveyed(table, name) for name in table.columns}
+
+
+def markers(columns: dict[str, Column]) -> list[str]:
+    """Return the words that stand for missing numbers in columns that are mixed otherwise."""
+    found = {
+        word
+        for one in columns.values()
+        if len(one.odd) <= MOST_MARKERS and all(word.lower() in MARKERS for word in one.odd)
+        for word in one.odd
+    }
+    return sorted(found)
+
+
+def _surveyed(table: Table, name: str) -> Column:
+    values = column(table, name)
+    rows = len(values)
+    if values.ndim > 1:
+        return Column(name, "arrays", rows, shape=tuple(values.shape[1:]))
+    try:
+        numeric = is_numeric(table, name)
+    except DataError:
+        texts = [text for text in words(table, name) if text is not None]
+        odd = tuple(dict.fromkeys(text for text in texts if not _is_number(text)))
+        return Column(name, "mixed" if texts else "empty", rows, rows - len(texts), odd=odd)
+    if numeric:
+        return _of_numbers(name, numbers(table, name))
+    return _of_words(name, words(table, name))
+
+
+def _of_numbers(name: str, values: Array) -> Column:
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return Column(name, "empty", len(values), len(values))
+    distinct, counts = np.unique(known, return_counts=True)
+    steps = np.diff(known)
+    return Column(
+        name,
+        "numbers",
+        len(values),
+        len(values) - len(known),
+        len(distinct),
+        int(counts.min()),
+        whole=bool((known == np.floor(known)).all()),
+        counts_up=len(steps) > 0 and bool((steps == 1).all()),
+    )
+
+
+def _of_words(name: str, values: Array) -> Column:
+    known = [text for text in values if text is not None]
+    counts: dict[str, int] = {}
+    for text in known:
+        counts[text] = counts.get(text, 0) + 1
+    return Column(
+        name,
+        "words",
+        len(values),
+        len(values) - len(known),
+        len(counts),
+        min(counts.values()),
+        dates=all(DATE.fullmatch(text) for text in counts),
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text))) and "_" not in text
+    except ValueError:
+        return False
