@@ -75,7 +75,7 @@ def read_checkpoint(path: Path, passed: Passed = ignore) -> Checkpoint:
 def checkpoint_file(path: Path) -> Path:
     """Return the best checkpoint of a run's folder, or the file itself."""
     folder = path / "checkpoints"
-    return folder / "best.h5" if folder.is_dir() else path
+    return folder / "best.h5" if os.path.isdir(folder) else path  # false for what is no name
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -134,8 +134,9 @@ def _read(path: Path, passed: Passed) -> bytes:
                     f"{path}: {size:,} bytes are too many for {memory:,} bytes of memory"
                 )
             data = head + file.read(size - len(head))
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # the latter for a name that no file can have
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{path}: cannot read: {reason}") from error
     passed(f"a regular file of {size:,} bytes")
     return data
 

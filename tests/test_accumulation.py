@@ -1,5 +1,6 @@
 """Several batches a step: what one batch of that size would do."""
 
+import h5py
 import numpy as np
 import pytest
 from specs import blobs, classifier
@@ -14,10 +15,14 @@ LAYERS = [
 ]
 
 
-def trained(batch_size, accumulate=1, **train):
+def spec(batch_size, accumulate, **train):
     settings = {"epochs": 4, "batch_size": batch_size, "accumulate": accumulate, **train}
-    spec = classifier(model={"layers": LAYERS, "dtype": "float64"}, train=settings)
-    model = nnreg.build(spec, data=blobs(52))
+    model = {"layers": LAYERS, "dtype": "float64"}
+    return classifier(model=model, schedule="cosine", train=settings)
+
+
+def trained(batch_size, accumulate=1, **train):
+    model = nnreg.build(spec(batch_size, accumulate, **train), data=blobs(52))
     model.fit(*blobs(52))
     return model
 
@@ -33,6 +38,18 @@ def test_batches_accumulated_come_to_one_batch_as_large_as_they_together(options
     np.testing.assert_allclose(parts.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12)
     for record, other in zip(parts.history, whole.history, strict=True):
         assert record == pytest.approx(other, rel=1e-9)
+
+
+def test_the_same_of_data_that_stay_in_their_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("nnreg.stored.BLOCK", 64)
+    monkeypatch.setattr("nnreg.stored.WINDOW", 512)
+    x, y = blobs(300)
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["x"], file["y"] = x, y == "ash"
+    source = {"type": "hdf5", "stream": True}
+    data = {"source": source, "path": str(tmp_path / "d.h5"), "target": "y"}
+    whole, parts = (nnreg.run({**spec(*sizes), "data": data}) for sizes in ((15, 1), (5, 3)))
+    np.testing.assert_allclose(parts.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12)
 
 
 def test_no_more_than_a_batch_goes_through_the_network_at_a_time(monkeypatch):

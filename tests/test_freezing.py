@@ -72,14 +72,15 @@ def start_alike(model, other, later):
         array[...] = other.parameters[f"layers/{int(number) + later}/{kind}"]
 
 
-def test_the_rest_learns_what_it_would_on_the_frozen_layers_outputs():
+@pytest.mark.parametrize("options", [{}, {"l2": 0.1, "clip_norm": 0.2, "weight_decay": 0.1}])
+def test_the_rest_learns_what_it_would_on_the_frozen_layers_outputs(options):
     x, y = blobs()
     top = [{"type": "dense", "units": 5, "activation": "tanh"}, LAYERS[-1]]
-    whole = nnreg.build(spec(["layers/0", "layers/1"], [*LAYERS[:2], *top]), data=(x, y))
+    whole = nnreg.build(spec(["layers/0", "layers/1"], [*LAYERS[:2], *top], **options), data=(x, y))
     features = whole.network.layers["layers/0"]
     z, _ = features.forward(x, whole.network._inference.children["layers/0"])
     z /= np.sqrt(1 + 1e-5)  # a batch norm that has seen nothing
-    alone = nnreg.build(spec([], top), data=(z, y))
+    alone = nnreg.build(spec([], top, **options), data=(z, y))
     start_alike(alone, whole, 2)
     whole.fit(x, y)
     alone.fit(z, y)
@@ -90,8 +91,11 @@ def test_the_rest_learns_what_it_would_on_the_frozen_layers_outputs():
         assert record == pytest.approx(other, rel=1e-9)
 
 
-def backward_passes(monkeypatch, freeze):
-    """Return the units of the dense layers that went back in one step."""
+def backward_passes(monkeypatch, freeze, between=()):
+    """Return the units of the dense layers that went back in one step.
+
+    There are four and the last; `between` are layers after the first two.
+    """
     units = []
     forward = Dense.forward
 
@@ -106,6 +110,7 @@ def backward_passes(monkeypatch, freeze):
 
     monkeypatch.setattr(Dense, "forward", counted)
     layers = [{"type": "dense", "units": n} for n in (5, 6, 7, 8)]
+    layers[2:2] = between
     model = nnreg.build(spec(freeze, [*layers, LAYERS[-1]], epochs=1, batch_size=60), data=blobs())
     model.fit(*blobs())
     return units
@@ -115,6 +120,10 @@ def test_frozen_layers_at_the_bottom_are_never_gone_back_through(monkeypatch):
     assert backward_passes(monkeypatch, ["layers/0", "layers/1"]) == ["classes", 8, 7]
     monkeypatch.undo()
     assert backward_passes(monkeypatch, ["layers/1"]) == ["classes", 8, 7, 6, 5]
+    monkeypatch.undo()
+    batch_norm = ["batch_norm"]  # it gives the gradient of its input whether that is asked or not
+    passes = backward_passes(monkeypatch, ["layers/0", "layers/1"], batch_norm)
+    assert passes == ["classes", 8, 7]
 
 
 def test_a_frozen_layer_does_in_training_what_it_does_in_prediction():

@@ -79,7 +79,13 @@ def test_what_does_not_fit_is_listed_with_how_to_choose(folder):
 
 def test_a_file_that_is_none_is_told(folder):
     (folder / "text.h5").write_text("text")
-    for name, message in (("nowhere", "cannot read"), ("text.h5", "not a checkpoint of nnreg")):
+    for name, message in (
+        ("nowhere", "cannot read: No such file"),
+        ("text.h5", "not a checkpoint of nnreg"),
+        ("a\0b", "cannot read: embedded null byte"),
+        ("x" * 5000, "cannot read: File name too long"),
+        ("/dev/zero", "not a regular file"),
+    ):
         with pytest.raises(CheckpointError, match=message):
             nnreg.build(spec(start(checkpoint=name)), data=blobs())
 

@@ -75,6 +75,7 @@ def one_step(**changes):
     x, y = line()
     train = {"epochs": 1, "batch_size": 40, **changes.pop("train", {})}
     model = nnreg.build(regressor(train=train, **changes), data=(x, y))
+    model.parameters["layers/0/bias"][...] = 0.5
     before = {name.split("/")[-1]: array.copy() for name, array in model.parameters.items()}
     model.fit(x, y)
     return before, {name.split("/")[-1]: array for name, array in model.parameters.items()}

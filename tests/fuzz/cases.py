@@ -116,7 +116,16 @@ class Specs:
             ({"model": {"layers": [_dense(3), _dense(1, "identity")], "dtype": "float64"},
               "loss": {"type": "huber", "delta": 0.5}, "metrics": ["r2"],
               "optimizer": {"type": "sgd", "learning_rate": 0.01, "momentum": 0.9},
-              "train": {"epochs": 2, "l2": 0.1, "clip_norm": 1.0}}, (table, table[:, 0])),
+              "schedule": {"type": "warmup", "epochs": 0.5, "start": 0.1,
+                           "after": {"type": "cosine", "restarts": 2, "growth": 3, "floor": 0.1}},
+              "train": {"epochs": 2, "l2": 0.1, "clip_norm": 1.0, "weight_decay": 0.1,
+                        "accumulate": 2, "ema": 0.9, "freeze": ["layers/0"]}},
+             (table, table[:, 0])),
+            ({**_spec([_dense(4)]), "loss": {"type": "cross_entropy", "label_smoothing": 0.2},
+              "schedule": {"type": "reduce_on_plateau", "monitor": "accuracy", "patience": 1,
+                           "decay": 0.5, "min_delta": 0.1, "cooldown": 1, "floor": 0.01},
+              "train": {"batch_size": 4, "start_from": {"checkpoint": "x.h5", "layers": ["a"]}}},
+             (table, words)),
         ]  # fmt: skip
 
     def run(self, rng: Random) -> Outcome:

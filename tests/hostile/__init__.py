@@ -671,6 +671,32 @@ def fewer_class_names_than_outputs(path):
     restated(path, change)
 
 
+def averaged(document: Document, arrays: Arrays, steps: int = 1) -> None:
+    """Let a file hold averages of some steps."""
+    document["progress"].update(averaged=steps)
+    for name in ("parameters", "state"):
+        arrays[f"average/{name}"] = arrays[f"best/{name}"].copy()
+
+
+@attack("its spec asks for none")
+def averages_that_nobody_asked_for(path):
+    restated(path, lambda d, a: void(averaged(d, a)))
+
+
+@attack("99 steps averaged of 2 made")
+def averages_of_more_steps_than_were_made(path):
+    restated(path, lambda d, a: void(averaged(d, a, steps=99)))
+
+
+@attack("lacks 'average/parameters'")
+def averages_of_nothing(path):
+    def change(document, arrays):
+        document["spec"]["train"].update(ema=0.9)
+        document["progress"].update(averaged=1)
+
+    restated(path, change)
+
+
 # The spec in it
 
 
@@ -722,6 +748,18 @@ def twenty_thousand_layers(path):
 def fifteen_thousand_layers_that_nobody_has(path):
     layers = [{"type": f"dens{number}"} for number in range(15_000)]
     in_spec(path, lambda spec: spec["model"].update(layers=layers))
+
+
+@attack(r"\$.train.freeze\[19\]: no layer 'layers/x19'")
+def forty_thousand_frozen_layers_that_nobody_has(path):
+    names = [f"layers/x{number}" for number in range(40_000)]
+    in_spec(path, lambda spec: spec["train"].update(freeze=names))
+
+
+@attack("nothing is left to train")
+def every_layer_frozen_thousands_of_times(path):
+    names = [f"layers/{number % 3}" for number in range(40_000)]
+    in_spec(path, lambda spec: spec["train"].update(freeze=names))
 
 
 @attack("too large: about")
