@@ -99,7 +99,7 @@ class Folder:
         made; and where it cannot be written to.
         """
         self._model, self._environment, self._circumstances = model, environment, circumstances
-        self.schedule = Schedule(model.spec.checkpoint, model.progress)
+        self.times = SaveTimes(model.spec.checkpoint, model.progress)
         with ExitStack() as stack:
             try:
                 self._claim()
@@ -115,7 +115,7 @@ class Folder:
                 self._gradients = self._earlier_gradients()
                 self._save()
                 self._describe()
-                self.schedule.saved(0.0)  # the first imports h5py, which says nothing of the next
+                self.times.saved(0.0)  # the first imports h5py, which says nothing of the next
             except OSError as error:
                 raise UsageError(f"{self.path}: cannot write: {error.strerror or error}") from error
             yield
@@ -129,7 +129,7 @@ class Folder:
             except OSError as error:
                 self._records_lost = True
                 self._warn(f"{self.path / 'metrics.jsonl'}: cannot write: {error.strerror}{LATER}")
-        if self.schedule.after_epoch():
+        if self.times.after_epoch():
             self.save()
 
     def save(self) -> None:
@@ -210,7 +210,7 @@ class Folder:
             self._gradients_written = 0
             raise
         finally:
-            self.schedule.saved(time.perf_counter() - began)
+            self.times.saved(time.perf_counter() - began)
 
     def _checkpoint(self, *, best: bool = False) -> Any:
         return to_checkpoint(self._model, best=best, environment=self._environment)
@@ -256,7 +256,7 @@ class Folder:
             warnings.warn(trouble, NnregWarning, stacklevel=3)
 
 
-class Schedule:
+class SaveTimes:
     """When to save: as the spec says, or as often as that takes its share of the time."""
 
     def __init__(self, settings: Checkpoint, progress: Progress) -> None:

@@ -244,7 +244,9 @@ class Model:
             for row in rows
         ]
         shape = ", ".join(["batch", *map(str, self.network.input_shape)])
+        frozen = sum(self.parameters[name].size for name in self.network.frozen)
         total = f"input ({shape}), {self.network.vector.size:,} parameters"
+        total += f", {frozen:,} of them frozen" if frozen else ""
         return "\n".join([*lines, total])
 
     def __repr__(self) -> str:

@@ -238,7 +238,7 @@ class Run:
         """Return what says after each step whether there is something to do."""
         if self._files is None:
             return lambda: stop.requested
-        due = self._files.schedule.within_epoch
+        due = self._files.times.within_epoch
         return lambda: stop.requested or due()
 
     def _tell(self, record: Record, listeners: Listeners, on_epoch: OnEpoch | None) -> None:

@@ -21,7 +21,7 @@ import nnreg.files
 from nnreg import DivergedError, UnsavedError, UsageError
 from nnreg.checkpoint import read_checkpoint
 from nnreg.errors import NnregWarning
-from nnreg.folder import Schedule, next_folder
+from nnreg.folder import SaveTimes, next_folder
 from nnreg.runs import restart, start
 from nnreg.saving import to_checkpoint
 from nnreg.spec import Checkpoint
@@ -352,22 +352,22 @@ def test_a_disk_that_is_full_for_a_while_or_to_the_end_loses_nothing(spec, freed
     assert done.stderr.count("No space left on device; training goes on") >= 1
 
 
-class TestSchedule:
+class TestSaveTimes:
     def test_automatic_saving_takes_its_share_of_the_time(self, monkeypatch):
         now = [100.0]
         monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-        schedule = Schedule(Checkpoint(), Progress())
-        schedule.saved(0.03)
+        times = SaveTimes(Checkpoint(), Progress())
+        times.saved(0.03)
         for moment, within, after in [
             (100.9, False, False), (101.1, False, True), (109.9, False, True), (110.1, True, True)
         ]:  # fmt: skip
             now[0] = moment
-            assert (schedule.within_epoch(), schedule.after_epoch()) == (within, after)
-        schedule.saved(1.0)
+            assert (times.within_epoch(), times.after_epoch()) == (within, after)
+        times.saved(1.0)
         now[0] += 30
-        assert not schedule.within_epoch()
+        assert not times.within_epoch()
         now[0] += 4
-        assert schedule.within_epoch()
+        assert times.within_epoch()
 
     def test_a_run_spends_a_small_share_of_its_time_on_saving(self, spec, monkeypatch):
         import nnreg.folder

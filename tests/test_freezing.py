@@ -186,6 +186,11 @@ def test_what_cannot_be_frozen_is_told(freeze, message):
         nnreg.build(spec(freeze), data=blobs())
 
 
+def test_the_summary_says_how_much_is_frozen():
+    model = nnreg.build(spec(["layers/0", "layers/1"]), data=blobs())
+    assert model.summary().endswith("input (batch, 4), 147 parameters, 42 of them frozen")
+
+
 def test_a_layer_thawed_on_resuming_learns(tmp_path):
     model, _ = trained(["layers/0"])
     nnreg.save(model, tmp_path / "a.h5")

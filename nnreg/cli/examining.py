@@ -136,6 +136,8 @@ def _print_provenance(contents: Contents) -> None:
     _say(textwrap.fill(made, WIDTH, subsequent_indent="  "))
     for path, digest in manifest.data.items():
         _say(f"data {digest[:16]}… {path}")
+    for path, digest in manifest.started_from.items():
+        _say(f"started from {digest[:16]}… {path}")
     print_table(
         ["component", "kind", "from", "here"],
         [[c.name, c.kind, c.provider, _version_here(c.distribution)] for c in manifest.components],
