@@ -25,10 +25,10 @@ def check(requires: Any, origin: str) -> list[str]:
     texts = requires if isinstance(requires, list) else []  # the schema tells of anything else
     needed = [_parse(text, index, origin) for index, text in enumerate(texts)]
     needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
-    unmet = [f"{one} ({found})" for one in needed if (found := _unmet(one))]
-    if unmet:
-        line = shlex.join(["pip", "install", *(str(one) for one in needed if _unmet(one))])
-        raise MissingPluginError(f"{origin}: requires {', '.join(unmet)}; run: {line}")
+    lacking = [f"{one} ({found})" for one in needed if (found := unmet(one))]
+    if lacking:
+        line = shlex.join(["pip", "install", *(str(one) for one in needed if unmet(one))])
+        raise MissingPluginError(f"{origin}: requires {', '.join(lacking)}; run: {line}")
     return [one.name for one in needed]
 
 
@@ -53,8 +53,8 @@ def _parse(text: Any, index: int, origin: str) -> Requirement:
     raise SpecError([Problem(f"$.requires[{index}]", problem)], origin)
 
 
-def _unmet(requirement: Requirement) -> str:
-    """Return what is installed instead of what is required, or nothing."""
+def unmet(requirement: Requirement) -> str:
+    """Return what is installed instead of what is required; empty where that is met."""
     try:
         found = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:

@@ -16,10 +16,11 @@ ORDER = [
     {"builtin", "evaluation", "history", "threads", "plots", "interrupts"},
     {"gradient", "update", "environment", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
-    {"spec", "testing", "scaffold", "verified", "describing"},
+    {"spec", "testing", "scaffold", "verified", "describing", "doctor"},
     {"builder", "data", "provenance"},
     {"model", "manifest"}, {"saving", "reading", "resolving"}, {"starting"},
-    {"assembly"}, {"folder", "verdict", "estimating", "proposing"}, {"runs"}, {"comparing"},
+    {"assembly"}, {"folder", "verdict", "estimating", "proposing"}, {"runs"},
+    {"comparing", "selftest"},
     {"reporting"}, {"cli"}, {"__main__", "templates"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}

@@ -79,7 +79,7 @@ def test_the_plugin_that_is_shown_is_the_one_in_the_repository():
 def test_every_command_is_listed():
     with pytest.raises(SystemExit):
         main(["--help"])  # the commands register when one is asked for
-    assert len(cli.commands) == 18
+    assert len(cli.commands) == 19
     for command in cli.commands:
         assert re.search(rf"`(nnreg )?{command}\b", README), command
 

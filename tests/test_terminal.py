@@ -90,7 +90,7 @@ def live(lines):
 
 @pytest.mark.parametrize("columns", [100, 80, 40])
 def test_a_terminal_has_one_live_line_that_fits(spec, columns):
-    screen = Screen("run", spec, "--set", "train.epochs=3000", columns=columns)
+    screen = Screen("run", "--no-report", spec, "--set", "train.epochs=3000", columns=columns)
     lines = screen.read(until=live)
     assert live(lines)
     assert len(lines) == 1
@@ -100,7 +100,7 @@ def test_a_terminal_has_one_live_line_that_fits(spec, columns):
 
 
 def test_the_live_line_stays_as_the_run_ended_with_the_result_below(spec):
-    screen = Screen("run", spec, "--out", "out", columns=100)
+    screen = Screen("run", "--no-report", spec, "--out", "out", columns=100)
     assert screen.end() == 0
     line, title, *rest = screen.lines
     figures = r"loss \S+  val_loss \S+  best \S+ \(\d+\)  val_accuracy 1\.00  █[▁-█]+"
@@ -111,7 +111,7 @@ def test_the_live_line_stays_as_the_run_ended_with_the_result_below(spec):
 
 def test_the_live_line_is_drawn_ten_times_a_second_at_most(spec):
     began = time.monotonic()
-    screen = Screen("run", spec, "--set", "train.epochs=3000")
+    screen = Screen("run", "--no-report", spec, "--set", "train.epochs=3000")
     screen.read(2)
     os.kill(screen.pid, signal.SIGKILL)
     screen.end()
@@ -129,7 +129,7 @@ def test_notes_do_not_tear_the_live_line(spec, tmp_path):
         "        warnings.warn(f'at {record[\"epoch\"]}', NnregWarning)\n"
         "        print('printed', record['epoch'])\n"
     )
-    screen = Screen("run", spec, "--plugin", "notes.py", "--out", "out")
+    screen = Screen("run", "--no-report", spec, "--plugin", "notes.py", "--out", "out")
     assert screen.end() == 0
     expected = [line for n in (100, 200, 300, 400) for line in (f"note: at {n}", f"printed {n}")]
     assert screen.lines[: len(expected)] == expected
@@ -137,7 +137,7 @@ def test_notes_do_not_tear_the_live_line(spec, tmp_path):
 
 
 def test_every_prints_lines_above_the_live_line(spec):
-    screen = Screen("run", spec, "--every", 200)
+    screen = Screen("run", "--no-report", spec, "--every", 200)
     assert screen.end() == 0
     found = [match[1] for match in map(LINE.match, screen.lines) if match]
     assert found == ["1", "200", "400", "400"]
@@ -145,7 +145,7 @@ def test_every_prints_lines_above_the_live_line(spec):
 
 @pytest.mark.parametrize("keys", [b"\x03", b"\x03\x03"])
 def test_ctrl_c_says_at_once_that_it_saves(spec, keys):
-    screen = Screen("run", spec, "--set", "train.epochs=1000000", "--out", "out")
+    screen = Screen("run", "--no-report", spec, "--set", "train.epochs=1000000", "--out", "out")
     screen.read(until=live)
     screen.type(keys)
     assert screen.end() == 130
@@ -160,7 +160,7 @@ def test_ctrl_c_says_at_once_that_it_saves(spec, keys):
     "environment", [{"TERM": "dumb"}, {"TERM": "unknown"}, {"CI": "true"}], ids=str
 )
 def test_a_terminal_that_cannot_gets_a_plain_line_an_epoch(spec, environment):
-    screen = Screen("run", spec, "--set", "train.epochs=20", **environment)
+    screen = Screen("run", "--no-report", spec, "--set", "train.epochs=20", **environment)
     assert screen.end() == 0
     assert not re.search(rb"\x1b\[[?\d;]*[^\d;?m]", screen.raw)  # only the result may be in bold
     assert "CI" in environment or b"\x1b" not in screen.raw
@@ -172,7 +172,7 @@ def test_a_terminal_that_cannot_gets_a_plain_line_an_epoch(spec, environment):
 
 @pytest.mark.parametrize("environment", [{}, {"FORCE_COLOR": "1"}, {"COLUMNS": "40"}], ids=str)
 def test_a_pipe_gets_a_plain_line_an_epoch_whatever_is_forced(spec, environment):
-    command = [*PROGRAM, "run", spec, "--set", "train.epochs=20"]
+    command = [*PROGRAM, "run", "--no-report", spec, "--set", "train.epochs=20"]
     done = subprocess.run(
         command, capture_output=True, check=True, env={**os.environ, **environment}
     )
@@ -184,7 +184,7 @@ def test_a_pipe_gets_a_plain_line_an_epoch_whatever_is_forced(spec, environment)
 def test_no_color_takes_the_colours_away_and_force_color_brings_them(spec):
     colours = re.compile(rb"\x1b\[(?:\d+;)*3\d")
     for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
-        screen = Screen("run", spec, **environment)
+        screen = Screen("run", "--no-report", spec, **environment)
         assert screen.end() == 0
         assert bool(colours.search(screen.raw)) == coloured
     command = [*PROGRAM, "evaluate", "runs/spec-001"]
@@ -195,7 +195,7 @@ def test_no_color_takes_the_colours_away_and_force_color_brings_them(spec):
 
 
 def test_json_has_a_line_an_epoch_and_the_summary_last(spec, nnreg):
-    code, out, _ = nnreg("run", spec, "--json", "--every", 100)
+    code, out, _ = nnreg("run", "--no-report", spec, "--json", "--every", 100)
     *epochs, end = map(json.loads, out.splitlines())
     assert code == 0
     assert [line["epoch"] for line in epochs] == [1, 100, 200, 300, 400]
@@ -204,17 +204,17 @@ def test_json_has_a_line_an_epoch_and_the_summary_last(spec, nnreg):
     assert end == {"event": "end", **summary, "folder": "runs/spec-001"}
     assert [
         json.loads(line)["event"]
-        for line in nnreg("run", spec, "--json", "--quiet")[1].splitlines()
+        for line in nnreg("run", "--no-report", spec, "--json", "--quiet")[1].splitlines()
     ] == ["end"]
 
 
 def test_json_ends_with_the_summary_of_a_run_that_diverged_or_was_stopped(spec, nnreg):
     changes = ("--set", "optimizer.learning_rate=1e38")
-    code, out, err = nnreg("run", spec, *changes, "--json", "--out", "out")
+    code, out, err = nnreg("run", "--no-report", spec, *changes, "--json", "--out", "out")
     assert code == 3
     assert json.loads(out.splitlines()[-1])["stopped"] == "diverged"
     assert "go on: nnreg resume out --set optimizer.learning_rate=1e+37" in err
-    command = [*PROGRAM, "run", spec, "--json", "--set", "train.epochs=1000000"]
+    command = [*PROGRAM, "run", "--no-report", spec, "--json", "--set", "train.epochs=1000000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert json.loads(process.stdout.readline())["epoch"] == 1
         process.send_signal(signal.SIGINT)
@@ -236,7 +236,7 @@ class TestNext:
         (tmp_path / "a b").mkdir()
         for name in ("spec.json", "data.csv"):
             (tmp_path / name).rename(tmp_path / "a b" / name)
-        _, out, _ = nnreg("run", "a b/spec.json", "--out", "c d")
+        _, out, _ = nnreg("run", "--no-report", "a b/spec.json", "--out", "c d")
         code, answers, _ = nnreg(*self.proposed(out))
         assert code == 0
         assert len(answers.splitlines()) == 1 + 8 * 20
@@ -255,7 +255,7 @@ class TestNext:
             "    return {'twice': Twice}\n"
         )
         change = ("--set", "model.layers.0.activation=twice")
-        _, out, _ = nnreg("run", spec, *change, "--plugin", "mine.py")
+        _, out, _ = nnreg("run", "--no-report", spec, *change, "--plugin", "mine.py")
         assert nnreg(*self.proposed(out))[0] == 0
 
     def test_without_the_data_it_says_where_they_go(self, spec):
@@ -265,7 +265,7 @@ class TestNext:
         assert next_command(run) == "nnreg predict out DATA"
 
     def test_after_a_divergence_it_goes_on_more_calmly(self, spec, nnreg):
-        _, _, err = nnreg("run", spec, "--set", "optimizer.learning_rate=1e38")
+        _, _, err = nnreg("run", "--no-report", spec, "--set", "optimizer.learning_rate=1e38")
         proposed = self.proposed(err)
         assert proposed[-1] == "optimizer.learning_rate=1e+37"
         assert nnreg(*proposed[:-1], "optimizer.learning_rate=0.01")[0] == 0

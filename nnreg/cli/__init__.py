@@ -61,6 +61,7 @@ cli.params.append(debug_option())
 def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code. An error is one message, never a traceback."""
     import nnreg.cli.describing
+    import nnreg.cli.doctor
     import nnreg.cli.examining
     import nnreg.cli.listing
     import nnreg.cli.plugin

@@ -18,7 +18,7 @@ import click
 from nnreg.cli.completing import complete_run, complete_spec
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from nnreg.registry import Registry
 
@@ -97,11 +97,14 @@ def print_table(
         needed = _width_of([list(head), *cells])
     if piped:
         console.width = max(console.width, needed)
+    draw = _lists if needed > console.width else _columns
+    show(console, *draw(head, cells, title))
+
+
+def show(console: Console, *parts: RenderableType) -> None:
+    """Print what rich draws, without the spaces with which it fills each line."""
     with console.capture() as captured:
-        if needed > console.width:
-            _print_lists(console, head, cells, title)
-        else:
-            _print_columns(console, head, cells, title)
+        console.print(*parts, sep="\n")
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
@@ -115,9 +118,9 @@ def _width_of(rows: Sequence[Sequence[str]]) -> int:
     return sum(min(width, BROAD) + 3 for width in longest) + 1
 
 
-def _print_columns(
-    console: Console, head: Sequence[str], rows: Sequence[Sequence[str]], title: str
-) -> None:
+def _columns(
+    head: Sequence[str], rows: Sequence[Sequence[str]], title: str
+) -> Iterator[RenderableType]:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -128,25 +131,25 @@ def _print_columns(
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    console.print(table)
+    yield table
 
 
-def _print_lists(
-    console: Console, head: Sequence[str], rows: Sequence[Sequence[str]], title: str
-) -> None:
+def _lists(
+    head: Sequence[str], rows: Sequence[Sequence[str]], title: str
+) -> Iterator[RenderableType]:
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     if title:
-        console.print(Text(title, "italic"))
+        yield Text(title, "italic")
     for first, *others in rows:
-        console.print(Text(f"\n{first}", "bold"))
+        yield Text(f"\n{first}", "bold")
         cells = Table.grid(padding=(0, 2))
         for name, cell in zip(head[1:], others, strict=True):
             cells.add_row(Text(name), Text(cell))
-        console.print(Padding(cells, (0, 0, 0, 2)))
-    console.print()
+        yield Padding(cells, (0, 0, 0, 2))
+    yield Text()
 
 
 def say(text: str) -> None:

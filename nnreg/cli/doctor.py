@@ -1,0 +1,75 @@
+"""The command that says whether all is well."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnreg.cli import cli
+from nnreg.cli.common import json_option, print_json, printable, registry_with, say, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from nnreg.doctor import Finding
+
+STYLES = {"ok": "green", "note": "yellow", "failed": "bold red"}
+
+
+@cli.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Tell what is installed, and whether nnreg works here.
+
+    A small network is trained, saved, loaded, resumed and asked, in a temporary folder. Exits
+    with 1 where something failed; a `note` is worth knowing and keeps nothing from working.
+
+    \b
+    nnreg doctor
+    nnreg doctor --json > environment.json
+    """
+    findings = list(_findings()) if as_json else list(_printed(_findings()))
+    failed = [finding.subject for finding in findings if finding.state == "failed"]
+    if as_json:
+        listed = [dataclasses.asdict(finding) for finding in findings]
+        print_json({"healthy": not failed, "findings": listed})
+    elif failed:
+        say(f"\n{len(failed)} of {len(findings)} failed: {', '.join(failed)}")
+    else:
+        notes = sum(finding.state == "note" for finding in findings)
+        say(f"\nall is well{f', with {notes} to note' if notes else ''}")
+    if failed:
+        raise SystemExit(1)
+
+
+def _findings() -> Iterator[Finding]:
+    from nnreg.doctor import REINSTALL, Finding, examine
+
+    registry = registry_with()
+    yield from examine(registry, Path("runs"))
+    try:
+        from nnreg.selftest import self_test
+    except ImportError as error:
+        yield Finding("self-test", "failed", str(error), REINSTALL)
+    else:
+        yield from self_test(registry)
+
+
+def _printed(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Print each finding as it comes."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for finding in findings:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(width=6)
+        table.add_column(width=12)
+        table.add_column(overflow="fold")
+        text = printable(finding.found + (f"\nmend: {finding.mend}" if finding.mend else ""))
+        state = Text(finding.state, STYLES[finding.state])
+        table.add_row(state, Text(printable(finding.subject)), Text(text))
+        show(console, table)
+        yield finding
