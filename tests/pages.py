@@ -9,8 +9,9 @@ A block's first line says what becomes of it:
 * `python` is run in the page's one Python session; `python NAME` (or json, csv, …) is written to
   that file; `python signatures` is left alone.
 * `text` is what the block before it printed: its lines in this order, others may lie between. `…`
-  stands for anything. Numbers with a point may differ a little, as they do between processors: by
-  one in the last digit where Python printed them, and by a fifth otherwise or after `text about`.
+  stands for anything. Numbers may differ a little, as they do between processors: by one in the
+  last digit where Python printed them, and by a fifth otherwise or after `text about`. `json
+  printed` is the same in colours.
 * `<!-- sh` begins a block that a reader does not see.
 """
 
@@ -31,7 +32,7 @@ from nnreg.cli import main
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^(?:```(\w+)(?: ([^\n]*))?\n(.*?)^```$|<!-- (sh)\n(.*?)-->)", re.S | re.M)
 WRITTEN = ("python", "json", "csv", "yaml")
-NUMBER = r"-?\d+\.\d+(?:e[-+]\d+)?"
+NUMBER = r"(?<![\w.-])-?\d+(?:\.\d+)?(?:e[-+]\d+)?(?![\w-])"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Block:
     code: str
     start: int
     end: int
+
+    @property
+    def shows(self):
+        """Whether it is what the block before it printed."""
+        return self.language == "text" or self.note == "printed"
 
 
 def blocks(text):
@@ -69,7 +75,7 @@ class Follower:
 
     def follow(self, block):
         """Run a block, or compare it, or write it to its file."""
-        if block.language == "text":
+        if block.shows:
             exact = self.exact and block.note != "about"
             require_shown(block.code, self.output, exact=exact)
         elif block.language == "sh" and block.note != "by hand":
@@ -140,7 +146,7 @@ def alike(wanted, found, *, exact):
         if part == "…":
             pattern += ".*"
         elif re.fullmatch(NUMBER, part):
-            pattern += r"(-?\d+(?:\.\d+)?(?:e[-+]\d+)?)"
+            pattern += f"({NUMBER})"
             numbers.append(part)
         else:
             pattern += re.escape(part)
@@ -152,10 +158,13 @@ def alike(wanted, found, *, exact):
 
 
 def tolerance(shown, *, exact):
-    """Return by how much a number may differ: by one in its last digit, or by a fifth."""
+    """Return by how much a number may differ from the one that is shown."""
     digits, _, exponent = shown.partition("e")
-    last = 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
-    return 1.01 * last if exact else 1.01 * last + 0.2 * abs(float(shown))
+    fraction = digits.partition(".")[2]
+    last = 1.01 * 10.0 ** (int(exponent or 0) - len(fraction))
+    if exact:
+        return last if fraction else 0
+    return max(last, 0.01) + 0.2 * abs(float(shown))
 
 
 def prepare(folder):
@@ -179,7 +188,7 @@ def rewritten(text, follower):
         try:
             follower.follow(block)
         except AssertionError:
-            if block.language != "text":
+            if not block.shows:
                 raise
             pieces += [text[done : block.start], masked(follower.output)]
             done = block.end
@@ -187,11 +196,17 @@ def rewritten(text, follower):
 
 
 def masked(output):
-    """Return an output with `…` for what is another each time: how long something took."""
-    lines = [
-        re.sub(r"\d+(\.\d+)? (s|ms|µs)\b", r"… \2", line).rstrip() for line in output.splitlines()
-    ]
-    return "\n".join(lines).strip("\n") + "\n"
+    """Return an output without what is another each time: how long it took, and in which folder.
+
+    Of many lines of epochs, the first and the last are left.
+    """
+    output = re.sub(r"\d+(\.\d+)? (s|ms|µs)\b", r"… \2", output)
+    output = re.sub(r"/\S+/page/", "…/", output)
+    lines = [line.rstrip() for line in output.strip("\n").splitlines()]
+    epochs = [place for place, line in enumerate(lines) if re.match(r"epoch +\d+/", line)]
+    if len(epochs) > 5:
+        lines[epochs[2] : epochs[-1]] = ["…"]
+    return "\n".join([*lines, ""])
 
 
 def rewrite(pages):

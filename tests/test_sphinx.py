@@ -1,5 +1,6 @@
 """The documentation is built without a warning and says all there is to say."""
 
+import dataclasses
 import html
 import re
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nnreg.registry import installed
+from nnreg.spec import SECTIONS
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,6 +36,10 @@ def test_the_documentation_is_built_without_warnings_and_has_every_component(pee
     for entry in installed():
         if entry.plugin == "nnreg":
             assert f'<h2>{entry.name}<a class="headerlink"' in reference, entry
+    spec = (tmp_path / "reference/spec.html").read_text()
+    for section in SECTIONS:
+        for field in dataclasses.fields(section):
+            assert f">{field.name}</span>" in spec, (section, field.name)
     for page, text in pages.items():
         requests = re.findall(r'<(?:script|img|link)[^>]* (?:src|href)="(https?:[^"]*)"', text)
         assert not requests, (page, requests)

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,12 @@ from nnreg.describing import describe, type_text
 from nnreg.interfaces import Component, Configurable, Moment, Schedule
 from nnreg.registry import KINDS, Entry, installed
 from nnreg.schema import Reader, SchemaWriter, read, to_json
-from nnreg.spec import Checkpoint, Data, Model, Spec, Split
-from nnreg.trainer import EarlyStopping, Train
+from nnreg.spec import SECTIONS, Spec
 
 PAGES = {"initializer": "initializers", "metric": "metrics", "loss": "losses", "layer": "layers",
          "optimizer": "optimizers", "schedule": "schedules", "activation": "activations",
          "kernels": "kernels", "source": "sources"}  # fmt: skip
 """The page of each kind of component."""
-
-PATHS = {Spec: "The whole", Data: "data", Split: "data.split", Model: "model", Train: "train",
-         EarlyStopping: "train.early_stopping", Checkpoint: "checkpoint"}  # fmt: skip
-"""The sections of a spec, and where they are in it."""
 
 EPOCHS, STEPS = 60, 8
 """The training over which a schedule is drawn: its epochs, and the steps of each."""
@@ -71,7 +67,7 @@ def link(name: str) -> str:
     """Return a link to what a type names: a kind of component, or a section of the spec."""
     if name in KINDS:
         return f"[{name}]({PAGES[name]}.md)"
-    (path,) = (path for cls, path in PATHS.items() if cls.__name__ == name)
+    (path,) = (path for cls, path in paths().items() if cls.__name__ == name)
     return f"[{path}](#{path.replace('.', '')})"
 
 
@@ -143,12 +139,26 @@ def schedule(drawn: Schedule, title: str) -> str:
 def sections(_: str = "") -> str:
     """Return a section for each part of a spec, named by where it is."""
     parts = []
-    for cls, path in PATHS.items():
-        words = [
-            inspect.cleandoc(part.__doc__ or "") for part in cls.__mro__ if part in documented(cls)
-        ]
+    for cls, path in paths().items():
+        own = documented(cls)
+        words = [inspect.cleandoc(part.__doc__ or "") for part in cls.__mro__ if part in own]
         parts += [f"## {path}", *map(plain, words), options(cls)]
     return "\n\n".join(parts)
+
+
+def paths() -> dict[type[Configurable], str]:
+    """Return the sections of a spec, and where in it they are first named."""
+    known = {cls.__name__: cls for cls in SECTIONS}
+    found: dict[type[Configurable], str] = {Spec: "The whole"}
+    queue: list[type[Configurable]] = [Spec]
+    for cls in queue:
+        for option, schema in SchemaWriter(installed()).options(cls)["properties"].items():
+            for name in re.findall(r"#/\$defs/(\w+)", json.dumps(schema)):
+                if name in known and known[name] not in found:
+                    inside = "" if cls is Spec else f"{found[cls]}."
+                    found[known[name]] = f"{inside}{option}"
+                    queue.append(known[name])
+    return found
 
 
 def documented(cls: type[Configurable]) -> set[type]:
