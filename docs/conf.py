@@ -5,6 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
+from pygments.lexers.special import TextLexer
+from sphinx.application import Sphinx
+
 from nnreg import __version__
 
 project = "nnreg"
@@ -25,3 +28,8 @@ html_css_files = ["nnreg.css"]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sphinx = False
+
+
+def setup(app: Sphinx) -> None:
+    """Let tables stand in pages: Pygments knows no CSV."""
+    app.add_lexer("csv", TextLexer)

@@ -33,7 +33,14 @@ def name_of(page):
     return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", RUN, ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.parent.name == "howto" else [])
+        for page in RUN
+    ],
+    ids=name_of,
+)
 def test_what_a_page_says_is_done_and_prints_what_it_shows(page, tmp_path, monkeypatch):
     place, settings = prepare(tmp_path)
     for name, value in settings.items():
