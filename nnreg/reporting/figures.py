@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from nnreg.history import History
 from nnreg.interfaces import Array
@@ -53,8 +54,8 @@ def curves(runs: Mapping[str, History], name: str, best: Mapping[str, int | None
 
     `best` has the epoch of each run to mark.
     """
-    figure = Figure(figsize=SIZE, layout="constrained")
-    draw_curves(figure.subplots(), runs, name, best)
+    figure, axes = _panel()
+    draw_curves(axes, runs, name, best)
     return figure
 
 
@@ -96,7 +97,7 @@ def draw_curves(
                 *thin(x, y),
                 color=colour if main or several else ORANGE,
                 linestyle=DASHES[index // len(LINES) % 4] if main else DASHES[2],
-                linewidth=1.8 if main else 1.2,
+                linewidth=1.8 if main else 1.4,
                 marker="o" if len(history) == 1 else "",
                 label=shown(run) if several else part,
             )
@@ -122,8 +123,7 @@ def gradient_norms(records: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the length of each layer's gradient by epoch, the darker, the nearer to the output."""
     layers = [n for n in dict.fromkeys(key for r in records for key in r) if n != "epoch"]
     layers = [layers[place] for place in sample(len(layers), MOST_LAYERS)]
-    figure = Figure(figsize=SIZE, layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _panel()
     epochs = np.array([_number(record.get("epoch")) for record in records])
     drawn = []
     for index, layer in enumerate(layers):
@@ -131,7 +131,7 @@ def gradient_norms(records: Sequence[Mapping[str, Any]]) -> Figure:
         share = index / max(len(layers) - 1, 1)
         axes.plot(
             *thin(epochs, y),
-            color=mpl.colormaps["viridis_r"](0.3 + 0.65 * share),
+            color=mpl.colormaps["viridis_r"](0.3 + 0.4 * share),
             linewidth=1.4,
             marker="o" if len(records) == 1 else "",
             label=shown(layer),
@@ -150,7 +150,7 @@ def gradient_norms(records: Sequence[Mapping[str, Any]]) -> Figure:
 def confusion(matrix: Array, classes: Sequence[str]) -> Figure:
     """Draw how often each class was answered as each: the darker, the larger a share of its row."""
     count = len(classes)
-    side = min(max(2.4 + 0.42 * count, 3.6), 7.2)
+    side = min(max(2.2 + 0.28 * count, 3.4), 7.0)
     figure = Figure(figsize=(side, side * 0.92), layout="constrained")
     axes = figure.subplots()
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -180,8 +180,7 @@ def confusion(matrix: Array, classes: Sequence[str]) -> Figure:
 
 def predicted(truth: Array, answers: Array, name: str) -> Figure:
     """Draw answers against the truth; on the line they are equal."""
-    figure = Figure(figsize=SIZE, layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _panel()
     truth, answers = drawable(truth), drawable(answers)
     low, high = _ends(np.concatenate([truth, answers]))
     axes.plot([low, high], [low, high], color=MUTED, linewidth=0.9, linestyle=DASHES[2])
@@ -193,8 +192,7 @@ def predicted(truth: Array, answers: Array, name: str) -> Figure:
 
 def residuals(truth: Array, answers: Array, name: str) -> Figure:
     """Draw how far answers are off, against the answer: what is left should have no shape."""
-    figure = Figure(figsize=SIZE, layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _panel()
     truth, answers = drawable(truth), drawable(answers)
     axes.axhline(0, color=MUTED, linewidth=0.9, linestyle=DASHES[2])
     chosen = sample(len(truth))
@@ -260,6 +258,12 @@ def _file(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def _panel() -> tuple[Figure, Axes]:
+    """Return a figure of one panel. To find its margins would take as long as to draw it."""
+    figure = Figure(figsize=SIZE)
+    return figure, figure.add_axes((0.14, 0.165, 0.83, 0.735))
+
+
 def _points(axes: Axes, x: Array, y: Array) -> None:
     axes.plot(x, y, "o", color=BLUE, alpha=0.55, markersize=4.5, markeredgewidth=0)
 
@@ -287,8 +291,7 @@ def _logarithmic(axes: Axes, curves: Sequence[Array]) -> None:
     values = values[np.isfinite(values)]
     if values.size and values.min() > 0 and values.max() > 30 * values.min():
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _legend(axes: Axes, handles: Sequence[Any], labels: Sequence[str]) -> None:
@@ -301,12 +304,23 @@ def _legend(axes: Axes, handles: Sequence[Any], labels: Sequence[str]) -> None:
 def _finish(axes: Axes, x: str, y: str, *, grid: bool = True) -> None:
     """Give a panel its labels and its quiet frame."""
     axes.set_xlabel(x, color=MUTED, fontsize=9.5)
-    axes.set_ylabel(y, color=MUTED, fontsize=9.5)
+    if grid:
+        axes.set_title(y, loc="left", color=MUTED, fontsize=9.5)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+        axes.grid(color=GRID, linewidth=0.7)
+        axes.set_axisbelow(True)
+    else:
+        axes.set_ylabel(y, color=MUTED, fontsize=9.5)
     axes.tick_params(colors=MUTED, labelsize=9, length=3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
     axes.patch.set_visible(False)
     axes.figure.patch.set_visible(False)
-    if grid:
-        axes.grid(color=GRID, linewidth=0.7)
-        axes.set_axisbelow(True)
+
+
+def _tick(value: float) -> str:
+    """Write a number short enough for the margin: `−1.5e19`."""
+    return re.sub(r"e([+-])0*", lambda found: f"e{found[1].strip('+')}", f"{value:g}").replace(
+        "-", "−"
+    )

@@ -32,6 +32,9 @@ shown, so that the page stays small."""
 NUMBER = ' class="number"'
 NUMERIC = re.compile(r"−?[\d.,]+(e[+−]\d+)?( %)?")
 
+BESIDE = 12
+"""The most classes of a confusion matrix that is small enough to have a table at its side."""
+
 ROWS = {"train": "training rows", "validation": "validation rows", "test": "test rows"}
 
 
@@ -275,13 +278,13 @@ def _answers(results: Results | None, pictures: Sequence[Picture]) -> str:
     if results is None:
         return ""
     rows = ROWS[results.part]
-    parts = [
-        f'<p class="quiet">Of the {len(results.truth):,} {rows}.</p>',
-        _pictures(pictures),
-        "" if results.classes is None else _classes(results.confusion, results.classes),
-        _errors(results),
-    ]
-    return "\n".join(part for part in parts if part)
+    drawn = _pictures(pictures)
+    if results.classes is not None:
+        classes = _classes(results.confusion, results.classes)
+        beside = ' class="beside"' if len(results.classes) <= BESIDE else ""
+        drawn = f"<div{beside}>\n<div>{drawn}</div>\n<div>{classes}</div>\n</div>"
+    intro = f'<p class="quiet">Of the {len(results.truth):,} {rows}.</p>'
+    return "\n".join([intro, drawn, _errors(results)])
 
 
 def _classes(confusion: Array, classes: Sequence[str]) -> str:
@@ -309,7 +312,7 @@ def _classes(confusion: Array, classes: Sequence[str]) -> str:
         '<p class="quiet">Precision: of the rows answered so, how many are. Recall: of the rows '
         "that are, how many are answered so.</p>"
     )
-    return f"<h3>By class</h3>\n{explained}{note}{table(head, rows, 'figures of each class')}"
+    return f"{note}{table(head, rows, 'figures of each class')}\n{explained}"
 
 
 def _errors(results: Results) -> str:
