@@ -77,11 +77,12 @@ class _Numbers:
         if self.mixed:
             self.data.clear()
             return
-        needed = _smallest(values, self.dtype)
-        if needed != self.dtype:
-            self.data = bytearray(self.column().astype(needed).tobytes() if self.dtype else b"")
+        if self.dtype is None or values.dtype != self.dtype:  # NumPy takes None for float64
+            needed = _smallest(values, self.dtype)
+            if self.dtype is not None and needed != self.dtype:
+                self.data = bytearray(self.column().astype(needed).tobytes())
             self.dtype = needed
-        self.data += values.astype(needed).tobytes()
+        self.data += values.astype(self.dtype, copy=False).tobytes()
 
     def column(self) -> Array:
         """Return all rows."""
@@ -91,9 +92,9 @@ class _Numbers:
 def _smallest(values: Array, before: np.dtype[Any] | None) -> np.dtype[Any]:
     """Return the smallest type that holds these numbers exactly, and those `before` too."""
     kinds = [np.dtype(kind) for kind in ("f2", "f4", "f8")]
-    if values.dtype != np.float64 or before not in (None, *kinds):
-        return np.result_type(values, *([before] if before else []))
-    for kind in kinds[kinds.index(before) if before else 0 :]:
+    if values.dtype != np.float64 or not (before is None or before in kinds):
+        return np.result_type(values, values if before is None else before)
+    for kind in kinds[0 if before is None else kinds.index(before) :]:
         with np.errstate(over="ignore"):
             if kind.itemsize == 8 or np.array_equal(values.astype(kind), values, equal_nan=True):
                 break

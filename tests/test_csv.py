@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import sys
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from specs import classifier, csv_data, regressor
 
+from benchmarks import loading
 from nnreg import DataError
 from nnreg.assembly import assemble
 from nnreg.builtin.sources import Csv, Tsv, delimited
@@ -292,3 +294,14 @@ def test_thousands_of_columns_are_read_quickly(read):
     assert time.process_time() - began < 2
     assert len(table.columns) == 5000
     assert table.columns["x4999"].tolist() == [4999 % 17 / 4] * 60
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much a process grew")
+@pytest.mark.parametrize("name", loading.FILES)
+def test_two_million_rows_load_in_seconds_and_in_three_times_the_file(tmp_path, name):
+    path = tmp_path / "table.csv"
+    loading.write(path, name, loading.FILES[name][1])
+    seconds, grown = loading.sample("nnreg", path)
+    assert grown < 3 * path.stat().st_size
+    assert seconds < 60  # however busy the machine is: it takes two to eight

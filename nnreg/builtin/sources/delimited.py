@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import csv
-import functools
 import gzip
 import io
+import itertools
 import json
 import math
 import zlib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ from nnreg.interfaces import Array, Source, Table
 BLOCK = 2**19
 """About how many characters of a file are taken at a time."""
 
+FEWEST_LINES, LARGEST_BLOCK = 100, 2**24
+"""Of long lines a block has so many nevertheless, up to so many characters."""
+
 FIRST_BLOCK = 2**14
 """How many are taken first, to see what the columns hold."""
-
-MOST_WORDS = 2**16
-"""How many different cells of a column of words are remembered, to make each once."""
 
 COMMA = str.maketrans({",": ".", ".": "?"})
 """Turns a number with a decimal comma into one with a point, and one with a point into none."""
@@ -131,7 +131,8 @@ class _Reader:
         """Yield the columns of each block by name, and the lines of its rows."""
         size, found = FIRST_BLOCK, False
         while lines := self.file.readlines(size):
-            size, first = BLOCK, self.line + 1
+            size = min(max(BLOCK, FEWEST_LINES * len(lines[0])), LARGEST_BLOCK)
+            first = self.line + 1
             numbers: Sequence[int] = range(first, first + len(lines))
             cells: Sequence[Any] | None = self._by_numpy(lines)
             if cells is None:
@@ -154,49 +155,39 @@ class _Reader:
         text = "".join(lines)
         if self.dtype is None or '"' in text or text.isspace():
             return None
+        mark = self.options.delimiter
         try:
-            rows = np.loadtxt(
-                lines, self.dtype, delimiter=self.options.delimiter, comments=None, ndmin=1
-            )
+            rows = np.loadtxt(lines, self.dtype, comments=None, delimiter=mark, ndmin=2)
         except ValueError:
             return None
         if len(rows) < len(lines):  # some were blank
             return None
-        cells: list[Any] = []
-        for column, field in zip(self.columns, self.dtype.names or (), strict=True):
-            if not column.plain:
-                cells.append(rows[field].tolist())
-                continue
-            values = np.ascontiguousarray(rows[field])
-            if not np.isfinite(values).all():
-                return None
-            cells.append(values)
-        return cells
+        if self.dtype == float:
+            fits = rows.shape[1] == len(self.columns) and np.isfinite(rows).all()
+            return list(np.ascontiguousarray(rows.T)) if fits else None
+        fields = [rows[name].reshape(-1) for name in self.dtype.names or ()]
+        if not all(np.isfinite(field).all() for field in fields if field.dtype == float):
+            return None
+        return [field.tolist() if field.dtype == object else field for field in fields]
 
     def _plan(self) -> None:
-        """Tell NumPy's reader what to expect."""
+        """Tell NumPy's reader what to expect: a matrix, where all are numbers."""
         kinds = ["f8" if column.plain else "O" for column in self.columns]
         if kinds != self.kinds:
             self.kinds = kinds
-            self.dtype = np.dtype([(f"f{index}", kind) for index, kind in enumerate(kinds)])
+            fields = [(f"f{index}", kind) for index, kind in enumerate(kinds)]
+            self.dtype = np.dtype(fields if "O" in kinds else float)
 
     def _rows(self, lines: list[str]) -> tuple[list[list[str]], list[int]]:
         """Return the rows that begin in these lines, each with the number of the line it ends in.
 
         The last may go on in lines that are read then. Blank lines are no rows.
         """
-        waiting = deque(lines)
-
-        def feed() -> Iterator[str]:
-            while waiting:
-                yield waiting.popleft()
-                if not waiting:
-                    yield from iter(self.file.readline, "")
-
-        reader = csv.reader(feed(), delimiter=self.options.delimiter, strict=True)
+        feed = itertools.chain(lines, iter(self.file.readline, ""))
+        reader = csv.reader(feed, delimiter=self.options.delimiter, strict=True)
         rows, numbers = [], []
         try:
-            while waiting:
+            while reader.line_num < len(lines):
                 row = next(reader)
                 if row:
                     rows.append(row)
@@ -230,8 +221,8 @@ class _Column:
         self.text = self.wanted = wanted
         self.comma = options.decimal == ","
         self.complete = not self.comma
-        self.missing = frozenset(options.missing)
-        self.word = functools.lru_cache(MOST_WORDS)(self._word)
+        self.nan = dict.fromkeys(options.missing, "nan")
+        self.none = dict.fromkeys(options.missing)
 
     @property
     def plain(self) -> bool:
@@ -248,41 +239,36 @@ class _Column:
                 self.complete = self.complete and not np.isnan(values).any()
                 return values
             self.text = True
+        cells = list(map(str.strip, cells))
+        if self.comma and not self.wanted:
+            cells = list(map(_with_point, cells))
         words = np.empty(len(cells), object)
-        words[:] = list(map(self.word, cells))
+        words[:] = list(map(self.none.get, cells, cells))
         return words
 
     def _numbers(self, cells: Sequence[str]) -> Array | None:
         """Return cells as numbers, or None where one is a word."""
+        if self.comma:
+            cells = [c if c.strip() in self.nan else c.translate(COMMA) for c in cells]
+        values = self._floats(cells)
+        return self._floats(list(map(str.strip, cells))) if values is None else values
+
+    def _floats(self, cells: Sequence[str]) -> Array | None:
+        """Return cells as numbers, or None where one is a word or a missing one has blanks."""
         try:
-            if not self.comma:
-                values = np.fromiter(map(float, cells), np.float64, len(cells))
-                if np.isfinite(values).all() and "_" not in "".join(cells):
-                    return values
-        except ValueError:
-            pass
-        try:
-            return np.fromiter(map(self._number, cells), np.float64, len(cells))
+            values = np.fromiter(map(float, map(self.nan.get, cells, cells)), float, len(cells))
         except ValueError:
             return None
+        odd = np.flatnonzero(~np.isfinite(values)).tolist()
+        if "_" in "".join(cells) or not all(cells[place] in self.nan for place in odd):
+            return None  # Python takes 1_000 and inf for numbers
+        return values
 
-    def _number(self, cell: str) -> float:
-        cell = cell.strip()
-        if cell in self.missing:
-            return math.nan
-        value = number(cell.translate(COMMA) if self.comma else cell)
-        if math.isnan(value):
-            raise ValueError(cell)
-        return value
 
-    def _word(self, cell: str) -> str | None:
-        """Return a cell's text; a number has its point in it, unless the text was wanted."""
-        cell = cell.strip()
-        if cell in self.missing:
-            return None
-        if self.comma and not self.wanted and not math.isnan(number(cell.translate(COMMA))):
-            return cell.translate(COMMA)
-        return cell
+def _with_point(cell: str) -> str:
+    """Return a number with a decimal comma as one with a point, and what is none as it is."""
+    translated = cell.translate(COMMA)
+    return cell if math.isnan(number(translated)) else translated
 
 
 def number(text: str) -> float:
