@@ -1,11 +1,13 @@
 """Help texts, and what is said of a mistyped command or option."""
 
+import io
 import re
 
 import click
 import pytest
 
 from nnreg.cli import cli, main
+from nnreg.cli.common import wrapped
 from nnreg.cli.helping import GROUPS, summary
 
 with pytest.raises(SystemExit):
@@ -92,6 +94,39 @@ def test_what_is_mistyped_gets_a_suggestion(line, meant, nnreg):
 def test_what_resembles_nothing_gets_the_choices(nnreg):
     assert "choose one of" in nnreg("xyzzy")[2]
     assert nnreg("run", "--xyzzy")[2].startswith("error: no option '--xyzzy'\nusage: nnreg run ")
+
+
+@EACH
+def test_the_shell_completes_every_command_and_option(path, monkeypatch, capfd):
+    def completed(words):
+        monkeypatch.setenv("_NNREG_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", " ".join(words))
+        monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+        with pytest.raises(SystemExit):
+            main([])
+        return {line.split(",", 1)[1] for line in capfd.readouterr().out.splitlines()}
+
+    *before, name = path
+    assert name in completed([*before, name[:2]])
+    options = {option for param in COMMANDS[path].params for option in param.opts}
+    assert {o for o in options if o.startswith("--")} <= completed([*path, "--"])
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_an_error_is_broken_between_words_and_its_command_is_not(columns, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    error = "error: " + "some words that explain what is wrong and what to do " * 3
+    command = "go on: nnreg resume runs/a-long-name-001 --set optimizer.learning_rate=0.001 --quiet"
+    excerpt = "   9 |     {'type': 'dense', 'units': 32, 'activation': 'rleu', 'a': 1, 'b': 2}, --"
+    lines = wrapped(f"{error}\n{excerpt}\n{command}", Terminal()).splitlines()
+    assert lines[-2:] == [excerpt, command]
+    assert " ".join(lines[:-2]).split() == error.split()
+    assert max(map(len, lines[:-2])) <= columns
+    assert wrapped(error, io.StringIO()) == error
 
 
 def test_a_wrong_call_is_told_how_the_command_is_called(nnreg):

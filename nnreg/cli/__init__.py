@@ -49,9 +49,17 @@ def _names_to_block(
 def cli(blocked: tuple[str, ...]) -> None:
     """Train neural networks from a JSON spec, on NumPy alone.
 
+    A first network, and what it makes of the rows it is given:
+
     \b
     nnreg run models/penguins.json
     nnreg predict runs/penguins-001 models/penguins.csv
+
+    One of your own, from a table of yours:
+
+    \b
+    nnreg init data.csv
+    nnreg run data.json
     """
 
 
@@ -128,9 +136,9 @@ def _notes() -> Iterator[None]:
 
 
 def _fail(message: str, code: int, debug: bool) -> int:
-    from nnreg.cli.common import printable  # which imports this module
+    from nnreg.cli.common import printable, wrapped  # which imports this module
 
     if debug:
         traceback.print_exc()
-    click.echo(printable(message), err=True)
+    click.echo(wrapped(printable(message), sys.stderr), err=True)
     return code

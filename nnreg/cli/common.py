@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -152,11 +152,33 @@ def _lists(
     yield Text()
 
 
-def say(text: str) -> None:
-    """Print prose, its lines no longer than the terminal is wide. A command is better echoed."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**6
-    for line in text.splitlines():
-        click.echo(textwrap.fill(printable(line), width, break_long_words=False))
+def say(text: str, style: str = "") -> None:
+    """Print prose, its lines no longer than the terminal is wide."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    show(console, Text(wrapped(printable(text), sys.stdout), style))
+
+
+COMMANDS = ("usage: ", "help: ", "run: ", "next: ", "go on: ")
+"""How a line begins that is for copying."""
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """Break prose between words where it is too wide for a terminal.
+
+    Lines that are indented, or hold a command, stay as they are.
+    """
+    if not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        line
+        if line.startswith((" ", *COMMANDS))
+        else textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )
 
 
 def _numeric(text: str) -> bool:

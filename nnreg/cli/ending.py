@@ -30,7 +30,7 @@ def print_result(run: Run) -> None:
         guess = f"always {verdict['guess']}"
         rows.append([guess, *(figure(base[name]) if name in base else "" for name in names)])
     print_table(["", *names], rows, title=f"\n{summary['name']}: what was learned")
-    say(in_words(verdict))
+    say(in_words(verdict), "bold green" if verdict["better"] else "bold yellow")
     if verdict["part"] == "train":
         say("(on the rows it was trained on; data.split holds some out)")
     early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""

@@ -31,7 +31,7 @@ REDRAWS = 8
 SLOW = 1.0
 """The seconds of an epoch from which on the share of it that is done is shown."""
 
-WIDE, SPACIOUS = 60, 90
+WIDE, SPACIOUS = 55, 90
 """The columns of a terminal that has room for a word, and for another."""
 
 BLOCKS = "▁▂▃▄▅▆▇█"
