@@ -41,6 +41,7 @@ from nnreg.interfaces import (
 )
 
 if TYPE_CHECKING:
+    from nnreg.folds import CrossValidation
     from nnreg.history import History
     from nnreg.hookspecs import hookimpl
     from nnreg.model import Model
@@ -48,12 +49,14 @@ if TYPE_CHECKING:
     from nnreg.reading import read_arrays, read_history
     from nnreg.registry import register
     from nnreg.reporting.report import report
-    from nnreg.runs import build, resume, run
+    from nnreg.runs import build
     from nnreg.saving import load, save
+    from nnreg.training import resume, run
 
 __version__ = "0.1.0"
 
 _LAZY = {
+    "CrossValidation": "folds",
     "History": "history",
     "Model": "model",
     "build": "runs",
@@ -64,8 +67,8 @@ _LAZY = {
     "read_history": "reading",
     "register": "registry",
     "report": "reporting.report",
-    "resume": "runs",
-    "run": "runs",
+    "resume": "training",
+    "run": "training",
     "save": "saving",
 }
 """Names whose modules, with pydantic, pluggy and h5py behind them, load when first asked for."""
@@ -75,6 +78,7 @@ __all__ = [
     "Array",
     "CheckpointError",
     "Context",
+    "CrossValidation",
     "DataError",
     "DivergedError",
     "History",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnreg.data.loading import Parts, data_files, divide, read_parts
+from nnreg.data.loading import Fold, Parts, data_files, divide, read_parts
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.tables import table_of
 from nnreg.errors import DataError, Problem, SpecError
@@ -87,6 +87,7 @@ def check_data(model: Model) -> None:
 def with_data(model: Model, parts: Parts) -> Assembled:
     """Turn tables into what the model's network takes."""
     train = _examples(model, parts.train, read=not model.network.integer_input)
+    train = model.weighted(train, parts.train)
     examples = (
         None if part is None else _examples(model, part) for part in (parts.validation, parts.test)
     )
@@ -136,6 +137,7 @@ def _from_files(document: Document) -> tuple[Preprocessing, Parts]:
         spec.data,
         document.folder,
         spec.seed,
+        _fold(spec),
         of_classes=_of_classes(spec),
         integer_input=spec.model.layers[0].integer_input,
     )
@@ -155,9 +157,15 @@ def _from_arrays(document: Document, x: Any, y: Any) -> tuple[Preprocessing, Par
         spec.data or Columns(scaling="none"),
         spec.data.split if spec.data else Split(),
         spec.seed,
+        _fold(spec),
         of_classes=_of_classes(spec),
         integer_input=spec.model.layers[0].integer_input,
     )
+
+
+def _fold(spec: Spec) -> Fold | None:
+    """Return the fold that a spec is about: the first, unless it says which."""
+    return Fold(spec.train.fold or 1, spec.train.folds) if spec.train.folds else None
 
 
 def _of_classes(spec: Spec) -> bool:

@@ -72,9 +72,30 @@ def read_checkpoint(path: Path, passed: Passed = ignore) -> Checkpoint:
     return decode(_read(path, passed), str(path), passed)
 
 
+def fold_folder(folder: Path, number: int) -> Path:
+    """Return the folder of a fold in that of a cross-validation; folds count from 1."""
+    return folder / f"fold-{number}"
+
+
+def fold_folders(folder: Path) -> list[Path]:
+    """Return the folders of the folds that a cross-validation has begun, none for other folders."""
+    found: list[Path] = []
+    while os.path.isdir((fold := fold_folder(folder, len(found) + 1)) / "checkpoints"):
+        found.append(fold)
+    return found
+
+
 def checkpoint_file(path: Path) -> Path:
-    """Return the best checkpoint of a run's folder, or the file itself."""
+    """Return the best checkpoint of a run's folder, or the file itself.
+
+    Raises `CheckpointError` for the folder of a cross-validation, which has several runs.
+    """
     folder = path / "checkpoints"
+    if folds := fold_folders(path):
+        names = ", ".join(map(str, folds))
+        raise CheckpointError(
+            f"{path}: a cross-validation, whose folds are runs of their own; choose one: {names}"
+        )
     return folder / "best.h5" if os.path.isdir(folder) else path  # false for what is no name
 
 

@@ -17,12 +17,14 @@ class Examples:
     """Inputs `x`, targets `t` as the loss takes them, and the `truth` as the metrics do.
 
     The truth is class numbers `(examples, ...)`, or numbers in the target's own units. Inputs may
-    stay in their file.
+    stay in their file. `weights` `(examples,)`, whose mean is 1, are what each counts in training;
+    None where all count the same.
     """
 
     x: Column
     t: Array
     truth: Array
+    weights: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -61,6 +63,11 @@ class Evaluation:
     def loss_of(self, z: Array, t: Array, context: Context) -> tuple[float, Callable[[], Array]]:
         """Return the loss of a network's scores and the function giving its gradient."""
         return self.loss.forward_buffered(z, t, context, logits=self.logits)
+
+    def weighted_loss(self, z: Array, t: Array, weights: Array) -> float:
+        """Return the mean of the examples' losses, each times its weight."""
+        losses = self.loss.per_example(z, t, logits=self.logits)
+        return float(np.mean(weights * losses))
 
     def metrics(self, y: Array, examples: Examples) -> dict[str, float]:
         """Return every metric of the outputs `y`."""

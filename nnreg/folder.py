@@ -21,14 +21,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nnreg.checkpoint import write_checkpoint
+from nnreg.checkpoint import fold_folders, write_checkpoint
 from nnreg.errors import CheckpointError, NnregWarning, UnsavedError, UsageError
 from nnreg.files import append_text, held, replace_text, sweep
 from nnreg.model import Model
 from nnreg.reading import read_lines, read_object
 from nnreg.resolving import resolved
 from nnreg.saving import to_checkpoint
-from nnreg.spec import Checkpoint
+from nnreg.spec import Checkpoint, Document
 from nnreg.trainer import Progress, Record
 
 SHARE = 0.03
@@ -81,7 +81,14 @@ class Folder:
     @property
     def has_run(self) -> bool:
         """Whether there is a run in it already."""
-        return (self.path / "spec.json").exists() or self.last.exists()
+        begun = self.last.exists() or fold_folders(self.path)
+        return bool(begun) or (self.path / "spec.json").exists()
+
+    def refuse_if_run(self) -> None:
+        """Raise `UsageError` if there is a run in it already."""
+        if self.has_run:
+            problem = "there is a run already; choose another folder or resume it"
+            raise UsageError(f"{self.path}: {problem}")
 
     def refuse_if_busy(self) -> None:
         """Raise `UsageError` if a process is at work in it."""
@@ -102,7 +109,7 @@ class Folder:
         self.times = SaveTimes(model.spec.checkpoint, model.progress)
         with ExitStack() as stack:
             try:
-                self._claim()
+                self.claim()
                 self.last.parent.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(held(self.path))
                 if _stamp(self.last) != self._stamp:
@@ -170,7 +177,7 @@ class Folder:
         except OSError as error:
             self._warn(f"{self.path / 'summary.json'}: cannot write: {error.strerror}")
 
-    def _claim(self) -> None:
+    def claim(self) -> None:
         """Make the folder of a name, where nobody else has."""
         while self._name is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -217,10 +224,8 @@ class Folder:
 
     def _describe(self) -> None:
         """Write what the run is made from."""
-        document, environment = self._model.document, self.path / ENVIRONMENT
-        if not (self.path / "spec.json").exists():
-            replace_text(self.path / "spec.json", document.text)
-        _write_json(self.path / "resolved.json", resolved(document, self.path))
+        environment = self.path / ENVIRONMENT
+        describe(self._model.document, self.path)
         record = {**self._environment, **self._circumstances}
         before = read_object(environment)
         earlier = before.pop("earlier", [])
@@ -301,6 +306,13 @@ def next_folder(name: str, parent: Path = Path("runs")) -> Path:
 def numbered(name: str, parent: Path = Path("runs")) -> Folder:
     """Return the next folder of a name, which no other process gets too."""
     return Folder(next_folder(name, parent), name)
+
+
+def describe(document: Document, folder: Path) -> None:
+    """Write a spec as it was given, where there is none yet, and with every default."""
+    if not (folder / "spec.json").exists():
+        replace_text(folder / "spec.json", document.text)
+    _write_json(folder / "resolved.json", resolved(document, folder))
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

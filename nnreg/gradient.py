@@ -51,21 +51,30 @@ class Lane:
         """The bytes of its gradients."""
         return self.gradient.nbytes * (1 if self._at_once is None else 2)
 
-    def run(self, inputs: Array, targets: Array, rows: Array, weight: float = 1.0) -> Share:
+    def run(
+        self,
+        inputs: Array,
+        targets: Array,
+        weights: Array | None,
+        rows: Array,
+        weight: float = 1.0,
+    ) -> Share:
         """Write the gradient of the mean loss over `rows`, times `weight`.
 
+        With `weights`, one for each input, the loss of a row is multiplied by its own.
         Where the loss is not finite the gradient is arbitrary, and the share is of the rows that
         made it so.
         """
         if self._at_once is None or len(rows) <= self._at_once:
-            return self._pass(inputs, targets, rows, weight, self.context)
+            return self._pass(inputs, targets, weights, rows, weight, self.context)
         self._scores.rewind()
         scores = self._scores.empty((len(rows), *self._network.output_shape))
         loss = 0.0
         for start in range(0, len(rows), self._at_once):
             part = rows[start : start + self._at_once]
             context = self._more_context if start else self.context
-            share = self._pass(inputs, targets, part, weight * len(part) / len(rows), context)
+            part_weight = weight * len(part) / len(rows)
+            share = self._pass(inputs, targets, weights, part, part_weight, context)
             if not math.isfinite(share.loss):
                 return share
             if start:
@@ -75,7 +84,13 @@ class Lane:
         return Share(self, rows, share.x, loss, scores)
 
     def _pass(
-        self, inputs: Array, targets: Array, rows: Array, weight: float, context: Context
+        self,
+        inputs: Array,
+        targets: Array,
+        weights: Array | None,
+        rows: Array,
+        weight: float,
+        context: Context,
     ) -> Share:
         """Go once forward and back."""
         self.workspace.rewind()
@@ -84,14 +99,20 @@ class Lane:
         loss, loss_backward = self._evaluation.loss_of(z, t, context)
         if math.isfinite(loss):
             dz = loss_backward()
-            backward(dz if weight == 1 else self._scaled(dz, weight))
+            if weights is not None:
+                own = self._take(weights, rows)
+                loss = self._evaluation.weighted_loss(z, t, own)
+                dz = self._scaled(dz, (own * weight).reshape(-1, *[1] * (dz.ndim - 1)))
+            elif weight != 1:
+                dz = self._scaled(dz, weight)
+            backward(dz)
         return Share(self, rows, x, loss, z)
 
     def _take(self, array: Array, rows: Array) -> Array:
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
         return np.take(array, rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
 
-    def _scaled(self, dz: Array, weight: float) -> Array:
+    def _scaled(self, dz: Array, weight: float | Array) -> Array:
         return np.multiply(dz, weight, out=self.workspace.empty(dz.shape))
 
 
@@ -144,29 +165,33 @@ class Lanes:
         return together + sum(lane.gradient_bytes for lane in self._lanes)
 
     def batches(
-        self, inputs: Array, targets: Array, rows: Array, size: int
+        self, inputs: Array, targets: Array, weights: Array | None, rows: Array, size: int
     ) -> Iterator[list[Share]]:
-        """Write the gradient of the mean loss over `rows`, in batches of `size`.
+        """Write the gradient of the mean loss over `rows`, in batches of `size`; see `Lane.run`.
 
         Yields the shares of each batch, which are good until the next. The sum over lanes is in
         their order, so that it has the same bits each time.
         """
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            shares = self._run(inputs, targets, batch, len(batch) / len(rows))
+            shares = self._run(inputs, targets, weights, batch, len(batch) / len(rows))
             if self._several and start:
                 np.add(self.gradient, self._first, out=self.gradient)
             elif self._several:
                 np.copyto(self.gradient, self._first)
             yield shares
 
-    def _run(self, inputs: Array, targets: Array, rows: Array, weight: float) -> list[Share]:
+    def _run(
+        self, inputs: Array, targets: Array, weights: Array | None, rows: Array, weight: float
+    ) -> list[Share]:
         """Write the gradient of the mean loss over one batch, times `weight`."""
         if len(rows) < len(self) or len(self) == 1:
-            return [self._lanes[0].run(inputs, targets, rows, weight)]
+            return [self._lanes[0].run(inputs, targets, weights, rows, weight)]
         shares = self._crew.run(
             [
-                functools.partial(lane.run, inputs, targets, part, weight * len(part) / len(rows))
+                functools.partial(
+                    lane.run, inputs, targets, weights, part, weight * len(part) / len(rows)
+                )
                 for lane, part in zip(self._lanes, np.array_split(rows, len(self)), strict=True)
             ]
         )

@@ -142,7 +142,11 @@ class Layer(Component):
 
 
 class Loss(Component):
-    """How wrong the outputs are, as a mean over the batch and the outputs."""
+    """How wrong the outputs are, as a mean over the batch and the outputs.
+
+    Examples are independent: the loss of a batch is the mean over those of its rows, so that each
+    may be given a weight.
+    """
 
     kind = "loss"
     takes_labels: ClassVar[bool] = False
@@ -167,6 +171,15 @@ class Loss(Component):
     ) -> tuple[float, Callable[[], Array]]:
         """Do either, free to take arrays from `context`. The trainer calls this one."""
         return self.forward_logits(y, t) if logits else self.forward(y, t)
+
+    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
+        """Return the loss of each example alone, `(batch,)`; called where examples have weights.
+
+        Override it to save a call for each example.
+        """
+        forward = self.forward_logits if logits else self.forward
+        rows = [slice(row, row + 1) for row in range(len(y))]
+        return np.array([forward(y[row], t[row])[0] for row in rows])
 
 
 @dataclass(frozen=True)

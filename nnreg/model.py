@@ -13,6 +13,7 @@ import numpy as np
 from nnreg.builder import build_network, encode_targets, name_metrics
 from nnreg.data.preprocessing import Numbers, Preprocessing
 from nnreg.data.tables import table_of
+from nnreg.data.weights import example_weights
 from nnreg.errors import DataError
 from nnreg.evaluation import Evaluation, Examples, classes_of
 from nnreg.history import History
@@ -20,7 +21,7 @@ from nnreg.interfaces import Array, Table
 from nnreg.network import Network, views
 from nnreg.provenance import describe
 from nnreg.registry import default_kernels
-from nnreg.spec import Document, Spec
+from nnreg.spec import Columns, Document, Spec
 from nnreg.stored import Column, Stored, whole
 from nnreg.trainer import Progress, Record, Trainer
 
@@ -134,6 +135,7 @@ class Model:
         x: Any,
         y: Any,
         *,
+        weights: Any = None,
         validation: tuple[Any, Any] | None = None,
         epochs: int | None = None,
         on_epoch: Callable[[Record], None] | None = None,
@@ -141,9 +143,10 @@ class Model:
         """Train on raw rows and targets for `epochs` more, or up to those of the spec.
 
         Without `epochs`, a model that has done them all trains no further. What columns mean was
-        settled when the model was built.
+        settled when the model was built. `weights`, a number from 0 for each row, say how much it
+        counts, in the place of the column that the spec may name for it.
         """
-        train = self.examples(x, y)
+        train = self.weighted(self.examples(x, y), x, weights)
         held_out = None if validation is None else self.examples(*validation)
         for record in self.trainer(train, held_out, epochs=epochs).epochs():
             if on_epoch:
@@ -198,6 +201,17 @@ class Model:
         classes = None if self.classes is None else len(self.classes)
         t = encode_targets(scaled, self.network, self.spec.loss, classes)
         return Examples(inputs, t, truth)
+
+    def weighted(self, examples: Examples, x: Any, weights: Any = None) -> Examples:
+        """Return training examples with the weights that the spec gives them, or `weights` do.
+
+        `x` are the raw rows that they were made from.
+        """
+        columns = self.spec.data or Columns()
+        table = table_of(x, self.preprocessing.names)
+        found = example_weights(columns, table, examples.truth, self.classes, weights)
+        own = None if found is None else found.astype(self.network.dtype)
+        return replace(examples, weights=own)
 
     def _inputs(self, x: Any) -> Column:
         """Return raw rows as the network takes them, or as it will when they are read."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nnreg.assembly import Assembled, assemble, reassemble
+from nnreg.checkpoint import fold_folder
 from nnreg.environment import circumstances, differences, environment
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.events import Listeners
@@ -33,39 +34,6 @@ OnEpoch = Callable[[Record], None]
 Out: TypeAlias = "str | os.PathLike[str] | Folder | None"
 
 
-def run(
-    spec: SpecSource,
-    *,
-    out: str | os.PathLike[str] | None = None,
-    overrides: Iterable[str] = (),
-    data: tuple[Any, Any] | None = None,
-    on_epoch: OnEpoch | None = None,
-) -> Model:
-    """Train by a spec (a path or a mapping) and return the model with its best weights.
-
-    `out` is the folder to write, nothing is written without; `overrides` are changes such as
-    `train.epochs=5`; `data=(x, y)` takes the place of the spec's data files; `on_epoch` gets each
-    record. Raises an `NnregError` for a bad spec or bad data before anything is written.
-    """
-    return start(spec, out=out, overrides=overrides, data=data).train(on_epoch)
-
-
-def resume(
-    path: str | os.PathLike[str],
-    *,
-    out: str | os.PathLike[str] | None = None,
-    overrides: Iterable[str] = (),
-    allow_changed: bool = False,
-    on_epoch: OnEpoch | None = None,
-) -> Model:
-    """Go on with a run from its folder or from a checkpoint, as if it had never stopped.
-
-    `allow_changed` goes on with plugins that compute something else than when it was saved.
-    """
-    restarted = restart(path, out=out, overrides=overrides, allow_changed=allow_changed)
-    return restarted.train(on_epoch)
-
-
 def start(
     spec: SpecSource,
     *,
@@ -74,10 +42,9 @@ def start(
     data: tuple[Any, Any] | None = None,
 ) -> Run:
     """Prepare a run: read, check and build everything, and write nothing."""
-    folder = _folder(out)
-    if folder and folder.has_run:
-        problem = "there is a run already; choose another folder or resume it"
-        raise UsageError(f"{folder.path}: {problem}")
+    folder = folder_of(out)
+    if folder:
+        folder.refuse_if_run()
     return Run(assemble(read_spec(spec, overrides), data), folder)
 
 
@@ -90,7 +57,7 @@ def restart(
     allow_changed: bool = False,
 ) -> Run:
     """Prepare to go on from a run's folder, in it, or from a checkpoint file."""
-    file, folder = Path(path), _folder(out)
+    file, folder = Path(path), folder_of(out)
     if file.is_dir():
         folder = folder or Folder(file)
         file = file / "checkpoints" / "last.h5"
@@ -109,7 +76,8 @@ def restart(
     return Run(reassemble(model), folder)
 
 
-def _folder(out: Out) -> Folder | None:
+def folder_of(out: Out) -> Folder | None:
+    """Return the folder to write."""
     return out if out is None or isinstance(out, Folder) else Folder(Path(out))
 
 
@@ -139,8 +107,22 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's name, or the spec's where nothing is written."""
-        return self.folder.resolve().name if self.folder else self.model.document.name
+        """The folder's name, or the spec's where nothing is written.
+
+        Of a fold in the folder of its cross-validation, it is that folder's, as in
+        `penguins-001/fold-2`.
+        """
+        if self.folder is None:
+            return self.model.document.name
+        folder, fold = self.folder.resolve(), self.model.spec.train.fold
+        if fold is not None and folder == fold_folder(folder.parent, fold):
+            return f"{folder.parent.name}/{folder.name}"
+        return folder.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self._trainer.finished
 
     @property
     def monitor(self) -> str | None:

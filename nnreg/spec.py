@@ -22,6 +22,7 @@ from nnreg.interfaces import (
     Layer,
     Loss,
     Metric,
+    NonNegative,
     Optimizer,
     Schedule,
     Source,
@@ -72,6 +73,12 @@ class Columns(Configurable):
     refused or imputed: the mean of a number, the most frequent word. `unseen` words, met after
     training, are refused or ignored. `standard` scaling subtracts the mean and divides by the
     standard deviation, both of the training part.
+
+    Examples count the same in training unless they have weights: `sample_weights` is the column of
+    them, numbers from 0, which is no input unless `inputs` has it; `class_weights` gives those of
+    the classes, 1 for one that it leaves out, or is `balanced`: all classes together count the
+    same. The weights multiply, and are divided by their mean, so that the loss of an epoch is
+    Σ w · loss / Σ w. What is measured, held-out parts and metrics, counts every row once.
     """
 
     inputs: Annotated[tuple[Text, ...], Len(1)] | None = None
@@ -81,6 +88,8 @@ class Columns(Configurable):
     unseen: Literal["refuse", "ignore"] = "refuse"
     scaling: Literal["standard", "none"] = "standard"
     target_scaling: Literal["standard", "none"] = "none"
+    class_weights: Literal["balanced"] | dict[str, NonNegative] | None = None
+    sample_weights: Text | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
-from annotated_types import Gt, Interval, Len
+from annotated_types import Ge, Gt, Interval, Len
 
 from nnreg.builtin.schedules import Constant
 from nnreg.errors import DataError, DivergedError, UsageError
@@ -94,6 +94,11 @@ class Train(Configurable):
 
     `threads` limits the threads of matrix products; by default small networks use one. `kernels`
     are the inner loops, by default those of an installed plugin.
+
+    `folds` asks for cross-validation: the rows are divided into so many parts, and the network is
+    trained once for each of them, with that one held out; `fold` trains the one of this number
+    alone. What is held out is the validation part, or the test part where the split has another
+    validation.
     """
 
     epochs: Count = 100
@@ -111,6 +116,14 @@ class Train(Configurable):
     start_from: StartFrom | None = None
     threads: Count | None = None
     kernels: Kernels | None = None
+    folds: Annotated[int, Ge(2)] | None = None
+    fold: Count | None = None
+
+    def __post_init__(self) -> None:
+        if self.fold is not None and self.folds is None:
+            raise ValueError("'fold' is one of 'folds'; say how many there are")
+        if self.fold is not None and self.folds is not None and self.fold > self.folds:
+            raise ValueError(f"there is no fold {self.fold} among {self.folds}")
 
     @property
     def step_size(self) -> int:
@@ -153,6 +166,9 @@ class Progress:
     averaged: int = 0
     means: tuple[Array, Array] | None = None
 
+
+_Examples = tuple[Array, Array, Array | None, Array]
+"""Inputs, targets and weights, and the rows of them."""
 
 _Place = tuple[int, int, Partial | None]
 """The steps that are done, those that are averaged, and the epoch under way."""
@@ -381,8 +397,8 @@ class Trainer:
                 outputs[: begun.seen] = begun.outputs
         place = self.seen = begun.seen
         with closing(self._steps_of(order[place:])) as steps:
-            for x, t, rows in steps:
-                for shares in self._lanes.batches(x, t, rows, self.settings.batch_size):
+            for x, t, weights, rows in steps:
+                for shares in self._lanes.batches(x, t, weights, rows, self.settings.batch_size):
                     batch += 1
                     self._check_losses(shares, epoch, batch)
                     for share in shares:
@@ -425,14 +441,15 @@ class Trainer:
             return x.shuffled(rng, self.settings.step_size)
         return rng.permutation(len(x))
 
-    def _steps_of(self, order: Array) -> Generator[tuple[Array, Array, Array], None, None]:
-        """Yield inputs and targets that are in memory, and the rows of them that make a step."""
-        size = self.settings.step_size
+    def _steps_of(self, order: Array) -> Generator[_Examples, None, None]:
+        """Yield what is in memory of the examples, and the rows of it that make a step."""
+        size, weights = self.settings.step_size, self.train.weights
         with closing(windows(self.train.x, order, size)) as stretches:
             for window in stretches:
                 t = self.train.t[window.places]
+                w = None if weights is None else weights[window.places]
                 for start in range(0, len(window.order), size):
-                    yield window.values, t, window.order[start : start + size]
+                    yield window.values, t, w, window.order[start : start + size]
 
     def _begin(self, epoch: int, count: int) -> Partial:
         """Return what is done of an epoch, and put the layers' random streams where they were.

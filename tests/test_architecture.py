@@ -20,8 +20,8 @@ ORDER = [
     {"builder", "data", "provenance"},
     {"model", "manifest"}, {"saving", "reading", "resolving"}, {"starting"},
     {"assembly"}, {"folder", "verdict", "estimating", "proposing"}, {"runs"},
-    {"comparing", "selftest"},
-    {"reporting"}, {"cli"}, {"__main__", "templates"},
+    {"comparing", "folds"}, {"training", "reporting", "selftest"}, {"cli"},
+    {"__main__", "templates"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]

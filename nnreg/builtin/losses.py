@@ -26,6 +26,9 @@ class MeanSquaredError(Loss):
         flat = difference.reshape(-1)
         return float(np.dot(flat, flat)) / y.size, lambda: difference * (2 / y.size)
 
+    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
+        return _by_example((y - t) ** 2)
+
 
 @dataclass(frozen=True)
 class MeanAbsoluteError(Loss):
@@ -34,6 +37,9 @@ class MeanAbsoluteError(Loss):
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         difference = y - t
         return float(np.mean(np.abs(difference))), lambda: np.sign(difference) * (1 / y.size)
+
+    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
+        return _by_example(np.abs(y - t))
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,11 @@ class Huber(Loss):
         clipped = np.clip(difference, -self.delta, self.delta)
         value = float(np.mean(clipped * (difference - 0.5 * clipped)))
         return value, lambda: clipped * (1 / y.size)
+
+    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
+        difference = y - t
+        clipped = np.clip(difference, -self.delta, self.delta)
+        return _by_example(clipped * (difference - 0.5 * clipped))
 
 
 @dataclass(frozen=True)
@@ -68,14 +79,20 @@ class BinaryCrossEntropy(Loss):
         eps = float(np.finfo(y.dtype).eps)
         p = np.clip(y, eps, 1 - eps)
         inside = (y >= eps) & (y <= 1 - eps)
-        value = -float(np.mean(t * np.log(p) + (1 - t) * np.log1p(-p)))
+        value = -float(np.mean(_log_likelihood(p, t)))
         return value, lambda: inside * (p - t) / (p * (1 - p)) * (1 / y.size)
 
     def forward_logits(self, z: Array, t: Array) -> tuple[float, Gradient]:
         t = _smooth(t, self.label_smoothing, 2)
-        losses = np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
         p, _ = Sigmoid().forward(z)
-        return float(np.mean(losses)), lambda: (p - t) * (1 / z.size)
+        return float(np.mean(_from_logits(z, t))), lambda: (p - t) * (1 / z.size)
+
+    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
+        t = _smooth(t, self.label_smoothing, 2)
+        if logits:
+            return _by_example(_from_logits(y, t))
+        eps = float(np.finfo(y.dtype).eps)
+        return -_by_example(_log_likelihood(np.clip(y, eps, 1 - eps), t))
 
 
 @dataclass(frozen=True)
@@ -139,6 +156,33 @@ class CrossEntropy(Loss):
             z, t.reshape(-1), dz, context.workspace, smoothing=self.label_smoothing
         )
         return loss, lambda: dz.reshape(y.shape)
+
+    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
+        if logits:
+            shifted = y - np.max(y, axis=-1, keepdims=True)
+            logs = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+        else:
+            logs = np.log(np.maximum(y, np.finfo(y.dtype).tiny))
+        weights = _smooth(_rows_of(t, y), self.label_smoothing, y.shape[-1])
+        return -_by_example(np.sum(weights * logs, axis=-1))
+
+
+def _by_example(losses: Array) -> Array:
+    """Return the mean over everything but the examples, which are the first axis."""
+    means: Array = np.mean(losses.reshape(len(losses), -1), axis=1)
+    return means
+
+
+def _log_likelihood(p: Array, t: Array) -> Array:
+    """Return t log p + (1 - t) log(1 - p) of each value."""
+    values: Array = t * np.log(p) + (1 - t) * np.log1p(-p)
+    return values
+
+
+def _from_logits(z: Array, t: Array) -> Array:
+    """Return -t log p - (1 - t) log(1 - p) of p = σ(z), without forming p."""
+    values: Array = np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
+    return values
 
 
 def _rows_of(t: Array, y: Array) -> Array:

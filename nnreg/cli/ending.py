@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,9 @@ import click
 from nnreg.cli.common import figure, print_table, say
 
 if TYPE_CHECKING:
+    from nnreg.folds import CrossValidation
     from nnreg.runs import Run
+    from nnreg.spec import Document
 
 CALMER = 10
 """How many times smaller a learning rate is proposed to a run that diverged."""
@@ -42,9 +45,35 @@ def print_result(run: Run) -> None:
     click.echo(f"next: {next_command(run)}")
 
 
-def stopped(run: Run) -> str:
-    """Say what is saved of a run that was stopped, and how to go on."""
-    return f"stopped; saved {run.saved}\ngo on: {_command(run, 'resume', str(run.folder))}"
+def print_folds(validation: CrossValidation) -> None:
+    """Print what the folds came to, each and together, and what to type next."""
+    summary: dict[str, Any] = validation.summary
+    mean, std = summary["mean"], summary["std"]
+    rows = [
+        [str(one["fold"]), *(figure(one[name]) for name in mean), str(one["best_epoch"])]
+        for one in summary["runs"]
+    ]
+    rows.append(["mean", *(figure(mean[name]) for name in mean), ""])
+    rows.append(["std", *(figure(std[name]) for name in mean), ""])
+    title = f"\n{summary['name']}: {summary['folds']} folds, each measured on what it held out"
+    print_table(["fold", *mean, "best epoch"], rows, title=title)
+    if summary["part"] == "validation":
+        say(
+            "each fold chose its best epoch by the rows it is measured on, which flatters it;\n"
+            "with data.split.validation, a share of the others chooses"
+        )
+    click.echo(f"saved in {validation.folder}")
+    document = validation.document
+    known = Path(document.origin).is_file()
+    spec = document.origin if known else f"{validation.folder}/resolved.json"
+    command = _command(document, "run", spec, "--set", "train.folds=null")
+    click.echo(f"next, a network without folds: {command}")
+
+
+def stopped(run: Run, whole: Path | None = None) -> str:
+    """Say what is saved of a run that was stopped, and how to go on: with it, or `whole` folds."""
+    command = _command(run.model.document, "resume", str(whole or run.folder))
+    return f"stopped; saved {run.saved}\ngo on: {command}"
 
 
 def kept(run: Run) -> str:
@@ -60,7 +89,7 @@ def calmer(run: Run) -> str:
     change = "train.clip_norm=1"
     if isinstance(rate, float):
         change = f"optimizer.learning_rate={rate / CALMER:g}"
-    return f"\ngo on: {_command(run, 'resume', str(run.folder), '--set', change)}"
+    return f"\ngo on: {_command(run.model.document, 'resume', str(run.folder), '--set', change)}"
 
 
 def next_command(run: Run) -> str:
@@ -69,13 +98,14 @@ def next_command(run: Run) -> str:
     data = document.spec.data
     path = document.folder / data.path if data else None
     if path is None or not path.exists():
-        return f"{_command(run, 'predict', str(run.folder))} DATA"
-    return _command(run, "predict", str(run.folder), min(str(path), os.path.relpath(path), key=len))
+        return f"{_command(document, 'predict', str(run.folder))} DATA"
+    data_file = min(str(path), os.path.relpath(path), key=len)
+    return _command(document, "predict", str(run.folder), data_file)
 
 
-def _command(run: Run, *words: str) -> str:
-    """Return a command about a run, with the plugin files that its spec needs."""
-    registry = run.model.document.registry
-    files = {registry.plugins[entry.plugin].path for entry in run.model.document.components}
+def _command(document: Document, *words: str) -> str:
+    """Return a command, with the plugin files that a spec needs."""
+    plugins = document.registry.plugins
+    files = {plugins[entry.plugin].path for entry in document.components}
     needed = [word for file in sorted(filter(None, files)) for word in ("--plugin", str(file))]
     return shlex.join(["nnreg", *words, *needed])

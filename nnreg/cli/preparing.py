@@ -86,11 +86,14 @@ def validate(
 def _check(spec: str, overrides: tuple[str, ...], registry: Registry) -> Assembled:
     """Do all that comes before a training, and say of any error in which line it begins."""
     from nnreg.assembly import assemble
+    from nnreg.folds import check_folds
     from nnreg.spec import read_spec
 
     document = read_spec(spec, overrides, registry=registry)
     section = "$.data"
     try:
+        if document.spec.train.folds and not document.spec.train.fold:
+            return check_folds(document)
         assembled = assemble(document)
         section = "$.train"
         assembled.model.trainer(assembled.train, assembled.validation)
@@ -122,7 +125,9 @@ def _describe(assembled: Assembled) -> None:
     click.echo(assembled.model.summary())
     rows = {name: f"{len(part):,} rows for {name}" for name, part in assembled.parts.items()}
     rows["train"] = f"{len(assembled.train):,} rows to train"
-    click.echo(", ".join(rows.values()))
+    train = assembled.model.spec.train
+    of_fold = f"fold {train.fold or 1} of {train.folds}: " if train.folds else ""
+    click.echo(of_fold + ", ".join(rows.values()))
 
 
 def preview(document: Document, *, as_json: bool) -> None:
@@ -149,6 +154,9 @@ def preview(document: Document, *, as_json: bool) -> None:
         f"{_in_units(found.seconds, TIMES):>10}  {found.epochs:,} epochs"
         f"{', or less where it stops early' if stops else ''}"
     )
+    folds = assembled.model.spec.train.folds
+    if folds and not assembled.model.spec.train.fold:
+        click.echo(f"{_in_units(found.seconds * folds, TIMES):>10}  {folds} folds")
     click.echo("\nnothing was written")
     if document.texts[-1].path:
         changes = [part for change in document.changes for part in ("--set", change)]

@@ -54,7 +54,9 @@ def shown(run: Run, *, every: int | None, quiet: bool, as_json: bool) -> Iterato
     if quiet:
         yield None, announce
     elif as_json:
-        yield thinned(partial(print_json_line, "epoch"), epochs, every or 1), announce
+        fold = run.model.spec.train.fold
+        known: dict[str, Any] = {} if fold is None else {"fold": fold}
+        yield thinned(partial(print_json_line, "epoch", **known), epochs, every or 1), announce
     elif not animated(sys.stderr):
         yield thinned(line_printer(epochs), epochs, every or 1), announce
     else:
@@ -97,9 +99,9 @@ def thinned(tell: OnEpoch, epochs: int, every: int) -> OnEpoch:
     return tell_some
 
 
-def print_json_line(event: str, content: Mapping[str, Any]) -> None:
-    """Print what happened as a line of JSON, as soon as it did."""
-    click.echo(json.dumps({"event": event, **content}))
+def print_json_line(event: str, content: Mapping[str, Any], **known: Any) -> None:
+    """Print what happened as a line of JSON, as soon as it did, what is `known` of it first."""
+    click.echo(json.dumps({"event": event, **known, **content}))
 
 
 def line_printer(epochs: int) -> OnEpoch:

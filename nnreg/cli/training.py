@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +21,13 @@ from nnreg.cli.common import (
     spec_argument,
 )
 from nnreg.cli.completing import complete_run
-from nnreg.cli.ending import calmer, kept, print_result, stopped
+from nnreg.cli.ending import calmer, kept, print_folds, print_result, stopped
 from nnreg.cli.preparing import dry_run_option, preview
 from nnreg.cli.progress import print_json_line, shown
 from nnreg.cli.reporting import write_report
 
 if TYPE_CHECKING:
+    from nnreg.folds import CrossValidation
     from nnreg.runs import Run
 
 out_option = click.option(
@@ -76,21 +79,24 @@ def run(
 
     The first Ctrl-C saves and stops, and `nnreg resume` goes on; a second one stops at once.
     With --json each line of the output is an object whose "event" is "epoch" or, in the last
-    line, "end".
+    line, "end". With train.folds the network is trained once for each fold, in a folder of its own
+    in that of the run; an "epoch" says then which "fold" it is of, and the end of each is a "fold".
 
     \b
     nnreg run models/penguins.json
     nnreg run models/penguins.json --set train.epochs=5 --out runs/short
+    nnreg run models/penguins.json --set train.folds=5
     """
     from nnreg.folder import numbered
-    from nnreg.runs import start
     from nnreg.spec import read_spec
+    from nnreg.training import begin
 
     document = read_spec(spec, overrides, registry=registry_with(files))
     if dry_run:
         preview(document, as_json=as_json)
         return
-    _train(start(document, out=out or numbered(document.name)), every, quiet, as_json, draw=draw)
+    prepared = begin(document, out=out or numbered(document.name))
+    _train(prepared, every, quiet, as_json, draw=draw)
 
 
 @cli.command()
@@ -121,17 +127,18 @@ def resume(
 ) -> None:
     """Go on with a run as if it had never stopped.
 
-    RUN is its folder, or a last.h5. --set may change the spec, to train longer for example.
+    RUN is its folder, or a last.h5. That of a cross-validation goes on with the folds that are
+    left. --set may change the spec, to train longer for example.
 
     \b
     nnreg resume runs/penguins-001 --set train.epochs=200
     """
     from nnreg.folder import numbered
-    from nnreg.runs import restart
+    from nnreg.training import go_on
 
     registry = registry_with(files)
     prepare = functools.partial(
-        restart, path, overrides=overrides, registry=registry, allow_changed=allow_changed
+        go_on, path, overrides=overrides, registry=registry, allow_changed=allow_changed
     )
     prepared = prepare(out=out)
     if prepared.folder is None:
@@ -139,28 +146,77 @@ def resume(
     _train(prepared, every, quiet, as_json, draw=draw)
 
 
-def _train(prepared: Run, every: int | None, quiet: bool, as_json: bool, *, draw: bool) -> None:
+def _train(
+    prepared: Run | CrossValidation, every: int | None, quiet: bool, as_json: bool, *, draw: bool
+) -> None:
+    from nnreg.runs import Run
+
+    train = functools.partial(_train_run, every=every, quiet=quiet, as_json=as_json, draw=draw)
+    if isinstance(prepared, Run):
+        train(prepared)
+        if not as_json:
+            print_result(prepared)
+        if draw:
+            write_report(prepared, None if as_json else sys.stdout)
+    else:
+        _train_folds(prepared, train, as_json, draw=draw, announced=not (quiet or as_json))
+
+
+def _train_folds(
+    prepared: CrossValidation,
+    train: Callable[..., None],
+    as_json: bool,
+    *,
+    draw: bool,
+    announced: bool,
+) -> None:
+    """Train the folds that are left, and print what they came to together."""
+    folds = prepared.document.spec.train.folds
+    with closing(prepared.runs()) as runs:
+        for run in runs:
+            if announced:
+                click.echo(f"fold {run.model.spec.train.fold} of {folds}", err=True)
+            train(run, whole=prepared.folder)
+            if draw:
+                write_report(run, None)
+    if as_json:
+        print_json_line("end", {**prepared.summary, "folder": str(prepared.folder)})
+    else:
+        print_folds(prepared)
+
+
+def _train_run(
+    run: Run,
+    *,
+    every: int | None,
+    quiet: bool,
+    as_json: bool,
+    draw: bool,
+    whole: Path | None = None,
+) -> None:
+    """Train, and say what is left where it does not end well.
+
+    Of a fold, `whole` is the folder of all.
+    """
     from nnreg.errors import DataError, DivergedError
 
-    watch = shown(prepared, every=every, quiet=quiet, as_json=as_json)
+    watch = shown(run, every=every, quiet=quiet, as_json=as_json)
     try:
         with watch as (on_epoch, on_signal):
-            prepared.train(on_epoch, signals=SIGNALS, on_signal=on_signal)
+            run.train(on_epoch, signals=SIGNALS, on_signal=on_signal)
     except DivergedError as error:
         if draw:
-            write_report(prepared, None if as_json else sys.stderr)
-        raise DivergedError(f"{error}{kept(prepared)}{calmer(prepared)}") from error
+            write_report(run, None if as_json else sys.stderr)
+        advice = calmer(run) if whole is None else ""  # one fold alone should not be calmer
+        raise DivergedError(f"{error}{kept(run)}{advice}") from error
     except DataError as error:
-        raise DataError(f"{error}{kept(prepared)}") from error
+        raise DataError(f"{error}{kept(run)}") from error
     except KeyboardInterrupt as stop:
-        if not prepared.saved:
+        if not run.saved:
             raise
-        click.echo(stopped(prepared), err=True)
+        click.echo(stopped(run, whole), err=True)
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
     finally:
-        if as_json and prepared.summary:
-            print_json_line("end", {**prepared.summary, "folder": str(prepared.folder)})
-    if not as_json:
-        print_result(prepared)
-    if draw:
-        write_report(prepared, None if as_json else sys.stdout)
+        if as_json and run.summary:
+            event = "end" if whole is None else "fold"
+            print_json_line(event, {**run.summary, "folder": str(run.folder)})

@@ -12,6 +12,7 @@ import numpy as np
 from nnreg.data.preprocessing import Classes, Preprocessing, learn, learn_target
 from nnreg.data.split import Rows
 from nnreg.data.tables import column, groups, times
+from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.gathering import gather
 from nnreg.interfaces import Array, Source, Table
@@ -64,28 +65,47 @@ def regular_files(source: Source, path: Path) -> Sequence[Path]:
     return files
 
 
+@dataclass(frozen=True)
+class Fold:
+    """One of several folds, counted from 1."""
+
+    number: int
+    count: int
+
+
 def read_parts(
-    data: Data, folder: Path, seed: int, *, of_classes: bool, integer_input: bool
+    data: Data,
+    folder: Path,
+    seed: int,
+    fold: Fold | None = None,
+    *,
+    of_classes: bool,
+    integer_input: bool,
 ) -> tuple[Preprocessing, Parts]:
     """Read what a data section names and learn the preprocessing from the training part."""
-    first, *rest = data_files(data, folder)
+    data_files(data, folder)  # tells of all of them before one is read
     text = {name for name, kind in data.columns.items() if kind == "words"}
     if of_classes:
         text.update(data.targets)
-    table = read_table(data.source, first, text)
+    if data.split.group:
+        text.add(data.split.group)
+    table = read_table(data.source, folder / data.path, text)
     preprocessing, parts = divide(
         table,
         data.targets,
         data,
         data.split,
         seed,
+        fold,
         of_classes=of_classes,
         integer_input=integer_input,
     )
-    held_out = [n for n in ("validation", "test") if isinstance(getattr(data.split, n), str)]
     text.update(preprocessing.text)
     files = {
-        name: read_table(data.source, file, text) for name, file in zip(held_out, rest, strict=True)
+        name: read_table(data.source, folder / path, text)
+        for name in ("validation", "test")
+        if isinstance(path := getattr(data.split, name), str)
+        and (fold is None or name == "validation")
     }
     return preprocessing, replace(parts, **files)
 
@@ -96,15 +116,24 @@ def divide(
     columns: Columns,
     split: Split,
     seed: int,
+    fold: Fold | None = None,
     *,
     of_classes: bool,
     integer_input: bool,
 ) -> tuple[Preprocessing, Parts]:
-    """Split the rows of a table by shares and learn the preprocessing from the training part."""
-    aside = [name for name in (split.group, split.order) if isinstance(name, str)]
+    """Split the rows of a table by shares and learn the preprocessing from the training part.
+
+    Of a `fold`, the rows that it holds out are the validation part, or the test part where the
+    split says what validation is: a share of the rows that the fold leaves, or a file. The split's
+    own test part is none of it then.
+    """
+    named = (split.group, split.order, columns.sample_weights)
+    aside = [name for name in named if isinstance(name, str)]
     columns = replace(columns, inputs=_inputs(table, targets, columns, aside))
     table = _in_use(table, [*(columns.inputs or ()), *targets, *aside])
-    rows = _rows_of_parts(_rows(table, targets, columns, split, of_classes), split, seed)
+    if columns.sample_weights:
+        sample_weights(table, columns.sample_weights)  # a bad one is told whatever part it is in
+    rows = _rows_of_parts(_rows(table, targets, columns, split, of_classes), split, seed, fold)
     preprocessing = learn(
         table,
         rows["train"],
@@ -140,13 +169,30 @@ def _in_use(table: Table, names: list[str]) -> Table:
     return replace(table, columns=used)
 
 
-def _rows_of_parts(rows: Rows, split: Split, seed: int) -> dict[str, Array]:
-    """Return the rows of the training part and of each part that is a share of this table."""
+def _rows_of_parts(rows: Rows, split: Split, seed: int, fold: Fold | None) -> dict[str, Array]:
+    """Return the rows of the training part and of each held-out part that is of this table."""
     shares = {
         name: part
         for name in ("validation", "test")
         if isinstance(part := getattr(split, name), float)
     }
+    if fold is None and not shares and (split.group or split.order):
+        problem = "nothing is held out by it: give a share for validation or test, or train.folds"
+        raise SpecError([Problem("$.data.split", problem)])
+    parts = _shared_out(rows, shares, seed)
+    if fold is None:
+        return parts
+    test = parts.get("test", np.arange(0))
+    pool = np.setdiff1d(np.arange(rows.count), test)
+    known, held_out = rows.take(pool).folds(fold.count, seed)[fold.number - 1]
+    if split.validation is None:
+        return {"train": pool[known], "validation": pool[held_out]}
+    known = pool[known]
+    inner = _shared_out(rows.take(known), {n: s for n, s in shares.items() if n != "test"}, seed)
+    return {"test": pool[held_out], **{name: known[part] for name, part in inner.items()}}
+
+
+def _shared_out(rows: Rows, shares: dict[str, float], seed: int) -> dict[str, Array]:
     if not shares:
         return {"train": np.arange(rows.count)}
     return dict(zip(["train", *shares], rows.split(list(shares.values()), seed), strict=True))

@@ -125,6 +125,19 @@ def mean(case: LossCase) -> None:
     close(case, "the gradient of the batch twice over", backward(), half, 1e-12)
 
 
+def independent(case: LossCase) -> None:
+    """Each example counts by itself: others change none of its gradient, `per_example` its loss."""
+    _, dy = case.both()
+    y, t = case.y.copy(), case.t.copy()
+    y[1:] = y[0]
+    _, backward = case.forward(y, t)
+    close(case, "the gradient of a row among other rows", backward()[0], dy[0], 1e-12)
+    rows = [slice(row, row + 1) for row in range(len(t))]
+    alone = np.array([case.forward(case.y[row], t[row])[0] for row in rows])
+    found = case.component.per_example(case.y.copy(), t, logits=case.logits)
+    close(case, "what per_example gives", found, alone, 1e-12)
+
+
 def inputs_kept(case: LossCase) -> None:
     """Neither outputs nor targets are written to."""
     y, t = case.y.copy(), case.t.copy()
@@ -186,6 +199,7 @@ CHECKS = (
     float32,
     shapes,
     mean,
+    independent,
     inputs_kept,
     repeatable,
     reentrant,
