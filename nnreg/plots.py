@@ -1,9 +1,9 @@
-"""Pictures of an activation and its derivative: for a terminal, and as SVG."""
+"""Pictures of an activation and its derivative, or of a schedule: for a terminal, and as SVG."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,42 +11,42 @@ import numpy as np
 
 from nnreg import charts
 from nnreg.charts import JUMP, Curve, Frame, number, ticks
-from nnreg.interfaces import Activation, Array
+from nnreg.interfaces import Activation, Array, Moment, Schedule
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 REACH = 5.0
-"""The curves are drawn from -REACH to REACH."""
+"""An activation is drawn from -REACH to REACH."""
 
 TALLEST = 6.0
 """What lies beyond this height is cut off."""
 
 
+EPOCHS, STEPS = 60, 8
+"""The training over which a schedule is drawn: its epochs, and the steps of each."""
+
+IMPROVING = 20
+"""The epochs after which the losses of that training fall no more."""
+
+
 @dataclass(frozen=True)
-class Curves:
-    """An activation's values and slopes over x, and the part of the plane to show."""
+class Picture:
+    """One curve or two, the part of the plane to show, and what x is."""
 
-    x: Array
-    y: Array
-    slope: Array
-    elementwise: bool
+    curves: Sequence[Curve]
     frame: Frame
-
-    @property
-    def labels(self) -> tuple[str, str]:
-        """What is drawn: of an activation over several values, the first output of two."""
-        return ("y", "dy/dx") if self.elementwise else ("y₁(x, 0)", "dy₁/dx")
-
-    @property
-    def lines(self) -> list[Curve]:
-        """The two curves, each with its label."""
-        pairs = zip(self.labels, (self.y, self.slope), strict=True)
-        return [Curve(label, self.x, values) for label, values in pairs]
+    along: str = "x"
 
 
-def sample(activation: Activation, count: int) -> Curves:
-    """Evaluate an activation at `count` places. Raises ValueError if no value is finite."""
+def picture(component: Activation | Schedule, count: int) -> Picture:
+    """Evaluate a component at `count` places. Raises ValueError if no value is finite."""
+    drawn = _activation if isinstance(component, Activation) else _schedule
+    return drawn(component, count)  # type: ignore[arg-type]  # each takes its kind
+
+
+def _activation(activation: Activation, count: int) -> Picture:
+    """Return an activation and its derivative; of one over several values the first of two."""
     x = np.linspace(-REACH, REACH, count)
     rows = np.stack([x, np.zeros(count)], axis=1)
     first = np.zeros_like(rows)
@@ -56,14 +56,30 @@ def sample(activation: Activation, count: int) -> Curves:
         slope = backward(first)[:, 0]
         beside_one, _ = activation.forward(np.stack([x, np.ones(count)], axis=1))
     elementwise = np.array_equal(y[:, 0], beside_one[:, 0], equal_nan=True)
-    frame = charts.around([Curve("y", x, y[:, 0]), Curve("dy/dx", x, slope)], TALLEST)
-    return Curves(x, y[:, 0], slope, elementwise, frame)
+    labels = ("y", "dy/dx") if elementwise else ("y₁(x, 0)", "dy₁/dx")
+    curves = [Curve(labels[0], x, y[:, 0]), Curve(labels[1], x, slope)]
+    return Picture(curves, charts.around(curves, TALLEST))
 
 
-def svg(activation: Activation, title: str, subtitle: str) -> str:
+def _schedule(schedule: Schedule, count: int) -> Picture:
+    """Return the factors of a training that gets better at first, and then no more."""
+    total = EPOCHS * STEPS
+    losses = [1 / min(epoch, IMPROVING) for epoch in range(1, EPOCHS + 1)]
+    watched = schedule.watches() or "loss"
+    history = [{watched: loss} for loss in losses]
+    steps = np.linspace(0, total - 1, min(count, total)).astype(int)
+    factors = [
+        schedule.factor(Moment(step, total, STEPS, history[: step // STEPS]))
+        for step in steps.tolist()
+    ]
+    curves = [Curve("factor", steps / STEPS, np.array(factors))]
+    return Picture(curves, charts.around(curves), "epoch")
+
+
+def svg(component: Activation | Schedule, title: str, subtitle: str) -> str:
     """Return a picture as a file that needs no other, readable on light and dark pages."""
-    curves = sample(activation, 601)
-    return charts.svg(title, subtitle, curves.lines, frame=curves.frame)
+    drawn = picture(component, 601)
+    return charts.svg(title, subtitle, drawn.curves, frame=drawn.frame, along=drawn.along)
 
 
 # For a terminal
@@ -74,45 +90,46 @@ DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 MARGIN = 6
 """Columns at the left, for the numbers."""
 
-STYLES = {"y": "bold cyan", "slope": "magenta", "axis": "dim"}
+STYLES = {"first": "bold cyan", "second": "magenta", "axis": "dim"}
 
 
-def draw(activation: Activation, width: int, height: int) -> Text:
+def draw(component: Activation | Schedule, width: int, height: int) -> Text:
     """Return a picture of so many columns and lines, in braille dots.
 
-    The derivative is dotted, so that the two are told apart without colours.
+    A second curve is dotted, so that the two are told apart without colours.
     """
     from rich.text import Text  # only for a terminal
 
     columns = width - MARGIN
-    curves = sample(activation, 2 * columns)
-    line, dotted = np.zeros((2, height, columns), np.intp)
-    for column, rows in enumerate(_strokes(curves.y, curves.frame, 4 * height)):
-        for row in rows:
-            line[row // 4, column // 2] |= DOTS[row % 4][column % 2]
-    for column, rows in enumerate(_strokes(curves.slope, curves.frame, 4 * height)):
-        for row in rows:
-            if (row + column) % 2 == 0:
-                dotted[row // 4, column // 2] |= DOTS[row % 4][column % 2]
-    frame = curves.frame
+    drawn = picture(component, 2 * columns)
+    frame = drawn.frame
+    bits = np.zeros((2, height, columns), np.intp)
+    for dotted, curve in enumerate(drawn.curves):
+        for column, rows in enumerate(_strokes(curve.y, frame, 4 * height)):
+            for row in rows:
+                if not dotted or (row + column) % 2 == 0:
+                    bits[dotted, row // 4, column // 2] |= DOTS[row % 4][column % 2]
     numbers = {_line_of(y, frame, height): number(y) for y in ticks(frame.low, frame.high)}
     zero = _line_of(0, frame, height)
-    label, slope_label = curves.labels
+    upright = round(-frame.left / (frame.right - frame.left) * columns)
     text = Text(no_wrap=True)
-    text.append(f"{'':{MARGIN}}━━ {label}", STYLES["y"])
-    text.append(f"   ┅┅ {slope_label}\n", STYLES["slope"])
+    marks = (f"{'':{MARGIN}}━━", "   ┅┅")
+    for curve, mark, style in zip(drawn.curves, marks, STYLES, strict=False):
+        text.append(f"{mark} {curve.label}", STYLES[style])
+    text.append("\n")
     for row in range(height):
         text.append(f"{numbers.get(row, ''):>{MARGIN - 1}} ", STYLES["axis"])
         for column in range(columns):
-            bits = int(line[row, column] | dotted[row, column])
-            if bits:
-                style = "y" if line[row, column] else "slope"
-                text.append(chr(0x2800 + bits), STYLES[style])
+            both = int(bits[0, row, column] | bits[1, row, column])
+            if both:
+                style = "first" if bits[0, row, column] else "second"
+                text.append(chr(0x2800 + both), STYLES[style])
             else:
-                text.append(_axis(row == zero, column == columns // 2), STYLES["axis"])
+                text.append(_axis(row == zero, column == upright), STYLES["axis"])
         text.append("\n")
-    half = columns // 2
-    ends = f"{number(-REACH):<{half}}{0:<{columns - half - 1}}{number(REACH)}"
+    half, right = columns // 2, number(round(frame.right))
+    middle = "0" if frame.left < 0 else drawn.along
+    ends = f"{number(frame.left):<{half}}{middle:<{columns - half - len(right)}}{right}"
     text.append(f"{'':{MARGIN}}{ends}", STYLES["axis"])
     return text
 

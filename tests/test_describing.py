@@ -14,9 +14,9 @@ from plugin_files import many, swish
 from specs import CSV, WITH_SWISH, classifier, csv_data
 
 from nnreg import plots
-from nnreg.builtin import activations
+from nnreg.builtin import activations, schedules
 from nnreg.cli import cli, main
-from nnreg.registry import KINDS
+from nnreg.registry import KINDS, installed
 
 
 @pytest.fixture
@@ -267,7 +267,10 @@ def test_show_shows_every_kind_of_a_name_unless_one_is_asked_for(nnreg):
     [
         (["los.huber"], "no kind 'los'; did you mean 'loss'?"),
         (["loss.relu"], "no loss 'relu'"),
-        (["huber", "--plot", "x.svg"], "huber is no activation, and only those are drawn"),
+        (
+            ["huber", "--plot", "x.svg"],
+            "huber is no activation or schedule, and only thos",
+        ),
         (["huber", "--set", "delta=1"], "huber is no activation"),
         (["elu", "--set", "alpha=99"], "$.alpha: must be less than or equal to 10, found 99"),
         (["relu", "--plot", "nowhere/x.svg"], "nowhere/x.svg: cannot write: No such file"),
@@ -315,20 +318,47 @@ def test_an_option_without_default_is_asked_for_before_drawing(nnreg, install, t
 
 
 def test_the_curves_are_the_function_and_its_derivative():
-    curves = plots.sample(activations.Tanh(), 101)
-    assert curves.elementwise
-    np.testing.assert_allclose(curves.y, np.tanh(curves.x))
-    np.testing.assert_allclose(curves.slope, 1 - np.tanh(curves.x) ** 2)
-    assert curves.frame.low < -1 < 1 < curves.frame.high
+    drawn = plots.picture(activations.Tanh(), 101)
+    value, slope = drawn.curves
+    assert (value.label, slope.label) == ("y", "dy/dx")
+    np.testing.assert_allclose(value.y, np.tanh(value.x))
+    np.testing.assert_allclose(slope.y, 1 - np.tanh(slope.x) ** 2)
+    assert drawn.frame.low < -1 < 1 < drawn.frame.high
 
 
 def test_softmax_is_drawn_as_the_first_of_two_outputs():
-    curves = plots.sample(activations.Softmax(), 101)
-    assert not curves.elementwise
-    sigmoid = 1 / (1 + np.exp(-curves.x))
-    np.testing.assert_allclose(curves.y, sigmoid)
-    np.testing.assert_allclose(curves.slope, sigmoid * (1 - sigmoid))
-    assert curves.labels == ("y₁(x, 0)", "dy₁/dx")
+    value, slope = plots.picture(activations.Softmax(), 101).curves
+    assert (value.label, slope.label) == ("y₁(x, 0)", "dy₁/dx")
+    sigmoid = 1 / (1 + np.exp(-value.x))
+    np.testing.assert_allclose(value.y, sigmoid)
+    np.testing.assert_allclose(slope.y, sigmoid * (1 - sigmoid))
+
+
+def test_a_schedule_is_drawn_over_a_training_that_stops_getting_better():
+    (curve,) = plots.picture(schedules.Polynomial(), 1000).curves
+    assert len(curve.x) == 480
+    np.testing.assert_allclose(curve.y, 1 - curve.x / 60)
+    (curve,) = plots.picture(schedules.ReduceOnPlateau(), 480).curves
+    assert np.unique(curve.y).tolist() == pytest.approx([0.001, 0.01, 0.1, 1])
+    assert curve.y[8 * 30] == 1 > curve.y[8 * 31]
+
+
+@pytest.mark.parametrize("name", [*installed().names("schedule"), "tanh"])
+def test_a_picture_is_as_wide_and_high_as_is_asked_for(name):
+    entry = installed().find("activation" if name == "tanh" else "schedule", name)
+    for width in (46, 81):
+        lines = plots.draw(entry.cls(), width=width, height=10).plain.splitlines()
+        assert len(lines) == 12
+        assert {len(line) for line in lines[1:]} == {width}
+
+
+def test_show_draws_a_schedule_with_options_in_the_terminal_and_to_a_file(nnreg, tmp_path):
+    file = tmp_path / "cosine.svg"
+    code, out, _ = nnreg("show", "cosine", "--set", "restarts=2", "--plot", file)
+    assert code == 0
+    assert re.search("━━ factor", out)
+    assert re.search(r"\n +0 +epoch +60\n", out)
+    assert "cosine (restarts=2)" in file.read_text()
 
 
 def test_the_picture_rises_where_the_function_does():
@@ -360,7 +390,7 @@ def test_an_activation_without_a_finite_value_is_not_drawn():
             return x * np.nan, lambda dy: dy * np.nan
 
     with pytest.raises(ValueError, match="no value between -5 and 5 is finite"):
-        plots.sample(Nothing(), 10)
+        plots.picture(Nothing(), 10)
 
 
 # Completion

@@ -5,14 +5,13 @@ import json
 import re
 from typing import Any
 
-import numpy as np
 from pages import ROOT, directive, image, plain, table
 from sphinx.application import Sphinx
 
-from nnreg import charts, plots
+from nnreg import plots
 from nnreg.builtin.schedules import Constant
 from nnreg.describing import describe, type_text
-from nnreg.interfaces import Component, Configurable, Moment, Schedule
+from nnreg.interfaces import Component, Configurable
 from nnreg.registry import KINDS, Entry, installed
 from nnreg.schema import Reader, SchemaWriter, read, to_json
 from nnreg.spec import SECTIONS, Spec
@@ -21,9 +20,6 @@ PAGES = {"initializer": "initializers", "metric": "metrics", "loss": "losses", "
          "optimizer": "optimizers", "schedule": "schedules", "activation": "activations",
          "kernels": "kernels", "source": "sources"}  # fmt: skip
 """The page of each kind of component."""
-
-EPOCHS, STEPS = 60, 8
-"""The training over which a schedule is drawn: its epochs, and the steps of each."""
 
 DRAWN = {
     "warmup": {"epochs": 10, "after": "cosine"},
@@ -113,27 +109,15 @@ def picture(entry: Entry) -> str:
         given = DRAWN.get(entry.name, {})
         words = ", ".join(f"{name} {value}" for name, value in given.items())
         shown = f"{entry.name}: {words}" if words else entry.name
-        return image(schedule(instance(entry, given), shown), shown)  # type: ignore[arg-type]
+        drawn = instance(entry, given)
+        svg = plots.svg(drawn, shown, "what the learning rate is multiplied by")  # type: ignore[arg-type]
+        return image(svg, shown)
     return ""
 
 
 def first_line(cls: type) -> str:
     """Return the first line of a docstring."""
     return inspect.cleandoc(cls.__doc__ or "").split("\n")[0]
-
-
-def schedule(drawn: Schedule, title: str) -> str:
-    """Draw the factors of a training whose loss falls for 20 epochs and then no more."""
-    history = [
-        {"loss": loss, "val_loss": loss} for loss in 1 / np.minimum(np.arange(1, EPOCHS + 1), 20)
-    ]
-    x = np.arange(EPOCHS * STEPS) / STEPS
-    factors = [
-        drawn.factor(Moment(step, EPOCHS * STEPS, STEPS, history[: step // STEPS]))
-        for step in range(EPOCHS * STEPS)
-    ]
-    curve = charts.Curve("factor", x, np.array(factors))
-    return charts.svg(title, "what the learning rate is multiplied by", [curve], along="epoch")
 
 
 def sections(_: str = "") -> str:

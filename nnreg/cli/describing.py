@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -20,10 +20,11 @@ from nnreg.cli.common import (
 from nnreg.cli.completing import complete_component
 
 if TYPE_CHECKING:
-    from nnreg.interfaces import Activation
+    from nnreg.interfaces import Activation, Schedule
     from nnreg.plugins import Plugin
     from nnreg.registry import Entry, Registry
 
+    Drawable: TypeAlias = Activation | Schedule
 
 SLOW_IMPORT = 0.5
 """The seconds from which on the time of a plugin's import is shown."""
@@ -124,12 +125,12 @@ def _provided(row: dict[str, Any]) -> str:
     "options",
     multiple=True,
     metavar="OPTION=VALUE",
-    help="Draw the activation with this option; may be repeated.",
+    help="Draw the activation or schedule with this option; may be repeated.",
 )
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Draw the activation and its derivative to this SVG file.",
+    help="Draw the activation or schedule to this SVG file.",
 )
 @plugin_option
 @json_option
@@ -143,20 +144,22 @@ def show(
 ) -> None:
     """Show a component: its formula, options and origin.
 
-    An activation is drawn with its derivative, in the terminal or to a file.
+    An activation is drawn with its derivative, a schedule over a training of 60 epochs, in the
+    terminal or to a file.
 
     \b
     nnreg show leaky_relu
     nnreg show loss.mean_squared_error
     nnreg show elu --set alpha=2 --plot elu.svg
+    nnreg show cosine --set restarts=3
     """
     from nnreg.describing import describe
 
     registry = registry_with(files)
     entries = _named(name, kind, registry)
-    drawable = [entry for entry in entries if entry.kind == "activation"]
+    drawable = [entry for entry in entries if entry.kind in ("activation", "schedule")]
     if (plot or options) and not drawable:
-        raise click.UsageError(f"{name} is no activation, and only those are drawn")
+        raise click.UsageError(f"{name} is no activation or schedule, and only those are drawn")
     pictures = {entry: _instance(entry, options, registry) for entry in drawable}
     if plot:
         _write_svg(plot, drawable[0], pictures[drawable[0]], options)
@@ -187,10 +190,10 @@ def _named(name: str, kind: str | None, registry: Registry) -> list[Entry]:
     return entries
 
 
-def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Activation | None:
-    """Return an activation with these options, or None if one lacks a value."""
+def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Drawable | None:
+    """Return what is drawn with these options, or None if one lacks a value."""
     from nnreg.composing import Origins, override
-    from nnreg.interfaces import Activation
+    from nnreg.registry import KINDS
     from nnreg.schema import Reader, read
 
     tree: dict[str, Any] = {"type": entry.name}
@@ -203,25 +206,25 @@ def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Act
     }
     if required - tree.keys():
         return None
-    return read(Activation, tree, Reader(registry), entry.name)
+    base: Any = KINDS[entry.kind][1]
+    instance: Drawable = read(base, tree, Reader(registry), entry.name)
+    return instance
 
 
-def _write_svg(
-    path: Path, entry: Entry, activation: Activation | None, options: tuple[str, ...]
-) -> None:
+def _write_svg(path: Path, entry: Entry, drawn: Drawable | None, options: tuple[str, ...]) -> None:
     from nnreg.plots import svg
 
-    if activation is None:
+    if drawn is None:
         raise click.UsageError(f"{entry.name} has an option without a default; give it with --set")
     title = f"{entry.name} ({', '.join(options)})" if options else entry.name
     formula = inspect.cleandoc(entry.cls.__doc__ or "").split("\n")[0]
     try:
-        path.write_text(svg(activation, title, formula), encoding="utf-8")
+        path.write_text(svg(drawn, title, formula), encoding="utf-8")
     except OSError as error:
         raise click.UsageError(f"{path}: cannot write: {error.strerror}") from error
 
 
-def _print_entry(entry: dict[str, Any], activation: Activation | None) -> None:
+def _print_entry(entry: dict[str, Any], drawn: Drawable | None) -> None:
     click.echo(f"{entry['kind']} {entry['name']}\n")
     click.echo(f"{entry['documentation'] or 'It has no documentation.'}")
     if entry["options"]:
@@ -229,21 +232,21 @@ def _print_entry(entry: dict[str, Any], activation: Activation | None) -> None:
         print_table(["option", "type", "default"], rows)
     else:
         click.echo()
-    if activation is not None:
-        _print_curve(activation)
+    if drawn is not None:
+        _print_curve(drawn)
     click.echo(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")
     if entry["file"]:
         click.echo(f"code {entry['file']}:{entry['line']}")
 
 
-def _print_curve(activation: Activation) -> None:
+def _print_curve(drawn: Drawable) -> None:
     from rich.console import Console
 
     from nnreg.plots import draw
 
     console = Console(highlight=False)
     try:
-        picture = draw(activation, width=min(console.width, 100), height=14)
+        picture = draw(drawn, width=min(console.width, 100), height=14)
     except Exception as error:  # a plugin's code
         click.echo(f"its curve cannot be drawn: {type(error).__name__}: {error}\n", err=True)
     else:
