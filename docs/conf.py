@@ -3,12 +3,13 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "_ext"))
-
 from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
 from nnreg import __version__
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "_ext")]  # the extensions that are named below
 
 project = "nnreg"
 version = release = __version__

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pages import ROOT, directive, image, plain, table
+from pictures import losses
 from sphinx.application import Sphinx
 
 import nnreg
-from nnreg import charts
 
 MODELS = (
     "penguins", "digits", "digits_conv", "diabetes", "three_dense", "gradient_check", "xor",
@@ -30,7 +30,7 @@ def model(name: str) -> str:
         summary = json.loads((Path(folder) / name / "summary.json").read_text())
     return "\n\n".join([
         f"## {name}",
-        image(curve(name, trained.history, summary["best_epoch"]), f"The loss of {name} by epoch"),
+        image(losses(name, trained.history), f"The loss of {name} by epoch"),
         results(summary),
         f"{summary['parameters']:,} parameters, trained for {summary['epochs']} epochs in "
         f"{summary['seconds']:.1f} s while this page was built.",
@@ -48,18 +48,6 @@ def results(summary: dict[str, Any]) -> str:
         base = summary["baseline"]
         rows.append(["a constant guess", *(f"{base[n]:.4g}" if n in base else "" for n in names)])
     return table(["", *map(plain, names)], rows)
-
-
-def curve(name: str, history: nnreg.History, best: int) -> str:
-    """Draw the losses of a training, by epoch."""
-    epochs = history["epoch"].astype(float)
-    curves = [charts.Curve("training", epochs, history["loss"], whole=True)]
-    mark = None
-    if "val_loss" in history.names:
-        curves.append(charts.Curve("validation", epochs, history["val_loss"], whole=True))
-        mark = (float(best), f"best epoch {best}")
-    frame = charts.around_powers(curves)
-    return charts.svg(name, "loss by epoch", curves, frame=frame, along="epoch", mark=mark)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

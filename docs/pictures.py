@@ -1,0 +1,138 @@
+"""Makes the README's pictures, of a run in a real terminal: `python docs/pictures.py`."""
+
+from __future__ import annotations
+
+import fcntl
+import html
+import os
+import pty
+import shutil
+import struct
+import sys
+import tempfile
+import termios
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import pyte
+
+import nnreg
+from nnreg import charts
+
+HERE = Path(__file__).parent
+STATIC = HERE / "_static"
+COMMAND = "nnreg run models/penguins.json"
+COLUMNS, LINES = 92, 40
+
+WIDTH, HEIGHT, MARGIN = 8.4, 19, 18
+"""Pixels: of a character, of a line, and around them all."""
+
+STYLE = """
+  text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+         fill: #1f2328; white-space: pre }
+  .page { fill: #f6f8fa; stroke: #d1d9e0 }
+  .bold { font-weight: 700 } .green { fill: #1a7f37 } .cyan { fill: #0969da }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #f0f6fc } .page { fill: #0d1117; stroke: #3d444d }
+    .green { fill: #3fb950 } .cyan { fill: #58a6ff }
+  }
+"""
+
+
+def main() -> None:
+    """Run the command of the README and write both pictures."""
+    with tempfile.TemporaryDirectory() as folder:
+        screen = typed(COMMAND, Path(folder))
+        history = nnreg.read_history(Path(folder) / "runs/penguins-001")
+    (STATIC / "terminal.svg").write_text(terminal(screen, COMMAND), encoding="utf-8")
+    (STATIC / "loss.svg").write_text(losses("penguins", history), encoding="utf-8")
+
+
+def typed(command: str, folder: Path) -> pyte.Screen:
+    """Run a command in a terminal and return its screen, as a person sees it in the end."""
+    shutil.copytree(HERE.parent / "models", folder / "models")
+    screen = pyte.Screen(COLUMNS, LINES)
+    stream = pyte.ByteStream(screen)
+    stream.feed(f"$ \x1b[1m{command}\x1b[0m\r\n".encode())
+    for data in printed([sys.executable, "-m", *command.split()], folder):
+        stream.feed(data)
+    return screen
+
+
+def printed(command: list[str], folder: Path) -> Iterator[bytes]:
+    """Yield what a command writes to a terminal."""
+    quiet = {name: text for name, text in os.environ.items() if name not in ("CI", "NO_COLOR")}
+    environment = {**quiet, "TERM": "xterm-256color", "PYTHONPATH": str(HERE.parent)}
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(folder)
+        os.execve(command[0], command, environment)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", LINES, COLUMNS, 0, 0))
+    while data := read(terminal):
+        yield data
+    os.waitpid(child, 0)
+    os.close(terminal)
+
+
+def read(terminal: int) -> bytes:
+    """Return what there is to read, or nothing at the end, which Linux tells by an error."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""
+
+
+def terminal(screen: pyte.Screen, title: str) -> str:
+    """Return the screen as an SVG that needs no font and no script."""
+    lines = "\n".join(screen.display).rstrip().count("\n") + 1
+    width, height = COLUMNS * WIDTH + 2 * MARGIN, lines * HEIGHT + 2 * MARGIN
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" '
+        f'width="{width:.0f}" height="{height}" role="img">',
+        f"<title>{html.escape(title)}</title>",
+        f"<style>{STYLE}</style>",
+        f'<rect class="page" x=".5" y=".5" width="{width - 1:.0f}" height="{height - 1}" rx="8"/>',
+    ]
+    for line in range(lines):
+        for column, text, kind in words(screen, line):
+            parts.append(
+                f'<text class="{kind}" x="{MARGIN + column * WIDTH:.1f}" '
+                f'y="{MARGIN + (line + 0.75) * HEIGHT:.1f}" textLength="{len(text) * WIDTH:.1f}">'
+                f"{html.escape(text)}</text>"
+            )
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def words(screen: pyte.Screen, line: int) -> Iterator[tuple[int, str, str]]:
+    """Yield the stretches of a line that look alike: where each begins, its text, its look."""
+    cells = [screen.buffer[line][column] for column in range(COLUMNS)]
+    for (kind, blank), group in groupby(
+        enumerate(cells), lambda cell: (look(cell[1]), cell[1].data == " ")
+    ):
+        stretch = list(group)
+        if not blank:
+            yield stretch[0][0], "".join(cell.data for _, cell in stretch), kind
+
+
+def look(cell: pyte.screens.Char) -> str:
+    """Return the classes of a character."""
+    colour = cell.fg if cell.fg in ("green", "cyan") else ""
+    return f"{'bold ' if cell.bold else ''}{colour}".strip()
+
+
+def losses(name: str, history: nnreg.History) -> str:
+    """Draw the losses of a training, by epoch, with the best one of the validation marked."""
+    epochs = history["epoch"].astype(float)
+    curves = [charts.Curve("training", epochs, history["loss"], whole=True)]
+    mark = None
+    if "val_loss" in history.names:
+        curves.append(charts.Curve("validation", epochs, history["val_loss"], whole=True))
+        best = int(history["val_loss"].argmin())
+        mark = (epochs[best], f"best epoch {epochs[best]:.0f}")
+    frame = charts.around_powers(curves)
+    return charts.svg(name, "loss by epoch", curves, frame=frame, along="epoch", mark=mark)
+
+
+if __name__ == "__main__":
+    main()
