@@ -169,6 +169,22 @@ def test_layers_that_repeat_are_drawn_once_with_their_number():
     assert "× 20" in texts(diagram(built([first, *block * 20])))
 
 
+def test_frozen_layers_are_marked_and_have_no_gradient_to_draw():
+    layers = [
+        {"type": "dense", "units": 4},
+        {"type": "residual", "layers": [{"type": "dense", "units": 4}]},
+    ]
+    spec = classifier(model={"layers": [*layers, {"type": "dense", "units": "classes",
+                                                  "activation": "softmax"}]})  # fmt: skip
+    spec["train"] = {"epochs": 1, "freeze": ["layers/1"]}
+    model = nnreg.build(spec, data=(np.zeros((6, 4)), ["a", "b"] * 3))
+    first, second, _ = boxes_of(model)
+    assert (first.frozen, second.frozen, second.parts[0].frozen) == (False, True, True)
+    assert texts(diagram(model)).count("20 parameters, frozen") == 2
+    records = [{"epoch": e, "layers/0": 0.5, "layers/1": 0.0} for e in (1, 2)]
+    assert len(figures.gradient_norms(records).axes[0].lines) == 1
+
+
 def test_of_very_many_layers_the_middle_is_left_out():
     boxes = _folded([Box("dense", str(i), (i,), i) for i in range(1000)])
     assert len(boxes) == MOST_BOXES + 1

@@ -326,7 +326,7 @@ def test_many_classes_columns_epochs_and_layers_make_no_large_page(tmp_path, mon
     file = report("out")
     assert file.stat().st_size < 1_000_000
     page = Page(file.read_text())
-    assert "The 100 of 400 that are found least." in page.said("p")
+    assert "The 25 of 400 that are found least." in page.said("p")
     assert "The first 10 of 60 inputs." in page.said("p")
 
 

@@ -33,8 +33,8 @@ MOST_BOXES = 40
 class Box:
     """A layer: its kind, its options in words, the shape of its output, its parameters.
 
-    `parts` are the layers in it; `times` says how often it follows itself. One without a kind is a
-    pattern of layers that does.
+    `parts` are the layers in it; `times` says how often it follows itself; `frozen` layers do not
+    train. A box without a kind is a pattern of layers that follows itself.
     """
 
     kind: str
@@ -43,6 +43,7 @@ class Box:
     size: int
     parts: tuple[Box, ...] = ()
     times: int = 1
+    frozen: bool = False
 
 
 def diagram(model: Model) -> str:
@@ -68,17 +69,26 @@ def diagram(model: Model) -> str:
 
 def boxes_of(model: Model) -> tuple[Box, ...]:
     """Return the layers of a model as the spec has them, with the activation of the last."""
-    plans = (plan for _, plan in model.network.plan.children.values())
-    registry = model.document.registry
-    layers = zip(model.spec.model.layers, plans, strict=True)
-    return _folded([_box(layer, plan, registry) for layer, plan in layers])
+    named = model.network.plan.children.items()
+    layers = zip(model.spec.model.layers, named, strict=True)
+    return _folded([_box(layer, name, plan, model) for layer, (name, (_, plan)) in layers])
 
 
-def _box(layer: Layer, plan: Plan, registry: Registry) -> Box:
-    parts = [_box(child, below, registry) for child, below in plan.children.values()]
-    size = total_size(declared(plan)[0])
-    kind = registry.name_of(layer)
-    return Box(kind, _options(layer, registry), plan.output, size, _folded(parts))
+def _box(layer: Layer, name: str, plan: Plan, model: Model) -> Box:
+    """Return the box of a layer by its full name, and those in it."""
+    registry, params = model.document.registry, declared(plan)[0]
+    parts = [
+        _box(one, f"{name}/{key}", below, model) for key, (one, below) in plan.children.items()
+    ]
+    own = {f"{name}/{key}" for key in params}
+    return Box(
+        registry.name_of(layer),
+        _options(layer, registry),
+        plan.output,
+        total_size(params),
+        _folded(parts),
+        frozen=bool(own) and own <= model.network.frozen,
+    )
 
 
 def _options(layer: Layer, registry: Registry) -> str:
@@ -163,7 +173,7 @@ def _plain(box: Box, x: float, y: float, width: float) -> tuple[list[str], float
         f'stroke="{GRID}"{DASHED if end else ""}/>',
         *_title(box, x, y + 19, width),
         _text(_shape(box.shape), x + INSET, y + 37, MUTED),
-        *([] if end else [_text(_count(box.size), x + width - INSET, y + 37, MUTED, "end")]),
+        *([] if end else [_text(_count(box), x + width - INSET, y + 37, MUTED, "end")]),
     ], y + HEIGHT
 
 
@@ -179,7 +189,7 @@ def _frame(box: Box, x: float, y: float, width: float) -> tuple[list[str], float
         *_title(box, x, y + 20, width),
         *inside,
         _text(_shape(box.shape), x + INSET, bottom - 11, MUTED),
-        _text(_count(box.size), x + width - INSET, bottom - 11, MUTED, "end"),
+        _text(_count(box), x + width - INSET, bottom - 11, MUTED, "end"),
     ], bottom
 
 
@@ -215,5 +225,9 @@ def _shape(shape: Shape) -> str:
     return f"{sizes} value{'' if sizes == '1' else 's'}"
 
 
-def _count(size: int) -> str:
-    return f"{size:,} parameter{'' if size == 1 else 's'}" if size else "no parameters"
+def _count(box: Box) -> str:
+    """Say how many parameters there are."""
+    if not box.size:
+        return "no parameters"
+    plural, each = "" if box.size == 1 else "s", " each" if box.times > 1 else ""
+    return f"{box.size:,} parameter{plural}{each}{', frozen' if box.frozen else ''}"

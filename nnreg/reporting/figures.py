@@ -121,7 +121,8 @@ def draw_curves(
 
 def gradient_norms(records: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw the length of each layer's gradient by epoch, the darker, the nearer to the output."""
-    layers = [n for n in dict.fromkeys(key for r in records for key in r) if n != "epoch"]
+    named = dict.fromkeys(key for r in records for key, value in r.items() if value)
+    layers = [name for name in named if name != "epoch"]  # those that train
     layers = [layers[place] for place in sample(len(layers), MOST_LAYERS)]
     figure, axes = _panel()
     epochs = np.array([_number(record.get("epoch")) for record in records])

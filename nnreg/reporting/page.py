@@ -25,7 +25,7 @@ from nnreg.reporting.palette import declarations, themed
 from nnreg.reporting.record import RunRecord
 from nnreg.reporting.results import Results
 
-ERRORS, CLASSES, COLUMNS, EARLIER, SPEC = 12, 100, 10, 10, 60_000
+ERRORS, CLASSES, COLUMNS, EARLIER, SPEC = 12, 25, 10, 10, 60_000
 """The most errors, classes, input columns, times it was resumed, and characters of a spec that are
 shown, so that the page stays small."""
 

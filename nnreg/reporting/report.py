@@ -88,7 +88,8 @@ def _of_training(record: RunRecord) -> Iterator[tuple[str, Picture]]:
         yield name, Picture(svg, f"{words} by epoch")
     if record.gradients:
         svg = figures.svg(figures.gradient_norms(record.gradients))
-        yield "gradients", Picture(svg, "Length of each layer's gradient at the end of each epoch")
+        caption = "Length of each layer's last gradient in an epoch; blue is nearer to the output"
+        yield "gradients", Picture(svg, caption)
 
 
 def _of_answers(results: Results) -> Iterator[tuple[str, Picture]]:
