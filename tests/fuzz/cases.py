@@ -131,8 +131,10 @@ class Specs:
     def run(self, rng: Random) -> Outcome:
         """Read, plan, and train what is small."""
         spec, data = rng.choice(self.examples)
-        text = mutations.dumps(mutations.tree(rng, spec), rng)
-        self.file.write_bytes(text.encode("utf-8", "surrogatepass"))
+        if rng.random() < 1 / 3:
+            self._write(self.file.with_name("base.json"), rng, spec)
+            spec = {"extends": "base.json", **OVERLAY}
+        self._write(self.file, rng, spec)
         try:
             return self._use(data)
         except nnreg.SpecError as error:
@@ -140,6 +142,10 @@ class Specs:
             return "SpecError" if placed and error.problems else "no path", str(error)
         except nnreg.NnregError as error:
             return type(error).__name__, str(error)
+
+    def _write(self, file: Path, rng: Random, spec: Any) -> None:
+        text = mutations.dumps(mutations.tree(rng, spec), rng)
+        file.write_bytes(text.encode("utf-8", "surrogatepass"))
 
     def _use(self, data: tuple[Any, Any]) -> Outcome:
         document = read_spec(str(self.file))
@@ -152,6 +158,14 @@ class Specs:
         model.fit(*data, epochs=1)
         model.predict(data[0])
         return "trained", ""
+
+
+OVERLAY = {
+    "seed": "${env:NNREG_NOTHING:-5}",
+    "optimizer": {"type": "adam", "learning_rate": 0.02},
+    "train": {"epochs": 1, "batch_size": "${env:NNREG_NOTHING:-4}", "early_stopping": None},
+}
+"""What a spec says beside the one that it extends."""
 
 
 def _dense(units: int, activation: str = "tanh") -> dict[str, Any]:

@@ -14,7 +14,8 @@ from nnreg.registry import installed
 NUMBERS = (0, 1, -1, 2, 3, 7, 100, 2**31, 2**53 + 1, 2**63, 2**64, 10**30, 0.0, -0.0, 0.5, 1e-300,
            1e300, -1.5, math.nan, math.inf, True, False, None)  # fmt: skip
 TEXTS = ("", "relu", "dense", "classes", "os.system", "../../x", "\0", "\ud800", "\x1b[2J",
-         "é" * 50, "__class__", "type", "numpy", "/dev/zero", "NaN")  # fmt: skip
+         "é" * 50, "__class__", "type", "numpy", "/dev/zero", "NaN", "${env:HOME}", "${env:",
+         "$${env:X:-y}", "spec.json", "base.json")  # fmt: skip
 NAMES = [entry.name for entry in installed()]
 ROOT = "the whole tree"
 PIECES = ("{", "}", "[", "]", ",", ":", '"', "/*", "*/", "//", "\\", "\\u", "1e999", "NaN", "null",
