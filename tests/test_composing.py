@@ -55,6 +55,11 @@ class TestExtends:
         )
         assert tree_of("spec.json") == classifier(train={"epochs": 5})
 
+    def test_null_is_a_value_where_there_is_nothing_to_take_away(self, files):
+        files(spec=classifier(seed=None), again={"extends": "spec.json", "seed": None})
+        assert "$.seed: must be a valid integer, found null" in problems_of("spec.json")[0]
+        assert "seed" not in tree_of("again.json")
+
     @pytest.mark.parametrize(
         ("base", "over", "merged"),
         [

@@ -175,6 +175,11 @@ class TestOddTables:
             proposal = table({"x": rng().normal(size=60), "y": y[shift:] + y[:shift]})
             assert proposal.tree["metrics"] == ["accuracy", "f1"]
 
+    @pytest.mark.parametrize("count", [20, 40, 60])
+    def test_classes_of_two_rows_each(self, table, count):
+        y = [f"c{i // 2}" for i in range(count)]
+        assert table({"x": rng().normal(size=count), "y": y}).tree["loss"] == "cross_entropy"
+
     def test_classes_that_are_even_need_no_more_than_accuracy(self, table):
         proposal = table({"x": rng().normal(size=60), "y": words_of(60, "a", "b")})
         assert proposal.tree["metrics"] == ["accuracy"]
