@@ -12,7 +12,7 @@ import pytest
 
 import nnreg
 from benchmarks import __main__ as bench
-from benchmarks import report, streaming, targets
+from benchmarks import report, streaming, targets, watching
 from benchmarks.environment import describe
 from benchmarks.harness import Effort, Ratio, Row, Table, UnavailableError, interleave
 from benchmarks.jobs.data import JOBS
@@ -394,6 +394,14 @@ def test_streaming_is_timed_beside_memory(monkeypatch):
     measured = next(streaming.measure(Effort(1, 0.0, 1, only="64-128")))
     assert set(measured.figures) | set(measured.left_out) == set(streaming.TABLE.columns)
     assert all(seconds > 0 for seconds in measured.figures.values())
+
+
+def test_a_watched_training_is_timed_beside_one_unseen(monkeypatch, capfd):
+    monkeypatch.setattr(watching, "SECONDS", 0.01)
+    for measured in watching.measure(Effort(1, 0.0, 1)):
+        assert set(measured.figures) == set(watching.WAYS)
+        assert all(seconds > 0 for seconds in measured.figures.values())
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_share_of_saving_is_of_the_whole_of_a_run(monkeypatch):

@@ -75,8 +75,8 @@ def shown(run: Run, *, every: int | None, quiet: bool, as_json: bool) -> Iterato
 
 def animated(stream: TextIO) -> bool:
     """Whether a line may be drawn again and again: on a terminal that can, and where one looks."""
-    plain = os.environ.get("TERM") in ("dumb", "unknown") or "CI" in os.environ
-    return stream.isatty() and not plain
+    unseen = os.environ.get("CI", "") not in ("", "0", "false")
+    return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown") and not unseen
 
 
 def announce(number: int) -> None:

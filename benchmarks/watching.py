@@ -1,0 +1,107 @@
+"""What it costs to watch a training: the same epochs unseen, with a live line, and with plain ones.
+
+    python -m benchmarks.watching [--quick]
+
+The networks are small, where an epoch takes a millisecond and a line costs most. What is shown goes
+to the null device; the ways are taken in turn, a second of epochs each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from unittest import mock
+
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.environment import describe, environment
+from benchmarks.harness import Effort, Ratio, Row, Table, interleave
+from benchmarks.workloads import NAMED, Workload
+from nnreg.cli import progress
+from nnreg.runs import start
+
+NETWORKS = ("4-16-8-3", "64-128-64-10")
+WAYS = ("unseen", "live", "lines", "json")
+SECONDS = 1.0
+"""How long each way is trained for at a time."""
+
+
+def measure(effort: Effort) -> Iterator[Row]:
+    """Yield a row for each network: the time of an epoch, watched in each way."""
+    for name in NETWORKS:
+        count = _epochs(NAMED[name])
+        samplers = {way: _trainer(NAMED[name], way, count) for way in WAYS}
+        samples, left_out = interleave(samplers, effort)
+        yield Row(name, "µs", samples, left_out)
+
+
+def _spec(workload: Workload, epochs: int) -> dict[str, object]:
+    output = {"type": "dense", "units": "classes", "activation": "softmax"}
+    return {
+        "model": {"layers": [*workload.layers, output]},
+        "loss": "cross_entropy",
+        "optimizer": "adam",
+        "metrics": ["accuracy"],
+        "train": {"epochs": epochs, "batch_size": workload.batch, "threads": 1},
+    }
+
+
+def _epochs(workload: Workload) -> int:
+    """Return how many epochs take so many seconds."""
+    return max(int(SECONDS / _trainer(workload, "unseen", 50)()), 10)
+
+
+def _trainer(workload: Workload, way: str, epochs: int) -> Callable[[], float]:
+    """Return what trains anew, watched in a way, and tells the seconds of an epoch."""
+
+    def train() -> float:
+        run = start(_spec(workload, epochs), data=workload.examples())
+        options = {"every": None, "quiet": way == "unseen", "as_json": way == "json"}
+        with _null_device(), mock.patch.object(progress, "animated", return_value=way == "live"):
+            began = time.perf_counter()
+            with progress.shown(run, **options) as (on_epoch, _):
+                run.train(on_epoch)
+            return (time.perf_counter() - began) / epochs
+
+    return train
+
+
+@contextlib.contextmanager
+def _null_device() -> Iterator[None]:
+    """Let what is shown go to the null device, which is taken for a terminal."""
+    with (
+        open(os.devnull, "w") as null,
+        contextlib.redirect_stdout(null),
+        contextlib.redirect_stderr(null),
+        mock.patch.object(Console, "is_terminal", True),
+    ):
+        yield
+
+
+TABLE = Table(
+    "watching",
+    "an epoch, watched in several ways (µs)",
+    WAYS,
+    tuple(Ratio(way, ("unseen",), (way,)) for way in WAYS[1:]),
+    measure,
+    plotted=False,
+)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser("python -m benchmarks.watching", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three rounds")
+    options = parser.parse_args()
+    effort = Effort(3 if options.quick else 15, 0.0, 1)
+    print(describe(environment(), 1), report.heading(TABLE), sep="\n", flush=True)
+    for row in measure(effort):
+        print(report.line(TABLE, row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
