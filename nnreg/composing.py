@@ -69,8 +69,17 @@ class Origins:
         origin = self.of(problem.path)
         if origin is None or problem.place is not None:
             return problem
-        place = origin if isinstance(origin, Change) else origin.find(problem.path, problem.of_key)
-        return dataclasses.replace(problem, place=place)
+        if isinstance(origin, Change):
+            return dataclasses.replace(problem, place=origin)
+        inside = (f"{problem.path}.", f"{problem.path}[")
+        changes = [
+            str(change)
+            for path, change in self.given.items()
+            if isinstance(change, Change) and path.startswith(inside)
+        ]
+        message = f"{problem.message} (with {', '.join(changes)})" if changes else problem.message
+        place = origin.find(problem.path, problem.of_key)
+        return dataclasses.replace(problem, message=message, place=place)
 
 
 @dataclass(frozen=True)

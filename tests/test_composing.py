@@ -369,6 +369,12 @@ class TestSet:
         (problem,) = problems_of("spec.json", ["seed=x", "seed=y"])
         assert problem.startswith("--set seed=y: ")
 
+    def test_a_section_that_a_set_made_wrong_names_it(self, files):
+        files(spec=classifier(data=csv_data(split={"validation": 0.5})))
+        (problem,) = problems_of("spec.json", ["data.split.test=0.6", "train.epochs=2"])
+        assert problem.startswith("spec.json:1:")
+        assert problem.endswith("leave nothing to train on (with --set data.split.test=0.6)")
+
     def test_what_is_wrong_beside_a_set_is_told_in_its_file(self, files):
         files(spec=json.dumps(classifier(loss="nonsense"), indent=1))
         first, second = problems_of("spec.json", ["train.epochs=0"])
