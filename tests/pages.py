@@ -201,6 +201,8 @@ def masked(output):
     Of many lines of epochs, the first and the last are left.
     """
     output = re.sub(r"\d+(\.\d+)? (s|ms|µs)\b", r"… \2", output)
+    output = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "…", output)
+    output = re.sub(r"(?m)^( *seconds +)\S.*", r"\1…", output)
     output = re.sub(r"/\S+/page/", "…/", output).replace(f"{ROOT}/", "…/")
     lines = [line.rstrip() for line in output.strip("\n").splitlines()]
     epochs = [place for place, line in enumerate(lines) if re.match(r"epoch +\d+/", line)]

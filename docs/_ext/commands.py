@@ -21,7 +21,7 @@ def program() -> click.Group:
     return cli.cli
 
 
-def commands(_: str = "") -> str:
+def commands() -> str:
     """Return a section for the program and for each of its commands."""
     return "\n".join(
         command(context) for context in contexts(click.Context(program(), info_name="nnreg"))
@@ -67,5 +67,5 @@ def paragraphs(text: str) -> str:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive."""
-    app.add_directive("commands", directive(commands))
+    app.add_directive("commands", directive(lambda _: commands()))
     return {"parallel_read_safe": True}

@@ -17,23 +17,27 @@ MODELS = (
 )  # fmt: skip
 
 
-def gallery(_: str = "") -> str:
-    """Return a section for each model: its curve, its results and its spec."""
-    return "\n".join(map(model, MODELS))
+def gallery(pages: Path) -> str:
+    """Return a section for each model, and write the report of each beside the page."""
+    (pages / "reports").mkdir(parents=True, exist_ok=True)
+    return "\n".join(model(name, pages / f"reports/{name}.html") for name in MODELS)
 
 
-def model(name: str) -> str:
-    """Train a model and return its section."""
+def model(name: str, report: Path) -> str:
+    """Train a model, write its report, and return its section."""
     spec = ROOT / "models" / f"{name}.json"
     with tempfile.TemporaryDirectory() as folder:
-        trained = nnreg.run(spec, out=Path(folder) / name)
-        summary = json.loads((Path(folder) / name / "summary.json").read_text())
+        run = Path(folder) / name
+        trained = nnreg.run(spec, out=run)
+        summary = json.loads((run / "summary.json").read_text())
+        report.write_text(nnreg.report(run).read_text())
     return "\n\n".join([
         f"## {name}",
         image(losses(name, trained.history), f"The loss of {name} by epoch"),
         results(summary),
         f"{summary['parameters']:,} parameters, trained for {summary['epochs']} epochs in "
-        f"{summary['seconds']:.1f} s while this page was built.",
+        f"{summary['seconds']:.1f} s while this page was built. "
+        f'<a href="reports/{report.name}">The report of this run</a>',
         f"```sh\nnnreg run models/{name}.json\n```",
         f"```json\n{spec.read_text().strip()}\n```",
     ])  # fmt: skip
@@ -52,5 +56,5 @@ def results(summary: dict[str, Any]) -> str:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive."""
-    app.add_directive("gallery", directive(gallery))
+    app.add_directive("gallery", directive(lambda found: gallery(Path(found.env.app.outdir))))
     return {"parallel_read_safe": True}

@@ -33,15 +33,14 @@ def image(svg: str, words: str) -> str:
     return f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{data}">'
 
 
-def directive(write: Callable[[str], str]) -> type[SphinxDirective]:
-    """Return a directive that is replaced by the Markdown that `write` makes of its argument."""
+def directive(write: Callable[[SphinxDirective], str]) -> type[SphinxDirective]:
+    """Return a directive that is replaced by the Markdown that `write` makes of it."""
 
     class Written(SphinxDirective):
         optional_arguments = 1
 
         def run(self) -> list[nodes.Node]:
             self.env.note_reread()  # the code may say something else next time
-            text = write(self.arguments[0] if self.arguments else "")
-            return self.parse_text_to_nodes(text, allow_section_headings=True)
+            return self.parse_text_to_nodes(write(self), allow_section_headings=True)
 
     return Written

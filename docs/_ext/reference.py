@@ -120,7 +120,7 @@ def first_line(cls: type) -> str:
     return inspect.cleandoc(cls.__doc__ or "").split("\n")[0]
 
 
-def sections(_: str = "") -> str:
+def sections() -> str:
     """Return a section for each part of a spec, named by where it is."""
     parts = []
     for cls, path in paths().items():
@@ -152,6 +152,6 @@ def documented(cls: type[Configurable]) -> set[type]:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
-    app.add_directive("components", directive(components))
-    app.add_directive("spec-sections", directive(sections))
+    app.add_directive("components", directive(lambda found: components(found.arguments[0])))
+    app.add_directive("spec-sections", directive(lambda _: sections()))
     return {"parallel_read_safe": True}
