@@ -65,8 +65,12 @@ def spec_of(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         ]},
         "loss": "cross_entropy",
         "optimizer": "adam",
+        "schedule": {"type": "warmup", "epochs": 2, "after": "reduce_on_plateau"},
         "metrics": ["accuracy"],
-        "train": {"epochs": 30, "batch_size": 36 // STEPS, "early_stopping": {"patience": 10}},
+        "train": {
+            "epochs": 30, "batch_size": 18 // STEPS, "accumulate": 2, "ema": 0.9,
+            "weight_decay": 0.01, "early_stopping": {"patience": 10},
+        },
         "checkpoint": settings,
     }  # fmt: skip
 

@@ -255,7 +255,7 @@ class TestOrder:
         trainer = parts.model.trainer(parts.train)
         x, order = whole(parts.train.x), trainer._order(1)
         seen = 0
-        for values, t, rows in trainer._steps_of(order):
+        for values, t, _, rows in trainer._steps_of(order):
             now = order[seen : seen + 7]
             np.testing.assert_array_equal(values[rows], x[now])
             np.testing.assert_array_equal(t[rows], parts.train.t[now])
@@ -314,6 +314,7 @@ class TestTraining:
         assert list(model.history) == list(expected.history)
 
     def test_no_window_is_left_in_memory_when_the_next_ones_are_read(self, folder, monkeypatch):
+        gc.collect()  # what the tests before have left
         parts = assembled(split=SPLIT)
         measure = parts.model.evaluation.measure
 
