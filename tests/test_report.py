@@ -17,10 +17,10 @@ from specs import blobs, classifier, regressor
 import nnreg
 from nnreg.assembly import reassemble
 from nnreg.reporting.images import png
-from nnreg.reporting.page import escape, figure, page, percent
+from nnreg.reporting.page import against_guess, escape, figure, interval, page, percent
 from nnreg.reporting.record import read_run
 from nnreg.reporting.report import report
-from nnreg.reporting.results import results_of
+from nnreg.reporting.results import Results, results_of
 from nnreg.runs import start
 from nnreg.verdict import constant
 
@@ -484,3 +484,25 @@ def test_a_share_is_not_rounded_to_all_or_none(share, text):
 
 def test_text_is_escaped_and_what_is_no_character_replaced():
     assert escape("<a href='\x1b\u202e'>") == "&lt;a href=&#x27;\ufffd\ufffd&#x27;&gt;"
+
+
+@pytest.mark.parametrize(
+    ("right", "guessed", "said"),
+    [(90, 50, "better than guessing"), (55, 50, "not clearly better than guessing"),
+     (30, 50, "no better than guessing"), (50, 50, "not clearly better than guessing")],
+)  # fmt: skip
+def test_better_than_guessing_is_what_chance_does_not_explain(right, guessed, said):
+    truth = np.arange(100) >= guessed  # so many are of the class that is guessed
+    answers = truth ^ (np.arange(100) >= right)
+    results = Results(
+        "test", ("a", "b"), ("y",), truth.astype(int), answers.astype(int), np.ones(100),
+        np.array(0), "a", 1, None, np.zeros((100, 1)),
+    )  # fmt: skip
+    text = " ".join(Page(against_guess(results)).texts["span"])
+    assert text == said
+
+
+def test_the_interval_is_wilsons():
+    low, high = interval(8, 10)
+    assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert interval(10, 10)[1] == 1

@@ -168,7 +168,7 @@ def _verdict(record: RunRecord, results: Results | None) -> str:
     """Say in words what came of it."""
     lines = []
     if results is not None:
-        lines.append(f'<p class="verdict">{_against_guess(results)}</p>')
+        lines.append(f'<p class="verdict">{against_guess(results)}</p>')
         if results.part == "train":
             lines.append(
                 "<p>No rows were held out: how well it does on rows that it has not seen is not "
@@ -178,37 +178,44 @@ def _verdict(record: RunRecord, results: Results | None) -> str:
     return "\n".join(lines)
 
 
-def _against_guess(results: Results) -> str:
-    rows = ROWS[results.part]
+def against_guess(results: Results) -> str:
+    """Say how good the answers are beside a constant guess, as HTML."""
     if results.classes is not None:
-        right, count = int(np.sum(results.truth == results.answers)), len(results.truth)
-        guessed = float(np.mean(results.truth == results.guess))
-        low, high = _interval(right, count)
-        text = (
-            f"It is right for {right:,} of {count:,} {rows}, {percent(right / count)}; always "
-            f"answering <em>{escape(results.guess_name)}</em> is right for {percent(guessed)}"
-        )
-        sure = results.part == "train"
-        better, worse = low > guessed or (sure and right / count > guessed), high <= guessed
-        spread = "" if sure else (
-            f" With so many rows, its true share lies between {percent(low)} and {percent(high)} "
-            "(95 % interval)."
-        )  # fmt: skip
-    else:
-        error = float(np.mean(np.abs(results.answers - results.truth)))
-        guessed = float(np.mean(np.abs(results.guess - results.truth)))
-        text = (
-            f"On {len(results.truth):,} {rows} it is off by {figure(error)} on average; always "
-            f"answering {escape(results.guess_name)} is off by {figure(guessed)}"
-        )
-        better, worse, spread = error < 0.95 * guessed, error >= guessed, ""
+        return _classes_against_guess(results)
+    error = float(np.mean(np.abs(results.answers - results.truth)))
+    guessed = float(np.mean(np.abs(results.guess - results.truth)))
+    text = (
+        f"On {len(results.truth):,} {ROWS[results.part]} it is off by {figure(error)} on average; "
+        f"always answering {escape(results.guess_name)} is off by {figure(guessed)}"
+    )
+    return f"{text}: {_judged(better=error < 0.95 * guessed, worse=error >= guessed)}."
+
+
+def _classes_against_guess(results: Results) -> str:
+    """Say how many are right. That is better where chance does not explain it."""
+    right, count = int(np.sum(results.truth == results.answers)), len(results.truth)
+    guessed = float(np.mean(results.truth == results.guess))
+    text = (
+        f"It is right for {right:,} of {count:,} {ROWS[results.part]}, {percent(right / count)}; "
+        f"always answering <em>{escape(results.guess_name)}</em> is right for {percent(guessed)}"
+    )
+    if results.part == "train":
+        return f"{text}: {_judged(better=right / count > guessed, worse=right / count <= guessed)}."
+    low, high = interval(right, count)
+    return (
+        f"{text}: {_judged(better=low > guessed, worse=high <= guessed)}. With so many rows, its "
+        f"true share lies between {percent(low)} and {percent(high)} (95 % interval)."
+    )
+
+
+def _judged(*, better: bool, worse: bool) -> str:
     if better:
-        return f'{text}: <span class="good">better than guessing</span>.{spread}'
+        return '<span class="good">better than guessing</span>'
     said = "no better than guessing" if worse else "not clearly better than guessing"
-    return f'{text}: <span class="bad">{said}</span>.{spread}'
+    return f'<span class="bad">{said}</span>'
 
 
-def _interval(right: int, count: int) -> tuple[float, float]:
+def interval(right: int, count: int) -> tuple[float, float]:
     """Return where a share lies with 95 % certainty. Wilson 1927."""
     z, share = 1.96, right / count
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)
