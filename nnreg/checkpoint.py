@@ -85,17 +85,19 @@ def fold_folders(folder: Path) -> list[Path]:
     return found
 
 
-def checkpoint_file(path: Path) -> Path:
-    """Return the best checkpoint of a run's folder, or the file itself.
-
-    Raises `CheckpointError` for the folder of a cross-validation, which has several runs.
-    """
-    folder = path / "checkpoints"
+def refuse_folds(path: Path) -> None:
+    """Raise `CheckpointError` for the folder of a cross-validation, which has several runs."""
     if folds := fold_folders(path):
         names = ", ".join(map(str, folds))
         raise CheckpointError(
             f"{path}: a cross-validation, whose folds are runs of their own; choose one: {names}"
         )
+
+
+def checkpoint_file(path: Path) -> Path:
+    """Return the best checkpoint of a run's folder, or the file itself; see `refuse_folds`."""
+    refuse_folds(path)
+    folder = path / "checkpoints"
     return folder / "best.h5" if os.path.isdir(folder) else path  # false for what is no name
 
 

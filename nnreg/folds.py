@@ -75,13 +75,14 @@ class CrossValidation:
                 if number == 1:
                     self._describe()
                 summary = _summary_of(run)
-                if not summary:
+                if summary:
+                    run.model.use_best()
+                else:
                     yield run
                     summary = run.summary
-                run.model.use_best()
                 self.models.append(run.model)
                 self._done.append(summary)
-                self._summarize()
+                self._summarize(_part(run))
 
     def _run(self, number: int) -> Run:
         """Prepare the run of a fold, or prepare to go on with it where it was begun."""
@@ -106,8 +107,7 @@ class CrossValidation:
             with _telling(self.folder):
                 describe(self.document, self.folder)
 
-    def _summarize(self) -> None:
-        part = "test" if "test" in self._done[0] else "validation"
+    def _summarize(self, part: str) -> None:
         measured = [summary[part] for summary in self._done]
         figures = {name: [one[name] for one in measured] for name in measured[0]}
         self.summary = {
@@ -182,12 +182,25 @@ def _with_fold(document: Document, number: int | None) -> Document:
 
 
 def _summary_of(run: Run) -> Mapping[str, Any]:
-    """Return the summary of a run that has nothing left to do, or an empty one."""
+    """Return the summary of a run that has nothing left to do; an empty one where there is none."""
     if not run.finished or run.folder is None:
         return {}
-    summary = read_object(run.folder / "summary.json")
-    current = summary.get("epochs") == run.model.progress.epoch
-    return summary if current and summary.get("stopped") in FINISHED else {}
+    summary, progress = read_object(run.folder / "summary.json"), run.model.progress
+    current = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
+    figures = summary.get(_part(run))
+    whole = (
+        summary.get("stopped") in FINISHED
+        and {name: summary.get(name) for name in current} == current
+        and isinstance(figures, dict)
+        and figures.keys() == set(run.model.evaluation.names)
+        and all(isinstance(value, float) for value in (*figures.values(), summary.get("seconds")))
+    )
+    return summary if whole else {}
+
+
+def _part(run: Run) -> str:
+    """Return the part of the data that a fold holds out."""
+    return "validation" if run.assembled.test is None else "test"
 
 
 def _deviation(values: Sequence[float]) -> float | None:

@@ -116,7 +116,7 @@ def test_a_fold_is_a_run_that_can_be_loaded_and_trained_again(spec, tmp_path):
 
 
 def test_resuming_goes_on_with_the_folds_that_are_left_bit_for_bit(spec, tmp_path):
-    spec = changed(spec, train={"epochs": 4})
+    spec = changed(spec, train={"epochs": 4}, optimizer={"learning_rate": 3.0})
     whole = nnreg.run(spec, out="runs/whole")
     with pytest.raises(KeyboardInterrupt):
         nnreg.run(spec, out="runs/x", on_epoch=stop_at(6))
@@ -128,8 +128,22 @@ def test_resuming_goes_on_with_the_folds_that_are_left_bit_for_bit(spec, tmp_pat
     assert (tmp_path / "runs/x/fold-1/metrics.jsonl").stat().st_mtime_ns == untouched
     for one, other in zip(found.models, whole.models, strict=True):
         assert one.network.vector.tobytes() == other.network.vector.tobytes()
-    assert {**found.summary, "seconds": 0} == {**whole.summary, "name": "spec", "seconds": 0}
-    assert nnreg.resume("runs/x").summary == found.summary  # nothing was left
+    assert {**found.summary, "seconds": 0} == {**whole.summary, "seconds": 0}
+    assert any(one["best_epoch"] < 4 for one in found.summary["runs"])
+    again = nnreg.resume("runs/x")  # nothing is left
+    assert again.summary == found.summary
+    for one, other in zip(again.models, whole.models, strict=True):
+        assert one.network.vector.tobytes() == other.network.vector.tobytes()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"validation": {}}', '{"validation": {"loss": "x"}}'])
+def test_a_summary_that_cannot_be_used_is_made_anew(spec, tmp_path, text):
+    whole = nnreg.run(spec, out="runs/x")
+    kept = json.loads((tmp_path / "runs/x/fold-2/summary.json").read_text())
+    for broken in (text, json.dumps(kept | (json.loads(text) if text[:1] == "{" else {}))):
+        (tmp_path / "runs/x/fold-2/summary.json").write_text(broken)
+        found = nnreg.resume("runs/x")
+        assert {**found.summary, "seconds": 0} == {**whole.summary, "seconds": 0}
 
 
 def test_resuming_can_train_every_fold_for_longer(spec):
@@ -200,7 +214,9 @@ class TestCommands:
         assert "saved in runs/spec-001" in out
 
     def test_run_with_json_tells_of_which_fold_an_epoch_is(self, nnreg, file, tmp_path):
-        lines = [json.loads(line) for line in nnreg("run", file, "--json")[1].splitlines()]
+        lines = [
+            json.loads(line) for line in nnreg("run", file, "--json", "--no-report")[1].splitlines()
+        ]
         epochs = [(one["fold"], one["epoch"]) for one in lines if one["event"] == "epoch"]
         assert epochs == [(fold, epoch) for fold in (1, 2, 3) for epoch in (1, 2, 3)]
         assert [line["event"] for line in lines].count("fold") == 3
@@ -216,7 +232,7 @@ class TestCommands:
                 signal.raise_signal(signal.SIGINT)
 
         monkeypatch.setattr(Folder, "epoch", interrupted)
-        code, _, err = nnreg("run", file)
+        code, _, err = nnreg("run", file, "--no-report")
         assert code == 130
         assert "stopped; saved after epoch 2\ngo on: nnreg resume runs/spec-001\n" in err
         code, _out, err = nnreg("resume", "runs/spec-001")
@@ -224,13 +240,21 @@ class TestCommands:
         assert "fold 1 of 3" not in err
         assert "fold 2 of 3\nepoch 3/3" in err
 
-    @pytest.mark.parametrize("command", ["predict", "evaluate", "inspect", "rerun", "diff"])
+    @pytest.mark.parametrize(
+        "command", ["predict", "evaluate", "inspect", "rerun", "diff", "report"]
+    )
     def test_a_command_for_one_run_says_which_folds_there_are(self, nnreg, file, command):
-        nnreg("run", file, "--quiet")
+        nnreg("run", file, "--quiet", "--no-report")
         more = {"predict": ["data.csv"], "diff": ["runs/spec-001"]}
         code, _out, err = nnreg(command, "runs/spec-001", *more.get(command, []))
         assert code == 1
         assert "choose one: runs/spec-001/fold-1, runs/spec-001/fold-2, " in err
+
+    def test_plot_and_compare_take_the_folds(self, nnreg, file, tmp_path):
+        nnreg("run", file, "--quiet", "--no-report")
+        code, out, _ = nnreg("compare", "runs/spec-001", "--json")
+        assert code == 0
+        assert all(f"fold-{number}" in out for number in (1, 2, 3))
 
     def test_validate_looks_at_every_fold(self, nnreg, file):
         code, out, err = nnreg("validate", file)

@@ -142,9 +142,12 @@ def write_report(run: Run, stream: IO[str] | None) -> None:
 
 
 def _records(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
+    """Read runs, of a cross-validation those of its folds."""
+    from nnreg.checkpoint import fold_folders
     from nnreg.reporting.comparison import labels
     from nnreg.reporting.record import read_run
 
+    paths = tuple(run for path in paths for run in fold_folders(path) or [path])
     return dict(zip(labels(paths), map(read_run, dict.fromkeys(paths)), strict=True))
 
 

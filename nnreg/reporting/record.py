@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnreg.checkpoint import refuse_folds
 from nnreg.errors import CheckpointError, UsageError
 from nnreg.folder import ENVIRONMENT, GRADIENTS
 from nnreg.history import History
@@ -53,8 +54,9 @@ class RunRecord:
 
 
 def read_run(path: str | os.PathLike[str]) -> RunRecord:
-    """Read a run's folder. Raises `UsageError` where there is no run."""
+    """Read a run's folder. Raises `UsageError` where there is no run, or see `refuse_folds`."""
     folder = Path(path)
+    refuse_folds(folder)
     if not (folder / "metrics.jsonl").is_file():
         raise UsageError(
             f"{path}: not the folder of a run, which has a metrics.jsonl; `nnreg runs` lists runs"
