@@ -84,7 +84,11 @@ class Evaluation:
     def measure(self, network: Network, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric over the whole set."""
         with np.errstate(over="ignore", invalid="ignore"):
-            z = network.scores(examples.x)
+            return self.measure_scores(network, network.scores(examples.x), examples)
+
+    def measure_scores(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
+        """Return the loss and every metric of what a network's layers made of the inputs."""
+        with np.errstate(over="ignore", invalid="ignore"):
             context = Context({}, {}, {}, {}, network.workspace(reuse=False))
             loss, _ = self.loss_of(z, examples.t, context)
             return {"loss": loss, **self.metrics(network.outputs(z), examples)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -119,6 +119,20 @@ class Model:
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return the loss and every metric of the spec over these rows and raw targets."""
         return self.evaluation.measure(self.answering, self.examples(x, y))
+
+    def evaluate_pieces(self, tables: Iterable[Table]) -> dict[str, float]:
+        """Return what `evaluate` does of all tables together, with one of them in memory at a time.
+
+        What stays in memory of the others is the network's outputs and the targets.
+        """
+        outputs, targets, truths = [], [], []
+        for table in tables:
+            examples = self.examples(table, table)
+            outputs.append(self.answering.scores(examples.x))
+            targets.append(examples.t)
+            truths.append(examples.truth)
+        z, t, truth = (np.concatenate(parts) for parts in (outputs, targets, truths))
+        return self.evaluation.measure_scores(self.answering, z, Examples(z, t, truth))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradient by every parameter, as in prediction (no dropout)."""

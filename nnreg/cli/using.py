@@ -7,8 +7,7 @@ import json
 import shutil
 import sys
 import tempfile
-import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
@@ -28,10 +27,15 @@ from nnreg.cli.common import (
     registry_with,
 )
 from nnreg.cli.completing import complete_file
+from nnreg.cli.progress import animated
+from nnreg.files import replace_file
 
 if TYPE_CHECKING:
     from nnreg.interfaces import Source, Table
     from nnreg.model import Model
+
+COPIED = 2**16
+"""Characters that are copied at a time."""
 
 IN_MEMORY = 2**24
 """Bytes of answers that wait in memory, and more on disk, until all are there: all or none."""
@@ -78,8 +82,9 @@ def evaluate(
             if part is not None
         }
     else:
-        with _table(model, data) as table:
-            results = {"data": model.evaluate(table, table)}
+        columns = (*model.preprocessing.names, *model.preprocessing.target_names)
+        with _pieces(model, data, columns) as pieces:
+            results = {"data": model.evaluate_pieces(pieces)}
     if as_json:
         print_json(results["data"] if data else results)
         return
@@ -114,25 +119,40 @@ def predict(
     \b
     nnreg predict runs/penguins-001 new.csv > answers.csv
     """
-    from nnreg.data.tables import pieces
     from nnreg.saving import load
 
+    if out is not None and not out.parent.is_dir():
+        raise click.UsageError(f"{out}: there is no folder {out.parent}")
     registry = registry_with(files)
     model = load(checkpoint, registry=registry, allow_changed=allow_changed)
     with tempfile.SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="") as answers:
-        with _table(model, data) as table:
-            parts = pieces(table, model.preprocessing.names)
+        with _pieces(model, data, model.preprocessing.names) as pieces:
             write = _write_json if as_json else _write_csv
-            write(answers, (_predictions(model, part) for part in parts))
+            write(answers, (_predictions(model, piece) for piece in pieces))
         answers.seek(0)
-        if out is None or as_json:
+        if out is None:
             shutil.copyfileobj(answers, sys.stdout)
             return
         try:
-            with out.open("w", encoding="utf-8", newline="") as file:
-                shutil.copyfileobj(answers, file)
+            _copy(answers, out)
         except OSError as error:
             raise click.UsageError(f"{out}: cannot write: {error.strerror}") from error
+
+
+def _copy(answers: IO[str], out: Path) -> None:
+    """Write all answers to a file, or none; what is there and no regular file is written to."""
+    if out.exists() and not out.is_file():
+        with out.open("w", encoding="utf-8", newline="") as file:
+            shutil.copyfileobj(answers, file)
+        return
+
+    def pieces() -> Iterator[tuple[int, bytes]]:
+        place = 0
+        while text := answers.read(COPIED).encode():
+            yield place, text
+            place += len(text)
+
+    replace_file(out.resolve(), pieces())
 
 
 def _write_csv(target: IO[str], parts: Iterable[_Predictions]) -> None:
@@ -149,7 +169,7 @@ def _write_json(target: IO[str], parts: Iterable[_Predictions]) -> None:
     for head, rows in parts:
         for row in rows:
             text = json.dumps(dict(zip(head, row, strict=True)), indent=2, ensure_ascii=False)
-            target.write(separator + textwrap.indent(text, "  "))
+            target.write(separator + "  " + text.replace("\n", "\n  "))
             separator = ",\n"
     target.write("\n]\n" if separator == ",\n" else "[]\n")
 
@@ -176,14 +196,29 @@ def _predictions(model: Model, table: Table) -> _Predictions:
 
 
 @contextmanager
-def _table(model: Model, data: str) -> Iterator[Table]:
-    """Give the rows of a file, read with the source that the model was trained from."""
-    from nnreg.data.loading import read_table
+def _pieces(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[Table]]:
+    """Give these columns of a file, a piece at a time, read with the source of the model's own.
+
+    On a terminal, a bar shows how much of the file has been read.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from nnreg.data.loading import read_pieces
+    from nnreg.data.tables import pieces
 
     source = _source(model, data)
     suffix = Path(model.spec.data.path).suffix if model.spec.data else ".csv"
-    with data_file(data, suffix) as file:
-        yield read_table(source, file, model.preprocessing.text)
+    bar = Progress(console=Console(stderr=True), transient=True, disable=not animated(sys.stderr))
+
+    def parts() -> Iterator[Table]:
+        task = bar.add_task(data, total=1.0)
+        for table in read_pieces(source, file, model.preprocessing.text):
+            yield from pieces(table, names)
+            bar.update(task, completed=table.share)
+
+    with data_file(data, suffix) as file, bar:
+        yield parts()
 
 
 def _source(model: Model, data: str) -> Source:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,10 +34,23 @@ def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:
 
     Raises `DataError` where there is none, or the source cannot read it.
     """
-    try:
+    with readable(path):
         return gather(source, path, text)
-    except OSError as error:
-        reason = error.strerror or str(error)
+
+
+def read_pieces(source: Source, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
+    """Yield the rows of a file a piece at a time; see `read_table`."""
+    with readable(path):
+        yield from source.pieces(path, text)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what the system says of a file that cannot be read into a `DataError`."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot read the data: {reason}") from error
 
 
@@ -53,15 +67,13 @@ def data_files(data: Data, folder: Path) -> dict[Path, Sequence[Path]]:
 
 def regular_files(source: Source, path: Path) -> Sequence[Path]:
     """Return the files that a source reads for a path; see `data_files`."""
-    file = path
-    try:
+    with readable(path):
         files = source.files(path)
-        for file in files:
-            if not stat.S_ISREG(file.stat().st_mode):
-                raise DataError(f"{file}: cannot read the data: not a regular file")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{file}: cannot read the data: {reason}") from error
+    for file in files:
+        with readable(file):
+            regular = stat.S_ISREG(file.stat().st_mode)
+        if not regular:
+            raise DataError(f"{file}: cannot read the data: not a regular file")
     return files
 
 

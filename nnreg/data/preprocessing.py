@@ -231,15 +231,16 @@ class Preprocessing(Configurable):
         lengths = {name: len(table.columns[name]) for name in self.names if name in table.columns}
         if len(set(lengths.values())) > 1:
             raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
-        used = replace(table, columns={name: column(table, name) for name in self.names})
+        count = max(lengths.values(), default=0)
         size = max(BLOCK // max(math.prod(self.input_shape), 1), 1)
-        if len(used) <= size:
-            encoded = self._encode(used)
+        if count <= size:
+            encoded = self._encode(table)
             return encoded if dtype is None else encoded.astype(dtype, copy=False)
+        used = replace(table, columns={name: column(table, name) for name in self.names})
         part = self._encode(used.part(slice(size)))
-        encoded = np.empty((len(used), *part.shape[1:]), part.dtype if dtype is None else dtype)
+        encoded = np.empty((count, *part.shape[1:]), part.dtype if dtype is None else dtype)
         encoded[:size] = part
-        for start in range(size, len(used), size):
+        for start in range(size, count, size):
             rows = slice(start, start + size)
             encoded[rows] = self._encode(used.part(rows))
         return encoded
