@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from nnreg.assembly import with_data
 from nnreg.composing import literal, replace_texts
 from nnreg.data.loading import divide, read_table
 from nnreg.data.survey import Column, markers, survey
+from nnreg.data.tables import times
 from nnreg.errors import DataError, UsageError, nearest
 from nnreg.interfaces import Shape, Source, Table
 from nnreg.model import Model
@@ -92,7 +95,7 @@ def propose(
         raise DataError(f"{path}: no column is left to predict {found.name!r} from: {reasons}")
     named = os.path.relpath(path, folder)
     chosen = [columns[name] for name in inputs]
-    draft = _Draft(found, chosen, left_out)
+    draft = _Draft(found, chosen, left_out, _moments(table, columns))
     for split in draft.splits():
         tree = draft.tree(source, named, split)
         if _runs(tree, table, registry):
@@ -150,6 +153,15 @@ def _target(columns: Mapping[str, Column], asked: str | None, origin: str) -> tu
     return fitting[-1], "it is the last column that can be predicted"
 
 
+def _moments(table: Table, columns: Mapping[str, Column]) -> str:
+    """Return the first column that says when a row was, as a split can go by it; or nothing."""
+    for one in columns.values():
+        with suppress(DataError):
+            if one.dates and len(times(table, one.name)):
+                return one.name
+    return ""
+
+
 def _left_out(columns: Mapping[str, Column], target: Column) -> dict[str, str]:
     """Return the columns that are no inputs, each with the reason."""
     others = [one for one in columns.values() if one.name != target.name]
@@ -185,6 +197,7 @@ class _Draft:
     target: Column
     inputs: Sequence[Column]
     left_out: Mapping[str, str]
+    moments: str
 
     @property
     def rows(self) -> int:
@@ -300,7 +313,8 @@ class _Draft:
             "$.data.split": self._split_comment(data.get("split", {})),
             "$.model": f"An example is {_shape_text(self.shape)}"
             f"{', each word being one that is 0 or 1' if words else ''}.",
-            "$.metrics": "Some classes are rare: f1 counts each class alike, accuracy each row.",
+            "$.metrics": "Some classes are rare: f1 counts each class alike, accuracy each row. To "
+            'have training do so too: "class_weights": "balanced" in data.',
             "$.train": "It stops when the loss of the validation part has not fallen for so long.",
         }
         there = {"$.data.target", "$.model", *(f"$.data.{key}" for key in data)}
@@ -312,7 +326,13 @@ class _Draft:
         text = "Validation says when to stop, the test part is looked at once, at the end."
         if "test" not in split:
             text = "Validation says when to stop."
-        return f"{text} Each has the classes in proportion." if "stratify" in split else text
+        if "stratify" in split:
+            text = f"{text} Each has the classes in proportion."
+        if self.moments:
+            order = json.dumps({key: split[key] for key in split if key != "stratify"})
+            name = json.dumps(self.moments, ensure_ascii=False)
+            text += f'\nTo hold out the latest rows instead: {order[:-1]}, "order": {name}}}'
+        return text
 
 
 HIDDEN = {10_000: (128, 64), 1_000: (64, 32), 200: (32,), 0: (16,)}

@@ -158,6 +158,18 @@ class TestOddTables:
             assert reason in proposal.left_out[name]
             assert name in proposal.comments["$.data.exclude"]
 
+    def test_dates_may_order_the_rows(self, table):
+        days = [f"2024-{i % 12 + 1:02}-{i % 28 + 1:02}" for i in range(60)]
+        columns = {"on": days, "x": rng().normal(size=60), "y": words_of(60, "a", "b")}
+        comment = table(columns).comments["$.data.split"]
+        split = json.loads(comment.partition("To hold out the latest rows instead: ")[2])
+        assert split == {"validation": 0.15, "test": 0.2, "order": "on"}
+        assert nnreg.run(
+            read_spec("spec.json", [f"data.split={json.dumps(split)}", "train.epochs=1"])
+        )
+        columns["on"] = [f"{i % 28 + 1}.{i % 12 + 1}.2024" for i in range(60)]
+        assert "latest rows" not in table(columns).comments["$.data.split"]
+
     def test_words_that_people_write_for_missing_numbers_are_taken_for_them(self, table):
         proposal = table({"x": ["?", "-", *range(58)][::-1], "y": words_of(60, "a", "b")})
         assert proposal.tree["data"]["source"]["missing"][-2:] == ["-", "?"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from nnreg.data.tables import column, is_numeric, numbers, words
-from nnreg.errors import DataError
+from nnreg.builtin.sources import number
+from nnreg.data.tables import categorical, column, is_text, numbers
 from nnreg.interfaces import Array, Shape, Table
 
 MARKERS = frozenset(
@@ -122,18 +123,29 @@ def markers(columns: dict[str, Column]) -> list[str]:
 
 def _surveyed(table: Table, name: str) -> Column:
     values = column(table, name)
-    rows = len(values)
     if values.ndim > 1:
-        return Column(name, "arrays", rows, shape=tuple(values.shape[1:]))
-    try:
-        numeric = is_numeric(table, name)
-    except DataError:
-        texts = [text for text in words(table, name) if text is not None]
-        odd = tuple(dict.fromkeys(text for text in texts if not _is_number(text)))
-        return Column(name, "mixed" if texts else "empty", rows, rows - len(texts), odd=odd)
-    if numeric:
+        return Column(name, "arrays", len(values), shape=tuple(values.shape[1:]))
+    if not is_text(values):
         return _of_numbers(name, numbers(table, name))
-    return _of_words(name, words(table, name))
+    cells = categorical(table, name)
+    known = cells.codes[cells.codes >= 0]
+    counts = np.bincount(known, minlength=len(cells.categories))
+    there = {
+        word: int(count) for word, count in zip(cells.categories, counts, strict=True) if count
+    }
+    odd = tuple(word for word in there if math.isnan(number(word)))
+    if there and not odd:
+        return _of_numbers(name, numbers(table, name))
+    return Column(
+        name,
+        "mixed" if len(odd) < len(there) else "words" if there else "empty",
+        len(values),
+        len(values) - len(known),
+        len(there),
+        min(there.values(), default=0),
+        dates=bool(there) and all(DATE.fullmatch(word) for word in there),
+        odd=odd if len(odd) < len(there) else (),
+    )
 
 
 def _of_numbers(name: str, values: Array) -> Column:
@@ -152,26 +164,3 @@ def _of_numbers(name: str, values: Array) -> Column:
         whole=bool((known == np.floor(known)).all()),
         counts_up=len(steps) > 0 and bool((steps == 1).all()),
     )
-
-
-def _of_words(name: str, values: Array) -> Column:
-    known = [text for text in values if text is not None]
-    counts: dict[str, int] = {}
-    for text in known:
-        counts[text] = counts.get(text, 0) + 1
-    return Column(
-        name,
-        "words",
-        len(values),
-        len(values) - len(known),
-        len(counts),
-        min(counts.values()),
-        dates=all(DATE.fullmatch(text) for text in counts),
-    )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text))) and "_" not in text
-    except ValueError:
-        return False

@@ -715,6 +715,18 @@ def an_option_that_is_code(path):
     in_spec(path, lambda spec: spec["model"]["layers"][0].update(__reduce__=["os.system", "id"]))
 
 
+@attack(r"\$\.extends: only a spec in a file extends others")
+def another_file_that_the_spec_extends(path):
+    base = path.with_suffix(".base.json")
+    base.write_text('{"train": {"epochs": 99}}')
+    in_spec(path, lambda spec: spec.update(extends=str(base)))
+
+
+@attack(r"\$\.seed: must be a valid integer, found \"\${env:HOME:-1}\"")
+def a_variable_of_whoever_loads_it(path):
+    in_spec(path, lambda spec: spec.update(seed="${env:HOME:-1}"))
+
+
 @attack("no loss 'nonsense'")
 def an_unknown_component(path):
     in_spec(path, lambda spec: spec.update(loss="nonsense"))
