@@ -317,7 +317,7 @@ def _finish(axes: Axes, x: str, y: str, *, grid: bool = True) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
     axes.patch.set_visible(False)
-    axes.figure.patch.set_visible(False)
+    axes.figure.patch.set_facecolor(PAPER)
 
 
 def _tick(value: float) -> str:

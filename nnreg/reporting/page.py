@@ -396,8 +396,8 @@ def _spec(record: RunRecord) -> str:
                 f"<pre><code>{escape(every)}</code></pre></details>"
             )
         parts.append(
-            '<p class="quiet">To train to the same bits again on the same machine: '
-            f"<code>nnreg run {escape(record.name)}/resolved.json</code></p>"
+            '<p class="quiet">In the folder of this page, <code>nnreg run resolved.json</code> '
+            "trains to the same bits again, on the same machine with the same versions.</p>"
         )
     return "\n".join(parts)
 
@@ -436,7 +436,7 @@ def _environment(record: RunRecord) -> str:
         f'<tr><th scope="row">{escape(name)}</th><td class="long">{escape(value)}</td></tr>'
         for name, value in rows
     )
-    return f"<table><tbody>\n{lines}\n</tbody></table>" if rows else ""
+    return f'<table class="pairs"><tbody>\n{lines}\n</tbody></table>' if rows else ""
 
 
 def _mappings(value: Any) -> Iterable[Mapping[str, Any]]:
