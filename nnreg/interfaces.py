@@ -271,6 +271,9 @@ class Source(Component):
     """A format of data files."""
 
     kind = "source"
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    """How the names of its files end, in small letters, by which `nnreg init` knows them; "/" for
+    folders."""
 
     def read(self, path: Path) -> Table:
         """Return the columns in the file. Raises `DataError` for a file it cannot read."""

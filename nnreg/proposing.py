@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,12 +23,6 @@ from nnreg.model import Model
 from nnreg.registry import Registry, installed
 from nnreg.schema import Reader, read
 from nnreg.spec import read_spec
-
-SUFFIXES = {
-    ".csv": "csv", ".txt": "csv", ".tsv": "tsv", ".tab": "tsv",
-    ".npz": "npz", ".h5": "hdf5", ".hdf5": "hdf5", ".parquet": "parquet",
-}  # fmt: skip
-"""The source that reads a file with this suffix."""
 
 DELIMITERS = ",;\t|"
 
@@ -108,11 +103,7 @@ def propose(
 
 def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
     """Return a file's source as a spec names it, and its table, in which markers are missing."""
-    suffixes = path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:]
-    name = SUFFIXES.get(suffixes[0].lower() if suffixes else "", "")
-    if registry.find("source", name) is None:
-        known = [suffix for suffix, one in SUFFIXES.items() if registry.find("source", one)]
-        raise UsageError(f"{path}: no source is known for such a file; expected {', '.join(known)}")
+    name = _source(path, registry)
     options: dict[str, Any] = {"type": name}
     if name == "csv" and (delimiter := _delimiter(path)) != ",":
         options["delimiter"] = delimiter
@@ -125,13 +116,26 @@ def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
     return options if len(options) > 1 else name, table
 
 
+def _source(path: Path, registry: Registry) -> str:
+    """Return the name of the source for files that are called so."""
+    sources = {one.name: one.cls for one in registry if issubclass(one.cls, Source)}
+    name = "/" if path.is_dir() else path.name.lower().removesuffix(".gz")
+    for known, cls in sources.items():
+        if name.endswith(cls.suffixes):
+            return known
+    endings = ", ".join(sorted(suffix for cls in sources.values() for suffix in cls.suffixes))
+    raise UsageError(f"{path}: no source is known for files of such a name; expected {endings}")
+
+
 def _delimiter(path: Path) -> str:
     """Return the delimiter that the first line of a file has most of."""
     try:
-        with path.open(encoding="latin-1") as file:
+        opened = gzip.open if path.suffix.lower() == ".gz" else open
+        with opened(path, "rt", encoding="latin-1") as file:
             line = file.readline(100_000)
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the data: {error.strerror}") from error
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot read the data: {reason}") from error
     return max(DELIMITERS, key=line.count)
 
 

@@ -1,15 +1,20 @@
 """A starter spec from a data file runs as it is, and says why it is so."""
 
 import csv
+import gzip
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
 import nnreg
-from nnreg import DataError, UsageError, jsonc, propose
+from nnreg import DataError, Source, Table, UsageError, hookimpl, jsonc, propose
+from nnreg.plugins import Selection
+from nnreg.registry import discover
 from nnreg.spec import read_spec
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -203,6 +208,41 @@ class TestOddTables:
         assert proposal.inputs == ("//b",)
         assert proposal.tree["data"]["exclude"] == ["${env:X}", '"c']
 
+    def test_compressed_text(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        text = (MODELS / "iris.csv").read_bytes()
+        (tmp_path / "Iris.CSV.gz").write_bytes(gzip.compress(text.replace(b",", b";")))
+        source = tried("Iris.CSV.gz").tree["data"]["source"]
+        assert source == {"type": "csv", "delimiter": ";"}
+
+    def test_tabs(self, table):
+        columns = {"a": rng().normal(size=30), "y": words_of(30, "a", "b")}
+        assert table(columns, name="t.tsv", delimiter="\t").tree["data"]["source"] == "tsv"
+
+    def test_a_source_of_a_plugin(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "a.pairs").write_text("".join(f"{i % 7} {'ab'[i % 2]}\n" for i in range(30)))
+        registry = discover(Selection())
+        registry.add_plugin("pairs", SimpleNamespace(nnreg_sources=offer), "nnreg-pairs", "1")
+        proposal = propose("a.pairs", registry=registry)
+        assert (proposal.tree["data"]["source"], proposal.target) == ("pairs", "word")
+
+
+@hookimpl
+def offer():
+    return {"pairs": Pairs}
+
+
+@dataclass(frozen=True)
+class Pairs(Source):
+    """Lines of a number and a word."""
+
+    suffixes = (".pairs",)
+
+    def read(self, path):
+        number, word = zip(*map(str.split, path.read_text().splitlines()), strict=True)
+        return Table({"number": np.array(number, object), "word": np.array(word, object)})
+
 
 class TestArrays:
     @pytest.mark.parametrize(
@@ -295,7 +335,7 @@ class TestTarget:
     ("name", "content", "error", "message"),
     [
         ("nowhere.csv", None, DataError, "cannot read the data: No such file"),
-        ("data.xlsx", b"", UsageError, "no source is known for such a file; expected .csv"),
+        ("data.xlsx", b"", UsageError, "no source is known for files of such a name"),
         ("data", b"", UsageError, "no source is known"),
         ("data.csv", b"", DataError, "the file is empty"),
         ("data.csv", b"a,b\n", DataError, "no rows"),
@@ -303,6 +343,7 @@ class TestTarget:
         ("data.csv", b"a,b\n,1\n,2\n", DataError, "no column is left.*'a' has no values"),
         ("data.csv", b"a,b\n,\n,\n", UsageError, "no column looks like a target"),
         ("data.npz", b"PK", DataError, "not an npz archive"),
+        ("data.csv.gz", b"a,b", DataError, "data.csv.gz: cannot read the data: Not a gzipped"),
     ],
 )  # fmt: skip
 def test_a_file_from_which_nothing_can_be_learned_is_refused(

@@ -18,6 +18,8 @@ class MyComponent(Source):
     `limit` is how many lines are read; by default all.
     """
 
+    suffixes = (".jsonl",)
+
     limit: Annotated[int, Gt(0)] | None = None
 
     @classmethod

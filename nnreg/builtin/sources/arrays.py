@@ -19,6 +19,8 @@ from nnreg.stored import Column, Stored
 class Npz(Source):
     """NumPy's archive of arrays, as `numpy.savez` writes it; each array is a column."""
 
+    suffixes = (".npz",)
+
     def read(self, path: Path) -> Table:
         try:
             with path.open("rb") as file:
@@ -41,6 +43,8 @@ class Hdf5(Source):
     By default that is one whose values would take, in float64, more than a fifth of the memory.
     Rows are then shuffled in blocks, and again among those that are in memory at a time.
     """
+
+    suffixes = (".h5", ".hdf5")
 
     stream: Literal["auto"] | bool = "auto"
 

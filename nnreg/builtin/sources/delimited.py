@@ -49,6 +49,8 @@ class Csv(Source):
     the header.
     """
 
+    suffixes = (".csv", ".txt")
+
     delimiter: Annotated[str, Len(1, 1)] = ","
     missing: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null")
     encoding: str = "utf-8"
@@ -82,6 +84,8 @@ class Csv(Source):
 @dataclass(frozen=True)
 class Tsv(Csv):
     """Tab-separated text with a header line; all else is as in `csv`."""
+
+    suffixes = (".tsv", ".tab")
 
     delimiter: Annotated[str, Len(1, 1)] = "\t"
 
