@@ -8,8 +8,8 @@ A block's first line says what becomes of it:
   `online` (it needs pip's index) or `by hand` (it is not run).
 * `python` is run in the page's one Python session; `python NAME` (or json, csv, …) is written to
   that file; `python signatures` is left alone.
-* `text` is what the block before it printed: its lines in this order, others may lie between. `…`
-  stands for anything. Numbers may differ a little, as they do between processors: by one in the
+* `text` is what the block before it printed. `…` stands for anything, on a line of its own for any
+  lines. Numbers may differ a little, as they do between processors: by one in the
   last digit where Python printed them, and by a fifth otherwise or after `text about`. `json
   printed` is the same in colours.
 * `<!-- sh` begins a block that a reader does not see.
@@ -127,16 +127,29 @@ class Follower:
 
 
 def require_shown(text, output, *, exact):
-    """Require each line of a text block in a command's output, in order."""
-    assert text.strip(), f"nothing is shown of:\n{output}"
-    lines = iter(output.splitlines())
-    for shown in text.splitlines():
-        wanted = " ".join(shown.split())
-        if not wanted or (wanted == "…" and text.strip() != "…"):
-            continue
-        assert any(alike(wanted, " ".join(line.split()), exact=exact) for line in lines), (
-            f"{shown!r} is not in, or not after the lines before it in:\n{output}"
-        )
+    """Require that a command printed what a text block shows, and nothing else."""
+    assert matches(squeezed(text), squeezed(output), exact=exact), (
+        f"what is shown:\n{text}\nand what is printed:\n{output}"
+    )
+
+
+def matches(shown, printed, *, exact):
+    """Tell whether lines are those that are shown, where a line `…` stands for any."""
+    if not shown:
+        return not printed
+    if shown[0] == "…":
+        rests = (printed[start:] for start in range(len(printed) + 1))
+        return any(matches(shown[1:], rest, exact=exact) for rest in rests)
+    return (
+        bool(printed)
+        and alike(shown[0], printed[0], exact=exact)
+        and matches(shown[1:], printed[1:], exact=exact)
+    )
+
+
+def squeezed(text):
+    """Return the lines that are not blank, without the space that aligns them."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
 def alike(wanted, found, *, exact):
@@ -202,6 +215,7 @@ def masked(output):
     """
     output = re.sub(r"\d+(\.\d+)? (s|ms|µs)\b", r"… \2", output)
     output = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "…", output)
+    output = re.sub(r"takes [\d.]+ times", "takes … times", output)
     output = re.sub(r"(?m)^( *seconds +)\S.*", r"\1…", output)
     output = re.sub(r"/\S+/page/", "…/", output).replace(f"{ROOT}/", "…/")
     lines = [line.rstrip() for line in output.strip("\n").splitlines()]
