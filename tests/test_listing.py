@@ -69,13 +69,15 @@ def test_a_run_that_goes_on_is_running_and_then_interrupted(spec):
     command = [sys.executable, "-m", "nnreg", "run", spec, "--out", "runs/a", "--quiet",
                "--set", "train.epochs=1000000"]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        while not (Path("runs/a/metrics.jsonl").exists() and describe(Path("runs/a")).epochs):
-            assert process.poll() is None
-            time.sleep(0.01)
-        run = describe(Path("runs/a"))
-        assert (run.outcome, run.planned, run.seconds) == ("running", 10**6, None)
-        assert 0 < run.best_epoch <= run.epochs
-        process.terminate()
+        try:
+            while not (Path("runs/a/metrics.jsonl").exists() and describe(Path("runs/a")).epochs):
+                assert process.poll() is None
+                time.sleep(0.01)
+            run = describe(Path("runs/a"))
+        finally:
+            process.terminate()
+    assert (run.outcome, run.planned, run.seconds) == ("running", 10**6, None)
+    assert 0 < run.best_epoch <= run.epochs
     assert outcomes() == {"a": "interrupted"}
 
 
