@@ -266,6 +266,22 @@ class TestNext:
         Path("data.csv").unlink()
         assert next_command(run) == "nnreg predict out DATA"
 
+    @pytest.mark.parametrize(
+        ("changes", "why"),
+        [
+            ([], "note: all 400 epochs are done; --set train.epochs=800"),
+            (['train.early_stopping={"patience": 3, "monitor": "val_accuracy"}'],
+             "note: the run stopped early, after epoch"),
+        ],
+    )  # fmt: skip
+    def test_a_run_with_nothing_left_says_how_to_train_longer(self, spec, nnreg, changes, why):
+        start(spec, out="out", overrides=changes).train()
+        _, _, err = nnreg("resume", "out", "--no-report")
+        assert err.startswith(why)
+        change = re.search(r"--set (\S+) trains on", err)[1]
+        err = nnreg("resume", "out", "--no-report", "--set", change)[2]
+        assert LINE.match(err.splitlines()[0])
+
     def test_after_a_divergence_it_goes_on_more_calmly(self, spec, nnreg):
         _, _, err = nnreg("run", "--no-report", spec, "--set", "optimizer.learning_rate=1e38")
         proposed = self.proposed(err)

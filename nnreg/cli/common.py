@@ -125,7 +125,9 @@ def _columns(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    if title:  # a table breaks its own to its own width
+        yield Text(title, "italic")
+    table = Table(box=box.SIMPLE_HEAD)
     for index, name in enumerate(head):
         numeric = all(_numeric(row[index]) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")

@@ -70,6 +70,17 @@ def print_folds(validation: CrossValidation) -> None:
     click.echo(f"next, a network without folds: {command}")
 
 
+def nothing_left(run: Run) -> str:
+    """Say why a run that is resumed has nothing left to do, and how to train longer."""
+    settings, done = run.model.spec.train, run.model.progress.epoch
+    if settings.early_stopping and done < settings.epochs:
+        why = f"the run stopped early, after epoch {done}"
+        change = f"train.early_stopping.patience={2 * settings.early_stopping.patience}"
+    else:
+        why, change = f"all {done} epochs are done", f"train.epochs={2 * done}"
+    return f"note: {why}; --set {change} trains on"
+
+
 def stopped(run: Run, whole: Path | None = None) -> str:
     """Say what is saved of a run that was stopped, and how to go on: with it, or `whole` folds."""
     command = _command(run.model.document, "resume", str(whole or run.folder))

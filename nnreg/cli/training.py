@@ -21,7 +21,7 @@ from nnreg.cli.common import (
     spec_argument,
 )
 from nnreg.cli.completing import complete_run
-from nnreg.cli.ending import calmer, kept, print_folds, print_result, stopped
+from nnreg.cli.ending import calmer, kept, nothing_left, print_folds, print_result, stopped
 from nnreg.cli.preparing import dry_run_option, preview
 from nnreg.cli.progress import print_json_line, shown
 from nnreg.cli.reporting import write_report
@@ -200,6 +200,8 @@ def _train_run(
     """
     from nnreg.errors import DataError, DivergedError
 
+    if run.finished:
+        click.echo(nothing_left(run), err=True)
     watch = shown(run, every=every, quiet=quiet, as_json=as_json)
     try:
         with watch as (on_epoch, on_signal):
