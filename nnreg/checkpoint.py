@@ -106,7 +106,7 @@ def is_checkpoint(path: Path) -> bool:
     try:
         with open(path, "rb", opener=_open) as file:
             return file.read(len(MAGIC)) == MAGIC
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

@@ -31,7 +31,10 @@ class History(Sequence[Mapping[str, float]]):
 
     @property
     def names(self) -> list[str]:
-        """The columns, in order: `epoch`, `loss`, the metrics, then those of the validation."""
+        """The columns, in order: `epoch`, `loss`, the metrics, then those of the validation.
+
+        With a schedule, `learning_rate` comes last.
+        """
         return list(dict.fromkeys(name for record in self.records for name in record))
 
     def __len__(self) -> int:

@@ -101,7 +101,8 @@ def nnreg_epoch_ended(run: RunView, record: Mapping[str, float]) -> None:
     """Hear that an epoch ended: its line is in `metrics.jsonl`, and the model has its weights.
 
     `record` is the plugin's own copy of that line: `epoch` counted from 1 over the whole life of
-    the run, `loss`, each metric by its name, and with a validation part `val_` of each.
+    the run, `loss`, each metric by its name, with a validation part `val_` of each, and with a
+    schedule the `learning_rate` of its last step.
     """
 
 

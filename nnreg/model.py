@@ -75,7 +75,10 @@ class Model:
 
     @property
     def parameters(self) -> Mapping[str, Array]:
-        """The trained arrays by name, such as `layers/0/weight`; writing to them changes them."""
+        """The trained arrays by name, such as `layers/0/weight`; writing to them changes them.
+
+        With an average, `answering.parameters` are those of the average.
+        """
         return self.network.parameters
 
     @property
@@ -135,7 +138,10 @@ class Model:
         return self.evaluation.measure_scores(self.answering, z, Examples(z, t, truth))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
-        """Return the loss and its gradient by every parameter, as in prediction (no dropout)."""
+        """Return the loss and its gradient by every parameter, as in prediction (no dropout).
+
+        That of frozen layers is 0.
+        """
         examples = self.examples(x, y)
         vector = np.zeros_like(self.network.vector)
         context = self.network.context(self.network.workspace(reuse=False), vector)

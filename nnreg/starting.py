@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nnreg.builder import unknown_layers
-from nnreg.checkpoint import checkpoint_file
+from nnreg.checkpoint import checkpoint_file, is_checkpoint
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces import Array
 from nnreg.model import Model
@@ -58,11 +58,7 @@ def check_start(model: Model) -> None:
     if model.spec.train.start_from is None:
         return
     file, known = _file(model), list(model.started_from.values())
-    try:
-        found = _digest(file)
-    except OSError as error:
-        raise DataError(f"{file}: cannot read what it started from: {error.strerror}") from error
-    if [found] != known:
+    if not is_checkpoint(file) or [_digest(file)] != known:
         expected = f" (SHA-256 {known[0][:16]}…)" if known else ""
         raise DataError(
             f"{file}: not the checkpoint that it started from{expected}; put the old file back"

@@ -12,7 +12,7 @@ import pytest
 
 import nnreg
 from benchmarks import __main__ as bench
-from benchmarks import report, streaming, targets, watching
+from benchmarks import options, report, streaming, targets, watching
 from benchmarks.environment import describe
 from benchmarks.harness import Effort, Ratio, Row, Table, UnavailableError, interleave
 from benchmarks.jobs.data import JOBS
@@ -402,6 +402,14 @@ def test_a_watched_training_is_timed_beside_one_unseen(monkeypatch, capfd):
         assert set(measured.figures) == set(watching.WAYS)
         assert all(seconds > 0 for seconds in measured.figures.values())
     assert capfd.readouterr() == ("", "")
+
+
+def test_each_option_of_training_is_timed(monkeypatch):
+    monkeypatch.setattr(options, "SECONDS", 0.001)
+    monkeypatch.setattr(options, "NETWORKS", options.NETWORKS[:1])
+    (measured,) = options.measure(Effort(1, 0.0, 1))
+    assert set(measured.figures) == set(options.WAYS)
+    assert all(seconds > 0 for seconds in measured.figures.values())
 
 
 def test_the_share_of_saving_is_of_the_whole_of_a_run(monkeypatch):

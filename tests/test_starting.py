@@ -1,7 +1,10 @@
 """Beginning with another checkpoint's weights: what is taken, and what is never opened."""
 
+import copy
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from specs import CSV, blobs, classifier, csv_data
 
 import nnreg
 from nnreg import CheckpointError, DataError, SpecError
+from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.comparing import rerun
 from nnreg.reading import read_contents
 
@@ -131,5 +135,15 @@ class TestARunThatStarted:
         ):
             rerun(f"{second}/checkpoints/last.h5")
         shutil.rmtree("runs/before")
-        with pytest.raises(DataError, match="cannot read what it started from: No such file"):
+        with pytest.raises(DataError, match="not the checkpoint that it started from"):
             rerun(f"{second}/checkpoints/last.h5")
+
+    @pytest.mark.parametrize("name", ["/dev/zero", "a\0b", "pipe"])
+    def test_training_again_reads_no_file_without_end_that_a_hostile_one_names(self, second, name):
+        os.mkfifo("pipe")
+        found = read_checkpoint(Path(second, "checkpoints/last.h5"))
+        document = copy.deepcopy(dict(found.document))
+        document["spec"]["train"]["start_from"]["checkpoint"] = name
+        write_checkpoint(Path("hostile.h5"), Checkpoint(document, found.arrays))
+        with pytest.raises(DataError, match="not the checkpoint that it started from"):
+            rerun("hostile.h5")

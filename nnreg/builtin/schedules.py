@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval
 
-from nnreg.interfaces import Count, Moment, NonNegative, Positive, Schedule
+from nnreg.interfaces import Count, Moment, NonNegative, Schedule
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 Part = Annotated[float, Interval(gt=0, lt=1)]
@@ -116,7 +116,7 @@ class Warmup(Schedule):
     Goyal et al. 2017.
     """
 
-    epochs: Positive = 1.0
+    epochs: Annotated[float, Interval(gt=0, le=1e6)] = 1.0
     start: Share = 0.01
     after: Schedule = Constant()
 

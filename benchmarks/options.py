@@ -1,0 +1,93 @@
+"""What the options of training cost: a batch with each of them, beside one with none.
+
+    python -m benchmarks.options [--quick]
+
+The ways are taken in turn, half a second of epochs each time, on one thread; what is counted is the
+processor's time, so that a busy machine matters less. `batches` are four a step; `frozen` has two
+of the three layers frozen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import nnreg
+from benchmarks import report
+from benchmarks.environment import describe, environment
+from benchmarks.harness import Effort, Ratio, Row, Table, interleave
+from benchmarks.workloads import NAMED, STEPS, Workload
+
+NETWORKS = ("4-16-8-3", "64-128-64-10", "784-512-256-10")
+WAYS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "constant": {"schedule": "constant"},
+    "plateau": {"schedule": {"type": "reduce_on_plateau", "monitor": "loss"}},
+    "cosine": {"schedule": "cosine"},
+    "warmup": {"schedule": {"type": "warmup", "epochs": 10, "after": "cosine"}},
+    "decay": {"train": {"weight_decay": 0.01}},
+    "ema": {"train": {"ema": 0.999}},
+    "batches": {"train": {"accumulate": 4}},
+    "frozen": {"train": {"freeze": ["layers/0", "layers/1"]}},
+}
+SECONDS = 0.5
+"""How long each way is trained for at a time."""
+
+
+def measure(effort: Effort) -> Iterator[Row]:
+    """Yield a row for each network: the time of a batch with each option."""
+    for name in NETWORKS:
+        samplers = {way: _trainer(NAMED[name], changes) for way, changes in WAYS.items()}
+        samples, left_out = interleave(samplers, effort)
+        yield Row(name, "µs", samples, left_out)
+
+
+def _trainer(workload: Workload, changes: dict[str, Any]) -> Callable[[], float]:
+    """Return what trains on and tells the seconds of a batch; it is warm."""
+    output = {"type": "dense", "units": "classes", "activation": "softmax"}
+    train = {"epochs": 10_000, "batch_size": workload.batch, "threads": 1}
+    spec = {
+        "model": {"layers": [*workload.layers, output]},
+        "loss": "cross_entropy",
+        "optimizer": "adam",
+        **changes,
+        "train": {**train, **changes.get("train", {})},
+    }
+    data = workload.examples()
+    model = nnreg.build(spec, data=data)
+
+    def epochs(count: int) -> float:
+        began = time.process_time()
+        model.fit(*data, epochs=count)
+        return (time.process_time() - began) / (count * STEPS)
+
+    epochs(2)
+    count = max(int(SECONDS / (STEPS * epochs(2))), 1)
+    return lambda: epochs(count)
+
+
+TABLE = Table(
+    "options",
+    "a batch, with an option of training (µs)",
+    tuple(WAYS),
+    tuple(Ratio(way, ("none",), (way,)) for way in list(WAYS)[1:]),
+    measure,
+    plotted=False,
+)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser("python -m benchmarks.options", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three rounds")
+    options = parser.parse_args()
+    effort = Effort(3 if options.quick else 7, 0.0, 1)
+    print(describe(environment(), 1), report.heading(TABLE), sep="\n", flush=True)
+    for row in measure(effort):
+        print(report.line(TABLE, row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
