@@ -194,8 +194,7 @@ def _rows_of_parts(rows: Rows, split: Split, seed: int, fold: Fold | None) -> di
     parts = _shared_out(rows, shares, seed)
     if fold is None:
         return parts
-    test = parts.get("test", np.arange(0))
-    pool = np.setdiff1d(np.arange(rows.count), test)
+    pool = np.delete(np.arange(rows.count), parts.get("test", []))
     known, held_out = rows.take(pool).folds(fold.count, seed)[fold.number - 1]
     if split.validation is None:
         return {"train": pool[known], "validation": pool[held_out]}

@@ -66,7 +66,7 @@ class Rows:
         else:
             order = self._order(rng)
             parts = [np.sort(order[number::count]) for number in range(count)]
-        return [(np.setdiff1d(np.arange(self.count), part), part) for part in parts]
+        return [(np.delete(np.arange(self.count), part), part) for part in parts]
 
     def take(self, rows: Array) -> Rows:
         """Return what is known of these rows."""
