@@ -55,18 +55,22 @@ def print_folds(validation: CrossValidation) -> None:
     ]
     rows.append(["mean", *(figure(mean[name]) for name in mean), ""])
     rows.append(["std", *(figure(std[name]) for name in mean), ""])
-    title = f"\n{summary['name']}: {summary['folds']} folds, each measured on what it held out"
+    title = f"\n{summary['name']}: {summary['folds']} folds"
     print_table(["fold", *mean, "best epoch"], rows, title=title)
-    if summary["part"] == "validation":
+    if summary["part"] == "test":
+        say("each is measured on the rows that it held out")
+    else:
         say(
-            "each fold chose its best epoch by the rows it is measured on, which flatters it;\n"
-            "with data.split.validation, a share of the others chooses"
+            "each is measured on the rows that it held out, and chose its best epoch by them,\n"
+            "which flatters it; with data.split.validation, a share of the others chooses"
         )
     click.echo(f"saved in {validation.folder}")
     document = validation.document
-    known = Path(document.origin).is_file()
-    spec = document.origin if known else f"{validation.folder}/resolved.json"
-    command = _command(document, "run", spec, "--set", "train.folds=null")
+    spec, changes = document.origin, [c for c in document.changes if "train.folds=" not in c]
+    if not Path(spec).is_file():
+        spec, changes = f"{validation.folder}/resolved.json", []
+    options = [part for change in (*changes, "train.folds=null") for part in ("--set", change)]
+    command = _command(document, "run", spec, *options)
     click.echo(f"next, a network without folds: {command}")
 
 
