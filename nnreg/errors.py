@@ -56,8 +56,8 @@ class SpecError(NnregError):
         super().__init__(where, self.problems)
 
     def locate(self, located: Callable[[Problem], Problem], where: str) -> None:
-        """Say where the spec is, and of each problem where it was written."""
-        self.problems = tuple(map(located, self.problems))
+        """Say where the spec is, and where each problem is; put them in the order of lines."""
+        self.problems = tuple(sorted(map(located, self.problems), key=_reading_order))
         self.where = where
 
     def __str__(self) -> str:
@@ -70,6 +70,14 @@ class SpecError(NnregError):
         if count > MOST_PROBLEMS:
             lines.append(f"  and {count - MOST_PROBLEMS} more")
         return "\n".join(lines)
+
+
+def _reading_order(problem: Problem) -> tuple[int, str, int, int]:
+    """Sort by file and line; what has none comes later, and what --set did comes last."""
+    place = problem.place
+    if isinstance(place, Place):
+        return 0, place.file, place.line, place.column
+    return (1 if place is None else 2), "", 0, 0
 
 
 class ShapeError(NnregError):

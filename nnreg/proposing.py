@@ -33,7 +33,7 @@ TARGETS = (
 """Names that a column to be predicted often has, the surest first."""
 
 UNEVEN = 2
-"""How many times as often as the rarest class the others may be there and still be even."""
+"""A class that has less than one in so many of its even share of the rows is rare."""
 
 MOST_NAMED = 6
 """The most columns that a comment names."""

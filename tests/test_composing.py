@@ -140,8 +140,8 @@ class TestExtends:
         )
         first, second, third = problems_of("spec.json")
         assert first.startswith("a.json:20:10: $.loss: no loss 'cross_entropi'")
-        assert second.startswith("spec.json:3:16: $.optimizer.beta3: unknown key 'beta3'")
-        assert third.startswith("spec.json:2:12: $.train.epoch: unknown key 'epoch'")
+        assert second.startswith("spec.json:2:12: $.train.epoch: unknown key 'epoch'")
+        assert third.startswith("spec.json:3:16: $.optimizer.beta3: unknown key 'beta3'")
 
     def test_what_is_not_given_anywhere_is_missed_in_the_spec_itself(self, files):
         files(a={"loss": "huber"}, spec={"extends": "a.json", "model": {"layers": ["flatten"]}})
