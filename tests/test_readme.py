@@ -92,7 +92,7 @@ COUNTS = {
     "schedule": (8, "eight learning-rate schedules"),
     "initializer": (11, "eleven initializers"),
     "metric": (7, "seven metrics"),
-    "source": (4, "four data sources"),
+    "source": (6, "six data sources"),
 }
 
 

@@ -152,4 +152,6 @@ def nnreg_sources() -> Mapping[str, type[Source]]:
         "tsv": sources.Tsv,
         "npz": sources.Npz,
         "hdf5": sources.Hdf5,
+        "idx": sources.Idx,
+        "images": sources.Images,
     }

@@ -2,5 +2,7 @@
 
 from nnreg.builtin.sources.arrays import Hdf5, Npz, plain
 from nnreg.builtin.sources.delimited import Csv, Tsv, number
+from nnreg.builtin.sources.idx import Idx
+from nnreg.builtin.sources.images import Images
 
-__all__ = ["Csv", "Hdf5", "Npz", "Tsv", "number", "plain"]
+__all__ = ["Csv", "Hdf5", "Idx", "Images", "Npz", "Tsv", "number", "plain"]
