@@ -25,6 +25,7 @@ CHANGES = {
     "digits_conv": ["train.epochs=2"],
     "three_dense": ["train.epochs=3"],
     "diverged": ["optimizer.learning_rate=1e9"],
+    "folds": ["train.folds=3", "train.epochs=3"],
 }
 WIDTHS = {"desktop": 1280, "phone": 375, "small phone": 320}
 
@@ -40,7 +41,7 @@ def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     found = {}
     for name, changes in CHANGES.items():
-        spec = MODELS / f"{'diabetes' if name == 'diverged' else name}.json"
+        spec = MODELS / f"{'diabetes' if name in ('diverged', 'folds') else name}.json"
         try:
             nnreg.run(spec, out=folder / name, overrides=changes)
         except nnreg.DivergedError:

@@ -240,9 +240,7 @@ class TestCommands:
         assert "fold 1 of 3" not in err
         assert "fold 2 of 3\nepoch 3/3" in err
 
-    @pytest.mark.parametrize(
-        "command", ["predict", "evaluate", "inspect", "rerun", "diff", "report"]
-    )
+    @pytest.mark.parametrize("command", ["predict", "evaluate", "inspect", "rerun", "diff"])
     def test_a_command_for_one_run_says_which_folds_there_are(self, nnreg, file, command):
         nnreg("run", file, "--quiet", "--no-report")
         more = {"predict": ["data.csv"], "diff": ["runs/spec-001"]}

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -19,7 +20,7 @@ from nnreg.assembly import reassemble
 from nnreg.reporting.images import png
 from nnreg.reporting.page import against_guess, escape, figure, interval, page, percent
 from nnreg.reporting.record import read_run
-from nnreg.reporting.report import report
+from nnreg.reporting.report import report, report_folds
 from nnreg.reporting.results import Results, results_of
 from nnreg.runs import start
 from nnreg.verdict import constant
@@ -506,3 +507,45 @@ def test_the_interval_is_wilsons():
     low, high = interval(8, 10)
     assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert interval(10, 10)[1] == 1
+
+
+@pytest.fixture
+def folds(spec):
+    """Return the folder of a cross-validation."""
+    overrides = ["train.folds=3", 'data.split={"stratify": true}']
+    nnreg.run(spec, out="cv", overrides=overrides)
+    return Path("cv")
+
+
+def test_a_cross_validation_has_a_page_that_leads_to_those_of_its_folds(folds):
+    page = Page(report(folds).read_text())
+    summary = json.loads((folds / "summary.json").read_text())
+    assert "In 3 of 3 folds" in page.said("p")
+    assert f"accuracy {figure(summary['mean']['accuracy'])} ± " in page.said("p")
+    assert figure(summary["std"]["accuracy"]) in page.said("td")
+    assert "--set train.folds=3" in page.said("code")
+    links = [address for address in page.addresses if address.endswith(".html")]
+    assert links == [f"fold-{number}/report.html" for number in (1, 2, 3)]
+    for link in links:
+        assert "How it trained" in Page((folds / link).read_text()).said("h2")
+    assert sorted(file.stem for file in (folds / "plots").iterdir()) == ["accuracy", "loss"]
+
+
+def test_a_cross_validation_that_was_stopped_or_spoiled_has_a_page(folds):
+    for text in ('{"mean": 3}', '{"mean": {"<b>": "<b>"}, "std": {"<b>": "<b>"}}', "", "{}"):
+        (folds / "summary.json").write_text(text)
+        assert "b" not in {tag for tag, _ in Page(report_folds(folds).read_text()).tags}
+    assert "No fold is done yet." in page_of(folds).said("p")
+
+
+def test_the_command_line_writes_the_pages_of_a_cross_validation(spec, nnreg):
+    split = 'data.split={"stratify": true}'
+    code, out, _ = nnreg(
+        "run", spec, "--out", "cv", "--quiet", "--set", "train.folds=2", "--set", split
+    )
+    assert code == 0
+    assert out.endswith("report: cv/report.html\n")
+    assert Path("cv/fold-2/report.html").exists()
+    shutil.rmtree("cv/fold-2/plots")
+    assert nnreg("report", "cv") == (0, "cv/report.html\n", "")
+    assert Path("cv/fold-2/plots/loss.svg").exists()

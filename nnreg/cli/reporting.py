@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -122,18 +123,28 @@ def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
 
 
 def write_report(run: Run, stream: IO[str] | None) -> None:
-    """Write the report of a run that has ended just now, and tell a stream where it is.
-
-    A failure is a note: the run is whole.
-    """
-    from nnreg.errors import NnregError
+    """Write the report of a run that has ended just now, and tell a stream where it is."""
     from nnreg.reporting.report import report as write
 
     assert run.folder is not None  # the command line always has one
     done = run.summary["stopped"] in ("epochs", "early_stopping")  # the model is the best one then
-    registry = run.model.document.registry
+    registry, assembled = run.model.document.registry, run.assembled if done else None
+    _told(functools.partial(write, run.folder, registry=registry, assembled=assembled), stream)
+
+
+def write_report_of_folds(folder: Path, stream: IO[str] | None) -> None:
+    """Write the page of a cross-validation whose folds have theirs, and tell where it is."""
+    from nnreg.reporting.report import report_folds
+
+    _told(functools.partial(report_folds, folder), stream)
+
+
+def _told(write: Callable[[], Path], stream: IO[str] | None) -> None:
+    """Write a report, and tell where it is. A failure is a note: what it is about is whole."""
+    from nnreg.errors import NnregError
+
     try:
-        page = write(run.folder, registry=registry, assembled=run.assembled if done else None)
+        page = write()
     except NnregError as error:
         click.echo(f"note: there is no report: {error}", err=True)
     else:

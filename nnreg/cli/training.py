@@ -24,7 +24,7 @@ from nnreg.cli.completing import complete_run
 from nnreg.cli.ending import calmer, kept, nothing_left, print_folds, print_result, stopped
 from nnreg.cli.preparing import dry_run_option, preview
 from nnreg.cli.progress import print_json_line, shown
-from nnreg.cli.reporting import write_report
+from nnreg.cli.reporting import write_report, write_report_of_folds
 
 if TYPE_CHECKING:
     from nnreg.folds import CrossValidation
@@ -183,6 +183,8 @@ def _train_folds(
         print_json_line("end", {**prepared.summary, "folder": str(prepared.folder)})
     else:
         print_folds(prepared)
+    if draw and prepared.folder:
+        write_report_of_folds(prepared.folder, None if as_json else sys.stdout)
 
 
 def _train_run(

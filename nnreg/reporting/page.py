@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -56,7 +57,6 @@ def page(
     notes: Sequence[str],
 ) -> str:
     """Return the page. `network` is the SVG of it; `notes` say what is missing and why."""
-    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     parts = [
         f"<h1>{escape(record.name)}</h1>",
         _verdict(record, results),
@@ -69,6 +69,28 @@ def page(
         _section("The spec", _spec(record)),
         _section("Where and how it ran", _environment(record)),
     ]
+    return _whole(record, parts)
+
+
+def page_of_folds(
+    record: RunRecord, folds: Sequence[RunRecord], training: Sequence[Picture], notes: Sequence[str]
+) -> str:
+    """Return the page of a cross-validation, which leads to those of its folds."""
+    parts = [
+        f"<h1>{escape(record.name)}</h1>",
+        f'<p class="verdict">{_over_folds(record)}</p>',
+        *(f'<p class="note">{escape(note)}</p>' for note in notes),
+        _section("Each fold", _folds(record, folds)),
+        _section("How they trained", _pictures(training)),
+        _section("The spec", _spec(record)),
+        _section("Where and how it ran", _environment(record)),
+    ]
+    return _whole(record, parts)
+
+
+def _whole(record: RunRecord, parts: Iterable[str]) -> str:
+    """Put a page together."""
+    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     return Template(themed(template)).substitute(
         title=escape(f"{record.name}: report"),
         light=declarations(),
@@ -265,6 +287,47 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _over_folds(record: RunRecord) -> str:
+    """Say what the folds came to together."""
+    summary = record.summary
+    mean, spread = _mapping(summary.get("mean")), _mapping(summary.get("std"))
+    told = [
+        f"{escape(name.replace('_', ' '))} {figure(value)}"
+        + (f" ± {figure(spread[name])}" if spread.get(name) is not None else "")
+        for name, value in mean.items()
+    ]
+    done, count = figure(summary.get("done", 0)), figure(summary.get("folds", "?"))
+    if not told:
+        return "No fold is done yet."
+    held_out = "the rows that it held out"
+    return f"In {done} of {count} folds, each measured on {held_out}: {', '.join(told)}."
+
+
+def _folds(record: RunRecord, folds: Sequence[RunRecord]) -> str:
+    """Return the figures of each fold, their mean, and the ways to the folds' own pages."""
+    summary = record.summary
+    mean, spread = _mapping(summary.get("mean")), _mapping(summary.get("std"))
+    names = list(mean)
+    rows = [
+        [fold.name, *(fold.measured.get(name, "") for name in names), fold.best_epoch or ""]
+        for fold in folds
+    ]
+    rows.append(["mean", *(mean[name] for name in names), ""])
+    rows.append(["standard deviation", *(spread.get(name) or "" for name in names), ""])
+    head = ["", *(name.replace("_", " ") for name in names), "best epoch"]
+    pages = ", ".join(
+        f'<a href="{escape(quote(fold.name))}/report.html">{escape(fold.name)}</a>'
+        for fold in folds
+    )
+    return (
+        f"{table(head, rows, 'figures of each fold')}\n<p>Each has a page of its own: {pages}.</p>"
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _measured(record: RunRecord) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,15 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord:
         history = read_history(folder / "metrics.jsonl")
     except CheckpointError as error:
         raise UsageError(str(error)) from error
+    return _read(folder, history)
+
+
+def read_whole(folder: Path, folds: Sequence[RunRecord]) -> RunRecord:
+    """Read the folder of a cross-validation; its environment is that of its first fold."""
+    return replace(_read(folder, History([])), environment=folds[0].environment)
+
+
+def _read(folder: Path, history: History) -> RunRecord:
     return RunRecord(
         folder,
         read_text(folder / "spec.json"),

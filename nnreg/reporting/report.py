@@ -5,16 +5,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nnreg.assembly import Assembled, reassemble
+from nnreg.checkpoint import fold_folders
 from nnreg.errors import NnregError, NnregWarning, UsageError
 from nnreg.files import replace_text
 from nnreg.registry import Registry
 from nnreg.reporting.diagram import diagram
-from nnreg.reporting.page import Picture, page
-from nnreg.reporting.record import RunRecord, read_run
+from nnreg.reporting.page import Picture, page, page_of_folds
+from nnreg.reporting.record import RunRecord, read_run, read_whole
 from nnreg.reporting.results import Results, results_of
 from nnreg.saving import load
 
@@ -37,9 +38,13 @@ def report(
 
     The best weights so far are tried on the rows that were held out, which are read again unless
     `assembled` has both. Where plugins or data are missing, or matplotlib, the page is written
-    without what needs them, and says so. Raises `UsageError` where there is no run, or the folder
-    cannot be written to.
+    without what needs them, and says so. A cross-validation has a page, and each of its folds.
+    Raises `UsageError` where there is no run, or the folder cannot be written to.
     """
+    if folds := fold_folders(Path(run)):
+        for fold in folds:
+            report(fold, registry=registry, allow_changed=allow_changed)
+        return report_folds(run)
     record, notes = read_run(run), []
     if assembled is None:
         try:
@@ -49,43 +54,64 @@ def report(
             notes.append(f"What needs the network and its data is left out: {error}")
     results = None if assembled is None else results_of(assembled)
     network = "" if assembled is None else diagram(assembled.model)
-    if importlib.util.find_spec("matplotlib") is None:
-        training: dict[str, Picture] = {}
-        answers: dict[str, Picture] = {}
-        text = f"curves and other plots are left out: matplotlib is missing; {INSTALL}"
-        notes.append(f"The {text}, then: nnreg report {record.path}")
-        warnings.warn(f"the report's {text}", NnregWarning, stacklevel=2)
-    else:
+    training: dict[str, Picture] = {}
+    answers: dict[str, Picture] = {}
+    if _can_draw(record.path, notes):
         training = dict(_of_training(record))
         answers = {} if results is None else dict(_of_answers(results))
     body = page(record, results, network, list(training.values()), list(answers.values()), notes)
     plots = {name: picture.svg for name, picture in (training | answers).items()}
+    return _write(record.path, body, {**plots, **({"network": network} if network else {})})
+
+
+def report_folds(run: str | os.PathLike[str]) -> Path:
+    """Write the page of a cross-validation as a whole, and return its path; see `report`."""
+    folder, notes = Path(run), list[str]()
+    folds = [read_run(fold) for fold in fold_folders(folder)]
+    drawn = dict(_curves(folds)) if _can_draw(folder, notes) else {}
+    body = page_of_folds(read_whole(folder, folds), folds, list(drawn.values()), notes)
+    return _write(folder, body, {name: picture.svg for name, picture in drawn.items()})
+
+
+def _can_draw(folder: Path, notes: list[str]) -> bool:
+    """Tell whether there is matplotlib; if not, note it, and warn of it."""
+    if importlib.util.find_spec("matplotlib") is not None:
+        return True
+    text = f"curves and other plots are left out: matplotlib is missing; {INSTALL}"
+    notes.append(f"The {text}, then: nnreg report {folder}")
+    warnings.warn(f"the report's {text}", NnregWarning, stacklevel=3)
+    return False
+
+
+def _write(folder: Path, body: str, plots: Mapping[str, str]) -> Path:
     try:
-        _write(record.path, body, {**plots, **({"network": network} if network else {})})
+        (folder / "plots").mkdir(exist_ok=True)
+        for name, svg in plots.items():
+            replace_text(folder / "plots" / f"{name}.svg", svg)
+        replace_text(folder / PAGE, body)
     except OSError as error:
-        raise UsageError(f"{record.path}: cannot write: {error.strerror or error}") from error
-    return record.path / PAGE
+        raise UsageError(f"{folder}: cannot write: {error.strerror or error}") from error
+    return folder / PAGE
 
 
-def _write(folder: Path, body: str, plots: Mapping[str, str]) -> None:
-    (folder / "plots").mkdir(exist_ok=True)
-    for name, svg in plots.items():
-        replace_text(folder / "plots" / f"{name}.svg", svg)
-    replace_text(folder / PAGE, body)
+def _curves(records: Sequence[RunRecord]) -> Iterator[tuple[str, Picture]]:
+    """Draw what is measured by epoch, of one run or of several over each other."""
+    from nnreg.reporting import figures
+
+    runs = {record.name: record.history for record in records if len(record.history)}
+    best = {record.name: record.best_epoch for record in records}
+    for name in figures.measured(runs.values())[: MOST_METRICS + 1]:
+        marked = {} if name == "learning_rate" else best
+        svg = figures.svg(figures.curves(runs, name, marked))
+        dotted = "; dotted in training" if len(runs) > 1 else ""
+        yield name, Picture(svg, f"{name.replace('_', ' ').capitalize()} by epoch{dotted}")
 
 
 def _of_training(record: RunRecord) -> Iterator[tuple[str, Picture]]:
     """Draw what happened by epoch."""
     from nnreg.reporting import figures
 
-    runs, best = {record.name: record.history}, {record.name: record.best_epoch}
-    if not len(record.history):
-        return
-    for name in figures.measured([record.history])[: MOST_METRICS + 1]:
-        marked = {} if name == "learning_rate" else best
-        words = name.replace("_", " ").capitalize()
-        svg = figures.svg(figures.curves(runs, name, marked))
-        yield name, Picture(svg, f"{words} by epoch")
+    yield from _curves([record])
     if record.gradients:
         svg = figures.svg(figures.gradient_norms(record.gradients))
         caption = "Length of each layer's last gradient in an epoch; blue is nearer to the output"
