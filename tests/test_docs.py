@@ -12,6 +12,7 @@ import pytest
 from pages import NUMBER, Follower, blocks, prepare, require_shown
 
 from nnreg import hookspecs
+from nnreg.cli import cli, main
 from nnreg.testing.suite import KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -142,6 +143,14 @@ def test_what_the_guide_runs_by_machine_it_has_shown_by_hand():
     (workflow,) = (block.code for block in BLOCKS if block.language == "yaml")
     for command in re.findall(r"- run: (.*)", workflow):
         assert any(command in code.splitlines() for code in shown), command
+
+
+def test_every_command_has_a_how_to():
+    with pytest.raises(SystemExit):
+        main(["--help"])  # the commands register when one is asked for
+    how_tos = [page.read_text() for page in PAGES if page.parent.name == "howto"]
+    for command in cli.commands:
+        assert any(f"\n## `nnreg {command}" in text for text in how_tos), command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import nnreg
 from nnreg.registry import installed
 from nnreg.spec import SECTIONS
 
@@ -36,6 +37,8 @@ def test_the_documentation_is_built_without_warnings_and_has_every_component(pee
     for entry in installed():
         if entry.plugin == "nnreg":
             assert f'<h2>{entry.name}<a class="headerlink"' in reference, entry
+    for name in set(nnreg.__all__) - {"Array", "Shape", "hookimpl"}:
+        assert f'<h2>{name}<a class="headerlink"' in reference, name
     spec = (tmp_path / "reference/spec.html").read_text()
     for section in SECTIONS:
         for field in dataclasses.fields(section):

@@ -43,7 +43,9 @@ def command(context: click.Context) -> str:
     usage = " ".join(context.command.get_usage(context).removeprefix("Usage: ").split())
     records = [param.get_help_record(context) for param in context.command.get_params(context)]
     rows = [
-        [f"`{name}`".replace("|", r"\|"), plain(words)] for name, words in filter(None, records)
+        [f"`{name}`".replace("|", r"\|"), plain(words)]
+        for name, words in filter(None, records)
+        if words
     ]
     return "\n\n".join([
         f"## {context.command_path}",

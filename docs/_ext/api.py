@@ -1,0 +1,96 @@
+"""The reference of what a program or a plugin imports, written from signatures and docstrings."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from pages import directive, plain
+from sphinx.application import Sphinx
+
+import nnreg
+from nnreg.interfaces import Configurable
+
+ALIASES = {"Array", "Shape", "hookimpl"}
+"""Names of `nnreg` that are neither functions nor classes of its own."""
+
+WIDTH = 88
+"""Characters of a line that a page shows without scrolling."""
+
+
+class Bare(str):
+    """An annotation that is written without quotes, as the code has it."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def api(subject: str) -> str:
+    """Return a section for each public name of a subject: `calls`, `errors` or `interfaces`."""
+    public = {name: getattr(nnreg, name) for name in nnreg.__all__ if name not in ALIASES}
+    ordered = sorted(public.items(), key=lambda item: inspect.isclass(item[1]))  # functions first
+    return "\n\n".join(
+        section(name, thing) for name, thing in ordered if subject_of(thing) == subject
+    )
+
+
+def subject_of(thing: Any) -> str:
+    """Return on which page a function or a class is documented."""
+    if not inspect.isclass(thing):
+        return "calls"
+    if issubclass(thing, Exception):
+        return "errors"
+    of_plugins = issubclass(thing, Configurable) or thing.__module__ == "nnreg.interfaces"
+    return "interfaces" if of_plugins else "calls"
+
+
+def section(name: str, thing: Any) -> str:
+    """Return the section of a function, or of a class with its methods."""
+    head = f"## {name}"
+    if not inspect.isclass(thing):
+        return "\n\n".join([head, signature(f"nnreg.{name}", thing), words(thing)])
+    return "\n\n".join([head, words(thing), *(method(*member) for member in members(thing))])
+
+
+def members(cls: type) -> Iterator[tuple[str, Any]]:
+    """Yield what is public and documented of a class, in the order of its code."""
+    for name, member in vars(cls).items():
+        if not name.startswith("_") and (
+            callable(member) or isinstance(member, property | classmethod)
+        ):
+            yield name, member
+
+
+def method(name: str, member: Any) -> str:
+    """Return the paragraphs of a method or a property."""
+    if isinstance(member, property):
+        return f"```python\n{name}\n```\n\n{words(member)}"
+    return f"{signature(name, getattr(member, '__func__', member))}\n\n{words(member)}"
+
+
+def signature(name: str, function: Any) -> str:
+    """Return how a function is called, with an argument a line where there are many."""
+    given = inspect.signature(function)
+    bare = [
+        parameter.replace(annotation=Bare(parameter.annotation))
+        for parameter in given.parameters.values()
+        if parameter.name not in ("self", "cls")
+    ]
+    text = str(given.replace(parameters=bare, return_annotation=Bare(given.return_annotation)))
+    if len(name + text) > WIDTH:
+        keywords = [p for p in bare if p.kind is p.KEYWORD_ONLY]
+        lines = [str(p) for p in bare if p not in keywords]
+        lines += ["*", *map(str, keywords)] if keywords else []
+        arguments = "".join(f"    {line},\n" for line in lines)
+        text = f"(\n{arguments}) -> {given.return_annotation}"
+    return f"```python\n{name}{text}\n```"
+
+
+def words(thing: Any) -> str:
+    """Return a docstring as Markdown."""
+    return plain(inspect.getdoc(thing) or "")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directive."""
+    app.add_directive("api", directive(lambda found: api(found.arguments[0])))
+    return {"parallel_read_safe": True}
