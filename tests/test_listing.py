@@ -150,11 +150,11 @@ def test_the_table_drops_columns_rather_than_break_them(spec, nnreg, monkeypatch
     monkeypatch.setenv("COLUMNS", "200")
     wide = nnreg("runs")[1].splitlines()
     assert wide[1].split() == [
-        "run", "outcome", "measure", "test", "validation", "epochs", "training", "when"
+        "run", "outcome", "test", "validation", "measure", "epochs", "training", "when"
     ]  # fmt: skip
     monkeypatch.setenv("COLUMNS", "40")
     narrow = nnreg("runs")[1].splitlines()
-    assert narrow[1].split() == ["run", "outcome"]
+    assert narrow[1].split() == ["run", "outcome", "test"]
     assert max(map(len, narrow)) <= 40
     assert narrow[-1] == "1 run: 1 done"
 

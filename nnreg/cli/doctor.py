@@ -35,10 +35,10 @@ def doctor(as_json: bool) -> None:
         listed = [dataclasses.asdict(finding) for finding in findings]
         print_json({"healthy": not failed, "findings": listed})
     elif failed:
-        say(f"\n{len(failed)} of {len(findings)} failed: {', '.join(failed)}")
+        say(f"\n{len(failed)} of {len(findings)} failed: {', '.join(failed)}", "bold red")
     else:
         notes = sum(finding.state == "note" for finding in findings)
-        say(f"\nall is well{f', with {notes} to note' if notes else ''}")
+        say(f"\nall is well{f', with {notes} to note' if notes else ''}", "bold green")
     if failed:
         raise SystemExit(1)
 

@@ -14,7 +14,7 @@ from nnreg.cli import cli
 from nnreg.cli.common import figure, json_option, print_json, print_table, say
 from nnreg.listing import ALL_OUTCOMES, Listed, list_runs
 
-COLUMNS = ("run", "outcome", "measure", "test", "validation", "epochs", "training", "when")
+COLUMNS = ("run", "outcome", "test", "validation", "measure", "epochs", "training", "when")
 """The columns, the first ones those that matter most in a narrow terminal."""
 
 
@@ -74,7 +74,7 @@ def _row(run: Listed) -> Sequence[str]:
         figure(figures[measure]) if measure in figures else ""
         for figures in (run.test, run.validation, run.training)
     )
-    return run.name, run.outcome, measure, test, validation, _epochs(run), training, when
+    return run.name, run.outcome, test, validation, measure, _epochs(run), training, when
 
 
 def _epochs(run: Listed) -> str:
