@@ -10,28 +10,27 @@ import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Gt, Interval, Len
 
 from nnreg.builtin.schedules import Constant
+from nnreg.divergence import all_finite, explain
 from nnreg.errors import DataError, DivergedError, UsageError
 from nnreg.evaluation import Evaluation, Examples
 from nnreg.gradient import LEAST_ROWS, Lanes, Share
 from nnreg.interfaces import (
     Array,
     Configurable,
-    Context,
     Count,
-    Layer,
     NonNegative,
     Optimizer,
     Schedule,
 )
 from nnreg.kernels import Kernels
 from nnreg.network import Network, by_layer
-from nnreg.stored import Column, Stored, pieces, windows
+from nnreg.stored import Stored, windows
 from nnreg.threads import Crew, available_threads, matrix_threads
 from nnreg.update import Average, Decay, Penalty, Rate, Update, clip, divisions
 
@@ -47,7 +46,6 @@ DIVISIBLE = 250_000
 """Values that a batch makes on its way through a network, from which its threads gain by dividing
 it among them. There must also be as many as parameters: each thread has a gradient to add."""
 
-_NamedStep = tuple[str, Layer, Context]
 Record = dict[str, float]
 """What an epoch came to: `epoch`, `loss`, each metric, with validation `val_` of each, and with a
 schedule the `learning_rate` of its last step."""
@@ -426,7 +424,7 @@ class Trainer:
             measured = self.evaluation.measure(answering, self.validation)
             if not math.isfinite(measured["loss"]):
                 passing = answering.context(answering.workspace(reuse=False))
-                self._explain(passing, self.validation.x, epoch, batch, "the validation loss")
+                explain(answering, passing, self.validation.x, epoch, batch, "the validation loss")
             record |= {f"val_{name}": value for name, value in measured.items()}
         if self._rate is not None:
             record["learning_rate"] = self._update.learning_rate
@@ -467,13 +465,13 @@ class Trainer:
 
     def _check_weights(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
         """Find values that the last step spoiled, before anyone saves or measures them."""
-        if not (_all_finite(self.network.vector) and _all_finite(self.network.state_vector)):
-            self._explain(shares[0].lane.context, shares[-1].x[-1:], epoch, batch)
+        if not (all_finite(self.network.vector) and all_finite(self.network.state_vector)):
+            explain(self.network, shares[0].lane.context, shares[-1].x[-1:], epoch, batch)
 
     def _check_losses(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
         for share in shares:
             if not math.isfinite(share.loss):
-                self._explain(share.lane.context, share.x, epoch, batch)
+                explain(self.network, share.lane.context, share.x, epoch, batch)
 
     def _step(self, epoch: int, step: int) -> None:
         """Change the weights by the gradient; epoch and step in it are counted from 0."""
@@ -505,44 +503,6 @@ class Trainer:
             progress.best_vector = _copied(best.vector, progress.best_vector)
             progress.best_state = _copied(best.state_vector, progress.best_state)
 
-    def _explain(
-        self, context: Context, x: Column, epoch: int, batch: int, what: str = "the loss"
-    ) -> NoReturn:
-        """Raise `DivergedError` naming the first layer whose output or gradient went bad."""
-        steps = self._steps(context)
-        culprit = _first_bad_gradient(steps) or _first_bad_output(steps, x) or "the loss itself"
-        raise DivergedError(
-            f"epoch {epoch}, batch {batch}: {what} is not finite; first to go bad: {culprit}. "
-            "Lower optimizer.learning_rate, set train.clip_norm, or look for extreme values in "
-            "the data"
-        )
-
-    def _steps(self, context: Context) -> list[_NamedStep]:
-        pairs = zip(self.network.layers.items(), context.children.values(), strict=True)
-        return [(name, layer, context) for (name, layer), context in pairs]
-
-
-def _first_bad_gradient(steps: Sequence[_NamedStep]) -> str | None:
-    """Name the layer nearest the output whose last gradient was not finite."""
-    for name, _, context in reversed(steps):
-        if not _finite(context, lambda c: c.gradients):
-            return f"the gradient of {name} in the step before"
-    return None
-
-
-def _first_bad_output(steps: Sequence[_NamedStep], x: Column) -> str | None:
-    with closing(pieces(x, len(x))) as parts:
-        for part in parts:
-            for name, layer, context in steps:
-                if not _finite(context, lambda c: c.params):
-                    return f"the weights of {name}"
-                if not _finite(context, lambda c: c.state):
-                    return f"what {name} keeps of past batches"
-                part, _ = layer.forward(part, context)
-                if not np.isfinite(part).all():
-                    return f"the output of {name}"
-    return None
-
 
 class _Snapshot:
     """Copies of arrays to go back to, made in the same memory each time."""
@@ -559,11 +519,6 @@ class _Snapshot:
             np.copyto(array, copy)
 
 
-def _finite(context: Context, arrays: Any) -> bool:
-    here = all(np.isfinite(array).all() for array in arrays(context).values())
-    return here and all(_finite(child, arrays) for child in context.children.values())
-
-
 def _length(vector: Array) -> float:
     """Return the Euclidean norm, in float64 where squares leave the range of the vector's type."""
     with np.errstate(over="ignore"):
@@ -571,11 +526,6 @@ def _length(vector: Array) -> float:
     if 0 < squares < math.inf:
         return math.sqrt(squares)
     return float(np.linalg.norm(vector.astype(np.float64)))
-
-
-def _all_finite(vector: Array) -> bool:
-    """Look at each value only where their squares do not add up to a finite number."""
-    return math.isfinite(float(np.dot(vector, vector))) or bool(np.isfinite(vector).all())
 
 
 def _copied(array: Array, copy: Array | None) -> Array:

@@ -14,7 +14,7 @@ ORDER = [
     {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations", "charts", "gathering"},
     {"network", "allowlist", "composing"},
     {"builtin", "evaluation", "history", "threads", "plots", "interrupts"},
-    {"gradient", "update", "environment", "probes"},
+    {"divergence", "gradient", "update", "environment", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
     {"spec", "testing", "scaffold", "verified", "describing", "doctor"},
     {"builder", "data", "provenance"},
