@@ -23,6 +23,9 @@ from nnreg.places import Change, Text, child, parent
 
 EXTENDS = "extends"
 
+SUFFIXES = ("", ".json", ".jsonc")
+"""How the name of a spec ends."""
+
 MOST_FILES = 50
 """The most files that a spec may be made of, each counted as often as it is extended."""
 
@@ -106,10 +109,10 @@ def compose(path: str) -> Composed:
     Raises `UsageError` for a file that cannot be read, `SpecError` for what is wrong within.
     """
     if path == "-":
-        text, start = Text("standard input", sys.stdin.read()), Path.cwd()
+        text, start = _read(None, "standard input"), Path.cwd()
     else:
         text, start = _read(Path(path), path), Path(path).parent
-    whole = jsonc.loads(text.text, text.name)
+    whole = _parsed(text)
     if not isinstance(whole, dict):
         return Composed(whole, Origins({"$": text}), (text,))
     parts = list(_gather(_Part(text, whole, Path()), start, ()))
@@ -125,14 +128,32 @@ def compose(path: str) -> Composed:
     return Composed(_settled(tree, parts, origins), origins, tuple(part.text for part in parts))
 
 
-def _read(file: Path, name: str) -> Text:
+def _parsed(text: Text) -> Any:
+    """Parse a spec; of a file that is no JSON and is not called so, say how to make a spec."""
     try:
-        text = file.read_bytes().decode()
+        return jsonc.loads(text.text, text.name)
+    except SpecError as error:
+        if text.path is None or text.path.suffix.lower() in SUFFIXES:
+            raise
+        raise UsageError(_no_spec(text.name)) from error
+
+
+def _no_spec(name: str) -> str:
+    return f"{name}: not JSON, as a spec is; for data, write one with: nnreg init {name}"
+
+
+def _read(file: Path | None, name: str) -> Text:
+    """Read a file, or standard input where there is none."""
+    try:
+        if file is None:
+            return Text(name, sys.stdin.read())
+        return Text(name, file.read_bytes().decode(), file.resolve())
     except OSError as error:
         raise UsageError(f"{name}: cannot read the spec: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{name}: byte {error.start} is not UTF-8; save it as UTF-8") from error
-    return Text(name, text, file.resolve())
+        mend = f"{name}: byte {error.start} is not UTF-8; save it as UTF-8"
+        is_spec = file is None or file.suffix.lower() in SUFFIXES
+        raise UsageError(mend if is_spec else _no_spec(name)) from error
 
 
 def _gather(part: _Part, start: Path, chain: tuple[_Part, ...]) -> Iterator[_Part]:

@@ -35,6 +35,8 @@ TARGETS = (
 UNEVEN = 2
 """A class that has less than one in so many of its even share of the rows is rare."""
 
+NAMELESS = "the column without a name"
+
 MOST_NAMED = 6
 """The most columns that a comment names."""
 
@@ -253,8 +255,8 @@ class _Draft:
 
     def _data(self, source: Any, path: str, split: Mapping[str, Any]) -> dict[str, Any]:
         data: dict[str, Any] = {"source": source, "path": path, "target": self.target.name}
-        if self.inputs[0].kind == "arrays":
-            data["inputs"] = [self.inputs[0].name]
+        if self.inputs[0].kind == "arrays" or "" in self.left_out:  # which no spec can name
+            data["inputs"] = [one.name for one in self.inputs]
         elif self.left_out:
             data["exclude"] = list(self.left_out)
         if any(one.missing for one in self.inputs):
@@ -354,7 +356,7 @@ def _listed(reasons: Mapping[str, str]) -> str:
     for reason, those in names.items():
         more = f" and {len(those) - MOST_NAMED:,} more" if len(those) > MOST_NAMED else ""
         are, it = ("is", "it") if len(those) == 1 else ("are", "each")
-        listed = f"{', '.join(those[:MOST_NAMED])}{more}"
+        listed = f"{', '.join(name or NAMELESS for name in those[:MOST_NAMED])}{more}"
         lines.append(f"{listed} {are} left out: {it} {reason}.")
     return "\n".join(lines)
 

@@ -41,7 +41,8 @@ def nnreg(capfd, monkeypatch):
 
     def run(*args, stdin=""):
         capfd.readouterr()
-        file = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        file = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
         monkeypatch.setattr(sys, "stdin", file)
         with pytest.raises(SystemExit) as caught:
             main([str(arg) for arg in args])

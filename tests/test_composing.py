@@ -197,6 +197,22 @@ class TestExtends:
         assert nnreg("run", "-", "--out", "out", stdin='{"extends": "base.json"}')[0] == 0
 
 
+@pytest.mark.parametrize("content", [CSV.encode(), b"\xff\x00PK"])
+def test_data_in_the_place_of_a_spec_are_told_what_to_do_with_them(files, content):
+    (files() / "data.csv").write_bytes(content)
+    with pytest.raises(UsageError, match=r"not JSON, as a spec is; .* nnreg init data\.csv"):
+        read_spec("data.csv")
+    (files() / "spec.json").write_bytes(content)
+    with pytest.raises((UsageError, SpecError), match=r"(?s)spec\.json:.*(not JSON:|UTF-8)"):
+        read_spec("spec.json")
+
+
+def test_standard_input_that_is_no_text_is_told_so(nnreg):
+    code, _, err = nnreg("run", "-", stdin=b"\xff{}")
+    assert code == 2
+    assert "standard input: byte 0 is not UTF-8" in err
+
+
 class TestEnvironment:
     @pytest.mark.parametrize(
         ("value", "text", "found"),

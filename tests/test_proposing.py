@@ -186,6 +186,12 @@ class TestOddTables:
         source = table(columns, delimiter=delimiter).tree["data"]["source"]
         assert source == {"type": "csv", "delimiter": delimiter}
 
+    def test_the_index_that_data_frames_write_has_no_name(self, table):
+        columns = {"": range(30), "x": rng().normal(size=30), "y": words_of(30, "a", "b")}
+        proposal = table(columns)
+        assert proposal.tree["data"]["inputs"] == ["x"]
+        assert proposal.comments["$.data.inputs"].startswith("the column without a name is left")
+
     def test_a_class_of_a_single_row(self, table):
         y = ["rare", *words_of(59, "a", "b")]
         for shift in range(0, 60, 7):
