@@ -46,15 +46,6 @@ def test_the_errors_that_are_shown_are_those_of_the_spec_with_mistakes(tmp_path,
     assert f"error: {caught.value}" in README
 
 
-def test_the_spec_that_extends_another_is_valid(tmp_path, monkeypatch):
-    monkeypatch.setenv("RATE", "0.02")
-    (tmp_path / "penguins.json").write_bytes((ROOT / "models/penguins.json").read_bytes())
-    (tmp_path / "spec.json").write_text(blocks("json")[1])
-    spec = read_spec(tmp_path / "spec.json").spec
-    assert (spec.optimizer.learning_rate, spec.train.early_stopping) == (0.02, None)
-    assert spec.data.target == "species"
-
-
 def test_the_python_that_is_shown_runs(tmp_path, monkeypatch):
     run, build = blocks("python")[:2]
     monkeypatch.chdir(tmp_path)
