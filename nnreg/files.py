@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -53,6 +54,21 @@ def replace_file(path: Path, pieces: Pieces) -> None:
 def replace_text(path: Path, text: str) -> None:
     """Write a file of text as `replace_file` does."""
     replace_file(path, [(0, text.encode())])
+
+
+LARGEST = 2**28
+"""The bytes beyond which a file is none of those that a run keeps its records in."""
+
+
+def read_regular(path: Path) -> bytes:
+    """Return what is in a regular file of at most `LARGEST` bytes.
+
+    Raises OSError where it cannot be read, ValueError for anything else: a pipe may never end.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+        raise ValueError(f"{path.name} is not a regular file of at most {LARGEST:,} bytes")
+    return path.read_bytes()
 
 
 def append_text(path: Path, text: str) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nnreg.errors import UsageError
-from nnreg.files import is_held
+from nnreg.files import is_held, read_regular
 
 OUTCOMES = {
     "epochs": "done",
@@ -25,9 +24,6 @@ ALL_OUTCOMES = (*OUTCOMES.values(), "running", "killed", "broken")
 
 PARTS = ("summary.json", "metrics.jsonl", "spec.json", "checkpoints")
 """What makes a folder a run's."""
-
-LARGEST = 2**28
-"""The bytes of a file of JSON, beyond which it is none of a run's."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +157,6 @@ def _figures(record: Mapping[str, Any]) -> dict[str, float]:
 def _bytes(path: Path) -> bytes:
     """Return the content of a file, nothing where there is none."""
     try:
-        status = path.stat()
+        return read_regular(path)
     except FileNotFoundError:
         return b""
-    if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-        raise ValueError(f"{path.name} is no file of a run")
-    return path.read_bytes()

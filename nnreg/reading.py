@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 
 from nnreg.checkpoint import Passed, checkpoint_file, ignore, is_checkpoint, read_checkpoint
 from nnreg.errors import CheckpointError, SpecError
+from nnreg.files import read_regular
 from nnreg.history import History, records
 from nnreg.interfaces import Array
 from nnreg.manifest import Manifest, read_manifest
@@ -87,10 +87,6 @@ def read_history(path: str | os.PathLike[str]) -> History:
     return History([_record(line, f"{file}, line {n}") for n, line in enumerate(lines, 1)])
 
 
-LARGEST = 2**28
-"""The bytes of a file of JSON, beyond which it is none of a run's."""
-
-
 def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file of a run, or an empty one where that cannot be read."""
     objects = _objects([read_text(path)])
@@ -104,12 +100,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 def read_text(path: Path) -> str:
     """Return the text of a file of a run, or an empty one where that cannot be read."""
-    try:
-        status = path.stat()
-        if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST:
-            return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        pass
+    with suppress(OSError, ValueError):
+        return read_regular(path).decode()
     return ""
 
 

@@ -21,7 +21,7 @@ import pytest
 from specs import CSV, classifier, csv_data
 
 from nnreg.cli.ending import next_command
-from nnreg.cli.progress import BLOCKS, LiveLine, curve, duration, short
+from nnreg.cli.liveline import BLOCKS, LiveLine, curve, duration, short
 from nnreg.runs import start
 
 ESCAPES = re.compile(r"[\r\x1b]")
