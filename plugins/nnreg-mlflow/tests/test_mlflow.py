@@ -184,7 +184,7 @@ def test_a_run_has_the_same_bits_with_it_and_without(spec, tmp_path):
 
 def test_it_says_nothing_even_where_the_store_is_new(spec, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/new.db")
-    command = [sys.executable, "-m", "nnreg", "run", spec, "--quiet"]
+    command = [sys.executable, "-m", "nnreg", "run", spec, "--quiet", "--no-report"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert "mlflow" not in done.stdout.lower()
