@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,16 @@ TARGET = "target"
 
 @dataclass(frozen=True)
 class Assembled:
-    """A model, and the examples of each part of its data."""
+    """A model, and the examples of each part of its data.
+
+    `tables` has, by the name of the part, where its rows come from: tables without their columns.
+    """
 
     model: Model
     train: Examples
     validation: Examples | None
     test: Examples | None
+    tables: Mapping[str, Table]
 
     @property
     def parts(self) -> dict[str, Examples]:
@@ -88,10 +92,12 @@ def with_data(model: Model, parts: Parts) -> Assembled:
     """Turn tables into what the model's network takes."""
     train = _examples(model, parts.train, read=not model.network.integer_input)
     train = model.weighted(train, parts.train)
-    examples = (
+    validation, test = (
         None if part is None else _examples(model, part) for part in (parts.validation, parts.test)
     )
-    return Assembled(model, train, *examples)
+    tables = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    bare = {name: replace(table, columns={}) for name, table in tables.items() if table is not None}
+    return Assembled(model, train, validation, test, bare)
 
 
 def _examples(model: Model, table: Table, *, read: bool = False) -> Examples:

@@ -314,9 +314,12 @@ class Table:
 
     def place(self, row: int, column: str) -> str:
         """Say where a value is, for an error message."""
+        return f"{self.origin}, {self.where(row)}, column {column!r}"
+
+    def where(self, row: int) -> str:
+        """Say where a row is in the file: `line 3` of text, or else `row 1`."""
         number = row if self.rows is None else self.rows[row]
-        where = f"row {number}" if self.lines is None else f"line {self.lines[number]}"
-        return f"{self.origin}, {where}, column {column!r}"
+        return f"row {number}" if self.lines is None else f"line {self.lines[number]}"
 
     def part(self, rows: slice) -> Table:
         """Return a stretch of the rows, without a copy of what is in memory."""

@@ -136,6 +136,7 @@ def test_results_are_those_of_the_model_and_its_raw_rows(spec, tmp_path):
     for place in range(30):
         shown = results.input(place)
         match = [row for row in rows if all(float(row[n]) == float(shown[n]) for n in "abcd")]
+        assert results.where(place) == f"line {rows.index(match[0]) + 2}"
         assert match[0]["place"] == shown["place"]
         assert match[0]["tree"] == model.classes[results.truth[place]]
         probability = model.predict([match[0]])[0, results.answers[place]]
@@ -345,7 +346,7 @@ def test_images_that_were_taken_for_others_are_shown(tmp_path, monkeypatch):
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
     assert 5 < len(pictures) <= 12
     assert all(one["src"].startswith("data:image/png;base64,") for one in pictures)
-    assert pictures[0]["alt"].startswith("input: true ")
+    assert pictures[0]["alt"].startswith("input: where row ")
     results = results_of(reassemble(nnreg.load("out")))
     image = np.load("data.npz")["image"]
     shown = results.input(0)[..., 0].astype(float)
@@ -497,7 +498,7 @@ def test_better_than_guessing_is_what_chance_does_not_explain(right, guessed, sa
     answers = truth ^ (np.arange(100) >= right)
     results = Results(
         "test", ("a", "b"), ("y",), truth.astype(int), answers.astype(int), np.ones(100),
-        np.array(0), "a", 1, None, np.zeros((100, 1)),
+        np.array(0), "a", 1, None, np.zeros((100, 1)), nnreg.Table({}),
     )  # fmt: skip
     text = " ".join(Page(against_guess(results)).texts["span"])
     assert text == said

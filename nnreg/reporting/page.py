@@ -400,45 +400,44 @@ def _errors(results: Results) -> str:
     return f"<h3>{title}</h3>\n{body}"
 
 
-def _said(results: Results, place: int) -> tuple[list[str], list[Any]]:
-    """Return the heads of the columns, and what is true, what was answered, and how far off."""
+def _said(results: Results, place: int) -> dict[str, Any]:
+    """Return where an error is, what is true, what was answered, and how sure or how far off."""
+    found: dict[str, Any] = {"where": results.where(place)}
     if results.classes is not None:
+        found["true"] = results.classes[results.truth[place]]
+        found["answered"] = results.classes[results.answers[place]]
         sure = float(results.sureness[place]) if results.sureness is not None else math.nan
-        classes = results.classes
-        named = [classes[results.truth[place]], classes[results.answers[place]]]
-        if 0 <= sure <= 1:
-            return ["true", "answered", "probability"], [*named, percent(sure)]
-        return ["true", "answered", "score"], [*named, sure]
+        likely = 0 <= sure <= 1
+        return found | ({"probability": percent(sure)} if likely else {"score": sure})
     worst = int(np.argmax(np.abs(results.answers[place] - results.truth[place])))
+    if len(results.targets) > 1:
+        found["target"] = results.targets[worst]
     true, answer = float(results.truth[place, worst]), float(results.answers[place, worst])
-    several = len(results.targets) > 1
-    heads, values = ["true", "predicted", "off by"], [true, answer, answer - true]
-    return (["target", *heads], [results.targets[worst], *values]) if several else (heads, values)
+    return found | {"true": true, "predicted": answer, "off by": answer - true}
 
 
 def _rows(results: Results, places: Sequence[int], inputs: Sequence[Any]) -> str:
-    columns = list(inputs[0] or {})
-    shown = columns[:COLUMNS]
-    head, rows = ["row"], []
-    for place, values in zip(places, inputs, strict=True):
-        said, answer = _said(results, place)
-        head = [*said, *shown]
-        rows.append([*answer, *((values or {}).get(name, "") for name in shown)])
+    said = [_said(results, place) for place in places]
+    names = list(inputs[0] or {})
+    shown = names[:COLUMNS]
+    rows = [
+        [*one.values(), *((row or {}).get(name, "") for name in shown)]
+        for one, row in zip(said, inputs, strict=True)
+    ]
     note = ""
-    if len(columns) > len(shown):
-        note = f'<p class="quiet">The first {len(shown)} of {len(columns):,} inputs.</p>'
-    return f"{note}{table(head, rows, 'errors')}"
+    if len(names) > len(shown):
+        note = f'<p class="quiet">The first {len(shown)} of {len(names):,} inputs.</p>'
+    return f"{note}{table([*said[0], *shown], rows, 'errors')}"
 
 
 def _images(results: Results, places: Sequence[int], images: Sequence[Any]) -> str:
     items = []
     for place, image in zip(places, images, strict=True):
-        head, answer = _said(results, place)
-        said = "<br>".join(
-            f"{escape(n)} <b>{figure(v)}</b>" for n, v in zip(head, answer, strict=True)
-        )
-        alt = ", ".join(f"{n} {figure(v)}" for n, v in zip(head, answer, strict=True))
-        items.append(f'<li><img src="{data_uri(image)}" alt="input: {escape(alt)}">{said}</li>')
+        said = {name: figure(value) for name, value in _said(results, place).items()}
+        alt = ", ".join(f"{name} {value}" for name, value in said.items())
+        text = "<br>".join(f"{name} <b>{value}</b>" for name, value in said.items())
+        text = text.replace("where ", "", 1)
+        items.append(f'<li><img src="{data_uri(image)}" alt="input: {alt}">{text}</li>')
     return f'<ul class="images">\n{"".join(items)}\n</ul>'
 
 

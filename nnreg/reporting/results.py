@@ -9,7 +9,7 @@ import numpy as np
 
 from nnreg.assembly import Assembled
 from nnreg.data.preprocessing import Preprocessing, Values, Words
-from nnreg.interfaces import Array
+from nnreg.interfaces import Array, Table
 from nnreg.stored import Column, Stored, whole
 from nnreg.verdict import constant
 
@@ -38,6 +38,8 @@ class Results:
     each: int
     preprocessing: Preprocessing
     inputs: Column
+    table: Table
+    """Where the rows come from; it has no columns."""
 
     @property
     def confusion(self) -> Array:
@@ -58,6 +60,10 @@ class Results:
             wrong = np.flatnonzero(size > 0)
             size = size[wrong]
         return wrong[np.argsort(-size, kind="stable")][:count]
+
+    def where(self, place: int) -> str:
+        """Say where the row of an answer is in its file, as in `line 3`."""
+        return self.table.where(place // self.each)
 
     def input(self, place: int) -> dict[str, str] | Array | None:
         """Return the inputs of an answer: columns as people write them, or an image `(h, w, 3)`.
@@ -97,6 +103,7 @@ def results_of(assembled: Assembled) -> Results:
         max(len(truth) // max(len(examples), 1), 1),
         model.preprocessing,
         examples.x,
+        assembled.tables[part],
     )
 
 
