@@ -75,6 +75,11 @@ class Network:
         self._frozen_layers = frozenset(frozen)
         self.frozen = frozenset(n for n in self.params if within(n, self._frozen_layers))
         """The names of the parameters that training leaves as they are."""
+        self._learning = {
+            name
+            for name, (_, child) in plan.children.items()
+            if any(param not in self.frozen for param, _ in _walk(child, _params, f"{name}/"))
+        }
         self.vector = np.zeros(total_size(self.params), self.dtype)
         self.state_vector = np.zeros(total_size(self.state_params), self.dtype)
         self.parameters = views(self.vector, self.params)
@@ -169,8 +174,7 @@ class Network:
         trained = input_gradient
         for name, child in root.children.items():
             child.needs_input_gradient = trained
-            own = {param for param in self.params if within(param, {name})}
-            trained = trained or not own <= self.frozen
+            trained = trained or name in self._learning
         return root
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
@@ -204,7 +208,7 @@ class Network:
 
 def declared(plan: Plan) -> tuple[dict[str, Param], dict[str, Param]]:
     """Return what a plan and the plans in it declare, by full name: trained, and untrained."""
-    return dict(_walk(plan, lambda p: p.params)), dict(_walk(plan, lambda p: p.state))
+    return dict(_walk(plan, _params)), dict(_walk(plan, lambda p: p.state))
 
 
 def views(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
@@ -241,6 +245,10 @@ def _walk(
         yield prefix + name, param
     for name, (_, child) in plan.children.items():
         yield from _walk(child, arrays, f"{prefix}{name}/")
+
+
+def _params(plan: Plan) -> Mapping[str, Param]:
+    return plan.params
 
 
 def _uses(plan: Plan) -> Iterator[int]:

@@ -140,8 +140,10 @@ class Spec(Configurable):
 
     `schedule` gives from step to step what the optimizer's learning rate is multiplied by. It goes
     by the epochs that are planned in `train.epochs`; what is trained after them has the factor of
-    their last step. `requires` names distributions as `pip install` takes them, such as
-    `nnreg-mish>=1.2`; a spec whose requirements are not met is not read further.
+    their last step, and where they are raised on resuming, the longer plan counts from there on.
+
+    `requires` names distributions as `pip install` takes them, such as `nnreg-mish>=1.2`; a spec
+    whose requirements are not met is not read further.
     """
 
     model: Model

@@ -150,8 +150,9 @@ class _Whole(Sgd):
         super().update(parameters, gradient, step)
 
 
-def test_an_optimizer_of_whole_vectors_gets_what_is_trained_and_nothing_else():
-    freeze, found = ["layers/0", "layers/3/layers/1"], []
+@pytest.mark.parametrize("freeze", [["layers/0", "layers/3/layers/1"], ["layers/0"], []])
+def test_an_optimizer_of_whole_vectors_gets_what_is_trained_and_nothing_else(freeze):
+    found = []
     for cls in (Sgd, _Whole):
         model = nnreg.build(spec(freeze), data=blobs())
         object.__setattr__(model.spec, "optimizer", cls(0.1, momentum=0.9))
