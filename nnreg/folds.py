@@ -47,7 +47,7 @@ class CrossValidation:
         self.document = document
         self.models: list[Model] = []
         self.summary: dict[str, Any] = {}
-        self._documents = documents_of_folds(document)
+        self._count = document.spec.train.folds or 0
         self._files = files
         self._data = data
         self._again = again
@@ -70,7 +70,7 @@ class CrossValidation:
     def runs(self) -> Generator[Run, None, None]:
         """Yield the run of each fold that is left, to be trained before the next is asked for."""
         with self._held():
-            for number in range(1, len(self._documents) + 1):
+            for number in range(1, self._count + 1):
                 run = self._run(number)
                 if number == 1:
                     self._describe()
@@ -89,7 +89,7 @@ class CrossValidation:
         folder = None if self.folder is None else Folder(fold_folder(self.folder, number))
         if folder and self._again and folder.last.exists():
             return self._again(folder.path)
-        return Run(assemble(self._documents[number - 1], self._data), folder)
+        return Run(assemble(_with_fold(self.document, number), self._data), folder)
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -112,7 +112,7 @@ class CrossValidation:
         figures = {name: [one[name] for one in measured] for name in measured[0]}
         self.summary = {
             "name": self.document.name,
-            "folds": len(self._documents),
+            "folds": self._count,
             "done": len(self._done),
             "part": part,
             "mean": {name: statistics.fmean(values) for name, values in figures.items()},
@@ -130,7 +130,7 @@ class CrossValidation:
     def __repr__(self) -> str:
         mean, std = self.summary.get("mean", {}), self.summary.get("std", {})
         figures = [f"{name} {mean[name]:.4g} ± {std[name] or 0:.2g}" for name in mean]
-        done = f"{len(self._done)} of {len(self._documents)} folds"
+        done = f"{len(self._done)} of {self._count} folds"
         return f"CrossValidation({', '.join([repr(self.document.name), done, *figures])})"
 
 
@@ -143,25 +143,18 @@ def _telling(folder: Path) -> Iterator[None]:
         raise UsageError(f"{folder}: cannot write: {error.strerror or error}") from error
 
 
-def documents_of_folds(document: Document) -> list[Document]:
-    """Return the spec of each fold, which says in `train.fold` which it is."""
-    return [
-        _with_fold(document, number) for number in range(1, (document.spec.train.folds or 0) + 1)
-    ]
-
-
 def check_folds(document: Document, data: tuple[Any, Any] | None = None) -> Assembled:
     """Read, check and build everything of every fold, so that none fails after hours.
 
     Returns what the first fold trains on.
     """
-    documents = documents_of_folds(document)
-    for number, one in reversed(list(enumerate(documents, 1))):
+    count = document.spec.train.folds or 0
+    for number in range(count, 0, -1):
         try:
-            assembled = assemble(one, data)
+            assembled = assemble(_with_fold(document, number), data)
             Run(assembled, None)
         except DataError as error:
-            raise DataError(f"fold {number} of {len(documents)}: {error}") from error
+            raise DataError(f"fold {number} of {count}: {error}") from error
     return assembled
 
 
@@ -171,6 +164,7 @@ def document_of_all(document: Document) -> Document:
 
 
 def _with_fold(document: Document, number: int | None) -> Document:
+    """Return a spec that says which fold it is of, or none."""
     train = {name: value for name, value in document.tree["train"].items() if name != "fold"}
     if number is not None:
         train["fold"] = number

@@ -182,6 +182,13 @@ def test_what_is_wrong_with_any_fold_is_told_before_anything_is_written(spec, tm
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("split", [{}, {"group": "a"}, {"order": True}])
+def test_more_folds_than_anyone_could_train_are_refused_at_once(spec, split):
+    spec = changed(spec, train={"folds": 10**15}, data={"split": split})
+    with pytest.raises(DataError, match=r"60 rows are too few for 1000000000000000 folds"):
+        begin(spec)
+
+
 @pytest.mark.parametrize(
     ("train", "message"),
     [

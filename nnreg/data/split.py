@@ -53,6 +53,8 @@ class Rows:
         Each row is held out once. In time, the rows are divided into one stretch more than there
         are folds; each fold holds one out, and trains on those before it.
         """
+        if self.count < count:
+            raise DataError(f"{self.count} rows are too few for {count} folds")
         if self.times is not None:
             places = self.count * np.arange(1, count + 1) / (count + 1)
             first, *others = _stretches(self.times, places)
@@ -61,8 +63,6 @@ class Rows:
         rng = np.random.default_rng(np.random.SeedSequence([seed, SPLIT_STREAM, FOLD]))
         if self.groups is not None:
             parts = self._apportioned(self.groups, [1 / count] * count, rng)
-        elif self.count < count:
-            raise DataError(f"{self.count} rows are too few for {count} folds")
         else:
             order = self._order(rng)
             parts = [np.sort(order[number::count]) for number in range(count)]
