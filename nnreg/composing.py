@@ -13,6 +13,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,15 @@ class Origins:
         message = f"{problem.message} (with {', '.join(changes)})" if changes else problem.message
         place = origin.find(problem.path, problem.of_key)
         return dataclasses.replace(problem, message=message, place=place)
+
+    @contextmanager
+    def locating(self, where: str) -> Iterator[None]:
+        """Say of a `SpecError` that is raised meanwhile where it is and its problems are."""
+        try:
+            yield
+        except SpecError as error:
+            error.locate(self.located, where)
+            raise
 
 
 @dataclass(frozen=True)

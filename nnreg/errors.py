@@ -60,6 +60,11 @@ class SpecError(NnregError):
         self.problems = tuple(sorted(map(located, self.problems), key=_reading_order))
         self.where = where
 
+    @property
+    def of_changes(self) -> bool:
+        """Whether what was asked for beside the spec, as by --set, is all that is wrong."""
+        return all(isinstance(problem.place, Change) for problem in self.problems)
+
     def __str__(self) -> str:
         count = len(self.problems)
         lines = [f"{self.where}: {count} problem{'s' if count != 1 else ''}"]

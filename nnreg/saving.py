@@ -28,6 +28,7 @@ from nnreg.errors import (
     MissingPluginError,
     NnregError,
     PluginError,
+    SpecError,
     UsageError,
 )
 from nnreg.files import sweep
@@ -180,6 +181,9 @@ def from_checkpoint(
     except (CheckpointError, PluginError, UsageError):
         raise
     except (NnregError, ValueError, TypeError, KeyError, OverflowError) as error:
+        if isinstance(error, SpecError) and error.of_changes:
+            error.where = where
+            raise
         raise CheckpointError(f"{where}: the parts do not fit together: {error}") from error
     return model
 

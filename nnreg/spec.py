@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -193,14 +193,9 @@ class Document:
         """The spec as it was given, to the byte."""
         return self.texts[-1].text
 
-    @contextmanager
-    def locating(self) -> Iterator[None]:
+    def locating(self) -> AbstractContextManager[None]:
         """Say of a `SpecError` that is raised meanwhile in which line its problems are."""
-        try:
-            yield
-        except SpecError as error:
-            error.locate(self.origins.located, self.origin)
-            raise
+        return self.origins.locating(self.origin)
 
 
 def json_schema(registry: Registry | None = None) -> dict[str, Any]:
@@ -236,7 +231,7 @@ def read_spec(
     changes = tuple(overrides)
     for change in changes:
         override(changed, change, origins)
-    try:
+    with origins.locating(origin):
         needed = requirements.check(changed.get("requires"), origin)
         registry = registry or installed()
         requirements.check_blocked(needed, registry, origin)
@@ -245,9 +240,6 @@ def read_spec(
         reader = schema.Reader(registry, written_by)
         body = {key: value for key, value in changed.items() if key != "$schema"}
         spec = schema.read(Spec, body, reader, origin)
-    except SpecError as error:
-        error.locate(origins.located, origin)
-        raise
     if reader.migrated:
         changed = schema.to_json(spec, registry)
     used, base, changes = tuple(reader.used.values()), folder or base, (*earlier, *changes)

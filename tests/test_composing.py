@@ -391,6 +391,16 @@ class TestSet:
         assert problem.startswith("spec.json:1:")
         assert problem.endswith("leave nothing to train on (with --set data.split.test=0.6)")
 
+    def test_a_set_on_a_checkpoint_is_told_as_on_a_spec(self, files):
+        saved = to_checkpoint(nnreg.build(classifier(), data=blobs()))
+        for change in ("train.epoch=5", "train.epochs=x"):
+            with pytest.raises(SpecError, match=f"--set {change}: ") as caught:
+                from_checkpoint(saved, "m.h5", [change])
+            assert caught.value.exit_code == 2
+        saved.document["spec"] = {**saved.document["spec"], "seed": -1}
+        with pytest.raises(nnreg.CheckpointError, match=r"(?s)\$\.seed.*--set train.epoch=5"):
+            from_checkpoint(saved, "m.h5", ["train.epoch=5"])
+
     def test_what_is_wrong_beside_a_set_is_told_in_its_file(self, files):
         files(spec=json.dumps(classifier(loss="nonsense"), indent=1))
         first, second = problems_of("spec.json", ["train.epochs=0"])

@@ -272,7 +272,10 @@ def test_show_shows_every_kind_of_a_name_unless_one_is_asked_for(nnreg):
             "huber is no activation or schedule, and only thos",
         ),
         (["huber", "--set", "delta=1"], "huber is no activation"),
-        (["elu", "--set", "alpha=99"], "$.alpha: must be less than or equal to 10, found 99"),
+        (
+            ["elu", "--set", "alpha=99"],
+            "--set alpha=99: must be less than or equal to 10, found 99",
+        ),
         (["relu", "--plot", "nowhere/x.svg"], "nowhere/x.svg: cannot write: No such file"),
     ],
 )

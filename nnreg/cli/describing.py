@@ -197,8 +197,9 @@ def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Dra
     from nnreg.schema import Reader, read
 
     tree: dict[str, Any] = {"type": entry.name}
+    origins = Origins()
     for option in options:
-        override(tree, option, Origins())
+        override(tree, option, origins)
     required = {
         field.name
         for field in dataclasses.fields(entry.cls)  # type: ignore[arg-type] # all are dataclasses
@@ -207,7 +208,8 @@ def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Dra
     if required - tree.keys():
         return None
     base: Any = KINDS[entry.kind][1]
-    instance: Drawable = read(base, tree, Reader(registry), entry.name)
+    with origins.locating(entry.name):
+        instance: Drawable = read(base, tree, Reader(registry))
     return instance
 
 
