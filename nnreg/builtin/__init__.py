@@ -154,4 +154,5 @@ def nnreg_sources() -> Mapping[str, type[Source]]:
         "hdf5": sources.Hdf5,
         "idx": sources.Idx,
         "images": sources.Images,
+        "parquet": sources.Parquet,
     }

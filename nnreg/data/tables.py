@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nnreg.builtin.sources import number, plain
+from nnreg.builtin.sources import number
 from nnreg.categorical import Categorical, categorical_of
+from nnreg.data.frames import array_of, columns_of_frame, is_frame
 from nnreg.errors import DataError, nearest
 from nnreg.interfaces import Array, Table
 from nnreg.stored import AnyColumn, Stored, read_ahead, whole
@@ -34,10 +35,10 @@ def table_of(x: Any, names: Iterable[str] = ()) -> Table:
         keys = list(dict.fromkeys(key for row in x for key in row))
         x = {key: [row.get(key) for row in x] for key in keys}
     if isinstance(x, Mapping):
-        return Table({str(key): _column(value, str(key)) for key, value in x.items()})
-    if hasattr(x, "columns") and hasattr(x, "__getitem__"):
-        return Table({str(key): _column(x[key], str(key)) for key in x.columns})
-    array = _column(x, "the array")
+        return Table({str(key): array_of(value, str(key)) for key, value in x.items()})
+    if is_frame(x):
+        return Table(columns_of_frame(x))
+    array = array_of(x, "the array")
     if len(names) <= 1:
         return Table({(names or [ARRAY])[0]: array})
     if array.ndim != 2 or array.shape[1] != len(names):
@@ -46,14 +47,6 @@ def table_of(x: Any, names: Iterable[str] = ()) -> Table:
             f"{', '.join(names)}"
         )
     return Table({name: array[:, index] for index, name in enumerate(names)})
-
-
-def _column(values: Any, name: str) -> Array:
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise DataError(f"{name}: the rows differ in length: {error}") from error
-    return plain(array, name)
 
 
 def pieces(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:

@@ -4,5 +4,17 @@ from nnreg.builtin.sources.arrays import Hdf5, Npz, plain
 from nnreg.builtin.sources.delimited import Csv, Tsv, number
 from nnreg.builtin.sources.idx import Idx
 from nnreg.builtin.sources.images import Images
+from nnreg.builtin.sources.parquet import Parquet, columns_of_arrow
 
-__all__ = ["Csv", "Hdf5", "Idx", "Images", "Npz", "Tsv", "number", "plain"]
+__all__ = [
+    "Csv",
+    "Hdf5",
+    "Idx",
+    "Images",
+    "Npz",
+    "Parquet",
+    "Tsv",
+    "columns_of_arrow",
+    "number",
+    "plain",
+]

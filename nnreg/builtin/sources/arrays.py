@@ -14,6 +14,9 @@ from nnreg.interfaces import Array, Source, Table
 from nnreg.memory import memory_limit
 from nnreg.stored import Column, Stored
 
+MISSING = ("NoneType", "NAType", "NaTType")
+"""The types of what stands for a missing value, in Python and pandas, which need not be there."""
+
 
 @dataclass(frozen=True)
 class Npz(Source):
@@ -87,19 +90,32 @@ def plain(array: Array, where: str) -> Array:
         raise DataError(f"{where}: a single value; expected one entry a row")
     if array.dtype.kind in "biuf":
         return array
-    if array.dtype.kind in "US" or array.dtype == object:
-        words = np.empty(array.shape, object)
-        flat = [
-            w.decode("utf-8", "replace") if isinstance(w, bytes) else w
-            for w in array.reshape(-1).tolist()
-        ]
-        words.reshape(-1)[:] = [w if w is None or isinstance(w, str) else _text(w) for w in flat]
-        return words
-    raise DataError(f"{where}: values of type {array.dtype}; expected numbers or text")
+    if array.dtype.kind == "M":
+        dates = np.datetime_as_string(array).astype(object)
+        dates[np.isnat(array)] = None
+        array = dates
+    if array.dtype.kind not in "USTO":
+        raise DataError(f"{where}: values of type {array.dtype}; expected numbers or text")
+    cells = array.reshape(-1).tolist()
+    kinds = {type(cell).__name__ for cell in cells}
+    if "bool" in kinds and kinds <= {"bool", *MISSING}:  # as an array without a missing one is
+        known = [cell if isinstance(cell, bool) else np.nan for cell in cells]
+        return np.array(known, np.float64).reshape(array.shape)
+    words = np.empty(array.shape, object)
+    words.reshape(-1)[:] = [
+        cell if cell is None or isinstance(cell, str) else _text(cell, where) for cell in cells
+    ]
+    return words
 
 
-def _text(value: object) -> str | None:
-    """Return a data frame's cell as text: None for NaN, whole numbers without a point."""
+def _text(value: object, where: str) -> str | None:
+    """Return a cell as text: None for what is missing, whole numbers without a point."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
     if isinstance(value, float):
         return None if np.isnan(value) else f"{value:.17g}"
-    return str(value)
+    if isinstance(value, list | tuple | dict | set | np.ndarray):
+        raise DataError(
+            f"{where}: a cell holds a {type(value).__name__}; expected a number or text"
+        )
+    return None if type(value).__name__ in MISSING else str(value)

@@ -55,7 +55,10 @@ class Images(Source):
 
     def files(self, path: Path) -> Sequence[Path]:
         """Return the images in the folders of classes, or in the folder itself, in order."""
-        entries = sorted(path.iterdir())
+        try:
+            entries = sorted(path.iterdir())
+        except NotADirectoryError as error:
+            raise DataError(f"{path}: not a folder; expected one of PNG images") from error
         own = _images(entries)
         folders = [entry for entry in entries if entry.is_dir() and not _hidden(entry)]
         nested = [image for folder in folders for image in _images(sorted(folder.iterdir()))]
