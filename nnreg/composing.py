@@ -34,6 +34,7 @@ FILES = (
     "$.data.path",
     "$.data.split.validation",
     "$.data.split.test",
+    "$.train.start_from",
     "$.train.start_from.checkpoint",
 )
 """Where a spec names files; a relative name begins at the folder of the file that it is in."""

@@ -25,7 +25,7 @@ def take_weights(model: Model) -> None:
 
     Raises `CheckpointError` for a file that cannot be read, `SpecError` for one that does not fit.
     """
-    option = model.spec.train.start_from
+    option = model.spec.train.start
     if option is None:
         return
     plan = model.network.plan
@@ -55,7 +55,7 @@ def check_start(model: Model) -> None:
 
     Raises `DataError`; nothing of the file is used but its digest.
     """
-    if model.spec.train.start_from is None:
+    if model.spec.train.start is None:
         return
     file, known = _file(model), list(model.started_from.values())
     if not is_checkpoint(file) or [_digest(file)] != known:
@@ -66,7 +66,7 @@ def check_start(model: Model) -> None:
 
 
 def _file(model: Model) -> Path:
-    option = model.spec.train.start_from
+    option = model.spec.train.start
     assert option is not None  # both callers have looked
     return checkpoint_file(model.document.folder / option.checkpoint)
 

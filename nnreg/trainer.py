@@ -88,7 +88,8 @@ class Train(Configurable):
     `ema` is the decay of an exponential moving average of the weights, such as 0.999: that is what
     is validated, kept as the best, and predicted with. `freeze` names layers, such as `layers/0`,
     whose weights stay as they are; in training they do what they do in prediction, so that a batch
-    norm keeps its running statistics. `start_from` takes first weights from another checkpoint.
+    norm keeps its running statistics. `start_from` takes first weights from another checkpoint; a
+    path alone means all of its layers.
 
     `threads` limits the threads of matrix products; by default small networks use one. `kernels`
     are the inner loops, by default those of an installed plugin.
@@ -111,7 +112,7 @@ class Train(Configurable):
     clip_value: Annotated[float, Gt(0)] | None = None
     ema: Annotated[float, Interval(gt=0, lt=1)] | None = None
     freeze: tuple[str, ...] = ()
-    start_from: StartFrom | None = None
+    start_from: StartFrom | Annotated[str, Len(1)] | None = None
     threads: Count | None = None
     kernels: Kernels | None = None
     folds: Annotated[int, Ge(2)] | None = None
@@ -122,6 +123,13 @@ class Train(Configurable):
             raise ValueError("'fold' is one of 'folds'; say how many there are")
         if self.fold is not None and self.folds is not None and self.fold > self.folds:
             raise ValueError(f"there is no fold {self.fold} among {self.folds}")
+
+    @property
+    def start(self) -> StartFrom | None:
+        """What `start_from` says, a path alone written out."""
+        if isinstance(self.start_from, str):
+            return StartFrom(self.start_from)
+        return self.start_from
 
     @property
     def step_size(self) -> int:

@@ -40,10 +40,11 @@ def start(**options):
     return {"checkpoint": "runs/first", **options}
 
 
+@pytest.mark.parametrize("named", [start(), "runs/first"], ids=["object", "path alone"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_all_arrays_are_copied_those_that_are_not_trained_too(folder, dtype):
+def test_all_arrays_are_copied_those_that_are_not_trained_too(folder, dtype, named):
     first = nnreg.load("runs/first")
-    model = nnreg.build(spec(start(), dtype=dtype), data=blobs())
+    model = nnreg.build(spec(named, dtype=dtype), data=blobs())
     for name, array in {**first.parameters, **first.state}.items():
         np.testing.assert_array_equal({**model.parameters, **model.state}[name], array)
     assert model.network.dtype == dtype
@@ -94,14 +95,13 @@ def test_a_file_that_is_none_is_told(folder):
             nnreg.build(spec(start(checkpoint=name)), data=blobs())
 
 
-def test_the_path_begins_at_the_specs_folder(folder, monkeypatch):
+@pytest.mark.parametrize("named", [{"checkpoint": "before"}, "before"], ids=["object", "path"])
+def test_the_path_begins_at_the_specs_folder(folder, named):
     (folder / "specs").mkdir()
     (folder / "data.csv").write_text(CSV)
     (folder / "specs/data.csv").write_text(CSV)
     nnreg.run(spec(data=csv_data()), out="specs/before")
-    (folder / "specs/a.json").write_text(
-        json.dumps(spec({"checkpoint": "before"}, data=csv_data()))
-    )
+    (folder / "specs/a.json").write_text(json.dumps(spec(named, data=csv_data())))
     model = nnreg.build("specs/a.json")
     expected = nnreg.load("specs/before").parameters
     np.testing.assert_array_equal(model.parameters["layers/0/weight"], expected["layers/0/weight"])

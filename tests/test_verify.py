@@ -446,3 +446,53 @@ def test_five_steps_of_a_whole_network_are_pytorchs(torch):
     np.testing.assert_allclose(model.history["loss"], expected, rtol=1e-9)
     for found, leaf in zip(model.parameters.values(), leaves, strict=True):
         close(found, leaf)
+
+
+def test_a_training_with_schedule_decay_smoothing_accumulation_and_a_frozen_layer_is_pytorchs(
+    torch,
+):
+    x, y = RNG.normal(size=(48, 4)), RNG.integers(0, 3, 48)
+    layers = [{"type": "dense", "units": n, "activation": "tanh"} for n in (16, 8)]
+    spec = {
+        "model": {
+            "layers": [*layers, {"type": "dense", "units": "classes", "activation": "softmax"}],
+            "dtype": "float64",
+        },
+        "loss": {"type": "cross_entropy", "label_smoothing": 0.1},
+        "optimizer": {"type": "adam", "learning_rate": 0.05},
+        "schedule": {"type": "warmup", "epochs": 2, "start": 0.1, "after": "cosine"},
+        "train": {"epochs": 6, "batch_size": 12, "accumulate": 2, "shuffle": False,
+                  "weight_decay": 0.2, "freeze": ["layers/0"]},
+    }  # fmt: skip
+    model = nnreg.build(spec, data=(x, y))
+    leaves = {
+        name: torch.tensor(array.copy(), requires_grad=not name.startswith("layers/0"))
+        for name, array in model.parameters.items()
+    }
+    learning = [(name, leaf) for name, leaf in leaves.items() if leaf.requires_grad]
+    groups = [
+        {"params": [leaf for name, leaf in learning if name.endswith(kind)], "weight_decay": decay}
+        for kind, decay in (("weight", 0.2), ("bias", 0.0))
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=0.05)
+    rates = torch.optim.lr_scheduler
+    two = [rates.LinearLR(optimizer, 0.1, total_iters=4), rates.CosineAnnealingLR(optimizer, 8)]
+    scheduler = rates.SequentialLR(optimizer, two, milestones=[4])
+    for _ in range(6):
+        for step in range(2):
+            optimizer.zero_grad()
+            for batch in range(2):
+                rows = slice(24 * step + 12 * batch, 24 * step + 12 * batch + 12)
+                z = torch.tensor(x[rows])
+                for number in range(3):
+                    weight, bias = (leaves[f"layers/{number}/{k}"] for k in ("weight", "bias"))
+                    z = z @ weight + bias
+                    z = torch.tanh(z) if number < 2 else z
+                labels = torch.tensor(y[rows])
+                loss = torch.nn.functional.cross_entropy(z, labels, label_smoothing=0.1)
+                (loss / 2).backward()
+            optimizer.step()
+            scheduler.step()
+    model.fit(x, y)
+    for name, leaf in leaves.items():
+        close(model.parameters[name], leaf)
