@@ -69,6 +69,8 @@ class CrossValidation:
 
     def runs(self) -> Generator[Run, None, None]:
         """Yield the run of each fold that is left, to be trained before the next is asked for."""
+        self.models.clear()
+        self._done.clear()
         with self._held():
             for number in range(1, self._count + 1):
                 run = self._run(number)
@@ -108,6 +110,7 @@ class CrossValidation:
                 describe(self.document, self.folder)
 
     def _summarize(self, part: str) -> None:
+        """Write what the folds that are done came to."""
         measured = [summary[part] for summary in self._done]
         figures = {name: [one[name] for one in measured] for name in measured[0]}
         self.summary = {

@@ -70,6 +70,38 @@ def test_another_validation_steers_and_the_fold_is_tested(spec):
     assert len(set(tested)) == 48
 
 
+def test_a_fold_in_time_is_later_than_what_steers_it_and_that_than_what_it_learns(spec):
+    split = {"validation": 0.25, "test": 0.2, "order": True}
+    whole = {**changed(spec, data={"scaling": "none"}), "train": {}}
+    rows = {tuple(row): n for n, row in enumerate(assemble(read_spec(whole)).train.x.tolist())}
+    earlier = set()
+    for fold, count in ((1, 9), (2, 18), (3, 27)):
+        parts = parts_of(changed(spec, data={"split": split}), fold)
+        train, validation, test = (
+            [rows[row] for row in parts[name]] for name in ("train", "validation", "test")
+        )
+        assert (len(train), len(validation), len(test)) == (count, count // 3, 12)
+        assert max(train) < min(validation) <= max(validation) < min(test)
+        assert earlier <= parts["train"] | parts["validation"]
+        earlier = parts["train"] | parts["validation"] | parts["test"]
+    assert len(earlier) == 48
+
+
+def test_no_group_is_in_two_parts_of_a_fold(spec, tmp_path):
+    lines = (tmp_path / "data.csv").read_text().splitlines()
+    rows = [f"{line},{number % 12}" for number, line in enumerate(lines[1:])]
+    (tmp_path / "data.csv").write_text("\n".join([f"{lines[0]},g", *rows]) + "\n")
+    split = {"validation": 0.25, "group": "g", "stratify": True}
+    tested = []
+    for fold in (1, 2, 3):
+        data = {"split": split, "inputs": ["g"], "columns": {"g": "number"}}
+        parts = parts_of(changed(spec, data=data), fold)
+        assert sum(map(len, parts.values())) == 12
+        assert len(set.union(*parts.values())) == 12
+        tested += parts["test"]
+    assert len(set(tested)) == len(tested) == 12
+
+
 def test_a_file_may_steer_every_fold(spec, tmp_path):
     lines = (tmp_path / "data.csv").read_text().splitlines(keepends=True)
     (tmp_path / "other.csv").write_text("".join(lines[:11]))
@@ -100,6 +132,7 @@ def test_folds_need_no_folder_and_no_file():
     found = nnreg.run(regressor(train=FOLDS), data=(x, y))
     assert len(found.models) == 3
     assert found.folder is None
+    assert len(found.train().models) == 3
     assert found.models[0].predict(x).shape == (40, 1)
 
 
