@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+from test_idx import idx
+from test_images import png
 
 import nnreg
 from nnreg import DataError, Source, Table, UsageError, hookimpl, jsonc, propose
@@ -274,6 +276,25 @@ class TestArrays:
         assert (proposal.target, proposal.inputs) == ("label", ("pixels",))
         assert "cannot go together with the arrays of 'pixels'" in proposal.left_out["day"]
 
+    def test_a_folder_of_images(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for number in range(20):
+            folder = tmp_path / "pictures" / "ab"[number % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}.png").write_bytes(png(rng().integers(0, 256, (6, 6)), (6, 6)))
+        proposal = tried("pictures")
+        assert (proposal.target, proposal.inputs) == ("label", ("image",))
+        assert proposal.tree["model"]["layers"][0]["type"] == "conv2d"
+
+    def test_images_in_the_format_of_mnist(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        images, labels = rng().integers(0, 256, (30, 5, 5)), np.arange(30) % 3
+        Path("t-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
+        Path("t-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
+        proposal = tried("t-images-idx3-ubyte.gz")
+        assert (proposal.target, proposal.inputs) == ("label", ("image",))
+        assert proposal.tree["data"]["source"] == "idx"
+
     def test_hdf5(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with h5py.File("data.h5", "w") as file:
@@ -387,6 +408,17 @@ class TestCommand:
         assert (folder / "iris.json").read_text() == "mine"
         assert nnreg("init", "iris.csv", "--force")[0] == 0
         assert read_spec("iris.json")
+
+    def test_a_folder_gives_the_spec_its_name(self, folder, nnreg, monkeypatch):
+        (folder / "cats" / "tabby").mkdir(parents=True)
+        for name in ("a.png", "c.png"):
+            (folder / "cats" / "tabby" / name).write_bytes(png(np.zeros((4, 4), int), (4, 4)))
+        assert "no column looks like a target" in nnreg("init", "cats/")[2]  # with one class
+        (folder / "cats" / "red").mkdir()
+        (folder / "cats" / "red" / "b.png").write_bytes(png(np.ones((4, 4), int), (4, 4)))
+        monkeypatch.chdir(folder / "cats")
+        assert nnreg("init", ".", "--out", "../first.json")[0] == 0
+        assert nnreg("init", ".")[1].endswith("next: nnreg run cats.json\n")
 
     def test_the_data_are_found_from_where_the_spec_is(self, folder, nnreg):
         (folder / "specs").mkdir()

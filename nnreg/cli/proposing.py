@@ -55,7 +55,7 @@ def init(
     from nnreg.files import replace_text
     from nnreg.proposing import propose
 
-    out = out or Path(f"{data.name.split('.')[0]}.json")
+    out = out or Path(f"{data.resolve().name.split('.')[0]}.json")
     to_file = str(out) != "-"
     if to_file and out.exists() and not force:
         raise UsageError(f"{out}: is there already; choose another --out, or --force replaces it")

@@ -31,6 +31,8 @@ class Idx(Source):
     `idx3`, such as `train-labels-idx1-ubyte.gz`. Without such a file there is no `label`.
     """
 
+    suffixes = ("-ubyte", ".idx")
+
     labels: Annotated[str, Len(1)] | None = None
 
     def read(self, path: Path) -> Table:

@@ -39,6 +39,8 @@ class Images(Source):
     (4). Values go up to 255, or 65535 where a file has 16 bits.
     """
 
+    suffixes = ("/",)
+
     color: Literal["auto", "gray", "rgb", "rgba"] = "auto"
 
     def read(self, path: Path) -> Table:
