@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnreg import charts
-from nnreg.charts import JUMP, Curve, Frame, number, ticks
-from nnreg.interfaces import Activation, Array, Moment, Schedule
+from nnreg.charts import JUMP, Curve, Frame, number, powers, ticks
+from nnreg.interfaces import Activation, Moment, Schedule
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -94,23 +94,27 @@ STYLES = {"first": "bold cyan", "second": "magenta", "axis": "dim"}
 
 
 def draw(component: Activation | Schedule, width: int, height: int) -> Text:
-    """Return a picture of so many columns and lines, in braille dots.
+    """Return a picture of so many columns and lines, in braille dots."""
+    return draw_picture(picture(component, 2 * (width - MARGIN)), width, height)
+
+
+def draw_picture(drawn: Picture, width: int, height: int) -> Text:
+    """Return a picture whose curves have two values for each of its `width - MARGIN` columns.
 
     A second curve is dotted, so that the two are told apart without colours.
     """
     from rich.text import Text  # only for a terminal
 
-    columns = width - MARGIN
-    drawn = picture(component, 2 * columns)
-    frame = drawn.frame
+    columns, frame = width - MARGIN, drawn.frame
     bits = np.zeros((2, height, columns), np.intp)
     for dotted, curve in enumerate(drawn.curves):
-        for column, rows in enumerate(_strokes(curve.y, frame, 4 * height)):
+        for column, rows in enumerate(_strokes(curve, frame, 4 * height)):
             for row in rows:
                 if not dotted or (row + column) % 2 == 0:
                     bits[dotted, row // 4, column // 2] |= DOTS[row % 4][column % 2]
-    numbers = {_line_of(y, frame, height): number(y) for y in ticks(frame.low, frame.high)}
-    zero = _line_of(0, frame, height)
+    marked = (powers if frame.logarithmic else ticks)(frame.low, frame.high)
+    numbers = {_line_of(y, frame, height): number(y) for y in marked}
+    zero = None if frame.logarithmic else _line_of(0, frame, height)
     upright = round(-frame.left / (frame.right - frame.left) * columns)
     text = Text(no_wrap=True)
     marks = (f"{'':{MARGIN}}━━", "   ┅┅")
@@ -144,12 +148,12 @@ def _axis(horizontal: bool, vertical: bool) -> str:
     return "│" if vertical else " "
 
 
-def _strokes(values: Array, frame: Frame, rows: int) -> Iterator[range]:
+def _strokes(curve: Curve, frame: Frame, rows: int) -> Iterator[range]:
     """Yield the rows of dots to set in each column: the value's, and those from the one before."""
-    before = math.nan
-    for share in frame.below(values):
+    before, farthest = math.nan, math.inf if curve.whole else JUMP * rows
+    for share in frame.below(curve.y):
         at = share * (rows - 1)
-        start = before if abs(at - before) <= JUMP * rows else at
+        start = before if abs(at - before) <= farthest else at
         before = at
         if math.isfinite(at):
             top, bottom = sorted((round(start), round(at)))

@@ -14,6 +14,7 @@ from specs import classifier
 import nnreg
 from nnreg.history import History
 from nnreg.reporting import figures
+from nnreg.reporting.braille import losses
 from nnreg.reporting.diagram import MOST_BOXES, Box, _folded, boxes_of, diagram
 
 RECORDS = [
@@ -79,6 +80,8 @@ def test_whatever_a_run_records_can_be_drawn(values):
     history = History([{"epoch": i, "loss": v} for i, v in enumerate(values, 1)])
     figures.svg(figures.curves({"r": history}, "loss", {"r": 1}))
     figures.svg(figures.gradient_norms([{"epoch": r["epoch"], "a": r["loss"]} for r in history]))
+    if (np.abs(values) < 1e100).any():
+        assert "training loss" in losses(history, 60, 10).plain
     y = np.array(values)
     figures.svg(figures.predicted(y, y[::-1], "y"))
     figures.svg(figures.residuals(y, y[::-1], "y"))
@@ -238,6 +241,20 @@ def test_without_matplotlib_plot_says_what_to_install(runs, nnreg, monkeypatch):
     code, _, err = nnreg("plot", runs[0])
     assert code == 2
     assert "plots need matplotlib: pip install matplotlib" in err
+
+
+def test_plot_draws_losses_in_characters_without_matplotlib(runs, nnreg, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    code, out, err = nnreg("plot", *runs[:2], "--text")
+    assert (code, err) == (0, "")
+    assert out.count("━━ training loss") == 2
+    a, _, b = out.partition("\nb\n")
+    assert a.startswith("\na\n")
+    lines = b.splitlines()
+    rows = [i for i, line in enumerate(lines) if re.search("[\u2801-\u28ff]", line)]
+    first = min(i for i in rows if re.search("^.{6}[\u2801-\u28ff]", lines[i]))
+    last = max(i for i in rows if re.search("[\u2801-\u28ff]$", lines[i]))
+    assert first < last  # it falls
 
 
 def test_compare_shows_what_differs_and_marks_the_best(runs, nnreg):

@@ -20,6 +20,7 @@ from nnreg.cli.common import (
     print_json,
     print_table,
     registry_with,
+    say,
 )
 from nnreg.cli.completing import complete_run
 
@@ -75,15 +76,22 @@ def report(path: Path, show: bool, files: tuple[Path, ...], allow_changed: bool)
     type=click.Path(dir_okay=False, path_type=Path),
     help="The .svg, .png or .pdf. [default: plots/curves.svg of a run, curves.svg of several]",
 )
-def plot(paths: tuple[Path, ...], out: Path | None) -> None:
+@click.option("--text", is_flag=True, help="Draw the losses here instead, in characters.")
+def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
     """Draw the curves of runs over each other, into a file.
 
-    Solid lines are the validation part, dotted ones the training part.
+    Solid lines are the validation part, dotted ones the training part. Files take matplotlib;
+    --text does without.
 
     \b
     nnreg plot runs/penguins-001
     nnreg plot runs/penguins-* --out curves.png
+    nnreg plot runs/penguins-001 --text
     """
+    if text:
+        for name, record in _records(paths).items():
+            _print_losses(name, record)
+        return
     if out is None:
         out = paths[0] / "plots" / "curves.svg" if len(paths) == 1 else Path("curves.svg")
         out.parent.mkdir(exist_ok=True)
@@ -172,7 +180,8 @@ def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
     try:
         from nnreg.reporting import figures
     except ModuleNotFoundError as error:
-        raise UsageError(f"plots need matplotlib: {INSTALL}") from error
+        advice = f"{INSTALL}; or look at losses with: nnreg plot RUN --text"
+        raise UsageError(f"plots need matplotlib: {advice}") from error
 
     runs = {name: record.history for name, record in records.items()}
     if not any(map(len, runs.values())):
@@ -182,6 +191,24 @@ def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
         figures.save(drawn, file)
     except OSError as error:
         raise UsageError(f"{file}: cannot write: {error.strerror}") from error
+
+
+def _print_losses(name: str, record: RunRecord) -> None:
+    """Draw the losses of a run in characters."""
+    from rich.console import Console
+
+    from nnreg.errors import UsageError
+    from nnreg.reporting.braille import losses
+
+    if not len(record.history):
+        raise UsageError(f"{name}: no epoch is done yet: there is nothing to draw")
+    console = Console(highlight=False)
+    try:
+        picture = losses(record.history, width=min(console.width, 100), height=14)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from error
+    say(f"\n{name}")
+    console.print(picture)
 
 
 def _print_comparison(comparison: Comparison) -> None:
