@@ -8,8 +8,7 @@ from sphinx.application import Sphinx
 
 from nnreg import __version__
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE / "_ext")]  # the extensions that are named below
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))  # the extensions that are named below
 
 project = "nnreg"
 version = release = __version__

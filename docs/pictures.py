@@ -18,7 +18,6 @@ from pathlib import Path
 import pyte
 
 import nnreg
-from nnreg import charts
 
 HERE = Path(__file__).parent
 STATIC = HERE / "_static"
@@ -46,7 +45,7 @@ def main() -> None:
         screen = typed(COMMAND, Path(folder))
         history = nnreg.read_history(Path(folder) / "runs/penguins-001")
     (STATIC / "terminal.svg").write_text(terminal(screen, COMMAND), encoding="utf-8")
-    (STATIC / "loss.svg").write_text(losses("penguins", history), encoding="utf-8")
+    (STATIC / "loss.svg").write_text(history.svg("penguins"), encoding="utf-8")
 
 
 def typed(command: str, folder: Path) -> pyte.Screen:
@@ -119,19 +118,6 @@ def look(cell: pyte.screens.Char) -> str:
     """Return the classes of a character."""
     colour = cell.fg if cell.fg in ("green", "cyan") else ""
     return f"{'bold ' if cell.bold else ''}{colour}".strip()
-
-
-def losses(name: str, history: nnreg.History) -> str:
-    """Draw the losses of a training, by epoch, with the best one of the validation marked."""
-    epochs = history["epoch"].astype(float)
-    curves = [charts.Curve("training", epochs, history["loss"], whole=True)]
-    mark = None
-    if "val_loss" in history.names:
-        curves.append(charts.Curve("validation", epochs, history["val_loss"], whole=True))
-        best = int(history["val_loss"].argmin())
-        mark = (epochs[best], f"best epoch {epochs[best]:.0f}")
-    frame = charts.around_powers(curves)
-    return charts.svg(name, "loss by epoch", curves, frame=frame, along="epoch", mark=mark)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import overload
 
 import numpy as np
 
+from nnreg import charts
 from nnreg.interfaces import Array
 
 
@@ -76,37 +78,33 @@ class History(Sequence[Mapping[str, float]]):
             + "</tr>"
             for record in self.records[-5:]
         )
-        return f"{self._curve()}<table><tr>{head}</tr>{rows}</table>"
+        return f"{self._picture()}<table><tr>{head}</tr>{rows}</table>"
 
-    def _curve(self, width: int = 360, height: int = 120) -> str:
-        """Draw loss and validation loss as SVG, on a logarithmic scale where all are positive."""
-        curves = {
-            name: np.array([record.get(name, math.nan) for record in self.records])
-            for name in ("loss", "val_loss")
-            if name in self.names
-        }
-        values = np.concatenate([*curves.values(), np.empty(0)])
-        values = values[np.isfinite(values)]
-        if len(self.records) < 2 or not values.size:
+    def svg(self, title: str) -> str:
+        """Return a picture of the losses by epoch, with the best one of the validation marked.
+
+        It stands alone, for light and dark pages; the scale is logarithmic where all losses are
+        positive. Raises ValueError for fewer than two epochs, and where no loss is finite.
+        """
+        if len(self) < 2:
+            raise ValueError("a curve takes two epochs")
+        epochs, curves, mark = self["epoch"].astype(float), [], None
+        for name, label in (("loss", "training"), ("val_loss", "validation")):
+            if name in self.names:
+                curves.append(charts.Curve(label, epochs, self[name], whole=True))
+        if "val_loss" in self.names and np.isfinite(self["val_loss"]).any():
+            best = int(epochs[np.nanargmin(self["val_loss"])])
+            mark = (float(best), f"best epoch {best}")
+        positive = all((curve.y[np.isfinite(curve.y)] > 0).all() for curve in curves)
+        frame = (charts.around_powers if positive else charts.around)(curves)
+        return charts.svg(title, "loss by epoch", curves, frame=frame, along="epoch", mark=mark)
+
+    def _picture(self) -> str:
+        try:
+            data = base64.b64encode(self.svg("loss").encode()).decode()
+        except ValueError:
             return ""
-        scale = np.log if (values > 0).all() else np.asarray
-        low, high = float(np.min(scale(values))), float(np.max(scale(values)))
-        span = (high - low) or 1.0
-        lines = []
-        for colour, (name, curve) in zip(("#1f77b4", "#ff7f0e"), curves.items(), strict=False):
-            points = " ".join(
-                f"{width * i / (len(curve) - 1):.1f},{height * (high - y) / span:.1f}"
-                for i, y in enumerate(scale(curve))
-                if math.isfinite(y)
-            )
-            lines.append(
-                f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5">'
-                f"<title>{name}</title></polyline>"
-            )
-        return (
-            f'<svg viewBox="-4 -4 {width + 8} {height + 8}" width="{width}" role="img" '
-            f'aria-label="loss by epoch">{"".join(lines)}</svg>'
-        )
+        return f'<img alt="loss by epoch" width="480" src="data:image/svg+xml;base64,{data}">'
 
 
 def _figure(name: str, value: float) -> str:

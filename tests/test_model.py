@@ -1,5 +1,6 @@
 """The model in Python: what goes in, what comes out, how it shows itself."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,6 +9,7 @@ from specs import CSV, blobs, classifier, csv_data, line, regressor
 
 import nnreg
 from nnreg import DataError
+from nnreg.history import History
 
 
 @pytest.fixture
@@ -178,11 +180,23 @@ def test_the_history_gives_columns_and_records(model):
         history["los"]
 
 
+def test_a_history_draws_its_losses_and_marks_the_best_epoch():
+    records = [{"epoch": n, "loss": 1 / n, "val_loss": abs(n - 3) + 0.1} for n in range(1, 6)]
+    picture = History(records).svg("a <b>")
+    for words in ("a &lt;b&gt;", ">training<", ">validation<", ">best epoch 3<", ">0.1<"):
+        assert words in picture
+    negative = [{"epoch": n, "loss": 1.0 - n} for n in range(1, 6)]
+    assert ">−4<" in History(negative).svg("linear")
+    for nothing in (records[:1], [{"epoch": n, "loss": math.nan} for n in (1, 2)]):
+        with pytest.raises(ValueError, match=r"a curve takes two epochs|no value .* is finite"):
+            History(nothing).svg("nothing")
+
+
 def test_model_and_history_show_themselves_in_a_notebook(model):
     page = model._repr_html_()
     assert "<td>layers/0</td><td>dense</td><td>(batch, 8)</td><td>40</td>" in page
-    assert page.count("<polyline") == 1
+    assert page.count('src="data:image/svg+xml;base64,') == 1
     assert "<th>accuracy</th>" in page
     empty = nnreg.build(classifier(), data=blobs())
-    assert "<svg" not in empty._repr_html_()
+    assert "<img" not in empty._repr_html_()
     assert repr(empty.history) == "History(no epochs yet)"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from pages import ROOT, directive, image, plain, table
-from pictures import losses
 from sphinx.application import Sphinx
 
 import nnreg
@@ -33,7 +32,7 @@ def model(name: str, report: Path) -> str:
         report.write_text(nnreg.report(run).read_text())
     return "\n\n".join([
         f"## {name}",
-        image(losses(name, trained.history), f"The loss of {name} by epoch"),
+        image(trained.history.svg(name), f"The loss of {name} by epoch"),
         results(summary),
         f"{summary['parameters']:,} parameters, trained for {summary['epochs']} epochs in "
         f"{summary['seconds']:.1f} s while this page was built. "
