@@ -17,7 +17,7 @@ from nnreg import DataError
 from nnreg.assembly import assemble
 from nnreg.builtin.sources import Csv, Tsv, delimited
 from nnreg.categorical import Categorical
-from nnreg.data.tables import numbers, words
+from nnreg.data.tables import categorical, numbers
 from nnreg.spec import read_spec
 
 
@@ -41,7 +41,7 @@ def read(tmp_path):
 
 
 def columns(table):
-    return {name: words(table, name).tolist() for name in table.columns}
+    return {name: categorical(table, name).text().tolist() for name in table.columns}
 
 
 def lines(table):
@@ -155,7 +155,7 @@ def test_blocks_and_numpys_reader_change_nothing(tmp_path_factory, rows, block):
             cells = [np.nan if cell is None else float(cell) for cell in cells]
             np.testing.assert_array_equal(numbers(table, name), cells)
         else:
-            assert words(table, name).tolist() == cells
+            assert categorical(table, name).text().tolist() == cells
 
 
 class TestEncodings:

@@ -13,7 +13,7 @@ from nnreg import DataError
 from nnreg.assembly import assemble
 from nnreg.builtin.sources import Parquet
 from nnreg.categorical import Categorical
-from nnreg.data.tables import is_numeric, numbers, table_of, words
+from nnreg.data.tables import categorical, is_numeric, numbers, table_of
 from nnreg.spec import read_spec
 
 DAYS = [datetime.datetime(2024, 1, 31, 8, 30), None, datetime.datetime(2024, 2, 1)]
@@ -33,7 +33,7 @@ def test_numbers_that_may_be_missing_are_numbers(dtype):
 
 @pytest.mark.parametrize("dtype", ["object", "string", "str"])
 def test_text_that_may_be_missing_is_text(dtype):
-    assert words(column(pd.Series(["x", None, "007"], dtype=dtype)), "a").tolist() == [
+    assert categorical(column(pd.Series(["x", None, "007"], dtype=dtype)), "a").text().tolist() == [
         "x", None, "007"
     ]  # fmt: skip
 
@@ -48,7 +48,7 @@ def test_truth_values_are_numbers_with_and_without_a_missing_one():
 def test_categories_stay_categories_and_those_that_are_numbers_numbers():
     table = column(pd.Series(["x", "y", None, "x"], dtype="category"))
     assert isinstance(table.columns["a"], Categorical)
-    assert words(table, "a").tolist() == ["x", "y", None, "x"]
+    assert categorical(table, "a").text().tolist() == ["x", "y", None, "x"]
     table = column(pd.Series([10, 2, None, 10], dtype="category"))
     np.testing.assert_array_equal(numbers(table, "a"), [10, 2, np.nan, 10])
 
@@ -102,9 +102,9 @@ class TestPolars:
         }))  # fmt: skip
         np.testing.assert_array_equal(numbers(table, "number"), [1, np.nan, 3])
         np.testing.assert_array_equal(numbers(table, "truth"), [1, np.nan, 0])
-        assert words(table, "word").tolist() == ["x", None, "y"]
+        assert categorical(table, "word").text().tolist() == ["x", None, "y"]
         for name in ("category", "choice"):
-            assert words(table, name).tolist() == ["u", "v", None]
+            assert categorical(table, name).text().tolist() == ["u", "v", None]
         assert table.columns["pair"].shape == (3, 2)
 
     def test_dates_are_refused_with_advice(self, peer):
@@ -142,11 +142,11 @@ class TestParquet:
         }.items():  # fmt: skip
             np.testing.assert_array_equal(numbers(table, name), expected)
         assert table.columns["small"].dtype == np.int8
-        assert words(table, "word").tolist() == ["007", None, "x"]
-        assert words(table, "category").tolist() == ["u", "v", None]
+        assert categorical(table, "word").text().tolist() == ["007", None, "x"]
+        assert categorical(table, "category").text().tolist() == ["u", "v", None]
         assert table.columns["pair"].shape == (3, 2)
-        assert words(table, "when")[0].startswith("2024-01-31 08:30:00")
-        assert words(table, "nothing").tolist() == [None] * 3
+        assert categorical(table, "when").text()[0].startswith("2024-01-31 08:30:00")
+        assert categorical(table, "nothing").text().tolist() == [None] * 3
 
     def test_many_pieces_are_one_table(self, written, monkeypatch):
         monkeypatch.setattr("nnreg.builtin.sources.parquet.ROWS", 7)
@@ -156,7 +156,7 @@ class TestParquet:
         assert pieces[-1].share == 1
         table = Parquet().read(path)
         assert table.columns["a"].tolist() == list(range(100))
-        assert words(table, "w").tolist() == ["x", "y"] * 50
+        assert categorical(table, "w").text().tolist() == ["x", "y"] * 50
 
     def test_a_run_trains_and_predicts(self, written, nnreg, monkeypatch, tmp_path):
         rng = np.random.default_rng(0)

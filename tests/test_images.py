@@ -18,7 +18,7 @@ from nnreg import DataError
 from nnreg.builtin.sources import Images
 from nnreg.builtin.sources.png import GRAY, PALETTE, RGBA, SIGNATURE, PngError, parse, pixels
 from nnreg.data.loading import regular_files
-from nnreg.data.tables import words
+from nnreg.data.tables import categorical
 
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 RNG = np.random.default_rng(0)
@@ -183,7 +183,7 @@ class TestFolders:
         table = Images().read(folder / "pets")
         assert table.columns["image"].shape == (24, 5, 7, 1)
         assert table.columns["image"].dtype == np.uint8
-        assert words(table, "label").tolist() == ["cat"] * 12 + ["dog"] * 12
+        assert categorical(table, "label").text().tolist() == ["cat"] * 12 + ["dog"] * 12
         assert (table.columns["image"][:12] < 40).all()
 
     def test_images_without_folders_have_no_label(self, folder):

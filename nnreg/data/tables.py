@@ -148,11 +148,6 @@ def label(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else repr(value)
 
 
-def words(table: Table, name: str) -> Array:
-    """Return a column as text, None where missing."""
-    return categorical(table, name).text()
-
-
 def single(values: SomeColumn, table: Table, name: str) -> SomeColumn:
     """Return a column of single values, which may have come as `(rows, 1)`."""
     if values.ndim == 2 and values.shape[1] == 1:
@@ -178,16 +173,18 @@ def times(table: Table, name: str) -> Array:
         found = single(numbers(table, name), table, name)
         _require_all(table, name, np.isnan(found))
         return found
-    values = single(words(table, name), table, name)
-    _require_all(table, name, np.array([value is None for value in values]))
-    dates = [_date(text) for text in values]
-    for row, date in enumerate(dates):
-        if date is None:
-            raise DataError(
-                f"{table.place(row, name)}: found {values[row]!r}, expected a number or an ISO "
-                "date such as 2024-07-31 or 2024-07-31T08:30"
-            )
-    return np.array(dates, "datetime64[us]").astype(np.int64)
+    cells = single(categorical(table, name), table, name)
+    _require_all(table, name, cells.codes < 0)
+    dates = [_date(word) for word in cells.categories]
+    wrong = np.array([date is None for date in dates])
+    where, word = first_of(table, name, cells, wrong)
+    if word is not None:
+        raise DataError(
+            f"{where}: found {word!r}, expected a number or an ISO date such as 2024-07-31 or "
+            "2024-07-31T08:30"
+        )
+    moments = np.array(dates, "datetime64[us]").astype(np.int64)
+    return cells.each(moments, 0, np.int64)
 
 
 def _date(text: str) -> datetime | None:
