@@ -17,7 +17,7 @@ ORDER = [
     {"divergence", "gradient", "update", "environment", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
     {"spec", "testing", "scaffold", "verified", "describing", "doctor"},
-    {"builder", "data", "provenance"},
+    {"builder", "data", "provenance"}, {"drafting"},
     {"model", "manifest"}, {"saving", "reading", "resolving"}, {"starting"},
     {"assembly"}, {"folder", "verdict", "estimating", "proposing"}, {"runs"},
     {"comparing", "folds"}, {"training", "reporting", "selftest"}, {"cli"},

@@ -39,7 +39,7 @@ Kind = Literal["arrays", "numbers", "words", "mixed", "empty"]
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnFacts:
     """What a column of `rows` values holds.
 
     `mixed` is words among numbers, of which `odd` are the words. `distinct` counts the different
@@ -105,12 +105,12 @@ class Column:
         return self.kind == "numbers" and self.whole and (few or self.distinct == 2)
 
 
-def survey(table: Table) -> dict[str, Column]:
+def survey(table: Table) -> dict[str, ColumnFacts]:
     """Return what each column of a table holds. Raises `DataError` for an infinite number."""
     return {name: _surveyed(table, name) for name in table.columns}
 
 
-def markers(columns: dict[str, Column]) -> list[str]:
+def markers(columns: dict[str, ColumnFacts]) -> list[str]:
     """Return the words that stand for missing numbers in columns that are mixed otherwise."""
     found = {
         word
@@ -121,10 +121,10 @@ def markers(columns: dict[str, Column]) -> list[str]:
     return sorted(found)
 
 
-def _surveyed(table: Table, name: str) -> Column:
+def _surveyed(table: Table, name: str) -> ColumnFacts:
     values = column(table, name)
     if values.ndim > 1:
-        return Column(name, "arrays", len(values), shape=tuple(values.shape[1:]))
+        return ColumnFacts(name, "arrays", len(values), shape=tuple(values.shape[1:]))
     if not is_text(values):
         return _of_numbers(name, numbers(table, name))
     cells = categorical(table, name)
@@ -136,7 +136,7 @@ def _surveyed(table: Table, name: str) -> Column:
     odd = tuple(word for word in there if math.isnan(number(word)))
     if there and not odd:
         return _of_numbers(name, numbers(table, name))
-    return Column(
+    return ColumnFacts(
         name,
         "mixed" if len(odd) < len(there) else "words" if there else "empty",
         len(values),
@@ -148,13 +148,13 @@ def _surveyed(table: Table, name: str) -> Column:
     )
 
 
-def _of_numbers(name: str, values: Array) -> Column:
+def _of_numbers(name: str, values: Array) -> ColumnFacts:
     known = values[~np.isnan(values)]
     if not len(known):
-        return Column(name, "empty", len(values), len(values))
+        return ColumnFacts(name, "empty", len(values), len(values))
     distinct, counts = np.unique(known, return_counts=True)
     steps = np.diff(known)
-    return Column(
+    return ColumnFacts(
         name,
         "numbers",
         len(values),
