@@ -13,7 +13,7 @@ from typing import Any
 from nnreg import jsonc
 from nnreg.assembly import with_data
 from nnreg.composing import literal, replace_texts
-from nnreg.data.loading import divide, read_table
+from nnreg.data.loading import divide, read_table, source_entry
 from nnreg.data.survey import ColumnFacts, markers, survey
 from nnreg.data.tables import times
 from nnreg.drafting import Draft, counted
@@ -112,12 +112,10 @@ def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
 
 def _source(path: Path, registry: Registry) -> str:
     """Return the name of the source for files that are called so."""
-    sources = {one.name: one.cls for one in registry if issubclass(one.cls, Source)}
-    name = "/" if path.is_dir() else path.name.lower().removesuffix(".gz")
-    for known, cls in sources.items():
-        if name.endswith(cls.suffixes):
-            return known
-    endings = ", ".join(sorted(suffix for cls in sources.values() for suffix in cls.suffixes))
+    if entry := source_entry(path, registry):
+        return entry.name
+    sources = [one.cls for one in registry if issubclass(one.cls, Source)]
+    endings = ", ".join(sorted(suffix for cls in sources for suffix in cls.suffixes))
     raise UsageError(f"{path}: no source is known for files of such a name; expected {endings}")
 
 

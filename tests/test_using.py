@@ -91,6 +91,16 @@ def test_a_bad_row_far_down_prints_nothing_and_leaves_files_alone(
     assert not list(folder.glob(".*.tmp"))
 
 
+def test_a_file_of_another_format_is_read_as_what_its_name_says(folder, nnreg):
+    answers = nnreg("predict", "out", "data.csv")[1]
+    (folder / "data.tsv").write_text((folder / "data.csv").read_text().replace(",", "\t"))
+    rows = read("data.csv")
+    columns = {name: [float(row[name]) for row in rows] for name in "ab"}
+    np.savez("data.npz", code=[row["code"] for row in rows], **columns)
+    for name in ("data.tsv", "data.npz"):
+        assert nnreg("predict", "out", name)[1] == answers
+
+
 def test_json_goes_to_a_file_too(folder, nnreg):
     printed = nnreg("predict", "out", "data.csv", "--json")[1]
     assert nnreg("predict", "out", "data.csv", "--json", "--out", "answers.json")[1] == ""

@@ -222,9 +222,16 @@ def _pieces(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
 
 
 def _source(model: Model, data: str) -> Source:
-    """Return the spec's source, or one by the file's suffix where the spec names none."""
-    from nnreg.builtin.sources import Csv, Hdf5, Npz
+    """Return the source of the model's own data, or the one for a file of another name."""
+    from nnreg.builtin.sources import Csv
+    from nnreg.data.loading import source_entry
+    from nnreg.interfaces import Source
+    from nnreg.schema import Reader
 
-    if model.spec.data:
-        return model.spec.data.source
-    return {".npz": Npz(), ".h5": Hdf5(), ".hdf5": Hdf5()}.get(Path(data).suffix, Csv())
+    registry, section, path = model.document.registry, model.spec.data, Path(data)
+    own = section.source if section else Csv()
+    known = source_entry(path, registry)
+    alike = section is not None and path.suffix == Path(section.path).suffix
+    if data == "-" or alike or known is None or known.cls is type(own):
+        return own
+    return Reader(registry).read(Source, known.name)

@@ -17,6 +17,7 @@ from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.gathering import gather
 from nnreg.interfaces import Array, Source, Table
+from nnreg.registry import Entry, Registry
 from nnreg.spec import Columns, Data, Split
 
 
@@ -27,6 +28,15 @@ class Parts:
     train: Table
     validation: Table | None = None
     test: Table | None = None
+
+
+def source_entry(path: Path, registry: Registry) -> Entry | None:
+    """Return the source for files that are called so, or for folders, if there is one."""
+    name = "/" if path.is_dir() else path.name.lower().removesuffix(".gz")
+    for entry in registry:
+        if issubclass(entry.cls, Source) and name.endswith(entry.cls.suffixes):
+            return entry
+    return None
 
 
 def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:

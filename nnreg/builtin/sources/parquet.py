@@ -27,6 +27,8 @@ class Parquet(Source):
     and times become text.
     """
 
+    suffixes = (".parquet", ".pq")
+
     def read(self, path: Path) -> Table:
         return gather(self, path)
 
