@@ -101,7 +101,7 @@ class History(Sequence[Mapping[str, float]]):
 
     def _picture(self) -> str:
         try:
-            data = base64.b64encode(self.svg("loss").encode()).decode()
+            data = base64.b64encode(self.svg("training").encode()).decode()
         except ValueError:
             return ""
         return f'<img alt="loss by epoch" width="480" src="data:image/svg+xml;base64,{data}">'
