@@ -91,8 +91,9 @@ def nnreg_run_started(run: RunView) -> None:
     """Hear that training is about to begin, or to go on where `run.model.history` ends.
 
     Everything is checked and built, and the folder, if there is one, has `spec.json`. It is told
-    for `nnreg run` and `resume`, `nnreg.run` and `nnreg.resume`, and not for `Model.fit`. `run`
-    is the same object in the later events of a run, so that state may be kept by it.
+    for `nnreg run` and `resume`, `nnreg.run` and `nnreg.resume`, and not for `Model.fit`; each
+    fold of a cross-validation is a run. `run` is the same object in the later events of a run, so
+    that state may be kept by it.
     """
 
 

@@ -526,7 +526,10 @@ class RunView(Protocol):
 
     @property
     def name(self) -> str:
-        """The folder's name, such as `penguins-001`, or else the spec's, such as `penguins`."""
+        """The folder's name, such as `penguins-001`, or else the spec's, such as `penguins`.
+
+        A fold of a cross-validation is `penguins-001/fold-2`.
+        """
 
     @property
     def folder(self) -> Path | None:

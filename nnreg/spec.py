@@ -75,10 +75,10 @@ class Columns(Configurable):
     standard deviation, both of the training part.
 
     Examples count the same in training unless they have weights: `sample_weights` is the column of
-    them, numbers from 0, which is no input unless `inputs` has it; `class_weights` gives those of
-    the classes, 1 for one that it leaves out, or is `balanced`: all classes together count the
-    same. The weights multiply, and are divided by their mean, so that the loss of an epoch is
-    Σ w · loss / Σ w. What is measured, held-out parts and metrics, counts every row once.
+    them, numbers from 0, and never an input; `class_weights` gives those of the classes, 1 for one
+    that it leaves out, or is `balanced`: all classes have the same sum. The weights multiply, and
+    are divided by their mean, so that the loss of an epoch is Σ w · loss / Σ w. What is measured,
+    held-out parts and metrics, counts every row once.
     """
 
     inputs: Annotated[tuple[Text, ...], Len(1)] | None = None
@@ -90,6 +90,10 @@ class Columns(Configurable):
     target_scaling: Literal["standard", "none"] = "none"
     class_weights: Literal["balanced"] | dict[str, NonNegative] | None = None
     sample_weights: Text | None = None
+
+    def __post_init__(self) -> None:
+        if self.sample_weights in (self.inputs or ()):
+            raise ValueError(f"the weights in {self.sample_weights!r} cannot be an input too")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -251,6 +251,12 @@ def test_class_weights_are_of_classes_that_there_are():
         read_spec(classifier(data=csv_data(class_weights={"ash": -1})))
 
 
+def test_weights_are_never_an_input():
+    data = csv_data(sample_weights="depth", inputs=["length", "depth"])
+    with pytest.raises(SpecError, match="the weights in 'depth' cannot be an input too"):
+        read_spec(classifier(data=data))
+
+
 def test_weights_passed_in_are_one_for_each_row():
     x, y = blobs()
     model = nnreg.build(classifier(), data=(x, y))
