@@ -18,7 +18,8 @@ from specs import blobs, classifier, regressor
 import nnreg
 from nnreg.assembly import reassemble
 from nnreg.reporting.images import png
-from nnreg.reporting.page import against_guess, escape, figure, interval, page, percent
+from nnreg.reporting.markup import escape, figure, percent
+from nnreg.reporting.page import against_guess, interval, page
 from nnreg.reporting.record import read_run
 from nnreg.reporting.report import report, report_folds
 from nnreg.reporting.results import Results, results_of
@@ -368,8 +369,17 @@ def test_several_targets_and_sequences_are_drawn(tmp_path, monkeypatch):
     data = {"source": "csv", "path": "data.csv", "target": ["u", "v"], "split": {"test": 0.5}}
     model = {"layers": [{"type": "dense", "units": 2}]}
     nnreg.run(regressor(data=data, model=model), out="two")
-    report("two")
+    said = page_of("two").said("p")
+    assert re.search(
+        r"off by [\d.]+ times as much as always answering the mean, over 2 targets", said
+    )
     assert {"predicted-0", "predicted-1"} < {file.stem for file in Path("two/plots").iterdir()}
+    np.savez("paths.npz", x=rng.normal(size=(20, 6, 3)), y=rng.normal(size=(20, 6, 2)))
+    data = {"source": "npz", "path": "paths.npz", "target": "y", "split": {"test": 0.5}}
+    nnreg.run(regressor(data=data, model=model), out="paths")
+    assert "On 60 test rows" in page_of("paths").said("p")
+    assert "over 2 targets" in page_of("paths").said("p")
+    assert "y 1" in page_of("paths").said("td")
     np.savez("tags.npz", x=rng.normal(size=(20, 6, 3)), tag=rng.integers(0, 2, (20, 6)))
     data = {"source": "npz", "path": "tags.npz", "target": "tag", "split": {"test": 0.5}}
     layers = [{"type": "dense", "units": "classes", "activation": "softmax"}]

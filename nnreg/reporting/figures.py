@@ -50,7 +50,7 @@ LONGEST = 24
 
 
 def curves(runs: Mapping[str, History], name: str, best: Mapping[str, int | None]) -> Figure:
-    """Draw a figure by epoch: dashed in training, solid on the validation part.
+    """Draw a figure by epoch: dotted in training, solid on the validation part.
 
     `best` has the epoch of each run to mark.
     """
@@ -65,10 +65,10 @@ def all_curves(runs: Mapping[str, History], best: Mapping[str, int | None]) -> F
     rows, columns = (len(names) + 1) // 2, min(len(names), 2)
     size = (SIZE[0] * columns, SIZE[1] * rows)
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).flat
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, name in zip(panels, names, strict=False):
         draw_curves(axes, runs, name, best)
-    for axes in list(panels)[len(names) :]:
+    for axes in panels[len(names) :]:
         axes.set_visible(False)
     return figure
 
@@ -120,7 +120,7 @@ def draw_curves(
 
 
 def gradient_norms(records: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the length of each layer's gradient by epoch, the darker, the nearer to the output."""
+    """Draw the length of each layer's gradient by epoch, the bluer, the nearer to the output."""
     named = dict.fromkeys(key for r in records for key, value in r.items() if value)
     layers = [name for name in named if name != "epoch"]  # those that train
     layers = [layers[place] for place in sample(len(layers), MOST_LAYERS)]

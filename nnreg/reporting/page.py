@@ -6,13 +6,9 @@ ever get past it, the page's own policy lets no script run and nothing be fetche
 
 from __future__ import annotations
 
-import html
 import json
 import math
-import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -22,6 +18,16 @@ import numpy as np
 
 from nnreg.interfaces import Array
 from nnreg.reporting.images import data_uri
+from nnreg.reporting.markup import (
+    Picture,
+    duration,
+    escape,
+    figure,
+    inline,
+    percent,
+    pictures,
+    table,
+)
 from nnreg.reporting.palette import declarations, themed
 from nnreg.reporting.record import RunRecord
 from nnreg.reporting.results import Results
@@ -30,22 +36,10 @@ ERRORS, CLASSES, COLUMNS, EARLIER, SPEC = 12, 25, 10, 10, 60_000
 """The most errors, classes, input columns, times it was resumed, and characters of a spec that are
 shown, so that the page stays small."""
 
-NUMBER = ' class="number"'
-NUMERIC = re.compile(r"−?[\d.,]+(e[+−]\d+)?( %)?")
-
 BESIDE = 12
 """The most classes of a confusion matrix that is small enough to have a table at its side."""
 
 ROWS = {"train": "training rows", "validation": "validation rows", "test": "test rows"}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as SVG, with what it shows in words; `alone` stands by itself, in its own size."""
-
-    svg: str
-    caption: str
-    alone: bool = False
 
 
 def page(
@@ -61,8 +55,8 @@ def page(
         f"<h1>{escape(record.name)}</h1>",
         _verdict(record, results),
         *(f'<p class="note">{escape(note)}</p>' for note in notes),
-        _tiles(record, results),
-        _section("How it trained", _pictures(training)),
+        _tiles(record),
+        _section("How it trained", pictures(training)),
         _section("What it gets right and wrong", _answers(results, answers)),
         _section("Every part of the data", _measured(record)),
         _section("The network", f'<div class="network">{inline(network)}</div>' if network else ""),
@@ -81,7 +75,7 @@ def page_of_folds(
         f'<p class="verdict">{_over_folds(record)}</p>',
         *(f'<p class="note">{escape(note)}</p>' for note in notes),
         _section("Each fold", _folds(record, folds)),
-        _section("How they trained", _pictures(training)),
+        _section("How they trained", pictures(training)),
         _section("The spec", _spec(record)),
         _section("Where and how it ran", _environment(record)),
     ]
@@ -99,91 +93,8 @@ def _whole(record: RunRecord, parts: Iterable[str]) -> str:
     )
 
 
-def escape(value: Any) -> str:
-    """Return text as HTML, without what turns the direction of writing or is no character."""
-    text = str(value)
-    return html.escape("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text))
-
-
-def figure(value: Any) -> str:
-    """Write a number as people read it."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return escape(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    if not math.isfinite(value):
-        return "–"
-    text = f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-    return text.replace("-", "−")
-
-
-def percent(share: float) -> str:
-    """Write a share with one digit, and more where it would be taken for none or all."""
-    text = f"{100 * share:.1f}"
-    if text in ("0.0", "100.0"):
-        text = f"{100 * share:.0f}" if share in (0, 1) else f"{100 * share:.3f}"
-    return f"{text} %"
-
-
-def inline(svg: str, number: int = 0) -> str:
-    """Return an SVG as part of a page: in its colours, as wide as it is given, without its head.
-
-    The `number` tells its ids from those of the page's other pictures.
-    """
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.S)
-    svg = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r' id="[a-z0-9.]+_\d+"', "", svg)  # nothing refers to these
-    svg = re.sub(r'(?<= id=")(?=\w)|(?<=href="#)|(?<=url\(#)', f"n{number:x}-", svg)
-    return themed(svg)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str) -> str:
-    """Return a table whose first column names the rows; cells are escaped, numbers set right."""
-    cells = [[_cell(value, name=not place) for place, value in enumerate(row)] for row in rows]
-    numeric = [all(NUMBER in row[place] for row in cells) for place in range(len(head))]
-    top = "".join(
-        f'<th scope="col"{NUMBER if right else ""}>{escape(name)}</th>'
-        for name, right in zip(head, numeric, strict=True)
-    )
-    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in cells)
-    return (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(label)}"><table>'
-        f"<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
-    )
-
-
-def _cell(value: Any, *, name: bool) -> str:
-    text = figure(value)
-    number = isinstance(value, int | float) or NUMERIC.fullmatch(text)
-    if name:
-        return f'<th scope="row"{NUMBER if number else ""}>{text}</th>'
-    if number:
-        return f"<td{NUMBER}>{text}</td>"
-    return f'<td class="long">{text}</td>' if len(text) > 30 else f"<td>{text}</td>"
-
-
 def _section(title: str, body: str) -> str:
     return f"<section>\n<h2>{title}</h2>\n{body}\n</section>" if body else ""
-
-
-def _pictures(pictures: Sequence[Picture]) -> str:
-    if not pictures:
-        return ""
-    return f'<div class="plots">\n{"".join(map(_picture, pictures))}</div>'
-
-
-def _picture(picture: Picture) -> str:
-    caption = escape(picture.caption)
-    svg = inline(picture.svg, zlib.crc32(picture.caption.encode())).replace(
-        "<svg", f'<svg role="img" aria-label="{caption}"', 1
-    )
-    size = ""
-    if picture.alone:
-        points = re.search(r'viewBox="0 0 ([\d.]+) ', svg)
-        size = f' style="max-width:{float(points[1]) / 12:.1f}rem"' if points else ""
-    return f'<figure class="plot"{size}>{svg}<figcaption>{caption}</figcaption></figure>\n'
 
 
 def _verdict(record: RunRecord, results: Results | None) -> str:
@@ -204,13 +115,22 @@ def against_guess(results: Results) -> str:
     """Say how good the answers are beside a constant guess, as HTML."""
     if results.classes is not None:
         return _classes_against_guess(results)
-    error = float(np.mean(np.abs(results.answers - results.truth)))
-    guessed = float(np.mean(np.abs(results.guess - results.truth)))
-    text = (
-        f"On {len(results.truth):,} {ROWS[results.part]} it is off by {figure(error)} on average; "
-        f"always answering {escape(results.guess_name)} is off by {figure(guessed)}"
-    )
-    return f"{text}: {_judged(better=error < 0.95 * guessed, worse=error >= guessed)}."
+    errors = np.mean(np.abs(results.answers - results.truth), axis=0)
+    guessed = np.mean(np.abs(results.guess - results.truth), axis=0)
+    rows = f"On {len(results.truth):,} {ROWS[results.part]}"
+    name, several = escape(results.guess_name), len(results.targets)
+    share = float(np.mean(errors / np.where(guessed > 0, guessed, 1)))
+    if several == 1:
+        text = (
+            f"{rows} it is off by {figure(float(errors[0]))} on average; always answering {name} "
+            f"is off by {figure(float(guessed[0]))}"
+        )
+    else:
+        text = (
+            f"{rows} it is off by {figure(share)} times as much as always answering {name}, over "
+            f"{several} targets"
+        )
+    return f"{text}: {_judged(better=share < 0.95, worse=share >= 1)}."
 
 
 def _classes_against_guess(results: Results) -> str:
@@ -264,7 +184,7 @@ def _ending(record: RunRecord) -> str:
     return f"It has not ended: {len(record.history):,} epochs are done so far."
 
 
-def _tiles(record: RunRecord, results: Results | None) -> str:
+def _tiles(record: RunRecord) -> str:
     summary = record.summary
     tiles = [
         (f"{record.part} {name.replace('_', ' ')}", value)
@@ -278,15 +198,6 @@ def _tiles(record: RunRecord, results: Results | None) -> str:
         tiles.append(("time", duration(summary["seconds"])))
     body = "\n".join(f"<div><dt>{escape(n)}</dt><dd>{figure(v)}</dd></div>" for n, v in tiles)
     return f'<dl class="tiles">\n{body}\n</dl>' if tiles else ""
-
-
-def duration(seconds: float) -> str:
-    """Write a time as people say it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def _over_folds(record: RunRecord) -> str:
@@ -344,11 +255,11 @@ def _measured(record: RunRecord) -> str:
     return table(["", *(name.replace("_", " ") for name in names)], rows, "figures of each part")
 
 
-def _answers(results: Results | None, pictures: Sequence[Picture]) -> str:
+def _answers(results: Results | None, plots: Sequence[Picture]) -> str:
     if results is None:
         return ""
     rows = ROWS[results.part]
-    drawn = _pictures(pictures)
+    drawn = pictures(plots)
     if results.classes is not None:
         classes = _classes(results.confusion, results.classes)
         beside = ' class="beside"' if len(results.classes) <= BESIDE else ""
@@ -493,7 +404,7 @@ def _environment(record: RunRecord) -> str:
     if isinstance(data, Mapping):
         rows += [[f"SHA-256 of {Path(str(path)).name}", d] for path, d in list(data.items())[:20]]
     earlier = list(_mappings(environment.get("earlier")))
-    rows += [["before, started", one.get("started", "")] for one in earlier[-EARLIER:]]
+    rows += [["begun before, at", one.get("started", "")] for one in earlier[-EARLIER:]]
     lines = "\n".join(
         f'<tr><th scope="row">{escape(name)}</th><td class="long">{escape(value)}</td></tr>'
         for name, value in rows

@@ -14,7 +14,8 @@ from nnreg.errors import NnregError, NnregWarning, UsageError
 from nnreg.files import replace_text
 from nnreg.registry import Registry
 from nnreg.reporting.diagram import diagram
-from nnreg.reporting.page import Picture, page, page_of_folds
+from nnreg.reporting.markup import Picture
+from nnreg.reporting.page import page, page_of_folds
 from nnreg.reporting.record import RunRecord, read_run, read_whole
 from nnreg.reporting.results import Results, results_of
 from nnreg.saving import load

@@ -24,7 +24,7 @@ class Results:
     `truth` and `answers` are class numbers `(n,)` or numbers `(n, targets)` in the target's own
     units; where each row has a sequence of answers, `n` counts all of them, `each` of them a row.
     `sureness` has the probability, or else the score, of each class that was answered; `guess` is
-    the best constant answer.
+    the best constant answer, for each of them or for all.
     """
 
     part: str
@@ -86,20 +86,25 @@ def results_of(assembled: Assembled) -> Results:
     part, examples = list(assembled.parts.items())[-1]
     y = model.answering.predict(examples.x)
     answers, sureness, truth = model.evaluation.answers(y), None, examples.truth
+    guess, guess_name = constant(model, assembled.train)
+    targets = model.preprocessing.target_names
     if model.classes is None:
-        answers = answers.reshape(-1, answers.shape[-1])
-        truth = truth.reshape(answers.shape)
+        if (width := truth.shape[-1]) != len(targets):  # a column of arrays
+            targets = tuple(f"{targets[0]} {place}" for place in range(width))
+        guess = np.broadcast_to(guess, truth.shape).reshape(-1, truth.shape[-1])
+        answers, truth = answers.reshape(guess.shape), truth.reshape(guess.shape)
     else:
         sure = y.max(axis=-1) if y.shape[-1] > 1 else np.where(y > 0.5, y, 1 - y)[..., 0]
         answers, truth, sureness = answers.reshape(-1), truth.reshape(-1), sure.reshape(-1)
     return Results(
         part,
         model.classes,
-        model.preprocessing.target_names,
+        targets,
         truth,
         answers,
         sureness,
-        *constant(model, assembled.train),
+        guess,
+        guess_name,
         max(len(truth) // max(len(examples), 1), 1),
         model.preprocessing,
         examples.x,
