@@ -48,26 +48,32 @@ _REFERENCE = re.compile(r"(?P<name>[A-Za-z_]\w*)(?::-(?P<default>.*))?", re.S | 
 
 @dataclass
 class Origins:
-    """What gave each value of a tree: a text, or a change that was asked for beside it."""
+    """What gave each value of a tree: a text, or a change that was asked for beside it.
 
-    given: dict[str, Text | Change] = field(default_factory=dict)
+    What was noted last of a value, or of one that holds it, is what gave it; what had been noted
+    before of anything in it no longer counts.
+    """
+
+    notes: dict[str, tuple[int, Text | Change]] = field(default_factory=dict)
+    count: int = 0
 
     def note(self, path: str, origin: Text | Change) -> None:
         """Note that the value at a path, and all in it, came from there."""
-        self.forget(path)
-        self.given[path] = origin
-
-    def forget(self, path: str) -> None:
-        """Forget what was at a path and in it."""
-        inside = (f"{path}.", f"{path}[")
-        for other in [one for one in self.given if one == path or one.startswith(inside)]:
-            del self.given[other]
+        self.count += 1
+        self.notes[path] = (self.count, origin)
 
     def of(self, path: str) -> Text | Change | None:
         """Return what gave the value at a path; None where the tree was never a text."""
-        while path not in self.given and path != "$":
+        last: tuple[int, Text | Change | None] = (0, None)
+        while True:
+            last = max(last, self.notes.get(path, last), key=lambda note: note[0])
+            if path == "$":
+                return last[1]
             path = parent(path)
-        return self.given.get(path)
+
+    def copy(self) -> Origins:
+        """Return origins to which other notes may be added."""
+        return Origins(dict(self.notes), self.count)
 
     def located(self, problem: Problem) -> Problem:
         """Return a problem with the place where its value was written."""
@@ -79,7 +85,7 @@ class Origins:
         inside = (f"{problem.path}.", f"{problem.path}[")
         changes = [
             str(change)
-            for path, change in self.given.items()
+            for path, (_, change) in self.notes.items()
             if isinstance(change, Change) and path.startswith(inside)
         ]
         message = f"{problem.message} (with {', '.join(changes)})" if changes else problem.message
@@ -123,18 +129,17 @@ def compose(path: str) -> Composed:
         text, start = _read(None, "standard input"), Path.cwd()
     else:
         text, start = _read(Path(path), path), Path(path).parent
-    whole = _parsed(text)
+    whole, origins = _parsed(text), Origins()
+    origins.note("$", text)  # which is to give what none of the others gives
     if not isinstance(whole, dict):
-        return Composed(whole, Origins({"$": text}), (text,))
+        return Composed(whole, origins, (text,))
     parts = list(_gather(_Part(text, whole, Path()), start, ()))
     tree: dict[str, Any] = {}
-    origins = Origins()
     if len(parts) == 1:
         tree = whole  # with its nulls, since there is nothing that they could take away
     else:
         for part in parts:
             _merge(tree, part.tree, "$", part.text, origins)
-    origins.given["$"] = text  # which is to give what none of them gives
     tree.pop(EXTENDS, None)
     return Composed(_settled(tree, parts, origins), origins, tuple(part.text for part in parts))
 
@@ -232,19 +237,16 @@ def _merge(tree: Any, over: dict[str, Any], path: str, text: Text, origins: Orig
     """
     for key, value in over.items():
         place = child(path, key)
+        below = _mergeable(tree.get(key), value, place) if isinstance(value, dict) else None
+        if below is None:
+            origins.note(place, text)
         if value is None:
             tree.pop(key, None)
-            origins.forget(place)
         elif isinstance(value, dict):
-            below = _mergeable(tree.get(key), value, place)
-            if below is None:
-                below = {}
-                origins.note(place, text)
-            tree[key] = below
-            _merge(below, value, place, text, origins)
+            tree[key] = {} if below is None else below
+            _merge(tree[key], value, place, text, origins)
         else:
             tree[key] = value
-            origins.note(place, text)
 
 
 def _mergeable(there: Any, value: dict[str, Any], path: str) -> dict[str, Any] | None:

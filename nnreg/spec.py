@@ -231,7 +231,7 @@ def read_spec(
         registry, earlier = registry or source.registry, source.changes
     if not isinstance(composed.tree, Mapping):
         raise SpecError([Problem("$", "must be a JSON object with a model, a loss, …")], origin)
-    changed, origins = copy.deepcopy(dict(composed.tree)), Origins(dict(composed.origins.given))
+    changed, origins = copy.deepcopy(dict(composed.tree)), composed.origins.copy()
     changes = tuple(overrides)
     for change in changes:
         override(changed, change, origins)

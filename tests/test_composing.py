@@ -1,6 +1,7 @@
 """A spec made of files that extend each other, environment variables, and --set changes."""
 
 import json
+import time
 
 import pytest
 from specs import CSV, blobs, classifier, csv_data
@@ -148,6 +149,22 @@ class TestExtends:
         assert problems_of("spec.json") == [
             "spec.json:1:1: $.optimizer: required, but not given"
         ]  # fmt: skip
+
+    def test_what_is_taken_away_and_missed_is_told_where_it_was_taken_away(self, files):
+        files(a=classifier(), spec='{"extends": "a.json",\n "optimizer": null}')
+        (problem,) = problems_of("spec.json")
+        assert problem == "spec.json:2:15: $.optimizer: required, but not given"
+
+    def test_large_files_are_merged_in_no_time(self, files):
+        keys = {f"key {number}": {"x": number} for number in range(8_000)}
+        files(
+            a={"data": keys},
+            b={"extends": "a.json", "data": dict.fromkeys(keys, 1)},
+            spec={"extends": "b.json", "data": dict.fromkeys(keys, 2)},
+        )
+        began = time.perf_counter()
+        assert len(problems_of("spec.json")) == 4
+        assert time.perf_counter() - began < 2
 
     def test_files_that_extend_each_other_are_refused_with_the_chain(self, files):
         files(a={"extends": "b.json"}, b={"extends": ["c.json"]}, c={"extends": "a.json"})
