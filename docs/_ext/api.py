@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from pages import directive, plain
+from markdown import directive, plain
 from sphinx.application import Sphinx
 
 import nnreg

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
-from pages import directive, plain, table
+from markdown import directive, plain, table
 from sphinx.application import Sphinx
 
 from nnreg import cli

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pages import ROOT, directive, image, plain, table
+from markdown import ROOT, directive, image, plain, table
 from sphinx.application import Sphinx
 
 import nnreg

@@ -3,11 +3,13 @@
 import inspect
 import json
 import re
+from pathlib import Path
 from typing import Any
 
-from pages import ROOT, directive, image, plain, table
+from markdown import directive, image, plain, table
 from sphinx.application import Sphinx
 
+import nnreg
 from nnreg import plots
 from nnreg.builtin.schedules import Constant
 from nnreg.describing import describe, type_text
@@ -39,7 +41,7 @@ def component(entry: Entry) -> str:
     """Return the section of a component: formula, options, an example, a picture, its code."""
     told = describe(entry, installed())
     formula, _, rest = told["documentation"].partition("\n\n")
-    file = (told["file"] or "").removeprefix(f"{ROOT}/")
+    file = Path(told["file"]).relative_to(Path(nnreg.__file__).parent.parent)
     parts = [f"## {entry.name}", "{.formula}\n" + plain(formula), plain(rest)]
     parts += [options(entry.cls)] if told["options"] else []
     parts += [f"```json\n{example(entry)}\n```", picture(entry)]
