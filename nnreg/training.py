@@ -13,6 +13,7 @@ from nnreg.errors import UsageError
 from nnreg.folder import Folder
 from nnreg.folds import CrossValidation, check_folds, document_of_all
 from nnreg.model import Model
+from nnreg.reading import read_contents
 from nnreg.registry import Registry
 from nnreg.runs import OnEpoch, Out, Run, folder_of, restart, start
 from nnreg.spec import SpecSource, read_spec
@@ -90,5 +91,11 @@ def go_on(
         return again(path, out=out)
     if out is not None:
         raise UsageError(f"{path}: a cross-validation goes on in its own folder; leave out --out")
-    document = document_of_all(again(begun[0]).model.document)
-    return CrossValidation(document, Folder(Path(path)), again=again)
+    document = again(begun[0]).model.document
+    before = read_contents(begun[0] / "checkpoints" / "last.h5").manifest.spec.get("train", {})
+    if not document.spec.train.folds or document.spec.train.folds != before.get("folds"):
+        raise UsageError(
+            f"{path}: {begun[0].name} was begun as one of {before.get('folds', 'no')} folds, which "
+            "settles their number; for another, begin a new run"
+        )
+    return CrossValidation(document_of_all(document), Folder(Path(path)), again=again)

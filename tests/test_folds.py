@@ -187,6 +187,19 @@ def test_resuming_can_train_every_fold_for_longer(spec):
     assert found.models[2].network.vector.tobytes() == longer.models[2].network.vector.tobytes()
 
 
+@pytest.mark.parametrize("change", ["train.folds=4", "train.folds=null", "train={}"])
+def test_the_number_of_folds_is_settled_by_the_first(spec, change):
+    nnreg.run(spec, out="runs/x")
+    with pytest.raises((UsageError, SpecError, CheckpointError), match="fold"):
+        nnreg.resume("runs/x", overrides=[change])
+
+
+def test_a_folder_may_be_called_as_a_fold_is(spec):
+    nnreg.run({**spec, "train": {"epochs": 1}}, out="runs/fold-1")
+    with pytest.raises(UsageError, match="fold-1 was begun as one of no folds"):
+        nnreg.resume("runs")
+
+
 def test_plugins_hear_of_each_fold_as_a_run(spec):
     heard = []
     for run in begin(spec, out="runs/x").runs():
