@@ -12,6 +12,7 @@ import numpy as np
 from nnreg.categorical import Categorical, Places
 from nnreg.errors import DataError
 from nnreg.interfaces import Array, Shape, Source, Table
+from nnreg.memory import memory_limit
 from nnreg.stored import AnyColumn, whole
 
 MOST_CATEGORIES = 2**15 - 1
@@ -48,11 +49,22 @@ def _joined(source: Source, path: Path, text: Collection[str]) -> tuple[Table, s
         lines.append(piece.lines)
         for name, column in piece.columns.items():
             columns[name].add(whole(column))
+        _require_memory(path, sum(column.size for column in columns.values()))
     if not columns:
         return table, set()
     mixed = {name for name, column in columns.items() if column.mixed}
     joined = {name: columns.pop(name).column() for name in list(columns) if name not in mixed}
     return Table(joined, table.origin, _joined_lines(lines)), mixed
+
+
+def _require_memory(path: Path, size: int) -> None:
+    """Refuse a table that more than half of the memory would hold, before the system does."""
+    limit = memory_limit()
+    if limit is not None and size > limit / 2:
+        raise DataError(
+            f"{path}: its rows take more than {size / 1e9:.1f} GB, half of the memory; "
+            "take fewer rows or columns, or arrays in an HDF5 file, which may be larger"
+        )
 
 
 def _begun(column: AnyColumn) -> _Numbers | _Words:
@@ -69,6 +81,11 @@ class _Numbers:
         self.dtype: np.dtype[Any] | None = None
         self.data = bytearray()
         self.mixed = False
+
+    @property
+    def size(self) -> int:
+        """The bytes of memory that it takes."""
+        return len(self.data)
 
     def add(self, values: Array) -> None:
         """Take the next rows."""
@@ -111,6 +128,11 @@ class _Words:
         self.codes = bytearray()
         self.texts: list[Array] = []
 
+    @property
+    def size(self) -> int:
+        """The bytes of memory that it takes, but for what long words have beyond 15."""
+        return len(self.codes) + sum(part.nbytes for part in self.texts)
+
     def add(self, values: Array) -> None:
         """Take the next rows."""
         if self.texts:
@@ -122,7 +144,7 @@ class _Words:
             self.codes += codes.astype(np.int16).tobytes()
             return
         self.texts = [self._categorical().each(self.places.words, None, TEXT), values.astype(TEXT)]
-        del self.places, self.codes
+        self.places, self.codes = Places(), bytearray()
 
     def column(self) -> Array | Categorical:
         """Return all rows."""

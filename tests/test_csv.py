@@ -5,6 +5,8 @@ import gzip
 import io
 import sys
 import time
+from contextlib import suppress
+from random import Random
 
 import numpy as np
 import pytest
@@ -133,7 +135,7 @@ CELL = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.lists(st.lists(CELL, min_size=2, max_size=2), min_size=1, max_size=25),
     st.sampled_from([1, 10, 1000]),
@@ -294,6 +296,29 @@ def test_thousands_of_columns_are_read_quickly(read):
     assert time.process_time() - began < 2
     assert len(table.columns) == 5000
     assert table.columns["x4999"].tolist() == [4999 % 17 / 4] * 60
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_more_than_memory_holds_is_told(read, monkeypatch):
+    monkeypatch.setattr("nnreg.gathering.memory_limit", lambda: 2000)
+    with pytest.raises(DataError, match=r"t\.csv: its rows take more than .* half of the memory"):
+        read(gzip.compress(b"a,b\n" + b"0,x\n" * 1000))
+
+
+def test_changed_bytes_are_refused_or_read_and_nothing_else(tmp_path):
+    text = 'a,"b b",c\n' + 'red,"1,5",2\n"x ""y""",,-3e2\n\nNA,2024-01-01,0\n' * 3
+    rng = Random(0)
+    began = time.process_time()
+    for sound in (text.encode(), text.encode("utf-16"), gzip.compress(text.encode())):
+        for _ in range(300):
+            data = bytearray(sound)
+            for _ in range(rng.randint(1, 4)):
+                data[rng.randrange(len(data))] = rng.choice(b'\0\n\r",;_\xff\x80 1eN')
+            (tmp_path / "t.csv").write_bytes(data)
+            with suppress(DataError):
+                table = Csv().read(tmp_path / "t.csv")
+                assert len({len(column) for column in table.columns.values()}) == 1
+    assert time.process_time() - began < 10
 
 
 @pytest.mark.slow

@@ -70,15 +70,19 @@ class Csv(Source):
 
     def pieces(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
         try:
-            with _opened(path, self.encoding) as (raw, file):
-                size = path.stat().st_size or 1
-                reader = _Reader(self, path, file, text)
-                for columns, lines in reader.blocks():
-                    yield Table(columns, str(path), lines, share=min(raw.tell() / size, 1.0))
-        except UnicodeError as error:
-            raise DataError(_undecodable(path, self.encoding)) from error
+            yield from self._decoded(path, text)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{path}: not a whole file of gzip: {error}") from error
+
+    def _decoded(self, path: Path, text: Collection[str]) -> Iterator[Table]:
+        try:
+            with _opened(path, self.encoding) as (raw, file):
+                size = path.stat().st_size
+                for columns, lines in _Reader(self, path, file, text).blocks():
+                    share = raw.tell() / size if size else 1.0  # a pipe has neither
+                    yield Table(columns, str(path), lines, share=share)
+        except UnicodeError as error:
+            raise DataError(_undecodable(path, self.encoding)) from error
 
 
 @dataclass(frozen=True)
@@ -108,12 +112,12 @@ class _Reader:
         self.dtype: np.dtype[Any] | None = None
 
     def _read_header(self) -> list[str]:
-        lines: list[str] = []
-        while not lines or lines == ["\n"] or lines == ["\r\n"]:  # the blank ones are skipped
-            lines = [self.file.readline()]
-            if lines == [""]:
+        rows: list[list[str]] = []
+        while not rows:  # blank lines are none
+            line = self.file.readline()
+            if not line:
                 raise DataError(f"{self.path}: the file is empty; expected a header line and rows")
-            rows, numbers = self._rows(lines)
+            rows, numbers = self._rows([line])
         header = [name.strip() for name in rows[0]]
         number, twice = numbers[0], [name for name, n in Counter(header).items() if n > 1]
         where = f"{self.path}, line {number}"
