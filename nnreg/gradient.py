@@ -31,6 +31,18 @@ def rows_at_once(network: Network, threads: int = 1) -> int | None:
     return rows if gains and rows * network.values > 2 * network.vector.size else None
 
 
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """Inputs, targets as the loss takes them, and what each example counts, all in memory.
+
+    With `weights`, the loss of each example is multiplied by its own.
+    """
+
+    x: Array
+    t: Array
+    weights: Array | None = None
+
+
 class Lane:
     """One thread's way through the network: buffers and a gradient of its own, shared weights."""
 
@@ -51,30 +63,21 @@ class Lane:
         """The bytes of its gradients."""
         return self.gradient.nbytes * (1 if self._at_once is None else 2)
 
-    def run(
-        self,
-        inputs: Array,
-        targets: Array,
-        weights: Array | None,
-        rows: Array,
-        weight: float = 1.0,
-    ) -> Share:
-        """Write the gradient of the mean loss over `rows`, times `weight`.
+    def run(self, examples: InMemory, rows: Array, scale: float) -> Share:
+        """Write the gradient of the mean loss over `rows`, times `scale`.
 
-        With `weights`, one for each input, the loss of a row is multiplied by its own.
         Where the loss is not finite the gradient is arbitrary, and the share is of the rows that
         made it so.
         """
         if self._at_once is None or len(rows) <= self._at_once:
-            return self._pass(inputs, targets, weights, rows, weight, self.context)
+            return self._pass(examples, rows, scale, self.context)
         self._scores.rewind()
         scores = self._scores.empty((len(rows), *self._network.output_shape))
         loss = 0.0
         for start in range(0, len(rows), self._at_once):
             part = rows[start : start + self._at_once]
             context = self._more_context if start else self.context
-            part_weight = weight * len(part) / len(rows)
-            share = self._pass(inputs, targets, weights, part, part_weight, context)
+            share = self._pass(examples, part, scale * len(part) / len(rows), context)
             if not math.isfinite(share.loss):
                 return share
             if start:
@@ -83,28 +86,20 @@ class Lane:
             scores[start : start + len(part)] = share.scores
         return Share(self, rows, share.x, loss, scores)
 
-    def _pass(
-        self,
-        inputs: Array,
-        targets: Array,
-        weights: Array | None,
-        rows: Array,
-        weight: float,
-        context: Context,
-    ) -> Share:
+    def _pass(self, examples: InMemory, rows: Array, scale: float, context: Context) -> Share:
         """Go once forward and back."""
         self.workspace.rewind()
-        x, t = self._take(inputs, rows), self._take(targets, rows)
+        x, t = self._take(examples.x, rows), self._take(examples.t, rows)
         z, backward = self._network.forward(x, context)
         loss, loss_backward = self._evaluation.loss_of(z, t, context)
         if math.isfinite(loss):
             dz = loss_backward()
-            if weights is not None:
-                own = self._take(weights, rows)
-                loss = self._evaluation.weighted_loss(z, t, own)
-                dz = self._scaled(dz, (own * weight).reshape(-1, *[1] * (dz.ndim - 1)))
-            elif weight != 1:
-                dz = self._scaled(dz, weight)
+            if examples.weights is not None:
+                weights = self._take(examples.weights, rows)
+                loss = self._evaluation.weighted_loss(z, t, weights)
+                dz = self._scaled(dz, (weights * scale).reshape(-1, *[1] * (dz.ndim - 1)))
+            elif scale != 1:
+                dz = self._scaled(dz, scale)
             backward(dz)
         return Share(self, rows, x, loss, z)
 
@@ -112,8 +107,8 @@ class Lane:
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
         return np.take(array, rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
 
-    def _scaled(self, dz: Array, weight: float | Array) -> Array:
-        return np.multiply(dz, weight, out=self.workspace.empty(dz.shape))
+    def _scaled(self, dz: Array, scale: float | Array) -> Array:
+        return np.multiply(dz, scale, out=self.workspace.empty(dz.shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,34 +159,28 @@ class Lanes:
         together = self.gradient.nbytes if self._several else 0
         return together + sum(lane.gradient_bytes for lane in self._lanes)
 
-    def batches(
-        self, inputs: Array, targets: Array, weights: Array | None, rows: Array, size: int
-    ) -> Iterator[list[Share]]:
-        """Write the gradient of the mean loss over `rows`, in batches of `size`; see `Lane.run`.
+    def batches(self, examples: InMemory, rows: Array, size: int) -> Iterator[list[Share]]:
+        """Write the gradient of the mean loss over `rows`, in batches of `size`.
 
         Yields the shares of each batch, which are good until the next. The sum over lanes is in
         their order, so that it has the same bits each time.
         """
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            shares = self._run(inputs, targets, weights, batch, len(batch) / len(rows))
+            shares = self._run(examples, batch, len(batch) / len(rows))
             if self._several and start:
                 np.add(self.gradient, self._first, out=self.gradient)
             elif self._several:
                 np.copyto(self.gradient, self._first)
             yield shares
 
-    def _run(
-        self, inputs: Array, targets: Array, weights: Array | None, rows: Array, weight: float
-    ) -> list[Share]:
-        """Write the gradient of the mean loss over one batch, times `weight`."""
+    def _run(self, examples: InMemory, rows: Array, scale: float) -> list[Share]:
+        """Write the gradient of the mean loss over one batch, times `scale`."""
         if len(rows) < len(self) or len(self) == 1:
-            return [self._lanes[0].run(inputs, targets, weights, rows, weight)]
+            return [self._lanes[0].run(examples, rows, scale)]
         shares = self._crew.run(
             [
-                functools.partial(
-                    lane.run, inputs, targets, weights, part, weight * len(part) / len(rows)
-                )
+                functools.partial(lane.run, examples, part, scale * len(part) / len(rows))
                 for lane, part in zip(self._lanes, np.array_split(rows, len(self)), strict=True)
             ]
         )

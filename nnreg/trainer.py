@@ -19,7 +19,7 @@ from nnreg.builtin.schedules import Constant
 from nnreg.divergence import all_finite, explain
 from nnreg.errors import DataError, DivergedError, UsageError
 from nnreg.evaluation import Evaluation, Examples
-from nnreg.gradient import LEAST_ROWS, Lanes, Share
+from nnreg.gradient import LEAST_ROWS, InMemory, Lanes, Share
 from nnreg.interfaces import (
     Array,
     Configurable,
@@ -172,9 +172,6 @@ class Progress:
     averaged: int = 0
     means: tuple[Array, Array] | None = None
 
-
-_Examples = tuple[Array, Array, Array | None, Array]
-"""Inputs, targets and weights, and the rows of them."""
 
 _Place = tuple[int, int, Partial | None]
 """The steps that are done, those that are averaged, and the epoch under way."""
@@ -403,8 +400,8 @@ class Trainer:
                 outputs[: begun.seen] = begun.outputs
         place = self.seen = begun.seen
         with closing(self._steps_of(order[place:])) as steps:
-            for x, t, weights, rows in steps:
-                for shares in self._lanes.batches(x, t, weights, rows, self.settings.batch_size):
+            for examples, rows in steps:
+                for shares in self._lanes.batches(examples, rows, self.settings.batch_size):
                     batch += 1
                     self._check_losses(shares, epoch, batch)
                     for share in shares:
@@ -421,7 +418,7 @@ class Trainer:
                     streams = [lane.context.rng.bit_generator.state for lane in self._lanes]
                     self.progress.partial = Partial(count, place, float(total), done, streams)
                     yield None
-        del x  # it may be a window of a large file
+        del examples  # it may be a window of a large file
         self._check_weights(shares, epoch, batch)
         record: Record = {"epoch": epoch, "loss": total / count}
         if outputs is not None:
@@ -447,15 +444,15 @@ class Trainer:
             return x.shuffled(rng, self.settings.step_size)
         return rng.permutation(len(x))
 
-    def _steps_of(self, order: Array) -> Generator[_Examples, None, None]:
-        """Yield what is in memory of the examples, and the rows of it that make a step."""
+    def _steps_of(self, order: Array) -> Generator[tuple[InMemory, Array], None, None]:
+        """Yield examples that are in memory, and the rows of them that make a step."""
         size, weights = self.settings.step_size, self.train.weights
         with closing(windows(self.train.x, order, size)) as stretches:
             for window in stretches:
-                t = self.train.t[window.places]
-                w = None if weights is None else weights[window.places]
+                own = None if weights is None else weights[window.places]
+                examples = InMemory(window.values, self.train.t[window.places], own)
                 for start in range(0, len(window.order), size):
-                    yield window.values, t, w, window.order[start : start + size]
+                    yield examples, window.order[start : start + size]
 
     def _begin(self, epoch: int, count: int) -> Partial:
         """Return what is done of an epoch, and put the layers' random streams where they were.

@@ -255,11 +255,11 @@ class TestOrder:
         trainer = parts.model.trainer(parts.train)
         x, order = whole(parts.train.x), trainer._order(1)
         seen = 0
-        for values, t, _, rows in trainer._steps_of(order):
+        for examples, rows in trainer._steps_of(order):
             now = order[seen : seen + 7]
-            np.testing.assert_array_equal(values[rows], x[now])
-            np.testing.assert_array_equal(t[rows], parts.train.t[now])
-            assert len(values) < 100 < ROWS
+            np.testing.assert_array_equal(examples.x[rows], x[now])
+            np.testing.assert_array_equal(examples.t[rows], parts.train.t[now])
+            assert len(examples.x) < 100 < ROWS
             seen += len(rows)
         assert seen == ROWS
 
