@@ -58,7 +58,7 @@ def type_text(option: dict[str, Any], kind: Callable[[str], str] = str) -> str:
         return f"list of {type_text(option.get('items', {}), kind)}"
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {_bound(option[key])}" for key, sign in signs.items() if key in option]
-    return " ".join([str(option.get("type", "any")), *bounds])
+    return f"{option.get('type', 'any')} {' and '.join(bounds)}".rstrip()
 
 
 def _bound(value: float) -> str:

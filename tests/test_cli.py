@@ -159,7 +159,7 @@ def test_schema_prints_the_schema_of_what_is_installed(nnreg):
 def test_show_tells_formula_options_and_provider(nnreg):
     code, out, _ = nnreg("show", "leaky_relu")
     assert code == 0
-    for text in ("slope · x", "number ≥ 0 ≤ 1", "0.01", "from nnreg "):
+    for text in ("slope · x", "number ≥ 0 and ≤ 1", "0.01", "from nnreg "):
         assert text in out
 
 

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from markdown import directive, plain
+from markdown import WIDTH, directive, plain
 from sphinx.application import Sphinx
 
 import nnreg
@@ -12,9 +12,6 @@ from nnreg.interfaces import Configurable
 
 ALIASES = {"Array", "Shape", "hookimpl"}
 """Names of `nnreg` that are neither functions nor classes of its own."""
-
-WIDTH = 88
-"""Characters of a line that a page shows without scrolling."""
 
 
 class Bare(str):

@@ -11,6 +11,9 @@ from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).parent.parent.parent
 
+WIDTH = 88
+"""Characters of a line of code that a page shows without scrolling."""
+
 
 def plain(text: str) -> str:
     """Return words as Markdown that shows them as they are, except for what is `code`."""

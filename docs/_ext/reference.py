@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from markdown import directive, image, plain, table
+from markdown import WIDTH, directive, image, plain, table
 from sphinx.application import Sphinx
 
 import nnreg
@@ -96,7 +96,9 @@ def example(entry: Entry) -> str:
     """Return how a spec has the component, with every option."""
     tree = to_json(instance(entry), installed())
     if entry.kind == "layer":
-        return json.dumps(tree if isinstance(tree, dict) else {"type": tree}, indent=2)
+        layer = tree if isinstance(tree, dict) else {"type": tree}
+        line = json.dumps(layer)
+        return line if len(line) <= WIDTH else json.dumps(layer, indent=2)
     if entry.kind == "metric":
         return f'"metrics": [{json.dumps(tree)}]'
     return f'"{entry.kind}": {json.dumps(tree)}'
