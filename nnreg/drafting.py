@@ -118,6 +118,8 @@ class Draft:
         if len(self.shape) > 1:
             layers.append({"type": "flatten"})
         units = next(units for least, units in HIDDEN.items() if self.rows >= least)
+        if self.images:
+            units = units[:1]  # the convolutions have done the most
         if self.rows >= 1000:
             layers.append({"type": "dropout", "rate": 0.2})
         return [*layers, *({"type": "dense", "units": count, **relu} for count in units)]
@@ -128,7 +130,7 @@ class Draft:
         batch = next(batch for least, batch in BATCHES.items() if self.rows >= least)
         train: dict[str, Any] = {"epochs": epochs, "batch_size": batch}
         if held_out:
-            train["early_stopping"] = {"patience": max(epochs // 6, 5)}
+            train["early_stopping"] = {"patience": max(epochs // 6, min(epochs // 4, 15))}
         return train
 
     def comments(self, tree: Mapping[str, Any], why: str) -> dict[str, str]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 SCHEMA = "nnreg.schema.json"
 """The schema that editors check a spec with, where it lies beside it."""
 
-MOST_SHOWN = 5
-"""The most columns that are named."""
+MOST_SHOWN, MOST_LISTED = 5, 30
+"""The most columns that are named in the answer, and in the question."""
 
 
 @cli.command()
@@ -87,7 +87,8 @@ def on_terminal() -> bool:
 
 def _ask(proposal: Proposal) -> str:
     """Ask for the column to predict, by its name."""
-    click.echo(f"columns: {printable(', '.join(proposal.columns))}")
+    names = [*list(proposal.columns)[:MOST_LISTED], "…"][: len(proposal.columns)]
+    click.echo(f"columns: {printable(', '.join(names))}")
     choice = click.Choice(list(proposal.columns))
     answer: str = click.prompt(
         "predict which", proposal.target, type=choice, show_choices=False, err=True
