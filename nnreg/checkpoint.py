@@ -22,7 +22,7 @@ import numpy as np
 
 from nnreg import jsonc
 from nnreg.errors import CheckpointError, SpecError
-from nnreg.files import Pieces, replace_file
+from nnreg.files import Pieces, replace_file, unreadable
 from nnreg.interfaces import Array
 from nnreg.memory import memory_limit
 from nnreg.migrations import FORMAT, migrate
@@ -94,11 +94,31 @@ def refuse_folds(path: Path) -> None:
         )
 
 
+def refuse_folders_of_runs(path: Path) -> None:
+    """Raise `CheckpointError` for a folder that has runs in it and is not one itself."""
+    if not os.path.isdir(path) or os.path.isdir(path / "checkpoints"):  # false for what is no name
+        return
+    runs = [run for run in path.iterdir() if os.path.isdir(run / "checkpoints")]
+    if runs:
+        latest = max(runs, key=lambda run: (run / "checkpoints").stat().st_mtime)
+        raise CheckpointError(
+            f"{path}: a folder of runs; choose one, such as {latest}, from: nnreg runs {path}"
+        )
+
+
 def checkpoint_file(path: Path) -> Path:
-    """Return the best checkpoint of a run's folder, or the file itself; see `refuse_folds`."""
+    """Return the best checkpoint of a run's folder, or the file itself.
+
+    Raises `CheckpointError` for a folder that is that of several runs, or of none.
+    """
     refuse_folds(path)
+    refuse_folders_of_runs(path)
     folder = path / "checkpoints"
-    return folder / "best.h5" if os.path.isdir(folder) else path  # false for what is no name
+    if os.path.isdir(folder):
+        return folder / "best.h5"
+    if os.path.isdir(path):
+        raise CheckpointError(f"{path}: not the folder of a run, which has checkpoints")
+    return path
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -158,8 +178,7 @@ def _read(path: Path, passed: Passed) -> bytes:
                 )
             data = head + file.read(size - len(head))
     except (OSError, ValueError) as error:  # the latter for a name that no file can have
-        reason = getattr(error, "strerror", None) or error
-        raise CheckpointError(f"{path}: cannot read: {reason}") from error
+        raise CheckpointError(f"{path}: cannot read: {unreadable(path, error)}") from error
     passed(f"a regular file of {size:,} bytes")
     return data
 

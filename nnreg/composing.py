@@ -20,6 +20,7 @@ from typing import Any
 
 from nnreg import jsonc
 from nnreg.errors import Problem, SpecError, UsageError
+from nnreg.files import unreadable
 from nnreg.places import Change, Text, child, parent
 
 EXTENDS = "extends"
@@ -165,7 +166,8 @@ def _read(file: Path | None, name: str) -> Text:
             return Text(name, sys.stdin.read())
         return Text(name, file.read_bytes().decode(), file.resolve())
     except OSError as error:
-        raise UsageError(f"{name}: cannot read the spec: {error.strerror}") from error
+        reason = error.strerror if file is None else unreadable(file, error)
+        raise UsageError(f"{name}: cannot read the spec: {reason}") from error
     except UnicodeDecodeError as error:
         mend = f"{name}: byte {error.start} is not UTF-8; save it as UTF-8"
         is_spec = file is None or file.suffix.lower() in SUFFIXES
@@ -214,8 +216,7 @@ def _base(part: _Part, path: str, start: Path, name: str) -> _Part:
             raise OSError("not a regular file")
         text = _read(file, shown)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise _error(part, path, f"cannot read {shown}: {reason}") from error
+        raise _error(part, path, f"cannot read {shown}: {unreadable(file, error)}") from error
     tree = jsonc.loads(text.text, shown)
     if not isinstance(tree, dict):
         raise _error(part, path, f"{shown} must hold a JSON object with parts of a spec")

@@ -18,6 +18,7 @@ from nnreg.data.survey import ColumnFacts, markers, survey
 from nnreg.data.tables import times
 from nnreg.drafting import Draft, counted
 from nnreg.errors import DataError, UsageError, nearest
+from nnreg.files import unreadable
 from nnreg.interfaces import Source, Table
 from nnreg.model import Model
 from nnreg.registry import Registry, installed
@@ -126,8 +127,7 @@ def _delimiter(path: Path) -> str:
         with opened(path, "rt", encoding="latin-1") as file:
             line = file.readline(100_000)
     except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: cannot read the data: {reason}") from error
+        raise DataError(f"{path}: cannot read the data: {unreadable(path, error)}") from error
     return max(DELIMITERS, key=line.count)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nnreg.assembly import Assembled, assemble, reassemble
-from nnreg.checkpoint import fold_folder
+from nnreg.checkpoint import fold_folder, refuse_folders_of_runs
 from nnreg.environment import circumstances, differences, environment
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.events import Listeners
@@ -58,6 +58,7 @@ def restart(
 ) -> Run:
     """Prepare to go on from a run's folder, in it, or from a checkpoint file."""
     file, folder = Path(path), folder_of(out)
+    refuse_folders_of_runs(file)
     if file.is_dir():
         folder = folder or Folder(file)
         file = file / "checkpoints" / "last.h5"

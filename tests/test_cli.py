@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -193,6 +194,35 @@ def test_an_error_is_one_message_with_an_exit_code(spec, nnreg, tmp_path, args, 
     assert message in err
     assert "Traceback" not in err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("args", "meant"),
+    [
+        (["run", "spce.json"], "spec.json"),
+        (["run", "spec.json", "--set", "data.path=dat.csv"], "data.csv"),
+        (["predict", "runs/spec-01", "rows.csv"], "runs/spec-001"),
+        (["predict", "runs/spec-001", "row.csv"], "rows.csv"),
+        (["resume", "runs/spc-001"], "runs/spec-001"),
+        (["inspect", "runs/spec-001/checkpoints/bets.h5"], "runs/spec-001/checkpoints/best.h5"),
+    ],
+)
+def test_a_mistyped_file_gets_a_suggestion(spec, nnreg, args, meant):
+    nnreg("run", spec, "--no-report")
+    code, out, err = nnreg(*args)
+    assert (code in (1, 2), out) == (True, "")
+    assert re.search(rf"No such file or directory; did you mean '(/.*/)?{meant}'\?$", err.strip())
+    assert "did you mean" not in nnreg("inspect", "nothing/like/it")[2]
+
+
+def test_a_folder_of_runs_is_taken_for_one(spec, nnreg, tmp_path):
+    nnreg("run", spec, "--no-report")
+    for command in (["predict", "runs", "rows.csv"], ["resume", "runs"], ["inspect", "runs"]):
+        code, _, err = nnreg(*command)
+        assert code == 1
+        assert err.startswith("error: runs: a folder of runs; choose one, such as runs/spec-001")
+    (tmp_path / "empty").mkdir()
+    assert "empty: not the folder of a run" in nnreg("evaluate", "empty")[2]
 
 
 def test_a_traceback_comes_only_with_debug(spec, nnreg):

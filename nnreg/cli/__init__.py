@@ -106,7 +106,7 @@ def main(args: list[str] | None = None) -> None:
 
 def _usage(error: click.ClickException) -> str:
     """Say what is wrong with a command line, and how the command is called."""
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace("\n\t", " ")
     if message[1:2].islower():
         message = message[0].lower() + message[1:]
     text = f"error: {message}"

@@ -103,7 +103,7 @@ def run(
 @click.argument(
     "path",
     metavar="RUN",
-    type=click.Path(path_type=Path, exists=True),
+    type=click.Path(path_type=Path),
     shell_complete=complete_run,
 )
 @overrides_option

@@ -15,6 +15,7 @@ from nnreg.data.split import Rows
 from nnreg.data.tables import column, groups, times
 from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError
+from nnreg.files import unreadable
 from nnreg.gathering import gather
 from nnreg.interfaces import Array, Source, Table
 from nnreg.registry import Entry, Registry
@@ -60,8 +61,7 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: cannot read the data: {reason}") from error
+        raise DataError(f"{path}: cannot read the data: {unreadable(path, error)}") from error
 
 
 def data_files(data: Data, folder: Path) -> dict[Path, Sequence[Path]]:
