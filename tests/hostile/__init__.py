@@ -196,7 +196,7 @@ def half_an_image(path):
     path.write_bytes(signed(body[: len(body) // 2]))
 
 
-@attack("Is a directory")
+@attack("not the folder of a run")
 def a_folder(path):
     path.mkdir()
 
@@ -298,7 +298,7 @@ def a_name_with_a_slash(path):
 
 @attack("is not a name")
 def a_name_of_dots(path):
-    forged(path, lambda file: file.create_group("--"), b"--\0", b"..\0")
+    forged(path, lambda file: file.create_group("-~"), b"-~\0", b"..\0")
 
 
 @attack("is not a name")
