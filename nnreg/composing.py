@@ -40,7 +40,7 @@ FILES = (
 )
 """Where a spec names files; a relative name begins at the folder of the file that it is in."""
 
-NAMED_BY_USER = ("$.data.columns",)
+NAMED_BY_USER = ("$.data.columns", "$.data.class_weights")
 """Objects whose keys are the user's own, so that one named `type` means nothing special."""
 
 _VARIABLE = re.compile(r"\$?\$\{env:(?P<inside>[^}]*)(?P<end>\}?)")

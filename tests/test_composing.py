@@ -83,12 +83,13 @@ class TestExtends:
         assert tree_of("spec.json")["optimizer"] == merged
 
     def test_a_column_named_type_is_a_column(self, files):
-        files(
-            base=classifier(data=csv_data(columns={"type": "words", "depth": "number"})),
-            spec={"extends": "base.json", "data": {"columns": {"type": "number"}}},
-        )
-        columns = tree_of("spec.json")["data"]["columns"]
-        assert columns == {"type": "number", "depth": "number"}
+        own = {"columns": {"type": "words", "depth": "number"}}
+        own["class_weights"] = {"type": 1, "b": 2}
+        over = {"columns": {"type": "number"}, "class_weights": {"type": 3}}
+        files(base=classifier(data=csv_data(**own)), spec={"extends": "base.json", "data": over})
+        data = tree_of("spec.json")["data"]
+        assert data["columns"] == {"type": "number", "depth": "number"}
+        assert data["class_weights"] == {"type": 3, "b": 2}
 
     def test_of_several_the_later_counts_and_the_spec_most(self, files):
         files(
