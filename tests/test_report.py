@@ -155,6 +155,19 @@ def test_the_errors_it_was_surest_of_come_first(spec):
     assert len(results.worst(2)) == 2
 
 
+def test_data_that_were_passed_in_are_passed_in_again(tmp_path):
+    data = blobs(120)
+    spec = classifier(data={"source": "csv", "path": "-", "target": "target", "split": SPLIT})
+    model = nnreg.run(spec, data=data, out=tmp_path / "out")
+    assert "trained on data passed in" in page_of(tmp_path / "out").said("p")
+    page = Page(report(tmp_path / "out", data=data).read_text())
+    assert "of 30 test rows" in page.said("p")
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    right = round(30 * summary["test"]["accuracy"])
+    assert f"It is right for {right} of 30" in page.said("p")
+    assert model.history
+
+
 def test_the_answers_are_those_of_averaged_weights_where_training_keeps_them(spec):
     nnreg.run(spec, out="out", overrides=["train.ema=0.9", "train.epochs=1"])
     assembled = reassemble(nnreg.load("out/checkpoints/last.h5"))

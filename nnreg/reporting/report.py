@@ -6,12 +6,15 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from nnreg.assembly import Assembled, reassemble
+from nnreg.assembly import Assembled, assemble, reassemble
 from nnreg.checkpoint import fold_folders
 from nnreg.errors import NnregError, NnregWarning, UsageError
 from nnreg.files import replace_text
+from nnreg.model import Model
 from nnreg.registry import Registry
 from nnreg.reporting.diagram import diagram
 from nnreg.reporting.markup import Picture
@@ -31,6 +34,7 @@ INSTALL = "pip install matplotlib (or nnreg's extra 'plot')"
 def report(
     run: str | os.PathLike[str],
     *,
+    data: tuple[Any, Any] | None = None,
     registry: Registry | None = None,
     allow_changed: bool = False,
     assembled: Assembled | None = None,
@@ -38,19 +42,20 @@ def report(
     """Write `report.html` and `plots/` in a run's folder, and return the path of the page.
 
     The best weights so far are tried on the rows that were held out, which are read again unless
-    `assembled` has both. Where plugins or data are missing, or matplotlib, the page is written
-    without what needs them, and says so. A cross-validation has a page, and each of its folds.
-    Raises `UsageError` where there is no run, or the folder cannot be written to.
+    `assembled` has both; `data=(x, y)` are those of a run that was given them instead of files.
+    Where plugins or data are missing, or matplotlib, the page is written without what needs them,
+    and says so. A cross-validation has a page, and each of its folds. Raises `UsageError` where
+    there is no run, or the folder cannot be written to.
     """
     if folds := fold_folders(Path(run)):
         for fold in folds:
-            report(fold, registry=registry, allow_changed=allow_changed)
+            report(fold, data=data, registry=registry, allow_changed=allow_changed)
         return report_folds(run)
     record, notes = read_run(run), []
     if assembled is None:
         try:
             model = load(run, registry=registry, allow_changed=allow_changed)
-            assembled = reassemble(model)
+            assembled = _with(model, data)
         except NnregError as error:
             notes.append(f"What needs the network and its data is left out: {error}")
     results = None if assembled is None else results_of(assembled)
@@ -63,6 +68,13 @@ def report(
     body = page(record, results, network, list(training.values()), list(answers.values()), notes)
     plots = {name: picture.svg for name, picture in (training | answers).items()}
     return _write(record.path, body, {**plots, **({"network": network} if network else {})})
+
+
+def _with(model: Model, data: tuple[Any, Any] | None) -> Assembled:
+    """Return a trained model with the data that it was trained on."""
+    if data is None:
+        return reassemble(model)
+    return replace(assemble(model.document, data), model=model)
 
 
 def report_folds(run: str | os.PathLike[str]) -> Path:
