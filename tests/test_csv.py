@@ -130,7 +130,9 @@ def test_quotes_blank_lines_and_lines_within_quotes_keep_the_count_of_lines(read
 
 
 CELL = st.one_of(
-    st.sampled_from(["", "NA", "1", "-2.5", " 3", "1e3", "007", "1_0", "inf", "nan", "x", 'a "b"']),
+    st.sampled_from(
+        ["", "", "NA", "1", "-2.5", " 3", "1e3", "007", "1_0", "inf", "nan", "x", 'a "b"']
+    ),
     st.text('01.e-,"\n\r ;aé_', max_size=4),
 )
 
@@ -158,6 +160,55 @@ def test_blocks_and_numpys_reader_change_nothing(tmp_path_factory, rows, block):
             np.testing.assert_array_equal(numbers(table, name), cells)
         else:
             assert categorical(table, name).text().tolist() == cells
+
+
+@settings(max_examples=300)
+@given(st.lists(st.text('a1",\n\r ', max_size=8), min_size=1, max_size=8))
+def test_what_is_well_formed_is_what_the_standard_library_says(tmp_path_factory, lines):
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    path.write_text("a,b\n1,a\n2,b\n" + "\n".join(lines), newline="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delimited, "FIRST_BLOCK", 6)
+        try:
+            found = columns(Csv().read(path, ["b"]))
+        except DataError:
+            found = None
+    try:
+        with path.open(newline="") as file:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True) if row]
+        expected = None if any(len(row) != 2 for row in rows) else rows[1:]
+    except csv.Error:
+        expected = None
+    if expected is None or found is None:
+        assert found is expected
+    else:
+        assert found["b"] == [row[1] or None for row in expected]
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("cell", ["-nan", "inf", "-Infinity", "1_0", "1e999", "０x"])
+def test_what_only_looks_like_a_number_is_a_word_in_any_block(read, cell):
+    for text in (f"a,b\n{cell},1\n", f"a,b\n1,\n2,3\n4,5\n{cell},6\n"):
+        table = read(text)
+        assert categorical(table, "a").text().tolist()[-1] == cell
+        assert numbers(table, "b")[-1] == int(text[-2])
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize(
+    ("line", "cell"),
+    [
+        ('4,"a""b"', 'a"b'), ('4,a"b', 'a"b'), ('4,""', None), ('4,a""', 'a""'), ('4,"a,"', "a,"),
+        ('4,"a"b', ...), ('4,"a,"b', ...), ('4,"a"""b', ...), ('4,"a', ...), ('"4"5,a', ...),
+    ],
+)  # fmt: skip
+def test_quotes_mean_the_same_in_any_block(read, line, cell):
+    text = f"a,b\n1,x\n2,y\n3,z\n{line}\n"
+    if cell is ...:
+        with pytest.raises(DataError, match="line 5: not well-formed CSV"):
+            read(text)
+    else:
+        assert categorical(read(text), "b").text().tolist() == ["x", "y", "z", cell]
 
 
 class TestEncodings:

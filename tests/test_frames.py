@@ -72,6 +72,11 @@ def test_dates_are_refused_with_advice(dates):
         nnreg.build(classifier(), data=(frame, target))
 
 
+def test_a_date_that_is_missing_is_missing_and_not_a_word():
+    for series in (pd.Series(DAYS), pd.Series(DAYS, dtype=object)):
+        assert categorical(column(series), "a").text().tolist()[1] is None
+
+
 def test_lengths_of_time_and_complex_numbers_are_refused():
     for values in (pd.Series([datetime.timedelta(1)]), np.array([1j])):
         with pytest.raises(DataError, match=r"values of type .*; expected numbers or text"):

@@ -9,9 +9,10 @@ import io
 import itertools
 import json
 import math
+import re
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +98,8 @@ class Tsv(Csv):
 class _Reader:
     """Goes through a file, and remembers what its columns were found to hold.
 
-    A block is read by NumPy's reader, where nothing in it is quoted or missing, and else cell by
-    cell: that one decides what is well-formed, and what a cell is.
+    A block is read by NumPy's reader, where that is known to do the same, and else by the standard
+    library's, which decides what is well-formed and what a cell is.
     """
 
     def __init__(self, options: Csv, path: Path, file: TextIO, text: Collection[str]) -> None:
@@ -108,6 +109,8 @@ class _Reader:
         self.line = 0
         self.header = self._read_header()
         self.columns = [_Column(options, name in text) for name in self.header]
+        self.fills = {"", "nan"} <= set(options.missing)  # a gap may be written so
+        self.gaps = False
         self.kinds: list[str] = []
         self.dtype: np.dtype[Any] | None = None
 
@@ -161,26 +164,39 @@ class _Reader:
     def _by_numpy(self, lines: list[str]) -> list[Any] | None:
         """Return the cells of each column, numbers as such, or None where that cannot be done."""
         text = "".join(lines)
-        if self.dtype is None or '"' in text or text.isspace():
+        if self.dtype is None or text.isspace():
             return None
+        if '"' in text and not _regular(text, self.options.delimiter):
+            return None
+        cells = None if self.gaps else self._loaded(lines, np.isfinite)
+        if cells is None and self.fills and '"' not in text and "nan" not in text.lower():
+            filled = io.StringIO(_filled(text, self.options.delimiter), newline="").readlines()
+            cells = self._loaded(filled, lambda values: ~np.isinf(values))
+            self.gaps = self.gaps or cells is not None
+        return cells
+
+    def _loaded(self, lines: list[str], good: Callable[[Array], Array]) -> list[Any] | None:
+        """Return what NumPy's reader makes of lines, if all numbers in them are good."""
         mark = self.options.delimiter
         try:
-            rows = np.loadtxt(lines, self.dtype, comments=None, delimiter=mark, ndmin=2)
+            rows = np.loadtxt(
+                lines, self.dtype, comments=None, delimiter=mark, quotechar='"', ndmin=2
+            )
         except ValueError:
             return None
-        if len(rows) < len(lines):  # some were blank
+        if len(rows) < len(lines):  # some were blank, or belong together
             return None
         if self.dtype == float:
-            fits = rows.shape[1] == len(self.columns) and np.isfinite(rows).all()
+            fits = rows.shape[1] == len(self.columns) and good(rows).all()
             return list(np.ascontiguousarray(rows.T)) if fits else None
-        fields = [rows[name].reshape(-1) for name in self.dtype.names or ()]
-        if not all(np.isfinite(field).all() for field in fields if field.dtype == float):
+        fields = [rows[name].reshape(-1) for name in rows.dtype.names or ()]
+        if not all(good(field).all() for field in fields if field.dtype == float):
             return None
         return [field.tolist() if field.dtype == object else field for field in fields]
 
     def _plan(self) -> None:
         """Tell NumPy's reader what to expect: a matrix, where all are numbers."""
-        kinds = ["f8" if column.plain else "O" for column in self.columns]
+        kinds = ["O" if column.text or not column.plain else "f8" for column in self.columns]
         if kinds != self.kinds:
             self.kinds = kinds
             fields = [(f"f{index}", kind) for index, kind in enumerate(kinds)]
@@ -216,6 +232,22 @@ class _Reader:
                 )
 
 
+def _regular(text: str, mark: str) -> bool:
+    """Tell whether every quote is at the beginning or the end of a cell, or doubled in one."""
+    outside = '"'.join(text.replace('""', "").split('"')[::2])
+    beside = re.escape(mark) + r"\r\n"
+    return text.count('"') % 2 == 0 and not re.search(rf'[^{beside}]"|"[^{beside}]', outside)
+
+
+def _filled(text: str, mark: str) -> str:
+    """Write nan in the gaps between delimiters, and at the ends of lines."""
+    for _ in range(2):  # of gaps that follow each other, every second one at first
+        text = text.replace(mark * 2, f"{mark}nan{mark}")
+    for end in "\r\n":
+        text = text.replace(end + mark, f"{end}nan{mark}").replace(mark + end, f"{mark}nan{end}")
+    return f"{'nan' if text.startswith(mark) else ''}{text}{'nan' if text.endswith(mark) else ''}"
+
+
 def _span(numbers: Sequence[int]) -> Sequence[int]:
     """Return numbers that follow each other as a range."""
     span = range(numbers[0], numbers[-1] + 1)
@@ -228,14 +260,10 @@ class _Column:
     def __init__(self, options: Csv, wanted: bool) -> None:
         self.text = self.wanted = wanted
         self.comma = options.decimal == ","
-        self.complete = not self.comma
+        self.plain = not self.comma
+        """Whether all cells so far are numbers as NumPy's reader takes them, or gaps."""
         self.nan = dict.fromkeys(options.missing, "nan")
         self.none = dict.fromkeys(options.missing)
-
-    @property
-    def plain(self) -> bool:
-        """Whether all cells so far are numbers as NumPy's reader takes them."""
-        return self.complete and not self.text
 
     def parse(self, cells: Sequence[str] | Array) -> Array:
         """Return cells as float64, NaN where missing; or as text, None where missing."""
@@ -244,7 +272,8 @@ class _Column:
         if not self.text:
             values = self._numbers(cells)
             if values is not None:
-                self.complete = self.complete and not np.isnan(values).any()
+                missing = np.flatnonzero(np.isnan(values)).tolist()
+                self.plain = self.plain and all(cells[place] == "" for place in missing)
                 return values
             self.text = True
         cells = list(map(str.strip, cells))
