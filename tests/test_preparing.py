@@ -123,6 +123,12 @@ class TestDryRun:
         assert memory["optimizer"] == 2 * memory["parameters"] == 8 * found["parameters"]
         assert found["seconds"] == pytest.approx(5 * found["seconds_per_epoch"])
 
+    def test_folds_take_their_number_of_trainings(self, folder, nnreg):
+        out = nnreg("run", "good.json", "--dry-run", "--json", "--set", "train.folds=2")[1]
+        found = json.loads(out)
+        assert found["seconds"] == pytest.approx(10 * found["seconds_per_epoch"])
+        assert "  2 folds" in nnreg("run", "good.json", "--dry-run", "--set", "train.folds=2")[1]
+
     def test_it_says_what_is_wrong_as_a_run_does(self, folder, nnreg):
         assert nnreg("run", "shape.json", "--dry-run") == nnreg("run", "shape.json")
         code, _, err = nnreg(

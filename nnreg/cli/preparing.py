@@ -61,7 +61,7 @@ def validate(
 
     \b
     nnreg validate models/penguins.json --set model.layers.0.units=64
-    nnreg validate models/iris.json models/xor.json
+    nnreg validate models/digits.json models/xor.json
     """
     registry = registry_with(files)
     found: list[dict[str, Any]] = []
@@ -154,13 +154,19 @@ def preview(document: Document, *, as_json: bool) -> None:
         f"{_in_units(found.seconds, TIMES):>10}  {found.epochs:,} epochs"
         f"{', or less where it stops early' if stops else ''}"
     )
-    folds = assembled.model.spec.train.folds
-    if folds and not assembled.model.spec.train.fold:
+    folds = _folds(assembled)
+    if folds > 1:
         click.echo(f"{_in_units(found.seconds * folds, TIMES):>10}  {folds} folds")
     click.echo("\nnothing was written")
     if document.texts[-1].path:
         changes = [part for change in document.changes for part in ("--set", change)]
         click.echo(f"next: {shlex.join(['nnreg', 'run', document.origin, *changes])}")
+
+
+def _folds(assembled: Assembled) -> int:
+    """Return how often the network will be trained."""
+    train = assembled.model.spec.train
+    return 1 if train.fold or not train.folds else train.folds
 
 
 def _preview_as_json(assembled: Assembled, found: Estimate) -> dict[str, Any]:
@@ -176,8 +182,9 @@ def _preview_as_json(assembled: Assembled, found: Estimate) -> dict[str, Any]:
         "steps_made": found.steps,
         "steps_per_epoch": found.epoch_steps,
         "epochs": found.epochs,
+        "folds": _folds(assembled),
         "seconds_per_epoch": found.epoch_seconds,
-        "seconds": found.seconds,
+        "seconds": found.seconds * _folds(assembled),
     }
 
 
