@@ -216,6 +216,7 @@ def masked(output):
     output = re.sub(r"\d+(\.\d+)? (s|ms|µs)\b", r"… \2", output)
     output = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "…", output)
     output = re.sub(r"takes [\d.]+ times", "takes … times", output)
+    output = re.sub(r"(?m)^code /.*", "code …", output)
     output = re.sub(r"(?m)^( *seconds +)\S.*", r"\1…", output)
     output = re.sub(r"/\S+/page/", "…/", output).replace(f"{ROOT}/", "…/")
     lines = [line.rstrip() for line in output.strip("\n").splitlines()]
