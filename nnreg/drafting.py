@@ -143,6 +143,7 @@ class Draft:
         gaps = sum(one.missing for one in self.inputs)
         words = any(one.kind == "words" for one in self.inputs)
         found = {
+            "$.data.source": _source_comment(data["source"]),
             "$.data.target": f"{kind}. Taken because {why}.",
             "$.data.inputs": _listed(self.left_out),
             "$.data.exclude": _listed(self.left_out),
@@ -174,6 +175,12 @@ class Draft:
             name = json.dumps(self.moments, ensure_ascii=False)
             text += f'\nTo hold out the latest rows instead: {order[:-1]}, "order": {name}}}'
         return text
+
+
+def _source_comment(source: Any) -> str:
+    if not isinstance(source, dict) or source.get("encoding") != "cp1252":
+        return ""
+    return "The text is not UTF-8, and taken for cp1252, which Windows writes in Western Europe."
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from nnreg import jsonc
 from nnreg.assembly import with_data
+from nnreg.builtin.sources import Csv
 from nnreg.composing import literal, replace_texts
 from nnreg.data.loading import divide, read_table, source_entry
 from nnreg.data.survey import ColumnFacts, markers, survey
@@ -26,6 +28,12 @@ from nnreg.schema import Reader, read
 from nnreg.spec import read_spec
 
 DELIMITERS = ",;\t|"
+
+TEXTS = ("csv", "tsv")
+"""The sources that read text."""
+
+MOST_REASONS = 5
+"""The most columns of which is said why they are no target."""
 
 TARGETS = (
     "target", "label", "labels", "class", "classes", "y", "species", "category", "digit", "outcome",
@@ -100,15 +108,30 @@ def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
     """Return a file's source as a spec names it, and its table, in which markers are missing."""
     name = _source(path, registry)
     options: dict[str, Any] = {"type": name}
-    if name == "csv" and (delimiter := _delimiter(path)) != ",":
-        options["delimiter"] = delimiter
-    source = read(Source, options, Reader(registry))
-    table = read_table(source, path)
-    words = getattr(source, "missing", None)  # only text has any
-    if words is not None and (found := markers(survey(table))):
-        options["missing"] = [*words, *found]
-        table = read_table(read(Source, options, Reader(registry)), path)
+
+    def table_with(**more: Any) -> Table:
+        return read_table(read(Source, {**options, **more}, Reader(registry)), path)
+
+    if name in TEXTS:
+        options |= _text_options(path, name)
+    table = table_with()
+    if name in TEXTS:
+        columns = survey(table)
+        if any(one.comma == "decimal" for one in columns.values()):
+            other = survey(again := table_with(decimal=","))
+            if _count_of_numbers(other) > _count_of_numbers(columns):
+                options["decimal"], table, columns = ",", again, other
+        if found := markers(columns):
+            options["missing"] = [*Csv.missing, *found]
+            table = table_with()
     return options if len(options) > 1 else name, table
+
+
+def _count_of_numbers(columns: Mapping[str, ColumnFacts]) -> int:
+    """Return how many columns hold numbers, markers of missing ones aside."""
+    return sum(
+        one.kind == "numbers" or (one.kind == "mixed" and not one.comma) for one in columns.values()
+    )
 
 
 def _source(path: Path, registry: Registry) -> str:
@@ -120,15 +143,45 @@ def _source(path: Path, registry: Registry) -> str:
     raise UsageError(f"{path}: no source is known for files of such a name; expected {endings}")
 
 
-def _delimiter(path: Path) -> str:
-    """Return the delimiter that the first line of a file has most of."""
+def _text_options(path: Path, name: str) -> dict[str, Any]:
+    """Return the encoding of a file and what is between its cells, where a spec must say so."""
+    options = {}
+    if (encoding := _encoding(path)) != Csv.encoding:
+        options["encoding"] = encoding
+    if name == "csv":
+        with _bytes_of(path) as file:
+            line = file.readline(100_000).decode("latin-1")
+        if (delimiter := max(DELIMITERS, key=line.count)) != Csv.delimiter:
+            options["delimiter"] = delimiter
+    return options
+
+
+def _encoding(path: Path) -> str:
+    """Return the encoding of a text: UTF-8 where it can be, else what a spreadsheet writes."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with _bytes_of(path) as file:
+        block = file.read(2**20)
+        if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        try:
+            while block:
+                decoder.decode(block)
+                block = file.read(2**20)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8"
+
+
+@contextmanager
+def _bytes_of(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that may be compressed. Raises `DataError` where it cannot be read."""
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        opened = gzip.open if path.suffix.lower() == ".gz" else open
-        with opened(path, "rt", encoding="latin-1") as file:
-            line = file.readline(100_000)
+        with opened(path, "rb") as file:
+            yield cast(IO[bytes], file)
     except (OSError, EOFError) as error:
         raise DataError(f"{path}: cannot read the data: {unreadable(path, error)}") from error
-    return max(DELIMITERS, key=line.count)
 
 
 def _target(
@@ -143,7 +196,11 @@ def _target(
         return columns[asked], "it was asked for"
     fitting = [one for one in columns.values() if not one.unpredictable and not one.missing]
     if not fitting:
-        raise UsageError(f"{origin}: no column looks like a target; choose one with --target")
+        reasons = [f"{one.name!r} {one.unpredictable or 'has gaps'}" for one in columns.values()]
+        raise UsageError(
+            f"{origin}: no column looks like a target; choose one with --target "
+            f"({'; '.join(reasons[:MOST_REASONS])})"
+        )
     for name in TARGETS:
         for one in fitting:
             if one.name.lower() == name:

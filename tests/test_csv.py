@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import json
 import sys
 import time
 from contextlib import suppress
@@ -225,7 +226,7 @@ class TestEncodings:
             ("cp1252", "utf-8", r'line 1: byte 0xef is not text in utf-8; .*"encoding": "cp1252"'),
             ("utf-16", "utf-8", r't\.csv: is not text in utf-8; .*"encoding": "utf-16"'),
             ("utf-8", "utf-16", r't\.csv: is not text in utf-16; .*"encoding": "utf-8"'),
-            ("utf-16-le", "utf-8", r'line 1: not text in utf-8; set "encoding": "utf-16"'),
+            ("utf-16-le", "utf-8", r'line 1: not text in utf-8; .*"encoding": "utf-16"'),
         ],
     )
     def test_another_encoding_is_told_with_the_line_and_a_likely_one(
@@ -288,6 +289,13 @@ def test_what_is_not_a_table_is_told(read, text, message):
         read(text)
 
 
+def test_a_mend_keeps_the_options_that_are_there(read):
+    with pytest.raises(DataError) as caught:
+        read("ä;b\n1,5;2\n".encode("cp1252"), Csv(encoding="cp1252", decimal=","))
+    mend = json.loads(str(caught.value).partition("set the source to ")[2])
+    assert mend == {"type": "csv", "encoding": "cp1252", "decimal": ",", "delimiter": ";"}
+
+
 @pytest.mark.parametrize("delimiter", ["\n", "\r", '"', "\0", ";;", ""])
 def test_what_cannot_be_a_delimiter_is_refused_with_the_spec(delimiter):
     spec = regressor(data=csv_data(source={"type": "csv", "delimiter": delimiter}))
@@ -308,7 +316,8 @@ def test_what_cannot_be_a_delimiter_is_refused_with_the_spec(delimiter):
 def test_dates_are_refused_with_what_to_do_about_them(tmp_path, monkeypatch, dates):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(
-        "species,x,when\n" + "".join(f"red,{i},{date}\n" for i, date in enumerate(dates * 3))
+        "species,x,when\n"
+        + "".join(f"{'ab'[i % 2]},{i},{date}\n" for i, date in enumerate(dates * 3))
     )
     with pytest.raises(DataError, match=f"'when' holds dates or times, such as '{dates[0]}'; make"):
         assemble(read_spec(classifier(data=csv_data())))
@@ -319,7 +328,7 @@ def test_dates_are_refused_with_what_to_do_about_them(tmp_path, monkeypatch, dat
 @pytest.mark.parametrize("words", [["2024-01-31", "soon"], ["1-2", "3-4"], ["a:b", "10:30"]])
 def test_words_that_are_not_all_dates_are_words(tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "data.csv").write_text("species,x\n" + "".join(f"red,{w}\n" for w in words))
+    (tmp_path / "data.csv").write_text("species,x\n" + "".join(f"{w},{w}\n" for w in words))
     assemble(read_spec(classifier(data=csv_data())))
 
 
@@ -327,6 +336,22 @@ def test_decimal_commas_are_refused_with_what_to_do_about_them(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text('species,x\nred,"1,5"\nblue,"1.002,25"\n')
     with pytest.raises(DataError, match=r"'x' has numbers with a decimal comma, such as '1,5'"):
+        assemble(read_spec(classifier(data=csv_data())))
+
+
+def test_a_decimal_comma_among_whole_numbers_is_told_as_such(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text('species,x\nred,1\nblue,"1,5"\n')
+    with pytest.raises(DataError, match='found \'1,5\' among numbers; set "decimal": ","'):
+        assemble(read_spec(classifier(data=csv_data())))
+
+
+def test_a_target_of_one_class_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text("species,x\nred,1\nred,2\n")
+    with pytest.raises(
+        DataError, match="'species' is 'red' in every row to train on; expected two"
+    ):
         assemble(read_spec(classifier(data=csv_data())))
 
 

@@ -157,13 +157,37 @@ class TestOddTables:
         assert proposal.inputs == ("x",)
         reasons = {
             "nr": "numbers the rows", "customer_id": "numbers the rows", "name": "differs in each",
-            "free": "40 different words in 60 rows", "when": "holds dates; derive", "same": "same",
+            "free": "40 different words in 60 rows", "when": "holds dates or", "same": "same",
             "empty": "has no values", "mixed": "words such as 'many' among numbers",
         }  # fmt: skip
         assert proposal.left_out.keys() == reasons.keys()
         for name, reason in reasons.items():
             assert reason in proposal.left_out[name]
             assert name in proposal.comments["$.data.exclude"]
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+    def test_a_table_is_taken_as_a_spreadsheet_writes_it(self, tmp_path, monkeypatch, encoding):
+        monkeypatch.chdir(tmp_path)
+        price = ["?", *(f"{i + 0.5}".replace(".", ",") if i % 3 else f"{i}" for i in range(59))]
+        rows = [f"{p};{i % 7};{'jä' if i % 2 else 'nö'}" for i, p in enumerate(price)]
+        Path("data.csv").write_bytes("\r\n".join(["Preis;n;Größe", *rows]).encode(encoding))
+        proposal = tried("data.csv")
+        source = {"type": "csv", "delimiter": ";", "decimal": ","}
+        source |= {} if encoding == "utf-8" else {"encoding": encoding}
+        missing = proposal.tree["data"]["source"].pop("missing")
+        assert (missing[-1], proposal.tree["data"]["source"]) == ("?", source)
+        assert (proposal.inputs, proposal.target) == (("Preis", "n"), "Größe")
+
+    def test_commas_between_thousands_are_not_taken_for_decimal_ones(self, table):
+        columns = {"people": [f"{i + 1},{i * 7:03}" for i in range(60)], "x": range(0, 120, 2)}
+        proposal = table(columns | {"y": words_of(60, "a", "b")})
+        assert proposal.tree["data"]["source"] == "csv"
+        assert "numbers with a comma" in proposal.left_out["people"]
+
+    def test_times_are_left_out_as_dates_are(self, table):
+        times = [f"{i % 24}:{i:02}" for i in range(60)]
+        proposal = table({"at": times, "x": range(0, 120, 2), "y": words_of(60, "a", "b")})
+        assert "holds dates or times" in proposal.left_out["at"]
 
     def test_dates_may_order_the_rows(self, table):
         days = [f"2024-{i % 12 + 1:02}-{i % 28 + 1:02}" for i in range(60)]
@@ -368,7 +392,8 @@ class TestTarget:
         ("data.csv", b"a,b\n", DataError, "no rows"),
         ("data.csv", b"a\n1\n2\n", DataError, "no column is left to predict 'a' from"),
         ("data.csv", b"a,b\n,1\n,2\n", DataError, "no column is left.*'a' has no values"),
-        ("data.csv", b"a,b\n,\n,\n", UsageError, "no column looks like a target"),
+        ("data.csv", b"a,b\n,\n,\n", UsageError, "no column looks like a target.*'a' has no"),
+        ("data.csv", b"a,b\nx,x\n", UsageError, "'b' has but one class"),
         ("data.npz", b"PK", DataError, "not an npz archive"),
         ("data.csv.gz", b"a,b", DataError, "data.csv.gz: cannot read the data: Not a gzipped"),
     ],
@@ -443,6 +468,15 @@ class TestCommand:
         (folder / "nnreg.schema.json").write_text("{}")
         nnreg("init", "iris.csv")
         assert jsonc.loads((folder / "iris.json").read_text())["$schema"] == "./nnreg.schema.json"
+
+    def test_a_first_line_that_looks_like_a_row_is_told(self, folder, nnreg):
+        body = "5.1,3.5,a\n" + "".join(f"{i * 0.3:.1f},{i},{'ab'[i % 2]}\n" for i in range(30))
+        (folder / "bare.csv").write_text(body)
+        assert (
+            "takes the first line for names, of which '5.1' looks" in nnreg("init", "bare.csv")[1]
+        )
+        (folder / "years.csv").write_text(body.replace("5.1,3.5", "2019,2020"))
+        assert "first line" not in nnreg("init", "years.csv")[1]
 
     def test_a_mistyped_target_writes_nothing(self, folder, nnreg):
         code, _, err = nnreg("init", "iris.csv", "--target", "specis")

@@ -201,7 +201,7 @@ def test_numbers_and_sequences_have_no_classes_to_stratify(folder):
     with pytest.raises(SpecError, match=r"\$\.data\.split\.stratify: the target holds numbers"):
         assemble(read_spec(regressor(data=data)))
     spec = classifier(data={**data, "target": "target", "inputs": ["x"]})
-    x, y = np.zeros((6, 4, 2)), np.zeros((6, 4), int)
+    x, y = np.zeros((6, 4, 2)), np.tile([0, 1], (6, 2))
     with pytest.raises(SpecError, match="classes a row"):
         assemble(read_spec(spec), (x, y))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -109,16 +110,28 @@ def _as_json(proposal: Proposal, out: str | None) -> dict[str, Any]:
 
 def _print(proposal: Proposal, data: Path, out: Path) -> None:
     """Print what was found, and what to type next."""
+    from nnreg.data.survey import values_among
+    from nnreg.drafting import NAMELESS
+
     one = proposal.columns[proposal.target]
     kind = f"one of {one.distinct:,} classes" if one.of_classes else "a number"
-    names = [*proposal.inputs[:MOST_SHOWN], "…"][: len(proposal.inputs)]
+    names = [*(name or NAMELESS for name in proposal.inputs[:MOST_SHOWN]), "…"]
+    source = proposal.tree["data"]["source"]
     lines = [
         f"{data}: {one.rows:,} rows, {len(proposal.columns):,} columns",
-        f"predicts {proposal.target!r}, {kind} ({proposal.why}), from {', '.join(names)}",
+        f"predicts {proposal.target!r}, {kind} ({proposal.why}), from "
+        f"{', '.join(names[: len(proposal.inputs)])}",
     ]
-    lines += [f"leaves out {name!r}, which {why}" for name, why in proposal.left_out.items()]
-    if len(proposal.left_out) > MOST_SHOWN:
-        rest = len(proposal.left_out) - MOST_SHOWN
-        lines[2 + MOST_SHOWN :] = [f"leaves out {rest:,} more; the spec says why"]
+    if isinstance(source, dict):
+        lines[1:1] = [f"reads it with the source {json.dumps(source, ensure_ascii=False)}"]
+    if found := values_among(proposal.columns):
+        lines[1:1] = [
+            f"takes the first line for names, of which {found[0]!r} looks like a value: if it is a "
+            "row, write a line with names above it"
+        ]
+    left_out = [f"leaves out {name!r}, which {why}" for name, why in proposal.left_out.items()]
+    if (rest := len(left_out) - MOST_SHOWN) > 0:
+        left_out[MOST_SHOWN:] = [f"leaves out {rest:,} more; the spec says why"]
+    lines += left_out
     lines += [f"wrote {out}", f"next: {shlex.join(['nnreg', 'run', str(out)])}"]
     click.echo(printable("\n".join(lines)))

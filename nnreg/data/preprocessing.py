@@ -361,6 +361,11 @@ def learn_target(
     """Learn how the target is read; see `learn`."""
     if len(targets) == 1 and _holds_classes(table, targets[0], columns, of_classes=of_classes):
         labels = _counts(train, targets[0])
+        if len(labels) == 1:
+            raise DataError(
+                f"{table.origin}: the target {targets[0]!r} is {next(iter(labels))!r} in every row "
+                "to train on; expected two classes or more"
+            )
         return Classes(targets[0], tuple(sorted(labels, key=_class_order)))
     raw = Numbers(targets, (), ()).encode(train)
     flat = raw.reshape(-1, raw.shape[-1])

@@ -32,6 +32,6 @@ def refuse_misread(table: Table, name: str, words: Sequence[str]) -> None:
     if all(map(COMMA.fullmatch, some)):
         raise DataError(
             f"{table.origin}: column {name!r} has numbers with a decimal comma, such as "
-            f'{some[0]!r}; write them with a point, or set the source to {{"type": "csv", '
-            '"decimal": ","}, or say in data.columns that it holds "words"'
+            f'{some[0]!r}; write them with a point, or set "decimal": "," in the source, as in '
+            '{"type": "csv", "decimal": ","}, or say in data.columns that it holds "words"'
         )

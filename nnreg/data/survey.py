@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
 from nnreg.builtin.sources import number
+from nnreg.data.recognizing import COMMA, DATE
 from nnreg.data.tables import categorical, column, is_text, numbers
 from nnreg.interfaces import Array, Shape, Table
 
@@ -21,10 +24,8 @@ MARKERS = frozenset(
 MOST_MARKERS = 3
 """The most different ones in a column that is taken to hold numbers otherwise."""
 
-DATE = re.compile(
-    r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]\d{1,2}:\d{2}.*)?|\d{1,2}[./-]\d{1,2}[./-](\d{2}|\d{4})( .*)?"
-)
-"""A date, or a moment, as tables have it."""
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+"""A number that would be another one, were its comma no decimal comma."""
 
 IDENTIFIER = re.compile(r"(^|_| )(id|ids|uuid|guid|index|key|row|nr|no)$|^unnamed: \d+$|^$", re.I)
 """The names of columns that number or name the rows."""
@@ -44,7 +45,8 @@ class ColumnFacts:
 
     `mixed` is words among numbers, of which `odd` are the words. `distinct` counts the different
     values, `missing` those that are not there; `whole` says that all are whole numbers, `least` is
-    how often the rarest value is there. Of arrays only the `shape` of one is known.
+    how often the rarest value is there. `comma` says that numbers have one: for decimals, or it is
+    unclear what for. Of arrays only the `shape` of one is known.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ColumnFacts:
     whole: bool = False
     counts_up: bool = False
     dates: bool = False
+    comma: Literal["", "decimal", "unclear"] = ""
     odd: tuple[str, ...] = ()
     shape: Shape = ()
 
@@ -68,7 +71,9 @@ class ColumnFacts:
         if self.kind == "arrays":
             return ""
         if self.dates:
-            return "holds dates; derive columns of numbers from it, such as month and weekday"
+            return "holds dates or times; derive columns of numbers from it, such as the month"
+        if self.comma:
+            return "has numbers with a comma; write them with a point, or without"
         if self.kind == "mixed":
             return f"holds words such as {self.odd[0]!r} among numbers"
         if self.rows > 1 and self.distinct == 1:
@@ -88,8 +93,10 @@ class ColumnFacts:
         """Why the column is no target, in words; empty where it may be one."""
         if self.kind == "arrays":
             return "holds arrays"
+        if self.kind == "words" and self.distinct == 1:
+            return "has but one class"
         if self.kind == "words" and 2 < self.distinct * 2 <= self.rows - self.missing:
-            return self.unfit if self.dates else ""
+            return self.unfit if self.dates or self.comma else ""
         return self.unfit
 
     @property
@@ -121,6 +128,17 @@ def markers(columns: dict[str, ColumnFacts]) -> list[str]:
     return sorted(found)
 
 
+def values_among(names: Iterable[str]) -> list[str]:
+    """Return the names of columns that look like values: the first line may be a row.
+
+    Whole numbers that go up are names of their own, such as years.
+    """
+    found = [n for n in names if DATE.fullmatch(n) or COMMA.fullmatch(n) or number(n) == number(n)]
+    counted = [number(name) for name in found]
+    steps_up = all(a < b for a, b in pairwise(counted))
+    return [] if steps_up and all(map(float.is_integer, counted)) else found
+
+
 def _surveyed(table: Table, name: str) -> ColumnFacts:
     values = column(table, name)
     if values.ndim > 1:
@@ -143,9 +161,17 @@ def _surveyed(table: Table, name: str) -> ColumnFacts:
         len(values) - len(known),
         len(there),
         min(there.values(), default=0),
-        dates=bool(there) and all(DATE.fullmatch(word) for word in there),
+        dates=bool(there) and all(map(DATE.fullmatch, there)),
+        comma=_comma([word for word in odd if word.lower() not in MARKERS]),
         odd=odd if len(odd) < len(there) else (),
     )
+
+
+def _comma(words: list[str]) -> Literal["", "decimal", "unclear"]:
+    """Tell whether all words are numbers with a comma, and whether it can but be a decimal one."""
+    if not words or not all(map(COMMA.fullmatch, words)):
+        return ""
+    return "unclear" if all(map(THOUSANDS.fullmatch, words)) else "decimal"
 
 
 def _of_numbers(name: str, values: Array) -> ColumnFacts:

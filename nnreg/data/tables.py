@@ -12,6 +12,7 @@ import numpy as np
 from nnreg.builtin.sources import number
 from nnreg.categorical import Categorical, categorical_of
 from nnreg.data.frames import array_of, columns_of_frame, is_frame
+from nnreg.data.recognizing import COMMA
 from nnreg.errors import DataError, nearest
 from nnreg.interfaces import Array, Table
 from nnreg.stored import AnyColumn, Stored, read_ahead, whole
@@ -136,8 +137,10 @@ def is_numeric(table: Table, name: str) -> bool:
         raise DataError(f"{table.origin}: column {name!r} has no values; list it in 'exclude'")
     if words.any() and not words.all():
         where, found = first_of(table, name, cells, words)
+        comma = COMMA.fullmatch(found or "") is not None
+        mend = 'set "decimal": "," in the source' if comma else "mend the value"
         raise DataError(
-            f"{where}: found {found!r} among numbers; mend the value, or say in data.columns that "
+            f"{where}: found {found!r} among numbers; {mend}, or say in data.columns that "
             f'{name!r} holds "words"'
         )
     return not words.any()

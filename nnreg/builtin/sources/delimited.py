@@ -14,7 +14,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal, TextIO, cast
 
@@ -83,7 +83,7 @@ class Csv(Source):
                     share = raw.tell() / size if size else 1.0  # a pipe has neither
                     yield Table(columns, str(path), lines, share=share)
         except UnicodeError as error:
-            raise DataError(_undecodable(path, self.encoding)) from error
+            raise DataError(_undecodable(path, self)) from error
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,16 @@ class _Reader:
         if twice:
             raise DataError(f"{where}: column {twice[0]!r} occurs twice; rename one")
         if "\0" in header[0]:
+            advice = _changed(self.options, encoding="utf-16")
             raise DataError(
-                f'{where}: not text in {self.options.encoding}; set "encoding": "utf-16"'
+                f"{where}: not text in {self.options.encoding}; set the source to {advice}"
             )
         for other, its_name in DELIMITERS.items():
             if len(header) == 1 and other in header[0]:
+                advice = _changed(self.options, delimiter=other)
                 raise DataError(
                     f"{where}: the only column is {header[0]!r}; {its_name} seems to be between "
-                    f'cells: set "source": {{"type": "csv", "delimiter": {json.dumps(other)}}}'
+                    f"cells: set the source to {advice}"
                 )
         return header
 
@@ -329,23 +331,33 @@ def _opened(path: Path, encoding: str) -> Iterator[tuple[IO[bytes], TextIO]]:
             yield raw, text
 
 
-def _undecodable(path: Path, encoding: str) -> str:
-    """Say which line of a file is not in this encoding, and which one it may be in."""
+def _undecodable(path: Path, options: Csv) -> str:
+    """Say which line of a file is not in its encoding, and which one it may be in."""
+    encoding = options.encoding
     with _opened(path, "latin-1") as (_, file):  # in which any byte is a character
         for line, text in enumerate(file, 1):
             data = text.encode("latin-1")
             if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and line == 1:
-                return f"{path}: {_advice(encoding, 'utf-16')}"
+                return f"{path}: {_advice(options, 'utf-16')}"
             if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
                 break
             try:
                 data.decode(encoding)
             except UnicodeDecodeError as error:
                 byte = f"byte 0x{data[error.start]:02x}"
-                return f"{path}, line {line}: {byte} {_advice(encoding, 'cp1252')}"
-    return f"{path}: {_advice(encoding, 'utf-8')}"
+                return f"{path}, line {line}: {byte} {_advice(options, 'cp1252')}"
+    return f"{path}: {_advice(options, 'utf-8')}"
 
 
-def _advice(encoding: str, likely: str) -> str:
-    option = json.dumps({"type": "csv", "encoding": likely})
-    return f"is not text in {encoding}; save the file as UTF-8, or set the source to {option}"
+def _advice(options: Csv, likely: str) -> str:
+    return (
+        f"is not text in {options.encoding}; save the file as UTF-8, or set the source to "
+        f"{_changed(options, encoding=likely)}"
+    )
+
+
+def _changed(options: Csv, **changes: str) -> str:
+    """Return the source with an option changed, and the others as they are, as a spec has it."""
+    given = {field.name: getattr(options, field.name) for field in fields(Csv)}
+    kept = {name: value for name, value in given.items() if value != getattr(Csv, name)}
+    return json.dumps({"type": "csv", **kept, **changes}, ensure_ascii=False)
