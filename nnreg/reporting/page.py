@@ -179,7 +179,9 @@ def _ending(record: RunRecord) -> str:
     if isinstance(stopped, str) and stopped in ENDINGS:
         text = ENDINGS[stopped].format(epochs=figure(record.summary.get("epochs", "?")))
         if record.best_epoch is not None:
-            text += f" The weights are those of epoch {record.best_epoch:,}, the best."
+            chosen = any(name.startswith("val_") for name in record.history.names)
+            which = ", the best on the validation part" if chosen else ""
+            text += f" The weights are those of epoch {record.best_epoch}{which}."
         return text
     return f"It has not ended: {len(record.history):,} epochs are done so far."
 
@@ -191,7 +193,7 @@ def _tiles(record: RunRecord) -> str:
         for name, value in list(record.measured.items())[:4]
     ]
     if record.best_epoch is not None:
-        tiles.append(("best epoch", f"{record.best_epoch:,} of {len(record.history):,}"))
+        tiles.append(("best epoch", f"{record.best_epoch} of {len(record.history)}"))
     if "parameters" in summary:
         tiles.append(("parameters", summary["parameters"]))
     if isinstance(summary.get("seconds"), int | float):
