@@ -1,4 +1,4 @@
-"""Makes the README's pictures, of a run in a real terminal: `python docs/pictures.py`."""
+"""Makes the pictures of README and lessons, one in a terminal: `python -m docs.pictures`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pathlib import Path
 import pyte
 
 import nnreg
+from docs.diagram import diagram
 
 HERE = Path(__file__).parent
 STATIC = HERE / "_static"
@@ -40,12 +41,15 @@ STYLE = """
 
 
 def main() -> None:
-    """Run the command of the README and write both pictures."""
+    """Run the command of the README and write its pictures, and those of the lessons."""
     with tempfile.TemporaryDirectory() as folder:
         screen = typed(COMMAND, Path(folder))
         history = nnreg.read_history(Path(folder) / "runs/penguins-001")
     (STATIC / "terminal.svg").write_text(terminal(screen, COMMAND), encoding="utf-8")
     (STATIC / "loss.svg").write_text(history.svg("penguins"), encoding="utf-8")
+    for name in ("single_neuron", "two_layer"):
+        model = nnreg.build(HERE.parent / f"models/{name}.json")
+        (STATIC / f"{name}.svg").write_text(diagram(model, 0.5, 0.1), encoding="utf-8")
 
 
 def typed(command: str, folder: Path) -> pyte.Screen:

@@ -1,4 +1,4 @@
-"""The README's pictures show what a run shows now."""
+"""The pictures of README and lessons show what there is now."""
 
 import re
 from xml.etree import ElementTree
@@ -32,11 +32,24 @@ def test_the_pictures_show_what_a_run_shows_now(tmp_path, monkeypatch):
     require_shown(shown, terminal, exact=False)
     assert len(terminal.splitlines()) == len(shown.splitlines())
     require_shown(lines(committed("loss.svg")), loss, exact=False)
+    for name in ("single_neuron.svg", "two_layer.svg"):
+        require_shown(lines(committed(name)), lines((tmp_path / name).read_text()), exact=True)
 
 
-@pytest.mark.parametrize("name", ["terminal.svg", "loss.svg"])
+@pytest.mark.parametrize(
+    ("name", "lesson"), [("single_neuron", "one-neuron"), ("two_layer", "two-layers")]
+)
+def test_the_numbers_of_a_network_are_those_of_its_lesson(name, lesson):
+    text = (ROOT / f"docs/lessons/{lesson}.md").read_text()
+    printed = {float(number) for number in re.findall(r"-?\d+\.\d*", text)}
+    numbers = re.findall(r"-?\d+\.\d{4}", lines(committed(f"{name}.svg")))
+    assert len(numbers) == {"single_neuron": 5, "two_layer": 21}[name]
+    assert {float(number) for number in numbers} <= printed
+
+
+@pytest.mark.parametrize("name", ["terminal", "loss", "single_neuron", "two_layer"])
 def test_a_picture_stands_alone_on_light_and_dark_pages(name):
-    svg = committed(name)
+    svg = committed(f"{name}.svg")
     assert "prefers-color-scheme: dark" in svg
     assert not re.search(r"<script|@font-face|@import|href|url\((?!#inside)", svg)
 

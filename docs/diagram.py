@@ -1,0 +1,99 @@
+"""Small networks with their numbers: values on the way forward, derivatives on the way back."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+import nnreg
+from nnreg.interfaces import Array
+
+ACROSS, DOWN, RADIUS = 250, 130, 36
+"""Pixels from layer to layer, from neuron to neuron, and of a neuron."""
+
+LEFT, TOP, LABELS = 70, 64, 30
+"""Pixels in front of the first neuron, above it, and for the words below the last."""
+
+STYLE = """
+  text { font: 14px system-ui, sans-serif; text-anchor: middle; fill: #0969da }
+  .page { fill: #ffffff } .edge { stroke: #8c959f; stroke-width: 1.5 }
+  .neuron { fill: #f6f8fa; stroke: #8c959f; stroke-width: 1.5 }
+  .back { fill: #bc4c00 } .word { fill: #59636e } .on-edge { fill: #ffffff }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #58a6ff } .page { fill: #0d1117 } .edge { stroke: #6e7681 }
+    .neuron { fill: #151b23; stroke: #6e7681 }
+    .back { fill: #f0883e } .word { fill: #9198a1 } .on-edge { fill: #0d1117 }
+  }
+"""
+
+
+def diagram(model: nnreg.Model, x: float, t: float) -> str:
+    """Draw a network of dense sigmoid layers that has one input, for one example.
+
+    Blue are the weights and what the neurons answer, orange the derivatives of the loss: by each
+    weight, and by what goes into each neuron's sigmoid.
+    """
+    weights = [array for name, array in model.parameters.items() if name.endswith("weight")]
+    biases = [array for name, array in model.parameters.items() if name.endswith("bias")]
+    loss, gradients = model.gradients([[x]], [[t]])
+    values = [np.array([x])]
+    for weight, bias in zip(weights, biases, strict=True):
+        values.append(1 / (1 + np.exp(-(values[-1] @ weight + bias))))
+    back = {kind: [a for name, a in gradients.items() if name.endswith(kind)]
+            for kind in ("weight", "bias")}  # fmt: skip
+    height = TOP + (max(map(len, values)) - 1) * DOWN + RADIUS + LABELS + 44
+    width = 2 * LEFT + (len(values) - 1) * ACROSS
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" role="img">',
+        f"<title>A network with its weights, values and derivatives; loss {loss:.4f}</title>",
+        f"<style>{STYLE}</style>",
+        f'<rect class="page" width="{width}" height="{height}"/>',
+    ]
+    middle = (height - LABELS) / 2
+    places = [_column(index, len(layer), middle) for index, layer in enumerate(values)]
+    for layer, (here, there) in enumerate(pairwise(places)):
+        parts += _edges(here, there, weights[layer], back["weight"][layer])
+    for layer, column in enumerate(places):
+        deltas = back["bias"][layer - 1] if layer else [None] * len(column)
+        for (left, top), value, delta in zip(column, values[layer], deltas, strict=True):
+            parts += _neuron(left, top, value, delta)
+    words = ("input", *(["hidden"] * (len(values) - 2)), f"output, wanted {t}")
+    parts += [
+        f'<text class="word" x="{LEFT + index * ACROSS}" y="{height - 12}">{word}</text>'
+        for index, word in enumerate(words)
+    ]
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _column(index: int, count: int, middle: float) -> list[tuple[float, float]]:
+    """Return where the neurons of a layer are."""
+    return [(LEFT + index * ACROSS, middle + (k - (count - 1) / 2) * DOWN) for k in range(count)]
+
+
+def _edges(here: Any, there: Any, weight: Array, gradient: Array) -> list[str]:
+    """Return the connections of two layers, each with its weight and the derivative by it."""
+    lines, numbers = [], []
+    for (row, column), value in np.ndenumerate(weight):
+        (x1, y1), (x2, y2) = here[row], there[column]
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        lines.append(f'<line class="edge" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>')
+        numbers += [
+            f'<rect class="on-edge" x="{x - 32}" y="{y - 19}" width="64" height="38"/>',
+            f'<text x="{x}" y="{y - 4}">{value:.4f}</text>',
+            f'<text class="back" x="{x}" y="{y + 14}">{gradient[row, column]:.4f}</text>',
+        ]
+    return lines + numbers
+
+
+def _neuron(x: float, y: float, value: float, delta: float | None) -> list[str]:
+    """Return a neuron with its value, and below it the derivative by what goes into it."""
+    parts = [
+        f'<circle class="neuron" cx="{x}" cy="{y}" r="{RADIUS}"/>',
+        f'<text x="{x}" y="{y + 5}">{value:.4f}</text>',
+    ]
+    if delta is not None:
+        parts.append(f'<text class="back" x="{x}" y="{y + RADIUS + 18}">{delta:.4f}</text>')
+    return parts
