@@ -698,6 +698,24 @@ class DriftingSource(JsonColumns):
 
 
 @dataclass(frozen=True)
+class ForgetfulSource(JsonColumns):
+    """A JSON object of columns."""
+
+    def pieces(self, path, text=()):
+        table = self.read(path)
+        yield table.part(slice(0, 1))
+        yield table.part(slice(0, 1))
+
+
+@dataclass(frozen=True)
+class SourceOfNowhere(JsonColumns):
+    """A JSON object of columns."""
+
+    def files(self, path):
+        return path, path.with_name("nowhere")
+
+
+@dataclass(frozen=True)
 class FormulaWithKinks(Activation):
     """y = |x| - max(x, shift), which only central differences can differentiate"""
 
@@ -818,6 +836,7 @@ BROKEN = {
         "damaged files": [CrashingSource],
         "reads": [UnevenSource],
         "repeatable": [DriftingSource],
+        "pieces": [ForgetfulSource, SourceOfNowhere],
     },
     "kernels": {
         "layers": [WrongRelu],

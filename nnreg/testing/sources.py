@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from nnreg.component import Array
 from nnreg.errors import DataError
+from nnreg.gathering import gather
 from nnreg.interfaces import Source
 from nnreg.stored import whole
 
@@ -68,14 +70,32 @@ def repeatable(case: SourceCase) -> None:
     if case.content is None:
         return
     first, again = (_read(case.source, case.content) for _ in range(2))
-    if first.keys() != again.keys() or not all(
-        np.array_equal(first[name], again[name], equal_nan=first[name].dtype.kind == "f")
-        for name in first
-    ):
+    if first.keys() != again.keys() or not all(_equal(first[n], again[n]) for n in first):
         raise AssertionError(f"{case}: the table read again is another")
 
 
-CHECKS = (damaged_files, reads, repeatable)
+def pieces(case: SourceCase) -> None:
+    """Its pieces, one after another, are the table; the files that it tells of are there."""
+    if case.content is None:
+        return
+    with _written(case.content) as path:
+        for file in case.source.files(path):
+            if not file.is_file():
+                raise AssertionError(f"{case}: it tells of a file that is not there: {file.name}")
+        table, joined = case.source.read(path), gather(case.source, path)
+    if table.columns.keys() != joined.columns.keys():
+        raise AssertionError(f"{case}: its pieces have other columns than its table")
+    for name, column in table.columns.items():
+        one, other = whole(column), whole(joined.columns[name])
+        numbers = one.dtype.kind in "biuf" and other.dtype.kind in "biuf"
+        same = one.shape == other.shape and (
+            np.allclose(one, other, equal_nan=True) if numbers else _equal(one, other)
+        )
+        if not same:
+            raise AssertionError(f"{case}: column {name!r} of its pieces is another")
+
+
+CHECKS = (damaged_files, reads, repeatable, pieces)
 
 
 def checks_of(cls: type[Source]) -> Sequence[Any]:
@@ -90,11 +110,21 @@ def cases(example: Source | tuple[Source, bytes]) -> Sequence[SourceCase]:
     return [SourceCase(*example)]
 
 
-def _read(source: Source, content: bytes) -> dict[str, Array]:
-    """Return the columns of a file with these bytes, all in memory."""
+def _equal(one: Array, other: Array) -> bool:
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
+@contextmanager
+def _written(content: bytes) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "data.file"
         path.write_bytes(content)
+        yield path
+
+
+def _read(source: Source, content: bytes) -> dict[str, Array]:
+    """Return the columns of a file with these bytes, all in memory."""
+    with _written(content) as path:
         columns = {name: whole(column) for name, column in source.read(path).columns.items()}
         if path.read_bytes() != content:
             raise AssertionError(f"{source}: reading changed the file")
