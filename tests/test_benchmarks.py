@@ -1,5 +1,6 @@
 """The benchmarks: what they compute from times, and that a library left out is named."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 import nnreg
 from benchmarks import __main__ as bench
-from benchmarks import options, report, streaming, targets, watching
+from benchmarks import loading, options, report, streaming, targets, watching
 from benchmarks.environment import describe
 from benchmarks.harness import Effort, Ratio, Row, Table, UnavailableError, interleave
 from benchmarks.jobs.data import JOBS
@@ -426,3 +427,14 @@ def test_the_share_of_saving_is_of_the_whole_of_a_run(monkeypatch):
 
 def test_what_plugins_add_is_held_to_what_their_imports_take():
     assert plugins._row((0.1, 0.15, 0.02, 0.06)) == pytest.approx((0.1, 0.15, 0.04, 0.14))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much a process grew")
+@pytest.mark.parametrize("name", loading.FILES)
+def test_files_of_csv_are_read_in_processes_of_their_own(tmp_path, name):
+    loading.write(tmp_path / "a.csv", name, 30)
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert len(list(csv.reader(file))) == 31
+    seconds, grown = loading.sample("nnreg", tmp_path / "a.csv")
+    assert 0 < seconds < 60
+    assert 0 <= grown < 1e9
