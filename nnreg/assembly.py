@@ -12,7 +12,7 @@ from typing import Any
 from nnreg.data.loading import Fold, Parts, data_files, divide, read_parts
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.tables import table_of
-from nnreg.errors import DataError, Problem, SpecError
+from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.evaluation import Examples
 from nnreg.interfaces import Table
 from nnreg.model import Model
@@ -49,6 +49,8 @@ def assemble(document: Document, data: tuple[Any, Any] | None = None) -> Assembl
 
     Arrays passed in are not scaled, unless the spec has a data section that says so.
     """
+    if data is not None and not (isinstance(data, tuple) and len(data) == 2):
+        raise UsageError("data: expected (x, y), the inputs and the targets")
     with document.locating():
         preprocessing, parts = _from_arrays(document, *data) if data else _from_files(document)
         model = Model(document, preprocessing)

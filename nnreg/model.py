@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from nnreg.builder import build_network, encode_targets, name_metrics
 from nnreg.data.preprocessing import Numbers, Preprocessing
 from nnreg.data.tables import table_of
 from nnreg.data.weights import example_weights
-from nnreg.errors import DataError
+from nnreg.errors import DataError, UsageError
 from nnreg.evaluation import Evaluation, Examples, classes_of
 from nnreg.history import History
 from nnreg.interfaces import Array, Table
@@ -74,7 +74,7 @@ class Model:
         return History(self.progress.history)
 
     @property
-    def parameters(self) -> Mapping[str, Array]:
+    def parameters(self) -> MutableMapping[str, Array]:
         """The trained arrays by name, such as `layers/0/weight`; writing to them changes them.
 
         With an average, `answering.parameters` are those of the average.
@@ -166,6 +166,10 @@ class Model:
         settled when the model was built. `weights`, a number from 0 for each row, say how much it
         counts, in the place of the column that the spec may name for it.
         """
+        if epochs is not None and (not isinstance(epochs, int | np.integer) or epochs < 0):
+            raise UsageError(f"epochs: found {epochs!r}, expected a whole number from 0")
+        if validation is not None and not (isinstance(validation, tuple) and len(validation) == 2):
+            raise UsageError("validation: expected (x, y), the inputs and the targets")
         train = self.weighted(self.examples(x, y), x, weights)
         held_out = None if validation is None else self.examples(*validation)
         for record in self.trainer(train, held_out, epochs=epochs).epochs():
@@ -213,10 +217,18 @@ class Model:
         names = self.preprocessing.target_names
         if isinstance(target, Numbers) and not isinstance(y, Table | Mapping):
             y = _columns(y, names)
-        truth = target.encode(table_of(y, names))
+        answers = table_of(y, names)
+        if absent := [name for name in names if name not in answers.columns]:
+            raise DataError(
+                f"{answers.origin}: no column {absent[0]!r}, the target, to compare with; predict "
+                "does without"
+            )
+        truth = target.encode(answers)
         inputs = self._inputs(x)
         if len(truth) != len(inputs):
             raise DataError(f"{len(inputs)} rows of inputs, but {len(truth)} of targets")
+        if not len(truth):
+            raise DataError("there are no rows")
         scaled = target.scale(truth) if isinstance(target, Numbers) else truth
         classes = None if self.classes is None else len(self.classes)
         t = encode_targets(scaled, self.network, self.spec.loss, classes)

@@ -12,11 +12,12 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from nnreg.errors import nearest
 from nnreg.interfaces import (
     Activation,
     Array,
@@ -211,14 +212,24 @@ def declared(plan: Plan) -> tuple[dict[str, Param], dict[str, Param]]:
     return dict(_walk(plan, _params)), dict(_walk(plan, lambda p: p.state))
 
 
-def views(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
+class Views(dict[str, Array]):
+    """Arrays by name that are parts of one vector; giving one a value writes into the vector."""
+
+    def __setitem__(self, name: str, values: Any) -> None:
+        self[name][...] = values
+
+    def __missing__(self, name: str) -> Array:
+        raise KeyError(f"no array {name!r}{nearest(name, self)}")
+
+
+def views(vector: Array, params: Mapping[str, Param]) -> Views:
     """Cut a vector into named, shaped views of it."""
     result, start = {}, 0
     for name, param in params.items():
         size = math.prod(param.shape)
         result[name] = vector[start : start + size].reshape(param.shape)
         start += size
-    return result
+    return Views(result)
 
 
 def by_layer(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:

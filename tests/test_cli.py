@@ -232,13 +232,18 @@ def test_a_traceback_comes_only_with_debug(spec, nnreg):
         assert "Traceback" in err
 
 
-def test_a_bug_is_told_as_one(spec, nnreg, monkeypatch):
+def test_a_bug_is_told_as_one(spec, nnreg, monkeypatch, tmp_path):
     monkeypatch.setattr("nnreg.training.start", lambda *_, **__: 1 / 0)
     code, _, err = nnreg("run", spec)
     assert code == 1
     assert "ZeroDivisionError" in err
     assert "--debug shows where" in err
     assert "Traceback" not in err
+    assert "plugin check" not in err
+    (tmp_path / "a b.py").write_text("")
+    assert (
+        "(nnreg plugin check 'a b.py' may find it)" in nnreg("run", spec, "--plugin", "a b.py")[2]
+    )
 
 
 def test_a_run_that_diverges_exits_with_3_and_keeps_the_last_good_weights(spec, nnreg, tmp_path):

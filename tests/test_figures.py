@@ -271,6 +271,21 @@ def test_compare_shows_what_differs_and_marks_the_best(runs, nnreg):
     assert [row[0] for row in rows[5:]] == ["best epoch", "seconds", "ended"]
 
 
+def test_losses_of_different_kinds_have_no_best(runs, nnreg):
+    shutil.copytree(runs[1], "runs/d")
+    resolved = Path("runs/d/resolved.json")
+    resolved.write_text(resolved.read_text().replace('"cross_entropy"', '"another"'))
+    best = json.loads(nnreg("compare", "runs/a", "runs/d", "--json")[1])["best"]
+    assert best == {"test accuracy": ["d"]}
+
+
+def test_a_run_without_an_epoch_takes_nothing_from_the_others(runs, nnreg):
+    shutil.copytree(runs[2], "runs/failed")
+    Path("runs/failed/metrics.jsonl").write_text("")
+    sides = json.loads(nnreg("compare", "runs/a", "runs/failed", "--json")[1])["sides"]
+    assert [set(side["figures"]) for side in sides] == [{"test loss", "test accuracy"}, set()]
+
+
 def test_many_runs_have_a_row_each(runs, nnreg):
     for number in range(4):
         shutil.copytree(runs[1], f"runs/b{number}")

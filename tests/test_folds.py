@@ -1,8 +1,10 @@
 """Cross-validation: a run for each fold, which goes on where it was stopped."""
 
 import json
+import shutil
 import signal
 import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -306,6 +308,21 @@ class TestCommands:
         code, out, _ = nnreg("compare", "runs/spec-001", "--json")
         assert code == 0
         assert all(f"fold-{number}" in out for number in (1, 2, 3))
+
+    def test_compare_takes_several_cross_validations_by_their_means(self, nnreg, file):
+        for rate in ("0.1", "1e-9"):
+            nnreg("run", file, "--quiet", "--no-report", "--set", f"optimizer.learning_rate={rate}")
+        shutil.copytree("runs/spec-001/fold-1", "runs/alone")
+        folders = ("runs/spec-001", "runs/spec-002", "runs/alone")
+        found = json.loads(nnreg("compare", *folders, "--json")[1])
+        first, second, alone = found["sides"]
+        summary = json.loads(Path("runs/spec-001/summary.json").read_text())
+        loss = f"{summary['part']} loss"
+        assert first["figures"][loss] == summary["mean"]["loss"]
+        assert first["std"][loss] == summary["std"]["loss"]
+        assert (alone["std"], second["settings"]["optimizer.learning_rate"]) == ({}, 1e-9)
+        assert "spec-002" not in found["best"][loss]
+        assert f" ± {summary['std']['loss']:.4g}" in nnreg("compare", *folders)[1]
 
     def test_validate_looks_at_every_fold(self, nnreg, file):
         code, out, err = nnreg("validate", file)

@@ -8,7 +8,7 @@ import pytest
 from specs import CSV, blobs, classifier, csv_data, line, regressor
 
 import nnreg
-from nnreg import DataError
+from nnreg import DataError, UsageError
 from nnreg.history import History
 
 
@@ -52,6 +52,46 @@ def test_a_data_frame_goes_in_by_column_name(tmp_path, monkeypatch):
     assert model.evaluate(frame, frame["species"])["loss"] == pytest.approx(
         model.evaluate(frame, frame[["species"]])["loss"]
     )
+
+
+def test_giving_a_parameter_a_value_writes_into_the_network(model):
+    x, y = blobs()
+    model.parameters["layers/0/weight"] = np.zeros_like(model.parameters["layers/0/weight"])
+    assert not model.network.vector[: model.parameters["layers/0/weight"].size].any()
+    assert not model.gradients(x, y)[1]["layers/0/weight"].flags.owndata
+    with pytest.raises(KeyError, match="no array 'layers/0/weights'; did you mean 'layers/0/weigh"):
+        model.parameters["layers/0/weights"]
+    with pytest.raises(ValueError, match="broadcast"):
+        model.parameters["layers/0/weight"] = np.zeros((7, 7))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"epochs": -1}, UsageError, "epochs: found -1, expected a whole number from 0"),
+        ({"epochs": 1.5}, UsageError, "epochs: found 1.5"),
+        ({"validation": blobs()[0]}, UsageError, r"validation: expected \(x, y\)"),
+        ({"validation": ([], [])}, DataError, "no rows|shape"),
+    ],
+)
+def test_what_fit_cannot_use_is_refused_before_it_trains(model, given, error, message):
+    before = model.network.vector.copy()
+    with pytest.raises(error, match=message):
+        model.fit(*blobs(), **given)
+    np.testing.assert_array_equal(model.network.vector, before)
+
+
+def test_without_rows_there_is_nothing_to_measure_or_train_on(model):
+    x, y = blobs()
+    for use in (model.fit, model.evaluate, model.gradients):
+        with pytest.raises(DataError, match="there are no rows"):
+            use(x[:0], y[:0])
+
+
+@pytest.mark.parametrize("data", [blobs()[0], (blobs()[0],), list(blobs())])
+def test_data_are_inputs_and_targets(data):
+    with pytest.raises(UsageError, match=r"data: expected \(x, y\)"):
+        nnreg.build(classifier(), data=data)
 
 
 def test_one_row_and_no_row_are_predicted(model):

@@ -101,6 +101,23 @@ def test_a_file_of_another_format_is_read_as_what_its_name_says(folder, nnreg):
         assert nnreg("predict", "out", name)[1] == answers
 
 
+def test_a_column_that_the_file_lacks_is_told_with_those_that_are_taken(folder, nnreg):
+    (folder / "few.csv").write_text("a,sign\n1,+\n")
+    code, out, err = nnreg("predict", "out", "few.csv")
+    assert (code, out) == (1, "")
+    assert err == "error: few.csv: no column 'b'; the model takes a, b, code\n"
+    (folder / "near.csv").write_text("a,bb,code,sign\n1,1,7,+\n")
+    assert "no column 'b'; did you mean 'bb'?" in nnreg("predict", "out", "near.csv")[2]
+
+
+def test_rows_without_the_target_can_be_predicted_and_not_measured(folder, nnreg):
+    (folder / "new.csv").write_text("a,b,code\n1,1,7\n")
+    assert nnreg("predict", "out", "new.csv")[0] == 0
+    code, _, err = nnreg("evaluate", "out", "new.csv")
+    assert code == 1
+    assert "new.csv: no column 'sign', the target, to compare with; predict does without" in err
+
+
 def test_json_goes_to_a_file_too(folder, nnreg):
     printed = nnreg("predict", "out", "data.csv", "--json")[1]
     assert nnreg("predict", "out", "data.csv", "--json", "--out", "answers.json")[1] == ""

@@ -12,6 +12,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -99,9 +100,15 @@ def main(args: list[str] | None = None) -> None:
     except MemoryError:
         code = _fail("error: out of memory; use a smaller network, batch or file", 1, debug)
     except Exception as error:
-        advice = "this is a bug in nnreg or in a plugin; --debug shows where"
+        advice = f"this is a bug in nnreg or in a plugin{_check(args)}; --debug shows where"
         code = _fail(f"error: {type(error).__name__}: {error}; {advice}", 1, debug)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _check(args: list[str]) -> str:
+    """Return what finds the fault of a plugin that these arguments load from a file."""
+    files = [file for option, file in pairwise(args) if option == "--plugin"]
+    return f" (nnreg plugin check {shlex.quote(files[0])} may find it)" if files else ""
 
 
 def _usage(error: click.ClickException) -> str:

@@ -111,6 +111,8 @@ def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
 def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
     """Show runs side by side: what differs, and what came of it.
 
+    Of one cross-validation the folds are shown, and of several runs the mean of each.
+
     The best of each column has a *. Runs may still be going on; their figures are then those of
     their best epoch so far.
 
@@ -121,7 +123,7 @@ def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
     from nnreg.reporting.comparison import compare_runs
 
     records = _records(paths)
-    comparison = compare_runs(records)
+    comparison = compare_runs(records if len(paths) == 1 else _means(paths))
     if file is not None:
         _draw(records, file)
     if as_json:
@@ -168,6 +170,21 @@ def _records(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
 
     paths = tuple(run for path in paths for run in fold_folders(path) or [path])
     return dict(zip(labels(paths), map(read_run, dict.fromkeys(paths)), strict=True))
+
+
+def _means(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
+    """Read runs, of a cross-validation the means of its folds."""
+    from nnreg.checkpoint import fold_folders
+    from nnreg.reporting.comparison import labels
+    from nnreg.reporting.record import read_mean, read_run
+
+    records = [
+        read_mean(path, [read_run(fold) for fold in folds])
+        if (folds := fold_folders(path))
+        else read_run(path)
+        for path in dict.fromkeys(paths)
+    ]
+    return dict(zip(labels(record.path for record in records), records, strict=True))
 
 
 def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
@@ -224,7 +241,7 @@ def _print_comparison(comparison: Comparison) -> None:
             side.run,
             *(_setting(side.settings[path]) for path in settings),
             *(_marked(side, name, best) for name in names),
-            f"{side.best_epoch or '?'} of {side.epochs}",
+            f"{side.best_epoch or '?'} of {side.epochs}" if side.epochs else "",
             "" if side.seconds is None else f"{side.seconds:.1f}",
             (side.stopped or "not yet").replace("_", " "),
         ]
@@ -247,4 +264,6 @@ def _marked(side: Side, name: str, best: Mapping[str, list[str]]) -> str:
     """Write a figure, the best with a * after it."""
     if name not in side.figures:
         return ""
-    return figure(side.figures[name]) + ("*" if side.run in best.get(name, ()) else " ")
+    spread = f" ± {figure(side.std[name])}" if name in side.std else ""
+    mark = "*" if side.run in best.get(name, ()) else " "
+    return f"{figure(side.figures[name])}{spread}{mark}"

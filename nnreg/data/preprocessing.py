@@ -228,10 +228,14 @@ class Preprocessing(Configurable):
 
         Everything is computed in float64, a few rows at a time, and then rounded to a type.
         """
-        lengths = {name: len(table.columns[name]) for name in self.names if name in table.columns}
+        absent = [name for name in self.names if name not in table.columns]
+        if absent:
+            takes = nearest(absent[0], table.columns, f"the model takes {', '.join(self.names)}")
+            raise DataError(f"{table.origin}: no column {absent[0]!r}{takes}")
+        lengths = {name: len(table.columns[name]) for name in self.names}
         if len(set(lengths.values())) > 1:
             raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
-        count = max(lengths.values(), default=0)
+        count = max(lengths.values())
         size = max(BLOCK // max(math.prod(self.input_shape), 1), 1)
         if count <= size:
             encoded = self._encode(table)

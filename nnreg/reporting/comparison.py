@@ -13,6 +13,9 @@ from nnreg.composing import FILES
 from nnreg.reporting.record import RunRecord
 from nnreg.runs import leaves
 
+UNITS = ("loss", "data.target", "data.target_scaling")
+"""The settings that a loss is measured by: where they differ, none is the best."""
+
 
 @dataclass(frozen=True)
 class Side:
@@ -22,6 +25,8 @@ class Side:
     settings: Mapping[str, Any]
     figures: Mapping[str, float]
     """Such as `test accuracy` of the weights that were kept, or `val_loss` in the best epoch."""
+    std: Mapping[str, float]
+    """How far the folds of a cross-validation are from each other, where figures are means."""
     best_epoch: int | None
     epochs: int
     seconds: float | None
@@ -43,12 +48,14 @@ def compare_runs(records: Mapping[str, RunRecord]) -> Comparison:
     settings = {name: _settings(record) for name, record in records.items()}
     paths = list(dict.fromkeys(path for own in settings.values() for path in own))
     differ = [path for path in paths if len({repr(own.get(path)) for own in settings.values()}) > 1]
-    ended = all(record.measured for record in records.values())
+    begun = [record for record in records.values() if len(record.history)]
+    ended = all(record.measured for record in begun)
     sides = [
         Side(
             name,
             {path: settings[name].get(path) for path in differ},
             _figures(record, by_epoch=not ended),
+            {f"{record.part} {name}": std for name, std in _std(record).items()},
             _best_epoch(record),
             len(record.history),
             _of_type(record.summary.get("seconds"), int, float),
@@ -65,6 +72,8 @@ def compare_runs(records: Mapping[str, RunRecord]) -> Comparison:
     lower = {"loss"} | {
         metric for record in records.values() for metric in record.measured if metric not in higher
     }
+    if any(path == unit or path.startswith(f"{unit}.") for path in differ for unit in UNITS):
+        lower.discard("loss")
     return Comparison(sides, _best(sides, higher, lower))
 
 
@@ -106,6 +115,10 @@ def _figures(record: RunRecord, *, by_epoch: bool) -> dict[str, float]:
             if name.startswith("val_") == held_out and name not in ("epoch", "learning_rate")
         }
     return {name: float(v) for name, v in found.items() if type(v) in (int, float)}
+
+
+def _std(record: RunRecord) -> Mapping[str, float]:
+    return _of_type(record.summary.get("std"), dict) or {}
 
 
 def _best_epoch(record: RunRecord) -> int | None:

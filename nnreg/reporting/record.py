@@ -73,6 +73,18 @@ def read_whole(folder: Path, folds: Sequence[RunRecord]) -> RunRecord:
     return replace(_read(folder, History([])), environment=folds[0].environment)
 
 
+def read_mean(folder: Path, folds: Sequence[RunRecord]) -> RunRecord:
+    """Read the folder of a cross-validation as that of a run: its figures are means."""
+    whole = read_whole(folder, folds)
+    part, mean = whole.summary.get("part"), whole.summary.get("mean")
+    if not isinstance(part, str) or not isinstance(mean, Mapping):  # it has not ended
+        return whole
+    one = {k: folds[0].summary.get(k) for k in ("parameters", "higher_is_better")}
+    several = {k: whole.summary.get(k) for k in ("seconds", "std")}
+    stopped = f"{len(folds)} folds"
+    return replace(whole, summary={**one, **several, part: mean, "stopped": stopped})
+
+
 def _read(folder: Path, history: History) -> RunRecord:
     return RunRecord(
         folder,
