@@ -355,6 +355,16 @@ def test_a_target_of_one_class_is_refused(tmp_path, monkeypatch):
         assemble(read_spec(classifier(data=csv_data())))
 
 
+def test_a_column_of_names_that_memory_cannot_hold_one_by_one_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{'red' if i % 2 else 'blue'},user {i},1\n" for i in range(3000))
+    (tmp_path / "data.csv").write_text("species,name,x\n" + rows)
+    monkeypatch.setattr("nnreg.data.preprocessing.memory_limit", lambda: 10_000_000)
+    with pytest.raises(DataError, match=r"'name' has 3,000 different words in 3,000 rows, "):
+        assemble(read_spec(classifier(data=csv_data())))
+    assemble(read_spec(classifier(data=csv_data(exclude=["name"]))))
+
+
 def test_the_text_of_a_class_is_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text("species,zip,x\n" + "01,007,1\n1,7,2\n" * 4)

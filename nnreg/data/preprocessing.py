@@ -27,6 +27,7 @@ from nnreg.data.tables import (
 )
 from nnreg.errors import DataError, nearest
 from nnreg.interfaces import Array, Configurable, Positive, Shape, Table
+from nnreg.memory import memory_limit
 from nnreg.spec import Columns
 from nnreg.stored import BLOCK, Stored
 
@@ -311,6 +312,7 @@ def _learn_input(table: Table, train: Table, name: str, columns: Columns, intege
     impute = columns.missing == "impute"
     if _holds_words(table, name, columns):
         counts = _counts(train, name)
+        _require_memory(table, name, len(counts))
         fill = min(counts, key=lambda word: (-counts[word], word)) if impute and counts else None
         return Words(name, tuple(sorted(counts)), fill, columns.unseen == "ignore")
     values = numbers(train, name)
@@ -318,6 +320,17 @@ def _learn_input(table: Table, train: Table, name: str, columns: Columns, intege
     fill_number = float(np.mean(known)) if impute and len(known) else None
     mean, std = _moments(known, columns.scaling)
     return Number(name, mean, std, fill_number)
+
+
+def _require_memory(table: Table, name: str, different: int) -> None:
+    """Refuse words of which so many are different that their columns would take half the memory."""
+    size, limit = len(table) * different * np.float32().itemsize, memory_limit()
+    if limit is not None and size > limit / 2:
+        raise DataError(
+            f"{table.origin}: column {name!r} has {different:,} different words in {len(table):,} "
+            f"rows, and each would be a column of its own: {size / 1e9:,.1f} GB; list it in "
+            "'exclude', or make fewer words of it"
+        )
 
 
 def _counts(train: Table, name: str) -> dict[str, int]:
