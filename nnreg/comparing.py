@@ -17,13 +17,13 @@ import numpy as np
 from nnreg.assembly import assemble, check_data
 from nnreg.interfaces import Array
 from nnreg.manifest import Manifest, read_manifest
+from nnreg.progress import Record
 from nnreg.reading import Contents, read_contents
 from nnreg.registry import Registry
 from nnreg.runs import conditions
 from nnreg.saving import load, to_checkpoint
 from nnreg.schema import to_json
 from nnreg.starting import check_start
-from nnreg.trainer import Record
 
 LEFT_OUT = ("origin", "folder", "random", "history")
 """What says where a file was made rather than what it is, and what the rest says too."""

@@ -25,11 +25,11 @@ from nnreg.checkpoint import fold_folders, write_checkpoint
 from nnreg.errors import CheckpointError, NnregWarning, UnsavedError, UsageError
 from nnreg.files import append_text, held, replace_text, sweep
 from nnreg.model import Model
+from nnreg.progress import Progress, Record
 from nnreg.reading import read_lines, read_object
 from nnreg.resolving import resolved
 from nnreg.saving import to_checkpoint
 from nnreg.spec import Checkpoint, Document
-from nnreg.trainer import Progress, Record
 
 SHARE = 0.03
 """The share of the time that saving may take: a checkpoint that cost 100 ms waits 3.3 s."""

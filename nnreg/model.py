@@ -19,11 +19,12 @@ from nnreg.evaluation import Evaluation, Examples, classes_of
 from nnreg.history import History
 from nnreg.interfaces import Array, Table
 from nnreg.network import Network, views
+from nnreg.progress import Progress, Record
 from nnreg.provenance import describe
 from nnreg.registry import default_kernels
 from nnreg.spec import Columns, Document, Spec
 from nnreg.stored import Column, Stored, whole
-from nnreg.trainer import Progress, Record, Trainer
+from nnreg.trainer import Trainer
 
 
 class Model:

@@ -20,11 +20,12 @@ from nnreg.events import Listeners
 from nnreg.folder import Folder
 from nnreg.interrupts import OnSignal, Stop, deferred
 from nnreg.model import Model
+from nnreg.progress import Record
 from nnreg.registry import Registry
 from nnreg.saving import load
 from nnreg.spec import SpecSource, read_spec
 from nnreg.threads import available_threads
-from nnreg.trainer import Record, Trainer
+from nnreg.trainer import Trainer
 from nnreg.verdict import results
 
 FINISHED = ("epochs", "early_stopping")

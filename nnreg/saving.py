@@ -38,11 +38,11 @@ from nnreg.manifest import Begun, Manifest, check_array, read_manifest
 from nnreg.model import Model
 from nnreg.network import declared, total_size, views
 from nnreg.plugins import PROGRAM
+from nnreg.progress import Partial
 from nnreg.provenance import changes, exchanged
 from nnreg.registry import KINDS, Registry, installed
 from nnreg.schema import to_json
 from nnreg.spec import Spec, read_spec
-from nnreg.trainer import Partial
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:

@@ -30,7 +30,7 @@ from nnreg.interfaces import (
 from nnreg.places import Text as SpecText
 from nnreg.places import child
 from nnreg.registry import Entry, Registry, installed
-from nnreg.trainer import EarlyStopping, StartFrom, Train
+from nnreg.settings import EarlyStopping, StartFrom, Train
 
 Share: TypeAlias = Annotated[float, Interval(gt=0, lt=1)]
 Text: TypeAlias = Annotated[str, Len(1)]

@@ -7,29 +7,21 @@ epoch goes on with the same bits; in mid-epoch, `Partial` has what else that tak
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from dataclasses import replace
 
 import numpy as np
-from annotated_types import Ge, Gt, Interval, Len
 
 from nnreg.builtin.schedules import Constant
 from nnreg.divergence import all_finite, explain
 from nnreg.errors import DataError, DivergedError, UsageError
 from nnreg.evaluation import Evaluation, Examples
-from nnreg.gradient import LEAST_ROWS, InMemory, Lanes, Share
-from nnreg.interfaces import (
-    Array,
-    Configurable,
-    Count,
-    NonNegative,
-    Optimizer,
-    Schedule,
-)
-from nnreg.kernels import Kernels
+from nnreg.gradient import LEAST_ROWS, InMemory, Lane, Lanes, Share
+from nnreg.interfaces import Array, Optimizer, Schedule
 from nnreg.network import Network, by_layer
+from nnreg.progress import Partial, Progress, Record
+from nnreg.settings import Train
 from nnreg.stored import Stored, windows
 from nnreg.threads import Crew, available_threads, matrix_threads
 from nnreg.update import Average, Decay, Penalty, Rate, Update, clip, divisions
@@ -45,133 +37,6 @@ GAINFUL = 8e6
 DIVISIBLE = 250_000
 """Values that a batch makes on its way through a network, from which its threads gain by dividing
 it among them. There must also be as many as parameters: each thread has a gradient to add."""
-
-Record = dict[str, float]
-"""What an epoch came to: `epoch`, `loss`, each metric, with validation `val_` of each, and with a
-schedule the `learning_rate` of its last step."""
-
-
-@dataclass(frozen=True)
-class EarlyStopping(Configurable):
-    """Stop when `monitor` has not improved by more than `min_delta` for `patience` epochs."""
-
-    patience: Count = 10
-    monitor: str = "val_loss"
-    min_delta: NonNegative = 0.0
-
-
-@dataclass(frozen=True)
-class StartFrom(Configurable):
-    """Begin with the weights of another checkpoint, or of the best one of a run's folder.
-
-    Of these `layers`, by default of all, every array is copied; names and shapes must be the same.
-    What the columns of the data mean is not compared. A relative path starts at the spec's folder.
-    """
-
-    checkpoint: Annotated[str, Len(1)]
-    layers: Annotated[tuple[str, ...], Len(1)] | None = None
-
-
-@dataclass(frozen=True)
-class Train(Configurable):
-    """How to train.
-
-    `accumulate` so many batches make one step, as a batch that many times as large would.
-
-    `l1` and `l2` add l1 · Σ|w| + l2 · Σw² over the weights (not the biases) to what is minimized,
-    not to the loss that is reported. `weight_decay` takes the share learning_rate · weight_decay
-    off the weights at each step, whatever the gradient and the optimizer; for plain `sgd` that is
-    an `l2` of half the size. `adamw` has one of its own, of the biases too, which adds to it.
-    `clip_norm` scales a longer gradient down to this length; `clip_value` then limits each of its
-    values.
-
-    `ema` is the decay of an exponential moving average of the weights, such as 0.999: that is what
-    is validated, kept as the best, and predicted with. `freeze` names layers, such as `layers/0`,
-    whose weights stay as they are; in training they do what they do in prediction, so that a batch
-    norm keeps its running statistics. `start_from` takes first weights from another checkpoint; a
-    path alone means all of its layers.
-
-    `threads` limits the threads of matrix products; by default small networks use one. `kernels`
-    are the inner loops, by default those of an installed plugin.
-
-    `folds` asks for cross-validation: the rows are divided into so many parts, and the network is
-    trained once for each of them, with that one held out; `fold` trains the one of this number
-    alone. What is held out is the validation part, or the test part where the split has another
-    validation.
-    """
-
-    epochs: Count = 100
-    batch_size: Count = 32
-    accumulate: Count = 1
-    shuffle: bool = True
-    early_stopping: EarlyStopping | None = None
-    l1: NonNegative = 0.0
-    l2: NonNegative = 0.0
-    weight_decay: NonNegative = 0.0
-    clip_norm: Annotated[float, Gt(0)] | None = None
-    clip_value: Annotated[float, Gt(0)] | None = None
-    ema: Annotated[float, Interval(gt=0, lt=1)] | None = None
-    freeze: tuple[str, ...] = ()
-    start_from: StartFrom | Annotated[str, Len(1)] | None = None
-    threads: Count | None = None
-    kernels: Kernels | None = None
-    folds: Annotated[int, Ge(2)] | None = None
-    fold: Count | None = None
-
-    def __post_init__(self) -> None:
-        if self.fold is not None and self.folds is None:
-            raise ValueError("'fold' is one of 'folds'; say how many there are")
-        if self.fold is not None and self.folds is not None and self.fold > self.folds:
-            raise ValueError(f"there is no fold {self.fold} among {self.folds}")
-
-    @property
-    def start(self) -> StartFrom | None:
-        """What `start_from` says, a path alone written out."""
-        if isinstance(self.start_from, str):
-            return StartFrom(self.start_from)
-        return self.start_from
-
-    @property
-    def step_size(self) -> int:
-        """How many examples a step goes by."""
-        return self.batch_size * self.accumulate
-
-
-@dataclass(frozen=True)
-class Partial:
-    """An epoch of `count` examples in which the first `seen` are done.
-
-    `loss` is the sum over them, `outputs` what the network made of them, in the order of training,
-    where metrics need it. `streams` are the states of the layers' random generators, one a lane.
-    """
-
-    count: int
-    seen: int = 0
-    loss: float = 0.0
-    outputs: Array | None = None
-    streams: Sequence[Mapping[str, Any]] = ()
-
-
-@dataclass
-class Progress:
-    """Everything besides the weights that training goes on from.
-
-    `epoch` and `step` count what is done; `partial` is there in the middle of an epoch only.
-    `means` are the averages of the weights and of the state over `averaged` steps.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    partial: Partial | None = None
-    slots: dict[str, Array] = field(default_factory=dict)
-    history: list[Record] = field(default_factory=list)
-    best_epoch: int = 0
-    best_value: float = math.inf
-    best_vector: Array | None = None
-    best_state: Array | None = None
-    averaged: int = 0
-    means: tuple[Array, Array] | None = None
-
 
 _Place = tuple[int, int, Partial | None]
 """The steps that are done, those that are averaged, and the epoch under way."""
@@ -389,51 +254,42 @@ class Trainer:
         Yields None at each pause, and the record at the end.
         """
         count, size = len(self.train), self.settings.step_size
-        order = self._order(epoch)
-        begun = self._begin(epoch, count)
-        total, step = begun.loss, begun.seen // size
+        order, running = self._order(epoch), self._begin(epoch, count)
+        step = running.seen // size
         batch = step * self.settings.accumulate
-        outputs = None
-        if self.evaluation.named_metrics:
-            outputs = np.empty((count, *self.network.output_shape), self.network.dtype)
-            if begun.outputs is not None:
-                outputs[: begun.seen] = begun.outputs
-        place = self.seen = begun.seen
-        with closing(self._steps_of(order[place:])) as steps:
+        with closing(self._steps_of(order[running.seen :])) as steps:
             for examples, rows in steps:
                 for shares in self._lanes.batches(examples, rows, self.settings.batch_size):
                     batch += 1
                     self._check_losses(shares, epoch, batch)
-                    for share in shares:
-                        total += share.loss * len(share.rows)
-                        if outputs is not None:
-                            outputs[place : place + len(share.rows)] = share.scores
-                        place += len(share.rows)
+                    running.add(shares)
                 self._step(epoch - 1, step)
                 step += 1
-                self.seen = place
-                if pause is not None and place < count and pause():
+                self.seen = running.seen
+                if pause is not None and running.seen < count and pause():
                     self._check_weights(shares, epoch, batch)
-                    done = None if outputs is None else outputs[:place]
-                    streams = [lane.context.rng.bit_generator.state for lane in self._lanes]
-                    self.progress.partial = Partial(count, place, float(total), done, streams)
+                    self.progress.partial = running.partial(count, self._lanes)
                     yield None
         del examples  # it may be a window of a large file
         self._check_weights(shares, epoch, batch)
-        record: Record = {"epoch": epoch, "loss": total / count}
-        if outputs is not None:
+        record: Record = {"epoch": epoch, "loss": running.loss / count}
+        if running.outputs is not None:
             seen = replace(self.train, truth=self.train.truth[order])
-            record |= self.evaluation.metrics(self.network.outputs(outputs), seen)
+            record |= self.evaluation.metrics(self.network.outputs(running.outputs), seen)
         if self.validation:
-            answering = self._answering
-            measured = self.evaluation.measure(answering, self.validation)
-            if not math.isfinite(measured["loss"]):
-                passing = answering.context(answering.workspace(reuse=False))
-                explain(answering, passing, self.validation.x, epoch, batch, "the validation loss")
-            record |= {f"val_{name}": value for name, value in measured.items()}
+            record |= self._validate(self.validation, epoch, batch)
         if self._rate is not None:
             record["learning_rate"] = self._update.learning_rate
         yield record
+
+    def _validate(self, validation: Examples, epoch: int, batch: int) -> Record:
+        """Return what the validation comes to after an epoch and its last batch."""
+        answering = self._answering
+        measured = self.evaluation.measure(answering, validation)
+        if not math.isfinite(measured["loss"]):
+            passing = answering.context(answering.workspace(reuse=False))
+            explain(answering, passing, validation.x, epoch, batch, "the validation loss")
+        return {f"val_{name}": value for name, value in measured.items()}
 
     def _order(self, epoch: int) -> Array:
         """Return the rows in the order in which an epoch goes over them."""
@@ -454,7 +310,7 @@ class Trainer:
                 for start in range(0, len(window.order), size):
                     yield examples, window.order[start : start + size]
 
-    def _begin(self, epoch: int, count: int) -> Partial:
+    def _begin(self, epoch: int, count: int) -> _Running:
         """Return what is done of an epoch, and put the layers' random streams where they were.
 
         An epoch that was begun on other examples begins anew.
@@ -466,7 +322,11 @@ class Trainer:
             lane.workspace.rng = _stream(self.seed, LAYER_STREAM, epoch, index)
             if index < len(partial.streams):
                 lane.workspace.rng.bit_generator.state = partial.streams[index]
-        return partial
+        self.seen = partial.seen
+        if not self.evaluation.named_metrics:
+            return _Running(partial, None)
+        shape = (count, *self.network.output_shape)
+        return _Running(partial, np.empty(shape, self.network.dtype))
 
     def _check_weights(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
         """Find values that the last step spoiled, before anyone saves or measures them."""
@@ -507,6 +367,36 @@ class Trainer:
             best = self._answering
             progress.best_vector = _copied(best.vector, progress.best_vector)
             progress.best_state = _copied(best.state_vector, progress.best_state)
+
+
+class _Running:
+    """What the examples of an epoch came to so far.
+
+    That is how many they are, the sum of their losses, and in `outputs`, where metrics need it,
+    what the network made of them.
+    """
+
+    def __init__(self, begun: Partial, outputs: Array | None) -> None:
+        self.seen = begun.seen
+        self.loss = begun.loss
+        self.outputs = outputs
+        if outputs is not None and begun.outputs is not None:
+            outputs[: begun.seen] = begun.outputs
+
+    def add(self, shares: Sequence[Share]) -> None:
+        """Add what the lanes made of a batch."""
+        for share in shares:
+            count = len(share.rows)
+            self.loss += share.loss * count
+            if self.outputs is not None:
+                self.outputs[self.seen : self.seen + count] = share.scores
+            self.seen += count
+
+    def partial(self, count: int, lanes: Iterable[Lane]) -> Partial:
+        """Return what the epoch, of so many examples, goes on from."""
+        done = None if self.outputs is None else self.outputs[: self.seen]
+        streams = [lane.context.rng.bit_generator.state for lane in lanes]
+        return Partial(count, self.seen, float(self.loss), done, streams)
 
 
 class _Snapshot:

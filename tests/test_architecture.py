@@ -12,7 +12,7 @@ ORDER = [
     {"places"}, {"errors"}, {"files"}, {"component", "plugins", "listing"},
     {"kernels", "formula", "memory", "categorical"}, {"stored"},
     {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations", "charts", "gathering"},
-    {"network", "allowlist", "composing"},
+    {"network", "allowlist", "composing", "settings", "progress"},
     {"builtin", "evaluation", "history", "threads", "plots", "interrupts"},
     {"divergence", "gradient", "update", "environment", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},

@@ -22,10 +22,10 @@ from nnreg import DivergedError, UnsavedError, UsageError
 from nnreg.checkpoint import read_checkpoint
 from nnreg.errors import NnregWarning
 from nnreg.folder import SaveTimes, next_folder
+from nnreg.progress import Progress
 from nnreg.runs import restart, start
 from nnreg.saving import to_checkpoint
 from nnreg.spec import Checkpoint
-from nnreg.trainer import Progress
 
 FILES = ("spec.json", "resolved.json", "metrics.jsonl", "gradients.jsonl", "checkpoints/best.h5",
          "checkpoints/last.h5")  # fmt: skip

@@ -256,7 +256,7 @@ def test_threads_are_as_many_as_the_largest_product_gains_from(units, threads, e
 
 def test_threads_can_be_limited():
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    from nnreg.trainer import matrix_threads
+    from nnreg.threads import matrix_threads
 
     with matrix_threads(1):
         counts = {info["num_threads"] for info in threadpoolctl.threadpool_info()

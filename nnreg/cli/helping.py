@@ -178,8 +178,8 @@ def _mistyped(ctx: click.Context, option: str, args: Sequence[str]) -> click.Usa
 
 def _settings() -> Mapping[str, str]:
     """Return where a spec has what people may look for among the options."""
+    from nnreg.settings import Train
     from nnreg.spec import Checkpoint, Data, Spec, Split
-    from nnreg.trainer import Train
 
     sections = {"": Spec, "train.": Train, "data.": Data, "data.split.": Split,
                 "checkpoint.": Checkpoint}  # fmt: skip
