@@ -63,6 +63,11 @@ TOO_WIDE = """[...document.querySelectorAll('article *')].filter(e => {
 }).map(e => e.outerHTML.slice(0, 80))"""
 
 
+def test_the_gallery_has_every_model(built):
+    models = {path.stem for path in (ROOT / "models").glob("*.json")}
+    assert {path.stem for path in (built / "reports").glob("*.html")} == models
+
+
 @pytest.mark.skipif(
     chromium() is None and "NNREG_VERIFY" not in os.environ,  # there it must not be missing
     reason="needs Chromium, which .ci/run installs",
