@@ -24,6 +24,7 @@ from nnreg.cli.common import (
     plugin_option,
     print_json,
     print_table,
+    printable,
     registry_with,
 )
 from nnreg.cli.completing import complete_file
@@ -202,6 +203,7 @@ def _pieces(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
     On a terminal, a bar shows how much of the file has been read.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     from nnreg.data.loading import read_pieces
@@ -212,7 +214,7 @@ def _pieces(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
     bar = Progress(console=Console(stderr=True), transient=True, disable=not animated(sys.stderr))
 
     def parts() -> Iterator[Table]:
-        task = bar.add_task(data, total=1.0)
+        task = bar.add_task(escape(printable(data)), total=1.0)
         for table in read_pieces(source, file, model.preprocessing.text):
             yield from pieces(table, names)
             bar.update(task, completed=table.share)

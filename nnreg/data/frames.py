@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def columns_of_frame(frame: Any) -> dict[str, AnyColumn]:
     if hasattr(frame, "column_names"):  # pyarrow, whose `columns` are the values
         return dict(columns_of_arrow(frame, "the data"))
     names = [str(name) for name in frame.columns]
-    twice = [name for name in names if names.count(name) > 1]
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"the data frame has two columns {twice[0]!r}; rename one")
     return {name: _column(frame[key], name) for key, name in zip(frame.columns, names, strict=True)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ class Parquet(Source):
 def columns_of_arrow(table: Any, origin: str) -> Mapping[str, AnyColumn]:
     """Return the columns of a table or a batch of pyarrow. Raises `DataError`."""
     names = table.schema.names
-    twice = [name for name in names if names.count(name) > 1]
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{origin}: column {twice[0]!r} occurs twice; rename one")
     columns = {}
