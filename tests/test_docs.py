@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import NUMBER, Follower, blocks, prepare, require_shown
+from pages import NUMBER, WRITTEN, Follower, blocks, prepare, require_shown
 
 from nnreg import hookspecs
 from nnreg.cli import cli, main
@@ -145,6 +145,15 @@ def test_what_the_guide_runs_by_machine_it_has_shown_by_hand():
     (workflow,) = (block.code for block in BLOCKS if block.language == "yaml")
     for command in re.findall(r"- run: (.*)", workflow):
         assert any(command in code.splitlines() for code in shown), command
+
+
+@pytest.mark.parametrize("page", RUN, ids=name_of)
+def test_a_file_that_a_page_writes_is_named_in_its_words(page):
+    text = page.read_text()
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
+    for block in blocks(text):
+        if block.language in WRITTEN and block.note not in ("", "printed", "signatures"):
+            assert f"`{block.note}`" in prose, block.note
 
 
 def test_every_command_has_a_how_to():
