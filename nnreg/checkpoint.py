@@ -115,7 +115,11 @@ def checkpoint_file(path: Path) -> Path:
     refuse_folders_of_runs(path)
     folder = path / "checkpoints"
     if os.path.isdir(folder):
-        return folder / "best.h5"
+        if not os.path.exists(best := folder / "best.h5"):
+            raise CheckpointError(
+                f"{path}: there is no checkpoints/{best.name}: no epoch of the run was saved"
+            )
+        return best
     if os.path.isdir(path):
         raise CheckpointError(f"{path}: not the folder of a run, which has checkpoints")
     return path

@@ -206,6 +206,8 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
             expected = [one["msg"].removeprefix("Input should be ") for one in lines]
             at = functools.reduce(lambda tree, key: tree[key], loc, value)
             text = f"must be {' or '.join(dict.fromkeys(expected))}, found {_show(at)}"
+            if "a valid array" in expected and not isinstance(at, list | dict):
+                text += f"; write [{_show(at)}]"
         yield {"type": _error(text, kind), "loc": loc, "input": None}
 
 

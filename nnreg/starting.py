@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnreg.builder import unknown_layers
 from nnreg.checkpoint import checkpoint_file, is_checkpoint
-from nnreg.errors import DataError, Problem, SpecError
+from nnreg.errors import CheckpointError, DataError, Problem, SpecError
 from nnreg.interfaces import Array
 from nnreg.model import Model
 from nnreg.network import layer_names, within
@@ -23,7 +23,7 @@ PATH = "$.train.start_from"
 def take_weights(model: Model) -> None:
     """Copy into a new model what its spec's `train.start_from` names, and note where from.
 
-    Raises `CheckpointError` for a file that cannot be read, `SpecError` for one that does not fit.
+    Raises `SpecError` for a file that cannot be read or does not fit.
     """
     option = model.spec.train.start
     if option is None:
@@ -39,8 +39,11 @@ def take_weights(model: Model) -> None:
         for name, array in arrays.items()
         if within(name, layers)
     }
-    file = _file(model)
-    given = read_contents(file).arrays
+    try:
+        file = _file(model)
+        given = read_contents(file).arrays
+    except CheckpointError as error:
+        raise SpecError([Problem(PATH, str(error))]) from error
     misfits = {name: why for name, array in wanted.items() if (why := _misfit(array, given, name))}
     if misfits:
         problem = _told(file, misfits, [n for n in model.network.layers if n in layers])

@@ -255,6 +255,9 @@ def test_a_run_that_diverges_exits_with_3_and_keeps_the_last_good_weights(spec, 
     assert "the loss is not finite; first to go bad: " in err
     assert "out/checkpoints/last.h5" in err
     assert nnreg("inspect", "out/checkpoints/last.h5")[0] == 0
+    (tmp_path / "out/checkpoints/best.h5").unlink(missing_ok=True)
+    err = nnreg("predict", "out", "data.csv")[2]
+    assert err == "error: out: there is no checkpoints/best.h5: no epoch of the run was saved\n"
 
 
 def test_a_missing_plugin_exits_with_4_and_the_line_to_type(spec, nnreg, tmp_path):

@@ -236,6 +236,10 @@ class TestEncodings:
         with pytest.raises(DataError, match=message):
             read(text.encode(written), Csv(encoding=said))
 
+    def test_a_file_of_another_kind_is_not_taken_for_text(self, read):
+        with pytest.raises(DataError, match=r"t\.csv: not a file of text; set the source"):
+            read(b"PK\x03\x04\x00\xff\n1,2\n")
+
     def test_the_line_is_told_however_far_it_is(self, read):
         with pytest.raises(DataError, match="line 100002: byte 0xff is not text"):
             read(b"a,b\n" + b"red,1\n" * 100_000 + b"\xff,1\n")

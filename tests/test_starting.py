@@ -11,7 +11,7 @@ import pytest
 from specs import CSV, blobs, classifier, csv_data
 
 import nnreg
-from nnreg import CheckpointError, DataError, SpecError
+from nnreg import DataError, SpecError
 from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.comparing import rerun
 from nnreg.reading import read_contents
@@ -91,7 +91,7 @@ def test_a_file_that_is_none_is_told(folder):
         ("x" * 5000, "cannot read: File name too long"),
         ("/dev/zero", "not a regular file"),
     ):
-        with pytest.raises(CheckpointError, match=message):
+        with pytest.raises(SpecError, match=rf"\$\.train\.start_from: .*{message}"):
             nnreg.build(spec(start(checkpoint=name)), data=blobs())
 
 

@@ -194,6 +194,13 @@ def test_no_color_takes_the_colours_away_and_force_color_brings_them(spec):
         assert (b"\x1b[" in done.stdout) == styled
 
 
+def test_what_a_component_does_is_broken_between_words():
+    screen = Screen("show", "adam", columns=40)
+    text = " ".join(line.strip() for line in screen.read())
+    assert screen.end() == 0
+    assert "scaled by running means of the gradient and of its square." in text
+
+
 def test_json_has_a_line_an_epoch_and_the_summary_last(spec, nnreg):
     code, out, _ = nnreg("run", "--no-report", spec, "--json", "--every", 100)
     *epochs, end = map(json.loads, out.splitlines())

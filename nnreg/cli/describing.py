@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,6 +17,7 @@ from nnreg.cli.common import (
     print_json,
     print_table,
     registry_with,
+    say,
 )
 from nnreg.cli.completing import complete_component
 
@@ -226,9 +228,17 @@ def _write_svg(path: Path, entry: Entry, drawn: Drawable | None, options: tuple[
         raise click.UsageError(f"{path}: cannot write: {error.strerror}") from error
 
 
+def _paragraphs(text: str) -> str:
+    """Join the lines of each paragraph for a terminal, which breaks them to its own width."""
+    if not sys.stdout.isatty():
+        return text
+    blocks = text.split("\n\n")
+    return "\n\n".join(b if "\n " in b or "\n* " in b else b.replace("\n", " ") for b in blocks)
+
+
 def _print_entry(entry: dict[str, Any], drawn: Drawable | None) -> None:
     click.echo(f"{entry['kind']} {entry['name']}\n")
-    click.echo(f"{entry['documentation'] or 'It has no documentation.'}")
+    say(_paragraphs(entry["documentation"]) or "It has no documentation.")
     if entry["options"]:
         rows = [[o["name"], o["type"], _default_text(o["default"])] for o in entry["options"]]
         print_table(["option", "type", "default"], rows)

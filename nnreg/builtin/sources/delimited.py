@@ -341,6 +341,8 @@ def _undecodable(path: Path, options: Csv) -> str:
                 return f"{path}: {_advice(options, 'utf-16')}"
             if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
                 break
+            if "\0" in text:
+                return f"{path}: not a file of text; set the source that reads it, such as npz"
             try:
                 data.decode(encoding)
             except UnicodeDecodeError as error:
