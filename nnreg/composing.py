@@ -332,6 +332,11 @@ def replace_texts(tree: Any, replace: Callable[[str, str], Any], path: str = "$"
     return replace(path, tree) if isinstance(tree, str) else tree
 
 
+def each_of(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Return the changes of a spec, where one may have been given as it is."""
+    return (overrides,) if isinstance(overrides, str) else tuple(overrides)
+
+
 def override(tree: dict[str, Any], text: str, origins: Origins) -> None:
     """Make one `path=value` change; the value is JSON, or else text.
 

@@ -22,6 +22,7 @@ from nnreg.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from nnreg.composing import each_of
 from nnreg.environment import environment as here
 from nnreg.errors import (
     CheckpointError,
@@ -152,7 +153,7 @@ def from_checkpoint(
 ) -> Model:
     """Return the model that a checkpoint holds. `passed` is told each check that it has passed."""
     arrays, registry = checkpoint.arrays, registry or installed()
-    overrides = tuple(overrides)
+    overrides = each_of(overrides)
     try:
         manifest = read_manifest(checkpoint.document, arrays)
         passed("the document has every key of the format and no other")

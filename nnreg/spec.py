@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Interval, Len
 
 from nnreg import jsonc, requirements, schema
 from nnreg.builtin.schedules import Constant
-from nnreg.composing import EXTENDS, Composed, Origins, compose, override
+from nnreg.composing import EXTENDS, Composed, Origins, compose, each_of, override
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces import (
     Configurable,
@@ -232,7 +232,7 @@ def read_spec(
     if not isinstance(composed.tree, Mapping):
         raise SpecError([Problem("$", "must be a JSON object with a model, a loss, …")], origin)
     changed, origins = copy.deepcopy(dict(composed.tree)), composed.origins.copy()
-    changes = tuple(overrides)
+    changes = each_of(overrides)
     for change in changes:
         override(changed, change, origins)
     with origins.locating(origin):

@@ -225,6 +225,12 @@ def test_plot_writes_the_curves_where_it_says(runs, nnreg):
         (["plot", "runs/a", "--out", "x.txt"], "x.txt: a plot is one of .svg, .png, .pdf"),
         (["plot", "runs/a", "--out", "no/x.svg"], "no/x.svg: cannot write: No such file"),
         (["plot", "runs"], "runs: not the folder of a run"),
+        (
+            ["plot", "runs/aa"],
+            "runs/aa: cannot read the run: No such file",
+        ),
+        (["plot", "data.csv"], "data.csv: cannot read the run: Not a directory"),
+        (["report", "runs/aa"], "runs/aa: cannot read the run: No such file or directory"),
         (["compare", "runs/a", "runs"], "runs: not the folder of a run"),
         (["plot"], "RUN..."),
     ],

@@ -88,6 +88,12 @@ def test_without_rows_there_is_nothing_to_measure_or_train_on(model):
             use(x[:0], y[:0])
 
 
+def test_the_name_of_a_file_is_not_taken_for_rows(model, tmp_path):
+    for name in ("rows.csv", tmp_path / "rows.csv"):
+        with pytest.raises(DataError, match=r"rows\.csv: expected rows, not the name of a file"):
+            model.predict(name)
+
+
 @pytest.mark.parametrize("data", [blobs()[0], (blobs()[0],), list(blobs())])
 def test_data_are_inputs_and_targets(data):
     with pytest.raises(UsageError, match=r"data: expected \(x, y\)"):

@@ -34,6 +34,10 @@ def problems_of(spec, overrides=()):
     return {problem.path: problem.message for problem in caught.value.problems}
 
 
+def test_one_change_may_be_given_as_it_is():
+    assert read_spec(classifier(), "train.epochs=7").spec.train.epochs == 7
+
+
 def test_a_missing_option_is_told_with_its_whole_path():
     spec = classifier(data={}, model={"layers": [{"type": "residual", "layers": ["dense"]}]})
     with pytest.raises(SpecError) as caught:

@@ -34,7 +34,7 @@ FORMATS = (".svg", ".png", ".pdf")
 WIDE, FEW = 6, 5
 """A table of more columns and no more runs than this is turned, to fit into 80 characters."""
 
-folder_type = click.Path(exists=True, file_okay=False, path_type=Path)
+folder_type = click.Path(path_type=Path)
 runs_argument = click.argument(
     "paths",
     metavar="RUN...",
@@ -88,14 +88,15 @@ def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
     nnreg plot runs/penguins-* --out curves.png
     nnreg plot runs/penguins-001 --text
     """
+    records = _records(paths)
     if text:
-        for name, record in _records(paths).items():
+        for name, record in records.items():
             _print_losses(name, record)
         return
     if out is None:
         out = paths[0] / "plots" / "curves.svg" if len(paths) == 1 else Path("curves.svg")
         out.parent.mkdir(exist_ok=True)
-    _draw(_records(paths), out)
+    _draw(records, out)
     click.echo(out)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ def table_of(x: Any, names: Iterable[str] = ()) -> Table:
     """
     if isinstance(x, Table):
         return x
+    if isinstance(x, str | os.PathLike):
+        raise DataError(f"{x}: expected rows, not the name of a file, which `nnreg predict` takes")
     names = list(names)
     if isinstance(x, list | tuple) and x and all(isinstance(row, Mapping) for row in x):
         keys = list(dict.fromkeys(key for row in x for key in row))

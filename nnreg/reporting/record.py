@@ -10,6 +10,7 @@ from typing import Any
 
 from nnreg.checkpoint import refuse_folds
 from nnreg.errors import CheckpointError, UsageError
+from nnreg.files import unreadable
 from nnreg.folder import ENVIRONMENT, GRADIENTS
 from nnreg.history import History
 from nnreg.reading import read_history, read_lines, read_object, read_text
@@ -57,6 +58,10 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord:
     """Read a run's folder. Raises `UsageError` where there is no run, or see `refuse_folds`."""
     folder = Path(path)
     refuse_folds(folder)
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the run: {unreadable(folder, error)}") from error
     if not (folder / "metrics.jsonl").is_file():
         raise UsageError(
             f"{path}: not the folder of a run, which has a metrics.jsonl; `nnreg runs` lists runs"

@@ -87,7 +87,7 @@ class Hdf5(Source):
 def plain(array: Array, where: str) -> Array:
     """Return numbers as they are and text as an object array of str. Raises `DataError`."""
     if array.ndim == 0:
-        raise DataError(f"{where}: a single value; expected one entry a row")
+        raise DataError(f"{where}: a single value; expected one entry a row, also for one row")
     if array.dtype.kind in "biuf":
         return array
     if array.dtype.kind == "M":
