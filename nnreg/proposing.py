@@ -139,8 +139,11 @@ def _source(path: Path, registry: Registry) -> str:
     if entry := source_entry(path, registry):
         return entry.name
     sources = [one.cls for one in registry if issubclass(one.cls, Source)]
-    endings = ", ".join(sorted(suffix for cls in sources for suffix in cls.suffixes))
-    raise UsageError(f"{path}: no source is known for files of such a name; expected {endings}")
+    suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes} - {"/"})
+    raise UsageError(
+        f"{path}: no source is known for files of such a name; expected a folder of images, or "
+        f"{', '.join(suffixes)}"
+    )
 
 
 def _text_options(path: Path, name: str) -> dict[str, Any]:

@@ -249,6 +249,7 @@ class TestFolders:
         answers = nnreg("predict", "out", "pets/dog")[1].splitlines()
         assert len(answers) == 13
         assert all(line.startswith("dog,") for line in answers[1:])
+        assert nnreg("predict", "out", "pets/dog/00.png")[1].splitlines() == answers[:2]
         assert nnreg("resume", "out", "--set", "train.epochs=31")[0] == 0
         (folder / "pets/cat/00.png").write_bytes((folder / "pets/cat/01.png").read_bytes())
         code, _, err = nnreg("resume", "out", "--set", "train.epochs=32")

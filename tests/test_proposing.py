@@ -386,7 +386,7 @@ class TestTarget:
     ("name", "content", "error", "message"),
     [
         ("nowhere.csv", None, DataError, "cannot read the data: No such file"),
-        ("data.xlsx", b"", UsageError, "no source is known for files of such a name"),
+        ("data.xlsx", b"", UsageError, "such a name; expected a folder of images, or -"),
         ("data", b"", UsageError, "no source is known"),
         ("data.csv", b"", DataError, "the file is empty"),
         ("data.csv", b"a,b\n", DataError, "no rows"),

@@ -50,16 +50,21 @@ class Images(Source):
         images = self._read(files)
         names = sorted({file.parent.name for file in files})
         columns: dict[str, Array | Categorical] = {"image": images}
-        if files[0].parent != path:
+        if path not in (files[0], files[0].parent):
             codes = np.array([names.index(file.parent.name) for file in files])
             columns["label"] = Categorical(tuple(names), codes)
         return Table(columns, str(path))
 
     def files(self, path: Path) -> Sequence[Path]:
-        """Return the images in the folders of classes, or in the folder itself, in order."""
+        """Return the images in the folders of classes, or in the folder itself, in order.
+
+        A path that is an image is that one.
+        """
         try:
             entries = sorted(path.iterdir())
         except NotADirectoryError as error:
+            if image := _images([path]):
+                return image
             raise DataError(f"{path}: not a folder; expected one of PNG images") from error
         own = _images(entries)
         folders = [entry for entry in entries if entry.is_dir() and not _hidden(entry)]
