@@ -117,18 +117,16 @@ def _print(proposal: Proposal, data: Path, out: Path) -> None:
     kind = f"one of {one.distinct:,} classes" if one.of_classes else "a number"
     names = [*(name or NAMELESS for name in proposal.inputs[:MOST_SHOWN]), "…"]
     source = proposal.tree["data"]["source"]
-    lines = [
-        f"{data}: {one.rows:,} rows, {len(proposal.columns):,} columns",
-        f"predicts {proposal.target!r}, {kind} ({proposal.why}), from "
-        f"{', '.join(names[: len(proposal.inputs)])}",
-    ]
-    if isinstance(source, dict):
-        lines[1:1] = [f"reads it with the source {json.dumps(source, ensure_ascii=False)}"]
+    lines = [f"{data}: {one.rows:,} rows, {len(proposal.columns):,} columns"]
     if found := values_among(proposal.columns):
-        lines[1:1] = [
+        lines.append(
             f"takes the first line for names, of which {found[0]!r} looks like a value: if it is a "
             "row, write a line with names above it"
-        ]
+        )
+    if isinstance(source, dict):
+        lines.append(f"reads it with the source {json.dumps(source, ensure_ascii=False)}")
+    inputs = ", ".join(names[: len(proposal.inputs)])
+    lines.append(f"predicts {proposal.target!r}, {kind} ({proposal.why}), from {inputs}")
     left_out = [f"leaves out {name!r}, which {why}" for name, why in proposal.left_out.items()]
     if (rest := len(left_out) - MOST_SHOWN) > 0:
         left_out[MOST_SHOWN:] = [f"leaves out {rest:,} more; the spec says why"]
