@@ -13,6 +13,7 @@ from browser import Browser, chromium
 from test_browser import PICTURES
 
 import nnreg
+from nnreg.cli import cli, main
 from nnreg.registry import installed
 from nnreg.spec import SECTIONS
 
@@ -48,6 +49,9 @@ def test_the_reference_has_everything_that_there_is(built):
     reference = html.unescape("".join(page.read_text() for page in built.glob("reference/*.html")))
     names = [entry.name for entry in installed() if entry.plugin == "nnreg"]
     names += set(nnreg.__all__) - {"Array", "Shape", "hookimpl"}
+    with pytest.raises(SystemExit):
+        main(["--help"])  # the commands register when one is asked for
+    names += [f"nnreg {command}" for command in cli.commands]
     for name in names:
         assert f'<h2>{name}<a class="headerlink"' in reference, name
     spec = (built / "reference/spec.html").read_text()
