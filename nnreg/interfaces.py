@@ -299,8 +299,9 @@ class Table:
     A column is an array of numbers `(rows, ...)`, or of objects `(rows,)` that are text or, where
     the value is missing, None; or of text in NumPy's `StringDType`; or a `Categorical`. Numbers may
     also be left in their file, as `Stored`. `lines` has the lines of a file of text, by the row's
-    number, and `rows` the number of each row where not all are there. `share` is how much of the
-    file has been read when a piece ends, from 0 to 1.
+    number, or `names` what the rows are called, such as the file of each image; `rows` has the
+    number of each row where not all are there. `share` is how much of the file has been read when
+    a piece ends, from 0 to 1.
     """
 
     columns: Mapping[str, AnyColumn]
@@ -308,6 +309,7 @@ class Table:
     lines: Sequence[int] | Array | None = None
     rows: Array | None = None
     share: float = 1.0
+    names: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -317,8 +319,10 @@ class Table:
         return f"{self.origin}, {self.where(row)}, column {column!r}"
 
     def where(self, row: int) -> str:
-        """Say where a row is in the file: `line 3` of text, or else `row 1`."""
+        """Say where a row is in the file: `line 3` of text, its name, or else `row 1`."""
         number = row if self.rows is None else self.rows[row]
+        if self.names is not None:
+            return self.names[number]
         return f"row {number}" if self.lines is None else f"line {self.lines[number]}"
 
     def part(self, rows: slice) -> Table:

@@ -45,7 +45,13 @@ def _comparison(
         value = metric.compute(y, examples.truth)
     constant = _metric_of(guess, metric, examples)
     better = value > constant if metric.higher_is_better else value < constant
-    return {"metric": name, "value": value, "guess_value": constant, "better": bool(better)}
+    return {
+        "metric": name,
+        "value": value,
+        "guess_value": constant,
+        "better": bool(better),
+        "alike": bool(np.all(examples.truth == guess)),
+    }
 
 
 def _metric_of(guess: Array, metric: Metric, examples: Examples) -> float:
@@ -53,9 +59,14 @@ def _metric_of(guess: Array, metric: Metric, examples: Examples) -> float:
 
 
 def in_words(verdict: Mapping[str, Any]) -> str:
-    """Say it: `test accuracy 0.97, against 0.43 for always guessing Adelie: better`."""
+    """Say it: `test accuracy 0.97, against 0.43 for always guessing Adelie: better`.
+
+    Where all rows have the same answer, no network can do better than to guess it.
+    """
     value, constant = verdict["value"], verdict["guess_value"]
     rows = {"train": "training", "validation": "validation", "test": "test"}[verdict["part"]]
+    if verdict["alike"]:
+        return f"{rows} {verdict['metric']} {_figure(value)}; the answer is the same in all rows"
     comparison = "better" if verdict["better"] else "no better" if value == constant else "worse"
     return (
         f"{rows} {verdict['metric']} {_figure(value)}, against {_figure(constant)} "

@@ -62,10 +62,10 @@ def test_json_is_for_programs(spec, nnreg):
         ("epoch", n + 1) for n in range(5)
     ]
     assert (end["event"], end["epochs"], end["folder"]) == ("end", 5, "out")
-    assert json.loads(nnreg("evaluate", "out", "data.csv", "--json")[1]).keys() == {
-        "loss", "accuracy"
-    }  # fmt: skip
-    assert json.loads(nnreg("evaluate", "out", "--json")[1]).keys() == {"train"}
+    for data, part in ((["data.csv"], "data"), ([], "train")):
+        measured = json.loads(nnreg("evaluate", "out", *data, "--json")[1])
+        assert measured.keys() == {part}
+        assert measured[part].keys() == {"loss", "accuracy"}
     assert json.loads(nnreg("inspect", "out", "--json")[1])["history"][-1]["epoch"] == 5
     assert json.loads(nnreg("plugins", "--json")[1])[0]["plugin"] == "nnreg"
     assert json.loads(nnreg("show", "huber", "--json")[1])[0]["options"][0]["name"] == "delta"

@@ -248,8 +248,11 @@ class TestFolders:
         assert code == 0, err
         answers = nnreg("predict", "out", "pets/dog")[1].splitlines()
         assert len(answers) == 13
-        assert all(line.startswith("dog,") for line in answers[1:])
+        assert answers[0].startswith("name,prediction,")
+        assert all(line.startswith(f"{n:02}.png,dog,") for n, line in enumerate(answers[1:]))
         assert nnreg("predict", "out", "pets/dog/00.png")[1].splitlines() == answers[:2]
+        both = nnreg("predict", "out", "pets")[1].splitlines()
+        assert [line.partition(",")[0] for line in both[1:3]] == ["cat/00.png", "cat/01.png"]
         assert nnreg("resume", "out", "--set", "train.epochs=31")[0] == 0
         (folder / "pets/cat/00.png").write_bytes((folder / "pets/cat/01.png").read_bytes())
         code, _, err = nnreg("resume", "out", "--set", "train.epochs=32")

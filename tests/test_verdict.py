@@ -59,6 +59,13 @@ def test_what_has_learned_nothing_is_told_so():
     assert in_words(worse).endswith(": worse")
 
 
+def test_where_all_answers_are_the_same_no_guess_is_held_against_the_network():
+    verdict = summary(regressor(train={"epochs": 1}), X[:1], [[0.1]])["verdict"]
+    assert verdict["alike"]
+    assert in_words(verdict).endswith("; the answer is the same in all rows")
+    assert not summary(regressor(train={"epochs": 1}), X, X[:, :1])["verdict"]["alike"]
+
+
 @pytest.mark.parametrize(
     ("split", "part"),
     [

@@ -87,7 +87,7 @@ def evaluate(
         with _pieces(model, data, columns) as pieces:
             results = {"data": model.evaluate_pieces(pieces)}
     if as_json:
-        print_json(results["data"] if data else results)
+        print_json(results)
         return
     names = model.evaluation.names
     rows = [[part, *(figure(found[name]) for name in names)] for part, found in results.items()]
@@ -115,7 +115,7 @@ def predict(
 
     The column `prediction` has the class or the number; for classes, `probability_CLASS` follows
     for each. DATA (- for standard input) has the columns that the model was trained on, in any
-    order; others are ignored.
+    order; others are ignored. Of images, the column `name` has the file.
 
     \b
     nnreg predict runs/penguins-001 new.csv > answers.csv
@@ -129,7 +129,7 @@ def predict(
     with tempfile.SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="") as answers:
         with _pieces(model, data, model.preprocessing.names) as pieces:
             write = _write_json if as_json else _write_csv
-            write(answers, (_predictions(model, piece) for piece in pieces))
+            write(answers, (_named(piece, _predictions(model, piece)) for piece in pieces))
         answers.seek(0)
         if out is None:
             shutil.copyfileobj(answers, sys.stdout)
@@ -173,6 +173,14 @@ def _write_json(target: IO[str], parts: Iterable[_Predictions]) -> None:
             target.write(separator + "  " + text.replace("\n", "\n  "))
             separator = ",\n"
     target.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+def _named(table: Table, predictions: _Predictions) -> _Predictions:
+    """Put what each row is called first, where the table knows."""
+    head, rows = predictions
+    if table.names is None:
+        return head, rows
+    return ["name", *head], [[table.where(n), *row] for n, row in enumerate(rows)]
 
 
 def _predictions(model: Model, table: Table) -> _Predictions:

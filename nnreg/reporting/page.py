@@ -119,6 +119,9 @@ def against_guess(results: Results) -> str:
     guessed = np.mean(np.abs(results.guess - results.truth), axis=0)
     rows = f"On {len(results.truth):,} {ROWS[results.part]}"
     name, several = escape(results.guess_name), len(results.targets)
+    if not guessed.any():
+        off = figure(float(np.mean(errors)))
+        return f"{rows} it is off by {off} on average; the answer is the same in all of them."
     share = float(np.mean(errors / np.where(guessed > 0, guessed, 1)))
     if several == 1:
         text = (

@@ -53,7 +53,9 @@ class Images(Source):
         if path not in (files[0], files[0].parent):
             codes = np.array([names.index(file.parent.name) for file in files])
             columns["label"] = Categorical(tuple(names), codes)
-        return Table(columns, str(path))
+        folder = path if path.is_dir() else path.parent
+        called = [file.relative_to(folder).as_posix() for file in files]
+        return Table(columns, str(path), names=called)
 
     def files(self, path: Path) -> Sequence[Path]:
         """Return the images in the folders of classes, or in the folder itself, in order.
