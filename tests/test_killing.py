@@ -13,6 +13,8 @@ def test_a_run_killed_25_times_loses_nothing():
     command = [sys.executable, "-m", "tests.kill_training", "25"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     training, saving = done.stdout.splitlines()
-    assert training.startswith("kill_training: ") and " kills: 25, " in training
-    assert saving.startswith("kill_saving: ") and " kills: 25, " in saving
+    assert training.startswith("kill_training: ")
+    assert " kills: 25, " in training
+    assert saving.startswith("kill_saving: ")
+    assert " kills: 25, " in saving
     assert training.endswith("lost: 0")
