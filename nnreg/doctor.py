@@ -111,7 +111,7 @@ def _is_needed(requirement: Requirement, extra: str) -> bool:
 def _of_requirements(
     subject: str, needed: list[Requirement], lacking: Literal["note", "failed"], install: str
 ) -> Finding:
-    missing = [f"{one} ({found})" for one in needed if (found := unmet(one))]
+    missing = [f"{one.name}{one.specifier} ({found})" for one in needed if (found := unmet(one))]
     if missing:
         return Finding(subject, lacking, ", ".join(missing), f"pip install '{install}'")
     there = [f"{one.name} {importlib.metadata.version(one.name)}" for one in needed]

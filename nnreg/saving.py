@@ -185,7 +185,10 @@ def from_checkpoint(
         if isinstance(error, SpecError) and error.of_changes:
             error.where = where
             raise
-        raise CheckpointError(f"{where}: the parts do not fit together: {error}") from error
+        mend = ""
+        if overrides:
+            mend = "; --set cannot change the network of a checkpoint: begin a new run"
+        raise CheckpointError(f"{where}: the parts do not fit together: {error}{mend}") from error
     return model
 
 

@@ -315,14 +315,13 @@ class SchemaWriter:
             bodies.append(body)
         return {"anyOf": [{"enum": short}, *bodies]}
 
-    def _default(self, cls: type[Any], field: dataclasses.Field[Any]) -> Any:
-        default = to_json(field.default, self.registry)
+    def _default(self, cls: type[Any], name: str, value: Any) -> Any:
+        default = to_json(value, self.registry)
         try:
             json.dumps(default)
         except (TypeError, ValueError) as error:
             raise PluginError(
-                f"the default of {cls.__qualname__}.{field.name} is {default!r}, "
-                "which JSON cannot say"
+                f"the default of {cls.__qualname__}.{name} is {default!r}, which JSON cannot say"
             ) from error
         return default
 
@@ -335,7 +334,9 @@ class SchemaWriter:
             body.pop("default", None)
             body.pop("title", None)
             if field.default is not dataclasses.MISSING:
-                body["default"] = self._default(cls, field)
+                body["default"] = self._default(cls, field.name, field.default)
+            elif field.default_factory is not dataclasses.MISSING:
+                body["default"] = self._default(cls, field.name, field.default_factory())
         schema.pop("title", None)
         schema.setdefault("properties", {})
         schema.setdefault("required", [])

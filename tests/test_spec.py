@@ -192,6 +192,12 @@ class TestSchema:
         with pytest.raises(SpecError):
             read_spec(classifier(**change))
 
+    def test_the_schema_has_the_default_of_every_option_that_is_not_required(self):
+        data = self.schema["$defs"]["Data"]
+        assert data["properties"]["columns"]["default"] == {}
+        given = {name for name, body in data["properties"].items() if "default" in body}
+        assert given == data["properties"].keys() - set(data["required"])
+
     def test_every_component_is_in_the_schema(self):
         for entry in installed():
             consts = [
