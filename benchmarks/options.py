@@ -9,15 +9,13 @@ of the three layers frozen.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import nnreg
-from benchmarks import report
-from benchmarks.environment import describe, environment
 from benchmarks.harness import Effort, Ratio, Row, Table, interleave
+from benchmarks.single import measure_and_print
 from benchmarks.workloads import NAMED, STEPS, Workload
 
 NETWORKS = ("4-16-8-3", "64-128-64-10", "784-512-256-10")
@@ -78,16 +76,5 @@ TABLE = Table(
 )
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser("python -m benchmarks.options", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three rounds")
-    options = parser.parse_args()
-    effort = Effort(3 if options.quick else 7, 0.0, 1)
-    print(describe(environment(), 1), report.heading(TABLE), sep="\n", flush=True)
-    for row in measure(effort):
-        print(report.line(TABLE, row), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    measure_and_print(TABLE, measure, __doc__, rounds=7)

@@ -8,7 +8,6 @@ to the null device; the ways are taken in turn, a second of epochs each time.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import time
@@ -17,9 +16,8 @@ from unittest import mock
 
 from rich.console import Console
 
-from benchmarks import report
-from benchmarks.environment import describe, environment
 from benchmarks.harness import Effort, Ratio, Row, Table, interleave
+from benchmarks.single import measure_and_print
 from benchmarks.workloads import NAMED, Workload
 from nnreg.cli import progress
 from nnreg.runs import start
@@ -92,16 +90,5 @@ TABLE = Table(
 )
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser("python -m benchmarks.watching", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three rounds")
-    options = parser.parse_args()
-    effort = Effort(3 if options.quick else 15, 0.0, 1)
-    print(describe(environment(), 1), report.heading(TABLE), sep="\n", flush=True)
-    for row in measure(effort):
-        print(report.line(TABLE, row), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    measure_and_print(TABLE, measure, __doc__, rounds=15)
