@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,7 @@ def _of_one(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     running = is_held(folder)
     ended = bool(summary) and not running and summary["epochs"] >= len(lines)
     records = [] if ended else [_figures(json.loads(line)) for line in lines]
-    best = summary["best_epoch"] if ended else _best_epoch(records)
+    best = summary["best_epoch"] if ended else best_so_far(records)
     record = _figures(json.loads(lines[best - 1])) if best else {}
     parts: dict[bool, dict[str, float]] = {False: {}, True: {}}
     for name, value in record.items():
@@ -114,10 +115,13 @@ def _of_folds(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _best_epoch(records: Sequence[Mapping[str, float]]) -> int:
-    """Return the epoch of least validation loss; without validation, the last one."""
-    losses = [record.get("val_loss") for record in records]
-    known = [(loss, epoch) for epoch, loss in enumerate(losses, 1) if loss is not None]
+def best_so_far(records: Sequence[Mapping[str, float]]) -> int:
+    """Return the epoch of least validation loss, of a run that has not said; else the last one."""
+    known = [
+        (record["val_loss"] if math.isfinite(record["val_loss"]) else math.inf, epoch)
+        for epoch, record in enumerate(records, 1)
+        if "val_loss" in record
+    ]
     return min(known)[1] if known else len(records)
 
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from nnreg.composing import FILES
+from nnreg.listing import best_so_far
 from nnreg.reporting.record import RunRecord
 from nnreg.runs import leaves
 
@@ -125,10 +124,7 @@ def _best_epoch(record: RunRecord) -> int | None:
     """Return the epoch whose weights were kept; while it runs, that of least validation loss."""
     if record.best_epoch is not None or not len(record.history):
         return record.best_epoch
-    if "val_loss" not in record.history.names:
-        return len(record.history)
-    losses = record.history["val_loss"]
-    return int(np.argmin(np.where(np.isfinite(losses), losses, math.inf))) + 1
+    return best_so_far(record.history)
 
 
 def _best(sides: Sequence[Side], higher: set[str], lower: set[str]) -> dict[str, list[str]]:
