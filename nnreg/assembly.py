@@ -43,6 +43,11 @@ class Assembled:
         named = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: part for name, part in named.items() if part is not None}
 
+    def measure(self) -> dict[str, dict[str, float]]:
+        """Return the loss and every metric of each part, by its name."""
+        model, network = self.model, self.model.answering
+        return {name: model.evaluation.measure(network, part) for name, part in self.parts.items()}
+
 
 def assemble(document: Document, data: tuple[Any, Any] | None = None) -> Assembled:
     """Read the data of a spec, or take `(x, y)` instead, and build the model for them.

@@ -129,14 +129,15 @@ class Model:
 
         What stays in memory of the others is the network's outputs and the targets.
         """
+        network = self.answering
         outputs, targets, truths = [], [], []
         for table in tables:
             examples = self.examples(table, table)
-            outputs.append(self.answering.scores(examples.x))
+            outputs.append(network.scores(examples.x))
             targets.append(examples.t)
             truths.append(examples.truth)
         z, t, truth = (np.concatenate(parts) for parts in (outputs, targets, truths))
-        return self.evaluation.measure_scores(self.answering, z, Examples(z, t, truth))
+        return self.evaluation.measure_scores(network, z, Examples(z, t, truth))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradient by every parameter, as in prediction (no dropout).

@@ -20,10 +20,7 @@ def results(assembled: Assembled) -> dict[str, Any]:
     The guess and the verdict are of the part that says most: test, else validation, else train.
     """
     model = assembled.model
-    measured = {
-        name: model.evaluation.measure(model.answering, examples)
-        for name, examples in assembled.parts.items()
-    }
+    measured = assembled.measure()
     part, examples = list(assembled.parts.items())[-1]
     guess, words = constant(model, assembled.train)
     metrics = model.evaluation.named_metrics

@@ -71,17 +71,7 @@ def evaluate(
     registry = registry_with(files)
     model = load(checkpoint, registry=registry, allow_changed=allow_changed)
     if data is None:
-        assembled = reassemble(model)
-        parts = {
-            "train": assembled.train,
-            "validation": assembled.validation,
-            "test": assembled.test,
-        }
-        results = {
-            name: model.evaluation.measure(model.answering, part)
-            for name, part in parts.items()
-            if part is not None
-        }
+        results = reassemble(model).measure()
     else:
         columns = (*model.preprocessing.names, *model.preprocessing.target_names)
         with _pieces(model, data, columns) as pieces:
