@@ -9,12 +9,13 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from specs import blobs, classifier, csv_data, line, regressor
 
 import nnreg
 from nnreg import CheckpointError, MissingPluginError
 from nnreg.checkpoint import Checkpoint, read_checkpoint, verify, write_checkpoint
 from nnreg.saving import from_checkpoint, to_checkpoint
+from tests.helpers.paths import ROOT
+from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
 SMALL = Checkpoint(
     {"a": [1, "ü"]}, {"x/y": np.arange(6.0).reshape(2, 3), "n": np.array([1, 2], np.int64)}
@@ -133,7 +134,7 @@ def test_training_goes_on_in_a_new_process_with_the_same_bits(tmp_path):
 import sys
 sys.path.insert(0, sys.argv[1])
 import nnreg
-from specs import blobs
+from tests.helpers.specs import blobs
 model = nnreg.load(sys.argv[2])
 model.fit(*blobs(), epochs=6)
 nnreg.save(model, sys.argv[2])
@@ -142,8 +143,9 @@ nnreg.save(model, sys.argv[2])
     model = nnreg.build(classifier(), data=data)
     model.fit(*data, epochs=4)
     nnreg.save(model, tmp_path / "parts.h5")
-    here = os.path.dirname(__file__)
-    subprocess.run([sys.executable, "-c", script, here, str(tmp_path / "parts.h5")], check=True)
+    subprocess.run(
+        [sys.executable, "-c", script, str(ROOT), str(tmp_path / "parts.h5")], check=True
+    )
     whole = nnreg.build(classifier(), data=data)
     whole.fit(*data, epochs=10)
     nnreg.save(whole, tmp_path / "whole.h5")
@@ -199,7 +201,7 @@ def test_parts_that_do_not_fit_are_refused(model, change, message):
 
 def test_preprocessing_travels_with_the_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    from specs import CSV
+    from tests.helpers.specs import CSV
 
     (tmp_path / "data.csv").write_text(CSV)
     model = nnreg.run(classifier(data=csv_data()))

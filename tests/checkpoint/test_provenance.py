@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import h5py
 import numpy as np
 import pytest
-from specs import CSV, blobs, classifier, csv_data
 
 import nnreg
 from nnreg import (
@@ -34,6 +33,7 @@ from nnreg.registry import KINDS, Registry, installed
 from nnreg.runs import restart
 from nnreg.saving import from_checkpoint, load, to_checkpoint
 from nnreg.spec import read_spec
+from tests.helpers.specs import CSV, blobs, classifier, csv_data
 
 SPEC = classifier(
     model={

@@ -9,9 +9,9 @@ import subprocess
 import sys
 
 import pytest
-from specs import CSV, classifier, csv_data, regressor
 
 from nnreg.cli import cli
+from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
 ROWS = "island,length,depth\nnorth,1.0,5.2\nsouth,4.2,2.4\n"
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile import ATTACKS
-from specs import CSV, blobs, classifier, csv_data
 
 import nnreg
 from nnreg import CheckpointError, DataError
@@ -17,8 +15,10 @@ from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.comparing import compare, rerun
 from nnreg.reading import read_contents
 from nnreg.spec import read_spec
+from tests.helpers.paths import ROOT
+from tests.helpers.specs import CSV, blobs, classifier, csv_data
+from tests.security.attacks import ATTACKS
 
-ROOT = Path(__file__).parent.parent
 SPLIT = {"validation": 0.25, "stratify": True}
 
 

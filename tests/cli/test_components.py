@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from plugin_files import many, swish
-from specs import CSV, WITH_SWISH, classifier, csv_data
 
 from nnreg import plots
 from nnreg.builtin import activations, schedules
 from nnreg.cli import cli, main
 from nnreg.registry import KINDS, installed
+from tests.helpers.fake_distributions import many, swish
+from tests.helpers.specs import CSV, WITH_SWISH, classifier, csv_data
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import sys
 
 import numpy as np
 import pytest
-from specs import classifier
 
 import nnreg as library
 from nnreg.builtin.sources import delimited
+from tests.helpers.specs import classifier
 
 ROWS = 3000
 

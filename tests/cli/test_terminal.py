@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pyte
 import pytest
-from specs import CSV, classifier, csv_data
 
 from nnreg.cli.ending import next_command
 from nnreg.cli.liveline import BLOCKS, LiveLine, curve, duration, short
 from nnreg.runs import start
+from tests.helpers.specs import CSV, classifier, csv_data
 
 ESCAPES = re.compile(r"[\r\x1b]")
 LINE = re.compile(r"epoch +(\d+)/(\d+)  loss ")

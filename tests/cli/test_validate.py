@@ -3,14 +3,12 @@
 import functools
 import json
 import shutil
-from pathlib import Path
 
 import pytest
-from specs import CSV, classifier, csv_data, regressor
 
 from nnreg.estimating import estimate
-
-MODELS = Path(__file__).parent.parent / "models"
+from tests.helpers.paths import MODELS
+from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
 CONV = {"type": "conv2d", "filters": 2, "kernel": 3}
 

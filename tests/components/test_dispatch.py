@@ -1,6 +1,6 @@
 """Layers run on any array type that NumPy's dispatch protocols (NEP 13, NEP 18) carry.
 
-`test_testing.py` tries every component in the configurations that it draws; here are those with
+`tests/conformance` tries every component in the configurations that it draws; here are those with
 layers and activations inside.
 """
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from specs import CSV, classifier, csv_data
 
 import nnreg
 from nnreg import Activation, PluginError
 from nnreg.builtin.activations import Silu, Tanh
 from nnreg.cli import main
 from nnreg.errors import NnregWarning
+from tests.helpers.specs import CSV, classifier, csv_data
 
 X = np.array([[-1e4, -100, -3.3, -1.7, -0.6, -0.1, 0.2, 0.7, 1.9, 4.1, 100, 1e4]])
 

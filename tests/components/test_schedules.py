@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from specs import blobs, classifier, line, regressor
 
 import nnreg
 from nnreg import PluginError, Schedule, SpecError, UsageError
@@ -14,6 +13,7 @@ from nnreg.builtin import schedules
 from nnreg.builtin.optimizers import Sgd
 from nnreg.interfaces import Moment
 from nnreg.registry import installed
+from tests.helpers.specs import blobs, classifier, line, regressor
 
 
 def curve(schedule, epochs=10, steps=1):

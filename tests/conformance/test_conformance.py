@@ -4,12 +4,12 @@ import itertools
 from dataclasses import dataclass
 
 import pytest
-from broken import BROKEN, RIGHT, FormulaOverAnAxis
 
 from nnreg import Activation, Layer, ShapeError
 from nnreg.registry import installed
 from nnreg.testing import checks
 from nnreg.testing.suite import KINDS
+from tests.conformance.broken import BROKEN, RIGHT, FormulaOverAnAxis
 
 CASES = [(cls, name) for found in BROKEN.values() for name in found for cls in found[name]]
 

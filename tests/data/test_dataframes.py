@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from specs import classifier
 
 import nnreg
 from nnreg import DataError
@@ -15,6 +14,7 @@ from nnreg.builtin.sources import Parquet
 from nnreg.categorical import Categorical
 from nnreg.data.tables import categorical, is_numeric, numbers, table_of
 from nnreg.spec import read_spec
+from tests.helpers.specs import classifier
 
 DAYS = [datetime.datetime(2024, 1, 31, 8, 30), None, datetime.datetime(2024, 2, 1)]
 

@@ -14,7 +14,6 @@ import tracemalloc
 import h5py
 import numpy as np
 import pytest
-from specs import classifier
 
 import nnreg
 import nnreg.memory
@@ -29,6 +28,7 @@ from nnreg.interfaces import Table
 from nnreg.memory import memory_limit
 from nnreg.spec import read_spec
 from nnreg.stored import Stored, Window, pieces, read_ahead, whole
+from tests.helpers.specs import classifier
 
 ROWS = 500
 LAYERS = [

@@ -3,7 +3,6 @@
 import h5py
 import numpy as np
 import pytest
-from specs import CSV, classifier, csv_data, regressor
 
 from nnreg import DataError
 from nnreg.assembly import assemble
@@ -11,6 +10,7 @@ from nnreg.builtin.sources import Hdf5, Npz
 from nnreg.data.preprocessing import Classes, Number, Words
 from nnreg.data.tables import numbers, table_of
 from nnreg.spec import read_spec
+from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from specs import classifier, csv_data, regressor
 
 from nnreg import DataError, SpecError
 from nnreg.assembly import assemble
 from nnreg.data.split import Rows
 from nnreg.data.tables import table_of, times
 from nnreg.spec import read_spec
+from tests.helpers.specs import classifier, csv_data, regressor
 
 
 @pytest.mark.parametrize("count", [10, 37, 344])

@@ -6,17 +6,16 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import NUMBER, WRITTEN, Follower, blocks, prepare, require_shown
 
 from nnreg import hookspecs
 from nnreg.cli import cli, main
 from nnreg.testing.suite import KINDS
+from tests.helpers.doc_runner import NUMBER, WRITTEN, Follower, blocks, prepare, require_shown
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDE = (ROOT / "docs/plugins.md").read_text()
 BLOCKS = blocks(GUIDE)

@@ -4,9 +4,9 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from pages import ROOT, masked, require_shown
 
 from docs import pictures
+from tests.helpers.doc_runner import ROOT, masked, require_shown
 
 SPACE = "{http://www.w3.org/2000/svg}"
 

@@ -11,8 +11,8 @@ import nnreg
 from nnreg.cli import cli, main
 from nnreg.registry import installed
 from nnreg.spec import read_spec
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 

@@ -6,18 +6,16 @@ import importlib.util
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from browser import Browser, chromium
-from test_browser import PICTURES
 
 import nnreg
 from nnreg.cli import cli, main
 from nnreg.registry import installed
 from nnreg.spec import SECTIONS
-
-ROOT = Path(__file__).parent.parent
+from tests.helpers.browser import Browser, chromium
+from tests.helpers.paths import ROOT
+from tests.reports.test_browser import PICTURES
 
 pytestmark = pytest.mark.slow
 

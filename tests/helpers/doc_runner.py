@@ -1,6 +1,8 @@
 """Follow a page of the documentation: run its blocks in order, and compare what it shows.
 
-    python -m tests.pages docs/tutorial.md        # writes what the commands print now into the page
+    python -m tests.helpers.doc_runner docs/tutorial.md
+
+writes what the commands print now into the page.
 
 A block's first line says what becomes of it:
 
@@ -28,8 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnreg.cli import main
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^(?:```(\w+)(?: ([^\n]*))?\n(.*?)^```$|<!-- (sh)\n(.*?)-->)", re.S | re.M)
 WRITTEN = ("python", "json", "csv", "yaml")
 NUMBER = r"(?<![\w.-])-?\d+(?:\.\d+)?(?:e[-+]\d+)?(?![\w-])"

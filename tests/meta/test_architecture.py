@@ -3,11 +3,12 @@
 import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "nnreg"
+from tests.helpers.paths import ROOT
+
+PACKAGE = ROOT / "nnreg"
 ORDER = [
     {"places"}, {"errors"}, {"files"}, {"component", "plugins", "listing"},
     {"kernels", "formula", "memory", "categorical"}, {"stored"},

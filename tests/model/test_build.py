@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from specs import blobs, classifier, csv_data, line, regressor
 
 import nnreg
 from nnreg import SpecError
 from nnreg.evaluation import classes_of
+from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
 IMAGES = np.zeros((6, 8, 8)), np.array(list("aabbcc"))
 

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from specs import CSV, blobs, classifier, csv_data, line, regressor
 
 import nnreg
 from nnreg import DataError, UsageError
 from nnreg.history import History
+from tests.helpers.specs import CSV, blobs, classifier, csv_data, line, regressor
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,7 @@ import pytest
 import nnreg
 from nnreg.assembly import assemble
 from nnreg.spec import read_spec
-
-MODELS = Path(__file__).parent.parent / "models"
+from tests.helpers.paths import MODELS
 
 RESULTS = {
     "penguins": ("test", "accuracy", 0.97),

@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from specs import CSV, classifier, csv_data, regressor
 
 import nnreg
 from nnreg import DivergedError, builtin, hookimpl
 from nnreg.cli import main
 from nnreg.errors import NnregWarning
 from nnreg.registry import Registry
+from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
 
 class Recorder:

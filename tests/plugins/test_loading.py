@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from plugin_files import swish
-from specs import CSV, WITH_SWISH, classifier
 
 import nnreg
 from nnreg import Activation, MissingPluginError, PluginError, SpecError, UsageError, hookimpl
@@ -16,6 +14,8 @@ from nnreg.errors import NnregWarning
 from nnreg.plugins import Selection
 from nnreg.registry import discover, installed
 from nnreg.spec import json_schema, read_spec
+from tests.helpers.fake_distributions import swish
+from tests.helpers.specs import CSV, WITH_SWISH, classifier
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_component_is_registered_by_name_and_used(registering, tmp_path):
     x = np.ones((4, 2))
     model = nnreg.run(spec, data=(x, x[:, 0]), out=tmp_path / "run")
     entry = installed().find("activation", "mish")
-    assert (entry.distribution, entry.plugin) == ("test_plugins.py", "nnreg.register mish")
+    assert (entry.distribution, entry.plugin) == ("test_loading.py", "nnreg.register mish")
     loaded = nnreg.load(tmp_path / "run" / "checkpoints" / "best.h5")
     assert loaded.predict(x).tobytes() == model.predict(x).tobytes()
     installed().remove(entry.plugin)
@@ -240,7 +240,7 @@ def test_what_cannot_be_registered_is_refused_and_forgotten(
 def test_a_name_of_another_plugin_cannot_be_registered(registering, folder):
     (folder / "other.py").write_text(swish("mish"))
     nnreg.register("other.py")
-    with pytest.raises(PluginError, match=r"offered by other\.py .* and test_plugins\.py "):
+    with pytest.raises(PluginError, match=r"offered by other\.py .* and test_loading\.py "):
         nnreg.register("mish", Mish)
     assert installed().find("activation", "mish").distribution == "other.py"
 

@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from plugin_files import SWISH, distribution
 
 from nnreg.cli import main
 from nnreg.registry import Registry
 from nnreg.verified import remember, verified
+from tests.helpers.fake_distributions import SWISH, distribution
 
 GOOD = SWISH.replace("NAME", "'swish'").replace("x * sigmoid(beta * x)", "beta · x")
 BAD = GOOD.replace("dy * self.beta", "dy")

@@ -5,11 +5,11 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-from plugin_files import SWISH, swish
 
 from nnreg import Activation, PluginError, SpecError, builtin, hookimpl
 from nnreg.registry import KINDS, Registry, default_kernels, installed
 from nnreg.spec import read_spec
+from tests.helpers.fake_distributions import SWISH, swish
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """Reports in a real browser: whole, quiet, and no wider than the screen."""
 
 import os
-from pathlib import Path
 
 import pytest
-from browser import Browser, chromium
-from test_report import NASTY, write_csv
 
 import nnreg
 from nnreg.reporting.report import report
+from tests.helpers.browser import Browser, chromium
+from tests.helpers.paths import MODELS
+from tests.reports.test_report import NASTY, write_csv
 
 pytestmark = [
     pytest.mark.slow,
@@ -18,7 +18,6 @@ pytestmark = [
     ),
 ]
 
-MODELS = Path(__file__).parent.parent / "models"
 CHANGES = {
     "penguins": [],
     "diabetes": [],

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from specs import classifier
 
 import nnreg
 from nnreg.history import History
 from nnreg.reporting import figures
 from nnreg.reporting.braille import losses
 from nnreg.reporting.diagram import MOST_BOXES, Box, _folded, boxes_of, diagram
+from tests.helpers.specs import classifier
 
 RECORDS = [
     {"epoch": i, "loss": 1 / i, "val_loss": 1.2 / i, "accuracy": 1 - 0.5 / i} for i in range(1, 41)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from specs import blobs, classifier, regressor
 
 import nnreg
 from nnreg.assembly import reassemble
@@ -25,6 +24,7 @@ from nnreg.reporting.report import report, report_folds
 from nnreg.reporting.results import Results, results_of
 from nnreg.runs import start
 from nnreg.verdict import constant
+from tests.helpers.specs import blobs, classifier, regressor
 
 SPLIT = {"validation": 0.2, "test": 0.25, "stratify": True}
 VOID = {"meta", "link", "img", "br", "path", "rect", "use", "image"}

@@ -1,6 +1,6 @@
 """Kills training processes at random moments, over and over, and counts what was lost.
 
-    python -m tests.kill_training 1000
+    python -m tests.runs.kill_training 1000
 
 A run is killed and resumed until it is through, and must then equal one that was never stopped, bit
 for bit. After each kill its checkpoint must load, hold exactly the state of the step it names, and
@@ -192,7 +192,7 @@ def kill_saving(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
 
 def main() -> None:
     """Kill as often as the command line says, and print what came of it."""
-    parser = argparse.ArgumentParser(prog="python -m tests.kill_training", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.runs.kill_training", description=__doc__)
     parser.add_argument("kills", type=int, nargs="?", default=1000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from specs import classifier, regressor
 
 from nnreg.runs import start
 from nnreg.verdict import in_words
+from tests.helpers.specs import classifier, regressor
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 3))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from specs import blobs, classifier, csv_data, line, regressor
 
 import nnreg
 from nnreg import CheckpointError, DataError, SpecError, UsageError, comparing
@@ -16,6 +15,7 @@ from nnreg.assembly import assemble
 from nnreg.folder import Folder
 from nnreg.spec import read_spec
 from nnreg.training import begin, go_on
+from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
 FOLDS = {"epochs": 3, "folds": 3}
 

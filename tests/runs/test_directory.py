@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import FAULTS, Faults
-from specs import blobs, classifier
 
 import nnreg
 import nnreg.files
@@ -26,6 +24,8 @@ from nnreg.progress import Progress
 from nnreg.runs import restart, start
 from nnreg.saving import to_checkpoint
 from nnreg.spec import Checkpoint
+from tests.helpers.fault_injection import FAULTS, Faults
+from tests.helpers.specs import blobs, classifier
 
 FILES = ("spec.json", "resolved.json", "metrics.jsonl", "gradients.jsonl", "checkpoints/best.h5",
          "checkpoints/last.h5")  # fmt: skip

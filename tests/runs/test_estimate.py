@@ -2,19 +2,17 @@
 
 import time
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
-from specs import blobs, classifier, csv_data
 
 from nnreg.assembly import assemble
 from nnreg.estimating import estimate
 from nnreg.evaluation import Evaluation
 from nnreg.spec import read_spec
 from nnreg.update import Update
-
-MODELS = Path(__file__).parent.parent / "models"
+from tests.helpers.paths import MODELS
+from tests.helpers.specs import blobs, classifier, csv_data
 
 
 def assembled(count=60, **changes):

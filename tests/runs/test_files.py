@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from faults import FAULTS, Faults
 
 import nnreg.files
 from nnreg import UsageError
 from nnreg.files import append_text, held, replace_file, replace_text, sweep
+from tests.helpers.fault_injection import FAULTS, Faults
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
 PIECES = [(512, memoryview(NEW)[512:]), (0, NEW[:512])]

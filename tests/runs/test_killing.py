@@ -1,17 +1,17 @@
-"""Processes killed at random moments; `python -m tests.kill_training 1000` is the long run."""
+"""Processes killed at random moments; `python -m tests.runs.kill_training 1000` is the long run."""
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+
+from tests.helpers.paths import ROOT
 
 
 @pytest.mark.slow
 def test_a_run_killed_25_times_loses_nothing():
-    root = Path(__file__).parent.parent
-    command = [sys.executable, "-m", "tests.kill_training", "25"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "tests.runs.kill_training", "25"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     training, saving = done.stdout.splitlines()
     assert training.startswith("kill_training: ")
     assert " kills: 25, " in training

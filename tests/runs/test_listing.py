@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from specs import CSV, classifier, csv_data
 
 import nnreg as library
 from nnreg import DivergedError
 from nnreg.listing import describe, list_runs
+from tests.helpers.specs import CSV, classifier, csv_data
 
 SPLIT = {"validation": 0.25, "test": 0.25}
 

@@ -6,11 +6,11 @@ import signal
 import h5py
 import numpy as np
 import pytest
-from specs import blobs, classifier
-from test_gradient import CONVOLUTION, OUTPUT, images
 
 import nnreg
 from nnreg.runs import restart, start
+from tests.helpers.specs import blobs, classifier
+from tests.training.test_gradient import CONVOLUTION, OUTPUT, images
 
 LAYERS = [
     {"type": "dense", "units": 6, "activation": "tanh"},

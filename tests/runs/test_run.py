@@ -9,7 +9,6 @@ import sys
 
 import numpy as np
 import pytest
-from specs import CSV, classifier, csv_data, regressor
 
 import nnreg
 from nnreg import CheckpointError, DataError, DivergedError, SpecError, UsageError
@@ -17,6 +16,7 @@ from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.folder import numbered
 from nnreg.network import views
 from nnreg.runs import start
+from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
 SPLIT = {"validation": 0.25, "test": 0.25}
 
@@ -284,7 +284,7 @@ def test_an_interrupted_run_is_saved(spec, tmp_path):
 
 
 def test_data_may_be_passed_in():
-    from specs import blobs
+    from tests.helpers.specs import blobs
 
     model = nnreg.run(classifier(), data=blobs())
     assert len(model.history) == 5

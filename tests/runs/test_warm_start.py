@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from specs import CSV, blobs, classifier, csv_data
 
 import nnreg
 from nnreg import DataError, SpecError
 from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.comparing import rerun
 from nnreg.reading import read_contents
+from tests.helpers.specs import CSV, blobs, classifier, csv_data
 
 LAYERS = [
     {"type": "dense", "units": 6, "activation": "tanh"},

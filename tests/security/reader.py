@@ -1,6 +1,6 @@
 """Read files in a process that has little memory, and tell what came of each.
 
-`python -m tests.hostile.reader LIMIT FILE...` prints a line of JSON a file: the error it ended in
+`python -m tests.security.reader LIMIT FILE...` prints a line of JSON a file: the error it ended in
 (null where it loaded), its text, and the seconds. LIMIT is in megabytes, beyond what the imports
 and the reading of the first file take; the first file is a sound one.
 """

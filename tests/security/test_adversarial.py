@@ -4,15 +4,15 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from hostile import ATTACKS, image, of_component, signed, victim
 
 import nnreg
 from nnreg.errors import MissingPluginError
 from nnreg.plugins import Selection
 from nnreg.registry import discover
+from tests.helpers.paths import ROOT
+from tests.security.attacks import ATTACKS, image, of_component, signed, victim
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 
@@ -20,16 +20,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory a
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     """Read every attack in one process with 100 MB to spare; return what came of each."""
-    folder = tmp_path_factory.mktemp("hostile")
+    folder = tmp_path_factory.mktemp("adversarial")
     sound = folder / "sound.h5"
     sound.write_bytes(signed(image(*victim())))
     files = {name: folder / f"{name}.h5" for name in ATTACKS}
     for name, path in files.items():
         ATTACKS[name].make(path)
-    command = [sys.executable, "-m", "tests.hostile.reader", "100", sound, *files.values()]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parent.parent
-    )
+    command = [sys.executable, "-m", "tests.security.reader", "100", sound, *files.values()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
     first, *rest = [json.loads(line) for line in done.stdout.splitlines()]
     assert first["error"] is None, first
     assert done.stderr == ""

@@ -1,8 +1,8 @@
-"""Mutated checkpoints and specs, a few of the many that `python -m tests.fuzz` makes."""
+"""Mutated checkpoints and specs, a few of the many that `python -m tests.security.fuzz` makes."""
 
 import pytest
 
-from tests import fuzz
+from tests.security import fuzz
 
 
 @pytest.mark.parametrize(("kind", "count"), [("checkpoints", 500), ("specs", 2_000)])

@@ -4,13 +4,13 @@ import json
 import time
 
 import pytest
-from specs import CSV, blobs, classifier, csv_data
 
 import nnreg
 from nnreg import SpecError, UsageError
 from nnreg.composing import MOST_FILES
 from nnreg.saving import from_checkpoint, to_checkpoint
 from nnreg.spec import read_spec
+from tests.helpers.specs import CSV, blobs, classifier, csv_data
 
 
 @pytest.fixture

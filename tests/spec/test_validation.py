@@ -5,12 +5,12 @@ from importlib import resources
 
 import jsonschema
 import pytest
-from specs import classifier, csv_data, regressor
 
 from nnreg import SpecError, UsageError
 from nnreg.registry import installed
 from nnreg.schema import to_json
 from nnreg.spec import json_schema, read_spec
+from tests.helpers.specs import classifier, csv_data, regressor
 
 NINE = {
     "sede": 1,

@@ -10,16 +10,15 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
-from test_idx import idx
-from test_images import png
 
 import nnreg
 from nnreg import DataError, Source, Table, UsageError, hookimpl, jsonc, propose
 from nnreg.plugins import Selection
 from nnreg.registry import discover
 from nnreg.spec import read_spec
-
-MODELS = Path(__file__).parent.parent / "models"
+from tests.components.sources.test_idx import idx
+from tests.components.sources.test_images import png
+from tests.helpers.paths import MODELS
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import h5py
 import numpy as np
 import pytest
-from specs import blobs, classifier
-from test_gradient import images, trainer
 
 import nnreg
+from tests.helpers.specs import blobs, classifier
+from tests.training.test_gradient import images, trainer
 
 LAYERS = [
     {"type": "dense", "units": 8, "activation": "tanh"},

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from specs import blobs, classifier, line, regressor
 
 import nnreg
 from nnreg import CheckpointError, DivergedError
 from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from tests.helpers.specs import blobs, classifier, line, regressor
 
 LAYERS = [{"type": "batch_norm"}, *classifier()["model"]["layers"]]
 

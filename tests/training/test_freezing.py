@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from specs import blobs, classifier
 
 import nnreg
 from nnreg import SpecError
 from nnreg.builtin.layers.dense import Dense
 from nnreg.builtin.optimizers import Sgd
 from nnreg.network import views
+from tests.helpers.specs import blobs, classifier
 
 LAYERS = [
     {"type": "dense", "units": 6, "activation": "tanh"},

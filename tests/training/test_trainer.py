@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from specs import blobs, classifier, line, regressor
 
 import nnreg
 from nnreg import DivergedError, UsageError
+from tests.helpers.specs import blobs, classifier, line, regressor
 
 
 def trained(spec, data, **kwargs):

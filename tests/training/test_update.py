@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from specs import line, regressor
 
 import nnreg
 from nnreg import update
 from nnreg.builtin.optimizers import Adam
 from nnreg.interfaces import Optimizer
 from nnreg.threads import Crew, pieces
+from tests.helpers.specs import line, regressor
 
 
 class _Whole(Optimizer):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 import pytest
-from specs import blobs, classifier, csv_data, line, regressor
 
 import nnreg
 import nnreg.stored
@@ -13,6 +12,7 @@ from nnreg import DataError, Loss, SpecError
 from nnreg.assembly import assemble
 from nnreg.registry import installed
 from nnreg.spec import read_spec
+from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
 WHOLE = {"epochs": 4, "batch_size": 1000, "kernels": "numpy"}
 WEIGHTS = np.random.default_rng(1).integers(0, 4, 40)

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from specs import classifier, csv_data, regressor
 
 from benchmarks import loading
 from nnreg import DataError
@@ -22,6 +21,7 @@ from nnreg.builtin.sources import Csv, Tsv, delimited
 from nnreg.categorical import Categorical
 from nnreg.data.tables import categorical, numbers
 from nnreg.spec import read_spec
+from tests.helpers.specs import classifier, csv_data, regressor
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Checkpoints that attack their reader, each by a maker that can be run and read.
 
-`python -m tests.hostile DIR` writes them all. Behind a valid magic, length and SHA-256, which an
-attacker can make too, each is a checkpoint of a small model with one thing changed. `@attack` says
-what the reader must say.
+`python -m tests.security.attacks DIR` writes them all. Behind a valid magic, length and SHA-256,
+which an attacker can make too, each is a checkpoint of a small model with one thing changed.
+`@attack` says what the reader must say.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Mutated checkpoints and specs: nothing crashes, hangs, or passes for what it is not.
 
-    python -m tests.fuzz checkpoints 20000 --seed 1
-    python -m tests.fuzz specs 20000 --seed 1
+    python -m tests.security.fuzz checkpoints 20000 --seed 1
+    python -m tests.security.fuzz specs 20000 --seed 1
 
 Each case follows from the seed and its number. Many run in one process; another watches it, names
 the case in which it ends or stands still, and goes on with the next.
@@ -15,8 +15,9 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from pathlib import Path
 from typing import IO
+
+from tests.helpers.paths import ROOT
 
 PATIENCE = 20.0
 """Seconds after which a case counts as hanging."""
@@ -44,11 +45,11 @@ def fuzz(kind: str, count: int, seed: int, first: int = 0) -> tuple[Counter[str]
 
 def _run(kind: str, seed: int, first: int, last: int) -> list[tuple[str, str]]:
     """Run cases in one process up to the end of it; the last outcome may be its own."""
-    command = [sys.executable, "-m", "tests.fuzz.cases", kind, str(seed), str(first), str(last)]
-    root = Path(__file__).parent.parent.parent
+    module = "tests.security.fuzz.cases"
+    command = [sys.executable, "-m", module, kind, str(seed), str(first), str(last)]
     outcomes: list[tuple[str, str]] = []
     with subprocess.Popen(
-        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

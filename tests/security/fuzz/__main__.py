@@ -6,7 +6,7 @@ import time
 from . import fuzz
 from .cases import KINDS
 
-parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+parser = argparse.ArgumentParser(prog="python -m tests.security.fuzz")
 parser.add_argument("kind", choices=KINDS)
 parser.add_argument("count", type=int, nargs="?", default=1)
 parser.add_argument("--seed", type=int, default=0)

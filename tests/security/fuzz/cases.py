@@ -1,6 +1,7 @@
-"""What a case is, and a process that runs cases: `python -m tests.fuzz.cases KIND SEED FIRST LAST`.
+"""What a case is, and a process that runs cases.
 
-It prints a line of JSON a case: what came of it, and a text about it.
+`python -m tests.security.fuzz.cases KIND SEED FIRST LAST` prints a line of JSON per case:
+what came of it, and a text about it.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from nnreg.builder import plan_network
 from nnreg.checkpoint import BLOCK, Checkpoint, decode
 from nnreg.network import declared, total_size
 from nnreg.spec import read_spec
-from tests.fuzz import mutations
-from tests.hostile import image, signed, victim
+from tests.security.attacks import image, signed, victim
+from tests.security.fuzz import mutations
 
 LARGEST = 100_000
 """The most parameters, and values of an example, that a case trains."""
