@@ -8,9 +8,9 @@ import sys
 
 import pytest
 from hypothesis import settings
-from plugin_files import distribution
 
 from nnreg.cli import main
+from tests.helpers.fake_distributions import distribution
 
 os.environ["NNREG_HOME"] = os.devnull  # whoever runs the tests is not asked what they verified
 
