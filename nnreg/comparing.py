@@ -25,7 +25,7 @@ from nnreg.saving import load, to_checkpoint
 from nnreg.schema import to_json
 from nnreg.starting import check_start
 
-LEFT_OUT = ("origin", "folder", "random", "history")
+LEFT_OUT = ("origin", "folder", "history")
 """What says where a file was made rather than what it is, and what the rest says too."""
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint's document says, as dataclasses: the format of version 1.
+"""What a checkpoint's document says, as dataclasses: the format of version 2.
 
 It is read as strictly as a spec: an unknown key, a wrong type or a number out of bounds is an error
 with its path. None of it needs the plugins that the checkpoint needs.
@@ -90,7 +90,6 @@ class Manifest(Configurable):
     preprocessing: Preprocessing
     components: Annotated[tuple[Recorded, ...], FailFast()]
     progress: Done
-    random: dict[str, Any]
     history: tuple[str, ...]
     data: dict[str, str]
     environment: dict[str, Any]

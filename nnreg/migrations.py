@@ -4,8 +4,8 @@ A file says its version in its first lines. A version that a release has written
 change to what is in the document, to the names, types or meaning of arrays, or to the layout of the
 file raises `FORMAT`, and comes with a step
 
-    def migrate_1_to_2(document: dict[str, Any], arrays: dict[str, Array]) -> None:
-        '''Say what version 2 has that version 1 had not.'''
+    def migrate_2_to_3(document: dict[str, Any], arrays: dict[str, Array]) -> None:
+        '''Add the key that version 3 has and version 2 does not.'''
         document["new"] = ...
 
 that changes both in place, listed in `STEPS`, and a file of the new version in `tests/golden`.
@@ -21,10 +21,16 @@ from nnreg.interfaces import Array
 
 Step: TypeAlias = Callable[[dict[str, Any], dict[str, Array]], None]
 
-FORMAT = 1
+FORMAT = 2
 """The version that is written. Until the first release, what is added to it is optional instead."""
 
-STEPS: Mapping[int, Step] = {}
+
+def migrate_1_to_2(document: dict[str, Any], arrays: dict[str, Array]) -> None:
+    """Remove the key `random`: it repeated the spec's seed and the epoch, and nothing read it."""
+    del document["random"]
+
+
+STEPS: Mapping[int, Step] = {1: migrate_1_to_2}
 """For each older version the step to the next one."""
 
 

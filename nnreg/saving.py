@@ -127,12 +127,6 @@ def to_checkpoint(
                 "partial": _begun(progress.partial) if resumable else None,
                 "averaged": progress.averaged if resumable else 0,
             },
-            "random": {
-                "bit_generator": "PCG64",
-                "seed": str(model.spec.seed),
-                "streams": "SeedSequence([seed, stream, epoch])",
-                "epoch": progress.epoch,
-            },
             "history": columns,
             "data": dict(model.data_digests),
             "started_from": dict(model.started_from),

@@ -31,20 +31,28 @@ def test_there_is_a_golden_file_and_a_step_for_every_format():
     assert migrations.STEPS.keys() == set(FORMATS[:-1])
 
 
-@pytest.fixture
-def format_2(monkeypatch):
-    """Let there be a format 2, which names what format 1 called `origin` the `source`."""
+def test_a_file_of_format_1_loads_without_what_repeated_seed_and_epoch():
+    data = (GOLDEN / "format-1.h5").read_bytes()
+    assert b'"random"' in data
+    assert "random" not in read_checkpoint(GOLDEN / "format-1.h5").document
+    assert b'"random"' not in (GOLDEN / "format-2.h5").read_bytes()
 
-    def migrate_1_to_2(document, arrays):
+
+@pytest.fixture
+def next_format(monkeypatch):
+    """Add a format, which names what the last one calls `origin` the `source`."""
+
+    def migrate(document, arrays):
         document["source"] = document.pop("origin")
         arrays["seen"] = arrays.pop("history")
 
-    monkeypatch.setattr(migrations, "FORMAT", 2)
-    monkeypatch.setattr(checkpoint, "FORMAT", 2)
-    monkeypatch.setattr(migrations, "STEPS", {1: migrate_1_to_2})
+    last = migrations.FORMAT
+    monkeypatch.setattr(migrations, "FORMAT", last + 1)
+    monkeypatch.setattr(checkpoint, "FORMAT", last + 1)
+    monkeypatch.setattr(migrations, "STEPS", {**migrations.STEPS, last: migrate})
 
 
-@pytest.mark.usefixtures("format_2")
+@pytest.mark.usefixtures("next_format")
 def test_an_older_file_goes_through_the_steps_and_a_newer_one_does_not(tmp_path):
     found = read_checkpoint(GOLDEN / "format-1.h5")
     assert found.document["source"] == "spec"
@@ -54,11 +62,11 @@ def test_an_older_file_goes_through_the_steps_and_a_newer_one_does_not(tmp_path)
     assert read_checkpoint(tmp_path / "new.h5").document == found.document
 
 
-@pytest.mark.usefixtures("format_2")
+@pytest.mark.usefixtures("next_format")
 def test_a_file_that_a_step_cannot_take_is_refused(tmp_path):
     content = dataclasses.replace(read_checkpoint(GOLDEN / "format-1.h5"), document={})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "FORMAT", 1)
         checkpoint.write_checkpoint(tmp_path / "old.h5", content)
-    with pytest.raises(CheckpointError, match="not a well-formed checkpoint: 'origin'"):
+    with pytest.raises(CheckpointError, match="not a well-formed checkpoint: 'random'"):
         read_checkpoint(tmp_path / "old.h5")

@@ -23,6 +23,7 @@ import numpy as np
 import nnreg
 from nnreg.checkpoint import BLOCK, MAGIC
 from nnreg.memory import memory_limit
+from nnreg.migrations import FORMAT
 from nnreg.saving import to_checkpoint
 
 SPEC: dict[str, Any] = {
@@ -77,7 +78,7 @@ def victim() -> tuple[Document, Arrays]:
     return content(SPEC, (3,))
 
 
-def signed(body: bytes, version: str = "1") -> bytes:
+def signed(body: bytes, version: str = str(FORMAT)) -> bytes:
     """Return the file with this body and a digest to match."""
     head = MAGIC + f"format {version}\nbytes {len(body)}\n".encode()
     digest = hashlib.sha256(head + body).hexdigest()
@@ -146,9 +147,9 @@ def plain_hdf5(path):
     path.write_bytes(b"\0" * BLOCK + image(*victim()))
 
 
-@attack("format '2'")
+@attack(f"format '{FORMAT + 1}'")
 def of_the_future(path):
-    path.write_bytes(signed(image(*victim()), "2"))
+    path.write_bytes(signed(image(*victim()), str(FORMAT + 1)))
 
 
 @attack("format '01'")
@@ -168,7 +169,7 @@ def extended(path):
 
 @attack("cut short or extended")
 def a_header_alone(path):
-    path.write_bytes(MAGIC + b"format 1\nbytes 9\n")
+    path.write_bytes(MAGIC + f"format {FORMAT}\nbytes 9\n".encode())
 
 
 @attack("damaged")
@@ -220,7 +221,7 @@ def a_link_to_itself(path):
 def larger_than_memory(path):
     size = memory_limit() or 1 << 40
     with path.open("wb") as file:
-        file.write(MAGIC + f"format 1\nbytes {size}\n".encode())
+        file.write(MAGIC + f"format {FORMAT}\nbytes {size}\n".encode())
         file.truncate(BLOCK + size)
 
 
