@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from nnreg.data.loading import Fold, Parts, data_files, divide, read_parts
+from nnreg.data.loading import DataReader, Fold, Parts, data_files, divide, read_parts
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.tables import table_of
 from nnreg.errors import DataError, Problem, SpecError, UsageError
@@ -49,32 +46,36 @@ class Assembled:
         return {name: model.evaluation.measure(network, part) for name, part in self.parts.items()}
 
 
-def assemble(document: Document, data: tuple[Any, Any] | None = None) -> Assembled:
+def assemble(
+    document: Document, data: tuple[Any, Any] | None = None, reader: DataReader | None = None
+) -> Assembled:
     """Read the data of a spec, or take `(x, y)` instead, and build the model for them.
 
-    Arrays passed in are not scaled, unless the spec has a data section that says so.
+    Arrays passed in are not scaled, unless the spec has a data section that says so. A `reader`
+    keeps the files that it read, for the next fold.
     """
-    if data is not None and not (isinstance(data, tuple) and len(data) == 2):
-        raise UsageError("data: expected (x, y), the inputs and the targets")
+    arrays = None if data is None else tables_of(data)
     with document.locating():
-        preprocessing, parts = _from_arrays(document, *data) if data else _from_files(document)
+        preprocessing, parts = (
+            _from_arrays(document, *arrays) if arrays else _from_files(document, reader)
+        )
         model = Model(document, preprocessing)
         model.network.initialize(model.spec.seed)
         take_weights(model)
-        if not data:
-            model.data_digests = digests(document)
+        if not arrays:
+            model.data_digests = digests(document, reader)
         return with_data(model, parts)
 
 
-def reassemble(model: Model) -> Assembled:
+def reassemble(model: Model, reader: DataReader | None = None) -> Assembled:
     """Read the data of a loaded model again, with the preprocessing that it learned."""
-    check_data(model)
+    check_data(model, reader)
     with model.document.locating():
-        _, parts = _from_files(model.document)
+        _, parts = _from_files(model.document, reader)
         return with_data(model, parts)
 
 
-def check_data(model: Model) -> None:
+def check_data(model: Model, reader: DataReader | None = None) -> None:
     """Refuse data files other than those that a loaded model was trained on.
 
     A checkpoint may name any file of this machine. None is used whose SHA-256 the checkpoint does
@@ -84,7 +85,7 @@ def check_data(model: Model) -> None:
     if document.spec.data:
         if not model.data_digests:
             raise DataError(f"{document.origin}: it was trained on data passed in, not on files")
-        now = digests(document)
+        now = digests(document, reader)
         for path, found, known in zip(now, now.values(), model.data_digests.values(), strict=False):
             if found != known:
                 raise DataError(
@@ -119,29 +120,16 @@ def _examples(model: Model, table: Table, *, read: bool = False) -> Examples:
     return examples
 
 
-def digests(document: Document) -> dict[str, str]:
+def digests(document: Document, reader: DataReader | None = None) -> dict[str, str]:
     """Return the SHA-256 of the data at each path that the spec gives."""
-    data = document.spec.data
+    data, reader = document.spec.data, reader or DataReader()
     if data is None:
         return {}
     named = data_files(data, document.folder)
-    return {str(path): _digest(path, files) for path, files in named.items()}
+    return {str(path): reader.digest(path, files) for path, files in named.items()}
 
 
-def _digest(path: Path, files: Sequence[Path]) -> str:
-    """Return the SHA-256 of a file; of several, that of what `sha256sum` prints of them."""
-    each = {}
-    for name in files:
-        with name.open("rb") as file:
-            each[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    if list(files) == [path]:
-        return each[path]
-    names = {name: os.path.relpath(name, path.parent) for name in files}
-    listed = "".join(f"{each[name]}  {names[name]}\n" for name in files)
-    return hashlib.sha256(os.fsencode(listed)).hexdigest()
-
-
-def _from_files(document: Document) -> tuple[Preprocessing, Parts]:
+def _from_files(document: Document, reader: DataReader | None) -> tuple[Preprocessing, Parts]:
     spec = document.spec
     if spec.data is None:
         problem = "required, but not given; say where the data are, or pass data=(x, y) in Python"
@@ -151,14 +139,21 @@ def _from_files(document: Document) -> tuple[Preprocessing, Parts]:
         document.folder,
         spec.seed,
         _fold(spec),
+        reader or DataReader(),
         of_classes=_of_classes(spec),
         integer_input=spec.model.layers[0].integer_input,
     )
 
 
-def _from_arrays(document: Document, x: Any, y: Any) -> tuple[Preprocessing, Parts]:
+def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
+    """Return the tables of inputs and of targets, of what is passed in as `(x, y)`."""
+    if not (isinstance(data, tuple) and len(data) == 2):
+        raise UsageError("data: expected (x, y), the inputs and the targets")
+    return table_of(data[0]), table_of(data[1], [TARGET])
+
+
+def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Parts]:
     spec = document.spec
-    inputs, target = table_of(x), table_of(y, [TARGET])
     targets = tuple(target.columns)
     clash = sorted(set(targets) & set(inputs.columns))
     if clash:

@@ -16,13 +16,14 @@ from typing import Any, TypeAlias
 
 from nnreg.assembly import Assembled, assemble
 from nnreg.checkpoint import fold_folder
+from nnreg.data.loading import DataReader
 from nnreg.errors import DataError, UsageError
 from nnreg.files import held
 from nnreg.folder import Folder, describe
 from nnreg.model import Model
 from nnreg.reading import read_object
 from nnreg.runs import FINISHED, OnEpoch, Run
-from nnreg.spec import Document, read_spec
+from nnreg.spec import Document
 
 Again: TypeAlias = Callable[[Path], Run]
 """Prepares to go on with the run in a folder."""
@@ -43,6 +44,8 @@ class CrossValidation:
         files: Folder | None,
         data: tuple[Any, Any] | None = None,
         again: Again | None = None,
+        *,
+        reader: DataReader,
     ) -> None:
         self.document = document
         self.models: list[Model] = []
@@ -51,6 +54,7 @@ class CrossValidation:
         self._files = files
         self._data = data
         self._again = again
+        self._reader = reader
         self._done: list[Mapping[str, Any]] = []
 
     @property
@@ -71,7 +75,7 @@ class CrossValidation:
         """Yield the run of each fold that is left, to be trained before the next is asked for."""
         self.models.clear()
         self._done.clear()
-        with self._held():
+        with self._held(), self._reader:
             for number in range(1, self._count + 1):
                 run = self._run(number)
                 if number == 1:
@@ -91,7 +95,8 @@ class CrossValidation:
         folder = None if self.folder is None else Folder(fold_folder(self.folder, number))
         if folder and self._again and folder.last.exists():
             return self._again(folder.path)
-        return Run(assemble(_with_fold(self.document, number), self._data), folder)
+        document = _with_fold(self.document, number)
+        return Run(assemble(document, self._data, self._reader), folder)
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -146,15 +151,17 @@ def _telling(folder: Path) -> Iterator[None]:
         raise UsageError(f"{folder}: cannot write: {error.strerror or error}") from error
 
 
-def check_folds(document: Document, data: tuple[Any, Any] | None = None) -> Assembled:
+def check_folds(
+    document: Document, data: tuple[Any, Any] | None = None, reader: DataReader | None = None
+) -> Assembled:
     """Read, check and build everything of every fold, so that none fails after hours.
 
-    Returns what the first fold trains on.
+    Returns what the first fold trains on. A `reader` keeps the data for the folds themselves.
     """
-    count = document.spec.train.folds or 0
+    count, reader = document.spec.train.folds or 0, reader or DataReader()
     for number in range(count, 0, -1):
         try:
-            assembled = assemble(_with_fold(document, number), data)
+            assembled = assemble(_with_fold(document, number), data, reader)
             Run(assembled, None)
         except DataError as error:
             raise DataError(f"fold {number} of {count}: {error}") from error
@@ -171,11 +178,8 @@ def _with_fold(document: Document, number: int | None) -> Document:
     train = {name: value for name, value in document.tree["train"].items() if name != "fold"}
     if number is not None:
         train["fold"] = number
-    tree = {**document.tree, "train": train}
-    changed = read_spec(tree, folder=document.folder, registry=document.registry)
-    return replace(
-        changed, origin=document.origin, origins=document.origins, changes=document.changes
-    )
+    spec = replace(document.spec, train=replace(document.spec.train, fold=number))
+    return replace(document, spec=spec, tree={**document.tree, "train": train})
 
 
 def _summary_of(run: Run) -> Mapping[str, Any]:

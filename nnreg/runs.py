@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from nnreg.assembly import Assembled, assemble, reassemble
 from nnreg.checkpoint import fold_folder, refuse_folders_of_runs
+from nnreg.data.loading import DataReader
 from nnreg.environment import circumstances, differences, environment
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.events import Listeners
@@ -56,26 +57,35 @@ def restart(
     overrides: Iterable[str] = (),
     registry: Registry | None = None,
     allow_changed: bool = False,
+    reader: DataReader | None = None,
 ) -> Run:
-    """Prepare to go on from a run's folder, in it, or from a checkpoint file."""
-    file, folder = Path(path), folder_of(out)
+    """Prepare to go on from a run's folder, in it, or from a checkpoint file.
+
+    A `reader` keeps the data that it read, for the next fold.
+    """
+    file, folder = Path(path), folder_of(out) or run_folder(Path(path))
     refuse_folders_of_runs(file)
     if file.is_dir():
-        folder = folder or Folder(file)
         file = file / "checkpoints" / "last.h5"
         if not file.exists():
             raise CheckpointError(
                 f"{path}: the run has no checkpoints/last.h5 to go on from; begin again with "
                 f"nnreg run SPEC --out {path}"
             )
-    elif folder is None and (file.parent.parent / "spec.json").exists():
-        folder = Folder(file.resolve().parent.parent)
     if folder:
         folder.refuse_if_busy()
     model = load(file, overrides, registry, allow_changed=allow_changed)
     if not model.resumable:
         raise UsageError(f"{file} holds the best weights only; resume its last.h5")
-    return Run(reassemble(model), folder)
+    return Run(reassemble(model, reader), folder)
+
+
+def run_folder(path: Path) -> Folder | None:
+    """Return the run that a folder is, or that a checkpoint is in; None for one that is alone."""
+    if path.is_dir():
+        return Folder(path)
+    alone = not (path.parent.parent / "spec.json").exists()
+    return None if alone else Folder(path.resolve().parent.parent)
 
 
 def folder_of(out: Out) -> Folder | None:

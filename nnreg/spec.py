@@ -225,6 +225,9 @@ def read_spec(
     are migrated; the document then has all options, as they are now. Raises `SpecError` with every
     problem, `MissingPluginError` for what the spec requires and is not installed.
     """
+    overrides = each_of(overrides)
+    if isinstance(source, Document) and not (overrides or folder or registry or written_by):
+        return source
     composed, base, origin, beside = _composed(source)
     earlier: tuple[str, ...] = ()
     if isinstance(source, Document):

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from nnreg.assembly import tables_of
 from nnreg.checkpoint import fold_folders
+from nnreg.data.loading import DataReader
 from nnreg.errors import UsageError
 from nnreg.folder import Folder
 from nnreg.folds import CrossValidation, check_folds, document_of_all
@@ -70,8 +72,11 @@ def begin(
     folder = folder_of(out)
     if folder:
         folder.refuse_if_run()
-    check_folds(document, data)
-    return CrossValidation(document, folder, data)
+    reader = DataReader()
+    if data is not None:
+        data = tables_of(data)
+    check_folds(document, data, reader)
+    return CrossValidation(document, folder, data, reader=reader)
 
 
 def go_on(
@@ -91,6 +96,8 @@ def go_on(
         return again(path, out=out)
     if out is not None:
         raise UsageError(f"{path}: a cross-validation goes on in its own folder; leave out --out")
+    reader = DataReader()
+    again = functools.partial(again, reader=reader)
     document = again(begun[0]).model.document
     before = read_contents(begun[0] / "checkpoints" / "last.h5").manifest.spec.get("train", {})
     if not document.spec.train.folds or document.spec.train.folds != before.get("folds"):
@@ -98,4 +105,6 @@ def go_on(
             f"{path}: {begun[0].name} was begun as one of {before.get('folds', 'no')} folds, which "
             "settles their number; for another, begin a new run"
         )
-    return CrossValidation(document_of_all(document), Folder(Path(path)), again=again)
+    return CrossValidation(
+        document_of_all(document), Folder(Path(path)), again=again, reader=reader
+    )

@@ -134,15 +134,16 @@ def resume(
     nnreg resume runs/penguins-001 --set train.epochs=200
     """
     from nnreg.folder import numbered
+    from nnreg.runs import run_folder
     from nnreg.training import go_on
 
-    registry = registry_with(files)
-    prepare = functools.partial(
-        go_on, path, overrides=overrides, registry=registry, allow_changed=allow_changed
+    prepared = go_on(
+        path,
+        out=out if out or run_folder(path) else numbered(path.stem),
+        overrides=overrides,
+        registry=registry_with(files),
+        allow_changed=allow_changed,
     )
-    prepared = prepare(out=out)
-    if prepared.folder is None:
-        prepared = prepare(out=numbered(path.stem))
     _train(prepared, every, quiet, as_json, draw=draw)
 
 
