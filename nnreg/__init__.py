@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 # this, which it reads when NumPy is first imported, 2^18 ticks (0.1 ms) is as long as they wait.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
+from nnreg._types import Array, Shape
+from nnreg._version import __version__ as __version__
 from nnreg.errors import (
     CheckpointError,
     DataError,
@@ -22,54 +24,45 @@ from nnreg.errors import (
     UnsavedError,
     UsageError,
 )
-from nnreg.interfaces import (
-    Activation,
-    Array,
-    Context,
-    Initializer,
-    Layer,
-    Loss,
-    Metric,
-    Moment,
-    Optimizer,
-    Plan,
-    Schedule,
-    Shape,
-    Source,
-    Step,
-    Table,
-)
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.layer import Layer, Plan
+from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.optimizer import Optimizer, Step
+from nnreg.interfaces.schedule import Moment, Schedule
+from nnreg.interfaces.source import Source
+from nnreg.tables.table import Table
 
 if TYPE_CHECKING:
-    from nnreg.folds import CrossValidation
-    from nnreg.history import History
+    from nnreg.checkpoint.inspect import read_arrays, read_history
+    from nnreg.checkpoint.save_load import load, save
     from nnreg.hookspecs import hookimpl
-    from nnreg.model import Model
-    from nnreg.proposing import propose
-    from nnreg.reading import read_arrays, read_history
-    from nnreg.registry import register
-    from nnreg.reporting.report import report
-    from nnreg.runs import build
-    from nnreg.saving import load, save
-    from nnreg.training import resume, run
-
-__version__ = "0.1.0"
+    from nnreg.model.model import Model
+    from nnreg.registry.registry import register
+    from nnreg.reports.report import report
+    from nnreg.runs.api import resume, run
+    from nnreg.runs.cross_validation import CrossValidation
+    from nnreg.runs.run import build
+    from nnreg.starter.propose import propose
+    from nnreg.training.history import History
 
 _LAZY = {
-    "CrossValidation": "folds",
-    "History": "history",
-    "Model": "model",
-    "build": "runs",
+    "CrossValidation": "runs.cross_validation",
+    "History": "training.history",
+    "Model": "model.model",
+    "build": "runs.run",
     "hookimpl": "hookspecs",
-    "load": "saving",
-    "propose": "proposing",
-    "read_arrays": "reading",
-    "read_history": "reading",
-    "register": "registry",
-    "report": "reporting.report",
-    "resume": "training",
-    "run": "training",
-    "save": "saving",
+    "load": "checkpoint.save_load",
+    "propose": "starter.propose",
+    "read_arrays": "checkpoint.inspect",
+    "read_history": "checkpoint.inspect",
+    "register": "registry.registry",
+    "report": "reports.report",
+    "resume": "runs.api",
+    "run": "runs.api",
+    "save": "checkpoint.save_load",
 }
 """Names whose modules, with pydantic, pluggy and h5py behind them, load when first asked for."""
 

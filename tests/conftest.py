@@ -9,7 +9,7 @@ import sys
 import pytest
 from hypothesis import settings
 
-from nnreg.cli import main
+from nnreg.cli.app import main
 from tests.helpers.fake_distributions import distribution
 
 os.environ["NNREG_HOME"] = os.devnull  # whoever runs the tests is not asked what they verified

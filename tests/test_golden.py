@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg import CheckpointError, checkpoint, migrations
-from nnreg.checkpoint import read_checkpoint
+from nnreg import CheckpointError
+from nnreg.checkpoint import file_format as checkpoint
+from nnreg.checkpoint import migrations
+from nnreg.checkpoint.file_format import read_checkpoint
 
 GOLDEN = Path(__file__).parent / "golden"
 FORMATS = range(1, migrations.FORMAT + 1)

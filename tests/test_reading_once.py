@@ -12,12 +12,13 @@ import pytest
 from specs import blobs, classifier, csv_data
 
 import nnreg
-from nnreg import schema
 from nnreg.builtin.sources.arrays import Hdf5
 from nnreg.builtin.sources.delimited import Csv
 from nnreg.interfaces import Table
-from nnreg.spec import Spec, read_spec
-from nnreg.training import begin
+from nnreg.runs.api import begin
+from nnreg.spec import validation as schema
+from nnreg.spec.document import read_spec
+from nnreg.spec.sections import Spec
 
 FOLDS = {"epochs": 2, "folds": 5}
 

@@ -11,13 +11,13 @@ import click
 from markdown import directive, plain, table
 from sphinx.application import Sphinx
 
-from nnreg import cli
+from nnreg.cli import app as cli
 
 
 def program() -> click.Group:
     """Return the program with all of its commands, each of which registers when imported."""
     for module in pkgutil.iter_modules(cli.__path__):
-        importlib.import_module(f"nnreg.cli.{module.name}")
+        importlib.import_module(f"nnreg.cli.app.{module.name}")
     return cli.cli
 
 

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nnreg.cli import cli
-from nnreg.cli.common import json_option, print_json, print_table, registry_with
-from nnreg.cli.completing import complete_target
+from nnreg.cli._complete import complete_target
+from nnreg.cli._help import group
+from nnreg.cli._options import json_option
+from nnreg.cli._output import print_json, print_table
+from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
-    from nnreg.registry import Entry, Registry
+    from nnreg.registry.registry import Entry, Registry
+
 
 KINDS = ("activation", "loss", "layer", "optimizer", "schedule", "metric", "source")
 LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0", "none")
 
 
-@cli.group()
+@group()
 def plugin() -> None:
     """Write a plugin, and check one.
 
@@ -51,7 +54,7 @@ def new(distribution: str, license_: str, author: str, **components: str | None)
     nnreg plugin new nnreg-mish --activation mish --author "Ada Lovelace"
     """
     from nnreg.errors import UsageError
-    from nnreg.scaffold import Scaffold
+    from nnreg.registry.scaffold import Scaffold
 
     given = [(kind, name) for kind, name in components.items() if name is not None]
     if len(given) != 1:
@@ -98,8 +101,8 @@ def check(target: str, examples: int, seed: int, as_json: bool) -> None:
     nnreg plugin check mish
     nnreg plugin check ./mish.py
     """
+    from nnreg.registry.verified import remember
     from nnreg.testing.suite import checks, leaving_no_traces
-    from nnreg.verified import remember
 
     registry = registry_with()
     reports = []
@@ -125,7 +128,7 @@ def check(target: str, examples: int, seed: int, as_json: bool) -> None:
 def _chosen(registry: Registry, target: str) -> list[Entry]:
     """Return the components that a name, a file, a module or a distribution stands for."""
     from nnreg.errors import PluginError, UsageError, nearest
-    from nnreg.plugins import canonical
+    from nnreg.registry.loading import canonical
 
     path = Path(target)
     if path.suffix == ".py" or path.is_file():

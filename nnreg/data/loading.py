@@ -12,16 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
+from nnreg._types import Array
+from nnreg._utils.atomic_files import unreadable
 from nnreg.data.preprocessing import Classes, Preprocessing, learn, learn_target
+from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
-from nnreg.data.tables import column, groups, times
 from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError
-from nnreg.files import unreadable
-from nnreg.gathering import gather
-from nnreg.interfaces import Array, Source, Table
-from nnreg.registry import Entry, Registry
-from nnreg.spec import Columns, Data, Split
+from nnreg.interfaces.source import Source
+from nnreg.registry.registry import Entry, Registry
+from nnreg.tables.columns import column, groups, times
+from nnreg.tables.concat import gather
+from nnreg.tables.table import Table
 
 
 @dataclass(frozen=True)

@@ -15,21 +15,16 @@ import numpy.typing as npt
 from annotated_types import Ge, Len
 from pydantic import FailFast
 
-from nnreg.data.recognizing import refuse_misread
-from nnreg.data.tables import (
-    categorical,
-    column,
-    first_of,
-    is_numeric,
-    numbers,
-    pieces,
-    single,
-)
+from nnreg._types import Array, Shape
+from nnreg._utils.memory import memory_limit
+from nnreg.data.settings import Columns
 from nnreg.errors import DataError, nearest
-from nnreg.interfaces import Array, Configurable, Positive, Shape, Table
-from nnreg.memory import memory_limit
-from nnreg.spec import Columns
-from nnreg.stored import BLOCK, Stored
+from nnreg.interfaces.component import Configurable, Positive
+from nnreg.tables.column_types import refuse_misread
+from nnreg.tables.columns import categorical, column, first_of, is_numeric, numbers, single
+from nnreg.tables.convert import pieces
+from nnreg.tables.lazy import BLOCK, Stored
+from nnreg.tables.table import Table
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nnreg.data.tables import numbers, single, table_of
+from nnreg._types import Array
+from nnreg.data.settings import Columns
 from nnreg.errors import DataError, Problem, SpecError, nearest
-from nnreg.interfaces import Array, Table
-from nnreg.spec import Columns
+from nnreg.tables.columns import numbers, single
+from nnreg.tables.convert import table_of
+from nnreg.tables.table import Table
 
 GIVEN = "weights"
 """The name of weights that were passed in."""

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnreg.component import Component
 from nnreg.errors import NnregError, NnregWarning, UsageError
-from nnreg.registry import Registry, installed
+from nnreg.interfaces.component import Component
+from nnreg.registry.registry import Registry, installed
 from nnreg.testing import (
     activations,
-    general,
     initializers,
     kernels,
     layers,
@@ -28,10 +27,12 @@ from nnreg.testing import (
     schedules,
     sources,
 )
-from nnreg.testing.drawing import configurations
+from nnreg.testing import components as general
+from nnreg.testing.strategies import configurations
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
+
 
 KINDS: dict[str, Any] = {
     "activation": activations,

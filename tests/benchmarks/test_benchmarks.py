@@ -286,7 +286,7 @@ for size in (1, 100):
 
 
 def test_the_jobs_are_those_of_the_specs():
-    from nnreg.spec import read_spec
+    from nnreg.spec.document import read_spec
 
     for name, job in JOBS.items():
         spec = read_spec(ROOT / "models" / f"{name}.json").spec
@@ -304,8 +304,8 @@ def test_the_jobs_are_those_of_the_specs():
 @pytest.mark.parametrize("name", JOBS)
 def test_the_jobs_read_as_many_rows_and_features_as_nnreg(name, monkeypatch):
     from benchmarks.jobs.data import from_command_line
-    from nnreg.assembly import assemble
-    from nnreg.spec import read_spec
+    from nnreg.runs.prepare import assemble
+    from nnreg.spec.document import read_spec
 
     monkeypatch.setattr(sys, "argv", ["job", name])
     _, *parts = from_command_line()

@@ -12,8 +12,8 @@ import pytest
 
 import nnreg
 from nnreg import CheckpointError, MissingPluginError
-from nnreg.checkpoint import Checkpoint, read_checkpoint, verify, write_checkpoint
-from nnreg.saving import from_checkpoint, to_checkpoint
+from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, verify, write_checkpoint
+from nnreg.checkpoint.save_load import from_checkpoint, to_checkpoint
 from tests.helpers.paths import ROOT
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 

@@ -21,18 +21,18 @@ from nnreg import (
     PluginError,
     builtin,
     hookimpl,
-    probes,
-    provenance,
 )
 from nnreg.builtin.activations import Softmax
 from nnreg.builtin.losses import CrossEntropy
-from nnreg.checkpoint import read_checkpoint
-from nnreg.cli import main
+from nnreg.checkpoint.file_format import read_checkpoint
+from nnreg.checkpoint.save_load import from_checkpoint, load, to_checkpoint
+from nnreg.cli.app import main
 from nnreg.interfaces import Plan
-from nnreg.registry import KINDS, Registry, installed
-from nnreg.runs import restart
-from nnreg.saving import from_checkpoint, load, to_checkpoint
-from nnreg.spec import read_spec
+from nnreg.provenance import components as provenance
+from nnreg.provenance import fingerprints as probes
+from nnreg.registry.registry import KINDS, Registry, installed
+from nnreg.runs.run import restart
+from nnreg.spec.document import read_spec
 from tests.helpers.specs import CSV, blobs, classifier, csv_data
 
 SPEC = classifier(
@@ -250,7 +250,7 @@ def test_a_run_goes_on_with_a_changed_plugin_when_that_is_allowed(saved):
 
 @pytest.mark.parametrize("command", [["evaluate"], ["predict"], ["resume"]])
 def test_the_commands_take_allow_changed(saved, monkeypatch, capsys, command):
-    monkeypatch.setattr("nnreg.registry.discover", lambda _: registry("2.0", "activation"))
+    monkeypatch.setattr("nnreg.registry.registry.discover", lambda _: registry("2.0", "activation"))
     arguments = [*command, str(saved), *(["data.csv"] if command == ["predict"] else [])]
     for more, code in (([], 1), (["--allow-changed"], 0)):
         with pytest.raises(SystemExit) as done:

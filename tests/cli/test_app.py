@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from nnreg.cli import cli
+from nnreg.cli.app import cli
 from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
 ROWS = "island,length,depth\nnorth,1.0,5.2\nsouth,4.2,2.4\n"
@@ -241,7 +241,7 @@ def test_a_traceback_comes_only_with_debug(spec, nnreg):
 
 
 def test_a_bug_is_told_as_one(spec, nnreg, monkeypatch, tmp_path):
-    monkeypatch.setattr("nnreg.training.start", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("nnreg.runs.api.start", lambda *_, **__: 1 / 0)
     code, _, err = nnreg("run", spec)
     assert code == 1
     assert "ZeroDivisionError" in err
@@ -272,7 +272,7 @@ def test_a_missing_plugin_exits_with_4_and_the_line_to_type(spec, nnreg, tmp_pat
     from dataclasses import replace
     from pathlib import Path
 
-    from nnreg.checkpoint import read_checkpoint, write_checkpoint
+    from nnreg.checkpoint.file_format import read_checkpoint, write_checkpoint
 
     nnreg("run", spec, "--out", "out")
     file = Path("out/checkpoints/best.h5")

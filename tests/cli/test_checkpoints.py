@@ -10,11 +10,12 @@ import pytest
 
 import nnreg
 from nnreg import CheckpointError, DataError
-from nnreg.assembly import assemble
-from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from nnreg.comparing import compare, rerun
-from nnreg.reading import read_contents
-from nnreg.spec import read_spec
+from nnreg.checkpoint.diff import compare
+from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
+from nnreg.checkpoint.inspect import read_contents
+from nnreg.runs.prepare import assemble
+from nnreg.runs.rerun import rerun
+from nnreg.spec.document import read_spec
 from tests.helpers.paths import ROOT
 from tests.helpers.specs import CSV, blobs, classifier, csv_data
 from tests.security.attacks import ATTACKS

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from nnreg import plots
 from nnreg.builtin import activations, schedules
-from nnreg.cli import cli, main
-from nnreg.registry import KINDS, installed
+from nnreg.cli.app import cli, main
+from nnreg.plotting import components as plots
+from nnreg.registry.registry import KINDS, installed
 from tests.helpers.fake_distributions import many, swish
 from tests.helpers.specs import CSV, WITH_SWISH, classifier, csv_data
 

@@ -6,9 +6,9 @@ import re
 import click
 import pytest
 
-from nnreg.cli import cli, main
-from nnreg.cli.common import wrapped
-from nnreg.cli.helping import GROUPS, summary
+from nnreg.cli._help import GROUPS, summary
+from nnreg.cli._output import wrapped
+from nnreg.cli.app import cli, main
 
 with pytest.raises(SystemExit):
     main(["--version"])  # the commands register when one is asked for

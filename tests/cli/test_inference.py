@@ -142,7 +142,7 @@ def test_what_is_no_regular_file_is_written_to_and_stays(folder, nnreg):
 
 def test_a_bar_shows_how_much_of_the_file_is_read_on_a_terminal_alone(folder, nnreg, monkeypatch):
     assert nnreg("predict", "out", "long.csv")[2] == ""
-    monkeypatch.setattr("nnreg.cli.using.animated", lambda stream: True)
+    monkeypatch.setattr("nnreg.cli.inference.animated", lambda stream: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
     (folder / "[").mkdir()
     (folder / "long.csv").rename("[/long].csv")  # which is a tag to rich
@@ -155,7 +155,7 @@ def test_a_bar_shows_how_much_of_the_file_is_read_on_a_terminal_alone(folder, nn
 
 MEASURED = """
 import resource, sys
-from nnreg.cli import main
+from nnreg.cli.app import main
 try:
     main(sys.argv[1:])
 finally:

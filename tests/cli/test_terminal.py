@@ -19,9 +19,9 @@ import numpy as np
 import pyte
 import pytest
 
-from nnreg.cli.ending import next_command
-from nnreg.cli.liveline import BLOCKS, LiveLine, curve, duration, short
-from nnreg.runs import start
+from nnreg.cli._live_line import BLOCKS, LiveLine, curve, duration, short
+from nnreg.cli._summary import next_command
+from nnreg.runs.run import start
 from tests.helpers.specs import CSV, classifier, csv_data
 
 ESCAPES = re.compile(r"[\r\x1b]")

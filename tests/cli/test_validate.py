@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from nnreg.estimating import estimate
+from nnreg.runs.estimate import estimate
 from tests.helpers.paths import MODELS
 from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
@@ -16,7 +16,7 @@ CONV = {"type": "conv2d", "filters": 2, "kernel": 3}
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("nnreg.estimating.estimate", functools.partial(estimate, seconds=0.05))
+    monkeypatch.setattr("nnreg.runs.estimate.estimate", functools.partial(estimate, seconds=0.05))
     (tmp_path / "data.csv").write_text(CSV)
     good = classifier(data=csv_data())
     first, _, last = good["model"]["layers"]

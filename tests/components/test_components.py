@@ -12,15 +12,10 @@ from nnreg import Activation
 from nnreg.builtin import activations, initializers, losses
 from nnreg.builtin.layers import attention, composition, convolution, dense, normalization, sequence
 from nnreg.interfaces import Context, Plan, Workspace
-from nnreg.kernels import NARROW, Kernels
-from nnreg.network import Network
-from nnreg.registry import installed
-from nnreg.testing import (
-    check_activation,
-    check_layer,
-    check_loss,
-    configurations,
-)
+from nnreg.interfaces.kernels import NARROW, Kernels
+from nnreg.network.network import Network
+from nnreg.registry.registry import installed
+from nnreg.testing import check_activation, check_layer, check_loss, configurations
 
 BUILT_IN = [entry for entry in installed() if entry.plugin == "nnreg"]
 COMPLEX_STEP = {"identity", "sigmoid", "tanh", "softmax", "gelu", "silu"}
@@ -245,7 +240,7 @@ def test_prediction_does_not_depend_on_how_rows_are_cut(monkeypatch):
     network, context, _ = context_of(dense.Dense(3, activations.Tanh()), (4,))
     x = np.random.default_rng(0).normal(size=(50, 4))
     whole, _ = network.forward(x, context)
-    monkeypatch.setattr("nnreg.network.MOST", 7)
+    monkeypatch.setattr("nnreg.network.network.MOST", 7)
     np.testing.assert_allclose(network.scores(x), whole, rtol=1e-12)
 
 

@@ -9,8 +9,8 @@ from nnreg.builtin.initializers import Constant, Normal, Ones, Uniform, Zeros
 from nnreg.builtin.layers.attention import AddPosition
 from nnreg.builtin.layers.sequence import Lstm
 from nnreg.interfaces import Plan, fans
-from nnreg.network import Network
-from nnreg.registry import installed
+from nnreg.network.network import Network
+from nnreg.registry.registry import installed
 
 
 def initialized(layer, shape):

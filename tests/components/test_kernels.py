@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnreg.interfaces import Workspace
-from nnreg.kernels import MANY, ROUNDS, Kernels, _together
+from nnreg.interfaces.kernels import MANY, ROUNDS, Kernels, _together
 
 SCRATCH = Workspace(np.float64, reuse=False)
 

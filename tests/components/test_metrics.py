@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnreg.builtin import metrics
-from nnreg.registry import installed
+from nnreg.registry.registry import installed
 
 GUESS = np.array([0, 1, 2, 2, 1, 0, 0])
 TRUTH = np.array([0, 1, 1, 2, 1, 2, 0])

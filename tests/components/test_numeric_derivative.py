@@ -9,7 +9,7 @@ import pytest
 import nnreg
 from nnreg import Activation, PluginError
 from nnreg.builtin.activations import Silu, Tanh
-from nnreg.cli import main
+from nnreg.cli.app import main
 from nnreg.errors import NnregWarning
 from tests.helpers.specs import CSV, classifier, csv_data
 

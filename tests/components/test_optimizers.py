@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nnreg.builtin import optimizers
 from nnreg.interfaces import Step, Workspace
-from nnreg.registry import installed
+from nnreg.registry.registry import installed
 from nnreg.testing import configurations
 
 GRADIENTS = np.random.default_rng(0).normal(size=(5, 7))

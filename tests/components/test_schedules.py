@@ -12,7 +12,7 @@ from nnreg import PluginError, Schedule, SpecError, UsageError
 from nnreg.builtin import schedules
 from nnreg.builtin.optimizers import Sgd
 from nnreg.interfaces import Moment
-from nnreg.registry import installed
+from nnreg.registry.registry import installed
 from tests.helpers.specs import blobs, classifier, line, regressor
 
 

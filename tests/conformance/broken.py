@@ -27,7 +27,7 @@ from nnreg import (
 )
 from nnreg.builtin.activations import Sigmoid
 from nnreg.builtin.initializers import Ones
-from nnreg.kernels import Kernels
+from nnreg.interfaces.kernels import Kernels
 
 DRIFT = itertools.cycle([0, 1e-14])
 KEPT = {}

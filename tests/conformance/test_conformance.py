@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from nnreg import Activation, Layer, ShapeError
-from nnreg.registry import installed
+from nnreg.registry.registry import installed
 from nnreg.testing import checks
 from nnreg.testing.suite import KINDS
 from tests.conformance.broken import BROKEN, RIGHT, FormulaOverAnAxis

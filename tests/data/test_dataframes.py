@@ -9,11 +9,12 @@ import pytest
 
 import nnreg
 from nnreg import DataError
-from nnreg.assembly import assemble
-from nnreg.builtin.sources import Parquet
-from nnreg.categorical import Categorical
-from nnreg.data.tables import categorical, is_numeric, numbers, table_of
-from nnreg.spec import read_spec
+from nnreg.builtin.sources.parquet import Parquet
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
+from nnreg.tables.categorical import Categorical
+from nnreg.tables.columns import categorical, is_numeric, numbers
+from nnreg.tables.convert import table_of
 from tests.helpers.specs import classifier
 
 DAYS = [datetime.datetime(2024, 1, 31, 8, 30), None, datetime.datetime(2024, 2, 1)]

@@ -16,18 +16,18 @@ import numpy as np
 import pytest
 
 import nnreg
-import nnreg.memory
-import nnreg.stored
+import nnreg._utils.memory
+import nnreg.tables.lazy
 from nnreg import DataError, DivergedError
-from nnreg.assembly import assemble
-from nnreg.builtin.sources import Hdf5
-from nnreg.cli import main
+from nnreg._utils.hdf5 import StoredDataset
+from nnreg._utils.memory import memory_limit
+from nnreg.builtin.sources.arrays import Hdf5
+from nnreg.cli.app import main
 from nnreg.errors import NnregWarning
-from nnreg.hdf5 import StoredDataset
 from nnreg.interfaces import Table
-from nnreg.memory import memory_limit
-from nnreg.spec import read_spec
-from nnreg.stored import Stored, Window, pieces, read_ahead, whole
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
+from nnreg.tables.lazy import Stored, Window, pieces, read_ahead, whole
 from tests.helpers.specs import classifier
 
 ROWS = 500
@@ -43,8 +43,8 @@ SPLIT = {"validation": 0.2, "test": 0.1}
 @pytest.fixture(autouse=True)
 def little_memory(monkeypatch):
     """Read 8 rows at once, and have some 64 in memory."""
-    monkeypatch.setattr(nnreg.stored, "BLOCK", 64)
-    monkeypatch.setattr(nnreg.stored, "WINDOW", 512)
+    monkeypatch.setattr(nnreg.tables.lazy, "BLOCK", 64)
+    monkeypatch.setattr(nnreg.tables.lazy, "WINDOW", 512)
 
 
 @pytest.fixture
@@ -189,13 +189,13 @@ class TestWhatStays:
         assert machine > 2**27
         tell = (
             "import resource; resource.setrlimit(resource.RLIMIT_DATA, (2**27, 2**27));"
-            "from nnreg.memory import memory_limit; print(memory_limit())"
+            "from nnreg._utils.memory import memory_limit; print(memory_limit())"
         )
         done = subprocess.run([sys.executable, "-c", tell], capture_output=True, check=True)
         assert int(done.stdout) == 2**27
         for text, expected in (("max\n", machine), ("1000\n", 1000)):
             (tmp_path / "memory.max").write_text(text)
-            monkeypatch.setattr(nnreg.memory, "CONTAINER_LIMITS", (tmp_path / "memory.max",))
+            monkeypatch.setattr(nnreg._utils.memory, "CONTAINER_LIMITS", (tmp_path / "memory.max",))
             assert memory_limit() == expected
 
     def test_words_and_single_values_are_read_whole(self, folder):
@@ -575,7 +575,7 @@ LIMITED = """
 import resource, sys
 limit = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-from nnreg.cli import main
+from nnreg.cli.app import main
 main(sys.argv[2:])
 """
 

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from nnreg import DataError
-from nnreg.assembly import assemble
-from nnreg.builtin.sources import Hdf5, Npz
+from nnreg.builtin.sources.arrays import Hdf5, Npz
 from nnreg.data.preprocessing import Classes, Number, Words
-from nnreg.data.tables import numbers, table_of
-from nnreg.spec import read_spec
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
+from nnreg.tables.columns import numbers
+from nnreg.tables.convert import table_of
 from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from nnreg import DataError, SpecError
-from nnreg.assembly import assemble
 from nnreg.data.split import Rows
-from nnreg.data.tables import table_of, times
-from nnreg.spec import read_spec
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
+from nnreg.tables.columns import times
+from nnreg.tables.convert import table_of
 from tests.helpers.specs import classifier, csv_data, regressor
 
 

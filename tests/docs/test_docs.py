@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nnreg import hookspecs
-from nnreg.cli import cli, main
+from nnreg.cli.app import cli, main
 from nnreg.testing.suite import KINDS
 from tests.helpers.doc_runner import NUMBER, WRITTEN, Follower, blocks, prepare, require_shown
 from tests.helpers.paths import ROOT

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import nnreg
-from nnreg.cli import cli, main
-from nnreg.registry import installed
-from nnreg.spec import read_spec
+from nnreg.cli.app import cli, main
+from nnreg.registry.registry import installed
+from nnreg.spec.document import read_spec
 from tests.helpers.paths import ROOT
 
 README = (ROOT / "README.md").read_text()

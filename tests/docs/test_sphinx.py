@@ -10,9 +10,9 @@ import sys
 import pytest
 
 import nnreg
-from nnreg.cli import cli, main
-from nnreg.registry import installed
-from nnreg.spec import SECTIONS
+from nnreg.cli.app import cli, main
+from nnreg.registry.registry import installed
+from nnreg.spec.sections import SECTIONS
 from tests.helpers.browser import Browser, chromium
 from tests.helpers.paths import ROOT
 from tests.reports.test_browser import PICTURES

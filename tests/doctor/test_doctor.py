@@ -6,11 +6,11 @@ import time
 import numpy as np
 import pytest
 
-from nnreg import selftest
 from nnreg.builtin.activations import Tanh
-from nnreg.doctor import examine
+from nnreg.doctor import selftest
+from nnreg.doctor.environment import examine
 from nnreg.interfaces import Layer
-from nnreg.registry import installed
+from nnreg.registry.registry import installed
 
 
 @pytest.fixture(autouse=True)

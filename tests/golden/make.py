@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import nnreg
-from nnreg.migrations import FORMAT
+from nnreg.checkpoint.migrations import FORMAT
 
 HERE = Path(__file__).resolve().parent
 NEUTRAL = Path("/tmp/nnreg-golden")

@@ -29,7 +29,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnreg.cli import main
+from nnreg.cli.app import main
 from tests.helpers.paths import ROOT
 
 BLOCK = re.compile(r"^(?:```(\w+)(?: ([^\n]*))?\n(.*?)^```$|<!-- (sh)\n(.*?)-->)", re.S | re.M)

@@ -56,9 +56,11 @@ def test_one_module_imports_h5py():
 
 
 def test_the_trainer_never_sees_json_and_a_layer_never_sees_the_registry():
-    assert not {"json", "nnreg.spec", "nnreg.schema"} & set(imported(PACKAGE / "trainer.py"))
+    assert not {"json", "nnreg.spec.document", "nnreg.spec.validation"} & set(
+        imported(PACKAGE / "trainer.py")
+    )
     for path in (PACKAGE / "builtin").rglob("*.py"):
-        assert "nnreg.registry" not in set(imported(path)), path
+        assert "nnreg.registry.registry" not in set(imported(path)), path
 
 
 def test_randomness_comes_from_generators_only():
@@ -79,5 +81,5 @@ def test_import_nnreg_loads_little_more_than_numpy():
 
 
 def test_help_loads_no_more_than_click():
-    code = "import nnreg.cli\ntry: nnreg.cli.main(['--help'])\nexcept SystemExit: pass"
+    code = "import nnreg.cli.app\ntry: nnreg.cli.app.main(['--help'])\nexcept SystemExit: pass"
     assert not loaded_by(code) & {"h5py", "pydantic", "rich", "pluggy", "threadpoolctl"}

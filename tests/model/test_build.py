@@ -5,7 +5,7 @@ import pytest
 
 import nnreg
 from nnreg import SpecError
-from nnreg.evaluation import classes_of
+from nnreg.training.evaluation import classes_of
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
 IMAGES = np.zeros((6, 8, 8)), np.array(list("aabbcc"))

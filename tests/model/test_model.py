@@ -8,7 +8,7 @@ import pytest
 
 import nnreg
 from nnreg import DataError, UsageError
-from nnreg.history import History
+from nnreg.training.history import History
 from tests.helpers.specs import CSV, blobs, classifier, csv_data, line, regressor
 
 

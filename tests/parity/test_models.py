@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.assembly import assemble
-from nnreg.spec import read_spec
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
 from tests.helpers.paths import MODELS
 
 RESULTS = {
@@ -77,7 +77,7 @@ def test_two_layer_follows_the_matrix_form_by_hand(tmp_path):
 
 
 def test_three_dense_learns_and_its_loss_is_printed_every_100_epochs(tmp_path, capsys):
-    from nnreg.cli import main
+    from nnreg.cli.app import main
 
     spec, out = str(MODELS / "three_dense.json"), str(tmp_path / "out")
     with pytest.raises(SystemExit):

@@ -8,7 +8,7 @@ from nnreg.builtin import activations as act
 from nnreg.builtin import losses, optimizers, schedules
 from nnreg.builtin.layers import attention, convolution, dense, normalization, sequence
 from nnreg.interfaces import Moment, Plan, Step, Workspace
-from nnreg.network import Network
+from nnreg.network.network import Network
 
 pytestmark = pytest.mark.verify
 RNG = np.random.default_rng(0)

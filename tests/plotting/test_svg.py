@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from nnreg import charts
-from nnreg.charts import Curve
+from nnreg.plotting import svg as charts
+from nnreg.plotting.svg import Curve
 
 X = np.arange(1.0, 6.0)
 FALLING = Curve("training", X, np.array([1.0, 0.1, 0.01, np.nan, 0.001]), whole=True)

@@ -6,9 +6,9 @@ import pytest
 
 import nnreg
 from nnreg import DivergedError, builtin, hookimpl
-from nnreg.cli import main
+from nnreg.cli.app import main
 from nnreg.errors import NnregWarning
-from nnreg.registry import Registry
+from nnreg.registry.registry import Registry
 from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
 
@@ -56,9 +56,9 @@ def listen(monkeypatch):
         registry.add_plugin("nnreg", builtin, "nnreg", "0.1.0")
         for name, plugin in plugins.items():
             registry.add_plugin(name, plugin, f"nnreg-{name}", "1.0")
-        monkeypatch.setattr("nnreg.spec.installed", lambda: registry)
-        monkeypatch.setattr("nnreg.saving.installed", lambda: registry)
-        monkeypatch.setattr("nnreg.registry.discover", lambda selection: registry)
+        monkeypatch.setattr("nnreg.spec.document.installed", lambda: registry)
+        monkeypatch.setattr("nnreg.checkpoint.save_load.installed", lambda: registry)
+        monkeypatch.setattr("nnreg.registry.registry.discover", lambda selection: registry)
 
     return use
 

@@ -11,9 +11,10 @@ import pytest
 import nnreg
 from nnreg import Activation, MissingPluginError, PluginError, SpecError, UsageError, hookimpl
 from nnreg.errors import NnregWarning
-from nnreg.plugins import Selection
-from nnreg.registry import discover, installed
-from nnreg.spec import json_schema, read_spec
+from nnreg.registry.loading import Selection
+from nnreg.registry.registry import discover, installed
+from nnreg.spec.document import read_spec
+from nnreg.spec.json_schema import json_schema
 from tests.helpers.fake_distributions import swish
 from tests.helpers.specs import CSV, WITH_SWISH, classifier
 

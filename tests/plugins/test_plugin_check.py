@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from nnreg.cli import main
-from nnreg.registry import Registry
-from nnreg.verified import remember, verified
+from nnreg.cli.app import main
+from nnreg.registry.registry import Registry
+from nnreg.registry.verified import remember, verified
 from tests.helpers.fake_distributions import SWISH, distribution
 
 GOOD = SWISH.replace("NAME", "'swish'").replace("x * sigmoid(beta * x)", "beta · x")

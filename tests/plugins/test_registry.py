@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from nnreg import Activation, PluginError, SpecError, builtin, hookimpl
-from nnreg.registry import KINDS, Registry, default_kernels, installed
-from nnreg.spec import read_spec
+from nnreg.registry.registry import KINDS, Registry, default_kernels, installed
+from nnreg.spec.document import read_spec
 from tests.helpers.fake_distributions import SWISH, swish
 
 
@@ -197,7 +197,7 @@ def test_kernels_of_a_plugin_are_used_unless_two_offer_them(registry, install):
     code = """
 from dataclasses import dataclass
 from nnreg import hookimpl
-from nnreg.kernels import Kernels
+from nnreg.interfaces.kernels import Kernels
 
 @dataclass(frozen=True)
 class Fast(Kernels):

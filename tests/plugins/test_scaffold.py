@@ -7,10 +7,10 @@ import tomllib
 
 import pytest
 
-from nnreg.cli import main
+from nnreg.cli.app import main
 from nnreg.cli.plugin import KINDS, LICENSES
 from nnreg.errors import UsageError
-from nnreg.scaffold import USAGE, Scaffold
+from nnreg.registry.scaffold import USAGE, Scaffold
 
 
 def new(*arguments):

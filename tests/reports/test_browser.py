@@ -5,7 +5,7 @@ import os
 import pytest
 
 import nnreg
-from nnreg.reporting.report import report
+from nnreg.reports.report import report
 from tests.helpers.browser import Browser, chromium
 from tests.helpers.paths import MODELS
 from tests.reports.test_report import NASTY, write_csv

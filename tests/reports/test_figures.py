@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.history import History
-from nnreg.reporting import figures
-from nnreg.reporting.braille import losses
-from nnreg.reporting.diagram import MOST_BOXES, Box, _folded, boxes_of, diagram
+from nnreg.reports import figures
+from nnreg.reports.network_diagram import MOST_BOXES, Box, _folded, boxes_of, diagram
+from nnreg.reports.terminal import losses
+from nnreg.training.history import History
 from tests.helpers.specs import classifier
 
 RECORDS = [
@@ -242,8 +242,8 @@ def test_what_cannot_be_drawn_is_told(runs, nnreg, args, message):
 
 
 def test_without_matplotlib_plot_says_what_to_install(runs, nnreg, monkeypatch):
-    monkeypatch.setitem(sys.modules, "nnreg.reporting.figures", None)
-    monkeypatch.delattr("nnreg.reporting.figures", raising=False)
+    monkeypatch.setitem(sys.modules, "nnreg.reports.figures", None)
+    monkeypatch.delattr("nnreg.reports.figures", raising=False)
     code, _, err = nnreg("plot", runs[0])
     assert code == 2
     assert "plots need matplotlib: pip install matplotlib" in err

@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.assembly import reassemble
-from nnreg.reporting.images import png
-from nnreg.reporting.markup import escape, figure, percent
-from nnreg.reporting.page import against_guess, interval, page
-from nnreg.reporting.record import read_run
-from nnreg.reporting.report import report, report_folds
-from nnreg.reporting.results import Results, results_of
-from nnreg.runs import start
-from nnreg.verdict import constant
+from nnreg.reports.html import escape, figure, percent
+from nnreg.reports.html_page import against_guess, interval, page
+from nnreg.reports.png import png
+from nnreg.reports.predictions import Results, results_of
+from nnreg.reports.report import report, report_folds
+from nnreg.reports.run_record import read_run
+from nnreg.runs.baseline import constant
+from nnreg.runs.prepare import reassemble
+from nnreg.runs.run import start
 from tests.helpers.specs import blobs, classifier, regressor
 
 SPLIT = {"validation": 0.2, "test": 0.25, "stratify": True}
@@ -414,7 +414,7 @@ def test_several_targets_and_sequences_are_drawn(tmp_path, monkeypatch):
 def test_without_matplotlib_the_run_works_and_says_what_to_install(spec):
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
-        "from nnreg.cli import main\n"
+        "from nnreg.cli.app import main\n"
         "main(['run', 'spec.json', '--out', 'out', '--quiet'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -430,8 +430,8 @@ def test_without_matplotlib_the_run_works_and_says_what_to_install(spec):
 @pytest.mark.parametrize(
     "code",
     [
-        "import nnreg, nnreg.reporting.report, nnreg.reporting.page, nnreg.reporting.comparison",
-        "from nnreg.cli import main\n"
+        "import nnreg, nnreg.reports.report, nnreg.reports.html_page, nnreg.reports.comparison",
+        "from nnreg.cli.app import main\n"
         "try: main(['run', 'spec.json', '--out', 'out', '--quiet', '--no-report'])\n"
         "except SystemExit: pass",
     ],

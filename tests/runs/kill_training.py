@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 import nnreg
-import nnreg.folder
-from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from nnreg.runs import restart, start
+import nnreg.runs.directory
+from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
+from nnreg.runs.run import restart, start
 
 STEPS = 6
 """The steps of an epoch."""
@@ -42,7 +42,7 @@ SETTINGS: list[tuple[dict[str, Any], int | None]] = [
 FILES = ("spec.json", "metrics.jsonl", "checkpoints/last.h5", "checkpoints/best.h5")
 
 PROCESSES = multiprocessing.get_context("forkserver")  # the server imports nnreg once for all
-PROCESSES.set_forkserver_preload(["nnreg.runs", "nnreg.hdf5", "threadpoolctl"])
+PROCESSES.set_forkserver_preload(["nnreg.runs.run", "nnreg._utils.hdf5", "threadpoolctl"])
 
 
 def spec_of(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
@@ -99,13 +99,13 @@ def train(folder: Path, spec: dict[str, Any], done: Any) -> None:
 
 def record(folder: Path, spec: dict[str, Any], done: Any) -> None:
     """Train without a stop, and write the digest of the state after each step to `states.json`."""
-    states, save = {}, nnreg.folder.Folder.save
+    states, save = {}, nnreg.runs.directory.Folder.save
 
-    def noted(self: nnreg.folder.Folder) -> None:
+    def noted(self: nnreg.runs.directory.Folder) -> None:
         save(self)
         states[self._model.progress.step] = digest(self.last)
 
-    nnreg.folder.Folder.save = noted  # type: ignore[method-assign]
+    nnreg.runs.directory.Folder.save = noted  # type: ignore[method-assign]
     start({**spec, "checkpoint": {"every_steps": 1}}, out=folder).train()
     (folder / "states.json").write_text(json.dumps(states))
 
@@ -178,7 +178,7 @@ def kill_saving(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
         in_process(save_for_ever, file, values, saved, seconds=moments.uniform(0.01, 0.1))
         counts["kills"] += 1
         counts["temporary files left"] += len(list(folder.glob(".*.tmp")))
-        nnreg.folder.sweep(folder)
+        nnreg.runs.directory.sweep(folder)
         assert not list(folder.glob(".*.tmp")), "stale files were not swept"
         if not file.exists():
             assert saved.value == 0, "a saved file is gone"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nnreg.runs import start
-from nnreg.verdict import in_words
+from nnreg.runs.baseline import in_words
+from nnreg.runs.run import start
 from tests.helpers.specs import classifier, regressor
 
 RNG = np.random.default_rng(0)

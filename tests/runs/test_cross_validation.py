@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg import CheckpointError, DataError, SpecError, UsageError, comparing
-from nnreg.assembly import assemble
-from nnreg.folder import Folder
-from nnreg.spec import read_spec
-from nnreg.training import begin, go_on
+from nnreg import CheckpointError, DataError, SpecError, UsageError
+from nnreg.runs import rerun as comparing_rerun
+from nnreg.runs.api import begin, go_on
+from nnreg.runs.directory import Folder
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
 FOLDS = {"epochs": 3, "folds": 3}
@@ -141,7 +142,7 @@ def test_folds_need_no_folder_and_no_file():
 def test_a_fold_is_a_run_that_can_be_loaded_and_trained_again(spec, tmp_path):
     nnreg.run(spec, out="runs/x")
     fold = tmp_path / "runs/x/fold-2"
-    assert comparing.rerun(fold / "checkpoints/last.h5").results_same
+    assert comparing_rerun.rerun(fold / "checkpoints/last.h5").results_same
     again = nnreg.run(fold / "resolved.json")
     assert again.network.vector.tobytes() == nnreg.load(fold).network.vector.tobytes()
     alone = nnreg.run(spec, overrides=["train.fold=2"])
@@ -212,7 +213,7 @@ def test_plugins_hear_of_each_fold_as_a_run(spec):
 
 def test_a_folder_of_folds_says_which_to_choose(spec, tmp_path):
     nnreg.run(spec, out="runs/x")
-    for use in (nnreg.load, nnreg.read_history, comparing.rerun):
+    for use in (nnreg.load, nnreg.read_history, comparing_rerun.rerun):
         with pytest.raises(CheckpointError, match=r"a cross-validation, .* choose one: .*fold-1, "):
             use("runs/x")
     with pytest.raises(UsageError, match="there is a run already"):

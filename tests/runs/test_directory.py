@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 
 import nnreg
-import nnreg.files
+import nnreg._utils.atomic_files
 from nnreg import DivergedError, UnsavedError, UsageError
-from nnreg.checkpoint import read_checkpoint
+from nnreg.checkpoint.file_format import read_checkpoint
+from nnreg.checkpoint.save_load import to_checkpoint
 from nnreg.errors import NnregWarning
-from nnreg.folder import SaveTimes, next_folder
-from nnreg.progress import Progress
-from nnreg.runs import restart, start
-from nnreg.saving import to_checkpoint
-from nnreg.spec import Checkpoint
+from nnreg.runs.directory import next_folder
+from nnreg.runs.run import restart, start
+from nnreg.runs.save_schedule import SaveTimes
+from nnreg.spec.sections import Checkpoint
+from nnreg.training.state import Progress
 from tests.helpers.fault_injection import FAULTS, Faults
 from tests.helpers.specs import blobs, classifier
 
@@ -238,7 +239,7 @@ class TestFailing:
             shutil.rmtree("out", ignore_errors=True)
             system = Faults(at, FAULTS.get(fault, self.gone))
             with monkeypatch.context() as patch:
-                patch.setattr(nnreg.files, "os", system)
+                patch.setattr(nnreg._utils.atomic_files, "os", system)
                 outcomes.append(self.outcome(short))
             if outcomes[-1] == "done" and Path("out").exists():  # it may go after the last save
                 same_files("whole", "out")
@@ -370,12 +371,12 @@ class TestSaveTimes:
         assert times.within_epoch()
 
     def test_a_run_spends_a_small_share_of_its_time_on_saving(self, spec, monkeypatch):
-        import nnreg.folder
+        import nnreg.runs.directory
 
         saves = []
-        write = nnreg.folder.write_checkpoint
+        write = nnreg.runs.directory.write_checkpoint
         monkeypatch.setattr(
-            nnreg.folder, "write_checkpoint", lambda *args: (saves.append(1), write(*args))
+            nnreg.runs.directory, "write_checkpoint", lambda *args: (saves.append(1), write(*args))
         )
         nnreg.run(spec | {"train": {"epochs": 200}}, out="out")
         assert 3 <= len(saves) < 50
@@ -389,10 +390,10 @@ class TestSaveTimes:
 
     @pytest.mark.parametrize(("brief", "steps"), [(0.0, [6, 12, 18, 24, 30, 36]), (1e9, [])])
     def test_work_that_is_brief_is_saved_at_the_end_only(self, spec, brief, steps, monkeypatch):
-        from nnreg.folder import Folder
+        from nnreg.runs.directory import Folder
 
-        monkeypatch.setattr("nnreg.folder.SHARE", 1e9)
-        monkeypatch.setattr("nnreg.folder.BRIEF", brief)
+        monkeypatch.setattr("nnreg.runs.save_schedule.SHARE", 1e9)
+        monkeypatch.setattr("nnreg.runs.save_schedule.BRIEF", brief)
         saves, save = [], Folder.save
         monkeypatch.setattr(
             Folder, "save", lambda folder: (saves.append(folder._model.progress.step), save(folder))
@@ -412,12 +413,12 @@ class TestSaveTimes:
         ],
     )
     def test_a_run_is_saved_when_the_spec_says(self, spec, settings, steps, monkeypatch):
-        import nnreg.folder
+        import nnreg.runs.directory
 
         saves = []
-        save = nnreg.folder.Folder.save
+        save = nnreg.runs.directory.Folder.save
         monkeypatch.setattr(
-            nnreg.folder.Folder,
+            nnreg.runs.directory.Folder,
             "save",
             lambda folder: (saves.append(folder._model.progress.step), save(folder)),
         )
@@ -436,8 +437,8 @@ class TestSaveTimes:
         assert sorted(file.name for file in Path("again/checkpoints").iterdir()) == names
 
     def test_long_epochs_are_saved_within(self, spec, monkeypatch):
-        monkeypatch.setattr("nnreg.folder.LONG", 0.0)
-        monkeypatch.setattr("nnreg.folder.SHARE", 1e9)
+        monkeypatch.setattr("nnreg.runs.save_schedule.LONG", 0.0)
+        monkeypatch.setattr("nnreg.runs.save_schedule.SHARE", 1e9)
         run = start(spec, out="out")
         go = run._trainer._step
 
@@ -527,7 +528,7 @@ class TestResuming:
         nnreg.run(spec, out="whole")
         script = """
         import json, os, signal, sys, nnreg
-        from nnreg.runs import start
+        from nnreg.runs.run import start
         run = start(json.loads(sys.argv[1]), out="out")
         run._trainer._step = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         run.train()
@@ -552,8 +553,8 @@ class TestResuming:
         ],
     )  # fmt: skip
     def test_an_epoch_under_way_that_is_not_one_is_refused(self, spec, change, message):
-        from nnreg.checkpoint import Checkpoint as Content
-        from nnreg.saving import from_checkpoint
+        from nnreg.checkpoint.file_format import Checkpoint as Content
+        from nnreg.checkpoint.save_load import from_checkpoint
 
         run = start(spec, out="out")
         stop_at(run, 8)

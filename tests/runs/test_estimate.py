@@ -6,11 +6,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from nnreg.assembly import assemble
-from nnreg.estimating import estimate
-from nnreg.evaluation import Evaluation
-from nnreg.spec import read_spec
-from nnreg.update import Update
+from nnreg.runs.estimate import estimate
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
+from nnreg.training.evaluation import Evaluation
+from nnreg.training.update import Update
 from tests.helpers.paths import MODELS
 from tests.helpers.specs import blobs, classifier, csv_data
 
@@ -38,7 +38,7 @@ class Clock:
             update(own, count)
 
         monkeypatch.setattr(Update, "step", step)
-        monkeypatch.setattr("nnreg.estimating.time", self)
+        monkeypatch.setattr("nnreg.runs.estimate.time", self)
 
     def perf_counter(self):
         return self.now

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-import nnreg.files
+import nnreg._utils.atomic_files
 from nnreg import UsageError
-from nnreg.files import append_text, held, replace_file, replace_text, sweep
+from nnreg._utils.atomic_files import append_text, held, replace_file, replace_text, sweep
 from tests.helpers.fault_injection import FAULTS, Faults
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
@@ -24,7 +24,7 @@ def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path, monk
         path.write_bytes(OLD)
         system = Faults(at, FAULTS[fault])
         with monkeypatch.context() as patch:
-            patch.setattr(nnreg.files, "os", system)
+            patch.setattr(nnreg._utils.atomic_files, "os", system)
             try:
                 replace_file(path, PIECES)
                 failed = False
@@ -73,7 +73,7 @@ def test_the_file_and_its_folder_are_synced_before_and_after_the_replacement(tmp
                 calls.append(name)
             return getattr(os, name)
 
-    monkeypatch.setattr(nnreg.files, "os", Spy())
+    monkeypatch.setattr(nnreg._utils.atomic_files, "os", Spy())
     replace_file(tmp_path / "file", [(0, b"x")])
     assert calls == ["write", "fsync", "replace", "fsync"]
 
@@ -87,7 +87,7 @@ def test_text_is_appended(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from nnreg.files import replace_file
+from nnreg._utils.atomic_files import replace_file
 def pieces():
     yield 0, b"half"
     if len(sys.argv) > 2:
@@ -119,7 +119,7 @@ def test_the_temporary_file_of_a_living_process_stays(tmp_path):
 
 
 def test_a_file_swept_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
-    lock, swept = nnreg.files._lock, []
+    lock, swept = nnreg._utils.atomic_files._lock, []
 
     def late(file):
         if not swept:
@@ -127,7 +127,7 @@ def test_a_file_swept_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
             swept[0].unlink()
         return lock(file)
 
-    monkeypatch.setattr(nnreg.files, "_lock", late)
+    monkeypatch.setattr(nnreg._utils.atomic_files, "_lock", late)
     replace_file(tmp_path / "file", [(0, NEW)])
     assert swept
     assert (tmp_path / "file").read_bytes() == NEW
@@ -136,7 +136,7 @@ def test_a_file_swept_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
 HOLDING = """
 import sys
 from pathlib import Path
-from nnreg.files import held
+from nnreg._utils.atomic_files import held
 with held(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -171,7 +171,7 @@ def test_of_many_processes_one_holds_the_folder_at_a_time(tmp_path):
 import sys, time
 from pathlib import Path
 from nnreg import UsageError
-from nnreg.files import held
+from nnreg._utils.atomic_files import held
 folder, held_for = Path(sys.argv[1]), 0
 end = time.monotonic() + 1.0
 while time.monotonic() < end:
@@ -191,7 +191,7 @@ print(held_for)
 
 
 def test_a_file_system_without_locks_works_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(nnreg.files, "_lock", lambda file: None)
+    monkeypatch.setattr(nnreg._utils.atomic_files, "_lock", lambda file: None)
     with held(tmp_path):
         replace_text(tmp_path / "file", "x")
     stale = tmp_path / ".file.0123456789ab.tmp"

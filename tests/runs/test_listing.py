@@ -11,7 +11,7 @@ import pytest
 
 import nnreg as library
 from nnreg import DivergedError
-from nnreg.listing import describe, list_runs
+from nnreg.runs.listing import describe, list_runs
 from tests.helpers.specs import CSV, classifier, csv_data
 
 SPLIT = {"validation": 0.25, "test": 0.25}
@@ -187,8 +187,8 @@ def test_hundreds_are_listed_quickly_and_without_the_checkpoint_library(spec, tm
         Path(f"runs/{number}").mkdir()
         for name, content in files.items():
             Path(f"runs/{number}", name).write_bytes(content)
-    code = ("import sys, time, nnreg.cli\nbegan = time.process_time()\n"
-            "try: nnreg.cli.main(['runs', '--json'])\nexcept SystemExit: pass\n"
+    code = ("import sys, time, nnreg.cli.app\nbegan = time.process_time()\n"
+            "try: nnreg.cli.app.main(['runs', '--json'])\nexcept SystemExit: pass\n"
             "print(time.process_time() - began, *sys.modules, file=sys.stderr)")  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert len(json.loads(done.stdout)) == 300

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.runs import restart, start
+from nnreg.runs.run import restart, start
 from tests.helpers.specs import blobs, classifier
 from tests.training.test_gradient import CONVOLUTION, OUTPUT, images
 
@@ -80,8 +80,8 @@ def test_it_goes_on_where_threads_divide_the_batches(tmp_path):
 
 
 def test_it_goes_on_where_the_data_stay_in_their_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("nnreg.stored.BLOCK", 64)
-    monkeypatch.setattr("nnreg.stored.WINDOW", 512)
+    monkeypatch.setattr("nnreg.tables.lazy.BLOCK", 64)
+    monkeypatch.setattr("nnreg.tables.lazy.WINDOW", 512)
     monkeypatch.chdir(tmp_path)
     x, y = blobs(300)
     with h5py.File("d.h5", "w") as file:

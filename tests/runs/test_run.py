@@ -12,10 +12,10 @@ import pytest
 
 import nnreg
 from nnreg import CheckpointError, DataError, DivergedError, SpecError, UsageError
-from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from nnreg.folder import numbered
-from nnreg.network import views
-from nnreg.runs import start
+from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
+from nnreg.network.parameters import views
+from nnreg.runs.directory import numbered
+from nnreg.runs.run import start
 from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
 SPLIT = {"validation": 0.25, "test": 0.25}

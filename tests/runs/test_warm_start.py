@@ -11,9 +11,9 @@ import pytest
 
 import nnreg
 from nnreg import DataError, SpecError
-from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from nnreg.comparing import rerun
-from nnreg.reading import read_contents
+from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
+from nnreg.checkpoint.inspect import read_contents
+from nnreg.runs.rerun import rerun
 from tests.helpers.specs import CSV, blobs, classifier, csv_data
 
 LAYERS = [

@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 
-from nnreg.saving import load
+from nnreg.checkpoint.save_load import load
 
 
 def main(limit: int, files: list[str]) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 import nnreg
 from nnreg.errors import MissingPluginError
-from nnreg.plugins import Selection
-from nnreg.registry import discover
+from nnreg.registry.loading import Selection
+from nnreg.registry.registry import discover
 from tests.helpers.paths import ROOT
 from tests.security.attacks import ATTACKS, image, of_component, signed, victim
 

@@ -7,9 +7,9 @@ import pytest
 
 import nnreg
 from nnreg import SpecError, UsageError
-from nnreg.composing import MOST_FILES
-from nnreg.saving import from_checkpoint, to_checkpoint
-from nnreg.spec import read_spec
+from nnreg.checkpoint.save_load import from_checkpoint, to_checkpoint
+from nnreg.spec.compose import MOST_FILES
+from nnreg.spec.document import read_spec
 from tests.helpers.specs import CSV, blobs, classifier, csv_data
 
 

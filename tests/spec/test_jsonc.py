@@ -5,7 +5,7 @@ import time
 import pytest
 
 from nnreg import SpecError
-from nnreg.jsonc import loads
+from nnreg.spec.jsonc import loads
 
 
 def test_comments_and_trailing_commas_are_welcome():

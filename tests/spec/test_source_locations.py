@@ -2,7 +2,8 @@
 
 import pytest
 
-from nnreg.places import WIDEST, Place, Text, parent
+from nnreg.errors import WIDEST, Place
+from nnreg.spec.source_text import Text, parent
 
 TEXT = """{
   // "seed": 1, a comment with a key

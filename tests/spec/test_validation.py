@@ -7,9 +7,10 @@ import jsonschema
 import pytest
 
 from nnreg import SpecError, UsageError
-from nnreg.registry import installed
-from nnreg.schema import to_json
-from nnreg.spec import json_schema, read_spec
+from nnreg.registry.registry import installed
+from nnreg.spec.document import read_spec
+from nnreg.spec.json_schema import json_schema
+from nnreg.spec.validation import to_json
 from tests.helpers.specs import classifier, csv_data, regressor
 
 NINE = {

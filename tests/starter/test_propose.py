@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg import DataError, Source, Table, UsageError, hookimpl, jsonc, propose
-from nnreg.plugins import Selection
-from nnreg.registry import discover
-from nnreg.spec import read_spec
+from nnreg import DataError, Source, Table, UsageError, hookimpl, propose
+from nnreg.registry.loading import Selection
+from nnreg.registry.registry import discover
+from nnreg.spec import jsonc
+from nnreg.spec.document import read_spec
 from tests.components.sources.test_idx import idx
 from tests.components.sources.test_images import png
 from tests.helpers.paths import MODELS
@@ -484,7 +485,7 @@ class TestCommand:
         assert not (folder / "iris.json").exists()
 
     def test_on_a_terminal_it_asks_what_to_predict(self, folder, monkeypatch, nnreg):
-        monkeypatch.setattr("nnreg.cli.proposing.on_terminal", lambda: True)
+        monkeypatch.setattr("nnreg.cli.init.on_terminal", lambda: True)
         code, out, err = nnreg("init", "iris.csv", stdin="petal_length\n")
         assert code == 0
         assert "predict which [species]" in err

@@ -41,8 +41,8 @@ def test_batches_accumulated_come_to_one_batch_as_large_as_they_together(options
 
 
 def test_the_same_of_data_that_stay_in_their_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("nnreg.stored.BLOCK", 64)
-    monkeypatch.setattr("nnreg.stored.WINDOW", 512)
+    monkeypatch.setattr("nnreg.tables.lazy.BLOCK", 64)
+    monkeypatch.setattr("nnreg.tables.lazy.WINDOW", 512)
     x, y = blobs(300)
     with h5py.File(tmp_path / "d.h5", "w") as file:
         file["x"], file["y"] = x, y == "ash"

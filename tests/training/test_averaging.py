@@ -7,7 +7,7 @@ import pytest
 
 import nnreg
 from nnreg import CheckpointError, DivergedError
-from nnreg.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
 from tests.helpers.specs import blobs, classifier, line, regressor
 
 LAYERS = [{"type": "batch_norm"}, *classifier()["model"]["layers"]]

@@ -7,7 +7,7 @@ import nnreg
 from nnreg import SpecError
 from nnreg.builtin.layers.dense import Dense
 from nnreg.builtin.optimizers import Sgd
-from nnreg.network import views
+from nnreg.network.parameters import views
 from tests.helpers.specs import blobs, classifier
 
 LAYERS = [

@@ -5,9 +5,9 @@ import pytest
 
 import nnreg
 from nnreg.errors import DivergedError
-from nnreg.gradient import LEAST_ROWS, rows_at_once
 from nnreg.interfaces import Layer
-from nnreg.kernels import Kernels
+from nnreg.interfaces.kernels import Kernels
+from nnreg.training.gradient import LEAST_ROWS, rows_at_once
 
 CONVOLUTION = [
     {"type": "conv2d", "filters": 16, "padding": "same", "activation": "relu"},
@@ -66,7 +66,7 @@ def test_each_thread_draws_a_dropout_of_its_own():
 
 def test_a_batch_taken_a_few_at_a_time_comes_to_the_same(monkeypatch):
     whole, records = trained(1)
-    monkeypatch.setattr("nnreg.gradient.CACHED", 12 * whole.network.values)
+    monkeypatch.setattr("nnreg.training.gradient.CACHED", 12 * whole.network.values)
     monkeypatch.setattr(Kernels, "few_calls", True)
     for threads in (1, 3):
         parted, parted_records = trained(threads)
@@ -79,7 +79,7 @@ def test_a_batch_taken_a_few_at_a_time_comes_to_the_same(monkeypatch):
 
 
 def test_few_at_a_time_are_taken_only_where_examples_are_independent_and_large(monkeypatch):
-    monkeypatch.setattr("nnreg.gradient.CACHED", 1)
+    monkeypatch.setattr("nnreg.training.gradient.CACHED", 1)
     assert rows_at_once(trainer(1).network) == LEAST_ROWS
     assert rows_at_once(trainer(2).network, 2) is None  # NumPy's calls would be too short
     assert rows_at_once(trainer(1, [*CONVOLUTION, {"type": "batch_norm"}]).network) is None

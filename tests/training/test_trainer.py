@@ -217,7 +217,7 @@ def test_a_steady_step_reuses_its_arrays():
     x, y = blobs()
     model = nnreg.build(classifier(metrics=[]), data=(x, y))
     examples = model.examples(x, y)
-    from nnreg.trainer import Trainer
+    from nnreg.training.trainer import Trainer
 
     trainer = Trainer(
         model.network, model.evaluation, model.spec.optimizer, model.spec.train, examples
@@ -256,7 +256,7 @@ def test_threads_are_as_many_as_the_largest_product_gains_from(units, threads, e
 
 def test_threads_can_be_limited():
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    from nnreg.threads import matrix_threads
+    from nnreg._utils.threads import matrix_threads
 
     with matrix_threads(1):
         counts = {info["num_threads"] for info in threadpoolctl.threadpool_info()

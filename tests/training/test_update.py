@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nnreg
-from nnreg import update
+from nnreg._utils.threads import Crew, pieces
 from nnreg.builtin.optimizers import Adam
 from nnreg.interfaces import Optimizer
-from nnreg.threads import Crew, pieces
+from nnreg.training import update
 from tests.helpers.specs import line, regressor
 
 

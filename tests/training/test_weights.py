@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import nnreg
-import nnreg.stored
+import nnreg.tables.lazy
 from nnreg import DataError, Loss, SpecError
-from nnreg.assembly import assemble
-from nnreg.registry import installed
-from nnreg.spec import read_spec
+from nnreg.registry.registry import installed
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
 WHOLE = {"epochs": 4, "batch_size": 1000, "kernels": "numpy"}
@@ -170,7 +170,7 @@ def test_threads_and_a_few_rows_at_a_time_come_to_the_same(monkeypatch):
     again.fit(*images(), weights=weights)
     assert_close(one, divided)
     assert divided.network.vector.tobytes() == again.network.vector.tobytes()
-    monkeypatch.setattr("nnreg.gradient.CACHED", 12 * one.network.values)
+    monkeypatch.setattr("nnreg.training.gradient.CACHED", 12 * one.network.values)
     parted = convolution(threads=1)
     parted.fit(*images(), weights=weights)
     assert_close(one, parted)
@@ -190,8 +190,8 @@ def test_accumulated_batches_come_to_one_batch():
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_run_goes_on_in_mid_epoch_with_the_same_bits(tmp_path, monkeypatch, stream):
-    monkeypatch.setattr(nnreg.stored, "BLOCK", 32)
-    monkeypatch.setattr(nnreg.stored, "WINDOW", 256)
+    monkeypatch.setattr(nnreg.tables.lazy, "BLOCK", 32)
+    monkeypatch.setattr(nnreg.tables.lazy, "WINDOW", 256)
     monkeypatch.chdir(tmp_path)
     x, y = blobs(200)
     with h5py.File("d.h5", "w") as file:

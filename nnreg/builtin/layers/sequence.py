@@ -6,18 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform, Uniform
 from nnreg.errors import DataError, ShapeError
-from nnreg.interfaces import (
-    Array,
-    Context,
-    Count,
-    Initializer,
-    Layer,
-    LayerBackward,
-    Plan,
-    Shape,
-)
+from nnreg.interfaces.component import Count
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.layer import Layer, LayerBackward, Plan
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from nnreg._types import Array
+from nnreg._utils.memory import memory_limit
 from nnreg.builtin.sources.png import Png, PngError, parse, pixels
-from nnreg.categorical import Categorical
 from nnreg.errors import DataError
-from nnreg.interfaces import Array, Source, Table
-from nnreg.memory import memory_limit
+from nnreg.interfaces.source import Source
+from nnreg.tables.categorical import Categorical
+from nnreg.tables.table import Table
 
 BATCH = 2**22
 """The bytes of images that are decoded at once, about."""

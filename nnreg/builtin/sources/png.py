@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnreg.builtin.sources.packing import MOST_INFLATION
-from nnreg.interfaces import Array, Shape
+from nnreg._types import Array, Shape
+from nnreg.builtin.sources.deflate import MOST_INFLATION
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnreg import hookimpl
 from nnreg.interfaces import Array
-from nnreg.kernels import Kernels, Pair, Scratch
+from nnreg.interfaces.kernels import Kernels, Pair, Scratch
 
 FEW = 4096
 """Up to so many values, NumPy's vectorized exp gains less than its calls cost."""

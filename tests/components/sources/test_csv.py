@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from benchmarks import loading
 from nnreg import DataError
-from nnreg.assembly import assemble
-from nnreg.builtin.sources import Csv, Tsv, delimited
-from nnreg.categorical import Categorical
-from nnreg.data.tables import categorical, numbers
-from nnreg.spec import read_spec
+from nnreg.builtin.sources import delimited
+from nnreg.builtin.sources.delimited import Csv, Tsv
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
+from nnreg.tables.categorical import Categorical
+from nnreg.tables.columns import categorical, numbers
 from tests.helpers.specs import classifier, csv_data, regressor
 
 
@@ -112,7 +113,7 @@ def test_a_word_among_numbers_is_told_wherever_it_is(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("small_blocks")
 def test_more_different_words_than_a_categorical_takes_are_kept(read, monkeypatch):
-    monkeypatch.setattr("nnreg.gathering.MOST_CATEGORIES", 10)
+    monkeypatch.setattr("nnreg.tables.concat.MOST_CATEGORIES", 10)
     names = [None if i % 7 == 3 else f"a rather long name, number {i}" for i in range(60)]
     table = read("id\n" + "".join("NA\n" if n is None else f'"{n}"\n' for n in names))
     assert table.columns["id"].dtype.kind == "T"
@@ -390,7 +391,7 @@ def test_thousands_of_columns_are_read_quickly(read):
 
 @pytest.mark.usefixtures("small_blocks")
 def test_more_than_memory_holds_is_told(read, monkeypatch):
-    monkeypatch.setattr("nnreg.gathering.memory_limit", lambda: 2000)
+    monkeypatch.setattr("nnreg.tables.concat.memory_limit", lambda: 2000)
     with pytest.raises(DataError, match=r"t\.csv: its rows take more than .* half of the memory"):
         read(gzip.compress(b"a,b\n" + b"0,x\n" * 1000))
 

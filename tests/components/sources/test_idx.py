@@ -8,9 +8,9 @@ import pytest
 
 import nnreg
 from nnreg import DataError
-from nnreg.assembly import digests
-from nnreg.builtin.sources import Idx
-from nnreg.spec import read_spec
+from nnreg.builtin.sources.idx import Idx
+from nnreg.runs.prepare import digests
+from nnreg.spec.document import read_spec
 
 CODES = {"u1": 8, "i1": 9, ">i2": 11, ">i4": 12, ">f4": 13, ">f8": 14}
 

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnreg import DataError
-from nnreg.builtin.sources import Images
+from nnreg.builtin.sources.images import Images
 from nnreg.builtin.sources.png import GRAY, PALETTE, RGBA, SIGNATURE, PngError, parse, pixels
 from nnreg.data.loading import regular_files
-from nnreg.data.tables import categorical
+from nnreg.tables.columns import categorical
 
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 RNG = np.random.default_rng(0)

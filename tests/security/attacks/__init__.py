@@ -21,10 +21,10 @@ import h5py
 import numpy as np
 
 import nnreg
-from nnreg.checkpoint import BLOCK, MAGIC
-from nnreg.memory import memory_limit
-from nnreg.migrations import FORMAT
-from nnreg.saving import to_checkpoint
+from nnreg._utils.memory import memory_limit
+from nnreg.checkpoint.file_format import BLOCK, MAGIC
+from nnreg.checkpoint.migrations import FORMAT
+from nnreg.checkpoint.save_load import to_checkpoint
 
 SPEC: dict[str, Any] = {
     "model": {"layers": [

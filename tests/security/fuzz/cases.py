@@ -23,10 +23,10 @@ import h5py
 import numpy as np
 
 import nnreg
-from nnreg.builder import plan_network
-from nnreg.checkpoint import BLOCK, Checkpoint, decode
-from nnreg.network import declared, total_size
-from nnreg.spec import read_spec
+from nnreg.checkpoint.file_format import BLOCK, Checkpoint, decode
+from nnreg.model.build import plan_network
+from nnreg.network.parameters import declared, total_size
+from nnreg.spec.document import read_spec
 from tests.security.attacks import image, signed, victim
 from tests.security.fuzz import mutations
 

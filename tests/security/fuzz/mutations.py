@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from nnreg.registry import installed
+from nnreg.registry.registry import installed
 
 NUMBERS = (0, 1, -1, 2, 3, 7, 100, 2**31, 2**53 + 1, 2**63, 2**64, 10**30, 0.0, -0.0, 0.5, 1e-300,
            1e300, -1.5, math.nan, math.inf, True, False, None)  # fmt: skip
