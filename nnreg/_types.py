@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""Types that every package uses."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Helpers that know nothing of neural networks: files, threads, memory, signals, HDF5."""

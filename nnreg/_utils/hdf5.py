@@ -16,12 +16,11 @@ import h5py
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.checkpoint.write_hdf5 import layout
 from nnreg.errors import DataError
 
 os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
 
-__all__ = ["StoredDataset", "h5py", "layout", "objects", "plain_datasets"]
+__all__ = ["StoredDataset", "h5py", "objects", "plain_datasets"]
 
 
 DEEPEST = 64

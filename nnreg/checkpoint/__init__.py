@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Checkpoints: the file format, saving, loading, inspecting and comparing."""

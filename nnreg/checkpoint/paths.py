@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""Checkpoint files and fold directories below a run directory."""
 
 from __future__ import annotations
 

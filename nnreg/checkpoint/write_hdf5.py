@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""An HDF5 image of arrays, laid out in memory without copying the arrays."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping
 
-import h5py
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.hdf5 import h5py
 
 PAGE = 4096
+"""Bytes of memory that are allocated together for what the library writes."""
 
 
 def layout(arrays: Mapping[str, Array], start: int) -> list[memoryview]:

@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""Shell completion of component names, specs, runs and files."""
 
 from __future__ import annotations
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import click
@@ -222,8 +221,11 @@ def _likeness(a: str, b: str) -> float:
     return difflib.SequenceMatcher(None, a, b).ratio()
 
 
-command = functools.partial(click.command, cls=Command)
-"""The decorator of a command; `app` lists the commands."""
+def command() -> Callable[[Callable[..., Any]], Command]:
+    """Return the decorator of a command; `app` lists the commands."""
+    return click.command(cls=Command)
 
-group = functools.partial(click.group, cls=Group)
-"""The decorator of a command with commands of its own."""
+
+def group() -> Callable[[Callable[..., Any]], Group]:
+    """Return the decorator of a command that has commands of its own."""
+    return click.group(cls=Group)

@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""The registry of a command: installed plugins, less those blocked, plus files."""
 
 from __future__ import annotations
 

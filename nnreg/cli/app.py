@@ -18,7 +18,21 @@ from typing import Any
 import click
 
 from nnreg._version import __version__
+from nnreg.cli import (
+    checkpoints,
+    completion,
+    components,
+    doctor,
+    inference,
+    init,
+    plugin,
+    report,
+    runs,
+    train,
+    validate,
+)
 from nnreg.cli._help import Program, debug_option
+from nnreg.cli._output import printable, wrapped
 from nnreg.errors import MissingPluginError, NnregError, NnregWarning
 
 
@@ -66,33 +80,20 @@ def cli(blocked: tuple[str, ...]) -> None:
 
 cli.params.append(debug_option())
 
+COMMANDS = (
+    *(init.init, validate.validate, train.run, train.resume),
+    *(inference.predict, inference.evaluate),
+    *(runs.runs, report.report, report.plot, report.compare),
+    *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),
+    *(components.plugins, components.show, components.schema, plugin.plugin),
+    *(doctor.doctor, completion.completion),
+)
+for command in COMMANDS:
+    cli.add_command(command)
+
 
 def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code. An error is one message, never a traceback."""
-    from nnreg.cli import (
-        checkpoints,
-        completion,
-        components,
-        doctor,
-        inference,
-        init,
-        plugin,
-        report,
-        runs,
-        train,
-        validate,
-    )
-
-    for command in (
-        *(init.init, validate.validate, train.run, train.resume),
-        *(inference.predict, inference.evaluate),
-        *(runs.runs, report.report, report.plot, report.compare),
-        *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),
-        *(components.plugins, components.show, components.schema, plugin.plugin),
-        *(doctor.doctor, completion.completion),
-    ):
-        cli.add_command(command)
-
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
     try:
@@ -156,8 +157,6 @@ def _notes() -> Iterator[None]:
 
 
 def _fail(message: str, code: int, debug: bool) -> int:
-    from nnreg.cli._output import printable, wrapped  # which imports this module
-
     if debug:
         traceback.print_exc()
     click.echo(wrapped(printable(message), sys.stderr), err=True)

@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""The `data` section of a spec: source, columns, preprocessing and splits."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""`nnreg doctor`: checks of the installation, and a small training as a self-test."""

@@ -16,7 +16,6 @@ from typing import Literal
 import numpy as np
 from packaging.requirements import Requirement
 
-import nnreg
 from nnreg._utils.memory import memory_limit
 from nnreg._utils.threads import available_threads, matrix_libraries
 from nnreg._version import __version__
@@ -48,7 +47,7 @@ class Finding:
 
 def examine(registry: Registry, runs: Path) -> Iterator[Finding]:
     """Yield what there is to say of the installation; `runs` is the folder to write to."""
-    yield Finding("nnreg", "ok", f"{__version__} in {Path(nnreg.__file__).parent}")
+    yield Finding("nnreg", "ok", f"{__version__} in {Path(__file__).parent.parent}")
     yield Finding("Python", "ok", f"{platform.python_version()} on {platform.platform()}")
     yield Finding("NumPy", "ok", np.__version__)
     yield _matrix_products()

@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""The context of a forward pass: mode, random generator, kernels and reusable arrays."""
 
 from __future__ import annotations
 

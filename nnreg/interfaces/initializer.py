@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""The base class of initializers, and the fan-in and fan-out of a shape."""
 
 from __future__ import annotations
 

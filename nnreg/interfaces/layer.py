@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""The base class of layers, and the builder that records their parameters and state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""The base class of metrics."""
 
 from __future__ import annotations
 

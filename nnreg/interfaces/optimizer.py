@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""The base class of optimizers, and the vectors of one update."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""What a run shows to the event hooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""The base class of learning-rate schedules, and the moment that one is asked about."""
 
 from __future__ import annotations
 

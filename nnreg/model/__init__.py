@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Models: a network built from a spec, with its preprocessing, loss, metrics and history."""

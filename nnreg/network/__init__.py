@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""A network: layers over one flat vector of parameters and one of gradients."""

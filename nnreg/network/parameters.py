@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""Named, shaped views of the parameters in a flat vector."""
 
 from __future__ import annotations
 

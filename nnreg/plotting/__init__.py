@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Drawing: SVG and terminal plots of curves and of components."""

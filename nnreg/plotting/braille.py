@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""Curves in braille characters, for a terminal."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Provenance: the environment, and which component versions computed what."""

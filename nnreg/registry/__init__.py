@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The registry of components: loading plugins, requirements, events, new plugins."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import nnreg
+from nnreg import interfaces
 from nnreg.errors import UsageError
 from nnreg.registry.loading import canonical
 
@@ -64,7 +64,7 @@ class Scaffold:
                 f"{self.component!r} cannot be the name of a component: use small letters, digits "
                 "and _, as in hard_mish"
             )
-        if self.class_name in nnreg.__all__ or keyword.iskeyword(self.class_name):
+        if hasattr(interfaces, self.class_name) or keyword.iskeyword(self.class_name):
             raise UsageError(
                 f"the class of a component {self.component!r} would be {self.class_name}, which "
                 "nnreg has already; choose another name"

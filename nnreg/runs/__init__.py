@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Runs: training by a spec, cross-validation, run directories, resuming, listing."""

@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""Training a checkpoint's spec again, to compare the results."""
 
 from __future__ import annotations
 

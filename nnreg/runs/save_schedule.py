@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""When a run saves its last checkpoint."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""The spec: reading JSON with comments, composing files, validating, and its JSON Schema."""

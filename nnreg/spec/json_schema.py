@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""The JSON Schema of a spec with every component that is registered."""
 
 from __future__ import annotations
 

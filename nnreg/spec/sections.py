@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""The sections of a spec as dataclasses, assembled from the packages that they configure."""
 
 from __future__ import annotations
 

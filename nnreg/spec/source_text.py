@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""The source text of a spec, and the line and column of each JSON path in it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""`nnreg init`: a starter spec proposed from a data file."""

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Tables of raw rows: columns of numbers, categories or arrays, in memory or in a file."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils.memory import memory_limit
 from nnreg.errors import DataError
-from nnreg.interfaces.source import Source
 from nnreg.tables.categorical import Categorical, Places
 from nnreg.tables.lazy import AnyColumn, whole
 from nnreg.tables.table import Table
@@ -24,7 +23,14 @@ TEXT = np.dtypes.StringDType(na_object=None)
 """How a column of more words is kept: 16 bytes a row, and what a word has beyond 15."""
 
 
-def gather(source: Source, path: Path, text: Collection[str] = ()) -> Table:
+class ChunkReader(Protocol):
+    """Anything that reads a file as tables of successive rows, as a data source does."""
+
+    def pieces(self, path: Path, text: Collection[str]) -> Iterator[Table]:
+        """Yield tables of successive rows; the columns `text` keep their text."""
+
+
+def gather(source: ChunkReader, path: Path, text: Collection[str] = ()) -> Table:
     """Read a file as one table; the columns `text` keep their text though they hold numbers.
 
     A column that turns out to hold words after pieces of it were taken for numbers has lost the
@@ -39,7 +45,7 @@ def gather(source: Source, path: Path, text: Collection[str] = ()) -> Table:
     return table
 
 
-def _joined(source: Source, path: Path, text: Collection[str]) -> tuple[Table, set[str]]:
+def _joined(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Table, set[str]]:
     """Return the table, and the names of the columns that were numbers first and then words."""
     pieces = iter(source.pieces(path, text))
     table = next(pieces)

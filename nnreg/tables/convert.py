@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""Tables from arrays, mappings, rows and data frames, whole or in chunks."""
 
 from __future__ import annotations
 

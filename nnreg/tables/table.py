@@ -1,4 +1,4 @@
-"""TODO: say what this module holds."""
+"""A table: columns by name, and where its rows come from."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TODO: say what this package holds."""
+"""Training: the loop over epochs, gradients, optimizer updates, evaluation and history."""

@@ -24,7 +24,7 @@ from nnreg.checkpoint.migrations import FORMAT
 
 HERE = Path(__file__).resolve().parent
 NEUTRAL = Path("/tmp/nnreg-golden")
-"""Where it is done: checkpoints record the directory, and that of this machine is of no interest."""
+"""Where the runs are made: checkpoints record their directory."""
 
 ROWS = {
     "island": ["north", "south", "north", None, "elsewhere"],
