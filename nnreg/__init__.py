@@ -24,15 +24,31 @@ from nnreg.errors import (
     UnsavedError,
     UsageError,
 )
-from nnreg.interfaces.activation import Activation
-from nnreg.interfaces.context import Context
-from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, Plan
-from nnreg.interfaces.loss import Loss
-from nnreg.interfaces.metric import Metric
-from nnreg.interfaces.optimizer import Optimizer, Step
-from nnreg.interfaces.schedule import Moment, Schedule
-from nnreg.interfaces.source import Source
+from nnreg.interfaces import (
+    Activation,
+    Component,
+    Context,
+    Count,
+    Initializer,
+    Kernels,
+    Layer,
+    Loss,
+    Metric,
+    Moment,
+    NonNegative,
+    Optimizer,
+    Param,
+    Plan,
+    Positive,
+    RunView,
+    Schedule,
+    Source,
+    Step,
+    Units,
+    Workspace,
+    chain,
+    fans,
+)
 from nnreg.tables.table import Table
 
 if TYPE_CHECKING:
@@ -70,12 +86,15 @@ __all__ = [
     "Activation",
     "Array",
     "CheckpointError",
+    "Component",
     "Context",
+    "Count",
     "CrossValidation",
     "DataError",
     "DivergedError",
     "History",
     "Initializer",
+    "Kernels",
     "Layer",
     "Loss",
     "Metric",
@@ -83,9 +102,13 @@ __all__ = [
     "Model",
     "Moment",
     "NnregError",
+    "NonNegative",
     "Optimizer",
+    "Param",
     "Plan",
     "PluginError",
+    "Positive",
+    "RunView",
     "Schedule",
     "Shape",
     "ShapeError",
@@ -93,9 +116,13 @@ __all__ = [
     "SpecError",
     "Step",
     "Table",
+    "Units",
     "UnsavedError",
     "UsageError",
+    "Workspace",
     "build",
+    "chain",
+    "fans",
     "hookimpl",
     "load",
     "propose",
