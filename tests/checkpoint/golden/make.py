@@ -1,4 +1,4 @@
-"""Make the golden files of the format that is written now: `python tests/golden/make.py`.
+"""Make the golden files of the format that is written now: `python tests/checkpoint/golden/make.py`.
 
 That files of every version go on loading as they are is the point: those of a version that was
 released are never made again.

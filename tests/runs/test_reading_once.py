@@ -9,7 +9,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from specs import blobs, classifier, csv_data
 
 import nnreg
 from nnreg.builtin.sources.arrays import Hdf5
@@ -19,6 +18,7 @@ from nnreg.runs.api import begin
 from nnreg.spec import validation as schema
 from nnreg.spec.document import read_spec
 from nnreg.spec.sections import Spec
+from tests.helpers.specs import blobs, classifier, csv_data
 
 FOLDS = {"epochs": 2, "folds": 5}
 
