@@ -134,7 +134,7 @@ def test_verified_ends_with_a_change_of_the_file_or_a_failure(tmp_path, monkeypa
     assert not is_verified(entry_of(path))
     path.write_text(GOOD)
     assert is_verified(entry_of(path))
-    monkeypatch.setattr("nnreg.__version__", "9")
+    monkeypatch.setattr("nnreg.registry.verified.__version__", "9")
     assert not is_verified(entry_of(path))
 
 

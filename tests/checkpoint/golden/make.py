@@ -1,4 +1,6 @@
-"""Make the golden files of the format that is written now: `python tests/checkpoint/golden/make.py`.
+"""Make the golden files of the format that is written now.
+
+`python tests/checkpoint/golden/make.py` writes them.
 
 That files of every version go on loading as they are is the point: those of a version that was
 released are never made again.
