@@ -143,21 +143,6 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return f"({', '.join(['batch', *map(str, shape)])})"
 
 
-def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """Return `"; did you mean 'relu'?"` for a name close to a known one.
-
-    For others, say what to do `otherwise`, which is to choose one of those.
-    """
-    import difflib  # only when something is already wrong
-
-    names = sorted(known)
-    match = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if match:
-        return f"; did you mean {match[0]!r}?"
-    otherwise = otherwise or (f"choose one of {', '.join(names)}" if names else "")
-    return otherwise and f"; {otherwise}"
-
-
 _BETWEEN = re.compile(r"[.\[\]]+")
 """What stands between the keys of a path."""
 

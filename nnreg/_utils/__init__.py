@@ -1,1 +1,1 @@
-"""Helpers that know nothing of neural networks: files, threads, memory, signals, HDF5."""
+"""Helpers that know nothing of neural networks: files, text for people, threads, memory."""

@@ -71,27 +71,6 @@ def read_regular(path: Path) -> bytes:
     return path.read_bytes()
 
 
-LIKE = 0.75
-"""From 0 to 1, how like another a name must be to be meant; many have an ending in common."""
-
-
-def unreadable(path: Path, error: Exception) -> str:
-    """Say why a file cannot be read and, where there is none of this name, which is like it."""
-    reason = str(getattr(error, "strerror", None) or error)
-    return f"{reason}{_likest(path)}" if isinstance(error, FileNotFoundError) else reason
-
-
-def _likest(path: Path) -> str:
-    import difflib  # only when something is already wrong
-
-    try:
-        names = os.listdir(path.parent)
-    except OSError:
-        return ""
-    like = difflib.get_close_matches(path.name, names, n=1, cutoff=LIKE)
-    return f"; did you mean {str(path.with_name(like[0]))!r}?" if like else ""
-
-
 def append_text(path: Path, text: str) -> None:
     """Add to the end of a file, or make it. Raises OSError; some of the text may then be there."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)

@@ -21,8 +21,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.atomic_files import Pieces, replace_file, unreadable
+from nnreg._utils.atomic_files import Pieces, replace_file
 from nnreg._utils.memory import memory_limit
+from nnreg._utils.os_errors import explain_os_error, os_errors_as
 from nnreg.checkpoint.migrations import FORMAT, migrate
 from nnreg.errors import CheckpointError, SpecError
 from nnreg.spec import jsonc
@@ -58,10 +59,8 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
     Raises `CheckpointError` where the folder cannot be written to.
     """
-    try:
+    with os_errors_as(CheckpointError, path, "cannot save"):
         replace_file(path, _file(_body(checkpoint)))
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot save: {error.strerror or error}") from error
 
 
 def read_checkpoint(path: Path, passed: Passed = ignore) -> Checkpoint:
@@ -129,7 +128,7 @@ def _read(path: Path, passed: Passed) -> bytes:
                 )
             data = head + file.read(size - len(head))
     except (OSError, ValueError) as error:  # the latter for a name that no file can have
-        raise CheckpointError(f"{path}: cannot read: {unreadable(path, error)}") from error
+        raise CheckpointError(f"{path}: cannot read: {explain_os_error(error, path)}") from error
     passed(f"a regular file of {size:,} bytes")
     return data
 

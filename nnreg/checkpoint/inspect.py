@@ -14,6 +14,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.atomic_files import read_regular
+from nnreg._utils.os_errors import os_errors_as
 from nnreg.checkpoint.file_format import Passed, ignore, is_checkpoint, read_checkpoint
 from nnreg.checkpoint.manifest import Manifest, read_manifest
 from nnreg.checkpoint.paths import checkpoint_file
@@ -81,10 +82,10 @@ def read_history(path: str | os.PathLike[str]) -> History:
     if file.is_dir() or is_checkpoint(file):
         return read_contents(file).history
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")[:-1]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "neither a checkpoint nor text"
-        raise CheckpointError(f"{path}: cannot read: {reason}") from error
+        with os_errors_as(CheckpointError, path, "cannot read"):
+            lines = file.read_text(encoding="utf-8").split("\n")[:-1]
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path}: neither a checkpoint nor text") from error
     return History([_record(line, f"{file}, line {n}") for n, line in enumerate(lines, 1)])
 
 

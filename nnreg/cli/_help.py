@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import click
 
+from nnreg._utils.suggestions import closest, did_you_mean, similarity
+
 GROUPS = {
     "Train": ("init", "validate", "run", "resume"),
     "Use what was learned": ("predict", "evaluate"),
@@ -39,9 +41,6 @@ SETTINGS = {
     "patience": "train.early_stopping.patience",
 }
 """What people look for among the options, and where it is in a spec; beside the spec's own keys."""
-
-LIKENESS = 0.6
-"""From 0 to 1, how alike two names must be for one to be taken for the other."""
 
 
 class Formatter(click.HelpFormatter):
@@ -105,14 +104,14 @@ class Group(click.Group):
         if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
             meant = [f"{ctx.command_path} {found}" for found in self.meant_by(name)]
             choices = f"; choose one of {', '.join(self.list_commands(ctx))}"
-            raise click.UsageError(f"no command {name!r}{_did_you_mean(meant) or choices}", ctx)
+            raise click.UsageError(f"no command {name!r}{did_you_mean(meant) or choices}", ctx)
         return super().resolve_command(ctx, args)
 
     def meant_by(self, name: str) -> list[str]:
         """Return the commands that a wrong name may stand for, the nearest first."""
         known: dict[str, Iterable[str]] = {command: (command,) for command in self.commands}
         known |= {word: filter(self._is_there, words) for word, words in self.synonyms.items()}
-        nearest = _nearest(name.lower(), known)
+        nearest = closest(name.lower(), known)
         return list(dict.fromkeys(command for word in nearest for command in known[word]))
 
     def _is_there(self, words: str) -> bool:
@@ -167,13 +166,13 @@ def _mistyped(ctx: click.Context, option: str, args: Sequence[str]) -> click.Usa
         name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)
     }
     wanted = option.lstrip("-").lower().replace("-", "_")
-    meant = _nearest(option.lower(), [name for name in options if name.startswith("-")])
+    meant = closest(option.lower(), [name for name in options if name.startswith("-")])
     if "--set" in options:
         settings = _settings()
-        near = _nearest(wanted, settings)
-        if near and (not meant or _likeness(wanted, near[0]) > _likeness(option, meant[0])):
+        near = closest(wanted, settings)
+        if near and (not meant or similarity(wanted, near[0]) > similarity(option, meant[0])):
             meant = [f"--set {settings[near[0]]}={_value_after(option, args)}"]
-    return click.UsageError(f"no option {option!r}{_did_you_mean(meant)}", ctx)
+    return click.UsageError(f"no option {option!r}{did_you_mean(meant)}", ctx)
 
 
 def _settings() -> Mapping[str, str]:
@@ -201,24 +200,6 @@ def _value_after(option: str, args: Sequence[str]) -> str:
         if name == option and place + 1 < len(args) and not args[place + 1].startswith("-"):
             return args[place + 1]
     return "VALUE"
-
-
-def _did_you_mean(meant: Sequence[str]) -> str:
-    """Return "; did you mean 'a' or 'b'?", or nothing where there is nothing to offer."""
-    return f"; did you mean {' or '.join(map(repr, meant[:3]))}?" if meant else ""
-
-
-def _nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Return the name most like the given one, and others that are as near."""
-    found = {word: _likeness(name, word) for word in known}
-    best = max(found.values(), default=0.0)
-    return sorted(word for word, likeness in found.items() if likeness == best >= LIKENESS)
-
-
-def _likeness(a: str, b: str) -> float:
-    import difflib  # only when something is already wrong
-
-    return difflib.SequenceMatcher(None, a, b).ratio()
 
 
 def command() -> Callable[[Callable[..., Any]], Command]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from nnreg._utils.formatting import clock, compact
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.text import Text
@@ -94,7 +96,7 @@ class LiveLine:
             parts |= self._figures(history)
         if going and pace > 0 and elapsed > SLOW / 2:
             words = " left" if width >= SPACIOUS else ""
-            parts["left"] = f"{duration((epochs - done) / pace)}{words}"
+            parts["left"] = f"{clock((epochs - done) / pace)}{words}"
         return parts
 
     def _figures(self, history: Sequence[Mapping[str, float]]) -> dict[str, str]:
@@ -105,32 +107,18 @@ class LiveLine:
             shown["watched"] = watched
         metrics = [f"val_{name}" for name in self._metrics] + self._metrics
         found = [name for name in metrics if name in last and name not in shown.values()]
-        figures = {part: f"{name} {short(last[name])}" for part, name in shown.items()}
+        figures = {part: f"{name} {compact(last[name])}" for part, name in shown.items()}
         best = self._run.model.progress.best_epoch
         if watched is not None and 0 < best <= len(history):
-            figures["best"] = f"best {short(history[best - 1][watched])} ({best})"
+            figures["best"] = f"best {compact(history[best - 1][watched])} ({best})"
         if found:
-            figures["metric"] = f"{found[0]} {short(last[found[0]])}"
+            figures["metric"] = f"{found[0]} {compact(last[found[0]])}"
         return figures
 
 
 def place(epoch: int, epochs: int) -> str:
     """Return an epoch among all, in the same number of characters each time."""
     return f"{epoch:>{len(str(epochs))}}/{epochs}"
-
-
-def short(value: float) -> str:
-    """Write a number in as few characters as show how it changes."""
-    return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:#.3g}"
-
-
-def duration(seconds: float) -> str:
-    """Write a time as 0:07, 12:34, 1:02:03, or in days."""
-    minutes, second = divmod(math.ceil(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours / 24:.0f} days"
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 def curve(history: Sequence[Mapping[str, float]], width: int) -> str:

@@ -144,11 +144,6 @@ def _numeric(text: str) -> bool:
     return not text.strip("0123456789.,-+e *") or text in ("", "nan")
 
 
-def figure(value: float) -> str:
-    """Write a number as people read it."""
-    return f"{value:.4g}" if abs(value) < 1 else f"{value:.5g}"
-
-
 @contextmanager
 def data_file(path: str, suffix: str) -> Iterator[Path]:
     """Give a data file by name; `-` is standard input, kept in a temporary file meanwhile."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 import click
 
+from nnreg._utils.formatting import number
 from nnreg.cli._live_line import LiveLine, place
-from nnreg.cli._output import figure
 
 if TYPE_CHECKING:
     from nnreg._utils.signals import OnSignal
@@ -91,7 +91,7 @@ def line_printer(epochs: int) -> OnEpoch:
     """Return what prints a record as a line to standard error."""
 
     def print_line(record: Mapping[str, float]) -> None:
-        figures = "  ".join(f"{k} {figure(v)}" for k, v in record.items() if k != "epoch")
+        figures = "  ".join(f"{k} {number(v)}" for k, v in record.items() if k != "epoch")
         click.echo(f"epoch {place(int(record['epoch']), epochs)}  {figures}", file=sys.stderr)
 
     return print_line

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nnreg.cli._output import figure, print_table, say
+from nnreg._utils.formatting import duration, number
+from nnreg.cli._output import print_table, say
 
 if TYPE_CHECKING:
     from nnreg.runs.cross_validation import CrossValidation
@@ -28,11 +29,11 @@ def print_result(run: Run) -> None:
     summary: dict[str, Any] = run.summary
     parts = [name for name in ("train", "validation", "test") if name in summary]
     names = list(summary["train"])
-    rows = [[part, *(figure(summary[part][name]) for name in names)] for part in parts]
+    rows = [[part, *(number(summary[part][name]) for name in names)] for part in parts]
     verdict, base = summary["verdict"], summary["baseline"]
     if base:
         guess = f"always {verdict['guess']}"
-        rows.append([guess, *(figure(base[name]) if name in base else "" for name in names)])
+        rows.append([guess, *(number(base[name]) if name in base else "" for name in names)])
     print_table(["", *names], rows, title=f"\n{summary['name']}: what was learned")
     say(in_words(verdict), "bold green" if verdict["better"] else "bold yellow")
     if verdict["part"] == "train":
@@ -40,7 +41,7 @@ def print_result(run: Run) -> None:
     early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""
     say(
         f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
-        f"{summary['parameters']:,} parameters, {summary['seconds']:.1f} s"
+        f"{summary['parameters']:,} parameters, {duration(summary['seconds'])}"
     )
     click.echo(f"saved in {run.folder}")
     click.echo(f"next: {next_command(run)}")
@@ -51,11 +52,11 @@ def print_folds(validation: CrossValidation) -> None:
     summary: dict[str, Any] = validation.summary
     mean, std = summary["mean"], summary["std"]
     rows = [
-        [str(one["fold"]), *(figure(one[name]) for name in mean), str(one["best_epoch"])]
+        [str(one["fold"]), *(number(one[name]) for name in mean), str(one["best_epoch"])]
         for one in summary["runs"]
     ]
-    rows.append(["mean", *(figure(mean[name]) for name in mean), ""])
-    rows.append(["std", *(figure(std[name]) for name in mean), ""])
+    rows.append(["mean", *(number(mean[name]) for name in mean), ""])
+    rows.append(["std", *(number(std[name]) for name in mean), ""])
     title = f"\n{summary['name']}: {summary['folds']} folds"
     print_table(["fold", *mean, "best epoch"], rows, title=title)
     if summary["part"] == "test":

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nnreg._utils.formatting import number
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
 from nnreg.cli._options import allow_changed_option, checkpoint_argument, json_option, plugin_option
-from nnreg.cli._output import figure, print_json, print_table, printable
+from nnreg.cli._output import print_json, print_table, printable
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
@@ -155,11 +156,11 @@ def _sizes(array: Any) -> list[str]:
     values = array.astype(np.float64)
     with np.errstate(all="ignore"):
         largest = np.max(np.abs(values), initial=0.0)
-        return [figure(float(np.linalg.norm(values))), figure(float(largest))]
+        return [number(float(np.linalg.norm(values))), number(float(largest))]
 
 
 def _record(record: Any) -> str:
-    pairs = [f"{name} {figure(value)}" for name, value in record.items() if name != "epoch"]
+    pairs = [f"{name} {number(value)}" for name, value in record.items() if name != "epoch"]
     return "  ".join([str(record.get("epoch", "?")), *pairs])
 
 
@@ -300,4 +301,4 @@ def _largest(difference: dict[str, Any]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else figure(value)
+    return "" if value is None else number(value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_component
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option, plugin_option
@@ -172,19 +173,20 @@ def show(
 
 def _named(name: str, kind: str | None, registry: Registry) -> list[Entry]:
     """Return the components that `name` or `kind.name` means."""
-    from nnreg.errors import UsageError, nearest
+    from nnreg._utils.suggestions import suggest
+    from nnreg.errors import UsageError
     from nnreg.registry.registry import KINDS
 
     if "." in name and kind is None:
         kind, name = name.split(".", 1)
     if kind is not None and kind not in KINDS:
-        raise UsageError(f"no kind {kind!r}{nearest(kind, KINDS)}")
+        raise UsageError(f"no kind {kind!r}{suggest(kind, KINDS)}")
     of_kind = [entry for entry in registry if kind in (None, entry.kind)]
     entries = [entry for entry in of_kind if entry.name == name]
     if not entries:
         known = {entry.name for entry in of_kind}
         what = kind or "component"
-        raise UsageError(f"no {what} {name!r}{nearest(name, known)}{registry.absent()}")
+        raise UsageError(f"no {what} {name!r}{suggest(name, known)}{registry.absent()}")
     return entries
 
 
@@ -218,10 +220,8 @@ def _write_svg(path: Path, entry: Entry, drawn: Drawable | None, options: tuple[
         raise click.UsageError(f"{entry.name} has an option without a default; give it with --set")
     title = f"{entry.name} ({', '.join(options)})" if options else entry.name
     formula = inspect.cleandoc(entry.cls.__doc__ or "").split("\n")[0]
-    try:
+    with os_errors_as(click.UsageError, path):
         path.write_text(svg(drawn, title, formula), encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"{path}: cannot write: {error.strerror}") from error
 
 
 def _paragraphs(text: str) -> str:

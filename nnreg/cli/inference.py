@@ -15,10 +15,12 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 import click
 
 from nnreg._utils.atomic_files import replace_file
+from nnreg._utils.formatting import number
+from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_file
 from nnreg.cli._help import command
 from nnreg.cli._options import allow_changed_option, checkpoint_argument, json_option, plugin_option
-from nnreg.cli._output import data_file, figure, print_json, print_table, printable
+from nnreg.cli._output import data_file, print_json, print_table, printable
 from nnreg.cli._progress import animated
 from nnreg.cli._registry import registry_with
 
@@ -73,7 +75,7 @@ def evaluate(
         print_json(results)
         return
     names = model.evaluation.names
-    rows = [[part, *(figure(found[name]) for name in names)] for part, found in results.items()]
+    rows = [[part, *(number(found[name]) for name in names)] for part, found in results.items()]
     print_table(["", *names], rows)
 
 
@@ -117,10 +119,8 @@ def predict(
         if out is None:
             shutil.copyfileobj(answers, sys.stdout)
             return
-        try:
+        with os_errors_as(click.UsageError, out):
             _copy(answers, out)
-        except OSError as error:
-            raise click.UsageError(f"{out}: cannot write: {error.strerror}") from error
 
 
 def _copy(answers: IO[str], out: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_file
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option, plugin_option
@@ -72,10 +73,8 @@ def init(
     if (folder / SCHEMA).exists():
         proposal.tree["$schema"] = f"./{SCHEMA}"
     if to_file:
-        try:
+        with os_errors_as(UsageError, out):
             replace_text(out, proposal.text())
-        except OSError as error:
-            raise UsageError(f"{out}: cannot write: {error.strerror}") from error
     if as_json:
         print_json(_as_json(proposal, str(out) if to_file else None))
     elif to_file:

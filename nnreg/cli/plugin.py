@@ -127,7 +127,8 @@ def check(target: str, examples: int, seed: int, as_json: bool) -> None:
 
 def _chosen(registry: Registry, target: str) -> list[Entry]:
     """Return the components that a name, a file, a module or a distribution stands for."""
-    from nnreg.errors import PluginError, UsageError, nearest
+    from nnreg._utils.suggestions import suggest
+    from nnreg.errors import PluginError, UsageError
     from nnreg.registry.loading import canonical
 
     path = Path(target)
@@ -156,7 +157,7 @@ def _chosen(registry: Registry, target: str) -> list[Entry]:
     if not entries:
         known = {entry.name for entry in registry} | registry.plugins.keys()
         raise UsageError(
-            f"no component, file, module or distribution {target!r}{nearest(target, known)}"
+            f"no component, file, module or distribution {target!r}{suggest(target, known)}"
             f"{registry.absent()}"
         )
     return entries

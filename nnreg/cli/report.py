@@ -11,10 +11,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from nnreg._utils.formatting import number
+from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
 from nnreg.cli._options import allow_changed_option, json_option, plugin_option
-from nnreg.cli._output import figure, print_json, print_table, say
+from nnreg.cli._output import print_json, print_table, say
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
@@ -199,10 +201,8 @@ def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
     if not any(map(len, runs.values())):
         raise UsageError("no epoch is done yet: there is nothing to draw")
     drawn = figures.all_curves(runs, {name: record.best_epoch for name, record in records.items()})
-    try:
+    with os_errors_as(UsageError, file):
         figures.save(drawn, file)
-    except OSError as error:
-        raise UsageError(f"{file}: cannot write: {error.strerror}") from error
 
 
 def _print_losses(name: str, record: RunRecord) -> None:
@@ -259,6 +259,6 @@ def _marked(side: Side, name: str, best: Mapping[str, list[str]]) -> str:
     """Write a figure, the best with a * after it."""
     if name not in side.figures:
         return ""
-    spread = f" ± {figure(side.std[name])}" if name in side.std else ""
+    spread = f" ± {number(side.std[name])}" if name in side.std else ""
     mark = "*" if side.run in best.get(name, ()) else " "
-    return f"{figure(side.figures[name])}{spread}{mark}"
+    return f"{number(side.figures[name])}{spread}{mark}"

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
+from nnreg._utils.formatting import number
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option
-from nnreg.cli._output import figure, print_json, print_table, say
+from nnreg.cli._output import print_json, print_table, say
 from nnreg.runs.listing import ALL_OUTCOMES, Listed, list_runs
 
 COLUMNS = ("run", "outcome", "test", "validation", "measure", "epochs", "training", "when")
@@ -72,7 +73,7 @@ def _row(run: Listed) -> Sequence[str]:
     when = datetime.datetime.fromtimestamp(run.when).strftime("%Y-%m-%d %H:%M")
     measure = run.measure or ""
     test, validation, training = (
-        figure(figures[measure]) if measure in figures else ""
+        number(figures[measure]) if measure in figures else ""
         for figures in (run.test, run.validation, run.training)
     )
     return run.name, run.outcome, test, validation, measure, _epochs(run), training, when

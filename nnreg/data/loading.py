@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.atomic_files import unreadable
+from nnreg._utils.os_errors import explain_os_error
 from nnreg.data.preprocessing import Classes, Preprocessing, learn, learn_target
 from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
@@ -112,7 +112,7 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DataError(f"{path}: cannot read the data: {unreadable(path, error)}") from error
+        raise DataError(f"{path}: cannot read the data: {explain_os_error(error, path)}") from error
 
 
 def data_files(data: Data, folder: Path) -> dict[Path, Sequence[Path]]:

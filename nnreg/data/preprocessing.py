@@ -17,8 +17,9 @@ from pydantic import FailFast
 
 from nnreg._types import Array, Shape
 from nnreg._utils.memory import memory_limit
+from nnreg._utils.suggestions import suggest
 from nnreg.data.settings import Columns
-from nnreg.errors import DataError, nearest
+from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.tables.column_types import refuse_misread
 from nnreg.tables.columns import categorical, column, first_of, is_numeric, numbers, single
@@ -81,7 +82,7 @@ class Words(Configurable):
             where, word = first_of(table, self.name, cells, np.less(known, 0))
             if word is not None:
                 raise DataError(
-                    f"{where}: {word!r} was not seen in training{nearest(word, places)} "
+                    f"{where}: {word!r} was not seen in training{suggest(word, places)} "
                     '(or set data.unseen to "ignore")'
                 )
         index = cells.each(known, places.get(self.fill or "", -1), np.intp)
@@ -134,7 +135,7 @@ class Classes(Configurable):
         where, word = first_of(table, self.name, cells, np.less(known, 0))
         if word is not None:
             raise DataError(
-                f"{where}: the label {word!r} was not seen in training{nearest(word, self.names)}"
+                f"{where}: the label {word!r} was not seen in training{suggest(word, self.names)}"
             )
         return cells.each(known, -1, np.intp)
 
@@ -226,7 +227,7 @@ class Preprocessing(Configurable):
         """
         absent = [name for name in self.names if name not in table.columns]
         if absent:
-            takes = nearest(absent[0], table.columns, f"the model takes {', '.join(self.names)}")
+            takes = suggest(absent[0], table.columns, f"the model takes {', '.join(self.names)}")
             raise DataError(f"{table.origin}: no column {absent[0]!r}{takes}")
         lengths = {name: len(table.columns[name]) for name in self.names}
         if len(set(lengths.values())) > 1:

@@ -17,6 +17,7 @@ import numpy as np
 from packaging.requirements import Requirement
 
 from nnreg._utils.memory import memory_limit
+from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.threads import available_threads, matrix_libraries
 from nnreg._version import __version__
 from nnreg.registry.loading import BUILT_IN
@@ -147,7 +148,7 @@ def _folder(runs: Path) -> Finding:
         free = shutil.disk_usage(place).free
     except OSError as error:
         mend = "choose another folder with --out, or another working directory"
-        return Finding("runs", "failed", f"{runs}: cannot write: {error.strerror}", mend)
+        return Finding("runs", "failed", f"{runs}: cannot write: {explain_os_error(error)}", mend)
     found = f"{runs} can be written, {free / 1e9:.1f} GB free"
     if free < SCARCE:
         return Finding("runs", "note", found, "make room, or choose another disk with --out")

@@ -10,8 +10,9 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils.memory import memory_limit
+from nnreg._utils.suggestions import suggest
 from nnreg.builtin.activations import Identity
-from nnreg.errors import Problem, SpecError, nearest
+from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, Plan
@@ -85,7 +86,7 @@ def unknown_layers(plan: Plan, names: Sequence[str], path: str) -> list[Problem]
     known = set(layer_names(plan))
     unknown = [(index, name) for index, name in enumerate(names) if name not in known]
     return [
-        Problem(f"{path}[{index}]", f"no layer {name!r}{nearest(name, known)}")
+        Problem(f"{path}[{index}]", f"no layer {name!r}{suggest(name, known)}")
         for index, name in unknown[:MOST_UNKNOWN]
     ]
 
@@ -142,7 +143,7 @@ def name_metrics(spec: Spec, registry: Registry, *, of_classes: bool) -> dict[st
         ("$.schedule", spec.schedule.watches()),
     ):
         if figure is not None and figure not in known:
-            problems.append(Problem(path, f"no figure {figure!r}{nearest(figure, known)}"))
+            problems.append(Problem(path, f"no figure {figure!r}{suggest(figure, known)}"))
     if problems:
         raise SpecError(problems)
     return named

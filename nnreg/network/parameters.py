@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from nnreg._types import Array
-from nnreg.errors import nearest
+from nnreg._utils.suggestions import suggest
 from nnreg.interfaces.layer import Layer, Param, Plan
 
 
@@ -23,7 +23,7 @@ class Views(dict[str, Array]):
         self[name][...] = values
 
     def __missing__(self, name: str) -> Array:
-        raise KeyError(f"no array {name!r}{nearest(name, self)}")
+        raise KeyError(f"no array {name!r}{suggest(name, self)}")
 
 
 def views(vector: Array, params: Mapping[str, Param]) -> Views:

@@ -19,8 +19,10 @@ from typing import Any, cast, overload
 import pluggy
 
 from nnreg import hookspecs
+from nnreg._utils.os_errors import os_errors_as
+from nnreg._utils.suggestions import suggest
 from nnreg._version import __version__
-from nnreg.errors import NnregWarning, PluginError, nearest
+from nnreg.errors import NnregWarning, PluginError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.initializer import Initializer
@@ -170,10 +172,8 @@ class Registry:
         """
         if known := self._of_file(path):
             return known
-        try:
+        with os_errors_as(PluginError, path, "cannot read the plugin"):
             source = path.read_bytes()
-        except OSError as error:
-            raise PluginError(f"{path}: cannot read the plugin: {error.strerror}") from error
         record = Plugin(path.name, path.name, digest(source), "file", path.resolve())
         self._enter(record, str(path))
         record.blocked_by = self.selection.blocks(record, asked=asked)
@@ -244,7 +244,7 @@ class Registry:
         record.hooks = tuple(sorted(caller.name for caller in callers if caller.has_spec()))
         for caller in callers:
             if not caller.has_spec():
-                record.fail(f"unknown hook {caller.name!r}{nearest(caller.name, HOOKS)}")
+                record.fail(f"unknown hook {caller.name!r}{suggest(caller.name, HOOKS)}")
         for name in HOOKS - set(record.hooks):
             if hasattr(plugin, name):
                 record.fail(f"{name} is not marked; write @hookimpl above it")
@@ -328,7 +328,7 @@ def discover(selection: Selection) -> Registry:
     known = {name for plugin in registry.plugins.values() for name in plugin.names} - {BUILT_IN}
     for name in selection.blocked:
         if canonical(name) not in known and not name.endswith(".py"):
-            _note(f"-p no:{name}: no such plugin{nearest(name, known)}")
+            _note(f"-p no:{name}: no such plugin{suggest(name, known)}")
     return registry
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnreg._utils.atomic_files import replace_text
+from nnreg._utils.os_errors import os_errors_as
 from nnreg.checkpoint.paths import fold_folders
 from nnreg.checkpoint.save_load import load
 from nnreg.errors import NnregError, NnregWarning, UsageError
@@ -97,13 +98,11 @@ def _can_draw(folder: Path, notes: list[str]) -> bool:
 
 
 def _write(folder: Path, body: str, plots: Mapping[str, str]) -> Path:
-    try:
+    with os_errors_as(UsageError, folder):
         (folder / "plots").mkdir(exist_ok=True)
         for name, svg in plots.items():
             replace_text(folder / "plots" / f"{name}.svg", svg)
         replace_text(folder / PAGE, body)
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot write: {error.strerror or error}") from error
     return folder / PAGE
 
 

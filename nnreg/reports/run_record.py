@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnreg._utils.atomic_files import unreadable
+from nnreg._utils.os_errors import explain_os_error
 from nnreg.checkpoint.inspect import read_history, read_lines, read_object, read_text
 from nnreg.checkpoint.paths import refuse_folds
 from nnreg.errors import CheckpointError, UsageError
@@ -61,7 +61,9 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord:
     try:
         os.listdir(folder)
     except OSError as error:
-        raise UsageError(f"{path}: cannot read the run: {unreadable(folder, error)}") from error
+        raise UsageError(
+            f"{path}: cannot read the run: {explain_os_error(error, folder)}"
+        ) from error
     if not (folder / "metrics.jsonl").is_file():
         raise UsageError(
             f"{path}: not the folder of a run, which has a metrics.jsonl; `nnreg runs` lists runs"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.formatting import number
 from nnreg.builtin.metrics import Accuracy, MeanAbsoluteErrorMetric
 from nnreg.interfaces.metric import Metric
 from nnreg.model.model import Model
@@ -64,10 +65,10 @@ def in_words(verdict: Mapping[str, Any]) -> str:
     value, constant = verdict["value"], verdict["guess_value"]
     rows = {"train": "training", "validation": "validation", "test": "test"}[verdict["part"]]
     if verdict["alike"]:
-        return f"{rows} {verdict['metric']} {_figure(value)}; the answer is the same in all rows"
+        return f"{rows} {verdict['metric']} {number(value)}; the answer is the same in all rows"
     comparison = "better" if verdict["better"] else "no better" if value == constant else "worse"
     return (
-        f"{rows} {verdict['metric']} {_figure(value)}, against {_figure(constant)} "
+        f"{rows} {verdict['metric']} {number(value)}, against {number(constant)} "
         f"for always guessing {verdict['guess']}: {comparison}"
     )
 
@@ -87,7 +88,3 @@ def constant(model: Model, train: Examples) -> tuple[Array, str]:
         return train.truth.mean(axis=0), "the mean"
     majority = int(np.bincount(train.truth.reshape(-1)).argmax())
     return np.array(majority), model.classes[majority]
-
-
-def _figure(value: float) -> str:
-    return f"{value:.4g}"

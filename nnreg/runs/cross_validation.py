@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nnreg._utils.atomic_files import held
+from nnreg._utils.formatting import number
+from nnreg._utils.os_errors import os_errors_as
 from nnreg.checkpoint.inspect import read_object
 from nnreg.checkpoint.paths import fold_folder
 from nnreg.data.loading import DataReader
@@ -76,9 +78,9 @@ class CrossValidation:
         self.models.clear()
         self._done.clear()
         with self._held(), self._reader:
-            for number in range(1, self._count + 1):
-                run = self._run(number)
-                if number == 1:
+            for fold in range(1, self._count + 1):
+                run = self._run(fold)
+                if fold == 1:
                     self._describe()
                 summary = _summary_of(run)
                 if summary:
@@ -90,12 +92,12 @@ class CrossValidation:
                 self._done.append(summary)
                 self._summarize(_part(run))
 
-    def _run(self, number: int) -> Run:
+    def _run(self, fold: int) -> Run:
         """Prepare the run of a fold, or prepare to go on with it where it was begun."""
-        folder = None if self.folder is None else Folder(fold_folder(self.folder, number))
+        folder = None if self.folder is None else Folder(fold_folder(self.folder, fold))
         if folder and self._again and folder.last.exists():
             return self._again(folder.path)
-        document = _with_fold(self.document, number)
+        document = _with_fold(self.document, fold)
         return Run(assemble(document, self._data, self._reader), folder)
 
     @contextmanager
@@ -103,7 +105,7 @@ class CrossValidation:
         """Hold the folder, if there is one, for this process alone."""
         with ExitStack() as stack:
             if self._files:
-                with _telling(self._files.path):
+                with os_errors_as(UsageError, self._files.path):
                     self._files.claim()
                     self._files.path.mkdir(parents=True, exist_ok=True)
                     stack.enter_context(held(self._files.path))
@@ -111,7 +113,7 @@ class CrossValidation:
 
     def _describe(self) -> None:
         if self.folder:
-            with _telling(self.folder):
+            with os_errors_as(UsageError, self.folder):
                 describe(self.document, self.folder)
 
     def _summarize(self, part: str) -> None:
@@ -126,9 +128,8 @@ class CrossValidation:
             "mean": {name: statistics.fmean(values) for name, values in figures.items()},
             "std": {name: _deviation(values) for name, values in figures.items()},
             "runs": [
-                {"fold": number, "epochs": one["epochs"], "best_epoch": one["best_epoch"]}
-                | one[part]
-                for number, one in enumerate(self._done, 1)
+                {"fold": fold, "epochs": one["epochs"], "best_epoch": one["best_epoch"]} | one[part]
+                for fold, one in enumerate(self._done, 1)
             ],
             "seconds": round(sum(one["seconds"] for one in self._done), 3),
         }
@@ -137,18 +138,9 @@ class CrossValidation:
 
     def __repr__(self) -> str:
         mean, std = self.summary.get("mean", {}), self.summary.get("std", {})
-        figures = [f"{name} {mean[name]:.4g} ± {std[name] or 0:.2g}" for name in mean]
+        figures = [f"{name} {number(mean[name])} ± {number(std[name] or 0)}" for name in mean]
         done = f"{len(self._done)} of {self._count} folds"
         return f"CrossValidation({', '.join([repr(self.document.name), done, *figures])})"
-
-
-@contextmanager
-def _telling(folder: Path) -> Iterator[None]:
-    """Say of a folder that it cannot be written to."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot write: {error.strerror or error}") from error
 
 
 def check_folds(
@@ -159,12 +151,12 @@ def check_folds(
     Returns what the first fold trains on. A `reader` keeps the data for the folds themselves.
     """
     count, reader = document.spec.train.folds or 0, reader or DataReader()
-    for number in range(count, 0, -1):
+    for fold in range(count, 0, -1):
         try:
-            assembled = assemble(_with_fold(document, number), data, reader)
+            assembled = assemble(_with_fold(document, fold), data, reader)
             Run(assembled, None)
         except DataError as error:
-            raise DataError(f"fold {number} of {count}: {error}") from error
+            raise DataError(f"fold {fold} of {count}: {error}") from error
     return assembled
 
 
@@ -173,12 +165,12 @@ def document_of_all(document: Document) -> Document:
     return _with_fold(document, None)
 
 
-def _with_fold(document: Document, number: int | None) -> Document:
+def _with_fold(document: Document, fold: int | None) -> Document:
     """Return a spec that says which fold it is of, or none."""
     train = {name: value for name, value in document.tree["train"].items() if name != "fold"}
-    if number is not None:
-        train["fold"] = number
-    spec = replace(document.spec, train=replace(document.spec.train, fold=number))
+    if fold is not None:
+        train["fold"] = fold
+    spec = replace(document.spec, train=replace(document.spec.train, fold=fold))
     return replace(document, spec=spec, tree={**document.tree, "train": train})
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from nnreg._utils.atomic_files import append_text, held, replace_text, sweep
+from nnreg._utils.os_errors import explain_os_error
 from nnreg.checkpoint.file_format import write_checkpoint
 from nnreg.checkpoint.inspect import read_lines, read_object
 from nnreg.checkpoint.paths import fold_folders
@@ -116,7 +117,7 @@ class Folder:
                 self._describe()
                 self.times.saved(0.0)  # the first imports h5py, which says nothing of the next
             except OSError as error:
-                raise UsageError(f"{self.path}: cannot write: {error.strerror or error}") from error
+                raise UsageError(f"{self.path}: cannot write: {explain_os_error(error)}") from error
             yield
 
     def epoch(self, record: Record, gradients: Mapping[str, float]) -> None:
@@ -127,7 +128,9 @@ class Folder:
                 append_text(self.path / "metrics.jsonl", _line(record))
             except OSError as error:
                 self._records_lost = True
-                self._warn(f"{self.path / 'metrics.jsonl'}: cannot write: {error.strerror}{LATER}")
+                self._warn(
+                    f"{self.path / 'metrics.jsonl'}: cannot write: {explain_os_error(error)}{LATER}"
+                )
         if self.times.after_epoch():
             self.save()
 
@@ -167,7 +170,7 @@ class Folder:
         try:
             _write_json(self.path / "summary.json", summary)
         except OSError as error:
-            self._warn(f"{self.path / 'summary.json'}: cannot write: {error.strerror}")
+            self._warn(f"{self.path / 'summary.json'}: cannot write: {explain_os_error(error)}")
 
     def claim(self) -> None:
         """Make the folder of a name, where nobody else has."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnreg._utils.atomic_files import is_held, read_regular
+from nnreg._utils.os_errors import explain_os_error, os_errors_as
 from nnreg.errors import UsageError
 
 OUTCOMES = {
@@ -58,10 +59,8 @@ def list_runs(folder: Path) -> list[Listed]:
 
     Raises `UsageError` where it cannot be read.
     """
-    try:
+    with os_errors_as(UsageError, folder, "cannot read"):
         folders = [path for path in (folder, *folder.iterdir()) if path.is_dir()]
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot read: {error.strerror}") from error
     runs = [describe(path) for path in folders if any((path / part).exists() for part in PARTS)]
     return sorted(runs, key=lambda run: (run.when, run.name))
 
@@ -73,7 +72,8 @@ def describe(folder: Path) -> Listed:
         summary = _object(folder / "summary.json")
         told = _of_folds(folder, summary) if "folds" in summary else _of_one(folder, summary)
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        problem = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        is_os_error = isinstance(error, OSError)
+        problem = explain_os_error(error) if is_os_error else f"{type(error).__name__}: {error}"
         told = {"outcome": "broken", "problem": problem}
     return Listed(name, folder, when=when, **told)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnreg._utils.atomic_files import unreadable
+from nnreg._utils.os_errors import explain_os_error
 from nnreg.errors import Change, Problem, SpecError, UsageError
 from nnreg.spec import jsonc
 from nnreg.spec.source_text import Text, child, parent
@@ -166,8 +166,9 @@ def _read(file: Path | None, name: str) -> Text:
             return Text(name, sys.stdin.read())
         return Text(name, file.read_bytes().decode(), file.resolve())
     except OSError as error:
-        reason = error.strerror if file is None else unreadable(file, error)
-        raise UsageError(f"{name}: cannot read the spec: {reason}") from error
+        raise UsageError(
+            f"{name}: cannot read the spec: {explain_os_error(error, file)}"
+        ) from error
     except UnicodeDecodeError as error:
         mend = f"{name}: byte {error.start} is not UTF-8; save it as UTF-8"
         is_spec = file is None or file.suffix.lower() in SUFFIXES
@@ -216,7 +217,7 @@ def _base(part: _Part, path: str, start: Path, name: str) -> _Part:
             raise OSError("not a regular file")
         text = _read(file, shown)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise _error(part, path, f"cannot read {shown}: {unreadable(file, error)}") from error
+        raise _error(part, path, f"cannot read {shown}: {explain_os_error(error, file)}") from error
     tree = jsonc.loads(text.text, shown)
     if not isinstance(tree, dict):
         raise _error(part, path, f"{shown} must hold a JSON object with parts of a spec")

@@ -18,7 +18,8 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from nnreg.errors import PluginError, Problem, SpecError, nearest
+from nnreg._utils.suggestions import suggest
+from nnreg.errors import PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.registry.registry import KINDS, Entry, Registry
 
@@ -104,7 +105,7 @@ class Reader:
         if entry is None:
             known = self.registry.names(kind)
             self.unknown += 1
-            hint = nearest(name, known) if self.unknown <= MOST_HINTS else ""
+            hint = suggest(name, known) if self.unknown <= MOST_HINTS else ""
             raise _error(f"no {kind} {name!r}{hint}{self.registry.absent()}")
         self.used[kind, name] = entry
         config = {key: option for key, option in options.items() if key != "type"}
@@ -194,7 +195,7 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
         if line["type"] in ("nnreg", MISSING, UNKNOWN):
             text, kind = line["msg"], line["type"]
         elif line["type"] == "extra_forbidden":
-            hint = nearest(str(loc[-1]), known) or "; there are no options to choose from"
+            hint = suggest(str(loc[-1]), known) or "; there are no options to choose from"
             text, kind = f"unknown key {str(loc[-1])!r}{hint}", UNKNOWN
         elif line["type"] == "missing":
             text, kind = "required, but not given", MISSING

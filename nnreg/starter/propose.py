@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from nnreg._utils.atomic_files import unreadable
+from nnreg._utils.os_errors import explain_os_error
+from nnreg._utils.suggestions import suggest
 from nnreg.builtin.sources.delimited import Csv
 from nnreg.data.loading import divide, read_table, source_entry
-from nnreg.errors import DataError, UsageError, nearest
+from nnreg.errors import DataError, UsageError
 from nnreg.interfaces.source import Source
 from nnreg.model.model import Model
 from nnreg.registry.registry import Registry, installed
@@ -185,7 +186,7 @@ def _bytes_of(path: Path) -> Iterator[IO[bytes]]:
         with opened(path, "rb") as file:
             yield cast(IO[bytes], file)
     except (OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot read the data: {unreadable(path, error)}") from error
+        raise DataError(f"{path}: cannot read the data: {explain_os_error(error, path)}") from error
 
 
 def _target(
@@ -194,7 +195,7 @@ def _target(
     """Return the column to predict, and why it is this one."""
     if asked is not None:
         if asked not in columns:
-            raise UsageError(f"{origin}: no column {asked!r}{nearest(asked, columns)}")
+            raise UsageError(f"{origin}: no column {asked!r}{suggest(asked, columns)}")
         if problem := columns[asked].unpredictable:
             raise DataError(f"{origin}: {asked!r} cannot be predicted: it {problem}")
         return columns[asked], "it was asked for"

@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.errors import DataError, nearest
+from nnreg._utils.suggestions import suggest
+from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, categorical_of
 from nnreg.tables.column_types import COMMA, parse_number
 from nnreg.tables.lazy import AnyColumn, whole
@@ -22,7 +23,7 @@ def column(table: Table, name: str) -> AnyColumn:
     try:
         return table.columns[name]
     except KeyError:
-        known = nearest(name, table.columns)
+        known = suggest(name, table.columns)
         raise DataError(f"{table.origin}: no column {name!r}{known}") from None
 
 

@@ -10,6 +10,7 @@ from typing import overload
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.formatting import number
 from nnreg.plotting import svg as charts
 
 
@@ -108,4 +109,4 @@ class History(Sequence[Mapping[str, float]]):
 
 
 def _figure(name: str, value: float) -> str:
-    return str(int(value)) if name == "epoch" else f"{value:.6g}"
+    return str(int(value)) if name == "epoch" else number(value)
