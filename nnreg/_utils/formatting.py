@@ -32,9 +32,7 @@ def byte_size(size: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in one or two units: `7.5 ms`, `3.2 s`, `4 min 05 s`, `2 h 30 min`."""
-    if seconds < 0.1:
-        return f"{1000 * seconds:.1f} ms"
+    """Return a time in one or two units: `3.2 s`, `4 min 05 s`, `2 h 30 min`."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -7,6 +7,7 @@ Each template is a file that works as it stands, for a component `my_component` 
 from __future__ import annotations
 
 import datetime
+import importlib.resources
 import importlib.util
 import json
 import keyword

@@ -19,7 +19,8 @@ import numpy as np
 import pyte
 import pytest
 
-from nnreg.cli._live_line import BLOCKS, LiveLine, curve, duration, short
+from nnreg._utils.formatting import clock, compact
+from nnreg.cli._live_line import BLOCKS, LiveLine, curve
 from nnreg.cli._summary import next_command
 from nnreg.runs.run import start
 from tests.helpers.specs import CSV, classifier, csv_data
@@ -357,7 +358,7 @@ def test_a_curve_goes_from_the_highest_block_to_the_lowest(losses, width, blocks
     [(0.2, "0:01"), (59, "0:59"), (754, "12:34"), (3723, "1:02:03"), (400_000, "5 days")],
 )
 def test_a_duration_reads_as_on_a_clock(seconds, text):
-    assert duration(seconds) == text
+    assert clock(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -365,4 +366,4 @@ def test_a_duration_reads_as_on_a_clock(seconds, text):
     [(0.5, "0.500"), (1.0, "1.00"), (123.4, "123"), (54321.0, "54321"), (1.5e-7, "1.50e-07")],
 )
 def test_a_figure_in_the_live_line_is_short(value, text):
-    assert short(value) == text
+    assert compact(value) == text
