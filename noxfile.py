@@ -126,7 +126,6 @@ def new_plugins(session: nox.Session) -> None:
     """Generate a plugin of each kind with `nnreg plugin new`, and test it."""
     with tempfile.TemporaryDirectory() as place:
         session.install(*build_wheels(session, place, "."), *group("lint"))
-        session.env["NNREG_HOME"] = f"{place}/home"
         for kind in KINDS:
             with session.chdir(place):
                 names = [f"nnreg-new-{kind}", f"--{kind}", f"new_{kind}"]

@@ -12,8 +12,6 @@ from hypothesis import settings
 from nnreg.cli.app import main
 from tests.helpers.fake_distributions import distribution
 
-os.environ["NNREG_HOME"] = os.devnull  # whoever runs the tests is not asked what they verified
-
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -51,11 +51,8 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
     \b
     nnreg plugins --plugin ./mish.py
     """
-    from nnreg.registry.verified import verified
-
     registry = registry_with(files)
-    passed = verified(registry)
-    rows = [_plugin(plugin, registry, passed) for plugin in registry.plugins.values()]
+    rows = [_plugin(plugin, registry) for plugin in registry.plugins.values()]
     if as_json:
         print_json(rows)
         return
@@ -73,15 +70,12 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
         click.echo(ambiguity)
 
 
-def _plugin(plugin: Plugin, registry: Registry, passed: set[Entry]) -> dict[str, Any]:
-    """Return all there is to know about a plugin; `passed` are the components that are verified."""
+def _plugin(plugin: Plugin, registry: Registry) -> dict[str, Any]:
+    """Return all there is to know about a plugin."""
     provides: dict[str, list[str]] = {}
-    verified: dict[str, list[str]] = {}
     for entry in registry:
         if entry.plugin == plugin.name:
             provides.setdefault(entry.kind, []).append(entry.name)
-            if entry in passed:
-                verified.setdefault(entry.kind, []).append(entry.name)
     return {
         "plugin": plugin.name,
         "distribution": plugin.distribution,
@@ -91,7 +85,6 @@ def _plugin(plugin: Plugin, registry: Registry, passed: set[Entry]) -> dict[str,
         "blocked_by": plugin.blocked_by or None,
         "failures": [dataclasses.asdict(failure) for failure in plugin.failures],
         "provides": provides,
-        "verified": verified,
         "hooks": plugin.hooks,
         "import_seconds": plugin.seconds,
     }
@@ -106,11 +99,7 @@ def _provided(row: dict[str, Any]) -> str:
     """Write what a plugin provides, and which events it hears."""
     from nnreg.registry.registry import KINDS
 
-    lines = []
-    for kind, names in row["provides"].items():
-        passed = row["verified"].get(kind, [])
-        marked = [f"{name} (verified)" if name in passed else name for name in names]
-        lines.append(f"{kind}: {', '.join(marked)}")
+    lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
     events = set(row["hooks"]) - {hook for hook, _ in KINDS.values()}
     lines += [f"hears: {', '.join(sorted(events))}"] if events else []
     return "\n".join(lines)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import threading
-import time
 import warnings
 from collections.abc import Callable, Hashable
 from typing import Protocol, TypeAlias
@@ -18,7 +17,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.errors import NnregWarning, PluginError
+from nnreg.errors import PluginError
 
 COMPLEX_STEP = 1e-30
 CENTRAL_STEP = float(np.cbrt(np.finfo(np.float64).eps))
@@ -30,8 +29,6 @@ PROBES = np.concatenate([-_SIZES, _SIZES])
 
 Function: TypeAlias = Callable[[Array], Array]
 
-_lock = threading.RLock()
-
 
 class HasFormula(Hashable, Protocol):
     """An activation, as far as this module is concerned."""
@@ -40,13 +37,17 @@ class HasFormula(Hashable, Protocol):
         """Return the output for each value of x."""
 
 
+_lock = threading.Lock()
+"""Held while warnings are silenced, which is process-wide: threads that overlap could restore the
+filters in the wrong order."""
+
+
 def derivative(activation: HasFormula) -> Function:
     """Return the function that gives the formula's derivative at each value of an array.
 
-    The first time it warns with `NnregWarning`, saying what that costs. Raises `PluginError` for a
-    formula that is not elementwise: such a derivative would be wrong.
+    Raises `PluginError` for a formula that is not elementwise: such a derivative would be wrong.
     """
-    with _lock:  # two threads would both find it, and both warn
+    with _lock:
         return _derivative(activation)
 
 
@@ -57,19 +58,7 @@ def _derivative(activation: HasFormula) -> Function:
         warnings.simplefilter("ignore")  # a formula that drops imaginary parts says so
         _require_elementwise(activation)
         slope = functools.partial(_complex_step, formula)
-        how = "by complex steps"
-        if not _agrees(slope, formula):
-            slope = functools.partial(_central, formula)
-            how = "by central differences"
-        factor = _seconds(slope) / _seconds(formula)
-    warnings.warn(
-        f"{type(activation).__name__} gives a formula and no derivative, so that is found {how}: "
-        f"its backward pass takes {factor:.1f} times as long as its forward pass; a method "
-        "'forward' that returns the derivative too would be faster",
-        NnregWarning,
-        stacklevel=4,
-    )
-    return slope
+        return slope if _agrees(slope, formula) else functools.partial(_central, formula)
 
 
 def _complex_step(formula: Function, x: Array) -> Array:
@@ -100,15 +89,3 @@ def _require_elementwise(activation: HasFormula) -> None:
             f"{type(activation).__name__}: a value of the formula depends on more than its own x, "
             "so its derivative cannot be found from the formula; give a method 'forward'"
         )
-
-
-def _seconds(function: Function) -> float:
-    """Return the shortest time of several that a function of a few thousand float32 takes."""
-    x = np.linspace(-3, 3, 4096, dtype=np.float32)
-
-    def once() -> float:
-        began = time.perf_counter()
-        function(x)
-        return time.perf_counter() - began
-
-    return max(min(once() for _ in range(5)), 1e-9)

@@ -17,7 +17,6 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils.threads import matrix_threads
-from nnreg.errors import NnregWarning
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.context import Context, Workspace
@@ -58,7 +57,6 @@ def probe(spec: Configurable, network: Network) -> dict[str, tuple[Component, Fi
     found, seen = {}, set()
     with matrix_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("default", NnregWarning)  # it comes once, here as well as later
         for path, component, plan in _components(spec, network):
             key = (type(component), repr(component), plan and plan.input)
             if key in seen:

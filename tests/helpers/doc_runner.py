@@ -193,7 +193,7 @@ def prepare(folder):
         ROOT / "models", place / "models", ignore=shutil.ignore_patterns("*.py", "*.md")
     )
     path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-    return place, {"PATH": path, "NNREG_HOME": str(folder / "home"), "COLUMNS": "100"}
+    return place, {"PATH": path, "COLUMNS": "100"}
 
 
 def rewritten(text, follower):

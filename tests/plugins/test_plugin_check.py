@@ -1,14 +1,13 @@
-"""nnreg plugin check: what it prints, and what is remembered as verified."""
+"""nnreg plugin check: what it prints, and that it writes no file."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
 from nnreg.cli.app import main
-from nnreg.registry.registry import Registry
-from nnreg.registry.verified import remember, verified
 from tests.helpers.fake_distributions import SWISH, distribution
 
 GOOD = SWISH.replace("NAME", "'swish'").replace("x * sigmoid(beta * x)", "beta · x")
@@ -19,7 +18,6 @@ BAD = GOOD.replace("dy * self.beta", "dy")
 def check(capfd, monkeypatch, tmp_path):
     """Run the command in a folder of its own; return its exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NNREG_HOME", str(tmp_path / "home"))
 
     def run(*arguments):
         capfd.readouterr()
@@ -30,15 +28,14 @@ def check(capfd, monkeypatch, tmp_path):
     return run
 
 
-def test_a_file_that_passes_is_verified(check, tmp_path):
+def test_a_file_that_passes_is_reported(check, tmp_path):
     (tmp_path / "good.py").write_text(GOOD)
     code, out, err = check("good.py")
     assert (code, err) == (0, "")
     assert "activation swish, from good.py" in out
     assert "dispatch" in out
-    assert "swish: verified" in out
+    assert "swish: passed" in out
     assert "failed" not in out
-    assert {path.name for path in tmp_path.iterdir()} == {"good.py", "home"}
 
 
 def test_a_failure_is_told_with_the_simplest_configuration_and_exit_code_1(check, tmp_path):
@@ -63,11 +60,17 @@ def test_more_examples_find_what_is_rare(check, tmp_path):
     assert check("rare.py", "--examples", "60")[0] == 1
 
 
-def test_nothing_is_left_where_it_runs(tmp_path):
-    (tmp_path / "good.py").write_text(GOOD)
+def test_nothing_is_written_where_it_runs_or_in_the_users_home(tmp_path):
+    here, home = tmp_path / "here", tmp_path / "home"
+    here.mkdir()
+    home.mkdir()
+    (here / "good.py").write_text(GOOD)
     command = [sys.executable, "-m", "nnreg", "plugin", "check", "good.py"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["good.py"]
+    environment = {**os.environ, "HOME": str(home)}
+    environment.pop("XDG_CONFIG_HOME", None)
+    subprocess.run(command, cwd=here, check=True, capture_output=True, env=environment)
+    assert [path.name for path in here.iterdir()] == ["good.py"]
+    assert not list(home.iterdir())
 
 
 def test_a_component_a_module_and_a_distribution_can_be_named(check, tmp_path, monkeypatch):
@@ -75,7 +78,7 @@ def test_a_component_a_module_and_a_distribution_can_be_named(check, tmp_path, m
     distribution(tmp_path, "nnreg-good", GOOD, plugin="good")
     try:
         for target in ("swish", "nnreg_good", "nnreg-good", "good"):
-            assert "swish: verified" in check(target)[1], target
+            assert "swish: passed" in check(target)[1], target
     finally:
         sys.modules.pop("nnreg_good", None)
     assert "softplus" not in check("nnreg.builtin.losses", "--examples", "1")[1]
@@ -106,67 +109,3 @@ def test_without_hypothesis_it_says_what_to_install(check, monkeypatch):
     code, _, err = check("relu")
     assert code == 2
     assert "pip install hypothesis" in err
-
-
-def is_verified(entry):
-    return verified([entry]) == {entry}
-
-
-def entry_of(path):
-    registry = Registry()
-    registry.add_file(path)
-    return registry.find("activation", "swish")
-
-
-def test_verified_ends_with_a_change_of_the_file_or_a_failure(tmp_path, monkeypatch):
-    monkeypatch.setenv("NNREG_HOME", str(tmp_path / "home"))
-    path = tmp_path / "good.py"
-    path.write_text(GOOD)
-    entry = entry_of(path)
-    assert not is_verified(entry)
-    remember(entry, passed=True)
-    assert is_verified(entry)
-    remember(entry, passed=False)
-    assert not is_verified(entry)
-    remember(entry, passed=True)
-    path.write_text(GOOD + "\n")
-    assert not is_verified(entry)
-    assert not is_verified(entry_of(path))
-    path.write_text(GOOD)
-    assert is_verified(entry_of(path))
-    monkeypatch.setattr("nnreg.registry.verified.__version__", "9")
-    assert not is_verified(entry_of(path))
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{", "\xff"])
-def test_a_damaged_memory_is_an_empty_one(tmp_path, monkeypatch, text):
-    monkeypatch.setenv("NNREG_HOME", str(tmp_path))
-    (tmp_path / "verified.json").write_bytes(text.encode("latin-1"))
-    path = tmp_path / "good.py"
-    path.write_text(GOOD)
-    assert not is_verified(entry_of(path))
-    remember(entry_of(path), passed=True)
-    assert is_verified(entry_of(path))
-
-
-def test_where_nothing_can_be_remembered_a_note_says_so(check, tmp_path, monkeypatch):
-    (tmp_path / "good.py").write_text(GOOD)
-    (tmp_path / "home").write_text("a file")
-    code, _, err = check("good.py")
-    assert code == 0
-    assert err.startswith(f"note: {tmp_path}/home/verified.json: the outcome")
-
-
-def test_plugins_lists_what_is_verified(check, tmp_path, capfd):
-    (tmp_path / "good.py").write_text(GOOD)
-    for expected in (None, {"activation": ["swish"]}):
-        for arguments in (["--json"], []):
-            with pytest.raises(SystemExit):
-                main(["plugins", "--plugin", "good.py", *arguments])
-            out = capfd.readouterr().out
-            if arguments:
-                (row,) = (row for row in json.loads(out) if row["plugin"] == "good.py")
-                assert row["verified"] == (expected or {})
-            else:
-                assert ("activation: swish (verified)" in out) == bool(expected)
-        check("good.py")
