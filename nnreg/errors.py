@@ -1,4 +1,4 @@
-"""The errors nnreg raises. Each message says where, what was found, what was expected, the mend."""
+"""The errors nnreg raises. Each message says where, what is wrong, and how to fix it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_PICTURES = 10
 
 
 class NnregError(Exception):
-    """Any error that a user can cause and mend. `exit_code` is what the command line returns."""
+    """Any error that a user can cause and fix. `exit_code` is what the command line returns."""
 
     exit_code: ClassVar[int] = 1
 
@@ -42,7 +42,7 @@ class Problem:
 
 
 class NnregWarning(UserWarning):
-    """Something that a user should know and need not mend; the command line prints it as a note."""
+    """Something that a user should know and need not fix; the command line prints it as a note."""
 
 
 class SpecError(NnregError):

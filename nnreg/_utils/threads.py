@@ -57,7 +57,7 @@ def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-class Crew:
+class ThreadPool:
     """Threads that work side by side: the caller's, and `count` - 1 others while it is open.
 
     Closed, it does the same work in the caller's thread alone.

@@ -180,10 +180,10 @@ def from_checkpoint(
         if isinstance(error, SpecError) and error.of_changes:
             error.where = where
             raise
-        mend = ""
+        fix = ""
         if overrides:
-            mend = "; --set cannot change the network of a checkpoint: begin a new run"
-        raise CheckpointError(f"{where}: the parts do not fit together: {error}{mend}") from error
+            fix = "; --set cannot change the network of a checkpoint: begin a new run"
+        raise CheckpointError(f"{where}: the parts do not fit together: {error}{fix}") from error
     return model
 
 

@@ -41,7 +41,7 @@ def inspect(checkpoint: Path, verify: bool, files: tuple[Path, ...], as_json: bo
 
     \b
     nnreg inspect runs/penguins-001
-    nnreg inspect --verify model-of-a-stranger.h5
+    nnreg inspect --verify untrusted.h5
     """
     if verify:
         _verify(checkpoint, registry_with(files), as_json)

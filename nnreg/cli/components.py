@@ -63,7 +63,7 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
     )  # fmt: skip
     for row in rows:
         for failure in row["failures"]:
-            click.echo(f"{row['plugin']} failed: {failure['error']}\n  mend: {failure['mend']}")
+            click.echo(f"{row['plugin']} failed: {failure['error']}\n  fix: {failure['fix']}")
         if row["blocked_by"]:
             click.echo(f"{row['plugin']} is blocked by {row['blocked_by']}")
     for ambiguity in registry.ambiguities():

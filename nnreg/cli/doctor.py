@@ -71,7 +71,7 @@ def _printed(findings: Iterable[Finding]) -> Iterator[Finding]:
         table.add_column(width=6)
         table.add_column(width=12)
         table.add_column(overflow="fold")
-        text = printable(finding.found + (f"\nmend: {finding.mend}" if finding.mend else ""))
+        text = printable(finding.found + (f"\nfix: {finding.fix}" if finding.fix else ""))
         state = Text(finding.state, STYLES[finding.state])
         table.add_row(state, Text(printable(finding.subject)), Text(text))
         show(console, table)

@@ -262,9 +262,9 @@ def _known(table: Table, name: str, *, target: bool = False) -> Array:
 
 def _refuse_missing(table: Table, name: str, missing: Array, *, target: bool = False) -> NoReturn:
     row = int(np.argwhere(missing)[0][0])
-    mend = "mend or remove the row" if target else 'mend it, or set data.missing to "impute"'
+    fix = "fix or remove the row" if target else 'fix it, or set data.missing to "impute"'
     what = "the target is missing" if target else "the value is missing"
-    raise DataError(f"{table.place(row, name)}: {what}; {mend}")
+    raise DataError(f"{table.place(row, name)}: {what}; {fix}")
 
 
 def learn(

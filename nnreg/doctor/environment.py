@@ -43,7 +43,7 @@ class Finding:
     subject: str
     state: Literal["ok", "note", "failed"]
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine(registry: Registry, runs: Path) -> Iterator[Finding]:
@@ -125,7 +125,7 @@ def _plugins(registry: Registry) -> Iterator[Finding]:
     yield Finding("plugins", "ok", ", ".join(loaded) or "none besides the built-ins")
     for plugin in plugins:
         for failure in plugin.failures:
-            yield Finding(f"plugin {plugin.name}", "failed", failure.error, failure.mend)
+            yield Finding(f"plugin {plugin.name}", "failed", failure.error, failure.fix)
         if plugin.blocked_by:
             yield Finding(f"plugin {plugin.name}", "note", f"blocked {plugin.why}")
     for ambiguity in registry.ambiguities():
@@ -147,8 +147,8 @@ def _folder(runs: Path) -> Finding:
             file.write(b"nnreg")
         free = shutil.disk_usage(place).free
     except OSError as error:
-        mend = "choose another folder with --out, or another working directory"
-        return Finding("runs", "failed", f"{runs}: cannot write: {explain_os_error(error)}", mend)
+        fix = "choose another folder with --out, or another working directory"
+        return Finding("runs", "failed", f"{runs}: cannot write: {explain_os_error(error)}", fix)
     found = f"{runs} can be written, {free / 1e9:.1f} GB free"
     if free < SCARCE:
         return Finding("runs", "note", found, "make room, or choose another disk with --out")

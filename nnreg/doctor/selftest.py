@@ -63,7 +63,7 @@ def self_test(registry: Registry) -> Iterator[Finding]:
             try:
                 found = step()
             except Exception as error:  # of whatever library is not as it should be
-                yield Finding(subject, "failed", f"{type(error).__name__}: {error}", MEND)
+                yield Finding(subject, "failed", f"{type(error).__name__}: {error}", FIX)
             else:
                 seconds = time.perf_counter() - began
                 yield Finding(subject, "ok", f"{found} ({seconds:.2f} s)")
@@ -80,7 +80,7 @@ def _without_listeners(registry: Registry) -> Registry:
     return discover(replace(selection, blocked=(*selection.blocked, *listeners)))
 
 
-MEND = "see whether it does so without plugins (NNREG_PLUGINS= nnreg doctor), and in a new venv"
+FIX = "see whether it does so without plugins (NNREG_PLUGINS= nnreg doctor), and in a new venv"
 
 
 class _Trial:

@@ -28,7 +28,7 @@ RESERVED = ("epoch", "loss", "learning_rate")
 
 
 MOST_UNKNOWN = 20
-"""Of so many unknown layers an error tells: a spec from a stranger may be made of nothing else."""
+"""Of so many unknown layers an error tells: an untrusted spec may contain nothing else."""
 
 
 class Blueprint(NamedTuple):

@@ -43,7 +43,7 @@ class Failure:
     """What went wrong with a plugin, or with one hook of it, and what to do about it."""
 
     error: str
-    mend: str
+    fix: str
 
 
 @dataclass
@@ -85,15 +85,15 @@ class Plugin:
             return f"by {self.blocked_by}"
         return "; ".join(failure.error for failure in self.failures)
 
-    def fail(self, error: str, mend: str = "") -> None:
-        """Note a failure; by default it is for the plugin's author to mend."""
+    def fail(self, error: str, fix: str = "") -> None:
+        """Note a failure; by default it is for the plugin's author to fix."""
         default = {
             "distribution": f"pip install -U {self.distribution}, or do without: "
             f"nnreg -p no:{self.name} …",
             "file": f"correct {self.name}",
             "program": "correct what is registered",
         }
-        self.failures.append(Failure(error, mend or default[self.origin]))
+        self.failures.append(Failure(error, fix or default[self.origin]))
 
     @contextlib.contextmanager
     def attempt(self, hook: str = "") -> Iterator[None]:

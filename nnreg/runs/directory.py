@@ -161,7 +161,7 @@ class Folder:
             now = _position(self._model.progress)
             raise UnsavedError(
                 f"{error}. The run is {now}, but what is saved is {self.saved}; "
-                f"make room or mend the disk, then: nnreg resume {self.path}",
+                f"make room or fix the disk, then: nnreg resume {self.path}",
                 self._model,
             ) from error
 

@@ -170,9 +170,9 @@ def _read(file: Path | None, name: str) -> Text:
             f"{name}: cannot read the spec: {explain_os_error(error, file)}"
         ) from error
     except UnicodeDecodeError as error:
-        mend = f"{name}: byte {error.start} is not UTF-8; save it as UTF-8"
+        fix = f"{name}: byte {error.start} is not UTF-8; save it as UTF-8"
         is_spec = file is None or file.suffix.lower() in SUFFIXES
-        raise UsageError(mend if is_spec else _no_spec(name)) from error
+        raise UsageError(fix if is_spec else _no_spec(name)) from error
 
 
 def _gather(part: _Part, start: Path, chain: tuple[_Part, ...]) -> Iterator[_Part]:

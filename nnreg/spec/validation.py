@@ -63,7 +63,7 @@ def _attribute(name: str) -> str:
 MOST_PROBLEMS = 1_000
 MOST_HINTS = 100
 """The most problems of a section that are listed, and unknown names for which a near one is sought:
-a spec from a stranger may be made of nothing else."""
+an untrusted spec may contain nothing else."""
 
 
 class Reader:

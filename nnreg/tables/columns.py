@@ -86,9 +86,9 @@ def is_numeric(table: Table, name: str) -> bool:
     if words.any() and not words.all():
         where, found = first_of(table, name, cells, words)
         comma = COMMA.fullmatch(found or "") is not None
-        mend = 'set "decimal": "," in the source' if comma else "mend the value"
+        fix = 'set "decimal": "," in the source' if comma else "fix the value"
         raise DataError(
-            f"{where}: found {found!r} among numbers; {mend}, or say in data.columns that "
+            f"{where}: found {found!r} among numbers; {fix}, or say in data.columns that "
             f'{name!r} holds "words"'
         )
     return not words.any()
@@ -152,6 +152,6 @@ def _require_all(table: Table, name: str, missing: Array) -> None:
     if missing.any():
         row = int(np.argmax(missing))
         raise DataError(
-            f"{table.place(row, name)}: the value is missing, and the split goes by it; mend it, "
+            f"{table.place(row, name)}: the value is missing, and the split goes by it; fix it, "
             "or remove the row"
         )

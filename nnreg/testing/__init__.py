@@ -1,4 +1,4 @@
-"""Checks for a component's own tests: that its gradients are right and its manners good.
+"""Checks for a component's own tests: that its gradients are right and that it has no side effects.
 
 `checks` gives every check of a component over its whole configuration space, the same that
 `nnreg plugin check` runs:

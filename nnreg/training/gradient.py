@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.threads import Crew, pieces
+from nnreg._utils.threads import ThreadPool, pieces
 from nnreg.interfaces.context import Context
 from nnreg.network.network import CACHED, Network
 from nnreg.training.evaluation import Evaluation
@@ -44,7 +44,7 @@ class InMemory:
     weights: Array | None = None
 
 
-class Lane:
+class Worker:
     """One thread's way through the network: buffers and a gradient of its own, shared weights."""
 
     def __init__(self, network: Network, evaluation: Evaluation, at_once: int | None) -> None:
@@ -116,15 +116,15 @@ class Lane:
 class Share:
     """What became of some rows of a batch: the mean loss over them, and the network's scores."""
 
-    lane: Lane
+    worker: Worker
     rows: Array
     x: Array
     loss: float
     scores: Array
 
 
-class Lanes:
-    """Fills one gradient from a batch, its rows divided among `count` threads of a crew.
+class DataParallelGradient:
+    """Fills one gradient from a batch, its rows divided among `count` threads of a pool.
 
     With `several`, the gradient is that of several batches together.
     """
@@ -134,36 +134,36 @@ class Lanes:
         network: Network,
         evaluation: Evaluation,
         count: int,
-        crew: Crew,
+        pool: ThreadPool,
         *,
         several: bool = False,
     ) -> None:
         at_once = rows_at_once(network, count)
-        self._lanes = [Lane(network, evaluation, at_once) for _ in range(count)]
-        self._crew = crew
-        self._first = self._lanes[0].gradient
+        self._workers = [Worker(network, evaluation, at_once) for _ in range(count)]
+        self._pool = pool
+        self._first = self._workers[0].gradient
         self.gradient = np.zeros_like(self._first) if several else self._first
         self._several = several
         self._sums = [
             functools.partial(self._sum, piece) for piece in pieces(self.gradient.size, count)
         ]
 
-    def __iter__(self) -> Iterator[Lane]:
-        return iter(self._lanes)
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(self._workers)
 
     def __len__(self) -> int:
-        return len(self._lanes)
+        return len(self._workers)
 
     @property
     def gradient_bytes(self) -> int:
         """The bytes of all gradients."""
         together = self.gradient.nbytes if self._several else 0
-        return together + sum(lane.gradient_bytes for lane in self._lanes)
+        return together + sum(worker.gradient_bytes for worker in self._workers)
 
     def batches(self, examples: InMemory, rows: Array, size: int) -> Iterator[list[Share]]:
         """Write the gradient of the mean loss over `rows`, in batches of `size`.
 
-        Yields the shares of each batch, which are good until the next. The sum over lanes is in
+        Yields the shares of each batch, which are good until the next. The sum over workers is in
         their order, so that it has the same bits each time.
         """
         for start in range(0, len(rows), size):
@@ -178,18 +178,18 @@ class Lanes:
     def _run(self, examples: InMemory, rows: Array, scale: float) -> list[Share]:
         """Write the gradient of the mean loss over one batch, times `scale`."""
         if len(rows) < len(self) or len(self) == 1:
-            return [self._lanes[0].run(examples, rows, scale)]
-        shares = self._crew.run(
+            return [self._workers[0].run(examples, rows, scale)]
+        shares = self._pool.run(
             [
-                functools.partial(lane.run, examples, part, scale * len(part) / len(rows))
-                for lane, part in zip(self._lanes, np.array_split(rows, len(self)), strict=True)
+                functools.partial(worker.run, examples, part, scale * len(part) / len(rows))
+                for worker, part in zip(self._workers, np.array_split(rows, len(self)), strict=True)
             ]
         )
-        self._crew.run(self._sums)
+        self._pool.run(self._sums)
         return shares
 
     def _sum(self, piece: slice) -> None:
-        """Add the other lanes' gradients to the first's, in this piece of them."""
+        """Add the other workers' gradients to the first's, in this piece of them."""
         total = self._first[piece]
-        for lane in self._lanes[1:]:
-            np.add(total, lane.gradient[piece], out=total)
+        for worker in self._workers[1:]:
+            np.add(total, worker.gradient[piece], out=total)

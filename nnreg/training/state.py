@@ -19,7 +19,7 @@ class Partial:
     """An epoch of `count` examples in which the first `seen` are done.
 
     `loss` is the sum over them, `outputs` what the network made of them, in the order of training,
-    where metrics need it. `streams` are the states of the layers' random generators, one a lane.
+    where metrics need it. `streams` are the states of the layers' random generators, one a worker.
     """
 
     count: int

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.threads import Crew, available_threads, matrix_threads
+from nnreg._utils.threads import ThreadPool, available_threads, matrix_threads
 from nnreg.builtin.schedules import Constant
 from nnreg.errors import DataError, DivergedError, UsageError
 from nnreg.interfaces.optimizer import Optimizer
@@ -24,7 +24,7 @@ from nnreg.network.parameters import by_layer
 from nnreg.tables.lazy import Stored, windows
 from nnreg.training.divergence import all_finite, explain
 from nnreg.training.evaluation import Evaluation, Examples
-from nnreg.training.gradient import LEAST_ROWS, InMemory, Lane, Lanes, Share
+from nnreg.training.gradient import LEAST_ROWS, DataParallelGradient, InMemory, Share, Worker
 from nnreg.training.settings import Train
 from nnreg.training.state import Partial, Progress, Record
 from nnreg.training.update import Average, Decay, Penalty, Rate, Update, clip, divisions
@@ -86,18 +86,20 @@ class Trainer:
         size, dtype = network.vector.size, network.dtype
         for name in optimizer.slots:
             self.progress.slots.setdefault(name, np.zeros(size, dtype))
-        lanes = self._divisions()
-        limit = self._threads_beside(lanes) or available_threads()
-        self._crew = Crew(max(lanes, divisions(optimizer, size, limit)))
+        workers = self._divisions()
+        limit = self._threads_beside(workers) or available_threads()
+        self._pool = ThreadPool(max(workers, divisions(optimizer, size, limit)))
         several = settings.accumulate > 1
-        self._lanes = Lanes(network, evaluation, lanes, self._crew, several=several)
-        self._gradient = self._lanes.gradient
+        self._workers = DataParallelGradient(
+            network, evaluation, workers, self._pool, several=several
+        )
+        self._gradient = self._workers.gradient
         self._gradients = by_layer(self._gradient, network.params)
         self._penalty = Penalty(network, self._gradient, settings.l1, settings.l2)
         self._decay = Decay(network, settings.weight_decay) if settings.weight_decay else None
         self._average = self._averaging(settings.ema)
         slots = self.progress.slots
-        self._update = Update(optimizer, network, self._gradient, slots, self._crew)
+        self._update = Update(optimizer, network, self._gradient, slots, self._pool)
         self._rate = None if isinstance(schedule, Constant) else self._scheduled(schedule)
         both = {network, self._answering}
         values = [array for one in both for array in (one.vector, one.state_vector)]
@@ -147,11 +149,11 @@ class Trainer:
         settings say otherwise, where the network gains from neither: threads that have nothing to
         gain still wait for each other on a busy machine.
         """
-        return self._threads_beside(len(self._lanes))
+        return self._threads_beside(len(self._workers))
 
-    def _threads_beside(self, lanes: int) -> int | None:
-        if lanes > 1:
-            return lanes
+    def _threads_beside(self, workers: int) -> int | None:
+        if workers > 1:
+            return workers
         if self.settings.threads is not None:
             return self.settings.threads
         return 1 if self.network.largest_product(self.settings.batch_size) < GAINFUL else None
@@ -164,7 +166,7 @@ class Trainer:
     @property
     def divided(self) -> bool:
         """Whether threads divide each batch among them, rather than each matrix product."""
-        return len(self._lanes) > 1
+        return len(self._workers) > 1
 
     def gradient_norms(self) -> dict[str, float]:
         """Return the length of each layer's gradient as the optimizer was given it last."""
@@ -180,7 +182,7 @@ class Trainer:
         slots = sum(slot.nbytes for slot in self.progress.slots.values())
         return {
             "parameters": values,
-            "gradient": self._lanes.gradient_bytes,
+            "gradient": self._workers.gradient_bytes,
             "optimizer": slots,
             "copies": (2 if self._average is None else 4) * values + slots,
         }
@@ -216,7 +218,7 @@ class Trainer:
 
         The bits are the same with and without pauses.
         """
-        with self._crew.open():
+        with self._pool.open():
             while not self.finished:
                 self._good.take()
                 before, record = self._place(), None
@@ -262,7 +264,7 @@ class Trainer:
         batch = step * self.settings.accumulate
         with closing(self._steps_of(order[running.seen :])) as steps:
             for examples, rows in steps:
-                for shares in self._lanes.batches(examples, rows, self.settings.batch_size):
+                for shares in self._workers.batches(examples, rows, self.settings.batch_size):
                     batch += 1
                     self._check_losses(shares, epoch, batch)
                     running.add(shares)
@@ -271,7 +273,7 @@ class Trainer:
                 self.seen = running.seen
                 if pause is not None and running.seen < count and pause():
                     self._check_weights(shares, epoch, batch)
-                    self.progress.partial = running.partial(count, self._lanes)
+                    self.progress.partial = running.partial(count, self._workers)
                     yield None
         del examples  # it may be a window of a large file
         self._check_weights(shares, epoch, batch)
@@ -321,10 +323,10 @@ class Trainer:
         partial = self.progress.partial
         if partial is None or partial.count != count:
             partial = Partial(count)
-        for index, lane in enumerate(self._lanes):
-            lane.workspace.rng = _stream(self.seed, LAYER_STREAM, epoch, index)
+        for index, worker in enumerate(self._workers):
+            worker.workspace.rng = _stream(self.seed, LAYER_STREAM, epoch, index)
             if index < len(partial.streams):
-                lane.workspace.rng.bit_generator.state = partial.streams[index]
+                worker.workspace.rng.bit_generator.state = partial.streams[index]
         self.seen = partial.seen
         if not self.evaluation.named_metrics:
             return _Running(partial, None)
@@ -334,12 +336,12 @@ class Trainer:
     def _check_weights(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
         """Find values that the last step spoiled, before anyone saves or measures them."""
         if not (all_finite(self.network.vector) and all_finite(self.network.state_vector)):
-            explain(self.network, shares[0].lane.context, shares[-1].x[-1:], epoch, batch)
+            explain(self.network, shares[0].worker.context, shares[-1].x[-1:], epoch, batch)
 
     def _check_losses(self, shares: Sequence[Share], epoch: int, batch: int) -> None:
         for share in shares:
             if not math.isfinite(share.loss):
-                explain(self.network, share.lane.context, share.x, epoch, batch)
+                explain(self.network, share.worker.context, share.x, epoch, batch)
 
     def _step(self, epoch: int, step: int) -> None:
         """Change the weights by the gradient; epoch and step in it are counted from 0."""
@@ -387,7 +389,7 @@ class _Running:
             outputs[: begun.seen] = begun.outputs
 
     def add(self, shares: Sequence[Share]) -> None:
-        """Add what the lanes made of a batch."""
+        """Add what the workers made of a batch."""
         for share in shares:
             count = len(share.rows)
             self.loss += share.loss * count
@@ -395,10 +397,10 @@ class _Running:
                 self.outputs[self.seen : self.seen + count] = share.scores
             self.seen += count
 
-    def partial(self, count: int, lanes: Iterable[Lane]) -> Partial:
+    def partial(self, count: int, workers: Iterable[Worker]) -> Partial:
         """Return what the epoch, of so many examples, goes on from."""
         done = None if self.outputs is None else self.outputs[: self.seen]
-        streams = [lane.context.rng.bit_generator.state for lane in lanes]
+        streams = [worker.context.rng.bit_generator.state for worker in workers]
         return Partial(count, self.seen, float(self.loss), done, streams)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.threads import Crew, pieces
+from nnreg._utils.threads import ThreadPool, pieces
 from nnreg.errors import PluginError
 from nnreg.interfaces.optimizer import Optimizer, Step
 from nnreg.interfaces.schedule import Moment, Schedule
@@ -115,12 +115,12 @@ class Update:
         network: Network,
         gradient: Array,
         slots: Mapping[str, Array],
-        crew: Crew,
+        pool: ThreadPool,
     ) -> None:
         self._optimizer = optimizer
         self.learning_rate = optimizer.learning_rate
         self._update = optimizer.update
-        self._crew = crew
+        self._pool = pool
         self._copies: list[tuple[Array, Array]] = []
         trained, parameters = network.trained, network.vector
         if len(trained) > 1 and not optimizer.elementwise:
@@ -129,7 +129,7 @@ class Update:
             slots = {name: self._copied(slot, trained) for name, slot in slots.items()}
             trained = [slice(0, parameters.size)]
         self._shares = []
-        for share in _shares(trained, divisions(optimizer, network.vector.size, crew.count)):
+        for share in _shares(trained, divisions(optimizer, network.vector.size, pool.count)):
             scratch = network.workspace(reuse=True)
             steps = []
             for piece in _chunks(share) if optimizer.elementwise else share:
@@ -162,7 +162,7 @@ class Update:
         if len(self._shares) == 1:
             self._run(self._shares[0], count)
         else:
-            self._crew.run([functools.partial(self._run, share, count) for share in self._shares])
+            self._pool.run([functools.partial(self._run, share, count) for share in self._shares])
         for vector, copy in self._copies:
             np.copyto(vector, copy)
 

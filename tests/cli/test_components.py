@@ -210,13 +210,13 @@ def test_plugins_tells_state_error_and_mend(nnreg, install):
     assert rows["off"]["blocked_by"] == "-p no:nnreg-off"
     assert rows["bad"]["failures"] == [
         {"error": "ZeroDivisionError: division by zero (nnreg_bad.py, line 1)",
-         "mend": "pip install -U nnreg-bad, or do without: nnreg -p no:bad …"}
+         "fix": "pip install -U nnreg-bad, or do without: nnreg -p no:bad …"}
     ]  # fmt: skip
     assert rows["new"]["failures"] == [
-        {"error": "needs nnreg>=9; this is 0.1.0", "mend": "pip install -U nnreg"}
+        {"error": "needs nnreg>=9; this is 0.1.0", "fix": "pip install -U nnreg"}
     ]
     out = nnreg("-p", "no:nnreg-off", "plugins")[1]
-    assert "new failed: needs nnreg>=9; this is 0.1.0\n  mend: pip install -U nnreg\n" in out
+    assert "new failed: needs nnreg>=9; this is 0.1.0\n  fix: pip install -U nnreg\n" in out
     assert "off is blocked by -p no:nnreg-off\n" in out
 
 

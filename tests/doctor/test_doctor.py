@@ -37,7 +37,7 @@ def test_json_has_each_finding(nnreg):
     assert (code, told["healthy"]) == (0, True)
     subjects = {finding["subject"]: finding for finding in told["findings"]}
     assert subjects["NumPy"] == {
-        "subject": "NumPy", "state": "ok", "found": np.__version__, "mend": ""
+        "subject": "NumPy", "state": "ok", "found": np.__version__, "fix": ""
     }  # fmt: skip
     assert subjects.keys() >= {
         "nnreg", "Python", "BLAS", "h5py", "required", "plugins", "memory", "runs",
@@ -52,7 +52,7 @@ def test_a_plugin_that_failed_is_told_with_the_mend(nnreg, install):
     assert (code, told["healthy"]) == (1, False)
     (bad,) = [finding for finding in told["findings"] if finding["subject"] == "plugin bad"]
     assert (bad["state"], "RuntimeError: no" in bad["found"]) == ("failed", True)
-    assert bad["mend"]
+    assert bad["fix"]
     assert nnreg("doctor")[1].splitlines()[-1].endswith(" failed: plugin bad")
 
 
@@ -64,7 +64,7 @@ def test_what_is_missing_of_an_extra_is_told_with_the_line_to_type(monkeypatch, 
     monkeypatch.setattr("importlib.metadata.metadata", lambda _: Metadata(metadata))
     findings = found(examine(installed(), tmp_path))
     plot = findings["extra plot"]
-    assert (plot.state, plot.mend) == ("note", "pip install 'nnreg[plot]'")
+    assert (plot.state, plot.fix) == ("note", "pip install 'nnreg[plot]'")
     assert plot.found == "nowhere>=1 (not installed)"
     assert findings["required"].found == f"numpy {np.__version__}"
     assert "extra test" not in findings
@@ -88,7 +88,7 @@ def test_a_folder_that_cannot_be_written_to_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     runs = found(examine(installed(), tmp_path / "runs"))["runs"]
     assert (runs.state, "No space left" in runs.found) == ("failed", True)
-    assert "--out" in runs.mend
+    assert "--out" in runs.fix
 
 
 def wrong_gradient(self, x):
@@ -109,7 +109,7 @@ def test_the_self_test_notices(monkeypatch, target, name, broken, subject):
     monkeypatch.setattr(target, name, broken)
     findings = found(selftest.self_test(installed()))
     assert findings[subject].state == "failed"
-    assert findings[subject].mend
+    assert findings[subject].fix
 
 
 class Other:

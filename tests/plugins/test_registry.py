@@ -128,7 +128,7 @@ def test_a_built_in_keeps_its_name_and_the_plugin_is_told_which(registry, instal
     assert registry.find("activation", "mine") is not None
     (failure,) = registry.plugins["taken"].failures
     assert failure.error == "offers the activation 'relu', which nnreg 0.1.0 has already"
-    assert failure.mend == "give it another name in nnreg-taken; the built-in is used"
+    assert failure.fix == "give it another name in nnreg-taken; the built-in is used"
 
 
 @pytest.mark.parametrize(
@@ -175,12 +175,12 @@ def test_an_unknown_name_tells_of_plugins_that_failed(registry, install):
 
 def test_a_component_knows_the_name_it_was_registered_by(registry):
     @dataclass(frozen=True)
-    class Stranger(Activation):
+    class Unregistered(Activation):
         pass
 
     assert registry.name_of(builtin.activations.Relu()) == "relu"
-    with pytest.raises(PluginError, match="Stranger is not registered"):
-        registry.name_of(Stranger())
+    with pytest.raises(PluginError, match="Unregistered is not registered"):
+        registry.name_of(Unregistered())
 
 
 def test_an_object_may_be_a_plugin(registry):

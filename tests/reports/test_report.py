@@ -280,7 +280,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "content"), WRONG)
-def test_a_folder_from_a_stranger_may_say_anything(spec, name, content):
+def test_an_untrusted_directory_may_say_anything(spec, name, content):
     nnreg.run(spec, out="out", overrides=["train.epochs=1"])
     Path("out", name).write_text(json.dumps(content) + "\n")
     assert "b" not in {tag for tag, _ in page_of("out").tags}

@@ -297,7 +297,7 @@ class TestFailing:
         assert len(told) == 1
         assert str(caught.value) == (
             "out/checkpoints/last.h5: cannot save: No space left on device. The run is after epoch "
-            "6, but what is saved is after epoch 2; make room or mend the disk, then: "
+            "6, but what is saved is after epoch 2; make room or fix the disk, then: "
             "nnreg resume out"
         )
         monkeypatch.undo()

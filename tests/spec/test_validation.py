@@ -1,4 +1,4 @@
-"""Reading a spec: strict, complete, and with the mend in the message."""
+"""Reading a spec: strict, complete, and with the fix in the message."""
 
 import json
 from importlib import resources

@@ -60,7 +60,7 @@ def test_a_divided_batch_gives_the_same_bits_each_time():
 def test_each_thread_draws_a_dropout_of_its_own():
     made = trainer(2, [*CONVOLUTION, {"type": "dropout", "rate": 0.5}])
     next(made.epochs())
-    first, second = (lane.workspace.rng.random(8) for lane in made._lanes)
+    first, second = (worker.workspace.rng.random(8) for worker in made._workers)
     assert not np.allclose(first, second)
 
 

@@ -225,11 +225,11 @@ def test_a_steady_step_reuses_its_arrays():
     epochs = trainer.epochs()
     next(epochs)
     before = {
-        key: id(array) for key, array in next(iter(trainer._lanes)).workspace._buffers.items()
+        key: id(array) for key, array in next(iter(trainer._workers)).workspace._buffers.items()
     }
     next(epochs)
     assert {
-        key: id(array) for key, array in next(iter(trainer._lanes)).workspace._buffers.items()
+        key: id(array) for key, array in next(iter(trainer._workers)).workspace._buffers.items()
     } == before
 
 

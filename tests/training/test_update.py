@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nnreg
-from nnreg._utils.threads import Crew, pieces
+from nnreg._utils.threads import ThreadPool, pieces
 from nnreg.builtin.optimizers import Adam
 from nnreg.interfaces import Optimizer
 from nnreg.training import update
@@ -60,14 +60,14 @@ def test_pieces_cover_everything_once(size, count):
 
 
 def test_a_crew_gives_results_in_order_open_or_closed():
-    crew = Crew(3)
+    pool = ThreadPool(3)
     jobs = [lambda k=k: k for k in range(3)]
-    assert crew.run(jobs) == [0, 1, 2]
-    with crew.open():
-        assert crew.run(jobs) == [0, 1, 2]
+    assert pool.run(jobs) == [0, 1, 2]
+    with pool.open():
+        assert pool.run(jobs) == [0, 1, 2]
         with pytest.raises(ZeroDivisionError):
-            crew.run([lambda: 0, lambda: 1 / 0])
-    assert crew.run(jobs) == [0, 1, 2]
+            pool.run([lambda: 0, lambda: 1 / 0])
+    assert pool.run(jobs) == [0, 1, 2]
 
 
 def one_step(**changes):

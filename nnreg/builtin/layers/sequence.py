@@ -36,7 +36,7 @@ class Embedding(Layer):
         if not np.all((x >= 0) & (x < self.vocabulary) & (x == np.floor(x))):
             raise DataError(
                 f"embedding takes integers from 0 to {self.vocabulary - 1}, but the input has "
-                f"values from {np.min(x)} to {np.max(x)}; raise 'vocabulary' or mend the data"
+                f"values from {np.min(x)} to {np.max(x)}; raise 'vocabulary' or fix the data"
             )
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:

@@ -233,7 +233,7 @@ class _Reader:
             if len(row) != width:
                 raise DataError(
                     f"{self.path}, line {number}: {len(row)} cells, but the header has {width}; "
-                    f"mend the row, or set 'delimiter' if it is not {self.options.delimiter!r}"
+                    f"fix the row, or set 'delimiter' if it is not {self.options.delimiter!r}"
                 )
 
 

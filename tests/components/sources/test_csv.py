@@ -281,7 +281,7 @@ def test_a_decimal_comma_is_read_where_it_is_said(read):
     [
         ("a;b;c\n1;2;3\n", r"only column is 'a;b;c'; a semicolon .*\"delimiter\": \";\""),
         ("a\tb\n1\t2\n", r"a tab seems .*\"delimiter\": \"\\t\""),
-        ("a,b\n1,2\n1\n", "line 3: 1 cells, but the header has 2; mend the row"),
+        ("a,b\n1,2\n1\n", "line 3: 1 cells, but the header has 2; fix the row"),
         ('a,b\n1,2\n1,"2\n', "line 3: not well-formed CSV"),
         ('a,b\n1,"2"x\n', "line 2: not well-formed CSV"),
         ("\n\na,a\n1,2\n", "line 3: column 'a' occurs twice"),
@@ -297,8 +297,8 @@ def test_what_is_not_a_table_is_told(read, text, message):
 def test_a_mend_keeps_the_options_that_are_there(read):
     with pytest.raises(DataError) as caught:
         read("ä;b\n1,5;2\n".encode("cp1252"), Csv(encoding="cp1252", decimal=","))
-    mend = json.loads(str(caught.value).partition("set the source to ")[2])
-    assert mend == {"type": "csv", "encoding": "cp1252", "decimal": ",", "delimiter": ";"}
+    fix = json.loads(str(caught.value).partition("set the source to ")[2])
+    assert fix == {"type": "csv", "encoding": "cp1252", "decimal": ",", "delimiter": ";"}
 
 
 @pytest.mark.parametrize("delimiter", ["\n", "\r", '"', "\0", ";;", ""])
@@ -326,8 +326,8 @@ def test_dates_are_refused_with_what_to_do_about_them(tmp_path, monkeypatch, dat
     )
     with pytest.raises(DataError, match=f"'when' holds dates or times, such as '{dates[0]}'; make"):
         assemble(read_spec(classifier(data=csv_data())))
-    for mend in ({"exclude": ["when"]}, {"columns": {"when": "words"}}):
-        assemble(read_spec(classifier(data=csv_data(**mend))))
+    for fix in ({"exclude": ["when"]}, {"columns": {"when": "words"}}):
+        assemble(read_spec(classifier(data=csv_data(**fix))))
 
 
 @pytest.mark.parametrize("words", [["2024-01-31", "soon"], ["1-2", "3-4"], ["a:b", "10:30"]])
