@@ -8,9 +8,8 @@ from markdown import WIDTH, directive, plain
 from sphinx.application import Sphinx
 
 import nnreg
-from nnreg.interfaces import Configurable
 
-ALIASES = {"Array", "Shape", "hookimpl"}
+ALIASES = {"Array", "Count", "NonNegative", "Positive", "Shape", "Units", "hookimpl"}
 """Names of `nnreg` that are neither functions nor classes of its own."""
 
 
@@ -32,12 +31,10 @@ def api(subject: str) -> str:
 
 def subject_of(thing: Any) -> str:
     """Return on which page a function or a class is documented."""
-    if not inspect.isclass(thing):
-        return "calls"
-    if issubclass(thing, Exception):
-        return "errors"
-    of_plugins = issubclass(thing, Configurable) or thing.__module__ == "nnreg.interfaces"
-    return "interfaces" if of_plugins else "calls"
+    if thing.__module__.split(".")[1] in ("interfaces", "tables"):
+        return "interfaces"
+    is_error = inspect.isclass(thing) and issubclass(thing, Exception)
+    return "errors" if is_error else "calls"
 
 
 def section(name: str, thing: Any) -> str:
