@@ -1,4 +1,4 @@
-"""Neural networks from a JSON spec, on NumPy alone, where every part comes from a plugin."""
+"""Neural networks from a JSON spec, computed with NumPy, where every part comes from a plugin."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def _names_to_block(
     help="Do without a plugin, named as `nnreg plugins` does, or by its distribution.",
 )
 def cli(blocked: tuple[str, ...]) -> None:
-    """Train neural networks from a JSON spec, on NumPy alone.
+    """Train neural networks from a JSON spec, computed with NumPy.
 
     A first network, and what it makes of the rows it is given:
 
