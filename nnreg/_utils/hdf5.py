@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.errors import DataError
 
 os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
+
+import h5py  # after the line above
 
 __all__ = ["StoredDataset", "h5py", "objects", "plain_datasets"]
 
