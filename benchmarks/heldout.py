@@ -1,6 +1,6 @@
 """Held-out results of the ready models, beside scikit-learn's networks of the same shape.
 
-    pip install -e '.[bench]' && python -m benchmarks.heldout
+    pip install -e . --group benchmarks && python -m benchmarks.heldout
 
 Each model is trained on five seeds' splits; a fifth of the rows is tested on. scikit-learn gets
 the same encoded rows, those of the validation part added to the training part. Exits with 1 where

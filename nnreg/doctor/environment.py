@@ -24,7 +24,7 @@ from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import Registry
 from nnreg.registry.requirements import unmet
 
-DEVELOPERS = frozenset({"test", "lint", "verify", "bench", "docs"})
+DEVELOPERS = frozenset({"test", "verify"})
 """The extras that only work on nnreg itself needs."""
 
 REINSTALL = "pip install --force-reinstall nnreg"

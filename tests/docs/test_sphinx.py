@@ -25,7 +25,7 @@ def built(tmp_path_factory):
     """Build the documentation; return its folder, once it was built without a warning."""
     there = importlib.util.find_spec("sphinx") is not None
     if not there and not os.environ.get("NNREG_VERIFY"):
-        pytest.skip("Sphinx is not installed; it comes with the extra 'docs'")
+        pytest.skip("Sphinx is not installed; it comes with the group 'docs'")
     folder = tmp_path_factory.mktemp("docs")
     command = [
         sys.executable,

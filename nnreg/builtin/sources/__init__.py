@@ -5,8 +5,6 @@ from nnreg.builtin.sources.delimited import Csv, Tsv
 from nnreg.builtin.sources.idx import Idx
 from nnreg.builtin.sources.images import Images
 from nnreg.builtin.sources.parquet import Parquet
-from nnreg.tables.column_types import parse_number, plain
-from nnreg.tables.dataframes import columns_of_arrow
 
 __all__ = [
     "Csv",
@@ -16,7 +14,4 @@ __all__ = [
     "Npz",
     "Parquet",
     "Tsv",
-    "columns_of_arrow",
-    "parse_number",
-    "plain",
 ]
