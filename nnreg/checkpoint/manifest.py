@@ -101,18 +101,22 @@ class Manifest(Configurable):
 
 @contextmanager
 def inconsistent(where: str, hint: str = "") -> Iterator[None]:
-    """Raise `CheckpointError` for a file whose content is found to be wrong inside.
+    """Raise `CheckpointError` for what is found to be wrong with the content of the file `where`.
 
-    That is `FormatError` and `SpecError` only: any other exception is a bug, not the file's fault.
+    That is `FormatError` and `SpecError`, but for one that is about changes only, as by --set; any
+    other exception is a bug, not the file's fault.
     """
     try:
         yield
     except (FormatError, SpecError) as error:
+        if isinstance(error, SpecError) and error.of_changes:
+            error.where = where
+            raise
         raise CheckpointError(f"{where}: checkpoint is inconsistent: {error}{hint}") from error
 
 
 def read_manifest(document: Mapping[str, Any], arrays: Mapping[str, Array], where: str) -> Manifest:
-    """Return what a document says, of which the history is checked too. Raises `CheckpointError`."""
+    """Return what a document says, its history checked. Raises `CheckpointError`."""
     with inconsistent(where):
         manifest: Manifest = read(Manifest, dict(document), Reader(Registry()), "its document")
         _check_history(manifest, arrays)

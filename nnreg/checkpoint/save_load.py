@@ -22,7 +22,7 @@ from nnreg.checkpoint.file_format import (
 )
 from nnreg.checkpoint.manifest import Begun, Manifest, check_array, inconsistent, read_manifest
 from nnreg.checkpoint.paths import checkpoint_file
-from nnreg.errors import CheckpointError, FormatError, SpecError
+from nnreg.errors import CheckpointError, FormatError
 from nnreg.model.build import plan_network
 from nnreg.model.model import Model
 from nnreg.network.parameters import declared, total_size, views
@@ -167,27 +167,16 @@ def from_checkpoint(
 def _document(
     manifest: Manifest, where: str, registry: Registry, overrides: Sequence[str]
 ) -> Document:
-    """Return the spec of a checkpoint with what is changed in it.
-
-    Raises `SpecError` where nothing is wrong but the changes, `CheckpointError` otherwise.
-    """
+    """Return the spec of a checkpoint, changed by overrides."""
     with inconsistent(where):
-        try:
-            document = read_spec(
-                manifest.spec,
-                overrides,
-                folder=Path(manifest.folder),
-                registry=registry,
-                written_by={(one.kind, one.name): one.version for one in manifest.components},
-            )
-        except SpecError as error:
-            if not error.of_changes:
-                raise
-            error.where = where
-            changes = error
-        else:
-            return replace(document, origin=manifest.origin)
-    raise changes
+        document = read_spec(
+            manifest.spec,
+            overrides,
+            folder=Path(manifest.folder),
+            registry=registry,
+            written_by={(one.kind, one.name): one.version for one in manifest.components},
+        )
+    return replace(document, origin=manifest.origin)
 
 
 def _check_fingerprints(

@@ -71,7 +71,7 @@ def _refuse_attributes(item: h5py.Group | h5py.Dataset, what: str) -> None:
 
 
 class _Stored:
-    """Where in the image the values of a dataset are. Raises `FormatError` for any but plain ones."""
+    """Where in the image the values of a plain dataset are; others raise `FormatError`."""
 
     def __init__(self, path: str, dataset: h5py.Dataset) -> None:
         _refuse_layout(path, dataset)  # first: to ask for the shape of others may open files
@@ -105,7 +105,7 @@ class _Stored:
 
 
 def _refuse_layout(path: str, dataset: h5py.Dataset) -> None:
-    """Raise `FormatError` unless a dataset's bytes are in the file as they are, one after another."""
+    """Raise `FormatError` unless a dataset's bytes are in the file as they are, contiguous."""
     with h5py_errors():
         creation = dataset.id.get_create_plist()
         layout, filters = creation.get_layout(), creation.get_nfilters()

@@ -84,11 +84,9 @@ def require(recorded: Iterable[Recorded], registry: Registry, where: str, folder
             raise FormatError(f"{one.kind!r} is not a kind of component")
         if registry.find(one.kind, one.name) is not None:
             continue
-        # they are shown as a command to type
-        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", f"{one.distribution}=={one.version}"):
-            raise FormatError(
-                f"{one.distribution}=={one.version} is not a distribution and version"
-            )
+        pinned = f"{one.distribution}=={one.version}"
+        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", pinned):  # it is shown as a command to type
+            raise FormatError(f"{pinned} is not a distribution and version")
         needs = f"{where} needs the {one.kind} {one.name!r} of {one.provider}"
         there = registry.of_distribution(one.distribution)
         if there is not None and there.why:
@@ -101,8 +99,7 @@ def require(recorded: Iterable[Recorded], registry: Registry, where: str, folder
             raise MissingPluginError(f"{needs}, which is a file: {advice}", file)
         found = f"{there.version} is" if there else "is not"
         raise MissingPluginError(
-            f"{needs}, which {found} installed; if you trust it, "
-            f"run: pip install {one.distribution}=={one.version}"
+            f"{needs}, which {found} installed; if you trust it, run: pip install {pinned}"
         )
 
 
