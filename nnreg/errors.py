@@ -106,6 +106,10 @@ class PluginError(NnregError):
     """A plugin that cannot be loaded, or a component name that is ambiguous."""
 
 
+class ComponentError(PluginError):
+    """A component whose own code, such as its constructor, raised an exception."""
+
+
 class MissingPluginError(PluginError):
     """A spec or a checkpoint needs a plugin that is not there; `file` is the name of one's file."""
 
@@ -118,6 +122,13 @@ class MissingPluginError(PluginError):
 
 class DataError(NnregError):
     """Data that cannot be read, or that do not fit the model."""
+
+
+class FormatError(ValueError):
+    """Content that a file's format does not allow; the caller raises an error with the file's name.
+
+    It marks what is wrong with a file, so that no other ValueError is taken for that.
+    """
 
 
 class CheckpointError(NnregError):

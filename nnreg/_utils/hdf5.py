@@ -9,35 +9,50 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.errors import DataError
+from nnreg.errors import DataError, FormatError
 
 os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
 
 import h5py  # after the line above
 
-__all__ = ["StoredDataset", "h5py", "objects", "plain_datasets"]
+__all__ = ["StoredDataset", "h5py", "h5py_errors", "objects", "plain_datasets"]
 
 
 DEEPEST = 64
 """The most groups within each other."""
 
 
+@contextmanager
+def h5py_errors() -> Iterator[None]:
+    """Raise `FormatError` for what h5py raises, of five types, where the library cannot read.
+
+    Nothing but calls of h5py belongs inside: what other code raises is not the file's fault.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise FormatError(str(error)) from error
+
+
 def plain_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Return the datasets of a file, by path. Raises ValueError for anything but plain data.
+    """Return the datasets of a file, by path. Raises `FormatError` for anything but plain data.
 
     Plain is a hard link to a group, or to a dataset whose bytes are in this file.
     """
     found = {}
     for path, item in objects(file):
         if isinstance(item, h5py.Dataset):
-            if item.external or item.is_virtual:
-                raise ValueError(f"{path!r} keeps its values in another file")
+            with h5py_errors():
+                elsewhere = item.external or item.is_virtual
+            if elsewhere:
+                raise FormatError(f"{path!r} keeps its values in another file")
             found[path] = item
     return found
 
@@ -45,34 +60,49 @@ def plain_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
 def objects(
     file: h5py.File, most: float = math.inf
 ) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
-    """Yield every object below the root by path, each reached by one hard link and no other way."""
-    root = file["/"]
-    seen = {h5py.h5o.get_info(root.id).addr}
-    folders = [("", root)]
+    """Yield every object below the root by path, each reached by one hard link and no other way.
+
+    Raises `FormatError` for any other, and where the library cannot read.
+    """
+    with h5py_errors():
+        root = file["/"]
+        seen = {h5py.h5o.get_info(root.id).addr}
+    groups = [("", root)]
     count = 0
-    while folders:
-        prefix, group = folders.pop()
-        count += len(group)
+    while groups:
+        prefix, group = groups.pop()
+        with h5py_errors():
+            count += len(group)
         if count > most:
-            raise ValueError(f"there are more than {most:,} groups and datasets")
-        for name in group:
+            raise FormatError(f"there are more than {most:,} groups and datasets")
+        with h5py_errors():
+            names = list(group)
+        for name in names:
             path = f"{prefix}{name}"
-            if not _is_name(name):
-                raise ValueError(f"{path!r} is not a name")
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ValueError(f"{path!r} is a link to somewhere else")
-            item = group[name]
-            address = h5py.h5o.get_info(item.id).addr
+            item, address = _linked(group, name, path)
             if address in seen:
-                raise ValueError(f"{path!r} is an object that another name already has")
+                raise FormatError(f"{path!r} is an object that another name already has")
             seen.add(address)
             if isinstance(item, h5py.Group):
                 if path.count("/") >= DEEPEST:
-                    raise ValueError(f"{path!r} is nested too deep")
-                folders.append((f"{path}/", item))
+                    raise FormatError(f"{path!r} is nested too deep")
+                groups.append((f"{path}/", item))
             elif not isinstance(item, h5py.Dataset):
-                raise ValueError(f"{path!r} is neither a group nor a dataset")
+                raise FormatError(f"{path!r} is neither a group nor a dataset")
             yield path, item
+
+
+def _linked(group: h5py.Group, name: str, path: str) -> tuple[Any, int]:
+    """Return the object behind a hard link, and its address; no other link is followed."""
+    if not _is_name(name):
+        raise FormatError(f"{path!r} is not a name")
+    with h5py_errors():
+        link = group.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        raise FormatError(f"{path!r} is a link to somewhere else")
+    with h5py_errors():
+        item = group[name]
+        return item, h5py.h5o.get_info(item.id).addr
 
 
 def _is_name(name: str | bytes) -> bool:

@@ -25,7 +25,7 @@ from nnreg._utils.atomic_files import Pieces, replace_file
 from nnreg._utils.memory import memory_limit
 from nnreg._utils.os_errors import explain_os_error, os_errors_as
 from nnreg.checkpoint.migrations import FORMAT, migrate
-from nnreg.errors import CheckpointError, SpecError
+from nnreg.errors import CheckpointError, FormatError, SpecError
 from nnreg.spec import jsonc
 
 MAGIC = b"nnreg checkpoint\n"
@@ -91,7 +91,7 @@ def decode(data: bytes, where: str, passed: Passed = ignore) -> Checkpoint:
         passed(f"{count} plain arrays of {values:,} bytes, each at its own place, and nothing else")
         document = _document(arrays.pop("document", None))
         migrate(version, document, arrays)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SpecError) as error:
+    except (FormatError, SpecError) as error:
         raise CheckpointError(f"{where}: not a well-formed checkpoint: {error}") from error
     passed("the document is strict JSON")
     return Checkpoint(document, arrays)
@@ -115,7 +115,11 @@ def verify(data: bytes, where: str, passed: Passed = ignore) -> int:
 def _read(path: Path, passed: Passed) -> bytes:
     """Return the bytes of a regular file that is no larger than this machine can take."""
     try:
-        with open(path, "rb", opener=_open) as file:
+        file = open(path, "rb", opener=_open)  # noqa: SIM115 - only a name can be a ValueError
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot read: {explain_os_error(error, path)}") from error
+    try:
+        with file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise CheckpointError(f"{path}: not a regular file")
@@ -127,7 +131,7 @@ def _read(path: Path, passed: Passed) -> bytes:
                     f"{path}: {size:,} bytes are too many for {memory:,} bytes of memory"
                 )
             data = head + file.read(size - len(head))
-    except (OSError, ValueError) as error:  # the latter for a name that no file can have
+    except OSError as error:
         raise CheckpointError(f"{path}: cannot read: {explain_os_error(error, path)}") from error
     passed(f"a regular file of {size:,} bytes")
     return data
@@ -139,22 +143,25 @@ def _open(path: str, flags: int) -> int:
 
 
 def _document(stored: Array | None) -> dict[str, Any]:
-    """Parse the document. Raises ValueError or `SpecError`."""
+    """Parse the document. Raises `FormatError` or `SpecError`."""
     if stored is None or stored.ndim != 1 or stored.dtype != np.uint8:
-        raise ValueError("there is no document, a line of bytes")
-    text = stored.tobytes().decode("utf-8")
+        raise FormatError("there is no document, a line of bytes")
+    try:
+        text = stored.tobytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(str(error)) from error
     _check_size(text)
     document = jsonc.parse(text, "its document")
     if not isinstance(document, dict):
-        raise ValueError("its document is not a JSON object")
+        raise FormatError("its document is not a JSON object")
     return document
 
 
 def _check_size(text: str) -> None:
-    """Raise ValueError for a document that would take much memory and time to read."""
+    """Raise `FormatError` for a document that would take much memory and time to read."""
     values = jsonc.values(text)
     if len(text) > LARGEST_DOCUMENT or values > MOST_VALUES:
-        raise ValueError(
+        raise FormatError(
             f"a document of {len(text):,} bytes and about {values:,} values is too large; "
             f"{LARGEST_DOCUMENT:,} and {MOST_VALUES:,} are the most"
         )
@@ -168,7 +175,7 @@ def _body(checkpoint: Checkpoint) -> list[memoryview]:
     text = json.dumps(checkpoint.document, allow_nan=False)
     try:
         _check_size(text)
-    except ValueError as error:
+    except FormatError as error:
         raise CheckpointError(f"cannot save spec, categories and class names: {error}") from error
     arrays = {"document": np.frombuffer(text.encode(), np.uint8)}
     for name, array in checkpoint.arrays.items():

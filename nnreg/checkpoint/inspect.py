@@ -18,7 +18,7 @@ from nnreg._utils.os_errors import os_errors_as
 from nnreg.checkpoint.file_format import Passed, ignore, is_checkpoint, read_checkpoint
 from nnreg.checkpoint.manifest import Manifest, read_manifest
 from nnreg.checkpoint.paths import checkpoint_file
-from nnreg.errors import CheckpointError, SpecError
+from nnreg.errors import CheckpointError
 from nnreg.training.history import History, records
 
 
@@ -53,10 +53,7 @@ def read_contents(path: str | os.PathLike[str], passed: Passed = ignore) -> Cont
     """
     file = checkpoint_file(Path(path))
     checkpoint = read_checkpoint(file, passed)
-    try:
-        manifest = read_manifest(checkpoint.document, checkpoint.arrays)
-    except (SpecError, ValueError) as error:
-        raise CheckpointError(f"{file}: the parts do not fit together: {error}") from error
+    manifest = read_manifest(checkpoint.document, checkpoint.arrays, str(file))
     return Contents(file, manifest, checkpoint.arrays)
 
 

@@ -6,7 +6,8 @@ with its path. None of it needs the plugins that the checkpoint needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
@@ -16,6 +17,7 @@ from pydantic import FailFast
 
 from nnreg._types import Array, Shape
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.errors import CheckpointError, FormatError, SpecError
 from nnreg.interfaces.component import Configurable
 from nnreg.provenance.components import Recorded
 from nnreg.registry.registry import Registry
@@ -97,23 +99,47 @@ class Manifest(Configurable):
     started_from: dict[str, str] = field(default_factory=dict)
 
 
-def read_manifest(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> Manifest:
-    """Return what a document says. Raises `SpecError`, or ValueError for a history that differs."""
-    manifest: Manifest = read(Manifest, dict(document), Reader(Registry()), "its document")
-    epochs, columns = manifest.progress.epoch, manifest.history
-    check_array(arrays, "history", (epochs, len(columns)), np.dtype(np.float64))
-    counted = arrays["history"][:, :1].ravel().tolist() == list(range(1, epochs + 1))
-    if epochs and (columns[:1] != ("epoch",) or not counted):
-        raise ValueError("'history' does not count its epochs from 1")
+@contextmanager
+def inconsistent(where: str, hint: str = "") -> Iterator[None]:
+    """Raise `CheckpointError` for what is found to be wrong with the content of the file `where`.
+
+    That is `FormatError` and `SpecError`, but for one that is about changes only, as by --set; any
+    other exception is a bug, not the file's fault.
+    """
+    try:
+        yield
+    except (FormatError, SpecError) as error:
+        if isinstance(error, SpecError) and error.of_changes:
+            error.where = where
+            raise
+        raise CheckpointError(f"{where}: checkpoint is inconsistent: {error}{hint}") from error
+
+
+def read_manifest(document: Mapping[str, Any], arrays: Mapping[str, Array], where: str) -> Manifest:
+    """Return what a document says, its history checked. Raises `CheckpointError`."""
+    with inconsistent(where):
+        manifest: Manifest = read(Manifest, dict(document), Reader(Registry()), "its document")
+        _check_history(manifest, arrays)
     return manifest
 
 
+def _check_history(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
+    """Raise `FormatError` unless the history has a row per epoch, counted in its first column."""
+    epochs, columns = manifest.progress.epoch, manifest.history
+    check_array(arrays, "history", (epochs, len(columns)), np.dtype(np.float64))
+    if len(set(columns)) < len(columns):
+        raise FormatError("'history' has two columns of one name")
+    counted = arrays["history"][:, :1].ravel().tolist() == list(range(1, epochs + 1))
+    if epochs and (columns[:1] != ("epoch",) or not counted):
+        raise FormatError("'history' does not count its epochs from 1")
+
+
 def check_array(arrays: Mapping[str, Array], name: str, shape: Shape, dtype: np.dtype[Any]) -> None:
-    """Raise ValueError unless there is an array of this name, shape and type."""
+    """Raise `FormatError` unless there is an array of this name, shape and type."""
     if name not in arrays:
-        raise ValueError(f"the file lacks {name!r}")
+        raise FormatError(f"the file lacks {name!r}")
     array = arrays[name]
     if array.shape != shape or array.dtype != dtype:
-        raise ValueError(
+        raise FormatError(
             f"{name!r} is {array.dtype} {array.shape}; the spec makes it {dtype} {shape}"
         )

@@ -9,6 +9,8 @@ file raises `FORMAT`, and comes with a step
         document["new"] = ...
 
 that changes both in place, listed in `STEPS`, and a file of the new version in `tests/golden`.
+A step raises `FormatError` for content that it cannot take, which may be anything: only the file's
+digest was checked.
 A step works on plain data and calls nothing of the rest of nnreg, which will go on changing.
 """
 
@@ -18,6 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from nnreg._types import Array
+from nnreg.errors import FormatError
 
 Step: TypeAlias = Callable[[dict[str, Any], dict[str, Array]], None]
 
@@ -27,7 +30,8 @@ FORMAT = 2
 
 def migrate_1_to_2(document: dict[str, Any], arrays: dict[str, Array]) -> None:
     """Remove the key `random`: it repeated the spec's seed and the epoch, and nothing read it."""
-    del document["random"]
+    if document.pop("random", None) is None:
+        raise FormatError("its document lacks 'random', which version 1 has")
 
 
 STEPS: Mapping[int, Step] = {1: migrate_1_to_2}
@@ -37,7 +41,7 @@ STEPS: Mapping[int, Step] = {1: migrate_1_to_2}
 def migrate(version: int, document: dict[str, Any], arrays: dict[str, Array]) -> None:
     """Turn the content of a file of an older version into that of `FORMAT`, in place.
 
-    Raises KeyError, TypeError or ValueError where the content is not of that version.
+    Raises `FormatError` where the content is not of that version.
     """
     for step in range(version, FORMAT):
         STEPS[step](document, arrays)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,25 +20,17 @@ from nnreg.checkpoint.file_format import (
     read_checkpoint,
     write_checkpoint,
 )
-from nnreg.checkpoint.manifest import Begun, Manifest, check_array, read_manifest
+from nnreg.checkpoint.manifest import Begun, Manifest, check_array, inconsistent, read_manifest
 from nnreg.checkpoint.paths import checkpoint_file
-from nnreg.errors import (
-    CheckpointError,
-    MissingPluginError,
-    NnregError,
-    PluginError,
-    SpecError,
-    UsageError,
-)
+from nnreg.errors import CheckpointError, FormatError
 from nnreg.model.build import plan_network
 from nnreg.model.model import Model
 from nnreg.network.parameters import declared, total_size, views
-from nnreg.provenance.components import changes, exchanged
+from nnreg.provenance.components import changes, exchanged, require
 from nnreg.provenance.environment import environment as here
-from nnreg.registry.loading import PROGRAM
-from nnreg.registry.registry import KINDS, Registry, installed
+from nnreg.registry.registry import Registry, installed
 from nnreg.spec.compose import each_of
-from nnreg.spec.document import read_spec
+from nnreg.spec.document import Document, read_spec
 from nnreg.spec.sections import Spec
 from nnreg.spec.validation import to_json
 from nnreg.training.history import records
@@ -56,7 +46,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     file, checkpoint = Path(path), to_checkpoint(model)
     try:
         check_finite(checkpoint.arrays)
-    except ValueError as error:
+    except FormatError as error:
         raise CheckpointError(f"{file}: cannot save: {error}") from error
     write_checkpoint(file, checkpoint)
     sweep(file.parent)
@@ -146,112 +136,92 @@ def from_checkpoint(
     allow_changed: bool = False,
     passed: Passed = ignore,
 ) -> Model:
-    """Return the model that a checkpoint holds. `passed` is told each check that it has passed."""
-    arrays, registry = checkpoint.arrays, registry or installed()
-    overrides = each_of(overrides)
-    try:
-        manifest = read_manifest(checkpoint.document, arrays)
-        passed("the document has every key of the format and no other")
-        _check_plugins(manifest, where, registry)
-        written = functools.partial(
-            read_spec,
+    """Return the model that a checkpoint holds; `passed` is called with each check that it passed.
+
+    Every step raises an error of its own for what can be wrong with a file, and nothing else is
+    caught: any other exception is a bug.
+    """
+    arrays, registry, overrides = checkpoint.arrays, registry or installed(), each_of(overrides)
+    hint = "; --set cannot change the network of a checkpoint: begin a new run" if overrides else ""
+    manifest = read_manifest(checkpoint.document, arrays, where)
+    passed("the document has every key of the format and no other")
+    with inconsistent(where):
+        require(manifest.components, registry, where, manifest.folder)
+    document = _document(manifest, where, registry, overrides)
+    passed("the spec is valid, and all that it names is installed")
+    with inconsistent(where, hint):
+        _check_arrays(arrays, manifest, document.spec)
+    passed("names, shapes and types of the arrays are those that the spec builds")
+    with inconsistent(where):
+        check_finite(arrays)
+    passed("all weights are finite")
+    with inconsistent(where, hint):
+        model = Model(document, manifest.preprocessing)
+    if not allow_changed:
+        _check_fingerprints(model, manifest, where, overrides)
+    passed("its components compute what they did when it was saved")
+    _restore(model, manifest, arrays)
+    return model
+
+
+def _document(
+    manifest: Manifest, where: str, registry: Registry, overrides: Sequence[str]
+) -> Document:
+    """Return the spec of a checkpoint, changed by overrides."""
+    with inconsistent(where):
+        document = read_spec(
             manifest.spec,
+            overrides,
             folder=Path(manifest.folder),
             registry=registry,
             written_by={(one.kind, one.name): one.version for one in manifest.components},
         )
-        document = replace(written(overrides), origin=manifest.origin)
-        passed("the spec is valid, and all that it names is installed")
-        _check_arrays(arrays, manifest, document.spec)
-        passed("names, shapes and types of the arrays are those that the spec builds")
-        check_finite(arrays)
-        passed("all weights are finite")
-        model = Model(document, manifest.preprocessing)
-        pairs = exchanged(manifest.components, registry)
-        if pairs and not allow_changed:
-            # what is computed may well be changed by overrides, so these are left out
-            saved = Model(written(), manifest.preprocessing) if overrides else model
-            _refuse_changes(changes(pairs, saved.document, saved.network), where)
-        passed("its components compute what they did when it was saved")
-        _restore(model, manifest, arrays)
-    except (CheckpointError, PluginError, UsageError):
-        raise
-    except (NnregError, ValueError, TypeError, KeyError, OverflowError) as error:
-        if isinstance(error, SpecError) and error.of_changes:
-            error.where = where
-            raise
-        fix = ""
-        if overrides:
-            fix = "; --set cannot change the network of a checkpoint: begin a new run"
-        raise CheckpointError(f"{where}: the parts do not fit together: {error}{fix}") from error
-    return model
+    return replace(document, origin=manifest.origin)
+
+
+def _check_fingerprints(
+    model: Model, manifest: Manifest, where: str, overrides: Sequence[str]
+) -> None:
+    """Raise `CheckpointError` where components compute something else than they did.
+
+    What is computed may well be changed by overrides, so these are left out.
+    """
+    pairs = exchanged(manifest.components, model.document.registry)
+    if pairs and overrides:
+        document = _document(manifest, where, model.document.registry, ())
+        with inconsistent(where):
+            model = Model(document, manifest.preprocessing)
+    lines = changes(pairs, model.document, model.network) if pairs else []
+    if lines:
+        title = f"{where}: components behave differently from when this checkpoint was saved:"
+        raise CheckpointError(
+            "\n  ".join([title, *lines])
+            + "\nInstall the versions it was saved with, or load it anyway with --allow-changed "
+            "(in Python, allow_changed=True)"
+        )
 
 
 def check_finite(arrays: Mapping[str, Array]) -> None:
-    """Raise ValueError for weights or state with which a network would predict NaN."""
+    """Raise `FormatError` for weights or state with which a network would predict NaN."""
     for name, array in arrays.items():
         if name.startswith(("parameters/", "state/", "best/", "average/")):
             bad = array.size - int(np.isfinite(array).sum())
             if bad:
-                raise ValueError(f"{bad:,} of the {array.size:,} values of {name!r} are not finite")
-
-
-def _refuse_changes(lines: Sequence[str], where: str) -> None:
-    """Raise `CheckpointError` where components compute something else than they did."""
-    if lines:
-        raise CheckpointError(
-            "\n  ".join([f"{where}: not what was saved, with the plugins of today:", *lines])
-            + "\nInstall the versions it was saved with, or take it as it is now with "
-            "--allow-changed (in Python, allow_changed=True)"
-        )
-
-
-def _check_plugins(manifest: Manifest, where: str, registry: Registry) -> None:
-    """Refuse a checkpoint with a component that nothing installed provides."""
-    for one in manifest.components:
-        if one.kind not in KINDS:
-            raise ValueError(f"{one.kind!r} is not a kind of component")
-        if registry.find(one.kind, one.name) is not None:
-            continue
-        # they are shown as a command to type
-        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", f"{one.distribution}=={one.version}"):
-            raise ValueError(f"{one.distribution}=={one.version} is not a distribution and version")
-        needs = f"{where} needs the {one.kind} {one.name!r} of {one.provider}"
-        there = registry.of_distribution(one.distribution)
-        if there is not None and there.why:
-            raise MissingPluginError(f"{needs}, which is {there.state}: {there.why}")
-        if one.plugin.startswith(PROGRAM):
-            raise MissingPluginError(f"{needs}, which a program registered; call {PROGRAM} first")
-        if one.distribution.endswith(".py"):
-            file = _plugin_file(one.distribution, manifest.folder)
-            advice = f"if you trust it, give it with --plugin {file}, or {PROGRAM}('{file}')"
-            raise MissingPluginError(f"{needs}, which is a file: {advice}", file)
-        found = f"{there.version} is" if there else "is not"
-        raise MissingPluginError(
-            f"{needs}, which {found} installed; if you trust it, "
-            f"run: pip install {one.distribution}=={one.version}"
-        )
-
-
-def _plugin_file(name: str, folder: str) -> str:
-    """Return where a plugin's file is: here, or where the spec was; otherwise its bare name."""
-    for path in (Path(name), Path(folder) / name):
-        if path.is_file():
-            inside = path.is_absolute() and path.is_relative_to(Path.cwd())
-            return str(path.relative_to(Path.cwd()) if inside else path)
-    return name
+                raise FormatError(
+                    f"{bad:,} of the {array.size:,} values of {name!r} are not finite"
+                )
 
 
 def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -> None:
     """Compare with what the spec builds, before anything is made of that size.
 
-    Raises ValueError for an array that is missing, too much, or of another shape or type.
+    Raises `FormatError` for an array that is missing, too much, or of another shape or type.
     """
     preprocessing, names = manifest.preprocessing, manifest.preprocessing.class_names
     classes = None if names is None else len(names)
     blueprint = plan_network(spec, preprocessing.input_shape, classes)
     if not preprocessing.fits(blueprint.output_shape):
-        raise ValueError(f"the outputs {blueprint.output_shape} do not fit the target")
+        raise FormatError(f"the outputs {blueprint.output_shape} do not fit the target")
     parameters, state = declared(blueprint.plan)
     expected = {f"parameters/{name}": param.shape for name, param in parameters.items()}
     expected |= {f"state/{name}": param.shape for name, param in state.items()}
@@ -261,7 +231,7 @@ def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -
             expected |= {"best/parameters": (size,), "best/state": (rest,)}
         if manifest.progress.averaged:
             if not _averages(manifest.spec):
-                raise ValueError("the file has averages, but its spec asks for none (train.ema)")
+                raise FormatError("the file has averages, but its spec asks for none (train.ema)")
             expected |= {"average/parameters": (size,), "average/state": (rest,)}
         if manifest.progress.step or any(name.startswith("optimizer/") for name in arrays):
             expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.slots}
@@ -271,7 +241,7 @@ def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -
     for name, shape in expected.items():
         check_array(arrays, name, shape, np.dtype(spec.model.dtype))
     for name in sorted(arrays.keys() - expected.keys() - {"history"}):
-        raise ValueError(f"the file holds {name!r}, which this model has not")
+        raise FormatError(f"the file holds {name!r}, which this model has not")
 
 
 def _averages(tree: Mapping[str, Any]) -> bool:

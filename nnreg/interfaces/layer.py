@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 from nnreg._types import Array, Shape
-from nnreg.errors import NnregError, Problem, ShapeError, SpecError
+from nnreg.errors import ComponentError, NnregError, Problem, ShapeError, SpecError
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
@@ -95,8 +95,10 @@ class Plan:
         except NnregError:
             raise
         except Exception as error:
-            problem = f"{type(layer).__name__} failed on input shape {shape}: {error!r}"
-            raise SpecError([Problem(plan.path, problem)]) from error
+            raise ComponentError(
+                f"{plan.path}: {type(layer).__name__} of the module {type(layer).__module__} "
+                f"failed on input shape {shape}: {error!r}"
+            ) from error
         plan.input, plan.output = shape, output
         self.children[name] = (layer, plan)
         return output

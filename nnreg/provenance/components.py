@@ -7,14 +7,19 @@ products differ a little from machine to machine.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
+from nnreg.errors import FormatError, MissingPluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.network.network import Network
 from nnreg.provenance.fingerprints import Figures, probe
-from nnreg.registry.registry import Entry, Registry
+from nnreg.registry.loading import PROGRAM
+from nnreg.registry.registry import KINDS, Entry, Registry
 from nnreg.spec.document import Document
 
 TOLERANCE = 1e-5
@@ -66,6 +71,45 @@ def describe(document: Document, network: Network) -> list[dict[str, Any]]:
         }
         for entry in document.components
     ]
+
+
+def require(recorded: Iterable[Recorded], registry: Registry, where: str, folder: str) -> None:
+    """Raise `MissingPluginError` for a component of the file `where` that nothing provides.
+
+    A plugin that is a file is looked for in `folder` too. Raises `FormatError` for what cannot be
+    the name of a component or a distribution.
+    """
+    for one in recorded:
+        if one.kind not in KINDS:
+            raise FormatError(f"{one.kind!r} is not a kind of component")
+        if registry.find(one.kind, one.name) is not None:
+            continue
+        pinned = f"{one.distribution}=={one.version}"
+        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", pinned):  # it is shown as a command to type
+            raise FormatError(f"{pinned} is not a distribution and version")
+        needs = f"{where} needs the {one.kind} {one.name!r} of {one.provider}"
+        there = registry.of_distribution(one.distribution)
+        if there is not None and there.why:
+            raise MissingPluginError(f"{needs}, which is {there.state}: {there.why}")
+        if one.plugin.startswith(PROGRAM):
+            raise MissingPluginError(f"{needs}, which a program registered; call {PROGRAM} first")
+        if one.distribution.endswith(".py"):
+            file = _plugin_file(one.distribution, folder)
+            advice = f"if you trust it, give it with --plugin {file}, or {PROGRAM}('{file}')"
+            raise MissingPluginError(f"{needs}, which is a file: {advice}", file)
+        found = f"{there.version} is" if there else "is not"
+        raise MissingPluginError(
+            f"{needs}, which {found} installed; if you trust it, run: pip install {pinned}"
+        )
+
+
+def _plugin_file(name: str, folder: str) -> str:
+    """Return where a plugin's file is: here, or where the spec was; otherwise its bare name."""
+    for path in (Path(name), Path(folder) / name):
+        if os.path.isfile(path):  # false for what cannot be a name
+            inside = path.is_absolute() and path.is_relative_to(Path.cwd())
+            return str(path.relative_to(Path.cwd()) if inside else path)
+    return name
 
 
 def exchanged(recorded: Iterable[Recorded], registry: Registry) -> list[tuple[Recorded, Entry]]:

@@ -11,12 +11,14 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils.threads import matrix_threads
+from nnreg.errors import ComponentError, NnregError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.context import Context, Workspace
@@ -95,22 +97,38 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _figures(component: Component, network: Network, plan: Plan | None) -> Figures | None:
     """Return the figures of one component, or None where there are none to be had."""
     try:
-        arrays = _arrays(component, network, plan)
-    except Exception:  # a component need not take what it was not made for
+        outputs = _outputs(component, network, plan)
+        with _component_code():  # which may return anything
+            arrays = {name: np.asarray(output, np.float64) for name, output in outputs.items()}
+    except ComponentError:
         return None
-    figures = {name: _few(array) for name, array in arrays.items() if np.size(array)}
+    figures = {name: _few(array) for name, array in arrays.items() if array.size}
     finite = all(math.isfinite(number) for numbers in figures.values() for number in numbers)
     return figures if finite else None
 
 
-def _arrays(component: Component, network: Network, plan: Plan | None) -> Mapping[str, Any]:
+@contextmanager
+def _component_code() -> Iterator[None]:
+    """Raise `ComponentError` for any exception: a component need not take the fixed inputs.
+
+    Nothing but calls of a component belongs inside.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise ComponentError(repr(error)) from error
+
+
+def _outputs(component: Component, network: Network, plan: Plan | None) -> Mapping[str, Any]:
     match component:
         case Layer() if plan is not None:
             return _layer(component, plan)
         case Activation():
             x = fixed((ROWS, NUMBERS // ROWS))
-            y, backward = component.forward(x)
-            return {"output": y, "gradient": backward(fixed(x.shape))}
+            dy = fixed(x.shape)
+            with _component_code():
+                y, backward = component.forward(x)
+                return {"output": y, "gradient": backward(dy)}
         case Loss():
             return _loss(component, network)
         case Optimizer():
@@ -118,17 +136,23 @@ def _arrays(component: Component, network: Network, plan: Plan | None) -> Mappin
         case Schedule():
             return {"factors": _factors(component)}
         case Initializer():
-            return {"draw": component.draw((3, 4), np.random.default_rng(0))}
-        case Metric() if component.of_classes:
-            return {"value": component.compute(np.arange(8) % 2, np.arange(8) // 3 % 2)}
+            rng = np.random.default_rng(0)
+            with _component_code():
+                return {"draw": component.draw((3, 4), rng)}
         case Metric():
-            return {"value": component.compute(fixed((8, 1)), fixed((8, 1))[::-1])}
+            y, t = fixed((8, 1)), fixed((8, 1))[::-1]
+            if component.of_classes:
+                y, t = np.arange(8) % 2, np.arange(8) // 3 % 2
+            with _component_code():
+                return {"value": component.compute(y, t)}
     return {}
 
 
 def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
     """Take outputs of the network's shape, and targets as such a loss has them."""
     shape = (ROWS, *network.output_shape)
+    if math.prod(network.output_shape) > MOST_VALUES:
+        return {}
     logits = network.head is not None
     y = fixed(shape)
     if not logits and loss.domain != (-math.inf, math.inf):
@@ -140,10 +164,13 @@ def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
         t = (places % 2)[..., None].astype(float)
     else:
         labels = places % shape[-1]
-        t = labels if loss.takes_labels else np.eye(shape[-1])[labels]
+        t = labels
+        if not loss.takes_labels:
+            t = np.equal(labels[..., None], np.arange(shape[-1])).astype(float)
     context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False))
-    value, backward = loss.forward_buffered(y, t, context, logits=logits)
-    return {"value": value, "gradient": backward()}
+    with _component_code():
+        value, backward = loss.forward_buffered(y, t, context, logits=logits)
+        return {"value": value, "gradient": backward()}
 
 
 def _change(optimizer: Optimizer) -> Array:
@@ -152,18 +179,20 @@ def _change(optimizer: Optimizer) -> Array:
     parameters, workspace = before.copy(), Workspace(np.float64, reuse=False)
     slots = {name: np.zeros(6) for name in optimizer.slots}
     for count in (1, 2):
-        optimizer.update(parameters, gradient / count, Step(count, slots, workspace))
+        step = Step(count, slots, workspace)
+        with _component_code():
+            optimizer.update(parameters, gradient / count, step)
     return parameters - before
 
 
 def _factors(schedule: Schedule) -> list[float]:
     """Return the factors of some steps of a training that stops getting better."""
-    watched = schedule.watches() or "val_loss"
+    with _component_code():
+        watched = schedule.watches() or "val_loss"
     records = [{watched: max(4.0 - epoch, 1.0)} for epoch in range(NUMBERS)]
-    return [
-        schedule.factor(Moment(2 * epoch + 1, 2 * NUMBERS, 2, records[:epoch]))
-        for epoch in range(NUMBERS)
-    ]
+    moments = [Moment(2 * epoch + 1, 2 * NUMBERS, 2, records[:epoch]) for epoch in range(NUMBERS)]
+    with _component_code():
+        return [schedule.factor(moment) for moment in moments]
 
 
 def _layer(layer: Layer, plan: Plan) -> Mapping[str, Any]:
@@ -173,7 +202,7 @@ def _layer(layer: Layer, plan: Plan) -> Mapping[str, Any]:
             break
         try:
             arrays = _run(layer, shape, plan.classes)
-        except Exception:  # too small for it
+        except NnregError:  # too small for it
             continue
         if arrays["output"].size:
             return arrays
@@ -195,19 +224,26 @@ def _run(layer: Layer, shape: Shape, classes: int | None) -> Mapping[str, Any]:
     network = Network(plan, shape, output, dtype=np.float64)
     network.vector[...] = 0.2 * fixed(network.vector.shape)
     for name, param in network.state_params.items():
-        network.state[name][...] = param.initializer.draw(param.shape, np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        with _component_code():
+            network.state[name][...] = param.initializer.draw(param.shape, rng)
     x = fixed((ROWS, *shape))
     if layer.integer_input:
         x = np.arange(x.size).reshape(x.shape) % 2
-    y = network.scores(x)
+    context = network.context(network.workspace(reuse=False))
+    with _component_code():
+        y = np.asarray(layer.forward(x, context.children["layers/0"])[0])
 
     gradient = np.zeros_like(network.vector)
     workspace = network.workspace(reuse=False)
     workspace.rng = np.random.default_rng(0)
     wanted = not layer.integer_input
     context = network.context(workspace, gradient, training=True, input_gradient=wanted)
-    z, backward = network.forward(x, context)
-    dx = backward(fixed(z.shape))
+    with _component_code():
+        z, backward = layer.forward(x, context.children["layers/0"])
+    dz = fixed(np.shape(z))
+    with _component_code():
+        dx = backward(dz)
     return {"output": y, "input gradient": dx if wanted else (), "parameter gradient": gradient}
 
 

@@ -24,7 +24,7 @@ def check(requires: Any, origin: str) -> list[str]:
     """
     texts = requires if isinstance(requires, list) else []  # the schema tells of anything else
     needed = [_parse(text, index, origin) for index, text in enumerate(texts)]
-    needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+    needed = [one for index, one in enumerate(needed) if _applies(one, index, origin)]
     lacking = [f"{one} ({found})" for one in needed if (found := unmet(one))]
     if lacking:
         line = shlex.join(["pip", "install", *(str(one) for one in needed if unmet(one))])
@@ -51,6 +51,14 @@ def _parse(text: Any, index: int, origin: str) -> Requirement:
             return requirement
     problem = f'must be a name and versions, as in "nnreg-mish>=1.2", found {text!r}'
     raise SpecError([Problem(f"$.requires[{index}]", problem)], origin)
+
+
+def _applies(requirement: Requirement, index: int, origin: str) -> bool:
+    """Return True if a requirement has no marker, or one that holds in this environment."""
+    try:
+        return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    except ValueError as error:  # a comparison that packaging cannot make
+        raise SpecError([Problem(f"$.requires[{index}]", str(error))], origin) from error
 
 
 def unmet(requirement: Requirement) -> str:

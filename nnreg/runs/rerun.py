@@ -46,5 +46,5 @@ def rerun(
         best=not saved.resumable,
         environment=conditions(assembled.model, trainer),
     )
-    manifest = read_manifest(again.document, again.arrays)
+    manifest = read_manifest(again.document, again.arrays, "the new training")
     return _compare(contents, Contents(Path(), manifest, again.arrays))

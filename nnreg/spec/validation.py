@@ -12,14 +12,15 @@ import dataclasses
 import functools
 import json
 import typing
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nnreg._utils.suggestions import suggest
-from nnreg.errors import PluginError, Problem, SpecError
+from nnreg.errors import ComponentError, PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.registry.registry import KINDS, Entry, Registry
 
@@ -32,17 +33,8 @@ def _model(cls: Hashable) -> type[BaseModel]:
 
     Raises `PluginError` where an annotation, as a plugin may have it, cannot be understood.
     """
-    try:
-        return _model_of_hints(cls, typing.get_type_hints(cls, include_extras=True))
-    except Exception as error:  # of whatever kind: they are the plugin's own expressions
-        first = str(error).splitlines()[0] if str(error) else ""
-        raise PluginError(
-            f"the options of {getattr(cls, '__qualname__', cls)} cannot be read from JSON: "
-            f"{type(error).__name__}: {first}"
-        ) from error
-
-
-def _model_of_hints(cls: Hashable, hints: Mapping[str, Any]) -> type[BaseModel]:
+    with _annotations_of(cls):
+        hints = typing.get_type_hints(cls, include_extras=True)
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(cast(Any, cls)):
         settings: dict[str, Any] = {"alias": field.name}
@@ -52,7 +44,21 @@ def _model_of_hints(cls: Hashable, hints: Mapping[str, Any]) -> type[BaseModel]:
             settings["default_factory"] = field.default_factory
         fields[_attribute(field.name)] = (hints[field.name], Field(**settings))
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
-    return create_model(getattr(cls, "__name__", "options"), __config__=config, **fields)
+    with _annotations_of(cls):
+        return create_model(getattr(cls, "__name__", "options"), __config__=config, **fields)
+
+
+@contextmanager
+def _annotations_of(cls: Hashable) -> Iterator[None]:
+    """Raise `PluginError` for any exception: annotations are a plugin's own expressions."""
+    try:
+        yield
+    except Exception as error:
+        first = str(error).splitlines()[0] if str(error) else ""
+        raise PluginError(
+            f"the options of {getattr(cls, '__qualname__', cls)} cannot be read from JSON: "
+            f"{type(error).__name__}: {first}"
+        ) from error
 
 
 def _attribute(name: str) -> str:
@@ -110,7 +116,9 @@ class Reader:
         self.used[kind, name] = entry
         config = {key: option for key, option in options.items() if key != "type"}
         try:
-            return self._fields(entry.cls, self._migrate(entry, config))
+            return self._fields(entry.cls, self._migrate(entry, config), entry)
+        except ComponentError:
+            raise
         except PluginError as error:
             raise _error(f"{entry.provider}: {error}") from error
 
@@ -132,7 +140,8 @@ class Reader:
         self.migrated = self.migrated or migrated != config
         return migrated
 
-    def _fields(self, cls: type[T], value: Any) -> T:
+    def _fields(self, cls: type[T], value: Any, entry: Entry | None = None) -> T:
+        """Return a section, or the component of an entry, with these options."""
         model = _model(cast(Hashable, cls))
         try:
             # as JSON, because strict validation of Python values refuses a list for a tuple
@@ -149,6 +158,13 @@ class Reader:
             return cls(**given)
         except ValueError as error:
             raise _error(str(error)) from error
+        except Exception as error:
+            if entry is None:
+                raise
+            raise ComponentError(
+                f"{entry.kind} {entry.name!r} of {entry.provider} failed on the options "
+                f"{_show(value)}: {error!r}"
+            ) from error
 
 
 def read(cls: type[T], value: Any, reader: Reader, where: str = "spec") -> T:

@@ -181,12 +181,12 @@ def test_a_missing_plugin_is_named_with_the_line_that_installs_it(model):
         (lambda d, a: d.pop("preprocessing"), r"\$.preprocessing: required"),
         (lambda d, a: d.update(preprocessing={"inputs": 3}), "must be a valid array"),
         (lambda d, a: d.update(history=["epoch"]), "'history' is float64"),
-        (lambda d, a: d.update(components=3), "do not fit together"),
-        (lambda d, a: d.update(components=[{}]), "do not fit together"),
+        (lambda d, a: d.update(components=3), "checkpoint is inconsistent"),
+        (lambda d, a: d.update(components=[{}]), "checkpoint is inconsistent"),
         (lambda d, a: d.update(components=[
             {"kind": "loss", "name": "x", "plugin": "x", "distribution": "a; b", "version": "1"}]),
          "is not a distribution"),
-        (lambda d, a: d.update(progress=None), "do not fit together"),
+        (lambda d, a: d.update(progress=None), "checkpoint is inconsistent"),
         (lambda d, a: d["spec"].update(loss="nonsense"), "no loss 'nonsense'"),
     ],
 )  # fmt: skip

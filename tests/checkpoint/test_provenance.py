@@ -231,7 +231,9 @@ def test_another_version_that_computes_something_else_is_refused(saved, kind, te
     with pytest.raises(CheckpointError) as caught:
         load(best(saved), registry=changed)
     head, *lines, advice = str(caught.value).splitlines()
-    assert head == f"{best(saved)}: not what was saved, with the plugins of today:"
+    assert (
+        head == f"{best(saved)}: components behave differently from when this checkpoint was saved:"
+    )
     assert len(lines) == 1
     assert text in lines[0]
     assert "--allow-changed" in advice

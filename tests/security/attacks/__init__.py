@@ -743,7 +743,7 @@ def a_bomb_by_spec_beyond_all_memory(path):
     in_spec(path, lambda spec: spec["model"]["layers"][0].update(units=10**18))
 
 
-@attack("nested too deep|not fit together")
+@attack("nested too deep|checkpoint is inconsistent")
 def layers_in_layers(path):
     layers = [{"type": "flatten"}]
     for _ in range(47):
@@ -751,7 +751,7 @@ def layers_in_layers(path):
     in_spec(path, lambda spec: spec["model"]["layers"].insert(0, *layers))
 
 
-@attack("not fit together")
+@attack("checkpoint is inconsistent")
 def twenty_thousand_layers(path):
     layers = [{"type": "flatten"}] * 20_000
     in_spec(path, lambda spec: spec["model"]["layers"].__setitem__(slice(0, 0), layers))
