@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nnreg._utils.formatting import byte_size, duration
 from nnreg.cli._complete import complete_spec
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option, overrides_option, plugin_option
@@ -140,18 +140,18 @@ def preview(document: Document, *, as_json: bool) -> None:
     total = sum(found.memory.values())
     click.echo("\nmemory, besides what Python itself and reading the data take")
     for name, words in MEMORY.items():
-        click.echo(f"{_in_units(found.memory[name], UNITS):>10}  {words}")
-    click.echo(f"{_in_units(total, UNITS):>10}  together")
+        click.echo(f"{byte_size(found.memory[name]):>11}  {words}")
+    click.echo(f"{byte_size(total):>11}  together")
     stops = assembled.model.spec.train.early_stopping is not None
     click.echo(
         f"\ntime, estimated from {found.steps:,} steps made just now\n"
-        f"{_in_units(found.epoch_seconds, TIMES):>10}  an epoch of {found.epoch_steps:,} steps\n"
-        f"{_in_units(found.seconds, TIMES):>10}  {found.epochs:,} epochs"
+        f"{duration(found.epoch_seconds):>11}  an epoch of {found.epoch_steps:,} steps\n"
+        f"{duration(found.seconds):>11}  {found.epochs:,} epochs"
         f"{', or less where it stops early' if stops else ''}"
     )
     folds = _folds(assembled)
     if folds > 1:
-        click.echo(f"{_in_units(found.seconds * folds, TIMES):>10}  {folds} folds")
+        click.echo(f"{duration(found.seconds * folds):>11}  {folds} folds")
     click.echo("\nnothing was written")
     if document.texts[-1].path:
         changes = [part for change in document.changes for part in ("--set", change)]
@@ -181,15 +181,3 @@ def _preview_as_json(assembled: Assembled, found: Estimate) -> dict[str, Any]:
         "seconds_per_epoch": found.epoch_seconds,
         "seconds": found.seconds * _folds(assembled),
     }
-
-
-UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
-TIMES = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "days": 86400}
-
-
-def _in_units(value: float, units: Mapping[str, float]) -> str:
-    """Write a number in the largest of ascending units of which it is one or more."""
-    fitting = [name for name, size in units.items() if value >= size]
-    unit = fitting[-1] if fitting else next(iter(units))
-    value /= units[unit]
-    return f"{value:.1f} {unit}" if value < 100 and unit != "B" else f"{value:.0f} {unit}"

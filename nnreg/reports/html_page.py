@@ -17,7 +17,8 @@ from urllib.parse import quote
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.reports.html import Picture, duration, escape, figure, inline, percent, pictures, table
+from nnreg._utils.formatting import duration
+from nnreg.reports.html import Picture, escape, figure, inline, percent, pictures, table
 from nnreg.reports.palette import declarations, themed
 from nnreg.reports.png import data_uri
 from nnreg.reports.predictions import Results
