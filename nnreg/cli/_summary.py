@@ -24,10 +24,11 @@ CALMER = 10
 
 def print_result(run: Run) -> None:
     """Print what was learned, against a constant guess, and what to type next."""
+    from nnreg.data.split import SPLITS
     from nnreg.runs.baseline import in_words
 
     summary: dict[str, Any] = run.summary
-    parts = [name for name in ("train", "validation", "test") if name in summary]
+    parts = [name for name in SPLITS if name in summary]
     names = list(summary["train"])
     rows = [[part, *(number(summary[part][name]) for name in names)] for part in parts]
     verdict, base = summary["verdict"], summary["baseline"]
