@@ -39,7 +39,7 @@ from nnreg.provenance.components import changes, exchanged
 from nnreg.provenance.environment import environment as here
 from nnreg.registry.loading import PROGRAM
 from nnreg.registry.registry import KINDS, Registry, installed
-from nnreg.spec.compose import each_of
+from nnreg.spec.compose import as_tuple
 from nnreg.spec.document import read_spec
 from nnreg.spec.sections import Spec
 from nnreg.spec.validation import to_json
@@ -148,7 +148,7 @@ def from_checkpoint(
 ) -> Model:
     """Return the model that a checkpoint holds. `passed` is told each check that it has passed."""
     arrays, registry = checkpoint.arrays, registry or installed()
-    overrides = each_of(overrides)
+    overrides = as_tuple(overrides)
     try:
         manifest = read_manifest(checkpoint.document, arrays)
         passed("the document has every key of the format and no other")
@@ -177,7 +177,7 @@ def from_checkpoint(
     except (CheckpointError, PluginError, UsageError):
         raise
     except (NnregError, ValueError, TypeError, KeyError, OverflowError) as error:
-        if isinstance(error, SpecError) and error.of_changes:
+        if isinstance(error, SpecError) and error.of_overrides:
             error.where = where
             raise
         fix = ""

@@ -14,7 +14,7 @@ from nnreg.cli._help import command
 from nnreg.cli._options import json_option, overrides_option, plugin_option
 from nnreg.cli._output import print_json, printable
 from nnreg.cli._registry import registry_with
-from nnreg.errors import Change, DataError, NnregError, Place, Problem, SpecError, UsageError
+from nnreg.errors import DataError, NnregError, Override, Place, Problem, SpecError, UsageError
 
 if TYPE_CHECKING:
     from nnreg.registry.registry import Registry
@@ -109,7 +109,7 @@ def _problem_as_json(problem: Problem) -> dict[str, Any]:
     if isinstance(place, Place):
         start, end = place.column, place.column + place.width
         where = {"file": place.file, "line": place.line, "column": start, "end_column": end}
-    elif isinstance(place, Change):
+    elif isinstance(place, Override):
         where = {"set": place.text}
     return {**where, "path": problem.path, "message": problem.message}
 
@@ -129,6 +129,7 @@ def preview(document: Document, *, as_json: bool) -> None:
     """Print what a training would take, from a few steps of it that nothing is left of."""
     from nnreg.runs.estimate import estimate
     from nnreg.runs.prepare import assemble
+    from nnreg.spec.compose import set_options
 
     assembled = assemble(document)
     with document.locating():
@@ -145,17 +146,17 @@ def preview(document: Document, *, as_json: bool) -> None:
     stops = assembled.model.spec.train.early_stopping is not None
     click.echo(
         f"\ntime, estimated from {found.steps:,} steps made just now\n"
-        f"{duration(found.epoch_seconds):>11}  an epoch of {found.epoch_steps:,} steps\n"
-        f"{duration(found.seconds):>11}  {found.epochs:,} epochs"
+        f"{duration(found.epoch_seconds, milliseconds=True):>11}  an epoch of {found.epoch_steps:,} steps\n"
+        f"{duration(found.seconds, milliseconds=True):>11}  {found.epochs:,} epochs"
         f"{', or less where it stops early' if stops else ''}"
     )
     folds = _folds(assembled)
     if folds > 1:
-        click.echo(f"{duration(found.seconds * folds):>11}  {folds} folds")
+        click.echo(f"{duration(found.seconds * folds, milliseconds=True):>11}  {folds} folds")
     click.echo("\nnothing was written")
     if document.texts[-1].path:
-        changes = [part for change in document.changes for part in ("--set", change)]
-        click.echo(f"next: {shlex.join(['nnreg', 'run', document.origin, *changes])}")
+        options = set_options(document.overrides)
+        click.echo(f"next: {shlex.join(['nnreg', 'run', document.origin, *options])}")
 
 
 def _folds(assembled: Assembled) -> int:
