@@ -146,17 +146,21 @@ def preview(document: Document, *, as_json: bool) -> None:
     stops = assembled.model.spec.train.early_stopping is not None
     click.echo(
         f"\ntime, estimated from {found.steps:,} steps made just now\n"
-        f"{duration(found.epoch_seconds, milliseconds=True):>11}  an epoch of {found.epoch_steps:,} steps\n"
-        f"{duration(found.seconds, milliseconds=True):>11}  {found.epochs:,} epochs"
+        f"{_time(found.epoch_seconds)}  an epoch of {found.epoch_steps:,} steps\n"
+        f"{_time(found.seconds)}  {found.epochs:,} epochs"
         f"{', or less where it stops early' if stops else ''}"
     )
     folds = _folds(assembled)
     if folds > 1:
-        click.echo(f"{duration(found.seconds * folds, milliseconds=True):>11}  {folds} folds")
+        click.echo(f"{_time(found.seconds * folds)}  {folds} folds")
     click.echo("\nnothing was written")
     if document.texts[-1].path:
         options = set_options(document.overrides)
         click.echo(f"next: {shlex.join(['nnreg', 'run', document.origin, *options])}")
+
+
+def _time(seconds: float) -> str:
+    return f"{duration(seconds, milliseconds=True):>11}"
 
 
 def _folds(assembled: Assembled) -> int:
