@@ -32,10 +32,10 @@ class Problem:
     path: str
     message: str
     of_key: bool = False
-    place: Place | Change | None = None
+    place: Place | Override | None = None
 
     def __str__(self) -> str:
-        if isinstance(self.place, Change) and self.place.names(self.path):
+        if isinstance(self.place, Override) and self.place.names(self.path):
             return f"{self.place}: {self.message}"
         text = f"{self.path}: {self.message}"
         return text if self.place is None else f"{self.place}: {text}"
@@ -61,9 +61,9 @@ class SpecError(NnregError):
         self.where = where
 
     @property
-    def of_changes(self) -> bool:
+    def of_overrides(self) -> bool:
         """Whether what was asked for beside the spec, as by --set, is all that is wrong."""
-        return all(isinstance(problem.place, Change) for problem in self.problems)
+        return all(isinstance(problem.place, Override) for problem in self.problems)
 
     def __str__(self) -> str:
         count = len(self.problems)
@@ -187,8 +187,8 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Change:
-    """A change that was asked for beside the files, as `--set train.epochs=5` does."""
+class Override:
+    """A value that was set beside the files, as `--set train.epochs=5` does."""
 
     text: str
 

@@ -31,8 +31,13 @@ def byte_size(size: float) -> str:
     return f"{size:.1f} {unit}" if size < 100 and unit != "B" else f"{size:,.0f} {unit}"
 
 
-def duration(seconds: float) -> str:
-    """Return a time in one or two units: `3.2 s`, `4 min 05 s`, `2 h 30 min`."""
+def duration(seconds: float, *, milliseconds: bool = False) -> str:
+    """Return a time in one or two units: `3.2 s`, `4 min 05 s`, `2 h 30 min`.
+
+    With `milliseconds`, less than 0.1 s is `7.5 ms` instead of `0.0 s`.
+    """
+    if milliseconds and seconds < 0.1:
+        return f"{1000 * seconds:.1f} ms"
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -22,6 +22,12 @@ def memory_limit() -> int | None:
     return min(limits, default=None)
 
 
+def exceeds_memory(size: int, fraction: float = 1.0) -> bool:
+    """Return True if a number of bytes is more than a fraction of what this process may use."""
+    limit = memory_limit()
+    return limit is not None and size > fraction * limit
+
+
 def _machine() -> list[int]:
     try:
         return [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]

@@ -109,7 +109,7 @@ def inconsistent(where: str, hint: str = "") -> Iterator[None]:
     try:
         yield
     except (FormatError, SpecError) as error:
-        if isinstance(error, SpecError) and error.of_changes:
+        if isinstance(error, SpecError) and error.of_overrides:
             error.where = where
             raise
         raise CheckpointError(f"{where}: checkpoint is inconsistent: {error}{hint}") from error

@@ -29,7 +29,7 @@ from nnreg.network.parameters import declared, total_size, views
 from nnreg.provenance.components import changes, exchanged, require
 from nnreg.provenance.environment import environment as here
 from nnreg.registry.registry import Registry, installed
-from nnreg.spec.compose import each_of
+from nnreg.spec.compose import as_tuple
 from nnreg.spec.document import Document, read_spec
 from nnreg.spec.sections import Spec
 from nnreg.spec.validation import to_json
@@ -141,7 +141,7 @@ def from_checkpoint(
     Every step raises an error of its own for what can be wrong with a file, and nothing else is
     caught: any other exception is a bug.
     """
-    arrays, registry, overrides = checkpoint.arrays, registry or installed(), each_of(overrides)
+    arrays, registry, overrides = checkpoint.arrays, registry or installed(), as_tuple(overrides)
     hint = "; --set cannot change the network of a checkpoint: begin a new run" if overrides else ""
     manifest = read_manifest(checkpoint.document, arrays, where)
     passed("the document has every key of the format and no other")

@@ -24,10 +24,11 @@ CALMER = 10
 
 def print_result(run: Run) -> None:
     """Print what was learned, against a constant guess, and what to type next."""
+    from nnreg.data.split import SPLITS
     from nnreg.runs.baseline import in_words
 
     summary: dict[str, Any] = run.summary
-    parts = [name for name in ("train", "validation", "test") if name in summary]
+    parts = [name for name in SPLITS if name in summary]
     names = list(summary["train"])
     rows = [[part, *(number(summary[part][name]) for name in names)] for part in parts]
     verdict, base = summary["verdict"], summary["baseline"]
@@ -49,6 +50,8 @@ def print_result(run: Run) -> None:
 
 def print_folds(validation: CrossValidation) -> None:
     """Print what the folds came to, each and together, and what to type next."""
+    from nnreg.spec.compose import set_options
+
     summary: dict[str, Any] = validation.summary
     mean, std = summary["mean"], summary["std"]
     rows = [
@@ -68,10 +71,11 @@ def print_folds(validation: CrossValidation) -> None:
         )
     click.echo(f"saved in {validation.folder}")
     document = validation.document
-    spec, changes = document.origin, [c for c in document.changes if "train.folds=" not in c]
+    spec = document.origin
+    overrides = [text for text in document.overrides if "train.folds=" not in text]
     if not Path(spec).is_file():
-        spec, changes = f"{validation.folder}/resolved.json", []
-    options = [part for change in (*changes, "train.folds=null") for part in ("--set", change)]
+        spec, overrides = f"{validation.folder}/resolved.json", []
+    options = set_options([*overrides, "train.folds=null"])
     command = _command(document, "run", spec, *options)
     click.echo(f"next, a network without folds: {command}")
 

@@ -182,13 +182,13 @@ def _named(name: str, kind: str | None, registry: Registry) -> list[Entry]:
 def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Drawable | None:
     """Return what is drawn with these options, or None if one lacks a value."""
     from nnreg.registry.registry import KINDS
-    from nnreg.spec.compose import Origins, override
+    from nnreg.spec.compose import Origins, apply_override
     from nnreg.spec.validation import Reader, read
 
     tree: dict[str, Any] = {"type": entry.name}
     origins = Origins()
     for option in options:
-        override(tree, option, origins)
+        apply_override(tree, option, origins)
     required = {
         field.name
         for field in dataclasses.fields(entry.cls)  # type: ignore[arg-type] # all are dataclasses

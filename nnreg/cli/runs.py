@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from nnreg._utils.formatting import number
+from nnreg._utils.formatting import counted, number
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option
 from nnreg.cli._output import print_json, print_table, say
@@ -95,4 +95,4 @@ def _count(found: Sequence[Listed], chosen: Sequence[Listed]) -> str:
     counts = {name: sum(run.outcome == name for run in found) for name in ALL_OUTCOMES}
     parts = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     shown = f"{len(chosen)} of " if len(chosen) < len(found) else ""
-    return f"{shown}{len(found)} run{'s' if len(found) != 1 else ''}: {parts}"
+    return f"{shown}{counted(len(found), 'run')}: {parts}"

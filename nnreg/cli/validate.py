@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nnreg._utils.formatting import byte_size
+from nnreg._utils.formatting import byte_size, duration
 from nnreg.cli._complete import complete_spec
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option, overrides_option, plugin_option
 from nnreg.cli._output import print_json, printable
 from nnreg.cli._registry import registry_with
-from nnreg.errors import Change, DataError, NnregError, Place, Problem, SpecError, UsageError
+from nnreg.errors import DataError, NnregError, Override, Place, Problem, SpecError, UsageError
 
 if TYPE_CHECKING:
     from nnreg.registry.registry import Registry
@@ -109,7 +109,7 @@ def _problem_as_json(problem: Problem) -> dict[str, Any]:
     if isinstance(place, Place):
         start, end = place.column, place.column + place.width
         where = {"file": place.file, "line": place.line, "column": start, "end_column": end}
-    elif isinstance(place, Change):
+    elif isinstance(place, Override):
         where = {"set": place.text}
     return {**where, "path": problem.path, "message": problem.message}
 
@@ -129,6 +129,7 @@ def preview(document: Document, *, as_json: bool) -> None:
     """Print what a training would take, from a few steps of it that nothing is left of."""
     from nnreg.runs.estimate import estimate
     from nnreg.runs.prepare import assemble
+    from nnreg.spec.compose import set_options
 
     assembled = assemble(document)
     with document.locating():
@@ -140,22 +141,26 @@ def preview(document: Document, *, as_json: bool) -> None:
     total = sum(found.memory.values())
     click.echo("\nmemory, besides what Python itself and reading the data take")
     for name, words in MEMORY.items():
-        click.echo(f"{byte_size(found.memory[name]):>10}  {words}")
-    click.echo(f"{byte_size(total):>10}  together")
+        click.echo(f"{byte_size(found.memory[name]):>11}  {words}")
+    click.echo(f"{byte_size(total):>11}  together")
     stops = assembled.model.spec.train.early_stopping is not None
     click.echo(
         f"\ntime, estimated from {found.steps:,} steps made just now\n"
-        f"{_estimate_text(found.epoch_seconds):>10}  an epoch of {found.epoch_steps:,} steps\n"
-        f"{_estimate_text(found.seconds):>10}  {found.epochs:,} epochs"
+        f"{_time(found.epoch_seconds)}  an epoch of {found.epoch_steps:,} steps\n"
+        f"{_time(found.seconds)}  {found.epochs:,} epochs"
         f"{', or less where it stops early' if stops else ''}"
     )
     folds = _folds(assembled)
     if folds > 1:
-        click.echo(f"{_estimate_text(found.seconds * folds):>10}  {folds} folds")
+        click.echo(f"{_time(found.seconds * folds)}  {folds} folds")
     click.echo("\nnothing was written")
     if document.texts[-1].path:
-        changes = [part for change in document.changes for part in ("--set", change)]
-        click.echo(f"next: {shlex.join(['nnreg', 'run', document.origin, *changes])}")
+        options = set_options(document.overrides)
+        click.echo(f"next: {shlex.join(['nnreg', 'run', document.origin, *options])}")
+
+
+def _time(seconds: float) -> str:
+    return f"{duration(seconds, milliseconds=True):>11}"
 
 
 def _folds(assembled: Assembled) -> int:
@@ -181,13 +186,3 @@ def _preview_as_json(assembled: Assembled, found: Estimate) -> dict[str, Any]:
         "seconds_per_epoch": found.epoch_seconds,
         "seconds": found.seconds * _folds(assembled),
     }
-
-
-TIMES = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "days": 86400}
-
-
-def _estimate_text(seconds: float) -> str:
-    """Return an estimated time in the largest unit of which it is one or more: `7.5 ms`."""
-    unit = [name for name, size in TIMES.items() if seconds >= size or name == "ms"][-1]
-    value = seconds / TIMES[unit]
-    return f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"

@@ -16,7 +16,8 @@ from annotated_types import Ge, Len
 from pydantic import FailFast
 
 from nnreg._types import Array, Shape
-from nnreg._utils.memory import memory_limit
+from nnreg._utils.formatting import byte_size
+from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.suggestions import suggest
 from nnreg.data.settings import Columns
 from nnreg.errors import DataError
@@ -320,11 +321,11 @@ def _learn_input(table: Table, train: Table, name: str, columns: Columns, intege
 
 def _require_memory(table: Table, name: str, different: int) -> None:
     """Refuse words of which so many are different that their columns would take half the memory."""
-    size, limit = len(table) * different * np.float32().itemsize, memory_limit()
-    if limit is not None and size > limit / 2:
+    size = len(table) * different * np.float32().itemsize
+    if exceeds_memory(size, 1 / 2):
         raise DataError(
             f"{table.origin}: column {name!r} has {different:,} different words in {len(table):,} "
-            f"rows, and each would be a column of its own: {size / 1e9:,.1f} GB; list it in "
+            f"rows, and each would be a column of its own: {byte_size(size)}; list it in "
             "'exclude', or make fewer words of it"
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,9 +10,17 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.errors import DataError
 
+SPLITS = ("train", "validation", "test")
+"""The names of the splits, the one whose metrics say most last."""
+
 SPLIT_STREAM = 3
 FOLD = 1
 """The random streams of the parts, [seed, stream], and of the folds, which have a 1 after that."""
+
+
+def reported_split(available: Container[str]) -> str | None:
+    """Return the split to report: test, else validation, else train."""
+    return next((name for name in reversed(SPLITS) if name in available), None)
 
 
 @dataclass(frozen=True)

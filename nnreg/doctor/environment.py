@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from packaging.requirements import Requirement
 
+from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import memory_limit
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.threads import available_threads, matrix_libraries
@@ -136,7 +137,7 @@ def _memory() -> Finding:
     limit = memory_limit()
     if limit is None:
         return Finding("memory", "note", "the system does not tell how much there is")
-    return Finding("memory", "ok", f"{limit / 1e9:.1f} GB for this process")
+    return Finding("memory", "ok", f"{byte_size(limit)} for this process")
 
 
 def _folder(runs: Path) -> Finding:
@@ -149,7 +150,7 @@ def _folder(runs: Path) -> Finding:
     except OSError as error:
         fix = "choose another folder with --out, or another working directory"
         return Finding("runs", "failed", f"{runs}: cannot write: {explain_os_error(error)}", fix)
-    found = f"{runs} can be written, {free / 1e9:.1f} GB free"
+    found = f"{runs} can be written, {byte_size(free)} free"
     if free < SCARCE:
         return Finding("runs", "note", found, "make room, or choose another disk with --out")
     return Finding("runs", "ok", found)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg._utils.memory import memory_limit
+from nnreg._utils.formatting import byte_size
+from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.activations import Identity
 from nnreg.errors import Problem, SpecError
@@ -115,11 +116,11 @@ def _split_head(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:
 
 def _check_memory(plan: Plan, itemsize: int) -> None:
     """Refuse a network whose weights, gradients and optimizer state cannot fit in memory."""
-    memory, size = memory_limit(), sum(map(total_size, declared(plan)))
-    if memory is not None and 4 * size * itemsize > memory:
+    size = sum(map(total_size, declared(plan)))
+    if exceeds_memory(needed := 4 * size * itemsize):
         problem = (
-            f"{size:,} parameters need about {4 * size * itemsize / 2**30:,.0f} GiB to train; "
-            f"this process may use {memory / 2**30:,.0f} GiB"
+            f"{size:,} parameters need about {byte_size(needed)} to train, more than this process "
+            "may use, which nnreg doctor shows; take smaller layers"
         )
         raise SpecError([Problem(plan.path, problem)])
 

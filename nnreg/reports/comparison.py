@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnreg.reports.run_record import RunRecord
-from nnreg.runs.listing import best_so_far
 from nnreg.runs.run import leaves
 from nnreg.spec.compose import FILES
+from nnreg.training.history import best_epoch
 
 UNITS = ("loss", "data.target", "data.target_scaling")
 """The settings that a loss is measured by: where they differ, none is the best."""
@@ -124,7 +124,7 @@ def _best_epoch(record: RunRecord) -> int | None:
     """Return the epoch whose weights were kept; while it runs, that of least validation loss."""
     if record.best_epoch is not None or not len(record.history):
         return record.best_epoch
-    return best_so_far(record.history)
+    return best_epoch(record.history) or len(record.history)
 
 
 def _best(sides: Sequence[Side], higher: set[str], lower: set[str]) -> dict[str, list[str]]:

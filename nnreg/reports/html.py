@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nnreg._utils import formatting
 from nnreg.reports.palette import themed
 
 NUMBER = ' class="number"'
@@ -39,8 +40,7 @@ def figure(value: Any) -> str:
         return f"{value:,}"
     if not math.isfinite(value):
         return "–"
-    text = f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-    return text.replace("-", "−")
+    return formatting.number(value).replace("-", "−")
 
 
 def percent(share: float) -> str:
@@ -49,15 +49,6 @@ def percent(share: float) -> str:
     if text in ("0.0", "100.0"):
         text = f"{100 * share:.0f}" if share in (0, 1) else f"{100 * share:.3f}"
     return f"{text} %"
-
-
-def duration(seconds: float) -> str:
-    """Write a time as people say it."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def inline(svg: str, number: int = 0) -> str:

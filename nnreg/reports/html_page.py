@@ -17,7 +17,8 @@ from urllib.parse import quote
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.reports.html import Picture, duration, escape, figure, inline, percent, pictures, table
+from nnreg._utils.formatting import duration
+from nnreg.reports.html import Picture, escape, figure, inline, percent, pictures, table
 from nnreg.reports.palette import declarations, themed
 from nnreg.reports.png import data_uri
 from nnreg.reports.predictions import Results
@@ -353,9 +354,9 @@ def _spec(record: RunRecord) -> str:
     if len(text) > SPEC:
         text = f"{text[:SPEC]}\n… {len(text) - SPEC:,} more characters are in spec.json"
     parts = [f"<pre><code>{escape(text)}</code></pre>"] if text else []
-    changes = record.environment.get("changes")
-    if isinstance(changes, list) and changes:
-        said = "".join(f"<li><code>--set {escape(change)}</code></li>" for change in changes)
+    overrides = record.environment.get("overrides")
+    if isinstance(overrides, list) and overrides:
+        said = "".join(f"<li><code>--set {escape(text)}</code></li>" for text in overrides)
         parts.append(f"<p>Changed by:</p><ul>{said}</ul>")
     if record.resolved:
         every = json.dumps(record.resolved, indent=2, ensure_ascii=False)

@@ -84,7 +84,7 @@ class Results:
 def results_of(assembled: Assembled) -> Results:
     """Return what the model makes of its test part, else of its validation or training part."""
     model = assembled.model
-    part, examples = list(assembled.parts.items())[-1]
+    part, examples = assembled.reported
     y = model.answering.predict(examples.x)
     answers, sureness, truth = model.evaluation.answers(y), None, examples.truth
     guess, guess_name = constant(model, assembled.train)

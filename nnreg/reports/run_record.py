@@ -11,6 +11,7 @@ from typing import Any
 from nnreg._utils.os_errors import explain_os_error
 from nnreg.checkpoint.inspect import read_history, read_lines, read_object, read_text
 from nnreg.checkpoint.paths import refuse_folds
+from nnreg.data.split import reported_split
 from nnreg.errors import CheckpointError, UsageError
 from nnreg.runs.directory import ENVIRONMENT, GRADIENTS
 from nnreg.training.history import History
@@ -44,8 +45,7 @@ class RunRecord:
     @property
     def part(self) -> str | None:
         """The part of the data that says most of those that were measured at the end."""
-        parts = ("test", "validation", "train")
-        return next((p for p in parts if isinstance(self.summary.get(p), Mapping)), None)
+        return reported_split([k for k, v in self.summary.items() if isinstance(v, Mapping)])
 
     @property
     def measured(self) -> Mapping[str, Any]:

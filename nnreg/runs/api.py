@@ -31,7 +31,7 @@ def run(
 ) -> Model | Any:
     """Train by a spec (a path or a mapping) and return the model with its best weights.
 
-    `out` is the folder to write, nothing is written without; `overrides` are changes such as
+    `out` is the folder to write, nothing is written without; `overrides` are values such as
     `train.epochs=5`; `data=(x, y)` takes the place of the spec's data files; `on_epoch` gets each
     record. Raises an `NnregError` for a bad spec or bad data before anything is written.
 

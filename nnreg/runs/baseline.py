@@ -23,7 +23,7 @@ def results(assembled: Assembled) -> dict[str, Any]:
     """
     model = assembled.model
     measured = assembled.measure()
-    part, examples = list(assembled.parts.items())[-1]
+    part, examples = assembled.reported
     guess, words = constant(model, assembled.train)
     metrics = model.evaluation.named_metrics
     baseline = {name: _metric_of(guess, metric, examples) for name, metric in metrics.items()}

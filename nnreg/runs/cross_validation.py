@@ -90,7 +90,7 @@ class CrossValidation:
                     summary = run.summary
                 self.models.append(run.model)
                 self._done.append(summary)
-                self._summarize(_part(run))
+                self._summarize(run.assembled.reported[0])
 
     def _run(self, fold: int) -> Run:
         """Prepare the run of a fold, or prepare to go on with it where it was begun."""
@@ -180,7 +180,7 @@ def _summary_of(run: Run) -> Mapping[str, Any]:
         return {}
     summary, progress = read_object(run.folder / "summary.json"), run.model.progress
     current = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
-    figures = summary.get(_part(run))
+    figures = summary.get(run.assembled.reported[0])
     whole = (
         summary.get("stopped") in FINISHED
         and {name: summary.get(name) for name in current} == current
@@ -189,11 +189,6 @@ def _summary_of(run: Run) -> Mapping[str, Any]:
         and all(isinstance(value, float) for value in (*figures.values(), summary.get("seconds")))
     )
     return summary if whole else {}
-
-
-def _part(run: Run) -> str:
-    """Return the part of the data that a fold holds out."""
-    return "validation" if run.assembled.test is None else "test"
 
 
 def _deviation(values: Sequence[float]) -> float | None:

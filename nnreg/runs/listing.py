@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from nnreg._utils.atomic_files import is_held, read_regular
 from nnreg._utils.os_errors import explain_os_error, os_errors_as
 from nnreg.errors import UsageError
+from nnreg.training.history import best_epoch
 
 OUTCOMES = {
     "epochs": "done",
@@ -83,7 +83,7 @@ def _of_one(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     running = is_held(folder)
     ended = bool(summary) and not running and summary["epochs"] >= len(lines)
     records = [] if ended else [_figures(json.loads(line)) for line in lines]
-    best = summary["best_epoch"] if ended else best_so_far(records)
+    best = summary["best_epoch"] if ended else best_epoch(records) or len(records)
     record = _figures(json.loads(lines[best - 1])) if best else {}
     parts: dict[bool, dict[str, float]] = {False: {}, True: {}}
     for name, value in record.items():
@@ -113,16 +113,6 @@ def _of_folds(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": float(summary["seconds"]),
         ("test" if summary["part"] == "test" else "validation"): figures,
     }
-
-
-def best_so_far(records: Sequence[Mapping[str, float]]) -> int:
-    """Return the epoch of least validation loss, of a run that has not said; else the last one."""
-    known = [
-        (record["val_loss"] if math.isfinite(record["val_loss"]) else math.inf, epoch)
-        for epoch, record in enumerate(records, 1)
-        if "val_loss" in record
-    ]
-    return min(known)[1] if known else len(records)
 
 
 def _measure(summary: Mapping[str, Any], figures: Mapping[str, float]) -> str | None:

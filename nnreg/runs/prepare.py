@@ -9,6 +9,7 @@ from typing import Any
 from nnreg.data.loading import DataReader, Fold, Parts, data_files, divide, read_parts
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns, Split
+from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.model.model import Model
 from nnreg.runs.warm_start import take_weights
@@ -41,6 +42,12 @@ class Assembled:
         """The parts that there are, by name."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: part for name, part in named.items() if part is not None}
+
+    @property
+    def reported(self) -> tuple[str, Examples]:
+        """The part whose metrics are reported, and its name."""
+        name = reported_split(self.parts) or "train"
+        return name, self.parts[name]
 
     def measure(self) -> dict[str, dict[str, float]]:
         """Return the loss and every metric of each part, by its name."""

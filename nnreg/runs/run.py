@@ -197,8 +197,8 @@ class Run:
         document, here = self.model.document, circumstances()
         plugins = document.registry.plugins.values()
         here["distributions"] |= {one.distribution: one.version for one in plugins}
-        changes, data = list(document.changes), dict(self.model.data_digests)
-        return {**here, "changes": changes, "data": data}
+        overrides, data = list(document.overrides), dict(self.model.data_digests)
+        return {**here, "overrides": overrides, "data": data}
 
     def _train(self, listeners: Listeners, on_epoch: OnEpoch | None, stop: Stop) -> None:
         began = time.perf_counter()

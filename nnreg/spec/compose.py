@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nnreg._utils.os_errors import explain_os_error
-from nnreg.errors import Change, Problem, SpecError, UsageError
+from nnreg.errors import Override, Problem, SpecError, UsageError
 from nnreg.spec import jsonc
 from nnreg.spec.source_text import Text, child, parent
 
@@ -55,17 +55,17 @@ class Origins:
     before of anything in it no longer counts.
     """
 
-    notes: dict[str, tuple[int, Text | Change]] = field(default_factory=dict)
+    notes: dict[str, tuple[int, Text | Override]] = field(default_factory=dict)
     count: int = 0
 
-    def note(self, path: str, origin: Text | Change) -> None:
+    def note(self, path: str, origin: Text | Override) -> None:
         """Note that the value at a path, and all in it, came from there."""
         self.count += 1
         self.notes[path] = (self.count, origin)
 
-    def of(self, path: str) -> Text | Change | None:
+    def of(self, path: str) -> Text | Override | None:
         """Return what gave the value at a path; None where the tree was never a text."""
-        last: tuple[int, Text | Change | None] = (0, None)
+        last: tuple[int, Text | Override | None] = (0, None)
         while True:
             last = max(last, self.notes.get(path, last), key=lambda note: note[0])
             if path == "$":
@@ -81,15 +81,15 @@ class Origins:
         origin = self.of(problem.path)
         if origin is None or problem.place is not None:
             return problem
-        if isinstance(origin, Change):
+        if isinstance(origin, Override):
             return dataclasses.replace(problem, place=origin)
         inside = (f"{problem.path}.", f"{problem.path}[")
-        changes = [
-            str(change)
-            for path, (_, change) in self.notes.items()
-            if isinstance(change, Change) and path.startswith(inside)
+        within = [
+            str(override)
+            for path, (_, override) in self.notes.items()
+            if isinstance(override, Override) and path.startswith(inside)
         ]
-        message = f"{problem.message} (with {', '.join(changes)})" if changes else problem.message
+        message = f"{problem.message} (with {', '.join(within)})" if within else problem.message
         place = origin.find(problem.path, problem.of_key)
         return dataclasses.replace(problem, message=message, place=place)
 
@@ -333,47 +333,52 @@ def replace_texts(tree: Any, replace: Callable[[str, str], Any], path: str = "$"
     return replace(path, tree) if isinstance(tree, str) else tree
 
 
-def each_of(overrides: Iterable[str]) -> tuple[str, ...]:
-    """Return the changes of a spec, where one may have been given as it is."""
+def as_tuple(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Return overrides as a tuple; one alone may be given as text."""
     return (overrides,) if isinstance(overrides, str) else tuple(overrides)
 
 
-def override(tree: dict[str, Any], text: str, origins: Origins) -> None:
-    """Make one `path=value` change; the value is JSON, or else text.
+def set_options(overrides: Iterable[str]) -> list[str]:
+    """Return the options of a command line that make these overrides."""
+    return [word for override in overrides for word in ("--set", override)]
+
+
+def apply_override(tree: dict[str, Any], text: str, origins: Origins) -> None:
+    """Set the value at a path, as `path=value` says; the value is JSON, or else text.
 
     A component that is only named may be given options: `activation.slope=0.1` makes `"leaky_relu"`
     an object. Raises `UsageError` for a path that leads nowhere.
     """
-    change = Change(text)
+    override = Override(text)
     _, equals, value = text.partition("=")
-    if not equals or not change.keys:
-        raise UsageError(f"{change}: expected PATH=VALUE, as in train.epochs=5")
+    if not equals or not override.keys:
+        raise UsageError(f"{override}: expected PATH=VALUE, as in train.epochs=5")
     holder: Any = {"$": tree}
     place: str | int = "$"
     where = "$"
-    for key in change.keys:
+    for key in override.keys:
         if isinstance(holder[place], str):
             holder[place] = {"type": holder[place]}
         elif holder[place] is None:
             holder[place] = {}
-            origins.note(where, change)
-        holder, place = holder[place], _place(holder[place], key, where, change)
+            origins.note(where, override)
+        holder, place = holder[place], _place(holder[place], key, where, override)
         where = child(where, place)
         if isinstance(holder, dict) and place not in holder:
             holder[place] = None
-            origins.note(where, change)
+            origins.note(where, override)
     holder[place] = jsonc.value_or_text(value)
-    origins.note(where, change)
+    origins.note(where, override)
 
 
-def _place(holder: Any, key: str, where: str, change: Change) -> str | int:
+def _place(holder: Any, key: str, where: str, override: Override) -> str | int:
     """Return the place in a list or an object that a key of a --set means."""
     if isinstance(holder, dict):
         return key
     name = where.removeprefix("$.")
     if not isinstance(holder, list):
-        raise UsageError(f"{change}: {name} is {json.dumps(holder)}, with nothing in it to set")
+        raise UsageError(f"{override}: {name} is {json.dumps(holder)}, with nothing in it to set")
     if not key.isdecimal() or int(key) >= len(holder):
         numbers = f", numbered 0 to {len(holder) - 1}" if holder else ""
-        raise UsageError(f"{change}: no item {key!r} in {name}, which has {len(holder)}{numbers}")
+        raise UsageError(f"{override}: no item {key!r} in {name}, which has {len(holder)}{numbers}")
     return int(key)

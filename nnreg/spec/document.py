@@ -1,4 +1,4 @@
-"""The spec: its sections, and reading it from a file with `--set` changes."""
+"""The spec: its sections, and reading it from a file with the overrides of `--set`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnreg.registry import requirements
 from nnreg.registry.registry import Entry, Registry, installed
 from nnreg.spec import jsonc
 from nnreg.spec import validation as schema
-from nnreg.spec.compose import EXTENDS, Composed, Origins, compose, each_of, override
+from nnreg.spec.compose import EXTENDS, Composed, Origins, apply_override, as_tuple, compose
 from nnreg.spec.sections import Spec
 from nnreg.spec.source_text import Text as SpecText
 from nnreg.spec.source_text import child
@@ -27,10 +27,10 @@ SpecSource: TypeAlias = "str | Path | Mapping[str, Any] | Document"
 class Document:
     """A spec that was read: its sections, the JSON they came from, and who provides what it names.
 
-    `tree` is the whole spec, with what it extends, its variables and the changes of `--set`.
+    `tree` is the whole spec, with what it extends, its variables and overrides.
     Relative paths in it start at `folder`; `origin` says where it came from. `registry` is what it
     was read with, and what everything made of it asks. `texts` are the files as they were given,
-    the spec's own the last, to which `changes` such as `train.epochs=5` were made; `origins` says
+    the spec's own the last, and `overrides`, such as `train.epochs=5`, change them; `origins` says
     which of all these gave a value.
     """
 
@@ -42,7 +42,7 @@ class Document:
     registry: Registry
     texts: tuple[SpecText, ...]
     origins: Origins
-    changes: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -70,24 +70,23 @@ def read_spec(
     """Read a spec from a file (`-` for standard input) or a mapping, and validate all of it.
 
     A file may extend others and name environment variables (see `composing`); a mapping is taken as
-    it is. `overrides` are changes such as `train.epochs=5`. An `nnregfile.py` in the folder of a
+    it is. `overrides` set values, as in `train.epochs=5`. An `nnregfile.py` in the directory of a
     file is loaded as a plugin. `written_by` has the versions of components from which their options
     are migrated; the document then has all options, as they are now. Raises `SpecError` with every
     problem, `MissingPluginError` for what the spec requires and is not installed.
     """
-    overrides = each_of(overrides)
+    overrides = as_tuple(overrides)
     if isinstance(source, Document) and not (overrides or folder or registry or written_by):
         return source
     composed, base, origin, beside = _composed(source)
     earlier: tuple[str, ...] = ()
     if isinstance(source, Document):
-        registry, earlier = registry or source.registry, source.changes
+        registry, earlier = registry or source.registry, source.overrides
     if not isinstance(composed.tree, Mapping):
         raise SpecError([Problem("$", "must be a JSON object with a model, a loss, …")], origin)
     changed, origins = copy.deepcopy(dict(composed.tree)), composed.origins.copy()
-    changes = each_of(overrides)
-    for change in changes:
-        override(changed, change, origins)
+    for text in overrides:
+        apply_override(changed, text, origins)
     with origins.locating(origin):
         needed = requirements.check(changed.get("requires"), origin)
         registry = registry or installed()
@@ -99,8 +98,8 @@ def read_spec(
         spec = schema.read(Spec, body, reader, origin)
     if reader.migrated:
         changed = schema.to_json(spec, registry)
-    used, base, changes = tuple(reader.used.values()), folder or base, (*earlier, *changes)
-    return Document(spec, changed, base, origin, used, registry, composed.texts, origins, changes)
+    used, base, overrides = tuple(reader.used.values()), folder or base, (*earlier, *overrides)
+    return Document(spec, changed, base, origin, used, registry, composed.texts, origins, overrides)
 
 
 def _composed(source: SpecSource) -> tuple[Composed, Path, str, Path | None]:
@@ -121,7 +120,7 @@ def _composed(source: SpecSource) -> tuple[Composed, Path, str, Path | None]:
 def _plain(tree: Mapping[str, Any]) -> Any:
     """Check a spec built in Python as strictly as one from a file."""
     if EXTENDS in tree:
-        problem = "only a spec in a file extends others; give its name, and changes as overrides"
+        problem = "only a spec in a file extends others; give its name, and overrides"
         raise SpecError([Problem(child("$", EXTENDS), problem)])
     try:
         return jsonc.loads(json.dumps(tree))

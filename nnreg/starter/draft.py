@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnreg._types import Shape
+from nnreg._utils.formatting import counted
 from nnreg.starter.column_summary import ColumnFacts
 
 HIDDEN = {10_000: (128, 64), 1_000: (64, 32), 200: (32,), 0: (16,)}
@@ -195,11 +196,6 @@ def _listed(reasons: Mapping[str, str]) -> str:
         listed = f"{', '.join(name or NAMELESS for name in those[:MOST_NAMED])}{more}"
         lines.append(f"{listed} {are} left out: {it} {reason}.")
     return "\n".join(lines)
-
-
-def counted(count: int, noun: str) -> str:
-    """Say how many there are of something."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _shape_text(shape: Shape) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from nnreg._utils.formatting import counted
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.sources.delimited import Csv
@@ -25,7 +26,7 @@ from nnreg.spec.compose import literal, replace_texts
 from nnreg.spec.document import read_spec
 from nnreg.spec.validation import Reader, read
 from nnreg.starter.column_summary import ColumnFacts, markers, survey
-from nnreg.starter.draft import Draft, counted
+from nnreg.starter.draft import Draft
 from nnreg.tables.columns import times
 from nnreg.tables.table import Table
 

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg._utils.memory import memory_limit
+from nnreg._utils.formatting import byte_size
+from nnreg._utils.memory import exceeds_memory
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, Places
 from nnreg.tables.lazy import AnyColumn, whole
@@ -67,10 +68,9 @@ def _joined(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
 
 def _require_memory(path: Path, size: int) -> None:
     """Refuse a table that more than half of the memory would hold, before the system does."""
-    limit = memory_limit()
-    if limit is not None and size > limit / 2:
+    if exceeds_memory(size, 1 / 2):
         raise DataError(
-            f"{path}: its rows take more than {size / 1e9:.1f} GB, half of the memory; "
+            f"{path}: its rows take more than {byte_size(size)}, half of the memory; "
             "take fewer rows or columns, or arrays in an HDF5 file, which may be larger"
         )
 

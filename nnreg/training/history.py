@@ -89,13 +89,12 @@ class History(Sequence[Mapping[str, float]]):
         """
         if len(self) < 2:
             raise ValueError("a curve takes two epochs")
-        epochs, curves, mark = self["epoch"].astype(float), [], None
+        epochs, curves = self["epoch"].astype(float), []
         for name, label in (("loss", "training"), ("val_loss", "validation")):
             if name in self.names:
                 curves.append(charts.Curve(label, epochs, self[name], whole=True))
-        if "val_loss" in self.names and np.isfinite(self["val_loss"]).any():
-            best = int(epochs[np.nanargmin(self["val_loss"])])
-            mark = (float(best), f"best epoch {best}")
+        best = best_epoch(self.records)
+        mark = None if best is None else (float(best), f"best epoch {best}")
         positive = all((curve.y[np.isfinite(curve.y)] > 0).all() for curve in curves)
         frame = (charts.around_powers if positive else charts.around)(curves)
         return charts.svg(title, "loss by epoch", curves, frame=frame, along="epoch", mark=mark)
@@ -106,6 +105,16 @@ class History(Sequence[Mapping[str, float]]):
         except ValueError:
             return ""
         return f'<img alt="loss by epoch" width="480" src="data:image/svg+xml;base64,{data}">'
+
+
+def best_epoch(records: Sequence[Mapping[str, float]]) -> int | None:
+    """Return the first epoch of the least validation loss; None if none was measured."""
+    losses = [
+        (record["val_loss"], epoch)
+        for epoch, record in enumerate(records, 1)
+        if math.isfinite(record.get("val_loss", math.nan))
+    ]
+    return min(losses)[1] if losses else None
 
 
 def _figure(name: str, value: float) -> str:

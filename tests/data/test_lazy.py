@@ -174,13 +174,13 @@ class TestWhatStays:
     def test_auto_leaves_what_would_take_a_fifth_of_the_memory(
         self, folder, monkeypatch, limit, stays
     ):
-        monkeypatch.setattr("nnreg.builtin.sources.arrays.memory_limit", lambda: limit)
+        monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: limit)
         columns = Hdf5().read(folder / "d.h5").columns
         assert isinstance(columns["x"], Stored) == stays
         assert not isinstance(columns["y"], Stored)
 
     def test_where_the_memory_is_not_known_files_are_read_whole(self, folder, monkeypatch):
-        monkeypatch.setattr("nnreg.builtin.sources.arrays.memory_limit", lambda: None)
+        monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: None)
         assert not isinstance(Hdf5().read(folder / "d.h5").columns["x"], Stored)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="limits are told in Linux's ways")

@@ -272,7 +272,7 @@ WRONG = [
     ("summary.json", {"stopped": ["x"], "best_epoch": "<b>", "test": {"loss": "<b>"}}),
     ("summary.json", {"test": 3, "verdict": 1, "seconds": "<b>", "epochs": {}}),
     ("environment.json", {"git": "<b>", "command": "<b>", "blas": {"a": "<b>"}, "earlier": [1]}),
-    ("environment.json", {"distributions": ["<b>"], "data": [], "changes": {"<b>": 1}}),
+    ("environment.json", {"distributions": ["<b>"], "data": [], "overrides": {"<b>": 1}}),
     ("gradients.jsonl", {"epoch": "<b>", "<b>": "<b>"}),
     ("resolved.json", {"<b>": ["<b>"]}),
     ("spec.json", {"<b>": "</pre><b>"}),

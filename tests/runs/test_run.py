@@ -70,7 +70,7 @@ def test_the_spec_is_kept_to_the_byte_and_changes_to_it_beside_it(spec, tmp_path
     spec.write_bytes(given)
     nnreg.run(spec, out=tmp_path / "out", overrides=["train.epochs=2"])
     assert bits(tmp_path / "out/spec.json") == given
-    assert read(tmp_path / "out/environment.json")["changes"] == ["train.epochs=2"]
+    assert read(tmp_path / "out/environment.json")["overrides"] == ["train.epochs=2"]
     nnreg.resume(tmp_path / "out", overrides=["train.epochs=3"])
     assert bits(tmp_path / "out/spec.json") == given
     assert read(tmp_path / "out/resolved.json")["train"]["epochs"] == 3
@@ -131,7 +131,7 @@ def test_an_environment_that_cannot_be_read_keeps_no_run_from_going_on(spec, tmp
     nnreg.run(spec, out=tmp_path / "out")
     (tmp_path / "out/environment.json").write_text('{"python": ')
     nnreg.resume(tmp_path / "out", overrides=["train.epochs=6"])
-    assert read(tmp_path / "out/environment.json")["changes"] == ["train.epochs=6"]
+    assert read(tmp_path / "out/environment.json")["overrides"] == ["train.epochs=6"]
 
 
 def test_the_length_of_each_layers_last_gradient_is_kept_of_every_epoch(spec, tmp_path):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nnreg._utils.memory import memory_limit
+from nnreg._utils.memory import exceeds_memory
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
 from nnreg.tables.column_types import plain
@@ -78,6 +78,5 @@ class Hdf5(Source):
         if not dataset.size or dataset.ndim < 2 or dataset.dtype.kind not in "biuf":
             return False
         if self.stream == "auto":
-            limit = memory_limit()
-            return limit is not None and bool(dataset.size * 8 > limit / 5)
+            return exceeds_memory(8 * int(dataset.size), 1 / 5)
         return self.stream

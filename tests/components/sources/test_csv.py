@@ -364,7 +364,7 @@ def test_a_column_of_names_that_memory_cannot_hold_one_by_one_is_told(tmp_path, 
     monkeypatch.chdir(tmp_path)
     rows = "".join(f"{'red' if i % 2 else 'blue'},user {i},1\n" for i in range(3000))
     (tmp_path / "data.csv").write_text("species,name,x\n" + rows)
-    monkeypatch.setattr("nnreg.data.preprocessing.memory_limit", lambda: 10_000_000)
+    monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 10_000_000)
     with pytest.raises(DataError, match=r"'name' has 3,000 different words in 3,000 rows, "):
         assemble(read_spec(classifier(data=csv_data())))
     assemble(read_spec(classifier(data=csv_data(exclude=["name"]))))
@@ -391,7 +391,7 @@ def test_thousands_of_columns_are_read_quickly(read):
 
 @pytest.mark.usefixtures("small_blocks")
 def test_more_than_memory_holds_is_told(read, monkeypatch):
-    monkeypatch.setattr("nnreg.tables.concat.memory_limit", lambda: 2000)
+    monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 2000)
     with pytest.raises(DataError, match=r"t\.csv: its rows take more than .* half of the memory"):
         read(gzip.compress(b"a,b\n" + b"0,x\n" * 1000))
 

@@ -1,0 +1,98 @@
+"""What several parts of nnreg need is written once; each exception has its reason."""
+
+import ast
+
+import pytest
+
+from tests.helpers.paths import ROOT
+
+PACKAGE = ROOT / "nnreg"
+TREES = {
+    str(path.relative_to(PACKAGE)): ast.parse(path.read_text())
+    for path in PACKAGE.rglob("*.py")
+    if "templates" not in path.parts
+}
+
+
+def names(node):
+    """Yield what a node refers to by name."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.Attribute):
+        yield node.attr
+    elif isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield node.module
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+
+
+def users(name):
+    return {
+        file
+        for file, tree in TREES.items()
+        if any(name in names(node) for node in ast.walk(tree) if not isinstance(node, ast.Expr))
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("strerror", "_utils/os_errors.py"),  # why a file cannot be read or written
+        ("difflib", "_utils/suggestions.py"),  # did you mean
+        ("file_digest", "data/loading.py"),
+    ],
+)
+def test_one_module_uses(name, module):
+    others = {"file_digest": {"runs/warm_start.py"}}  # which hashes a checkpoint, not data
+    assert users(name) - others.get(name, set()) == {module}
+
+
+def test_one_function_divides_the_memory_limit():
+    assert users("memory_limit") == {
+        "_utils/memory.py",
+        "doctor/environment.py",  # shows it
+        "checkpoint/file_format.py",  # has it in the message
+        "builtin/sources/images.py",  # whose restructuring is not done
+    }
+
+
+def test_one_module_formats_sizes_and_times():
+    """No other text divides bytes by a unit, or seconds by 60."""
+    found = {
+        file
+        for file, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FormattedValue)
+        for part in ast.walk(node.value)
+        if isinstance(part, ast.BinOp)
+        and isinstance(part.op, ast.Div)
+        and isinstance(part.right, ast.Constant)
+        and part.right.value in (1e3, 1e6, 1e9, 60, 3600)
+    }
+    assert found <= {"builtin/sources/images.py"}  # whose restructuring is not done
+
+
+def test_one_module_names_the_splits_in_the_order_of_what_they_say():
+    orders = (["train", "validation", "test"], ["test", "validation", "train"])
+    found = {
+        file
+        for file, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Tuple | ast.List)
+        and [getattr(item, "value", None) for item in node.elts] in orders
+    }
+    assert found == {"data/split.py"}
+
+
+def test_the_best_epoch_of_records_is_found_in_one_module():
+    reading = {
+        file
+        for file, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.slice, ast.Constant)
+        and node.slice.value == "val_loss"
+    }
+    assert reading == {"training/history.py"}

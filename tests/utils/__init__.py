@@ -1,0 +1,1 @@
+"""Tests of the helpers in `nnreg._utils`."""
