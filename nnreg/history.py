@@ -9,8 +9,9 @@ from typing import overload
 
 import numpy as np
 
-from nnreg import charts
 from nnreg.interfaces import Array
+from nnreg.plotting import svg
+from nnreg.plotting.curves import by_epoch
 
 
 def records(names: Sequence[str], rows: Array) -> list[dict[str, float]]:
@@ -38,6 +39,11 @@ class History(Sequence[Mapping[str, float]]):
         With a schedule, `learning_rate` comes last.
         """
         return list(dict.fromkeys(name for record in self.records for name in record))
+
+    @property
+    def columns(self) -> dict[str, Array]:
+        """Every column as an array, by its name."""
+        return {name: self[name] for name in self.names}
 
     def __len__(self) -> int:
         return len(self.records)
@@ -81,23 +87,21 @@ class History(Sequence[Mapping[str, float]]):
         return f"{self._picture()}<table><tr>{head}</tr>{rows}</table>"
 
     def svg(self, title: str) -> str:
-        """Return a picture of the losses by epoch, with the best one of the validation marked.
+        """Return a chart of the losses by epoch, with the best one of the validation marked.
 
-        It stands alone, for light and dark pages; the scale is logarithmic where all losses are
-        positive. Raises ValueError for fewer than two epochs, and where no loss is finite.
+        It is an SVG file, for light and dark pages. Raises ValueError for fewer than two epochs,
+        and where no loss is finite.
         """
         if len(self) < 2:
             raise ValueError("a curve takes two epochs")
-        epochs, curves, mark = self["epoch"].astype(float), [], None
-        for name, label in (("loss", "training"), ("val_loss", "validation")):
-            if name in self.names:
-                curves.append(charts.Curve(label, epochs, self[name], whole=True))
-        if "val_loss" in self.names and np.isfinite(self["val_loss"]).any():
-            best = int(epochs[np.nanargmin(self["val_loss"])])
-            mark = (float(best), f"best epoch {best}")
-        positive = all((curve.y[np.isfinite(curve.y)] > 0).all() for curve in curves)
-        frame = (charts.around_powers if positive else charts.around)(curves)
-        return charts.svg(title, "loss by epoch", curves, frame=frame, along="epoch", mark=mark)
+        losses = {name: column for name, column in self.columns.items() if name.endswith("loss")}
+        if not any(np.isfinite(losses[name]).any() for name in losses):
+            raise ValueError("no loss is finite")
+        best = None
+        if "val_loss" in losses and np.isfinite(losses["val_loss"]).any():
+            best = int(self["epoch"][np.nanargmin(losses["val_loss"])])
+        chart = by_epoch({title: self.columns}, "loss", {title: best})
+        return svg.draw(chart, f"{title}: loss by epoch", title=title, width=640, height=340).file()
 
     def _picture(self) -> str:
         try:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from nnreg.plotting.palette import TERMINAL, TRAINING
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.text import Text
@@ -72,7 +74,7 @@ class LiveLine:
         room = width - len(text) - 2
         if blocks and room >= NARROWEST and not self._stopping:
             drawn = curve(self._run.model.progress.history, min(room, WIDEST))
-            text.append(f"  {drawn}", "cyan")
+            text.append(f"  {drawn}", TERMINAL[TRAINING])
         return text
 
     def _parts(self, width: int) -> dict[str, str]:
