@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).parent.parent / "nnreg"
 ORDER = [
     {"places"}, {"errors"}, {"files"}, {"component", "plugins", "listing"},
     {"kernels", "formula", "memory", "categorical"}, {"stored"},
-    {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations", "charts", "gathering"},
+    {"interfaces"}, {"hookspecs", "jsonc", "hdf5", "migrations", "plotting", "gathering"},
     {"network", "allowlist", "composing", "settings", "progress"},
-    {"builtin", "evaluation", "history", "threads", "plots", "interrupts"},
+    {"builtin", "evaluation", "history", "threads", "interrupts"},
     {"divergence", "gradient", "update", "environment", "probes"},
     {"registry", "trainer", "checkpoint"}, {"schema", "requirements", "events"},
     {"spec", "testing", "scaffold", "verified", "describing", "doctor"},

@@ -40,6 +40,7 @@ class Drawing:
     description: str
     elements: Sequence[str]
     font: str = FONT
+    size: float = SIZE
 
     def inline(self) -> str:
         """Return it as part of a page that has `dark_rules`, as wide as there is room."""
@@ -60,7 +61,7 @@ class Drawing:
             [
                 f'<svg {attributes} viewBox="0 0 {self.width:g} {self.height:g}" role="img" '
                 f'aria-label="{escape(self.description)}" font-family="{self.font}" '
-                f'font-size="{SIZE}">',
+                f'font-size="{self.size:g}">',
                 *elements,
                 "</svg>\n",
             ]
@@ -155,7 +156,7 @@ def _legend(chart: Chart, left: float, right: float, y: float) -> tuple[list[str
             x, rows = left, rows + 1
         base = y + (rows - 1) * LINE
         elements.append(_line(f"M{x:.1f} {base - 4:g}h20", colour, dash))
-        elements.append(text(x + 26, base, label, fill=colour))
+        elements.append(text(x + 26, base, label))
         x += wide + 12
     return elements, rows
 
