@@ -366,9 +366,8 @@ def test_show_draws_a_schedule_with_options_in_the_terminal_and_to_a_file(nnreg,
 
 
 def test_the_picture_rises_where_the_function_does():
-    lines = draw(components.chart(activations.Identity()), width=46, height=10).plain.splitlines()[
-        1:11
-    ]
+    drawn = draw(components.chart(activations.Identity()), width=46, height=10)
+    lines = drawn.plain.splitlines()[1:11]
     solid = [[i for i, c in enumerate(line[6:]) if "⠀" < c <= "⣿"] for line in lines]
     assert min(solid[0]) > 35
     assert max(solid[-1]) < 5
