@@ -136,6 +136,21 @@ def test_runs_have_colours_that_are_neither_that_of_training_nor_of_validation()
     assert len(set(RUNS)) == len(RUNS)
 
 
+def test_a_dashed_curve_is_dotted_in_a_terminal():
+    solid = chart(np.zeros(5))
+    dashed = Chart(solid.across, solid.up, [Curve("curve", X, np.zeros(5), BLUE, dash=(3, 3))])
+    lines, dots = (draw_braille(one, 26, 5).plain for one in (solid, dashed))
+    assert ("━━" in lines, "┅┅" in dots) == (True, True)
+    count = [sum(bin(ord(c) - 0x2800).count("1") for c in text if "⠀" < c <= "⣿")
+             for text in (lines, dots)]  # fmt: skip
+    assert count == [40, 20]
+
+
+def test_values_that_hardly_differ_have_an_axis_with_several_ticks():
+    axis = fit("y", [np.array([1.0, 1.0 + 1e-15])])
+    assert len({number(tick) for tick in axis.ticks()}) > 2
+
+
 # Axes
 
 

@@ -77,7 +77,7 @@ def test_every_metric_of_all_runs_has_a_panel():
         [5.0],
         [0.0, 0.0],
         [-1e308, 1e308],
-        [1.0, 1.0 + 1e-16],
+        [1.0, 1.0 + 1e-15],
     ],
 )
 def test_whatever_a_run_records_can_be_drawn(values, tmp_path):
