@@ -20,9 +20,9 @@ from statistics import mean
 
 import numpy as np
 
-from nnreg.assembly import assemble
-from nnreg.runs import Run
-from nnreg.spec import read_spec
+from nnreg.runs.prepare import assemble
+from nnreg.runs.run import Run
+from nnreg.spec.document import read_spec
 
 MODELS = Path(__file__).parent.parent / "models"
 SEEDS = range(5)

@@ -94,7 +94,7 @@ def read(reader: str, path: Path) -> tuple[float, int]:
 
 def _loader(reader: str) -> Callable[[Path], object]:
     if reader == "nnreg":
-        from nnreg.builtin.sources import Csv
+        from nnreg.builtin.sources.delimited import Csv
 
         return Csv().read
     if reader == "pandas":

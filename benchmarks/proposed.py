@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from statistics import mean, stdev
 
-from nnreg.assembly import assemble
-from nnreg.proposing import propose
-from nnreg.runs import Run
-from nnreg.spec import read_spec
+from nnreg.runs.prepare import assemble
+from nnreg.runs.run import Run
+from nnreg.spec.document import read_spec
+from nnreg.starter.propose import propose
 
 MODELS = Path(__file__).parent.parent / "models"
 SEEDS = range(5)

@@ -26,8 +26,8 @@ from benchmarks import report
 from benchmarks.environment import describe, environment
 from benchmarks.harness import Effort, Ratio, Row, Table, UnavailableError, interleave
 from benchmarks.workloads import NAMED, Workload
-from nnreg.assembly import assemble
-from nnreg.spec import read_spec
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
 
 BYTES = 2**26
 """The size of the inputs, as float32: four windows."""

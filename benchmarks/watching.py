@@ -19,8 +19,8 @@ from rich.console import Console
 from benchmarks.harness import Effort, Ratio, Row, Table, interleave
 from benchmarks.single import measure_and_print
 from benchmarks.workloads import NAMED, Workload
-from nnreg.cli import progress
-from nnreg.runs import start
+from nnreg.cli import _progress as progress
+from nnreg.runs.run import start
 
 NETWORKS = ("4-16-8-3", "64-128-64-10")
 WAYS = ("unseen", "live", "lines", "json")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import nnreg
-from nnreg.interfaces import Array
+from nnreg._types import Array
 from nnreg.plotting.palette import BLUE, MUTED, ORANGE, PANEL, PAPER
 from nnreg.plotting.svg import Drawing, text
 

@@ -1,4 +1,4 @@
-"""Neural networks from a JSON spec, on NumPy alone, where every part comes from a plugin."""
+"""Neural networks from a JSON spec, computed with NumPy, where every part comes from a plugin."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 # this, which it reads when NumPy is first imported, 2^18 ticks (0.1 ms) is as long as they wait.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
+from nnreg._types import Array, Shape
+from nnreg._version import __version__ as __version__
 from nnreg.errors import (
     CheckpointError,
     DataError,
@@ -24,52 +26,59 @@ from nnreg.errors import (
 )
 from nnreg.interfaces import (
     Activation,
-    Array,
+    Component,
     Context,
+    Count,
     Initializer,
+    Kernels,
     Layer,
     Loss,
     Metric,
     Moment,
+    NonNegative,
     Optimizer,
+    Param,
     Plan,
+    Positive,
+    RunView,
     Schedule,
-    Shape,
     Source,
     Step,
-    Table,
+    Units,
+    Workspace,
+    chain,
+    fans,
 )
+from nnreg.tables.table import Table
 
 if TYPE_CHECKING:
-    from nnreg.folds import CrossValidation
-    from nnreg.history import History
+    from nnreg.checkpoint.inspect import read_arrays, read_history
+    from nnreg.checkpoint.save_load import load, save
     from nnreg.hookspecs import hookimpl
-    from nnreg.model import Model
-    from nnreg.proposing import propose
-    from nnreg.reading import read_arrays, read_history
-    from nnreg.registry import register
-    from nnreg.reporting.report import report
-    from nnreg.runs import build
-    from nnreg.saving import load, save
-    from nnreg.training import resume, run
-
-__version__ = "0.1.0"
+    from nnreg.model.model import Model
+    from nnreg.registry.registry import register
+    from nnreg.reports.report import report
+    from nnreg.runs.api import resume, run
+    from nnreg.runs.cross_validation import CrossValidation
+    from nnreg.runs.run import build
+    from nnreg.starter.propose import propose
+    from nnreg.training.history import History
 
 _LAZY = {
-    "CrossValidation": "folds",
-    "History": "history",
-    "Model": "model",
-    "build": "runs",
+    "CrossValidation": "runs.cross_validation",
+    "History": "training.history",
+    "Model": "model.model",
+    "build": "runs.run",
     "hookimpl": "hookspecs",
-    "load": "saving",
-    "propose": "proposing",
-    "read_arrays": "reading",
-    "read_history": "reading",
-    "register": "registry",
-    "report": "reporting.report",
-    "resume": "training",
-    "run": "training",
-    "save": "saving",
+    "load": "checkpoint.save_load",
+    "propose": "starter.propose",
+    "read_arrays": "checkpoint.inspect",
+    "read_history": "checkpoint.inspect",
+    "register": "registry.registry",
+    "report": "reports.report",
+    "resume": "runs.api",
+    "run": "runs.api",
+    "save": "checkpoint.save_load",
 }
 """Names whose modules, with pydantic, pluggy and h5py behind them, load when first asked for."""
 
@@ -77,12 +86,15 @@ __all__ = [
     "Activation",
     "Array",
     "CheckpointError",
+    "Component",
     "Context",
+    "Count",
     "CrossValidation",
     "DataError",
     "DivergedError",
     "History",
     "Initializer",
+    "Kernels",
     "Layer",
     "Loss",
     "Metric",
@@ -90,9 +102,13 @@ __all__ = [
     "Model",
     "Moment",
     "NnregError",
+    "NonNegative",
     "Optimizer",
+    "Param",
     "Plan",
     "PluginError",
+    "Positive",
+    "RunView",
     "Schedule",
     "Shape",
     "ShapeError",
@@ -100,9 +116,13 @@ __all__ = [
     "SpecError",
     "Step",
     "Table",
+    "Units",
     "UnsavedError",
     "UsageError",
+    "Workspace",
     "build",
+    "chain",
+    "fans",
     "hookimpl",
     "load",
     "propose",

@@ -1,5 +1,7 @@
 """`python -m nnreg` is `nnreg`."""
 
-from nnreg.cli import main
+from __future__ import annotations
+
+from nnreg.cli.app import main
 
 main()

@@ -1,12 +1,12 @@
-"""The errors nnreg raises. Each message says where, what was found, what was expected, the mend."""
+"""The errors nnreg raises. Each message says where, what is wrong, and how to fix it."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
-
-from nnreg.places import Change, Place
 
 MOST_PROBLEMS = 50
 """The most problems that the text of an error lists."""
@@ -16,7 +16,7 @@ MOST_PICTURES = 10
 
 
 class NnregError(Exception):
-    """Any error that a user can cause and mend. `exit_code` is what the command line returns."""
+    """Any error that a user can cause and fix. `exit_code` is what the command line returns."""
 
     exit_code: ClassVar[int] = 1
 
@@ -42,7 +42,7 @@ class Problem:
 
 
 class NnregWarning(UserWarning):
-    """Something that a user should know and need not mend; the command line prints it as a note."""
+    """Something that a user should know and need not fix; the command line prints it as a note."""
 
 
 class SpecError(NnregError):
@@ -143,16 +143,58 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return f"({', '.join(['batch', *map(str, shape)])})"
 
 
-def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """Return `"; did you mean 'relu'?"` for a name close to a known one.
+_BETWEEN = re.compile(r"[.\[\]]+")
+"""What stands between the keys of a path."""
 
-    For others, say what to do `otherwise`, which is to choose one of those.
-    """
-    import difflib  # only when something is already wrong
+WIDEST = 68
+"""The most characters of a line that are shown; of a longer one, those around the place."""
 
-    names = sorted(known)
-    match = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if match:
-        return f"; did you mean {match[0]!r}?"
-    otherwise = otherwise or (f"choose one of {', '.join(names)}" if names else "")
-    return otherwise and f"; {otherwise}"
+
+@dataclass(frozen=True)
+class Place:
+    """A stretch of one line of a text; `line` and `column` count from 1, `text` is the line."""
+
+    file: str
+    line: int
+    column: int
+    width: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def picture(self) -> str:
+        """Return the line with carets under the place, as two lines."""
+        start = self.column - 1
+        first = max(0, min(start - WIDEST // 3, len(self.text) - WIDEST))
+        shown = self.text[first : first + WIDEST]
+        before, marked = shown[: start - first], shown[start - first :][: self.width]
+        left, right = "…" * (first > 0), "…" * (first + WIDEST < len(self.text))
+        line = f"{left}{shown.rstrip()}{right}".replace("\t", " ")
+        blanks, carets = " " * _columns(left + before), "^" * max(_columns(marked), 1)
+        return f"{self.line:>6} | {line}\n{'':>6} | {blanks}{carets}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change that was asked for beside the files, as `--set train.epochs=5` does."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return f"--set {self.text}"
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the path that it changes, as in `["model", "layers", "0", "units"]`."""
+        path = self.text.partition("=")[0].removeprefix("$.")
+        return [key for key in _BETWEEN.split(path) if key]
+
+    def names(self, path: str) -> bool:
+        """Tell whether it says itself what is at this path, not only what holds it."""
+        return len(_BETWEEN.split(path.removeprefix("$.").rstrip("]"))) <= len(self.keys)
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

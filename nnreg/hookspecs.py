@@ -15,18 +15,16 @@ from collections.abc import Mapping
 
 import pluggy
 
-from nnreg.interfaces import (
-    Activation,
-    Initializer,
-    Layer,
-    Loss,
-    Metric,
-    Optimizer,
-    RunView,
-    Schedule,
-    Source,
-)
-from nnreg.kernels import Kernels
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.kernels import Kernels
+from nnreg.interfaces.layer import Layer
+from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.run import RunView
+from nnreg.interfaces.schedule import Schedule
+from nnreg.interfaces.source import Source
 
 hookspec = pluggy.HookspecMarker("nnreg")
 hookimpl = pluggy.HookimplMarker("nnreg")

@@ -8,11 +8,9 @@ import sys
 
 import pytest
 from hypothesis import settings
-from plugin_files import distribution
 
-from nnreg.cli import main
-
-os.environ["NNREG_HOME"] = os.devnull  # whoever runs the tests is not asked what they verified
+from nnreg.cli.app import main
+from tests.helpers.fake_distributions import distribution
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,10 +8,13 @@ from markdown import WIDTH, directive, plain
 from sphinx.application import Sphinx
 
 import nnreg
-from nnreg.interfaces import Configurable
 
 ALIASES = {"Array", "Shape", "hookimpl"}
 """Names of `nnreg` that are neither functions nor classes of its own."""
+
+
+PLUGINS = {"interfaces", "tables"}
+"""Packages of what a plugin imports; so is a type that only has bounds, such as `Count`."""
 
 
 class Bare(str):
@@ -32,17 +35,17 @@ def api(subject: str) -> str:
 
 def subject_of(thing: Any) -> str:
     """Return on which page a function or a class is documented."""
-    if not inspect.isclass(thing):
-        return "calls"
-    if issubclass(thing, Exception):
-        return "errors"
-    of_plugins = issubclass(thing, Configurable) or thing.__module__ == "nnreg.interfaces"
-    return "interfaces" if of_plugins else "calls"
+    if not thing.__module__.startswith("nnreg.") or thing.__module__.split(".")[1] in PLUGINS:
+        return "interfaces"
+    is_error = inspect.isclass(thing) and issubclass(thing, Exception)
+    return "errors" if is_error else "calls"
 
 
 def section(name: str, thing: Any) -> str:
-    """Return the section of a function, or of a class with its methods."""
+    """Return the section of a type with bounds, a function, or a class with its methods."""
     head = f"## {name}"
+    if not thing.__module__.startswith("nnreg."):
+        return f"{head}\n\n```python\n{name} = {thing!r}\n```".replace("typing.", "")
     if not inspect.isclass(thing):
         return "\n\n".join([head, signature(f"nnreg.{name}", thing), words(thing)])
     return "\n\n".join([head, words(thing), *(method(*member) for member in members(thing))])

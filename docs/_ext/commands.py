@@ -1,8 +1,6 @@
 """The reference of the command line, written from click's own objects."""
 
-import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,20 +9,13 @@ import click
 from markdown import directive, plain, table
 from sphinx.application import Sphinx
 
-from nnreg import cli
-
-
-def program() -> click.Group:
-    """Return the program with all of its commands, each of which registers when imported."""
-    for module in pkgutil.iter_modules(cli.__path__):
-        importlib.import_module(f"nnreg.cli.{module.name}")
-    return cli.cli
+from nnreg.cli import cli
 
 
 def commands() -> str:
     """Return a section for the program and for each of its commands."""
     return "\n".join(
-        command(context) for context in contexts(click.Context(program(), info_name="nnreg"))
+        command(context) for context in contexts(click.Context(cli, info_name="nnreg"))
     )
 
 

@@ -11,12 +11,13 @@ from sphinx.application import Sphinx
 
 import nnreg
 from nnreg.builtin.schedules import Constant
-from nnreg.describing import describe, type_text
 from nnreg.interfaces import Component, Configurable
 from nnreg.plotting import components as plots
-from nnreg.registry import KINDS, Entry, installed
-from nnreg.schema import Reader, SchemaWriter, read, to_json
-from nnreg.spec import SECTIONS, Spec
+from nnreg.registry.registry import KINDS, Entry, installed
+from nnreg.spec.component_reference import describe, type_text
+from nnreg.spec.json_schema import SchemaWriter
+from nnreg.spec.sections import SECTIONS, Spec
+from nnreg.spec.validation import Reader, read, to_json
 
 PAGES = {"initializer": "initializers", "metric": "metrics", "loss": "losses", "layer": "layers",
          "optimizer": "optimizers", "schedule": "schedules", "activation": "activations",

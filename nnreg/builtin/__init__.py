@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnreg.builtin import (
-    activations,
-    initializers,
-    losses,
-    metrics,
-    optimizers,
-    schedules,
-    sources,
-)
+from nnreg.builtin import activations, initializers, losses, metrics, optimizers, schedules, sources
 from nnreg.builtin.layers import attention, composition, convolution, dense, normalization, sequence
 from nnreg.hookspecs import hookimpl
-from nnreg.interfaces import (
-    Activation,
-    Initializer,
-    Layer,
-    Loss,
-    Metric,
-    Optimizer,
-    Schedule,
-    Source,
-)
-from nnreg.kernels import Kernels
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.kernels import Kernels
+from nnreg.interfaces.layer import Layer
+from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.schedule import Schedule
+from nnreg.interfaces.source import Source
 
 
 @hookimpl

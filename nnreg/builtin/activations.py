@@ -9,7 +9,9 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Interval
 
-from nnreg.interfaces import Activation, Array, Backward, BiasedBackward, Context
+from nnreg._types import Array
+from nnreg.interfaces.activation import Activation, Backward, BiasedBackward
+from nnreg.interfaces.context import Context
 
 
 @dataclass(frozen=True)

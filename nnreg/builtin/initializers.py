@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnreg.interfaces import Array, Initializer, NonNegative, Shape, fans
+from nnreg._types import Array, Shape
+from nnreg.interfaces.component import NonNegative
+from nnreg.interfaces.initializer import Initializer, fans
 
 
 @dataclass(frozen=True)

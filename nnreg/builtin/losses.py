@@ -10,8 +10,10 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Gt, Interval
 
+from nnreg._types import Array
 from nnreg.builtin.activations import Sigmoid, Softmax
-from nnreg.interfaces import Array, Context, Loss
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.loss import Loss
 
 Gradient = Callable[[], Array]
 Fraction = Annotated[float, Interval(ge=0, lt=1)]

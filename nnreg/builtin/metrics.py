@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from nnreg.interfaces import Array, Metric
+from nnreg._types import Array
+from nnreg.interfaces.metric import Metric
 
 Average = Literal["macro", "micro", "binary"]
 

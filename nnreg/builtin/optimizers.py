@@ -9,7 +9,9 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Gt, Interval
 
-from nnreg.interfaces import Array, NonNegative, Optimizer, Step
+from nnreg._types import Array
+from nnreg.interfaces.component import NonNegative
+from nnreg.interfaces.optimizer import Optimizer, Step
 
 Fraction = Annotated[float, Interval(ge=0, lt=1)]
 

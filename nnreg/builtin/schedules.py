@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval
 
-from nnreg.interfaces import Count, Moment, NonNegative, Schedule
+from nnreg.interfaces.component import Count, NonNegative
+from nnreg.interfaces.schedule import Moment, Schedule
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 Part = Annotated[float, Interval(gt=0, lt=1)]

@@ -6,18 +6,21 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnreg.cli import cli
-from nnreg.cli.common import json_option, print_json, printable, registry_with, say, show
+from nnreg.cli._help import command
+from nnreg.cli._options import json_option
+from nnreg.cli._output import print_json, printable, say, show
+from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from nnreg.doctor import Finding
+    from nnreg.doctor.environment import Finding
+
 
 STYLES = {"ok": "green", "note": "yellow", "failed": "bold red"}
 
 
-@cli.command()
+@command()
 @json_option
 def doctor(as_json: bool) -> None:
     """Tell what is installed, and whether nnreg works here.
@@ -44,12 +47,12 @@ def doctor(as_json: bool) -> None:
 
 
 def _findings() -> Iterator[Finding]:
-    from nnreg.doctor import REINSTALL, Finding, examine
+    from nnreg.doctor.environment import REINSTALL, Finding, examine
 
     registry = registry_with()
     yield from examine(registry, Path("runs"))
     try:
-        from nnreg.selftest import self_test
+        from nnreg.doctor.selftest import self_test
     except ImportError as error:
         yield Finding("self-test", "failed", str(error), REINSTALL)
     else:
@@ -68,7 +71,7 @@ def _printed(findings: Iterable[Finding]) -> Iterator[Finding]:
         table.add_column(width=6)
         table.add_column(width=12)
         table.add_column(overflow="fold")
-        text = printable(finding.found + (f"\nmend: {finding.mend}" if finding.mend else ""))
+        text = printable(finding.found + (f"\nfix: {finding.fix}" if finding.fix else ""))
         state = Text(finding.state, STYLES[finding.state])
         table.add_row(state, Text(printable(finding.subject)), Text(text))
         show(console, table)

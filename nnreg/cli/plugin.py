@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nnreg.cli import cli
-from nnreg.cli.common import json_option, print_json, print_table, registry_with
-from nnreg.cli.completing import complete_target
+from nnreg.cli._complete import complete_target
+from nnreg.cli._help import group
+from nnreg.cli._options import json_option
+from nnreg.cli._output import print_json, print_table
+from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
-    from nnreg.registry import Entry, Registry
+    from nnreg.registry.registry import Entry, Registry
+
 
 KINDS = ("activation", "loss", "layer", "optimizer", "schedule", "metric", "source")
 LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0", "none")
 
 
-@cli.group()
+@group()
 def plugin() -> None:
     """Write a plugin, and check one.
 
@@ -51,7 +54,7 @@ def new(distribution: str, license_: str, author: str, **components: str | None)
     nnreg plugin new nnreg-mish --activation mish --author "Ada Lovelace"
     """
     from nnreg.errors import UsageError
-    from nnreg.scaffold import Scaffold
+    from nnreg.registry.scaffold import Scaffold
 
     given = [(kind, name) for kind, name in components.items() if name is not None]
     if len(given) != 1:
@@ -90,16 +93,13 @@ def check(target: str, examples: int, seed: int, as_json: bool) -> None:
 
     TARGET is a component, a plugin's file, a module or a distribution. Each check is
     tried on configurations that are drawn from the annotations of the component's options, and what
-    is told of a failure is the simplest of them. The exit code is 1 if a check failed. A component
-    that passes is marked as verified in `nnreg plugins` until its file, its version or nnreg's
-    changes.
+    is told of a failure is the simplest of them. The exit code is 1 if a check failed.
 
     \b
     nnreg plugin check mish
     nnreg plugin check ./mish.py
     """
     from nnreg.testing.suite import checks, leaving_no_traces
-    from nnreg.verified import remember
 
     registry = registry_with()
     reports = []
@@ -108,7 +108,6 @@ def check(target: str, examples: int, seed: int, as_json: bool) -> None:
             tried = checks(entry.cls, examples=examples, seed=seed, registry=registry)
             results = [dataclasses.asdict(check.result()) for check in tried]
         passed = all(result["passed"] for result in results)
-        remember(entry, passed=passed)
         reports.append(
             {"kind": entry.kind, "name": entry.name, "distribution": entry.distribution,
              "version": entry.version, "passed": passed, "checks": results}
@@ -124,8 +123,9 @@ def check(target: str, examples: int, seed: int, as_json: bool) -> None:
 
 def _chosen(registry: Registry, target: str) -> list[Entry]:
     """Return the components that a name, a file, a module or a distribution stands for."""
-    from nnreg.errors import PluginError, UsageError, nearest
-    from nnreg.plugins import canonical
+    from nnreg._utils.suggestions import suggest
+    from nnreg.errors import PluginError, UsageError
+    from nnreg.registry.loading import canonical
 
     path = Path(target)
     if path.suffix == ".py" or path.is_file():
@@ -153,7 +153,7 @@ def _chosen(registry: Registry, target: str) -> list[Entry]:
     if not entries:
         known = {entry.name for entry in registry} | registry.plugins.keys()
         raise UsageError(
-            f"no component, file, module or distribution {target!r}{nearest(target, known)}"
+            f"no component, file, module or distribution {target!r}{suggest(target, known)}"
             f"{registry.absent()}"
         )
     return entries
@@ -169,5 +169,5 @@ def _print_report(report: dict[str, Any]) -> None:
     title = f"{report['kind']} {report['name']}, from {report['distribution']} {report['version']}"
     print_table(["check", "result", "what holds, or what was found"], rows, title=title)
     failed = sum(not result["passed"] for result in results)
-    outcome = f"{failed} of {len(results)} checks failed" if failed else "verified"
+    outcome = f"{failed} of {len(results)} checks failed" if failed else "passed"
     click.echo(f"{report['name']}: {outcome}\n")

@@ -1,1 +1,3 @@
 """From raw rows to what a network takes: tables, splits, and the preprocessing learned on them."""
+
+from __future__ import annotations

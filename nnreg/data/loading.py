@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,16 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
+from nnreg._types import Array
+from nnreg._utils.os_errors import explain_os_error
 from nnreg.data.preprocessing import Classes, Preprocessing, learn, learn_target
+from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
-from nnreg.data.tables import column, groups, times
 from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError
-from nnreg.files import unreadable
-from nnreg.gathering import gather
-from nnreg.interfaces import Array, Source, Table
-from nnreg.registry import Entry, Registry
-from nnreg.spec import Columns, Data, Split
+from nnreg.interfaces.source import Source
+from nnreg.registry.registry import Entry, Registry
+from nnreg.tables.columns import column, groups, times
+from nnreg.tables.concat import gather
+from nnreg.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,53 @@ def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:
         return gather(source, path, text)
 
 
+class DataReader:
+    """Read each data file once, however often it is asked for: the folds of a run share one.
+
+    As a context it releases the tables at its end; a file that is asked for again is read again.
+    """
+
+    def __init__(self) -> None:
+        self._tables: list[tuple[tuple[Source, Path, frozenset[str]], Table]] = []
+        self._digests: dict[tuple[Path, tuple[Path, ...]], str] = {}
+
+    def table(self, source: Source, path: Path, text: Collection[str]) -> Table:
+        """Return the rows of a file as `read_table` does."""
+        wanted = source, path, frozenset(text)
+        for known, table in self._tables:  # a list, since a plugin's source may have no hash
+            if known == wanted:
+                return table
+        self._tables.append((wanted, read_table(*wanted)))
+        return self._tables[-1][1]
+
+    def digest(self, path: Path, files: Sequence[Path]) -> str:
+        """Return the SHA-256 of the `files` that are read for a path."""
+        key = path, tuple(files)
+        if key not in self._digests:
+            self._digests[key] = _digest(path, files)
+        return self._digests[key]
+
+    def __enter__(self) -> DataReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tables.clear()
+        self._digests.clear()
+
+
+def _digest(path: Path, files: Sequence[Path]) -> str:
+    """Return the SHA-256 of a file; of several, that of what `sha256sum` prints of them."""
+    each = {}
+    for name in files:
+        with name.open("rb") as file:
+            each[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    if list(files) == [path]:
+        return each[path]
+    names = {name: os.path.relpath(name, path.parent) for name in files}
+    listed = "".join(f"{each[name]}  {names[name]}\n" for name in files)
+    return hashlib.sha256(os.fsencode(listed)).hexdigest()
+
+
 def read_pieces(source: Source, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
     """Yield the rows of a file a piece at a time; see `read_table`."""
     with readable(path):
@@ -61,7 +112,7 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise DataError(f"{path}: cannot read the data: {unreadable(path, error)}") from error
+        raise DataError(f"{path}: cannot read the data: {explain_os_error(error, path)}") from error
 
 
 def data_files(data: Data, folder: Path) -> dict[Path, Sequence[Path]]:
@@ -99,7 +150,8 @@ def read_parts(
     data: Data,
     folder: Path,
     seed: int,
-    fold: Fold | None = None,
+    fold: Fold | None,
+    reader: DataReader,
     *,
     of_classes: bool,
     integer_input: bool,
@@ -111,7 +163,7 @@ def read_parts(
         text.update(data.targets)
     if data.split.group:
         text.add(data.split.group)
-    table = read_table(data.source, folder / data.path, text)
+    table = reader.table(data.source, folder / data.path, text)
     preprocessing, parts = divide(
         table,
         data.targets,
@@ -124,7 +176,7 @@ def read_parts(
     )
     text.update(preprocessing.text)
     files = {
-        name: read_table(data.source, folder / path, text)
+        name: reader.table(data.source, folder / path, text)
         for name in ("validation", "test")
         if isinstance(path := getattr(data.split, name), str)
         and (fold is None or name == "validation")

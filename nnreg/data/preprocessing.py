@@ -15,21 +15,17 @@ import numpy.typing as npt
 from annotated_types import Ge, Len
 from pydantic import FailFast
 
-from nnreg.data.recognizing import refuse_misread
-from nnreg.data.tables import (
-    categorical,
-    column,
-    first_of,
-    is_numeric,
-    numbers,
-    pieces,
-    single,
-)
-from nnreg.errors import DataError, nearest
-from nnreg.interfaces import Array, Configurable, Positive, Shape, Table
-from nnreg.memory import memory_limit
-from nnreg.spec import Columns
-from nnreg.stored import BLOCK, Stored
+from nnreg._types import Array, Shape
+from nnreg._utils.memory import memory_limit
+from nnreg._utils.suggestions import suggest
+from nnreg.data.settings import Columns
+from nnreg.errors import DataError
+from nnreg.interfaces.component import Configurable, Positive
+from nnreg.tables.column_types import refuse_misread
+from nnreg.tables.columns import categorical, column, first_of, is_numeric, numbers, single
+from nnreg.tables.convert import pieces
+from nnreg.tables.lazy import BLOCK, Stored
+from nnreg.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ class Words(Configurable):
             where, word = first_of(table, self.name, cells, np.less(known, 0))
             if word is not None:
                 raise DataError(
-                    f"{where}: {word!r} was not seen in training{nearest(word, places)} "
+                    f"{where}: {word!r} was not seen in training{suggest(word, places)} "
                     '(or set data.unseen to "ignore")'
                 )
         index = cells.each(known, places.get(self.fill or "", -1), np.intp)
@@ -139,7 +135,7 @@ class Classes(Configurable):
         where, word = first_of(table, self.name, cells, np.less(known, 0))
         if word is not None:
             raise DataError(
-                f"{where}: the label {word!r} was not seen in training{nearest(word, self.names)}"
+                f"{where}: the label {word!r} was not seen in training{suggest(word, self.names)}"
             )
         return cells.each(known, -1, np.intp)
 
@@ -231,7 +227,7 @@ class Preprocessing(Configurable):
         """
         absent = [name for name in self.names if name not in table.columns]
         if absent:
-            takes = nearest(absent[0], table.columns, f"the model takes {', '.join(self.names)}")
+            takes = suggest(absent[0], table.columns, f"the model takes {', '.join(self.names)}")
             raise DataError(f"{table.origin}: no column {absent[0]!r}{takes}")
         lengths = {name: len(table.columns[name]) for name in self.names}
         if len(set(lengths.values())) > 1:
@@ -266,9 +262,9 @@ def _known(table: Table, name: str, *, target: bool = False) -> Array:
 
 def _refuse_missing(table: Table, name: str, missing: Array, *, target: bool = False) -> NoReturn:
     row = int(np.argwhere(missing)[0][0])
-    mend = "mend or remove the row" if target else 'mend it, or set data.missing to "impute"'
+    fix = "fix or remove the row" if target else 'fix it, or set data.missing to "impute"'
     what = "the target is missing" if target else "the value is missing"
-    raise DataError(f"{table.place(row, name)}: {what}; {mend}")
+    raise DataError(f"{table.place(row, name)}: {what}; {fix}")
 
 
 def learn(

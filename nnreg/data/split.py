@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nnreg._types import Array
 from nnreg.errors import DataError
-from nnreg.interfaces import Array
 
 SPLIT_STREAM = 3
 FOLD = 1

@@ -7,10 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nnreg.data.tables import numbers, single, table_of
-from nnreg.errors import DataError, Problem, SpecError, nearest
-from nnreg.interfaces import Array, Table
-from nnreg.spec import Columns
+from nnreg._types import Array
+from nnreg._utils.suggestions import suggest
+from nnreg.data.settings import Columns
+from nnreg.errors import DataError, Problem, SpecError
+from nnreg.tables.columns import numbers, single
+from nnreg.tables.convert import table_of
+from nnreg.tables.table import Table
 
 GIVEN = "weights"
 """The name of weights that were passed in."""
@@ -66,7 +69,7 @@ def _of_classes(
         return balanced[truth]
     for name in weights:
         if name not in classes:
-            problem = f"no class {name!r}{nearest(name, classes)}"
+            problem = f"no class {name!r}{suggest(name, classes)}"
             raise SpecError([Problem("$.data.class_weights", problem)])
     return np.array([weights.get(name, 1.0) for name in classes])[truth]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnreg.interfaces import Array
+from nnreg._types import Array
 from nnreg.plotting.chart import JUMP, Axis, Chart, Curve, number
 from nnreg.plotting.palette import TERMINAL
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnreg.interfaces import Array
+from nnreg._types import Array
 from nnreg.plotting.palette import BLUE
 
 JUMP = 0.15

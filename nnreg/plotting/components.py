@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnreg.interfaces import Activation, Moment, Schedule
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.schedule import Moment, Schedule
 from nnreg.plotting import svg
 from nnreg.plotting.chart import Axis, Chart, Curve, fit
 from nnreg.plotting.palette import BLUE, ORANGE

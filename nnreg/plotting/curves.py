@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from nnreg.interfaces import Array
+from nnreg._types import Array
 from nnreg.plotting.chart import DOTTED, Chart, Curve, Dash, fit, short_name, spans_decades
 from nnreg.plotting.palette import INK, RUNS, TRAINING, VALIDATION
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnreg.interfaces import Array
+from nnreg._types import Array
 from nnreg.plotting.chart import DOTTED, JUMP, Axis, Chart, Curve, Dash, number, short_name, thin
 from nnreg.plotting.palette import BLUE, GRID, INK, MUTED, PAPER, dark_rules
 

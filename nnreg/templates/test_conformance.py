@@ -1,7 +1,7 @@
 """my_component keeps every promise of its kind, and is found by its name."""
 
 import pytest
-from nnreg.registry import installed
+from nnreg.registry.registry import installed
 from nnreg.testing import Check, checks
 
 from nnreg_my_plugin import MyComponent

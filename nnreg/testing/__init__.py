@@ -1,4 +1,4 @@
-"""Checks for a component's own tests: that its gradients are right and its manners good.
+"""Checks for a component's own tests: that its gradients are right and that it has no side effects.
 
 `checks` gives every check of a component over its whole configuration space, the same that
 `nnreg plugin check` runs:
@@ -15,12 +15,12 @@ Each check raises AssertionError naming the component, what was found and what w
 """
 
 from nnreg.testing.activations import check_activation
-from nnreg.testing.drawing import configurations
+from nnreg.testing.finite_differences import EXTREMES, central_difference
 from nnreg.testing.layers import check_layer
 from nnreg.testing.losses import check_loss
-from nnreg.testing.numerical import EXTREMES, central_difference
 from nnreg.testing.optimizers import check_optimizer
-from nnreg.testing.strict import Strict, StrictWorkspace
+from nnreg.testing.strategies import configurations
+from nnreg.testing.strict_arrays import Strict, StrictWorkspace
 from nnreg.testing.suite import Check, Result, checks
 
 __all__ = [

@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from nnreg.component import Array
-from nnreg.interfaces import Activation, Context, Workspace
-from nnreg.testing.comparing import TOLERANCE, close, close_in_float32, finite, same, shape
-from nnreg.testing.numerical import (
+from nnreg._types import Array
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.context import Context, Workspace
+from nnreg.testing.assertions import TOLERANCE, close, close_in_float32, finite, same, shape
+from nnreg.testing.finite_differences import (
     EXTREMES,
     central_difference,
     complex_step,
     points,
     require_a_slope,
 )
-from nnreg.testing.strict import Strict, StrictWorkspace, bare
+from nnreg.testing.strict_arrays import Strict, StrictWorkspace, bare
 
 KINKS = (0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 6.0)
 """Where published activations have theirs, on either side; an option's value is tried too."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nnreg.interfaces import Initializer
-from nnreg.testing.comparing import finite, same, shape
+from nnreg.interfaces.initializer import Initializer
+from nnreg.testing.assertions import finite, same, shape
 
 SHAPES = ((4,), (6, 5), (3, 3, 2, 4), (1, 1))
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Relu, Softmax
 from nnreg.builtin.layers.attention import MultiHeadAttention
 from nnreg.builtin.layers.convolution import Conv2d, MaxPool2d
@@ -17,12 +18,13 @@ from nnreg.builtin.layers.normalization import LayerNorm
 from nnreg.builtin.layers.sequence import Embedding, Lstm
 from nnreg.builtin.losses import CrossEntropy
 from nnreg.builtin.optimizers import Adam
-from nnreg.component import Array, Shape
-from nnreg.interfaces import Context, Layer, Step, Workspace
-from nnreg.kernels import NARROW, Kernels
-from nnreg.testing.comparing import close
+from nnreg.interfaces.context import Context, Workspace
+from nnreg.interfaces.kernels import NARROW, Kernels
+from nnreg.interfaces.layer import Layer
+from nnreg.interfaces.optimizer import Step
+from nnreg.testing.assertions import close
+from nnreg.testing.finite_differences import points
 from nnreg.testing.layers import LayerCase, Pass
-from nnreg.testing.numerical import points
 
 LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (Dense(3, Relu()), (5,)),

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnreg.component import Array, Shape
+from nnreg._types import Array, Shape
 from nnreg.errors import DataError, NnregError, ShapeError
-from nnreg.interfaces import Layer, Plan, Workspace
-from nnreg.kernels import Kernels
-from nnreg.network import Network
-from nnreg.testing.comparing import TOLERANCE, close, finite, same, shape
-from nnreg.testing.numerical import EXTREMES, central_difference, points
-from nnreg.testing.strict import Strict, StrictGenerator, StrictWorkspace, bare
+from nnreg.interfaces.context import Workspace
+from nnreg.interfaces.kernels import Kernels
+from nnreg.interfaces.layer import Layer, Plan
+from nnreg.network.network import Network
+from nnreg.testing.assertions import TOLERANCE, close, finite, same, shape
+from nnreg.testing.finite_differences import EXTREMES, central_difference, points
+from nnreg.testing.strict_arrays import Strict, StrictGenerator, StrictWorkspace, bare
 
 SHAPES: tuple[Shape, ...] = ((6,), (5, 4), (6, 5, 3), (3, 4, 4, 2))
 """Inputs that a layer is tried on: it is checked on those that its `build` accepts."""

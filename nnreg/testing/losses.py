@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from nnreg.component import Array, Shape
-from nnreg.interfaces import Context, Loss, Workspace
-from nnreg.testing.comparing import TOLERANCE, close, close_in_float32, finite, same, shape
-from nnreg.testing.numerical import EXTREMES, central_difference, points, require_a_slope
-from nnreg.testing.strict import StrictWorkspace, bare, strict
+from nnreg._types import Array, Shape
+from nnreg.interfaces.context import Context, Workspace
+from nnreg.interfaces.loss import Loss
+from nnreg.testing.assertions import TOLERANCE, close, close_in_float32, finite, same, shape
+from nnreg.testing.finite_differences import EXTREMES, central_difference, points, require_a_slope
+from nnreg.testing.strict_arrays import StrictWorkspace, bare, strict
 
 LABELS = np.array([0, 2, 1, 1])
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from nnreg.component import Array
-from nnreg.interfaces import Metric
-from nnreg.testing.comparing import same
-from nnreg.testing.numerical import points
+from nnreg._types import Array
+from nnreg.interfaces.metric import Metric
+from nnreg.testing.assertions import same
+from nnreg.testing.finite_differences import points
 
 
 def a_number(metric: Metric) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnreg.component import Array
-from nnreg.interfaces import Optimizer, Step, Workspace
-from nnreg.testing.comparing import close, finite, same
-from nnreg.testing.numerical import points
-from nnreg.testing.strict import StrictWorkspace, bare, strict
+from nnreg._types import Array
+from nnreg.interfaces.context import Workspace
+from nnreg.interfaces.optimizer import Optimizer, Step
+from nnreg.testing.assertions import close, finite, same
+from nnreg.testing.finite_differences import points
+from nnreg.testing.strict_arrays import StrictWorkspace, bare, strict
 
 SIZE = 12
 STEPS = 3

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nnreg.interfaces import Moment, Schedule
+from nnreg.interfaces.schedule import Moment, Schedule
 
 PLANS = ((1, 1), (3, 3), (7, 1), (12, 4), (40, 2))
 """Epochs, and steps an epoch, of the trainings that a schedule is tried on."""

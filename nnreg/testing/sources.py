@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from nnreg.component import Array
+from nnreg._types import Array
 from nnreg.errors import DataError
-from nnreg.gathering import gather
-from nnreg.interfaces import Source
-from nnreg.stored import whole
+from nnreg.interfaces.source import Source
+from nnreg.tables.concat import gather
+from nnreg.tables.lazy import whole
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,17 @@ import contextlib
 import functools
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnreg.component import Component
-from nnreg.errors import NnregError, NnregWarning, UsageError
-from nnreg.registry import Registry, installed
+from nnreg.errors import NnregError, UsageError
+from nnreg.interfaces.component import Component
+from nnreg.registry.registry import Registry, installed
 from nnreg.testing import (
     activations,
-    general,
     initializers,
     kernels,
     layers,
@@ -28,10 +26,12 @@ from nnreg.testing import (
     schedules,
     sources,
 )
-from nnreg.testing.drawing import configurations
+from nnreg.testing import components as general
+from nnreg.testing.strategies import configurations
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
+
 
 KINDS: dict[str, Any] = {
     "activation": activations,
@@ -221,13 +221,7 @@ def _component(example: Any) -> Any:
 def _quiet() -> Iterator[None]:
     """Compute as training does, which tells of overflow by its result; keep other warnings.
 
-    The note on a missing derivative says nothing about whether the formula is right, and what the
-    component prints is no result.
+    What the component prints is no result.
     """
-    with (
-        np.errstate(all="ignore"),
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(sys.stderr),
-    ):
-        warnings.simplefilter("ignore", NnregWarning)
+    with np.errstate(all="ignore"), contextlib.redirect_stdout(sys.stderr):
         yield

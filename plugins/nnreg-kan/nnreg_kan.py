@@ -7,10 +7,9 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Interval
 
-from nnreg import Activation, Initializer, Layer, ShapeError, hookimpl
+from nnreg import Activation, Count, Initializer, Layer, ShapeError, Units, hookimpl
 from nnreg.builtin.activations import Silu
 from nnreg.builtin.initializers import GlorotUniform
-from nnreg.interfaces import Count, Units
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,3 @@
 """The layers, one file a family."""
+
+from __future__ import annotations

@@ -7,19 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Softmax
 from nnreg.builtin.initializers import GlorotUniform, Normal, Zeros
 from nnreg.errors import ShapeError
-from nnreg.interfaces import (
-    Array,
-    Context,
-    Count,
-    Initializer,
-    Layer,
-    LayerBackward,
-    Plan,
-    Shape,
-)
+from nnreg.interfaces.component import Count
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.layer import Layer, LayerBackward, Plan
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnreg._types import Array, Shape
 from nnreg.errors import ShapeError
-from nnreg.interfaces import Array, Context, Layer, LayerBackward, Plan, Shape, chain
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.layer import Layer, LayerBackward, Plan, chain
 
 
 @dataclass(frozen=True)

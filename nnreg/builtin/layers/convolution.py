@@ -8,20 +8,15 @@ from typing import Literal
 
 import numpy as np
 
+from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.errors import ShapeError
-from nnreg.interfaces import (
-    Activation,
-    Array,
-    Context,
-    Count,
-    Initializer,
-    Layer,
-    LayerBackward,
-    Plan,
-    Shape,
-)
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.component import Count
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.layer import Layer, LayerBackward, Plan
 
 Pair = Count | tuple[Count, Count]
 

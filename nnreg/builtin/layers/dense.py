@@ -9,20 +9,15 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Interval
 
+from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.errors import ShapeError
-from nnreg.interfaces import (
-    Activation,
-    Array,
-    Context,
-    Initializer,
-    Layer,
-    LayerBackward,
-    Plan,
-    Shape,
-    Units,
-)
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.component import Units
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.layer import Layer, LayerBackward, Plan
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Gt, Interval
 
+from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import Ones, Zeros
 from nnreg.errors import ShapeError
-from nnreg.interfaces import Array, Context, Layer, LayerBackward, Plan, Shape
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.layer import Layer, LayerBackward, Plan
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform, Uniform
 from nnreg.errors import DataError, ShapeError
-from nnreg.interfaces import (
-    Array,
-    Context,
-    Count,
-    Initializer,
-    Layer,
-    LayerBackward,
-    Plan,
-    Shape,
-)
+from nnreg.interfaces.component import Count
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.layer import Layer, LayerBackward, Plan
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class Embedding(Layer):
         if not np.all((x >= 0) & (x < self.vocabulary) & (x == np.floor(x))):
             raise DataError(
                 f"embedding takes integers from 0 to {self.vocabulary - 1}, but the input has "
-                f"values from {np.min(x)} to {np.max(x)}; raise 'vocabulary' or mend the data"
+                f"values from {np.min(x)} to {np.max(x)}; raise 'vocabulary' or fix the data"
             )
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:

@@ -9,13 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nnreg._utils.memory import memory_limit
 from nnreg.errors import DataError
-from nnreg.interfaces import Array, Source, Table
-from nnreg.memory import memory_limit
-from nnreg.stored import Column, Stored
-
-MISSING = ("NoneType", "NAType", "NaTType")
-"""The types of what stands for a missing value, in Python and pandas, which need not be there."""
+from nnreg.interfaces.source import Source
+from nnreg.tables.column_types import plain
+from nnreg.tables.lazy import Column, Stored
+from nnreg.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Hdf5(Source):
     stream: Literal["auto"] | bool = "auto"
 
     def read(self, path: Path) -> Table:
-        from nnreg.hdf5 import h5py, plain_datasets
+        from nnreg._utils.hdf5 import h5py, plain_datasets
 
         try:
             with h5py.File(path, "r") as file:
@@ -69,7 +68,7 @@ class Hdf5(Source):
     def _column(self, path: Path, name: str, dataset: Any) -> Column:
         if not self._stays(dataset):
             return plain(np.asarray(dataset[()]), f"{path}, {name!r}")
-        from nnreg.hdf5 import StoredDataset
+        from nnreg._utils.hdf5 import StoredDataset
 
         stored = StoredDataset(path, dataset)
         return Stored(stored, np.arange(len(dataset)), stored.shape[1:], stored.dtype)
@@ -82,40 +81,3 @@ class Hdf5(Source):
             limit = memory_limit()
             return limit is not None and bool(dataset.size * 8 > limit / 5)
         return self.stream
-
-
-def plain(array: Array, where: str) -> Array:
-    """Return numbers as they are and text as an object array of str. Raises `DataError`."""
-    if array.ndim == 0:
-        raise DataError(f"{where}: a single value; expected one entry a row, also for one row")
-    if array.dtype.kind in "biuf":
-        return array
-    if array.dtype.kind == "M":
-        dates = np.datetime_as_string(array).astype(object)
-        dates[np.isnat(array)] = None
-        array = dates
-    if array.dtype.kind not in "USTO":
-        raise DataError(f"{where}: values of type {array.dtype}; expected numbers or text")
-    cells = array.reshape(-1).tolist()
-    kinds = {type(cell).__name__ for cell in cells}
-    if "bool" in kinds and kinds <= {"bool", *MISSING}:  # as an array without a missing one is
-        known = [cell if isinstance(cell, bool) else np.nan for cell in cells]
-        return np.array(known, np.float64).reshape(array.shape)
-    words = np.empty(array.shape, object)
-    words.reshape(-1)[:] = [
-        cell if cell is None or isinstance(cell, str) else _text(cell, where) for cell in cells
-    ]
-    return words
-
-
-def _text(value: object, where: str) -> str | None:
-    """Return a cell as text: None for what is missing, whole numbers without a point."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, float):
-        return None if np.isnan(value) else f"{value:.17g}"
-    if isinstance(value, list | tuple | dict | set | np.ndarray):
-        raise DataError(
-            f"{where}: a cell holds a {type(value).__name__}; expected a number or text"
-        )
-    return None if type(value).__name__ in MISSING else str(value)

@@ -21,9 +21,12 @@ from typing import IO, Annotated, Any, Literal, TextIO, cast
 import numpy as np
 from annotated_types import Len
 
+from nnreg._types import Array
 from nnreg.errors import DataError
-from nnreg.gathering import gather
-from nnreg.interfaces import Array, Source, Table
+from nnreg.interfaces.source import Source
+from nnreg.tables.column_types import parse_number
+from nnreg.tables.concat import gather
+from nnreg.tables.table import Table
 
 BLOCK = 2**19
 """About how many characters of a file are taken at a time."""
@@ -230,7 +233,7 @@ class _Reader:
             if len(row) != width:
                 raise DataError(
                     f"{self.path}, line {number}: {len(row)} cells, but the header has {width}; "
-                    f"mend the row, or set 'delimiter' if it is not {self.options.delimiter!r}"
+                    f"fix the row, or set 'delimiter' if it is not {self.options.delimiter!r}"
                 )
 
 
@@ -307,16 +310,7 @@ class _Column:
 def _with_point(cell: str) -> str:
     """Return a number with a decimal comma as one with a point, and what is none as it is."""
     translated = cell.translate(COMMA)
-    return cell if math.isnan(number(translated)) else translated
-
-
-def number(text: str) -> float:
-    """Return the finite number that a cell holds, or NaN."""
-    try:
-        value = float(text)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) and "_" not in text else math.nan
+    return cell if math.isnan(parse_number(translated)) else translated
 
 
 @contextmanager

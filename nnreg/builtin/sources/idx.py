@@ -14,12 +14,16 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Len
 
-from nnreg.builtin.sources.packing import MOST_INFLATION
+from nnreg._types import Array
 from nnreg.errors import DataError
-from nnreg.interfaces import Array, Source, Table
+from nnreg.interfaces.source import Source
+from nnreg.tables.table import Table
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 """The third byte of a file says how its values are stored, the high byte first."""
+
+MOST_INFLATION = 1032
+"""The most bytes that a byte of gzip stands for: 258 of a run, in two bits (RFC 1951)."""
 
 
 @dataclass(frozen=True)

@@ -1,42 +1,57 @@
-"""Folders of PNG images, a folder a class."""
+"""Folders of PNG and JPEG images, one folder per class, through Pillow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import io
+import math
+import struct
+import warnings
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nnreg.builtin.sources.png import Png, PngError, parse, pixels
-from nnreg.categorical import Categorical
+from nnreg._types import Array, Shape
+from nnreg._utils.memory import memory_limit
 from nnreg.errors import DataError
-from nnreg.interfaces import Array, Source, Table
-from nnreg.memory import memory_limit
+from nnreg.interfaces.source import Source
+from nnreg.tables.categorical import Categorical
+from nnreg.tables.table import Table
 
-BATCH = 2**22
-"""The bytes of images that are decoded at once, about."""
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
-OTHERS = (".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
-"""Images that are refused, because to pass over them would be to train on a part of the data."""
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+"""The format of a file by its suffix. Pillow is asked for this one only."""
+
+OTHERS = (".gif", ".bmp", ".webp", ".tif", ".tiff")
+"""Images that are refused, because to skip them would be to train on a part of the data."""
+
+MODES = {"1": 1, "L": 1, "I": 1, "I;16": 1, "LA": 2, "P": 3, "RGB": 3, "RGBA": 4}
+"""The channels that an image of each of Pillow's modes becomes."""
+
+GRAY_16_BITS = ("I", "I;16")
+"""The modes of 16-bit gray: before Pillow 10.4, and since."""
 
 CHANNELS = {"gray": 1, "rgb": 3, "rgba": 4}
 
-
-Loaded: TypeAlias = tuple[Path, Png, Array]
-"""A file, what it says of its image, and the lines of that."""
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""The samples per pixel of each colour type of PNG (ISO/IEC 15948)."""
 
 
 @dataclass(frozen=True)
 class Images(Source):
-    """A folder of PNG images, with a folder in it for each class.
+    """A folder of PNG or JPEG images, one folder per class; needs `pip install 'nnreg[images]'`.
 
     The images become the column `image` of shape `(height, width, channels)`, the names of their
     folders `label`; images that are in no folder of their own have no `label`. All must be of one
     size. `color` turns them into `gray` (1 channel), `rgb` (3) or `rgba` (4); without it, they
     must be of one kind: gray (1), gray and alpha (2), colours or a palette (3), or these and alpha
-    (4). Values go up to 255, or 65535 where a file has 16 bits.
+    (4). Values go up to 255, or 65535 for gray images of 16 bits.
     """
 
     suffixes = ("/",)
@@ -46,7 +61,7 @@ class Images(Source):
     def read(self, path: Path) -> Table:
         files = self.files(path)
         if not files:
-            raise DataError(f"{path}: no PNG images, in it or in folders in it")
+            raise DataError(f"{path}: no PNG or JPEG images, in it or in folders in it")
         images = self._read(files)
         names = sorted({file.parent.name for file in files})
         columns: dict[str, Array | Categorical] = {"image": images}
@@ -67,7 +82,7 @@ class Images(Source):
         except NotADirectoryError as error:
             if image := _images([path]):
                 return image
-            raise DataError(f"{path}: not a folder; expected one of PNG images") from error
+            raise DataError(f"{path}: not a folder; expected one of PNG or JPEG images") from error
         own = _images(entries)
         folders = [entry for entry in entries if entry.is_dir() and not _hidden(entry)]
         nested = [image for folder in folders for image in _images(sorted(folder.iterdir()))]
@@ -76,35 +91,39 @@ class Images(Source):
         return own or nested
 
     def _read(self, files: Sequence[Path]) -> Array:
-        """Decode images, many of the same kind at a time."""
-        first, decoded = files[0], None
-        for place, batch in _batches(files):
-            file, png, _ = batch[0]
-            try:
-                values = pixels(png, np.stack([lines for _, _, lines in batch]))
-            except PngError as error:
-                raise DataError(f"{file}: {error}") from error
-            values = _coloured(values, self.color)
-            if decoded is None:
-                _require_memory(file, len(files), values)
-                decoded = np.empty((len(files), *values.shape[1:]), values.dtype)
-            if values.shape[1:] != decoded.shape[1:] or values.dtype != decoded.dtype:
+        """Decode images, each after its header has been compared with the first one's."""
+        shape, dtype = self._kind(_open(files[0]))
+        _require_memory(files[0], len(files), shape, dtype)
+        decoded = np.empty((len(files), *shape), dtype)
+        for index, file in enumerate(files):
+            image = _open(file)
+            kind = self._kind(image)
+            if kind != (shape, dtype):
                 raise DataError(
-                    f"{file}: {_kind(values)}, but {first} is {_kind(decoded)}; make all of one "
-                    "size, and set the source's 'color' where they differ in channels"
+                    f"{file}: {_described(*kind)}, but {files[0]} is {_described(shape, dtype)}; "
+                    "make all of one size, and set the source's 'color' where they differ in "
+                    "channels"
                 )
-            decoded[place : place + len(batch)] = values
-        assert decoded is not None  # there is a file
+            decoded[index] = _coloured(_decode(file, image), self.color)
         return decoded
+
+    def _kind(self, image: Image) -> tuple[Shape, np.dtype[Any]]:
+        """Return the shape and the type that an image will have, from its header."""
+        channels = CHANNELS.get(self.color, MODES[image.mode])
+        dtype = np.dtype(np.uint16 if image.mode in GRAY_16_BITS else np.uint8)
+        return (image.height, image.width, channels), dtype
 
 
 def _images(entries: Iterable[Path]) -> list[Path]:
-    """Return the PNG files of a folder. Raises `DataError` for an image of another format."""
+    """Return the image files of a folder. Raises `DataError` for an image of another format."""
     images = []
     for entry in entries:
-        if entry.suffix.lower() in OTHERS:
-            raise DataError(f"{entry}: not a PNG; convert the images, or take it out of the folder")
-        if entry.suffix.lower() == ".png" and not _hidden(entry):
+        suffix = entry.suffix.lower()
+        if suffix in OTHERS:
+            raise DataError(
+                f"{entry}: not PNG or JPEG; convert the images, or take it out of the folder"
+            )
+        if suffix in FORMATS and not _hidden(entry):
             images.append(entry)
     return images
 
@@ -113,31 +132,85 @@ def _hidden(entry: Path) -> bool:
     return entry.name.startswith(".")
 
 
-def _batches(files: Sequence[Path]) -> Iterator[tuple[int, list[Loaded]]]:
-    """Yield images of the same kind that follow each other, with the place of the first.
-
-    Those with a palette come one by one.
-    """
-    batch: list[Loaded] = []
-    for place, file in enumerate(files):
+def _open(file: Path) -> Image:
+    """Return an image whose header and checksums are read. Raises `DataError`."""
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise DataError(
+            f"{file}: reading images needs Pillow: pip install 'nnreg[images]'"
+        ) from error
+    data, name = file.read_bytes(), FORMATS[file.suffix.lower()]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            if name == "PNG":  # decoding ignores the checksums of the pixels
+                Image.open(io.BytesIO(data), formats=(name,)).verify()
+            image = Image.open(io.BytesIO(data), formats=(name,))
+    except UnidentifiedImageError as error:  # its text names an object in memory
+        raise DataError(f"{file}: not a {name} image, or its header is damaged") from error
+    except Exception as error:  # Pillow's decoders raise errors of any kind
+        raise DataError(f"{file}: cannot read the {name} image: {error}") from error
+    if image.mode not in MODES:
+        raise DataError(f"{file}: an image of mode {image.mode}; convert it to gray or RGB")
+    if name == "PNG":
         try:
-            png = parse(file.read_bytes())
-            lines = png.inflate()
-        except PngError as error:
-            raise DataError(f"{file}: {error}") from error
-        if batch:
-            before = batch[0][1]
-            alike = (png.shape, png.depth, png.kind) == (before.shape, before.depth, before.kind)
-            if not alike or png.palette is not None or len(batch) * png.inflated > BATCH:
-                yield place - len(batch), batch
-                batch = []
-        batch.append((file, png, lines))
-    yield len(files) - len(batch), batch
+            _require_complete(data)
+        except (ValueError, struct.error, zlib.error) as error:
+            raise DataError(f"{file}: cannot read the PNG image: {error}") from error
+    return image
 
 
-def _require_memory(file: Path, count: int, values: Array) -> None:
+def _require_complete(data: bytes) -> None:
+    """Raise ValueError for a PNG that Pillow would read in part.
+
+    Pillow leaves missing rows black, ignores the low bytes of 16-bit colours, and skips critical
+    chunks that it does not know. `data` has passed `verify`.
+    """
+    header, width, height, depth, color, *_, interlaced = struct.unpack_from(">4sIIBBBBB", data, 12)
+    if header != b"IHDR":
+        raise ValueError("it does not begin with a header")
+    if interlaced:
+        raise ValueError("it is interlaced; save it without")
+    if depth == 16 and color != 0:
+        raise ValueError(
+            "it has 16 bits per channel, which Pillow reads of gray images only; convert it to 8 "
+            "bits, or put the images in an NPZ or HDF5 file"
+        )
+    position, name, packed = 8, b"", []
+    while name != b"IEND":
+        length, name = struct.unpack_from(">I4s", data, position)
+        if name == b"IDAT":
+            packed.append(data[position + 8 : position + 8 + length])
+        elif name[:1].isupper() and name not in (b"IHDR", b"PLTE", b"IEND"):
+            raise ValueError(f"it has a chunk {name!r}, which no reader may skip")
+        position += length + 12
+    if position > len(data):
+        raise ValueError("the file ends too early")
+    size = height * (1 + -(-width * SAMPLES[color] * depth // 8))  # a row begins with its filter
+    if len(zlib.decompressobj().decompress(b"".join(packed), size + 1)) != size:
+        raise ValueError("it does not have as many pixels as it declares")
+
+
+def _decode(file: Path, image: Image) -> Array:
+    """Return the pixels `(height, width, channels)`. Raises `DataError`."""
+    palette = image.palette.getdata()[1] if image.palette else b""
+    try:
+        image.load()
+        values = np.asarray(image.convert("L") if image.mode == "1" else image)
+    except Exception as error:  # Pillow's decoders raise errors of any kind
+        raise DataError(f"{file}: cannot decode the pixels: {error}") from error
+    if image.mode == "P":
+        colours: Array = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)
+        if values.max() >= len(colours):
+            raise DataError(f"{file}: a pixel has a colour that is not in the palette")
+        values = colours[values]
+    return values if values.ndim == 3 else values[..., None]
+
+
+def _require_memory(file: Path, count: int, shape: Shape, dtype: np.dtype[Any]) -> None:
     """Refuse what half of the memory cannot hold."""
-    size, limit = count * values[0].nbytes, memory_limit()
+    size, limit = count * math.prod(shape) * dtype.itemsize, memory_limit()
     if limit is not None and size > limit / 2:
         raise DataError(
             f"{file}: {count:,} images of this size take {size / 1e9:.1f} GB; make them smaller, "
@@ -167,6 +240,6 @@ def _coloured(values: Array, color: str) -> Array:
     return np.concatenate([rgb, alpha], axis=-1)
 
 
-def _kind(values: Array) -> str:
-    _, height, width, channels = values.shape
-    return f"{width} x {height} pixels of {channels} channels and {8 * values.itemsize} bits"
+def _described(shape: Shape, dtype: np.dtype[Any]) -> str:
+    height, width, channels = shape
+    return f"{width} x {height} pixels of {channels} channels and {8 * dtype.itemsize} bits"

@@ -9,7 +9,7 @@ from nnreg_focal import BinaryFocal, Focal
 import nnreg
 from nnreg import DataError
 from nnreg.builtin.losses import BinaryCrossEntropy, CrossEntropy
-from nnreg.registry import installed
+from nnreg.registry.registry import installed
 from nnreg.testing import check_loss, checks
 
 LABELS = np.array([2, 0, 1, 1])

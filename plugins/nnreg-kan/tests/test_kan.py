@@ -7,8 +7,8 @@ import pytest
 from nnreg_kan import Kan, b_splines
 
 import nnreg
-from nnreg.registry import installed
-from nnreg.runs import start
+from nnreg.registry.registry import installed
+from nnreg.runs.run import start
 from nnreg.testing import check_layer, checks
 
 SURFACE = Path(__file__).parent.parent / "example" / "surface.json"

@@ -12,9 +12,9 @@ import pytest
 from mlflow import MlflowClient
 
 import nnreg
-from nnreg.cli import main
+from nnreg.cli.app import main
 from nnreg.errors import NnregWarning
-from nnreg.registry import installed
+from nnreg.registry.registry import installed
 
 SPEC = {
     "data": {"source": "csv", "path": "data.csv", "target": "z",

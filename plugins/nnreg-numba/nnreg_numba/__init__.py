@@ -8,9 +8,8 @@ from types import ModuleType
 
 import numpy as np
 
-from nnreg import hookimpl
-from nnreg.interfaces import Array
-from nnreg.kernels import Kernels, Pair, Scratch
+from nnreg import Array, Kernels, hookimpl
+from nnreg.interfaces.kernels import Pair, Scratch
 
 FEW = 4096
 """Up to so many values, NumPy's vectorized exp gains less than its calls cost."""

@@ -6,8 +6,8 @@ from nnreg_numba import NumbaKernels
 
 import nnreg
 from nnreg.interfaces import Workspace
-from nnreg.kernels import Kernels
-from nnreg.registry import default_kernels, installed
+from nnreg.interfaces.kernels import Kernels
+from nnreg.registry.registry import default_kernels, installed
 from nnreg.testing import checks
 
 RNG = np.random.default_rng(0)

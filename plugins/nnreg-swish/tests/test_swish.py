@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from nnreg_swish import Swish
 
 import nnreg
-from nnreg.registry import installed
+from nnreg.registry.registry import installed
 from nnreg.testing import check_activation, checks, configurations
 
 SPEC = {

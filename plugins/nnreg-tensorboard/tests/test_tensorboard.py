@@ -9,8 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata
 
 import nnreg
-from nnreg.cli import main
-from nnreg.registry import installed
+from nnreg.cli.app import main
+from nnreg.registry.registry import installed
 
 SPEC = {
     "data": {"source": "csv", "path": "data.csv", "target": "z",

@@ -1,0 +1,1 @@
+"""Helpers that know nothing of neural networks: files, text for people, threads, memory."""

@@ -1,0 +1,1 @@
+"""Checkpoints: the file format, saving, loading, inspecting and comparing."""

@@ -1,0 +1,223 @@
+"""The checkpoint file: everything a run needs to go on, as plain data.
+
+A file is a 512-byte block with a SHA-256 over what follows, then an HDF5 file without compression,
+links, or values of variable length; text is stored as bytes of UTF-8. HDF5 lays it out in memory
+and never writes to a disk; the file is moved into place whole, so that a crash leaves the old one
+or the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg._utils.atomic_files import Pieces, replace_file
+from nnreg._utils.memory import memory_limit
+from nnreg._utils.os_errors import explain_os_error, os_errors_as
+from nnreg.checkpoint.migrations import FORMAT, migrate
+from nnreg.errors import CheckpointError, SpecError
+from nnreg.spec import jsonc
+
+MAGIC = b"nnreg checkpoint\n"
+BLOCK = 512
+LARGEST_DOCUMENT = 1 << 22
+MOST_VALUES = 400_000
+"""The most bytes of the document, and about the most values in it: a value of two bytes, such as an
+empty list, takes a hundred when it is parsed."""
+
+COPIES = 4
+"""How often the bytes of a file are in memory at once while it is read, at most."""
+
+Passed: TypeAlias = Callable[[str], None]
+"""Is told what a check has found to be in order."""
+
+
+def ignore(_: str) -> None:
+    """Listen to no check."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds: a document of JSON, and arrays by name."""
+
+    document: Mapping[str, Any]
+    arrays: Mapping[str, Array]
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a file so that at any moment the old one or the new one is there, whole.
+
+    Raises `CheckpointError` where the folder cannot be written to.
+    """
+    with os_errors_as(CheckpointError, path, "cannot save"):
+        replace_file(path, _file(_body(checkpoint)))
+
+
+def read_checkpoint(path: Path, passed: Passed = ignore) -> Checkpoint:
+    """Read and verify a file. Raises `CheckpointError` for one that is damaged, foreign or hostile.
+
+    `passed` is told each check that the file has passed.
+    """
+    return decode(_read(path, passed), str(path), passed)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Tell whether a file begins as checkpoints do; False for one that cannot be read."""
+    try:
+        with open(path, "rb", opener=_open) as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except (OSError, ValueError):
+        return False
+
+
+def decode(data: bytes, where: str, passed: Passed = ignore) -> Checkpoint:
+    """Return what the bytes of a file hold; see `read_checkpoint`."""
+    version = verify(data, where, passed)
+    from nnreg.checkpoint.validate_hdf5 import image_arrays
+
+    try:
+        arrays = image_arrays(data)
+        count, values = len(arrays), sum(array.nbytes for array in arrays.values())
+        passed(f"{count} plain arrays of {values:,} bytes, each at its own place, and nothing else")
+        document = _document(arrays.pop("document", None))
+        migrate(version, document, arrays)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SpecError) as error:
+        raise CheckpointError(f"{where}: not a well-formed checkpoint: {error}") from error
+    passed("the document is strict JSON")
+    return Checkpoint(document, arrays)
+
+
+def verify(data: bytes, where: str, passed: Passed = ignore) -> int:
+    """Check magic, version, length and digest before the HDF5 library sees a byte.
+
+    Returns the version. Raises `CheckpointError`.
+    """
+    version = _check_head(data[:BLOCK], len(data), where)
+    body = memoryview(data)[BLOCK:]
+    passed(f"format {version}, {len(body):,} bytes after its header, as it says")
+    block = _block([body], version)
+    if data[:BLOCK] != block:
+        raise CheckpointError(f"{where}: damaged: the bytes do not match their SHA-256")
+    passed(f"its SHA-256 is the one in its header, {_fields(block)['sha256'][:16]}…")
+    return version
+
+
+def _read(path: Path, passed: Passed) -> bytes:
+    """Return the bytes of a regular file that is no larger than this machine can take."""
+    try:
+        with open(path, "rb", opener=_open) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise CheckpointError(f"{path}: not a regular file")
+            size, memory = status.st_size, memory_limit()
+            head = file.read(BLOCK)
+            _check_head(head, size, str(path))
+            if memory is not None and COPIES * size > memory:
+                raise CheckpointError(
+                    f"{path}: {size:,} bytes are too many for {memory:,} bytes of memory"
+                )
+            data = head + file.read(size - len(head))
+    except (OSError, ValueError) as error:  # the latter for a name that no file can have
+        raise CheckpointError(f"{path}: cannot read: {explain_os_error(error, path)}") from error
+    passed(f"a regular file of {size:,} bytes")
+    return data
+
+
+def _open(path: str, flags: int) -> int:
+    """Open a file without waiting, as opening a pipe would for its other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _document(stored: Array | None) -> dict[str, Any]:
+    """Parse the document. Raises ValueError or `SpecError`."""
+    if stored is None or stored.ndim != 1 or stored.dtype != np.uint8:
+        raise ValueError("there is no document, a line of bytes")
+    text = stored.tobytes().decode("utf-8")
+    _check_size(text)
+    document = jsonc.parse(text, "its document")
+    if not isinstance(document, dict):
+        raise ValueError("its document is not a JSON object")
+    return document
+
+
+def _check_size(text: str) -> None:
+    """Raise ValueError for a document that would take much memory and time to read."""
+    values = jsonc.values(text)
+    if len(text) > LARGEST_DOCUMENT or values > MOST_VALUES:
+        raise ValueError(
+            f"a document of {len(text):,} bytes and about {values:,} values is too large; "
+            f"{LARGEST_DOCUMENT:,} and {MOST_VALUES:,} are the most"
+        )
+
+
+def _body(checkpoint: Checkpoint) -> list[memoryview]:
+    """Return the bytes that follow the block, in pieces: the arrays are not copied."""
+    from nnreg.checkpoint.validate_hdf5 import TYPES
+    from nnreg.checkpoint.write_hdf5 import layout
+
+    text = json.dumps(checkpoint.document, allow_nan=False)
+    try:
+        _check_size(text)
+    except ValueError as error:
+        raise CheckpointError(f"cannot save spec, categories and class names: {error}") from error
+    arrays = {"document": np.frombuffer(text.encode(), np.uint8)}
+    for name, array in checkpoint.arrays.items():
+        little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+        if little.dtype.str not in TYPES.values():
+            raise ValueError(f"{name!r} has the type {array.dtype}")
+        arrays[name] = little.reshape(array.shape)
+    return layout(arrays, BLOCK)
+
+
+def _file(body: list[memoryview]) -> Pieces:
+    """Yield the pieces of the file; the block comes last, hashed while the rest was written."""
+    with ThreadPoolExecutor(1) as thread:
+        block = thread.submit(_block, body, FORMAT)
+        place = BLOCK
+        for piece in body:
+            yield place, piece
+            place += len(piece)
+        yield 0, block.result()
+
+
+def _block(body: list[memoryview], version: int) -> bytes:
+    head = MAGIC + f"format {version}\nbytes {sum(map(len, body))}\n".encode()
+    digest = hashlib.sha256(head)
+    for piece in body:
+        digest.update(piece)
+    return (head + f"sha256 {digest.hexdigest()}\n".encode()).ljust(BLOCK, b"\0")
+
+
+def _check_head(head: bytes, size: int, where: str) -> int:
+    """Return the version of a file of `size` bytes that this program reads."""
+    if not head.startswith(MAGIC):
+        raise CheckpointError(f"{where}: not a checkpoint of nnreg")
+    fields = _fields(head)
+    version = fields.get("format", "?")
+    if version not in map(str, range(1, FORMAT + 1)):
+        raise CheckpointError(
+            f"{where}: format {version!r}, but this nnreg reads formats up to {FORMAT}; "
+            "update nnreg, or the file is damaged"
+        )
+    if fields.get("bytes") != str(size - BLOCK):
+        raise CheckpointError(
+            f"{where}: cut short or extended: {max(size - BLOCK, 0):,} bytes follow its header, "
+            f"which says {fields.get('bytes', 'nothing')!r}"
+        )
+    return int(version)
+
+
+def _fields(head: bytes) -> dict[str, str]:
+    """Return what the lines of a header say."""
+    lines = head.decode("latin-1").split("\n")
+    return dict(line.split(" ", 1) for line in lines if " " in line)

@@ -1,0 +1,127 @@
+"""What a checkpoint or a run says, without making a model of it: none of this needs a plugin."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg._utils.atomic_files import read_regular
+from nnreg._utils.os_errors import os_errors_as
+from nnreg.checkpoint.file_format import Passed, ignore, is_checkpoint, read_checkpoint
+from nnreg.checkpoint.manifest import Manifest, read_manifest
+from nnreg.checkpoint.paths import checkpoint_file
+from nnreg.errors import CheckpointError, SpecError
+from nnreg.training.history import History, records
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A checkpoint's file, what its document says, and its arrays."""
+
+    path: Path
+    manifest: Manifest
+    arrays: Mapping[str, Array]
+
+    @property
+    def history(self) -> History:
+        """The records of the epochs so far."""
+        return History(records(self.manifest.history, self.arrays["history"]))
+
+    @property
+    def not_finite(self) -> dict[str, int]:
+        """How many values are NaN or infinite, of each array that has any, but the history."""
+        counts = {
+            name: array.size - int(np.isfinite(array).sum())
+            for name, array in self.arrays.items()
+            if name != "history"
+        }
+        return {name: count for name, count in counts.items() if count}
+
+
+def read_contents(path: str | os.PathLike[str], passed: Passed = ignore) -> Contents:
+    """Read a checkpoint, or the best one of a run's folder; `passed` is told of each check.
+
+    Raises `CheckpointError` for a file that is damaged or foreign.
+    """
+    file = checkpoint_file(Path(path))
+    checkpoint = read_checkpoint(file, passed)
+    try:
+        manifest = read_manifest(checkpoint.document, checkpoint.arrays)
+    except (SpecError, ValueError) as error:
+        raise CheckpointError(f"{file}: the parts do not fit together: {error}") from error
+    return Contents(file, manifest, checkpoint.arrays)
+
+
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Return the arrays of a checkpoint, or of the best one of a run's folder, by name.
+
+    `parameters/layers/0/weight` is a weight; `docs/file-format.md` lists the others. Needs none of
+    the plugins that the model needs. Raises `CheckpointError` for a file that is damaged or
+    foreign.
+    """
+    return dict(read_contents(path).arrays)
+
+
+def read_history(path: str | os.PathLike[str]) -> History:
+    """Return the history of a run's folder, a checkpoint, or a metrics.jsonl.
+
+    A run may be going on: a last line that is half written is left out. Raises `CheckpointError`
+    for what is none of them.
+    """
+    file = Path(path)
+    if file.is_dir() and (file / "metrics.jsonl").exists():
+        file = file / "metrics.jsonl"
+    if file.is_dir() or is_checkpoint(file):
+        return read_contents(file).history
+    try:
+        with os_errors_as(CheckpointError, path, "cannot read"):
+            lines = file.read_text(encoding="utf-8").split("\n")[:-1]
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{path}: neither a checkpoint nor text") from error
+    return History([_record(line, f"{file}, line {n}") for n, line in enumerate(lines, 1)])
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file of a run, or an empty one where that cannot be read."""
+    objects = _objects([read_text(path)])
+    return objects[0] if objects else {}
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the JSON objects in the lines of a file of a run, without those cut short."""
+    return _objects(read_text(path).split("\n"))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file of a run, or an empty one where that cannot be read."""
+    with suppress(OSError, ValueError):
+        return read_regular(path).decode()
+    return ""
+
+
+def _objects(texts: Iterable[str]) -> list[dict[str, Any]]:
+    found = []
+    for text in texts:
+        with suppress(ValueError, RecursionError):
+            found.append(json.loads(text))
+    return [value for value in found if isinstance(value, dict)]
+
+
+def _record(line: str, where: str) -> dict[str, float]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{where}: not a record of an epoch: {error}") from error
+    if not isinstance(record, dict) or not all(
+        type(value) in (int, float) for value in record.values()
+    ):
+        raise CheckpointError(f"{where}: not a record of an epoch: names with numbers")
+    return record

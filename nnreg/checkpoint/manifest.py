@@ -1,0 +1,119 @@
+"""What a checkpoint's document says, as dataclasses: the format of version 2.
+
+It is read as strictly as a spec: an unknown key, a wrong type or a number out of bounds is an error
+with its path. None of it needs the plugins that the checkpoint needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeAlias
+
+import numpy as np
+from annotated_types import Interval
+from pydantic import FailFast
+
+from nnreg._types import Array, Shape
+from nnreg.data.preprocessing import Preprocessing
+from nnreg.interfaces.component import Configurable
+from nnreg.provenance.components import Recorded
+from nnreg.registry.registry import Registry
+from nnreg.spec.validation import Reader, read
+
+Number: TypeAlias = Annotated[int, Interval(ge=0, lt=2**63)]
+
+
+@dataclass(frozen=True)
+class RandomState(Configurable):
+    """The state of a PCG64 generator; its two integers of 128 bits are written as text."""
+
+    state: str
+    inc: str
+    has_uint32: Annotated[int, Interval(ge=0, lt=2)]
+    uinteger: Annotated[int, Interval(ge=0, lt=2**32)]
+
+    def __post_init__(self) -> None:
+        for text in (self.state, self.inc):
+            if not (text.isascii() and text.isdecimal() and len(text) < 40 and int(text) < 2**128):
+                raise ValueError(f"must be a number below 2**128, found {text[:50]!r}")
+
+
+@dataclass(frozen=True)
+class Begun(Configurable):
+    """An epoch under way: `seen` of `count` examples are done; `loss` is the sum over them.
+
+    `streams` are the random generators of the layers, one for each thread that divides batches.
+    """
+
+    count: Number
+    seen: Number
+    loss: float
+    streams: tuple[RandomState, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seen < self.count:
+            raise ValueError(f"{self.seen} of {self.count} examples are no epoch under way")
+
+
+@dataclass(frozen=True)
+class Done(Configurable):
+    """How far training has come; `resumable` where it can go on from here.
+
+    `averaged` is the number of steps that the averages of the weights are over.
+    """
+
+    epoch: Number
+    step: Number
+    best_epoch: Number
+    best_value: float | None
+    resumable: bool
+    partial: Begun | None = None
+    averaged: Number = 0
+
+    def __post_init__(self) -> None:
+        if self.averaged > (self.step if self.resumable else 0):
+            raise ValueError(f"{self.averaged} steps averaged of {self.step} made")
+
+
+@dataclass(frozen=True)
+class Manifest(Configurable):
+    """The whole document.
+
+    `spec` is as it was given; `folder` is where its relative paths began and `origin` its file.
+    `history` names the columns of the array of that name; `data` has the SHA-256 of each file, and
+    `started_from` that of the checkpoint that the first weights came from.
+    """
+
+    spec: dict[str, Any]
+    origin: str
+    folder: str
+    preprocessing: Preprocessing
+    components: Annotated[tuple[Recorded, ...], FailFast()]
+    progress: Done
+    history: tuple[str, ...]
+    data: dict[str, str]
+    environment: dict[str, Any]
+    started_from: dict[str, str] = field(default_factory=dict)
+
+
+def read_manifest(document: Mapping[str, Any], arrays: Mapping[str, Array]) -> Manifest:
+    """Return what a document says. Raises `SpecError`, or ValueError for a history that differs."""
+    manifest: Manifest = read(Manifest, dict(document), Reader(Registry()), "its document")
+    epochs, columns = manifest.progress.epoch, manifest.history
+    check_array(arrays, "history", (epochs, len(columns)), np.dtype(np.float64))
+    counted = arrays["history"][:, :1].ravel().tolist() == list(range(1, epochs + 1))
+    if epochs and (columns[:1] != ("epoch",) or not counted):
+        raise ValueError("'history' does not count its epochs from 1")
+    return manifest
+
+
+def check_array(arrays: Mapping[str, Array], name: str, shape: Shape, dtype: np.dtype[Any]) -> None:
+    """Raise ValueError unless there is an array of this name, shape and type."""
+    if name not in arrays:
+        raise ValueError(f"the file lacks {name!r}")
+    array = arrays[name]
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(
+            f"{name!r} is {array.dtype} {array.shape}; the spec makes it {dtype} {shape}"
+        )

@@ -1,0 +1,76 @@
+"""Shell completion of component names, specs, runs and files."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from nnreg.registry.registry import Registry
+
+
+def complete_component(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the components whose names, or `kind.name`, begin so."""
+    registry = _quiet_registry(context)
+    kind = context.params["kind"]
+    entries = [entry for entry in registry if kind in (None, entry.kind)]
+    names = [(f"{e.kind}.{e.name}" if "." in incomplete else e.name, e) for e in entries]
+    return [
+        CompletionItem(name, help=f"{entry.kind} of {entry.provider}")
+        for name, entry in names
+        if name.startswith(incomplete)
+    ]
+
+
+def complete_target(
+    context: click.Context, _: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the components and distributions that begin so, and Python files."""
+    registry = _quiet_registry(context)
+    names = {entry.name for entry in registry}
+    names |= {plugin.distribution for plugin in registry.plugins.values()}
+    items = [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+    return items or _paths(incomplete, lambda path: path.suffix == ".py")
+
+
+def _quiet_registry(context: click.Context) -> Registry:
+    """Return what a command would use, without messages in the line being typed."""
+    from nnreg.cli._registry import registry_with
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        return registry_with(context.params.get("files", ()), context)
+
+
+def complete_spec(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the spec files that begin so."""
+    return _paths(incomplete, lambda path: path.suffix in (".json", ".jsonc"))
+
+
+def complete_run(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the folders of runs, and the checkpoints, that begin so."""
+    return _paths(incomplete, lambda path: path.suffix == ".h5" or (path / "checkpoints").is_dir())
+
+
+def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Leave it to the shell, which knows files."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def _paths(incomplete: str, fits: Callable[[Path], bool]) -> list[CompletionItem]:
+    """Return the paths that fit; where none does, let the shell go on to folders."""
+    folder, start = os.path.split(incomplete)
+    try:
+        found = sorted(path for path in Path(folder).iterdir() if path.name.startswith(start))
+    except OSError:
+        found = []
+    items = [CompletionItem(os.path.join(folder, path.name)) for path in found if fits(path)]
+    return items or [CompletionItem(incomplete, type="dir")]

@@ -1,0 +1,157 @@
+"""What several commands share: options, tables, files by name or from standard input."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON document."""
+    click.echo(printable(json.dumps(value, indent=2, ensure_ascii=False)))
+
+
+def printable(text: str) -> str:
+    """Escape, as JSON does, what a file might move the cursor or colour the terminal with."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+def print_table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    title: str = "",
+    *,
+    least: int | None = None,
+) -> None:
+    """Print a table, its columns after the first aligned to the right where they are numbers.
+
+    In a terminal too narrow for it, the last columns are left out, but not the `least` first ones;
+    without `least`, or where these are too wide, each row becomes a list of its cells.
+    """
+    from rich.console import Console
+
+    cells = [[printable(cell) for cell in row] for row in rows]
+    console = Console(highlight=False)
+    needed = _width_of([list(head), *cells])
+    piped = not (console.is_terminal or "COLUMNS" in os.environ)
+    while not piped and needed > console.width and len(head) > (least or len(head)):
+        head, cells = head[:-1], [row[:-1] for row in cells]
+        needed = _width_of([list(head), *cells])
+    if piped:
+        console.width = max(console.width, needed)
+    draw = _lists if needed > console.width else _columns
+    show(console, *draw(head, cells, title))
+
+
+def show(console: Console, *parts: RenderableType) -> None:
+    """Print what rich draws, without the spaces with which it fills each line."""
+    with console.capture() as captured:
+        console.print(*parts, sep="\n")
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+BROAD = 24
+"""The characters of a column that is broad enough for prose, or for part of a long name."""
+
+
+def _width_of(rows: Sequence[Sequence[str]]) -> int:
+    """Return the characters of a line in which every column has the room that it needs."""
+    longest = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return sum(min(width, BROAD) + 3 for width in longest) + 1
+
+
+def _columns(
+    head: Sequence[str], rows: Sequence[Sequence[str]], title: str
+) -> Iterator[RenderableType]:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    if title:  # a table breaks its own to its own width
+        yield Text(title, "italic")
+    table = Table(box=box.SIMPLE_HEAD)
+    for index, name in enumerate(head):
+        numeric = all(_numeric(row[index]) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    yield table
+
+
+def _lists(
+    head: Sequence[str], rows: Sequence[Sequence[str]], title: str
+) -> Iterator[RenderableType]:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    if title:
+        yield Text(title, "italic")
+    for first, *others in rows:
+        yield Text(f"\n{first}", "bold")
+        cells = Table.grid(padding=(0, 2))
+        for name, cell in zip(head[1:], others, strict=True):
+            cells.add_row(Text(name), Text(cell))
+        yield Padding(cells, (0, 0, 0, 2))
+    yield Text()
+
+
+def say(text: str, style: str = "") -> None:
+    """Print prose, its lines no longer than the terminal is wide."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    show(console, Text(wrapped(printable(text), sys.stdout), style))
+
+
+COMMANDS = ("usage: ", "help: ", "run: ", "next: ", "go on: ")
+"""How a line begins that is for copying."""
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """Break prose between words where it is too wide for a terminal.
+
+    Lines that are indented, or hold a command, stay as they are.
+    """
+    if not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        line
+        if line.startswith((" ", *COMMANDS))
+        else textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )
+
+
+def _numeric(text: str) -> bool:
+    return not text.strip("0123456789.,-+e *") or text in ("", "nan")
+
+
+@contextmanager
+def data_file(path: str, suffix: str) -> Iterator[Path]:
+    """Give a data file by name; `-` is standard input, kept in a temporary file meanwhile."""
+    if path != "-":
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"standard-input{suffix}"
+        with file.open("wb") as target:
+            shutil.copyfileobj(sys.stdin.buffer, target)
+        yield file

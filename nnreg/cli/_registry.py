@@ -1,0 +1,26 @@
+"""The registry of a command: installed plugins, less those blocked, plus files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from nnreg.registry.registry import Registry
+
+
+def registry_with(files: Iterable[Path] = (), context: click.Context | None = None) -> Registry:
+    """Return all that a command may use: what is installed and not blocked, and these files."""
+    from nnreg.registry.loading import Selection
+    from nnreg.registry.registry import discover
+
+    root = (context or click.get_current_context()).find_root()
+    registry = discover(Selection.of_environment(root.params["blocked"]))
+    for file in files:
+        plugin = registry.add_file(file)
+        if plugin.failures:
+            click.echo(f"note: plugin {file} failed: {plugin.why}", err=True)
+    return registry

@@ -1,0 +1,163 @@
+"""The command line. Results go to standard output, progress and errors to standard error.
+
+Modules that are slow to import are imported inside the commands that need them, so that help is
+quick. Nothing here is worth importing: each command calls the library and prints.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+import click
+
+from nnreg._version import __version__
+from nnreg.cli import (
+    checkpoints,
+    completion,
+    components,
+    doctor,
+    inference,
+    init,
+    plugin,
+    report,
+    runs,
+    train,
+    validate,
+)
+from nnreg.cli._help import Program, debug_option
+from nnreg.cli._output import printable, wrapped
+from nnreg.errors import MissingPluginError, NnregError, NnregWarning
+
+
+def _names_to_block(
+    context: click.Context, _: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    for value in values:
+        if not value.startswith("no:") or value == "no:":
+            raise click.BadParameter(f"expected no:NAME, found {value!r}; a file is --plugin FILE")
+    return tuple(value.removeprefix("no:") for value in values)
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Each command tells more, with examples: nnreg run --help. "
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or invalid spec, 3 the training diverged, "
+    "4 a plugin is missing, 130 or 143 stopped by Ctrl-C or SIGTERM.",
+)
+@click.version_option(__version__, message="nnreg %(version)s")
+@click.option(
+    "-p",
+    "blocked",
+    multiple=True,
+    metavar="no:NAME",
+    callback=_names_to_block,
+    help="Do without a plugin, named as `nnreg plugins` does, or by its distribution.",
+)
+def cli(blocked: tuple[str, ...]) -> None:
+    """Train neural networks from a JSON spec, computed with NumPy.
+
+    A first network, and what it makes of the rows it is given:
+
+    \b
+    nnreg run models/penguins.json
+    nnreg predict runs/penguins-001 models/penguins.csv
+
+    One of your own, from a table of yours:
+
+    \b
+    nnreg init data.csv
+    nnreg run data.json
+    """
+
+
+cli.params.append(debug_option())
+
+COMMANDS = (
+    *(init.init, validate.validate, train.run, train.resume),
+    *(inference.predict, inference.evaluate),
+    *(runs.runs, report.report, report.plot, report.compare),
+    *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),
+    *(components.plugins, components.show, components.schema, plugin.plugin),
+    *(doctor.doctor, completion.completion),
+)
+for command in COMMANDS:
+    cli.add_command(command)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command and exit with its code. An error is one message, never a traceback."""
+    args = sys.argv[1:] if args is None else args
+    debug = "--debug" in args
+    try:
+        with _notes():
+            code = cli.main(args, prog_name="nnreg", standalone_mode=False)
+    except click.ClickException as error:
+        code = _fail(_usage(error), error.exit_code, debug)
+    except NnregError as error:
+        again = ""
+        if isinstance(error, MissingPluginError) and error.file:
+            again = f"\nrun: {shlex.join(['nnreg', *args, '--plugin', error.file])}"
+        code = _fail(f"error: {error}{again}", error.exit_code, debug)
+    except (KeyboardInterrupt, click.Abort):
+        code = _fail("stopped", 130, debug=False)
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 1
+    except MemoryError:
+        code = _fail("error: out of memory; use a smaller network, batch or file", 1, debug)
+    except Exception as error:
+        advice = f"this is a bug in nnreg or in a plugin{_check(args)}; --debug shows where"
+        code = _fail(f"error: {type(error).__name__}: {error}; {advice}", 1, debug)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _check(args: list[str]) -> str:
+    """Return what finds the fault of a plugin that these arguments load from a file."""
+    files = [file for option, file in pairwise(args) if option == "--plugin"]
+    return f" (nnreg plugin check {shlex.quote(files[0])} may find it)" if files else ""
+
+
+def _usage(error: click.ClickException) -> str:
+    """Say what is wrong with a command line, and how the command is called."""
+    message = error.format_message().rstrip(".").replace("\n\t", " ")
+    if message[1:2].islower():
+        message = message[0].lower() + message[1:]
+    text = f"error: {message}"
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return text
+    usage = context.get_usage().removeprefix("Usage: ")
+    return f"{text}\nusage: {usage}\nhelp: {context.command_path} --help"
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Print nnreg's own warnings as notes, each a line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NnregWarning)
+        show_other = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, NnregWarning):
+                # By name, since a live line puts a stream of its own in its place.
+                click.echo(f"note: {message}", file=sys.stderr)
+            else:
+                show_other(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    click.echo(wrapped(printable(message), sys.stderr), err=True)
+    return code

@@ -1,0 +1,304 @@
+"""Commands that examine checkpoints: inspect, diff, rerun."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nnreg._utils.formatting import number
+from nnreg.cli._complete import complete_run
+from nnreg.cli._help import command
+from nnreg.cli._options import allow_changed_option, checkpoint_argument, json_option, plugin_option
+from nnreg.cli._output import print_json, print_table, printable
+from nnreg.cli._registry import registry_with
+
+if TYPE_CHECKING:
+    from nnreg.checkpoint.diff import Differences
+    from nnreg.checkpoint.inspect import Contents
+    from nnreg.registry.registry import Registry
+
+
+WIDTH = 76
+"""The characters of a line of a spec."""
+
+
+@command()
+@checkpoint_argument
+@click.option("--verify", is_flag=True, help="Print each check that loading makes, and no more.")
+@plugin_option
+@json_option
+def inspect(checkpoint: Path, verify: bool, files: tuple[Path, ...], as_json: bool) -> None:
+    """Show what is in a checkpoint. The plugins it needs need not be installed.
+
+    Its bytes are verified in any case. --verify loads it as well, with its plugins, and exits
+    with 1 where a check fails.
+
+    \b
+    nnreg inspect runs/penguins-001
+    nnreg inspect --verify untrusted.h5
+    """
+    if verify:
+        _verify(checkpoint, registry_with(files), as_json)
+        return
+    from nnreg.checkpoint.inspect import read_contents
+
+    contents = read_contents(checkpoint)
+    if as_json:
+        _print_as_json(contents)
+    else:
+        _print_contents(contents)
+
+
+def _verify(checkpoint: Path, registry: Registry, as_json: bool) -> None:
+    """Load a checkpoint and print what was checked on the way."""
+    from nnreg.checkpoint.file_format import read_checkpoint
+    from nnreg.checkpoint.paths import checkpoint_file
+    from nnreg.checkpoint.save_load import from_checkpoint
+    from nnreg.errors import NnregError
+
+    file = checkpoint_file(checkpoint)
+    checks: list[str] = []
+    error: NnregError | None = None
+    try:
+        content = read_checkpoint(file, checks.append)
+        from_checkpoint(content, str(file), registry=registry, passed=checks.append)
+    except NnregError as caught:
+        error = caught
+    if as_json:
+        print_json(
+            {
+                "file": str(file),
+                "verified": error is None,
+                "checks": checks,
+                "error": None if error is None else str(error),
+            }
+        )
+    else:
+        for check in checks:
+            click.echo(f"ok      {printable(check)}")
+        if error is not None:
+            click.echo(f"failed  {printable(str(error))}")
+    if error is not None:
+        raise SystemExit(error.exit_code)
+
+
+def _print_as_json(contents: Contents) -> None:
+    from nnreg.registry.registry import Registry
+    from nnreg.spec.validation import to_json
+
+    document = to_json(contents.manifest, Registry())
+    shapes = {name: [str(a.dtype), *a.shape] for name, a in contents.arrays.items()}
+    history = [dict(record) for record in contents.history]
+    print_json({**document, "history": history, "arrays": shapes})
+
+
+def _print_contents(contents: Contents) -> None:
+    manifest, history = contents.manifest, contents.history
+    progress = manifest.progress
+    epoch = progress.epoch if progress.resumable else progress.best_epoch
+    kind = "to go on from" if progress.resumable else "to predict with"
+    click.echo(f"{contents.path}: whole, {contents.path.stat().st_size:,} bytes")
+    _say(f"{manifest.origin}: the weights after epoch {epoch} of {progress.epoch}, {kind}")
+    if len(history):
+        best = history[progress.best_epoch - 1] if progress.best_epoch else history[-1]
+        _say(f"epoch {_record(history[-1])}")
+        if best != history[-1]:
+            _say(f"best: epoch {_record(best)}")
+    for name, count in contents.not_finite.items():
+        _say(f"warning: {count:,} values of {name} are not finite")
+    _say(f"\nspec\n{_indented(manifest.spec)}\n")
+    _print_provenance(contents)
+    print_table(
+        ["array", "type", "shape", "norm", "largest"],
+        [
+            [name, str(array.dtype), " x ".join(map(str, array.shape)), *_sizes(array)]
+            for name, array in contents.arrays.items()
+            if name != "history"
+        ],
+    )
+
+
+def _print_provenance(contents: Contents) -> None:
+    manifest = contents.manifest
+    said = {key: v for key, v in manifest.environment.items() if isinstance(v, str | int | float)}
+    made = "made with " + ", ".join(f"{name} {value}" for name, value in said.items())
+    _say(textwrap.fill(made, WIDTH, subsequent_indent="  "))
+    for path, digest in manifest.data.items():
+        _say(f"data {digest[:16]}… {path}")
+    for path, digest in manifest.started_from.items():
+        _say(f"started from {digest[:16]}… {path}")
+    print_table(
+        ["component", "kind", "from", "here"],
+        [[c.name, c.kind, c.provider, _version_here(c.distribution)] for c in manifest.components],
+    )
+
+
+def _version_here(distribution: str) -> str:
+    """Return the version of a distribution that is installed, without importing it."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(distribution)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return "not installed"
+
+
+def _sizes(array: Any) -> list[str]:
+    """Return the norm of an array and its largest value by size."""
+    import numpy as np
+
+    values = array.astype(np.float64)
+    with np.errstate(all="ignore"):
+        largest = np.max(np.abs(values), initial=0.0)
+        return [number(float(np.linalg.norm(values))), number(float(largest))]
+
+
+def _record(record: Any) -> str:
+    pairs = [f"{name} {number(value)}" for name, value in record.items() if name != "epoch"]
+    return "  ".join([str(record.get("epoch", "?")), *pairs])
+
+
+def _indented(value: Any, indent: str = "  ") -> str:
+    """Write JSON with each part that fits on a line on one line."""
+    line = indent + json.dumps(value, ensure_ascii=False)
+    if len(line) <= WIDTH or not isinstance(value, dict | list) or not value:
+        return line
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    if isinstance(value, list):
+        parts = [_indented(item, indent + "  ") for item in value]
+    else:
+        parts = [
+            f"{indent}  {json.dumps(key, ensure_ascii=False)}: "
+            f"{_indented(item, indent + '  ').lstrip()}"
+            for key, item in value.items()
+        ]
+    return "\n".join([indent + opening, ",\n".join(parts), indent + closing])
+
+
+def _say(text: str) -> None:
+    click.echo(printable(text))
+
+
+@command()
+@click.argument("a", type=click.Path(path_type=Path), shell_complete=complete_run)
+@click.argument("b", type=click.Path(path_type=Path), shell_complete=complete_run)
+@json_option
+def diff(a: Path, b: Path, as_json: bool) -> None:
+    """Compare two checkpoints, or the best ones of two runs.
+
+    What they say is compared by JSON path, arrays and histories by their largest difference.
+    Exits with 0 where nothing differs and with 1 where something does.
+
+    \b
+    nnreg diff runs/penguins-001 runs/penguins-002
+    """
+    from nnreg.checkpoint.diff import compare
+
+    differences = compare(a, b)
+    if as_json:
+        print_json({"same": differences.same, **dataclasses.asdict(differences)})
+    else:
+        _print_said(differences)
+        _print_results(differences)
+        if differences.same:
+            click.echo("nothing differs")
+    if not differences.same:
+        raise SystemExit(1)
+
+
+@command()
+@checkpoint_argument
+@plugin_option
+@allow_changed_option
+@json_option
+def rerun(checkpoint: Path, files: tuple[Path, ...], allow_changed: bool, as_json: bool) -> None:
+    """Train again from what a checkpoint alone says, and compare.
+
+    Its spec, seed and data (the files that it names, if they still have the recorded SHA-256) are
+    all that is used; nothing is written. Exits with 0 where weights and history have the same
+    bits, and with 1 where they differ.
+
+    \b
+    nnreg rerun runs/penguins-001
+    """
+    from nnreg.runs.rerun import rerun as train_again
+
+    registry = registry_with(files)
+    differences = train_again(
+        checkpoint, registry=registry, allow_changed=allow_changed, on_epoch=_progress()
+    )
+    environment = differences.said["environment"]
+    if as_json:
+        print_json({"same": differences.results_same, **dataclasses.asdict(differences)})
+    elif differences.results_same:
+        click.echo("the same bits: weights and history")
+    else:
+        _print_results(differences)
+        if environment:
+            _print_changes("environment, then and now", environment)
+        else:
+            click.echo("nothing that is recorded of the environment differs")
+    if not differences.results_same:
+        raise SystemExit(1)
+
+
+def _progress() -> Callable[[Any], None]:
+    """Return what prints a line now and then: at epoch 1, 2, 4, 8, …"""
+
+    def print_line(record: Any) -> None:
+        epoch = int(record["epoch"])
+        if epoch & (epoch - 1) == 0:
+            click.echo(f"epoch {_record(record)}", err=True)
+
+    return print_line
+
+
+def _print_said(differences: Differences) -> None:
+    for part, changes in differences.said.items():
+        if changes:
+            _print_changes(part, changes)
+
+
+def _print_changes(title: str, changes: list[dict[str, Any]]) -> None:
+    """Print places that differ, the old value after -, the new one after +."""
+    _say(title)
+    for change in changes:
+        _say(f"  {change['path']}")
+        for sign, side in (("-", "a"), ("+", "b")):
+            if side in change:
+                text = json.dumps(change[side], ensure_ascii=False)
+                _say(f"    {sign} {text if len(text) <= WIDTH - 6 else text[: WIDTH - 7] + '…'}")
+
+
+def _print_results(differences: Differences) -> None:
+    if differences.arrays:
+        print_table(
+            ["array", "largest difference", "relative"],
+            [[d["name"], _largest(d), _number(d["relative"])] for d in differences.arrays],
+        )
+    if differences.history:
+        print_table(
+            ["history", "first differs in epoch", "largest difference"],
+            [
+                [d["name"], str(d["epoch"] or "only in one"), _number(d["largest"])]
+                for d in differences.history
+            ],
+        )
+
+
+def _largest(difference: dict[str, Any]) -> str:
+    """Return the largest difference of two arrays, or what they are where they do not compare."""
+    sides = [difference.get("a", "absent"), difference.get("b", "absent")]
+    if sides[0] != sides[1]:
+        return " / ".join(sides)
+    return _number(difference["largest"])
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else number(value)

@@ -1,0 +1,258 @@
+"""Commands that tell what is there: schema, plugins, show."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from nnreg._utils.os_errors import os_errors_as
+from nnreg.cli._complete import complete_component
+from nnreg.cli._help import command
+from nnreg.cli._options import json_option, plugin_option
+from nnreg.cli._output import print_json, print_table, say
+from nnreg.cli._registry import registry_with
+
+if TYPE_CHECKING:
+    from nnreg.interfaces.activation import Activation
+    from nnreg.interfaces.schedule import Schedule
+    from nnreg.registry.loading import Plugin
+    from nnreg.registry.registry import Entry, Registry
+
+    Drawable: TypeAlias = Activation | Schedule
+
+SLOW_IMPORT = 0.5
+"""The seconds from which on the time of a plugin's import is shown."""
+
+
+@command()
+@plugin_option
+def schema(files: tuple[Path, ...]) -> None:
+    """Print the JSON Schema of a spec, with all that is installed.
+
+    \b
+    nnreg schema > nnreg.schema.json
+    """
+    from nnreg.spec.json_schema import json_schema
+
+    print_json(json_schema(registry_with(files)))
+
+
+@command()
+@plugin_option
+@json_option
+def plugins(files: tuple[Path, ...], as_json: bool) -> None:
+    """List the plugins: what they provide, or why one failed.
+
+    \b
+    nnreg plugins --plugin ./mish.py
+    """
+    registry = registry_with(files)
+    rows = [_plugin(plugin, registry) for plugin in registry.plugins.values()]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ["plugin", "from", "state", "provides"],
+        [[row["plugin"], f"{row['distribution']} {row['version']}", _state(row), _provided(row)]
+         for row in rows],
+    )  # fmt: skip
+    for row in rows:
+        for failure in row["failures"]:
+            click.echo(f"{row['plugin']} failed: {failure['error']}\n  fix: {failure['fix']}")
+        if row["blocked_by"]:
+            click.echo(f"{row['plugin']} is blocked by {row['blocked_by']}")
+    for ambiguity in registry.ambiguities():
+        click.echo(ambiguity)
+
+
+def _plugin(plugin: Plugin, registry: Registry) -> dict[str, Any]:
+    """Return all there is to know about a plugin."""
+    provides: dict[str, list[str]] = {}
+    for entry in registry:
+        if entry.plugin == plugin.name:
+            provides.setdefault(entry.kind, []).append(entry.name)
+    return {
+        "plugin": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "file": str(plugin.path) if plugin.path else None,
+        "state": plugin.state,
+        "blocked_by": plugin.blocked_by or None,
+        "failures": [dataclasses.asdict(failure) for failure in plugin.failures],
+        "provides": provides,
+        "hooks": plugin.hooks,
+        "import_seconds": plugin.seconds,
+    }
+
+
+def _state(row: dict[str, Any]) -> str:
+    seconds = row["import_seconds"]
+    return f"{row['state']} in {seconds:.1f} s" if seconds >= SLOW_IMPORT else str(row["state"])
+
+
+def _provided(row: dict[str, Any]) -> str:
+    """Write what a plugin provides, and which events it hears."""
+    from nnreg.registry.registry import KINDS
+
+    lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
+    events = set(row["hooks"]) - {hook for hook, _ in KINDS.values()}
+    lines += [f"hears: {', '.join(sorted(events))}"] if events else []
+    return "\n".join(lines)
+
+
+@command()
+@click.argument("name", shell_complete=complete_component)
+@click.option("--kind", help="Show only the component of this kind, as activation.NAME does.")
+@click.option(
+    "--set",
+    "options",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="Draw the activation or schedule with this option; may be repeated.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw the activation or schedule to this SVG file.",
+)
+@plugin_option
+@json_option
+def show(
+    name: str,
+    kind: str | None,
+    options: tuple[str, ...],
+    plot: Path | None,
+    files: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Show a component: its formula, options and origin.
+
+    An activation is drawn with its derivative, a schedule over a training of 60 epochs, in the
+    terminal or to a file.
+
+    \b
+    nnreg show leaky_relu
+    nnreg show loss.mean_squared_error
+    nnreg show elu --set alpha=2 --plot elu.svg
+    nnreg show cosine --set restarts=3
+    """
+    from nnreg.spec.component_reference import describe
+
+    registry = registry_with(files)
+    entries = _named(name, kind, registry)
+    drawable = [entry for entry in entries if entry.kind in ("activation", "schedule")]
+    if (plot or options) and not drawable:
+        raise click.UsageError(f"{name} is no activation or schedule, and only those are drawn")
+    pictures = {entry: _instance(entry, options, registry) for entry in drawable}
+    if plot:
+        _write_svg(plot, drawable[0], pictures[drawable[0]], options)
+    if as_json:
+        print_json([describe(entry, registry) for entry in entries])
+        return
+    for index, entry in enumerate(entries):
+        if index:
+            click.echo()
+        _print_entry(describe(entry, registry), pictures.get(entry))
+
+
+def _named(name: str, kind: str | None, registry: Registry) -> list[Entry]:
+    """Return the components that `name` or `kind.name` means."""
+    from nnreg._utils.suggestions import suggest
+    from nnreg.errors import UsageError
+    from nnreg.registry.registry import KINDS
+
+    if "." in name and kind is None:
+        kind, name = name.split(".", 1)
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"no kind {kind!r}{suggest(kind, KINDS)}")
+    of_kind = [entry for entry in registry if kind in (None, entry.kind)]
+    entries = [entry for entry in of_kind if entry.name == name]
+    if not entries:
+        known = {entry.name for entry in of_kind}
+        what = kind or "component"
+        raise UsageError(f"no {what} {name!r}{suggest(name, known)}{registry.absent()}")
+    return entries
+
+
+def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Drawable | None:
+    """Return what is drawn with these options, or None if one lacks a value."""
+    from nnreg.registry.registry import KINDS
+    from nnreg.spec.compose import Origins, override
+    from nnreg.spec.validation import Reader, read
+
+    tree: dict[str, Any] = {"type": entry.name}
+    origins = Origins()
+    for option in options:
+        override(tree, option, origins)
+    required = {
+        field.name
+        for field in dataclasses.fields(entry.cls)  # type: ignore[arg-type] # all are dataclasses
+        if field.default is field.default_factory is dataclasses.MISSING
+    }
+    if required - tree.keys():
+        return None
+    base: Any = KINDS[entry.kind][1]
+    with origins.locating(entry.name):
+        instance: Drawable = read(base, tree, Reader(registry))
+    return instance
+
+
+def _write_svg(path: Path, entry: Entry, drawn: Drawable | None, options: tuple[str, ...]) -> None:
+    from nnreg.plotting.components import file
+
+    if drawn is None:
+        raise click.UsageError(f"{entry.name} has an option without a default; give it with --set")
+    title = f"{entry.name} ({', '.join(options)})" if options else entry.name
+    formula = inspect.cleandoc(entry.cls.__doc__ or "").split("\n")[0]
+    with os_errors_as(click.UsageError, path):
+        path.write_text(file(drawn, title, formula), encoding="utf-8")
+
+
+def _paragraphs(text: str) -> str:
+    """Join the lines of each paragraph for a terminal, which breaks them to its own width."""
+    if not sys.stdout.isatty():
+        return text
+    blocks = text.split("\n\n")
+    return "\n\n".join(b if "\n " in b or "\n* " in b else b.replace("\n", " ") for b in blocks)
+
+
+def _print_entry(entry: dict[str, Any], drawn: Drawable | None) -> None:
+    click.echo(f"{entry['kind']} {entry['name']}\n")
+    say(_paragraphs(entry["documentation"]) or "It has no documentation.")
+    if entry["options"]:
+        rows = [[o["name"], o["type"], _default_text(o["default"])] for o in entry["options"]]
+        print_table(["option", "type", "default"], rows)
+    else:
+        click.echo()
+    if drawn is not None:
+        _print_curve(drawn)
+    click.echo(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")
+    if entry["file"]:
+        click.echo(f"code {entry['file']}:{entry['line']}")
+
+
+def _print_curve(drawn: Drawable) -> None:
+    from rich.console import Console
+
+    from nnreg.plotting.braille import draw
+    from nnreg.plotting.components import chart
+
+    console = Console(highlight=False)
+    try:
+        picture = draw(chart(drawn), width=min(console.width, 100), height=14)
+    except Exception as error:  # a plugin's code
+        click.echo(f"its curve cannot be drawn: {type(error).__name__}: {error}\n", err=True)
+    else:
+        console.print(picture)
+        click.echo()
+
+
+def _default_text(value: Any) -> str:
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value)

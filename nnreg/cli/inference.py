@@ -1,0 +1,230 @@
+"""Commands that use a trained model: evaluate, predict."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from nnreg._utils.atomic_files import replace_file
+from nnreg._utils.formatting import number
+from nnreg._utils.os_errors import os_errors_as
+from nnreg.cli._complete import complete_file
+from nnreg.cli._help import command
+from nnreg.cli._options import allow_changed_option, checkpoint_argument, json_option, plugin_option
+from nnreg.cli._output import data_file, print_json, print_table, printable
+from nnreg.cli._progress import animated
+from nnreg.cli._registry import registry_with
+
+if TYPE_CHECKING:
+    from nnreg.interfaces.source import Source
+    from nnreg.model.model import Model
+    from nnreg.tables.table import Table
+
+
+COPIED = 2**16
+"""Characters that are copied at a time."""
+
+IN_MEMORY = 2**24
+"""Bytes of answers that wait in memory, and more on disk, until all are there: all or none."""
+
+_Predictions: TypeAlias = tuple[list[str], list[list[Any]]]
+
+
+@command()
+@checkpoint_argument
+@click.argument("data", required=False, shell_complete=complete_file)
+@plugin_option
+@allow_changed_option
+@json_option
+def evaluate(
+    checkpoint: Path,
+    data: str | None,
+    files: tuple[Path, ...],
+    allow_changed: bool,
+    as_json: bool,
+) -> None:
+    """Print loss and metrics over the rows of DATA.
+
+    CHECKPOINT is a file or a run's folder; DATA may be - for standard input. Without DATA, the
+    parts of the spec's own data are measured.
+
+    \b
+    nnreg evaluate runs/penguins-001 held-out.csv
+    """
+    from nnreg.checkpoint.save_load import load
+    from nnreg.runs.prepare import reassemble
+
+    registry = registry_with(files)
+    model = load(checkpoint, registry=registry, allow_changed=allow_changed)
+    if data is None:
+        results = reassemble(model).measure()
+    else:
+        columns = (*model.preprocessing.names, *model.preprocessing.target_names)
+        with _pieces(model, data, columns) as pieces:
+            results = {"data": model.evaluate_pieces(pieces)}
+    if as_json:
+        print_json(results)
+        return
+    names = model.evaluation.names
+    rows = [[part, *(number(found[name]) for name in names)] for part, found in results.items()]
+    print_table(["", *names], rows)
+
+
+@command()
+@checkpoint_argument
+@click.argument("data", shell_complete=complete_file)
+@plugin_option
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead."
+)
+@allow_changed_option
+@json_option
+def predict(
+    checkpoint: Path,
+    data: str,
+    files: tuple[Path, ...],
+    out: Path | None,
+    allow_changed: bool,
+    as_json: bool,
+) -> None:
+    """Print a prediction for each row of DATA, as CSV.
+
+    The column `prediction` has the class or the number; for classes, `probability_CLASS` follows
+    for each. DATA (- for standard input) has the columns that the model was trained on, in any
+    order; others are ignored. Of images, the column `name` has the file.
+
+    \b
+    nnreg predict runs/penguins-001 new.csv > answers.csv
+    """
+    from nnreg.checkpoint.save_load import load
+
+    if out is not None and not out.parent.is_dir():
+        raise click.UsageError(f"{out}: there is no folder {out.parent}")
+    registry = registry_with(files)
+    model = load(checkpoint, registry=registry, allow_changed=allow_changed)
+    with tempfile.SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="") as answers:
+        with _pieces(model, data, model.preprocessing.names) as pieces:
+            write = _write_json if as_json else _write_csv
+            write(answers, (_named(piece, _predictions(model, piece)) for piece in pieces))
+        answers.seek(0)
+        if out is None:
+            shutil.copyfileobj(answers, sys.stdout)
+            return
+        with os_errors_as(click.UsageError, out):
+            _copy(answers, out)
+
+
+def _copy(answers: IO[str], out: Path) -> None:
+    """Write all answers to a file, or none; what is there and no regular file is written to."""
+    if out.exists() and not out.is_file():
+        with out.open("w", encoding="utf-8", newline="") as file:
+            shutil.copyfileobj(answers, file)
+        return
+
+    def pieces() -> Iterator[tuple[int, bytes]]:
+        place = 0
+        while text := answers.read(COPIED).encode():
+            yield place, text
+            place += len(text)
+
+    replace_file(out.resolve(), pieces())
+
+
+def _write_csv(target: IO[str], parts: Iterable[_Predictions]) -> None:
+    writer = csv.writer(target, lineterminator="\n")
+    for index, (head, rows) in enumerate(parts):
+        if not index:
+            writer.writerow(head)
+        writer.writerows(rows)
+
+
+def _write_json(target: IO[str], parts: Iterable[_Predictions]) -> None:
+    """Write a list of objects, one after another."""
+    separator = "[\n"
+    for head, rows in parts:
+        for row in rows:
+            text = json.dumps(dict(zip(head, row, strict=True)), indent=2, ensure_ascii=False)
+            target.write(separator + "  " + text.replace("\n", "\n  "))
+            separator = ",\n"
+    target.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+def _named(table: Table, predictions: _Predictions) -> _Predictions:
+    """Put what each row is called first, where the table knows."""
+    head, rows = predictions
+    if table.names is None:
+        return head, rows
+    return ["name", *head], [[table.where(n), *row] for n, row in enumerate(rows)]
+
+
+def _predictions(model: Model, table: Table) -> _Predictions:
+    """Return the names of the columns, and a row for each of the table's."""
+    import numpy as np
+
+    if model.classes is not None:
+        y = model.probabilities(table)
+        if y.ndim > 2:
+            raise click.UsageError("this model answers with sequences; use model.predict in Python")
+        names = np.array(model.classes)[np.argmax(y, axis=-1)]
+        head = ["prediction", *(f"probability_{name}" for name in model.classes)]
+        return head, [[str(n), *row] for n, row in zip(names, y.tolist(), strict=True)]
+    y = model.predict(table)
+    y = y.reshape(len(y), -1)
+    many = y.shape[1] > 1
+    head = [f"prediction_{i}" for i in range(y.shape[1])] if many else ["prediction"]
+    targets = model.spec.data.targets if model.spec.data else ()
+    if many and len(targets) == y.shape[1]:
+        head = [f"prediction_{name}" for name in targets]
+    return head, y.tolist()
+
+
+@contextmanager
+def _pieces(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[Table]]:
+    """Give these columns of a file, a piece at a time, read with the source of the model's own.
+
+    On a terminal, a bar shows how much of the file has been read.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    from nnreg.data.loading import read_pieces
+    from nnreg.tables.convert import pieces
+
+    source = _source(model, data)
+    suffix = Path(model.spec.data.path).suffix if model.spec.data else ".csv"
+    bar = Progress(console=Console(stderr=True), transient=True, disable=not animated(sys.stderr))
+
+    def parts() -> Iterator[Table]:
+        task = bar.add_task(escape(printable(data)), total=1.0)
+        for table in read_pieces(source, file, model.preprocessing.text):
+            yield from pieces(table, names)
+            bar.update(task, completed=table.share)
+
+    with data_file(data, suffix) as file, bar:
+        yield parts()
+
+
+def _source(model: Model, data: str) -> Source:
+    """Return the source of the model's own data, or the one for a file of another name."""
+    from nnreg.builtin.sources.delimited import Csv
+    from nnreg.data.loading import source_entry
+    from nnreg.interfaces.source import Source
+    from nnreg.spec.validation import Reader
+
+    registry, section, path = model.document.registry, model.spec.data, Path(data)
+    own = section.source if section else Csv()
+    known = source_entry(path, registry)
+    alike = section is not None and path.suffix == Path(section.path).suffix
+    if data == "-" or alike or known is None or known.cls is type(own):
+        return own
+    return Reader(registry).read(Source, known.name)

@@ -1,0 +1,137 @@
+"""The command that begins a spec: init."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nnreg._utils.os_errors import os_errors_as
+from nnreg.cli._complete import complete_file
+from nnreg.cli._help import command
+from nnreg.cli._options import json_option, plugin_option
+from nnreg.cli._output import print_json, printable
+from nnreg.cli._registry import registry_with
+
+if TYPE_CHECKING:
+    from nnreg.starter.propose import Proposal
+
+
+SCHEMA = "nnreg.schema.json"
+"""The schema that editors check a spec with, where it lies beside it."""
+
+MOST_SHOWN, MOST_LISTED = 5, 30
+"""The most columns that are named in the answer, and in the question."""
+
+
+@command()
+@click.argument("data", type=click.Path(path_type=Path), shell_complete=complete_file)
+@click.option("--target", metavar="COLUMN", help="The column to predict. [default: guessed]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="The spec to write, - for standard output. [default: the data's name, .json]",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@plugin_option
+@json_option
+def init(
+    data: Path,
+    target: str | None,
+    out: Path | None,
+    force: bool,
+    files: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Write a spec to start from, for a data file.
+
+    It looks at the columns and proposes what to predict, from which of them, and with what
+    network; the spec says why, and runs as it is. On a terminal it asks what to predict.
+
+    \b
+    nnreg init models/penguins.csv --out spec.json
+    nnreg init models/diabetes.csv --target progression --out -
+    """
+    from nnreg._utils.atomic_files import replace_text
+    from nnreg.errors import UsageError
+    from nnreg.starter.propose import propose
+
+    out = out or Path(f"{data.resolve().name.split('.')[0]}.json")
+    to_file = str(out) != "-"
+    if to_file and out.exists() and not force:
+        raise UsageError(f"{out}: is there already; choose another --out, or --force replaces it")
+    folder, registry = out.parent if to_file else Path(), registry_with(files)
+    proposal = propose(data, target, folder=folder, registry=registry)
+    if target is None and to_file and not as_json and on_terminal():
+        asked = _ask(proposal)
+        if asked != proposal.target:
+            proposal = propose(data, asked, folder=folder, registry=registry)
+    if (folder / SCHEMA).exists():
+        proposal.tree["$schema"] = f"./{SCHEMA}"
+    if to_file:
+        with os_errors_as(UsageError, out):
+            replace_text(out, proposal.text())
+    if as_json:
+        print_json(_as_json(proposal, str(out) if to_file else None))
+    elif to_file:
+        _print(proposal, data, out)
+    else:
+        click.echo(proposal.text(), nl=False)
+
+
+def on_terminal() -> bool:
+    """Whether there is someone to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _ask(proposal: Proposal) -> str:
+    """Ask for the column to predict, by its name."""
+    names = [*list(proposal.columns)[:MOST_LISTED], "…"][: len(proposal.columns)]
+    click.echo(f"columns: {printable(', '.join(names))}")
+    choice = click.Choice(list(proposal.columns))
+    answer: str = click.prompt(
+        "predict which", proposal.target, type=choice, show_choices=False, err=True
+    )
+    return answer
+
+
+def _as_json(proposal: Proposal, out: str | None) -> dict[str, Any]:
+    return {
+        "spec": proposal.tree,
+        "comments": proposal.comments,
+        "target": proposal.target,
+        "inputs": list(proposal.inputs),
+        "left_out": dict(proposal.left_out),
+        "file": out,
+    }
+
+
+def _print(proposal: Proposal, data: Path, out: Path) -> None:
+    """Print what was found, and what to type next."""
+    from nnreg.starter.column_summary import values_among
+    from nnreg.starter.draft import NAMELESS
+
+    one = proposal.columns[proposal.target]
+    kind = f"one of {one.distinct:,} classes" if one.of_classes else "a number"
+    names = [*(name or NAMELESS for name in proposal.inputs[:MOST_SHOWN]), "…"]
+    source = proposal.tree["data"]["source"]
+    lines = [f"{data}: {one.rows:,} rows, {len(proposal.columns):,} columns"]
+    if found := values_among(proposal.columns):
+        lines.append(
+            f"takes the first line for names, of which {found[0]!r} looks like a value: if it is a "
+            "row, write a line with names above it"
+        )
+    if isinstance(source, dict):
+        lines.append(f"reads it with the source {json.dumps(source, ensure_ascii=False)}")
+    inputs = ", ".join(names[: len(proposal.inputs)])
+    lines.append(f"predicts {proposal.target!r}, {kind} ({proposal.why}), from {inputs}")
+    left_out = [f"leaves out {name!r}, which {why}" for name, why in proposal.left_out.items()]
+    if (rest := len(left_out) - MOST_SHOWN) > 0:
+        left_out[MOST_SHOWN:] = [f"leaves out {rest:,} more; the spec says why"]
+    lines += left_out
+    lines += [f"wrote {out}", f"next: {shlex.join(['nnreg', 'run', str(out)])}"]
+    click.echo(printable("\n".join(lines)))

@@ -1,0 +1,265 @@
+"""Commands that show runs: report, plot, compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from nnreg._utils.formatting import number
+from nnreg._utils.os_errors import os_errors_as
+from nnreg.cli._complete import complete_run
+from nnreg.cli._help import command
+from nnreg.cli._options import allow_changed_option, json_option, plugin_option
+from nnreg.cli._output import print_json, print_table, say
+from nnreg.cli._registry import registry_with
+
+if TYPE_CHECKING:
+    from nnreg.reports.comparison import Comparison, Side
+    from nnreg.reports.run_record import RunRecord
+    from nnreg.runs.run import Run
+
+
+FORMATS = (".svg", ".png", ".pdf")
+
+INSTALL = "pip install matplotlib (or nnreg's extra 'plot')"
+
+WIDE, FEW = 6, 5
+"""A table of more columns and no more runs than this is turned, to fit into 80 characters."""
+
+folder_type = click.Path(path_type=Path)
+runs_argument = click.argument(
+    "paths",
+    metavar="RUN...",
+    nargs=-1,
+    required=True,
+    type=folder_type,
+    shell_complete=complete_run,
+)
+
+
+@command()
+@click.argument("path", metavar="RUN", type=folder_type, shell_complete=complete_run)
+@click.option("--open", "show", is_flag=True, help="Open it in a browser.")
+@plugin_option
+@allow_changed_option
+def report(path: Path, show: bool, files: tuple[Path, ...], allow_changed: bool) -> None:
+    """Write a page about a run: report.html and plots in its folder.
+
+    The run may still be going on, or have been stopped. Its best weights are tried on the rows
+    that were held out.
+
+    \b
+    nnreg report runs/penguins-001 --open
+    """
+    from nnreg.reports.report import report as write
+
+    page = write(path, registry=registry_with(files), allow_changed=allow_changed)
+    click.echo(page)
+    if show:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+
+
+@command()
+@runs_argument
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The .svg, .png or .pdf. [default: plots/curves.svg of a run, curves.svg of several]",
+)
+@click.option("--text", is_flag=True, help="Draw the losses here instead, in characters.")
+def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
+    """Draw the curves of runs over each other, into a file.
+
+    Solid lines are the validation part, dotted ones the training part. Files take matplotlib;
+    --text does without.
+
+    \b
+    nnreg plot runs/penguins-001
+    nnreg plot runs/penguins-* --out curves.png
+    nnreg plot runs/penguins-001 --text
+    """
+    records = _records(paths)
+    if text:
+        for name, record in records.items():
+            _print_losses(name, record)
+        return
+    if out is None:
+        out = paths[0] / "plots" / "curves.svg" if len(paths) == 1 else Path("curves.svg")
+        out.parent.mkdir(exist_ok=True)
+    _draw(records, out)
+    click.echo(out)
+
+
+@command()
+@runs_argument
+@click.option(
+    "--plot",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw their curves into this file too: .svg, .png or .pdf.",
+)
+@json_option
+def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
+    """Show runs side by side: what differs, and what came of it.
+
+    Of one cross-validation the folds are shown, and of several runs the mean of each.
+
+    The best of each column has a *. Runs may still be going on; their figures are then those of
+    their best epoch so far.
+
+    \b
+    nnreg compare runs/penguins-001 runs/penguins-002
+    nnreg compare runs/* --plot curves.png
+    """
+    from nnreg.reports.comparison import compare_runs
+
+    records = _records(paths)
+    comparison = compare_runs(records if len(paths) == 1 else _means(paths))
+    if file is not None:
+        _draw(records, file)
+    if as_json:
+        print_json(dataclasses.asdict(comparison))
+    else:
+        _print_comparison(comparison)
+
+
+def write_report(run: Run, stream: IO[str] | None) -> None:
+    """Write the report of a run that has ended just now, and tell a stream where it is."""
+    from nnreg.reports.report import report as write
+
+    assert run.folder is not None  # the command line always has one
+    done = run.summary["stopped"] in ("epochs", "early_stopping")  # the model is the best one then
+    registry, assembled = run.model.document.registry, run.assembled if done else None
+    _told(functools.partial(write, run.folder, registry=registry, assembled=assembled), stream)
+
+
+def write_report_of_folds(folder: Path, stream: IO[str] | None) -> None:
+    """Write the page of a cross-validation whose folds have theirs, and tell where it is."""
+    from nnreg.reports.report import report_folds
+
+    _told(functools.partial(report_folds, folder), stream)
+
+
+def _told(write: Callable[[], Path], stream: IO[str] | None) -> None:
+    """Write a report, and tell where it is. A failure is a note: what it is about is whole."""
+    from nnreg.errors import NnregError
+
+    try:
+        page = write()
+    except NnregError as error:
+        click.echo(f"note: there is no report: {error}", err=True)
+    else:
+        if stream is not None:
+            click.echo(f"report: {page}", file=stream)
+
+
+def _records(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
+    """Read runs, of a cross-validation those of its folds."""
+    from nnreg.checkpoint.paths import fold_folders
+    from nnreg.reports.comparison import labels
+    from nnreg.reports.run_record import read_run
+
+    paths = tuple(run for path in paths for run in fold_folders(path) or [path])
+    return dict(zip(labels(paths), map(read_run, dict.fromkeys(paths)), strict=True))
+
+
+def _means(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
+    """Read runs, of a cross-validation the means of its folds."""
+    from nnreg.checkpoint.paths import fold_folders
+    from nnreg.reports.comparison import labels
+    from nnreg.reports.run_record import read_mean, read_run
+
+    records = [
+        read_mean(path, [read_run(fold) for fold in folds])
+        if (folds := fold_folders(path))
+        else read_run(path)
+        for path in dict.fromkeys(paths)
+    ]
+    return dict(zip(labels(record.path for record in records), records, strict=True))
+
+
+def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
+    """Draw curves into a file."""
+    from nnreg.errors import UsageError
+    from nnreg.plotting.curves import by_epoch, metrics_of
+
+    if file.suffix not in FORMATS:
+        raise UsageError(f"{file}: a plot is one of {', '.join(FORMATS)}")
+    try:
+        from nnreg.plotting import matplotlib_file
+    except ModuleNotFoundError as error:
+        advice = f"{INSTALL}; or look at losses with: nnreg plot RUN --text"
+        raise UsageError(f"plots need matplotlib: {advice}") from error
+
+    runs = {name: record.history.columns for name, record in records.items()}
+    best = {name: record.best_epoch for name, record in records.items()}
+    charts = [by_epoch(runs, name, best) for name in metrics_of(runs.values())]
+    if not charts:
+        raise UsageError("no epoch is done yet: there is nothing to draw")
+    with os_errors_as(UsageError, file):
+        matplotlib_file.save(matplotlib_file.figure(charts), file)
+
+
+def _print_losses(name: str, record: RunRecord) -> None:
+    """Draw the losses of a run in characters."""
+    from rich.console import Console
+
+    from nnreg.errors import UsageError
+    from nnreg.plotting.braille import draw
+    from nnreg.plotting.curves import by_epoch
+
+    if not len(record.history):
+        raise UsageError(f"{name}: no epoch is done yet: there is nothing to draw")
+    console = Console(highlight=False)
+    chart = by_epoch({name: record.history.columns}, "loss", {})
+    say(f"\n{name}: loss")
+    console.print(draw(chart, width=min(console.width, 100), height=14))
+
+
+def _print_comparison(comparison: Comparison) -> None:
+    """Print a table with a row a run, or with a column a run where there is much to say."""
+    from nnreg.reports.comparison import short
+
+    sides, best = comparison.sides, comparison.best
+    settings = short(list(sides[0].settings))
+    names = list(dict.fromkeys(name for side in sides for name in side.figures))
+    head = ["run", *settings.values(), *names, "best epoch", "seconds", "ended"]
+    rows = [
+        [
+            side.run,
+            *(_setting(side.settings[path]) for path in settings),
+            *(_marked(side, name, best) for name in names),
+            f"{side.best_epoch or '?'} of {side.epochs}" if side.epochs else "",
+            "" if side.seconds is None else f"{side.seconds:.1f}",
+            (side.stopped or "not yet").replace("_", " "),
+        ]
+        for side in sides
+    ]
+    head = [name.replace("_", " ") for name in head]
+    if len(head) > WIDE and len(sides) <= FEW:
+        head, *rows = map(list, zip(head, *rows, strict=True))
+    print_table(head, rows)
+    if not settings and len(sides) > 1:
+        click.echo("their specs are the same")
+
+
+def _setting(value: Any) -> str:
+    """Write a setting; a run whose spec has none there has a dash."""
+    return value if isinstance(value, str) else "–" if value is None else json.dumps(value)
+
+
+def _marked(side: Side, name: str, best: Mapping[str, list[str]]) -> str:
+    """Write a figure, the best with a * after it."""
+    if name not in side.figures:
+        return ""
+    spread = f" ± {number(side.std[name])}" if name in side.std else ""
+    mark = "*" if side.run in best.get(name, ()) else " "
+    return f"{number(side.figures[name])}{spread}{mark}"

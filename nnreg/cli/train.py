@@ -1,0 +1,223 @@
+"""Commands that train: run, resume."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nnreg.cli._complete import complete_run
+from nnreg.cli._help import command
+from nnreg.cli._options import allow_changed_option, overrides_option, plugin_option, spec_argument
+from nnreg.cli._progress import print_json_line, shown
+from nnreg.cli._registry import registry_with
+from nnreg.cli._summary import calmer, kept, nothing_left, print_folds, print_result, stopped
+from nnreg.cli.report import write_report, write_report_of_folds
+from nnreg.cli.validate import dry_run_option, preview
+
+if TYPE_CHECKING:
+    from nnreg.runs.cross_validation import CrossValidation
+    from nnreg.runs.run import Run
+
+
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), help="The folder to write. [default: runs/NAME-001]"
+)
+every_option = click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    help="Print a line every so many epochs. [default: a live line on a terminal, else each]",
+)
+report_option = click.option(
+    "--no-report", "draw", is_flag=True, flag_value=False, default=True,
+    help="Write no report.html and no plots.",
+)  # fmt: skip
+quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print a line of JSON an epoch, and a last one with the summary.",
+)
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""What stops a training after the step under way, with all that it has done saved."""
+
+
+@command()
+@spec_argument
+@overrides_option
+@plugin_option
+@out_option
+@dry_run_option
+@every_option
+@quiet_option
+@report_option
+@json_option
+def run(
+    spec: str,
+    overrides: tuple[str, ...],
+    files: tuple[Path, ...],
+    out: Path | None,
+    dry_run: bool,
+    every: int | None,
+    quiet: bool,
+    draw: bool,
+    as_json: bool,
+) -> None:
+    """Train the network of SPEC (- for standard input).
+
+    The first Ctrl-C saves and stops, and `nnreg resume` goes on; a second one stops at once.
+    With --json each line of the output is an object whose "event" is "epoch" or, in the last
+    line, "end". With train.folds the network is trained once for each fold, in a folder of its own
+    in that of the run; an "epoch" says then which "fold" it is of, and the end of each is a "fold".
+
+    \b
+    nnreg run models/penguins.json
+    nnreg run models/penguins.json --set train.epochs=5 --out runs/short
+    nnreg run models/penguins.json --set train.folds=5
+    """
+    from nnreg.runs.api import begin
+    from nnreg.runs.directory import numbered
+    from nnreg.spec.document import read_spec
+
+    document = read_spec(spec, overrides, registry=registry_with(files))
+    if dry_run:
+        preview(document, as_json=as_json)
+        return
+    prepared = begin(document, out=out or numbered(document.name))
+    _train(prepared, every, quiet, as_json, draw=draw)
+
+
+@command()
+@click.argument(
+    "path",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    shell_complete=complete_run,
+)
+@overrides_option
+@plugin_option
+@out_option
+@allow_changed_option
+@every_option
+@quiet_option
+@report_option
+@json_option
+def resume(
+    path: Path,
+    overrides: tuple[str, ...],
+    files: tuple[Path, ...],
+    out: Path | None,
+    allow_changed: bool,
+    every: int | None,
+    quiet: bool,
+    draw: bool,
+    as_json: bool,
+) -> None:
+    """Go on with a run as if it had never stopped.
+
+    RUN is its folder, or a last.h5. That of a cross-validation goes on with the folds that are
+    left. --set may change the spec, to train longer for example.
+
+    \b
+    nnreg resume runs/penguins-001 --set train.epochs=200
+    """
+    from nnreg.runs.api import go_on
+    from nnreg.runs.directory import numbered
+    from nnreg.runs.run import run_folder
+
+    prepared = go_on(
+        path,
+        out=out if out or run_folder(path) else numbered(path.stem),
+        overrides=overrides,
+        registry=registry_with(files),
+        allow_changed=allow_changed,
+    )
+    _train(prepared, every, quiet, as_json, draw=draw)
+
+
+def _train(
+    prepared: Run | CrossValidation, every: int | None, quiet: bool, as_json: bool, *, draw: bool
+) -> None:
+    from nnreg.runs.run import Run
+
+    train = functools.partial(_train_run, every=every, quiet=quiet, as_json=as_json, draw=draw)
+    if isinstance(prepared, Run):
+        train(prepared)
+        if not as_json:
+            print_result(prepared)
+        if draw:
+            write_report(prepared, None if as_json else sys.stdout)
+    else:
+        _train_folds(prepared, train, as_json, draw=draw, announced=not (quiet or as_json))
+
+
+def _train_folds(
+    prepared: CrossValidation,
+    train: Callable[..., None],
+    as_json: bool,
+    *,
+    draw: bool,
+    announced: bool,
+) -> None:
+    """Train the folds that are left, and print what they came to together."""
+    folds = prepared.document.spec.train.folds
+    with closing(prepared.runs()) as runs:
+        for run in runs:
+            if announced:
+                click.echo(f"fold {run.model.spec.train.fold} of {folds}", err=True)
+            train(run, whole=prepared.folder)
+            if draw:
+                write_report(run, None)
+    if as_json:
+        print_json_line("end", {**prepared.summary, "folder": str(prepared.folder)})
+    else:
+        print_folds(prepared)
+    if draw and prepared.folder:
+        write_report_of_folds(prepared.folder, None if as_json else sys.stdout)
+
+
+def _train_run(
+    run: Run,
+    *,
+    every: int | None,
+    quiet: bool,
+    as_json: bool,
+    draw: bool,
+    whole: Path | None = None,
+) -> None:
+    """Train, and say what is left where it does not end well.
+
+    Of a fold, `whole` is the folder of all.
+    """
+    from nnreg.errors import DataError, DivergedError
+
+    if run.finished:
+        click.echo(nothing_left(run), err=True)
+    watch = shown(run, every=every, quiet=quiet, as_json=as_json)
+    try:
+        with watch as (on_epoch, on_signal):
+            run.train(on_epoch, signals=SIGNALS, on_signal=on_signal)
+    except DivergedError as error:
+        if draw:
+            write_report(run, None if as_json else sys.stderr)
+        advice = calmer(run) if whole is None else ""  # one fold alone should not be calmer
+        raise DivergedError(f"{error}{kept(run)}{advice}") from error
+    except DataError as error:
+        raise DataError(f"{error}{kept(run)}") from error
+    except KeyboardInterrupt as stop:
+        if not run.saved:
+            raise
+        click.echo(stopped(run, whole), err=True)
+        sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+    finally:
+        if as_json and run.summary:
+            event = "end" if whole is None else "fold"
+            print_json_line(event, {**run.summary, "folder": str(run.folder)})

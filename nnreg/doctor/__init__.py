@@ -1,0 +1,1 @@
+"""`nnreg doctor`: checks of the installation, and a small training as a self-test."""

@@ -1,0 +1,34 @@
+"""What a plugin author subclasses, and what the methods are handed."""
+
+from nnreg._types import Array as Array
+from nnreg._types import Shape as Shape
+from nnreg.interfaces.activation import Activation as Activation
+from nnreg.interfaces.activation import Backward as Backward
+from nnreg.interfaces.activation import BiasedBackward as BiasedBackward
+from nnreg.interfaces.component import Component as Component
+from nnreg.interfaces.component import Configurable as Configurable
+from nnreg.interfaces.component import Count as Count
+from nnreg.interfaces.component import NonNegative as NonNegative
+from nnreg.interfaces.component import Positive as Positive
+from nnreg.interfaces.component import Units as Units
+from nnreg.interfaces.context import Context as Context
+from nnreg.interfaces.context import Workspace as Workspace
+from nnreg.interfaces.initializer import Initializer as Initializer
+from nnreg.interfaces.initializer import fans as fans
+from nnreg.interfaces.kernels import Kernels as Kernels
+from nnreg.interfaces.kernels import Pair as Pair
+from nnreg.interfaces.kernels import Scratch as Scratch
+from nnreg.interfaces.layer import Layer as Layer
+from nnreg.interfaces.layer import LayerBackward as LayerBackward
+from nnreg.interfaces.layer import Param as Param
+from nnreg.interfaces.layer import Plan as Plan
+from nnreg.interfaces.layer import chain as chain
+from nnreg.interfaces.loss import Loss as Loss
+from nnreg.interfaces.metric import Metric as Metric
+from nnreg.interfaces.optimizer import Optimizer as Optimizer
+from nnreg.interfaces.optimizer import Step as Step
+from nnreg.interfaces.run import RunView as RunView
+from nnreg.interfaces.schedule import Moment as Moment
+from nnreg.interfaces.schedule import Schedule as Schedule
+from nnreg.interfaces.source import Source as Source
+from nnreg.tables.table import Table as Table

@@ -1,0 +1,89 @@
+"""The context of a forward pass: mode, random generator, kernels and reusable arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnreg._types import Array, Shape
+from nnreg.interfaces.kernels import Kernels
+
+
+class Workspace:
+    """The arrays of one pass through a network, and its random stream.
+
+    With `reuse`, each pass gets the arrays of the pass before, in the order it asks for them, so
+    that a steady training loop allocates nothing.
+    """
+
+    def __init__(
+        self, dtype: npt.DTypeLike, *, reuse: bool, kernels: Kernels | None = None
+    ) -> None:
+        self.dtype = np.dtype(dtype)
+        self.kernels = kernels or Kernels()
+        self.rng: np.random.Generator | None = None
+        self._buffers: dict[Any, Array] | None = {} if reuse else None
+        self._asked = 0
+        self._ones: dict[int, Array] = {}
+
+    def rewind(self) -> None:
+        """Begin a pass: hand out the same arrays again."""
+        self._asked = 0
+
+    def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
+        """Return an array whose values are arbitrary."""
+        if self._buffers is None:
+            return self.allocate(shape, dtype)
+        self._asked += 1
+        key = (self._asked, shape, dtype)
+        buffer = self._buffers.get(key)
+        if buffer is None:
+            buffer = self._buffers[key] = self.allocate(shape, dtype)
+        return buffer
+
+    def ones(self, count: int) -> Array:
+        """Return a vector of ones, which nobody may write to."""
+        vector = self._ones.get(count)
+        if vector is None:
+            vector = self.allocate((count,), None)
+            vector[...] = 1
+            if self._buffers is not None:
+                self._ones[count] = vector
+        return vector
+
+    def allocate(self, shape: Shape, dtype: npt.DTypeLike | None) -> Array:
+        """Make a new array. Another array library overrides this."""
+        return np.empty(shape, self.dtype if dtype is None else dtype)
+
+
+@dataclass(slots=True)
+class Context:
+    """What a layer works with during one pass: views of its own arrays, and nothing else's."""
+
+    params: Mapping[str, Array]
+    gradients: Mapping[str, Array]
+    state: Mapping[str, Array]
+    children: Mapping[str, Context]
+    workspace: Workspace
+    training: bool = False
+    needs_input_gradient: bool = True
+
+    def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
+        """Return an array of arbitrary values, good until the next pass."""
+        return self.workspace.empty(shape, dtype)
+
+    @property
+    def kernels(self) -> Kernels:
+        """The inner loops, NumPy's or compiled ones."""
+        return self.workspace.kernels
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The random stream of this epoch of training."""
+        if self.workspace.rng is None:
+            raise RuntimeError("this pass has no random stream: only training draws numbers")
+        return self.workspace.rng

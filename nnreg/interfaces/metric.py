@@ -1,0 +1,24 @@
+"""The base class of metrics."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from nnreg._types import Array
+from nnreg.interfaces.component import Component
+
+
+class Metric(Component):
+    """A figure of merit over a whole set of examples."""
+
+    kind = "metric"
+    of_classes: ClassVar[bool] = False
+    """Whether it compares classes; otherwise it compares numbers."""
+    higher_is_better: ClassVar[bool] = True
+
+    def compute(self, y: Array, t: Array) -> float:
+        """Compare predictions `y` with targets `t`.
+
+        Of classes, both are class numbers `(examples, ...)`; otherwise numbers of equal shape.
+        """
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Models: a network built from a spec, with its preprocessing, loss, metrics and history."""

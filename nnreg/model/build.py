@@ -1,0 +1,175 @@
+"""From a spec and the shape of the data to a network, checked layer by layer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from nnreg._types import Array, Shape
+from nnreg._utils.memory import memory_limit
+from nnreg._utils.suggestions import suggest
+from nnreg.builtin.activations import Identity
+from nnreg.errors import Problem, SpecError
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.kernels import Kernels
+from nnreg.interfaces.layer import Layer, Plan
+from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.metric import Metric
+from nnreg.network.network import Network
+from nnreg.network.parameters import declared, layer_names, total_size, within
+from nnreg.registry.registry import Registry
+from nnreg.spec.sections import Spec
+
+RESERVED = ("epoch", "loss", "learning_rate")
+"""Names that a record has besides the metrics'."""
+
+
+MOST_UNKNOWN = 20
+"""Of so many unknown layers an error tells: an untrusted spec may contain nothing else."""
+
+
+class Blueprint(NamedTuple):
+    """What a network will be, before any of its arrays is made."""
+
+    plan: Plan
+    output_shape: Shape
+    head: Activation | None
+
+
+def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Blueprint:
+    """Return what a spec describes: the shapes of all arrays, and none of the arrays.
+
+    `input_shape` is the shape of one example, `classes` the number of classes or None. Raises
+    `SpecError` with the path of a layer that cannot take its input.
+    """
+    layers, head = _split_head(spec)
+    plan = Plan("$.model", classes)
+    shape = input_shape
+    for index, layer in enumerate(layers):
+        shape = plan.layer(f"layers/{index}", layer, shape)
+    _check_frozen(plan, spec.train.freeze)
+    return Blueprint(plan, shape, head)
+
+
+def build_network(
+    spec: Spec, input_shape: Shape, classes: int | None, kernels: Kernels | None = None
+) -> Network:
+    """Return the network that a spec describes, not yet initialized; see `plan_network`."""
+    plan, shape, head = plan_network(spec, input_shape, classes)
+    _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
+    return Network(
+        plan,
+        input_shape,
+        shape,
+        head=head,
+        dtype=spec.model.dtype,
+        kernels=kernels,
+        frozen=spec.train.freeze,
+    )
+
+
+def _check_frozen(plan: Plan, frozen: tuple[str, ...]) -> None:
+    """Refuse names that no layer has, and that nothing is left to train."""
+    problems = unknown_layers(plan, frozen, "$.train.freeze")
+    layers = frozenset(frozen)
+    if frozen and not problems and all(within(name, layers) for name in declared(plan)[0]):
+        problems = [Problem("$.train.freeze", "nothing is left to train; leave out a layer")]
+    if problems:
+        raise SpecError(problems)
+
+
+def unknown_layers(plan: Plan, names: Sequence[str], path: str) -> list[Problem]:
+    """Return a problem for each name in a list of the spec that no layer has."""
+    known = set(layer_names(plan))
+    unknown = [(index, name) for index, name in enumerate(names) if name not in known]
+    return [
+        Problem(f"{path}[{index}]", f"no layer {name!r}{suggest(name, known)}")
+        for index, name in unknown[:MOST_UNKNOWN]
+    ]
+
+
+def _split_head(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:
+    """Take the last activation off where the loss is computed from what comes before it."""
+    *before, last = spec.model.layers
+    activation = getattr(last, "activation", None)
+    if not isinstance(activation, Activation):
+        activation = Identity()
+    path = f"$.model.layers[{len(before)}]"
+    if spec.loss.link is not None and type(activation) is spec.loss.link:
+        bare: Layer = dataclasses.replace(cast(Any, last), activation=Identity())
+        return (*before, bare), activation
+    low, high = spec.loss.domain
+    if activation.range[0] < low or activation.range[1] > high:
+        hint = f", such as {spec.loss.link.__name__.lower()}" if spec.loss.link else ""
+        problem = (
+            f"the loss takes outputs within {low:g} and {high:g}, but those of "
+            f"{type(activation).__name__.lower()} lie within {activation.range[0]:g} and "
+            f"{activation.range[1]:g}; give this layer another activation{hint}"
+        )
+        raise SpecError([Problem(f"{path}.activation", problem)])
+    return spec.model.layers, None
+
+
+def _check_memory(plan: Plan, itemsize: int) -> None:
+    """Refuse a network whose weights, gradients and optimizer state cannot fit in memory."""
+    memory, size = memory_limit(), sum(map(total_size, declared(plan)))
+    if memory is not None and 4 * size * itemsize > memory:
+        problem = (
+            f"{size:,} parameters need about {4 * size * itemsize / 2**30:,.0f} GiB to train; "
+            f"this process may use {memory / 2**30:,.0f} GiB"
+        )
+        raise SpecError([Problem(plan.path, problem)])
+
+
+def name_metrics(spec: Spec, registry: Registry, *, of_classes: bool) -> dict[str, Metric]:
+    """Return the metrics by name. Raises `SpecError` for one that does not fit the target."""
+    problems, named = [], {}
+    for index, metric in enumerate(spec.metrics):
+        name = registry.name_of(metric)
+        path = f"$.metrics[{index}]"
+        if metric.of_classes != of_classes:
+            needs, has = ("classes", "numbers") if metric.of_classes else ("numbers", "classes")
+            problems.append(Problem(path, f"{name} compares {needs}, but the target holds {has}"))
+        if name in named or name in RESERVED:
+            problems.append(Problem(path, f"{name} is there already"))
+        named[name] = metric
+    stopping = spec.train.early_stopping
+    known = [f"{prefix}{name}" for prefix in ("", "val_") for name in ("loss", *named)]
+    for path, figure in (
+        ("$.train.early_stopping.monitor", stopping.monitor if stopping else None),
+        ("$.schedule", spec.schedule.watches()),
+    ):
+        if figure is not None and figure not in known:
+            problems.append(Problem(path, f"no figure {figure!r}{suggest(figure, known)}"))
+    if problems:
+        raise SpecError(problems)
+    return named
+
+
+def encode_targets(truth: Array, network: Network, loss: Loss, classes: int | None) -> Array:
+    """Return targets as the loss takes them. Raises `SpecError` if the outputs do not fit them.
+
+    Class numbers stay so for a loss that takes labels; for another they become one-hot rows, or
+    one column of 0 and 1 for a network with a single output.
+    """
+    output, last = network.output_shape, f"$.model.layers[{len(network.layers) - 1}]"
+    expected = truth.shape[1:]
+    if classes is None:
+        if output != expected:
+            raise SpecError([Problem(last, _mismatch(output, expected, "the target has"))])
+        return truth.astype(network.dtype)
+    if output == (*expected, classes):
+        if loss.takes_labels:
+            return truth
+        return np.equal(truth[..., None], np.arange(classes)).astype(network.dtype)
+    if output == (*expected, 1) and classes == 2 and not loss.takes_labels:
+        return truth[..., None].astype(network.dtype)
+    found = f'the target has {classes} classes, so that "units": "classes" would give'
+    raise SpecError([Problem(last, _mismatch(output, (*expected, classes), found))])
+
+
+def _mismatch(output: Shape, expected: Shape, why: str) -> str:
+    return f"the network gives shape {output} for one example, but {why} {expected}"

@@ -1,0 +1,95 @@
+"""Named, shaped views of the parameters in a flat vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from nnreg._types import Array
+from nnreg._utils.suggestions import suggest
+from nnreg.interfaces.layer import Layer, Param, Plan
+
+
+def declared(plan: Plan) -> tuple[dict[str, Param], dict[str, Param]]:
+    """Return what a plan and the plans in it declare, by full name: trained, and untrained."""
+    return dict(_walk(plan, _params)), dict(_walk(plan, lambda p: p.state))
+
+
+class Views(dict[str, Array]):
+    """Arrays by name that are parts of one vector; giving one a value writes into the vector."""
+
+    def __setitem__(self, name: str, values: Any) -> None:
+        self[name][...] = values
+
+    def __missing__(self, name: str) -> Array:
+        raise KeyError(f"no array {name!r}{suggest(name, self)}")
+
+
+def views(vector: Array, params: Mapping[str, Param]) -> Views:
+    """Cut a vector into named, shaped views of it."""
+    result, start = {}, 0
+    for name, param in params.items():
+        size = math.prod(param.shape)
+        result[name] = vector[start : start + size].reshape(param.shape)
+        start += size
+    return Views(result)
+
+
+def by_layer(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
+    """Cut a vector into what belongs to each layer, nested ones too: `layers/0`, …"""
+    bounds: dict[str, tuple[int, int]] = {}
+    end = 0
+    for name, param in params.items():
+        layer, start = name.rpartition("/")[0], end
+        end += math.prod(param.shape)
+        bounds[layer] = (bounds.get(layer, (start, end))[0], end)
+    return {layer: vector[start:end] for layer, (start, end) in bounds.items()}
+
+
+def total_size(params: Mapping[str, Param]) -> int:
+    """Return how many values these arrays have together."""
+    return sum(math.prod(param.shape) for param in params.values())
+
+
+def _walk(
+    plan: Plan, arrays: Callable[[Plan], Mapping[str, Param]], prefix: str = ""
+) -> Iterator[tuple[str, Param]]:
+    """Yield every array that a plan and the plans in it declare, with its full name."""
+    for name, param in arrays(plan).items():
+        yield prefix + name, param
+    for name, (_, child) in plan.children.items():
+        yield from _walk(child, arrays, f"{prefix}{name}/")
+
+
+def _params(plan: Plan) -> Mapping[str, Param]:
+    return plan.params
+
+
+def _uses(plan: Plan) -> Iterator[int]:
+    """Yield how often an example uses the weights of each array: its size times its places."""
+    for param in plan.params.values():
+        if len(param.shape) > 1:
+            yield math.prod(param.shape) * math.prod(plan.output[:-1])
+    for _, child in plan.children.values():
+        yield from _uses(child)
+
+
+def nested(plan: Plan) -> Iterator[tuple[Layer, Plan]]:
+    """Yield every layer below a plan."""
+    for layer, child in plan.children.values():
+        yield layer, child
+        yield from nested(child)
+
+
+def within(name: str, layers: Collection[str]) -> bool:
+    """Tell whether an array belongs to one of these layers, or to one that is nested in them."""
+    parts = name.split("/")
+    return any("/".join(parts[:end]) in layers for end in range(1, len(parts)))
+
+
+def layer_names(plan: Plan, prefix: str = "") -> Iterator[str]:
+    """Yield the name of every layer below a plan, as in `layers/0` and `layers/0/layers/1`."""
+    for name, (_, child) in plan.children.items():
+        yield prefix + name
+        yield from layer_names(child, f"{prefix}{name}/")

@@ -1,0 +1,1 @@
+"""Provenance: the environment, and which component versions computed what."""

@@ -1,0 +1,108 @@
+"""What the bits of a result depend on besides the spec and the data, and how they came about."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from packaging.requirements import Requirement
+
+from nnreg._utils.threads import matrix_libraries
+from nnreg._version import __version__
+
+
+def environment() -> dict[str, Any]:
+    """Return versions, processor, and the libraries of matrix products."""
+    keys = ("internal_api", "version", "num_threads", "architecture")
+    return {
+        "nnreg": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "blas": [{key: library.get(key) for key in keys} for library in matrix_libraries()],
+    }
+
+
+GIT = ("git", "-c", "core.fsmonitor=false", "describe", "--always", "--dirty", "--abbrev=40",
+       "--exclude=*")  # fmt: skip
+"""Prints the commit, with `-dirty` where files differ from it; starts no program that a repository
+names to watch its files."""
+
+PATIENCE = 2.0
+"""The seconds after which git, in a very large repository, is waited for no longer."""
+
+
+def circumstances() -> dict[str, Any]:
+    """Return when, where, with which distributions and by which command something is done."""
+    return {
+        "platform": platform.platform(),
+        "distributions": _versions(),
+        "git": _commit(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what nnreg requires."""
+    versions = {}
+    with suppress(importlib.metadata.PackageNotFoundError):
+        for required in map(Requirement, importlib.metadata.requires("nnreg") or ()):
+            if required.marker is None:  # those of an extra have one
+                versions[required.name] = importlib.metadata.version(required.name)
+    return versions
+
+
+def _commit() -> dict[str, Any] | None:
+    """Return the commit of the folder at work in, and whether files differ from it."""
+    here = Path.cwd()
+    if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+        return None
+    quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # it writes nothing
+    try:
+        done = subprocess.run(
+            GIT, capture_output=True, env=quiet, check=True, timeout=PATIENCE, text=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    commit, _, dirty = done.stdout.strip().partition("-")
+    return {"commit": commit, "dirty": bool(dirty)}
+
+
+@functools.cache
+def _processor() -> str:
+    """Return the model of the processor: NumPy has loops of its own for some."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say in what two environments differ, as far as both tell."""
+    return [
+        f"{name} is {_words(now[name])}, was {_words(before[name])}"
+        for name in now
+        if name in before and before[name] != now[name]
+    ]
+
+
+def _words(value: Any) -> str:
+    """Write a value on one line."""
+    if isinstance(value, list):
+        return " and ".join(map(_words, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(part)}" for name, part in value.items())
+    return str(value)

@@ -1,0 +1,1 @@
+"""The registry of components: loading plugins, requirements, events, new plugins."""

@@ -1,0 +1,407 @@
+"""What there is: kind and name to class, plugin, distribution and version.
+
+Plugins come from installed distributions, from files that are named, and from the program itself.
+They are loaded one by one, so that one that fails takes no other down.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import inspect
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast, overload
+
+import pluggy
+
+from nnreg import hookspecs
+from nnreg._utils.os_errors import os_errors_as
+from nnreg._utils.suggestions import suggest
+from nnreg._version import __version__
+from nnreg.errors import NnregWarning, PluginError
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.component import Component
+from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.kernels import Kernels
+from nnreg.interfaces.layer import Layer
+from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.schedule import Schedule
+from nnreg.interfaces.source import Source
+from nnreg.registry.loading import (
+    BUILT_IN,
+    ENTRY_POINT_GROUP,
+    PLUGIN_FILE,
+    PROGRAM,
+    Origin,
+    Plugin,
+    Selection,
+    canonical,
+    current,
+    digest,
+    import_file,
+    newer_nnreg,
+)
+
+KINDS: Mapping[str, tuple[str, type[Component]]] = {
+    "activation": ("nnreg_activations", Activation),
+    "loss": ("nnreg_losses", Loss),
+    "layer": ("nnreg_layers", Layer),
+    "optimizer": ("nnreg_optimizers", Optimizer),
+    "schedule": ("nnreg_schedules", Schedule),
+    "initializer": ("nnreg_initializers", Initializer),
+    "metric": ("nnreg_metrics", Metric),
+    "kernels": ("nnreg_kernels", Kernels),
+    "source": ("nnreg_sources", Source),
+}
+"""For each kind, the hook that provides its components and the class they derive from."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One component and who provides it."""
+
+    kind: str
+    name: str
+    cls: type[Component]
+    plugin: str
+    distribution: str
+    version: str
+
+    @property
+    def provider(self) -> str:
+        """The distribution and its version, as in `nnreg-swish 1.0`."""
+        return f"{self.distribution} {self.version}"
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager("nnreg")
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+@dataclass
+class Registry:
+    """All components by kind and name, and all plugins: loaded, blocked or failed."""
+
+    selection: Selection = Selection()
+    entries: dict[tuple[str, str], list[Entry]] = field(default_factory=dict)
+    plugins: dict[str, Plugin] = field(default_factory=dict)
+    manager: pluggy.PluginManager = field(default_factory=_manager)
+    """All plugins that were imported, for calling their other hooks."""
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names of a kind, sorted."""
+        return sorted(name for k, name in self.entries if k == kind)
+
+    def __iter__(self) -> Iterator[Entry]:
+        for key in sorted(self.entries):
+            yield from self.entries[key]
+
+    def find(self, kind: str, name: str) -> Entry | None:
+        """Return the component, or None. Raises `PluginError` if two plugins offer the name."""
+        offers = self.entries.get((kind, name), [])
+        if len(offers) > 1:
+            raise PluginError(_ambiguous(offers))
+        return offers[0] if offers else None
+
+    def ambiguities(self) -> list[str]:
+        """Tell of the names that several plugins offer."""
+        return [_ambiguous(offers) for offers in self.entries.values() if len(offers) > 1]
+
+    def name_of(self, component: Component) -> str:
+        """Return the name by which a spec calls this component."""
+        for entry in self:
+            if entry.cls is type(component):
+                return entry.name
+        raise PluginError(f"{type(component).__name__} is not registered; return it from a hook")
+
+    def of_distribution(self, distribution: str) -> Plugin | None:
+        """Return a plugin of a distribution, rather one that is not wholly there."""
+        found = [p for p in self.plugins.values() if p.distribution == distribution]
+        return max(found, key=lambda plugin: bool(plugin.why), default=None)
+
+    def absent(self) -> str:
+        """Name the plugins that are not, or not wholly, there: any may have what is missed."""
+        who = [f"{p.distribution} ({p.state}: {p.why})" for p in self.plugins.values() if p.why]
+        return f". Plugins that are not loaded: {'; '.join(who)}" if who else ""
+
+    def add_plugin(
+        self,
+        name: str,
+        plugin: object,
+        distribution: str,
+        version: str,
+        origin: Origin = "distribution",
+    ) -> Plugin:
+        """Register everything that a plugin, a module or an object with hooks, provides."""
+        record = self._enter(Plugin(name, distribution, version, origin))
+        with record.attempt():
+            self._register(record, plugin)
+        return record
+
+    def add_entry_point(self, point: importlib.metadata.EntryPoint) -> Plugin:
+        """Import the plugin that an installed distribution names, and register it."""
+        distribution, version, requirements = "unknown", "?", []
+        if point.dist is not None:
+            metadata = point.dist.metadata  # parsed anew each time it is asked for
+            distribution, version = metadata["Name"], metadata["Version"]
+            requirements = metadata.get_all("Requires-Dist") or []
+        record = self._enter(Plugin(point.name, distribution, version))
+        record.blocked_by = self.selection.blocks(record)
+        if record.blocked_by:
+            return record
+        with record.attempt():
+            if newer := newer_nnreg(requirements):
+                record.fail(f"needs {newer}; this is {__version__}", "pip install -U nnreg")
+                return record
+            with record.timed():
+                plugin = point.load()
+            self._register(record, plugin)
+        return record
+
+    def add_file(self, path: Path, *, asked: bool = True) -> Plugin:
+        """Run a file, and register it as a plugin. Its version is a digest of what it holds.
+
+        `asked` says that it was named, not found. Raises `PluginError` if it cannot be read.
+        """
+        if known := self._of_file(path):
+            return known
+        with os_errors_as(PluginError, path, "cannot read the plugin"):
+            source = path.read_bytes()
+        record = Plugin(path.name, path.name, digest(source), "file", path.resolve())
+        self._enter(record, str(path))
+        record.blocked_by = self.selection.blocks(record, asked=asked)
+        if record.blocked_by:
+            return record
+        with record.attempt():
+            with record.timed():
+                plugin = import_file(path, source)
+            self._register(record, plugin)
+        return record
+
+    def beside(self, folder: Path) -> Registry:
+        """Return this registry with the `nnregfile.py` of a folder, if there is one."""
+        path = folder / PLUGIN_FILE
+        if not path.is_file() or self._of_file(path):
+            return self
+        copy = Registry(self.selection)
+        copy.entries = {key: list(offers) for key, offers in self.entries.items()}
+        copy.plugins = dict(self.plugins)
+        for name, plugin in self.manager.list_name_plugin():
+            copy.manager.register(plugin, name)
+        record = copy.add_file(path, asked=False)
+        if record.failures:
+            _note(f"plugin {path} failed: {record.why}")
+        elif not record.blocked_by:
+            _note(f"plugin {path} is loaded for this spec")
+        return copy
+
+    def remove(self, name: str) -> None:
+        """Forget a plugin, if there is one of this name."""
+        if self.plugins.pop(name, None) is None:
+            return
+        if self.manager.has_plugin(name):
+            self.manager.unregister(name=name)
+        for key, offers in list(self.entries.items()):
+            left = [entry for entry in offers if entry.plugin != name]
+            if left:
+                self.entries[key] = left
+            else:
+                del self.entries[key]
+
+    def remove_file(self, path: Path) -> None:
+        """Forget the plugin of a file, if there is one."""
+        if record := self._of_file(path):
+            self.remove(record.name)
+
+    def _of_file(self, path: Path) -> Plugin | None:
+        found = (plugin for plugin in self.plugins.values() if plugin.path == path.resolve())
+        return next(found, None)
+
+    def _enter(self, record: Plugin, other_name: str = "") -> Plugin:
+        """Enter a plugin's record, under another name where its own is taken."""
+        if record.name in self.plugins:
+            record.name = other_name or f"{record.distribution}:{record.name}"
+        self.plugins[record.name] = record
+        return record
+
+    def _register(self, record: Plugin, plugin: object) -> None:
+        """Register a plugin's hooks, and the components that they return."""
+        try:
+            self.manager.register(plugin, record.name)
+        except pluggy.PluginValidationError as error:
+            if self.manager.has_plugin(record.name):  # pluggy before 1.7 is half done
+                self.manager.unregister(plugin)
+            record.fail("; ".join(str(error).splitlines()[1:]))  # the first line names the plugin
+            return
+        callers = self.manager.get_hookcallers(plugin) or []
+        record.hooks = tuple(sorted(caller.name for caller in callers if caller.has_spec()))
+        for caller in callers:
+            if not caller.has_spec():
+                record.fail(f"unknown hook {caller.name!r}{suggest(caller.name, HOOKS)}")
+        for name in HOOKS - set(record.hooks):
+            if hasattr(plugin, name):
+                record.fail(f"{name} is not marked; write @hookimpl above it")
+        if not (record.hooks or record.failures):
+            record.fail(f"implements no hook, such as {KINDS['activation'][0]}")
+        for kind, (hook, base) in KINDS.items():
+            for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+                if implementation.plugin is plugin:
+                    with record.attempt(hook):
+                        self._offer(record, kind, _checked(base, implementation.function()))
+
+    def _offer(self, record: Plugin, kind: str, offered: Mapping[str, type[Component]]) -> None:
+        """Enter components, but none under the name of a built-in."""
+        for name, cls in offered.items():
+            offers = self.entries.setdefault((kind, name), [])
+            if offers and offers[0].plugin == BUILT_IN:
+                record.fail(
+                    f"offers the {kind} {name!r}, which {offers[0].provider} has already",
+                    f"give it another name in {record.distribution}; the built-in is used",
+                )
+            else:
+                offers.append(
+                    Entry(kind, name, cls, record.name, record.distribution, record.version)
+                )
+
+
+HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("nnreg_"))
+"""The names of all hooks."""
+
+
+def _ambiguous(offers: list[Entry]) -> str:
+    who = " and ".join(f"{entry.provider} (plugin {entry.plugin})" for entry in offers)
+    return (
+        f"{offers[0].kind} {offers[0].name!r} is offered by {who}; block one with "
+        f"nnreg -p no:{offers[-1].plugin} …, or uninstall one of these distributions"
+    )
+
+
+def _checked(base: type[Component], offered: Any) -> Mapping[str, type[Component]]:
+    """Return what a hook returned, or raise `PluginError` naming what is wrong with it."""
+    if not isinstance(offered, Mapping):
+        found = type(offered).__name__
+        raise PluginError(f"returned {found}; expected a mapping of name to class")
+    for name, cls in offered.items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise PluginError(f"offers the name {name!r}; expected an identifier such as 'my_name'")
+        if not (isinstance(cls, type) and issubclass(cls, base)):
+            raise PluginError(f"offers {name!r} as {cls!r}; expected a subclass of {base.__name__}")
+        parameters = vars(cls).get("__dataclass_params__")
+        if parameters is None or not parameters.frozen:
+            raise PluginError(f"offers {name!r}, which needs @dataclass(frozen=True)")
+        if issubclass(cls, Activation) and not _computes(cls):
+            raise PluginError(f"offers {name!r}, which needs a method 'formula' or 'forward'")
+    return offered
+
+
+def _computes(cls: type[Activation]) -> bool:
+    return (cls.formula, cls.forward) != (Activation.formula, Activation.forward)
+
+
+def _note(text: str) -> None:
+    warnings.warn(text, NnregWarning, stacklevel=3)
+
+
+def default_kernels(registry: Registry) -> Kernels:
+    """Return the kernels that a plugin provides, or NumPy's where none or several do."""
+    offers = [e for e in registry if e.kind == "kernels" and e.cls is not Kernels]
+    return cast(Kernels, offers[0].cls()) if len(offers) == 1 else Kernels()
+
+
+def discover(selection: Selection) -> Registry:
+    """Return a new registry with the built-ins and every installed plugin that may load."""
+    from nnreg import builtin
+
+    registry = Registry(selection)
+    registry.add_plugin(BUILT_IN, builtin, "nnreg", __version__)
+    for point in sorted(
+        importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name
+    ):
+        registry.add_entry_point(point)
+    known = {name for plugin in registry.plugins.values() for name in plugin.names} - {BUILT_IN}
+    for name in selection.blocked:
+        if canonical(name) not in known and not name.endswith(".py"):
+            _note(f"-p no:{name}: no such plugin{suggest(name, known)}")
+    return registry
+
+
+@functools.cache
+def installed() -> Registry:
+    """Return the registry of this process, made once: what is installed and registered."""
+    return discover(Selection.of_environment())
+
+
+@overload
+def register(name: str, component: type[Component], /) -> None: ...
+@overload
+def register(plugin: object, /) -> None: ...
+
+
+def register(plugin: object, component: type[Component] | None = None, /) -> None:
+    """Add to what this program's specs may name.
+
+    `register("mish", Mish)` adds a component under a name; its class tells the kind.
+    `register("mish.py")` runs a file with hooks, and `register(plugin)` takes a module or another
+    object with hooks. What was registered before in the same way is replaced. All is checked as
+    the results of an installed plugin's hooks are; raises `PluginError` for what is wrong.
+    """
+    if current():
+        raise PluginError(
+            f"nnreg.register is for programs, and {current()} is a plugin: return the component "
+            "from a hook, as in @hookimpl def nnreg_activations(): return {'mish': Mish}"
+        )
+    registry = installed()
+    source: ModuleType | type
+    if component is not None:
+        label, source = str(plugin), component
+        plugin = _hook_for(label, component)
+    elif isinstance(plugin, str | Path):
+        path = Path(plugin)
+        registry.remove_file(path)
+        _settle(registry, registry.add_file(path))
+        return
+    else:
+        source = plugin if isinstance(plugin, ModuleType | type) else type(plugin)
+        label = source.__name__
+    name = f"{PROGRAM} {label}"
+    registry.remove(name)
+    _settle(registry, registry.add_plugin(name, plugin, *_written_in(source), "program"))
+
+
+def _hook_for(name: str, component: Any) -> object:
+    """Return an object with the one hook that provides this component."""
+    hook, _ = KINDS.get(getattr(component, "kind", ""), (None, None))
+    if hook is None:
+        bases = ", ".join(base.__name__ for _, base in KINDS.values())
+        raise PluginError(f"{component!r} is no component; derive it from one of {bases}")
+    return SimpleNamespace(**{hook: hookspecs.hookimpl(lambda: {name: component})})
+
+
+def _written_in(source: ModuleType | type) -> tuple[str, str]:
+    """Return the file that defines something and a digest of its content, for the records."""
+    try:
+        path = Path(inspect.getsourcefile(source) or "")
+        return path.name, digest(path.read_bytes())
+    except (TypeError, OSError):
+        return source.__module__ if isinstance(source, type) else source.__name__, "unknown"
+
+
+def _settle(registry: Registry, record: Plugin) -> None:
+    """Raise what is wrong with a plugin that a program just registered, and forget it then."""
+    problem = record.why
+    try:
+        if not problem:
+            for entry in [entry for entry in registry if entry.plugin == record.name]:
+                registry.find(entry.kind, entry.name)
+    except PluginError as error:
+        problem = str(error)
+    if problem:
+        registry.remove(record.name)
+        raise PluginError(f"{record.name}: {problem}")

@@ -1,0 +1,65 @@
+"""What a spec requires: distributions and their versions, as `pip install` takes them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from nnreg._version import __version__
+from nnreg.errors import MissingPluginError, Problem, SpecError
+from nnreg.registry.loading import canonical
+from nnreg.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+
+def check(requires: Any, origin: str) -> list[str]:
+    """Return the names of the distributions that a spec requires.
+
+    Raises `SpecError` for what is no requirement, `MissingPluginError` with the line to type where
+    one is not met.
+    """
+    texts = requires if isinstance(requires, list) else []  # the schema tells of anything else
+    needed = [_parse(text, index, origin) for index, text in enumerate(texts)]
+    needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+    lacking = [f"{one} ({found})" for one in needed if (found := unmet(one))]
+    if lacking:
+        line = shlex.join(["pip", "install", *(str(one) for one in needed if unmet(one))])
+        raise MissingPluginError(f"{origin}: requires {', '.join(lacking)}; run: {line}")
+    return [one.name for one in needed]
+
+
+def check_blocked(names: list[str], registry: Registry, origin: str) -> None:
+    """Raise `MissingPluginError` where a required distribution's plugin is blocked."""
+    required = {canonical(name) for name in names}
+    for plugin in registry.plugins.values():
+        if plugin.blocked_by and canonical(plugin.distribution) in required:
+            raise MissingPluginError(
+                f"{origin}: requires {plugin.distribution}, which is blocked {plugin.why}"
+            )
+
+
+def _parse(text: Any, index: int, origin: str) -> Requirement:
+    from packaging.requirements import InvalidRequirement, Requirement  # few specs have any
+
+    with contextlib.suppress(InvalidRequirement):
+        requirement = Requirement(str(text))
+        if isinstance(text, str) and requirement.url is None:
+            return requirement
+    problem = f'must be a name and versions, as in "nnreg-mish>=1.2", found {text!r}'
+    raise SpecError([Problem(f"$.requires[{index}]", problem)], origin)
+
+
+def unmet(requirement: Requirement) -> str:
+    """Return what is installed instead of what is required; empty where that is met."""
+    try:
+        found = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        if canonical(requirement.name) != "nnreg":
+            return "not installed"
+        found = __version__  # run from its source tree
+    met = requirement.specifier.contains(found, prereleases=True)
+    return "" if met else f"{found} is installed"

@@ -1,0 +1,148 @@
+"""A new distribution with one component, made from the files in `templates`.
+
+Each template is a file that works as it stands, for a component `my_component` of the distribution
+`nnreg-my-plugin`; making a distribution is putting other names in their places.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.resources
+import importlib.util
+import json
+import keyword
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from nnreg import interfaces
+from nnreg.errors import UsageError
+from nnreg.registry.loading import canonical
+
+USAGE: Mapping[str, str] = {
+    "activation": '{"type": "dense", "units": 16, "activation": "my_component"}',
+    "loss": '{"loss": "my_component"}',
+    "layer": '{"type": "my_component"}',
+    "optimizer": '{"optimizer": "my_component"}',
+    "schedule": '{"schedule": "my_component"}',
+    "metric": '{"metrics": ["my_component"]}',
+    "source": '{"data": {"source": "my_component", "path": "data.jsonl", "target": "species"}}',
+}
+"""For each kind that there is a template of, the part of a spec that names a component."""
+
+
+@dataclass(frozen=True)
+class Scaffold:
+    """What is to be made: a distribution's name, and the kind and the name of its component.
+
+    `license` is the name of a text in `templates/licenses`, or `none`. Raises `UsageError` for a
+    name that pip, Python or a spec would not take.
+    """
+
+    distribution: str
+    kind: str
+    component: str
+    license: str = "MIT"
+    author: str = ""
+
+    TEMPLATES: ClassVar[Any] = importlib.resources.files("nnreg") / "templates"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", self.distribution):
+            raise UsageError(
+                f"{self.distribution!r} cannot be the name of a distribution: use letters, digits "
+                "and - between them, as in nnreg-mish"
+            )
+        if not self.module.isidentifier() or keyword.iskeyword(self.module):
+            raise UsageError(
+                f"{self.distribution!r} would make a module {self.module!r}, which Python cannot "
+                "import; begin with a letter, as in nnreg-mish"
+            )
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.component):
+            raise UsageError(
+                f"{self.component!r} cannot be the name of a component: use small letters, digits "
+                "and _, as in hard_mish"
+            )
+        if hasattr(interfaces, self.class_name) or keyword.iskeyword(self.class_name):
+            raise UsageError(
+                f"the class of a component {self.component!r} would be {self.class_name}, which "
+                "nnreg has already; choose another name"
+            )
+
+    @property
+    def module(self) -> str:
+        """The module's name, as in `nnreg_mish`."""
+        return canonical(self.distribution).replace("-", "_")
+
+    @property
+    def class_name(self) -> str:
+        """The class's name, as in `HardMish`."""
+        return "".join(part[:1].upper() + part[1:] for part in self.component.split("_"))
+
+    def files(self) -> dict[str, str]:
+        """Return the text of each file, by its path in the distribution's folder."""
+        sources = {
+            "pyproject.toml": "project.toml",
+            "README.md": "README.md",
+            ".gitignore": "gitignore",
+            f"{self.module}.py": f"{self.kind}.py",
+            "tests/test_conformance.py": "test_conformance.py",
+            f"tests/test_{self.component}.py": f"test_{self.kind}.py",
+        }
+        if self.license != "none":
+            sources["LICENSE"] = f"licenses/{self.license}"
+        texts = {path: self._text(source) for path, source in sources.items()}
+        if self.license == "none":
+            texts["pyproject.toml"] = _without(texts["pyproject.toml"], "license")
+        if not self.author:
+            texts["pyproject.toml"] = _without(texts["pyproject.toml"], "authors")
+        return texts
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the files into a new folder. Raises `UsageError` if there is one already."""
+        if self._taken():
+            raise UsageError(
+                f"a module {self.module!r} is installed already, and two of one name cannot both "
+                "be imported; choose another name"
+            )
+        texts = self.files()
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError as error:
+            raise UsageError(f"{folder} exists already; nothing was written") from error
+        for path, text in texts.items():
+            target = folder / path
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        return [folder / path for path in texts]
+
+    def _text(self, source: str) -> str:
+        text: str = (self.TEMPLATES / source).read_text(encoding="utf-8")
+        author = self.author or f"The authors of {self.distribution}"
+        places = {
+            '"AUTHOR"': json.dumps(author, ensure_ascii=False),
+            "AUTHOR": author,
+            "YEAR": str(datetime.date.today().year),
+            "LICENSE-ID": self.license,
+            "USAGE": USAGE[self.kind],
+            "KIND": {"source": "data source", "schedule": "learning-rate schedule"}.get(
+                self.kind, self.kind
+            ),
+            "nnreg-my-plugin": self.distribution,
+            "nnreg_my_plugin": self.module,
+            "my_component": self.component,
+            "MyComponent": self.class_name,
+        }
+        for place, value in places.items():
+            text = text.replace(place, value)
+        return text
+
+    def _taken(self) -> bool:
+        return importlib.util.find_spec(self.module) is not None
+
+
+def _without(text: str, key: str) -> str:
+    """Leave out the lines of a TOML text that set a key, or one that begins with it and a dash."""
+    return re.sub(rf"(?m)^{key}(-\w+)? = .*\n", "", text)

@@ -1,0 +1,151 @@
+"""Runs side by side: what differs in their specs, what came of them, and which is best at what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnreg.reports.run_record import RunRecord
+from nnreg.runs.listing import best_so_far
+from nnreg.runs.run import leaves
+from nnreg.spec.compose import FILES
+
+UNITS = ("loss", "data.target", "data.target_scaling")
+"""The settings that a loss is measured by: where they differ, none is the best."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the runs: the settings in which they differ, its figures, and how it went."""
+
+    run: str
+    settings: Mapping[str, Any]
+    figures: Mapping[str, float]
+    """Such as `test accuracy` of the weights that were kept, or `val_loss` in the best epoch."""
+    std: Mapping[str, float]
+    """How far the folds of a cross-validation are from each other, where figures are means."""
+    best_epoch: int | None
+    epochs: int
+    seconds: float | None
+    parameters: int | None
+    stopped: str | None
+    """How it ended; None where it has not."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several runs, and for each figure the runs that are best at it."""
+
+    sides: Sequence[Side]
+    best: Mapping[str, list[str]]
+
+
+def compare_runs(records: Mapping[str, RunRecord]) -> Comparison:
+    """Compare runs by the names they are given here."""
+    settings = {name: _settings(record) for name, record in records.items()}
+    paths = list(dict.fromkeys(path for own in settings.values() for path in own))
+    differ = [path for path in paths if len({repr(own.get(path)) for own in settings.values()}) > 1]
+    begun = [record for record in records.values() if len(record.history)]
+    ended = all(record.measured for record in begun)
+    sides = [
+        Side(
+            name,
+            {path: settings[name].get(path) for path in differ},
+            _figures(record, by_epoch=not ended),
+            {f"{record.part} {name}": std for name, std in _std(record).items()},
+            _best_epoch(record),
+            len(record.history),
+            _of_type(record.summary.get("seconds"), int, float),
+            _of_type(record.summary.get("parameters"), int),
+            _of_type(record.summary.get("stopped"), str),
+        )
+        for name, record in records.items()
+    ]
+    higher = {
+        metric
+        for record in records.values()
+        for metric in _of_type(record.summary.get("higher_is_better"), list) or ()
+    }
+    lower = {"loss"} | {
+        metric for record in records.values() for metric in record.measured if metric not in higher
+    }
+    if any(path == unit or path.startswith(f"{unit}.") for path in differ for unit in UNITS):
+        lower.discard("loss")
+    return Comparison(sides, _best(sides, higher, lower))
+
+
+def short(paths: Sequence[str]) -> dict[str, str]:
+    """Return the shortest end of each path that no other of them has."""
+    result = {}
+    for path in paths:
+        keys = path.split(".")
+        ends = (".".join(keys[-count:]) for count in range(1, len(keys) + 1))
+        others = [other for other in paths if other != path]
+        result[path] = next(
+            end for end in ends if not any(f".{other}".endswith(f".{end}") for other in others)
+        )
+    return result
+
+
+def _settings(record: RunRecord) -> dict[str, Any]:
+    """Return a run's settings by their paths, with the files that it read where they are.
+
+    A component's name, whether given alone or as `type`, is at the component's own path.
+    """
+    found = {path.removesuffix(".type"): value for path, value in leaves(record.resolved)}
+    for place in FILES:
+        path = place.removeprefix("$.")
+        if isinstance(found.get(path), str):
+            found[path] = str((record.path / found[path]).resolve())
+    return found
+
+
+def _figures(record: RunRecord, *, by_epoch: bool) -> dict[str, float]:
+    """Return what was measured at the end and, with `by_epoch`, in the best epoch so far."""
+    found = {f"{record.part} {name}": value for name, value in record.measured.items()}
+    epoch = _best_epoch(record)
+    if by_epoch and epoch is not None:
+        held_out = any(name.startswith("val_") for name in record.history.names)
+        found |= {
+            name: value
+            for name, value in record.history[epoch - 1].items()
+            if name.startswith("val_") == held_out and name not in ("epoch", "learning_rate")
+        }
+    return {name: float(v) for name, v in found.items() if type(v) in (int, float)}
+
+
+def _std(record: RunRecord) -> Mapping[str, float]:
+    return _of_type(record.summary.get("std"), dict) or {}
+
+
+def _best_epoch(record: RunRecord) -> int | None:
+    """Return the epoch whose weights were kept; while it runs, that of least validation loss."""
+    if record.best_epoch is not None or not len(record.history):
+        return record.best_epoch
+    return best_so_far(record.history)
+
+
+def _best(sides: Sequence[Side], higher: set[str], lower: set[str]) -> dict[str, list[str]]:
+    best = {}
+    for name in dict.fromkeys(name for side in sides for name in side.figures):
+        values = {
+            s.run: s.figures[name] for s in sides if math.isfinite(s.figures.get(name, math.nan))
+        }
+        metric = name.split(" ")[-1].removeprefix("val_")
+        if len(values) > 1 and (metric in higher or metric in lower):
+            most = max(values.values()) if metric in higher else min(values.values())
+            best[name] = [run for run, value in values.items() if value == most]
+    return best
+
+
+def _of_type(value: Any, *types: type) -> Any:
+    return value if type(value) in types else None
+
+
+def labels(paths: Iterable[Any]) -> list[str]:
+    """Return names for runs: of their folders, or where these are the same, as they were given."""
+    given = list(paths)
+    names = [path.resolve().name for path in given]
+    return names if len(set(names)) == len(names) else [str(path) for path in given]

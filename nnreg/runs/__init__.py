@@ -1,0 +1,1 @@
+"""Runs: training by a spec, cross-validation, run directories, resuming, listing."""

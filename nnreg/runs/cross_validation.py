@@ -1,0 +1,200 @@
+"""Cross-validation: a run for each fold of the data, and what they came to together.
+
+The folder of a cross-validation has `spec.json` and `resolved.json`, a folder `fold-1`, `fold-2`, …
+for each run, and `summary.json` with the results, which is written anew after each of them.
+"""
+
+from __future__ import annotations
+
+import signal
+import statistics
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from nnreg._utils.atomic_files import held
+from nnreg._utils.formatting import number
+from nnreg._utils.os_errors import os_errors_as
+from nnreg.checkpoint.inspect import read_object
+from nnreg.checkpoint.paths import fold_folder
+from nnreg.data.loading import DataReader
+from nnreg.errors import DataError, UsageError
+from nnreg.model.model import Model
+from nnreg.runs.directory import Folder, describe
+from nnreg.runs.prepare import Assembled, assemble
+from nnreg.runs.run import FINISHED, OnEpoch, Run
+from nnreg.spec.document import Document
+
+Again: TypeAlias = Callable[[Path], Run]
+"""Prepares to go on with the run in a folder."""
+
+
+class CrossValidation:
+    """Training by a spec once for each of its folds, each time with that part of the rows held out.
+
+    `models` has the model of each fold that is done, with its best weights. `summary` has `folds`,
+    how many are `done`, and of the `part` that was held out the `mean` of each figure, its `std`,
+    which is the sample standard deviation over the folds (divided by their number less one; None
+    for one fold), and the figures of each fold in `runs`.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        files: Folder | None,
+        data: tuple[Any, Any] | None = None,
+        again: Again | None = None,
+        *,
+        reader: DataReader,
+    ) -> None:
+        self.document = document
+        self.models: list[Model] = []
+        self.summary: dict[str, Any] = {}
+        self._count = document.spec.train.folds or 0
+        self._files = files
+        self._data = data
+        self._again = again
+        self._reader = reader
+        self._done: list[Mapping[str, Any]] = []
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the folders of the folds are; None where nothing is written."""
+        return None if self._files is None else self._files.path
+
+    def train(
+        self, on_epoch: OnEpoch | None = None, *, signals: Iterable[int] = (signal.SIGINT,)
+    ) -> CrossValidation:
+        """Train the folds that are left, one after another; see `Run.train`."""
+        with closing(self.runs()) as runs:
+            for run in runs:
+                run.train(on_epoch, signals=signals)
+        return self
+
+    def runs(self) -> Generator[Run, None, None]:
+        """Yield the run of each fold that is left, to be trained before the next is asked for."""
+        self.models.clear()
+        self._done.clear()
+        with self._held(), self._reader:
+            for fold in range(1, self._count + 1):
+                run = self._run(fold)
+                if fold == 1:
+                    self._describe()
+                summary = _summary_of(run)
+                if summary:
+                    run.model.use_best()
+                else:
+                    yield run
+                    summary = run.summary
+                self.models.append(run.model)
+                self._done.append(summary)
+                self._summarize(_part(run))
+
+    def _run(self, fold: int) -> Run:
+        """Prepare the run of a fold, or prepare to go on with it where it was begun."""
+        folder = None if self.folder is None else Folder(fold_folder(self.folder, fold))
+        if folder and self._again and folder.last.exists():
+            return self._again(folder.path)
+        document = _with_fold(self.document, fold)
+        return Run(assemble(document, self._data, self._reader), folder)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the folder, if there is one, for this process alone."""
+        with ExitStack() as stack:
+            if self._files:
+                with os_errors_as(UsageError, self._files.path):
+                    self._files.claim()
+                    self._files.path.mkdir(parents=True, exist_ok=True)
+                    stack.enter_context(held(self._files.path))
+            yield
+
+    def _describe(self) -> None:
+        if self.folder:
+            with os_errors_as(UsageError, self.folder):
+                describe(self.document, self.folder)
+
+    def _summarize(self, part: str) -> None:
+        """Write what the folds that are done came to."""
+        measured = [summary[part] for summary in self._done]
+        figures = {name: [one[name] for one in measured] for name in measured[0]}
+        self.summary = {
+            "name": self.document.name,
+            "folds": self._count,
+            "done": len(self._done),
+            "part": part,
+            "mean": {name: statistics.fmean(values) for name, values in figures.items()},
+            "std": {name: _deviation(values) for name, values in figures.items()},
+            "runs": [
+                {"fold": fold, "epochs": one["epochs"], "best_epoch": one["best_epoch"]} | one[part]
+                for fold, one in enumerate(self._done, 1)
+            ],
+            "seconds": round(sum(one["seconds"] for one in self._done), 3),
+        }
+        if self._files:
+            self._files.summarize(self.summary)
+
+    def __repr__(self) -> str:
+        mean, std = self.summary.get("mean", {}), self.summary.get("std", {})
+        figures = [f"{name} {number(mean[name])} ± {number(std[name] or 0)}" for name in mean]
+        done = f"{len(self._done)} of {self._count} folds"
+        return f"CrossValidation({', '.join([repr(self.document.name), done, *figures])})"
+
+
+def check_folds(
+    document: Document, data: tuple[Any, Any] | None = None, reader: DataReader | None = None
+) -> Assembled:
+    """Read, check and build everything of every fold, so that none fails after hours.
+
+    Returns what the first fold trains on. A `reader` keeps the data for the folds themselves.
+    """
+    count, reader = document.spec.train.folds or 0, reader or DataReader()
+    for fold in range(count, 0, -1):
+        try:
+            assembled = assemble(_with_fold(document, fold), data, reader)
+            Run(assembled, None)
+        except DataError as error:
+            raise DataError(f"fold {fold} of {count}: {error}") from error
+    return assembled
+
+
+def document_of_all(document: Document) -> Document:
+    """Return the spec of all folds of that of one."""
+    return _with_fold(document, None)
+
+
+def _with_fold(document: Document, fold: int | None) -> Document:
+    """Return a spec that says which fold it is of, or none."""
+    train = {name: value for name, value in document.tree["train"].items() if name != "fold"}
+    if fold is not None:
+        train["fold"] = fold
+    spec = replace(document.spec, train=replace(document.spec.train, fold=fold))
+    return replace(document, spec=spec, tree={**document.tree, "train": train})
+
+
+def _summary_of(run: Run) -> Mapping[str, Any]:
+    """Return the summary of a run that has nothing left to do; an empty one where there is none."""
+    if not run.finished or run.folder is None:
+        return {}
+    summary, progress = read_object(run.folder / "summary.json"), run.model.progress
+    current = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
+    figures = summary.get(_part(run))
+    whole = (
+        summary.get("stopped") in FINISHED
+        and {name: summary.get(name) for name in current} == current
+        and isinstance(figures, dict)
+        and figures.keys() == set(run.model.evaluation.names)
+        and all(isinstance(value, float) for value in (*figures.values(), summary.get("seconds")))
+    )
+    return summary if whole else {}
+
+
+def _part(run: Run) -> str:
+    """Return the part of the data that a fold holds out."""
+    return "validation" if run.assembled.test is None else "test"
+
+
+def _deviation(values: Sequence[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None

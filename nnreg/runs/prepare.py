@@ -1,0 +1,184 @@
+"""From a spec to a model with its data: what `build`, `run` and `validate` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nnreg.data.loading import DataReader, Fold, Parts, data_files, divide, read_parts
+from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.settings import Columns, Split
+from nnreg.errors import DataError, Problem, SpecError, UsageError
+from nnreg.model.model import Model
+from nnreg.runs.warm_start import take_weights
+from nnreg.spec.document import Document
+from nnreg.spec.sections import Spec
+from nnreg.tables.convert import table_of
+from nnreg.tables.lazy import Stored, pieces
+from nnreg.tables.table import Table
+from nnreg.training.evaluation import Examples
+
+TARGET = "target"
+"""The name of the target column where the data are passed in as `(x, y)`."""
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A model, and the examples of each part of its data.
+
+    `tables` has, by the name of the part, where its rows come from: tables without their columns.
+    """
+
+    model: Model
+    train: Examples
+    validation: Examples | None
+    test: Examples | None
+    tables: Mapping[str, Table]
+
+    @property
+    def parts(self) -> dict[str, Examples]:
+        """The parts that there are, by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in named.items() if part is not None}
+
+    def measure(self) -> dict[str, dict[str, float]]:
+        """Return the loss and every metric of each part, by its name."""
+        model, network = self.model, self.model.answering
+        return {name: model.evaluation.measure(network, part) for name, part in self.parts.items()}
+
+
+def assemble(
+    document: Document, data: tuple[Any, Any] | None = None, reader: DataReader | None = None
+) -> Assembled:
+    """Read the data of a spec, or take `(x, y)` instead, and build the model for them.
+
+    Arrays passed in are not scaled, unless the spec has a data section that says so. A `reader`
+    keeps the files that it read, for the next fold.
+    """
+    arrays = None if data is None else tables_of(data)
+    with document.locating():
+        preprocessing, parts = (
+            _from_arrays(document, *arrays) if arrays else _from_files(document, reader)
+        )
+        model = Model(document, preprocessing)
+        model.network.initialize(model.spec.seed)
+        take_weights(model)
+        if not arrays:
+            model.data_digests = digests(document, reader)
+        return with_data(model, parts)
+
+
+def reassemble(model: Model, reader: DataReader | None = None) -> Assembled:
+    """Read the data of a loaded model again, with the preprocessing that it learned."""
+    check_data(model, reader)
+    with model.document.locating():
+        _, parts = _from_files(model.document, reader)
+        return with_data(model, parts)
+
+
+def check_data(model: Model, reader: DataReader | None = None) -> None:
+    """Refuse data files other than those that a loaded model was trained on.
+
+    A checkpoint may name any file of this machine. None is used whose SHA-256 the checkpoint does
+    not have: raises `DataError`.
+    """
+    document = model.document
+    if document.spec.data:
+        if not model.data_digests:
+            raise DataError(f"{document.origin}: it was trained on data passed in, not on files")
+        now = digests(document, reader)
+        for path, found, known in zip(now, now.values(), model.data_digests.values(), strict=False):
+            if found != known:
+                raise DataError(
+                    f"{path}: not the data that it was trained on (SHA-256 {known[:16]}…); "
+                    "put the old file back, or start a new run"
+                )
+        if len(now) != len(model.data_digests):
+            raise DataError(f"{document.origin}: it was trained on other data files")
+
+
+def with_data(model: Model, parts: Parts) -> Assembled:
+    """Turn tables into what the model's network takes."""
+    train = _examples(model, parts.train, read=not model.network.integer_input)
+    train = model.weighted(train, parts.train)
+    validation, test = (
+        None if part is None else _examples(model, part) for part in (parts.validation, parts.test)
+    )
+    tables = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    bare = {name: replace(table, columns={}) for name, table in tables.items() if table is not None}
+    return Assembled(model, train, validation, test, bare)
+
+
+def _examples(model: Model, table: Table, *, read: bool = False) -> Examples:
+    """Return a table's examples. What stays in its file is read once, unless it was already.
+
+    A value that cannot be used is then told before anything is written.
+    """
+    examples = model.examples(table, table)
+    if not read and isinstance(examples.x, Stored):
+        for _ in pieces(examples.x, len(examples)):
+            pass
+    return examples
+
+
+def digests(document: Document, reader: DataReader | None = None) -> dict[str, str]:
+    """Return the SHA-256 of the data at each path that the spec gives."""
+    data, reader = document.spec.data, reader or DataReader()
+    if data is None:
+        return {}
+    named = data_files(data, document.folder)
+    return {str(path): reader.digest(path, files) for path, files in named.items()}
+
+
+def _from_files(document: Document, reader: DataReader | None) -> tuple[Preprocessing, Parts]:
+    spec = document.spec
+    if spec.data is None:
+        problem = "required, but not given; say where the data are, or pass data=(x, y) in Python"
+        raise SpecError([Problem("$.data", problem)])
+    return read_parts(
+        spec.data,
+        document.folder,
+        spec.seed,
+        _fold(spec),
+        reader or DataReader(),
+        of_classes=_of_classes(spec),
+        integer_input=spec.model.layers[0].integer_input,
+    )
+
+
+def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
+    """Return the tables of inputs and of targets, of what is passed in as `(x, y)`."""
+    if not (isinstance(data, tuple) and len(data) == 2):
+        raise UsageError("data: expected (x, y), the inputs and the targets")
+    return table_of(data[0]), table_of(data[1], [TARGET])
+
+
+def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Parts]:
+    spec = document.spec
+    targets = tuple(target.columns)
+    clash = sorted(set(targets) & set(inputs.columns))
+    if clash:
+        raise DataError(f"column {clash[0]!r} is among both the inputs and the targets")
+    table = replace(inputs, columns={**inputs.columns, **target.columns})
+    return divide(
+        table,
+        targets,
+        spec.data or Columns(scaling="none"),
+        spec.data.split if spec.data else Split(),
+        spec.seed,
+        _fold(spec),
+        of_classes=_of_classes(spec),
+        integer_input=spec.model.layers[0].integer_input,
+    )
+
+
+def _fold(spec: Spec) -> Fold | None:
+    """Return the fold that a spec is about: the first, unless it says which."""
+    return Fold(spec.train.fold or 1, spec.train.folds) if spec.train.folds else None
+
+
+def _of_classes(spec: Spec) -> bool:
+    """Tell whether a target of numbers is meant as classes: by the loss, a layer, or a metric."""
+    layers = any(getattr(layer, "units", None) == "classes" for layer in spec.model.layers)
+    return layers or spec.loss.of_classes or any(metric.of_classes for metric in spec.metrics)

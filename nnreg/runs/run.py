@@ -1,0 +1,290 @@
+"""A run: training by a spec, from the beginning or from where it stopped."""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from nnreg._utils.signals import OnSignal, Stop, deferred
+from nnreg._utils.threads import available_threads
+from nnreg.checkpoint.paths import fold_folder, refuse_folders_of_runs
+from nnreg.checkpoint.save_load import load
+from nnreg.data.loading import DataReader
+from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
+from nnreg.model.model import Model
+from nnreg.provenance.environment import circumstances, differences, environment
+from nnreg.registry.events import Listeners
+from nnreg.registry.registry import Registry
+from nnreg.runs.baseline import results
+from nnreg.runs.directory import Folder
+from nnreg.runs.prepare import Assembled, assemble, reassemble
+from nnreg.spec.document import SpecSource, read_spec
+from nnreg.training.state import Record
+from nnreg.training.trainer import Trainer
+
+FINISHED = ("epochs", "early_stopping")
+"""How a run ends that was neither stopped nor failed; only such a one is measured at its end."""
+
+OnEpoch = Callable[[Record], None]
+Out: TypeAlias = "str | os.PathLike[str] | Folder | None"
+
+
+def start(
+    spec: SpecSource,
+    *,
+    out: Out = None,
+    overrides: Iterable[str] = (),
+    data: tuple[Any, Any] | None = None,
+) -> Run:
+    """Prepare a run: read, check and build everything, and write nothing."""
+    folder = folder_of(out)
+    if folder:
+        folder.refuse_if_run()
+    return Run(assemble(read_spec(spec, overrides), data), folder)
+
+
+def restart(
+    path: str | os.PathLike[str],
+    *,
+    out: Out = None,
+    overrides: Iterable[str] = (),
+    registry: Registry | None = None,
+    allow_changed: bool = False,
+    reader: DataReader | None = None,
+) -> Run:
+    """Prepare to go on from a run's folder, in it, or from a checkpoint file.
+
+    A `reader` keeps the data that it read, for the next fold.
+    """
+    file, folder = Path(path), folder_of(out) or run_folder(Path(path))
+    refuse_folders_of_runs(file)
+    if file.is_dir():
+        file = file / "checkpoints" / "last.h5"
+        if not file.exists():
+            raise CheckpointError(
+                f"{path}: the run has no checkpoints/last.h5 to go on from; begin again with "
+                f"nnreg run SPEC --out {path}"
+            )
+    if folder:
+        folder.refuse_if_busy()
+    model = load(file, overrides, registry, allow_changed=allow_changed)
+    if not model.resumable:
+        raise UsageError(f"{file} holds the best weights only; resume its last.h5")
+    return Run(reassemble(model, reader), folder)
+
+
+def run_folder(path: Path) -> Folder | None:
+    """Return the run that a folder is, or that a checkpoint is in; None for one that is alone."""
+    if path.is_dir():
+        return Folder(path)
+    alone = not (path.parent.parent / "spec.json").exists()
+    return None if alone else Folder(path.resolve().parent.parent)
+
+
+def folder_of(out: Out) -> Folder | None:
+    """Return the folder to write."""
+    return out if out is None or isinstance(out, Folder) else Folder(Path(out))
+
+
+class Run:
+    """A training run about to begin or to go on; `train` does it."""
+
+    def __init__(self, assembled: Assembled, files: Folder | None) -> None:
+        self.assembled = assembled
+        self._files = files
+        self.summary: dict[str, Any] = {}
+        self._trainer = assembled.model.trainer(assembled.train, assembled.validation)
+
+    @property
+    def model(self) -> Model:
+        """The model that is trained."""
+        return self.assembled.model
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the run's files are; None where it writes none."""
+        return None if self._files is None else self._files.path
+
+    @property
+    def saved(self) -> str:
+        """What the run's last checkpoint holds, in words; empty where there is none."""
+        return "" if self._files is None else self._files.saved
+
+    @property
+    def name(self) -> str:
+        """The folder's name, or the spec's where nothing is written.
+
+        Of a fold in the folder of its cross-validation, it is that folder's, as in
+        `penguins-001/fold-2`.
+        """
+        if self.folder is None:
+            return self.model.document.name
+        folder, fold = self.folder.resolve(), self.model.spec.train.fold
+        if fold is not None and folder == fold_folder(folder.parent, fold):
+            return f"{folder.parent.name}/{folder.name}"
+        return folder.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self._trainer.finished
+
+    @property
+    def monitor(self) -> str | None:
+        """The figure that decides which epoch is the best; None where the last one is."""
+        return self._trainer.monitor
+
+    @property
+    def epochs_done(self) -> float:
+        """The epochs that are done, and the share of the one under way.
+
+        Another thread may ask while this one trains.
+        """
+        done, seen = self.model.progress.epoch, self._trainer.seen
+        return done + min(seen / len(self.assembled.train), 1.0)
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The spec as JSON; a copy."""
+        return copy.deepcopy(self.model.document.tree)
+
+    @property
+    def settings(self) -> Mapping[str, str | float | bool | None]:
+        """The values in the spec by their paths, as `--set` takes them."""
+        return dict(leaves(self.model.document.tree))
+
+    def train(
+        self,
+        on_epoch: OnEpoch | None = None,
+        *,
+        signals: Iterable[int] = (signal.SIGINT,),
+        on_signal: OnSignal | None = None,
+    ) -> Model:
+        """Train to the end, tell plugins of it, and return the model with its best weights.
+
+        At one of the `signals` it stops after the step under way, saves, and raises
+        KeyboardInterrupt with the signal's number; a second one stops it at once. `on_signal` is
+        told of the first as it comes, see `interrupts.OnSignal`.
+        """
+        here = conditions(self.model, self._trainer)
+        changes = differences(self.model.environment, here)
+        if changes:
+            text = (
+                f"the bits may differ from those of a run that never stopped: {'; '.join(changes)}"
+            )
+            warnings.warn(text, NnregWarning, stacklevel=2)
+        with ExitStack() as stack:
+            stop = stack.enter_context(deferred(signals, on_signal))
+            if self._files:
+                stack.enter_context(self._files.open(self.model, here, self._circumstances()))
+            listeners = Listeners(self, self.model.document.registry)
+            try:
+                listeners.started()
+                self._train(listeners, on_epoch, stop)
+            finally:
+                listeners.ended(self.summary.get("stopped", "failed"))
+        return self.model
+
+    def _circumstances(self) -> dict[str, Any]:
+        """Return what is worth knowing of a run besides what its bits depend on."""
+        document, here = self.model.document, circumstances()
+        plugins = document.registry.plugins.values()
+        here["distributions"] |= {one.distribution: one.version for one in plugins}
+        changes, data = list(document.changes), dict(self.model.data_digests)
+        return {**here, "changes": changes, "data": data}
+
+    def _train(self, listeners: Listeners, on_epoch: OnEpoch | None, stop: Stop) -> None:
+        began = time.perf_counter()
+        stopped = "failed"
+        try:
+            with closing(self._trainer.stretches(self._pause(stop))) as stretches:
+                for record in stretches:
+                    if record is not None:
+                        self._tell(record, listeners, on_epoch)
+                    elif self._files and not stop.requested:
+                        self._files.save()
+                    if stop.requested:
+                        break
+            stopped = self._outcome()
+        except KeyboardInterrupt:
+            stopped = "interrupted"
+            raise
+        except DivergedError:
+            stopped = "diverged"
+            raise
+        finally:
+            if self._files and self._trainer.whole:
+                self._files.close(needed=stopped not in ("diverged", "failed"))
+            if stopped in FINISHED:
+                self.model.use_best()
+            self.summary = self._summarize(stopped, time.perf_counter() - began)
+            if self._files:
+                self._files.summarize(self.summary)
+
+    def _pause(self, stop: Stop) -> Callable[[], bool]:
+        """Return what says after each step whether there is something to do."""
+        if self._files is None:
+            return lambda: stop.requested
+        due = self._files.times.within_epoch
+        return lambda: stop.requested or due()
+
+    def _tell(self, record: Record, listeners: Listeners, on_epoch: OnEpoch | None) -> None:
+        if self._files:
+            self._files.epoch(record, self._trainer.gradient_norms())
+        listeners.epoch(record)
+        if on_epoch:
+            on_epoch(record)
+
+    def _outcome(self) -> str:
+        if self.model.progress.epoch >= self.model.spec.train.epochs:
+            return "epochs"
+        return "early_stopping" if self._trainer.finished else "interrupted"
+
+    def _summarize(self, stopped: str, seconds: float) -> dict[str, Any]:
+        model, measures = self.model, self.model.evaluation
+        return {
+            "name": model.document.name,
+            "stopped": stopped,
+            "epochs": model.progress.epoch,
+            "best_epoch": model.progress.best_epoch,
+            "parameters": model.network.vector.size,
+            "threads": self._trainer.threads or "all",
+            "divided": self._trainer.divided,
+            "streamed": self._trainer.streamed,
+            "kernels": model.document.registry.name_of(model.network.kernels),
+            **(results(self.assembled) if stopped in FINISHED else {}),
+            "higher_is_better": [n for n in measures.names if measures.higher_is_better(n)],
+            "seconds": round(seconds, 3),
+        }
+
+
+def conditions(model: Model, trainer: Trainer) -> dict[str, Any]:
+    """Return what the bits of a training depend on, the spec and the data aside."""
+    return {
+        **environment(),
+        "threads": trainer.threads or available_threads(),
+        "divided": trainer.divided,
+        "streamed": trainer.streamed,
+        "kernels": model.document.registry.name_of(model.network.kernels),
+    }
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a JSON tree with their paths, as in `model.layers.0.units`."""
+    if not isinstance(tree, dict | list):
+        yield path, tree
+        return
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield from leaves(value, f"{path}.{key}" if path else str(key))
+
+
+def build(spec: SpecSource, *, data: tuple[Any, Any] | None = None) -> Model:
+    """Return the untrained model of a spec, its shapes taken from the spec's data or `(x, y)`."""
+    return assemble(read_spec(spec), data).model

@@ -1,0 +1,66 @@
+"""What there is to tell about a component: for `nnreg show`, and for the reference in the docs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from nnreg.registry.registry import Entry, Registry
+from nnreg.spec.json_schema import SchemaWriter
+
+
+def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
+    """Return a component's options, words and origin, as `nnreg show --json` prints them."""
+    body = SchemaWriter(registry).options(entry.cls)
+    options = [
+        {
+            "name": name,
+            "type": type_text(option),
+            "default": option.get("default", "required" if name in body["required"] else None),
+        }
+        for name, option in body["properties"].items()
+    ]
+    file, line = _source(entry.cls)
+    return {
+        "name": entry.name,
+        "kind": entry.kind,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "plugin": entry.plugin,
+        "where": f"{entry.cls.__module__}.{entry.cls.__qualname__}",
+        "file": file,
+        "line": line,
+        "documentation": inspect.cleandoc(entry.cls.__doc__ or ""),
+        "options": options,
+    }
+
+
+def _source(cls: type) -> tuple[str | None, int | None]:
+    """Return the file and the line of a class, where they are known."""
+    try:
+        return inspect.getsourcefile(cls), inspect.getsourcelines(cls)[1]
+    except (OSError, TypeError):
+        return None, None
+
+
+def type_text(option: dict[str, Any], kind: Callable[[str], str] = str) -> str:
+    """Write a JSON Schema of an option in words; `kind` writes the name of what it refers to."""
+    if "$ref" in option:
+        return kind(option["$ref"].rsplit("/", 1)[-1])
+    if "anyOf" in option:
+        return " or ".join(type_text(branch, kind) for branch in option["anyOf"])
+    if "const" in option or "enum" in option:
+        return " or ".join(f'"{value}"' for value in option.get("enum", [option.get("const")]))
+    if "prefixItems" in option:
+        return f"[{', '.join(type_text(item, kind) for item in option['prefixItems'])}]"
+    if option.get("type") == "array":
+        return f"list of {type_text(option.get('items', {}), kind)}"
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {_bound(option[key])}" for key, sign in signs.items() if key in option]
+    return f"{option.get('type', 'any')} {' and '.join(bounds)}".rstrip()
+
+
+def _bound(value: float) -> str:
+    """Write a bound; that of a number of 64 bits as the power it is."""
+    return "2^64" if value == 2**64 else f"{value:g}"

@@ -1,0 +1,133 @@
+"""The JSON Schema of a spec with every component that is registered."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Hashable, Iterable
+from typing import Any, ClassVar, Final, cast
+
+from nnreg.errors import NnregWarning, PluginError
+from nnreg.interfaces.component import Configurable
+from nnreg.registry.registry import KINDS, Registry, installed
+from nnreg.spec.compose import EXTENDS
+from nnreg.spec.sections import SECTIONS, Spec
+from nnreg.spec.validation import _model, to_json
+
+
+def json_schema(registry: Registry | None = None) -> dict[str, Any]:
+    """Return the JSON Schema of a spec, with everything that is installed now."""
+    writer = SchemaWriter(registry or installed())
+    document: dict[str, Any] = writer.document(Spec, SECTIONS)
+    return document
+
+
+class SchemaWriter:
+    """Writes the JSON Schema of a section and of every registered component."""
+
+    DIALECT: ClassVar[str] = "https://json-schema.org/draft/2020-12/schema"
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.definitions: dict[str, Any] = {}
+
+    def document(self, root: type[Configurable], sections: Iterable[type[Configurable]]) -> Any:
+        """Return the whole schema; `sections` are the classes that `root` refers to."""
+        for section in sections:
+            self.definitions[section.__name__] = self.options(section)
+        for kind in KINDS:
+            self.definitions[kind] = self._kind(kind)
+        body = self.options(root)
+        name = {"type": "string", "minLength": 1}
+        body["properties"] = {
+            "$schema": {"type": "string"},
+            EXTENDS: {"anyOf": [name, {"type": "array", "items": name}]},
+            **body["properties"],
+        }
+        body["anyOf"] = [{"required": body.pop("required")}, {"required": [EXTENDS]}]
+        for schema in (body, *self.definitions.values()):
+            for one in (schema, *schema.get("anyOf", ())):
+                properties = one.get("properties", {})
+                properties |= {key: _or_variable(value) for key, value in properties.items()}
+        for kind in KINDS:
+            self.definitions[kind]["anyOf"].append({"$ref": VARIABLE})
+        self.definitions["variable"] = {"type": "string", "pattern": r"^\$\{env:[^}]*\}$"}
+        return {"$schema": self.DIALECT, "title": "nnreg spec", **body, "$defs": self.definitions}
+
+    def _kind(self, kind: str) -> Any:
+        """Return the schema of a kind: a name whose options all have defaults, or an object.
+
+        A component that cannot be described is left out, with a warning.
+        """
+        short, bodies = [], []
+        for entry in self.registry:
+            if entry.kind != kind:
+                continue
+            try:
+                body = self.options(entry.cls)
+            except PluginError as error:
+                text = f"{kind} {entry.name!r} of {entry.provider} is left out: {error}"
+                warnings.warn(text, NnregWarning, stacklevel=4)
+                continue
+            if not body["required"]:
+                short.append(entry.name)
+            body["properties"] = {"type": {"const": entry.name}, **body["properties"]}
+            body["required"] = ["type", *body["required"]]
+            body["description"] = f"{(entry.cls.__doc__ or '').strip()}\n\nFrom {entry.provider}."
+            bodies.append(body)
+        return {"anyOf": [{"enum": short}, *bodies]}
+
+    def _default(self, cls: type[Any], name: str, value: Any) -> Any:
+        default = to_json(value, self.registry)
+        try:
+            json.dumps(default)
+        except (TypeError, ValueError) as error:
+            raise PluginError(
+                f"the default of {cls.__qualname__}.{name} is {default!r}, which JSON cannot say"
+            ) from error
+        return default
+
+    def options(self, cls: type[Any]) -> dict[str, Any]:
+        """Return the schema of a JSON object with the fields of a dataclass."""
+        # Nothing in a default is left to pydantic: it cannot write components.
+        schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
+        for field in dataclasses.fields(cls):
+            body = schema.get("properties", {}).get(field.name, {})
+            body.pop("default", None)
+            body.pop("title", None)
+            if field.default is not dataclasses.MISSING:
+                body["default"] = self._default(cls, field.name, field.default)
+            elif field.default_factory is not dataclasses.MISSING:
+                body["default"] = self._default(cls, field.name, field.default_factory())
+        schema.pop("title", None)
+        schema.setdefault("properties", {})
+        schema.setdefault("required", [])
+        return cast(dict[str, Any], _references(schema))
+
+
+VARIABLE: Final = "#/$defs/variable"
+"""The schema of an environment variable, which may stand for any value that is not text."""
+
+
+def _or_variable(schema: Any) -> Any:
+    """Return the schema of an option that may also come from the environment."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [*schema["anyOf"], {"$ref": VARIABLE}]}
+    if "enum" not in schema and schema.get("type") not in ("number", "integer", "boolean"):
+        return schema
+    kept = {key: schema[key] for key in ("default", "description") if key in schema}
+    bare = {key: value for key, value in schema.items() if key not in kept}
+    return {**kept, "anyOf": [bare, {"$ref": VARIABLE}]}
+
+
+def _references(node: Any) -> Any:
+    """Replace the marks that `Configurable` left by references to definitions."""
+    if isinstance(node, dict):
+        if "nnreg" in node:
+            rest = {key: value for key, value in node.items() if key != "nnreg"}
+            return {"$ref": f"#/$defs/{node['nnreg']}", **rest}
+        return {key: _references(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_references(item) for item in node]
+    return node

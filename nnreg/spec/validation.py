@@ -1,0 +1,259 @@
+"""JSON to components and back, and the JSON Schema of everything that is installed.
+
+A pydantic model is made from the fields of each frozen dataclass. Where a field is itself a
+component, pydantic asks the `Reader` in its validation context, which knows the registry; the
+errors of all levels come out together, each with its path.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import json
+import typing
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from nnreg._utils.suggestions import suggest
+from nnreg.errors import PluginError, Problem, SpecError
+from nnreg.interfaces.component import Component, Configurable
+from nnreg.registry.registry import KINDS, Entry, Registry
+
+T = TypeVar("T")
+
+
+@functools.cache
+def _model(cls: Hashable) -> type[BaseModel]:
+    """Return the pydantic model with the fields of a dataclass.
+
+    Raises `PluginError` where an annotation, as a plugin may have it, cannot be understood.
+    """
+    try:
+        return _model_of_hints(cls, typing.get_type_hints(cls, include_extras=True))
+    except Exception as error:  # of whatever kind: they are the plugin's own expressions
+        first = str(error).splitlines()[0] if str(error) else ""
+        raise PluginError(
+            f"the options of {getattr(cls, '__qualname__', cls)} cannot be read from JSON: "
+            f"{type(error).__name__}: {first}"
+        ) from error
+
+
+def _model_of_hints(cls: Hashable, hints: Mapping[str, Any]) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(cast(Any, cls)):
+        settings: dict[str, Any] = {"alias": field.name}
+        if field.default is not dataclasses.MISSING:
+            settings["default"] = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            settings["default_factory"] = field.default_factory
+        fields[_attribute(field.name)] = (hints[field.name], Field(**settings))
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+    return create_model(getattr(cls, "__name__", "options"), __config__=config, **fields)
+
+
+def _attribute(name: str) -> str:
+    """Name a model's attribute so that no option can clash with pydantic's own."""
+    return f"option_{name}"
+
+
+MOST_PROBLEMS = 1_000
+MOST_HINTS = 100
+"""The most problems of a section that are listed, and unknown names for which a near one is sought:
+an untrusted spec may contain nothing else."""
+
+
+class Reader:
+    """Reads components and sections of a spec, and remembers which components were named.
+
+    `written_by` has the versions of the components' distributions when the JSON was written, as far
+    as they are known: their options are migrated from them. `migrated` tells whether any changed.
+    """
+
+    def __init__(
+        self, registry: Registry, written_by: Mapping[tuple[str, str], str] | None = None
+    ) -> None:
+        self.registry = registry
+        self.written_by = written_by or {}
+        self.used: dict[tuple[str, str], Entry] = {}
+        self.unknown = 0
+        self.migrated = False
+
+    def read(self, cls: type[T], value: Any) -> T:
+        """Return the dataclass that a JSON value describes. Raises pydantic's ValidationError."""
+        if isinstance(value, cls):
+            return value
+        kind = vars(cls).get("kind")
+        if kind in KINDS:
+            return cast(T, self._component(str(kind), value))
+        return self._fields(cls, value)
+
+    def _component(self, kind: str, value: Any) -> Any:
+        options = {"type": value} if isinstance(value, str) else value
+        if not isinstance(options, dict) or not isinstance(options.get("type"), str):
+            raise _error(
+                f'must be the name of {_article(kind)} or {{"type": NAME, …}}, found {_show(value)}'
+            )
+        name = options["type"]
+        try:
+            entry = self.registry.find(kind, name)
+        except PluginError as error:
+            raise _error(str(error)) from error
+        if entry is None:
+            known = self.registry.names(kind)
+            self.unknown += 1
+            hint = suggest(name, known) if self.unknown <= MOST_HINTS else ""
+            raise _error(f"no {kind} {name!r}{hint}{self.registry.absent()}")
+        self.used[kind, name] = entry
+        config = {key: option for key, option in options.items() if key != "type"}
+        try:
+            return self._fields(entry.cls, self._migrate(entry, config))
+        except PluginError as error:
+            raise _error(f"{entry.provider}: {error}") from error
+
+    def _migrate(self, entry: Entry, config: dict[str, Any]) -> dict[str, Any]:
+        """Return options as the installed version of a component has them."""
+        version = self.written_by.get((entry.kind, entry.name), entry.version)
+        if version == entry.version:
+            return config
+        try:
+            migrated = entry.cls.migrate(copy.deepcopy(config), version)
+            if not isinstance(migrated, dict):
+                raise TypeError(f"migrate returned {type(migrated).__name__}, not dict")
+            json.dumps(migrated, allow_nan=False)
+        except Exception as error:
+            raise _error(
+                f"{entry.name} of {entry.provider} cannot take over the options of {version}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        self.migrated = self.migrated or migrated != config
+        return migrated
+
+    def _fields(self, cls: type[T], value: Any) -> T:
+        model = _model(cast(Hashable, cls))
+        try:
+            # as JSON, because strict validation of Python values refuses a list for a tuple
+            read = model.model_validate_json(json.dumps(value), context=self)
+        except ValidationError as error:
+            if error.error_count() > MOST_PROBLEMS:
+                raise _error(f"{error.error_count():,} problems are too many to list") from None
+            raise ValidationError.from_exception_data(
+                cls.__name__, list(_lines(error, cls, value))
+            ) from None
+        names = {field.name for field in dataclasses.fields(cast(Any, cls))}
+        given = {name: getattr(read, _attribute(name)) for name in names & set(value)}
+        try:
+            return cls(**given)
+        except ValueError as error:
+            raise _error(str(error)) from error
+
+
+def read(cls: type[T], value: Any, reader: Reader, where: str = "spec") -> T:
+    """Return the dataclass that a JSON tree describes. Raises `SpecError` with every problem."""
+    try:
+        return reader.read(cls, value)
+    except ValidationError as error:
+        problems = [
+            Problem(_path(line["loc"]), line["msg"], line["type"] == UNKNOWN)
+            for line in error.errors()
+        ]
+    except PydanticCustomError as error:
+        problems = [Problem("$", error.message())]
+    raise SpecError(problems, where)
+
+
+MISSING: Final = "nnreg_missing"
+"""The type of an error whose place ends with a key that is not there."""
+
+UNKNOWN: Final = "nnreg_unknown"
+"""The type of an error that is about a key, not about its value."""
+
+ErrorType: TypeAlias = Literal["nnreg", "nnreg_missing", "nnreg_unknown"]
+
+
+def _error(text: str, kind: ErrorType = "nnreg") -> PydanticCustomError:
+    return PydanticCustomError(kind, "{text}", {"text": text})
+
+
+def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitErrorDetails]:
+    """Word pydantic's errors as ours; the errors of a union's branches become one."""
+    found: dict[tuple[int | str, ...], list[Any]] = {}
+    for line in error.errors(include_url=False):
+        loc, absent = line["loc"], line["type"] in ("missing", MISSING)
+        place = (*_within(value, loc[:-1]), loc[-1]) if absent else _within(value, loc)
+        found.setdefault(place, []).append(line)
+    known = [field.name for field in dataclasses.fields(cls)]
+    containing = {place[:length] for place in found for length in range(len(place))}
+    for loc, lines in found.items():
+        if loc in containing:
+            continue  # follows from what is wrong inside
+        line = lines[0]
+        kind: ErrorType = "nnreg"
+        if line["type"] in ("nnreg", MISSING, UNKNOWN):
+            text, kind = line["msg"], line["type"]
+        elif line["type"] == "extra_forbidden":
+            hint = suggest(str(loc[-1]), known) or "; there are no options to choose from"
+            text, kind = f"unknown key {str(loc[-1])!r}{hint}", UNKNOWN
+        elif line["type"] == "missing":
+            text, kind = "required, but not given", MISSING
+        elif line["type"] == "too_short":
+            text = f"must not be empty, found {_show(value[loc[0]])}"
+        else:
+            expected = [one["msg"].removeprefix("Input should be ") for one in lines]
+            at = functools.reduce(lambda tree, key: tree[key], loc, value)
+            text = f"must be {' or '.join(dict.fromkeys(expected))}, found {_show(at)}"
+            if "a valid array" in expected and not isinstance(at, list | dict):
+                text += f"; write [{_show(at)}]"
+        yield {"type": _error(text, kind), "loc": loc, "input": None}
+
+
+def _within(value: Any, loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Drop from an error's place what is no key of the value: the names of union branches."""
+    path: list[int | str] = []
+    for index, key in enumerate(loc):
+        if isinstance(value, dict) and isinstance(key, str):
+            if key in value:
+                value = value[key]
+            elif index:
+                continue
+            path.append(key)
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]
+            path.append(key)
+        elif isinstance(value, dict | list) and index < len(loc) - 1:
+            continue
+    return tuple(path)
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in loc)
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"
+
+
+def to_json(value: Any, registry: Registry) -> Any:
+    """Return the JSON that describes a component or a section, with every option filled in."""
+    if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
+        options = {
+            field.name: to_json(getattr(value, field.name), registry)
+            for field in dataclasses.fields(value)
+        }
+        if isinstance(value, Component):
+            name = registry.name_of(value)
+            return {"type": name, **options} if options else name
+        return options
+    if isinstance(value, list | tuple):
+        return [to_json(item, registry) for item in value]
+    if isinstance(value, Mapping):
+        return {key: to_json(item, registry) for key, item in value.items()}
+    return value

@@ -1,0 +1,1 @@
+"""`nnreg init`: a starter spec proposed from a data file."""

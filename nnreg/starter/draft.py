@@ -1,0 +1,206 @@
+"""What a spec to start from says: the division of the rows, the network, the training, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnreg._types import Shape
+from nnreg.starter.column_summary import ColumnFacts
+
+HIDDEN = {10_000: (128, 64), 1_000: (64, 32), 200: (32,), 0: (16,)}
+EPOCHS = {20_000: 30, 1_000: 60, 0: 200}
+BATCHES = {20_000: 128, 2_000: 64, 300: 32, 0: 16}
+"""Sizes by the least number of rows from which on they are taken."""
+
+UNEVEN = 2
+"""A class that has less than one in so many of its even share of the rows is rare."""
+
+NAMELESS = "the column without a name"
+
+MOST_NAMED = 6
+"""The most columns that a comment names."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What there is to learn, and how.
+
+    `target` is what to predict, from `inputs`; `left_out` says why other columns are no inputs.
+    `moments` is a column that says when each row was, if there is one.
+    """
+
+    target: ColumnFacts
+    inputs: Sequence[ColumnFacts]
+    left_out: Mapping[str, str]
+    moments: str
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.target.rows
+
+    @property
+    def uneven(self) -> bool:
+        """Whether some classes are much rarer than others."""
+        return self.target.least * self.target.distinct * UNEVEN < self.rows
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of an example, as the network takes it."""
+        if self.inputs[0].kind == "arrays":
+            return self.inputs[0].shape
+        return (sum(one.distinct if one.kind == "words" else 1 for one in self.inputs),)
+
+    @property
+    def images(self) -> bool:
+        """Whether examples are pictures: two sides of about the same size, and perhaps colours."""
+        sides, colours = self.shape[:2], self.shape[2:]
+        if len(sides) < 2 or colours not in ((), (1,), (2,), (3,), (4,)):
+            return False
+        return min(sides) >= 4 and max(sides) <= 4 * min(sides)
+
+    def splits(self) -> Iterable[dict[str, Any]]:
+        """Return how the rows may be divided, the best first; the last one holds out nothing."""
+        stratify = {"stratify": True} if self.target.of_classes else {}
+        for least, shares in ((40, {"validation": 0.15, "test": 0.2}), (10, {"validation": 0.2})):
+            if self.rows >= least:
+                yield {**shares, **stratify}
+                yield shares
+        yield {}
+
+    def tree(self, source: Any, path: str, split: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the spec."""
+        classes = self.target.of_classes
+        output = {"units": "classes", "activation": "softmax"} if classes else {"units": 1}
+        metrics = ["accuracy", "f1"] if self.uneven else ["accuracy"]
+        return {
+            "seed": 0,
+            "data": self._data(source, path, split),
+            "model": {"layers": [*self._hidden(), {"type": "dense", **output}]},
+            "loss": "cross_entropy" if classes else "mean_squared_error",
+            "optimizer": {"type": "adam", "learning_rate": 0.001 if self.images else 0.003},
+            "metrics": metrics if classes else ["r2", "mean_absolute_error"],
+            "train": self._train(bool(split)),
+        }
+
+    def _data(self, source: Any, path: str, split: Mapping[str, Any]) -> dict[str, Any]:
+        data: dict[str, Any] = {"source": source, "path": path, "target": self.target.name}
+        if self.inputs[0].kind == "arrays" or "" in self.left_out:  # which no spec can name
+            data["inputs"] = [one.name for one in self.inputs]
+        elif self.left_out:
+            data["exclude"] = list(self.left_out)
+        if any(one.missing for one in self.inputs):
+            data["missing"] = "impute"
+        if any(one.kind == "words" for one in self.inputs):
+            data["unseen"] = "ignore"
+        if not self.target.of_classes:
+            data["target_scaling"] = "standard"
+        return {**data, "split": dict(split)} if split else data
+
+    def _hidden(self) -> list[dict[str, Any]]:
+        """Return the layers before the last one: the more rows, the larger the network."""
+        relu = {"activation": "relu"}
+        layers: list[dict[str, Any]] = []
+        if self.images:
+            side = min(self.shape[:2])
+            for filters in (16, 32, 64):
+                layers.append(
+                    {"type": "conv2d", "filters": filters, "kernel": 3, "padding": "same", **relu}
+                )
+                if side >= 16 or (filters > 16 and side >= 4):
+                    layers.append({"type": "max_pool2d", "size": 2})
+                    side //= 2
+                if side < 8 and filters > 16:
+                    break
+        if len(self.shape) > 1:
+            layers.append({"type": "flatten"})
+        units = next(units for least, units in HIDDEN.items() if self.rows >= least)
+        if self.images:
+            units = units[:1]  # the convolutions have done the most
+        if self.rows >= 1000:
+            layers.append({"type": "dropout", "rate": 0.2})
+        return [*layers, *({"type": "dense", "units": count, **relu} for count in units)]
+
+    def _train(self, held_out: bool) -> dict[str, Any]:
+        """Return how to train: the more rows, the larger the batches and the fewer the epochs."""
+        epochs = next(epochs for least, epochs in EPOCHS.items() if self.rows >= least)
+        batch = next(batch for least, batch in BATCHES.items() if self.rows >= least)
+        train: dict[str, Any] = {"epochs": epochs, "batch_size": batch}
+        if held_out:
+            train["early_stopping"] = {"patience": max(epochs // 6, min(epochs // 4, 15))}
+        return train
+
+    def comments(self, tree: Mapping[str, Any], why: str) -> dict[str, str]:
+        """Return why the spec is as it is, by the paths of what it is about."""
+        target, data = self.target, tree["data"]
+        if target.of_classes:
+            kind = f"{target.distinct:,} classes, the rarest in {counted(target.least, 'row')}"
+        else:
+            kind = f"Numbers, {target.distinct:,} different"
+        gaps = sum(one.missing for one in self.inputs)
+        words = any(one.kind == "words" for one in self.inputs)
+        found = {
+            "$.data.source": _source_comment(data["source"]),
+            "$.data.target": f"{kind}. Taken because {why}.",
+            "$.data.inputs": _listed(self.left_out),
+            "$.data.exclude": _listed(self.left_out),
+            "$.data.missing": f"{counted(gaps, 'missing value')}: a number is taken for the mean, "
+            "a word for the most frequent one.",
+            "$.data.unseen": "A word that is met for the first time after training is no error.",
+            "$.data.target_scaling": "Learned in units of its own spread; predictions are in the "
+            "target's own units.",
+            "$.data.split": self._split_comment(data.get("split", {})),
+            "$.model": f"An example is {_shape_text(self.shape)}"
+            f"{', each word being one that is 0 or 1' if words else ''}.",
+            "$.metrics": "Some classes are rare: f1 counts each class alike, accuracy each row. To "
+            'have training do so too: "class_weights": "balanced" in data.',
+            "$.train": "It stops when the loss of the validation part has not fallen for so long.",
+        }
+        there = {"$.data.target", "$.model", *(f"$.data.{key}" for key in data)}
+        there |= {"$.metrics"} if "f1" in tree["metrics"] else set()
+        there |= {"$.train"} if "early_stopping" in tree["train"] else set()
+        return {path: text for path, text in found.items() if path in there and text}
+
+    def _split_comment(self, split: Mapping[str, Any]) -> str:
+        text = "Validation says when to stop, the test part is looked at once, at the end."
+        if "test" not in split:
+            text = "Validation says when to stop."
+        if "stratify" in split:
+            text = f"{text} Each has the classes in proportion."
+        if self.moments:
+            order = json.dumps({key: split[key] for key in split if key != "stratify"})
+            name = json.dumps(self.moments, ensure_ascii=False)
+            text += f'\nTo hold out the latest rows instead: {order[:-1]}, "order": {name}}}'
+        return text
+
+
+def _source_comment(source: Any) -> str:
+    if not isinstance(source, dict) or source.get("encoding") != "cp1252":
+        return ""
+    return "The text is not UTF-8, and taken for cp1252, which Windows writes in Western Europe."
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    """Return columns with the reasons why they are left out, each reason once."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    lines = []
+    for reason, those in names.items():
+        more = f" and {len(those) - MOST_NAMED:,} more" if len(those) > MOST_NAMED else ""
+        are, it = ("is", "it") if len(those) == 1 else ("are", "each")
+        listed = f"{', '.join(name or NAMELESS for name in those[:MOST_NAMED])}{more}"
+        lines.append(f"{listed} {are} left out: {it} {reason}.")
+    return "\n".join(lines)
+
+
+def counted(count: int, noun: str) -> str:
+    """Say how many there are of something."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _shape_text(shape: Shape) -> str:
+    return counted(shape[0], "number") if len(shape) == 1 else " x ".join(map(str, shape))

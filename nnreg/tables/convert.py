@@ -1,0 +1,67 @@
+"""Tables from arrays, mappings, rows and data frames, whole or in chunks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from nnreg.errors import DataError
+from nnreg.tables.dataframes import array_of, columns_of_frame, is_frame
+from nnreg.tables.lazy import Stored, read_ahead, whole
+from nnreg.tables.table import Table
+
+ARRAY = "x"
+"""The name of the only column where the input is one array instead of a table."""
+
+
+def table_of(x: Any, names: Iterable[str] = ()) -> Table:
+    """Return a table of a data frame, a mapping, a list of mappings, a table, or an array.
+
+    A two-dimensional array is taken as the columns `names`, in this order, when there are several;
+    any other array as the one column.
+    """
+    if isinstance(x, Table):
+        return x
+    if isinstance(x, str | os.PathLike):
+        raise DataError(f"{x}: expected rows, not the name of a file, which `nnreg predict` takes")
+    names = list(names)
+    if isinstance(x, list | tuple) and x and all(isinstance(row, Mapping) for row in x):
+        keys = list(dict.fromkeys(key for row in x for key in row))
+        x = {key: [row.get(key) for row in x] for key in keys}
+    if isinstance(x, Mapping):
+        return Table({str(key): array_of(value, str(key)) for key, value in x.items()})
+    if is_frame(x):
+        return Table(columns_of_frame(x))
+    array = array_of(x, "the array")
+    if len(names) <= 1:
+        return Table({(names or [ARRAY])[0]: array})
+    if array.ndim != 2 or array.shape[1] != len(names):
+        raise DataError(
+            f"the array has shape {array.shape}; expected (rows, {len(names)}) with the columns "
+            f"{', '.join(names)}"
+        )
+    return Table({name: array[:, index] for index, name in enumerate(names)})
+
+
+def pieces(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:
+    """Yield the rows of a table in pieces whose columns are arrays.
+
+    There is one piece, the table itself, unless a column of these `names` stays in its file; pieces
+    have no others.
+    """
+    used = {name: table.columns[name] for name in names if name in table.columns}
+    blocks = [column.block for column in used.values() if isinstance(column, Stored)]
+    if not blocks:
+        yield table
+        return
+    size, chosen = min(blocks), replace(table, columns=used)
+
+    def read(start: int) -> Table:
+        part = chosen.take(np.arange(start, min(start + size, len(chosen))))
+        return replace(part, columns={name: whole(c) for name, c in part.columns.items()})
+
+    yield from read_ahead(read, range(0, len(chosen), size))

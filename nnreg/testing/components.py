@@ -1,0 +1,46 @@
+"""What a component of any kind must do."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+from typing import Any
+
+from nnreg.interfaces.component import Component
+from nnreg.registry.registry import Entry, Registry
+from nnreg.spec.validation import Reader, read, to_json
+
+
+def documented(cls: type[Component]) -> None:
+    """Its docstring begins with a line that says what it is, and names every option."""
+    text = cls.__doc__ or ""
+    if text.startswith(f"{cls.__name__}(") or not text.strip().splitlines():
+        raise AssertionError(f"{cls.__name__}: no docstring; its first line should be the formula")
+    everywhere = " ".join(base.__doc__ or "" for base in cls.__mro__ if base is not object)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # components are dataclasses
+        if not re.search(rf"\b{re.escape(field.name)}\b", everywhere):
+            raise AssertionError(
+                f"{cls.__name__}: its docstring does not say what the option {field.name!r} does"
+            )
+
+
+def round_trip(component: Component, registry: Registry) -> None:
+    """Written as JSON and read again, it is equal: a checkpoint gives back what was trained."""
+    registry = _with(registry, type(component))
+    tree = to_json(component, registry)
+    base: Any = next(base for base in type(component).__mro__ if "kind" in vars(base))
+    again = read(base, tree, Reader(registry))
+    if again != component:
+        raise AssertionError(f"{component}: through JSON it became {again}, by way of {tree}")
+
+
+def _with(registry: Registry, cls: type[Component]) -> Registry:
+    """Return the registry, with this class added where it is missing."""
+    if any(entry.cls is cls for entry in registry):
+        return registry
+    registry = copy.copy(registry)
+    name = "component_under_test"
+    entry = Entry(cls.kind, name, cls, name, name, "0")
+    registry.entries = {**registry.entries, (cls.kind, name): [entry]}
+    return registry

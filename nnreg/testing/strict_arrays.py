@@ -1,0 +1,106 @@
+"""An array type that refuses to become a NumPy array, as one on another device would.
+
+NumPy's functions work on it through its dispatch protocols (NEP 13 and NEP 18), so that code which
+runs on it runs on any array library that speaks them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from nnreg._types import Shape
+from nnreg.interfaces.context import Workspace
+
+
+class Strict(NDArrayOperatorsMixin):
+    """A NumPy array in a wrapper that has an array's methods but is not one."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        raise TypeError("converted to a NumPy array")
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def __float__(self) -> float:
+        return float(self.inner)
+
+    def __bool__(self) -> bool:
+        return bool(self.inner)
+
+    def __getitem__(self, key: Any) -> Any:
+        return strict(self.inner[bare(key)])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.inner[bare(key)] = bare(value)
+
+    def __getattr__(self, name: str) -> Any:
+        """Give the attributes and methods of an array, their results wrapped again."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = getattr(self.inner, name)
+        if not callable(value):
+            return strict(value)
+        return lambda *args, **kwargs: strict(value(*bare(args), **bare(kwargs)))
+
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any
+    ) -> Any:
+        return self._call(getattr(ufunc, method), inputs, {**kwargs, "out": out})
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return self._call(function, args, kwargs)
+
+    def _call(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        out = kwargs.pop("out", None)
+        if out is not None:
+            kwargs["out"] = bare(out)
+        result = function(*bare(args), **bare(kwargs))
+        if out is not None:
+            return out[0] if isinstance(out, tuple) else out
+        return strict(result)
+
+
+def strict(value: Any) -> Any:
+    """Wrap an array, or those in a tuple or list; leave anything else as it is."""
+    if isinstance(value, np.ndarray | np.generic):
+        return Strict(value)
+    if isinstance(value, tuple | list):
+        return type(value)(strict(item) for item in value)
+    return value
+
+
+def bare(value: Any) -> Any:
+    """Take the wrapper off an array, or off those in a tuple, list or dict."""
+    if isinstance(value, Strict):
+        return value.inner
+    if isinstance(value, tuple | list):
+        return type(value)(bare(item) for item in value)
+    if isinstance(value, dict):
+        return {key: bare(item) for key, item in value.items()}
+    return value
+
+
+class StrictWorkspace(Workspace):
+    """A workspace that hands out strict arrays."""
+
+    def allocate(self, shape: Shape, dtype: npt.DTypeLike | None) -> Any:
+        """Make a new array."""
+        return Strict(super().allocate(shape, dtype))
+
+
+class StrictGenerator:
+    """A random generator whose numbers are strict arrays."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._rng, name)
+        return lambda *args, **kwargs: strict(method(*args, **kwargs))

@@ -1,0 +1,1 @@
+"""Training: the loop over epochs, gradients, optimizer updates, evaluation and history."""

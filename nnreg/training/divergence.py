@@ -1,0 +1,73 @@
+"""What went bad first where a training is no longer finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from typing import NoReturn
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.errors import DivergedError
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.layer import Layer
+from nnreg.network.network import Network
+from nnreg.tables.lazy import Column, pieces
+
+_NamedStep = tuple[str, Layer, Context]
+
+
+def explain(
+    network: Network,
+    context: Context,
+    x: Column,
+    epoch: int,
+    batch: int,
+    what: str = "the loss",
+) -> NoReturn:
+    """Raise `DivergedError` naming the first layer whose output or gradient went bad.
+
+    `context` is that of the pass that was not finite, `x` its inputs.
+    """
+    pairs = zip(network.layers.items(), context.children.values(), strict=True)
+    steps = [(name, layer, own) for (name, layer), own in pairs]
+    culprit = _first_bad_gradient(steps) or _first_bad_output(steps, x) or "the loss itself"
+    raise DivergedError(
+        f"epoch {epoch}, batch {batch}: {what} is not finite; first to go bad: {culprit}. "
+        "Lower optimizer.learning_rate, set train.clip_norm, or look for extreme values in "
+        "the data"
+    )
+
+
+def all_finite(vector: Array) -> bool:
+    """Look at each value only where their squares do not add up to a finite number."""
+    return math.isfinite(float(np.dot(vector, vector))) or bool(np.isfinite(vector).all())
+
+
+def _first_bad_gradient(steps: Sequence[_NamedStep]) -> str | None:
+    """Name the layer nearest the output whose last gradient was not finite."""
+    for name, _, context in reversed(steps):
+        if not _finite(context, lambda c: c.gradients):
+            return f"the gradient of {name} in the step before"
+    return None
+
+
+def _first_bad_output(steps: Sequence[_NamedStep], x: Column) -> str | None:
+    with closing(pieces(x, len(x))) as parts:
+        for part in parts:
+            for name, layer, context in steps:
+                if not _finite(context, lambda c: c.params):
+                    return f"the weights of {name}"
+                if not _finite(context, lambda c: c.state):
+                    return f"what {name} keeps of past batches"
+                part, _ = layer.forward(part, context)
+                if not np.isfinite(part).all():
+                    return f"the output of {name}"
+    return None
+
+
+def _finite(context: Context, arrays: Callable[[Context], Mapping[str, Array]]) -> bool:
+    here = all(np.isfinite(array).all() for array in arrays(context).values())
+    return here and all(_finite(child, arrays) for child in context.children.values())

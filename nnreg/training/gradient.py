@@ -1,0 +1,195 @@
+"""The gradient of a batch, from one thread or from several that each take a share of the rows."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg._utils.threads import ThreadPool, pieces
+from nnreg.interfaces.context import Context
+from nnreg.network.network import CACHED, Network
+from nnreg.training.evaluation import Evaluation
+
+LEAST_ROWS = 8
+"""The fewest examples worth a pass, or a thread."""
+
+
+def rows_at_once(network: Network, threads: int = 1) -> int | None:
+    """Return how many examples to take through a network at a time; None for all of them.
+
+    A few at a time where each becomes many values, which are then still in the processor's cache
+    on the way back; there must be more of these than of the parameters, whose gradients are added.
+    It makes for shorter calls, at which several threads wait for each other unless they are few.
+    """
+    rows = max(CACHED // max(network.values, 1), LEAST_ROWS)
+    gains = network.independent and network.steps == 1
+    gains = gains and (threads == 1 or network.kernels.few_calls)
+    return rows if gains and rows * network.values > 2 * network.vector.size else None
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """Inputs, targets as the loss takes them, and what each example counts, all in memory.
+
+    With `weights`, the loss of each example is multiplied by its own.
+    """
+
+    x: Array
+    t: Array
+    weights: Array | None = None
+
+
+class Worker:
+    """One thread's way through the network: buffers and a gradient of its own, shared weights."""
+
+    def __init__(self, network: Network, evaluation: Evaluation, at_once: int | None) -> None:
+        self.gradient = np.zeros(network.vector.size, network.dtype)
+        self.workspace = network.workspace(reuse=True)
+        self.context: Context = network.context(self.workspace, self.gradient, training=True)
+        self._network = network
+        self._evaluation = evaluation
+        self._at_once = at_once
+        if at_once is not None:
+            self._scores = network.workspace(reuse=True)
+            self._more = np.zeros_like(self.gradient)
+            self._more_context = network.context(self.workspace, self._more, training=True)
+
+    @property
+    def gradient_bytes(self) -> int:
+        """The bytes of its gradients."""
+        return self.gradient.nbytes * (1 if self._at_once is None else 2)
+
+    def run(self, examples: InMemory, rows: Array, scale: float) -> Share:
+        """Write the gradient of the mean loss over `rows`, times `scale`.
+
+        Where the loss is not finite the gradient is arbitrary, and the share is of the rows that
+        made it so.
+        """
+        if self._at_once is None or len(rows) <= self._at_once:
+            return self._pass(examples, rows, scale, self.context)
+        self._scores.rewind()
+        scores = self._scores.empty((len(rows), *self._network.output_shape))
+        loss = 0.0
+        for start in range(0, len(rows), self._at_once):
+            part = rows[start : start + self._at_once]
+            context = self._more_context if start else self.context
+            share = self._pass(examples, part, scale * len(part) / len(rows), context)
+            if not math.isfinite(share.loss):
+                return share
+            if start:
+                np.add(self.gradient, self._more, out=self.gradient)
+            loss += share.loss * len(part) / len(rows)
+            scores[start : start + len(part)] = share.scores
+        return Share(self, rows, share.x, loss, scores)
+
+    def _pass(self, examples: InMemory, rows: Array, scale: float, context: Context) -> Share:
+        """Go once forward and back."""
+        self.workspace.rewind()
+        x, t = self._take(examples.x, rows), self._take(examples.t, rows)
+        z, backward = self._network.forward(x, context)
+        loss, loss_backward = self._evaluation.loss_of(z, t, context)
+        if math.isfinite(loss):
+            dz = loss_backward()
+            if examples.weights is not None:
+                weights = self._take(examples.weights, rows)
+                loss = self._evaluation.weighted_loss(z, t, weights)
+                dz = self._scaled(dz, (weights * scale).reshape(-1, *[1] * (dz.ndim - 1)))
+            elif scale != 1:
+                dz = self._scaled(dz, scale)
+            backward(dz)
+        return Share(self, rows, x, loss, z)
+
+    def _take(self, array: Array, rows: Array) -> Array:
+        buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
+        return np.take(array, rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
+
+    def _scaled(self, dz: Array, scale: float | Array) -> Array:
+        return np.multiply(dz, scale, out=self.workspace.empty(dz.shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What became of some rows of a batch: the mean loss over them, and the network's scores."""
+
+    worker: Worker
+    rows: Array
+    x: Array
+    loss: float
+    scores: Array
+
+
+class DataParallelGradient:
+    """Fills one gradient from a batch, its rows divided among `count` threads of a pool.
+
+    With `several`, the gradient is that of several batches together.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        evaluation: Evaluation,
+        count: int,
+        pool: ThreadPool,
+        *,
+        several: bool = False,
+    ) -> None:
+        at_once = rows_at_once(network, count)
+        self._workers = [Worker(network, evaluation, at_once) for _ in range(count)]
+        self._pool = pool
+        self._first = self._workers[0].gradient
+        self.gradient = np.zeros_like(self._first) if several else self._first
+        self._several = several
+        self._sums = [
+            functools.partial(self._sum, piece) for piece in pieces(self.gradient.size, count)
+        ]
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(self._workers)
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    @property
+    def gradient_bytes(self) -> int:
+        """The bytes of all gradients."""
+        together = self.gradient.nbytes if self._several else 0
+        return together + sum(worker.gradient_bytes for worker in self._workers)
+
+    def batches(self, examples: InMemory, rows: Array, size: int) -> Iterator[list[Share]]:
+        """Write the gradient of the mean loss over `rows`, in batches of `size`.
+
+        Yields the shares of each batch, which are good until the next. The sum over workers is in
+        their order, so that it has the same bits each time.
+        """
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            shares = self._run(examples, batch, len(batch) / len(rows))
+            if self._several and start:
+                np.add(self.gradient, self._first, out=self.gradient)
+            elif self._several:
+                np.copyto(self.gradient, self._first)
+            yield shares
+
+    def _run(self, examples: InMemory, rows: Array, scale: float) -> list[Share]:
+        """Write the gradient of the mean loss over one batch, times `scale`."""
+        if len(rows) < len(self) or len(self) == 1:
+            return [self._workers[0].run(examples, rows, scale)]
+        shares = self._pool.run(
+            [
+                functools.partial(worker.run, examples, part, scale * len(part) / len(rows))
+                for worker, part in zip(self._workers, np.array_split(rows, len(self)), strict=True)
+            ]
+        )
+        self._pool.run(self._sums)
+        return shares
+
+    def _sum(self, piece: slice) -> None:
+        """Add the other workers' gradients to the first's, in this piece of them."""
+        total = self._first[piece]
+        for worker in self._workers[1:]:
+            np.add(total, worker.gradient[piece], out=total)

@@ -1,0 +1,116 @@
+"""The history of a training: a table with a row an epoch."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import overload
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg._utils.formatting import number
+from nnreg.plotting import svg
+from nnreg.plotting.curves import by_epoch
+
+
+def records(names: Sequence[str], rows: Array) -> list[dict[str, float]]:
+    """Return the records of a table with these columns; a NaN stands for a figure not measured."""
+    return [
+        {
+            name: int(value) if name == "epoch" else float(value)
+            for name, value in zip(names, row, strict=True)
+            if not math.isnan(value)
+        }
+        for row in rows
+    ]
+
+
+class History(Sequence[Mapping[str, float]]):
+    """The records of the epochs so far. `history["loss"]` is the column as an array."""
+
+    def __init__(self, records: Sequence[Mapping[str, float]]) -> None:
+        self.records = records
+
+    @property
+    def names(self) -> list[str]:
+        """The columns, in order: `epoch`, `loss`, the metrics, then those of the validation.
+
+        With a schedule, `learning_rate` comes last.
+        """
+        return list(dict.fromkeys(name for record in self.records for name in record))
+
+    @property
+    def columns(self) -> dict[str, Array]:
+        """Every column as an array, by its name."""
+        return {name: self[name] for name in self.names}
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Mapping[str, float]]:
+        return iter(self.records)
+
+    @overload
+    def __getitem__(self, key: str) -> Array: ...
+    @overload
+    def __getitem__(self, key: int) -> Mapping[str, float]: ...
+    @overload
+    def __getitem__(self, key: slice) -> Sequence[Mapping[str, float]]: ...
+
+    def __getitem__(
+        self, key: str | int | slice
+    ) -> Array | Mapping[str, float] | Sequence[Mapping[str, float]]:
+        """Return a column by its name, or a record by its place."""
+        if isinstance(key, str):
+            if key not in self.names:
+                raise KeyError(f"no column {key!r}; there are {', '.join(self.names)}")
+            return np.array([record.get(key, math.nan) for record in self.records])
+        return self.records[key]
+
+    def __repr__(self) -> str:
+        if not self.records:
+            return "History(no epochs yet)"
+        last = self.records[-1]
+        figures = ", ".join(f"{name}={_figure(name, value)}" for name, value in last.items())
+        return f"History({len(self)} epochs; last: {figures})"
+
+    def _repr_html_(self) -> str:
+        """Show the loss curve and the last epochs in a notebook."""
+        head = "".join(f"<th>{name}</th>" for name in self.names)
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td>{_figure(n, record.get(n, math.nan))}</td>" for n in self.names)
+            + "</tr>"
+            for record in self.records[-5:]
+        )
+        return f"{self._picture()}<table><tr>{head}</tr>{rows}</table>"
+
+    def svg(self, title: str) -> str:
+        """Return a chart of the losses by epoch, with the best one of the validation marked.
+
+        It is an SVG file, for light and dark pages. Raises ValueError for fewer than two epochs,
+        and where no loss is finite.
+        """
+        if len(self) < 2:
+            raise ValueError("a curve takes two epochs")
+        losses = {name: column for name, column in self.columns.items() if name.endswith("loss")}
+        if not any(np.isfinite(losses[name]).any() for name in losses):
+            raise ValueError("no loss is finite")
+        best = None
+        if "val_loss" in losses and np.isfinite(losses["val_loss"]).any():
+            best = int(self["epoch"][np.nanargmin(losses["val_loss"])])
+        chart = by_epoch({title: self.columns}, "loss", {title: best})
+        return svg.draw(chart, f"{title}: loss by epoch", title=title, width=640, height=340).file()
+
+    def _picture(self) -> str:
+        try:
+            data = base64.b64encode(self.svg("training").encode()).decode()
+        except ValueError:
+            return ""
+        return f'<img alt="loss by epoch" width="480" src="data:image/svg+xml;base64,{data}">'
+
+
+def _figure(name: str, value: float) -> str:
+    return str(int(value)) if name == "epoch" else number(value)

@@ -1,0 +1,241 @@
+"""From a gradient to changed weights: penalties, clipping, the optimizer's step, and their mean."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg._utils.threads import ThreadPool, pieces
+from nnreg.errors import PluginError
+from nnreg.interfaces.optimizer import Optimizer, Step
+from nnreg.interfaces.schedule import Moment, Schedule
+from nnreg.network.network import Network
+from nnreg.network.parameters import views
+
+CHUNK = 131_072
+"""Values an optimizer works on at a time: its vectors then stay in the processor's cache, and its
+NumPy calls are long enough for two threads to make them side by side."""
+
+SHARE = 4 * CHUNK
+"""The fewest values worth a thread of their own."""
+
+
+class Penalty:
+    """Adds the gradient of l1 · Σ|w| + l2 · Σw² over the weights, not the biases."""
+
+    def __init__(self, network: Network, gradient: Array, l1: float, l2: float) -> None:
+        self._l1, self._l2 = l1, l2
+        gradients = views(gradient, network.params)
+        self._weights = [
+            (network.parameters[name], gradients[name])
+            for name, param in network.params.items()
+            if param.regularized and name not in network.frozen and (l1 or l2)
+        ]
+
+    def add(self) -> None:
+        """Change the gradient in place."""
+        for weight, gradient in self._weights:
+            if self._l2:
+                np.add(gradient, (2 * self._l2) * weight, out=gradient)
+            if self._l1:
+                np.add(gradient, self._l1 * np.sign(weight), out=gradient)
+
+
+class Decay:
+    """Takes the share learning_rate · decay off the weights, not the biases, before a step.
+
+    Apart from the gradient, so that the optimizer does not scale it. Loshchilov and Hutter 2019.
+    """
+
+    def __init__(self, network: Network, decay: float) -> None:
+        self._decay = decay
+        self._weights = [
+            network.parameters[name]
+            for name, param in network.params.items()
+            if param.regularized and name not in network.frozen
+        ]
+
+    def apply(self, learning_rate: float) -> None:
+        """Change the weights in place."""
+        for weight in self._weights:
+            np.multiply(weight, 1 - learning_rate * self._decay, out=weight)
+
+
+class Average:
+    """The exponential moving average of a network's weights and state, in a network of its own.
+
+    It is the mean of the weights after each of `count` steps, each weighing `decay` times as much
+    as the one after it. So it is right from the first step on.
+    """
+
+    def __init__(self, network: Network, decay: float, means: tuple[Array, Array]) -> None:
+        self.network = network.over(*means)
+        self._decay = decay
+        scratch = np.empty(CHUNK, network.dtype)
+        self._pieces = [
+            (value[piece], mean[piece], scratch[: value[piece].size])
+            for value, mean in zip((network.vector, network.state_vector), means, strict=True)
+            for piece in _chunks([slice(0, value.size)])
+        ]
+
+    def add(self, count: int) -> None:
+        """Take in the weights after the `count`-th step."""
+        share = (1 - self._decay) / (1 - self._decay**count)
+        for value, mean, part in self._pieces:
+            np.subtract(value, mean, out=part)
+            np.multiply(part, share, out=part)
+            np.add(mean, part, out=mean)
+
+
+def clip(gradient: Array, norm: float | None, value: float | None) -> None:
+    """Scale a longer gradient down to length `norm`, then limit each of its values, in place."""
+    if norm is not None:
+        length = math.sqrt(float(np.dot(gradient, gradient)))
+        if length > norm:
+            np.multiply(gradient, norm / length, out=gradient)
+    if value is not None:
+        np.clip(gradient, -value, value, out=gradient)
+
+
+class Update:
+    """An optimizer at work on whole vectors, or on pieces side by side where it allows that.
+
+    Pieces do not change a result: of an elementwise optimizer each value is its own business.
+    Another gets what is trained in one vector, of copies where some of the network is frozen.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        network: Network,
+        gradient: Array,
+        slots: Mapping[str, Array],
+        pool: ThreadPool,
+    ) -> None:
+        self._optimizer = optimizer
+        self.learning_rate = optimizer.learning_rate
+        self._update = optimizer.update
+        self._pool = pool
+        self._copies: list[tuple[Array, Array]] = []
+        trained, parameters = network.trained, network.vector
+        if len(trained) > 1 and not optimizer.elementwise:
+            parameters = self._copied(parameters, trained)
+            gradient = self._copied(gradient, trained)
+            slots = {name: self._copied(slot, trained) for name, slot in slots.items()}
+            trained = [slice(0, parameters.size)]
+        self._shares = []
+        for share in _shares(trained, divisions(optimizer, network.vector.size, pool.count)):
+            scratch = network.workspace(reuse=True)
+            steps = []
+            for piece in _chunks(share) if optimizer.elementwise else share:
+                step = Step(0, {name: slot[piece] for name, slot in slots.items()}, scratch)
+                steps.append((parameters[piece], gradient[piece], step))
+            self._shares.append(steps)
+
+    def _copied(self, vector: Array, trained: Sequence[slice]) -> Array:
+        """Return what is trained of a vector, side by side; `step` keeps both the same."""
+        parts = [vector[span] for span in trained]
+        copy = np.concatenate(parts)
+        ends = np.cumsum([part.size for part in parts])
+        self._copies += zip(parts, np.split(copy, ends[:-1]), strict=True)
+        return copy
+
+    def scale(self, factor: float) -> None:
+        """Make the steps to come with the optimizer's learning rate times `factor`.
+
+        An optimizer is frozen, and may have worked out more from its options: it is made anew.
+        """
+        rate = self._optimizer.learning_rate * factor
+        if rate != self.learning_rate:
+            self.learning_rate = rate
+            self._update = dataclasses.replace(self._optimizer, learning_rate=rate).update
+
+    def step(self, count: int) -> None:
+        """Make one update, the `count`-th."""
+        for vector, copy in self._copies:
+            np.copyto(copy, vector)
+        if len(self._shares) == 1:
+            self._run(self._shares[0], count)
+        else:
+            self._pool.run([functools.partial(self._run, share, count) for share in self._shares])
+        for vector, copy in self._copies:
+            np.copyto(vector, copy)
+
+    def _run(self, share: list[tuple[Array, Array, Step]], count: int) -> None:
+        for parameters, gradient, step in share:
+            step.count = count
+            step.workspace.rewind()
+            self._update(parameters, gradient, step)
+
+
+def divisions(optimizer: Optimizer, size: int, threads: int) -> int:
+    """Return how many of the threads gain by sharing the update of a vector of this size."""
+    return max(1, min(threads, size // SHARE)) if optimizer.elementwise else 1
+
+
+def _shares(spans: Sequence[slice], count: int) -> list[list[slice]]:
+    """Divide spans, together, into `count` shares of nearly equal length."""
+    shares: list[list[slice]] = []
+    for whole in pieces(sum(span.stop - span.start for span in spans), count):
+        share, place = [], 0
+        for span in spans:
+            start = max(whole.start - place, 0) + span.start
+            stop = min(whole.stop - place + span.start, span.stop)
+            if start < stop:
+                share.append(slice(start, stop))
+            place += span.stop - span.start
+        shares.append(share)
+    return shares
+
+
+def _chunks(spans: Sequence[slice]) -> list[slice]:
+    """Cut spans into pieces that stay in the processor's cache."""
+    return [
+        slice(start, min(start + CHUNK, span.stop))
+        for span in spans
+        for start in range(span.start, span.stop, CHUNK)
+    ]
+
+
+class Rate:
+    """Sets the learning rate of an update before each step, as a schedule has it.
+
+    The schedule is asked for the moments of a training of `epochs`; what is trained after them has
+    the factor of their last step. `rising` are the figures that are better when higher.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        update: Update,
+        epochs: int,
+        steps_per_epoch: int,
+        rising: frozenset[str],
+    ) -> None:
+        self._schedule = schedule
+        self._update = update
+        self._epochs = epochs
+        self._steps = steps_per_epoch
+        self._rising = rising
+        self._settled = -1
+
+    def set(self, epoch: int, step: int, history: Sequence[Mapping[str, float]]) -> None:
+        """Set it for a step of an epoch; both are counted from 0."""
+        if epoch == self._settled:
+            return
+        total = self._epochs * self._steps
+        place = min(epoch * self._steps + step, total - 1)
+        factor = self._schedule.factor(Moment(place, total, self._steps, history, self._rising))
+        if not 0 <= factor < math.inf:
+            raise PluginError(
+                f"{self._schedule} gives the factor {factor} for step {place} of {total}; "
+                "a factor of the learning rate must be a number from 0"
+            )
+        self._update.scale(factor)
+        if self._schedule.by_epoch:
+            self._settled = epoch

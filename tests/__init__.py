@@ -1,0 +1,1 @@
+"""The tests, in directories that mirror the packages of nnreg."""

@@ -1,0 +1,1 @@
+"""Tests of the checkpoint file: saving, loading, and what it records."""

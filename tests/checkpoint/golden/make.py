@@ -1,0 +1,191 @@
+"""Make the golden files of the format that is written now.
+
+`python tests/checkpoint/golden/make.py` writes them.
+
+That files of every version go on loading as they are is the point: those of a version that was
+released are never made again.
+
+`format-N/` is the directory in which it was all done: the specs and their data, the directories of
+three runs (a complete one, one stopped in mid-epoch, folds of which one is done), a checkpoint for
+each network that was trained on arrays, `expected.json` with what was computed, and `SHA256SUMS`.
+`format-1.h5` is older than that, and stays as it is.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import nnreg
+from nnreg.checkpoint.migrations import FORMAT
+
+HERE = Path(__file__).resolve().parent
+NEUTRAL = Path("/tmp/nnreg-golden")
+"""Where the runs are made: checkpoints record their directory."""
+
+ROWS = {
+    "island": ["north", "south", "north", None, "elsewhere"],
+    "code": ["1", "2", "3", "1", "7"],
+    "length": [1.0, 3.5, None, 2.0, 4.2],
+    "depth": [5.5, 2.1, 4.0, 3.3, None],
+}
+"""Rows to predict, with missing values and with categories that were not there in training."""
+
+
+def main() -> None:
+    """Make all files."""
+    shutil.rmtree(NEUTRAL, ignore_errors=True)
+    shutil.copytree(HERE / "specs", NEUTRAL)
+    os.chdir(NEUTRAL)
+    sys.argv = ["make.py"]
+    write_rows("rows.csv", 40, seed=0)
+    write_rows("held.csv", 12, seed=1)
+    nnreg.register("swish.py")
+    expected = {
+        "words": words(),
+        "averaged": averaged(),
+        "folds": folds(),
+        **{name: in_memory(name, *arrays) for name, arrays in examples().items()},
+    }
+    Path("expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+    for unneeded in [*NEUTRAL.rglob("lock"), *NEUTRAL.rglob("*.tmp")]:
+        unneeded.unlink()
+    write_digests()
+    shutil.rmtree(HERE / f"format-{FORMAT}", ignore_errors=True)
+    shutil.copytree(NEUTRAL, HERE / f"format-{FORMAT}")
+    shutil.rmtree(NEUTRAL)
+
+
+def write_rows(name: str, count: int, seed: int) -> None:
+    """Write a table with numbers, categories, numbers that are categories, and missing values."""
+    rng = np.random.default_rng(seed)
+    lines = ["species;island;code;length;depth;nest;weight;day"]
+    for row in range(count):
+        kind = row % 3
+        length, depth = rng.normal([1 + kind, 5 - kind], 0.5)
+        cells = [
+            ("red", "blue", "green")[kind],
+            ("north", "south")[int(rng.random() < 0.3 + 0.2 * kind)],
+            str(1 + (kind + int(rng.random() < 0.2)) % 3),
+            f"{length:.2f}".replace(".", ","),
+            "?" if row % 9 == 4 else f"{depth:.2f}".replace(".", ","),
+            f"nest {row // 2 % 13}",
+            str(1 + row % 2),
+            f"2024-01-{1 + row % 28:02}",
+        ]
+        lines.append(";".join(cells))
+    Path(name).write_text("\n".join(lines) + "\n")
+
+
+def write_digests() -> None:
+    """Write the SHA-256 of every file, as `sha256sum` does."""
+    files = [path for path in sorted(Path().rglob("*")) if path.is_file()]
+    digests = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}\n" for path in files]
+    Path("SHA256SUMS").write_text("".join(digests))
+
+
+def words() -> dict:
+    """Train to the end, in two goes, by a plugin's activation."""
+    fresh = nnreg.run("words.json", overrides=["train.epochs=2"])
+    nnreg.run("words.json", out="words", overrides=["train.epochs=5"])
+    nnreg.resume("words", overrides=["train.epochs=8"])
+    return {**answers("words", ROWS), "two_epochs": records(fresh)}
+
+
+def averaged() -> dict:
+    """Stop in mid-epoch; and record what an uninterrupted run comes to."""
+    interrupted(2, lambda stop: nnreg.run("averaged.json", out="whole", on_epoch=stop))
+    shutil.copytree("whole", "averaged")
+    model = nnreg.resume("whole")
+    (middle,) = Path("whole/checkpoints").glob("epoch-0002-step-00000016.h5")
+    shutil.copy(middle, "averaged/checkpoints/last.h5")
+    for kept in Path("averaged/checkpoints").glob("epoch-*.h5"):
+        kept.unlink()
+    shutil.rmtree("whole")
+    end = {"predictions": model.predict(ROWS).tolist(), "history": records(model)}
+    return {**answers("averaged", ROWS), "end": end}
+
+
+def folds() -> dict:
+    """Stop in the second of three folds; and record what all of them come to."""
+    interrupted(6, lambda stop: nnreg.run("folds.json", out="folds", on_epoch=stop))
+    shutil.copytree("folds", "whole")
+    summary = nnreg.resume("whole").summary
+    shutil.rmtree("whole")
+    rows = {name: ROWS[name][:2] for name in ("length", "island")}
+    return {**answers("folds/fold-1", rows), "mean": summary["mean"], "runs": summary["runs"]}
+
+
+def interrupted(epochs: int, train) -> None:
+    """Interrupt a training, as Ctrl-C does, after so many epochs."""
+    left = epochs
+
+    def stop(_) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            signal.raise_signal(signal.SIGINT)
+
+    try:
+        train(stop)
+    except KeyboardInterrupt:
+        return
+    raise AssertionError("it was not interrupted")
+
+
+def examples() -> dict:
+    """Return inputs and targets for the specs whose networks are trained on arrays."""
+    rng = np.random.default_rng(3)
+    table = {"a": rng.normal(size=16).round(3).tolist(), "b": rng.normal(size=16).round(3).tolist()}
+    a, b = np.array(table["a"]), np.array(table["b"])
+    targets = {"north": (2 * a - b).round(3).tolist(), "south": (a * b + 30).round(3).tolist()}
+    tokens = rng.integers(0, 7, (12, 5))
+    images = rng.random((12, 6, 7, 1)).round(2)
+    digits = rng.integers(0, 9, (12, 2, 3))
+    names = np.array(["cat", "dog", "owl"])[np.arange(12) % 3]
+    return {
+        "regression": (table, targets),
+        "tokens": (tokens.tolist(), (tokens[:, 0] > 3).astype(int).tolist()),
+        "images": (images.tolist(), names.tolist()),
+        "line": (table, (3 * a).round(3).tolist()),
+        "digits": (digits.tolist(), digits.sum(axis=(1, 2)).tolist()),
+    }
+
+
+def in_memory(name: str, x, y) -> dict:
+    """Train on arrays and save."""
+    model = nnreg.build(f"{name}.json", data=(as_data(x), as_data(y)))
+    model.fit(as_data(x), as_data(y))
+    nnreg.save(model, f"{name}.h5")
+    return {**answers(f"{name}.h5", x), "y": y}
+
+
+def as_data(x):
+    """Return what was made of JSON as nnreg takes it: a table as it is, an array as such."""
+    return x if isinstance(x, dict) else np.array(x)
+
+
+def answers(path: str, x) -> dict:
+    """Return what a file says and what its model computes."""
+    model = nnreg.load(path)
+    return {
+        "file": path,
+        "x": x,
+        "predictions": model.predict(as_data(x)).tolist(),
+        "history": records(model),
+        "weights": {name: weight.ravel()[:3].tolist() for name, weight in model.parameters.items()},
+    }
+
+
+def records(model) -> list:
+    """Return the history as plain data."""
+    return [dict(record) for record in model.history]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,422 @@
+"""A checkpoint knows who provided its components, and notices when they compute something else."""
+
+import json
+import math
+from dataclasses import dataclass, replace
+
+import h5py
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg import (
+    Activation,
+    CheckpointError,
+    Initializer,
+    Layer,
+    Loss,
+    Metric,
+    MissingPluginError,
+    Optimizer,
+    PluginError,
+    builtin,
+    hookimpl,
+)
+from nnreg.builtin.activations import Softmax
+from nnreg.builtin.losses import CrossEntropy
+from nnreg.checkpoint.file_format import read_checkpoint
+from nnreg.checkpoint.save_load import from_checkpoint, load, to_checkpoint
+from nnreg.cli.app import main
+from nnreg.interfaces import Plan
+from nnreg.provenance import components as provenance
+from nnreg.provenance import fingerprints as probes
+from nnreg.registry.registry import KINDS, Registry, installed
+from nnreg.runs.run import restart
+from nnreg.spec.document import read_spec
+from tests.helpers.specs import CSV, blobs, classifier, csv_data
+
+SPEC = classifier(
+    model={
+        "layers": [
+            {"type": "dense", "units": 8, "activation": {"type": "bent", "slope": 0.5},
+             "initializer": "flat"},
+            {"type": "residual", "layers": [{"type": "twist", "angle": 0.25}]},
+            {"type": "dense", "units": "classes", "activation": "softmax"},
+        ]
+    },
+    loss="surprise",
+    optimizer="walk",
+    metrics=["share"],
+    data=csv_data(unseen="ignore"),
+    train={"epochs": 2, "batch_size": 8},
+)  # fmt: skip
+
+
+def components(change=None):
+    """Return a component of each kind; the one of kind `change` computes something else."""
+    more = {kind: 0.25 * (kind == change) for kind in KINDS}
+
+    @dataclass(frozen=True)
+    class Bent(Activation):
+        slope: float = 0.5
+
+        def forward(self, x):
+            slope = self.slope + more["activation"]
+            return np.where(x > 0, x, slope * x), lambda dy: np.where(x > 0, dy, slope * dy)
+
+    @dataclass(frozen=True)
+    class Flat(Initializer):
+        def draw(self, shape, rng):
+            return rng.uniform(-0.5, 0.5 + more["initializer"], shape)
+
+    @dataclass(frozen=True)
+    class Twist(Layer):
+        angle: float = 0.25
+
+        def forward(self, x, context):
+            factor = 1 + self.angle + more["layer"]
+            return factor * x, lambda dy: factor * dy
+
+    @dataclass(frozen=True)
+    class Surprise(Loss):
+        takes_labels = True
+        of_classes = True
+        domain = (0.0, 1.0)
+        link = Softmax
+
+        def forward_logits(self, y, t):
+            value, backward = CrossEntropy().forward_logits(y, t)
+            return value + more["loss"], backward
+
+    @dataclass(frozen=True)
+    class Walk(Optimizer):
+        slots = ("pace",)
+
+        def update(self, parameters, gradient, step):
+            step.slots["pace"][...] = gradient + 0.5 * step.slots["pace"]
+            parameters -= (1 + more["optimizer"]) * self.learning_rate * step.slots["pace"]
+
+    @dataclass(frozen=True)
+    class Share(Metric):
+        of_classes = True
+
+        def compute(self, y, t):
+            return float(np.mean(y == t)) + more["metric"]
+
+    return {"activation": {"bent": Bent}, "initializer": {"flat": Flat}, "layer": {"twist": Twist},
+            "loss": {"surprise": Surprise}, "optimizer": {"walk": Walk},
+            "metric": {"share": Share}}  # fmt: skip
+
+
+def registry(version="1.0", change=None, **own):
+    """Return the built-ins with a plugin of every kind in some version."""
+
+    class Plugin:
+        pass
+
+    plugin = Plugin()
+    for kind, named in components(change).items():
+        named = {**named, **own} if kind == "activation" else named
+        setattr(plugin, KINDS[kind][0], hookimpl(lambda named=named: named))
+    registry = Registry()
+    registry.add_plugin("nnreg", builtin, "nnreg", "0.1.0")
+    assert not registry.add_plugin("all", plugin, "nnreg-all", version).why
+    return registry
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch):
+    """Train with version 1.0, and return the run's folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text(CSV)
+    nnreg.run(read_spec(SPEC, registry=registry()), out="run")
+    return tmp_path / "run"
+
+
+def best(folder):
+    return folder / "checkpoints" / "best.h5"
+
+
+def recorded(folder):
+    return {c["name"]: c for c in read_checkpoint(best(folder)).document["components"]}
+
+
+def test_a_checkpoint_records_who_provides_each_component_and_what_it_computes(saved):
+    found = recorded(saved)
+    assert found.keys() == {"dense", "bent", "flat", "residual", "twist", "softmax", "surprise",
+                            "walk", "share", "csv"}  # fmt: skip
+    for name in ("bent", "flat", "twist", "surprise", "walk", "share"):
+        assert (found[name]["distribution"], found[name]["version"]) == ("nnreg-all", "1.0")
+    assert found["csv"]["probes"] == {}
+    assert list(found["dense"]["probes"]) == ["$.model.layers[0]", "$.model.layers[2]"]
+    assert list(found["twist"]["probes"]) == ["$.model.layers[1].layers[0]"]
+    (figures,) = found["bent"]["probes"].values()
+    assert figures.keys() == {"output", "gradient"}
+    x = probes.fixed((12,))
+    assert figures["output"] == pytest.approx(np.where(x > 0, x, 0.5 * x).tolist(), abs=1e-7)
+
+
+def test_what_is_recorded_is_little(saved):
+    for component in recorded(saved).values():
+        assert len(json.dumps(component)) < 2000
+
+
+def test_every_built_in_that_makes_numbers_can_be_probed():
+    base = classifier()
+    dense = base["model"]["layers"][0]
+    for entry in installed():
+        numbers = ("activation", "initializer", "loss", "optimizer", "schedule", "metric")
+        if entry.plugin != "nnreg" or entry.kind not in numbers:
+            continue
+        data, spec = blobs(), {**base, "metrics": []}
+        value = entry.name
+        if (entry.kind, entry.name) == ("initializer", "constant"):
+            value = {"type": "constant", "value": 1}
+        if entry.kind in ("activation", "initializer"):
+            spec["model"] = {"layers": [{**dense, entry.kind: value}, base["model"]["layers"][2]]}
+        elif entry.kind in ("metric", "loss") and not entry.cls.of_classes:
+            spec["model"] = {"layers": [{"type": "dense", "units": 1}]}
+            spec["loss"], data = "mean_squared_error", (data[0], data[0][:, 0])
+        if entry.kind in ("loss", "optimizer", "schedule"):
+            spec[entry.kind] = value
+        if entry.name == "binary_cross_entropy":
+            layer = {"type": "dense", "units": "classes", "activation": "sigmoid"}
+            spec["model"] = {"layers": [layer]}
+        if entry.kind == "metric":
+            spec["metrics"] = [value]
+        named = {(c["kind"], c["name"]): c for c in nnreg.build(spec, data=data).components}
+        assert named[entry.kind, entry.name]["probes"], entry
+
+
+def test_the_same_version_is_not_probed_again(saved, monkeypatch):
+    monkeypatch.setattr(provenance, "probe", None)
+    load(best(saved), registry=registry())
+
+
+def test_a_version_that_is_unknown_is_always_probed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text(CSV)
+    nnreg.run(read_spec(SPEC, registry=registry("unknown")), out="run")
+    load(best(tmp_path / "run"), registry=registry("unknown"))
+    with pytest.raises(CheckpointError, match="'bent'"):
+        load(best(tmp_path / "run"), registry=registry("unknown", "activation"))
+
+
+def test_another_version_that_computes_the_same_loads(saved):
+    old, new = (load(best(saved), registry=registry(v)) for v in ("1.0", "2.0"))
+    assert old.network.vector.tobytes() == new.network.vector.tobytes()
+    components = {c["name"]: c for c in to_checkpoint(new).document["components"]}
+    assert components["bent"]["version"] == "2.0"
+    assert components["bent"]["probes"] == recorded(saved)["bent"]["probes"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("activation", "activation 'bent' of nnreg-all 2.0, saved with nnreg-all 1.0: its output "
+         "differs by up to 0.672, 21.27% of 3.16 (at $.model.layers[0].activation)"),
+        ("initializer", "initializer 'flat' of nnreg-all 2.0, saved with nnreg-all 1.0: its draw"),
+        ("layer", "layer 'twist' of nnreg-all 2.0, saved with nnreg-all 1.0: its output differs by "
+         "up to "),
+        ("loss", "loss 'surprise' of nnreg-all 2.0, saved with nnreg-all 1.0: its value differs by "
+         "up to 0.25"),
+        ("optimizer", "optimizer 'walk' of nnreg-all 2.0, saved with nnreg-all 1.0: its change "
+         "differs by up to 0.01"),
+        ("metric", "metric 'share' of nnreg-all 2.0, saved with nnreg-all 1.0: its value differs "
+         "by up to 0.25"),
+    ],
+)  # fmt: skip
+def test_another_version_that_computes_something_else_is_refused(saved, kind, text):
+    changed = registry("2.0", kind)
+    with pytest.raises(CheckpointError) as caught:
+        load(best(saved), registry=changed)
+    head, *lines, advice = str(caught.value).splitlines()
+    assert head == f"{best(saved)}: not what was saved, with the plugins of today:"
+    assert len(lines) == 1
+    assert text in lines[0]
+    assert "--allow-changed" in advice
+    load(best(saved), registry=changed, allow_changed=True)
+
+
+def test_a_run_goes_on_with_a_changed_plugin_when_that_is_allowed(saved):
+    changed = registry("2.0", "optimizer")
+    overrides = ["train.epochs=3"]
+    with pytest.raises(CheckpointError, match="optimizer 'walk'"):
+        restart(saved, overrides=overrides, registry=changed)
+    restart(saved, overrides=overrides, registry=changed, allow_changed=True).train()
+    assert recorded(saved)["walk"]["version"] == "2.0"
+    load(best(saved), registry=changed)
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["predict"], ["resume"]])
+def test_the_commands_take_allow_changed(saved, monkeypatch, capsys, command):
+    monkeypatch.setattr("nnreg.registry.registry.discover", lambda _: registry("2.0", "activation"))
+    arguments = [*command, str(saved), *(["data.csv"] if command == ["predict"] else [])]
+    for more, code in (([], 1), (["--allow-changed"], 0)):
+        with pytest.raises(SystemExit) as done:
+            main([*arguments, *more])
+        assert done.value.code == code, capsys.readouterr().err
+    assert "its output differs by up to" in capsys.readouterr().err
+
+
+def test_what_a_person_changes_is_no_change_of_a_plugin(saved):
+    changes = ['optimizer={"type":"walk","learning_rate":0.5}', "model.layers.1.layers.0.angle=3"]
+    model = load(best(saved), changes, registry("2.0"))
+    assert model.spec.optimizer.learning_rate == 0.5
+
+
+def test_rounding_is_no_change(saved):
+    checkpoint = read_checkpoint(best(saved))
+    document = json.loads(json.dumps(checkpoint.document))
+    for component in document["components"]:
+        for figures in component["probes"].values():
+            for name, numbers in figures.items():
+                figures[name] = [number * (1 + 1e-7) for number in numbers]
+    from_checkpoint(replace(checkpoint, document=document), "m.h5", (), registry("2.0"))
+
+
+def test_a_component_that_cannot_be_probed_is_saved_and_loaded(tmp_path):
+    @dataclass(frozen=True)
+    class Picky(Activation):
+        def forward(self, x):
+            if len(x) < 4:
+                raise ValueError("too few")
+            return x, lambda dy: dy
+
+    spec = classifier()
+    spec["model"]["layers"][0]["activation"] = "picky"
+    own = registry(picky=Picky)
+    model = nnreg.build(read_spec(spec, registry=own), data=blobs())
+    nnreg.save(model, tmp_path / "m.h5")
+    load(tmp_path / "m.h5", registry=registry("2.0", picky=Picky))
+
+
+def migrating(migrate, *, slope=0.5):
+    """Return version 2.0, whose activation has another option and takes the old one over."""
+
+    @dataclass(frozen=True)
+    class Bent(Activation):
+        percent: float = 100 * slope
+
+        def forward(self, x):
+            slope = self.percent / 100
+            return np.where(x > 0, x, slope * x), lambda dy: np.where(x > 0, dy, slope * dy)
+
+    Bent.migrate = classmethod(migrate)
+    return registry("2.0", bent=Bent)
+
+
+def renamed(cls, config, version):
+    assert version == "1.0"
+    return {"percent": 100 * config.pop("slope")}
+
+
+def test_a_plugin_may_migrate_its_old_options(saved, tmp_path):
+    new = migrating(renamed)
+    model = load(best(saved), registry=new)
+    assert model.spec.model.layers[0].activation.percent == 50
+    old = load(best(saved), registry=registry())
+    rows = [{"island": "north", "length": 1, "depth": 5}]
+    assert model.predict(rows).tobytes() == old.predict(rows).tobytes()
+    nnreg.save(model, tmp_path / "new.h5")
+    again = load(tmp_path / "new.h5", registry=new)
+    assert again.spec == model.spec
+    assert again.document.tree["model"]["layers"][0]["activation"] == {
+        "type": "bent", "percent": 50
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("migrate", "text"),
+    [
+        (lambda cls, config, version: {"percent": 75}, "its output differs by up to"),
+        (lambda cls, config, version: config, r"layers\[0\]\.activation\.slope: unknown key"),
+        (lambda cls, config, version: 1 / 0, r"bent of nnreg-all 2\.0 cannot take over the options "
+         r"of 1\.0: ZeroDivisionError"),
+        (lambda cls, config, version: None, "migrate returned NoneType, not dict"),
+        (lambda cls, config, version: {"percent": np.ones(1)}, "TypeError: Object of type ndarray"),
+    ],
+)  # fmt: skip
+def test_a_migration_that_goes_wrong_is_told(saved, migrate, text):
+    with pytest.raises(CheckpointError, match=text):
+        load(best(saved), registry=migrating(migrate))
+
+
+def test_a_spec_is_not_migrated_nor_a_checkpoint_of_the_same_version(tmp_path, saved):
+    same = migrating(lambda cls, config, version: 1 / 0)
+    with pytest.raises(nnreg.SpecError, match="slope: unknown key"):
+        read_spec(SPEC, registry=same)
+    spec = json.loads(json.dumps(SPEC).replace('"slope": 0.5', '"percent": 50'))
+    nnreg.save(nnreg.build(read_spec(spec, registry=same)), tmp_path / "m.h5")
+    load(tmp_path / "m.h5", registry=same)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": "1.0\x1b[2J"},
+        {"version": 1.0},
+        {"version": "9" * 1000},
+        {"name": None},
+        {"kind": ["loss"]},
+        {"probes": []},
+        {"probes": {"$.loss": [1.0]}},
+        {"probes": {"$.loss": {"value": 1.0}}},
+        {"probes": {"$.loss": {"value": [True]}}},
+        {"probes": {"$.loss": {"value": ["1"]}}},
+        {"probes": {"$.loss": {"value": [float("nan")]}}},
+        {"probes": {"$.loss": {"value": [10**400]}}},
+    ],
+)
+def test_what_a_file_says_of_a_component_is_checked(saved, change):
+    checkpoint = read_checkpoint(best(saved))
+    document = json.loads(json.dumps(checkpoint.document))
+    document["components"][0].update(change)
+    with pytest.raises((CheckpointError, PluginError)) as caught:
+        from_checkpoint(replace(checkpoint, document=document), "m.h5", (), registry("2.0"))
+    assert str(caught.value).replace("\n", "").isprintable()
+    assert len(str(caught.value)) < 200
+
+
+def test_probes_of_places_that_the_spec_has_not_are_a_change(saved):
+    checkpoint = read_checkpoint(best(saved))
+    document = json.loads(json.dumps(checkpoint.document))
+    bent = next(c for c in document["components"] if c["name"] == "bent")
+    bent["probes"] = {"__class__\n": {"output": [1.0]}}
+    with pytest.raises(CheckpointError, match=r"it can no longer be run .* \(at the spec\)"):
+        from_checkpoint(replace(checkpoint, document=document), "m.h5", (), registry("2.0"))
+
+
+def test_without_the_plugin_a_file_is_shown_and_its_weights_are_read(saved, capsys):
+    with pytest.raises(MissingPluginError, match=r"pip install nnreg-all==1\.0"):
+        nnreg.load(best(saved))
+    with pytest.raises(SystemExit) as done:
+        main(["inspect", str(saved)])
+    assert done.value.code == 0
+    assert "nnreg-all 1.0" in capsys.readouterr().out
+    weight = load(best(saved), registry=registry()).parameters["layers/0/weight"]
+    name = "parameters/layers/0/weight"
+    assert np.array_equal(read_checkpoint(best(saved)).arrays[name], weight)
+    with h5py.File(best(saved)) as file:
+        assert np.array_equal(file[name], weight)
+
+
+def test_the_fixed_inputs_stay():
+    """The numbers that they give are in people's files."""
+    expected = [0.222912, -1.114562, 2.006211, -0.012422, -2.687371, 0.693582]
+    assert probes.fixed((6,)).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_probe_makes_no_input_of_the_size_that_a_file_claims(monkeypatch):
+    made = []
+
+    def refuse(layer, shape, classes):
+        made.append(math.prod(shape))
+        raise ValueError("too small")
+
+    monkeypatch.setattr(probes, "_run", refuse)
+    plan = Plan("$", 2)
+    plan.layer("layers/0", installed().find("layer", "flatten").cls(), (30_000, 30_000, 1))
+    (layer, inner) = plan.children["layers/0"]
+    assert probes._layer(layer, inner) == {}
+    assert 1_000 < max(made) <= probes.MOST_VALUES

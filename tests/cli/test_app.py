@@ -1,0 +1,324 @@
+"""The command line: what is printed where, and the exit codes."""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from nnreg.cli.app import cli
+from tests.helpers.specs import CSV, classifier, csv_data, regressor
+
+ROWS = "island,length,depth\nnorth,1.0,5.2\nsouth,4.2,2.4\n"
+
+
+@pytest.fixture
+def spec(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text(CSV)
+    (tmp_path / "rows.csv").write_text(ROWS)
+    (tmp_path / "spec.json").write_text(json.dumps(classifier(data=csv_data())))
+    return "spec.json"
+
+
+def table(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_run_prints_progress_to_stderr_and_the_result_to_stdout(spec, nnreg, tmp_path):
+    code, out, err = nnreg("run", spec, "--out", "out")
+    assert code == 0
+    assert err.splitlines()[0].startswith("epoch 1/5  loss ")
+    assert "\r" not in err
+    assert "epoch 1/5" not in out
+    assert "always blue" in out
+    assert "next: nnreg predict out data.csv" in out
+    assert (tmp_path / "out" / "checkpoints" / "best.h5").exists()
+
+
+def test_run_chooses_a_new_folder_each_time(spec, nnreg, tmp_path):
+    for _ in range(2):
+        assert nnreg("run", spec)[0] == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["spec-001", "spec-002"]
+
+
+def test_progress_comes_every_so_many_epochs(spec, nnreg):
+    set_epochs = ("--set", "train.epochs=250")
+    lines = nnreg("run", spec, *set_epochs, "--every", 100)[2].splitlines()
+    assert [line.split()[1] for line in lines] == ["1/250", "100/250", "200/250", "250/250"]
+    assert nnreg("run", spec, *set_epochs, "--quiet")[2] == ""
+    assert len(nnreg("run", spec, *set_epochs)[2].splitlines()) == 250
+
+
+def test_json_is_for_programs(spec, nnreg):
+    code, out, err = nnreg("run", spec, "--json", "--out", "out")
+    assert (code, err) == (0, "")
+    *epochs, end = map(json.loads, out.splitlines())
+    assert [(line["event"], line["epoch"]) for line in epochs] == [
+        ("epoch", n + 1) for n in range(5)
+    ]
+    assert (end["event"], end["epochs"], end["folder"]) == ("end", 5, "out")
+    for data, part in ((["data.csv"], "data"), ([], "train")):
+        measured = json.loads(nnreg("evaluate", "out", *data, "--json")[1])
+        assert measured.keys() == {part}
+        assert measured[part].keys() == {"loss", "accuracy"}
+    assert json.loads(nnreg("inspect", "out", "--json")[1])["history"][-1]["epoch"] == 5
+    assert json.loads(nnreg("plugins", "--json")[1])[0]["plugin"] == "nnreg"
+    assert json.loads(nnreg("show", "huber", "--json")[1])[0]["options"][0]["name"] == "delta"
+    assert json.loads(nnreg("validate", spec, "--json")[1]) == {"valid": True, "problems": []}
+
+
+def test_predict_writes_class_names_and_probabilities(spec, nnreg):
+    nnreg("run", spec, "--out", "out", "--set", "train.epochs=150")
+    code, out, err = nnreg("predict", "out", "rows.csv")
+    assert (code, err) == (0, "")
+    rows = table(out)
+    assert list(rows[0]) == ["prediction", "probability_blue", "probability_red"]
+    assert [row["prediction"] for row in rows] == ["red", "blue"]
+    for row in rows:
+        total = float(row["probability_blue"]) + float(row["probability_red"])
+        assert total == pytest.approx(1, abs=1e-6)
+
+
+def test_predict_reads_standard_input_and_writes_a_file(spec, nnreg, tmp_path):
+    nnreg("run", spec, "--out", "out")
+    from_file = nnreg("predict", "out/checkpoints/last.h5", "rows.csv")[1]
+    assert nnreg("predict", "out/checkpoints/last.h5", "-", stdin=ROWS)[1] == from_file
+    assert nnreg("predict", "out", "rows.csv", "--out", "answers.csv")[1] == ""
+    assert (tmp_path / "answers.csv").read_text() == from_file
+    answers = json.loads(nnreg("predict", "out", "rows.csv", "--json")[1])
+    assert [answer["prediction"] for answer in answers] == [
+        row["prediction"] for row in table(from_file)
+    ]
+
+
+def test_predict_writes_numbers_for_a_regression(spec, nnreg):
+    data = csv_data(target="length", inputs=["island"])
+    nnreg("run", "-", "--out", "out", stdin=json.dumps(regressor(data=data)))
+    rows = table(nnreg("predict", "out", "rows.csv")[1])
+    assert [list(row) for row in rows] == [["prediction"]] * 2
+    assert all(float(row["prediction"]) > 0 for row in rows)
+
+
+def test_two_outputs_are_two_columns(spec, nnreg):
+    data = csv_data(target=["length", "depth"], inputs=["species"])
+    tree = regressor(data=data, model={"layers": [{"type": "dense", "units": 2}]})
+    clean = CSV.replace("3.9,\n", "3.9,3\n")
+    with open("data.csv", "w") as file:
+        file.write(clean)
+    nnreg("run", "-", "--out", "out", stdin=json.dumps(tree))
+    rows = table(nnreg("predict", "out", "data.csv")[1])
+    assert list(rows[0]) == ["prediction_length", "prediction_depth"]
+
+
+def test_resume_goes_on_where_the_run_stopped(spec, nnreg, tmp_path):
+    nnreg("run", spec, "--out", "out")
+    code, out, err = nnreg("resume", "out", "--set", "train.epochs=7")
+    assert code == 0
+    assert err.splitlines()[0].startswith("epoch 6/7")
+    assert "best epoch 7 of 7" in out
+
+
+def test_resume_says_that_another_network_takes_another_run(spec, nnreg):
+    nnreg("run", spec, "--out", "out")
+    code, _, err = nnreg("resume", "out", "--set", "model.layers.0.units=9")
+    assert code == 1
+    assert "parameters/layers/0/weight" in err
+    assert err.rstrip().endswith("--set cannot change the network of a checkpoint: begin a new run")
+
+
+def test_inspect_shows_arrays_components_and_the_last_figures(spec, nnreg):
+    nnreg("run", spec, "--out", "out")
+    code, out, _ = nnreg("inspect", "out")
+    assert code == 0
+    for text in ("after epoch 5", "parameters/layers/0/weight", "4 x 8", "cross_entropy", "loss "):
+        assert text in out
+
+
+def test_validate_shows_the_network(spec, nnreg):
+    code, out, err = nnreg("validate", spec, "--set", "model.layers.0.units=64")
+    assert (code, err) == (0, "")
+    assert "spec.json: valid" in out
+    assert "(batch, 64)" in out
+    assert "8 rows to train" in out
+
+
+def test_validate_prints_every_problem(spec, nnreg):
+    changes = ("--set", "loss=nonsense", "--set", "train.epoch=5")
+    code, out, err = nnreg("validate", spec, *changes)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: spec.json: 2 problems\n  --set loss=nonsense: no loss 'n")
+    code, out, err = nnreg("validate", spec, *changes, "--json")
+    assert (code, err) == (2, "")
+    assert [problem["path"] for problem in json.loads(out)["problems"]] == [
+        "$.loss", "$.train.epoch"
+    ]  # fmt: skip
+
+
+def test_schema_prints_the_schema_of_what_is_installed(nnreg):
+    code, out, _ = nnreg("schema")
+    assert code == 0
+    assert "leaky_relu" in json.dumps(json.loads(out)["$defs"]["activation"])
+
+
+def test_show_tells_formula_options_and_provider(nnreg):
+    code, out, _ = nnreg("show", "leaky_relu")
+    assert code == 0
+    for text in ("slope · x", "number ≥ 0 and ≤ 1", "0.01", "from nnreg "):
+        assert text in out
+
+
+def test_plugins_lists_what_is_provided(nnreg):
+    out = nnreg("plugins")[1]
+    assert "loaded" in out
+    assert "leaky_relu" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["run", "nowhere.json"], 2, "nowhere.json: cannot read the spec"),
+        (["run"], 2, "missing argument 'SPEC'"),
+        (["run", "spec.json", "--set", "loss=x"], 2, "--set loss=x: no loss 'x'"),
+        (["run", "spec.json", "--set", "loss"], 2, "expected PATH=VALUE"),
+        (["run", "spec.json", "--set", "data.target=x"], 1, "no column 'x'"),
+        (["run", "spec.json", "--set", "data.path=x.csv"], 1, "x.csv: cannot read the data"),
+        (["predict", "nowhere.h5", "rows.csv"], 1, "nowhere.h5: cannot read"),
+        (["predict", "data.csv", "rows.csv"], 1, "not a checkpoint of nnreg"),
+        (["inspect", "data.csv"], 1, "not a checkpoint of nnreg"),
+        (["show", "leaky_relo"], 2, "did you mean 'leaky_relu'"),
+        (["runn"], 2, "no command 'runn'; did you mean 'nnreg run'?"),
+        (["run", "spec.json", "--evry", "3"], 2, "no option '--evry'; did you mean '--every'?"),
+    ],
+)
+def test_an_error_is_one_message_with_an_exit_code(spec, nnreg, tmp_path, args, code, message):
+    before = sorted(tmp_path.rglob("*"))
+    found, out, err = nnreg(*args)
+    assert (found, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("args", "meant"),
+    [
+        (["run", "spce.json"], "spec.json"),
+        (["run", "spec.json", "--set", "data.path=dat.csv"], "data.csv"),
+        (["predict", "runs/spec-01", "rows.csv"], "runs/spec-001"),
+        (["predict", "runs/spec-001", "row.csv"], "rows.csv"),
+        (["resume", "runs/spc-001"], "runs/spec-001"),
+        (["inspect", "runs/spec-001/checkpoints/bets.h5"], "runs/spec-001/checkpoints/best.h5"),
+    ],
+)
+def test_a_mistyped_file_gets_a_suggestion(spec, nnreg, args, meant):
+    nnreg("run", spec, "--no-report")
+    code, out, err = nnreg(*args)
+    assert (code in (1, 2), out) == (True, "")
+    assert re.search(rf"No such file or directory; did you mean '(/.*/)?{meant}'\?$", err.strip())
+    assert "did you mean" not in nnreg("inspect", "nothing/like/it")[2]
+
+
+def test_a_folder_of_runs_is_taken_for_one(spec, nnreg, tmp_path):
+    nnreg("run", spec, "--no-report")
+    for command in (["predict", "runs", "rows.csv"], ["resume", "runs"], ["inspect", "runs"]):
+        code, _, err = nnreg(*command)
+        assert code == 1
+        assert err.startswith("error: runs: a folder of runs; choose one, such as runs/spec-001")
+    (tmp_path / "empty").mkdir()
+    assert "empty: not the folder of a run" in nnreg("evaluate", "empty")[2]
+
+
+def test_a_traceback_comes_only_with_debug(spec, nnreg):
+    for args in (["--debug", "run", "nowhere.json"], ["run", "nowhere.json", "--debug"]):
+        code, _, err = nnreg(*args)
+        assert code == 2
+        assert "Traceback" in err
+
+
+def test_a_bug_is_told_as_one(spec, nnreg, monkeypatch, tmp_path):
+    monkeypatch.setattr("nnreg.runs.api.start", lambda *_, **__: 1 / 0)
+    code, _, err = nnreg("run", spec)
+    assert code == 1
+    assert "ZeroDivisionError" in err
+    assert "--debug shows where" in err
+    assert "Traceback" not in err
+    assert "plugin check" not in err
+    (tmp_path / "a b.py").write_text("")
+    assert (
+        "(nnreg plugin check 'a b.py' may find it)" in nnreg("run", spec, "--plugin", "a b.py")[2]
+    )
+
+
+def test_a_run_that_diverges_exits_with_3_and_keeps_the_last_good_weights(spec, nnreg, tmp_path):
+    data = csv_data(target="length", inputs=["island"])
+    tree = regressor(data=data, optimizer={"type": "sgd", "learning_rate": 1e30})
+    code, out, err = nnreg("run", "-", "--out", "out", "--set", "train.epochs=90",
+                           stdin=json.dumps(tree))  # fmt: skip
+    assert (code, out) == (3, "")
+    assert "the loss is not finite; first to go bad: " in err
+    assert "out/checkpoints/last.h5" in err
+    assert nnreg("inspect", "out/checkpoints/last.h5")[0] == 0
+    (tmp_path / "out/checkpoints/best.h5").unlink(missing_ok=True)
+    err = nnreg("predict", "out", "data.csv")[2]
+    assert err == "error: out: there is no checkpoints/best.h5: no epoch of the run was saved\n"
+
+
+def test_a_missing_plugin_exits_with_4_and_the_line_to_type(spec, nnreg, tmp_path):
+    from dataclasses import replace
+    from pathlib import Path
+
+    from nnreg.checkpoint.file_format import read_checkpoint, write_checkpoint
+
+    nnreg("run", spec, "--out", "out")
+    file = Path("out/checkpoints/best.h5")
+    checkpoint = read_checkpoint(file)
+    swish = {"kind": "activation", "name": "swish", "plugin": "swish",
+             "distribution": "nnreg-swish", "version": "1.0"}  # fmt: skip
+    document = {**checkpoint.document, "components": [swish]}
+    write_checkpoint(file, replace(checkpoint, document=document))
+    code, out, err = nnreg("predict", "out", "rows.csv")
+    assert (code, out) == (4, "")
+    assert "pip install nnreg-swish==1.0" in err
+    assert nnreg("inspect", "out")[0] == 0
+
+
+def test_rows_that_do_not_fit_print_no_prediction(spec, nnreg, tmp_path):
+    nnreg("run", spec, "--out", "out")
+    for text, message in (
+        ("island,length\nnorth,1\n", "no column 'depth'"),
+        ("island,length,depth\nnorth,one,2\n", "line 2, column 'length': found 'one'"),
+        ("island,length,depth\nwest,1,2\n", "'west' was not seen in training"),
+        ("", "the file is empty"),
+        ("a,b\n1\n", "line 2: 1 cells, but the header has 2"),
+    ):
+        code, out, err = nnreg("predict", "out", "-", stdin=text)
+        assert (code, out) == (1, "")
+        assert message in err
+
+
+def test_every_command_has_help_with_an_example_or_no_arguments(nnreg):
+    for name, command in cli.commands.items():
+        code, out, _ = nnreg(name, "--help")
+        assert code == 0
+        assert "Usage: nnreg" in out
+        assert f"nnreg {name}" in out.split("Options:")[0]
+        assert command.help
+
+
+def test_help_comes_quickly():
+    def seconds():  # of the processor, not of a clock that other programs slow down
+        began = os.times()
+        subprocess.run([sys.executable, "-m", "nnreg", "--help"], check=True, capture_output=True)
+        ended = os.times()
+        return (
+            ended.children_user
+            + ended.children_system
+            - (began.children_user + began.children_system)
+        )
+
+    assert min(seconds() for _ in range(5)) < 0.3

@@ -1,0 +1,327 @@
+"""Every built-in activation, loss and layer: its gradient over all its configurations."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nnreg
+from nnreg import Activation
+from nnreg.builtin import activations, initializers, losses
+from nnreg.builtin.layers import attention, composition, convolution, dense, normalization, sequence
+from nnreg.interfaces import Context, Plan, Workspace
+from nnreg.interfaces.kernels import NARROW, Kernels
+from nnreg.network.network import Network
+from nnreg.registry.registry import installed
+from nnreg.testing import check_activation, check_layer, check_loss, configurations
+
+BUILT_IN = [entry for entry in installed() if entry.plugin == "nnreg"]
+COMPLEX_STEP = {"identity", "sigmoid", "tanh", "softmax", "gelu", "silu"}
+"""The activations whose formula takes complex numbers."""
+
+
+def built_in(kind):
+    return [entry.name for entry in BUILT_IN if entry.kind == kind]
+
+
+def component(kind, name):
+    return installed().find(kind, name).cls
+
+
+@pytest.mark.parametrize("name", built_in("activation"))
+@given(data=st.data())
+def test_an_activation_is_right_in_every_configuration(name, data):
+    activation = data.draw(configurations(component("activation", name)))
+    smooth = name in COMPLEX_STEP and not getattr(activation, "exact", False)
+    check_activation(activation, smooth=smooth)
+
+
+RNG = np.random.default_rng(0)
+NUMBERS = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))
+SHARES = RNG.uniform(0.05, 0.95, (4, 3)), RNG.uniform(size=(4, 3))
+ROWS = SHARES[0] / SHARES[0].sum(axis=1, keepdims=True)
+ONE_HOT = np.eye(3)[[0, 2, 1, 1]]
+LOSSES = {
+    "mean_squared_error": [(*NUMBERS, False)],
+    "mean_absolute_error": [(*NUMBERS, False)],
+    "huber": [(*NUMBERS, False)],
+    "binary_cross_entropy": [(*SHARES, False), (NUMBERS[0], SHARES[1], True)],
+    "cross_entropy": [
+        (ROWS, ONE_HOT, False),
+        (ROWS, np.array([0, 2, 1, 1]), False),
+        (NUMBERS[0], ONE_HOT, True),
+        (NUMBERS[0], np.array([0, 2, 1, 1]), True),
+        (RNG.normal(size=(2, 5, 3)), RNG.integers(0, 3, (2, 5)), True),
+        (RNG.normal(size=(3, NARROW + 1)), np.array([0, NARROW, 7]), True),
+    ],
+}
+"""Outputs, targets, and whether the outputs are logits."""
+
+
+def test_every_loss_has_cases():
+    assert LOSSES.keys() == set(built_in("loss"))
+
+
+@pytest.mark.parametrize(
+    ("name", "y", "t", "logits"), [(n, *case) for n, cases in LOSSES.items() for case in cases]
+)
+@given(data=st.data())
+def test_a_loss_is_right_in_every_configuration(name, y, t, logits, data):
+    loss = data.draw(configurations(component("loss", name)))
+    check_loss(loss, y.copy(), t, logits=logits)
+
+
+def test_class_labels_and_one_hot_rows_give_the_same_loss():
+    loss = losses.CrossEntropy()
+    for forward, y in ((loss.forward, ROWS), (loss.forward_logits, NUMBERS[0])):
+        by_label, by_row = forward(y, np.array([0, 2, 1, 1])), forward(y, ONE_HOT)
+        assert by_label[0] == pytest.approx(by_row[0], rel=1e-13)
+        np.testing.assert_allclose(by_label[1](), by_row[1](), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("classes", [3, NARROW + 1])
+def test_a_smoothed_label_is_that_row_of_probabilities_in_every_path(classes):
+    z, labels = RNG.normal(size=(4, classes)), np.array([0, 2, 1, 1])
+    rows = 0.7 * np.eye(classes)[labels] + 0.3 / classes
+    plain, smoothed = losses.CrossEntropy(), losses.CrossEntropy(0.3)
+    value, backward = plain.forward_logits(z, rows)
+    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False))
+    for found, found_backward in (
+        smoothed.forward_logits(z, labels),
+        smoothed.forward_logits(z, np.eye(classes)[labels]),
+        smoothed.forward_buffered(z.copy(), labels, context, logits=True),
+    ):
+        assert found == pytest.approx(value, rel=1e-12)
+        np.testing.assert_allclose(found_backward(), backward(), rtol=1e-9, atol=1e-15)
+    two = losses.BinaryCrossEntropy(0.3).forward_logits(z[:, :1], labels[:, None] > 0)
+    expected = losses.BinaryCrossEntropy().forward_logits(
+        z[:, :1], (labels[:, None] > 0) * 0.7 + 0.15
+    )
+    assert two[0] == pytest.approx(expected[0], rel=1e-12)
+
+
+ACTIVATIONS = st.sampled_from(
+    [activations.Identity(), activations.Tanh(), activations.Sigmoid(), activations.Softplus()]
+)
+SMALL = st.integers(1, 3)
+PAIR = st.one_of(SMALL, st.tuples(SMALL, SMALL))
+INDICES = np.array([[0, 2], [1, 1], [3, 0]])
+
+
+@st.composite
+def convolutions(draw):
+    """Return a convolution and a shape that it can take."""
+    layer = draw(
+        configurations(
+            convolution.Conv2d, filters=SMALL, kernel=PAIR, stride=PAIR, activation=ACTIVATIONS
+        )
+    )
+    return layer, draw(st.sampled_from([(4, 5, 2), (3, 3, 1), (5, 4)]))
+
+
+@st.composite
+def pools(draw):
+    layer = draw(
+        configurations(convolution.MaxPool2d, size=PAIR, stride=st.one_of(st.none(), PAIR))
+    )
+    return layer, (5, 4, 2)
+
+
+def of(cls, *shapes, **options):
+    """Return configurations of a layer, each with one of the shapes."""
+    return st.tuples(configurations(cls, **options), st.sampled_from(shapes))
+
+
+TWO = composition.Residual((dense.Dense(3, activations.Tanh()), normalization.LayerNorm()))
+LAYERS = {
+    "dense": of(dense.Dense, (4,), (2, 3), units=SMALL, activation=ACTIVATIONS),
+    "activation": of(dense.ActivationLayer, (4,), (2, 3), activation=ACTIVATIONS),
+    "dropout": of(dense.Dropout, (6,), (2, 3)),
+    "flatten": of(dense.Flatten, (4,), (2, 3, 2)),
+    "batch_norm": of(normalization.BatchNorm, (3,), (2, 2, 3), epsilon=st.floats(1e-3, 1)),
+    "layer_norm": of(normalization.LayerNorm, (3,), (2, 4), epsilon=st.floats(1e-3, 1)),
+    "conv2d": convolutions(),
+    "max_pool2d": pools(),
+    "global_average_pool": of(convolution.GlobalAveragePool, (3, 2), (2, 3, 4)),
+    "embedding": of(sequence.Embedding, (2,), vocabulary=st.just(4), units=SMALL),
+    "lstm": of(sequence.Lstm, (3, 2), (1, 3), units=SMALL),
+    "residual": st.tuples(st.just(composition.Residual((TWO, dense.Dropout(0.3)))),
+                          st.sampled_from([(3,), (2, 3)])),
+    "add_position": of(attention.AddPosition, (3, 4), (2, 3)),
+    "multi_head_attention": of(attention.MultiHeadAttention, (3, 6), heads=SMALL),
+}  # fmt: skip
+
+
+def test_every_layer_has_cases():
+    assert LAYERS.keys() == set(built_in("layer"))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@given(data=st.data())
+def test_a_layer_is_right_in_every_configuration(name, data):
+    layer, shape = data.draw(LAYERS[name])
+    check_layer(layer, shape, x=INDICES if layer.integer_input else None)
+
+
+def context_of(layer, shape, **kwargs):
+    plan = Plan("$")
+    output = plan.layer("layers/0", layer, shape)
+    network = Network(plan, shape, output, dtype=np.float64)
+    network.initialize(0)
+    gradient = np.zeros_like(network.vector)
+    context = network.context(Workspace(np.float64, reuse=True), gradient, **kwargs)
+    return network, context, gradient
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (dense.Dense(3, activations.Relu()), (4,)),
+        (convolution.Conv2d(2), (4, 4, 2)),
+        (sequence.Lstm(2), (3, 2)),
+        (attention.MultiHeadAttention(2), (3, 4)),
+        (TWO, (3,)),
+    ],
+)
+def test_the_first_layer_skips_its_input_gradient_and_nothing_else(layer, shape):
+    x = np.random.default_rng(0).normal(size=(5, *shape))
+    found = []
+    for wanted in (False, True):
+        network, context, gradient = context_of(layer, shape, input_gradient=wanted)
+        y, backward = network.forward(x, context)
+        dx = backward(np.ones_like(y))
+        if layer is not TWO:
+            assert (dx is not None) == wanted
+        found.append(gradient)
+    np.testing.assert_array_equal(*found)
+
+
+def test_dropout_keeps_the_mean_and_the_share_in_training_and_everything_otherwise():
+    x = np.ones((200, 200))
+    network, context, _ = context_of(dense.Dropout(0.3), (200,), training=True)
+    context.workspace.rng = np.random.default_rng(0)
+    y, _ = network.forward(x, context)
+    assert np.mean(y == 0) == pytest.approx(0.3, abs=0.01)
+    assert y.mean() == pytest.approx(1, abs=0.02)
+    np.testing.assert_array_equal(network.predict(x), x)
+
+
+def test_batch_norm_remembers_running_statistics_for_inference():
+    x = np.random.default_rng(0).normal(3, 2, size=(500, 2))
+    network, context, _ = context_of(normalization.BatchNorm(momentum=0.5), (2,), training=True)
+    y, _ = network.forward(x, context)
+    np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(y.std(axis=0), 1, atol=1e-5)
+    state = network.state
+    np.testing.assert_allclose(state["layers/0/running_mean"], 0.5 * x.mean(axis=0))
+    np.testing.assert_allclose(
+        state["layers/0/running_variance"], 0.5 + 0.5 * x.var(axis=0, ddof=1)
+    )
+    for _ in range(60):
+        network.forward(x, context)
+    np.testing.assert_allclose(network.predict(x), y, atol=5e-3)
+
+
+def test_causal_attention_sees_nothing_later():
+    layer = attention.MultiHeadAttention(2, causal=True)
+    network, context, _ = context_of(layer, (4, 6))
+    x = np.random.default_rng(0).normal(size=(1, 4, 6))
+    before, _ = network.forward(x, context)
+    before = before.copy()
+    x[:, 3] += 1
+    after, _ = network.forward(x, context)
+    np.testing.assert_array_equal(before[:, :3], after[:, :3])
+    assert not np.allclose(before[:, 3], after[:, 3])
+
+
+def test_prediction_does_not_depend_on_how_rows_are_cut(monkeypatch):
+    network, context, _ = context_of(dense.Dense(3, activations.Tanh()), (4,))
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    whole, _ = network.forward(x, context)
+    monkeypatch.setattr("nnreg.network.network.MOST", 7)
+    np.testing.assert_allclose(network.scores(x), whole, rtol=1e-12)
+
+
+@given(st.integers(1, 5), st.sampled_from([3, NARROW, NARROW + 5]))
+def test_narrow_and_wide_rows_give_the_same_softmax(rows, classes):
+    x = np.random.default_rng(rows).normal(size=(rows, classes)) * 50
+    expected = np.exp(x - x.max(axis=1, keepdims=True))
+    expected /= expected.sum(axis=1, keepdims=True)
+    Kernels().softmax(x, Workspace(np.float64, reuse=False))
+    np.testing.assert_allclose(x, expected, rtol=1e-12, atol=1e-300)
+
+
+def test_configurations_stay_within_the_annotated_bounds():
+    @given(configurations(component("optimizer", "adam")))
+    def check(adam):
+        assert 0 <= adam.beta1 < 1
+        assert adam.learning_rate > 0
+
+    check()
+
+
+@dataclass(frozen=True)
+class Named(Activation):
+    """y = x, with a `name` that is any text, and a number no less than its `least`."""
+
+    name: str
+    number: float = 0.0
+    least: float = 0.0
+
+    def __post_init__(self):
+        if self.number < self.least:
+            raise ValueError("too small")
+
+
+def test_an_option_that_cannot_be_drawn_is_named():
+    with pytest.raises(TypeError, match=r"Named\.name: give a strategy"):
+        configurations(Named)
+
+
+def test_what_a_class_refuses_is_not_drawn_and_numbers_have_both_signs():
+    signs = set()
+
+    @given(configurations(Named, name=st.just("a")))
+    def check(named):
+        assert -3 <= named.least <= named.number <= 3
+        signs.update(np.sign([named.number, named.least]))
+
+    check()
+    assert signs == {-1, 0, 1}
+
+
+def test_an_option_that_is_a_component_keeps_its_default_or_gets_a_simple_one():
+    @given(configurations(dense.ActivationLayer), configurations(dense.Dense))
+    def check(layer, other):
+        assert isinstance(layer.activation, Activation)
+        assert other.activation == activations.Identity()
+
+    check()
+
+
+def test_the_public_names_are_there():
+    assert [name for name in nnreg.__all__ if not hasattr(nnreg, name)] == []
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = nnreg.nothing
+
+
+@pytest.mark.parametrize("name", [n for n in LOSSES if component("loss", n).domain == (0, 1)])
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_loss_of_probabilities_is_finite_where_they_are_0_or_1(name, wrong):
+    y = np.eye(3, dtype=np.float32)
+    t = y[::-1].copy() if wrong else y
+    value, backward = component("loss", name)().forward(y, t)
+    assert np.isfinite(value)
+    assert np.isfinite(backward()).all()
+    assert (value > 1) == wrong
+
+
+def test_an_odd_row_of_padding_goes_below_and_to_the_right():
+    layer = convolution.Conv2d(
+        1, kernel=2, padding="same", bias=False, initializer=initializers.Ones()
+    )
+    network, _, _ = context_of(layer, (2, 2))
+    found = network.predict(np.array([[[1.0, 2.0], [3.0, 4.0]]]))
+    assert found[0, :, :, 0].tolist() == [[10, 6], [7, 4]]

@@ -1,0 +1,1 @@
+"""Tests of `nnreg.testing`, the conformance checks for components."""

@@ -1,0 +1,218 @@
+"""Which rows are held out: a share of them, whole groups, or the latest."""
+
+import numpy as np
+import pytest
+
+from nnreg import DataError, SpecError
+from nnreg.data.split import Rows
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
+from nnreg.tables.columns import times
+from nnreg.tables.convert import table_of
+from tests.helpers.specs import classifier, csv_data, regressor
+
+
+@pytest.mark.parametrize("count", [10, 37, 344])
+@pytest.mark.parametrize("shares", [(0.2,), (0.2, 0.2), (0.1, 0.33)])
+def test_a_split_has_every_row_once_and_the_shares_asked_for(count, shares):
+    parts = Rows(count).split(shares, seed=3)
+    assert_every_row_once(parts, count)
+    for part, share in zip(parts[1:], shares, strict=True):
+        assert abs(len(part) - share * count) <= 1
+
+
+def test_a_stratified_split_keeps_the_shares_of_the_classes():
+    labels = np.repeat([0, 1, 2], [150, 120, 70])
+    for part in Rows(340, labels).split((0.2, 0.2), seed=1):
+        shares = np.bincount(labels[part]) / len(part)
+        assert shares == pytest.approx(np.array([150, 120, 70]) / 340, abs=0.02)
+
+
+def test_the_seed_decides_the_split():
+    groups = np.repeat(np.arange(30), 4)
+    for rows in (Rows(120), Rows(120, groups=groups)):
+        first, again, other = (rows.split((0.2,), seed)[1] for seed in (0, 0, 1))
+        np.testing.assert_array_equal(first, again)
+        assert first.tolist() != other.tolist()
+        one, same, another = (rows.folds(3, seed)[0][1] for seed in (0, 0, 1))
+        np.testing.assert_array_equal(one, same)
+        assert one.tolist() != another.tolist()
+
+
+def test_a_split_by_share_has_the_rows_that_it_always_had():
+    labels = np.arange(20) % 3
+    _, validation, test = Rows(20).split((0.2, 0.2), seed=0)
+    assert (validation.tolist(), test.tolist()) == ([1, 10, 11, 19], [0, 6, 12, 16])
+    assert Rows(20, labels).split((0.25,), seed=7)[1].tolist() == [1, 9, 10, 11, 18]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_group_is_in_two_parts_and_the_shares_are_near(seed):
+    rng = np.random.default_rng(seed)
+    groups = rng.permutation(np.repeat(np.arange(40), rng.integers(1, 12, 40)))
+    found = Rows(len(groups), groups=groups).split((0.2, 0.1), seed)
+    assert_every_row_once(found, len(groups))
+    assert_groups_apart(found, groups)
+    for part, share in zip(found[1:], (0.2, 0.1), strict=True):
+        assert abs(len(part) / len(groups) - share) < 0.02
+
+
+def test_whole_groups_keep_the_classes_in_proportion_too():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 5)
+    labels = (rng.random(60) < 0.2).astype(int)[groups]  # every group has one class
+    overall = labels.mean()
+    for found in (
+        Rows(300, labels, groups).split((0.25,), seed=2),
+        [held_out for _, held_out in Rows(300, labels, groups).folds(4, seed=2)],
+    ):
+        assert_groups_apart(found, groups)
+        for part in found:
+            assert labels[part].mean() == pytest.approx(overall, abs=0.05)
+
+
+def test_no_part_is_empty_however_few_the_groups():
+    groups = np.repeat([0, 1, 2], [50, 30, 20])
+    found = Rows(100, groups=groups).split((0.05, 0.05), seed=0)
+    assert [len(part) for part in found] == [50, 30, 20]
+    with pytest.raises(DataError, match="2 groups are too few for 3 parts"):
+        Rows(10, groups=np.arange(10) % 2).split((0.2, 0.2), seed=0)
+
+
+def test_the_latest_rows_are_held_out_and_rows_of_one_time_stay_together():
+    order = np.random.default_rng(0).permutation(100)
+    when = order // 3
+    train, validation, test = Rows(100, times=when).split((0.2, 0.2), seed=0)
+    assert_every_row_once([train, validation, test], 100)
+    assert when[train].max() < when[validation].min() <= when[validation].max() < when[test].min()
+    for part, share in ((validation, 20), (test, 20)):
+        assert abs(len(part) - share) <= 3
+    with pytest.raises(DataError, match="2 different times are too few"):
+        Rows(9, times=np.arange(9) // 5).split((0.2, 0.2), seed=0)
+    with pytest.raises(DataError, match="too many rows have the same time"):
+        Rows(9, times=np.array([0] * 7 + [1, 2])).split((0.5, 0.4), seed=0)
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(23) % 2])
+def test_each_row_is_held_out_in_one_fold(labels):
+    folds = Rows(23, labels).folds(5, seed=0)
+    assert_every_row_once([held_out for _, held_out in folds], 23)
+    for train, held_out in folds:
+        assert_every_row_once([train, held_out], 23)
+        assert len(held_out) in (4, 5)
+        if labels is not None:
+            assert abs(np.bincount(labels[held_out])[0] - 2.4) < 1
+    with pytest.raises(DataError, match="23 rows are too few for 24 folds"):
+        Rows(23).folds(24, seed=0)
+
+
+def test_folds_of_groups_are_of_nearly_one_size():
+    groups = np.repeat(np.arange(10), np.arange(1, 11))
+    folds = Rows(55, groups=groups).folds(5, seed=0)
+    assert [len(held_out) for _, held_out in folds] == [11] * 5
+    assert_groups_apart([held_out for _, held_out in folds], groups)
+
+
+def test_folds_in_time_train_on_what_came_before():
+    when = np.random.default_rng(1).permutation(60)
+    folds = Rows(60, times=when).folds(5, seed=0)
+    for number, (train, held_out) in enumerate(folds, 1):
+        assert sorted(when[train]) == list(range(10 * number))
+        assert sorted(when[held_out]) == list(range(10 * number, 10 * number + 10))
+
+
+def test_times_are_numbers_or_iso_dates():
+    stamps = ["2024-02-01", "2024-01-31T23:30:00-01:00", "2024-01-31T10:00"]
+    assert np.argsort(times(table_of({"t": np.array(stamps, object)}), "t")).tolist() == [2, 0, 1]
+    assert times(table_of({"t": [3, 1.5]}), "t").tolist() == [3, 1.5]
+
+
+TABLE = """patient,day,length,species
+p1,2024-01-03,1.0,red
+p1,2024-01-01,1.1,blue
+p2,2024-01-04,4.0,red
+p2,2024-01-02,4.1,blue
+p3,2024-01-06,1.2,red
+p3,2024-01-05,4.2,blue
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text(TABLE)
+    return tmp_path
+
+
+def assembled(**data):
+    return assemble(read_spec(classifier(data=csv_data(**data))))
+
+
+def test_the_column_of_the_group_is_no_input_unless_listed(folder):
+    split = {"validation": 0.34, "group": "patient"}
+    parts = assembled(split=split, exclude=["day"])
+    assert parts.model.preprocessing.names == ("length",)
+    assert [len(parts.train), len(parts.validation)] == [4, 2]
+    listed = assembled(split=split, inputs=["patient", "length"], unseen="ignore")
+    assert listed.model.preprocessing.names == ("patient", "length")
+    hidden = assembled(split=split, exclude=["day", "patient"])
+    assert hidden.model.preprocessing.names == ("length",)
+
+
+def test_a_date_is_no_input_but_can_be_the_order(folder):
+    split = {"validation": 0.34, "order": "day"}
+    parts = assembled(split=split, exclude=["patient"])
+    assert parts.model.preprocessing.names == ("length",)
+    scale = parts.model.preprocessing.inputs[0]
+    later = (np.array([1.2, 4.2]) - scale.mean) / scale.std
+    np.testing.assert_allclose(parts.validation.x[:, 0], later, rtol=1e-6)
+
+
+def test_the_order_may_be_that_of_the_file(folder):
+    parts = assembled(split={"test": 0.34, "order": True}, inputs=["length"], scaling="none")
+    np.testing.assert_allclose(parts.test.x[:, 0], [1.2, 4.2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "split", "message"),
+    [
+        (TABLE, {"group": "patent"}, "no column 'patent'; did you mean 'patient'"),
+        (TABLE, {"order": "patient"},
+         r"line 2, column 'patient': found 'p1', expected a number or an ISO date such as"),
+        (TABLE.replace("p2,2024-01-04", "NA,2024-01-04"), {"group": "patient"},
+         r"line 4, column 'patient': the value is missing, and the split goes by it"),
+        (TABLE.replace("2024-01-04", ""), {"order": "day"}, r"line 4, column 'day': the value is"),
+        (TABLE.replace("2024-01-04", "2024-02-30"), {"order": "day"}, "found '2024-02-30'"),
+    ],
+)  # fmt: skip
+def test_what_a_split_cannot_go_by_is_told_with_its_place(folder, text, split, message):
+    (folder / "data.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        assembled(split={"validation": 0.34, **split}, inputs=["length"])
+
+
+@pytest.mark.parametrize("other", [{"group": "patient"}, {"stratify": True}])
+def test_an_order_leaves_nothing_else_to_go_by(other):
+    with pytest.raises(SpecError, match="the order settles which rows are held out; leave out"):
+        read_spec(classifier(data=csv_data(split={"validation": 0.2, "order": True, **other})))
+
+
+def test_numbers_and_sequences_have_no_classes_to_stratify(folder):
+    data = csv_data(target="length", inputs=["patient"], split={"test": 0.3, "stratify": True})
+    with pytest.raises(SpecError, match=r"\$\.data\.split\.stratify: the target holds numbers"):
+        assemble(read_spec(regressor(data=data)))
+    spec = classifier(data={**data, "target": "target", "inputs": ["x"]})
+    x, y = np.zeros((6, 4, 2)), np.tile([0, 1], (6, 2))
+    with pytest.raises(SpecError, match="classes a row"):
+        assemble(read_spec(spec), (x, y))
+
+
+def assert_every_row_once(parts, count):
+    assert sorted(np.concatenate(parts).tolist()) == list(range(count))
+    for part in parts:
+        assert np.all(np.diff(part) > 0)
+
+
+def assert_groups_apart(parts, groups):
+    seen = [set(groups[part].tolist()) for part in parts]
+    assert sum(map(len, seen)) == len(set.union(*seen))

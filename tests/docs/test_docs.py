@@ -1,0 +1,171 @@
+"""What README and the pages of docs/ say is run, and prints what they show."""
+
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nnreg import hookspecs
+from nnreg.cli.app import cli, main
+from nnreg.testing.suite import KINDS
+from tests.helpers.doc_runner import NUMBER, WRITTEN, Follower, blocks, prepare, require_shown
+from tests.helpers.paths import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GUIDE = (ROOT / "docs/plugins.md").read_text()
+BLOCKS = blocks(GUIDE)
+RUN = [
+    page
+    for page in PAGES[1:]
+    if any(block.language in ("sh", "python") for block in blocks(page.read_text()))
+]
+
+
+def run(command, folder):
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def name_of(page):
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.parent.name == "howto" else [])
+        for page in RUN
+    ],
+    ids=name_of,
+)
+def test_what_a_page_says_is_done_and_prints_what_it_shows(page, tmp_path, monkeypatch):
+    place, settings = prepare(tmp_path)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    follower = Follower(place)
+    with np.printoptions():  # what a page changes of NumPy's ends with it
+        for block in blocks(page.read_text()):
+            follower.follow(block)
+
+
+LESSONS = [page for page in RUN if page.parent.name == "lessons"]
+
+
+@pytest.mark.parametrize("page", LESSONS, ids=name_of)
+def test_the_numbers_of_a_lesson_are_those_that_its_code_prints(page):
+    text = page.read_text()
+    printed = [abs(float(number)) for block in blocks(text) if block.language == "text"
+               for number in re.findall(NUMBER, block.code)]  # fmt: skip
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
+    for number in re.findall(r"\d+\.\d{3,}", prose):
+        digits = len(number.partition(".")[2])
+        assert float(number) in [round(there, digits) for there in printed], number
+
+
+OUTPUT = "epoch 1  loss 0.71\nepoch 2  loss 0.50\n\nsaved in runs/a-001\n"
+
+
+@pytest.mark.parametrize(
+    ("shown", "exact"),
+    [
+        ("epoch 1 loss 0.71\n…\nsaved in …", True),
+        ("…\nsaved in runs/a-001", True),
+        ("epoch 1 loss 0.70\nepoch 2 loss 0.50\nsaved in runs/…", True),
+        ("epoch 1 loss 0.71\nepoch 2 loss 0.55\n…", False),
+        ("…\nepoch 2 loss 0.55\nsaved in …", False),
+    ],
+)
+def test_what_is_shown_may_leave_out_what_is_marked(shown, exact):
+    require_shown(shown, OUTPUT, exact=exact)
+
+
+@pytest.mark.parametrize(
+    ("shown", "exact"),
+    [
+        ("", True),
+        ("epoch 1 loss 0.71", True),
+        ("epoch 1 loss 0.71\nsaved in …", True),
+        ("epoch 1 loss 0.73\n…", True),
+        ("…\nepoch 2 loss 0.95\n…", False),
+        ("…\nsaved in …\nepoch 2 …\n…", True),
+        ("…\nsaved", True),
+    ],
+)
+def test_what_is_shown_and_not_printed_is_found(shown, exact):
+    with pytest.raises(AssertionError):
+        require_shown(shown, OUTPUT, exact=exact)
+
+
+@pytest.mark.slow
+def test_the_guide_does_what_it_says_with_what_pip_installs(tmp_path, monkeypatch):
+    copy, wheels = tmp_path / "copy", tmp_path / "wheels"
+    place, settings = prepare(tmp_path)
+    shutil.copytree(ROOT / "nnreg", copy / "nnreg", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, copy)
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(copy)], tmp_path)
+    run([sys.executable, "-m", "venv", "env"], tmp_path)
+    settings["PATH"] = f"{tmp_path}/env/bin{os.pathsep}{os.environ['PATH']}"
+    for name, value in {**settings, "PIP_FIND_LINKS": str(wheels)}.items():
+        monkeypatch.setenv(name, value)
+    run(["pip", "install", "--quiet", "nnreg", "hypothesis", "pytest"], tmp_path)
+    follower = Follower(place, online=True)
+    for block in BLOCKS:
+        follower.follow(block)
+
+
+def test_every_hook_is_documented_with_its_exact_signature():
+    shown = "".join(b.code for b in BLOCKS if b.note == "signatures").splitlines()
+    hooks = [f for name, f in vars(hookspecs).items() if name.startswith("nnreg_")]
+    expected = {f"def {f.__name__}{_signature(f)}: ..." for f in hooks}
+    assert set(shown) == expected
+    assert len(shown) == len(expected)
+
+
+def _signature(function):
+    """Write a signature as its source does: annotations are text there."""
+    return str(inspect.signature(function)).replace("'", "")
+
+
+def test_every_check_is_named_in_the_row_of_its_kind():
+    for kind, module in KINDS.items():
+        (row,) = re.findall(rf"^\| {kind} \|.*$", GUIDE, re.M)
+        names = {check.__name__.replace("_", " ") for check in module.CHECKS}
+        assert set(re.findall(r"`(.*?)`", row)) - {"examples"} == names
+
+
+def test_what_the_guide_runs_by_machine_it_has_shown_by_hand():
+    shown = [block.code for block in BLOCKS if block.language == "sh"]
+    (workflow,) = (block.code for block in BLOCKS if block.language == "yaml")
+    for command in re.findall(r"- run: (.*)", workflow):
+        assert any(command in code.splitlines() for code in shown), command
+
+
+@pytest.mark.parametrize("page", RUN, ids=name_of)
+def test_a_file_that_a_page_writes_is_named_in_its_words(page):
+    text = page.read_text()
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
+    for block in blocks(text):
+        if block.language in WRITTEN and block.note not in ("", "printed", "signatures"):
+            assert f"`{block.note}`" in prose, block.note
+
+
+def test_every_command_has_a_how_to():
+    with pytest.raises(SystemExit):
+        main(["--help"])  # the commands register when one is asked for
+    how_tos = [page.read_text() for page in PAGES if page.parent.name == "howto"]
+    for command in cli.commands:
+        assert any(f"\n## `nnreg {command}" in text for text in how_tos), command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M)
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        there = target.startswith("https://") or (page.parent / target).exists()
+        assert there, f"{page}: {target}"

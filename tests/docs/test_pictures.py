@@ -1,0 +1,67 @@
+"""The pictures of README and lessons show what there is now."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from docs import pictures
+from nnreg.plotting.palette import GREEN, INK
+from tests.helpers.doc_runner import ROOT, masked, require_shown
+
+SPACE = "{http://www.w3.org/2000/svg}"
+
+
+def lines(svg):
+    """Return the words of a picture, line by line."""
+    found = {}
+    for text in ElementTree.fromstring(svg).iter(f"{SPACE}text"):
+        found.setdefault(text.get("y"), []).append(text.text)
+    return "\n".join(" ".join(words) for words in found.values())
+
+
+def committed(name):
+    return (ROOT / "docs/_static" / name).read_text()
+
+
+def test_the_pictures_show_what_a_run_shows_now(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "STATIC", tmp_path)
+    pictures.main()
+    terminal, loss = (lines((tmp_path / name).read_text()) for name in ("terminal.svg", "loss.svg"))
+    shown = masked(lines(committed("terminal.svg")))
+    shown = re.sub(r"[\u2581-\u2588]+", "…", shown)  # the small curve
+    require_shown(shown, terminal, exact=False)
+    assert len(terminal.splitlines()) == len(shown.splitlines())
+    require_shown(lines(committed("loss.svg")), loss, exact=False)
+    for name in ("single_neuron.svg", "two_layer.svg"):
+        require_shown(lines(committed(name)), lines((tmp_path / name).read_text()), exact=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "lesson"), [("single_neuron", "one-neuron"), ("two_layer", "two-layers")]
+)
+def test_the_numbers_of_a_network_are_those_of_its_lesson(name, lesson):
+    text = (ROOT / f"docs/lessons/{lesson}.md").read_text()
+    printed = {float(number) for number in re.findall(r"-?\d+\.\d*", text)}
+    numbers = re.findall(r"-?\d+\.\d{4}", lines(committed(f"{name}.svg")))
+    assert len(numbers) == {"single_neuron": 5, "two_layer": 21}[name]
+    assert {float(number) for number in numbers} <= printed
+
+
+@pytest.mark.parametrize("name", ["terminal", "loss", "single_neuron", "two_layer"])
+def test_a_picture_stands_alone_on_light_and_dark_pages(name):
+    svg = committed(f"{name}.svg")
+    assert "prefers-color-scheme: dark" in svg
+    assert not re.search(r"<script|@font-face|@import|href|url\(", svg)
+
+
+def test_characters_that_look_alike_are_one_stretch():
+    screen = pictures.pyte.Screen(pictures.COLUMNS, 2)
+    pictures.pyte.Stream(screen).feed("a <b>  \x1b[1;32mgo\x1b[0m!")
+    assert list(pictures.words(screen, 0)) == [
+        (0, "a", ("", INK)), (2, "<b>", ("", INK)),
+        (7, "go", (' font-weight="700"', GREEN)), (9, "!", ("", INK)),
+    ]  # fmt: skip
+    svg = pictures.terminal(screen, "<title>")
+    assert "&lt;b&gt;" in svg
+    assert "<title>&lt;title&gt;" in svg

@@ -1,0 +1,101 @@
+"""The README's commands and code."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import nnreg
+from nnreg.cli.app import cli, main
+from nnreg.registry.registry import installed
+from nnreg.spec.document import read_spec
+from tests.helpers.paths import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def test_there_are_two_commands_each_on_one_line():
+    lines = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")]
+    assert lines == [
+        "python3 -m venv .venv && .venv/bin/pip install -q -e '.[plot]' && "
+        ".venv/bin/nnreg run models/penguins.json",
+        "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/pytest",
+    ]
+
+
+def test_the_spec_that_is_shown_is_valid():
+    text = blocks("json")[0]
+    assert read_spec(json.loads(text)).spec.train.epochs == 100
+
+
+def test_the_errors_that_are_shown_are_those_of_the_spec_with_mistakes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mistakes = {'{"type": "leaky_relu", "slope": 0.1}': '"rleu"', "0.2},\n    {": "true},\n    {"}
+    text = blocks("json")[0]
+    for right, wrong in mistakes.items():
+        text = text.replace(right, wrong)
+    Path("spec.json").write_text(text)
+    with pytest.raises(nnreg.SpecError) as caught:
+        read_spec("spec.json", ["train.epoch=5"])
+    assert f"error: {caught.value}" in README
+
+
+def test_the_python_that_is_shown_runs(tmp_path, monkeypatch):
+    run, build = blocks("python")[:2]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    names = {}
+    exec(run, names)
+    assert names["model"].classify(names["rows"]).tolist() == ["Gentoo"]
+    spec = {**json.loads(blocks("json")[0]), "data": None, "train": {}}
+    x, y = [[0.0, 1.0], [1.0, 0.0]] * 20, ["a", "b"] * 20
+    exec(build, {"nnreg": nnreg, "spec": spec, "x": x, "y": y})
+    assert (tmp_path / "model.h5").exists()
+
+
+def test_the_plugin_that_is_shown_is_the_one_in_the_repository():
+    shown = blocks("python")[2]
+    code = (ROOT / "plugins/nnreg-swish/nnreg_swish.py").read_text()
+    assert re.sub(r"\s+", " ", shown) == re.sub(r"\s+", " ", code)
+    project = tomllib.loads((ROOT / "plugins/nnreg-swish/pyproject.toml").read_text())["project"]
+    assert project["entry-points"] == tomllib.loads(blocks("toml")[0])["project"]["entry-points"]
+
+
+def test_every_command_is_listed():
+    with pytest.raises(SystemExit):
+        main(["--help"])  # the commands register when one is asked for
+    assert len(cli.commands) == 19
+    for command in cli.commands:
+        assert re.search(rf"`(nnreg )?{command}\b", README), command
+
+
+COUNTS = {
+    "activation": (12, "Twelve activations"),
+    "loss": (5, "five losses"),
+    "layer": (14, "fourteen layers"),
+    "optimizer": (4, "four optimizers"),
+    "schedule": (8, "eight learning-rate schedules"),
+    "initializer": (11, "eleven initializers"),
+    "metric": (7, "seven metrics"),
+    "source": (7, "seven data sources"),
+}
+
+
+@pytest.mark.parametrize("kind", COUNTS)
+def test_the_changelog_counts_what_there_is(kind):
+    count, words = COUNTS[kind]
+    own = [entry for entry in installed() if entry.kind == kind and entry.plugin == "nnreg"]
+    assert len(own) == count
+    assert words in re.sub(r"\s+", " ", (ROOT / "CHANGELOG.md").read_text())
+
+
+def test_the_version_is_the_same_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == nnreg.__version__
+    assert f"## {nnreg.__version__}" in (ROOT / "CHANGELOG.md").read_text()

@@ -1,0 +1,85 @@
+"""The documentation is built without a warning and says all there is to say."""
+
+import dataclasses
+import html
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+import nnreg
+from nnreg.cli.app import cli, main
+from nnreg.registry.registry import installed
+from nnreg.spec.sections import SECTIONS
+from tests.helpers.browser import Browser, chromium
+from tests.helpers.paths import ROOT
+from tests.reports.test_browser import PICTURES
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Build the documentation; return its folder, once it was built without a warning."""
+    there = importlib.util.find_spec("sphinx") is not None
+    if not there and not os.environ.get("NNREG_VERIFY"):
+        pytest.skip("Sphinx is not installed; it comes with the extra 'docs'")
+    folder = tmp_path_factory.mktemp("docs")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-n",
+        "-q",
+        "docs",
+        str(folder),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+def test_the_reference_has_everything_that_there_is(built):
+    reference = html.unescape("".join(page.read_text() for page in built.glob("reference/*.html")))
+    names = [entry.name for entry in installed() if entry.plugin == "nnreg"]
+    names += set(nnreg.__all__) - {"Array", "Shape", "hookimpl"}
+    with pytest.raises(SystemExit):
+        main(["--help"])  # the commands register when one is asked for
+    names += [f"nnreg {command}" for command in cli.commands]
+    for name in names:
+        assert f'<h2>{name}<a class="headerlink"' in reference, name
+    spec = (built / "reference/spec.html").read_text()
+    for section in SECTIONS:
+        for field in dataclasses.fields(section):
+            assert f">{field.name}</span>" in spec, (section, field.name)
+
+
+TOO_WIDE = """[...document.querySelectorAll('article *')].filter(e => {
+  const scrolls = p => p.tagName != 'ARTICLE'
+    && (getComputedStyle(p).overflowX == 'auto' || scrolls(p.parentElement));
+  return e.getBoundingClientRect().right > innerWidth + 1 && !scrolls(e.parentElement);
+}).map(e => e.outerHTML.slice(0, 80))"""
+
+
+def test_the_gallery_has_every_model(built):
+    models = {path.stem for path in (ROOT / "models").glob("*.json")}
+    assert {path.stem for path in (built / "reports").glob("*.html")} == models
+
+
+@pytest.mark.skipif(
+    chromium() is None and "NNREG_VERIFY" not in os.environ,  # there it must not be missing
+    reason="needs Chromium, which .ci/run installs",
+)
+@pytest.mark.parametrize("width", [1280, 375])
+def test_every_page_is_quiet_and_no_wider_than_the_screen(built, width):
+    with Browser() as browser:
+        for page in built.rglob("*.html"):
+            browser.show(page, width)
+            foreign = [url for url in browser.requests if not url.startswith(("file:", "data:"))]
+            assert (page.name, foreign, browser.complaints) == (page.name, [], [])
+            assert browser.evaluate(TOO_WIDE) == [], page
+            assert browser.evaluate(PICTURES), page

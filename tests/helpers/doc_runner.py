@@ -1,0 +1,241 @@
+"""Follow a page of the documentation: run its blocks in order, and compare what it shows.
+
+    python -m tests.helpers.doc_runner docs/tutorial.md
+
+writes what the commands print now into the page.
+
+A block's first line says what becomes of it:
+
+* `sh` is run, in a folder that has the ready models. After it may stand `fails` (the command must),
+  `online` (it needs pip's index) or `by hand` (it is not run).
+* `python` is run in the page's one Python session; `python NAME` (or json, csv, …) is written to
+  that file; `python signatures` is left alone.
+* `text` is what the block before it printed. `…` stands for anything, on a line of its own for any
+  lines. Numbers may differ a little, as they do between processors: by one in the
+  last digit where Python printed them, and by a fifth otherwise or after `text about`. `json
+  printed` is the same in colours.
+* `<!-- sh` begins a block that a reader does not see.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnreg.cli.app import main
+from tests.helpers.paths import ROOT
+
+BLOCK = re.compile(r"^(?:```(\w+)(?: ([^\n]*))?\n(.*?)^```$|<!-- (sh)\n(.*?)-->)", re.S | re.M)
+WRITTEN = ("python", "json", "csv", "yaml")
+NUMBER = r"(?<![\w.-])-?\d+(?:\.\d+)?(?:e[-+]\d+)?(?![\w-])"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of a page: its language, what stands after it, the code, and where the code is."""
+
+    language: str
+    note: str
+    code: str
+    start: int
+    end: int
+
+    @property
+    def shows(self):
+        """Whether it is what the block before it printed."""
+        return self.language == "text" or self.note == "printed"
+
+
+def blocks(text):
+    """Return the blocks of a page, in order."""
+    found = []
+    for match in BLOCK.finditer(text):
+        language, note, code, hidden, hidden_code = match.groups()
+        if hidden:
+            found.append(Block(hidden, "", hidden_code, *match.span(5)))
+        else:
+            found.append(Block(language, note or "", code, *match.span(3)))
+    return found
+
+
+class Follower:
+    """Does in a folder what a page says, and keeps what the last block printed."""
+
+    def __init__(self, folder, *, online=False):
+        self.folder = folder
+        self.online = online
+        self.output = ""
+        self.exact = False
+        self.names = {"__name__": "page"}
+
+    def follow(self, block):
+        """Run a block, or compare it, or write it to its file."""
+        if block.shows:
+            exact = self.exact and block.note != "about"
+            require_shown(block.code, self.output, exact=exact)
+        elif block.language == "sh" and block.note != "by hand":
+            if block.note != "online" or self.online:
+                self.shell(block.code, fails=block.note == "fails")
+        elif block.language == "python" and not block.note:
+            self.python(block.code)
+        elif block.language in WRITTEN and block.note not in ("", "signatures"):
+            file = self.folder / block.note
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.code)
+
+    def shell(self, code, *, fails):
+        """Run commands; those of nnreg alone in this process, which is quicker."""
+        lines = code.strip().splitlines()
+        if not self.online and all(re.fullmatch(r"nnreg [^|><&;$*\\#]*", line) for line in lines):
+            runs = [self.nnreg(shlex.split(line)[1:]) for line in lines]
+            self.output, failed = "".join(out for out, _ in runs), any(code for _, code in runs)
+        else:
+            done = subprocess.run(["bash", "-ec", code], cwd=self.folder, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+            self.output, failed = done.stdout, done.returncode != 0
+        assert failed == fails, (code, self.output)
+        self.exact = False
+
+    def nnreg(self, args):
+        printed = io.StringIO()
+        with self.here(printed):
+            try:
+                main(args)
+            except SystemExit as ended:
+                return printed.getvalue(), ended.code
+        return printed.getvalue(), 0
+
+    def python(self, code):
+        printed = io.StringIO()
+        with self.here(printed):
+            exec(code, self.names)
+        self.output, self.exact = printed.getvalue(), True
+
+    @contextlib.contextmanager
+    def here(self, printed):
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+        ):
+            yield
+
+
+def require_shown(text, output, *, exact):
+    """Require that a command printed what a text block shows, and nothing else."""
+    assert matches(squeezed(text), squeezed(output), exact=exact), (
+        f"what is shown:\n{text}\nand what is printed:\n{output}"
+    )
+
+
+def matches(shown, printed, *, exact):
+    """Tell whether lines are those that are shown, where a line `…` stands for any."""
+    if not shown:
+        return not printed
+    if shown[0] == "…":
+        rests = (printed[start:] for start in range(len(printed) + 1))
+        return any(matches(shown[1:], rest, exact=exact) for rest in rests)
+    return (
+        bool(printed)
+        and alike(shown[0], printed[0], exact=exact)
+        and matches(shown[1:], printed[1:], exact=exact)
+    )
+
+
+def squeezed(text):
+    """Return the lines that are not blank, without the space that aligns them."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def alike(wanted, found, *, exact):
+    """Tell whether a line is what was shown, in which `…` stands for anything."""
+    pattern, numbers = "", []
+    for part in re.split(rf"(…|{NUMBER})", wanted):
+        if part == "…":
+            pattern += ".*"
+        elif re.fullmatch(NUMBER, part):
+            pattern += f"({NUMBER})"
+            numbers.append(part)
+        else:
+            pattern += re.escape(part)
+    match = re.fullmatch(pattern, found)
+    return match is not None and all(
+        abs(float(there) - float(shown)) <= tolerance(shown, exact=exact)
+        for there, shown in zip(match.groups(), numbers, strict=True)
+    )
+
+
+def tolerance(shown, *, exact):
+    """Return by how much a number may differ from the one that is shown."""
+    digits, _, exponent = shown.partition("e")
+    fraction = digits.partition(".")[2]
+    last = 1.01 * 10.0 ** (int(exponent or 0) - len(fraction))
+    if exact:
+        return last if fraction else 0
+    return max(last, 0.01) + 0.2 * abs(float(shown))
+
+
+def prepare(folder):
+    """Make a folder with the ready models; return it, and the settings to follow a page with."""
+    tools, place = folder / "tools", folder / "page"
+    tools.mkdir()
+    for name, command in (("nnreg", "-m nnreg"), ("python", "")):
+        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
+        (tools / name).chmod(0o755)
+    shutil.copytree(
+        ROOT / "models", place / "models", ignore=shutil.ignore_patterns("*.py", "*.md")
+    )
+    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    return place, {"PATH": path, "COLUMNS": "100"}
+
+
+def rewritten(text, follower):
+    """Return a page with what its blocks print now, where that is not what it shows."""
+    pieces, done = [], 0
+    for block in blocks(text):
+        try:
+            follower.follow(block)
+        except AssertionError:
+            if not block.shows:
+                raise
+            pieces += [text[done : block.start], masked(follower.output)]
+            done = block.end
+    return "".join([*pieces, text[done:]])
+
+
+def masked(output):
+    """Return an output without what is another each time: how long it took, and in which folder.
+
+    Of many lines of epochs, the first and the last are left.
+    """
+    output = re.sub(r"\d+(\.\d+)? (s|ms|µs)\b", r"… \2", output)
+    output = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "…", output)
+    output = re.sub(r"takes [\d.]+ times", "takes … times", output)
+    output = re.sub(r"(?m)^code /.*", "code …", output)
+    output = re.sub(r"(?m)^( *seconds +)\S.*", r"\1…", output)
+    output = re.sub(r"/\S+/page/", "…/", output).replace(f"{ROOT}/", "…/")
+    lines = [line.rstrip() for line in output.strip("\n").splitlines()]
+    epochs = [place for place, line in enumerate(lines) if re.match(r"epoch +\d+/", line)]
+    if len(epochs) > 5:
+        lines[epochs[2] : epochs[-1]] = ["…"]
+    return "\n".join([*lines, ""])
+
+
+def rewrite(pages):
+    """Write what is printed now into these files."""
+    for page in pages:
+        with tempfile.TemporaryDirectory() as folder:
+            place, settings = prepare(Path(folder))
+            os.environ.update(settings)
+            page.write_text(rewritten(page.read_text(), Follower(place)))
+
+
+if __name__ == "__main__":
+    rewrite(map(Path, sys.argv[1:]))

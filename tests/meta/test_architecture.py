@@ -1,0 +1,59 @@
+"""What is slow to import is imported late, and rules of the code that no linter knows.
+
+That imports between packages run one way is checked by `lint-imports`; see pyproject.toml.
+"""
+
+import ast
+import subprocess
+import sys
+
+from tests.helpers.paths import ROOT
+
+PACKAGE = ROOT / "nnreg"
+FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
+
+
+def imported(path):
+    """Yield the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            if node.module == "nnreg":
+                yield from (f"nnreg.{alias.name}" for alias in node.names)
+
+
+def test_one_module_imports_h5py():
+    users = {path.name for path in FILES if "h5py" in set(imported(path))}
+    assert users == {"hdf5.py"}
+
+
+def test_training_never_sees_json_and_a_layer_never_sees_the_registry():
+    for path in (PACKAGE / "training").rglob("*.py"):
+        names = set(imported(path))
+        assert not {"json", "nnreg.spec.document", "nnreg.spec.validation"} & names, path
+    for path in (PACKAGE / "builtin").rglob("*.py"):
+        assert "nnreg.registry.registry" not in set(imported(path)), path
+
+
+def test_randomness_comes_from_generators_only():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "np.random":
+                assert node.attr in ("Generator", "default_rng", "SeedSequence"), path
+
+
+def loaded_by(code):
+    command = f"import sys\n{code}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
+    return {name.split(".")[0] for name in done.stdout.decode().split()}
+
+
+def test_import_nnreg_loads_little_more_than_numpy():
+    assert not loaded_by("import nnreg") & {"h5py", "pydantic", "rich", "click", "pluggy"}
+
+
+def test_help_loads_no_more_than_click():
+    code = "import nnreg.cli\ntry: nnreg.cli.main(['--help'])\nexcept SystemExit: pass"
+    assert not loaded_by(code) & {"h5py", "pydantic", "rich", "pluggy", "threadpoolctl"}

@@ -1,0 +1,162 @@
+"""From a spec to a network: shapes, units, the last activation, and errors at their path."""
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg import SpecError
+from nnreg.training.evaluation import classes_of
+from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
+
+IMAGES = np.zeros((6, 8, 8)), np.array(list("aabbcc"))
+
+
+def problem(spec, data):
+    with pytest.raises(SpecError) as caught:
+        nnreg.build(spec, data=data)
+    (found,) = caught.value.problems
+    return found.path, found.message
+
+
+def with_layers(*layers, **changes):
+    return classifier(model={"layers": list(layers)}, **changes)
+
+
+OUTPUT = {"type": "dense", "units": "classes", "activation": "softmax"}
+
+
+def test_shapes_are_inferred_from_the_data():
+    conv = {"type": "conv2d", "filters": 4, "kernel": 3}
+    model = nnreg.build(with_layers(conv, {"type": "max_pool2d"}, {"type": "flatten"}, OUTPUT),
+                        data=IMAGES)  # fmt: skip
+    shapes = {name: array.shape for name, array in model.parameters.items()}
+    assert shapes == {
+        "layers/0/weight": (3, 3, 1, 4),
+        "layers/0/bias": (4,),
+        "layers/3/weight": (36, 3),
+        "layers/3/bias": (3,),
+    }
+
+
+@pytest.mark.parametrize(
+    ("layers", "path", "message"),
+    [
+        ([{"type": "lstm", "units": 2}], "$.model.layers[0]",
+         "the input has shape (batch, 4), but this layer takes (batch, time, features)"),
+        ([{"type": "dense", "units": 3}, {"type": "conv2d", "filters": 2}], "$.model.layers[1]",
+         "the input has shape (batch, 3), but this layer takes (batch, height, width, channels) "
+         "or (batch, height, width)"),
+        ([{"type": "residual", "layers": [{"type": "max_pool2d"}]}],
+         "$.model.layers[0].layers[0]",
+         "the input has shape (batch, 4), but this layer takes (batch, height, width, channels) "
+         "of at least 2 x 2"),
+        ([{"type": "residual", "layers": [{"type": "dense", "units": 3}]}], "$.model.layers[0]",
+         "the input has shape (batch, 4), but this layer takes what its layers give back "
+         "unchanged; these give (3,)"),
+    ],
+)  # fmt: skip
+def test_a_layer_that_cannot_take_its_input_is_an_error_at_its_path(layers, path, message):
+    assert problem(with_layers(*layers, OUTPUT), blobs()) == (path, message)
+
+
+def test_outputs_that_do_not_fit_the_classes_are_an_error():
+    path, message = problem(with_layers({**OUTPUT, "units": 4}), blobs())
+    assert path == "$.model.layers[0]"
+    assert message == (
+        "the network gives shape (4,) for one example, but the target has 3 classes, so that "
+        '"units": "classes" would give (3,)'
+    )
+
+
+def test_outputs_that_do_not_fit_the_numbers_are_an_error():
+    layers = {"layers": [{"type": "dense", "units": 2}]}
+    path, message = problem(regressor(model=layers), line())
+    assert path == "$.model.layers[0]"
+    assert "gives shape (2,) for one example, but the target has (1,)" in message
+
+
+def test_units_of_classes_need_a_target_of_classes():
+    x, _ = line()
+    layers = {"layers": [{"type": "dense", "units": "classes"}]}
+    spec = regressor(model=layers, loss="mean_squared_error")
+    assert nnreg.build(spec, data=(x, np.array(["a", "b"] * 20))).classes == ("a", "b")
+    model = nnreg.build(spec, data=(x, np.arange(40) % 2))
+    assert model.classes == ("0", "1")
+
+
+def test_a_loss_of_probabilities_refuses_outputs_that_are_not():
+    path, message = problem(with_layers({"type": "dense", "units": 3}), blobs())
+    assert path == "$.model.layers[0].activation"
+    assert "the loss takes outputs within 0 and 1" in message
+    assert "such as softmax" in message
+
+
+def test_metrics_must_fit_the_target():
+    assert problem(classifier(metrics=["r2"]), blobs()) == (
+        "$.metrics[0]", "r2 compares numbers, but the target holds classes"
+    )  # fmt: skip
+    data = csv_data(target=["a", "b"])
+    two = regressor(metrics=["accuracy"], data=data)
+    two["model"]["layers"][0]["units"] = 2
+    rows = {"c": [1.0, 2.0]}, {"a": [1.0, 2.0], "b": [2.0, 1.0]}
+    assert problem(two, rows) == (
+        "$.metrics[0]", "accuracy compares classes, but the target holds numbers"
+    )  # fmt: skip
+
+
+def test_a_monitor_must_be_a_figure_that_there_is():
+    stopping = {"epochs": 3, "early_stopping": {"monitor": "val_acuracy"}}
+    path, message = problem(classifier(train=stopping), blobs())
+    assert path == "$.train.early_stopping.monitor"
+    assert "did you mean 'val_accuracy'" in message
+
+
+def test_a_network_too_large_for_the_machine_is_refused_before_it_is_made():
+    path, message = problem(with_layers({"type": "dense", "units": 10**13}, OUTPUT), blobs())
+    assert path == "$.model"
+    assert "this process may use" in message
+
+
+def test_softmax_with_cross_entropy_is_computed_from_logits_and_predicts_probabilities():
+    x, y = blobs()
+    model = nnreg.build(classifier(), data=(x, y))
+    assert model.network.head is not None
+    assert model.evaluation.logits
+    np.testing.assert_allclose(model.predict(x).sum(axis=1), 1, rtol=1e-6)
+
+
+def test_the_linked_loss_is_the_loss_of_the_probabilities():
+    x, y = blobs()
+    model = nnreg.build(classifier(), data=(x, y))
+    loss, _ = model.gradients(x, y)
+    p = model.predict(x)[np.arange(len(y)), [model.classes.index(name) for name in y]]
+    assert loss == pytest.approx(-np.log(p).mean(), rel=1e-6)
+
+
+def test_the_class_is_the_most_probable_one_or_what_is_above_one_half():
+    assert classes_of(np.array([[0.2, 0.5, 0.3], [0.9, 0.1, 0]])).tolist() == [1, 0]
+    assert classes_of(np.array([[0.49], [0.51], [0.6]])).tolist() == [0, 1, 1]
+
+
+def test_a_single_output_serves_two_classes():
+    x, y = line()
+    y = np.where(y > 1, "yes", "no")
+    layer = {"type": "dense", "units": 1, "activation": "sigmoid"}
+    spec = with_layers(layer, loss="binary_cross_entropy")
+    model = nnreg.build(spec, data=(x, y))
+    assert model.probabilities(x).shape == (40, 2)
+    assert set(model.classify(x)) <= {"yes", "no"}
+
+
+def test_the_seed_decides_the_first_weights_and_each_parameter_has_a_stream_of_its_own():
+    first, again = (nnreg.build(classifier(), data=blobs()).parameters for _ in range(2))
+    for name in first:
+        np.testing.assert_array_equal(first[name], again[name])
+    other = nnreg.build(classifier(seed=1), data=blobs()).parameters
+    assert (other["layers/0/weight"] != first["layers/0/weight"]).all()
+    wider = classifier()
+    wider["model"]["layers"].append(wider["model"]["layers"].pop())
+    wider["model"]["layers"].insert(2, {"type": "dense", "units": 8})
+    np.testing.assert_array_equal(
+        nnreg.build(wider, data=blobs()).parameters["layers/0/weight"], first["layers/0/weight"]
+    )

@@ -1,0 +1,248 @@
+"""The model in Python: what goes in, what comes out, how it shows itself."""
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg import DataError, UsageError
+from nnreg.training.history import History
+from tests.helpers.specs import CSV, blobs, classifier, csv_data, line, regressor
+
+
+@pytest.fixture
+def model():
+    data = blobs()
+    model = nnreg.build(classifier(), data=data)
+    model.fit(*data)
+    return model
+
+
+def test_predictions_are_probabilities_and_classify_gives_names(model):
+    x, y = blobs()
+    p = model.predict(x)
+    assert p.shape == (60, 3)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+    assert model.classify(x).tolist() == [model.classes[k] for k in p.argmax(axis=1)]
+    assert np.mean(model.classify(x) == y) == model.evaluate(x, y)["accuracy"]
+
+
+def test_lists_arrays_and_what_turns_into_arrays_go_in(model):
+    class Column:
+        def __array__(self, dtype=None, copy=None):
+            return np.array(blobs()[0], dtype)
+
+    x = blobs()[0]
+    expected = model.predict(x)
+    for rows in (x.tolist(), Column(), x.astype(np.float32), np.asfortranarray(x)):
+        np.testing.assert_allclose(model.predict(rows), expected, rtol=1e-5)
+
+
+def test_a_data_frame_goes_in_by_column_name(tmp_path, monkeypatch):
+    import pandas
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text(CSV)
+    model = nnreg.run(classifier(data=csv_data()))
+    frame = pandas.read_csv("data.csv")
+    shuffled = frame[["depth", "species", "length", "island"]]
+    np.testing.assert_array_equal(model.predict(frame), model.predict(shuffled))
+    assert model.evaluate(frame, frame["species"])["loss"] == pytest.approx(
+        model.evaluate(frame, frame[["species"]])["loss"]
+    )
+
+
+def test_giving_a_parameter_a_value_writes_into_the_network(model):
+    x, y = blobs()
+    model.parameters["layers/0/weight"] = np.zeros_like(model.parameters["layers/0/weight"])
+    assert not model.network.vector[: model.parameters["layers/0/weight"].size].any()
+    assert not model.gradients(x, y)[1]["layers/0/weight"].flags.owndata
+    with pytest.raises(KeyError, match="no array 'layers/0/weights'; did you mean 'layers/0/weigh"):
+        model.parameters["layers/0/weights"]
+    with pytest.raises(ValueError, match="broadcast"):
+        model.parameters["layers/0/weight"] = np.zeros((7, 7))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"epochs": -1}, UsageError, "epochs: found -1, expected a whole number from 0"),
+        ({"epochs": 1.5}, UsageError, "epochs: found 1.5"),
+        ({"validation": blobs()[0]}, UsageError, r"validation: expected \(x, y\)"),
+        ({"validation": ([], [])}, DataError, "no rows|shape"),
+    ],
+)
+def test_what_fit_cannot_use_is_refused_before_it_trains(model, given, error, message):
+    before = model.network.vector.copy()
+    with pytest.raises(error, match=message):
+        model.fit(*blobs(), **given)
+    np.testing.assert_array_equal(model.network.vector, before)
+
+
+def test_without_rows_there_is_nothing_to_measure_or_train_on(model):
+    x, y = blobs()
+    for use in (model.fit, model.evaluate, model.gradients):
+        with pytest.raises(DataError, match="there are no rows"):
+            use(x[:0], y[:0])
+
+
+def test_the_name_of_a_file_is_not_taken_for_rows(model, tmp_path):
+    for name in ("rows.csv", tmp_path / "rows.csv"):
+        with pytest.raises(DataError, match=r"rows\.csv: expected rows, not the name of a file"):
+            model.predict(name)
+
+
+@pytest.mark.parametrize("data", [blobs()[0], (blobs()[0],), list(blobs())])
+def test_data_are_inputs_and_targets(data):
+    with pytest.raises(UsageError, match=r"data: expected \(x, y\)"):
+        nnreg.build(classifier(), data=data)
+
+
+def test_one_row_and_no_row_are_predicted(model):
+    x = blobs()[0]
+    np.testing.assert_allclose(model.predict(x[:1]), model.predict(x)[:1], rtol=1e-5)
+    assert model.predict(x[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((2, 5)), r"examples of shape \(5,\); the model takes \(4,\)"),
+        ([[1, 2], [3]], "differ in length"),
+        ([["a", "b", "c", "d"]], "expected a number"),
+        (np.full((1, 4), np.nan), "the value is missing"),
+        (np.full((1, 4), np.inf), "an infinite value"),
+        (np.zeros((1, 4), complex), "values of type complex"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(model, x, message):
+    with pytest.raises(DataError, match=message):
+        model.predict(x)
+
+
+def test_targets_that_do_not_fit_are_refused(model):
+    x, y = blobs()
+    with pytest.raises(DataError, match="60 rows of inputs, but 59 of targets"):
+        model.evaluate(x, y[:59])
+    with pytest.raises(DataError, match="'oak' was not seen in training; choose one of ash"):
+        model.evaluate(x[:1], ["oak"])
+
+
+def test_a_model_of_numbers_has_no_classes():
+    model = nnreg.build(regressor(), data=line())
+    assert model.classes is None
+    with pytest.raises(DataError, match="use predict"):
+        model.classify(line()[0])
+
+
+@pytest.mark.parametrize("shape", [(40,), (40, 1)])
+def test_numbers_may_be_a_row_or_a_column(shape):
+    x, y = line()
+    model = nnreg.build(regressor(), data=(x, y))
+    assert model.evaluate(x, y.reshape(shape)) == model.evaluate(x, y)
+
+
+def test_gradients_are_those_of_finite_differences():
+    x, y = blobs()
+    spec = classifier(model={**classifier()["model"], "dtype": "float64"})
+    model = nnreg.build(spec, data=(x, y))
+    loss, gradients = model.gradients(x, y)
+    assert loss == model.evaluate(x, y)["loss"]
+    assert gradients.keys() == model.parameters.keys()
+    for name, array in model.parameters.items():
+        for place in np.ndindex(array.shape):
+            kept, ends = array[place], []
+            for step in (1e-5, -1e-5):
+                array[place] = kept + step
+                ends.append(model.evaluate(x, y)["loss"])
+            array[place] = kept
+            difference = (ends[0] - ends[1]) / 2e-5
+            assert gradients[name][place] == pytest.approx(difference, rel=1e-6, abs=1e-9)
+
+
+def test_gradients_change_nothing(model):
+    before = model.network.vector.copy()
+    model.gradients(*blobs())
+    np.testing.assert_array_equal(model.network.vector, before)
+
+
+def test_parameters_can_be_written(model):
+    model.parameters["layers/0/weight"][...] = 0
+    p = model.predict(blobs()[0])
+    np.testing.assert_array_equal(p, np.broadcast_to(p[0], p.shape))
+
+
+def test_it_predicts_in_threads_while_it_trains():
+    x, y = blobs(600)
+    model = nnreg.build(classifier(optimizer={"type": "sgd", "learning_rate": 1e-30}), data=(x, y))
+    expected = model.predict(x)
+    with ThreadPoolExecutor(4) as pool:
+        training = pool.submit(model.fit, x, y, epochs=5)
+        found = list(pool.map(lambda _: model.predict(x), range(40)))
+        training.result()
+    for answer in found:
+        np.testing.assert_array_equal(answer, expected)
+
+
+def test_fit_without_epochs_trains_those_of_the_spec_and_no_more():
+    data = blobs()
+    model = nnreg.build(classifier(), data=data)
+    seen = []
+    model.fit(*data, on_epoch=lambda record: seen.append(record["epoch"]))
+    model.fit(*data, on_epoch=lambda record: seen.append(record["epoch"]))
+    assert seen == [1, 2, 3, 4, 5]
+
+
+def test_training_on_from_the_best_weights_begins_a_new_history(model):
+    model.use_best()
+    model.fit(*blobs(), epochs=1)  # the last epoch was the best: nothing changed
+    assert len(model.history) == 6
+    model.progress.best_epoch = 3
+    model.use_best()
+    model.fit(*blobs(), epochs=2)
+    assert model.history["epoch"].tolist() == [1, 2]
+
+
+def test_the_summary_lists_layers_shapes_and_counts(model):
+    assert model.summary().splitlines() == [
+        "layer     type     output      parameters",
+        "layers/0  dense    (batch, 8)          40",
+        "layers/1  dropout  (batch, 8)           0",
+        "layers/2  dense    (batch, 3)          27",
+        "input (batch, 4), 67 parameters",
+    ]
+
+
+def test_the_history_gives_columns_and_records(model):
+    history = model.history
+    assert len(history) == 5
+    assert history["loss"].shape == (5,)
+    assert history[-1]["epoch"] == 5
+    assert history[1:3] == list(history)[1:3]
+    assert repr(history).startswith("History(5 epochs; last: epoch=5, loss=")
+    with pytest.raises(KeyError, match="no column 'los'; there are epoch, loss, accuracy"):
+        history["los"]
+
+
+def test_a_history_draws_its_losses_and_marks_the_best_epoch():
+    records = [{"epoch": n, "loss": 1 / n, "val_loss": abs(n - 3) + 0.05} for n in range(1, 6)]
+    picture = History(records).svg("a <b>")
+    for words in ("a &lt;b&gt;", ">training<", ">validation<", ">best epoch 3<", ">0.1<"):
+        assert words in picture
+    negative = [{"epoch": n, "loss": 1.0 - n} for n in range(1, 6)]
+    assert ">−4<" in History(negative).svg("linear")
+    for nothing in (records[:1], [{"epoch": n, "loss": math.nan} for n in (1, 2)]):
+        with pytest.raises(ValueError, match=r"a curve takes two epochs|no loss is finite"):
+            History(nothing).svg("nothing")
+
+
+def test_model_and_history_show_themselves_in_a_notebook(model):
+    page = model._repr_html_()
+    assert "<td>layers/0</td><td>dense</td><td>(batch, 8)</td><td>40</td>" in page
+    assert page.count('src="data:image/svg+xml;base64,') == 1
+    assert "<th>accuracy</th>" in page
+    empty = nnreg.build(classifier(), data=blobs())
+    assert "<img" not in empty._repr_html_()
+    assert repr(empty.history) == "History(no epochs yet)"

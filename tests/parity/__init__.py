@@ -1,0 +1,1 @@
+"""Comparisons with other libraries, and the results of the example models."""

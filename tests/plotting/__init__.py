@@ -1,0 +1,1 @@
+"""Tests of drawing in SVG."""

@@ -1,0 +1,216 @@
+"""Plugins hear what a run does, and cannot disturb it."""
+
+import json
+
+import pytest
+
+import nnreg
+from nnreg import DivergedError, builtin, hookimpl
+from nnreg.cli.app import main
+from nnreg.errors import NnregWarning
+from nnreg.registry.registry import Registry
+from tests.helpers.specs import CSV, classifier, csv_data, regressor
+
+
+class Recorder:
+    """Notes every event."""
+
+    def __init__(self):
+        self.heard = []
+
+    @hookimpl
+    def nnreg_run_started(self, run):
+        self.run = run
+        self.heard.append("started")
+
+    @hookimpl
+    def nnreg_epoch_ended(self, run, record):
+        assert run is self.run
+        self.heard.append(record)
+
+    @hookimpl
+    def nnreg_run_ended(self, run, outcome):
+        assert run is self.run
+        self.heard.append(outcome)
+
+
+class Raising:
+    """Raises in the event that it is made for."""
+
+    def __init__(self, hook, error):
+        self.calls = 0
+
+        def event():
+            self.calls += 1
+            raise error
+
+        setattr(self, hook, hookimpl(event))
+
+
+@pytest.fixture
+def listen(monkeypatch):
+    """Make the run see the built-ins and these plugins."""
+
+    def use(**plugins):
+        registry = Registry()
+        registry.add_plugin("nnreg", builtin, "nnreg", "0.1.0")
+        for name, plugin in plugins.items():
+            registry.add_plugin(name, plugin, f"nnreg-{name}", "1.0")
+        monkeypatch.setattr("nnreg.spec.document.installed", lambda: registry)
+        monkeypatch.setattr("nnreg.checkpoint.save_load.installed", lambda: registry)
+        monkeypatch.setattr("nnreg.registry.registry.discover", lambda selection: registry)
+
+    return use
+
+
+@pytest.fixture
+def spec(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text(CSV)
+    spec = classifier(data=csv_data(split={"validation": 0.25}, unseen="ignore"))
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    return "spec.json"
+
+
+def files(folder):
+    """Return the bytes of a run's files, but for those that say when and with which plugins."""
+    found = {
+        file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()
+    }
+    return {
+        name: data
+        for name, data in found.items()
+        if name.name not in ("summary.json", "environment.json")
+    }
+
+
+def test_a_run_tells_its_start_each_epoch_and_its_end(listen, spec, tmp_path):
+    recorder = Recorder()
+    listen(recorder=recorder)
+    model = nnreg.run(spec, out="out", overrides=["train.epochs=3"])
+    started, *records, outcome = recorder.heard
+    assert (started, outcome) == ("started", "epochs")
+    assert records == [dict(record) for record in model.history]
+    assert list(records[0]) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+
+
+def test_a_resumed_run_tells_of_its_own_epochs(listen, spec):
+    recorder = Recorder()
+    nnreg.run(spec, out="out", overrides=["train.epochs=3"])
+    listen(recorder=recorder)
+    nnreg.resume("out", overrides=["train.epochs=5"])
+    assert [record["epoch"] for record in recorder.heard[1:-1]] == [4, 5]
+
+
+def test_a_plugin_sees_name_folder_spec_model_and_in_the_end_the_summary(listen, spec, tmp_path):
+    class Looking:
+        @hookimpl
+        def nnreg_run_started(self, run):
+            assert run.name == "penguins-001"
+            assert (run.folder / "spec.json").exists()
+            assert run.spec["train"] == {"epochs": 2}
+            assert run.settings["train.epochs"] == 2
+            assert run.settings["model.layers.0.type"] == "dense"
+            assert run.settings["metrics.0"] == "accuracy"
+            assert len(run.model.history) == 0
+            assert run.summary == {}
+
+        @hookimpl
+        def nnreg_epoch_ended(self, run, record):
+            assert dict(run.model.history[-1]) == record
+            last = (run.folder / "metrics.jsonl").read_text().splitlines()[-1]
+            assert json.loads(last) == record
+
+        @hookimpl
+        def nnreg_run_ended(self, run):
+            assert run.summary == json.loads((run.folder / "summary.json").read_text())
+            saved = nnreg.load(run.folder / "checkpoints" / "best.h5")
+            assert saved.network.vector.tobytes() == run.model.network.vector.tobytes()
+
+    listen(looking=Looking())
+    nnreg.run(spec, out="runs/penguins-001", overrides=["train.epochs=2"])
+
+
+def test_a_run_without_a_folder_is_told_too(listen):
+    recorder = Recorder()
+    listen(recorder=recorder)
+    nnreg.run(regressor(), data=([[0.0], [1.0]], [0.0, 1.0]))
+    assert recorder.heard[-1] == "epochs"
+    assert (recorder.run.name, recorder.run.folder) == ("spec", None)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(KeyboardInterrupt, "interrupted"), (ValueError, "failed")]
+)
+def test_a_run_that_is_cut_short_tells_how(listen, spec, error, outcome):
+    def stop(record):
+        raise error
+
+    recorder = Recorder()
+    listen(recorder=recorder)
+    with pytest.raises(error):
+        nnreg.run(spec, out="out", on_epoch=stop)
+    assert recorder.heard[-1] == recorder.run.summary["stopped"] == outcome
+
+
+def test_a_run_that_stops_early_or_diverges_says_so(listen, spec):
+    recorder = Recorder()
+    listen(recorder=recorder)
+    nnreg.run(
+        spec, overrides=['train.early_stopping={"patience":1}', "optimizer.learning_rate=1e-9"]
+    )
+    assert recorder.heard[-1] == "early_stopping"
+    rate = {"type": "sgd", "learning_rate": 1e30}
+    diverging = regressor(optimizer=rate, train={"epochs": 50})
+    with pytest.raises(DivergedError):
+        nnreg.run(diverging, data=([[1.0], [2.0], [3.0]], [1.0, 2.0, 5.0]))
+    assert recorder.heard[-1] == "diverged"
+
+
+@pytest.mark.parametrize("hook", ["nnreg_run_started", "nnreg_epoch_ended", "nnreg_run_ended"])
+@pytest.mark.parametrize("error", [ValueError("the server is away"), SystemExit(3)])
+def test_a_plugin_that_raises_is_reported_once_and_hears_no_more(listen, spec, hook, error):
+    raising, recorder = Raising(hook, error), Recorder()
+    listen(raising=raising, recorder=recorder)
+    with pytest.warns(NnregWarning) as warned:
+        nnreg.run(spec, out="out")
+    (warning,) = warned
+    name = type(error).__name__
+    assert str(warning.message) == (
+        f"plugin raising (nnreg-raising 1.0): {hook} raised {name}: {error}; "
+        "it hears no more of this run, which goes on"
+    )
+    assert raising.calls == 1
+    assert len(recorder.heard) == 1 + 5 + 1
+
+
+def test_the_bits_of_a_run_are_the_same_whatever_plugins_do(listen, spec, tmp_path):
+    class Rough:
+        @hookimpl
+        def nnreg_run_started(self, run):
+            run.spec.clear()
+
+        @hookimpl
+        def nnreg_epoch_ended(self, run, record):
+            record.clear()
+            run.model.predict([{"island": "north", "length": 1, "depth": 5}])
+
+    nnreg.run(spec, out="alone")
+    raising = Raising("nnreg_epoch_ended", ValueError())
+    recorder = Recorder()
+    listen(rough=Rough(), raising=raising, recorder=recorder)
+    with pytest.warns(NnregWarning):
+        nnreg.run(spec, out="watched")
+    assert files(tmp_path / "alone") == files(tmp_path / "watched")
+    assert recorder.heard[1]["epoch"] == 1
+
+
+def test_the_command_line_tells_of_a_failing_plugin_in_one_line(listen, spec, capsys):
+    listen(away=Raising("nnreg_epoch_ended", OSError("no\nroute" + 300 * " x")))
+    with pytest.raises(SystemExit) as done:
+        main(["run", spec, "--quiet"])
+    assert done.value.code == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "note: plugin away (nnreg-away 1.0): nnreg_epoch_ended raised OSError: no route"
+        f"{93 * ' x'} [...]; it hears no more of this run, which goes on"
+    ]

@@ -1,0 +1,111 @@
+"""nnreg plugin check: what it prints, and that it writes no file."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nnreg.cli.app import main
+from tests.helpers.fake_distributions import SWISH, distribution
+
+GOOD = SWISH.replace("NAME", "'swish'").replace("x * sigmoid(beta * x)", "beta · x")
+BAD = GOOD.replace("dy * self.beta", "dy")
+
+
+@pytest.fixture
+def check(capfd, monkeypatch, tmp_path):
+    """Run the command in a folder of its own; return its exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main(["plugin", "check", *arguments])
+        return caught.value.code, *capfd.readouterr()
+
+    return run
+
+
+def test_a_file_that_passes_is_reported(check, tmp_path):
+    (tmp_path / "good.py").write_text(GOOD)
+    code, out, err = check("good.py")
+    assert (code, err) == (0, "")
+    assert "activation swish, from good.py" in out
+    assert "dispatch" in out
+    assert "swish: passed" in out
+    assert "failed" not in out
+
+
+def test_a_failure_is_told_with_the_simplest_configuration_and_exit_code_1(check, tmp_path):
+    (tmp_path / "bad.py").write_text(BAD)
+    code, out, _ = check("bad.py", "--json")
+    report = json.loads(out)
+    assert (code, report["passed"]) == (1, False)
+    (component,) = report["components"]
+    failed = {c["check"]: c["found"] for c in component["checks"] if not c["passed"]}
+    assert failed.keys() == {"gradient", "kinks"}
+    assert failed["gradient"].startswith("Swish(beta=0.0): the gradient is off by 1")
+    assert all(c["promise"] for c in component["checks"])
+    code, out, _ = check("bad.py")
+    assert code == 1
+    assert "swish: 2 of 12 checks failed" in out
+
+
+def test_more_examples_find_what_is_rare(check, tmp_path):
+    rare = GOOD.replace("dy * self.beta", "dy * (self.beta + (1.5 < self.beta < 2))")
+    (tmp_path / "rare.py").write_text(rare)
+    assert check("rare.py", "--examples", "2")[0] == 0
+    assert check("rare.py", "--examples", "60")[0] == 1
+
+
+def test_nothing_is_written_where_it_runs_or_in_the_users_home(tmp_path):
+    here, home = tmp_path / "here", tmp_path / "home"
+    here.mkdir()
+    home.mkdir()
+    (here / "good.py").write_text(GOOD)
+    command = [sys.executable, "-m", "nnreg", "plugin", "check", "good.py"]
+    environment = {**os.environ, "HOME": str(home)}
+    environment.pop("XDG_CONFIG_HOME", None)
+    subprocess.run(command, cwd=here, check=True, capture_output=True, env=environment)
+    assert [path.name for path in here.iterdir()] == ["good.py"]
+    assert not list(home.iterdir())
+
+
+def test_a_component_a_module_and_a_distribution_can_be_named(check, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    distribution(tmp_path, "nnreg-good", GOOD, plugin="good")
+    try:
+        for target in ("swish", "nnreg_good", "nnreg-good", "good"):
+            assert "swish: passed" in check(target)[1], target
+    finally:
+        sys.modules.pop("nnreg_good", None)
+    assert "softplus" not in check("nnreg.builtin.losses", "--examples", "1")[1]
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "message"),
+    [
+        ("swich", 2, "no component, file, module or distribution 'swich'"),
+        ("reloo", 2, "did you mean 'relu'?"),
+        ("nowhere.py", 1, "nowhere.py: cannot read the plugin"),
+        ("broken.py", 1, "plugin broken.py failed: ZeroDivisionError"),
+        ("events.py", 2, "events.py provides no component that could be checked"),
+    ],
+)
+def test_what_cannot_be_checked_is_told(check, tmp_path, target, code, message):
+    (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "events.py").write_text(
+        "from nnreg import hookimpl\n\n@hookimpl\ndef nnreg_run_started(run):\n    pass\n"
+    )
+    found, out, err = check(target)
+    assert (found, out) == (code, "")
+    assert message in err
+
+
+def test_without_hypothesis_it_says_what_to_install(check, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    code, _, err = check("relu")
+    assert code == 2
+    assert "pip install hypothesis" in err

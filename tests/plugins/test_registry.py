@@ -1,0 +1,228 @@
+"""Plugins: found, told apart, and never able to take each other down."""
+
+import importlib.metadata
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from nnreg import Activation, PluginError, SpecError, builtin, hookimpl
+from nnreg.registry.registry import KINDS, Registry, default_kernels, installed
+from nnreg.spec.document import read_spec
+from tests.helpers.fake_distributions import SWISH, swish
+
+
+@pytest.fixture
+def registry():
+    registry = Registry()
+    registry.add_plugin("nnreg", builtin, "nnreg", "0.1.0")
+    return registry
+
+
+def test_the_built_ins_come_through_the_same_hooks(registry):
+    assert not any(plugin.why for plugin in registry.plugins.values())
+    for kind, (hook, base) in KINDS.items():
+        assert registry.names(kind) == sorted(getattr(builtin, hook)())
+        for name in registry.names(kind):
+            assert issubclass(registry.find(kind, name).cls, base)
+
+
+def test_each_component_knows_plugin_distribution_and_version(registry, install):
+    registry.add_entry_point(install("nnreg-swish", swish()))
+    entry = registry.find("activation", "swish")
+    assert (entry.plugin, entry.distribution, entry.version) == ("plugin", "nnreg-swish", "1.2")
+    assert entry.provider == "nnreg-swish 1.2"
+    assert registry.find("activation", "relu").provider == "nnreg 0.1.0"
+
+
+def test_a_third_party_component_is_read_from_a_spec(registry, install):
+    registry.add_entry_point(install("nnreg-swish", swish()))
+    layer = {"type": "dense", "units": 1, "activation": {"type": "swish", "beta": 2}}
+    spec = {"model": {"layers": [layer]}, "loss": "huber", "optimizer": "sgd"}
+    document = read_spec(spec, registry=registry)
+    assert document.spec.model.layers[0].activation.beta == 2
+    assert "nnreg-swish 1.2" in {entry.provider for entry in document.components}
+
+
+def test_a_name_offered_twice_is_an_error_that_names_both_when_it_is_asked_for(registry, install):
+    registry.add_entry_point(install("nnreg-a", swish()))
+    registry.add_entry_point(install("nnreg-b", swish()))
+    assert registry.find("activation", "relu") is not None
+    with pytest.raises(PluginError, match=r"nnreg-a 1\.2 .* and nnreg-b 1\.2 .*uninstall one"):
+        registry.find("activation", "swish")
+
+
+def test_two_entry_points_of_one_name_both_load(registry, install):
+    for letter in "ab":
+        registry.add_entry_point(install(f"nnreg-{letter}", swish(letter)))
+    assert {"plugin", "nnreg-b:plugin"} <= registry.plugins.keys()
+    assert registry.find("activation", "b") is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("import nothing_of_this_name", "ModuleNotFoundError: No module named"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("1 / 0", "ZeroDivisionError"),
+        (SWISH.replace("return {NAME: Swish}", "return 1 / 0"), "ZeroDivisionError"),
+        (SWISH.replace("return {NAME: Swish}", "raise SystemExit"), "SystemExit"),
+        (SWISH.replace("{NAME: Swish}", "[Swish]"), "returned list; expected a mapping"),
+        (SWISH.replace("NAME", "3"), "offers the name 3; expected an identifier"),
+        (SWISH.replace("NAME", '"a b"'), "offers the name 'a b'"),
+        (SWISH.replace("{NAME: Swish}", "{'s': 3}"), "expected a subclass of Activation"),
+        (SWISH.replace("{NAME: Swish}", "{'s': str}"), "expected a subclass of Activation"),
+        (SWISH.replace("NAME", "'s'").replace("frozen=True", "frozen=False"), "frozen=True"),
+        (SWISH.replace("NAME", "'s'").replace("@dataclass(frozen=True)", ""), "frozen=True"),
+        (SWISH.replace("NAME", "'s'").replace("nnreg_activations", "nnreg_activation"),
+         "unknown hook 'nnreg_activation'; did you mean 'nnreg_activations'?"),
+        (SWISH.replace("NAME", "'s'").replace("@hookimpl", ""),
+         "nnreg_activations is not marked; write @hookimpl above it"),
+        ("x = 1", "implements no hook, such as nnreg_activations"),
+        ("class Stop(BaseException): pass\nraise Stop('x')", "Stop: x (nnreg_bad.py, line 2)"),
+        ("def broken(:", "SyntaxError: invalid syntax (nnreg_bad.py, line 1)"),
+        ("def wrong():\n    1 / 0\n\nwrong()", "division by zero (nnreg_bad.py, line 2)"),
+        (SWISH.replace("NAME", "'s'").replace("nnreg_activations()", "nnreg_activations(x)"),
+         "nnreg_activations(x); Argument(s) {'x'} are declared"),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_fails_is_kept_as_a_failure_and_the_others_work(
+    registry, install, code, error
+):
+    registry.add_entry_point(install("nnreg-bad", code, plugin="bad"))
+    registry.add_entry_point(install("nnreg-good", swish("good"), plugin="good"))
+    bad = registry.plugins["bad"]
+    assert (bad.distribution, bad.version, bad.state) == ("nnreg-bad", "1.2", "failed")
+    assert error in bad.why
+    assert registry.plugins["good"].state == "loaded"
+    assert registry.find("activation", "good") is not None
+    assert registry.find("activation", "s") is None
+
+
+def test_the_keyboard_still_stops_an_import(registry, install):
+    with pytest.raises(KeyboardInterrupt):
+        registry.add_entry_point(install("nnreg-bad", "raise KeyboardInterrupt"))
+
+
+def test_an_entry_point_to_nowhere_is_a_failure(registry):
+    registry.add_entry_point(importlib.metadata.EntryPoint("lost", "nothing_of_this_name", "nnreg"))
+    assert registry.plugins["lost"].why == (
+        "ModuleNotFoundError: No module named 'nothing_of_this_name'"
+    )
+
+
+def test_one_failing_hook_leaves_the_others_of_its_plugin(registry, install):
+    code = swish() + "\n@hookimpl\ndef nnreg_losses():\n    return 1 / 0\n"
+    registry.add_entry_point(install("nnreg-half", code, plugin="half"))
+    assert registry.find("activation", "swish") is not None
+    (failure,) = registry.plugins["half"].failures
+    assert failure.error.startswith("nnreg_losses: ZeroDivisionError: division by zero (nnreg_half")
+    assert registry.plugins["half"].hooks == ("nnreg_activations", "nnreg_losses")
+
+
+def test_a_built_in_keeps_its_name_and_the_plugin_is_told_which(registry, install):
+    relu = registry.find("activation", "relu")
+    code = swish().replace("{'swish'", "{'mine': Swish, 'relu'")
+    registry.add_entry_point(install("nnreg-taken", code, plugin="taken"))
+    assert registry.find("activation", "relu") is relu
+    assert registry.find("activation", "mine") is not None
+    (failure,) = registry.plugins["taken"].failures
+    assert failure.error == "offers the activation 'relu', which nnreg 0.1.0 has already"
+    assert failure.fix == "give it another name in nnreg-taken; the built-in is used"
+
+
+@pytest.mark.parametrize(
+    ("requires", "state"),
+    [
+        (["nnreg>=0.1", "numpy>=99"], "loaded"),
+        (["nnreg"], "loaded"),
+        (["nnreg-other>=9"], "loaded"),
+        (["nnreg>=9; extra == 'new'", "NNREG>=0"], "loaded"),
+        (["numpy", "nnreg (>=9)"], "failed"),
+        (["nnreg>=9"], "failed"),
+        (["nnreg>=0.1.0.0", "nnreg>=0.0.9"], "loaded"),
+        (["nnreg>=0.1.1"], "failed"),
+        (["nnreg<0.1"], "failed"),
+    ],
+)
+def test_a_plugin_of_another_nnreg_is_not_imported(registry, install, requires, state):
+    registry.add_entry_point(install("nnreg-new", swish(), plugin="new", requires=requires))
+    assert registry.plugins["new"].state == state
+    assert ("nnreg_new" in sys.modules) == (state == "loaded")
+
+
+def test_a_name_offered_twice_is_one_of_the_problems_of_a_spec(registry, install):
+    registry.add_entry_point(install("nnreg-a", swish(), plugin="a"))
+    registry.add_entry_point(install("nnreg-b", swish(), plugin="b"))
+    layers = [{"type": "dense", "units": 1, "activation": "swish"}]
+    spec = {"model": {"layers": layers}, "loss": "huber", "optimizer": "sgdd"}
+    with pytest.raises(SpecError) as caught:
+        read_spec(spec, registry=registry)
+    first, second = caught.value.problems
+    assert (first.path, second.path) == ("$.model.layers[0].activation", "$.optimizer")
+    assert first.message == (
+        "activation 'swish' is offered by nnreg-a 1.2 (plugin a) and nnreg-b 1.2 (plugin b); "
+        "block one with nnreg -p no:b …, or uninstall one of these distributions"
+    )
+
+
+def test_an_unknown_name_tells_of_plugins_that_failed(registry, install):
+    registry.add_entry_point(install("nnreg-bad", "1 / 0", plugin="bad"))
+    spec = {"model": {"layers": [{"type": "flatten"}]}, "loss": "focal", "optimizer": "sgd"}
+    with pytest.raises(SpecError, match=r"no loss 'focal'.* not loaded: nnreg-bad \(failed: Zero"):
+        read_spec(spec, registry=registry)
+
+
+def test_a_component_knows_the_name_it_was_registered_by(registry):
+    @dataclass(frozen=True)
+    class Unregistered(Activation):
+        pass
+
+    assert registry.name_of(builtin.activations.Relu()) == "relu"
+    with pytest.raises(PluginError, match="Unregistered is not registered"):
+        registry.name_of(Unregistered())
+
+
+def test_an_object_may_be_a_plugin(registry):
+    class Plugin:
+        @hookimpl
+        def nnreg_activations(self):
+            return {"again": builtin.activations.Tanh}
+
+    registry.add_plugin("mine", Plugin(), "mine", "1")
+    assert registry.find("activation", "again").plugin == "mine"
+
+
+def test_kernels_of_a_plugin_are_used_unless_two_offer_them(registry, install):
+    code = """
+from dataclasses import dataclass
+from nnreg import hookimpl
+from nnreg.interfaces.kernels import Kernels
+
+@dataclass(frozen=True)
+class Fast(Kernels):
+    pass
+
+@hookimpl
+def nnreg_kernels():
+    return {NAME: Fast}
+"""
+    assert registry.name_of(default_kernels(registry)) == "numpy"
+    registry.add_entry_point(install("nnreg-fast", code.replace("NAME", '"fast"')))
+    assert registry.name_of(default_kernels(registry)) == "fast"
+    registry.add_entry_point(install("nnreg-faster", code.replace("NAME", '"faster"')))
+    assert registry.name_of(default_kernels(registry)) == "numpy"
+
+
+def test_every_hook_is_documented_and_serves_a_kind_or_tells_of_an_event():
+    from nnreg import hookspecs
+
+    hooks = {name for name in vars(hookspecs) if name.startswith("nnreg_")}
+    events = {"nnreg_run_started", "nnreg_epoch_ended", "nnreg_run_ended"}
+    assert hooks == {hook for hook, _ in KINDS.values()} | events
+    for name in hooks:
+        assert getattr(hookspecs, name).__doc__
+
+
+def test_the_installed_registry_is_made_once():
+    assert installed() is installed()

@@ -1,0 +1,111 @@
+"""nnreg plugin new: what it makes works as it is, and it writes over nothing."""
+
+import json
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from nnreg.cli.app import main
+from nnreg.cli.plugin import KINDS, LICENSES
+from nnreg.errors import UsageError
+from nnreg.registry.scaffold import USAGE, Scaffold
+
+
+def new(*arguments):
+    """Run the command in this folder; return its exit code."""
+    with pytest.raises(SystemExit) as caught:
+        main(["plugin", "new", *arguments])
+    return caught.value.code
+
+
+def install(folder, module, plugin):
+    """Do what pip does with a distribution in a folder, as far as Python looks at it."""
+    info = folder / f"{module}-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Name: {folder.name}\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text(f"[nnreg]\n{plugin} = {module}\n")
+
+
+def test_the_tests_of_a_new_plugin_of_every_kind_pass_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = []
+    for kind in KINDS:
+        assert new(f"nnreg-new-{kind}", f"--{kind}", f"new_{kind}") == 0
+        folders.append(tmp_path / f"nnreg-new-{kind}")
+        install(folders[-1], f"nnreg_new_{kind}", f"new_{kind}")
+    monkeypatch.setenv("PYTHONPATH", ":".join(map(str, folders)))
+    monkeypatch.setenv("NNREG_PLUGINS", ",".join(folder.name for folder in folders))
+    tests = [str(folder / "tests") for folder in folders]
+    options = ["-c", str(folders[0] / "pyproject.toml"), "--import-mode=importlib"]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    for kind in KINDS:
+        assert f"test_new_{kind}.py" in done.stdout
+
+
+def test_there_is_a_template_of_every_kind_that_is_offered_and_a_text_of_every_licence():
+    assert USAGE.keys() == set(KINDS)
+    for licence in LICENSES:
+        files = Scaffold("nnreg-mish", "activation", "mish", licence, "Ada Lovelace").files()
+        project = tomllib.loads(files["pyproject.toml"])["project"]
+        assert project["authors"] == [{"name": "Ada Lovelace"}]
+        assert project.get("license", "none") == licence
+        assert ("LICENSE" in files) == ("license-files" in project) == (licence != "none")
+        if licence in ("MIT", "BSD-3-Clause"):
+            assert "Ada Lovelace" in files["LICENSE"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_name_of_a_template_is_left(kind):
+    files = Scaffold("nnreg-hard-mish", kind, "hard_mish", author='Ada "Countess" Lovelace').files()
+    assert "nnreg_hard_mish.py" in files
+    assert tomllib.loads(files["pyproject.toml"])["project"]["entry-points"] == {
+        "nnreg": {"hard_mish": "nnreg_hard_mish"}
+    }
+    assert "class HardMish(" in files["nnreg_hard_mish.py"]
+    json.loads(files["README.md"].split("```json")[1].split("```")[0])
+    for path, text in files.items():
+        for name in ("my_", "my-", "MyC", "AUTHOR", "YEAR", "KIND", "USAGE", "LICENSE-ID"):
+            assert name not in text, (path, name)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "component", "message"),
+    [
+        ("-mish", "mish", "'-mish' cannot be the name of a distribution"),
+        ("a/b", "mish", "cannot be the name of a distribution"),
+        ("3-mish", "mish", "Python cannot import; begin with a letter"),
+        ("class", "mish", "Python cannot import"),
+        ("nnreg-mish", "Mish", "use small letters, digits and _"),
+        ("nnreg-mish", "my-mish", "use small letters, digits and _"),
+        ("nnreg-mish", "activation", "would be Activation, which nnreg has already"),
+        ("nnreg-mish", "none", "would be None"),
+    ],
+)
+def test_a_name_that_would_not_work_is_refused(distribution, component, message):
+    with pytest.raises(UsageError, match=message):
+        Scaffold(distribution, "activation", component)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nnreg-mish"], "0 were given"),
+        (["nnreg-mish", "--activation", "a", "--loss", "b"], "2 were given"),
+        (["nnreg-mish", "--loss", "huber"], "there is a loss 'huber' already, from nnreg"),
+        (["numpy", "--loss", "focal"], "a module 'numpy' is installed already"),
+        (["taken", "--loss", "focal"], "taken exists already; nothing was written"),
+        (["nnreg-mish", "--loss", "focal", "--license", "GPL"], "invalid value for '--license'"),
+    ],
+)
+def test_what_cannot_be_made_is_told_and_nothing_is_written(
+    arguments, message, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    assert new(*arguments) == 2
+    assert message in capfd.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["taken"]

@@ -1,0 +1,207 @@
+"""Kills training processes at random moments, over and over, and counts what was lost.
+
+    python -m tests.runs.kill_training 1000
+
+A run is killed and resumed until it is through, and must then equal one that was never stopped, bit
+for bit. After each kill its checkpoint must load, hold exactly the state of the step it names, and
+be no older than one save interval. Then a process that does nothing but save is killed as often.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import random
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nnreg
+import nnreg.runs.directory
+from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
+from nnreg.runs.run import restart, start
+
+STEPS = 6
+"""The steps of an epoch."""
+
+SETTINGS: list[tuple[dict[str, Any], int | None]] = [
+    ({"every_steps": 4}, 4),
+    ({"every_epochs": 1}, STEPS),
+    ({"every_steps": 1, "keep": 2}, 1),
+    ({"every_seconds": 0.01}, None),
+    ({}, None),
+]
+"""How runs are saved, and the most steps that a kill may cost where those are counted."""
+
+FILES = ("spec.json", "metrics.jsonl", "checkpoints/last.h5", "checkpoints/best.h5")
+
+PROCESSES = multiprocessing.get_context("forkserver")  # the server imports nnreg once for all
+PROCESSES.set_forkserver_preload(["nnreg.runs.run", "nnreg._utils.hdf5", "threadpoolctl"])
+
+
+def spec_of(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a spec with everything that has a state, and write its data."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 3, 48)
+    x = rng.normal(size=(48, 4)) + np.eye(4)[label]
+    rows = [",".join(map(str, [f"class{c}", *row])) for c, row in zip(label, x, strict=True)]
+    (folder / "data.csv").write_text("\n".join(["label,a,b,c,d", *rows, ""]))
+    return {
+        "data": {
+            "source": "csv", "path": str(folder / "data.csv"), "target": "label",
+            "split": {"validation": 0.25},
+        },
+        "model": {"layers": [
+            {"type": "batch_norm"},
+            {"type": "dense", "units": 16, "activation": "tanh"},
+            {"type": "dropout", "rate": 0.2},
+            {"type": "dense", "units": "classes", "activation": "softmax"},
+        ]},
+        "loss": "cross_entropy",
+        "optimizer": "adam",
+        "schedule": {"type": "warmup", "epochs": 2, "after": "reduce_on_plateau"},
+        "metrics": ["accuracy"],
+        "train": {
+            "epochs": 30, "batch_size": 18 // STEPS, "accumulate": 2, "ema": 0.9,
+            "weight_decay": 0.01, "early_stopping": {"patience": 10},
+        },
+        "checkpoint": settings,
+    }  # fmt: skip
+
+
+def digest(file: Path) -> str:
+    """Return a hash of everything that a checkpoint holds of the training."""
+    content = read_checkpoint(file)
+    result = hashlib.sha256(json.dumps(content.document["progress"], sort_keys=True).encode())
+    for name, array in sorted(content.arrays.items()):
+        result.update(name.encode() + array.tobytes())
+    return result.hexdigest()
+
+
+def train(folder: Path, spec: dict[str, Any], done: Any) -> None:
+    """Begin or go on with a run; `done` is the last step that was made."""
+    run = restart(folder) if (folder / "checkpoints/last.h5").exists() else start(spec, out=folder)
+    go = run._trainer._step
+
+    def counted(*args: Any) -> None:
+        go(*args)
+        done.value = run.model.progress.step
+
+    run._trainer._step = counted  # type: ignore[method-assign]
+    run.train()
+
+
+def record(folder: Path, spec: dict[str, Any], done: Any) -> None:
+    """Train without a stop, and write the digest of the state after each step to `states.json`."""
+    states, save = {}, nnreg.runs.directory.Folder.save
+
+    def noted(self: nnreg.runs.directory.Folder) -> None:
+        save(self)
+        states[self._model.progress.step] = digest(self.last)
+
+    nnreg.runs.directory.Folder.save = noted  # type: ignore[method-assign]
+    start({**spec, "checkpoint": {"every_steps": 1}}, out=folder).train()
+    (folder / "states.json").write_text(json.dumps(states))
+
+
+def in_process(work: Any, *args: Any, seconds: float | None = None) -> bool:
+    """Run a function in a process, kill that after so many seconds, and tell whether it ended."""
+    process = PROCESSES.Process(target=work, args=args)
+    process.start()
+    process.join(seconds)
+    ended = process.exitcode is not None
+    process.kill()
+    process.join()
+    assert not ended or process.exitcode == 0, f"the process failed with {process.exitcode}"
+    return ended
+
+
+def kill_training(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
+    """Kill and resume runs until there were so many kills; raise AssertionError for any loss."""
+    moments, counts, made = random.Random(seed), Counter[str](), PROCESSES.RawValue("q", 0)
+    in_process(record, folder / "states", spec_of(folder, {}), made)
+    states = json.loads((folder / "states/states.json").read_text())
+    while counts["kills"] < kills:
+        settings, interval = SETTINGS[counts["runs"] % len(SETTINGS)]
+        spec = spec_of(folder, settings)
+        whole, run = (folder / f"{name}-{counts['runs']}" for name in ("whole", "killed"))
+        began = time.perf_counter()
+        in_process(train, whole, spec, made)
+        took, made.value = time.perf_counter() - began, 0
+        while not in_process(
+            train, run, spec, made,
+            seconds=moments.uniform(0, took) if counts["kills"] < kills else None,
+        ):  # fmt: skip
+            counts["kills"] += 1
+            counts["temporary files left"] += len(list(run.rglob("*.tmp")))
+            last = run / "checkpoints/last.h5"
+            if not last.exists():
+                assert made.value == 0, "steps were made before the first save"
+                counts["before the first save"] += 1
+                continue
+            step = nnreg.load(last).progress.step
+            assert step == 0 or digest(last) == states[str(step)], f"step {step} has other bits"
+            assert interval is None or step >= made.value - interval, "older than an interval"
+            if (run / "checkpoints/best.h5").exists():
+                nnreg.load(run / "checkpoints/best.h5")
+            made.value = step
+        for name in FILES:
+            assert (run / name).read_bytes() == (whole / name).read_bytes(), f"{name} differs"
+        assert not list(run.rglob("*.tmp")), "stale files were not swept"
+        counts["runs"] += 1
+    return counts
+
+
+def save_for_ever(file: Path, values: int, saved: Any) -> None:
+    """Save arrays of one number each, larger from file to file."""
+    number = saved.value
+    while True:
+        number += 1
+        arrays = {name: np.full(values, float(number)) for name in "abc"}
+        write_checkpoint(file, Checkpoint({"number": number}, arrays))
+        saved.value = number
+
+
+def kill_saving(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
+    """Kill a process in the middle of saves; raise AssertionError for any loss."""
+    moments, counts, saved = random.Random(seed), Counter[str](), PROCESSES.RawValue("q", 0)
+    while counts["kills"] < kills:
+        values = moments.choice([100, 10_000, 300_000])
+        file = folder / f"{values}.h5"
+        saved.value = read_checkpoint(file).document["number"] if file.exists() else 0
+        in_process(save_for_ever, file, values, saved, seconds=moments.uniform(0.01, 0.1))
+        counts["kills"] += 1
+        counts["temporary files left"] += len(list(folder.glob(".*.tmp")))
+        nnreg.runs.directory.sweep(folder)
+        assert not list(folder.glob(".*.tmp")), "stale files were not swept"
+        if not file.exists():
+            assert saved.value == 0, "a saved file is gone"
+            continue
+        content = read_checkpoint(file)
+        number = content.document["number"]
+        assert number in (saved.value, saved.value + 1), "an older file came back"
+        assert all((array == number).all() for array in content.arrays.values()), "a mixed file"
+    return counts
+
+
+def main() -> None:
+    """Kill as often as the command line says, and print what came of it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.runs.kill_training", description=__doc__)
+    parser.add_argument("kills", type=int, nargs="?", default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    for kill in (kill_training, kill_saving):
+        with tempfile.TemporaryDirectory() as folder:
+            counts = kill(options.kills, Path(folder), options.seed)
+        found = ", ".join(f"{name}: {count}" for name, count in counts.items())
+        print(f"{kill.__name__}: {found}, lost: 0")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,345 @@
+"""Cross-validation: a run for each fold, which goes on where it was stopped."""
+
+import json
+import shutil
+import signal
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg import CheckpointError, DataError, SpecError, UsageError
+from nnreg.runs import rerun as comparing_rerun
+from nnreg.runs.api import begin, go_on
+from nnreg.runs.directory import Folder
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
+from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
+
+FOLDS = {"epochs": 3, "folds": 3}
+
+
+@pytest.fixture
+def spec(tmp_path, monkeypatch):
+    """Return a spec of three folds over a file of points around three centres."""
+    monkeypatch.chdir(tmp_path)
+    x, y = blobs()
+    rows = [
+        ",".join([*(f"{value:.4f}" for value in row), name]) for row, name in zip(x, y, strict=True)
+    ]
+    (tmp_path / "data.csv").write_text("\n".join(["a,b,c,d,species", *rows]) + "\n")
+    return classifier(data=csv_data(split={"stratify": True}), train=FOLDS)
+
+
+def changed(spec, **sections):
+    return {**spec, **{name: {**spec[name], **more} for name, more in sections.items()}}
+
+
+def parts_of(spec, fold):
+    """Return the inputs of each part, in the units of the file, as sets of rows."""
+    spec = changed(spec, train={"fold": fold}, data={"scaling": "none"})
+    parts = assemble(read_spec(spec)).parts
+    return {name: set(map(tuple, part.x.tolist())) for name, part in parts.items()}
+
+
+def test_each_row_is_held_out_once_and_the_test_part_never_seen(spec):
+    with_test = changed(spec, data={"split": {"test": 0.2, "stratify": True}})
+    whole = {**with_test, "train": {"epochs": 3}}
+    whole = assemble(read_spec(changed(whole, data={"scaling": "none"}))).parts
+    test = set(map(tuple, whole["test"].x.tolist()))
+    held_out = []
+    for fold in (1, 2, 3):
+        parts = parts_of(with_test, fold)
+        assert set(parts) == {"train", "validation"}
+        assert not (parts["train"] | parts["validation"]) & test
+        assert len(parts["train"]) + len(parts["validation"]) == 60 - len(test)
+        held_out += parts["validation"]
+    assert len(set(held_out)) == len(held_out) == 60 - len(test)
+
+
+def test_another_validation_steers_and_the_fold_is_tested(spec):
+    split = {"validation": 0.25, "test": 0.2}
+    tested = []
+    for fold in (1, 2, 3):
+        parts = parts_of(changed(spec, data={"split": split}), fold)
+        assert {name: len(part) for name, part in parts.items()} == {
+            "train": 24, "validation": 8, "test": 16,
+        }  # fmt: skip
+        assert not parts["train"] & parts["validation"]
+        assert not parts["test"] & (parts["train"] | parts["validation"])
+        tested += parts["test"]
+    assert len(set(tested)) == 48
+
+
+def test_a_fold_in_time_is_later_than_what_steers_it_and_that_than_what_it_learns(spec):
+    split = {"validation": 0.25, "test": 0.2, "order": True}
+    whole = {**changed(spec, data={"scaling": "none"}), "train": {}}
+    rows = {tuple(row): n for n, row in enumerate(assemble(read_spec(whole)).train.x.tolist())}
+    earlier = set()
+    for fold, count in ((1, 9), (2, 18), (3, 27)):
+        parts = parts_of(changed(spec, data={"split": split}), fold)
+        train, validation, test = (
+            [rows[row] for row in parts[name]] for name in ("train", "validation", "test")
+        )
+        assert (len(train), len(validation), len(test)) == (count, count // 3, 12)
+        assert max(train) < min(validation) <= max(validation) < min(test)
+        assert earlier <= parts["train"] | parts["validation"]
+        earlier = parts["train"] | parts["validation"] | parts["test"]
+    assert len(earlier) == 48
+
+
+def test_no_group_is_in_two_parts_of_a_fold(spec, tmp_path):
+    lines = (tmp_path / "data.csv").read_text().splitlines()
+    rows = [f"{line},{number % 12}" for number, line in enumerate(lines[1:])]
+    (tmp_path / "data.csv").write_text("\n".join([f"{lines[0]},g", *rows]) + "\n")
+    split = {"validation": 0.25, "group": "g", "stratify": True}
+    tested = []
+    for fold in (1, 2, 3):
+        data = {"split": split, "inputs": ["g"], "columns": {"g": "number"}}
+        parts = parts_of(changed(spec, data=data), fold)
+        assert sum(map(len, parts.values())) == 12
+        assert len(set.union(*parts.values())) == 12
+        tested += parts["test"]
+    assert len(set(tested)) == len(tested) == 12
+
+
+def test_a_file_may_steer_every_fold(spec, tmp_path):
+    lines = (tmp_path / "data.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "other.csv").write_text("".join(lines[:11]))
+    split = {"validation": "other.csv", "test": "other.csv"}
+    parts = parts_of(changed(spec, data={"split": split}), 1)
+    assert [len(parts[name]) for name in ("train", "validation", "test")] == [40, 10, 20]
+
+
+def test_the_summary_has_the_mean_and_deviation_over_the_folds(spec, tmp_path):
+    found = nnreg.run(spec, out="runs/x")
+    assert (found.summary["folds"], found.summary["done"]) == (3, 3)
+    assert found.summary["part"] == "validation"
+    own = [json.loads((tmp_path / f"runs/x/fold-{n}/summary.json").read_text()) for n in (1, 2, 3)]
+    for name in ("loss", "accuracy"):
+        values = [one["validation"][name] for one in own]
+        assert [one[name] for one in found.summary["runs"]] == values
+        assert found.summary["mean"][name] == pytest.approx(np.mean(values))
+        assert found.summary["std"][name] == pytest.approx(statistics.stdev(values))
+    assert json.loads((tmp_path / "runs/x/summary.json").read_text()) == found.summary
+    assert repr(found).startswith("CrossValidation('spec', 3 of 3 folds, loss ")
+    for number, model in enumerate(found.models, 1):
+        loaded = nnreg.load(f"runs/x/fold-{number}")
+        np.testing.assert_array_equal(model.network.vector, loaded.network.vector)
+
+
+def test_folds_need_no_folder_and_no_file():
+    x, y = line()
+    found = nnreg.run(regressor(train=FOLDS), data=(x, y))
+    assert len(found.models) == 3
+    assert found.folder is None
+    assert len(found.train().models) == 3
+    assert found.models[0].predict(x).shape == (40, 1)
+
+
+def test_a_fold_is_a_run_that_can_be_loaded_and_trained_again(spec, tmp_path):
+    nnreg.run(spec, out="runs/x")
+    fold = tmp_path / "runs/x/fold-2"
+    assert comparing_rerun.rerun(fold / "checkpoints/last.h5").results_same
+    again = nnreg.run(fold / "resolved.json")
+    assert again.network.vector.tobytes() == nnreg.load(fold).network.vector.tobytes()
+    alone = nnreg.run(spec, overrides=["train.fold=2"])
+    assert alone.network.vector.tobytes() == again.network.vector.tobytes()
+    whole = nnreg.run(tmp_path / "runs/x/resolved.json")
+    assert whole.models[1].network.vector.tobytes() == again.network.vector.tobytes()
+
+
+def test_resuming_goes_on_with_the_folds_that_are_left_bit_for_bit(spec, tmp_path):
+    spec = changed(spec, train={"epochs": 4}, optimizer={"learning_rate": 3.0})
+    whole = nnreg.run(spec, out="runs/whole")
+    with pytest.raises(KeyboardInterrupt):
+        nnreg.run(spec, out="runs/x", on_epoch=stop_at(6))
+    assert json.loads((tmp_path / "runs/x/summary.json").read_text())["done"] == 1
+    untouched = (tmp_path / "runs/x/fold-1/metrics.jsonl").stat().st_mtime_ns
+    epochs = []
+    found = nnreg.resume("runs/x", on_epoch=lambda record: epochs.append(record["epoch"]))
+    assert epochs == [3, 4, 1, 2, 3, 4]
+    assert (tmp_path / "runs/x/fold-1/metrics.jsonl").stat().st_mtime_ns == untouched
+    for one, other in zip(found.models, whole.models, strict=True):
+        assert one.network.vector.tobytes() == other.network.vector.tobytes()
+    assert {**found.summary, "seconds": 0} == {**whole.summary, "seconds": 0}
+    assert any(one["best_epoch"] < 4 for one in found.summary["runs"])
+    again = nnreg.resume("runs/x")  # nothing is left
+    assert again.summary == found.summary
+    for one, other in zip(again.models, whole.models, strict=True):
+        assert one.network.vector.tobytes() == other.network.vector.tobytes()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"validation": {}}', '{"validation": {"loss": "x"}}'])
+def test_a_summary_that_cannot_be_used_is_made_anew(spec, tmp_path, text):
+    whole = nnreg.run(spec, out="runs/x")
+    kept = json.loads((tmp_path / "runs/x/fold-2/summary.json").read_text())
+    for broken in (text, json.dumps(kept | (json.loads(text) if text[:1] == "{" else {}))):
+        (tmp_path / "runs/x/fold-2/summary.json").write_text(broken)
+        found = nnreg.resume("runs/x")
+        assert {**found.summary, "seconds": 0} == {**whole.summary, "seconds": 0}
+
+
+def test_resuming_can_train_every_fold_for_longer(spec):
+    nnreg.run(spec, out="runs/x")
+    found = nnreg.resume("runs/x", overrides=["train.epochs=5"])
+    assert [one["epochs"] for one in found.summary["runs"]] == [5, 5, 5]
+    longer = nnreg.run(changed(spec, train={"epochs": 5}))
+    assert found.models[2].network.vector.tobytes() == longer.models[2].network.vector.tobytes()
+
+
+@pytest.mark.parametrize("change", ["train.folds=4", "train.folds=null", "train={}"])
+def test_the_number_of_folds_is_settled_by_the_first(spec, change):
+    nnreg.run(spec, out="runs/x")
+    with pytest.raises((UsageError, SpecError, CheckpointError), match="fold"):
+        nnreg.resume("runs/x", overrides=[change])
+
+
+def test_a_folder_may_be_called_as_a_fold_is(spec):
+    nnreg.run({**spec, "train": {"epochs": 1}}, out="runs/fold-1")
+    with pytest.raises(UsageError, match="fold-1 was begun as one of no folds"):
+        nnreg.resume("runs")
+
+
+def test_plugins_hear_of_each_fold_as_a_run(spec):
+    heard = []
+    for run in begin(spec, out="runs/x").runs():
+        heard.append((run.name, run.settings["train.fold"]))
+        run.train()
+    assert heard == [("x/fold-1", 1), ("x/fold-2", 2), ("x/fold-3", 3)]
+
+
+def test_a_folder_of_folds_says_which_to_choose(spec, tmp_path):
+    nnreg.run(spec, out="runs/x")
+    for use in (nnreg.load, nnreg.read_history, comparing_rerun.rerun):
+        with pytest.raises(CheckpointError, match=r"a cross-validation, .* choose one: .*fold-1, "):
+            use("runs/x")
+    with pytest.raises(UsageError, match="there is a run already"):
+        begin(spec, out="runs/x")
+    with pytest.raises(UsageError, match="goes on in its own folder; leave out --out"):
+        go_on("runs/x", out="runs/y")
+
+
+def test_what_is_wrong_with_any_fold_is_told_before_anything_is_written(spec, tmp_path):
+    text = (tmp_path / "data.csv").read_text().replace("ash", "birch")
+    (tmp_path / "data.csv").write_text(text + "0,0,0,0,yew\n")
+    spec = changed(spec, data={"split": {}})
+    with pytest.raises(DataError, match=r"fold \d of 3: .* the label 'yew' was not seen in train"):
+        nnreg.run(spec, out="runs/x")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("split", [{}, {"group": "a"}, {"order": True}])
+def test_more_folds_than_anyone_could_train_are_refused_at_once(spec, split):
+    spec = changed(spec, train={"folds": 10**15}, data={"split": split})
+    with pytest.raises(DataError, match=r"60 rows are too few for 1000000000000000 folds"):
+        begin(spec)
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ({"folds": 1}, r"train\.folds: must be .* 2"),
+        ({"folds": 3, "fold": 4}, "there is no fold 4 among 3"),
+        ({"fold": 1}, "'fold' is one of 'folds'"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(spec, train, message):
+    with pytest.raises(SpecError, match=message):
+        read_spec({**spec, "train": train})
+
+
+class TestCommands:
+    @pytest.fixture
+    def file(self, spec, tmp_path):
+        (tmp_path / "spec.json").write_text(json.dumps(spec))
+        return "spec.json"
+
+    def test_run_prints_each_fold_and_the_mean(self, nnreg, file):
+        code, out, err = nnreg("run", file)
+        assert code == 0
+        assert "fold 2 of 3\nepoch 1/3" in err
+        lines = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line[1:]}
+        assert {"1", "2", "3", "mean", "std"} <= lines.keys()
+        losses = [float(lines[fold][0]) for fold in "123"]
+        assert float(lines["mean"][0]) == pytest.approx(np.mean(losses), rel=1e-3)
+        assert "and chose its best epoch by them" in out
+        assert "next, a network without folds: nnreg run spec.json --set train.folds=null" in out
+        assert "saved in runs/spec-001" in out
+
+    def test_run_with_json_tells_of_which_fold_an_epoch_is(self, nnreg, file, tmp_path):
+        lines = [
+            json.loads(line) for line in nnreg("run", file, "--json", "--no-report")[1].splitlines()
+        ]
+        epochs = [(one["fold"], one["epoch"]) for one in lines if one["event"] == "epoch"]
+        assert epochs == [(fold, epoch) for fold in (1, 2, 3) for epoch in (1, 2, 3)]
+        assert [line["event"] for line in lines].count("fold") == 3
+        summary = json.loads((tmp_path / "runs/spec-001/summary.json").read_text())
+        assert lines[-1] == {"event": "end", **summary, "folder": "runs/spec-001"}
+
+    def test_a_signal_leaves_what_resume_goes_on_with(self, nnreg, file, monkeypatch):
+        epoch = Folder.epoch
+
+        def interrupted(self, record, gradients):
+            epoch(self, record, gradients)
+            if self.path.name == "fold-2" and record["epoch"] == 2:
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(Folder, "epoch", interrupted)
+        code, _, err = nnreg("run", file, "--no-report")
+        assert code == 130
+        assert "stopped; saved after epoch 2\ngo on: nnreg resume runs/spec-001\n" in err
+        code, _out, err = nnreg("resume", "runs/spec-001")
+        assert code == 0
+        assert "fold 1 of 3" not in err
+        assert "fold 2 of 3\nepoch 3/3" in err
+
+    @pytest.mark.parametrize("command", ["predict", "evaluate", "inspect", "rerun", "diff"])
+    def test_a_command_for_one_run_says_which_folds_there_are(self, nnreg, file, command):
+        nnreg("run", file, "--quiet", "--no-report")
+        more = {"predict": ["data.csv"], "diff": ["runs/spec-001"]}
+        code, _out, err = nnreg(command, "runs/spec-001", *more.get(command, []))
+        assert code == 1
+        assert "choose one: runs/spec-001/fold-1, runs/spec-001/fold-2, " in err
+
+    def test_plot_and_compare_take_the_folds(self, nnreg, file, tmp_path):
+        nnreg("run", file, "--quiet", "--no-report")
+        code, out, _ = nnreg("compare", "runs/spec-001", "--json")
+        assert code == 0
+        assert all(f"fold-{number}" in out for number in (1, 2, 3))
+
+    def test_compare_takes_several_cross_validations_by_their_means(self, nnreg, file):
+        for rate in ("0.1", "1e-9"):
+            nnreg("run", file, "--quiet", "--no-report", "--set", f"optimizer.learning_rate={rate}")
+        shutil.copytree("runs/spec-001/fold-1", "runs/alone")
+        folders = ("runs/spec-001", "runs/spec-002", "runs/alone")
+        found = json.loads(nnreg("compare", *folders, "--json")[1])
+        first, second, alone = found["sides"]
+        summary = json.loads(Path("runs/spec-001/summary.json").read_text())
+        loss = f"{summary['part']} loss"
+        assert first["figures"][loss] == summary["mean"]["loss"]
+        assert first["std"][loss] == summary["std"]["loss"]
+        assert (alone["std"], second["settings"]["optimizer.learning_rate"]) == ({}, 1e-9)
+        assert "spec-002" not in found["best"][loss]
+        assert f" ± {summary['std']['loss']:.4g}" in nnreg("compare", *folders)[1]
+
+    def test_validate_looks_at_every_fold(self, nnreg, file):
+        code, out, err = nnreg("validate", file)
+        assert "fold 1 of 3: 40 rows to train, 20 rows for validation" in out
+        code, out, err = nnreg("validate", file, "--set", "train.folds=61")
+        assert code == 2
+        assert "60 rows are too few for 61 folds" in err
+
+
+def stop_at(count):
+    """Return what interrupts the training at the end of this epoch of all."""
+    seen = []
+
+    def on_epoch(record):
+        seen.append(record)
+        if len(seen) == count:
+            raise KeyboardInterrupt
+
+    return on_epoch

@@ -1,0 +1,200 @@
+"""Files that are there whole or not at all, and folders that one process writes at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import nnreg._utils.atomic_files
+from nnreg import UsageError
+from nnreg._utils.atomic_files import append_text, held, replace_file, replace_text, sweep
+from tests.helpers.fault_injection import FAULTS, Faults
+
+OLD, NEW = b"old" * 1000, b"new" * 2000
+PIECES = [(512, memoryview(NEW)[512:]), (0, NEW[:512])]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch, fault):
+    path = tmp_path / "file"
+    outcomes = []
+    for at in range(1, 100):
+        path.write_bytes(OLD)
+        system = Faults(at, FAULTS[fault])
+        with monkeypatch.context() as patch:
+            patch.setattr(nnreg._utils.atomic_files, "os", system)
+            try:
+                replace_file(path, PIECES)
+                failed = False
+            except OSError:
+                failed = True
+        assert list(tmp_path.iterdir()) == [path]
+        outcomes.append((failed, path.read_bytes()))
+        if system.calls < at:
+            break
+    *faulty, whole = outcomes
+    assert whole == (False, NEW)
+    assert len(faulty) >= 7  # open, two writes, fsync, replace, open and fsync of the folder
+    if fault == "half":
+        assert set(faulty) == {(False, NEW)}
+    else:
+        assert set(faulty) == {(True, OLD), (True, NEW)}
+
+
+def test_an_interruption_leaves_the_old_file_and_no_other(tmp_path):
+    def pieces():
+        yield 0, NEW
+        raise KeyboardInterrupt
+
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    with pytest.raises(KeyboardInterrupt):
+        replace_file(path, pieces())
+    assert path.read_bytes() == OLD
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_old_file_is_never_opened(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    os.link(path, tmp_path / "other name")
+    replace_file(path, PIECES)
+    assert (tmp_path / "other name").read_bytes() == OLD
+
+
+def test_the_file_and_its_folder_are_synced_before_and_after_the_replacement(tmp_path, monkeypatch):
+    calls = []
+
+    class Spy:
+        def __getattr__(self, name):
+            if name in ("write", "fsync", "replace"):
+                calls.append(name)
+            return getattr(os, name)
+
+    monkeypatch.setattr(nnreg._utils.atomic_files, "os", Spy())
+    replace_file(tmp_path / "file", [(0, b"x")])
+    assert calls == ["write", "fsync", "replace", "fsync"]
+
+
+def test_text_is_appended(tmp_path):
+    append_text(tmp_path / "file", "ü\n")
+    append_text(tmp_path / "file", "b\n")
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "ü\nb\n"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from nnreg._utils.atomic_files import replace_file
+def pieces():
+    yield 0, b"half"
+    if len(sys.argv) > 2:
+        print("writing", flush=True)
+        sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGKILL)
+replace_file(Path(sys.argv[1]), pieces())
+"""
+
+
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):
+    others = {tmp_path / name for name in (".file.tmp", "file", ".file.0123456789ab.tmp.h5")}
+    for other in others:
+        other.touch()
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "file")], check=False)
+    assert len(set(tmp_path.iterdir()) - others) == 1
+    sweep(tmp_path)
+    assert set(tmp_path.iterdir()) == others
+
+
+def test_the_temporary_file_of_a_living_process_stays(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "file"), "wait"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"writing\n"
+        sweep(tmp_path)
+        assert len(list(tmp_path.iterdir())) == 1
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_swept_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    lock, swept = nnreg._utils.atomic_files._lock, []
+
+    def late(file):
+        if not swept:
+            swept.extend(tmp_path.iterdir())
+            swept[0].unlink()
+        return lock(file)
+
+    monkeypatch.setattr(nnreg._utils.atomic_files, "_lock", late)
+    replace_file(tmp_path / "file", [(0, NEW)])
+    assert swept
+    assert (tmp_path / "file").read_bytes() == NEW
+
+
+HOLDING = """
+import sys
+from pathlib import Path
+from nnreg._utils.atomic_files import held
+with held(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    command = [sys.executable, "-c", HOLDING, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path, holder):
+    with pytest.raises(UsageError, match=f"process {holder.pid} is at work in this folder"):
+        held(tmp_path).__enter__()
+
+
+def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path, holder):
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert (tmp_path / "lock").exists()
+    with held(tmp_path):
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_processes_one_holds_the_folder_at_a_time(tmp_path):
+    script = """
+import sys, time
+from pathlib import Path
+from nnreg import UsageError
+from nnreg._utils.atomic_files import held
+folder, held_for = Path(sys.argv[1]), 0
+end = time.monotonic() + 1.0
+while time.monotonic() < end:
+    try:
+        with held(folder):
+            (folder / "inside").touch(exist_ok=False)
+            (folder / "inside").unlink()
+            held_for += 1
+    except UsageError:
+        pass
+print(held_for)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
+    outputs = [process.communicate()[0] for process in processes]
+    assert all(int(output) > 0 for output in outputs)
+
+
+def test_a_file_system_without_locks_works_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(nnreg._utils.atomic_files, "_lock", lambda file: None)
+    with held(tmp_path):
+        replace_text(tmp_path / "file", "x")
+    stale = tmp_path / ".file.0123456789ab.tmp"
+    stale.touch()
+    sweep(tmp_path)
+    assert stale.exists()  # nobody can tell whether it is in use

@@ -1,0 +1,112 @@
+"""With every option of training, a run that was stopped in mid-epoch ends with the same bits."""
+
+import os
+import signal
+
+import h5py
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg.runs.run import restart, start
+from tests.helpers.specs import blobs, classifier
+from tests.training.test_gradient import CONVOLUTION, OUTPUT, images
+
+LAYERS = [
+    {"type": "dense", "units": 6, "activation": "tanh"},
+    {"type": "batch_norm"},
+    {"type": "dropout", "rate": 0.2},
+    {"type": "dense", "units": "classes", "activation": "softmax"},
+]
+OPTIONS = {
+    "weight decay": {"weight_decay": 0.1},
+    "average": {"ema": 0.9},
+    "accumulation": {"accumulate": 2, "batch_size": 4},
+    "frozen layers": {"freeze": ["layers/0", "layers/1"]},
+    "early stopping": {"ema": 0.9, "early_stopping": {"patience": 2, "monitor": "val_accuracy"}},
+    "all together": {
+        "weight_decay": 0.1, "ema": 0.9, "accumulate": 2, "batch_size": 4, "l2": 0.01,
+        "clip_norm": 0.5, "freeze": ["layers/0"],
+    },
+}  # fmt: skip
+SCHEDULE = {"type": "warmup", "epochs": 1.5, "after": {"type": "cosine", "restarts": 1}}
+LOSS = {"type": "cross_entropy", "label_smoothing": 0.1}
+
+
+def stopped_and_gone_on(spec, data, held_out, step, path):
+    """Train in one go, and with a stop after `step`; return both models."""
+    whole, parts = (nnreg.build(spec, data=data) for _ in range(2))
+    whole.fit(*data, validation=held_out)
+    trainer = parts.trainer(parts.examples(*data), parts.examples(*held_out))
+    stretches = trainer.stretches(lambda: True)
+    while parts.progress.step < step:
+        next(stretches)
+    assert parts.progress.partial is not None
+    nnreg.save(parts, path)
+    again = nnreg.load(path)
+    again.fit(*data, validation=held_out)
+    return whole, again
+
+
+def require_same_bits(whole, again):
+    assert list(again.history) == list(whole.history)
+    assert again.progress.best_vector.tobytes() == whole.progress.best_vector.tobytes()
+    for one, other in ((whole.network, again.network), (whole.answering, again.answering)):
+        assert one.vector.tobytes() == other.vector.tobytes()
+        assert one.state_vector.tobytes() == other.state_vector.tobytes()
+    for name, slot in whole.progress.slots.items():
+        assert slot.tobytes() == again.progress.slots[name].tobytes()
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_it_goes_on_from_the_middle_of_an_epoch(name, tmp_path):
+    x, y = blobs()
+    train = {"epochs": 6, "batch_size": 8, **OPTIONS[name]}
+    spec = classifier(model={"layers": LAYERS}, schedule=SCHEDULE, loss=LOSS, train=train)
+    data, held_out = (x[:40], y[:40]), (x[40:], y[40:])
+    require_same_bits(*stopped_and_gone_on(spec, data, held_out, 12, tmp_path / "a.h5"))
+
+
+def test_it_goes_on_where_threads_divide_the_batches(tmp_path):
+    x, y = images(300)
+    train = {"epochs": 2, "batch_size": 50, "accumulate": 2, "threads": 2, "kernels": "numpy",
+             "ema": 0.9, "weight_decay": 0.1, "freeze": ["layers/0"]}  # fmt: skip
+    layers = [CONVOLUTION[0], *CONVOLUTION, {"type": "dropout"}, OUTPUT]
+    spec = classifier(model={"layers": layers}, schedule=SCHEDULE, loss=LOSS, train=train)
+    data, held_out = (x[:250], y[:250]), (x[250:], y[250:])
+    whole, again = stopped_and_gone_on(spec, data, held_out, 4, tmp_path / "a.h5")
+    assert whole.trainer(whole.examples(*data)).divided
+    require_same_bits(whole, again)
+
+
+def test_it_goes_on_where_the_data_stay_in_their_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("nnreg.tables.lazy.BLOCK", 64)
+    monkeypatch.setattr("nnreg.tables.lazy.WINDOW", 512)
+    monkeypatch.chdir(tmp_path)
+    x, y = blobs(300)
+    with h5py.File("d.h5", "w") as file:
+        file["x"], file["y"] = x, y == "ash"
+    source = {"type": "hdf5", "stream": True}
+    part = {"validation": 0.2}
+    spec = classifier(
+        data={"source": source, "path": "d.h5", "target": "y", "split": part},
+        model={"layers": LAYERS}, schedule=SCHEDULE, loss=LOSS,
+        train={"epochs": 2, **OPTIONS["all together"]},
+    )  # fmt: skip
+    nnreg.run(spec, out="whole")
+    stopped = start(spec, out="parts")
+    go = stopped._trainer._step
+
+    def stop(epoch, step):
+        go(epoch, step)
+        if stopped.model.progress.step == 17:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    stopped._trainer._step = stop
+    with pytest.raises(KeyboardInterrupt):
+        stopped.train()
+    assert nnreg.load("parts/checkpoints/last.h5").progress.partial is not None
+    restart("parts").train()
+    whole, parts = (nnreg.load(f"{name}/checkpoints/last.h5") for name in ("whole", "parts"))
+    require_same_bits(whole, parts)
+    assert np.isfinite(whole.history["val_loss"]).all()

@@ -1,0 +1,149 @@
+"""Beginning with another checkpoint's weights: what is taken, and what is never opened."""
+
+import copy
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg import DataError, SpecError
+from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
+from nnreg.checkpoint.inspect import read_contents
+from nnreg.runs.rerun import rerun
+from tests.helpers.specs import CSV, blobs, classifier, csv_data
+
+LAYERS = [
+    {"type": "dense", "units": 6, "activation": "tanh"},
+    {"type": "batch_norm"},
+    {"type": "dense", "units": "classes", "activation": "softmax"},
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return a folder with a run in it."""
+    monkeypatch.chdir(tmp_path)
+    nnreg.run(spec(), data=blobs(), out="runs/first")
+    return tmp_path
+
+
+def spec(start=None, layers=LAYERS, dtype="float32", **changes):
+    train = {"epochs": 3, **({"start_from": start} if start else {})}
+    return classifier(**{"model": {"layers": layers, "dtype": dtype}, "train": train, **changes})
+
+
+def start(**options):
+    return {"checkpoint": "runs/first", **options}
+
+
+@pytest.mark.parametrize("named", [start(), "runs/first"], ids=["object", "path alone"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_all_arrays_are_copied_those_that_are_not_trained_too(folder, dtype, named):
+    first = nnreg.load("runs/first")
+    model = nnreg.build(spec(named, dtype=dtype), data=blobs())
+    for name, array in {**first.parameters, **first.state}.items():
+        np.testing.assert_array_equal({**model.parameters, **model.state}[name], array)
+    assert model.network.dtype == dtype
+    assert model.progress.step == 0
+
+
+def test_a_file_may_be_named_and_layers_chosen(folder):
+    first = nnreg.load("runs/first/checkpoints/last.h5")
+    chosen = start(checkpoint="runs/first/checkpoints/last.h5", layers=["layers/0"])
+    layers = [LAYERS[0], {"type": "dense", "units": 9}, *LAYERS[1:]]
+    model = nnreg.build(spec(chosen, layers), data=blobs())
+    fresh = nnreg.build(spec(None, layers), data=blobs())
+    for name, array in model.parameters.items():
+        expected = first if name.startswith("layers/0/") else fresh
+        np.testing.assert_array_equal(array, expected.parameters[name])
+
+
+def test_what_does_not_fit_is_listed_with_how_to_choose(folder):
+    layers = [LAYERS[0], {"type": "dense", "units": 9}, *LAYERS[1:]]
+    with pytest.raises(SpecError) as caught:
+        nnreg.build(spec(start(), layers), data=blobs())
+    (problem,) = caught.value.problems
+    assert problem.path == "$.train.start_from"
+    assert "best.h5 does not fit: layers/1/weight is not there; layers/1/bias is not" in str(
+        problem
+    )
+    assert "layers/2/gamma is not there" in problem.message
+    assert problem.message.endswith('; take what fits with "layers": ["layers/0"]')
+    other = [{**LAYERS[0], "units": 5}]
+    with pytest.raises(
+        SpecError, match=r"layers/0/weight has the shape \(4, 5\) here and \(4, 6\)"
+    ):
+        nnreg.build(spec(start(layers=["layers/0"]), [*other, *LAYERS[1:]]), data=blobs())
+    with pytest.raises(SpecError, match=r"layers\[1\]: no layer 'layer/2'; did you mean 'layers/2"):
+        nnreg.build(spec(start(layers=["layers/0", "layer/2"])), data=blobs())
+
+
+def test_a_file_that_is_none_is_told(folder):
+    (folder / "text.h5").write_text("text")
+    for name, message in (
+        ("nowhere", "cannot read: No such file"),
+        ("text.h5", "not a checkpoint of nnreg"),
+        ("a\0b", "cannot read: embedded null byte"),
+        ("x" * 5000, "cannot read: File name too long"),
+        ("/dev/zero", "not a regular file"),
+    ):
+        with pytest.raises(SpecError, match=rf"\$\.train\.start_from: .*{message}"):
+            nnreg.build(spec(start(checkpoint=name)), data=blobs())
+
+
+@pytest.mark.parametrize("named", [{"checkpoint": "before"}, "before"], ids=["object", "path"])
+def test_the_path_begins_at_the_specs_folder(folder, named):
+    (folder / "specs").mkdir()
+    (folder / "data.csv").write_text(CSV)
+    (folder / "specs/data.csv").write_text(CSV)
+    nnreg.run(spec(data=csv_data()), out="specs/before")
+    (folder / "specs/a.json").write_text(json.dumps(spec(named, data=csv_data())))
+    model = nnreg.build("specs/a.json")
+    expected = nnreg.load("specs/before").parameters
+    np.testing.assert_array_equal(model.parameters["layers/0/weight"], expected["layers/0/weight"])
+    nnreg.run("specs/a.json", out="runs/second")
+    again = nnreg.run("runs/second/resolved.json", out="runs/third")
+    np.testing.assert_array_equal(again.network.vector, nnreg.load("runs/second").network.vector)
+
+
+class TestARunThatStarted:
+    @pytest.fixture
+    def second(self, folder):
+        (folder / "data.csv").write_text(CSV)
+        nnreg.run(spec(data=csv_data()), out="runs/before")
+        changes = start(checkpoint="runs/before")
+        nnreg.run(spec(changes, data=csv_data()), out="runs/second")
+        return "runs/second"
+
+    def test_it_resumes_and_predicts_without_the_file(self, second):
+        shutil.rmtree("runs/before")
+        nnreg.load(second)
+        model = nnreg.resume(second, overrides=["train.epochs=5"])
+        assert len(model.history) == 5
+        recorded = read_contents(f"{second}/checkpoints/last.h5").manifest.started_from
+        assert len(next(iter(recorded.values()))) == 64
+
+    def test_it_can_be_trained_again_while_the_file_is_the_same(self, second):
+        assert rerun(f"{second}/checkpoints/last.h5").same
+        nnreg.resume("runs/before", overrides=["train.epochs=4"])
+        with pytest.raises(
+            DataError, match=r"best.h5: not the checkpoint that it started from \(S"
+        ):
+            rerun(f"{second}/checkpoints/last.h5")
+        shutil.rmtree("runs/before")
+        with pytest.raises(DataError, match="not the checkpoint that it started from"):
+            rerun(f"{second}/checkpoints/last.h5")
+
+    @pytest.mark.parametrize("name", ["/dev/zero", "a\0b", "pipe"])
+    def test_training_again_reads_no_file_without_end_that_a_hostile_one_names(self, second, name):
+        os.mkfifo("pipe")
+        found = read_checkpoint(Path(second, "checkpoints/last.h5"))
+        document = copy.deepcopy(dict(found.document))
+        document["spec"]["train"]["start_from"]["checkpoint"] = name
+        write_checkpoint(Path("hostile.h5"), Checkpoint(document, found.arrays))
+        with pytest.raises(DataError, match="not the checkpoint that it started from"):
+            rerun("hostile.h5")

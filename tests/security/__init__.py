@@ -1,0 +1,1 @@
+"""Tests with untrusted input: adversarial checkpoints, and mutated checkpoints and specs."""

@@ -1,0 +1,213 @@
+"""Reading a spec: strict, complete, and with the fix in the message."""
+
+import json
+from importlib import resources
+
+import jsonschema
+import pytest
+
+from nnreg import SpecError, UsageError
+from nnreg.registry.registry import installed
+from nnreg.spec.document import read_spec
+from nnreg.spec.json_schema import json_schema
+from nnreg.spec.validation import to_json
+from tests.helpers.specs import classifier, csv_data, regressor
+
+NINE = {
+    "sede": 1,
+    "data": csv_data(source="cvs", split={"validation": 1.5}),
+    "model": {
+        "layers": [
+            {"type": "dense", "units": "ten", "activation": "rleu"},
+            {"type": "dropout", "rate": True},
+            {"type": "residual", "layers": [{"type": "dense", "units": 0}]},
+        ]
+    },
+    "loss": "cross_entropi",
+    "train": {"epochs": 1.5},
+    "optimizer": "adam",
+}
+
+
+def problems_of(spec, overrides=()):
+    with pytest.raises(SpecError) as caught:
+        read_spec(spec, overrides)
+    return {problem.path: problem.message for problem in caught.value.problems}
+
+
+def test_one_change_may_be_given_as_it_is():
+    assert read_spec(classifier(), "train.epochs=7").spec.train.epochs == 7
+
+
+def test_a_missing_option_is_told_with_its_whole_path():
+    spec = classifier(data={}, model={"layers": [{"type": "residual", "layers": ["dense"]}]})
+    with pytest.raises(SpecError) as caught:
+        read_spec(spec)
+    assert {problem.path for problem in caught.value.problems} == {
+        "$.data.source", "$.data.path", "$.data.target", "$.model.layers[0].layers[0].units"
+    }  # fmt: skip
+
+
+def test_nine_mistakes_are_reported_at_once_each_with_path_and_mend():
+    assert problems_of(NINE) == {
+        "$.sede": "unknown key 'sede'; did you mean 'seed'?",
+        "$.data.source": "no source 'cvs'; did you mean 'csv'?",
+        "$.data.split.validation": "must be less than 1 or a valid string, found 1.5",
+        "$.model.layers[0].units": "must be a valid integer or 'classes', found \"ten\"",
+        "$.model.layers[0].activation": "no activation 'rleu'; did you mean 'relu'?",
+        "$.model.layers[1].rate": "must be a valid number, found true",
+        "$.model.layers[2].layers[0].units": "must be greater than 0 or 'classes', found 0",
+        "$.loss": "no loss 'cross_entropi'; did you mean 'cross_entropy'?",
+        "$.train.epochs": "must be a valid integer, found 1.5",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "message"),
+    [
+        ({"metrics": "accuracy"}, "$.metrics", 'valid array, found "accuracy"; write'),
+        ({"metrics": [["accuracy"]]}, "$.metrics[0]", "must be the name of a metric or"),
+        ({"model": {"layers": []}}, "$.model.layers", "must not be empty, found []"),
+        ({"model": None}, "$.model", "found null"),
+        ({"seed": -1}, "$.seed", "must be greater than or equal to 0, found -1"),
+        ({"seed": 10**400}, "$.seed", "must be less than"),
+        ({"loss": {"delta": 1}}, "$.loss", "must be the name of a loss or"),
+        ({"loss": {"type": "huber", "delta": "1"}}, "$.loss.delta", "must be a valid number"),
+        ({"optimizer": {"type": "sgd", "momentum": 1}}, "$.optimizer.momentum", "less than 1"),
+        ({"train": {"clip_norm": 0}}, "$.train.clip_norm", "must be greater than 0, found 0"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_path(change, path, message):
+    found = problems_of(classifier(**change))
+    assert list(found) == [path]
+    assert message in found[path]
+
+
+def test_a_value_that_a_component_refuses_is_told_with_its_path():
+    layer = {"type": "dense", "units": 2, "initializer": {"type": "uniform", "low": 2, "high": 1}}
+    found = problems_of(regressor(model={"layers": [layer]}))
+    assert found == {"$.model.layers[0].initializer": "low (2.0) must not be above high (1.0)"}
+
+
+def test_held_out_shares_must_leave_something_to_train_on():
+    data = csv_data(split={"validation": 0.6, "test": 0.5})
+    assert "nothing to train on" in problems_of(classifier(data=data))["$.data.split"]
+
+
+def test_missing_sections_are_all_named():
+    assert set(problems_of({})) == {"$.model", "$.loss", "$.optimizer"}
+
+
+@pytest.mark.parametrize("spec", [[], 3, "x"])
+def test_a_file_that_holds_no_object_is_refused(spec, tmp_path):
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(SpecError, match="must be a JSON object"):
+        read_spec(tmp_path / "spec.json")
+
+
+def test_a_missing_file_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(UsageError, match=r"nowhere\.json: cannot read"):
+        read_spec(tmp_path / "nowhere.json")
+
+
+def test_a_name_is_short_for_a_component_without_options():
+    short = read_spec(classifier(optimizer="adam")).spec
+    long = read_spec(classifier(optimizer={"type": "adam"})).spec
+    assert short == long
+
+
+def test_set_changes_values_in_objects_and_lists():
+    overrides = ["train.epochs=7", "model.layers[0].units=3", "model.layers.1.rate=0.5",
+                 "loss=huber", "train.early_stopping.patience=2"]  # fmt: skip
+    spec = read_spec(classifier(), overrides).spec
+    assert spec.train.epochs == 7
+    assert spec.model.layers[0].units == 3
+    assert spec.model.layers[1].rate == 0.5
+    assert type(spec.loss).__name__ == "Huber"
+    assert spec.train.early_stopping.patience == 2
+
+
+def test_set_with_a_mistyped_key_names_the_nearest():
+    assert "did you mean 'epochs'" in problems_of(classifier(), ["train.epoch=5"])["$.train.epoch"]
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["train.epochs", "=5", "model.layers.9.units=3", "model.layers.x.units=3", "train.epochs.x=1"],
+)
+def test_a_set_that_has_no_place_is_refused(override):
+    with pytest.raises(UsageError, match="--set"):
+        read_spec(classifier(), [override])
+
+
+def test_reading_leaves_the_mapping_as_it_was():
+    tree = classifier()
+    read_spec(tree, ["train.epochs=9"])
+    assert tree == classifier()
+
+
+def test_a_spec_knows_who_provides_what_it_names():
+    found = {(entry.kind, entry.name) for entry in read_spec(classifier()).components}
+    assert {("layer", "dense"), ("activation", "tanh"), ("loss", "cross_entropy")} <= found
+
+
+def test_components_written_as_json_read_back_equal():
+    spec = read_spec(classifier(data=csv_data())).spec
+    tree = to_json(spec, installed())
+    assert read_spec(tree).spec == spec
+
+
+class TestSchema:
+    schema = json_schema()
+
+    def test_the_schema_is_valid_json_schema(self):
+        jsonschema.Draft202012Validator.check_schema(self.schema)
+
+    @pytest.mark.parametrize("spec", [classifier(data=csv_data()), regressor()])
+    def test_the_schema_takes_what_the_reader_takes(self, spec):
+        jsonschema.validate({"$schema": "./nnreg.schema.json", **spec}, self.schema)
+
+    def test_the_schema_takes_a_spec_that_extends_and_names_variables(self):
+        jsonschema.validate({"extends": "base.json", "train": {"epochs": 3}}, self.schema)
+        train = {"epochs": "${env:EPOCHS:-10}", "l2": "${env:L2}", "shuffle": "${env:SHUFFLE}"}
+        spec = classifier(train=train, loss="${env:LOSS}", optimizer={"type": "${env:NAME}"})
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(spec, self.schema)  # the type of an object decides what is in it
+        jsonschema.validate({**spec, "optimizer": "adam", "extends": ["a.json"]}, self.schema)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"sede": 1},
+            {"loss": "cross_entropi"},
+            {"loss": {"type": "huber", "delta": 0}},
+            {"model": {"layers": [{"type": "dense"}]}},
+            {"model": {"layers": ["dense"]}},
+            {"train": {"epochs": 0}},
+            {"train": {"epochs": "many"}},
+        ],
+    )
+    def test_the_schema_refuses_what_the_reader_refuses(self, change):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(classifier(**change), self.schema)
+        with pytest.raises(SpecError):
+            read_spec(classifier(**change))
+
+    def test_the_schema_has_the_default_of_every_option_that_is_not_required(self):
+        data = self.schema["$defs"]["Data"]
+        assert data["properties"]["columns"]["default"] == {}
+        given = {name for name, body in data["properties"].items() if "default" in body}
+        assert given == data["properties"].keys() - set(data["required"])
+
+    def test_every_component_is_in_the_schema(self):
+        for entry in installed():
+            consts = [
+                branch["properties"]["type"]["const"]
+                for branch in self.schema["$defs"][entry.kind]["anyOf"]
+                if "properties" in branch
+            ]
+            assert entry.name in consts
+
+
+def test_the_package_is_marked_as_typed():
+    assert resources.files("nnreg").joinpath("py.typed").is_file()

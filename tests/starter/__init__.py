@@ -1,0 +1,1 @@
+"""Tests of proposing a spec for a data set."""

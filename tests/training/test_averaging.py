@@ -1,0 +1,132 @@
+"""The moving average of the weights: it is measured, kept as the best, saved, predicted with."""
+
+import json
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg import CheckpointError, DivergedError
+from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
+from tests.helpers.specs import blobs, classifier, line, regressor
+
+LAYERS = [{"type": "batch_norm"}, *classifier()["model"]["layers"]]
+
+
+def spec(ema=0.8, **train):
+    settings = {"epochs": 4, "batch_size": 16, "ema": ema, **train}
+    return classifier(model={"layers": LAYERS, "dtype": "float64"}, train=settings)
+
+
+def parts():
+    x, y = blobs()
+    return (x[:40], y[:40]), (x[40:], y[40:])
+
+
+def trained(*args, **train):
+    data, held_out = parts()
+    model = nnreg.build(spec(*args, **train), data=data)
+    model.fit(*data, validation=held_out)
+    return model
+
+
+def test_it_is_the_mean_of_the_weights_after_each_step_the_later_ones_weighing_more():
+    data, _ = parts()
+    model = nnreg.build(spec(), data=data)
+    trainer = model.trainer(model.examples(*data))
+    weights, states = [], []
+    for _ in trainer.stretches(lambda: True):
+        weights.append(model.network.vector.copy())
+        states.append(model.network.state_vector.copy())
+    shares = 0.8 ** np.arange(len(weights))[::-1]
+    vector, state = model.progress.means
+    assert model.progress.averaged == len(weights) == 12
+    np.testing.assert_allclose(vector, np.average(weights, axis=0, weights=shares), rtol=1e-12)
+    np.testing.assert_allclose(state, np.average(states, axis=0, weights=shares), rtol=1e-12)
+
+
+def test_after_the_first_step_it_is_the_weights():
+    model = trained(0.999, epochs=1, batch_size=40)
+    assert model.progress.averaged == 1
+    np.testing.assert_array_equal(model.progress.means[0], model.network.vector)
+
+
+def test_training_itself_goes_as_without_it():
+    assert trained().network.vector.tobytes() == trained(None).network.vector.tobytes()
+    assert trained().history["loss"].tolist() == trained(None).history["loss"].tolist()
+
+
+def test_the_average_is_validated_and_predicted_with_and_kept_as_the_best():
+    (x, _), held_out = parts()
+    model = trained()
+    averaged = model.network.over(*model.progress.means)
+    np.testing.assert_array_equal(model.predict(x), averaged.predict(x))
+    assert not np.array_equal(model.predict(x), model.network.predict(x))
+    assert model.evaluate(*held_out)["loss"] == model.history[-1]["val_loss"]
+    assert model.progress.best_epoch == 4
+    assert model.progress.best_vector.tobytes() == averaged.vector.tobytes()
+    predicted = model.predict(x)
+    model.use_best()
+    np.testing.assert_array_equal(model.predict(x), predicted)
+    np.testing.assert_array_equal(model.network.vector, averaged.vector)
+
+
+@pytest.mark.parametrize("suffix", ["last", "best"])
+def test_a_run_leaves_files_that_predict_with_the_average(tmp_path, suffix):
+    (x, y), _ = parts()
+    model = nnreg.run(spec(), data=(x, y), out=tmp_path / "run")
+    loaded = nnreg.load(tmp_path / f"run/checkpoints/{suffix}.h5")
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["train"]["loss"] == model.evaluate(x, y)["loss"]
+
+
+def test_divergence_goes_back_to_the_average_of_the_last_good_epoch():
+    x, y = line()
+    train = {"batch_size": 10, "shuffle": False, "ema": 0.5}
+    model = nnreg.build(regressor(train=train), data=(x, y))
+    model.fit(x, y, epochs=2)
+    good, count = model.progress.means[0].copy(), model.progress.averaged
+    y[-1] = 1e200
+    with pytest.raises(DivergedError, match="epoch 3, batch 4"):
+        model.fit(x, y, epochs=1)
+    assert model.progress.averaged == count == 8
+    np.testing.assert_array_equal(model.progress.means[0], good)
+
+
+def test_it_may_begin_or_end_on_resuming(tmp_path):
+    data, _ = parts()
+    nnreg.save(trained(None), tmp_path / "none.h5")
+    nnreg.save(trained(), tmp_path / "some.h5")
+    begun = nnreg.load(tmp_path / "none.h5", ["train.ema=0.5"])
+    begun.fit(*data, epochs=2)
+    assert begun.progress.averaged == 6
+    ended = nnreg.load(tmp_path / "some.h5", ["train.ema=null"])
+    ended.fit(*data, epochs=2)
+    assert ended.progress.means is None
+    np.testing.assert_array_equal(ended.predict(data[0]), ended.network.predict(data[0]))
+    nnreg.save(ended, tmp_path / "ended.h5")
+    assert not any("average" in name for name in nnreg.read_arrays(tmp_path / "ended.h5"))
+    nnreg.load(tmp_path / "ended.h5")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d, a: a.pop("average/state"), "lacks 'average/state'"),
+        (lambda d, a: d["progress"].update(averaged=0), "holds 'average/parameters'"),
+        (lambda d, a: d["progress"].update(averaged=99), "99 steps averaged of 12 made"),
+        (lambda d, a: d["spec"]["train"].update(ema=None), "its spec asks for none"),
+        (lambda d, a: d["progress"].update(resumable=False), "12 steps averaged of 12 made"),
+        (lambda d, a: a["average/parameters"].__setitem__(0, np.nan), "'average/parameters' are n"),
+        (lambda d, a: a.update({"average/parameters": np.zeros(3)}), r"float64 \(3,\); the spec"),
+    ],
+)
+def test_an_average_that_does_not_fit_its_spec_is_refused(tmp_path, change, message):
+    nnreg.save(trained(), tmp_path / "a.h5")
+    found = read_checkpoint(tmp_path / "a.h5")
+    document, arrays = dict(found.document), dict(found.arrays)
+    change(document, arrays)
+    write_checkpoint(tmp_path / "b.h5", Checkpoint(document, arrays))
+    with pytest.raises(CheckpointError, match=message):
+        nnreg.load(tmp_path / "b.h5", ["train.ema=0.8"])

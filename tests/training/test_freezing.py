@@ -1,0 +1,201 @@
+"""Frozen layers: their values stay, the others learn as they would, and less is computed."""
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg import SpecError
+from nnreg.builtin.layers.dense import Dense
+from nnreg.builtin.optimizers import Sgd
+from nnreg.network.parameters import views
+from tests.helpers.specs import blobs, classifier
+
+LAYERS = [
+    {"type": "dense", "units": 6, "activation": "tanh"},
+    {"type": "batch_norm"},
+    {"type": "dropout", "rate": 0.3},
+    {"type": "residual", "layers": [{"type": "dense", "units": 6}, {"type": "dense", "units": 6}]},
+    {"type": "dense", "units": "classes", "activation": "softmax"},
+]
+
+
+def spec(freeze, layers=LAYERS, optimizer="adamw", **train):
+    settings = {"epochs": 3, "batch_size": 16, "freeze": freeze, **train}
+    model = {"layers": layers, "dtype": "float64"}
+    return classifier(model=model, optimizer=optimizer, train=settings)
+
+
+def trained(*args, **kwargs):
+    model = nnreg.build(spec(*args, **kwargs), data=blobs())
+    before = {name: array.copy() for name, array in {**model.parameters, **model.state}.items()}
+    model.fit(*blobs())
+    return model, before
+
+
+def moved(model, before):
+    arrays = {**model.parameters, **model.state}
+    return {name for name, array in arrays.items() if array.tobytes() != before[name].tobytes()}
+
+
+PULLS = {"l1": 0.01, "l2": 0.01, "weight_decay": 0.1, "ema": 0.9, "clip_norm": 0.1}
+
+
+@pytest.mark.parametrize(
+    "freeze",
+    [
+        ["layers/0"],
+        ["layers/0", "layers/1"],
+        ["layers/1"],
+        ["layers/3"],
+        ["layers/3/layers/0", "layers/4"],
+        ["layers/0", "layers/1", "layers/3"],
+    ],
+)
+@pytest.mark.parametrize("optimizer", ["adamw", {"type": "sgd", "momentum": 0.9}, "rmsprop"])
+def test_values_and_optimizer_state_stay_to_the_bit_and_all_others_move(freeze, optimizer):
+    model, before = trained(freeze, optimizer=optimizer, **PULLS)
+    frozen = {name for name in before if name.startswith(tuple(f"{f}/" for f in freeze))}
+    assert frozen
+    assert moved(model, before) == before.keys() - frozen
+    for slot in model.progress.slots.values():
+        by_name = views(slot, model.network.params)
+        assert not any(by_name[name].any() for name in frozen & by_name.keys())
+    means = views(model.progress.means[0], model.network.params)
+    for name in frozen & means.keys():
+        assert means[name].tobytes() == before[name].tobytes()
+
+
+def start_alike(model, other, later):
+    """Give a model the first values of another, whose layers have numbers higher by `later`."""
+    for name, array in model.parameters.items():
+        _, number, kind = name.split("/")
+        array[...] = other.parameters[f"layers/{int(number) + later}/{kind}"]
+
+
+@pytest.mark.parametrize("options", [{}, {"l2": 0.1, "clip_norm": 0.2, "weight_decay": 0.1}])
+def test_the_rest_learns_what_it_would_on_the_frozen_layers_outputs(options):
+    x, y = blobs()
+    top = [{"type": "dense", "units": 5, "activation": "tanh"}, LAYERS[-1]]
+    whole = nnreg.build(spec(["layers/0", "layers/1"], [*LAYERS[:2], *top], **options), data=(x, y))
+    features = whole.network.layers["layers/0"]
+    z, _ = features.forward(x, whole.network._inference.children["layers/0"])
+    z /= np.sqrt(1 + 1e-5)  # a batch norm that has seen nothing
+    alone = nnreg.build(spec([], top, **options), data=(z, y))
+    start_alike(alone, whole, 2)
+    whole.fit(x, y)
+    alone.fit(z, y)
+    np.testing.assert_allclose(
+        whole.network.vector[-alone.network.vector.size :], alone.network.vector, rtol=1e-7
+    )
+    for record, other in zip(whole.history, alone.history, strict=True):
+        assert record == pytest.approx(other, rel=1e-9)
+
+
+def backward_passes(monkeypatch, freeze, between=()):
+    """Return the units of the dense layers that went back in one step.
+
+    There are four and the last; `between` are layers after the first two.
+    """
+    units = []
+    forward = Dense.forward
+
+    def counted(self, x, context):
+        y, backward = forward(self, x, context)
+
+        def went_back(dy):
+            units.append(self.units)
+            return backward(dy)
+
+        return y, went_back
+
+    monkeypatch.setattr(Dense, "forward", counted)
+    layers = [{"type": "dense", "units": n} for n in (5, 6, 7, 8)]
+    layers[2:2] = between
+    model = nnreg.build(spec(freeze, [*layers, LAYERS[-1]], epochs=1, batch_size=60), data=blobs())
+    model.fit(*blobs())
+    return units
+
+
+def test_frozen_layers_at_the_bottom_are_never_gone_back_through(monkeypatch):
+    assert backward_passes(monkeypatch, ["layers/0", "layers/1"]) == ["classes", 8, 7]
+    monkeypatch.undo()
+    assert backward_passes(monkeypatch, ["layers/1"]) == ["classes", 8, 7, 6, 5]
+    monkeypatch.undo()
+    batch_norm = ["batch_norm"]  # it gives the gradient of its input whether that is asked or not
+    passes = backward_passes(monkeypatch, ["layers/0", "layers/1"], batch_norm)
+    assert passes == ["classes", 8, 7]
+
+
+def test_a_frozen_layer_does_in_training_what_it_does_in_prediction():
+    data = blobs()
+    layers = [*LAYERS[1:3], LAYERS[4]]
+    frozen = nnreg.build(spec(["layers/0", "layers/1"], layers, "sgd"), data=data)
+    without = nnreg.build(spec([], [LAYERS[4]], "sgd"), data=data)
+    start_alike(without, frozen, 2)
+    for model in (frozen, without):
+        model.fit(*data)
+    # a batch norm that has seen nothing divides by √(1 + epsilon)
+    np.testing.assert_allclose(frozen.history["loss"], without.history["loss"], rtol=1e-4)
+    assert frozen.state["layers/0/running_mean"].tolist() == [0] * 4
+
+
+class _Whole(Sgd):
+    """An optimizer that wants its vectors whole."""
+
+    elementwise = False
+    sizes = ()
+
+    def update(self, parameters, gradient, step):
+        type(self).sizes = {parameters.size, gradient.size, *(s.size for s in step.slots.values())}
+        super().update(parameters, gradient, step)
+
+
+@pytest.mark.parametrize("freeze", [["layers/0", "layers/3/layers/1"], ["layers/0"], []])
+def test_an_optimizer_of_whole_vectors_gets_what_is_trained_and_nothing_else(freeze):
+    found = []
+    for cls in (Sgd, _Whole):
+        model = nnreg.build(spec(freeze), data=blobs())
+        object.__setattr__(model.spec, "optimizer", cls(0.1, momentum=0.9))
+        model.fit(*blobs())
+        found.append(model)
+    plain, whole = found
+    frozen = sum(whole.parameters[name].size for name in whole.network.frozen)
+    assert _Whole.sizes == {whole.network.vector.size - frozen}
+    assert plain.network.vector.tobytes() == whole.network.vector.tobytes()
+    assert plain.progress.slots["velocity"].tobytes() == whole.progress.slots["velocity"].tobytes()
+
+
+def test_the_gradient_of_a_frozen_layer_is_zero():
+    model = nnreg.build(spec(["layers/0", "layers/3"]), data=blobs())
+    _, gradients = model.gradients(*blobs())
+    zero = {name for name, gradient in gradients.items() if not gradient.any()}
+    assert zero >= model.network.frozen
+    assert not zero & {"layers/1/gamma", "layers/4/weight"}
+
+
+@pytest.mark.parametrize(
+    ("freeze", "message"),
+    [
+        (["layers/5"], r"\$\.train\.freeze\[0\]: no layer 'layers/5'; did you mean 'layers/"),
+        (["layers/0", "layer/1"], r"\$\.train\.freeze\[1\]: no layer 'layer/1'; did you mean 'lay"),
+        (["layers/0/weight"], "no layer 'layers/0/weight'"),
+        ([f"layers/{n}" for n in range(5)], r"\$\.train\.freeze: nothing is left to train"),
+    ],
+)
+def test_what_cannot_be_frozen_is_told(freeze, message):
+    with pytest.raises(SpecError, match=message):
+        nnreg.build(spec(freeze), data=blobs())
+
+
+def test_the_summary_says_how_much_is_frozen():
+    model = nnreg.build(spec(["layers/0", "layers/1"]), data=blobs())
+    assert model.summary().endswith("input (batch, 4), 147 parameters, 42 of them frozen")
+
+
+def test_a_layer_thawed_on_resuming_learns(tmp_path):
+    model, _ = trained(["layers/0"])
+    nnreg.save(model, tmp_path / "a.h5")
+    before = model.parameters["layers/0/weight"].copy()
+    again = nnreg.load(tmp_path / "a.h5", ["train.freeze=[]"])
+    again.fit(*blobs(), epochs=1)
+    assert not np.array_equal(again.parameters["layers/0/weight"], before)

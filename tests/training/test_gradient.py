@@ -1,0 +1,126 @@
+"""A batch divided among threads: the gradient of the whole, and the same bits each time."""
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg.errors import DivergedError
+from nnreg.interfaces import Layer
+from nnreg.interfaces.kernels import Kernels
+from nnreg.training.gradient import LEAST_ROWS, rows_at_once
+
+CONVOLUTION = [
+    {"type": "conv2d", "filters": 16, "padding": "same", "activation": "relu"},
+    {"type": "max_pool2d"},
+    {"type": "flatten"},
+]
+OUTPUT = {"type": "dense", "units": "classes", "activation": "softmax"}
+
+
+def images(count=130):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(count, 12, 12, 2)).astype(np.float32), rng.integers(0, 3, count)
+
+
+def trainer(threads, layers=CONVOLUTION, data=None, **changes):
+    spec = {
+        "model": {"layers": [*layers, OUTPUT], "dtype": "float64"},
+        "loss": "cross_entropy",
+        "optimizer": "sgd",
+        "metrics": ["accuracy"],
+        "train": {"epochs": 3, "batch_size": 129, "threads": threads, "kernels": "numpy"},
+        **changes,
+    }
+    x, y = data or images()
+    model = nnreg.build(spec, data=(x, y))
+    return model.trainer(model.examples(x, y))
+
+
+def trained(*arguments, **keywords):
+    made = trainer(*arguments, **keywords)
+    return made, list(made.epochs())
+
+
+def test_threads_that_divide_a_batch_come_to_what_one_thread_does():
+    whole, records = trained(1)
+    divided, divided_records = trained(3)
+    assert (whole.divided, whole.threads) == (False, 1)
+    assert (divided.divided, divided.threads) == (True, 3)
+    np.testing.assert_allclose(divided.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12)
+    for record, other in zip(records, divided_records, strict=True):
+        assert record == pytest.approx(other, rel=1e-9)
+
+
+def test_a_divided_batch_gives_the_same_bits_each_time():
+    layers = [*CONVOLUTION, {"type": "dropout", "rate": 0.5}]
+    first, second = (trained(2, layers)[0].network.vector for _ in range(2))
+    assert first.tobytes() == second.tobytes()
+
+
+def test_each_thread_draws_a_dropout_of_its_own():
+    made = trainer(2, [*CONVOLUTION, {"type": "dropout", "rate": 0.5}])
+    next(made.epochs())
+    first, second = (worker.workspace.rng.random(8) for worker in made._workers)
+    assert not np.allclose(first, second)
+
+
+def test_a_batch_taken_a_few_at_a_time_comes_to_the_same(monkeypatch):
+    whole, records = trained(1)
+    monkeypatch.setattr("nnreg.training.gradient.CACHED", 12 * whole.network.values)
+    monkeypatch.setattr(Kernels, "few_calls", True)
+    for threads in (1, 3):
+        parted, parted_records = trained(threads)
+        assert rows_at_once(parted.network, threads) == 12
+        np.testing.assert_allclose(
+            parted.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12
+        )
+        for record, other in zip(records, parted_records, strict=True):
+            assert record == pytest.approx(other, rel=1e-9)
+
+
+def test_few_at_a_time_are_taken_only_where_examples_are_independent_and_large(monkeypatch):
+    monkeypatch.setattr("nnreg.training.gradient.CACHED", 1)
+    assert rows_at_once(trainer(1).network) == LEAST_ROWS
+    assert rows_at_once(trainer(2).network, 2) is None  # NumPy's calls would be too short
+    assert rows_at_once(trainer(1, [*CONVOLUTION, {"type": "batch_norm"}]).network) is None
+    rng = np.random.default_rng(0)
+    small = rng.normal(size=(130, 8)), rng.integers(0, 3, 130)
+    wide = [{"type": "dense", "units": 64}]
+    assert rows_at_once(trainer(1, wide, small).network) is None
+
+
+class _Whole(Layer):
+    """A layer that does not say that examples are independent."""
+
+
+@pytest.mark.parametrize("layer", [{"type": "batch_norm"}, _Whole(), {"type": "flatten"}])
+def test_only_layers_that_take_examples_one_by_one_are_divided(layer):
+    made = trainer(2)
+    plan = made.network.plan
+    name = "layers/0"
+    if isinstance(layer, Layer):
+        plan.children[name] = (layer, plan.children[name][1])
+        assert made._divisions() == 1
+    else:
+        assert trainer(2, [*CONVOLUTION[:2], layer, CONVOLUTION[2]]).divided == (
+            layer["type"] == "flatten"
+        )
+
+
+def test_small_batches_and_short_steps_are_not_divided():
+    x, y = images(16)
+    assert not trainer(2, data=(x, y)).divided
+    rng = np.random.default_rng(0)
+    sequences = rng.normal(size=(130, 50, 8)), rng.integers(0, 3, 130)
+    assert not trainer(2, [{"type": "lstm", "units": 64}], sequences).divided
+
+
+def test_a_loss_that_is_not_finite_is_told_from_any_thread():
+    x, y = images()
+    made = trainer(2, data=(x, y))
+    made.settings = made.settings.__class__(**{**vars(made.settings), "shuffle": False})
+    made.train.x[100] = np.nan
+    before = made.network.vector.copy()
+    with pytest.raises(DivergedError, match="epoch 1, batch 1: the loss is not finite"):
+        next(made.epochs())
+    np.testing.assert_array_equal(made.network.vector, before)

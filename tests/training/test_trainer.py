@@ -1,0 +1,340 @@
+"""The training loop."""
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg import DivergedError, UsageError
+from tests.helpers.specs import blobs, classifier, line, regressor
+
+
+def trained(spec, data, **kwargs):
+    model = nnreg.build(spec, data=data)
+    model.fit(*data, **kwargs)
+    return model
+
+
+def same_bits(first, second):
+    assert first.network.vector.tobytes() == second.network.vector.tobytes()
+    assert first.network.state_vector.tobytes() == second.network.state_vector.tobytes()
+    assert list(first.history) == list(second.history)
+    assert first.progress.slots.keys() == second.progress.slots.keys()
+    for name, slot in first.progress.slots.items():
+        assert slot.tobytes() == second.progress.slots[name].tobytes()
+
+
+def test_the_same_spec_and_seed_give_the_same_bits_twice():
+    data = blobs()
+    same_bits(trained(classifier(), data), trained(classifier(), data))
+    other = trained(classifier(seed=1), data)
+    assert other.network.vector.tobytes() != trained(classifier(), data).network.vector.tobytes()
+
+
+def test_training_in_parts_gives_the_bits_of_training_at_once():
+    data = blobs()
+    whole = trained(classifier(), data, epochs=10)
+    parts = trained(classifier(), data, epochs=4)
+    parts.fit(*data, epochs=6)
+    same_bits(whole, parts)
+
+
+def test_a_line_is_learned():
+    x, y = line()
+    model = trained(regressor(), (x, y), epochs=100)
+    np.testing.assert_allclose(model.parameters["layers/0/weight"][:, 0], [2, -1], atol=1e-6)
+    np.testing.assert_allclose(model.parameters["layers/0/bias"], [1], atol=1e-6)
+
+
+def test_one_step_of_gradient_descent_is_the_formula():
+    x, y = line()
+    model = nnreg.build(regressor(), data=(x, y))
+    w, b = (model.parameters[f"layers/0/{name}"].copy() for name in ("weight", "bias"))
+    error = x @ w[:, 0] + b - y
+    spec = {**regressor()["train"], "batch_size": 40}
+    model = nnreg.build(regressor(train=spec), data=(x, y))
+    model.fit(x, y, epochs=1)
+    found = model.parameters["layers/0/weight"][:, 0]
+    np.testing.assert_allclose(found, w[:, 0] - 0.1 * 2 / 40 * x.T @ error, rtol=1e-12)
+    np.testing.assert_allclose(
+        model.parameters["layers/0/bias"], b - 0.1 * 2 / 40 * error.sum(), rtol=1e-12
+    )
+    assert model.history["loss"][0] == pytest.approx(np.mean(error**2), rel=1e-12)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_examples_not_over_batches():
+    x, y = line(41)
+    still = regressor(optimizer={"type": "sgd", "learning_rate": 1e-300})
+    still["train"]["batch_size"] = 20  # the last batch has a single example
+    model = nnreg.build(still, data=(x, y))
+    expected = model.evaluate(x, y)["loss"]
+    model.fit(x, y, epochs=1)
+    assert model.history["loss"][0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_metrics_are_computed_over_the_whole_set():
+    x, y = line(41)
+    still = regressor(optimizer={"type": "sgd", "learning_rate": 1e-300}, metrics=["r2"])
+    still["train"]["batch_size"] = 10
+    model = nnreg.build(still, data=(x, y))
+    guess = model.predict(x)[:, 0]
+    model.fit(x, y, epochs=1)
+    expected = 1 - np.sum((guess - y) ** 2) / np.sum((y - y.mean()) ** 2)
+    assert model.history["r2"][0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_every_example_is_seen_once_an_epoch_in_an_order_that_changes():
+    seen = []
+
+    x, y = line(10)
+    model = nnreg.build(regressor(), data=(x, y))
+    forward = model.network.forward
+
+    def watch(batch, context):
+        seen.append(np.array(batch))
+        return forward(batch, context)
+
+    model.network.forward = watch
+    model.fit(x, y, epochs=2)
+    first, second = (np.concatenate(seen[i : i + 1]) for i in (0, 1))
+    assert sorted(map(tuple, first)) == sorted(map(tuple, second)) == sorted(map(tuple, x))
+    assert first.tolist() != second.tolist()
+
+
+def test_validation_is_measured_after_each_epoch():
+    x, y = blobs()
+    model = nnreg.build(classifier(), data=(x, y))
+    model.fit(x[:40], y[:40], validation=(x[40:], y[40:]), epochs=3)
+    assert model.history.names == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    measured = model.evaluate(x[40:], y[40:])
+    assert model.history[-1]["val_loss"] == measured["loss"]
+    assert model.history[-1]["val_accuracy"] == measured["accuracy"]
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
+def test_early_stopping_waits_its_patience_and_the_best_weights_are_kept(monitor):
+    x, y = blobs(30)
+    train = {"epochs": 500, "early_stopping": {"patience": 5, "monitor": monitor}}
+    model = nnreg.build(classifier(train=train), data=(x, y))
+    model.fit(x[:20], y[:20], validation=(x[20:], y[20:]))
+    column = model.history[monitor]
+    best = (np.argmax if monitor == "val_accuracy" else np.argmin)(column)
+    assert model.progress.best_epoch == best + 1
+    assert len(model.history) == best + 1 + 5 < 500
+    model.use_best()
+    assert model.evaluate(x[20:], y[20:])[monitor.removeprefix("val_")] == column[best]
+
+
+def test_without_validation_the_last_epoch_is_the_best():
+    model = trained(classifier(), blobs())
+    assert model.progress.best_epoch == 5
+
+
+def test_l2_and_l1_move_weights_and_leave_biases():
+    x, y = line()
+    for option, pull in (("l2", lambda w: 2 * 0.01 * w), ("l1", lambda w: 0.01 * np.sign(w))):
+        settings = {**regressor()["train"], "batch_size": 40}
+        base = nnreg.build(regressor(train=settings), data=(x, y))
+        start = base.parameters["layers/0/weight"].copy()
+        base.fit(x, y, epochs=1)
+        pulled = trained(regressor(train={**settings, option: 0.01}), (x, y), epochs=1)
+        difference = base.parameters["layers/0/weight"] - pulled.parameters["layers/0/weight"]
+        np.testing.assert_allclose(difference, 0.1 * pull(start), rtol=1e-9)
+        np.testing.assert_array_equal(
+            base.parameters["layers/0/bias"], pulled.parameters["layers/0/bias"]
+        )
+
+
+@pytest.mark.parametrize(("option", "limit"), [("clip_norm", 0.01), ("clip_value", 0.001)])
+def test_clipping_limits_the_step(option, limit):
+    x, y = line()
+    settings = {"epochs": 1, "batch_size": 40, option: limit}
+    model = nnreg.build(regressor(train=settings), data=(x, y))
+    before = model.network.vector.copy()
+    model.fit(x, y)
+    step = (before - model.network.vector) / 0.1
+    size = np.linalg.norm(step) if option == "clip_norm" else np.abs(step).max()
+    assert size == pytest.approx(limit, rel=1e-9)
+
+
+class TestDivergence:
+    def diverging(self, **changes):
+        spec = regressor(optimizer={"type": "sgd", "learning_rate": 1e200}, **changes)
+        layers = [{"type": "dense", "units": 3}, {"type": "dense", "units": 1}]
+        spec["model"] = {"layers": layers, "dtype": "float64"}
+        return nnreg.build(spec, data=line())
+
+    def test_the_error_says_epoch_batch_layer_and_mend(self):
+        model = self.diverging()
+        with pytest.raises(DivergedError) as caught:
+            model.fit(*line())
+        assert str(caught.value).startswith("epoch 1, batch 2: the loss is not finite; first to go")
+        assert "first to go bad: the output of layers/1." in str(caught.value)
+        assert "Lower optimizer.learning_rate" in str(caught.value)
+
+    def test_the_weights_stay_those_of_the_last_good_epoch(self):
+        x, y = line()
+        momentum = {"type": "sgd", "learning_rate": 0.1, "momentum": 0.9}
+        in_order = {"batch_size": 10, "shuffle": False}
+        model = nnreg.build(regressor(optimizer=momentum, train=in_order), data=(x, y))
+        model.fit(x, y, epochs=2)
+        good, slots = model.network.vector.copy(), model.progress.slots["velocity"].copy()
+        y[-1] = 1e200
+        with pytest.raises(DivergedError, match="epoch 3, batch 4"):
+            model.fit(x, y, epochs=1)
+        np.testing.assert_array_equal(model.network.vector, good)
+        np.testing.assert_array_equal(model.progress.slots["velocity"], slots)
+        assert model.progress.epoch == len(model.history) == 2
+
+    def test_a_gradient_that_goes_bad_is_named(self):
+        x, y = line()
+        model = nnreg.build(regressor(), data=(x, y))
+        layer = model.network.plan.children["layers/0"][0]
+        forward = type(layer).forward
+
+        class Broken(type(layer)):
+            def forward(self, x, context):
+                y, backward = forward(self, x, context)
+
+                def bad(dy):
+                    dx = backward(dy)
+                    context.gradients["weight"][0] = np.nan
+                    return dx
+
+                return y, bad
+
+        model.network.layers["layers/0"] = Broken(**vars(layer))
+        with pytest.raises(DivergedError, match="the gradient of layers/0 in the step before"):
+            model.fit(x, y)
+
+    def test_a_validation_loss_that_is_not_finite_stops_too(self):
+        x, y = line()
+        model = nnreg.build(regressor(), data=(x, y))
+        with pytest.raises(DivergedError, match="the validation loss is not finite"):
+            model.fit(x, y, validation=(x * 1e200, y))
+
+
+def test_a_steady_step_reuses_its_arrays():
+    x, y = blobs()
+    model = nnreg.build(classifier(metrics=[]), data=(x, y))
+    examples = model.examples(x, y)
+    from nnreg.training.trainer import Trainer
+
+    trainer = Trainer(
+        model.network, model.evaluation, model.spec.optimizer, model.spec.train, examples
+    )
+    epochs = trainer.epochs()
+    next(epochs)
+    before = {
+        key: id(array) for key, array in next(iter(trainer._workers)).workspace._buffers.items()
+    }
+    next(epochs)
+    assert {
+        key: id(array) for key, array in next(iter(trainer._workers)).workspace._buffers.items()
+    } == before
+
+
+def test_early_stopping_needs_the_figure_it_watches():
+    x, y = blobs()
+    model = nnreg.build(classifier(train={"early_stopping": {}}), data=(x, y))
+    with pytest.raises(UsageError, match="early stopping watches 'val_loss', but there is no"):
+        model.fit(x, y)
+    watching = {"early_stopping": {"monitor": "loss"}, "epochs": 3}
+    assert len(trained(classifier(train=watching), (x, y)).history) == 3
+
+
+@pytest.mark.parametrize(
+    ("units", "threads", "expected"),
+    [(8, None, 1), (1_000, None, None), (8, 2, 2), (1_000, 1, 1)],
+)
+def test_threads_are_as_many_as_the_largest_product_gains_from(units, threads, expected):
+    x, y = blobs()
+    layers = [*[{"type": "dense", "units": units}] * 2, classifier()["model"]["layers"][-1]]
+    spec = classifier(model={"layers": layers}, train={"threads": threads})
+    model = nnreg.build(spec, data=(x, y))
+    assert model.trainer(model.examples(x, y)).threads == expected
+
+
+def test_threads_can_be_limited():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    from nnreg._utils.threads import matrix_threads
+
+    with matrix_threads(1):
+        counts = {info["num_threads"] for info in threadpoolctl.threadpool_info()
+                  if info["user_api"] == "blas"}  # fmt: skip
+    assert counts <= {1}
+
+
+class TestPauses:
+    SPEC = classifier(train={"epochs": 3, "batch_size": 7})
+
+    def stretches(self, model, data, pause):
+        train = model.examples(data[0][:40], data[1][:40])
+        held_out = model.examples(data[0][40:], data[1][40:])
+        return model.trainer(train, held_out).stretches(pause)
+
+    def test_pauses_change_no_bit(self):
+        data = blobs()
+        whole, parts = (nnreg.build(self.SPEC, data=data) for _ in range(2))
+        assert None not in list(self.stretches(whole, data, None))
+        made = list(self.stretches(parts, data, lambda: parts.progress.step % 2 == 0))
+        assert made.count(None) == 6
+        same_bits(whole, parts)
+        assert whole.progress.best_vector.tobytes() == parts.progress.best_vector.tobytes()
+
+    def test_there_is_no_pause_after_the_last_step_of_an_epoch(self):
+        data = blobs()
+        model = nnreg.build(self.SPEC, data=data)
+        made = list(self.stretches(model, data, lambda: True))
+        assert [record is None for record in made] == [*[True] * 5, False] * 3
+
+    def test_divergence_after_a_pause_goes_back_to_the_last_good_epoch(self):
+        x, y = line()
+        model = nnreg.build(regressor(train={"epochs": 5, "batch_size": 10}), data=(x, y))
+        model.fit(x, y, epochs=1)
+        good = model.network.vector.copy()
+        y[-1] = 1e200
+        trainer = model.trainer(model.examples(x, y))
+        with pytest.raises(DivergedError, match="epoch 2"):
+            list(trainer.stretches(lambda: True))
+        np.testing.assert_array_equal(model.network.vector, good)
+        assert model.progress.partial is None
+        assert model.progress.step == 4
+        assert trainer.whole
+
+    def test_spoiled_weights_are_found_before_a_pause(self):
+        x, y = line()
+        model = nnreg.build(regressor(train={"epochs": 5, "batch_size": 10}), data=(x, y))
+        trainer = model.trainer(model.examples(x, y))
+
+        def spoil():
+            model.network.vector[0] = np.inf
+            return True
+
+        with pytest.raises(DivergedError, match=r"epoch 1, batch 1: .* the weights of layers/0"):
+            list(trainer.stretches(spoil))
+
+    def test_an_exception_within_a_step_leaves_the_state_torn(self):
+        x, y = line()
+        model = nnreg.build(regressor(), data=(x, y))
+        trainer = model.trainer(model.examples(x, y))
+        trainer._update.step = lambda count: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            list(trainer.epochs())
+        assert not trainer.whole
+
+    def test_an_epoch_begun_on_other_examples_begins_anew(self):
+        x, y = blobs()
+        model = nnreg.build(self.SPEC, data=(x, y))
+        next(self.stretches(model, (x, y), lambda: True))
+        assert model.progress.partial.seen == 7
+        model.fit(x[:20], y[:20], epochs=1)
+        assert model.progress.step == 1 + 3
+
+
+def test_state_that_overflows_is_divergence_and_not_saved_as_it_is():
+    x, y = blobs()
+    spec = classifier(model={"layers": ["batch_norm", *classifier()["model"]["layers"]]})
+    model = nnreg.build(spec, data=(x * 1e30, y))
+    with pytest.raises(DivergedError, match="first to go bad: what layers/0 keeps of past batches"):
+        model.fit(x * 1e30, y)
+    assert np.isfinite(model.network.state_vector).all()

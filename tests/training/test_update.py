@@ -1,0 +1,128 @@
+"""An update shared among threads has the bits of one that is not."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nnreg
+from nnreg._utils.threads import ThreadPool, pieces
+from nnreg.builtin.optimizers import Adam
+from nnreg.interfaces import Optimizer
+from nnreg.training import update
+from tests.helpers.specs import line, regressor
+
+
+class _Whole(Optimizer):
+    """An optimizer that does not say that it is elementwise."""
+
+
+def trained(monkeypatch, threads, chunk):
+    monkeypatch.setattr(update, "CHUNK", chunk)
+    monkeypatch.setattr(update, "SHARE", 4 * chunk)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 9)), rng.normal(size=64)
+    layers = [{"type": "dense", "units": 30}, {"type": "dense", "units": 1}]
+    spec = {
+        "model": {"layers": layers},
+        "loss": "mean_squared_error",
+        "optimizer": "adam",
+        "train": {"epochs": 3, "threads": threads, "l2": 0.1, "clip_norm": 1.0},
+    }
+    model = nnreg.build(spec, data=(x, y))
+    trainer = model.trainer(model.examples(x, y))
+    list(trainer.epochs())
+    return trainer, model.network.vector
+
+
+def test_pieces_and_threads_do_not_change_a_bit(monkeypatch):
+    _, expected = trained(monkeypatch, 1, 10**6)
+    for threads, chunk in ((1, 7), (2, 7), (3, 20)):
+        trainer, found = trained(monkeypatch, threads, chunk)
+        assert len(trainer._update._shares) == threads
+        assert found.tobytes() == expected.tobytes()
+
+
+def test_only_large_vectors_of_elementwise_optimizers_are_shared():
+    assert update.divisions(Adam(), 3 * update.SHARE, 2) == 2
+    assert update.divisions(Adam(), 3 * update.SHARE, 8) == 3
+    assert update.divisions(Adam(), update.SHARE - 1, 8) == 1
+    assert update.divisions(_Whole(), 3 * update.SHARE, 2) == 1
+
+
+@pytest.mark.parametrize(("size", "count"), [(0, 3), (2, 3), (10, 3), (7, 1)])
+def test_pieces_cover_everything_once(size, count):
+    values = np.arange(size)
+    parts = [values[piece] for piece in pieces(size, count)]
+    assert len(parts) == count
+    np.testing.assert_array_equal(np.concatenate(parts), values)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_crew_gives_results_in_order_open_or_closed():
+    pool = ThreadPool(3)
+    jobs = [lambda k=k: k for k in range(3)]
+    assert pool.run(jobs) == [0, 1, 2]
+    with pool.open():
+        assert pool.run(jobs) == [0, 1, 2]
+        with pytest.raises(ZeroDivisionError):
+            pool.run([lambda: 0, lambda: 1 / 0])
+    assert pool.run(jobs) == [0, 1, 2]
+
+
+def one_step(**changes):
+    """Return the weights and biases before and after one step on a line."""
+    x, y = line()
+    train = {"epochs": 1, "batch_size": 40, **changes.pop("train", {})}
+    model = nnreg.build(regressor(train=train, **changes), data=(x, y))
+    model.parameters["layers/0/bias"][...] = 0.5
+    before = {name.split("/")[-1]: array.copy() for name, array in model.parameters.items()}
+    model.fit(x, y)
+    return before, {name.split("/")[-1]: array for name, array in model.parameters.items()}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
+def test_weight_decay_takes_its_share_off_the_weights_and_nothing_off_the_biases(optimizer):
+    settings = {"optimizer": {"type": optimizer, "learning_rate": 0.1}}
+    before, plain = one_step(**settings)
+    _, decayed = one_step(train={"weight_decay": 0.2}, **settings)
+    np.testing.assert_allclose(plain["weight"] - decayed["weight"], 0.02 * before["weight"])
+    assert plain["bias"].tobytes() == decayed["bias"].tobytes()
+
+
+def test_weight_decay_follows_the_schedule():
+    half = {"type": "warmup", "start": 0.5}
+    before, plain = one_step(schedule=half)
+    _, decayed = one_step(schedule=half, train={"weight_decay": 0.2})
+    np.testing.assert_allclose(plain["weight"] - decayed["weight"], 0.01 * before["weight"])
+
+
+def test_weight_decay_with_adam_is_adamw():
+    layers = [{"type": "dense", "units": 1, "bias": False}]
+    model = {"layers": layers, "dtype": "float64"}
+    adamw = {"type": "adamw", "learning_rate": 0.05, "weight_decay": 0.2}
+    adam = {"type": "adam", "learning_rate": 0.05}
+    train = {"epochs": 5}
+    found = []
+    for settings in ({"optimizer": adamw}, {"optimizer": adam, "weight_decay": 0.2}):
+        options = {**train, "weight_decay": settings.get("weight_decay", 0)}
+        spec = regressor(model=model, optimizer=settings["optimizer"], train=options)
+        found.append(nnreg.build(spec, data=line()))
+        found[-1].fit(*line())
+    assert found[0].network.vector.tobytes() == found[1].network.vector.tobytes()
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=6), st.integers(1, 4))
+def test_spans_are_shared_out_whole_and_evenly(lengths, count):
+    spans, place = [], 0
+    for length in lengths:
+        spans.append(slice(place + 3, place + 3 + length))
+        place += 3 + length
+    shares = update._shares(spans, count)
+    assert len(shares) == count
+    places = np.arange(place)
+    found = [places[piece] for share in shares for piece in share]
+    expected = [places[span] for span in spans]
+    np.testing.assert_array_equal(np.concatenate([*found, []]), np.concatenate(expected))
+    sizes = [sum(piece.stop - piece.start for piece in share) for share in shares]
+    assert max(sizes) - min(sizes) <= 1

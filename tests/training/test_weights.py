@@ -1,0 +1,267 @@
+"""Weights of classes and of rows: a row of weight 2 trains as two rows do."""
+
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+import pytest
+
+import nnreg
+import nnreg.tables.lazy
+from nnreg import DataError, Loss, SpecError
+from nnreg.registry.registry import installed
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
+from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
+
+WHOLE = {"epochs": 4, "batch_size": 1000, "kernels": "numpy"}
+WEIGHTS = np.random.default_rng(1).integers(0, 4, 40)
+
+
+@dataclass(frozen=True)
+class FourthPower(Loss):
+    """mean((y - t)⁴), which says nothing of single examples"""
+
+    def forward(self, y, t):
+        d = y - t
+        return float(np.mean(d**4)), lambda: d**3 * (4 / d.size)
+
+
+def model_of(loss, data):
+    """Return a model in float64 that learns numbers by this loss, or three classes."""
+    x, y = data
+    classes = isinstance(y[0], str)
+    layer = {"type": "dense", "units": "classes" if classes else 1}
+    if classes:
+        layer["activation"] = "softmax"
+    network = {"layers": [{"type": "dense", "units": 4, "activation": "tanh"}, layer]}
+    name = loss if isinstance(loss, str) else "mean_squared_error"
+    spec = regressor(model={**network, "dtype": "float64"}, loss=name, train=WHOLE)
+    return nnreg.build(spec, data=(x, y))
+
+
+def assert_close(one, other):
+    np.testing.assert_allclose(one.network.vector, other.network.vector, rtol=1e-9, atol=1e-12)
+    losses = [[record["loss"] for record in model.history] for model in (one, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("loss", "made"),
+    [
+        ("mean_squared_error", line),
+        ("mean_absolute_error", line),
+        ("huber", line),
+        (FourthPower(), line),
+        ("cross_entropy", blobs),
+    ],
+)
+def test_a_row_of_weight_2_trains_as_two_rows_do(loss, made):
+    x, y = made(40)
+    rows = np.repeat(np.arange(40), WEIGHTS)
+    weighted, repeated, plain = models = [model_of(loss, (x, y)) for _ in range(3)]
+    if isinstance(loss, Loss):
+        for model in models:
+            model.evaluation.loss = loss
+    weighted.fit(x, y, weights=WEIGHTS)
+    repeated.fit(x[rows], y[rows])
+    plain.fit(x, y)
+    assert_close(weighted, repeated)
+    assert not np.allclose(plain.network.vector, weighted.network.vector, rtol=1e-3)
+
+
+def test_only_the_ratios_of_weights_matter():
+    data = line()
+    one, other = model_of("huber", data), model_of("huber", data)
+    one.fit(*data, weights=WEIGHTS)
+    other.fit(*data, weights=WEIGHTS * 1000.0)
+    assert_close(one, other)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_two_classes_of_one_output_are_weighted_too(smoothing):
+    x, y = line()
+    y = np.where(y > 1, "yes", "no")
+    loss = {"type": "binary_cross_entropy", "label_smoothing": smoothing}
+    layers = [{"type": "dense", "units": 1, "activation": "sigmoid"}]
+    network = {"layers": layers, "dtype": "float64"}
+    weighted, repeated = (
+        nnreg.build(classifier(model=network, loss=loss, train=WHOLE), data=(x, y))
+        for _ in range(2)
+    )
+    weighted.fit(x, y, weights=WEIGHTS)
+    rows = np.repeat(np.arange(40), WEIGHTS)
+    repeated.fit(x[rows], y[rows])
+    assert_close(weighted, repeated)
+
+
+def test_every_loss_that_is_built_in_gives_the_loss_of_single_examples_at_once():
+    for entry in installed():
+        if entry.kind == "loss" and entry.cls.__module__ == "nnreg.builtin.losses":
+            assert entry.cls.per_example is not Loss.per_example, entry.name
+
+
+def test_balanced_classes_count_the_same_together():
+    x, y = blobs(90)
+    y[:60] = "ash"
+    spec = {"class_weights": "balanced", **csv_data(scaling="none")}
+    parts = assemble(read_spec(classifier(data=spec)), (x, y))
+    sums = np.bincount(parts.train.truth, weights=parts.train.weights)
+    np.testing.assert_allclose(sums, [30, 30, 30], rtol=1e-6)
+    given = np.random.default_rng(0).uniform(0, 3, 90)
+    both = parts.model.weighted(parts.train, x, given).weights
+    np.testing.assert_allclose(np.bincount(parts.train.truth, both), [30, 30, 30], rtol=1e-6)
+
+
+def test_weights_of_classes_and_of_rows_multiply_and_others_are_1(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text("a,w,species\n1,1,x\n2,2,y\n3,0,y\n4,3,z\n")
+    data = csv_data(class_weights={"y": 5, "z": 0.5}, sample_weights="w")
+    parts = assemble(read_spec(classifier(data=data)))
+    assert parts.model.preprocessing.names == ("a",)
+    expected = np.array([1, 10, 0, 1.5])
+    np.testing.assert_allclose(parts.train.weights, expected / expected.mean(), rtol=1e-6)
+    assert parts.train.weights.dtype == np.float32
+
+
+def test_what_is_measured_counts_every_row_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x, y = blobs(60)
+    table = {**{f"x{i}": x[:, i] for i in range(4)}, "w": np.arange(60.0)}
+    data = csv_data(sample_weights="w", split={"validation": 0.3}, class_weights="balanced")
+    spec = classifier(data=data, model={"layers": [
+        {"type": "dense", "units": "classes", "activation": "softmax"}]},
+        optimizer={"type": "sgd", "learning_rate": 1e-12}, train=WHOLE)  # fmt: skip
+    parts = assemble(read_spec(spec), (table, y))
+    measured = parts.model.evaluation.measure(parts.model.network, parts.validation)
+    (record,) = list(parts.model.trainer(parts.train, parts.validation, epochs=1).epochs())
+    assert record["val_loss"] == pytest.approx(measured["loss"], rel=1e-6)
+    train = parts.model.evaluation.measure(parts.model.network, parts.train)
+    assert record["accuracy"] == train["accuracy"]
+    z = parts.model.network.scores(parts.train.x)
+    each = parts.model.evaluation.loss.per_example(z, parts.train.t, logits=True)
+    assert record["loss"] == pytest.approx(np.average(each, weights=parts.train.weights), rel=1e-5)
+    assert abs(record["loss"] - train["loss"]) > 1e-3
+
+
+def images(count=130):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(count, 12, 12, 2)).astype(np.float32), rng.integers(0, 3, count)
+
+
+def convolution(**train):
+    layers = [
+        {"type": "conv2d", "filters": 16, "padding": "same", "activation": "relu"},
+        {"type": "flatten"},
+        {"type": "dense", "units": "classes", "activation": "softmax"},
+    ]
+    train = {"epochs": 2, "batch_size": 64, "kernels": "numpy", **train}
+    model = {"layers": layers, "dtype": "float64"}
+    return nnreg.build(classifier(model=model, train=train), data=images())
+
+
+def test_threads_and_a_few_rows_at_a_time_come_to_the_same(monkeypatch):
+    weights = np.random.default_rng(2).uniform(0, 3, 130)
+    one = convolution(threads=1)
+    one.fit(*images(), weights=weights)
+    divided = convolution(threads=3)
+    divided.fit(*images(), weights=weights)
+    again = convolution(threads=3)
+    again.fit(*images(), weights=weights)
+    assert_close(one, divided)
+    assert divided.network.vector.tobytes() == again.network.vector.tobytes()
+    monkeypatch.setattr("nnreg.training.gradient.CACHED", 12 * one.network.values)
+    parted = convolution(threads=1)
+    parted.fit(*images(), weights=weights)
+    assert_close(one, parted)
+
+
+def test_accumulated_batches_come_to_one_batch():
+    x, y = blobs(60)
+    weights = np.random.default_rng(2).uniform(0, 3, 60)
+    models = []
+    for train in ({"batch_size": 40}, {"batch_size": 20, "accumulate": 2}):
+        layers = [{"type": "dense", "units": "classes", "activation": "softmax"}]
+        spec = classifier(model={"layers": layers, "dtype": "float64"}, train=train)
+        models.append(nnreg.build(spec, data=(x, y)))
+        models[-1].fit(x, y, weights=weights, epochs=3)
+    assert_close(*models)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_run_goes_on_in_mid_epoch_with_the_same_bits(tmp_path, monkeypatch, stream):
+    monkeypatch.setattr(nnreg.tables.lazy, "BLOCK", 32)
+    monkeypatch.setattr(nnreg.tables.lazy, "WINDOW", 256)
+    monkeypatch.chdir(tmp_path)
+    x, y = blobs(200)
+    with h5py.File("d.h5", "w") as file:
+        file["x"], file["w"] = x, np.random.default_rng(0).uniform(0, 3, 200)
+        file["y"] = np.unique(y, return_inverse=True)[1]
+    data = {"source": {"type": "hdf5", "stream": stream}, "path": "d.h5", "target": "y",
+            "class_weights": "balanced", "sample_weights": "w",
+            "split": {"validation": 0.2}}  # fmt: skip
+    spec = classifier(data=data, train={"epochs": 3, "batch_size": 7, "accumulate": 2})
+    whole = nnreg.run(spec, out="whole")
+    prepared = assemble(read_spec(spec))
+    stretches = prepared.model.trainer(prepared.train, prepared.validation).stretches(lambda: True)
+    for _ in range(5):
+        next(stretches)
+    stretches.close()
+    nnreg.save(prepared.model, "half.h5")
+    resumed = nnreg.resume("half.h5")
+    assert list(resumed.history) == list(whole.history)
+    assert resumed.network.vector.tobytes() == whole.network.vector.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("a,w,species\n1,1,x\n2,-2,y\n", {}, r"line 3, column 'w': found -2, expected a weight"),
+        ("a,w,species\n1,NA,x\n2,2,y\n", {}, r"line 2, column 'w': found a missing value"),
+        ("a,w,species\n1,big,x\n2,2,y\n", {}, "found 'big' among numbers|found 'big', expected"),
+        ("a,w,species\n1,0,x\n2,0,y\n", {}, "every example has a weight of 0"),
+        ("a,weight,species\n1,0,x\n", {"sample_weights": "wieght"}, "did you mean 'weight'"),
+    ],
+)
+def test_a_weight_that_cannot_be_is_told_with_its_place(tmp_path, text, options, message):
+    (tmp_path / "data.csv").write_text(text)
+    data = csv_data(path=str(tmp_path / "data.csv"), **{"sample_weights": "w", **options})
+    with pytest.raises(DataError, match=message):
+        assemble(read_spec(classifier(data=data)))
+
+
+def test_a_bad_weight_is_told_whatever_part_it_is_in(tmp_path):
+    rows = "".join(f"{i},{-1 if i == 9 else 1},{'xy'[i % 2]}\n" for i in range(10))
+    (tmp_path / "data.csv").write_text("a,w,species\n" + rows)
+    split = {"validation": 0.2, "order": True}
+    data = csv_data(path=str(tmp_path / "data.csv"), sample_weights="w", split=split)
+    with pytest.raises(DataError, match="line 11, column 'w': found -1"):
+        assemble(read_spec(classifier(data=data)))
+
+
+def test_class_weights_are_of_classes_that_there_are():
+    x, y = blobs()
+    data = csv_data(class_weights={"beech": 2})
+    with pytest.raises(SpecError, match=r"class_weights: no class 'beech'; did you mean 'birch'"):
+        assemble(read_spec(classifier(data=data)), (x, y))
+    data = csv_data(target="length", class_weights="balanced")
+    with pytest.raises(SpecError, match=r"class_weights: the target holds numbers"):
+        assemble(read_spec(regressor(data=data)), line())
+    with pytest.raises(SpecError, match="class_weights"):
+        read_spec(classifier(data=csv_data(class_weights={"ash": -1})))
+
+
+def test_weights_are_never_an_input():
+    data = csv_data(sample_weights="depth", inputs=["length", "depth"])
+    with pytest.raises(SpecError, match="the weights in 'depth' cannot be an input too"):
+        read_spec(classifier(data=data))
+
+
+def test_weights_passed_in_are_one_for_each_row():
+    x, y = blobs()
+    model = nnreg.build(classifier(), data=(x, y))
+    with pytest.raises(DataError, match="60 rows, but 59 weights"):
+        model.fit(x, y, weights=np.ones(59))
+    with pytest.raises(DataError, match="row 3, column 'weights': found -1"):
+        model.fit(x, y, weights=[1, 1, 1, -1] + [1] * 56)
+    assert not model.history
