@@ -8,25 +8,15 @@ from typing import Any
 import numpy as np
 
 import nnreg
-from nnreg.interfaces import Array
+from nnreg._types import Array
+from nnreg.plotting.palette import BLUE, MUTED, ORANGE, PANEL, PAPER
+from nnreg.plotting.svg import Drawing, text
 
 ACROSS, DOWN, RADIUS = 250, 130, 36
 """Pixels from layer to layer, from neuron to neuron, and of a neuron."""
 
-LEFT, TOP, LABELS = 70, 64, 30
+LEFT, TOP, LABELS = 80, 64, 30
 """Pixels in front of the first neuron, above it, and for the words below the last."""
-
-STYLE = """
-  text { font: 14px system-ui, sans-serif; text-anchor: middle; fill: #0969da }
-  .page { fill: #ffffff } .edge { stroke: #8c959f; stroke-width: 1.5 }
-  .neuron { fill: #f6f8fa; stroke: #8c959f; stroke-width: 1.5 }
-  .back { fill: #bc4c00 } .word { fill: #59636e } .on-edge { fill: #ffffff }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #58a6ff } .page { fill: #0d1117 } .edge { stroke: #6e7681 }
-    .neuron { fill: #151b23; stroke: #6e7681 }
-    .back { fill: #f0883e } .word { fill: #9198a1 } .on-edge { fill: #0d1117 }
-  }
-"""
 
 
 def diagram(model: nnreg.Model, x: float, t: float) -> str:
@@ -45,13 +35,7 @@ def diagram(model: nnreg.Model, x: float, t: float) -> str:
             for kind in ("weight", "bias")}  # fmt: skip
     height = TOP + (max(map(len, values)) - 1) * DOWN + RADIUS + LABELS + 44
     width = 2 * LEFT + (len(values) - 1) * ACROSS
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img">',
-        f"<title>A network with its weights, values and derivatives; loss {loss:.4f}</title>",
-        f"<style>{STYLE}</style>",
-        f'<rect class="page" width="{width}" height="{height}"/>',
-    ]
+    parts: list[str] = []
     middle = (height - LABELS) / 2
     places = [_column(index, len(layer), middle) for index, layer in enumerate(values)]
     for layer, (here, there) in enumerate(pairwise(places)):
@@ -62,10 +46,11 @@ def diagram(model: nnreg.Model, x: float, t: float) -> str:
             parts += _neuron(left, top, value, delta)
     words = ("input", *(["hidden"] * (len(values) - 2)), f"output, wanted {t}")
     parts += [
-        f'<text class="word" x="{LEFT + index * ACROSS}" y="{height - 12}">{word}</text>'
+        text(LEFT + index * ACROSS, height - 12, word, anchor="middle")
         for index, word in enumerate(words)
     ]
-    return "\n".join([*parts, "</svg>\n"])
+    description = f"A network with its weights, values and derivatives; loss {loss:.4f}"
+    return Drawing(width, height, description, parts, size=14).file()
 
 
 def _column(index: int, count: int, middle: float) -> list[tuple[float, float]]:
@@ -79,11 +64,11 @@ def _edges(here: Any, there: Any, weight: Array, gradient: Array) -> list[str]:
     for (row, column), value in np.ndenumerate(weight):
         (x1, y1), (x2, y2) = here[row], there[column]
         x, y = (x1 + x2) / 2, (y1 + y2) / 2
-        lines.append(f'<line class="edge" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>')
+        lines.append(f'<path d="M{x1} {y1}L{x2} {y2}" stroke="{MUTED}" stroke-width="1.5"/>')
         numbers += [
-            f'<rect class="on-edge" x="{x - 32}" y="{y - 19}" width="64" height="38"/>',
-            f'<text x="{x}" y="{y - 4}">{value:.4f}</text>',
-            f'<text class="back" x="{x}" y="{y + 14}">{gradient[row, column]:.4f}</text>',
+            f'<rect x="{x - 32}" y="{y - 19}" width="64" height="38" fill="{PAPER}"/>',
+            text(x, y - 4, f"{value:.4f}", fill=BLUE, anchor="middle"),
+            text(x, y + 14, f"{gradient[row, column]:.4f}", fill=ORANGE, anchor="middle"),
         ]
     return lines + numbers
 
@@ -91,9 +76,10 @@ def _edges(here: Any, there: Any, weight: Array, gradient: Array) -> list[str]:
 def _neuron(x: float, y: float, value: float, delta: float | None) -> list[str]:
     """Return a neuron with its value, and below it the derivative by what goes into it."""
     parts = [
-        f'<circle class="neuron" cx="{x}" cy="{y}" r="{RADIUS}"/>',
-        f'<text x="{x}" y="{y + 5}">{value:.4f}</text>',
+        f'<circle cx="{x}" cy="{y}" r="{RADIUS}" fill="{PANEL}" stroke="{MUTED}" '
+        'stroke-width="1.5"/>',
+        text(x, y + 5, f"{value:.4f}", fill=BLUE, anchor="middle"),
     ]
     if delta is not None:
-        parts.append(f'<text class="back" x="{x}" y="{y + RADIUS + 18}">{delta:.4f}</text>')
+        parts.append(text(x, y + RADIUS + 18, f"{delta:.4f}", fill=ORANGE, anchor="middle"))
     return parts

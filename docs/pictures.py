@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import html
 import os
 import pty
 import shutil
@@ -19,6 +18,8 @@ import pyte
 
 import nnreg
 from docs.diagram import diagram
+from nnreg.plotting.palette import BLUE, GREEN, GRID, INK, PANEL
+from nnreg.plotting.svg import Drawing, text
 
 HERE = Path(__file__).parent
 STATIC = HERE / "_static"
@@ -28,16 +29,10 @@ COLUMNS, LINES = 92, 40
 WIDTH, HEIGHT, MARGIN = 8.4, 19, 18
 """Pixels: of a character, of a line, and around them all."""
 
-STYLE = """
-  text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
-         fill: #1f2328; white-space: pre }
-  .page { fill: #f6f8fa; stroke: #d1d9e0 }
-  .bold { font-weight: 700 } .green { fill: #1a7f37 } .cyan { fill: #0969da }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #f0f6fc } .page { fill: #0d1117; stroke: #3d444d }
-    .green { fill: #3fb950 } .cyan { fill: #58a6ff }
-  }
-"""
+FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+
+COLOURS = {"green": GREEN, "cyan": BLUE}
+"""What the colours of a terminal are in a drawing."""
 
 
 def main() -> None:
@@ -91,23 +86,18 @@ def terminal(screen: pyte.Screen, title: str) -> str:
     lines = "\n".join(screen.display).rstrip().count("\n") + 1
     width, height = COLUMNS * WIDTH + 2 * MARGIN, lines * HEIGHT + 2 * MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" '
-        f'width="{width:.0f}" height="{height}" role="img">',
-        f"<title>{html.escape(title)}</title>",
-        f"<style>{STYLE}</style>",
-        f'<rect class="page" x=".5" y=".5" width="{width - 1:.0f}" height="{height - 1}" rx="8"/>',
+        f'<rect x=".5" y=".5" width="{width - 1:.0f}" height="{height - 1}" rx="8" '
+        f'fill="{PANEL}" stroke="{GRID}"/>'
     ]
     for line in range(lines):
-        for column, text, kind in words(screen, line):
-            parts.append(
-                f'<text class="{kind}" x="{MARGIN + column * WIDTH:.1f}" '
-                f'y="{MARGIN + (line + 0.75) * HEIGHT:.1f}" textLength="{len(text) * WIDTH:.1f}">'
-                f"{html.escape(text)}</text>"
-            )
-    return "\n".join([*parts, "</svg>\n"])
+        for column, word, (weight, colour) in words(screen, line):
+            more = f'textLength="{len(word) * WIDTH:.1f}"{weight}'
+            x, y = MARGIN + column * WIDTH, MARGIN + (line + 0.75) * HEIGHT
+            parts.append(text(x, y, word, fill=colour, more=more))
+    return Drawing(round(width), height, title, parts, font=FONT, size=14).file()
 
 
-def words(screen: pyte.Screen, line: int) -> Iterator[tuple[int, str, str]]:
+def words(screen: pyte.Screen, line: int) -> Iterator[tuple[int, str, tuple[str, str]]]:
     """Yield the stretches of a line that look alike: where each begins, its text, its look."""
     cells = [screen.buffer[line][column] for column in range(COLUMNS)]
     for (kind, blank), group in groupby(
@@ -118,10 +108,9 @@ def words(screen: pyte.Screen, line: int) -> Iterator[tuple[int, str, str]]:
             yield stretch[0][0], "".join(cell.data for _, cell in stretch), kind
 
 
-def look(cell: pyte.screens.Char) -> str:
-    """Return the classes of a character."""
-    colour = cell.fg if cell.fg in ("green", "cyan") else ""
-    return f"{'bold ' if cell.bold else ''}{colour}".strip()
+def look(cell: pyte.screens.Char) -> tuple[str, str]:
+    """Return the weight and the colour of a character."""
+    return ' font-weight="700"' if cell.bold else "", COLOURS.get(cell.fg, INK)
 
 
 if __name__ == "__main__":

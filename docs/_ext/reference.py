@@ -108,14 +108,14 @@ def example(entry: Entry) -> str:
 def picture(entry: Entry) -> str:
     """Return the curve of an activation or a schedule as Markdown, and nothing of others."""
     if entry.kind == "activation":
-        svg = plots.svg(instance(entry), entry.name, first_line(entry.cls))  # type: ignore[arg-type]
+        svg = plots.file(instance(entry), entry.name, first_line(entry.cls))  # type: ignore[arg-type]
         return image(svg, f"{entry.name} and its derivative")
     if entry.kind == "schedule" and entry.cls is not Constant:
         given = DRAWN.get(entry.name, {})
         words = ", ".join(f"{name} {value}" for name, value in given.items())
         shown = f"{entry.name}: {words}" if words else entry.name
         drawn = instance(entry, given)
-        svg = plots.svg(drawn, shown, "what the learning rate is multiplied by")  # type: ignore[arg-type]
+        svg = plots.file(drawn, shown, "what the learning rate is multiplied by")  # type: ignore[arg-type]
         return image(svg, shown)
     return ""
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from nnreg._utils.formatting import clock, compact
+from nnreg.plotting.palette import TERMINAL, TRAINING
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -75,7 +76,7 @@ class LiveLine:
         room = width - len(text) - 2
         if blocks and room >= NARROWEST and not self._stopping:
             drawn = curve(self._run.model.progress.history, min(room, WIDEST))
-            text.append(f"  {drawn}", "cyan")
+            text.append(f"  {drawn}", TERMINAL[TRAINING])
         return text
 
     def _parts(self, width: int) -> dict[str, str]:

@@ -203,14 +203,14 @@ def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Dra
 
 
 def _write_svg(path: Path, entry: Entry, drawn: Drawable | None, options: tuple[str, ...]) -> None:
-    from nnreg.plotting.components import svg
+    from nnreg.plotting.components import file
 
     if drawn is None:
         raise click.UsageError(f"{entry.name} has an option without a default; give it with --set")
     title = f"{entry.name} ({', '.join(options)})" if options else entry.name
     formula = inspect.cleandoc(entry.cls.__doc__ or "").split("\n")[0]
     with os_errors_as(click.UsageError, path):
-        path.write_text(svg(drawn, title, formula), encoding="utf-8")
+        path.write_text(file(drawn, title, formula), encoding="utf-8")
 
 
 def _paragraphs(text: str) -> str:
@@ -239,11 +239,12 @@ def _print_entry(entry: dict[str, Any], drawn: Drawable | None) -> None:
 def _print_curve(drawn: Drawable) -> None:
     from rich.console import Console
 
-    from nnreg.plotting.components import draw
+    from nnreg.plotting.braille import draw
+    from nnreg.plotting.components import chart
 
     console = Console(highlight=False)
     try:
-        picture = draw(drawn, width=min(console.width, 100), height=14)
+        picture = draw(chart(drawn), width=min(console.width, 100), height=14)
     except Exception as error:  # a plugin's code
         click.echo(f"its curve cannot be drawn: {type(error).__name__}: {error}\n", err=True)
     else:

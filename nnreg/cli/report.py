@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FORMATS = (".svg", ".png", ".pdf")
 
+INSTALL = "pip install matplotlib (or nnreg's extra 'plot')"
+
 WIDE, FEW = 6, 5
 """A table of more columns and no more runs than this is turned, to fit into 80 characters."""
 
@@ -187,22 +189,23 @@ def _means(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
 def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
     """Draw curves into a file."""
     from nnreg.errors import UsageError
-    from nnreg.reports.report import INSTALL
+    from nnreg.plotting.curves import by_epoch, metrics_of
 
     if file.suffix not in FORMATS:
         raise UsageError(f"{file}: a plot is one of {', '.join(FORMATS)}")
     try:
-        from nnreg.reports import figures
+        from nnreg.plotting import matplotlib_file
     except ModuleNotFoundError as error:
         advice = f"{INSTALL}; or look at losses with: nnreg plot RUN --text"
         raise UsageError(f"plots need matplotlib: {advice}") from error
 
-    runs = {name: record.history for name, record in records.items()}
-    if not any(map(len, runs.values())):
+    runs = {name: record.history.columns for name, record in records.items()}
+    best = {name: record.best_epoch for name, record in records.items()}
+    charts = [by_epoch(runs, name, best) for name in metrics_of(runs.values())]
+    if not charts:
         raise UsageError("no epoch is done yet: there is nothing to draw")
-    drawn = figures.all_curves(runs, {name: record.best_epoch for name, record in records.items()})
     with os_errors_as(UsageError, file):
-        figures.save(drawn, file)
+        matplotlib_file.save(matplotlib_file.figure(charts), file)
 
 
 def _print_losses(name: str, record: RunRecord) -> None:
@@ -210,17 +213,15 @@ def _print_losses(name: str, record: RunRecord) -> None:
     from rich.console import Console
 
     from nnreg.errors import UsageError
-    from nnreg.reports.terminal import losses
+    from nnreg.plotting.braille import draw
+    from nnreg.plotting.curves import by_epoch
 
     if not len(record.history):
         raise UsageError(f"{name}: no epoch is done yet: there is nothing to draw")
     console = Console(highlight=False)
-    try:
-        picture = losses(record.history, width=min(console.width, 100), height=14)
-    except ValueError as error:
-        raise UsageError(f"{name}: {error}") from error
-    say(f"\n{name}")
-    console.print(picture)
+    chart = by_epoch({name: record.history.columns}, "loss", {})
+    say(f"\n{name}: loss")
+    console.print(draw(chart, width=min(console.width, 100), height=14))
 
 
 def _print_comparison(comparison: Comparison) -> None:

@@ -1,28 +1,19 @@
-"""Curves in braille characters, for a terminal."""
+"""Charts in a terminal, in braille characters."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnreg.plotting.svg import JUMP, Curve, Frame, number, powers, ticks
+from nnreg._types import Array
+from nnreg.plotting.chart import JUMP, Axis, Chart, Curve, number
+from nnreg.plotting.palette import TERMINAL
 
 if TYPE_CHECKING:
     from rich.text import Text
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One curve or two, the part of the plane to show, and what x is."""
-
-    curves: Sequence[Curve]
-    frame: Frame
-    along: str = "x"
-
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bit of each dot, four rows of two, in a braille character."""
@@ -30,51 +21,55 @@ DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 MARGIN = 6
 """Columns at the left, for the numbers."""
 
-STYLES = {"first": "bold cyan", "second": "magenta", "axis": "dim"}
 
+def draw(chart: Chart, width: int, height: int) -> Text:
+    """Return a chart of this many columns and lines, below its legend and above its axis.
 
-def draw_picture(drawn: Picture, width: int, height: int) -> Text:
-    """Return a picture whose curves have two values for each of its `width - MARGIN` columns.
-
-    A second curve is dotted, so that the two are told apart without colours.
+    Dashed curves are dotted, so that they differ without colours; solid ones are drawn last.
     """
     from rich.text import Text  # only for a terminal
 
-    columns, frame = width - MARGIN, drawn.frame
-    bits = np.zeros((2, height, columns), np.intp)
-    for dotted, curve in enumerate(drawn.curves):
-        for column, rows in enumerate(_strokes(curve, frame, 4 * height)):
+    columns = width - MARGIN
+    x = np.linspace(chart.across.low, chart.across.high, 2 * columns)
+    cells = np.zeros((height, columns), np.intp)
+    owners = np.full((height, columns), -1)
+    curves = sorted(chart.curves, key=lambda curve: not curve.dash)
+    for index, curve in enumerate(curves):
+        for column, rows in enumerate(_strokes(curve, x, chart.up, 4 * height)):
             for row in rows:
-                if not dotted or (row + column) % 2 == 0:
-                    bits[dotted, row // 4, column // 2] |= DOTS[row % 4][column % 2]
-    marked = (powers if frame.logarithmic else ticks)(frame.low, frame.high)
-    numbers = {_line_of(y, frame, height): number(y) for y in marked}
-    zero = None if frame.logarithmic else _line_of(0, frame, height)
-    upright = round(-frame.left / (frame.right - frame.left) * columns)
+                if not curve.dash or (row + column) % 2 == 0:
+                    cells[row // 4, column // 2] |= DOTS[row % 4][column % 2]
+                    owners[row // 4, column // 2] = index
+    numbers = {_line_of(value, chart.up, height): number(value) for value in chart.up.ticks()}
+    zero = None if chart.up.logarithmic else _line_of(0, chart.up, height)
+    upright = round(float(chart.across.fraction(0)) * columns)
     text = Text(no_wrap=True)
-    marks = (f"{'':{MARGIN}}━━", "   ┅┅")
-    for curve, mark, style in zip(drawn.curves, marks, STYLES, strict=False):
-        text.append(f"{mark} {curve.label}", STYLES[style])
+    for curve in curves[::-1]:
+        mark = "┅┅" if curve.dash else "━━"
+        text.append(f"{'' if text else ' ' * MARGIN}{mark} {curve.label}   ", _style(curve))
     text.append("\n")
     for row in range(height):
-        text.append(f"{numbers.get(row, ''):>{MARGIN - 1}} ", STYLES["axis"])
+        text.append(f"{numbers.get(row, ''):>{MARGIN - 1}} ", "dim")
         for column in range(columns):
-            both = int(bits[0, row, column] | bits[1, row, column])
-            if both:
-                style = "first" if bits[0, row, column] else "second"
-                text.append(chr(0x2800 + both), STYLES[style])
+            if owners[row, column] >= 0:
+                style = _style(curves[owners[row, column]])
+                text.append(chr(0x2800 + int(cells[row, column])), style)
             else:
-                text.append(_axis(row == zero, column == upright), STYLES["axis"])
+                text.append(_axis(row == zero, column == upright), "dim")
         text.append("\n")
-    half, right = columns // 2, number(round(frame.right))
-    middle = "0" if frame.left < 0 else drawn.along
-    ends = f"{number(frame.left):<{half}}{middle:<{columns - half - len(right)}}{right}"
-    text.append(f"{'':{MARGIN}}{ends}", STYLES["axis"])
+    half, right = columns // 2, number(round(chart.across.high))
+    middle = "0" if chart.across.low < 0 else chart.across.label
+    left = number(round(chart.across.low))
+    text.append(f"{'':{MARGIN}}{left:<{half}}{middle:<{columns - half - len(right)}}{right}", "dim")
     return text
 
 
-def _line_of(y: float, frame: Frame, height: int) -> int:
-    return round(float(frame.below(np.array(y))) * (4 * height - 1)) // 4
+def _style(curve: Curve) -> str:
+    return TERMINAL.get(curve.colour, "")
+
+
+def _line_of(value: float, axis: Axis, height: int) -> int:
+    return round((1 - float(axis.fraction(value))) * (4 * height - 1)) // 4
 
 
 def _axis(horizontal: bool, vertical: bool) -> str:
@@ -83,11 +78,11 @@ def _axis(horizontal: bool, vertical: bool) -> str:
     return "│" if vertical else " "
 
 
-def _strokes(curve: Curve, frame: Frame, rows: int) -> Iterator[range]:
+def _strokes(curve: Curve, x: Array, axis: Axis, rows: int) -> Iterator[range]:
     """Yield the rows of dots to set in each column: the value's, and those from the one before."""
-    before, farthest = math.nan, math.inf if curve.whole else JUMP * rows
-    for share in frame.below(curve.y):
-        at = share * (rows - 1)
+    before, farthest = math.nan, JUMP * rows if curve.breaks else math.inf
+    for fraction in axis.fraction(_resampled(curve, x)):
+        at = (1 - fraction) * (rows - 1)
         start = before if abs(at - before) <= farthest else at
         before = at
         if math.isfinite(at):
@@ -95,3 +90,12 @@ def _strokes(curve: Curve, frame: Frame, rows: int) -> Iterator[range]:
             yield range(max(top, 0), min(bottom, rows - 1) + 1)
         else:
             yield range(0)
+
+
+def _resampled(curve: Curve, x: Array) -> Array:
+    """Return the value of a curve at each x: the nearest of one that breaks, else between two."""
+    if curve.breaks:
+        places = np.searchsorted((curve.x[1:] + curve.x[:-1]) / 2, x)
+        return curve.y[places]
+    known = np.isfinite(curve.y)
+    return np.interp(x, curve.x[known], curve.y[known]) if known.any() else np.full(len(x), np.nan)

@@ -1,230 +1,277 @@
-"""Curves over an axis as SVG: a file that needs no other, readable on light and dark pages."""
+"""Charts and matrices as SVG: as a file that needs no other, and as part of a page.
+
+Both follow the screen: on a dark one, the colours of `palette` become their dark ones.
+"""
 
 from __future__ import annotations
 
 import html
 import math
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.plotting.chart import DOTTED, JUMP, Axis, Chart, Curve, Dash, number, short_name, thin
+from nnreg.plotting.palette import BLUE, GRID, INK, MUTED, PAPER, dark_rules
 
-WIDTH, HEIGHT = 640, 400
-LEFT, RIGHT, TOP, BOTTOM = 56, 84, 64, 44
+FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', sans-serif"
+SIZE, LINE = 12, 18
+"""Pixels: of text, and from one line of it to the next."""
 
-JUMP = 0.15
-"""A step from sample to sample by this share of the height is a jump, across which no line goes."""
+MAX_COUNTED = 20
+"""Classes up to which a matrix has the counts in it."""
 
-STYLE = """
-  text { font: 13px system-ui, sans-serif; fill: #57606a }
-  .title { font-size: 17px; font-weight: 600; fill: #1f2328 }
-  .page { fill: #ffffff } .grid { stroke: #d8dee4 } .axis { stroke: #8c959f }
-  .first, .second { fill: none; stroke-width: 2.5; stroke-linejoin: round }
-  .first { stroke: #0969da } .second { stroke: #bc4c00; stroke-dasharray: 7 4 }
-  .at-first { fill: #0969da; font-weight: 600 } .at-second { fill: #bc4c00; font-weight: 600 }
-  .mark { stroke: #8c959f; stroke-dasharray: 2 4 }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #9198a1 } .title { fill: #f0f6fc }
-    .page { fill: #0d1117 } .grid { stroke: #262c36 } .axis { stroke: #6e7681 }
-    .first { stroke: #58a6ff } .second { stroke: #f0883e }
-    .at-first { fill: #58a6ff } .at-second { fill: #f0883e }
-    .mark { stroke: #6e7681 }
-  }
-"""
+MAX_LABELS = 40
+"""Names along a matrix; of more classes, evenly spaced ones are named."""
+
+SHADES = 40
+"""Shades of a matrix's cells."""
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Values over x, and the name that stands at the right end. What is not finite is left out.
+class Drawing:
+    """SVG elements, their size in pixels, and a description for those who do not see them."""
 
-    `whole` is drawn as one line; else a line ends before a jump and begins anew after it.
-    """
+    width: float
+    height: float
+    description: str
+    elements: Sequence[str]
+    font: str = FONT
+    size: float = SIZE
 
-    label: str
-    x: Array
-    y: Array
-    whole: bool = False
+    def inline(self) -> str:
+        """Return it as part of a page that has `dark_rules`, as wide as there is room."""
+        return self._svg("", self.elements)
+
+    def file(self) -> str:
+        """Return it as a file that needs no other, readable on light and dark pages."""
+        size = f'xmlns="http://www.w3.org/2000/svg" width="{self.width:g}" height="{self.height:g}"'
+        head = (
+            f"<title>{escape(self.description)}</title>",
+            f"<style>@media screen and (prefers-color-scheme: dark) {{{dark_rules()}}}</style>",
+            f'<rect width="100%" height="100%" fill="{PAPER}"/>',
+        )
+        return self._svg(size, [*head, *self.elements])
+
+    def _svg(self, attributes: str, elements: Sequence[str]) -> str:
+        return "\n".join(
+            [
+                f'<svg {attributes} viewBox="0 0 {self.width:g} {self.height:g}" role="img" '
+                f'aria-label="{escape(self.description)}" font-family="{self.font}" '
+                f'font-size="{self.size:g}">',
+                *elements,
+                "</svg>\n",
+            ]
+        )
+
+
+def escape(text: str) -> str:
+    """Return text as SVG, without characters that are not printable."""
+    return html.escape("".join(c if c.isprintable() else "\ufffd" for c in text))
+
+
+def text(
+    x: float, y: float, words: str, *, fill: str = MUTED, anchor: str = "", more: str = ""
+) -> str:
+    """Return a line of text that begins at x, or has its `middle` or `end` there."""
+    anchored = f' text-anchor="{anchor}"' if anchor else ""
+    more = f" {more}" if more else ""
+    return f'<text x="{x:.5g}" y="{y:.5g}" fill="{fill}"{anchored}{more}>{escape(words)}</text>'
+
+
+def text_width(words: str, size: float = SIZE) -> float:
+    """Return about how wide a text is, in pixels; rather more than less."""
+    wide = sum(c in "MWmw@%…" or unicodedata.east_asian_width(c) in "WF" for c in words)
+    return size * (0.6 * len(words) + 0.4 * wide + 0.1 * sum(map(str.isupper, words)))
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What a picture shows: from `left` to `right` and from `low` to `high`.
-
-    Heights are those of the values, or of their decimal logarithms if `logarithmic`; `low` and
-    `high` are logarithms then.
-    """
+class _Area:
+    """The rectangle between the axes, and the axes: from values to pixels."""
 
     left: float
-    right: float
-    low: float
-    high: float
-    logarithmic: bool = False
+    top: float
+    width: float
+    height: float
+    across: Axis
+    up: Axis
 
-    def across(self, x: float) -> float:
-        """Return where a value of x is, in pixels from the left."""
-        return LEFT + (x - self.left) / (self.right - self.left) * (WIDTH - LEFT - RIGHT)
+    def x(self, values: Array | float) -> Array:
+        return self.left + self.across.fraction(values) * self.width
 
-    def below(self, values: Array) -> Array:
-        """Return how far below the top each value is, as a share of the height."""
-        heights = np.log10(values) if self.logarithmic else values
-        share: Array = (self.high - heights) / (self.high - self.low)
-        return share
-
-    def down(self, y: float) -> float:
-        """Return where a value of y is, in pixels from the top."""
-        return TOP + float(self.below(np.array(y))) * (HEIGHT - TOP - BOTTOM)
+    def y(self, values: Array | float) -> Array:
+        return self.top + (1 - self.up.fraction(values)) * self.height
 
 
-def around(curves: Sequence[Curve], tallest: float = math.inf) -> Frame:
-    """Return a frame with all finite values and 0, up to a height of ±`tallest`.
+def draw(
+    chart: Chart, description: str, *, title: str = "", width: int = 400, height: int = 250
+) -> Drawing:
+    """Return a chart with its axes, and a legend if there is more than one thing to name.
 
-    Raises ValueError if no value is finite.
+    `height` is without title and legend.
     """
-    finite = _finite(curves)
-    low, high = max(finite.min(initial=0), -tallest), min(finite.max(initial=0), tallest)
-    return _frame(curves, low, high, logarithmic=False)
-
-
-def around_powers(curves: Sequence[Curve]) -> Frame:
-    """Return a frame with all finite values, which are above 0, on a logarithmic scale.
-
-    Raises ValueError if no value is finite.
-    """
-    logarithms = np.log10(_finite(curves))
-    return _frame(curves, logarithms.min(), logarithms.max(), logarithmic=True)
-
-
-def _finite(curves: Sequence[Curve]) -> Array:
-    y = np.concatenate([curve.y for curve in curves])
-    finite: Array = y[np.isfinite(y)]
-    if not len(finite):
-        x = np.concatenate([curve.x for curve in curves])
-        raise ValueError(f"no value between {x.min():g} and {x.max():g} is finite")
-    return finite
-
-
-def _frame(curves: Sequence[Curve], low: float, high: float, *, logarithmic: bool) -> Frame:
-    x = np.concatenate([curve.x for curve in curves])
-    margin = 0.04 * (high - low) or 1.0
-    return Frame(float(x.min()), float(x.max()), float(low - margin), float(high + margin),
-                 logarithmic)  # fmt: skip
-
-
-def svg(
-    title: str,
-    subtitle: str,
-    curves: Sequence[Curve],
-    *,
-    frame: Frame | None = None,
-    along: str = "x",
-    mark: tuple[float, str] | None = None,
-) -> str:
-    """Return a picture of one or two curves.
-
-    `along` names what x is. `mark` is a value of x at which a line goes up, and what stands at it.
-    """
-    frame = frame or around(curves)
-    inner_width, inner_height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'width="{WIDTH}" height="{HEIGHT}" role="img">',
-        f"<title>{html.escape(f'{title}: {subtitle}')}</title>",
-        f"<style>{STYLE}</style>",
-        f'<clipPath id="inside"><rect x="{LEFT}" y="{TOP}" width="{inner_width}" '
-        f'height="{inner_height}"/></clipPath>',
-        f'<rect class="page" width="{WIDTH}" height="{HEIGHT}"/>',
-        f'<text class="title" x="{LEFT}" y="28">{html.escape(title)}</text>',
-        f'<text x="{LEFT}" y="48">{html.escape(subtitle)}</text>',
+    labels = [number(value) for value in chart.up.ticks()]
+    left = 14 + max((text_width(label) for label in labels), default=0)
+    right, top = width - 14, 20 + (28 if title else 0)
+    legend, rows = _legend(chart, left, right, top + LINE)
+    down = top + 10 + rows * LINE
+    area = _Area(left, down, right - left, height - 64, chart.across, chart.up)
+    bold = f'font-size="{SIZE + 4}" font-weight="600"'
+    elements = [
+        *([text(left, 26, title, fill=INK, more=bold)] if title else ()),
+        text(left, top, chart.up.label),
+        *legend,
+        *_grid(area),
+        *(element for curve in reversed(chart.curves) for element in _curve(curve, area)),
     ]
-    for x in ticks(frame.left, frame.right):
-        kind = "axis" if x == 0 else "grid"
-        parts.append(
-            f'<path class="{kind}" d="M{frame.across(x):.1f} {TOP}v{inner_height}"/>'
-            f'<text x="{frame.across(x):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">'
-            f"{number(x)}</text>"
+    if chart.points is not None:
+        x, y = area.x(chart.points.x), area.y(chart.points.y)
+        circles = (
+            f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3"/>'
+            for a, b in zip(x, y, strict=True)
+            if math.isfinite(a + b)
         )
-    for y in powers(frame.low, frame.high) if frame.logarithmic else ticks(frame.low, frame.high):
-        kind = "axis" if y == 0 else "grid"
-        parts.append(
-            f'<path class="{kind}" d="M{LEFT} {frame.down(y):.1f}h{inner_width}"/>'
-            f'<text x="{LEFT - 8}" y="{frame.down(y) + 4:.1f}" text-anchor="end">{number(y)}</text>'
+        elements.append(
+            f'<g fill="{chart.points.colour}" fill-opacity=".55">{"".join(circles)}</g>'
         )
-    parts.append(
-        f'<text x="{LEFT + inner_width + 20}" y="{HEIGHT - BOTTOM + 20}" '
-        f'font-style="italic">{html.escape(along)}</text>'
+    if chart.mark is not None:
+        at = float(area.x(chart.mark[0]))
+        elements.append(_line(f"M{at:.1f} {area.top:g}v{area.height:g}", MUTED, DOTTED, 1))
+    return Drawing(width, down + height - 20, description, elements)
+
+
+def _legend(chart: Chart, left: float, right: float, y: float) -> tuple[list[str], int]:
+    """Return the legend, in as many rows as it takes, and their number."""
+    entries = [(c.label, c.colour, c.dash) for c in chart.curves if c.label]
+    if chart.mark is not None:
+        entries.append((chart.mark[1], MUTED, DOTTED))
+    if len(entries) < 2:
+        return [], 0
+    elements, x, rows = [], left, 1
+    for label, colour, dash in entries:
+        wide = 26 + text_width(label)
+        if x + wide > right and x > left:
+            x, rows = left, rows + 1
+        base = y + (rows - 1) * LINE
+        elements.append(_line(f"M{x:.1f} {base - 4:g}h20", colour, dash))
+        elements.append(text(x + 26, base, label))
+        x += wide + 12
+    return elements, rows
+
+
+def _grid(area: _Area) -> Iterator[str]:
+    """Yield the lines and numbers of both axes, and the label of the one across."""
+    bottom = area.top + area.height
+    for value in area.up.ticks():
+        y = float(area.y(value))
+        yield _line(f"M{area.left:.1f} {y:.1f}h{area.width:.1f}", _grid_colour(value), width=1)
+        yield text(area.left - 6, y + 4, number(value), anchor="end")
+    for value in area.across.ticks():
+        x = float(area.x(value))
+        yield _line(f"M{x:.1f} {area.top:g}v{area.height:g}", _grid_colour(value), width=1)
+        yield text(x, bottom + 17, number(value), anchor="middle")
+    yield text(area.left + area.width / 2, bottom + 34, area.across.label, anchor="middle")
+
+
+def _grid_colour(value: float) -> str:
+    return MUTED if value == 0 else GRID
+
+
+def _line(path: str, colour: str, dash: Dash = (), width: float = 2) -> str:
+    dashes = f' stroke-dasharray="{" ".join(f"{part:g}" for part in dash)}"' if dash else ""
+    return f'<path d="{path}" stroke="{colour}" stroke-width="{width}" fill="none"{dashes}/>'
+
+
+def _curve(curve: Curve, area: _Area) -> Iterator[str]:
+    """Yield a curve: its segments as a path, values alone as dots, and the value to mark."""
+    values, heights = thin(curve.x, curve.y)
+    x, y = area.x(values), area.y(heights)
+    segments = list(_segments(y, area, JUMP * area.height if curve.breaks else math.inf))
+    path = "".join(
+        "M" + "L".join(f"{x[i]:.1f} {y[i]:.1f}" for i in segment)
+        for segment in segments
+        if len(segment) > 1
     )
-    if mark is not None:
-        at, words = frame.across(mark[0]), html.escape(mark[1])
-        parts.append(
-            f'<path class="mark" d="M{at:.1f} {TOP}v{inner_height}"/>'
-            f'<text x="{at - 6:.1f}" y="{TOP + 14}" text-anchor="end">{words}</text>'
+    if path:
+        yield _line(path, curve.colour, curve.dash, curve.width)
+    for segment in segments:
+        if len(segment) == 1:
+            (i,) = segment
+            yield f'<circle cx="{x[i]:.1f}" cy="{y[i]:.1f}" r="3" fill="{curve.colour}"/>'
+    if curve.dot is not None and curve.dot < len(curve.y) and math.isfinite(curve.y[curve.dot]):
+        at, height = float(area.x(curve.x[curve.dot])), float(area.y(curve.y[curve.dot]))
+        yield (
+            f'<circle cx="{at:.1f}" cy="{height:.1f}" r="4.5" fill="{curve.colour}" '
+            f'stroke="{PAPER}" stroke-width="1.5"/>'
         )
-    heights = _label_heights([frame.down(_last(curve.y)) for curve in curves])
-    jump = JUMP * (frame.high - frame.low)
-    drawn = zip(("first", "second"), curves, heights, strict=False)
-    for kind, curve, height in reversed(list(drawn)):  # the first lies above the second
-        path = "".join(
-            "M"
-            + "L".join(
-                f"{frame.across(curve.x[i]):.1f} {frame.down(curve.y[i]):.1f}" for i in piece
-            )
-            for piece in _pieces(curve.y, math.inf if curve.whole else jump)
-        )
-        parts.append(f'<path class="{kind}" clip-path="url(#inside)" d="{path}"/>')
-        parts.append(
-            f'<text class="at-{kind}" x="{LEFT + inner_width + 8}" '
-            f'y="{height + 4:.1f}">{html.escape(curve.label)}</text>'
-        )
-    return "\n".join([*parts, "</svg>\n"])
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """Return round numbers between two, about six of them."""
-    rough = (high - low) / 6
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+def _segments(y: Array, area: _Area, jump: float) -> Iterator[list[int]]:
+    """Yield the indices of each part of a curve without gaps and jumps."""
+    segment: list[int] = []
+    for index, height in enumerate(y.tolist()):
+        inside = area.top - 0.1 <= height <= area.top + area.height + 0.1
+        if segment and not (inside and abs(height - y[index - 1]) <= jump):
+            yield segment
+            segment = []
+        if inside:
+            segment.append(index)
+    if segment:
+        yield segment
 
 
-def powers(low: float, high: float) -> list[float]:
-    """Return round numbers between two powers of ten, at most about eight of them."""
-    decades = range(math.floor(low), math.ceil(high) + 1)
-    digits = (1, 2, 5) if len(decades) <= 3 else (1,)
-    every = math.ceil(len(decades) / 8)
-    marks = [digit * 10.0**decade for decade in decades[::every] for digit in digits]
-    return [mark for mark in marks if low <= math.log10(mark) <= high]
+def matrix(
+    counts: Array, names: Sequence[str], description: str, *, across: str, down: str
+) -> Drawing:
+    """Return a square matrix of counts, a cell the darker, the larger a fraction of its row."""
+    number_of = len(names)
+    shown = [short_name(names[i]) for i in range(0, number_of, math.ceil(number_of / MAX_LABELS))]
+    size = min(SIZE, 432 / len(shown))
+    longest = max(text_width(name, size) for name in shown)
+    if number_of <= MAX_COUNTED:  # wide enough for the counts and, of few classes, for the names
+        cell = min(max(longest + 8, 42), max(360 / number_of, 24))
+    else:
+        cell = 480 / number_of
+    spacing = cell * math.ceil(number_of / MAX_LABELS)
+    side, left, top = cell * number_of, 30 + longest, 8.0
+    bottom, font = top + side, f'font-size="{size:.3g}"'
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    elements = [
+        f'<g transform="translate({left:.5g} {top:g}) scale({cell:.5g})" stroke="{BLUE}" '
+        f'shape-rendering="crispEdges">{"".join(_cells(fractions))}</g>',
+        f'<rect x="{left:.5g}" y="{top:g}" width="{side:.5g}" height="{side:.5g}" fill="none" '
+        f'stroke="{GRID}"/>',
+    ]
+    if number_of <= MAX_COUNTED:
+        for row, column in np.argwhere(counts > 0):
+            fill = PAPER if fractions[row, column] > 0.75 else INK
+            x, y = left + (column + 0.5) * cell, top + (row + 0.5) * cell + 0.36 * size
+            count = f"{counts[row, column]:,}"
+            small = f'font-size="{min(size, 1.5 * cell / len(count)):.3g}"'
+            elements.append(text(x, y, count, fill=fill, anchor="middle", more=small))
+    upright = longest > spacing - 4
+    for index, name in enumerate(shown):
+        middle = cell / 2 + index * spacing
+        elements.append(text(left - 6, top + middle + 0.36 * size, name, anchor="end", more=font))
+        x = left + middle + (0.36 * size if upright else 0)
+        turn = f' transform="rotate(-90 {x:.5g} {bottom + 8:.5g})"' if upright else ""
+        y, anchor = (bottom + 8, "end") if upright else (bottom + 16, "middle")
+        elements.append(text(x, y, name, anchor=anchor, more=f"{font}{turn}"))
+    bottom += (longest + 10 if upright else 18) + LINE
+    elements.append(text(left + side / 2, bottom, across, anchor="middle"))
+    turn = f'transform="rotate(-90 14 {top + side / 2:.5g})"'
+    elements.append(text(14, top + side / 2, down, anchor="middle", more=turn))
+    # half of the last name may stick out
+    width = left + side + (8 if upright else max(8, (text_width(shown[-1], size) - cell) / 2))
+    return Drawing(round(width), round(bottom + 8), description, elements)
 
 
-def number(value: float) -> str:
-    """Write a number at an axis."""
-    return f"{value:.6g}".replace("-", "−")
-
-
-def _pieces(values: Array, jump: float) -> Iterator[list[int]]:
-    """Yield the indices of each stretch without gaps and jumps."""
-    piece: list[int] = []
-    for index, value in enumerate(values):
-        if piece and not abs(value - values[index - 1]) <= jump:
-            yield piece
-            piece = []
-        if math.isfinite(value):
-            piece.append(index)
-    if piece:
-        yield piece
-
-
-def _last(values: Array) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite[-1]) if len(finite) else 0.0
-
-
-def _label_heights(ends: list[float]) -> list[float]:
-    """Return where labels go: at the curves' ends, inside the picture and apart."""
-    heights = [min(max(end, TOP + 6.0), HEIGHT - BOTTOM - 6.0) for end in ends]
-    if len(heights) == 2 and (gap := 18 - abs(heights[0] - heights[1])) > 0:
-        lower = heights.index(max(heights)) if heights[0] != heights[1] else 1
-        heights[lower] += gap / 2
-        heights[1 - lower] -= gap / 2
-    return heights
+def _cells(fractions: Array) -> Iterator[str]:
+    """Yield a path for each shade, in which a cell is a line one unit long and wide."""
+    shades = np.round(fractions * SHADES).astype(int)
+    for shade in np.unique(shades[shades > 0]):
+        lines = "".join(f"M{c} {r}.5h1" for r, c in np.argwhere(shades == shade))
+        yield f'<path stroke-opacity="{shade / SHADES:g}" d="{lines}"/>'

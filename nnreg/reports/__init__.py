@@ -1,8 +1,7 @@
-"""What a run's folder says, as pictures and as a page: `report`, `plot` and `compare`.
+"""Reports and comparisons of runs: `report` and `compare`.
 
-`record` reads a folder, `results` has what the network makes of the rows that were held out, and
-`comparison` puts runs side by side. `figures` (with matplotlib), `diagram`, `braille` and `images`
-draw, in the colours of `palette`. `page` writes the HTML with `markup`; `report` puts it together.
+`record` reads a run's folder, `results` has the network's predictions of the rows that were held
+out, and `comparison` puts runs side by side. `figures` and `diagram` make the drawings, `images`
+the images of inputs; `page` and `evaluation` write the HTML with `markup`, and `report` puts it all
+together.
 """
-
-from __future__ import annotations

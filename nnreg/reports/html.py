@@ -5,25 +5,14 @@ from __future__ import annotations
 import html
 import math
 import re
-import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from nnreg._utils import formatting
-from nnreg.reports.palette import themed
+from nnreg.plotting.svg import Drawing
 
 NUMBER = ' class="number"'
 NUMERIC = re.compile(r"−?[\d.,]+(e[+−]\d+)?( %)?")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as SVG, with what it shows in words; `alone` stands by itself, in its own size."""
-
-    svg: str
-    caption: str
-    alone: bool = False
 
 
 def escape(value: Any) -> str:
@@ -51,20 +40,6 @@ def percent(share: float) -> str:
     return f"{text} %"
 
 
-def inline(svg: str, number: int = 0) -> str:
-    """Return an SVG as part of a page: in its colours, as wide as it is given, without its head.
-
-    The `number` tells its ids from those of the page's other pictures.
-    """
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.S)
-    svg = re.sub(r'(<svg\b[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg\b[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r' id="[a-z0-9.]+_\d+"', "", svg)  # nothing refers to these
-    svg = re.sub(r'(?<= id=")(?=\w)|(?<=href="#)|(?<=url\(#)', f"n{number:x}-", svg)
-    return themed(svg)
-
-
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str) -> str:
     """Return a table whose first column names the rows; cells are escaped, numbers set right."""
     cells = [[_cell(value, name=not place) for place, value in enumerate(row)] for row in rows]
@@ -90,20 +65,11 @@ def _cell(value: Any, *, name: bool) -> str:
     return f'<td class="long">{text}</td>' if len(text) > 30 else f"<td>{text}</td>"
 
 
-def pictures(drawn: Sequence[Picture]) -> str:
-    """Return figures beside each other, each with its caption."""
-    if not drawn:
-        return ""
-    return f'<div class="plots">\n{"".join(map(_picture, drawn))}</div>'
-
-
-def _picture(picture: Picture) -> str:
-    caption = escape(picture.caption)
-    svg = inline(picture.svg, zlib.crc32(picture.caption.encode())).replace(
-        "<svg", f'<svg role="img" aria-label="{caption}"', 1
+def figures(drawings: Sequence[Drawing]) -> str:
+    """Return drawings beside each other, each with its description as caption."""
+    drawn = "".join(
+        f'<figure style="max-width:{drawing.width / 13:.1f}rem">{drawing.inline()}'
+        f"<figcaption>{escape(drawing.description)}</figcaption></figure>\n"
+        for drawing in drawings
     )
-    size = ""
-    if picture.alone:
-        points = re.search(r'viewBox="0 0 ([\d.]+) ', svg)
-        size = f' style="max-width:{float(points[1]) / 12:.1f}rem"' if points else ""
-    return f'<figure class="plot"{size}>{svg}<figcaption>{caption}</figcaption></figure>\n'
+    return f'<div class="plots">\n{drawn}</div>' if drawn else ""

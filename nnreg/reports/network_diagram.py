@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +12,9 @@ from nnreg._types import Shape
 from nnreg.interfaces.layer import Layer, Plan
 from nnreg.model.model import Model
 from nnreg.network.parameters import declared, total_size
+from nnreg.plotting.palette import BLUE, GRID, INK, MUTED, PANEL, PAPER
+from nnreg.plotting.svg import Drawing, escape, text
 from nnreg.registry.registry import Registry
-from nnreg.reports.palette import BLUE, GRID, INK, MUTED, PANEL, PAPER
 from nnreg.spec.validation import to_json
 
 WIDTH = 420
@@ -47,8 +47,8 @@ class Box:
     frozen: bool = False
 
 
-def diagram(model: Model) -> str:
-    """Return the network of a model as SVG, in the colours of `palette`."""
+def diagram(model: Model) -> Drawing:
+    """Return the network of a model."""
     boxes, network = boxes_of(model), model.network
     total = f"{network.vector.size:,} parameters"
     answer = ", ".join(model.classes or model.preprocessing.target_names)
@@ -56,16 +56,8 @@ def diagram(model: Model) -> str:
     parts, bottom = _column((ends[0], *boxes, ends[1]), 1, 1, WIDTH - 2)
     kinds = ", ".join(f"{box.kind or 'pattern'} × {box.times}" if box.times > 1 else box.kind
                       for box in boxes)  # fmt: skip
-    label = html.escape(f"The network, from input to output: {kinds}; {total}")
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 1}" '
-            f'width="{WIDTH}" height="{bottom + 1}" role="img" aria-label="{label}" '
-            'font-family="system-ui, sans-serif" font-size="12.5">',
-            *parts,
-            "</svg>\n",
-        ]
-    )
+    description = f"The network, from input to output: {kinds}; {total}"
+    return Drawing(WIDTH, bottom + 1, description, parts)
 
 
 def boxes_of(model: Model) -> tuple[Box, ...]:
@@ -99,13 +91,13 @@ def _options(layer: Layer, registry: Registry) -> str:
         value, name = getattr(layer, field.name), field.name.replace("_", " ")
         if value == field.default or name == "layers" or name.endswith("initializer"):
             continue
-        text = _words(to_json(value, registry))
+        shown = _words(to_json(value, registry))
         if name == "units":
             plural = "" if value == 1 else "s"
-            text = f"{text} unit{plural}" if text != "classes" else "a unit for each class"
+            shown = f"{shown} unit{plural}" if shown != "classes" else "a unit for each class"
         elif name != "activation":
-            text = f"{name} {text}"
-        given.append(text)
+            shown = f"{name} {shown}"
+        given.append(shown)
     return ", ".join(given)
 
 
@@ -173,8 +165,8 @@ def _plain(box: Box, x: float, y: float, width: float) -> tuple[list[str], float
         f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT}" rx="7" fill="{paper}" '
         f'stroke="{GRID}"{DASHED if end else ""}/>',
         *_title(box, x, y + 19, width),
-        _text(_shape(box.shape), x + INSET, y + 37, MUTED),
-        *([] if end else [_text(_count(box), x + width - INSET, y + 37, MUTED, "end")]),
+        text(x + INSET, y + 37, _shape(box.shape)),
+        *([] if end else [text(x + width - INSET, y + 37, _count(box), anchor="end")]),
     ], y + HEIGHT
 
 
@@ -189,8 +181,8 @@ def _frame(box: Box, x: float, y: float, width: float) -> tuple[list[str], float
         f'stroke="{BLUE}" stroke-opacity="0.55"/>',
         *_title(box, x, y + 20, width),
         *inside,
-        _text(_shape(box.shape), x + INSET, bottom - 11, MUTED),
-        _text(_count(box), x + width - INSET, bottom - 11, MUTED, "end"),
+        text(x + INSET, bottom - 11, _shape(box.shape)),
+        text(x + width - INSET, bottom - 11, _count(box), anchor="end"),
     ], bottom
 
 
@@ -199,26 +191,14 @@ def _title(box: Box, x: float, y: float, width: float) -> Iterator[str]:
     kind = box.kind or "these layers"
     room = int((width - 2 * INSET - (40 if box.times > 1 else 0)) / 6.6) - len(kind) - 2
     options = box.options if len(box.options) <= room else f"{box.options[: max(room - 1, 0)]}…"
-    full = f"<title>{_escape(box.options)}</title>" if options != box.options else ""
+    full = f"<title>{escape(box.options)}</title>" if options != box.options else ""
     yield (
         f'<text x="{x + INSET}" y="{y}" fill="{INK}">{full}<tspan font-weight="600">'
-        f'{_escape(kind)}</tspan> <tspan dx="4" fill="{MUTED}">{_escape(options)}</tspan></text>'
+        f'{escape(kind)}</tspan> <tspan dx="4" fill="{MUTED}">{escape(options)}</tspan></text>'
     )
     if box.times > 1:
-        yield _text(f"× {box.times}", x + width - INSET, y, BLUE, "end", weight=600)
-
-
-def _text(
-    text: str, x: float, y: float, colour: str, anchor: str = "start", weight: int = 400
-) -> str:
-    return (
-        f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}" font-weight="{weight}">'
-        f"{_escape(text)}</text>"
-    )
-
-
-def _escape(text: str) -> str:
-    return html.escape("".join(c if c.isprintable() else "\ufffd" for c in text))
+        yield text(x + width - INSET, y, f"× {box.times}", fill=BLUE, anchor="end",
+                   more='font-weight="600"')  # fmt: skip
 
 
 def _shape(shape: Shape) -> str:

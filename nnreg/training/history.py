@@ -11,7 +11,8 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.formatting import number
-from nnreg.plotting import svg as charts
+from nnreg.plotting import svg
+from nnreg.plotting.curves import by_epoch
 
 
 def records(names: Sequence[str], rows: Array) -> list[dict[str, float]]:
@@ -39,6 +40,11 @@ class History(Sequence[Mapping[str, float]]):
         With a schedule, `learning_rate` comes last.
         """
         return list(dict.fromkeys(name for record in self.records for name in record))
+
+    @property
+    def columns(self) -> dict[str, Array]:
+        """Every column as an array, by its name."""
+        return {name: self[name] for name in self.names}
 
     def __len__(self) -> int:
         return len(self.records)
@@ -82,22 +88,18 @@ class History(Sequence[Mapping[str, float]]):
         return f"{self._picture()}<table><tr>{head}</tr>{rows}</table>"
 
     def svg(self, title: str) -> str:
-        """Return a picture of the losses by epoch, with the best one of the validation marked.
+        """Return a chart of the losses by epoch, with the best one of the validation marked.
 
-        It stands alone, for light and dark pages; the scale is logarithmic where all losses are
-        positive. Raises ValueError for fewer than two epochs, and where no loss is finite.
+        It is an SVG file, for light and dark pages. Raises ValueError for fewer than two epochs,
+        and where no loss is finite.
         """
         if len(self) < 2:
             raise ValueError("a curve takes two epochs")
-        epochs, curves = self["epoch"].astype(float), []
-        for name, label in (("loss", "training"), ("val_loss", "validation")):
-            if name in self.names:
-                curves.append(charts.Curve(label, epochs, self[name], whole=True))
-        best = best_epoch(self.records)
-        mark = None if best is None else (float(best), f"best epoch {best}")
-        positive = all((curve.y[np.isfinite(curve.y)] > 0).all() for curve in curves)
-        frame = (charts.around_powers if positive else charts.around)(curves)
-        return charts.svg(title, "loss by epoch", curves, frame=frame, along="epoch", mark=mark)
+        losses = {name: column for name, column in self.columns.items() if name.endswith("loss")}
+        if not any(np.isfinite(losses[name]).any() for name in losses):
+            raise ValueError("no loss is finite")
+        chart = by_epoch({title: self.columns}, "loss", {title: best_epoch(self.records)})
+        return svg.draw(chart, f"{title}: loss by epoch", title=title, width=640, height=340).file()
 
     def _picture(self) -> str:
         try:

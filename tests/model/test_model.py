@@ -227,14 +227,14 @@ def test_the_history_gives_columns_and_records(model):
 
 
 def test_a_history_draws_its_losses_and_marks_the_best_epoch():
-    records = [{"epoch": n, "loss": 1 / n, "val_loss": abs(n - 3) + 0.1} for n in range(1, 6)]
+    records = [{"epoch": n, "loss": 1 / n, "val_loss": abs(n - 3) + 0.05} for n in range(1, 6)]
     picture = History(records).svg("a <b>")
     for words in ("a &lt;b&gt;", ">training<", ">validation<", ">best epoch 3<", ">0.1<"):
         assert words in picture
     negative = [{"epoch": n, "loss": 1.0 - n} for n in range(1, 6)]
     assert ">−4<" in History(negative).svg("linear")
     for nothing in (records[:1], [{"epoch": n, "loss": math.nan} for n in (1, 2)]):
-        with pytest.raises(ValueError, match=r"a curve takes two epochs|no value .* is finite"):
+        with pytest.raises(ValueError, match=r"a curve takes two epochs|no loss is finite"):
             History(nothing).svg("nothing")
 
 

@@ -53,7 +53,7 @@ def pages(tmp_path_factory):
 def nasty(tmp_path_factory):
     """Return the page of a run whose data have names with HTML and of great length."""
     folder = tmp_path_factory.mktemp("nasty")
-    long = ["x" * 300, "word " * 60, *NASTY]
+    long = ["x" * 300, "word " * 60, "W" * 40, *NASTY]
     head = ["y", *(f"{name}{'z' * 100}" for name in long)]
     rows = [[long[i % len(long)], *((i * j) % 17 for j in range(len(long)))] for i in range(120)]
     write_csv(folder / "data.csv", head, rows)

@@ -1,4 +1,4 @@
-"""Figures and the picture of the network: what is drawn, of much too much and of odd things too."""
+"""The charts of a report and the drawing of the network, of very large and of odd runs too."""
 
 import json
 import re
@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 import nnreg
+from nnreg.plotting import matplotlib_file, svg
+from nnreg.plotting.braille import draw as draw_braille
+from nnreg.plotting.curves import by_epoch, metrics_of
 from nnreg.reports import figures
 from nnreg.reports.network_diagram import MOST_BOXES, Box, _folded, boxes_of, diagram
-from nnreg.reports.terminal import losses
 from nnreg.training.history import History
 from tests.helpers.specs import classifier
 
@@ -29,40 +31,41 @@ def texts(svg):
     ]
 
 
+def drawn(chart):
+    return svg.draw(chart, "a chart").file()
+
+
+def columns(*records):
+    return History(records).columns
+
+
 def test_a_curve_is_drawn_with_its_best_epoch():
-    figure = figures.curves({"run": History(RECORDS)}, "loss", {"run": 7})
-    (axes,) = figure.axes
-    training, validation, marked = axes.lines[:3]
-    np.testing.assert_array_equal(training.get_ydata(), [r["loss"] for r in RECORDS])
-    np.testing.assert_array_equal(validation.get_ydata(), [r["val_loss"] for r in RECORDS])
-    assert (list(marked.get_xdata()), list(marked.get_ydata())) == ([7], [1.2 / 7])
-    assert "best epoch: 7" in texts(figures.svg(figure))
+    chart = by_epoch({"run": columns(*RECORDS)}, "loss", {"run": 7})
+    training, validation = chart.curves
+    np.testing.assert_array_equal(training.y, [r["loss"] for r in RECORDS])
+    np.testing.assert_array_equal(validation.y, [r["val_loss"] for r in RECORDS])
+    assert (training.dot, validation.dot) == (None, 6)
+    assert chart.mark == (7, "best epoch 7")
+    assert "best epoch 7" in texts(drawn(chart))
 
 
-def test_curves_of_several_runs_are_told_apart_by_name_and_colour():
-    runs = {f"run-{i}": History(RECORDS) for i in range(12)}
-    figure = figures.curves(runs, "loss", {})
-    labels = figure.axes[0].get_legend_handles_labels()[1]
-    assert labels == list(runs)
-    styles = {(line.get_color(), str(line.get_linestyle())) for line in figure.axes[0].lines}
-    assert len(styles) > 12
+def test_losses_and_errors_that_span_decades_have_a_logarithmic_axis():
+    for name, last, logarithmic in (
+        ("loss", 0.01, True), ("loss", 0.5, False), ("loss", -1.0, False),
+        ("mean_squared_error", 0.01, True), ("accuracy", 0.01, False),
+    ):  # fmt: skip
+        run = columns({"epoch": 1, name: 1.0}, {"epoch": 2, name: last})
+        assert by_epoch({"run": run}, name, {}).up.logarithmic == logarithmic
 
 
-def test_every_figure_of_all_runs_has_a_panel():
-    other = History([{"epoch": 1, "loss": 2.0, "r2": 0.5, "learning_rate": 0.1}])
-    figure = figures.all_curves({"a": History(RECORDS), "b": other}, {})
+def test_every_metric_of_all_runs_has_a_panel():
+    other = columns({"epoch": 1, "loss": 2.0, "r2": 0.5, "learning_rate": 0.1})
+    runs = {"a": columns(*RECORDS), "b": other}
+    figure = matplotlib_file.figure(
+        [by_epoch(runs, name, {}) for name in metrics_of(runs.values())]
+    )
     titles = [axes.get_title("left") for axes in figure.axes if axes.get_visible()]
     assert titles == ["loss", "accuracy", "r2", "learning rate"]
-
-
-def test_no_peak_is_lost_of_a_long_curve():
-    y = np.zeros(100_000)
-    y[[3_333, 77_777]] = 1, -1
-    x, thinned = figures.thin(np.arange(100_000), y)
-    assert len(x) <= figures.MOST_EPOCHS + 2
-    assert (thinned.max(), thinned.min()) == (1, -1)
-    assert (x[0], x[-1]) == (0, 99_999)
-    assert (np.diff(x) > 0).all()
 
 
 @pytest.mark.parametrize(
@@ -74,56 +77,67 @@ def test_no_peak_is_lost_of_a_long_curve():
         [5.0],
         [0.0, 0.0],
         [-1e308, 1e308],
+        [1.0, 1.0 + 1e-15],
     ],
 )
-def test_whatever_a_run_records_can_be_drawn(values):
-    history = History([{"epoch": i, "loss": v} for i, v in enumerate(values, 1)])
-    figures.svg(figures.curves({"r": history}, "loss", {"r": 1}))
-    figures.svg(figures.gradient_norms([{"epoch": r["epoch"], "a": r["loss"]} for r in history]))
-    if (np.abs(values) < 1e100).any():
-        assert "training loss" in losses(history, 60, 10).plain
+def test_whatever_a_run_records_can_be_drawn(values, tmp_path):
+    records = [{"epoch": i, "loss": v} for i, v in enumerate(values, 1)]
+    chart = by_epoch({"r": columns(*records)}, "loss", {"r": 1})
+    norms = figures.gradient_norms([{"epoch": r["epoch"], "a": r["loss"]} for r in records])
     y = np.array(values)
-    figures.svg(figures.predicted(y, y[::-1], "y"))
-    figures.svg(figures.residuals(y, y[::-1], "y"))
+    for one in (chart, norms, figures.predicted(y, y[::-1], "y"), figures.residuals(y, y, "y")):
+        text = drawn(one)
+        assert "epoch" in texts(text) or "y" in "".join(texts(text))
+        assert not re.search(r"\b(nan|inf)\b", text)
+    assert "training" in draw_braille(chart, 60, 10).plain
+    matplotlib_file.save(matplotlib_file.figure([chart]), tmp_path / "a.svg")
 
 
 @pytest.mark.parametrize("name", ["$x^2$", "$\\frac{", "a_b", "50%", "a\\$b", "{}", "<&>"])
-def test_a_name_is_drawn_as_it_is(name):
-    figure = figures.predicted(np.arange(3.0), np.arange(3.0), name)
-    assert f"true {name}" in texts(figures.svg(figure))
+def test_a_name_is_drawn_as_it_is(name, tmp_path):
+    assert f"true {name}" in texts(drawn(figures.predicted(np.arange(3.0), np.arange(3.0), name)))
+    chart = by_epoch({"a": columns({"epoch": 1, name: 1})}, name, {})
+    figure = matplotlib_file.figure([chart])
+    matplotlib_file.save(figure, tmp_path / "a.svg")
+    assert name.replace("_", " ") in texts((tmp_path / "a.svg").read_text())
 
 
 def test_of_many_layers_some_are_drawn_from_the_first_to_the_last():
     records = [{"epoch": e, **{f"layers/{i}": 1.0 for i in range(300)}} for e in (1, 2)]
-    figure = figures.gradient_norms(records)
-    assert len(figure.axes[0].lines) == figures.MOST_LAYERS
-    assert [text for text in texts(figures.svg(figure)) if "/" in text] == [
-        "layers/0",
-        "layers/299",
-    ]
+    chart = figures.gradient_norms(records)
+    assert len(chart.curves) == figures.MOST_LAYERS
+    assert [text for text in texts(drawn(chart)) if "/" in text] == ["layers/0", "layers/299"]
 
 
 @pytest.mark.parametrize("count", [2, 12, 100, 200])
 def test_a_confusion_matrix_of_many_classes_is_legible_and_small(count):
     matrix = np.random.default_rng(0).integers(0, 5, (count, count)) + 90 * np.eye(count, dtype=int)
-    svg = figures.svg(figures.confusion(matrix, [f"class {i}" for i in range(count)]))
-    shown = texts(svg)
-    assert "class 0" in shown
-    assert (f"{matrix[0, 0]}" in shown) == (count <= figures.MOST_COUNTED)
-    assert len(svg) < 250_000
+    names = [f"class {i}" for i in range(count)]
+    drawing = svg.matrix(matrix, names, "a matrix", across="answered", down="true")
+    shown = texts(drawing.file())
+    assert {"class 0", "answered", "true"} < set(shown)
+    assert (f"{matrix[0, 0]}" in shown) == (count <= svg.MAX_COUNTED)
+    assert len(drawing.file()) < 250_000
+
+
+def test_the_cells_of_a_matrix_stand_where_they_belong_the_darker_the_larger():
+    matrix = np.array([[10, 0, 0], [5, 0, 15], [0, 0, 0]])
+    text = svg.matrix(matrix, "abc", "a matrix", across="answered", down="true").file()
+    cells = dict(re.findall(r'stroke-opacity="([\d.]+)" d="([^"]+)"', text))
+    assert cells == {"1": "M0 0.5h1", "0.25": "M0 1.5h1", "0.75": "M2 1.5h1"}
 
 
 def test_a_scatter_of_many_points_is_sampled():
     y = np.arange(1e6)
-    assert len(figures.svg(figures.predicted(y, y, "y"))) < 200_000
+    assert drawn(figures.predicted(y, y, "y")).count("<circle") == figures.MOST_POINTS
 
 
-def test_figures_have_the_same_bytes_each_time_in_every_format(tmp_path):
+def test_files_have_the_same_bytes_each_time_in_every_format(tmp_path):
+    chart = by_epoch({"run": columns(*RECORDS)}, "loss", {"run": 3})
     for suffix, begin in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
         files = []
         for _ in range(2):
-            figure = figures.all_curves({"run": History(RECORDS)}, {"run": 3})
-            figures.save(figure, tmp_path / f"a.{suffix}")
+            matplotlib_file.save(matplotlib_file.figure([chart]), tmp_path / f"a.{suffix}")
             files.append((tmp_path / f"a.{suffix}").read_bytes())
         assert files[0] == files[1]
         assert files[0].startswith(begin)
@@ -136,8 +150,8 @@ def built(layers, data=None):
 
 
 def test_the_network_is_drawn_with_options_shapes_and_parameters():
-    drawn = texts(diagram(built([{"type": "dense", "units": 8, "activation": "tanh"}])))
-    assert drawn == [
+    words = texts(diagram(built([{"type": "dense", "units": 8, "activation": "tanh"}])).file())
+    assert words == [
         "input ", "4 values",
         "dense 8 units, tanh", "8 values", "40 parameters",
         "dense a unit for each class, softmax", "3 values", "27 parameters",
@@ -152,8 +166,8 @@ def test_nested_layers_are_drawn_within_their_own():
     assert (outer.kind, outer.size) == ("residual", 40)
     assert [box.kind for box in outer.parts] == ["residual", "dense"]
     assert [box.kind for box in outer.parts[0].parts] == ["dense", "dropout"]
-    root = ET.fromstring(diagram(model))
-    frames = [e for e in root if e.tag.endswith("rect")]
+    root = ET.fromstring(diagram(model).file())
+    frames = [e for e in root if e.tag.endswith("rect") and e.get("x")]
     edges = [tuple(float(e.get(k)) for k in ("x", "y", "width", "height")) for e in frames]
     outermost, innermost = edges[1], edges[3]
     assert outermost[0] < innermost[0]
@@ -169,7 +183,7 @@ def test_layers_that_repeat_are_drawn_once_with_their_number():
         ("dense", 1, 0), ("", 20, 3), ("dense", 1, 0)
     ]  # fmt: skip
     assert sum(box.size * box.times for box in boxes) == 25 + 20 * (30 + 10) + 18
-    assert "× 20" in texts(diagram(built([first, *block * 20])))
+    assert "× 20" in texts(diagram(built([first, *block * 20])).file())
 
 
 def test_frozen_layers_are_marked_and_have_no_gradient_to_draw():
@@ -183,9 +197,9 @@ def test_frozen_layers_are_marked_and_have_no_gradient_to_draw():
     model = nnreg.build(spec, data=(np.zeros((6, 4)), ["a", "b"] * 3))
     first, second, _ = boxes_of(model)
     assert (first.frozen, second.frozen, second.parts[0].frozen) == (False, True, True)
-    assert texts(diagram(model)).count("20 parameters, frozen") == 2
+    assert texts(diagram(model).file()).count("20 parameters, frozen") == 2
     records = [{"epoch": e, "layers/0": 0.5, "layers/1": 0.0} for e in (1, 2)]
-    assert len(figures.gradient_norms(records).axes[0].lines) == 1
+    assert len(figures.gradient_norms(records).curves) == 1
 
 
 def test_of_very_many_layers_the_middle_is_left_out():
@@ -242,8 +256,8 @@ def test_what_cannot_be_drawn_is_told(runs, nnreg, args, message):
 
 
 def test_without_matplotlib_plot_says_what_to_install(runs, nnreg, monkeypatch):
-    monkeypatch.setitem(sys.modules, "nnreg.reports.figures", None)
-    monkeypatch.delattr("nnreg.reports.figures", raising=False)
+    monkeypatch.setitem(sys.modules, "nnreg.plotting.matplotlib_file", None)
+    monkeypatch.delattr("nnreg.plotting.matplotlib_file", raising=False)
     code, _, err = nnreg("plot", runs[0])
     assert code == 2
     assert "plots need matplotlib: pip install matplotlib" in err
@@ -253,9 +267,9 @@ def test_plot_draws_losses_in_characters_without_matplotlib(runs, nnreg, monkeyp
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     code, out, err = nnreg("plot", *runs[:2], "--text")
     assert (code, err) == (0, "")
-    assert out.count("━━ training loss") == 2
-    a, _, b = out.partition("\nb\n")
-    assert a.startswith("\na\n")
+    assert out.count("━━ training") == 2
+    a, _, b = out.partition("\nb: loss\n")
+    assert a.startswith("\na: loss\n")
     lines = b.splitlines()
     rows = [i for i, line in enumerate(lines) if re.search("[\u2801-\u28ff]", line)]
     first = min(i for i in rows if re.search("^.{6}[\u2801-\u28ff]", lines[i]))

@@ -1,0 +1,151 @@
+"""What a chart shows: axes, curves and points, as every backend draws them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.plotting.palette import BLUE
+
+JUMP = 0.15
+"""In a curve that breaks, a step by this fraction of the height is a jump, drawn as a gap."""
+
+MAX_POINTS = 1000
+"""Points of a curve; of a longer one, the smallest and largest value of each segment are drawn."""
+
+MAX_NAME = 24
+"""Characters of a name; a longer one is cut."""
+
+Dash = tuple[float, ...]
+"""Lengths of dashes and gaps, in pixels; a solid line has none."""
+
+DOTTED: Dash = (3, 3)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis from `low` to `high`; these two are decimal logarithms if it is `logarithmic`."""
+
+    label: str
+    low: float
+    high: float
+    logarithmic: bool = False
+    integer: bool = False
+
+    def fraction(self, values: Array | float) -> Array:
+        """Return where values lie: 0 at the low end, 1 at the high end."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            positions = np.log10(values) if self.logarithmic else np.asarray(values)
+        result: Array = (positions - self.low) / (self.high - self.low)
+        return result
+
+    def ticks(self) -> list[float]:
+        """Return the round numbers that are marked, about six."""
+        if self.logarithmic:
+            return powers(self.low, self.high)
+        return ticks(self.low, self.high, least=1 if self.integer else 0)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values over x; values that are not finite, or outside the axes, are gaps.
+
+    A curve without a label is not in the legend. One that `breaks` has a gap at each jump too.
+    `dot` is the index of a value to mark.
+    """
+
+    label: str
+    x: Array
+    y: Array
+    colour: str
+    dash: Dash = ()
+    width: float = 2
+    breaks: bool = False
+    dot: int | None = None
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of a scatter plot."""
+
+    x: Array
+    y: Array
+    colour: str = BLUE
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Curves and points between two axes; `mark` is a value of x to mark, and its label."""
+
+    across: Axis
+    up: Axis
+    curves: Sequence[Curve] = ()
+    points: Points | None = None
+    mark: tuple[float, str] | None = None
+
+
+def fit(label: str, values: Iterable[Array], *, logarithmic: bool = False,
+        integer: bool = False, margin: float = 0.04) -> Axis:  # fmt: skip
+    """Return an axis with all finite values and a margin, from 0 to 1 if there are none."""
+    every = np.concatenate([np.empty(0), *values])
+    finite = every[np.isfinite(every)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if logarithmic:
+        low, high = math.log10(low), math.log10(high)
+    spread = margin * (high - low)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        spread = 0.5 if integer or logarithmic else 0.1 * abs(high) or 1.0
+    return Axis(label, low - spread, high + spread, logarithmic, integer)
+
+
+def spans_decades(values: Iterable[Array]) -> bool:
+    """Return True for positive values that differ by a factor of 30, for a logarithmic axis."""
+    every = np.concatenate([np.empty(0), *values])
+    finite = every[np.isfinite(every)]
+    return bool(finite.size and finite.min() > 0 and finite.max() > 30 * finite.min())
+
+
+def ticks(low: float, high: float, least: float = 0) -> list[float]:
+    """Return round numbers between two, about six, at least `least` from each other."""
+    rough = max((high - low) / 6, least)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
+    return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def powers(low: float, high: float) -> list[float]:
+    """Return round numbers between two powers of ten, at most about eight."""
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    digits = (1, 2, 5) if len(decades) <= 3 else (1,)
+    every = math.ceil(len(decades) / 8)
+    marks = [digit * 10.0**decade for decade in decades[::every] for digit in digits]
+    return [mark for mark in marks if low <= math.log10(mark) <= high]
+
+
+def number(value: float) -> str:
+    """Return a number as it stands at an axis: `−1.5e19`."""
+    text = re.sub(r"e([+-])0*", lambda found: f"e{found[1].strip('+')}", f"{value:.6g}")
+    return text.replace("-", "−")
+
+
+def thin(x: Array, y: Array) -> tuple[Array, Array]:
+    """Return a curve with fewer points, in which no peak is lost."""
+    if len(x) <= MAX_POINTS:
+        return x, y
+    kept = []
+    for segment in np.array_split(np.arange(len(x)), MAX_POINTS // 2):
+        filled = np.where(np.isfinite(y[segment]), y[segment], 0)
+        kept += [segment[filled.argmin()], segment[filled.argmax()]]
+    places = np.unique([0, *kept, len(x) - 1])
+    return x[places], y[places]
+
+
+def short_name(name: str) -> str:
+    """Return a name from data or a spec that can be drawn: short, and printable."""
+    text = "".join(c if c.isprintable() else "\ufffd" for c in name)
+    return text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 1]}…"
