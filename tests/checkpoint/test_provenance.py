@@ -12,133 +12,20 @@ import nnreg
 from nnreg import (
     Activation,
     CheckpointError,
-    Initializer,
-    Layer,
-    Loss,
-    Metric,
     MissingPluginError,
-    Optimizer,
     PluginError,
-    builtin,
-    hookimpl,
 )
-from nnreg.builtin.activations import Softmax
-from nnreg.builtin.losses import CrossEntropy
 from nnreg.checkpoint.file_format import read_checkpoint
 from nnreg.checkpoint.save_load import from_checkpoint, load, to_checkpoint
 from nnreg.cli.app import main
 from nnreg.interfaces import Plan
 from nnreg.provenance import components as provenance
 from nnreg.provenance import fingerprints as probes
-from nnreg.registry.registry import KINDS, Registry, installed
+from nnreg.registry.registry import installed
 from nnreg.runs.run import restart
 from nnreg.spec.document import read_spec
-from tests.helpers.specs import CSV, blobs, classifier, csv_data
-
-SPEC = classifier(
-    model={
-        "layers": [
-            {"type": "dense", "units": 8, "activation": {"type": "bent", "slope": 0.5},
-             "initializer": "flat"},
-            {"type": "residual", "layers": [{"type": "twist", "angle": 0.25}]},
-            {"type": "dense", "units": "classes", "activation": "softmax"},
-        ]
-    },
-    loss="surprise",
-    optimizer="walk",
-    metrics=["share"],
-    data=csv_data(unseen="ignore"),
-    train={"epochs": 2, "batch_size": 8},
-)  # fmt: skip
-
-
-def components(change=None):
-    """Return a component of each kind; the one of kind `change` computes something else."""
-    more = {kind: 0.25 * (kind == change) for kind in KINDS}
-
-    @dataclass(frozen=True)
-    class Bent(Activation):
-        slope: float = 0.5
-
-        def forward(self, x):
-            slope = self.slope + more["activation"]
-            return np.where(x > 0, x, slope * x), lambda dy: np.where(x > 0, dy, slope * dy)
-
-    @dataclass(frozen=True)
-    class Flat(Initializer):
-        def draw(self, shape, rng):
-            return rng.uniform(-0.5, 0.5 + more["initializer"], shape)
-
-    @dataclass(frozen=True)
-    class Twist(Layer):
-        angle: float = 0.25
-
-        def forward(self, x, context):
-            factor = 1 + self.angle + more["layer"]
-            return factor * x, lambda dy: factor * dy
-
-    @dataclass(frozen=True)
-    class Surprise(Loss):
-        takes_labels = True
-        of_classes = True
-        domain = (0.0, 1.0)
-        link = Softmax
-
-        def forward_logits(self, y, t):
-            value, backward = CrossEntropy().forward_logits(y, t)
-            return value + more["loss"], backward
-
-    @dataclass(frozen=True)
-    class Walk(Optimizer):
-        slots = ("pace",)
-
-        def update(self, parameters, gradient, step):
-            step.slots["pace"][...] = gradient + 0.5 * step.slots["pace"]
-            parameters -= (1 + more["optimizer"]) * self.learning_rate * step.slots["pace"]
-
-    @dataclass(frozen=True)
-    class Share(Metric):
-        of_classes = True
-
-        def compute(self, y, t):
-            return float(np.mean(y == t)) + more["metric"]
-
-    return {"activation": {"bent": Bent}, "initializer": {"flat": Flat}, "layer": {"twist": Twist},
-            "loss": {"surprise": Surprise}, "optimizer": {"walk": Walk},
-            "metric": {"share": Share}}  # fmt: skip
-
-
-def registry(version="1.0", change=None, **own):
-    """Return the built-ins with a plugin of every kind in some version."""
-
-    class Plugin:
-        pass
-
-    plugin = Plugin()
-    for kind, named in components(change).items():
-        named = {**named, **own} if kind == "activation" else named
-        setattr(plugin, KINDS[kind][0], hookimpl(lambda named=named: named))
-    registry = Registry()
-    registry.add_plugin("nnreg", builtin, "nnreg", "0.1.0")
-    assert not registry.add_plugin("all", plugin, "nnreg-all", version).why
-    return registry
-
-
-@pytest.fixture
-def saved(tmp_path, monkeypatch):
-    """Train with version 1.0, and return the run's folder."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data.csv").write_text(CSV)
-    nnreg.run(read_spec(SPEC, registry=registry()), out="run")
-    return tmp_path / "run"
-
-
-def best(folder):
-    return folder / "checkpoints" / "best.h5"
-
-
-def recorded(folder):
-    return {c["name"]: c for c in read_checkpoint(best(folder)).document["components"]}
+from tests.checkpoint.plugin_of_every_kind import SPEC, best, recorded, registry
+from tests.helpers.specs import CSV, blobs, classifier
 
 
 def test_a_checkpoint_records_who_provides_each_component_and_what_it_computes(saved):
@@ -291,66 +178,6 @@ def test_a_component_that_cannot_be_probed_is_saved_and_loaded(tmp_path):
     model = nnreg.build(read_spec(spec, registry=own), data=blobs())
     nnreg.save(model, tmp_path / "m.h5")
     load(tmp_path / "m.h5", registry=registry("2.0", picky=Picky))
-
-
-def migrating(migrate, *, slope=0.5):
-    """Return version 2.0, whose activation has another option and takes the old one over."""
-
-    @dataclass(frozen=True)
-    class Bent(Activation):
-        percent: float = 100 * slope
-
-        def forward(self, x):
-            slope = self.percent / 100
-            return np.where(x > 0, x, slope * x), lambda dy: np.where(x > 0, dy, slope * dy)
-
-    Bent.migrate = classmethod(migrate)
-    return registry("2.0", bent=Bent)
-
-
-def renamed(cls, config, version):
-    assert version == "1.0"
-    return {"percent": 100 * config.pop("slope")}
-
-
-def test_a_plugin_may_migrate_its_old_options(saved, tmp_path):
-    new = migrating(renamed)
-    model = load(best(saved), registry=new)
-    assert model.spec.model.layers[0].activation.percent == 50
-    old = load(best(saved), registry=registry())
-    rows = [{"island": "north", "length": 1, "depth": 5}]
-    assert model.predict(rows).tobytes() == old.predict(rows).tobytes()
-    nnreg.save(model, tmp_path / "new.h5")
-    again = load(tmp_path / "new.h5", registry=new)
-    assert again.spec == model.spec
-    assert again.document.tree["model"]["layers"][0]["activation"] == {
-        "type": "bent", "percent": 50
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("migrate", "text"),
-    [
-        (lambda cls, config, version: {"percent": 75}, "its output differs by up to"),
-        (lambda cls, config, version: config, r"layers\[0\]\.activation\.slope: unknown key"),
-        (lambda cls, config, version: 1 / 0, r"bent of nnreg-all 2\.0 cannot take over the options "
-         r"of 1\.0: ZeroDivisionError"),
-        (lambda cls, config, version: None, "migrate returned NoneType, not dict"),
-        (lambda cls, config, version: {"percent": np.ones(1)}, "TypeError: Object of type ndarray"),
-    ],
-)  # fmt: skip
-def test_a_migration_that_goes_wrong_is_told(saved, migrate, text):
-    with pytest.raises(CheckpointError, match=text):
-        load(best(saved), registry=migrating(migrate))
-
-
-def test_a_spec_is_not_migrated_nor_a_checkpoint_of_the_same_version(tmp_path, saved):
-    same = migrating(lambda cls, config, version: 1 / 0)
-    with pytest.raises(nnreg.SpecError, match="slope: unknown key"):
-        read_spec(SPEC, registry=same)
-    spec = json.loads(json.dumps(SPEC).replace('"slope": 0.5', '"percent": 50'))
-    nnreg.save(nnreg.build(read_spec(spec, registry=same)), tmp_path / "m.h5")
-    load(tmp_path / "m.h5", registry=same)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from nnreg import Activation, Layer, ShapeError
 from nnreg.registry.registry import installed
 from nnreg.testing import checks
 from nnreg.testing.suite import KINDS
-from tests.conformance.broken import BROKEN, RIGHT, FormulaOverAnAxis
+from tests.conformance.broken import BROKEN, RIGHT
+from tests.conformance.broken.activations import FormulaOverAnAxis
 
 CASES = [(cls, name) for found in BROKEN.values() for name in found for cls in found[name]]
 

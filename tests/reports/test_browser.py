@@ -8,7 +8,7 @@ import nnreg
 from nnreg.reports.report import report
 from tests.helpers.browser import Browser, chromium
 from tests.helpers.paths import MODELS
-from tests.reports.test_report import NASTY, write_csv
+from tests.reports.page import NASTY, write_csv
 
 pytestmark = [
     pytest.mark.slow,

@@ -12,7 +12,8 @@ from nnreg.errors import MissingPluginError
 from nnreg.registry.loading import Selection
 from nnreg.registry.registry import discover
 from tests.helpers.paths import ROOT
-from tests.security.attacks import ATTACKS, image, of_component, signed, victim
+from tests.security.attacks import ATTACKS
+from tests.security.harness import image, of_component, signed, victim
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 

@@ -1,10 +1,11 @@
-"""JSON with comments, read strictly."""
+"""JSON with comments, read strictly and written."""
 
 import time
 
 import pytest
 
 from nnreg import SpecError
+from nnreg.spec import jsonc
 from nnreg.spec.jsonc import loads
 
 
@@ -87,3 +88,18 @@ def test_all_problems_come_at_once():
     with pytest.raises(SpecError) as caught:
         loads('{"a": NaN, "b": [Infinity], "c": 1, "c": 2}')
     assert [problem.path for problem in caught.value.problems] == ["$.c", "$.a", "$.b[0]"]
+
+
+def test_json_with_comments_reads_back_as_it_was():
+    tree = {
+        "a": {"b": [1, {"c": "//"}], "d": {}, "e": []},
+        "f": [["x" * 90], 1.5, None],
+        "日": True,
+    }
+    comments = {"$": "first", "$.a.b[1].c": "two\nlines", "$.f": "word " * 40, "$.nowhere": "x"}
+    text = jsonc.dumps(tree, comments)
+    assert jsonc.loads(text) == tree
+    assert max(map(len, text.splitlines())) <= 104
+    for line in ("  // first", "        // two", "        // lines"):
+        assert line in text.splitlines()
+    assert jsonc.loads(jsonc.dumps({}, {})) == {}

@@ -27,8 +27,8 @@ from nnreg.checkpoint.file_format import BLOCK, Checkpoint, decode
 from nnreg.model.build import plan_network
 from nnreg.network.parameters import declared, total_size
 from nnreg.spec.document import read_spec
-from tests.security.attacks import image, signed, victim
 from tests.security.fuzz import mutations
+from tests.security.harness import image, signed, victim
 
 LARGEST = 100_000
 """The most parameters, and values of an example, that a case trains."""

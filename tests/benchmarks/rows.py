@@ -1,0 +1,18 @@
+"""Rows and tables to report, and the least effort to measure with."""
+
+from benchmarks.harness import Effort, Ratio, Row, Table
+from benchmarks.workloads import WORKLOADS
+
+TINY = WORKLOADS[0]
+EFFORT = Effort(rounds=3, seconds=0.0, threads=1)
+
+
+def row(**figures):
+    return Row("a row", "s", {name.replace("_", " "): [value] for name, value in figures.items()})
+
+
+AGAINST = Ratio("nnreg", ("nnreg",), ("PyTorch",))
+
+
+def table(*rows, columns=("nnreg", "PyTorch"), ratios=(AGAINST,)):
+    return Table("fake", "a title", columns, ratios, lambda effort: iter(rows))

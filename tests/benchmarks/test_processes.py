@@ -1,0 +1,65 @@
+"""Times and memory measured in processes of their own."""
+
+import time
+
+import pytest
+
+from benchmarks.harness import UnavailableError
+from benchmarks.processes import Worker, Workers, limited, python, run
+from benchmarks.worker import seconds_a_call
+from tests.benchmarks.rows import TINY
+
+
+def test_the_seconds_of_a_call_are_the_mean_of_as_many_as_fit():
+    calls = []
+    mean = seconds_a_call(lambda: calls.append(time.sleep(0.002)), 0.02)
+    assert 2 <= len(calls) <= 10
+    assert 0.002 <= mean <= 0.02
+    assert seconds_a_call(lambda: calls.clear(), 0.0) < 0.02
+
+
+def test_a_worker_times_nnreg_and_says_why_it_cannot():
+    worker = Worker("nnreg", threads=1)
+    try:
+        assert 0 < worker.ask("train", 0.01, workload=TINY.name) < 1
+        with pytest.raises(UnavailableError, match="KeyError: 'no such network'"):
+            worker.ask("train", 0.01, workload="no such network")
+        assert 0 < worker.ask("predict", 0.01, workload=TINY.name, rows=1) < 1
+    finally:
+        peak = worker.close()
+    assert 2e7 < peak < 2e9
+    with pytest.raises(UnavailableError, match="the process died"):
+        worker.ask("train", 0.01, workload=TINY.name)
+
+
+def test_one_save_is_timed_beside_h5py_with_the_same_arrays(tmp_path):
+    with Workers(threads=1) as workers:
+        for name in ("nnreg", "plain h5py"):
+            assert workers.ask(name, "save", 0.0, workload="64-40-10", folder=str(tmp_path)) < 1
+    size = (tmp_path / "model.h5").stat().st_size
+    assert 55e3 < size < 70e3
+    assert 0.8 * size < (tmp_path / "plain.h5").stat().st_size < 1.2 * size
+
+
+def test_a_command_that_fails_leaves_its_last_line_as_the_reason():
+    with pytest.raises(
+        UnavailableError, match="ModuleNotFoundError: No module named 'nothing_here'"
+    ):
+        run(python("-c", "import nothing_here"), limited(1))
+    finished = run(python("-c", "print('done')"), limited(1))
+    assert finished.output == "done\n"
+    assert finished.seconds > 0
+
+
+def test_peak_memory_is_that_of_the_process_and_not_of_the_one_that_starts_it():
+    code = """
+import sys
+from benchmarks import __main__
+from benchmarks.processes import limited, python, run
+assert "numpy" not in sys.modules
+for size in (1, 100):
+    print(run(python("-c", f"b = bytearray({size} * 10**6)"), limited(1)).peak / 1e6)
+"""
+    small, large = map(float, run(python("-c", code), limited(1)).output.split())
+    assert 5 < small < 60
+    assert large - small == pytest.approx(99, rel=0.2)

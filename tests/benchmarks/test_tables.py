@@ -1,0 +1,71 @@
+"""The tables of plugins, streaming, progress, options, saving and loading."""
+
+import csv
+import sys
+
+import pytest
+
+from benchmarks import loading, options, streaming, watching
+from benchmarks.harness import Effort
+from benchmarks.processes import Workers, limited, python, run
+from benchmarks.tables import plugins, saving
+from tests.benchmarks.rows import EFFORT
+
+
+def test_the_thirty_plugins_are_found_and_work(tmp_path):
+    plugins.install(tmp_path)
+    command = python("-m", "nnreg", "plugins", "--json")
+    found = run(command, limited(1, path=tmp_path)).output
+    assert all(module in found for module in plugins.MODULES)
+    assert len(plugins.MODULES) == 30
+    run(python("-W", "error", "-c", plugins.ALL), limited(1, path=tmp_path))
+
+
+def test_streaming_is_timed_beside_memory(monkeypatch):
+    monkeypatch.setattr(streaming, "BYTES", 2**16)
+    measured = next(streaming.measure(Effort(1, 0.0, 1, only="64-128")))
+    assert set(measured.figures) | set(measured.left_out) == set(streaming.TABLE.columns)
+    assert all(seconds > 0 for seconds in measured.figures.values())
+
+
+def test_a_watched_training_is_timed_beside_one_unseen(monkeypatch, capfd):
+    monkeypatch.setattr(watching, "SECONDS", 0.01)
+    for measured in watching.measure(Effort(1, 0.0, 1)):
+        assert set(measured.figures) == set(watching.WAYS)
+        assert all(seconds > 0 for seconds in measured.figures.values())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_each_option_of_training_is_timed(monkeypatch):
+    monkeypatch.setattr(options, "SECONDS", 0.001)
+    monkeypatch.setattr(options, "NETWORKS", options.NETWORKS[:1])
+    (measured,) = options.measure(Effort(1, 0.0, 1))
+    assert set(measured.figures) == set(options.WAYS)
+    assert all(seconds > 0 for seconds in measured.figures.values())
+
+
+def test_the_share_of_saving_is_of_the_whole_of_a_run(monkeypatch):
+    class Fake(Workers):
+        def ask(self, peer, task, seconds, folder, epochs):
+            assert (peer, task) == ("nnreg", "run")
+            return 2.0 if folder is None else 2.5
+
+    monkeypatch.setattr(saving, "Workers", Fake)
+    share = saving._share("a folder", 80, EFFORT)
+    assert share.figures == {"nnreg": pytest.approx(0.2)}
+    assert share.name.startswith("saving's share")
+
+
+def test_what_plugins_add_is_held_to_what_their_imports_take():
+    assert plugins._row((0.1, 0.15, 0.02, 0.06)) == pytest.approx((0.1, 0.15, 0.04, 0.14))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much a process grew")
+@pytest.mark.parametrize("name", loading.FILES)
+def test_files_of_csv_are_read_in_processes_of_their_own(tmp_path, name):
+    loading.write(tmp_path / "a.csv", name, 30)
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert len(list(csv.reader(file))) == 31
+    seconds, grown = loading.sample("nnreg", tmp_path / "a.csv")
+    assert 0 < seconds < 60
+    assert 0 <= grown < 1e9

@@ -1,0 +1,86 @@
+"""The same work for every library."""
+
+import numpy as np
+import pytest
+
+import nnreg
+from benchmarks.peers import LIBRARIES, PEERS, peer
+from benchmarks.peers.jax_layers import initial
+from benchmarks.tables import steps
+from benchmarks.workloads import NAMED, STEPS, WORKLOADS, dense
+from tests.benchmarks.rows import EFFORT, TINY
+
+
+def test_the_share_of_the_limit_counts_no_gradient_of_the_input():
+    forward = 4 * 16 + 16 * 8 + 8 * 3
+    assert TINY.flops == 2 * 150 * (3 * forward - 4 * 16)
+
+
+def test_the_products_alone_are_those_of_a_step_of_nnreg(monkeypatch):
+    def products(job):
+        """Return the sizes of the products of matrices: what is summed over, and the result's."""
+        made = []
+
+        def counted(real):
+            def product(a, b, out=None):
+                if a.ndim == b.ndim == 2:
+                    made.append((a.shape[1], *sorted((a.shape[0], b.shape[1]))))
+                return real(a, b, out=out)
+
+            return product
+
+        with monkeypatch.context() as patch:
+            for name in ("matmul", "dot"):
+                patch.setattr(np, name, counted(getattr(np, name)))
+            job()
+        return sorted(made)
+
+    alone = products(peer("own products").train(TINY))
+    job = peer("nnreg").train(TINY)
+    job()
+    assert alone == [sizes for sizes in products(job) if 1 not in sizes]  # sums are products too
+    assert len(alone) == 8 * STEPS
+
+
+def test_every_workload_has_all_its_classes():
+    for workload in WORKLOADS[:2]:
+        x, y = workload.examples()
+        assert len(x) == len(y) == STEPS * workload.batch
+        assert set(y.tolist()) == set(range(workload.classes))
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+def test_the_network_in_jax_has_as_many_parameters_as_nnregs(workload):
+    layers = [*workload.layers, dense(workload.classes, "softmax")]
+    x, y = workload.examples()
+    spec = {"model": {"layers": layers}, "loss": "cross_entropy", "optimizer": "sgd"}
+    model = nnreg.build(spec, data=(x, y))
+
+    def size(params):
+        return sum(map(size, params)) if isinstance(params, tuple | list) else params.size
+
+    params, shape = initial(layers, workload.shape, np.random.default_rng(0))
+    assert size(params) == model.network.vector.size
+    assert shape == (workload.classes,)
+
+
+def test_a_training_step_is_a_part_of_the_pass_that_is_timed():
+    class Fake:
+        def ask(self, peer, task, seconds, workload):
+            return 16e-3
+
+    assert STEPS == 16
+    assert steps._step(Fake(), "nnreg", TINY, EFFORT) == 1e-3
+
+
+def test_a_large_checkpoint_takes_a_hundred_megabytes():
+    weights = sum(a * b + b for a, b in NAMED["1024-2048-2048-10"].weights)
+    assert 4 * 4 * weights == pytest.approx(100e6, rel=0.03)  # with the best and Adam's vectors
+
+
+def test_every_library_has_what_its_tables_ask_for():
+    for name in LIBRARIES:
+        made = peer(name)
+        assert callable(made.train)
+        assert callable(made.predict)
+    assert set(PEERS) - set(LIBRARIES) == {"own products", "large product", "plain h5py"}

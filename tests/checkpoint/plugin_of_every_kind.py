@@ -1,0 +1,117 @@
+"""A plugin with a component of every kind, in several versions, and a spec that uses it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg import (
+    Activation,
+    Initializer,
+    Layer,
+    Loss,
+    Metric,
+    Optimizer,
+    builtin,
+    hookimpl,
+)
+from nnreg.builtin.activations import Softmax
+from nnreg.builtin.losses import CrossEntropy
+from nnreg.checkpoint.file_format import read_checkpoint
+from nnreg.registry.registry import KINDS, Registry
+from tests.helpers.specs import classifier, csv_data
+
+SPEC = classifier(
+    model={
+        "layers": [
+            {"type": "dense", "units": 8, "activation": {"type": "bent", "slope": 0.5},
+             "initializer": "flat"},
+            {"type": "residual", "layers": [{"type": "twist", "angle": 0.25}]},
+            {"type": "dense", "units": "classes", "activation": "softmax"},
+        ]
+    },
+    loss="surprise",
+    optimizer="walk",
+    metrics=["share"],
+    data=csv_data(unseen="ignore"),
+    train={"epochs": 2, "batch_size": 8},
+)  # fmt: skip
+
+
+def components(change=None):
+    """Return a component of each kind; the one of kind `change` computes something else."""
+    more = {kind: 0.25 * (kind == change) for kind in KINDS}
+
+    @dataclass(frozen=True)
+    class Bent(Activation):
+        slope: float = 0.5
+
+        def forward(self, x):
+            slope = self.slope + more["activation"]
+            return np.where(x > 0, x, slope * x), lambda dy: np.where(x > 0, dy, slope * dy)
+
+    @dataclass(frozen=True)
+    class Flat(Initializer):
+        def draw(self, shape, rng):
+            return rng.uniform(-0.5, 0.5 + more["initializer"], shape)
+
+    @dataclass(frozen=True)
+    class Twist(Layer):
+        angle: float = 0.25
+
+        def forward(self, x, context):
+            factor = 1 + self.angle + more["layer"]
+            return factor * x, lambda dy: factor * dy
+
+    @dataclass(frozen=True)
+    class Surprise(Loss):
+        takes_labels = True
+        of_classes = True
+        domain = (0.0, 1.0)
+        link = Softmax
+
+        def forward_logits(self, y, t):
+            value, backward = CrossEntropy().forward_logits(y, t)
+            return value + more["loss"], backward
+
+    @dataclass(frozen=True)
+    class Walk(Optimizer):
+        slots = ("pace",)
+
+        def update(self, parameters, gradient, step):
+            step.slots["pace"][...] = gradient + 0.5 * step.slots["pace"]
+            parameters -= (1 + more["optimizer"]) * self.learning_rate * step.slots["pace"]
+
+    @dataclass(frozen=True)
+    class Share(Metric):
+        of_classes = True
+
+        def compute(self, y, t):
+            return float(np.mean(y == t)) + more["metric"]
+
+    return {"activation": {"bent": Bent}, "initializer": {"flat": Flat}, "layer": {"twist": Twist},
+            "loss": {"surprise": Surprise}, "optimizer": {"walk": Walk},
+            "metric": {"share": Share}}  # fmt: skip
+
+
+def registry(version="1.0", change=None, **own):
+    """Return the built-ins with a plugin of every kind in some version."""
+
+    class Plugin:
+        pass
+
+    plugin = Plugin()
+    for kind, named in components(change).items():
+        named = {**named, **own} if kind == "activation" else named
+        setattr(plugin, KINDS[kind][0], hookimpl(lambda named=named: named))
+    registry = Registry()
+    registry.add_plugin("nnreg", builtin, "nnreg", "0.1.0")
+    assert not registry.add_plugin("all", plugin, "nnreg-all", version).why
+    return registry
+
+
+def best(folder):
+    return folder / "checkpoints" / "best.h5"
+
+
+def recorded(folder):
+    return {c["name"]: c for c in read_checkpoint(best(folder)).document["components"]}

@@ -1,0 +1,117 @@
+"""`nnreg show`."""
+
+import json
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from nnreg.cli.app import cli
+from nnreg.registry.registry import KINDS
+from tests.helpers.fake_distributions import swish
+
+
+def test_show_tells_where_the_code_is_and_who_provides_it(nnreg, install, tmp_path):
+    install("nnreg-swish", swish(), plugin="swish")
+    code, out, _ = nnreg("show", "swish")
+    assert code == 0
+    assert "from nnreg-swish 1.2 (plugin swish)" in out
+    assert f"code {tmp_path / 'site' / 'nnreg_swish.py'}:5" in out
+    (entry,) = json.loads(nnreg("show", "swish", "--json")[1])
+    assert (entry["file"], entry["line"]) == (str(tmp_path / "site" / "nnreg_swish.py"), 5)
+    assert entry["options"] == [{"name": "beta", "type": "number", "default": 1.0}]
+
+
+def test_show_shows_every_kind_of_a_name_unless_one_is_asked_for(nnreg):
+    def kinds(*args):
+        return [entry["kind"] for entry in json.loads(nnreg("show", *args, "--json")[1])]
+
+    assert kinds("mean_squared_error") == ["loss", "metric"]
+    assert kinds("loss.mean_squared_error") == ["loss"]
+    assert kinds("mean_squared_error", "--kind", "metric") == ["metric"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["los.huber"], "no kind 'los'; did you mean 'loss'?"),
+        (["loss.relu"], "no loss 'relu'"),
+        (
+            ["huber", "--plot", "x.svg"],
+            "huber is no activation or schedule, and only thos",
+        ),
+        (["huber", "--set", "delta=1"], "huber is no activation"),
+        (
+            ["elu", "--set", "alpha=99"],
+            "--set alpha=99: must be less than or equal to 10, found 99",
+        ),
+        (["relu", "--plot", "nowhere/x.svg"], "nowhere/x.svg: cannot write: No such file"),
+    ],
+)
+def test_show_says_what_it_cannot(nnreg, tmp_path, monkeypatch, args, message):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = nnreg("show", *args)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_show_draws_an_activation_as_wide_as_the_terminal(nnreg, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    for width in (50, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        lines = nnreg("show", "tanh")[1].splitlines()
+        picture = [line for line in lines if re.search("[⠁-⣿]", line)]
+        assert len(picture) == 14
+        assert max(map(len, picture)) <= width
+        assert "\x1b" not in "".join(lines)
+        assert any("━━ y   ┅┅ dy/dx" in line for line in lines)
+
+
+def test_an_activation_that_cannot_be_drawn_is_shown_without(nnreg, install):
+    install("nnreg-swish", swish().replace("return x *", "return 1 / 0 *"), plugin="swish")
+    code, out, err = nnreg("show", "swish")
+    assert code == 0
+    assert "from nnreg-swish 1.2" in out
+    assert "cannot be drawn: ZeroDivisionError" in err
+
+
+def test_an_option_without_default_is_asked_for_before_drawing(nnreg, install, tmp_path):
+    install("nnreg-swish", swish().replace("float = 1.0", "float"), plugin="swish")
+    assert nnreg("show", "swish")[0] == 0
+    file = tmp_path / "swish.svg"
+    code, _, err = nnreg("show", "swish", "--plot", file)
+    assert code == 2
+    assert "swish has an option without a default; give it with --set" in err
+    assert nnreg("show", "swish", "--plot", file, "--set", "beta=2")[0] == 0
+    assert "swish (beta=2)" in file.read_text()
+
+
+def test_show_draws_a_schedule_with_options_in_the_terminal_and_to_a_file(nnreg, tmp_path):
+    file = tmp_path / "cosine.svg"
+    code, out, _ = nnreg("show", "cosine", "--set", "restarts=2", "--plot", file)
+    assert code == 0
+    assert re.search("━━ factor", out)
+    assert re.search(r"\n +0 +epoch +60\n", out)
+    assert "cosine (restarts=2)" in file.read_text()
+
+
+def test_an_svg_stands_alone_and_labels_both_curves(nnreg, tmp_path):
+    for name in ("relu", "softmax", "gelu"):
+        file = tmp_path / f"{name}.svg"
+        assert nnreg("show", name, "--plot", file)[0] == 0
+        text = file.read_text()
+        assert "prefers-color-scheme: dark" in text
+        assert not re.search(r"(href|src|url\()", text)
+        root = ElementTree.fromstring(text)
+        space = "{http://www.w3.org/2000/svg}"
+        words = [node.text for node in root.iter(f"{space}text")]
+        assert words[0] == name
+        assert {"0", "x"} < set(words)
+        labels = [word for word in words if word in ("y", "dy/dx", "y₁(x, 0)", "dy₁/dx")]
+        assert len(labels) == 2
+
+
+def test_every_kind_has_a_command_to_show_it(nnreg):
+    assert set(cli.commands) >= {"show", "plugins", "completion"}
+    rows = json.loads(nnreg("plugins", "--json")[1])
+    assert set(rows[0]["provides"]) == set(KINDS)

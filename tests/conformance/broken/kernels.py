@@ -1,0 +1,40 @@
+"""Kernels with one mistake each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg.interfaces.kernels import Kernels
+
+
+@dataclass(frozen=True)
+class WrongRelu(Kernels):
+    """NumPy's, but for a bias that is forgotten"""
+
+    def relu(self, x, bias):
+        super().relu(x, None)
+
+
+@dataclass(frozen=True)
+class WrongCrossEntropy(Kernels):
+    """NumPy's, but for a gradient that is summed over rows"""
+
+    def softmax_cross_entropy(self, z, labels, dz, scratch, *, smoothing=0.0):
+        loss = super().softmax_cross_entropy(z, labels, dz, scratch, smoothing=smoothing)
+        np.multiply(dz, len(z), out=dz)
+        return loss
+
+
+@dataclass(frozen=True)
+class WrongAdam(Kernels):
+    """NumPy's, but for a rate that is doubled"""
+
+    def adam(self, *vectors, rate, **options):
+        super().adam(*vectors, rate=2 * rate, **options)
+
+
+BROKEN = {
+    "layers": [WrongRelu],
+    "losses": [WrongCrossEntropy],
+    "optimizers": [WrongAdam],
+}

@@ -1,0 +1,181 @@
+"""Layers with one mistake each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg import (
+    Layer,
+    ShapeError,
+)
+from nnreg.builtin.initializers import Ones
+from tests.conformance.broken.drift import DRIFT, KEPT
+
+
+@dataclass(frozen=True)
+class Scale(Layer):
+    """y = scale · x"""
+
+    independent = True
+
+    def build(self, shape, plan):
+        if not shape:
+            raise ShapeError(shape, "(batch, ..., features)")
+        plan.param("scale", shape[-1:], Ones())
+        return shape
+
+    def summed(self, product):
+        return np.sum(product, axis=tuple(range(product.ndim - 1)))
+
+    def write(self, gradient, product):
+        gradient[...] = self.summed(product)
+
+    def forward(self, x, context):
+        scale = context.params["scale"]
+
+        def backward(dy):
+            self.write(context.gradients["scale"], dy * x)
+            return dy * scale
+
+        return x * scale, backward
+
+
+@dataclass(frozen=True)
+class Averages(Scale):
+    """y = scale · x, its gradient a mean over the batch"""
+
+    def write(self, gradient, product):
+        gradient[...] = self.summed(product) / max(len(product), 1)
+
+
+@dataclass(frozen=True)
+class Adds(Scale):
+    """y = scale · x, its gradient added to the one before"""
+
+    def write(self, gradient, product):
+        gradient[...] = np.where(np.isnan(gradient), 0, gradient) + self.summed(product)
+
+
+@dataclass(frozen=True)
+class WritesHalf(Scale):
+    """y = scale · x, only half of whose gradient is written: the other half happens to be 0"""
+
+    def build(self, shape, plan):
+        plan.param("unused", (1,), Ones())
+        return super().build(shape, plan)
+
+
+@dataclass(frozen=True)
+class OverflowingLayer(Scale):
+    """y = scale · exp(x)"""
+
+    def forward(self, x, context):
+        e = np.exp(x)
+        y, backward = super().forward(e, context)
+        return y, lambda dy: backward(dy) * e
+
+
+@dataclass(frozen=True)
+class DoubleLayer(Scale):
+    """y = scale · x, in float64 always"""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+        return y * np.float64(1), backward
+
+
+@dataclass(frozen=True)
+class NoEmptyBatchLayer(Scale):
+    """y = scale · x + 0 · max(x)"""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+        return y + 0 * np.max(x), backward
+
+
+@dataclass(frozen=True)
+class WritingLayer(Scale):
+    """y = scale · x"""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+
+        def overwrite(dy):
+            dx = backward(dy)
+            dy[...] = dx
+            return dy
+
+        return y, overwrite
+
+
+@dataclass(frozen=True)
+class DriftingLayer(Scale):
+    """y = scale · x"""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+        return y + next(DRIFT), backward
+
+
+@dataclass(frozen=True)
+class RememberingLayer(Scale):
+    """y = scale · x"""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+        KEPT["backward"] = backward
+        return y, lambda dy: KEPT["backward"](dy)
+
+
+@dataclass(frozen=True)
+class SkipsFirst(Scale):
+    """y = scale · x, its gradient forgotten where the input's is not needed"""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+        return y, lambda dy: backward(dy) if context.needs_input_gradient else None
+
+
+@dataclass(frozen=True)
+class FailsToRefuse(Scale):
+    """y = scale · x"""
+
+    def build(self, shape, plan):
+        plan.param("scale", (shape[-1],), Ones())
+        return shape
+
+
+@dataclass(frozen=True)
+class Centres(Scale):
+    """y = scale · (x - mean over the batch)"""
+
+    def centre(self, x):
+        return x - np.sum(x, axis=0) / max(len(x), 1)
+
+    def forward(self, x, context):
+        y, backward = super().forward(self.centre(x), context)
+        return y, lambda dy: self.centre(backward(dy))
+
+
+@dataclass(frozen=True)
+class ConvertingLayer(Scale):
+    """y = scale · x"""
+
+    def forward(self, x, context):
+        return super().forward(np.asarray(x), context)
+
+
+BROKEN = {
+    "gradient": [Averages],
+    "written": [Adds, WritesHalf],
+    "extremes": [OverflowingLayer],
+    "float32": [DoubleLayer],
+    "shapes": [NoEmptyBatchLayer],
+    "inputs kept": [WritingLayer],
+    "repeatable": [DriftingLayer],
+    "reentrant": [RememberingLayer],
+    "first": [SkipsFirst],
+    "refuses": [FailsToRefuse],
+    "independent": [Centres],
+    "dispatch": [ConvertingLayer],
+}

@@ -1,0 +1,157 @@
+"""Losses with one mistake each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg import Loss
+from nnreg.builtin.activations import Sigmoid
+from tests.conformance.broken.drift import DRIFT, KEPT
+
+
+@dataclass(frozen=True)
+class GoodLoss(Loss):
+    """mean((y - t)²)"""
+
+    def forward(self, y, t):
+        d = y - t
+        return float(np.mean(d * d)), lambda: d * (2 / d.size)
+
+
+@dataclass(frozen=True)
+class HalfGradient(Loss):
+    """mean((y - t)²) of classes, the factor 2 forgotten"""
+
+    of_classes = True
+
+    def forward(self, y, t):
+        d = y - t
+        return float(np.mean(d * d)), lambda: d / d.size
+
+
+@dataclass(frozen=True)
+class KinkyLoss(Loss):
+    """mean(|y - t|)"""
+
+    def forward(self, y, t):
+        d = y - t
+        return float(np.mean(np.abs(d))), lambda: np.where(d == 0, 3, np.sign(d)) / d.size
+
+
+@dataclass(frozen=True)
+class OverflowingLoss(Loss):
+    """mean(log cosh(y - t))"""
+
+    def forward(self, y, t):
+        d = y - t
+        return float(np.mean(np.log(np.cosh(d)))), lambda: np.tanh(d) / d.size
+
+
+@dataclass(frozen=True)
+class DoubleLoss(GoodLoss):
+    """mean((y - t)²), in float64 always"""
+
+    def forward(self, y, t):
+        value, backward = super().forward(y, t)
+        return value, lambda: backward() * np.float64(1)
+
+
+@dataclass(frozen=True)
+class ArrayLoss(GoodLoss):
+    """mean((y - t)²) as an array"""
+
+    def forward(self, y, t):
+        value, backward = super().forward(y, t)
+        return np.array(value), backward
+
+
+@dataclass(frozen=True)
+class SumLoss(Loss):
+    """Σ (y - t)²"""
+
+    def forward(self, y, t):
+        d = y - t
+        return float(np.sum(d * d)), lambda: 2 * d
+
+
+@dataclass(frozen=True)
+class MixingLoss(Loss):
+    """mean((y - t)²) + mean(y - t)²"""
+
+    def forward(self, y, t):
+        d = y - t
+        mean = float(np.mean(d))
+        return float(np.mean(d * d)) + mean * mean, lambda: (d + mean) * (2 / d.size)
+
+
+@dataclass(frozen=True)
+class WritingLoss(Loss):
+    """mean((y - t)²)"""
+
+    def forward(self, y, t):
+        y -= t
+        return float(np.mean(y * y)), lambda: y * (2 / y.size)
+
+
+@dataclass(frozen=True)
+class DriftingLoss(GoodLoss):
+    """mean((y - t)²)"""
+
+    def forward(self, y, t):
+        value, backward = super().forward(y, t)
+        return value, lambda: backward() + next(DRIFT)
+
+
+@dataclass(frozen=True)
+class RememberingLoss(Loss):
+    """mean((y - t)²)"""
+
+    def forward(self, y, t):
+        KEPT["d"] = y - t
+        return float(np.mean(KEPT["d"] ** 2)), lambda: KEPT["d"] * (2 / KEPT["d"].size)
+
+
+@dataclass(frozen=True)
+class LossBufferedWrongly(GoodLoss):
+    """mean((y - t)²)"""
+
+    def forward_buffered(self, y, t, context, *, logits):
+        value, backward = self.forward(y, t)
+        return value, lambda: 2 * backward()
+
+
+@dataclass(frozen=True)
+class Unlinked(GoodLoss):
+    """mean((y - t)²) of probabilities; of the logits themselves after a sigmoid"""
+
+    of_classes = True
+    domain = (0.0, 1.0)
+    link = Sigmoid
+
+    def forward_logits(self, z, t):
+        return self.forward(z, t)
+
+
+@dataclass(frozen=True)
+class ConvertingLoss(GoodLoss):
+    """mean((y - t)²)"""
+
+    def forward(self, y, t):
+        return super().forward(np.asarray(y), np.asarray(t))
+
+
+BROKEN = {
+    "gradient": [HalfGradient],
+    "kinks": [KinkyLoss],
+    "extremes": [OverflowingLoss],
+    "float32": [DoubleLoss],
+    "shapes": [ArrayLoss],
+    "mean": [SumLoss],
+    "independent": [MixingLoss],
+    "inputs kept": [WritingLoss],
+    "repeatable": [DriftingLoss],
+    "reentrant": [RememberingLoss],
+    "buffered": [LossBufferedWrongly],
+    "linked": [Unlinked],
+    "dispatch": [ConvertingLoss],
+}

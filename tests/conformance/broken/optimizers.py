@@ -1,0 +1,107 @@
+"""Optimizers with one mistake each."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg import Optimizer
+from tests.conformance.broken.drift import DRIFT, KEPT
+
+
+@dataclass(frozen=True)
+class Descent(Optimizer):
+    """p ← p - learning_rate · g"""
+
+    def update(self, parameters, gradient, step):
+        np.subtract(parameters, self.learning_rate * gradient, out=parameters)
+
+
+@dataclass(frozen=True)
+class Ascent(Optimizer):
+    """p ← p + learning_rate · g"""
+
+    def update(self, parameters, gradient, step):
+        np.add(parameters, self.learning_rate * gradient, out=parameters)
+
+
+@dataclass(frozen=True)
+class DividesByZero(Descent):
+    """p ← p - learning_rate · g / |g|"""
+
+    def update(self, parameters, gradient, step):
+        super().update(parameters, gradient / np.abs(gradient), step)
+
+
+@dataclass(frozen=True)
+class CoarseInSingle(Descent):
+    """p ← p - learning_rate · (g + 10⁵ eps)"""
+
+    def update(self, parameters, gradient, step):
+        super().update(parameters, gradient + 1e5 * np.finfo(parameters.dtype).eps, step)
+
+
+@dataclass(frozen=True)
+class WritingOptimizer(Descent):
+    """p ← p - learning_rate · g"""
+
+    def update(self, parameters, gradient, step):
+        np.multiply(gradient, self.learning_rate, out=gradient)
+        np.subtract(parameters, gradient, out=parameters)
+
+
+@dataclass(frozen=True)
+class LeavesOneOut(Descent):
+    """p ← p - learning_rate · g, but for the last"""
+
+    def update(self, parameters, gradient, step):
+        super().update(parameters[:-1], gradient[:-1], step)
+
+
+@dataclass(frozen=True)
+class DriftingOptimizer(Descent):
+    """p ← p - learning_rate · g"""
+
+    def update(self, parameters, gradient, step):
+        super().update(parameters, gradient + next(DRIFT), step)
+
+
+@dataclass(frozen=True)
+class RememberingOptimizer(Descent):
+    """v ← v / 2 + g; p ← p - learning_rate · v"""
+
+    def update(self, parameters, gradient, step):
+        KEPT["v"] = gradient + (0 if step.count == 1 else KEPT["v"] / 2)
+        super().update(parameters, KEPT["v"], step)
+
+
+@dataclass(frozen=True)
+class ByNorm(Descent):
+    """p ← p - learning_rate · g / (1 + ‖g‖)"""
+
+    elementwise = True
+
+    def update(self, parameters, gradient, step):
+        norm = math.sqrt(float(np.dot(gradient, gradient)))
+        super().update(parameters, gradient / (1 + norm), step)
+
+
+@dataclass(frozen=True)
+class ConvertingOptimizer(Descent):
+    """p ← p - learning_rate · g"""
+
+    def update(self, parameters, gradient, step):
+        super().update(parameters, np.asarray(gradient), step)
+
+
+BROKEN = {
+    "descends": [Ascent],
+    "extremes": [DividesByZero],
+    "float32": [CoarseInSingle],
+    "gradient kept": [WritingOptimizer],
+    "in place": [LeavesOneOut],
+    "repeatable": [DriftingOptimizer],
+    "reentrant": [RememberingOptimizer],
+    "elementwise": [ByNorm],
+    "dispatch": [ConvertingOptimizer],
+}

@@ -1,0 +1,65 @@
+"""Schedules with one mistake each."""
+
+from dataclasses import dataclass
+
+from nnreg import Schedule
+from tests.conformance.broken.drift import DRIFT, KEPT
+
+
+@dataclass(frozen=True)
+class Falling(Schedule):
+    """1 - p / 2"""
+
+    def factor(self, moment):
+        return 1 - moment.progress / 2
+
+
+@dataclass(frozen=True)
+class BelowZero(Falling):
+    """1 - 2 p"""
+
+    def factor(self, moment):
+        return 1 - 2 * moment.progress
+
+
+@dataclass(frozen=True)
+class DriftingSchedule(Falling):
+    """1 - p / 2"""
+
+    def factor(self, moment):
+        return super().factor(moment) + next(DRIFT)
+
+
+@dataclass(frozen=True)
+class RememberingSchedule(Falling):
+    """0.9 times the factor before"""
+
+    def factor(self, moment):
+        KEPT["factor"] = 0.9 * KEPT["factor"] if moment.step else 1.0
+        return KEPT["factor"]
+
+
+@dataclass(frozen=True)
+class WritingSchedule(Falling):
+    """1 - p / 2"""
+
+    def factor(self, moment):
+        for record in moment.history:
+            record["seen"] = record.get("seen", 0) + 1
+        return super().factor(moment)
+
+
+@dataclass(frozen=True)
+class WithinEpochs(Falling):
+    """1 - p / 2"""
+
+    by_epoch = True
+
+
+BROKEN = {
+    "positive": [BelowZero],
+    "repeatable": [DriftingSchedule],
+    "any order": [RememberingSchedule],
+    "history kept": [WritingSchedule],
+    "by epoch": [WithinEpochs],
+}

@@ -1,0 +1,1 @@
+"""Tests of data that stay in their HDF5 file."""

@@ -1,0 +1,149 @@
+"""Which data stay in their file, and what becomes of them before training."""
+
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+import nnreg
+import nnreg._utils.memory
+import nnreg.tables.lazy
+from nnreg import DataError
+from nnreg._utils.memory import memory_limit
+from nnreg.builtin.sources.arrays import Hdf5
+from nnreg.runs.prepare import assemble
+from nnreg.spec.document import read_spec
+from nnreg.tables.lazy import Stored, whole
+from tests.data.lazy.stored import (
+    LAYERS,
+    ROWS,
+    SPLIT,
+    assembled,
+    examples,
+    readers,
+    spec,
+    write,
+)
+from tests.helpers.specs import classifier
+
+STORAGE = {
+    "contiguous": {},
+    "chunks": {"chunks": (10, 2, 4)},
+    "chunks across rows": {"chunks": (3, 1, 2)},
+    "gzip": {"chunks": (16, 2, 4), "compression": "gzip", "shuffle": True},
+    "lzf": {"chunks": (64, 2, 4), "compression": "lzf", "fletcher32": True},
+}
+
+
+class TestPreparing:
+    @pytest.mark.parametrize("storage", STORAGE)
+    @pytest.mark.parametrize("dtype", ["f8", ">f4", "u1"])
+    def test_the_network_gets_the_numbers_it_gets_from_memory(self, folder, storage, dtype):
+        write("d.h5", examples()[0].astype(dtype), **STORAGE[storage])
+        stored, memory = assembled(True, split=SPLIT), assembled(False, split=SPLIT)
+        found, expected = (parts.model.preprocessing.inputs[0] for parts in (stored, memory))
+        assert found.mean == pytest.approx(expected.mean, rel=1e-13)
+        assert found.std == pytest.approx(expected.std, rel=1e-13)
+        stored.model.preprocessing = memory.model.preprocessing
+        for part in ("train", "validation", "test"):
+            inputs = getattr(stored, part).x
+            assert isinstance(inputs, Stored)
+            assert inputs.dtype == np.float32
+            np.testing.assert_array_equal(whole(inputs), getattr(memory, part).x)
+            np.testing.assert_array_equal(getattr(stored, part).t, getattr(memory, part).t)
+
+    def test_mean_and_deviation_are_found_far_from_zero(self, folder):
+        x = 1e8 + np.random.default_rng(0).normal(size=(ROWS, 8))
+        write("d.h5", x)
+        found = assembled().model.preprocessing.inputs[0]
+        assert found.mean == pytest.approx(x.mean(), rel=1e-15)
+        assert found.std == pytest.approx(x.std(), rel=1e-9)
+
+    def test_scaling_can_be_turned_off(self, folder):
+        data = {**spec()["data"], "scaling": "none"}
+        parts = assemble(read_spec(classifier(data=data, model={"layers": LAYERS})))
+        np.testing.assert_array_equal(whole(parts.train.x), examples()[0].astype(np.float32))
+
+    @pytest.mark.parametrize(
+        ("value", "message"), [(np.nan, "the value is missing"), (np.inf, "an infinite value")]
+    )
+    @pytest.mark.parametrize("scaling", ["standard", "none"])
+    @pytest.mark.parametrize("part", ["train", "validation", "test", "a file"])
+    def test_a_bad_value_is_told_with_its_row_before_anything_is_written(
+        self, folder, value, message, scaling, part
+    ):
+        x, path, split = examples()[0], "d.h5", SPLIT
+        row = 321
+        if part == "a file":
+            path, split = "held-out.h5", {"validation": "held-out.h5"}
+        else:
+            row = int(getattr(assembled(split=SPLIT), part).x.rows[-1])
+        x[row, 1, 2] = value
+        write(path, x, chunks=(64, 2, 4))
+        bad = spec(split=split)
+        bad["data"]["scaling"] = scaling
+        with pytest.raises(DataError, match=rf"{path}, row {row}, column 'x': {message}"):
+            nnreg.run(bad, out="out")
+        assert not os.path.exists("out")
+        assert not readers()
+
+    def test_integers_are_checked_before_training(self, folder):
+        x = np.random.default_rng(0).integers(0, 9, (ROWS, 5))
+        x[400, 2] = 9
+        write("d.h5", x)
+        layers = [{"type": "embedding", "vocabulary": 9, "units": 3}, *LAYERS]
+        with pytest.raises(DataError, match="integers from 0 to 8"):
+            assembled(model={"layers": layers})
+        write("d.h5", np.minimum(x, 8))
+        parts = assembled(model={"layers": layers})
+        np.testing.assert_array_equal(whole(parts.train.x), np.minimum(x, 8))
+
+    def test_a_target_of_arrays_is_read_whole(self, folder):
+        x, _ = examples()
+        write("d.h5", x, x[:, 0])
+        layers = [{"type": "flatten"}, {"type": "dense", "units": 4}]
+        regression = {"loss": "mean_squared_error", "metrics": ["r2"]}
+        parts = assembled(model={"layers": layers}, **regression)
+        np.testing.assert_array_equal(parts.train.truth, x[:, 0])
+        assert isinstance(parts.train.x, Stored)
+
+
+class TestWhatStays:
+    @pytest.mark.parametrize(("limit", "stays"), [(ROWS * 8 * 8 * 5 - 1, True), (2**40, False)])
+    def test_auto_leaves_what_would_take_a_fifth_of_the_memory(
+        self, folder, monkeypatch, limit, stays
+    ):
+        monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: limit)
+        columns = Hdf5().read(folder / "d.h5").columns
+        assert isinstance(columns["x"], Stored) == stays
+        assert not isinstance(columns["y"], Stored)
+
+    def test_where_the_memory_is_not_known_files_are_read_whole(self, folder, monkeypatch):
+        monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: None)
+        assert not isinstance(Hdf5().read(folder / "d.h5").columns["x"], Stored)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="limits are told in Linux's ways")
+    def test_the_limits_of_process_and_container_count(self, tmp_path, monkeypatch):
+        machine = memory_limit()
+        assert machine > 2**27
+        tell = (
+            "import resource; resource.setrlimit(resource.RLIMIT_DATA, (2**27, 2**27));"
+            "from nnreg._utils.memory import memory_limit; print(memory_limit())"
+        )
+        done = subprocess.run([sys.executable, "-c", tell], capture_output=True, check=True)
+        assert int(done.stdout) == 2**27
+        for text, expected in (("max\n", machine), ("1000\n", 1000)):
+            (tmp_path / "memory.max").write_text(text)
+            monkeypatch.setattr(nnreg._utils.memory, "CONTAINER_LIMITS", (tmp_path / "memory.max",))
+            assert memory_limit() == expected
+
+    def test_words_and_single_values_are_read_whole(self, folder):
+        with h5py.File("words.h5", "w") as file:
+            file["words"] = np.array([["a", "b"], ["c", "d"]], "S1")
+            file["numbers"] = np.arange(2.0)
+            file["nothing"] = np.zeros((2, 0))
+        columns = Hdf5(stream=True).read(folder / "words.h5").columns
+        assert not any(isinstance(column, Stored) for column in columns.values())

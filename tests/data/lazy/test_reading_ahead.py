@@ -1,0 +1,39 @@
+"""Reading the next chunk while the one before is in use."""
+
+import time
+
+import numpy as np
+import pytest
+
+from nnreg.tables.lazy import pieces, read_ahead, whole
+from tests.data.lazy.stored import assembled, readers
+
+
+class TestReadingAhead:
+    def test_pieces_stay_what_they_were(self, folder):
+        x = assembled().train.x
+        found = list(pieces(x, 20))
+        assert {len(piece) for piece in found[:-1]} == {20}
+        np.testing.assert_array_equal(np.concatenate(found), whole(x))
+        assert next(pieces(x.select(np.arange(0)), 20)).shape == (0, 2, 4)
+
+    def test_one_item_is_read_while_the_one_before_is_in_use(self):
+        done = []
+
+        def read(item):
+            done.append(item)
+            return item
+
+        items = read_ahead(read, range(5))
+        assert next(items) == 0
+        time.sleep(0.05)
+        assert done == [0, 1]
+        assert list(items) == [1, 2, 3, 4]
+        assert not readers()
+
+    def test_what_a_read_raises_is_raised_in_its_turn(self):
+        items = read_ahead(lambda item: 1 // (2 - item), range(5))
+        assert [next(items), next(items)] == [0, 1]
+        with pytest.raises(ZeroDivisionError):
+            next(items)
+        assert not readers()

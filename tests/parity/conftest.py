@@ -1,0 +1,8 @@
+"""Fixtures of comparisons with PyTorch."""
+
+import pytest
+
+
+@pytest.fixture
+def torch(peer):
+    return peer("torch")

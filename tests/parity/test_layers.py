@@ -1,0 +1,166 @@
+"""Layers beside those of PyTorch: outputs and gradients within 1e-6 in float64."""
+
+import numpy as np
+import pytest
+
+from nnreg.builtin.layers import attention, convolution, dense, normalization, sequence
+from nnreg.interfaces import Plan, Workspace
+from nnreg.network.network import Network
+from tests.parity.comparison import RNG, X, close
+
+pytestmark = pytest.mark.verify
+
+
+class Ours:
+    """A layer in a network, its outputs and gradients."""
+
+    def __init__(self, layer, x, *, training=True):
+        plan = Plan("$")
+        shape = x.shape[1:]
+        self.network = Network(plan, shape, plan.layer("layers/0", layer, shape), dtype=np.float64)
+        self.network.initialize(0)
+        self.network.vector += RNG.normal(size=self.network.vector.size) * 0.2
+        gradient = np.zeros_like(self.network.vector)
+        context = self.network.context(
+            Workspace(np.float64, reuse=True),
+            gradient,
+            training=training,
+            input_gradient=x.dtype.kind == "f",
+        )
+        y, backward = self.network.forward(x, context)
+        self.y = y.copy()
+        self.dy = RNG.normal(size=y.shape)
+        self.dx = backward(self.dy)
+        self.gradients = dict(context.children["layers/0"].gradients)
+        self.params = dict(context.children["layers/0"].params)
+
+    def against(self, torch, module, x, load, read, *, last=False):
+        """Compare with a module that `load` fills and whose gradients `read` gives by our names."""
+        module = module.double()
+        with torch.no_grad():
+            load(module, {k: torch.tensor(v.copy()) for k, v in self.params.items()})
+        leaf = torch.tensor(x, requires_grad=x.dtype.kind == "f")
+        channels = last and x.ndim == 4
+        y = module(leaf.permute(0, 3, 1, 2) if channels else leaf)
+        y = y[0] if isinstance(y, tuple) else y
+        y = y.permute(0, 2, 3, 1) if channels else y
+        y.backward(torch.tensor(self.dy))
+        close(self.y, y)
+        if x.dtype.kind == "f":
+            close(self.dx, leaf.grad)
+        for name, gradient in read(module).items():
+            close(self.gradients[name], gradient)
+
+
+def test_dense_is_linear(torch):
+    def load(m, p):
+        m.weight.copy_(p["weight"].T)
+        m.bias.copy_(p["bias"])
+
+    Ours(dense.Dense(3), X).against(
+        torch, torch.nn.Linear(5, 3), X, load,
+        lambda m: {"weight": m.weight.grad.T, "bias": m.bias.grad},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_is_pytorchs(torch, training):
+    def load(m, p):
+        m.weight.copy_(p["gamma"])
+        m.bias.copy_(p["beta"])
+        m.train(training)
+
+    ours = Ours(normalization.BatchNorm(), X, training=training)
+    module = torch.nn.BatchNorm1d(5, momentum=0.1)
+    ours.against(torch, module, X, load, lambda m: {"gamma": m.weight.grad, "beta": m.bias.grad})
+    close(ours.network.state["layers/0/running_mean"], module.running_mean)
+    close(ours.network.state["layers/0/running_variance"], module.running_var)
+
+
+def test_layer_norm_is_pytorchs(torch):
+    def load(m, p):
+        m.weight.copy_(p["gamma"])
+        m.bias.copy_(p["beta"])
+
+    Ours(normalization.LayerNorm(), X).against(
+        torch, torch.nn.LayerNorm(5), X, load,
+        lambda m: {"gamma": m.weight.grad, "beta": m.bias.grad},
+    )  # fmt: skip
+
+
+IMAGES = RNG.normal(size=(3, 7, 6, 2))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({}, {}),
+        ({"kernel": (2, 3), "stride": (2, 1)}, {"kernel_size": (2, 3), "stride": (2, 1)}),
+        ({"padding": "same"}, {"padding": "same"}),
+        ({"padding": "same", "kernel": (4, 2)}, {"padding": "same", "kernel_size": (4, 2)}),
+    ],
+)
+def test_conv2d_is_pytorchs(torch, ours, theirs):
+    def load(m, p):
+        m.weight.copy_(p["weight"].permute(3, 2, 0, 1))
+        m.bias.copy_(p["bias"])
+
+    module = torch.nn.Conv2d(2, 4, **{"kernel_size": 3, **theirs})
+    Ours(convolution.Conv2d(4, **ours), IMAGES).against(
+        torch, module, IMAGES, load,
+        lambda m: {"weight": m.weight.grad.permute(2, 3, 1, 0), "bias": m.bias.grad}, last=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "stride"), [(2, None), ((3, 2), (1, 2))])
+def test_max_pool2d_is_pytorchs(torch, size, stride):
+    ties = np.round(IMAGES)
+    Ours(convolution.MaxPool2d(size, stride), ties).against(
+        torch, torch.nn.MaxPool2d(size, stride), ties, lambda m, p: None, lambda m: {}, last=True
+    )
+
+
+def test_embedding_is_pytorchs(torch):
+    index = RNG.integers(0, 7, (4, 3))
+    Ours(sequence.Embedding(7, 5), index).against(
+        torch, torch.nn.Embedding(7, 5), index, lambda m, p: m.weight.copy_(p["weight"]),
+        lambda m: {"weight": m.weight.grad},
+    )  # fmt: skip
+
+
+def test_lstm_is_pytorchs(torch):
+    x = RNG.normal(size=(3, 4, 5))
+
+    def load(m, p):
+        m.weight_ih_l0.copy_(p["weight"].T)
+        m.weight_hh_l0.copy_(p["recurrent"].T)
+        m.bias_ih_l0.copy_(p["bias"])
+        m.bias_hh_l0.zero_()
+
+    Ours(sequence.Lstm(2, sequences=True), x).against(
+        torch, torch.nn.LSTM(5, 2, batch_first=True), x, load,
+        lambda m: {"weight": m.weight_ih_l0.grad.T, "recurrent": m.weight_hh_l0.grad.T,
+                   "bias": m.bias_ih_l0.grad},
+    )  # fmt: skip
+
+
+def test_multi_head_attention_is_pytorchs(torch):
+    x = RNG.normal(size=(3, 4, 6))
+
+    class Attention(torch.nn.MultiheadAttention):
+        def forward(self, x):
+            return super().forward(x, x, x, need_weights=False)
+
+    def load(m, p):
+        m.in_proj_weight.copy_(p["weight"].T)
+        m.in_proj_bias.copy_(p["bias"])
+        m.out_proj.weight.copy_(p["output_weight"].T)
+        m.out_proj.bias.copy_(p["output_bias"])
+
+    Ours(attention.MultiHeadAttention(2), x).against(
+        torch, Attention(6, 2, batch_first=True), x, load,
+        lambda m: {"weight": m.in_proj_weight.grad.T, "bias": m.in_proj_bias.grad,
+                   "output_weight": m.out_proj.weight.grad.T,
+                   "output_bias": m.out_proj.bias.grad},
+    )  # fmt: skip

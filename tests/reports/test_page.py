@@ -1,0 +1,180 @@
+"""The page of a run: it needs nothing else, escapes what it shows, and stays small."""
+
+import io
+import json
+import re
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg.reports.html import escape
+from nnreg.reports.html_page import page
+from nnreg.reports.png import png
+from nnreg.reports.report import report
+from nnreg.reports.run_record import read_run
+from nnreg.runs.run import start
+from tests.helpers.specs import classifier
+from tests.reports.page import NASTY, Page, page_of, write_csv
+
+
+def test_the_page_needs_no_other_file_and_no_script(spec, numbers):
+    nnreg.run(numbers, out="out")
+    html = report("out").read_text()
+    page = Page(html)
+    assert [a for a in page.addresses if not a.startswith(("data:", "#"))] == []
+    assert "script" not in dict(page.tags)
+    assert not re.search(r"url\((?!#)|@import|https?://(?!www\.w3\.org/)", html)
+    policy = next(a["content"] for tag, a in page.tags if a.get("http-equiv"))
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def test_every_picture_has_a_text_and_headings_go_down_step_by_step(spec):
+    nnreg.run(spec, out="out")
+    page = page_of("out")
+    for tag, attributes in page.tags:
+        assert tag != "img" or attributes["alt"]
+        assert tag != "svg" or (attributes["role"] == "img" and attributes["aria-label"])
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert max(np.diff(levels)) <= 1
+    identifiers = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_plots_are_files_of_well_formed_svg(spec, numbers):
+    nnreg.run(numbers, out="out")
+    report("out")
+    files = sorted(Path("out/plots").iterdir())
+    names = ["gradients", "loss", "network", "predicted", "r2", "residuals"]
+    assert [file.stem for file in files] == names
+    for file in files:
+        assert ET.parse(file).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_names_in_data_are_text_and_neither_html_nor_formulas(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    columns = [f"{name} in" for name in NASTY[:4]]
+    rng = np.random.default_rng(0)
+    rows = [
+        [NASTY[i % len(NASTY)], *rng.normal(size=3).round(3), NASTY[-1 - i % len(NASTY)]]
+        for i in range(60)
+    ]
+    write_csv(tmp_path / "<b>.csv", ["</title>", *columns], rows)
+    data = {"source": "csv", "path": "<b>.csv", "target": "</title>", "split": {"test": 0.5}}
+    spec = classifier(data=data, train={"epochs": 1})
+    monkeypatch.setattr(sys, "argv", ["nnreg", "<script>alert(2)</script>"])
+    nnreg.run(spec, out="<i>&", overrides=['data.unseen="ignore"'])
+    html = report("<i>&").read_text()
+    page = Page(html)
+    assert {tag for tag, _ in page.tags} & {"script", "i", "b", "img"} == set()
+    assert not [name for _, attributes in page.tags for name in attributes if name[:2] == "on"]
+    for name in ("<script>alert(1)</script>", "</style></svg><b>", "$\\frac{", "a$b$c", "名前"):
+        assert name in page.said("th") + page.said("td")
+        assert name in page.said("text") or len(name) > 24
+    assert "\x1b" not in html
+    assert "\u202e" not in html
+    for file in Path("<i>&/plots").iterdir():
+        ET.parse(file)
+
+
+WRONG = [
+    ("summary.json", {"stopped": ["x"], "best_epoch": "<b>", "test": {"loss": "<b>"}}),
+    ("summary.json", {"test": 3, "verdict": 1, "seconds": "<b>", "epochs": {}}),
+    ("environment.json", {"git": "<b>", "command": "<b>", "blas": {"a": "<b>"}, "earlier": [1]}),
+    ("environment.json", {"distributions": ["<b>"], "data": [], "overrides": {"<b>": 1}}),
+    ("gradients.jsonl", {"epoch": "<b>", "<b>": "<b>"}),
+    ("resolved.json", {"<b>": ["<b>"]}),
+    ("spec.json", {"<b>": "</pre><b>"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content"), WRONG)
+def test_an_untrusted_directory_may_say_anything(spec, name, content):
+    nnreg.run(spec, out="out", overrides=["train.epochs=1"])
+    Path("out", name).write_text(json.dumps(content) + "\n")
+    assert "b" not in {tag for tag, _ in page_of("out").tags}
+    for text in ("", "{", "[1]", "\x00"):
+        Path("out", name).write_text(text)
+        Page(page(read_run("out"), None, None, [], [], []))
+
+
+def test_a_page_is_written_where_data_or_plugins_are_missing_and_says_so(spec):
+    nnreg.run(spec, out="out")
+    Path("data.csv").unlink()
+    page = page_of("out")
+    assert "is left out" in page.said("p")
+    assert "data.csv: cannot read the data" in page.said("p")
+    assert "The network" not in page.said("h2")
+    assert "How it trained" in page.said("h2")
+    assert "accuracy" in page.said("th")
+
+
+def test_a_run_that_was_stopped_has_a_report_of_its_best_weights_so_far(spec):
+    run = start(spec, out="out")
+
+    def interrupt(record):
+        if record["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.train(interrupt)
+    page = page_of("out")
+    assert "It was stopped after epoch 3." in page.said("p")
+    assert "What it gets right and wrong" in page.said("h2")
+    Path("out/summary.json").unlink()
+    assert "It has not ended: 3 epochs are done so far." in page_of("out").said("p")
+
+
+def test_a_run_without_an_epoch_has_a_report(spec):
+    run = start(spec, out="out", overrides=["optimizer.learning_rate=1e38"])
+    with pytest.raises(nnreg.DivergedError):
+        run.train()
+    page = page_of("out")
+    assert "It diverged after epoch 0" in page.said("p")
+    assert "best.h5" in page.said("p")
+    assert "The spec" in page.said("h2")
+
+
+def test_many_classes_columns_epochs_and_layers_make_no_large_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = [
+        [f"class {i % 400}", *row] for i, row in enumerate(rng.normal(size=(1600, 60)).round(2))
+    ]
+    write_csv(tmp_path / "data.csv", ["y", *(f"column {i}" for i in range(60))], rows)
+    layers = [{"type": "dense", "units": 2 + i % 2} for i in range(60)]
+    spec = classifier(
+        data={
+            "source": "csv",
+            "path": "data.csv",
+            "target": "y",
+            "split": {"test": 0.5, "stratify": True},
+        },
+        model={"layers": [*layers, {"type": "dense", "units": "classes", "activation": "softmax"}]},
+        train={"epochs": 2, "batch_size": 600},
+    )
+    nnreg.run(spec, out="out")
+    for name, line in (("metrics", '"loss": 1.5'), ("gradients", '"layers/0": 0.5')):
+        epochs = (f'{{"epoch": {i}, {line[:-3]}{rng.random():.6f}}}\n' for i in range(1, 20_001))
+        Path(f"out/{name}.jsonl").write_text("".join(epochs))
+    file = report("out")
+    assert file.stat().st_size < 1_000_000
+    page = Page(file.read_text())
+    assert "The 25 of 400 that are found least." in page.said("p")
+    assert "The first 10 of 60 inputs." in page.said("p")
+
+
+def test_a_png_holds_the_pixels():
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 3, 3), np.uint8)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png(pixels)))), pixels)
+
+
+def test_text_is_escaped_and_what_is_no_character_replaced():
+    assert escape("<a href='\x1b\u202e'>") == "&lt;a href=&#x27;\ufffd\ufffd&#x27;&gt;"

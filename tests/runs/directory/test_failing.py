@@ -1,0 +1,193 @@
+"""What is left of a run that fails, diverges or cannot write."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nnreg
+import nnreg._utils.atomic_files
+from nnreg import DivergedError, UnsavedError
+from nnreg.errors import NnregWarning
+from nnreg.runs.run import start
+from tests.helpers.fault_injection import FAULTS, Faults
+from tests.runs.directory.runs import same_files
+
+SAVED_EACH_STEP = {"every_steps": 1}
+
+
+class TestFailing:
+    def test_a_crash_within_a_step_leaves_the_last_checkpoint(self, spec):
+        run = start(spec | {"checkpoint": {"every_steps": 4}}, out="out")
+        go = run._trainer._step
+
+        def broken(*args):
+            if run.model.progress.step == 15:
+                run.model.network.vector[...] = 0
+                raise ZeroDivisionError
+            go(*args)
+
+        run._trainer._step = broken
+        with pytest.raises(ZeroDivisionError):
+            run.train()
+        assert nnreg.load("out/checkpoints/last.h5").progress.step == 12
+        assert json.loads(Path("out/summary.json").read_text())["stopped"] == "failed"
+        nnreg.resume("out")
+        nnreg.run(spec | {"checkpoint": {"every_steps": 4}}, out="whole")
+        same_files("whole", "out")
+
+    def test_a_run_that_diverges_leaves_the_state_of_the_last_good_epoch(self, spec):
+        spec |= {"optimizer": {"type": "sgd", "learning_rate": 0.1}, "checkpoint": SAVED_EACH_STEP}
+        run = start(spec, out="out")
+        go = run._trainer._step
+
+        def spoiled(*args):
+            go(*args)
+            if run.model.progress.step == 15:
+                run.model.network.vector[...] = np.inf
+
+        run._trainer._step = spoiled
+        with pytest.raises(DivergedError):
+            run.train()
+        good = nnreg.load("out/checkpoints/last.h5")
+        assert good.progress.step == 12
+        assert np.isfinite(good.network.vector).all()
+        nnreg.resume("out")
+        nnreg.run(spec, out="whole")
+        same_files("whole", "out")
+
+    @pytest.mark.parametrize("fault", [*FAULTS, "gone"])
+    def test_a_failure_at_any_call_of_the_system_stops_no_training(
+        self, spec, monkeypatch, fault, recwarn
+    ):
+        """Let one call after another fail, in a run that is saved after its epoch."""
+        short = spec | {
+            "model": {"layers": [{"type": "dense", "units": "classes", "activation": "softmax"}]},
+            "optimizer": {"type": "sgd", "learning_rate": 0.1},
+            "train": {"epochs": 1, "batch_size": 20},
+            "checkpoint": {"every_epochs": 1},
+        }
+        nnreg.run(short, out="whole")
+        outcomes = []
+        for at in range(1, 500):
+            shutil.rmtree("out", ignore_errors=True)
+            system = Faults(at, FAULTS.get(fault, self.gone))
+            with monkeypatch.context() as patch:
+                patch.setattr(nnreg._utils.atomic_files, "os", system)
+                outcomes.append(self.outcome(short))
+            if outcomes[-1] == "done" and Path("out").exists():  # it may go after the last save
+                same_files("whole", "out")
+            elif Path("out/checkpoints/last.h5").exists():
+                assert nnreg.load("out/checkpoints/last.h5").progress.step == 0
+            assert len(recwarn) <= (2 if fault == "gone" else 1)
+            recwarn.clear()
+            if system.calls < at:
+                break
+        refused = outcomes.count("refused")
+        if fault != "gone":  # gone between two saves, it is made again
+            assert outcomes == ["refused"] * refused + ["done"] * (at - refused)
+        assert (refused > 20) == (fault != "half")
+        assert at - refused > 40
+
+    def gone(self, call, *args):
+        shutil.rmtree("out", ignore_errors=True)
+        return call(*args)
+
+    def outcome(self, spec):
+        epochs = []
+        try:
+            nnreg.run(spec, out="out", on_epoch=epochs.append)
+        except nnreg.NnregError as error:
+            text = str(error)
+        else:
+            return "done"
+        assert "cannot write" in text or "cannot save" in text
+        assert epochs == []  # nothing was trained that could be lost
+        return "refused"
+
+    def test_a_folder_that_vanishes_is_made_again(self, spec):
+        def vanish(record):
+            if record["epoch"] == 2:
+                shutil.rmtree("out")
+
+        with pytest.warns(NnregWarning, match=r"metrics\.jsonl: cannot write: No such file"):
+            nnreg.run(spec | {"checkpoint": {"every_epochs": 4}}, out="out", on_epoch=vanish)
+        nnreg.run(spec | {"checkpoint": {"every_epochs": 4}}, out="whole")
+        same_files("whole", "out")
+
+    def test_the_same_trouble_is_told_once_and_the_end_says_what_is_saved(self, spec, monkeypatch):
+        def fail(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def fill(record):
+            if record["epoch"] == 2:
+                monkeypatch.setattr(os, "fsync", fail)
+
+        with (
+            pytest.warns(NnregWarning, match="No space left on device; training goes on") as told,
+            pytest.raises(UnsavedError) as caught,
+        ):
+            nnreg.run(spec | {"checkpoint": {"every_epochs": 1}}, out="out", on_epoch=fill)
+        assert len(told) == 1
+        assert str(caught.value) == (
+            "out/checkpoints/last.h5: cannot save: No space left on device. The run is after epoch "
+            "6, but what is saved is after epoch 2; make room or fix the disk, then: "
+            "nnreg resume out"
+        )
+        monkeypatch.undo()
+
+
+FULL_DISK = """
+import subprocess, sys, warnings
+from pathlib import Path
+import nnreg
+disk, spec = Path("disk"), Path("spec.json")
+disk.mkdir()
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], check=True)
+def fill(record):
+    if record["epoch"] == 2:
+        with open(disk / "filler", "wb", buffering=0) as file:
+            try:
+                while file.write(bytes(4096)):
+                    pass
+            except OSError:
+                pass
+    if record["epoch"] == int(sys.argv[1]):
+        (disk / "filler").unlink()
+warnings.simplefilter("always")
+try:
+    nnreg.run(spec, out=disk / "run", on_epoch=fill)
+    print("done")
+except nnreg.UnsavedError as error:
+    print("unsaved")
+held = nnreg.load(disk / "run/checkpoints/last.h5")
+print(held.progress.epoch, sorted(file.name for file in (disk / "run/checkpoints").iterdir()))
+(disk / "filler").unlink(missing_ok=True)
+model = nnreg.resume(disk / "run")
+print(model.progress.epoch)
+"""
+
+
+@pytest.mark.parametrize(
+    ("freed", "expected"),
+    [(4, "done\n6 ['best.h5', 'last.h5']\n6\n"), (9, "unsaved\n2 ['best.h5', 'last.h5']\n6\n")],
+)
+def test_a_disk_that_is_full_for_a_while_or_to_the_end_loses_nothing(spec, freed, expected):
+    own_mounts = ["unshare", "--map-root-user", "--mount"]
+    try:
+        probe = ["sh", "-c", "mkdir probe && mount -t tmpfs tmpfs probe"]
+        subprocess.run([*own_mounts, *probe], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"this user may not mount a small file system to fill: {error}")
+    spec |= {"checkpoint": {"every_epochs": 1}}
+    Path("spec.json").write_text(json.dumps(spec))
+    command = [*own_mounts, sys.executable, "-c", FULL_DISK, str(freed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == expected
+    assert done.stderr.count("No space left on device; training goes on") >= 1

@@ -1,0 +1,136 @@
+"""One process writes to the directory of a run, and what another one resumes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import nnreg
+import nnreg._utils.atomic_files
+from nnreg import UsageError
+from nnreg.checkpoint.file_format import read_checkpoint
+from nnreg.errors import NnregWarning
+from nnreg.runs.directory import next_folder
+from nnreg.runs.run import restart, start
+from tests.runs.directory.runs import same_files, stop_at
+
+
+class TestOneProcess:
+    def test_a_second_run_in_the_folder_is_refused_and_the_first_goes_on(self, spec):
+        refused = []
+
+        def intrude(record):
+            if record["epoch"] == 2:
+                for enter in (lambda: restart("out"), lambda: start(spec, out="out")):
+                    with pytest.raises(UsageError) as caught:
+                        enter()
+                    refused.append(str(caught.value))
+
+        nnreg.run(spec, out="out", on_epoch=intrude)
+        assert f"process {os.getpid()} is at work in this folder" in refused[0]
+        assert "there is a run already" in refused[1]
+
+    def test_runs_that_begin_at_the_same_time_do_not_share_a_folder(self, spec):
+        first, second = start(spec, out="out"), start(spec, out="out")
+        with pytest.raises(KeyboardInterrupt):
+            first.train(lambda record: (_ for _ in ()).throw(KeyboardInterrupt))
+        before = Path("out/checkpoints/last.h5").read_bytes()
+        with pytest.raises(UsageError, match="another process has trained here since"):
+            second.train()
+        assert Path("out/checkpoints/last.h5").read_bytes() == before
+
+    def test_what_killed_saves_left_is_swept(self, spec):
+        nnreg.run(spec, out="out")
+        stale = [Path("out/.spec.json.0123456789ab.tmp"),
+                 Path("out/checkpoints/.last.h5.0123456789ab.tmp")]  # fmt: skip
+        for file in stale:
+            file.write_bytes(b"half")
+        nnreg.resume("out")
+        assert not any(file.exists() for file in stale)
+
+    def test_folders_are_numbered(self, tmp_path):
+        assert next_folder("a", tmp_path).name == "a-001"
+        (tmp_path / "a-001").mkdir()
+        assert next_folder("a", tmp_path).name == "a-002"
+
+
+class TestResuming:
+    def test_another_environment_is_told_in_one_line_and_training_goes_on(self, spec, monkeypatch):
+        nnreg.run(spec, out="out")
+        monkeypatch.setattr("numpy.__version__", "1.2.3")
+        with pytest.warns(NnregWarning) as told:
+            nnreg.resume("out", overrides=["train.epochs=7", "train.threads=2"])
+        (text,) = (str(warning.message) for warning in told)
+        assert text.startswith("the bits may differ from those of a run that never stopped: numpy ")
+        assert "numpy is 1.2.3, was " in text
+        assert text.endswith("threads is 2, was 1")
+
+    def test_a_change_of_the_spec_holds_from_the_start(self, spec):
+        nnreg.run(spec, out="out", overrides=["train.epochs=2"])
+        run = restart("out", overrides=["train.epochs=5"])
+        stop_at(run, 13)
+        with pytest.raises(KeyboardInterrupt):
+            run.train()
+        assert nnreg.resume("out").progress.epoch == 5
+
+    def test_records_beyond_and_behind_the_checkpoint_are_put_right(self, spec):
+        nnreg.run(spec, out="whole")
+        for damage in (lambda text: text + '{"epoch": 99}\n{"ep', lambda text: text[:30]):
+            shutil.rmtree("out", ignore_errors=True)
+            run = start(spec, out="out")
+            stop_at(run, 20)
+            with pytest.raises(KeyboardInterrupt):
+                run.train()
+            records = Path("out/metrics.jsonl")
+            records.write_text(damage(records.read_text()))
+            nnreg.resume("out")
+            same_files("whole", "out")
+
+    def test_a_run_killed_before_its_first_epoch_begins_again(self, spec):
+        nnreg.run(spec, out="whole")
+        script = """
+        import json, os, signal, sys, nnreg
+        from nnreg.runs.run import start
+        run = start(json.loads(sys.argv[1]), out="out")
+        run._trainer._step = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        run.train()
+        """
+        command = [sys.executable, "-c", textwrap.dedent(script), json.dumps(spec)]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+        assert nnreg.load("out/checkpoints/last.h5").progress.step == 0
+        nnreg.resume("out")
+        same_files("whole", "out")
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"seen": 0}, "0 of 36 examples are no epoch under way"),
+            ({"seen": 36}, "36 of 36 examples are no epoch under way"),
+            ({"seen": 5}, "'partial/outputs' is"),
+            ({"count": None}, r"\$\.progress\.partial\.count: must be"),
+            ({"loss": "x"}, r"\$\.progress\.partial\.loss: must be"),
+            ({"streams": [{}]}, r"\$\.progress\.partial\.streams\[0\]\.state: required"),
+            ({"streams": [{"state": str(2**128), "inc": "1", "has_uint32": 0, "uinteger": 0}]},
+             r"must be a number below 2\*\*128"),
+        ],
+    )  # fmt: skip
+    def test_an_epoch_under_way_that_is_not_one_is_refused(self, spec, change, message):
+        from nnreg.checkpoint.file_format import Checkpoint as Content
+        from nnreg.checkpoint.save_load import from_checkpoint
+
+        run = start(spec, out="out")
+        stop_at(run, 8)
+        with pytest.raises(KeyboardInterrupt):
+            run.train()
+        content = read_checkpoint(Path("out/checkpoints/last.h5"))
+        progress = content.document["progress"]
+        progress = {**progress, "partial": {**progress["partial"], **change}}
+        changed = Content({**content.document, "progress": progress}, dict(content.arrays))
+        with pytest.raises(nnreg.CheckpointError, match=message):
+            from_checkpoint(changed, "m.h5")

@@ -1,0 +1,125 @@
+"""What is left of a run that is stopped, and that it resumes bit-identically."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import nnreg
+import nnreg._utils.atomic_files
+from nnreg.runs.run import restart, start
+from tests.runs.directory.runs import same_files, stop_at
+
+
+class TestStopping:
+    @pytest.mark.parametrize("step", [1, 6, 7, 17])
+    def test_ctrl_c_saves_after_the_step_and_the_finished_run_has_the_same_bits(self, spec, step):
+        nnreg.run(spec, out="whole")
+        stopped = start(spec, out="parts")
+        stop_at(stopped, step)
+        with pytest.raises(KeyboardInterrupt):
+            stopped.train()
+        assert nnreg.load("parts/checkpoints/last.h5").progress.step == step
+        assert json.loads(Path("parts/summary.json").read_text())["stopped"] == "interrupted"
+        nnreg.resume("parts")
+        same_files("whole", "parts")
+
+    def test_a_run_stopped_after_every_step_has_the_bits_of_one_that_was_not(self, spec):
+        whole = nnreg.run(spec, out="whole")
+        run = start(spec, out="parts")
+        for step in range(1, whole.progress.step):
+            stop_at(run, step)
+            with pytest.raises(KeyboardInterrupt):
+                run.train()
+            run = restart("parts")
+        run.train()
+        same_files("whole", "parts")
+
+    def test_a_signal_that_comes_last_is_not_lost(self, spec):
+        run = start(spec, out="out")
+        stop_at(run, 36)
+        with pytest.raises(KeyboardInterrupt):
+            run.train()
+        assert json.loads(Path("out/summary.json").read_text())["stopped"] == "epochs"
+
+    def test_a_second_ctrl_c_stops_at_once_and_leaves_the_last_checkpoint(self, spec):
+        run = start(spec, out="out")
+        go = run._trainer._step
+
+        def torn(*args):
+            go(*args)
+            if run.model.progress.step == 14:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        run._trainer._step = torn
+        with pytest.raises(KeyboardInterrupt):
+            run.train()
+        assert nnreg.load("out/checkpoints/last.h5").progress.step in (0, 6, 12)
+        nnreg.resume("out")
+        nnreg.run(spec, out="whole")
+        same_files("whole", "out")
+
+    def test_a_second_ctrl_c_while_saving_leaves_no_half_file(self, spec, monkeypatch):
+        run = start(spec, out="out")
+        stop_at(run, 8)
+        replace = os.replace
+
+        def interrupted(source, target):
+            if run.model.progress.step == 8 and target.name == "last.h5":
+                os.kill(os.getpid(), signal.SIGINT)
+            return replace(source, target)
+
+        monkeypatch.setattr(os, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run.train()
+        monkeypatch.setattr(os, "replace", replace)
+        assert {file.name for file in Path("out/checkpoints").iterdir()} <= {"last.h5", "best.h5"}
+        nnreg.resume("out")
+        nnreg.run(spec, out="whole")
+        same_files("whole", "out")
+
+    def test_without_a_folder_ctrl_c_stops_too(self, spec):
+        run = start(spec)
+        stop_at(run, 8)
+        with pytest.raises(KeyboardInterrupt):
+            run.train()
+        assert run.model.progress.step == 8
+
+    def test_handlers_of_the_program_are_left_alone(self, spec):
+        heard = []
+        before = signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+        try:
+            run = start(spec)
+            stop_at(run, 8)
+            run.train()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert heard == [1]
+        assert len(run.model.history) == 6
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_the_command_line_saves_says_how_to_go_on_and_exits(self, spec, number, code):
+        spec["train"] = {"epochs": 10**6}
+        Path("spec.json").write_text(json.dumps(spec))
+        command = [sys.executable, "-m", "nnreg", "run", "spec.json", "--out", "out", "--quiet"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            while not Path("out/checkpoints/best.h5").exists():
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(number)
+            _, err = process.communicate()
+        assert process.returncode == code
+        heard, said, how = err.splitlines()
+        name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
+        assert heard == f"{name}: stopping after this step and saving; once more stops at once"
+        done = nnreg.load("out/checkpoints/last.h5").progress
+        assert said.startswith("stopped; saved ")
+        assert str(done.epoch if done.partial is None else done.epoch + 1) in said
+        assert how == "go on: nnreg resume out"
+        assert not Path("out/lock").exists()

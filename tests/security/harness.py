@@ -1,0 +1,132 @@
+"""Make checkpoints that attack their reader.
+
+Behind a valid magic, length and SHA-256, which an attacker can make too, each is a checkpoint of a
+small model with one thing changed. `@attack` registers a maker, and says what the reader must say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+import nnreg
+from nnreg.checkpoint.file_format import BLOCK, MAGIC
+from nnreg.checkpoint.migrations import FORMAT
+from nnreg.checkpoint.save_load import to_checkpoint
+
+SPEC: dict[str, Any] = {
+    "model": {"layers": [
+        {"type": "dense", "units": 4, "activation": "tanh"},
+        {"type": "batch_norm"},
+        {"type": "dense", "units": "classes", "activation": "softmax"},
+    ]},
+    "loss": "cross_entropy",
+    "optimizer": "adam",
+    "metrics": ["accuracy"],
+    "train": {"epochs": 2},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Attack:
+    """How to make one file, and what its refusal must say (a regular expression)."""
+
+    make: Callable[[Path], None]
+    message: str
+
+
+ATTACKS: dict[str, Attack] = {}
+
+Document = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+def attack(message: str) -> Callable[..., Any]:
+    """Register a maker under its name."""
+
+    def register(make: Callable[[Path], None]) -> Callable[[Path], None]:
+        assert make.__name__ not in ATTACKS, "two attacks have this name"
+        ATTACKS[make.__name__] = Attack(make, message)
+        return make
+
+    return register
+
+
+def content(spec: Document, shape: tuple[int, ...]) -> tuple[Document, Arrays]:
+    """Return the content of a sound checkpoint of this spec, for examples of this shape."""
+    x = np.random.default_rng(0).normal(size=(20, *shape))
+    y = np.array(["ash", "birch"] * 10)
+    model = nnreg.build(spec, data=(x, y))
+    model.fit(x, y)
+    checkpoint = to_checkpoint(model)
+    return json.loads(json.dumps(checkpoint.document)), dict(checkpoint.arrays)
+
+
+def victim() -> tuple[Document, Arrays]:
+    """Return what most attacks start from."""
+    return content(SPEC, (3,))
+
+
+def signed(body: bytes, version: str = str(FORMAT)) -> bytes:
+    """Return the file with this body and a digest to match."""
+    head = MAGIC + f"format {version}\nbytes {len(body)}\n".encode()
+    digest = hashlib.sha256(head + body).hexdigest()
+    return (head + f"sha256 {digest}\n".encode()).ljust(BLOCK, b"\0") + body
+
+
+def image(
+    document: Document | str | bytes | None,
+    arrays: Arrays,
+    change: Callable[[h5py.File], None] = lambda file: None,
+) -> bytes:
+    """Return the HDF5 image of this content, after a change to it."""
+    text = document if isinstance(document, str | bytes) else json.dumps(document)
+    data = text.encode() if isinstance(text, str) else text
+    with h5py.File("m", "w", driver="core", backing_store=False, userblock_size=BLOCK) as file:
+        if document is not None:
+            file["document"] = np.frombuffer(data, np.uint8)
+        for name, array in arrays.items():
+            file[name] = array
+        change(file)
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def altered(path: Path, change: Callable[[h5py.File], None]) -> None:
+    """Write a checkpoint whose HDF5 file was changed."""
+    path.write_bytes(signed(image(*victim(), change)))
+
+
+def restated(path: Path, change: Callable[[Document, Arrays], Any]) -> None:
+    """Write a checkpoint whose document and arrays were changed, or replaced by what is given."""
+    document, arrays = victim()
+    replaced = change(document, arrays)
+    path.write_bytes(signed(image(document if replaced is None else replaced, arrays)))
+
+
+def forged(path: Path, change: Callable[[h5py.File], None], old: bytes, new: bytes) -> None:
+    """Write a checkpoint with bytes of its HDF5 file exchanged, which no library would write."""
+    body = image(*victim(), change)
+    assert body.count(old) == 1
+    path.write_bytes(signed(body.replace(old, new)))
+
+
+def void(_: Any) -> None:
+    """Return nothing, where a lambda would return what was dropped."""
+
+
+def in_spec(path: Path, change: Callable[[Document], Any]) -> None:
+    """Write a checkpoint with another spec."""
+    restated(path, lambda document, arrays: void(change(document["spec"])))
+
+
+def of_component(path: Path, **changes: Any) -> None:
+    """Write a checkpoint that says of its first component what it pleases."""
+    restated(path, lambda document, arrays: document["components"][0].update(changes))

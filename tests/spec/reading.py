@@ -1,0 +1,16 @@
+"""Read a spec, and what is wrong with it."""
+
+import pytest
+
+from nnreg import SpecError
+from nnreg.spec.document import read_spec
+
+
+def tree_of(*args, **kwargs):
+    return read_spec(*args, **kwargs).tree
+
+
+def problems_of(*args):
+    with pytest.raises(SpecError) as caught:
+        read_spec(*args)
+    return [str(problem) for problem in caught.value.problems]

@@ -1,0 +1,94 @@
+"""Changes of a spec by `--set`."""
+
+import json
+
+import pytest
+
+import nnreg
+from nnreg import SpecError, UsageError
+from nnreg.checkpoint.save_load import from_checkpoint, to_checkpoint
+from nnreg.spec.document import read_spec
+from tests.helpers.specs import blobs, classifier, csv_data
+from tests.spec.reading import problems_of, tree_of
+
+
+class TestSet:
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ("train.epoch=5", "unknown key 'epoch'; did you mean 'epochs'?"),
+            (
+                "optimizer.learning_rat=1",
+                "unknown key 'learning_rat'; did you mean",
+            ),
+            ("optimzer.learning_rate=1", "unknown key 'optimzer'; did you mean 'optimizer'?"),
+            ("train.epochs=many", 'must be a valid integer, found "many"'),
+            ("train.l2=NaN", 'must be a valid number, found "NaN"'),
+            ("train.early_stopping.patiense=3", "unknown key 'patiense'; did you mean 'patience'"),
+            ('train={"epoch": 3}', "$.train.epoch: unknown key 'epoch'; did you mean 'epochs'?"),
+            ("model.layers.0.activation.slope=2", "unknown key 'slope'; there are no options"),
+            ("loss=cross_entropi", "no loss 'cross_entropi'; did you mean 'cross_entropy'?"),
+        ],
+    )
+    def test_what_is_set_wrongly_is_told_by_the_set(self, files, change, message):
+        files(spec=classifier())
+        for source in ("spec.json", classifier()):
+            (problem,) = problems_of(source, [change])
+            assert problem.startswith(f"--set {change}: {message}")
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ("model.layers.5.units=3",
+             "--set model.layers.5.units=3: no item '5' in model.layers, which has 3, "
+             "numbered 0 to 2"),
+            ("model.layers.x=3", "no item 'x' in model.layers"),
+            ("metrics.0=f1", "no item '0' in metrics, which has 0"),
+            ("train.epochs.x=3", "train.epochs is 5, with nothing in it to set"),
+        ],
+    )  # fmt: skip
+    def test_a_path_that_leads_nowhere_is_refused(self, change, message):
+        with pytest.raises(UsageError) as caught:
+            read_spec(classifier(metrics=[]), [change])
+        assert message in str(caught.value)
+
+    def test_a_component_that_is_only_named_is_given_options(self):
+        changes = ["optimizer.learning_rate=0.5", "model.layers.0.activation=leaky_relu",
+                   "model.layers.0.activation.slope=0.3"]  # fmt: skip
+        spec = read_spec(classifier(optimizer="adam"), changes).spec
+        assert spec.optimizer.learning_rate == 0.5
+        assert spec.model.layers[0].activation.slope == 0.3
+
+    def test_a_section_that_is_null_or_absent_is_made(self):
+        spec = classifier(train={"early_stopping": None})
+        for path in ("train.early_stopping.patience", "checkpoint.keep"):
+            assert read_spec(spec, [f"{path}=3"])
+        assert read_spec(spec, ["train.early_stopping.patience=3"]).spec.train.early_stopping
+
+    def test_the_last_of_two_counts(self, files):
+        files(spec=classifier())
+        assert tree_of("spec.json", ["seed=1", "seed=2"])["seed"] == 2
+        (problem,) = problems_of("spec.json", ["seed=x", "seed=y"])
+        assert problem.startswith("--set seed=y: ")
+
+    def test_a_section_that_a_set_made_wrong_names_it(self, files):
+        files(spec=classifier(data=csv_data(split={"validation": 0.5})))
+        (problem,) = problems_of("spec.json", ["data.split.test=0.6", "train.epochs=2"])
+        assert problem.startswith("spec.json:1:")
+        assert problem.endswith("leave nothing to train on (with --set data.split.test=0.6)")
+
+    def test_a_set_on_a_checkpoint_is_told_as_on_a_spec(self, files):
+        saved = to_checkpoint(nnreg.build(classifier(), data=blobs()))
+        for change in ("train.epoch=5", "train.epochs=x"):
+            with pytest.raises(SpecError, match=f"--set {change}: ") as caught:
+                from_checkpoint(saved, "m.h5", [change])
+            assert caught.value.exit_code == 2
+        saved.document["spec"] = {**saved.document["spec"], "seed": -1}
+        with pytest.raises(nnreg.CheckpointError, match=r"(?s)\$\.seed.*--set train.epoch=5"):
+            from_checkpoint(saved, "m.h5", ["train.epoch=5"])
+
+    def test_what_is_wrong_beside_a_set_is_told_in_its_file(self, files):
+        files(spec=json.dumps(classifier(loss="nonsense"), indent=1))
+        first, second = problems_of("spec.json", ["train.epochs=0"])
+        assert first.startswith("spec.json:20:10: $.loss")
+        assert second.startswith("--set train.epochs=0: must be greater than 0")

@@ -1,0 +1,28 @@
+"""Try a proposed spec, and make columns to propose one for."""
+
+from pathlib import Path
+
+import numpy as np
+
+import nnreg
+from nnreg import propose
+from nnreg.spec.document import read_spec
+
+
+def tried(file, target=None):
+    """Propose a spec, read its text as a file, and train by it for two epochs."""
+    proposal = propose(file, target)
+    Path("spec.json").write_text(proposal.text())
+    document = read_spec("spec.json", ["train.epochs=2"])
+    assert document.tree == {**proposal.tree, "train": {**proposal.tree["train"], "epochs": 2}}
+    model = nnreg.run(document)
+    assert len(model.history) == 2
+    return proposal
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def words_of(count, *words):
+    return [words[i % len(words)] for i in range(count)]
