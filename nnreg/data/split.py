@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
@@ -114,21 +115,26 @@ class Rows:
         Each goes where it adds the least to Σ n²/share over parts and classes, n the share of a
         class's rows that a part has. For groups of one size and one class this is Webster's method
         of apportionment (1832).
+
+        Many groups can go to several parts equally well, so the rounding decides. It is the same on
+        all processors: numbers of rows are whole, and each sum is rounded once.
         """
         _, members = np.unique(groups, return_inverse=True)
         labels = np.zeros(self.count, np.intp) if self.labels is None else self.labels
-        counts = np.zeros((members.max(initial=-1) + 1, labels.max(initial=0) + 1))
+        shape = (members.max(initial=-1) + 1, labels.max(initial=0) + 1)
+        counts = np.zeros(shape, np.int64)
         np.add.at(counts, (members, labels), 1)
         if len(counts) < len(shares):
             raise DataError(f"{len(counts)} groups are too few for {len(shares)} parts")
         order = rng.permutation(len(counts))
         order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
-        counts /= np.maximum(counts.sum(axis=0), 1)
-        weights, have = np.array(shares), np.zeros((len(shares), counts.shape[1]))
+        squares = np.maximum(counts.sum(axis=0), 1) ** 2
+        weights, have = np.array(shares), np.zeros((len(shares), counts.shape[1]), np.int64)
         part_of = np.empty(len(counts), np.intp)
         for place, group in enumerate(order):
             added = counts[group]
-            cost = (2 * have @ added + added @ added) / weights
+            more = (2 * have + added) * added / squares
+            cost = np.array([math.fsum(row) for row in more]) / weights
             empty = ~have.any(axis=1)
             if len(counts) - place == np.count_nonzero(empty):
                 cost[~empty] = np.inf

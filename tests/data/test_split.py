@@ -1,5 +1,10 @@
 """Which rows are held out: a share of them, whole groups, or the latest."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -69,6 +74,37 @@ def test_whole_groups_keep_the_classes_in_proportion_too():
         assert_groups_apart(found, groups)
         for part in found:
             assert labels[part].mean() == pytest.approx(overall, abs=0.05)
+
+
+SPLIT_DIGEST = """
+import hashlib, numpy as np
+from nnreg.data.split import Rows
+
+digest = hashlib.sha256()
+for seed in range(200):
+    rng = np.random.default_rng(seed)
+    groups = rng.permutation(np.repeat(np.arange(24), 4))
+    rows = Rows(96, rng.integers(0, 5, 96), groups)
+    parts = [*rows.split((0.2, 0.2), seed), *(held_out for _, held_out in rows.folds(3, seed))]
+    for part in parts:
+        digest.update(part.astype("<i8").tobytes() + b"|")
+print(digest.hexdigest())
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="kernels of x86")
+def test_whole_groups_are_split_alike_by_every_kernel_of_openblas():
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", SPLIT_DIGEST],
+            env={**os.environ, "OPENBLAS_CORETYPE": kernel},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for kernel in ("Nehalem", "Haswell")
+    }
+    assert len(digests) == 1
 
 
 def test_no_part_is_empty_however_few_the_groups():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.reports.html import figure, percent
 from nnreg.reports.evaluation import against_guess, interval
+from nnreg.reports.html import figure, percent
 from nnreg.reports.predictions import Results, results_of
 from nnreg.reports.report import report
 from nnreg.runs.baseline import constant
