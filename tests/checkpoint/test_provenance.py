@@ -12,6 +12,7 @@ import nnreg
 from nnreg import (
     Activation,
     CheckpointError,
+    ComponentError,
     MissingPluginError,
     PluginError,
 )
@@ -241,7 +242,7 @@ def test_a_probe_makes_no_input_of_the_size_that_a_file_claims(monkeypatch):
 
     def refuse(layer, shape, classes):
         made.append(math.prod(shape))
-        raise ValueError("too small")
+        raise ComponentError("too small")
 
     monkeypatch.setattr(probes, "_run", refuse)
     plan = Plan("$", 2)
