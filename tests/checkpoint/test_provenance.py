@@ -12,13 +12,13 @@ import nnreg
 from nnreg import (
     Activation,
     CheckpointError,
-    ComponentError,
     MissingPluginError,
     PluginError,
 )
 from nnreg.checkpoint.file_format import read_checkpoint
 from nnreg.checkpoint.save_load import from_checkpoint, load, to_checkpoint
 from nnreg.cli.app import main
+from nnreg.errors import ComponentError
 from nnreg.interfaces import Plan
 from nnreg.provenance import components as provenance
 from nnreg.provenance import fingerprints as probes
