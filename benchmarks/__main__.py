@@ -75,7 +75,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", default="", help="networks and jobs whose name contains this")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/benchmarks"), help="folder for the JSON and the plot"
+        "--out",
+        type=Path,
+        default=Path("runs/benchmarks"),
+        help="directory for the JSON and the plot",
     )
     return parser.parse_args(arguments)
 

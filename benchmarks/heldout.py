@@ -20,7 +20,7 @@ from statistics import mean
 
 import numpy as np
 
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.runs.run import Run
 from nnreg.spec.document import read_spec
 
@@ -75,7 +75,7 @@ def measure(case: Case, seeds=SEEDS, *, with_peer: bool = True) -> Result:
     figures, peers, seconds = [], [], []
     for seed in seeds:
         began = time.perf_counter()
-        assembled = assemble(read_spec(MODELS / f"{case.model}.json", [f"seed={seed}"]))
+        assembled = prepare_from_spec(read_spec(MODELS / f"{case.model}.json", [f"seed={seed}"]))
         run = Run(assembled, None)
         run.train()
         seconds.append(time.perf_counter() - began)
@@ -95,14 +95,14 @@ def _peer(case: Case, assembled, seed: int) -> float | None:
         return None
     parts = [assembled.train, assembled.validation]
     x = np.concatenate([part.x.reshape(len(part), -1) for part in parts])
-    t = np.concatenate([part.t.reshape(len(part), -1).squeeze(1) for part in parts])
+    t = np.concatenate([part.targets.reshape(len(part), -1).squeeze(1) for part in parts])
     kind = MLPRegressor if case.metric == "r2" else MLPClassifier
     network = kind(hidden_layer_sizes=case.hidden, random_state=seed, max_iter=500)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 500 epochs are all it gets
         network.fit(x, t)
     test = assembled.test
-    return float(network.score(test.x.reshape(len(test), -1), test.t.squeeze()))
+    return float(network.score(test.x.reshape(len(test), -1), test.targets.squeeze()))
 
 
 def table(results: list[Result]) -> str:

@@ -116,8 +116,8 @@ def measure(effort: Effort) -> Iterator[tuple[Row, Row]]:
     """Yield two rows for each file: seconds, and the growth over the size of the file."""
     for name, (_, rows) in FILES.items():
         if effort.only in name:
-            with TemporaryDirectory(prefix="nnreg-loading-") as folder:
-                path = Path(folder) / "table.csv"
+            with TemporaryDirectory(prefix="nnreg-loading-") as directory:
+                path = Path(directory) / "table.csv"
                 write(path, name, rows // 10 if effort.quick else rows)
                 size = path.stat().st_size
                 samplers = {reader: partial(sample, reader, path) for reader in READERS}

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from statistics import mean, stdev
 
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.runs.run import Run
 from nnreg.spec.document import read_spec
 from nnreg.starter.propose import propose
@@ -32,7 +32,7 @@ def measured(spec, metric: str, seeds=SEEDS) -> tuple[list[float], float]:
     """Return the test figure for each seed, and the seconds of all trainings."""
     figures, began = [], time.perf_counter()
     for seed in seeds:
-        run = Run(assemble(read_spec(spec, [f"seed={seed}"])), None)
+        run = Run(prepare_from_spec(read_spec(spec, [f"seed={seed}"])), None)
         run.train()
         figures.append(run.summary["test"][metric])
     return figures, time.perf_counter() - began

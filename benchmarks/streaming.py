@@ -26,7 +26,7 @@ from benchmarks import report
 from benchmarks.environment import describe, environment
 from benchmarks.harness import Effort, Ratio, Row, Table, UnavailableError, interleave
 from benchmarks.workloads import NAMED, Workload
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 
 BYTES = 2**26
@@ -45,15 +45,15 @@ def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for each network."""
     for name in NETWORKS:
         if effort.only in name and not (effort.quick and name == NETWORKS[-1]):
-            with TemporaryDirectory(prefix="nnreg-streaming-") as folder:
-                yield _row(NAMED[name], Path(folder), effort)
+            with TemporaryDirectory(prefix="nnreg-streaming-") as directory:
+                yield _row(NAMED[name], Path(directory), effort)
 
 
-def _row(workload: Workload, folder: Path, effort: Effort) -> Row:
+def _row(workload: Workload, directory: Path, effort: Effort) -> Row:
     x, y = workload.examples(BYTES // (4 * int(np.prod(workload.shape))))
     samplers: dict[str, Callable[[], float]] = {}
     for number, (name, storage) in enumerate(STORAGE.items()):
-        path = folder / f"{number}.h5"
+        path = directory / f"{number}.h5"
         kind = storage.get("dtype", "f4")
         with h5py.File(path, "w") as file:
             values = np.clip(x * 32 + 128, 0, 255) if kind == "u1" else x
@@ -80,7 +80,7 @@ def _epochs(workload: Workload, path: Path, threads: int, *, stream: bool) -> Ca
         "optimizer": "adam",
         "train": {"epochs": 10_000, "batch_size": workload.batch, "threads": threads},
     }
-    parts = assemble(read_spec(spec))
+    parts = prepare_from_spec(read_spec(spec))
     epochs = parts.model.trainer(parts.train).epochs()
     next(epochs)
 

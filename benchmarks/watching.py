@@ -20,7 +20,7 @@ from benchmarks.harness import Effort, Ratio, Row, Table, interleave
 from benchmarks.single import measure_and_print
 from benchmarks.workloads import NAMED, Workload
 from nnreg.cli import _progress as progress
-from nnreg.runs.run import start
+from nnreg.runs.run import prepare_run
 
 NETWORKS = ("4-16-8-3", "64-128-64-10")
 WAYS = ("unseen", "live", "lines", "json")
@@ -57,11 +57,11 @@ def _trainer(workload: Workload, way: str, epochs: int) -> Callable[[], float]:
     """Return what trains anew, watched in a way, and tells the seconds of an epoch."""
 
     def train() -> float:
-        run = start(_spec(workload, epochs), data=workload.examples())
+        run = prepare_run(_spec(workload, epochs), data=workload.examples())
         options = {"every": None, "quiet": way == "unseen", "as_json": way == "json"}
         with _null_device(), mock.patch.object(progress, "animated", return_value=way == "live"):
             began = time.perf_counter()
-            with progress.shown(run, **options) as (on_epoch, _):
+            with progress.showing_progress(run, **options) as (on_epoch, _):
                 run.train(on_epoch)
             return (time.perf_counter() - began) / epochs
 

@@ -37,9 +37,9 @@ COLOURS = {"green": GREEN, "cyan": BLUE}
 
 def main() -> None:
     """Run the command of the README and write its pictures, and those of the lessons."""
-    with tempfile.TemporaryDirectory() as folder:
-        screen = typed(COMMAND, Path(folder))
-        history = nnreg.read_history(Path(folder) / "runs/penguins-001")
+    with tempfile.TemporaryDirectory() as directory:
+        screen = typed(COMMAND, Path(directory))
+        history = nnreg.read_history(Path(directory) / "runs/penguins-001")
     (STATIC / "terminal.svg").write_text(terminal(screen, COMMAND), encoding="utf-8")
     (STATIC / "loss.svg").write_text(history.svg("penguins"), encoding="utf-8")
     for name in ("single_neuron", "two_layer"):
@@ -47,24 +47,24 @@ def main() -> None:
         (STATIC / f"{name}.svg").write_text(diagram(model, 0.5, 0.1), encoding="utf-8")
 
 
-def typed(command: str, folder: Path) -> pyte.Screen:
+def typed(command: str, directory: Path) -> pyte.Screen:
     """Run a command in a terminal and return its screen, as a person sees it in the end."""
-    shutil.copytree(HERE.parent / "models", folder / "models")
+    shutil.copytree(HERE.parent / "models", directory / "models")
     screen = pyte.Screen(COLUMNS, LINES)
     stream = pyte.ByteStream(screen)
     stream.feed(f"$ \x1b[1m{command}\x1b[0m\r\n".encode())
-    for data in printed([sys.executable, "-m", *command.split()], folder):
+    for data in printed([sys.executable, "-m", *command.split()], directory):
         stream.feed(data)
     return screen
 
 
-def printed(command: list[str], folder: Path) -> Iterator[bytes]:
+def printed(command: list[str], directory: Path) -> Iterator[bytes]:
     """Yield what a command writes to a terminal."""
     quiet = {name: text for name, text in os.environ.items() if name not in ("CI", "NO_COLOR")}
     environment = {**quiet, "TERM": "xterm-256color", "PYTHONPATH": str(HERE.parent)}
     child, terminal = pty.fork()
     if child == 0:
-        os.chdir(folder)
+        os.chdir(directory)
         os.execve(command[0], command, environment)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", LINES, COLUMNS, 0, 0))
     while data := read(terminal):
@@ -103,9 +103,9 @@ def words(screen: pyte.Screen, line: int) -> Iterator[tuple[int, str, tuple[str,
     for (kind, blank), group in groupby(
         enumerate(cells), lambda cell: (look(cell[1]), cell[1].data == " ")
     ):
-        stretch = list(group)
+        segment = list(group)
         if not blank:
-            yield stretch[0][0], "".join(cell.data for _, cell in stretch), kind
+            yield segment[0][0], "".join(cell.data for _, cell in segment), kind
 
 
 def look(cell: pyte.screens.Char) -> tuple[str, str]:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-MOST_PROBLEMS = 50
+MAX_PROBLEMS_SHOWN = 50
 """The most problems that the text of an error lists."""
 
-MOST_PICTURES = 10
+MAX_EXCERPTS = 10
 """The most problems that it shows with the line they are on."""
 
 
@@ -25,20 +25,20 @@ class NnregError(Exception):
 class Problem:
     """One thing wrong with a spec: the JSON path of the place, and what to do about it.
 
-    `place` is where that was written, once it is known; `of_key` says that it is the key that is
+    `location` is where that was written, once it is known; `of_key` says that it is the key that is
     wrong, not the value.
     """
 
     path: str
     message: str
     of_key: bool = False
-    place: Place | Override | None = None
+    location: SourceLocation | Override | None = None
 
     def __str__(self) -> str:
-        if isinstance(self.place, Override) and self.place.names(self.path):
-            return f"{self.place}: {self.message}"
+        if isinstance(self.location, Override) and self.location.sets(self.path):
+            return f"{self.location}: {self.message}"
         text = f"{self.path}: {self.message}"
-        return text if self.place is None else f"{self.place}: {text}"
+        return text if self.location is None else f"{self.location}: {text}"
 
 
 class NnregWarning(UserWarning):
@@ -61,26 +61,26 @@ class SpecError(NnregError):
         self.where = where
 
     @property
-    def of_overrides(self) -> bool:
+    def caused_by_overrides(self) -> bool:
         """Whether what was asked for beside the spec, as by --set, is all that is wrong."""
-        return all(isinstance(problem.place, Override) for problem in self.problems)
+        return all(isinstance(problem.location, Override) for problem in self.problems)
 
     def __str__(self) -> str:
         count = len(self.problems)
         lines = [f"{self.where}: {count} problem{'s' if count != 1 else ''}"]
-        for index, problem in enumerate(self.problems[:MOST_PROBLEMS]):
+        for index, problem in enumerate(self.problems[:MAX_PROBLEMS_SHOWN]):
             lines.append(f"  {problem}")
-            if isinstance(problem.place, Place) and index < MOST_PICTURES:
-                lines.append(problem.place.picture())
-        if count > MOST_PROBLEMS:
-            lines.append(f"  and {count - MOST_PROBLEMS} more")
+            if isinstance(problem.location, SourceLocation) and index < MAX_EXCERPTS:
+                lines.append(problem.location.excerpt())
+        if count > MAX_PROBLEMS_SHOWN:
+            lines.append(f"  and {count - MAX_PROBLEMS_SHOWN} more")
         return "\n".join(lines)
 
 
 def _reading_order(problem: Problem) -> tuple[int, str, int, int]:
     """Sort by file and line; what has none comes later, and what --set did comes last."""
-    place = problem.place
-    if isinstance(place, Place):
+    place = problem.location
+    if isinstance(place, SourceLocation):
         return 0, place.file, place.line, place.column
     return (1 if place is None else 2), "", 0, 0
 
@@ -157,12 +157,12 @@ def shape_text(shape: tuple[int, ...]) -> str:
 _BETWEEN = re.compile(r"[.\[\]]+")
 """What stands between the keys of a path."""
 
-WIDEST = 68
+MAX_EXCERPT_WIDTH = 68
 """The most characters of a line that are shown; of a longer one, those around the place."""
 
 
 @dataclass(frozen=True)
-class Place:
+class SourceLocation:
     """A stretch of one line of a text; `line` and `column` count from 1, `text` is the line."""
 
     file: str
@@ -174,13 +174,13 @@ class Place:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
-    def picture(self) -> str:
+    def excerpt(self) -> str:
         """Return the line with carets under the place, as two lines."""
         start = self.column - 1
-        first = max(0, min(start - WIDEST // 3, len(self.text) - WIDEST))
-        shown = self.text[first : first + WIDEST]
+        first = max(0, min(start - MAX_EXCERPT_WIDTH // 3, len(self.text) - MAX_EXCERPT_WIDTH))
+        shown = self.text[first : first + MAX_EXCERPT_WIDTH]
         before, marked = shown[: start - first], shown[start - first :][: self.width]
-        left, right = "…" * (first > 0), "…" * (first + WIDEST < len(self.text))
+        left, right = "…" * (first > 0), "…" * (first + MAX_EXCERPT_WIDTH < len(self.text))
         line = f"{left}{shown.rstrip()}{right}".replace("\t", " ")
         blanks, carets = " " * _columns(left + before), "^" * max(_columns(marked), 1)
         return f"{self.line:>6} | {line}\n{'':>6} | {blanks}{carets}"
@@ -201,7 +201,7 @@ class Override:
         path = self.text.partition("=")[0].removeprefix("$.")
         return [key for key in _BETWEEN.split(path) if key]
 
-    def names(self, path: str) -> bool:
+    def sets(self, path: str) -> bool:
         """Tell whether it says itself what is at this path, not only what holds it."""
         return len(_BETWEEN.split(path.removeprefix("$.").rstrip("]"))) <= len(self.keys)
 

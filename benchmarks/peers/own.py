@@ -34,19 +34,19 @@ class Nnreg:
         x, _ = workload.examples(rows)
         return lambda: model.predict(x)
 
-    def save(self, workload: Workload, folder: str) -> Job:
+    def save(self, workload: Workload, directory: str) -> Job:
         """Save a model that has been trained for an epoch, with all that resuming needs."""
         model = self.trained(workload)
-        return lambda: nnreg.save(model, Path(folder) / "model.h5")
+        return lambda: nnreg.save(model, Path(directory) / "model.h5")
 
-    def run(self, folder: str | None, epochs: int) -> Job:
-        """Train on the digits; with a folder, leave each run's own folder and checkpoints there."""
+    def run(self, directory: str | None, epochs: int) -> Job:
+        """Train on the digits; with a directory, write each run's directory in it."""
         numbers = itertools.count()
         changes = [f"train.epochs={epochs}", "train.early_stopping=null"]
         changes.append(f"train.kernels={self.kernels}")
 
         def job() -> None:
-            out = Path(folder) / f"run-{os.getpid()}-{next(numbers)}" if folder else None
+            out = Path(directory) / f"run-{os.getpid()}-{next(numbers)}" if directory else None
             nnreg.run(DIGITS, out=out, overrides=changes)
 
         return job

@@ -12,13 +12,13 @@ from benchmarks.workloads import Workload
 class PlainH5py:
     """h5py alone: no digest, no temporary file, no wait for the disk."""
 
-    def save(self, workload: Workload, folder: str) -> Job:
+    def save(self, workload: Workload, directory: str) -> Job:
         """Write the arrays of a checkpoint that nnreg made of the same network."""
         import h5py
 
         import nnreg
 
-        path = Path(folder) / "copied.h5"
+        path = Path(directory) / "copied.h5"
         nnreg.save(Nnreg("numpy").trained(workload), path)
         arrays = {}
 
@@ -30,7 +30,7 @@ class PlainH5py:
             file.visititems(keep)
 
         def job() -> None:
-            with h5py.File(Path(folder) / "plain.h5", "w") as file:
+            with h5py.File(Path(directory) / "plain.h5", "w") as file:
                 for name, array in arrays.items():
                     file[name] = array
 

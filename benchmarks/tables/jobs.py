@@ -48,12 +48,12 @@ class Outcome:
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield the rows of each job: `nnreg run` beside the script of each library."""
     numbers = itertools.count()
-    with TemporaryDirectory(prefix="nnreg-jobs-") as folder:
+    with TemporaryDirectory(prefix="nnreg-jobs-") as directory:
         jobs = JOBS[1:] if effort.quick else JOBS
         for job in (job for job in jobs if effort.only in job):
             samplers = {}
             for own, kernels in zip(OWN, ("numpy", "numba"), strict=True):
-                samplers[own] = partial(_own, job, kernels, Path(folder), numbers, effort)
+                samplers[own] = partial(_own, job, kernels, Path(directory), numbers, effort)
             for peer, script in SCRIPTS.items():
                 samplers[peer] = partial(_script, script, job, effort)
             outcomes, left_out = interleave(samplers, effort)
@@ -62,12 +62,14 @@ def measure(effort: Effort) -> Iterator[Row]:
                 yield Row(f"{job}: {name}", unit, samples, left_out, compared)
 
 
-def _own(job: str, kernels: str, folder: Path, numbers: Iterator[int], effort: Effort) -> Outcome:
+def _own(
+    job: str, kernels: str, directory: Path, numbers: Iterator[int], effort: Effort
+) -> Outcome:
     """Run nnreg's command line, which saves checkpoints too."""
     finished = run(
         python(
             "-m", "nnreg", "run", str(ROOT / "models" / f"{job}.json"), "--quiet", "--json",
-            "--set", f"train.kernels={kernels}", "--out", str(folder / str(next(numbers))),
+            "--set", f"train.kernels={kernels}", "--out", str(directory / str(next(numbers))),
         ),
         limited(effort.threads),
     )  # fmt: skip

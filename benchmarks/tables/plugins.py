@@ -48,11 +48,11 @@ ALL = "; ".join([ALONE, *(f"import {module}" for module in MODULES)])
 COLUMNS = ("without", "with 30", "imports", "without, and imports")
 
 
-def install(folder: Path) -> None:
-    """Leave 30 distributions in a folder, as pip would: a module, metadata, an entry point."""
+def install(directory: Path) -> None:
+    """Leave 30 distributions in a directory, as pip would: a module, metadata, an entry point."""
     for module in MODULES:
-        (folder / f"{module}.py").write_text(MODULE.replace("NAME", module))
-        info = folder / f"{module}-1.0.dist-info"
+        (directory / f"{module}.py").write_text(MODULE.replace("NAME", module))
+        info = directory / f"{module}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[nnreg]\n{module} = {module}\n")
@@ -65,14 +65,14 @@ def measure(effort: Effort) -> Iterator[Row]:
     takes, which is measured in the same round.
     """
     with TemporaryDirectory(prefix="nnreg-plugins-") as name:
-        folder = Path(name)
-        install(folder)
+        directory = Path(name)
+        install(directory)
         for title, command in COMMANDS.items():
             samplers = {
                 "without": partial(_seconds, command, None, effort),
-                "with 30": partial(_seconds, command, folder, effort),
-                "import none": partial(_seconds, ("-c", ALONE), folder, effort),
-                "import all": partial(_seconds, ("-c", ALL), folder, effort),
+                "with 30": partial(_seconds, command, directory, effort),
+                "import none": partial(_seconds, ("-c", ALONE), directory, effort),
+                "import all": partial(_seconds, ("-c", ALL), directory, effort),
             }
             samples, left_out = interleave(samplers, effort)
             if not left_out:

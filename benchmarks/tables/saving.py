@@ -18,20 +18,20 @@ PEERS = ("nnreg", "plain h5py")
 
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for the share of a short and of a long run, and one for each size of file."""
-    with TemporaryDirectory(prefix="nnreg-saving-") as folder:
+    with TemporaryDirectory(prefix="nnreg-saving-") as directory:
         for epochs in EPOCHS[:1] if effort.quick else EPOCHS:
-            yield _share(folder, epochs, effort)
+            yield _share(directory, epochs, effort)
         with Workers(effort.threads) as workers:
-            yield _save(workers, folder, SMALL, "60 kB", effort)
-            yield _save(workers, folder, LARGE, "100 MB", effort)
+            yield _save(workers, directory, SMALL, "60 kB", effort)
+            yield _save(workers, directory, LARGE, "100 MB", effort)
 
 
-def _share(folder: str, epochs: int, effort: Effort) -> Row:
+def _share(directory: str, epochs: int, effort: Effort) -> Row:
     """Train on the digits with checkpoints and without, in turn, in a process each."""
     with Workers(effort.threads) as saving, Workers(effort.threads) as plain:
         runs = {
-            "nnreg": partial(saving.ask, "nnreg", "run", 0, folder=folder, epochs=epochs),
-            "without": partial(plain.ask, "nnreg", "run", 0, folder=None, epochs=epochs),
+            "nnreg": partial(saving.ask, "nnreg", "run", 0, directory=directory, epochs=epochs),
+            "without": partial(plain.ask, "nnreg", "run", 0, directory=None, epochs=epochs),
         }
         samples, left_out = interleave(runs, effort)
     shares = []
@@ -42,10 +42,15 @@ def _share(folder: str, epochs: int, effort: Effort) -> Row:
     return Row(f"saving's share, {epochs} epochs, %", "%", share, left_out, compared=False)
 
 
-def _save(workers: Workers, folder: str, workload: Workload, size: str, effort: Effort) -> Row:
+def _save(workers: Workers, directory: str, workload: Workload, size: str, effort: Effort) -> Row:
     samplers = {
         peer: partial(
-            workers.ask, peer, "save", effort.seconds / 4, workload=workload.name, folder=folder
+            workers.ask,
+            peer,
+            "save",
+            effort.seconds / 4,
+            workload=workload.name,
+            directory=directory,
         )
         for peer in PEERS
     }

@@ -25,8 +25,8 @@ def gallery(pages: Path) -> str:
 def model(name: str, report: Path) -> str:
     """Train a model, write its report, and return its section."""
     spec = ROOT / "models" / f"{name}.json"
-    with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / name
+    with tempfile.TemporaryDirectory() as directory:
+        run = Path(directory) / name
         trained = nnreg.run(spec, out=run)
         summary = json.loads((run / "summary.json").read_text())
         report.write_text(nnreg.report(run).read_text())

@@ -14,14 +14,14 @@ from typing import TypeAlias
 
 from nnreg.errors import UsageError
 
-Pieces: TypeAlias = Iterable[tuple[int, bytes | memoryview]]
+Chunks: TypeAlias = Iterable[tuple[int, bytes | memoryview]]
 """The bytes of a file, each piece with the place where it begins."""
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 LOCK = "lock"
 
 
-def replace_file(path: Path, pieces: Pieces) -> None:
+def replace_file(path: Path, chunks: Chunks) -> None:
     """Write a file so that at any moment the old one or the new one is there, whole.
 
     The old one is never opened. Raises OSError where that fails; the old one is then still there,
@@ -30,7 +30,7 @@ def replace_file(path: Path, pieces: Pieces) -> None:
     temporary, file = _create_beside(path)
     try:
         try:
-            for place, data in pieces:
+            for place, data in chunks:
                 _write(file, place, data)
             os.fsync(file)
             if os.name == "posix":  # before the file is closed, and no longer seen to be in use
@@ -44,11 +44,11 @@ def replace_file(path: Path, pieces: Pieces) -> None:
             os.unlink(temporary)
         raise
     if os.name == "posix":  # Windows has no handle on a folder to sync
-        folder = os.open(path.parent, os.O_RDONLY)
+        directory = os.open(path.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(directory)
         finally:
-            os.close(folder)
+            os.close(directory)
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -56,18 +56,18 @@ def replace_text(path: Path, text: str) -> None:
     replace_file(path, [(0, text.encode())])
 
 
-LARGEST = 2**28
+MAX_READ_BYTES = 2**28
 """The bytes beyond which a file is none of those that a run keeps its records in."""
 
 
 def read_regular(path: Path) -> bytes:
-    """Return what is in a regular file of at most `LARGEST` bytes.
+    """Return what is in a regular file of at most `MAX_READ_BYTES` bytes.
 
     Raises OSError where it cannot be read, ValueError for anything else: a pipe may never end.
     """
     status = path.stat()
-    if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-        raise ValueError(f"{path.name} is not a regular file of at most {LARGEST:,} bytes")
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_READ_BYTES:
+        raise ValueError(f"{path.name} is not a regular file of at most {MAX_READ_BYTES:,} bytes")
     return path.read_bytes()
 
 
@@ -99,15 +99,15 @@ def _create_beside(path: Path) -> tuple[Path, int]:
         os.close(file)  # swept between its making and its locking
 
 
-def sweep(folder: Path) -> None:
+def remove_stale_temp_files(directory: Path) -> None:
     """Remove the temporary files that killed processes left; those in use are locked and stay."""
     with suppress(OSError):
-        for temporary in folder.iterdir():
+        for temporary in directory.iterdir():
             if TEMPORARY.fullmatch(temporary.name):
-                _sweep(temporary)
+                _remove_if_stale(temporary)
 
 
-def _sweep(temporary: Path) -> None:
+def _remove_if_stale(temporary: Path) -> None:
     with suppress(OSError):
         file = os.open(temporary, os.O_WRONLY)
         try:
@@ -118,20 +118,20 @@ def _sweep(temporary: Path) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
     """Keep other processes from holding the same folder, until the context or the process ends.
 
     Raises `UsageError` with the process id of the one that holds it, OSError where the folder
     cannot be written to.
     """
-    path = folder / LOCK
+    path = directory / LOCK
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if _lock(file) is False:
                 holder = os.read(file, 20).decode("ascii", "replace").strip()
                 raise UsageError(
-                    f"{folder}: process {holder or '(unknown)'} is at work in this folder; wait "
+                    f"{directory}: process {holder or '(unknown)'} is at work in this folder; wait "
                     "for it to end or stop it, or choose another folder"
                 )
             if _is_still(path, file):
@@ -150,10 +150,10 @@ def held(folder: Path) -> Iterator[None]:
         os.close(file)
 
 
-def is_held(folder: Path) -> bool:
+def is_locked(directory: Path) -> bool:
     """Whether a process holds a folder. To look, this one tries its lock for a moment."""
     try:  # Windows locks no file that is open to be read only
-        file = os.open(folder / LOCK, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+        file = os.open(directory / LOCK, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     except OSError:
         return False
     try:

@@ -22,10 +22,10 @@ os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
 
 import h5py  # after the line above
 
-__all__ = ["StoredDataset", "h5py", "h5py_errors", "objects", "plain_datasets"]
+__all__ = ["FileDataset", "h5py", "h5py_errors", "objects", "plain_datasets"]
 
 
-DEEPEST = 64
+MAX_DEPTH = 64
 """The most groups within each other."""
 
 
@@ -84,7 +84,7 @@ def objects(
                 raise FormatError(f"{path!r} is an object that another name already has")
             seen.add(address)
             if isinstance(item, h5py.Group):
-                if path.count("/") >= DEEPEST:
+                if path.count("/") >= MAX_DEPTH:
                     raise FormatError(f"{path!r} is nested too deep")
                 groups.append((f"{path}/", item))
             elif not isinstance(item, h5py.Dataset):
@@ -112,7 +112,7 @@ def _is_name(name: str | bytes) -> bool:
     )
 
 
-class StoredDataset:
+class FileDataset:
     """A dataset that stays in its file, which is opened for each read and must stay as it is."""
 
     def __init__(self, path: Path, dataset: h5py.Dataset) -> None:
@@ -121,20 +121,20 @@ class StoredDataset:
         self.shape: Shape = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
         self.chunk: int = dataset.chunks[0] if dataset.chunks else 1
-        self._version = self._look()
+        self._version = self._file_state()
 
-    def read(self, stretches: Sequence[tuple[int, int]]) -> Iterator[Array]:
+    def read(self, segments: Sequence[tuple[int, int]]) -> Iterator[Array]:
         """Yield the rows of each stretch, from one up to another.
 
         Raises `DataError` naming the rows, where they cannot be read or the file has changed: the
         HDF5 library takes what is missing at the end of an open file for zeros.
         """
-        first, last = stretches[0][0], stretches[-1][1] - 1
+        first, last = segments[0][0], segments[-1][1] - 1
         try:
             self._check()
             with h5py.File(self.path, "r") as file:
                 dataset = file[self.name]
-                for first, last in ((start, stop - 1) for start, stop in stretches):
+                for first, last in ((start, stop - 1) for start, stop in segments):
                     yield dataset[first : last + 1]
             self._check()
         except (OSError, KeyError, RuntimeError, ValueError) as error:
@@ -143,9 +143,9 @@ class StoredDataset:
             ) from error
 
     def _check(self) -> None:
-        if self._look() != self._version:
+        if self._file_state() != self._version:
             raise OSError("the file has changed since it was opened; put the old one back")
 
-    def _look(self) -> tuple[int, int]:
+    def _file_state(self) -> tuple[int, int]:
         state = self.path.stat()
         return state.st_size, state.st_mtime_ns

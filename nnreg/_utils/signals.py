@@ -21,7 +21,7 @@ class Stop:
         self.signal = 0
         self._on_signal = on_signal
 
-    def note(self, number: int, frame: FrameType | None) -> None:
+    def on_first_signal(self, number: int, frame: FrameType | None) -> None:
         """Take note of a first signal; raise KeyboardInterrupt at a second."""
         if self.requested:
             raise KeyboardInterrupt(number)
@@ -31,7 +31,7 @@ class Stop:
 
 
 @contextmanager
-def deferred(signals: Iterable[int], on_signal: OnSignal | None = None) -> Iterator[Stop]:
+def deferred_signals(signals: Iterable[int], on_signal: OnSignal | None = None) -> Iterator[Stop]:
     """Take note of the first of these signals, and raise KeyboardInterrupt as the context ends.
 
     `on_signal` is told of it at once. The exception's argument is the signal's number. A second
@@ -45,7 +45,7 @@ def deferred(signals: Iterable[int], on_signal: OnSignal | None = None) -> Itera
         handlers = {number: signal.getsignal(number) for number in signals}
         before = {number: old for number, old in handlers.items() if old in default}
     for number in before:
-        signal.signal(number, stop.note)
+        signal.signal(number, stop.on_first_signal)
     try:
         yield stop
     finally:

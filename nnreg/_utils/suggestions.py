@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 SIMILAR = 0.6
 """From 0 to 1, how similar a name must be to be suggested."""
 
-MOST_SUGGESTED = 3
+MAX_SUGGESTIONS = 3
 
 
 def suggest(name: str, known: Iterable[str], otherwise: str = "") -> str:
@@ -24,7 +24,7 @@ def suggest(name: str, known: Iterable[str], otherwise: str = "") -> str:
 
 def did_you_mean(names: Sequence[str]) -> str:
     """Return `"; did you mean 'a' or 'b'?"`, or nothing if there is nothing to suggest."""
-    return f"; did you mean {' or '.join(map(repr, names[:MOST_SUGGESTED]))}?" if names else ""
+    return f"; did you mean {' or '.join(map(repr, names[:MAX_SUGGESTIONS]))}?" if names else ""
 
 
 def closest(name: str, known: Iterable[str], at_least: float = SIMILAR) -> list[str]:

@@ -24,33 +24,33 @@ def available_threads() -> int:
 
     That is one for each core, or as many as an environment variable such as OMP_NUM_THREADS says.
     """
-    pools = matrix_libraries()
+    pools = blas_libraries()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max((pool["num_threads"] for pool in pools), default=cores or 1)
 
 
-def matrix_libraries() -> list[dict[str, Any]]:
+def blas_libraries() -> list[dict[str, Any]]:
     """Return name, version, threads and processor type of each library of matrix products."""
-    libraries: list[dict[str, Any]] = _thread_pools().select(user_api="blas").info()
+    libraries: list[dict[str, Any]] = _blas_pools().select(user_api="blas").info()
     return libraries
 
 
-def matrix_threads(count: int | None) -> AbstractContextManager[Any]:
+def blas_threads(count: int | None) -> AbstractContextManager[Any]:
     """Limit the threads of matrix products while the context is open; None leaves them alone."""
     if count is None:
         return nullcontext()
-    limits: AbstractContextManager[Any] = _thread_pools().limit(limits=count, user_api="blas")
+    limits: AbstractContextManager[Any] = _blas_pools().limit(limits=count, user_api="blas")
     return limits
 
 
-def pieces(size: int, count: int) -> list[slice]:
+def split_evenly(size: int, count: int) -> list[slice]:
     """Divide `size` values into `count` runs of nearly equal length."""
     ends = [size * place // count for place in range(count + 1)]
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 @functools.cache
-def _thread_pools() -> ThreadpoolController:
+def _blas_pools() -> ThreadpoolController:
     """Look for the libraries once: it takes a millisecond, as much as a small epoch."""
     from threadpoolctl import ThreadpoolController
 

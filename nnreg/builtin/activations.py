@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Interval
 
 from nnreg._types import Array
-from nnreg.interfaces.activation import Activation, Backward, BiasedBackward
+from nnreg.interfaces.activation import Activation, Backward, BiasBackward
 from nnreg.interfaces.context import Context
 
 
@@ -31,14 +31,14 @@ class Relu(Activation):
     def forward(self, x: Array) -> tuple[Array, Backward]:
         return np.maximum(x, 0), lambda dy: dy * (x > 0)
 
-    def forward_buffered(self, x: Array, context: Context) -> tuple[Array, Backward]:
+    def forward_inplace(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Overwrite x."""
-        y, undo = self.forward_biased(x, None, context)
-        return y, lambda dy: undo(dy, None)
+        y, backward_fn = self.forward_bias_inplace(x, None, context)
+        return y, lambda dy: backward_fn(dy, None)
 
-    def forward_biased(
+    def forward_bias_inplace(
         self, x: Array, bias: Array | None, context: Context
-    ) -> tuple[Array, BiasedBackward]:
+    ) -> tuple[Array, BiasBackward]:
         """Overwrite x; the sign of y tells what the sign of x + bias was."""
         context.kernels.relu(x, bias, context.workspace)
 
@@ -71,7 +71,7 @@ class Sigmoid(Activation):
         y = 0.5 + 0.5 * np.tanh(0.5 * x)
         return y, lambda dy: dy * (y * (1 - y))
 
-    def forward_buffered(self, x: Array, context: Context) -> tuple[Array, Backward]:
+    def forward_inplace(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Overwrite x."""
         y = np.multiply(x, 0.5, out=x)
         np.tanh(y, out=y)
@@ -96,7 +96,7 @@ class Tanh(Activation):
         y = np.tanh(x)
         return y, lambda dy: dy * (1 - y * y)
 
-    def forward_buffered(self, x: Array, context: Context) -> tuple[Array, Backward]:
+    def forward_inplace(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Overwrite x."""
         y = np.tanh(x, out=x)
 
@@ -119,7 +119,7 @@ class Softmax(Activation):
         y = e / np.sum(e, axis=-1, keepdims=True)
         return y, lambda dy: y * (dy - np.sum(dy * y, axis=-1, keepdims=True))
 
-    def forward_buffered(self, x: Array, context: Context) -> tuple[Array, Backward]:
+    def forward_inplace(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Overwrite x."""
         rows = x.reshape(-1, x.shape[-1])
         context.kernels.softmax(rows, context.workspace)

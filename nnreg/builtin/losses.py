@@ -71,9 +71,9 @@ class BinaryCrossEntropy(Loss):
     """
 
     label_smoothing: Fraction = 0.0
-    of_classes = True
-    domain = (0.0, 1.0)
-    link = Sigmoid
+    classification = True
+    input_range = (0.0, 1.0)
+    fused_activation = Sigmoid
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         """Probabilities are kept within [eps, 1 - eps]."""
@@ -108,9 +108,9 @@ class CrossEntropy(Loss):
 
     label_smoothing: Fraction = 0.0
     takes_labels = True
-    of_classes = True
-    domain = (0.0, 1.0)
-    link = Softmax
+    classification = True
+    input_range = (0.0, 1.0)
+    fused_activation = Softmax
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         """Probabilities are kept above the smallest normal number."""
@@ -146,12 +146,12 @@ class CrossEntropy(Loss):
 
         return value, backward
 
-    def forward_buffered(
+    def forward_with_workspace(
         self, y: Array, t: Array, context: Context, *, logits: bool
     ) -> tuple[float, Gradient]:
         """Hand class numbers to a kernel that gives the loss and the gradient at once."""
         if not logits or t.ndim == y.ndim or not y.size:
-            return super().forward_buffered(y, t, context, logits=logits)
+            return super().forward_with_workspace(y, t, context, logits=logits)
         z = y.reshape(-1, y.shape[-1])
         dz = context.empty(z.shape)
         loss = context.kernels.softmax_cross_entropy(

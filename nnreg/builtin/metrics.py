@@ -17,7 +17,7 @@ Average = Literal["macro", "micro", "binary"]
 class Accuracy(Metric):
     """The share of examples whose class is predicted."""
 
-    of_classes = True
+    classification = True
 
     def compute(self, y: Array, t: Array) -> float:
         return float(np.mean(y == t))
@@ -62,7 +62,7 @@ class R2(Metric):
 class _Counts(Metric):
     """A ratio of counts: of hits, of what was claimed, of what there is."""
 
-    of_classes = True
+    classification = True
     average: Average = "macro"
 
     def compute(self, y: Array, t: Array) -> float:

@@ -11,7 +11,7 @@ from annotated_types import Gt, Interval
 
 from nnreg._types import Array
 from nnreg.interfaces.component import NonNegative
-from nnreg.interfaces.optimizer import Optimizer, Step
+from nnreg.interfaces.optimizer import Optimizer, UpdateState
 
 Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
@@ -23,16 +23,16 @@ class Sgd(Optimizer):
     With `nesterov` the step is along g + momentum · v. Sutskever et al. 2013.
     """
 
-    slots = ("velocity",)
+    state_names = ("velocity",)
     elementwise = True
     momentum: Fraction = 0.0
     nesterov: bool = False
 
-    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
-        change = step.empty(parameters)
+    def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
+        change = state.empty(parameters)
         direction = gradient
         if self.momentum:
-            velocity = step.slots["velocity"]
+            velocity = state.vectors["velocity"]
             np.multiply(velocity, self.momentum, out=velocity)
             np.add(velocity, gradient, out=velocity)
             direction = velocity
@@ -47,28 +47,28 @@ class Sgd(Optimizer):
 class Adam(Optimizer):
     """Adam: steps scaled by running means of the gradient and of its square.
 
-    With m ← beta1 · m + (1 - beta1) · g and v ← beta2 · v + (1 - beta2) · g², and m̂ and v̂ the same
-    corrected for having begun at zero: p ← p - learning_rate · m̂ / (√v̂ + epsilon). The slots
+    With m ← beta1 · m + (1 - beta1) · g and v ← beta2 · v + (1 - beta2) · g², and m̂ and v̂ the
+    same corrected for having begun at zero: p ← p - learning_rate · m̂ / (√v̂ + epsilon). The slots
     hold m / (1 - beta1) and v / (1 - beta2). Kingma and Ba 2015.
     """
 
-    slots = ("m", "v")
+    state_names = ("m", "v")
     elementwise = True
     learning_rate: Annotated[float, Gt(0)] = 0.001
     beta1: Fraction = 0.9
     beta2: Fraction = 0.999
     epsilon: Annotated[float, Gt(0)] = 1e-8
 
-    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
+    def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
         """Fold the corrections, and the factors left out of the slots, into two scalars."""
-        root = math.sqrt((1 - self.beta2**step.count) / (1 - self.beta2))
-        rate = self.learning_rate * root * (1 - self.beta1) / (1 - self.beta1**step.count)
-        step.kernels.adam(
+        root = math.sqrt((1 - self.beta2**state.count) / (1 - self.beta2))
+        rate = self.learning_rate * root * (1 - self.beta1) / (1 - self.beta1**state.count)
+        state.kernels.adam(
             parameters,
             gradient,
-            step.slots["m"],
-            step.slots["v"],
-            step.workspace,
+            state.vectors["m"],
+            state.vectors["v"],
+            state.workspace,
             rate=rate,
             beta1=self.beta1,
             beta2=self.beta2,
@@ -85,9 +85,9 @@ class AdamW(Adam):
 
     weight_decay: NonNegative = 0.01
 
-    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
+    def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
         np.multiply(parameters, 1 - self.learning_rate * self.weight_decay, out=parameters)
-        super().update(parameters, gradient, step)
+        super().update(parameters, gradient, state)
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,15 @@ class RmsProp(Optimizer):
     Tieleman and Hinton 2012.
     """
 
-    slots = ("square",)
+    state_names = ("square",)
     elementwise = True
     learning_rate: Annotated[float, Gt(0)] = 0.001
     rho: Fraction = 0.9
     epsilon: Annotated[float, Gt(0)] = 1e-8
 
-    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
-        square = step.slots["square"]
-        scratch = step.empty(parameters)
+    def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
+        square = state.vectors["square"]
+        scratch = state.empty(parameters)
         np.multiply(square, self.rho, out=square)
         np.multiply(gradient, gradient, out=scratch)
         np.multiply(scratch, 1 - self.rho, out=scratch)

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Interval
 
 from nnreg.interfaces.component import Count, NonNegative
-from nnreg.interfaces.schedule import Moment, Schedule
+from nnreg.interfaces.schedule import Schedule, ScheduleContext
 
 Share = Annotated[float, Interval(ge=0, le=1)]
 Part = Annotated[float, Interval(gt=0, lt=1)]
@@ -27,7 +27,7 @@ class Constant(Schedule):
 
     by_epoch = True
 
-    def factor(self, moment: Moment) -> float:
+    def factor(self, context: ScheduleContext) -> float:
         return 1.0
 
 
@@ -39,8 +39,8 @@ class StepDecay(Schedule):
     decay: Decay = 0.1
     by_epoch = True
 
-    def factor(self, moment: Moment) -> float:
-        return math.pow(self.decay, moment.step // moment.steps_per_epoch // self.every)
+    def factor(self, context: ScheduleContext) -> float:
+        return math.pow(self.decay, context.step // context.steps_per_epoch // self.every)
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Exponential(Schedule):
 
     decay: Decay = 0.95
 
-    def factor(self, moment: Moment) -> float:
-        return math.pow(self.decay, moment.epoch)
+    def factor(self, context: ScheduleContext) -> float:
+        return math.pow(self.decay, context.epoch)
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Cosine(Schedule):
     growth: Annotated[int, Interval(ge=1, le=10)] = 1
     floor: Share = 0.0
 
-    def factor(self, moment: Moment) -> float:
+    def factor(self, context: ScheduleContext) -> float:
         units = sum(self.growth**part for part in range(self.restarts + 1))
-        place, length = moment.step * units / moment.total, 1
+        place, length = context.step * units / context.total_steps, 1
         while place >= length:
             place, length = place - length, length * self.growth
         return self.floor + (1 - self.floor) * _half_cosine(place / length)
@@ -81,8 +81,8 @@ class Polynomial(Schedule):
     power: Annotated[float, Interval(gt=0, le=10)] = 1.0
     floor: Share = 0.0
 
-    def factor(self, moment: Moment) -> float:
-        return self.floor + (1 - self.floor) * math.pow(1 - moment.progress, self.power)
+    def factor(self, context: ScheduleContext) -> float:
+        return self.floor + (1 - self.floor) * math.pow(1 - context.progress, self.power)
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,11 @@ class OneCycle(Schedule):
     end: Share = 4e-6
     shape: Literal["cosine", "linear"] = "cosine"
 
-    def factor(self, moment: Moment) -> float:
-        top, last = self.rise * moment.total - 1, moment.total - 1
-        if moment.step < top:
-            return self._between(self.start, 1.0, moment.step / top)
-        return self._between(1.0, self.end, (moment.step - top) / (last - top))
+    def factor(self, context: ScheduleContext) -> float:
+        top, last = self.rise * context.total_steps - 1, context.total_steps - 1
+        if context.step < top:
+            return self._between(self.start, 1.0, context.step / top)
+        return self._between(1.0, self.end, (context.step - top) / (last - top))
 
     def _between(self, first: float, last: float, share: float) -> float:
         left = _half_cosine(share) if self.shape == "cosine" else 1 - share
@@ -121,18 +121,18 @@ class Warmup(Schedule):
     start: Share = 0.01
     after: Schedule = Constant()
 
-    def watches(self) -> str | None:
-        return self.after.watches()
+    def monitored_metric(self) -> str | None:
+        return self.after.monitored_metric()
 
-    def factor(self, moment: Moment) -> float:
-        steps = max(round(self.epochs * moment.steps_per_epoch), 1)
+    def factor(self, context: ScheduleContext) -> float:
+        steps = max(round(self.epochs * context.steps_per_epoch), 1)
         rest = dataclasses.replace(
-            moment,
-            step=max(moment.step - steps, 0),
-            total=max(moment.total - steps, 1),
-            history=moment.history[math.ceil(steps / moment.steps_per_epoch) :],
+            context,
+            step=max(context.step - steps, 0),
+            total_steps=max(context.total_steps - steps, 1),
+            history=context.history[math.ceil(steps / context.steps_per_epoch) :],
         )
-        share = min(moment.step / steps, 1.0)
+        share = min(context.step / steps, 1.0)
         return (self.start + (1 - self.start) * share) * self.after.factor(rest)
 
 
@@ -152,13 +152,13 @@ class ReduceOnPlateau(Schedule):
     floor: Share = 1e-4
     by_epoch = True
 
-    def watches(self) -> str | None:
+    def monitored_metric(self) -> str | None:
         return self.monitor
 
-    def factor(self, moment: Moment) -> float:
+    def factor(self, context: ScheduleContext) -> float:
         """Go over the whole history: there is nothing to remember then."""
         factor, best, waited, resting = 1.0, math.inf, 0, 0
-        for value in moment.figures(self.monitor):
+        for value in context.lower_is_better_values(self.monitor):
             waited += 1
             if value < best - self.min_delta:
                 best, waited = value, 0

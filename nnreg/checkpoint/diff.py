@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.checkpoint.inspect import Contents, read_contents
+from nnreg.checkpoint.inspect import CheckpointSummary, read_summary
 from nnreg.checkpoint.manifest import Manifest
 from nnreg.registry.registry import Registry
 from nnreg.spec.validation import to_json
 
-LEFT_OUT = ("origin", "folder", "history")
+IGNORED_KEYS = ("origin", "folder", "history")
 """What says where a file was made rather than what it is, and what the rest says too."""
 
 
@@ -51,10 +51,10 @@ class Differences:
 
 def compare(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> Differences:
     """Compare two checkpoints, or the best ones of runs. Raises `CheckpointError`."""
-    return _compare(read_contents(a), read_contents(b))
+    return _compare(read_summary(a), read_summary(b))
 
 
-def _compare(a: Contents, b: Contents) -> Differences:
+def _compare(a: CheckpointSummary, b: CheckpointSummary) -> Differences:
     one, other = _said(a.manifest), _said(b.manifest)
     if one["spec"] != other["spec"]:  # what components compute differs with their options
         for component in (*one["components"].values(), *other["components"].values()):
@@ -65,9 +65,9 @@ def _compare(a: Contents, b: Contents) -> Differences:
             difference
             for name in dict.fromkeys([*a.arrays, *b.arrays])
             if name != "history"
-            and (difference := _of_arrays(name, a.arrays.get(name), b.arrays.get(name)))
+            and (difference := _array_difference(name, a.arrays.get(name), b.arrays.get(name)))
         ],
-        list(_of_histories(a, b)),
+        list(_history_difference(a, b)),
     )
 
 
@@ -77,7 +77,7 @@ def _said(manifest: Manifest) -> dict[str, Any]:
     tree["components"] = {f"{c['kind']} {c['name']}": c for c in tree["components"]}
     for part in ("data", "started_from"):
         tree[part] = list(tree[part].values())  # the names depend on where they lie
-    return {part: value for part, value in tree.items() if part not in LEFT_OUT}
+    return {part: value for part, value in tree.items() if part not in IGNORED_KEYS}
 
 
 def _changes(a: Any, b: Any, path: str) -> Iterator[dict[str, Any]]:
@@ -107,7 +107,7 @@ def _has_parts(value: Any) -> bool:
     return isinstance(value, dict | list)
 
 
-def _of_arrays(name: str, a: Array | None, b: Array | None) -> dict[str, Any] | None:
+def _array_difference(name: str, a: Array | None, b: Array | None) -> dict[str, Any] | None:
     sides = {
         side: f"{array.dtype} {array.shape}"
         for side, array in (("a", a), ("b", b))
@@ -126,7 +126,7 @@ def _of_arrays(name: str, a: Array | None, b: Array | None) -> dict[str, Any] | 
         return {**found, "largest": _finite(np.max(difference)), "relative": _finite(relative)}
 
 
-def _of_histories(a: Contents, b: Contents) -> Iterator[dict[str, Any]]:
+def _history_difference(a: CheckpointSummary, b: CheckpointSummary) -> Iterator[dict[str, Any]]:
     one, other = a.history, b.history
     for name in dict.fromkeys([*one.names, *other.names]):
         if name not in one.names or name not in other.names:

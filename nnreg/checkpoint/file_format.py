@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.atomic_files import Pieces, replace_file
+from nnreg._utils.atomic_files import Chunks, replace_file
 from nnreg._utils.memory import memory_limit
 from nnreg._utils.os_errors import explain_os_error, os_errors_as
 from nnreg.checkpoint.migrations import FORMAT, migrate
@@ -29,20 +29,20 @@ from nnreg.errors import CheckpointError, FormatError, SpecError
 from nnreg.spec import jsonc
 
 MAGIC = b"nnreg checkpoint\n"
-BLOCK = 512
-LARGEST_DOCUMENT = 1 << 22
-MOST_VALUES = 400_000
+HEADER_BYTES = 512
+MAX_DOCUMENT_BYTES = 1 << 22
+MAX_JSON_VALUES = 400_000
 """The most bytes of the document, and about the most values in it: a value of two bytes, such as an
 empty list, takes a hundred when it is parsed."""
 
-COPIES = 4
+COPIES_IN_MEMORY = 4
 """How often the bytes of a file are in memory at once while it is read, at most."""
 
-Passed: TypeAlias = Callable[[str], None]
+CheckListener: TypeAlias = Callable[[str], None]
 """Is told what a check has found to be in order."""
 
 
-def ignore(_: str) -> None:
+def no_listener(_: str) -> None:
     """Listen to no check."""
 
 
@@ -63,12 +63,12 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         replace_file(path, _file(_body(checkpoint)))
 
 
-def read_checkpoint(path: Path, passed: Passed = ignore) -> Checkpoint:
+def read_checkpoint(path: Path, on_check: CheckListener = no_listener) -> Checkpoint:
     """Read and verify a file. Raises `CheckpointError` for one that is damaged, foreign or hostile.
 
-    `passed` is told each check that the file has passed.
+    `on_check` is told each check that the file has passed.
     """
-    return decode(_read(path, passed), str(path), passed)
+    return decode(_read(path, on_check), str(path), on_check)
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -80,39 +80,41 @@ def is_checkpoint(path: Path) -> bool:
         return False
 
 
-def decode(data: bytes, where: str, passed: Passed = ignore) -> Checkpoint:
+def decode(data: bytes, where: str, on_check: CheckListener = no_listener) -> Checkpoint:
     """Return what the bytes of a file hold; see `read_checkpoint`."""
-    version = verify(data, where, passed)
+    version = verify(data, where, on_check)
     from nnreg.checkpoint.validate_hdf5 import image_arrays
 
     try:
         arrays = image_arrays(data)
         count, values = len(arrays), sum(array.nbytes for array in arrays.values())
-        passed(f"{count} plain arrays of {values:,} bytes, each at its own place, and nothing else")
+        on_check(
+            f"{count} plain arrays of {values:,} bytes, each at its own place, and nothing else"
+        )
         document = _document(arrays.pop("document", None))
         migrate(version, document, arrays)
     except (FormatError, SpecError) as error:
         raise CheckpointError(f"{where}: not a well-formed checkpoint: {error}") from error
-    passed("the document is strict JSON")
+    on_check("the document is strict JSON")
     return Checkpoint(document, arrays)
 
 
-def verify(data: bytes, where: str, passed: Passed = ignore) -> int:
+def verify(data: bytes, where: str, on_check: CheckListener = no_listener) -> int:
     """Check magic, version, length and digest before the HDF5 library sees a byte.
 
     Returns the version. Raises `CheckpointError`.
     """
-    version = _check_head(data[:BLOCK], len(data), where)
-    body = memoryview(data)[BLOCK:]
-    passed(f"format {version}, {len(body):,} bytes after its header, as it says")
+    version = _check_head(data[:HEADER_BYTES], len(data), where)
+    body = memoryview(data)[HEADER_BYTES:]
+    on_check(f"format {version}, {len(body):,} bytes after its header, as it says")
     block = _block([body], version)
-    if data[:BLOCK] != block:
+    if data[:HEADER_BYTES] != block:
         raise CheckpointError(f"{where}: damaged: the bytes do not match their SHA-256")
-    passed(f"its SHA-256 is the one in its header, {_fields(block)['sha256'][:16]}…")
+    on_check(f"its SHA-256 is the one in its header, {_fields(block)['sha256'][:16]}…")
     return version
 
 
-def _read(path: Path, passed: Passed) -> bytes:
+def _read(path: Path, on_check: CheckListener) -> bytes:
     """Return the bytes of a regular file that is no larger than this machine can take."""
     try:
         file = open(path, "rb", opener=_open)  # noqa: SIM115 - only a name can be a ValueError
@@ -124,16 +126,16 @@ def _read(path: Path, passed: Passed) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 raise CheckpointError(f"{path}: not a regular file")
             size, memory = status.st_size, memory_limit()
-            head = file.read(BLOCK)
+            head = file.read(HEADER_BYTES)
             _check_head(head, size, str(path))
-            if memory is not None and COPIES * size > memory:
+            if memory is not None and COPIES_IN_MEMORY * size > memory:
                 raise CheckpointError(
                     f"{path}: {size:,} bytes are too many for {memory:,} bytes of memory"
                 )
             data = head + file.read(size - len(head))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot read: {explain_os_error(error, path)}") from error
-    passed(f"a regular file of {size:,} bytes")
+    on_check(f"a regular file of {size:,} bytes")
     return data
 
 
@@ -160,17 +162,17 @@ def _document(stored: Array | None) -> dict[str, Any]:
 def _check_size(text: str) -> None:
     """Raise `FormatError` for a document that would take much memory and time to read."""
     values = jsonc.values(text)
-    if len(text) > LARGEST_DOCUMENT or values > MOST_VALUES:
+    if len(text) > MAX_DOCUMENT_BYTES or values > MAX_JSON_VALUES:
         raise FormatError(
             f"a document of {len(text):,} bytes and about {values:,} values is too large; "
-            f"{LARGEST_DOCUMENT:,} and {MOST_VALUES:,} are the most"
+            f"{MAX_DOCUMENT_BYTES:,} and {MAX_JSON_VALUES:,} are the most"
         )
 
 
 def _body(checkpoint: Checkpoint) -> list[memoryview]:
     """Return the bytes that follow the block, in pieces: the arrays are not copied."""
     from nnreg.checkpoint.validate_hdf5 import TYPES
-    from nnreg.checkpoint.write_hdf5 import layout
+    from nnreg.checkpoint.write_hdf5 import write_image
 
     text = json.dumps(checkpoint.document, allow_nan=False)
     try:
@@ -183,26 +185,26 @@ def _body(checkpoint: Checkpoint) -> list[memoryview]:
         if little.dtype.str not in TYPES.values():
             raise ValueError(f"{name!r} has the type {array.dtype}")
         arrays[name] = little.reshape(array.shape)
-    return layout(arrays, BLOCK)
+    return write_image(arrays, HEADER_BYTES)
 
 
-def _file(body: list[memoryview]) -> Pieces:
+def _file(body: list[memoryview]) -> Chunks:
     """Yield the pieces of the file; the block comes last, hashed while the rest was written."""
     with ThreadPoolExecutor(1) as thread:
         block = thread.submit(_block, body, FORMAT)
-        place = BLOCK
-        for piece in body:
-            yield place, piece
-            place += len(piece)
+        place = HEADER_BYTES
+        for chunk in body:
+            yield place, chunk
+            place += len(chunk)
         yield 0, block.result()
 
 
 def _block(body: list[memoryview], version: int) -> bytes:
     head = MAGIC + f"format {version}\nbytes {sum(map(len, body))}\n".encode()
     digest = hashlib.sha256(head)
-    for piece in body:
-        digest.update(piece)
-    return (head + f"sha256 {digest.hexdigest()}\n".encode()).ljust(BLOCK, b"\0")
+    for chunk in body:
+        digest.update(chunk)
+    return (head + f"sha256 {digest.hexdigest()}\n".encode()).ljust(HEADER_BYTES, b"\0")
 
 
 def _check_head(head: bytes, size: int, where: str) -> int:
@@ -216,10 +218,10 @@ def _check_head(head: bytes, size: int, where: str) -> int:
             f"{where}: format {version!r}, but this nnreg reads formats up to {FORMAT}; "
             "update nnreg, or the file is damaged"
         )
-    if fields.get("bytes") != str(size - BLOCK):
+    if fields.get("bytes") != str(size - HEADER_BYTES):
         raise CheckpointError(
-            f"{where}: cut short or extended: {max(size - BLOCK, 0):,} bytes follow its header, "
-            f"which says {fields.get('bytes', 'nothing')!r}"
+            f"{where}: cut short or extended: {max(size - HEADER_BYTES, 0):,} bytes follow "
+            f"its header, which says {fields.get('bytes', 'nothing')!r}"
         )
     return int(version)
 

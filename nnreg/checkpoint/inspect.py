@@ -15,7 +15,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.atomic_files import read_regular
 from nnreg._utils.os_errors import os_errors_as
-from nnreg.checkpoint.file_format import Passed, ignore, is_checkpoint, read_checkpoint
+from nnreg.checkpoint.file_format import CheckListener, is_checkpoint, no_listener, read_checkpoint
 from nnreg.checkpoint.manifest import Manifest, read_manifest
 from nnreg.checkpoint.paths import checkpoint_file
 from nnreg.errors import CheckpointError
@@ -23,7 +23,7 @@ from nnreg.training.history import History, records
 
 
 @dataclass(frozen=True)
-class Contents:
+class CheckpointSummary:
     """A checkpoint's file, what its document says, and its arrays."""
 
     path: Path
@@ -46,15 +46,17 @@ class Contents:
         return {name: count for name, count in counts.items() if count}
 
 
-def read_contents(path: str | os.PathLike[str], passed: Passed = ignore) -> Contents:
-    """Read a checkpoint, or the best one of a run's folder; `passed` is told of each check.
+def read_summary(
+    path: str | os.PathLike[str], on_check: CheckListener = no_listener
+) -> CheckpointSummary:
+    """Read a checkpoint, or the best one of a run's folder; `on_check` is told of each check.
 
     Raises `CheckpointError` for a file that is damaged or foreign.
     """
     file = checkpoint_file(Path(path))
-    checkpoint = read_checkpoint(file, passed)
+    checkpoint = read_checkpoint(file, on_check)
     manifest = read_manifest(checkpoint.document, checkpoint.arrays, str(file))
-    return Contents(file, manifest, checkpoint.arrays)
+    return CheckpointSummary(file, manifest, checkpoint.arrays)
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
@@ -64,7 +66,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
     the plugins that the model needs. Raises `CheckpointError` for a file that is damaged or
     foreign.
     """
-    return dict(read_contents(path).arrays)
+    return dict(read_summary(path).arrays)
 
 
 def read_history(path: str | os.PathLike[str]) -> History:
@@ -77,7 +79,7 @@ def read_history(path: str | os.PathLike[str]) -> History:
     if file.is_dir() and (file / "metrics.jsonl").exists():
         file = file / "metrics.jsonl"
     if file.is_dir() or is_checkpoint(file):
-        return read_contents(file).history
+        return read_summary(file).history
     try:
         with os_errors_as(CheckpointError, path, "cannot read"):
             lines = file.read_text(encoding="utf-8").split("\n")[:-1]

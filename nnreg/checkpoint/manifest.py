@@ -19,7 +19,7 @@ from nnreg._types import Array, Shape
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import CheckpointError, FormatError, SpecError
 from nnreg.interfaces.component import Configurable
-from nnreg.provenance.components import Recorded
+from nnreg.provenance.components import ComponentRecord
 from nnreg.registry.registry import Registry
 from nnreg.spec.validation import Reader, read
 
@@ -42,7 +42,7 @@ class RandomState(Configurable):
 
 
 @dataclass(frozen=True)
-class Begun(Configurable):
+class EpochStateRecord(Configurable):
     """An epoch under way: `seen` of `count` examples are done; `loss` is the sum over them.
 
     `streams` are the random generators of the layers, one for each thread that divides batches.
@@ -59,7 +59,7 @@ class Begun(Configurable):
 
 
 @dataclass(frozen=True)
-class Done(Configurable):
+class ProgressRecord(Configurable):
     """How far training has come; `resumable` where it can go on from here.
 
     `averaged` is the number of steps that the averages of the weights are over.
@@ -70,7 +70,7 @@ class Done(Configurable):
     best_epoch: Number
     best_value: float | None
     resumable: bool
-    partial: Begun | None = None
+    partial: EpochStateRecord | None = None
     averaged: Number = 0
 
     def __post_init__(self) -> None:
@@ -91,8 +91,8 @@ class Manifest(Configurable):
     origin: str
     folder: str
     preprocessing: Preprocessing
-    components: Annotated[tuple[Recorded, ...], FailFast()]
-    progress: Done
+    components: Annotated[tuple[ComponentRecord, ...], FailFast()]
+    progress: ProgressRecord
     history: tuple[str, ...]
     data: dict[str, str]
     environment: dict[str, Any]
@@ -109,7 +109,7 @@ def inconsistent(where: str, hint: str = "") -> Iterator[None]:
     try:
         yield
     except (FormatError, SpecError) as error:
-        if isinstance(error, SpecError) and error.of_overrides:
+        if isinstance(error, SpecError) and error.caused_by_overrides:
             error.where = where
             raise
         raise CheckpointError(f"{where}: checkpoint is inconsistent: {error}{hint}") from error

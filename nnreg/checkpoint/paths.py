@@ -8,29 +8,29 @@ from pathlib import Path
 from nnreg.errors import CheckpointError
 
 
-def fold_folder(folder: Path, number: int) -> Path:
+def fold_directory(directory: Path, number: int) -> Path:
     """Return the folder of a fold in that of a cross-validation; folds count from 1."""
-    return folder / f"fold-{number}"
+    return directory / f"fold-{number}"
 
 
-def fold_folders(folder: Path) -> list[Path]:
+def fold_directories(directory: Path) -> list[Path]:
     """Return the folders of the folds that a cross-validation has begun, none for other folders."""
     found: list[Path] = []
-    while os.path.isdir((fold := fold_folder(folder, len(found) + 1)) / "checkpoints"):
+    while os.path.isdir((fold := fold_directory(directory, len(found) + 1)) / "checkpoints"):
         found.append(fold)
     return found
 
 
 def refuse_folds(path: Path) -> None:
     """Raise `CheckpointError` for the folder of a cross-validation, which has several runs."""
-    if folds := fold_folders(path):
+    if folds := fold_directories(path):
         names = ", ".join(map(str, folds))
         raise CheckpointError(
             f"{path}: a cross-validation, whose folds are runs of their own; choose one: {names}"
         )
 
 
-def refuse_folders_of_runs(path: Path) -> None:
+def refuse_directories_of_runs(path: Path) -> None:
     """Raise `CheckpointError` for a folder that has runs in it and is not one itself."""
     if not os.path.isdir(path) or os.path.isdir(path / "checkpoints"):  # false for what is no name
         return
@@ -48,10 +48,10 @@ def checkpoint_file(path: Path) -> Path:
     Raises `CheckpointError` for a folder that is that of several runs, or of none.
     """
     refuse_folds(path)
-    refuse_folders_of_runs(path)
-    folder = path / "checkpoints"
-    if os.path.isdir(folder):
-        if not os.path.exists(best := folder / "best.h5"):
+    refuse_directories_of_runs(path)
+    directory = path / "checkpoints"
+    if os.path.isdir(directory):
+        if not os.path.exists(best := directory / "best.h5"):
             raise CheckpointError(
                 f"{path}: there is no checkpoints/{best.name}: no epoch of the run was saved"
             )

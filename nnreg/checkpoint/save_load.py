@@ -12,29 +12,35 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.atomic_files import sweep
+from nnreg._utils.atomic_files import remove_stale_temp_files
 from nnreg.checkpoint.file_format import (
+    CheckListener,
     Checkpoint,
-    Passed,
-    ignore,
+    no_listener,
     read_checkpoint,
     write_checkpoint,
 )
-from nnreg.checkpoint.manifest import Begun, Manifest, check_array, inconsistent, read_manifest
+from nnreg.checkpoint.manifest import (
+    EpochStateRecord,
+    Manifest,
+    check_array,
+    inconsistent,
+    read_manifest,
+)
 from nnreg.checkpoint.paths import checkpoint_file
 from nnreg.errors import CheckpointError, FormatError
 from nnreg.model.build import plan_network
 from nnreg.model.model import Model
 from nnreg.network.parameters import declared, total_size, views
-from nnreg.provenance.components import changes, exchanged, require
-from nnreg.provenance.environment import environment as here
+from nnreg.provenance.components import changed_versions, changes, require
+from nnreg.provenance.environment import library_versions as here
 from nnreg.registry.registry import Registry, installed
 from nnreg.spec.compose import as_tuple
 from nnreg.spec.document import Document, read_spec
 from nnreg.spec.sections import Spec
 from nnreg.spec.validation import to_json
 from nnreg.training.history import records
-from nnreg.training.state import Partial
+from nnreg.training.state import EpochState
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -43,13 +49,13 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     Raises `CheckpointError` where the file cannot be written, or weights are not finite: the file
     would not load.
     """
-    file, checkpoint = Path(path), to_checkpoint(model)
+    file, checkpoint = Path(path), to_file_content(model)
     try:
         check_finite(checkpoint.arrays)
     except FormatError as error:
         raise CheckpointError(f"{file}: cannot save: {error}") from error
     write_checkpoint(file, checkpoint)
-    sweep(file.parent)
+    remove_stale_temp_files(file.parent)
 
 
 def load(
@@ -68,12 +74,12 @@ def load(
     something else; `MissingPluginError` where a plugin that it needs is not installed.
     """
     file = checkpoint_file(Path(path))
-    return from_checkpoint(
+    return from_file_content(
         read_checkpoint(file), str(file), overrides, registry, allow_changed=allow_changed
     )
 
 
-def to_checkpoint(
+def to_file_content(
     model: Model, *, best: bool = False, environment: Mapping[str, Any] | None = None
 ) -> Checkpoint:
     """Return everything that a model is, as plain data.
@@ -81,7 +87,7 @@ def to_checkpoint(
     With `best`, the weights are those of the best epoch, and what training goes on from is left
     out. `environment` says where it was trained, by default what that is here and now.
     """
-    progress, document, history = model.progress, model.document, model.history
+    progress, document, history = model.training_state, model.document, model.history
     columns = history.names
     parameters, state = model.parameters, model.state
     if best and progress.best_vector is not None and progress.best_state is not None:
@@ -91,14 +97,14 @@ def to_checkpoint(
     arrays = {f"parameters/{name}": array for name, array in parameters.items()}
     arrays |= {f"state/{name}": array for name, array in state.items()}
     if resumable:
-        arrays |= {f"optimizer/{name}": slot for name, slot in progress.slots.items()}
+        arrays |= {f"optimizer/{name}": slot for name, slot in progress.optimizer_state.items()}
         if progress.best_vector is not None and progress.best_state is not None:
             arrays["best/parameters"] = progress.best_vector
             arrays["best/state"] = progress.best_state
-        if progress.averaged and progress.means is not None:
-            arrays["average/parameters"], arrays["average/state"] = progress.means
-        if progress.partial and progress.partial.outputs is not None:
-            arrays["partial/outputs"] = progress.partial.outputs
+        if progress.ema_steps and progress.ema is not None:
+            arrays["average/parameters"], arrays["average/state"] = progress.ema
+        if progress.epoch_state and progress.epoch_state.outputs is not None:
+            arrays["partial/outputs"] = progress.epoch_state.outputs
     arrays["history"] = np.array(
         [[record.get(name, math.nan) for name in columns] for record in history], np.float64
     ).reshape(len(history), len(columns))
@@ -106,7 +112,7 @@ def to_checkpoint(
         {
             "spec": document.tree,
             "origin": document.origin,
-            "folder": str(document.folder),
+            "folder": str(document.directory),
             "preprocessing": to_json(model.preprocessing, document.registry),
             "components": model.components,
             "progress": {
@@ -115,8 +121,8 @@ def to_checkpoint(
                 "best_epoch": progress.best_epoch,
                 "best_value": progress.best_value if math.isfinite(progress.best_value) else None,
                 "resumable": resumable,
-                "partial": _begun(progress.partial) if resumable else None,
-                "averaged": progress.averaged if resumable else 0,
+                "partial": _epoch_state_json(progress.epoch_state) if resumable else None,
+                "averaged": progress.ema_steps if resumable else 0,
             },
             "history": columns,
             "data": dict(model.data_digests),
@@ -127,16 +133,16 @@ def to_checkpoint(
     )
 
 
-def from_checkpoint(
+def from_file_content(
     checkpoint: Checkpoint,
     where: str,
     overrides: Iterable[str] = (),
     registry: Registry | None = None,
     *,
     allow_changed: bool = False,
-    passed: Passed = ignore,
+    on_check: CheckListener = no_listener,
 ) -> Model:
-    """Return the model that a checkpoint holds; `passed` is called with each check that it passed.
+    """Return the model that a checkpoint holds; `on_check` is called with each passed check.
 
     Every step raises an error of its own for what can be wrong with a file, and nothing else is
     caught: any other exception is a bug.
@@ -144,22 +150,22 @@ def from_checkpoint(
     arrays, registry, overrides = checkpoint.arrays, registry or installed(), as_tuple(overrides)
     hint = "; --set cannot change the network of a checkpoint: begin a new run" if overrides else ""
     manifest = read_manifest(checkpoint.document, arrays, where)
-    passed("the document has every key of the format and no other")
+    on_check("the document has every key of the format and no other")
     with inconsistent(where):
         require(manifest.components, registry, where, manifest.folder)
     document = _document(manifest, where, registry, overrides)
-    passed("the spec is valid, and all that it names is installed")
+    on_check("the spec is valid, and all that it names is installed")
     with inconsistent(where, hint):
         _check_arrays(arrays, manifest, document.spec)
-    passed("names, shapes and types of the arrays are those that the spec builds")
+    on_check("names, shapes and types of the arrays are those that the spec builds")
     with inconsistent(where):
         check_finite(arrays)
-    passed("all weights are finite")
+    on_check("all weights are finite")
     with inconsistent(where, hint):
         model = Model(document, manifest.preprocessing)
     if not allow_changed:
         _check_fingerprints(model, manifest, where, overrides)
-    passed("its components compute what they did when it was saved")
+    on_check("its components compute what they did when it was saved")
     _restore(model, manifest, arrays)
     return model
 
@@ -172,7 +178,7 @@ def _document(
         document = read_spec(
             manifest.spec,
             overrides,
-            folder=Path(manifest.folder),
+            directory=Path(manifest.folder),
             registry=registry,
             written_by={(one.kind, one.name): one.version for one in manifest.components},
         )
@@ -186,7 +192,7 @@ def _check_fingerprints(
 
     What is computed may well be changed by overrides, so these are left out.
     """
-    pairs = exchanged(manifest.components, model.document.registry)
+    pairs = changed_versions(manifest.components, model.document.registry)
     if pairs and overrides:
         document = _document(manifest, where, model.document.registry, ())
         with inconsistent(where):
@@ -230,11 +236,11 @@ def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -
         if "best/parameters" in arrays:
             expected |= {"best/parameters": (size,), "best/state": (rest,)}
         if manifest.progress.averaged:
-            if not _averages(manifest.spec):
+            if not _uses_ema(manifest.spec):
                 raise FormatError("the file has averages, but its spec asks for none (train.ema)")
             expected |= {"average/parameters": (size,), "average/state": (rest,)}
         if manifest.progress.step or any(name.startswith("optimizer/") for name in arrays):
-            expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.slots}
+            expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.state_names}
         if manifest.progress.partial and spec.metrics:
             seen = manifest.progress.partial.seen
             expected["partial/outputs"] = (seen, *blueprint.output_shape)
@@ -244,7 +250,7 @@ def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -
         raise FormatError(f"the file holds {name!r}, which this model has not")
 
 
-def _averages(tree: Mapping[str, Any]) -> bool:
+def _uses_ema(tree: Mapping[str, Any]) -> bool:
     """Tell whether a spec, as it was saved, keeps averages; changes of today do not count."""
     train = tree.get("train")
     return isinstance(train, Mapping) and train.get("ema") is not None
@@ -255,7 +261,7 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
     for prefix, targets in (("parameters", model.parameters), ("state", model.state)):
         for name, target in targets.items():
             target[...] = arrays[f"{prefix}/{name}"]
-    progress, saved = model.progress, manifest.progress
+    progress, saved = model.training_state, manifest.progress
     model.resumable = saved.resumable
     model.data_digests, model.environment = manifest.data, manifest.environment
     model.started_from = manifest.started_from
@@ -266,18 +272,18 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
     progress.best_vector, progress.best_state = (
         arrays.get("best/parameters"), arrays.get("best/state")
     )  # fmt: skip
-    progress.slots = {
+    progress.optimizer_state = {
         name.removeprefix("optimizer/"): array
         for name, array in arrays.items()
         if name.startswith("optimizer/")
     }
     if saved.averaged:
-        progress.averaged = saved.averaged
-        progress.means = arrays["average/parameters"], arrays["average/state"]
-    progress.partial = _partial(saved.partial, arrays.get("partial/outputs"))
+        progress.ema_steps = saved.averaged
+        progress.ema = arrays["average/parameters"], arrays["average/state"]
+    progress.epoch_state = _epoch_state(saved.partial, arrays.get("partial/outputs"))
 
 
-def _begun(partial: Partial | None) -> dict[str, Any] | None:
+def _epoch_state_json(partial: EpochState | None) -> dict[str, Any] | None:
     """Return what `manifest.Begun` reads."""
     if partial is None:
         return None
@@ -293,7 +299,7 @@ def _begun(partial: Partial | None) -> dict[str, Any] | None:
     return {**numbers, "streams": streams}
 
 
-def _partial(begun: Begun | None, outputs: Array | None) -> Partial | None:
+def _epoch_state(begun: EpochStateRecord | None, outputs: Array | None) -> EpochState | None:
     if begun is None:
         return None
     streams = [
@@ -305,4 +311,4 @@ def _partial(begun: Begun | None, outputs: Array | None) -> Partial | None:
         }
         for stream in begun.streams
     ]
-    return Partial(begun.count, begun.seen, begun.loss, outputs, streams)
+    return EpochState(begun.count, begun.seen, begun.loss, outputs, streams)

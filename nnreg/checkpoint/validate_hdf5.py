@@ -14,7 +14,7 @@ from nnreg._types import Array
 from nnreg._utils.hdf5 import h5py, h5py_errors, objects
 from nnreg.errors import FormatError
 
-MOST_LINKS = 10_000
+MAX_LINKS = 10_000
 """The most groups and datasets in a checkpoint."""
 
 TYPES = {
@@ -37,8 +37,8 @@ def image_arrays(image: bytes) -> dict[str, Array]:
     with opened as file:
         _refuse_attributes(file, "the file")
         stored = {
-            path: _Stored(path, item)
-            for path, item in objects(file, MOST_LINKS)
+            path: _StoredArray(path, item)
+            for path, item in objects(file, MAX_LINKS)
             if _is_array(path, item)
         }
     end, placed = 0, sorted(stored.values(), key=lambda array: array.start)
@@ -70,7 +70,7 @@ def _refuse_attributes(item: h5py.Group | h5py.Dataset, what: str) -> None:
         raise FormatError(f"{what} has attributes, which the format does not have")
 
 
-class _Stored:
+class _StoredArray:
     """Where in the image the values of a plain dataset are; others raise `FormatError`."""
 
     def __init__(self, path: str, dataset: h5py.Dataset) -> None:

@@ -15,13 +15,13 @@ PAGE = 4096
 """Bytes of memory that are allocated together for what the library writes."""
 
 
-def layout(arrays: Mapping[str, Array], start: int) -> list[memoryview]:
+def write_image(arrays: Mapping[str, Array], start: int) -> list[memoryview]:
     """Return an HDF5 file of plain contiguous arrays, in pieces, from the place `start` on.
 
     What comes before `start` is the caller's. The library decides what goes where and writes all
     but the arrays, into memory; the arrays' own memory stands for them here, without a copy.
     """
-    skeleton = _Skeleton()
+    skeleton = _SparseFile()
     places = []
     with h5py.File(
         "checkpoint", "w", driver="fileobj", fileobj=skeleton, userblock_size=start
@@ -38,14 +38,14 @@ def layout(arrays: Mapping[str, Array], start: int) -> list[memoryview]:
             dataset = h5py.h5d.create(file.id, name.encode(), kind, space, options, links)
             if array.size:
                 places.append((dataset.get_offset(), array))
-    pieces = []
+    chunks = []
     for place, array in sorted(places, key=lambda item: item[0]):
-        pieces += [skeleton.cut(start, place), array.reshape(-1).view(np.uint8).data]
+        chunks += [skeleton.cut(start, place), array.reshape(-1).view(np.uint8).data]
         start = place + array.nbytes
-    return [*pieces, skeleton.cut(start, skeleton.size)]
+    return [*chunks, skeleton.cut(start, skeleton.size)]
 
 
-class _Skeleton:
+class _SparseFile:
     """A file in memory for the HDF5 library to write to, which takes no space where nothing is.
 
     It has the methods of a binary file that h5py calls.

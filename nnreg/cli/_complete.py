@@ -67,10 +67,10 @@ def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> lis
 
 def _paths(incomplete: str, fits: Callable[[Path], bool]) -> list[CompletionItem]:
     """Return the paths that fit; where none does, let the shell go on to folders."""
-    folder, start = os.path.split(incomplete)
+    directory, start = os.path.split(incomplete)
     try:
-        found = sorted(path for path in Path(folder).iterdir() if path.name.startswith(start))
+        found = sorted(path for path in Path(directory).iterdir() if path.name.startswith(start))
     except OSError:
         found = []
-    items = [CompletionItem(os.path.join(folder, path.name)) for path in found if fits(path)]
+    items = [CompletionItem(os.path.join(directory, path.name)) for path in found if fits(path)]
     return items or [CompletionItem(incomplete, type="dir")]

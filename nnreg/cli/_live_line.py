@@ -75,7 +75,7 @@ class LiveLine:
                 text.append(f"{'  ' if text else ''}{part}", STYLES.get(name, ""))
         room = width - len(text) - 2
         if blocks and room >= NARROWEST and not self._stopping:
-            drawn = curve(self._run.model.progress.history, min(room, WIDEST))
+            drawn = curve(self._run.model.training_state.history, min(room, WIDEST))
             text.append(f"  {drawn}", TERMINAL[TRAINING])
         return text
 
@@ -109,7 +109,7 @@ class LiveLine:
         metrics = [f"val_{name}" for name in self._metrics] + self._metrics
         found = [name for name in metrics if name in last and name not in shown.values()]
         figures = {part: f"{name} {compact(last[name])}" for part, name in shown.items()}
-        best = self._run.model.progress.best_epoch
+        best = self._run.model.training_state.best_epoch
         if watched is not None and 0 < best <= len(history):
             figures["best"] = f"best {compact(history[best - 1][watched])} ({best})"
         if found:

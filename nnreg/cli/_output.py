@@ -54,7 +54,7 @@ def print_table(
         needed = _width_of([list(head), *cells])
     if piped:
         console.width = max(console.width, needed)
-    draw = _lists if needed > console.width else _columns
+    draw = _as_lists if needed > console.width else _columns
     show(console, *draw(head, cells, title))
 
 
@@ -65,14 +65,14 @@ def show(console: Console, *parts: RenderableType) -> None:
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-BROAD = 24
+WIDE_COLUMN = 24
 """The characters of a column that is broad enough for prose, or for part of a long name."""
 
 
 def _width_of(rows: Sequence[Sequence[str]]) -> int:
     """Return the characters of a line in which every column has the room that it needs."""
     longest = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return sum(min(width, BROAD) + 3 for width in longest) + 1
+    return sum(min(width, WIDE_COLUMN) + 3 for width in longest) + 1
 
 
 def _columns(
@@ -93,7 +93,7 @@ def _columns(
     yield table
 
 
-def _lists(
+def _as_lists(
     head: Sequence[str], rows: Sequence[Sequence[str]], title: str
 ) -> Iterator[RenderableType]:
     from rich.padding import Padding
@@ -111,7 +111,7 @@ def _lists(
     yield Text()
 
 
-def say(text: str, style: str = "") -> None:
+def print_prose(text: str, style: str = "") -> None:
     """Print prose, its lines no longer than the terminal is wide."""
     from rich.console import Console
     from rich.text import Text
@@ -150,8 +150,8 @@ def data_file(path: str, suffix: str) -> Iterator[Path]:
     if path != "-":
         yield Path(path)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"standard-input{suffix}"
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / f"standard-input{suffix}"
         with file.open("wb") as target:
             shutil.copyfileobj(sys.stdin.buffer, target)
         yield file

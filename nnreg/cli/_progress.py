@@ -21,27 +21,30 @@ if TYPE_CHECKING:
     from nnreg.runs.run import OnEpoch, Run
 
 
-REDRAWS = 8
+REDRAWS_PER_SECOND = 8
 """How often a second the live line is drawn again."""
 
 Shown: TypeAlias = "tuple[OnEpoch | None, OnSignal]"
 
 
 @contextmanager
-def shown(run: Run, *, every: int | None, quiet: bool, as_json: bool) -> Iterator[Shown]:
+def showing_progress(run: Run, *, every: int | None, quiet: bool, as_json: bool) -> Iterator[Shown]:
     """Give what to tell of a run's epochs and of a signal, and show it meanwhile.
 
     `every` is the number of epochs from one line to the next.
     """
     epochs = run.model.spec.train.epochs
     if quiet:
-        yield None, announce
+        yield None, on_signal_received
     elif as_json:
         fold = run.model.spec.train.fold
         known: dict[str, Any] = {} if fold is None else {"fold": fold}
-        yield thinned(partial(print_json_line, "epoch", **known), epochs, every or 1), announce
+        yield (
+            every_nth(partial(print_json_line, "epoch", **known), epochs, every or 1),
+            on_signal_received,
+        )
     elif not animated(sys.stderr):
-        yield thinned(line_printer(epochs), epochs, every or 1), announce
+        yield every_nth(line_printer(epochs), epochs, every or 1), on_signal_received
     else:
         from rich.console import Console
         from rich.live import Live
@@ -49,9 +52,11 @@ def shown(run: Run, *, every: int | None, quiet: bool, as_json: bool) -> Iterato
         line = LiveLine(run)
         console = Console(stderr=True, highlight=False)
         # What goes to standard error meanwhile is printed above the line.
-        with Live(line, console=console, refresh_per_second=REDRAWS, redirect_stdout=False):
+        with Live(
+            line, console=console, refresh_per_second=REDRAWS_PER_SECOND, redirect_stdout=False
+        ):
             try:
-                yield thinned(line_printer(epochs), epochs, every) if every else None, line.stop
+                yield every_nth(line_printer(epochs), epochs, every) if every else None, line.stop
             finally:
                 line.end()
 
@@ -62,7 +67,7 @@ def animated(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown") and not unseen
 
 
-def announce(number: int) -> None:
+def on_signal_received(number: int) -> None:
     """Say that a signal was heard. It may have come within a write: no stream is touched."""
     name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
     text = f"{name}: stopping after this step and saving; once more stops at once\n"
@@ -71,13 +76,13 @@ def announce(number: int) -> None:
         os.write(2, f"{beginning}{text}".encode())
 
 
-def thinned(tell: OnEpoch, epochs: int, every: int) -> OnEpoch:
+def every_nth(report: OnEpoch, epochs: int, every: int) -> OnEpoch:
     """Return what tells of every so many epochs, of the first and of the last one."""
 
     def tell_some(record: Mapping[str, float]) -> None:
         epoch = int(record["epoch"])
         if epoch == 1 or epoch % every == 0 or epoch == epochs:
-            tell(dict(record))
+            report(dict(record))
 
     return tell_some
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nnreg._utils.formatting import duration, number
-from nnreg.cli._output import print_table, say
+from nnreg.cli._output import print_prose, print_table
 
 if TYPE_CHECKING:
     from nnreg.runs.cross_validation import CrossValidation
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from nnreg.spec.document import Document
 
 
-CALMER = 10
+LEARNING_RATE_DIVISOR = 10
 """How many times smaller a learning rate is proposed to a run that diverged."""
 
 
 def print_result(run: Run) -> None:
     """Print what was learned, against a constant guess, and what to type next."""
     from nnreg.data.split import SPLITS
-    from nnreg.runs.baseline import in_words
+    from nnreg.runs.baseline import describe
 
     summary: dict[str, Any] = run.summary
     parts = [name for name in SPLITS if name in summary]
@@ -36,15 +36,15 @@ def print_result(run: Run) -> None:
         guess = f"always {verdict['guess']}"
         rows.append([guess, *(number(base[name]) if name in base else "" for name in names)])
     print_table(["", *names], rows, title=f"\n{summary['name']}: what was learned")
-    say(in_words(verdict), "bold green" if verdict["better"] else "bold yellow")
+    print_prose(describe(verdict), "bold green" if verdict["better"] else "bold yellow")
     if verdict["part"] == "train":
-        say("(on the rows it was trained on; data.split holds some out)")
+        print_prose("(on the rows it was trained on; data.split holds some out)")
     early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""
-    say(
+    print_prose(
         f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
         f"{summary['parameters']:,} parameters, {duration(summary['seconds'])}"
     )
-    click.echo(f"saved in {run.folder}")
+    click.echo(f"saved in {run.directory}")
     click.echo(f"next: {next_command(run)}")
 
 
@@ -63,26 +63,26 @@ def print_folds(validation: CrossValidation) -> None:
     title = f"\n{summary['name']}: {summary['folds']} folds"
     print_table(["fold", *mean, "best epoch"], rows, title=title)
     if summary["part"] == "test":
-        say("each is measured on the rows that it held out")
+        print_prose("each is measured on the rows that it held out")
     else:
-        say(
+        print_prose(
             "each is measured on the rows that it held out, and chose its best epoch by them,\n"
             "which flatters it; with data.split.validation, a share of the others chooses"
         )
-    click.echo(f"saved in {validation.folder}")
+    click.echo(f"saved in {validation.directory}")
     document = validation.document
     spec = document.origin
     overrides = [text for text in document.overrides if "train.folds=" not in text]
     if not Path(spec).is_file():
-        spec, overrides = f"{validation.folder}/resolved.json", []
+        spec, overrides = f"{validation.directory}/resolved.json", []
     options = set_options([*overrides, "train.folds=null"])
     command = _command(document, "run", spec, *options)
     click.echo(f"next, a network without folds: {command}")
 
 
-def nothing_left(run: Run) -> str:
+def describe_finished_run(run: Run) -> str:
     """Say why a run that is resumed has nothing left to do, and how to train longer."""
-    settings, done = run.model.spec.train, run.model.progress.epoch
+    settings, done = run.model.spec.train, run.model.training_state.epoch
     if settings.early_stopping and done < settings.epochs:
         why = f"the run stopped early, after epoch {done}"
         change = f"train.early_stopping.patience={2 * settings.early_stopping.patience}"
@@ -91,37 +91,37 @@ def nothing_left(run: Run) -> str:
     return f"note: {why}; --set {change} trains on"
 
 
-def stopped(run: Run, whole: Path | None = None) -> str:
+def describe_stopped_run(run: Run, whole: Path | None = None) -> str:
     """Say what is saved of a run that was stopped, and how to go on: with it, or `whole` folds."""
-    command = _command(run.model.document, "resume", str(whole or run.folder))
+    command = _command(run.model.document, "resume", str(whole or run.directory))
     return f"stopped; saved {run.saved}\ngo on: {command}"
 
 
-def kept(run: Run) -> str:
+def describe_failed_run(run: Run) -> str:
     """Say what is left of a run that failed."""
     if not run.summary.get("epochs"):
         return ""
-    return f"\nthe run {run.saved} is in {run.folder}/checkpoints/last.h5"
+    return f"\nthe run {run.saved} is in {run.directory}/checkpoints/last.h5"
 
 
-def calmer(run: Run) -> str:
+def suggest_lower_learning_rate(run: Run) -> str:
     """Say how to go on with a run that diverged."""
     rate = getattr(run.model.spec.optimizer, "learning_rate", None)
     change = "train.clip_norm=1"
     if isinstance(rate, float):
-        change = f"optimizer.learning_rate={rate / CALMER:g}"
-    return f"\ngo on: {_command(run.model.document, 'resume', str(run.folder), '--set', change)}"
+        change = f"optimizer.learning_rate={rate / LEARNING_RATE_DIVISOR:g}"
+    return f"\ngo on: {_command(run.model.document, 'resume', str(run.directory), '--set', change)}"
 
 
 def next_command(run: Run) -> str:
     """Return a command that predicts: the spec's own rows, where their file is still there."""
     document = run.model.document
     data = document.spec.data
-    path = document.folder / data.path if data else None
+    path = document.directory / data.path if data else None
     if path is None or not path.exists():
-        return f"{_command(document, 'predict', str(run.folder))} DATA"
+        return f"{_command(document, 'predict', str(run.directory))} DATA"
     data_file = min(str(path), os.path.relpath(path), key=len)
-    return _command(document, "predict", str(run.folder), data_file)
+    return _command(document, "predict", str(run.directory), data_file)
 
 
 def _command(document: Document, *words: str) -> str:

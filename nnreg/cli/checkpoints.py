@@ -20,7 +20,7 @@ from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
     from nnreg.checkpoint.diff import Differences
-    from nnreg.checkpoint.inspect import Contents
+    from nnreg.checkpoint.inspect import CheckpointSummary
     from nnreg.registry.registry import Registry
 
 
@@ -46,9 +46,9 @@ def inspect(checkpoint: Path, verify: bool, files: tuple[Path, ...], as_json: bo
     if verify:
         _verify(checkpoint, registry_with(files), as_json)
         return
-    from nnreg.checkpoint.inspect import read_contents
+    from nnreg.checkpoint.inspect import read_summary
 
-    contents = read_contents(checkpoint)
+    contents = read_summary(checkpoint)
     if as_json:
         _print_as_json(contents)
     else:
@@ -59,7 +59,7 @@ def _verify(checkpoint: Path, registry: Registry, as_json: bool) -> None:
     """Load a checkpoint and print what was checked on the way."""
     from nnreg.checkpoint.file_format import read_checkpoint
     from nnreg.checkpoint.paths import checkpoint_file
-    from nnreg.checkpoint.save_load import from_checkpoint
+    from nnreg.checkpoint.save_load import from_file_content
     from nnreg.errors import NnregError
 
     file = checkpoint_file(checkpoint)
@@ -67,7 +67,7 @@ def _verify(checkpoint: Path, registry: Registry, as_json: bool) -> None:
     error: NnregError | None = None
     try:
         content = read_checkpoint(file, checks.append)
-        from_checkpoint(content, str(file), registry=registry, passed=checks.append)
+        from_file_content(content, str(file), registry=registry, on_check=checks.append)
     except NnregError as caught:
         error = caught
     if as_json:
@@ -88,7 +88,7 @@ def _verify(checkpoint: Path, registry: Registry, as_json: bool) -> None:
         raise SystemExit(error.exit_code)
 
 
-def _print_as_json(contents: Contents) -> None:
+def _print_as_json(contents: CheckpointSummary) -> None:
     from nnreg.registry.registry import Registry
     from nnreg.spec.validation import to_json
 
@@ -98,21 +98,21 @@ def _print_as_json(contents: Contents) -> None:
     print_json({**document, "history": history, "arrays": shapes})
 
 
-def _print_contents(contents: Contents) -> None:
+def _print_contents(contents: CheckpointSummary) -> None:
     manifest, history = contents.manifest, contents.history
     progress = manifest.progress
     epoch = progress.epoch if progress.resumable else progress.best_epoch
     kind = "to go on from" if progress.resumable else "to predict with"
     click.echo(f"{contents.path}: whole, {contents.path.stat().st_size:,} bytes")
-    _say(f"{manifest.origin}: the weights after epoch {epoch} of {progress.epoch}, {kind}")
+    _print_line(f"{manifest.origin}: the weights after epoch {epoch} of {progress.epoch}, {kind}")
     if len(history):
         best = history[progress.best_epoch - 1] if progress.best_epoch else history[-1]
-        _say(f"epoch {_record(history[-1])}")
+        _print_line(f"epoch {_record(history[-1])}")
         if best != history[-1]:
-            _say(f"best: epoch {_record(best)}")
+            _print_line(f"best: epoch {_record(best)}")
     for name, count in contents.not_finite.items():
-        _say(f"warning: {count:,} values of {name} are not finite")
-    _say(f"\nspec\n{_indented(manifest.spec)}\n")
+        _print_line(f"warning: {count:,} values of {name} are not finite")
+    _print_line(f"\nspec\n{_indented(manifest.spec)}\n")
     _print_provenance(contents)
     print_table(
         ["array", "type", "shape", "norm", "largest"],
@@ -124,15 +124,15 @@ def _print_contents(contents: Contents) -> None:
     )
 
 
-def _print_provenance(contents: Contents) -> None:
+def _print_provenance(contents: CheckpointSummary) -> None:
     manifest = contents.manifest
     said = {key: v for key, v in manifest.environment.items() if isinstance(v, str | int | float)}
     made = "made with " + ", ".join(f"{name} {value}" for name, value in said.items())
-    _say(textwrap.fill(made, WIDTH, subsequent_indent="  "))
+    _print_line(textwrap.fill(made, WIDTH, subsequent_indent="  "))
     for path, digest in manifest.data.items():
-        _say(f"data {digest[:16]}… {path}")
+        _print_line(f"data {digest[:16]}… {path}")
     for path, digest in manifest.started_from.items():
-        _say(f"started from {digest[:16]}… {path}")
+        _print_line(f"started from {digest[:16]}… {path}")
     print_table(
         ["component", "kind", "from", "here"],
         [[c.name, c.kind, c.provider, _version_here(c.distribution)] for c in manifest.components],
@@ -181,7 +181,7 @@ def _indented(value: Any, indent: str = "  ") -> str:
     return "\n".join([indent + opening, ",\n".join(parts), indent + closing])
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     click.echo(printable(text))
 
 
@@ -267,13 +267,15 @@ def _print_said(differences: Differences) -> None:
 
 def _print_changes(title: str, changes: list[dict[str, Any]]) -> None:
     """Print places that differ, the old value after -, the new one after +."""
-    _say(title)
+    _print_line(title)
     for change in changes:
-        _say(f"  {change['path']}")
+        _print_line(f"  {change['path']}")
         for sign, side in (("-", "a"), ("+", "b")):
             if side in change:
                 text = json.dumps(change[side], ensure_ascii=False)
-                _say(f"    {sign} {text if len(text) <= WIDTH - 6 else text[: WIDTH - 7] + '…'}")
+                _print_line(
+                    f"    {sign} {text if len(text) <= WIDTH - 6 else text[: WIDTH - 7] + '…'}"
+                )
 
 
 def _print_results(differences: Differences) -> None:

@@ -14,7 +14,7 @@ from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_component
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option, plugin_option
-from nnreg.cli._output import print_json, print_table, say
+from nnreg.cli._output import print_json, print_prose, print_table
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _named(name: str, kind: str | None, registry: Registry) -> list[Entry]:
     if not entries:
         known = {entry.name for entry in of_kind}
         what = kind or "component"
-        raise UsageError(f"no {what} {name!r}{suggest(name, known)}{registry.absent()}")
+        raise UsageError(f"no {what} {name!r}{suggest(name, known)}{registry.unavailable()}")
     return entries
 
 
@@ -197,7 +197,7 @@ def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Dra
     if required - tree.keys():
         return None
     base: Any = KINDS[entry.kind][1]
-    with origins.locating(entry.name):
+    with origins.locating_errors(entry.name):
         instance: Drawable = read(base, tree, Reader(registry))
     return instance
 
@@ -223,7 +223,7 @@ def _paragraphs(text: str) -> str:
 
 def _print_entry(entry: dict[str, Any], drawn: Drawable | None) -> None:
     click.echo(f"{entry['kind']} {entry['name']}\n")
-    say(_paragraphs(entry["documentation"]) or "It has no documentation.")
+    print_prose(_paragraphs(entry["documentation"]) or "It has no documentation.")
     if entry["options"]:
         rows = [[o["name"], o["type"], _default_text(o["default"])] for o in entry["options"]]
         print_table(["option", "type", "default"], rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option
-from nnreg.cli._output import print_json, printable, say, show
+from nnreg.cli._output import print_json, print_prose, printable, show
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def doctor(as_json: bool) -> None:
         listed = [dataclasses.asdict(finding) for finding in findings]
         print_json({"healthy": not failed, "findings": listed})
     elif failed:
-        say(f"\n{len(failed)} of {len(findings)} failed: {', '.join(failed)}", "bold red")
+        print_prose(f"\n{len(failed)} of {len(findings)} failed: {', '.join(failed)}", "bold red")
     else:
         notes = sum(finding.state == "note" for finding in findings)
-        say(f"\nall is well{f', with {notes} to note' if notes else ''}", "bold green")
+        print_prose(f"\nall is well{f', with {notes} to note' if notes else ''}", "bold green")
     if failed:
         raise SystemExit(1)
 

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from nnreg.tables.table import Table
 
 
-COPIED = 2**16
+COPY_BUFFER_BYTES = 2**16
 """Characters that are copied at a time."""
 
-IN_MEMORY = 2**24
+SPOOL_BYTES = 2**24
 """Bytes of answers that wait in memory, and more on disk, until all are there: all or none."""
 
 _Predictions: TypeAlias = tuple[list[str], list[list[Any]]]
@@ -61,16 +61,16 @@ def evaluate(
     nnreg evaluate runs/penguins-001 held-out.csv
     """
     from nnreg.checkpoint.save_load import load
-    from nnreg.runs.prepare import reassemble
+    from nnreg.runs.prepare import prepare_from_checkpoint
 
     registry = registry_with(files)
     model = load(checkpoint, registry=registry, allow_changed=allow_changed)
     if data is None:
-        results = reassemble(model).measure()
+        results = prepare_from_checkpoint(model).evaluate()
     else:
         columns = (*model.preprocessing.names, *model.preprocessing.target_names)
-        with _pieces(model, data, columns) as pieces:
-            results = {"data": model.evaluate_pieces(pieces)}
+        with _chunks(model, data, columns) as chunks:
+            results = {"data": model.evaluate_chunks(chunks)}
     if as_json:
         print_json(results)
         return
@@ -111,10 +111,10 @@ def predict(
         raise click.UsageError(f"{out}: there is no folder {out.parent}")
     registry = registry_with(files)
     model = load(checkpoint, registry=registry, allow_changed=allow_changed)
-    with tempfile.SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="") as answers:
-        with _pieces(model, data, model.preprocessing.names) as pieces:
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES, "w+", encoding="utf-8", newline="") as answers:
+        with _chunks(model, data, model.preprocessing.names) as chunks:
             write = _write_json if as_json else _write_csv
-            write(answers, (_named(piece, _predictions(model, piece)) for piece in pieces))
+            write(answers, (_named(chunk, _predictions(model, chunk)) for chunk in chunks))
         answers.seek(0)
         if out is None:
             shutil.copyfileobj(answers, sys.stdout)
@@ -130,13 +130,13 @@ def _copy(answers: IO[str], out: Path) -> None:
             shutil.copyfileobj(answers, file)
         return
 
-    def pieces() -> Iterator[tuple[int, bytes]]:
+    def chunks() -> Iterator[tuple[int, bytes]]:
         place = 0
-        while text := answers.read(COPIED).encode():
+        while text := answers.read(COPY_BUFFER_BYTES).encode():
             yield place, text
             place += len(text)
 
-    replace_file(out.resolve(), pieces())
+    replace_file(out.resolve(), chunks())
 
 
 def _write_csv(target: IO[str], parts: Iterable[_Predictions]) -> None:
@@ -161,9 +161,9 @@ def _write_json(target: IO[str], parts: Iterable[_Predictions]) -> None:
 def _named(table: Table, predictions: _Predictions) -> _Predictions:
     """Put what each row is called first, where the table knows."""
     head, rows = predictions
-    if table.names is None:
+    if table.row_names is None:
         return head, rows
-    return ["name", *head], [[table.where(n), *row] for n, row in enumerate(rows)]
+    return ["name", *head], [[table.row_label(n), *row] for n, row in enumerate(rows)]
 
 
 def _predictions(model: Model, table: Table) -> _Predictions:
@@ -188,7 +188,7 @@ def _predictions(model: Model, table: Table) -> _Predictions:
 
 
 @contextmanager
-def _pieces(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[Table]]:
+def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[Table]]:
     """Give these columns of a file, a piece at a time, read with the source of the model's own.
 
     On a terminal, a bar shows how much of the file has been read.
@@ -197,8 +197,8 @@ def _pieces(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
     from rich.markup import escape
     from rich.progress import Progress
 
-    from nnreg.data.loading import read_pieces
-    from nnreg.tables.convert import pieces
+    from nnreg.data.loading import read_chunks
+    from nnreg.tables.convert import iter_chunks
 
     source = _source(model, data)
     suffix = Path(model.spec.data.path).suffix if model.spec.data else ".csv"
@@ -206,9 +206,9 @@ def _pieces(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
 
     def parts() -> Iterator[Table]:
         task = bar.add_task(escape(printable(data)), total=1.0)
-        for table in read_pieces(source, file, model.preprocessing.text):
-            yield from pieces(table, names)
-            bar.update(task, completed=table.share)
+        for table in read_chunks(source, file, model.preprocessing.text):
+            yield from iter_chunks(table, names)
+            bar.update(task, completed=table.fraction_read)
 
     with data_file(data, suffix) as file, bar:
         yield parts()

@@ -18,7 +18,7 @@ from nnreg.cli._output import print_json, printable
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
-    from nnreg.starter.propose import Proposal
+    from nnreg.starter.propose import SpecProposal
 
 
 SCHEMA = "nnreg.schema.json"
@@ -64,13 +64,13 @@ def init(
     to_file = str(out) != "-"
     if to_file and out.exists() and not force:
         raise UsageError(f"{out}: is there already; choose another --out, or --force replaces it")
-    folder, registry = out.parent if to_file else Path(), registry_with(files)
-    proposal = propose(data, target, folder=folder, registry=registry)
+    directory, registry = out.parent if to_file else Path(), registry_with(files)
+    proposal = propose(data, target, directory=directory, registry=registry)
     if target is None and to_file and not as_json and on_terminal():
         asked = _ask(proposal)
         if asked != proposal.target:
-            proposal = propose(data, asked, folder=folder, registry=registry)
-    if (folder / SCHEMA).exists():
+            proposal = propose(data, asked, directory=directory, registry=registry)
+    if (directory / SCHEMA).exists():
         proposal.tree["$schema"] = f"./{SCHEMA}"
     if to_file:
         with os_errors_as(UsageError, out):
@@ -88,7 +88,7 @@ def on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _ask(proposal: Proposal) -> str:
+def _ask(proposal: SpecProposal) -> str:
     """Ask for the column to predict, by its name."""
     names = [*list(proposal.columns)[:MOST_LISTED], "…"][: len(proposal.columns)]
     click.echo(f"columns: {printable(', '.join(names))}")
@@ -99,24 +99,24 @@ def _ask(proposal: Proposal) -> str:
     return answer
 
 
-def _as_json(proposal: Proposal, out: str | None) -> dict[str, Any]:
+def _as_json(proposal: SpecProposal, out: str | None) -> dict[str, Any]:
     return {
         "spec": proposal.tree,
         "comments": proposal.comments,
         "target": proposal.target,
         "inputs": list(proposal.inputs),
-        "left_out": dict(proposal.left_out),
+        "left_out": dict(proposal.excluded),
         "file": out,
     }
 
 
-def _print(proposal: Proposal, data: Path, out: Path) -> None:
+def _print(proposal: SpecProposal, data: Path, out: Path) -> None:
     """Print what was found, and what to type next."""
     from nnreg.starter.column_summary import values_among
     from nnreg.starter.draft import NAMELESS
 
     one = proposal.columns[proposal.target]
-    kind = f"one of {one.distinct:,} classes" if one.of_classes else "a number"
+    kind = f"one of {one.distinct:,} classes" if one.classification else "a number"
     names = [*(name or NAMELESS for name in proposal.inputs[:MOST_SHOWN]), "…"]
     source = proposal.tree["data"]["source"]
     lines = [f"{data}: {one.rows:,} rows, {len(proposal.columns):,} columns"]
@@ -129,7 +129,7 @@ def _print(proposal: Proposal, data: Path, out: Path) -> None:
         lines.append(f"reads it with the source {json.dumps(source, ensure_ascii=False)}")
     inputs = ", ".join(names[: len(proposal.inputs)])
     lines.append(f"predicts {proposal.target!r}, {kind} ({proposal.why}), from {inputs}")
-    left_out = [f"leaves out {name!r}, which {why}" for name, why in proposal.left_out.items()]
+    left_out = [f"leaves out {name!r}, which {why}" for name, why in proposal.excluded.items()]
     if (rest := len(left_out) - MOST_SHOWN) > 0:
         left_out[MOST_SHOWN:] = [f"leaves out {rest:,} more; the spec says why"]
     lines += left_out

@@ -64,11 +64,11 @@ def new(distribution: str, license_: str, author: str, **components: str | None)
         )
     ((kind, name),) = given
     _require_free(kind, name)
-    folder = Path(distribution)
-    for path in Scaffold(distribution, kind, name, license_, author).write(folder):
+    directory = Path(distribution)
+    for path in Scaffold(distribution, kind, name, license_, author).write(directory):
         click.echo(f"wrote {path}", err=True)
     click.echo(
-        f"next: cd {folder} && pip install -e '.[test]' && pytest && nnreg plugin check {name}"
+        f"next: cd {directory} && pip install -e '.[test]' && pytest && nnreg plugin check {name}"
     )
 
 
@@ -154,7 +154,7 @@ def _chosen(registry: Registry, target: str) -> list[Entry]:
         known = {entry.name for entry in registry} | registry.plugins.keys()
         raise UsageError(
             f"no component, file, module or distribution {target!r}{suggest(target, known)}"
-            f"{registry.absent()}"
+            f"{registry.unavailable()}"
         )
     return entries
 

@@ -16,7 +16,7 @@ from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
 from nnreg.cli._options import allow_changed_option, json_option, plugin_option
-from nnreg.cli._output import print_json, print_table, say
+from nnreg.cli._output import print_json, print_prose, print_table
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
@@ -135,20 +135,22 @@ def write_report(run: Run, stream: IO[str] | None) -> None:
     """Write the report of a run that has ended just now, and tell a stream where it is."""
     from nnreg.reports.report import report as write
 
-    assert run.folder is not None  # the command line always has one
+    assert run.directory is not None  # the command line always has one
     done = run.summary["stopped"] in ("epochs", "early_stopping")  # the model is the best one then
-    registry, assembled = run.model.document.registry, run.assembled if done else None
-    _told(functools.partial(write, run.folder, registry=registry, assembled=assembled), stream)
+    registry, prepared = run.model.document.registry, run.prepared if done else None
+    _write_and_report(
+        functools.partial(write, run.directory, registry=registry, prepared=prepared), stream
+    )
 
 
-def write_report_of_folds(folder: Path, stream: IO[str] | None) -> None:
+def write_cross_validation_report(directory: Path, stream: IO[str] | None) -> None:
     """Write the page of a cross-validation whose folds have theirs, and tell where it is."""
     from nnreg.reports.report import report_folds
 
-    _told(functools.partial(report_folds, folder), stream)
+    _write_and_report(functools.partial(report_folds, directory), stream)
 
 
-def _told(write: Callable[[], Path], stream: IO[str] | None) -> None:
+def _write_and_report(write: Callable[[], Path], stream: IO[str] | None) -> None:
     """Write a report, and tell where it is. A failure is a note: what it is about is whole."""
     from nnreg.errors import NnregError
 
@@ -163,23 +165,23 @@ def _told(write: Callable[[], Path], stream: IO[str] | None) -> None:
 
 def _records(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
     """Read runs, of a cross-validation those of its folds."""
-    from nnreg.checkpoint.paths import fold_folders
+    from nnreg.checkpoint.paths import fold_directories
     from nnreg.reports.comparison import labels
     from nnreg.reports.run_record import read_run
 
-    paths = tuple(run for path in paths for run in fold_folders(path) or [path])
+    paths = tuple(run for path in paths for run in fold_directories(path) or [path])
     return dict(zip(labels(paths), map(read_run, dict.fromkeys(paths)), strict=True))
 
 
 def _means(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
     """Read runs, of a cross-validation the means of its folds."""
-    from nnreg.checkpoint.paths import fold_folders
+    from nnreg.checkpoint.paths import fold_directories
     from nnreg.reports.comparison import labels
     from nnreg.reports.run_record import read_mean, read_run
 
     records = [
         read_mean(path, [read_run(fold) for fold in folds])
-        if (folds := fold_folders(path))
+        if (folds := fold_directories(path))
         else read_run(path)
         for path in dict.fromkeys(paths)
     ]
@@ -220,7 +222,7 @@ def _print_losses(name: str, record: RunRecord) -> None:
         raise UsageError(f"{name}: no epoch is done yet: there is nothing to draw")
     console = Console(highlight=False)
     chart = by_epoch({name: record.history.columns}, "loss", {})
-    say(f"\n{name}: loss")
+    print_prose(f"\n{name}: loss")
     console.print(draw(chart, width=min(console.width, 100), height=14))
 
 

@@ -13,8 +13,8 @@ import click
 from nnreg._utils.formatting import counted, number
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option
-from nnreg.cli._output import print_json, print_table, say
-from nnreg.runs.listing import ALL_OUTCOMES, Listed, list_runs
+from nnreg.cli._output import print_json, print_prose, print_table
+from nnreg.runs.listing import ALL_OUTCOMES, RunSummary, list_runs
 
 COLUMNS = ("run", "outcome", "test", "validation", "measure", "epochs", "training", "when")
 """The columns, the first ones those that matter most in a narrow terminal."""
@@ -58,18 +58,18 @@ def runs(folder: Path, outcomes: tuple[str, ...], sort: str, as_json: bool) -> N
         click.echo(f"no runs in {folder}; nnreg run SPEC makes one")
     else:
         print_table(COLUMNS, [_row(run) for run in chosen], least=2)
-        say(_count(found, chosen))
+        print_prose(_count(found, chosen))
         for run in chosen:
             if run.problem:
-                say(f"{run.name} is broken: {run.problem}")
+                print_prose(f"{run.name} is broken: {run.problem}")
 
 
-def _as_json(run: Listed) -> dict[str, Any]:
+def _as_json(run: RunSummary) -> dict[str, Any]:
     when = datetime.datetime.fromtimestamp(run.when, datetime.UTC)
     return {**dataclasses.asdict(run), "path": str(run.path), "when": when.isoformat()}
 
 
-def _row(run: Listed) -> Sequence[str]:
+def _row(run: RunSummary) -> Sequence[str]:
     when = datetime.datetime.fromtimestamp(run.when).strftime("%Y-%m-%d %H:%M")
     measure = run.measure or ""
     test, validation, training = (
@@ -79,7 +79,7 @@ def _row(run: Listed) -> Sequence[str]:
     return run.name, run.outcome, test, validation, measure, _epochs(run), training, when
 
 
-def _epochs(run: Listed) -> str:
+def _epochs(run: RunSummary) -> str:
     """Return which epoch was the best, or how many are done of those that are planned."""
     if run.folds:
         return f"{run.folds} folds"
@@ -90,7 +90,7 @@ def _epochs(run: Listed) -> str:
     return "" if run.epochs is None else str(run.epochs)
 
 
-def _count(found: Sequence[Listed], chosen: Sequence[Listed]) -> str:
+def _count(found: Sequence[RunSummary], chosen: Sequence[RunSummary]) -> str:
     """Say how many runs there are of each outcome."""
     counts = {name: sum(run.outcome == name for run in found) for name in ALL_OUTCOMES}
     parts = ", ".join(f"{count} {name}" for name, count in counts.items() if count)

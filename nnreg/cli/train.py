@@ -15,10 +15,17 @@ import click
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
 from nnreg.cli._options import allow_changed_option, overrides_option, plugin_option, spec_argument
-from nnreg.cli._progress import print_json_line, shown
+from nnreg.cli._progress import print_json_line, showing_progress
 from nnreg.cli._registry import registry_with
-from nnreg.cli._summary import calmer, kept, nothing_left, print_folds, print_result, stopped
-from nnreg.cli.report import write_report, write_report_of_folds
+from nnreg.cli._summary import (
+    describe_failed_run,
+    describe_finished_run,
+    describe_stopped_run,
+    print_folds,
+    print_result,
+    suggest_lower_learning_rate,
+)
+from nnreg.cli.report import write_cross_validation_report, write_report
 from nnreg.cli.validate import dry_run_option, preview
 
 if TYPE_CHECKING:
@@ -83,15 +90,15 @@ def run(
     nnreg run models/penguins.json --set train.epochs=5 --out runs/short
     nnreg run models/penguins.json --set train.folds=5
     """
-    from nnreg.runs.api import begin
-    from nnreg.runs.directory import numbered
+    from nnreg.runs.api import prepare
+    from nnreg.runs.directory import create_numbered
     from nnreg.spec.document import read_spec
 
     document = read_spec(spec, overrides, registry=registry_with(files))
     if dry_run:
         preview(document, as_json=as_json)
         return
-    prepared = begin(document, out=out or numbered(document.name))
+    prepared = prepare(document, out=out or create_numbered(document.name))
     _train(prepared, every, quiet, as_json, draw=draw)
 
 
@@ -129,13 +136,13 @@ def resume(
     \b
     nnreg resume runs/penguins-001 --set train.epochs=200
     """
-    from nnreg.runs.api import go_on
-    from nnreg.runs.directory import numbered
+    from nnreg.runs.api import prepare_resumed
+    from nnreg.runs.directory import create_numbered
     from nnreg.runs.run import run_folder
 
-    prepared = go_on(
+    prepared = prepare_resumed(
         path,
-        out=out if out or run_folder(path) else numbered(path.stem),
+        out=out if out or run_folder(path) else create_numbered(path.stem),
         overrides=overrides,
         registry=registry_with(files),
         allow_changed=allow_changed,
@@ -173,15 +180,15 @@ def _train_folds(
         for run in runs:
             if announced:
                 click.echo(f"fold {run.model.spec.train.fold} of {folds}", err=True)
-            train(run, whole=prepared.folder)
+            train(run, whole=prepared.directory)
             if draw:
                 write_report(run, None)
     if as_json:
-        print_json_line("end", {**prepared.summary, "folder": str(prepared.folder)})
+        print_json_line("end", {**prepared.summary, "folder": str(prepared.directory)})
     else:
         print_folds(prepared)
-    if draw and prepared.folder:
-        write_report_of_folds(prepared.folder, None if as_json else sys.stdout)
+    if draw and prepared.directory:
+        write_cross_validation_report(prepared.directory, None if as_json else sys.stdout)
 
 
 def _train_run(
@@ -200,24 +207,26 @@ def _train_run(
     from nnreg.errors import DataError, DivergedError
 
     if run.finished:
-        click.echo(nothing_left(run), err=True)
-    watch = shown(run, every=every, quiet=quiet, as_json=as_json)
+        click.echo(describe_finished_run(run), err=True)
+    watch = showing_progress(run, every=every, quiet=quiet, as_json=as_json)
     try:
         with watch as (on_epoch, on_signal):
             run.train(on_epoch, signals=SIGNALS, on_signal=on_signal)
     except DivergedError as error:
         if draw:
             write_report(run, None if as_json else sys.stderr)
-        advice = calmer(run) if whole is None else ""  # one fold alone should not be calmer
-        raise DivergedError(f"{error}{kept(run)}{advice}") from error
+        advice = (
+            suggest_lower_learning_rate(run) if whole is None else ""
+        )  # one fold alone should not be calmer
+        raise DivergedError(f"{error}{describe_failed_run(run)}{advice}") from error
     except DataError as error:
-        raise DataError(f"{error}{kept(run)}") from error
+        raise DataError(f"{error}{describe_failed_run(run)}") from error
     except KeyboardInterrupt as stop:
         if not run.saved:
             raise
-        click.echo(stopped(run, whole), err=True)
+        click.echo(describe_stopped_run(run, whole), err=True)
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
     finally:
         if as_json and run.summary:
             event = "end" if whole is None else "fold"
-            print_json_line(event, {**run.summary, "folder": str(run.folder)})
+            print_json_line(event, {**run.summary, "folder": str(run.directory)})

@@ -14,12 +14,20 @@ from nnreg.cli._help import command
 from nnreg.cli._options import json_option, overrides_option, plugin_option
 from nnreg.cli._output import print_json, printable
 from nnreg.cli._registry import registry_with
-from nnreg.errors import DataError, NnregError, Override, Place, Problem, SpecError, UsageError
+from nnreg.errors import (
+    DataError,
+    NnregError,
+    Override,
+    Problem,
+    SourceLocation,
+    SpecError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from nnreg.registry.registry import Registry
     from nnreg.runs.estimate import Estimate
-    from nnreg.runs.prepare import Assembled
+    from nnreg.runs.prepare import PreparedRun
     from nnreg.spec.document import Document
 
 
@@ -63,7 +71,7 @@ def validate(
     codes = set()
     for spec in specs:
         try:
-            assembled = _check(spec, overrides, registry)
+            prepared = _check(spec, overrides, registry)
         except NnregError as error:
             codes.add(error.exit_code)
             found += [{"spec": spec, **problem} for problem in _as_json(error)]
@@ -71,17 +79,17 @@ def validate(
                 click.echo(printable(f"error: {error}"), err=True)
         else:
             if not as_json:
-                _describe(assembled)
+                _describe(prepared)
                 click.echo(nl=len(specs) > 1)
     if as_json:
         print_json({"valid": not codes, "problems": found})
     raise SystemExit(max(codes, default=0))
 
 
-def _check(spec: str, overrides: tuple[str, ...], registry: Registry) -> Assembled:
+def _check(spec: str, overrides: tuple[str, ...], registry: Registry) -> PreparedRun:
     """Do all that comes before a training, and say of any error in which line it begins."""
     from nnreg.runs.cross_validation import check_folds
-    from nnreg.runs.prepare import assemble
+    from nnreg.runs.prepare import prepare_from_spec
     from nnreg.spec.document import read_spec
 
     document = read_spec(spec, overrides, registry=registry)
@@ -89,13 +97,13 @@ def _check(spec: str, overrides: tuple[str, ...], registry: Registry) -> Assembl
     try:
         if document.spec.train.folds and not document.spec.train.fold:
             return check_folds(document)
-        assembled = assemble(document)
+        prepared = prepare_from_spec(document)
         section = "$.train"
-        assembled.model.trainer(assembled.train, assembled.validation)
+        prepared.model.trainer(prepared.train, prepared.validation)
     except (DataError, UsageError) as error:
-        problem = document.origins.located(Problem(section, str(error)))
+        problem = document.origins.with_location(Problem(section, str(error)))
         raise SpecError([problem], document.origin) from error
-    return assembled
+    return prepared
 
 
 def _as_json(error: NnregError) -> list[dict[str, Any]]:
@@ -105,8 +113,8 @@ def _as_json(error: NnregError) -> list[dict[str, Any]]:
 
 
 def _problem_as_json(problem: Problem) -> dict[str, Any]:
-    place, where = problem.place, {}
-    if isinstance(place, Place):
+    place, where = problem.location, {}
+    if isinstance(place, SourceLocation):
         start, end = place.column, place.column + place.width
         where = {"file": place.file, "line": place.line, "column": start, "end_column": end}
     elif isinstance(place, Override):
@@ -114,13 +122,13 @@ def _problem_as_json(problem: Problem) -> dict[str, Any]:
     return {**where, "path": problem.path, "message": problem.message}
 
 
-def _describe(assembled: Assembled) -> None:
+def _describe(prepared: PreparedRun) -> None:
     """Print the layers with their shapes and parameters, and the rows of each part."""
-    click.echo(f"{assembled.model.document.origin}: valid\n")
-    click.echo(assembled.model.summary())
-    rows = {name: f"{len(part):,} rows for {name}" for name, part in assembled.parts.items()}
-    rows["train"] = f"{len(assembled.train):,} rows to train"
-    train = assembled.model.spec.train
+    click.echo(f"{prepared.model.document.origin}: valid\n")
+    click.echo(prepared.model.summary())
+    rows = {name: f"{len(part):,} rows for {name}" for name, part in prepared.splits.items()}
+    rows["train"] = f"{len(prepared.train):,} rows to train"
+    train = prepared.model.spec.train
     of_fold = f"fold {train.fold or 1} of {train.folds}: " if train.folds else ""
     click.echo(of_fold + ", ".join(rows.values()))
 
@@ -128,29 +136,29 @@ def _describe(assembled: Assembled) -> None:
 def preview(document: Document, *, as_json: bool) -> None:
     """Print what a training would take, from a few steps of it that nothing is left of."""
     from nnreg.runs.estimate import estimate
-    from nnreg.runs.prepare import assemble
+    from nnreg.runs.prepare import prepare_from_spec
     from nnreg.spec.compose import set_options
 
-    assembled = assemble(document)
-    with document.locating():
-        found = estimate(assembled)
+    prepared = prepare_from_spec(document)
+    with document.locating_errors():
+        found = estimate(prepared)
     if as_json:
-        print_json(_preview_as_json(assembled, found))
+        print_json(_preview_as_json(prepared, found))
         return
-    _describe(assembled)
+    _describe(prepared)
     total = sum(found.memory.values())
     click.echo("\nmemory, besides what Python itself and reading the data take")
     for name, words in MEMORY.items():
         click.echo(f"{byte_size(found.memory[name]):>11}  {words}")
     click.echo(f"{byte_size(total):>11}  together")
-    stops = assembled.model.spec.train.early_stopping is not None
+    stops = prepared.model.spec.train.early_stopping is not None
     click.echo(
         f"\ntime, estimated from {found.steps:,} steps made just now\n"
         f"{_time(found.epoch_seconds)}  an epoch of {found.epoch_steps:,} steps\n"
         f"{_time(found.seconds)}  {found.epochs:,} epochs"
         f"{', or less where it stops early' if stops else ''}"
     )
-    folds = _folds(assembled)
+    folds = _folds(prepared)
     if folds > 1:
         click.echo(f"{_time(found.seconds * folds)}  {folds} folds")
     click.echo("\nnothing was written")
@@ -163,26 +171,26 @@ def _time(seconds: float) -> str:
     return f"{duration(seconds, milliseconds=True):>11}"
 
 
-def _folds(assembled: Assembled) -> int:
+def _folds(prepared: PreparedRun) -> int:
     """Return how often the network will be trained."""
-    train = assembled.model.spec.train
+    train = prepared.model.spec.train
     return 1 if train.fold or not train.folds else train.folds
 
 
-def _preview_as_json(assembled: Assembled, found: Estimate) -> dict[str, Any]:
-    model = assembled.model
+def _preview_as_json(prepared: PreparedRun, found: Estimate) -> dict[str, Any]:
+    model = prepared.model
     return {
         "layers": [
             {"name": name, "type": kind, "output": shape, "parameters": size}
-            for name, kind, shape, size in model.rows()
+            for name, kind, shape, size in model.layer_table()
         ],
         "parameters": model.network.vector.size,
-        "rows": {name: len(part) for name, part in assembled.parts.items()},
+        "rows": {name: len(part) for name, part in prepared.splits.items()},
         "memory_bytes": {**found.memory, "total": sum(found.memory.values())},
         "steps_made": found.steps,
         "steps_per_epoch": found.epoch_steps,
         "epochs": found.epochs,
-        "folds": _folds(assembled),
+        "folds": _folds(prepared),
         "seconds_per_epoch": found.epoch_seconds,
-        "seconds": found.seconds * _folds(assembled),
+        "seconds": found.seconds * _folds(prepared),
     }

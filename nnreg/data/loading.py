@@ -14,7 +14,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
-from nnreg.data.preprocessing import Classes, Preprocessing, learn, learn_target
+from nnreg.data.preprocessing import ClassTarget, Preprocessing, fit_preprocessing, fit_target
 from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
 from nnreg.data.weights import sample_weights
@@ -22,12 +22,12 @@ from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.source import Source
 from nnreg.registry.registry import Entry, Registry
 from nnreg.tables.columns import column, groups, times
-from nnreg.tables.concat import gather
+from nnreg.tables.concat import concat_chunks
 from nnreg.tables.table import Table
 
 
 @dataclass(frozen=True)
-class Parts:
+class Splits:
     """The examples to train on, and those held out."""
 
     train: Table
@@ -50,7 +50,7 @@ def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:
     Raises `DataError` where there is none, or the source cannot read it.
     """
     with readable(path):
-        return gather(source, path, text)
+        return concat_chunks(source, path, text)
 
 
 class DataReader:
@@ -100,10 +100,10 @@ def _digest(path: Path, files: Sequence[Path]) -> str:
     return hashlib.sha256(os.fsencode(listed)).hexdigest()
 
 
-def read_pieces(source: Source, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
+def read_chunks(source: Source, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
     """Yield the rows of a file a piece at a time; see `read_table`."""
     with readable(path):
-        yield from source.pieces(path, text)
+        yield from source.iter_chunks(path, text)
 
 
 @contextmanager
@@ -115,14 +115,14 @@ def readable(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot read the data: {explain_os_error(error, path)}") from error
 
 
-def data_files(data: Data, folder: Path) -> dict[Path, Sequence[Path]]:
+def data_files(data: Data, directory: Path) -> dict[Path, Sequence[Path]]:
     """Return the paths that a data section names, each with the files that are read for it.
 
     Relative ones start at `folder`. Raises `DataError` for what is not a regular file: a pipe or a
     device may never end.
     """
     held_out = (data.split.validation, data.split.test)
-    named = [folder / path for path in (data.path, *held_out) if isinstance(path, str)]
+    named = [directory / path for path in (data.path, *held_out) if isinstance(path, str)]
     return {path: regular_files(data.source, path) for path in named}
 
 
@@ -146,37 +146,37 @@ class Fold:
     count: int
 
 
-def read_parts(
+def read_splits(
     data: Data,
-    folder: Path,
+    directory: Path,
     seed: int,
     fold: Fold | None,
     reader: DataReader,
     *,
-    of_classes: bool,
+    classification: bool,
     integer_input: bool,
-) -> tuple[Preprocessing, Parts]:
+) -> tuple[Preprocessing, Splits]:
     """Read what a data section names and learn the preprocessing from the training part."""
-    data_files(data, folder)  # tells of all of them before one is read
+    data_files(data, directory)  # tells of all of them before one is read
     text = {name for name, kind in data.columns.items() if kind == "words"}
-    if of_classes:
+    if classification:
         text.update(data.targets)
     if data.split.group:
         text.add(data.split.group)
-    table = reader.table(data.source, folder / data.path, text)
-    preprocessing, parts = divide(
+    table = reader.table(data.source, directory / data.path, text)
+    preprocessing, parts = split_table(
         table,
         data.targets,
         data,
         data.split,
         seed,
         fold,
-        of_classes=of_classes,
+        classification=classification,
         integer_input=integer_input,
     )
     text.update(preprocessing.text)
     files = {
-        name: reader.table(data.source, folder / path, text)
+        name: reader.table(data.source, directory / path, text)
         for name in ("validation", "test")
         if isinstance(path := getattr(data.split, name), str)
         and (fold is None or name == "validation")
@@ -184,7 +184,7 @@ def read_parts(
     return preprocessing, replace(parts, **files)
 
 
-def divide(
+def split_table(
     table: Table,
     targets: tuple[str, ...],
     columns: Columns,
@@ -192,9 +192,9 @@ def divide(
     seed: int,
     fold: Fold | None = None,
     *,
-    of_classes: bool,
+    classification: bool,
     integer_input: bool,
-) -> tuple[Preprocessing, Parts]:
+) -> tuple[Preprocessing, Splits]:
     """Split the rows of a table by shares and learn the preprocessing from the training part.
 
     Of a `fold`, the rows that it holds out are the validation part, or the test part where the
@@ -207,16 +207,16 @@ def divide(
     table = _in_use(table, [*(columns.inputs or ()), *targets, *aside])
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # a bad one is told whatever part it is in
-    rows = _rows_of_parts(_rows(table, targets, columns, split, of_classes), split, seed, fold)
-    preprocessing = learn(
+    rows = _rows_of_splits(_rows(table, targets, columns, split, classification), split, seed, fold)
+    preprocessing = fit_preprocessing(
         table,
         rows["train"],
         targets,
         columns,
-        of_classes=of_classes,
+        classification=classification,
         integer_input=integer_input,
     )
-    return preprocessing, Parts(**{name: table.take(part) for name, part in rows.items()})
+    return preprocessing, Splits(**{name: table.take(part) for name, part in rows.items()})
 
 
 def _inputs(
@@ -243,7 +243,7 @@ def _in_use(table: Table, names: list[str]) -> Table:
     return replace(table, columns=used)
 
 
-def _rows_of_parts(rows: Rows, split: Split, seed: int, fold: Fold | None) -> dict[str, Array]:
+def _rows_of_splits(rows: Rows, split: Split, seed: int, fold: Fold | None) -> dict[str, Array]:
     """Return the rows of the training part and of each held-out part that is of this table."""
     shares = {
         name: part
@@ -253,7 +253,7 @@ def _rows_of_parts(rows: Rows, split: Split, seed: int, fold: Fold | None) -> di
     if fold is None and not shares and (split.group or split.order):
         problem = "nothing is held out by it: give a share for validation or test, or train.folds"
         raise SpecError([Problem("$.data.split", problem)])
-    parts = _shared_out(rows, shares, seed)
+    parts = _random_split(rows, shares, seed)
     if fold is None:
         return parts
     pool = np.delete(np.arange(rows.count), parts.get("test", []))
@@ -261,24 +261,24 @@ def _rows_of_parts(rows: Rows, split: Split, seed: int, fold: Fold | None) -> di
     if split.validation is None:
         return {"train": pool[known], "validation": pool[held_out]}
     known = pool[known]
-    inner = _shared_out(rows.take(known), {n: s for n, s in shares.items() if n != "test"}, seed)
+    inner = _random_split(rows.take(known), {n: s for n, s in shares.items() if n != "test"}, seed)
     return {"test": pool[held_out], **{name: known[part] for name, part in inner.items()}}
 
 
-def _shared_out(rows: Rows, shares: dict[str, float], seed: int) -> dict[str, Array]:
+def _random_split(rows: Rows, shares: dict[str, float], seed: int) -> dict[str, Array]:
     if not shares:
         return {"train": np.arange(rows.count)}
     return dict(zip(["train", *shares], rows.split(list(shares.values()), seed), strict=True))
 
 
 def _rows(
-    table: Table, targets: tuple[str, ...], columns: Columns, split: Split, of_classes: bool
+    table: Table, targets: tuple[str, ...], columns: Columns, split: Split, classification: bool
 ) -> Rows:
     """Return what the split goes by."""
     labels = None
     if split.stratify:
-        target = learn_target(table, table, targets, columns, of_classes=of_classes)
-        if not isinstance(target, Classes):
+        target = fit_target(table, table, targets, columns, classification=classification)
+        if not isinstance(target, ClassTarget):
             problem = "the target holds numbers, which have no classes to keep in proportion"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         labels = target.encode(table)

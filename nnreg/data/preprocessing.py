@@ -23,14 +23,14 @@ from nnreg.data.settings import Columns
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.tables.column_types import refuse_misread
-from nnreg.tables.columns import categorical, column, first_of, is_numeric, numbers, single
-from nnreg.tables.convert import pieces
-from nnreg.tables.lazy import BLOCK, Stored
+from nnreg.tables.columns import categorical, column, first_marked, is_numeric, numbers, single
+from nnreg.tables.convert import iter_chunks
+from nnreg.tables.lazy import BLOCK, LazyArray
 from nnreg.tables.table import Table
 
 
 @dataclass(frozen=True)
-class Number(Configurable):
+class NumericColumn(Configurable):
     """A column of numbers: (value - mean) / std, with `fill` for a missing one if imputed."""
 
     name: str
@@ -57,7 +57,7 @@ class Number(Configurable):
 
 
 @dataclass(frozen=True)
-class Words(Configurable):
+class CategoricalColumn(Configurable):
     """A column of words, one-hot: a 1 in the place of its category and 0 elsewhere."""
 
     name: str
@@ -80,7 +80,7 @@ class Words(Configurable):
         places = {category: place for place, category in enumerate(self.categories)}
         known = [places.get(word, -1) for word in cells.categories]
         if not self.ignore_unseen:
-            where, word = first_of(table, self.name, cells, np.less(known, 0))
+            where, word = first_marked(table, self.name, cells, np.less(known, 0))
             if word is not None:
                 raise DataError(
                     f"{where}: {word!r} was not seen in training{suggest(word, places)} "
@@ -91,7 +91,7 @@ class Words(Configurable):
 
 
 @dataclass(frozen=True)
-class Values(Configurable):
+class ArrayColumn(Configurable):
     """A column of arrays, such as images, that is the whole input; one mean and std for all."""
 
     name: str
@@ -109,7 +109,7 @@ class Values(Configurable):
                 f"{table.origin}: column {self.name!r} has examples of shape "
                 f"{shape}; the model takes {self.shape}"
             )
-        values = _known(table, self.name)
+        values = _complete_column(table, self.name)
         if self.integer:
             return values.astype(np.int64)
         values -= self.mean  # they are many: no second array of them
@@ -118,7 +118,7 @@ class Values(Configurable):
 
 
 @dataclass(frozen=True)
-class Classes(Configurable):
+class ClassTarget(Configurable):
     """A target of classes, numbered in the order of their names."""
 
     name: str
@@ -133,7 +133,7 @@ class Classes(Configurable):
             _refuse_missing(table, self.name, missing, target=True)
         places = {name: place for place, name in enumerate(self.names)}
         known = [places.get(word, -1) for word in cells.categories]
-        where, word = first_of(table, self.name, cells, np.less(known, 0))
+        where, word = first_marked(table, self.name, cells, np.less(known, 0))
         if word is not None:
             raise DataError(
                 f"{where}: the label {word!r} was not seen in training{suggest(word, self.names)}"
@@ -142,7 +142,7 @@ class Classes(Configurable):
 
 
 @dataclass(frozen=True)
-class Numbers(Configurable):
+class NumericTarget(Configurable):
     """A target of numbers, each column scaled as (value - mean) / std."""
 
     names: Annotated[tuple[str, ...], Len(1)]
@@ -152,7 +152,7 @@ class Numbers(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, columns)` in the target's own units, or arrays as they are."""
-        columns = [_known(table, name, target=True) for name in self.names]
+        columns = [_complete_column(table, name, target=True) for name in self.names]
         if len(columns) == 1 and columns[0].ndim > 1:
             return columns[0]
         return np.stack(columns, axis=1)
@@ -168,8 +168,8 @@ class Numbers(Configurable):
         return values
 
 
-Input: TypeAlias = Number | Words | Values
-Target: TypeAlias = Classes | Numbers
+Input: TypeAlias = NumericColumn | CategoricalColumn | ArrayColumn
+Target: TypeAlias = ClassTarget | NumericTarget
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,13 @@ class Preprocessing(Configurable):
     """How each input column and the target become arrays."""
 
     # to list what is wrong with each of many would take long, and a checkpoint may be made of them
-    inputs: Annotated[tuple[Number | Words | Values, ...], Len(1), FailFast()]
-    target: Classes | Numbers
+    inputs: Annotated[
+        tuple[NumericColumn | CategoricalColumn | ArrayColumn, ...], Len(1), FailFast()
+    ]
+    target: ClassTarget | NumericTarget
 
     def __post_init__(self) -> None:
-        if len(self.inputs) > 1 and any(isinstance(part, Values) for part in self.inputs):
+        if len(self.inputs) > 1 and any(isinstance(part, ArrayColumn) for part in self.inputs):
             raise ValueError("a column of arrays must be the only input")
 
     @property
@@ -199,23 +201,25 @@ class Preprocessing(Configurable):
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes, or None where the target is numbers."""
-        return self.target.names if isinstance(self.target, Classes) else None
+        return self.target.names if isinstance(self.target, ClassTarget) else None
 
     @property
     def target_names(self) -> tuple[str, ...]:
         """The columns that are predicted."""
         target = self.target
-        return target.names if isinstance(target, Numbers) else (target.name,)
+        return target.names if isinstance(target, NumericTarget) else (target.name,)
 
     @property
     def text(self) -> frozenset[str]:
         """The columns, input or target, whose text counts: "007" is not 7."""
         parts = (*self.inputs, self.target)
-        return frozenset(part.name for part in parts if isinstance(part, Words | Classes))
+        return frozenset(
+            part.name for part in parts if isinstance(part, CategoricalColumn | ClassTarget)
+        )
 
     def fits(self, output: Shape) -> bool:
         """Tell whether outputs of this shape for one example can answer for the target."""
-        if isinstance(self.target, Numbers):
+        if isinstance(self.target, NumericTarget):
             return output[-1:] == (len(self.target.mean),) == (len(self.target.std),)
         return output[-1:] == (len(self.target.names),) or (
             output[-1:] == (1,) and len(self.target.names) == 2
@@ -239,12 +243,12 @@ class Preprocessing(Configurable):
             encoded = self._encode(table)
             return encoded if dtype is None else encoded.astype(dtype, copy=False)
         used = replace(table, columns={name: column(table, name) for name in self.names})
-        part = self._encode(used.part(slice(size)))
+        part = self._encode(used.slice_rows(slice(size)))
         encoded = np.empty((count, *part.shape[1:]), part.dtype if dtype is None else dtype)
         encoded[:size] = part
         for start in range(size, count, size):
             rows = slice(start, start + size)
-            encoded[rows] = self._encode(used.part(rows))
+            encoded[rows] = self._encode(used.slice_rows(rows))
         return encoded
 
     def _encode(self, table: Table) -> Array:
@@ -252,7 +256,7 @@ class Preprocessing(Configurable):
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
-def _known(table: Table, name: str, *, target: bool = False) -> Array:
+def _complete_column(table: Table, name: str, *, target: bool = False) -> Array:
     """Return a column of numbers of which none may be missing."""
     values = numbers(table, name)
     missing = np.isnan(values)
@@ -265,22 +269,22 @@ def _refuse_missing(table: Table, name: str, missing: Array, *, target: bool = F
     row = int(np.argwhere(missing)[0][0])
     fix = "fix or remove the row" if target else 'fix it, or set data.missing to "impute"'
     what = "the target is missing" if target else "the value is missing"
-    raise DataError(f"{table.place(row, name)}: {what}; {fix}")
+    raise DataError(f"{table.location(row, name)}: {what}; {fix}")
 
 
-def learn(
+def fit_preprocessing(
     table: Table,
     rows: Array,
     targets: tuple[str, ...],
     columns: Columns,
     *,
-    of_classes: bool,
+    classification: bool,
     integer_input: bool,
 ) -> Preprocessing:
     """Learn the preprocessing of a table from its training `rows`.
 
     What a column holds is judged by the whole table; means and categories come from the rows.
-    `of_classes` asks for classes even where the target holds numbers.
+    `classification` asks for classes even where the target holds numbers.
     """
     train = table.take(rows)
     names = columns.inputs
@@ -290,33 +294,33 @@ def learn(
         raise DataError(f"{table.origin}: no input columns are left beside the target")
     for name in columns.columns:
         column(table, name)
-    inputs = tuple(_learn_input(table, train, name, columns, integer_input) for name in names)
-    arrays = [part for part in inputs if isinstance(part, Values)]
+    inputs = tuple(_fit_input(table, train, name, columns, integer_input) for name in names)
+    arrays = [part for part in inputs if isinstance(part, ArrayColumn)]
     if arrays and len(inputs) > 1:
         raise DataError(
             f"{table.origin}: column {arrays[0].name!r} holds arrays and must be the only input; "
             f"choose it with 'inputs', or leave out the others with 'exclude' ({', '.join(names)})"
         )
-    target = learn_target(table, train, targets, columns, of_classes=of_classes)
+    target = fit_target(table, train, targets, columns, classification=classification)
     return Preprocessing(inputs, target)
 
 
-def _learn_input(table: Table, train: Table, name: str, columns: Columns, integer: bool) -> Input:
+def _fit_input(table: Table, train: Table, name: str, columns: Columns, integer: bool) -> Input:
     if table.columns[name].ndim > 1:
         shape = table.columns[name].shape[1:]
         mean, std = (0.0, 1.0) if integer else _array_moments(train, name, columns.scaling)
-        return Values(name, tuple(shape), mean, std, integer)
+        return ArrayColumn(name, tuple(shape), mean, std, integer)
     impute = columns.missing == "impute"
-    if _holds_words(table, name, columns):
-        counts = _counts(train, name)
+    if _is_categorical(table, name, columns):
+        counts = _category_counts(train, name)
         _require_memory(table, name, len(counts))
         fill = min(counts, key=lambda word: (-counts[word], word)) if impute and counts else None
-        return Words(name, tuple(sorted(counts)), fill, columns.unseen == "ignore")
+        return CategoricalColumn(name, tuple(sorted(counts)), fill, columns.unseen == "ignore")
     values = numbers(train, name)
     known = values[~np.isnan(values)]
     fill_number = float(np.mean(known)) if impute and len(known) else None
     mean, std = _moments(known, columns.scaling)
-    return Number(name, mean, std, fill_number)
+    return NumericColumn(name, mean, std, fill_number)
 
 
 def _require_memory(table: Table, name: str, different: int) -> None:
@@ -330,7 +334,7 @@ def _require_memory(table: Table, name: str, different: int) -> None:
         )
 
 
-def _counts(train: Table, name: str) -> dict[str, int]:
+def _category_counts(train: Table, name: str) -> dict[str, int]:
     """Return how often each word occurs in a column; those that do not are left out."""
     cells = categorical(train, name)
     known = cells.codes[cells.codes >= 0]
@@ -344,12 +348,12 @@ def _array_moments(train: Table, name: str, scaling: str) -> tuple[float, float]
     Where it stays in its file, blocks of it are read one after another, and what is found is
     combined (Chan, Golub and LeVeque 1983, "Algorithms for Computing the Sample Variance").
     """
-    if not isinstance(train.columns[name], Stored):
+    if not isinstance(train.columns[name], LazyArray):
         return _moments(numbers(train, name), scaling)
     count, mean, squares = 0, 0.0, 0.0  # the last is the sum of squared differences from the mean
-    with closing(pieces(train, [name])) as parts:
+    with closing(iter_chunks(train, [name])) as parts:
         for part in parts:
-            values = _known(part, name)
+            values = _complete_column(part, name)
             added, step = count + values.size, float(np.mean(values)) - mean
             squares += float(np.var(values)) * values.size
             squares += step * step * count * values.size / added
@@ -369,35 +373,37 @@ def _moments(values: Array, scaling: str) -> tuple[float, float]:
     return float(np.mean(known)), float(np.std(known)) or 1.0
 
 
-def learn_target(
-    table: Table, train: Table, targets: tuple[str, ...], columns: Columns, *, of_classes: bool
+def fit_target(
+    table: Table, train: Table, targets: tuple[str, ...], columns: Columns, *, classification: bool
 ) -> Target:
-    """Learn how the target is read; see `learn`."""
-    if len(targets) == 1 and _holds_classes(table, targets[0], columns, of_classes=of_classes):
-        labels = _counts(train, targets[0])
+    """Learn how the target is read; see `fit_preprocessing`."""
+    if len(targets) == 1 and _is_class_target(
+        table, targets[0], columns, classification=classification
+    ):
+        labels = _category_counts(train, targets[0])
         if len(labels) == 1:
             raise DataError(
                 f"{table.origin}: the target {targets[0]!r} is {next(iter(labels))!r} in every row "
                 "to train on; expected two classes or more"
             )
-        return Classes(targets[0], tuple(sorted(labels, key=_class_order)))
-    raw = Numbers(targets, (), ()).encode(train)
+        return ClassTarget(targets[0], tuple(sorted(labels, key=_class_order)))
+    raw = NumericTarget(targets, (), ()).encode(train)
     flat = raw.reshape(-1, raw.shape[-1])
     width = flat.shape[1]
     if columns.target_scaling == "none" or not len(flat):
-        return Numbers(targets, (0.0,) * width, (1.0,) * width)
+        return NumericTarget(targets, (0.0,) * width, (1.0,) * width)
     std = np.std(flat, axis=0)
     std = np.where(std > 0, std, 1.0)
-    return Numbers(targets, tuple(np.mean(flat, axis=0).tolist()), tuple(std.tolist()))
+    return NumericTarget(targets, tuple(np.mean(flat, axis=0).tolist()), tuple(std.tolist()))
 
 
-def _holds_classes(table: Table, target: str, columns: Columns, *, of_classes: bool) -> bool:
-    if of_classes and target not in columns.columns:
+def _is_class_target(table: Table, target: str, columns: Columns, *, classification: bool) -> bool:
+    if classification and target not in columns.columns:
         return True
-    return _holds_words(table, target, columns)
+    return _is_categorical(table, target, columns)
 
 
-def _holds_words(table: Table, name: str, columns: Columns) -> bool:
+def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
     """Tell whether a column holds words, by what the spec says of it or by the whole table."""
     kind = columns.columns.get(name)
     if kind:

@@ -46,12 +46,12 @@ class Rows:
         """
         rng = np.random.default_rng(np.random.SeedSequence([seed, SPLIT_STREAM]))
         if self.groups is not None:
-            parts = self._apportioned(self.groups, [1 - sum(shares), *shares], rng)
+            parts = self._assign_groups(self.groups, [1 - sum(shares), *shares], rng)
         elif self.times is not None:
             places = self.count * np.cumsum([1 - sum(shares), *shares[:-1]])
-            parts = _stretches(self.times, places)
+            parts = _ordered_segments(self.times, places)
         else:
-            parts = self._drawn(shares, rng)
+            parts = self._draw_random(shares, rng)
         if not len(parts[0]):
             raise DataError(f"of {self.count} rows, the split leaves none to train on")
         return parts
@@ -66,12 +66,12 @@ class Rows:
             raise DataError(f"{self.count} rows are too few for {count} folds")
         if self.times is not None:
             places = self.count * np.arange(1, count + 1) / (count + 1)
-            first, *others = _stretches(self.times, places)
+            first, *others = _ordered_segments(self.times, places)
             known = [np.sort(np.concatenate([first, *others[:n]])) for n in range(count)]
             return list(zip(known, others, strict=True))
         rng = np.random.default_rng(np.random.SeedSequence([seed, SPLIT_STREAM, FOLD]))
         if self.groups is not None:
-            parts = self._apportioned(self.groups, [1 / count] * count, rng)
+            parts = self._assign_groups(self.groups, [1 / count] * count, rng)
         else:
             order = self._order(rng)
             parts = [np.sort(order[number::count]) for number in range(count)]
@@ -93,13 +93,13 @@ class Rows:
             order = order[np.argsort(self.labels[order], kind="stable")]
         return order
 
-    def _drawn(self, shares: Sequence[float], rng: np.random.Generator) -> list[Array]:
+    def _draw_random(self, shares: Sequence[float], rng: np.random.Generator) -> list[Array]:
         """Draw each held-out part from the rows that are left."""
         order = self._order(rng)
         held_out = []
         left = 1.0
         for share in shares:
-            chosen = _every(len(order), share / left)
+            chosen = _evenly_spaced(len(order), share / left)
             held_out.append(np.sort(order[chosen]))
             order = order[~chosen]
             left -= share
@@ -107,7 +107,7 @@ class Rows:
                 raise DataError(f"a share of {share} of {self.count} rows is less than one row")
         return [np.sort(order), *held_out]
 
-    def _apportioned(
+    def _assign_groups(
         self, groups: Array, shares: Sequence[float], rng: np.random.Generator
     ) -> list[Array]:
         """Deal whole groups, the largest first, to parts of these shares of the rows.
@@ -143,7 +143,7 @@ class Rows:
         return [np.flatnonzero(part_of[members] == part) for part in range(len(shares))]
 
 
-def _stretches(times: Array, places: Array) -> list[Array]:
+def _ordered_segments(times: Array, places: Array) -> list[Array]:
     """Cut the rows, in the order of their times, near these places."""
     order = np.argsort(times, kind="stable")
     later = np.flatnonzero(np.diff(times[order])) + 1  # where another time begins
@@ -155,7 +155,7 @@ def _stretches(times: Array, places: Array) -> list[Array]:
     return [np.sort(part) for part in np.split(order, cuts)]
 
 
-def _every(count: int, share: float) -> Array:
+def _evenly_spaced(count: int, share: float) -> Array:
     """Mark `share` of the positions, evenly spaced, so that each stretch has its share."""
     marks = np.floor(np.arange(count + 1) * share + 0.5)
     chosen: Array = np.diff(marks) > 0

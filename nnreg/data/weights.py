@@ -42,14 +42,14 @@ def example_weights(
     if len(found) != len(truth):
         raise DataError(f"{len(truth)} rows, but {len(found)} weights")
     if columns.class_weights is not None:
-        found = found * _of_classes(columns.class_weights, truth, classes, found)
+        found = found * _class_weights(columns.class_weights, truth, classes, found)
     if not found.any():
         raise DataError("every example has a weight of 0; there is nothing to train on")
     weights: Array = found / np.mean(found)
     return weights
 
 
-def _of_classes(
+def _class_weights(
     weights: Literal["balanced"] | Mapping[str, float],
     truth: Array,
     classes: tuple[str, ...] | None,
@@ -81,5 +81,5 @@ def sample_weights(table: Table, name: str) -> Array:
     if wrong.any():
         row = int(np.argmax(wrong))
         what = "a missing value" if np.isnan(found[row]) else f"{found[row]:g}"
-        raise DataError(f"{table.place(row, name)}: found {what}, expected a weight from 0")
+        raise DataError(f"{table.location(row, name)}: found {what}, expected a weight from 0")
     return found

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import memory_limit
 from nnreg._utils.os_errors import explain_os_error
-from nnreg._utils.threads import available_threads, matrix_libraries
+from nnreg._utils.threads import available_threads, blas_libraries
 from nnreg._version import __version__
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import Registry
@@ -30,10 +30,10 @@ DEVELOPERS = frozenset({"test", "verify"})
 
 REINSTALL = "pip install --force-reinstall nnreg"
 
-SCARCE = 10**8
+LOW_MEMORY_BYTES = 10**8
 """The bytes of free disk below which a run may not find room."""
 
-PRODUCT = 1024
+MATRIX_SIZE = 1024
 """The rows and columns of the matrices whose product is timed."""
 
 
@@ -52,12 +52,12 @@ def examine(registry: Registry, runs: Path) -> Iterator[Finding]:
     yield Finding("nnreg", "ok", f"{__version__} in {Path(__file__).parent.parent}")
     yield Finding("Python", "ok", f"{platform.python_version()} on {platform.platform()}")
     yield Finding("NumPy", "ok", np.__version__)
-    yield _matrix_products()
+    yield _blas()
     yield _checkpoint_library()
     yield from _requirements()
     yield from _plugins(registry)
     yield _memory()
-    yield _folder(runs)
+    yield _runs_directory(runs)
 
 
 def _checkpoint_library() -> Finding:
@@ -68,8 +68,8 @@ def _checkpoint_library() -> Finding:
     return Finding("h5py", "ok", f"{h5py.__version__} with HDF5 {h5py.version.hdf5_version}")
 
 
-def _matrix_products() -> Finding:
-    libraries = [f"{one['internal_api']} {one['version']}" for one in matrix_libraries()]
+def _blas() -> Finding:
+    libraries = [f"{one['internal_api']} {one['version']}" for one in blas_libraries()]
     cores, threads = os.cpu_count() or 1, available_threads()
     speed = f"{_speed():.0f} GFLOP/s"
     if not libraries:
@@ -82,13 +82,13 @@ def _matrix_products() -> Finding:
 
 def _speed() -> float:
     """Return how many 10⁹ operations a second a product of matrices in float32 makes."""
-    a = np.ones((PRODUCT, PRODUCT), np.float32)
+    a = np.ones((MATRIX_SIZE, MATRIX_SIZE), np.float32)
     times = []
     for _ in range(5):  # others may be at work on the machine
         began = time.perf_counter()
         a @ a
         times.append(time.perf_counter() - began)
-    return 2e-9 * PRODUCT**3 / min(times)
+    return 2e-9 * MATRIX_SIZE**3 / min(times)
 
 
 def _requirements() -> Iterator[Finding]:
@@ -99,14 +99,14 @@ def _requirements() -> Iterator[Finding]:
         yield Finding("required", "note", "nnreg is not installed, only run from its folder")
         return
     requirements = [Requirement(text) for text in metadata.get_all("Requires-Dist") or ()]
-    always = [one for one in requirements if _is_needed(one, "")]
+    always = [one for one in requirements if _is_required(one, "")]
     yield _of_requirements("required", always, "failed", "nnreg")
     for extra in sorted(set(metadata.get_all("Provides-Extra") or ()) - DEVELOPERS):
-        own = [one for one in requirements if _is_needed(one, extra) and one not in always]
+        own = [one for one in requirements if _is_required(one, extra) and one not in always]
         yield _of_requirements(f"extra {extra}", own, "note", f"nnreg[{extra}]")
 
 
-def _is_needed(requirement: Requirement, extra: str) -> bool:
+def _is_required(requirement: Requirement, extra: str) -> bool:
     return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
@@ -140,9 +140,9 @@ def _memory() -> Finding:
     return Finding("memory", "ok", f"{byte_size(limit)} for this process")
 
 
-def _folder(runs: Path) -> Finding:
+def _runs_directory(runs: Path) -> Finding:
     """Say whether runs can be written, by writing a file that is gone again."""
-    place = next(folder for folder in (runs, *runs.absolute().parents) if folder.is_dir())
+    place = next(directory for directory in (runs, *runs.absolute().parents) if directory.is_dir())
     try:
         with tempfile.TemporaryFile(dir=place) as file:
             file.write(b"nnreg")
@@ -151,6 +151,6 @@ def _folder(runs: Path) -> Finding:
         fix = "choose another folder with --out, or another working directory"
         return Finding("runs", "failed", f"{runs}: cannot write: {explain_os_error(error)}", fix)
     found = f"{runs} can be written, {byte_size(free)} free"
-    if free < SCARCE:
+    if free < LOW_MEMORY_BYTES:
         return Finding("runs", "note", found, "make room, or choose another disk with --out")
     return Finding("runs", "ok", found)

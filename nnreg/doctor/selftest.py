@@ -16,7 +16,7 @@ from nnreg.checkpoint.save_load import load
 from nnreg.doctor.environment import Finding
 from nnreg.model.model import Model
 from nnreg.registry.registry import Registry, discover
-from nnreg.runs.run import restart, start
+from nnreg.runs.run import prepare_resume, prepare_run
 from nnreg.spec.document import read_spec
 from nnreg.testing.finite_differences import central_difference
 
@@ -49,13 +49,13 @@ TOLERANCE = 1e-5
 
 def self_test(registry: Registry) -> Iterator[Finding]:
     """Train a small network in a temporary folder, and yield what held at each step."""
-    with tempfile.TemporaryDirectory(prefix="nnreg-") as folder:
-        trial = _Trial(Path(folder), _without_listeners(registry))
+    with tempfile.TemporaryDirectory(prefix="nnreg-") as directory:
+        trial = _SelfTest(Path(directory), _without_event_plugins(registry))
         steps: dict[str, Callable[[], str]] = {
             "training": trial.trains,
-            "gradients": trial.has_right_gradients,
+            "gradients": trial.computes_right_gradients,
             "checkpoint": trial.loads_what_it_saved,
-            "resuming": trial.goes_on_with_the_same_bits,
+            "resuming": trial.resumes_bit_identically,
             "predicting": trial.predicts,
         }
         for subject, step in steps.items():
@@ -69,7 +69,7 @@ def self_test(registry: Registry) -> Iterator[Finding]:
                 yield Finding(subject, "ok", f"{found} ({seconds:.2f} s)")
 
 
-def _without_listeners(registry: Registry) -> Registry:
+def _without_event_plugins(registry: Registry) -> Registry:
     """Return a registry without the plugins that would hear of this run, and log it somewhere."""
     listeners = [
         plugin.name
@@ -83,23 +83,23 @@ def _without_listeners(registry: Registry) -> Registry:
 FIX = "see whether it does so without plugins (NNREG_PLUGINS= nnreg doctor), and in a new venv"
 
 
-class _Trial:
+class _SelfTest:
     """A network that is trained in a folder, and what must hold of it. Each check says what did."""
 
-    def __init__(self, folder: Path, registry: Registry) -> None:
-        self._folder = folder
+    def __init__(self, directory: Path, registry: Registry) -> None:
+        self._folder = directory
         rng = np.random.default_rng(0)
         rows = [
             f"{x},{y},{name}"
             for name, centre in CENTRES.items()
             for x, y in rng.normal(centre, 0.5, (60, 2))
         ]
-        (folder / "points.csv").write_text("\n".join(["x,y,class", *rows]), encoding="utf-8")
-        self._document = read_spec(SPEC, folder=folder, registry=registry)
+        (directory / "points.csv").write_text("\n".join(["x,y,class", *rows]), encoding="utf-8")
+        self._document = read_spec(SPEC, directory=directory, registry=registry)
         self._model: Model
 
     def trains(self) -> str:
-        run = start(self._document, out=self._folder / "whole")
+        run = prepare_run(self._document, out=self._folder / "whole")
         self._model = run.train()
         accuracy = run.summary["verdict"]["value"]
         _require(
@@ -107,7 +107,7 @@ class _Trial:
         )
         return f"{EPOCHS} epochs, {accuracy:.0%} of new points are told apart"
 
-    def has_right_gradients(self) -> str:
+    def computes_right_gradients(self) -> str:
         x = {"x": np.linspace(-2, 2, 12), "y": np.linspace(1, -1, 12)}
         y = {"class": list(CENTRES) * 4}
         _, gradients = self._model.gradients(x, y)
@@ -126,10 +126,10 @@ class _Trial:
         _require(same, "a checkpoint predicts other bits than the model that was saved")
         return "saved and loaded, it predicts the same bits"
 
-    def goes_on_with_the_same_bits(self) -> str:
+    def resumes_bit_identically(self) -> str:
         half = self._folder / "half"
-        start(self._document, out=half, overrides=[f"train.epochs={EPOCHS // 2}"]).train()
-        restart(half, overrides=[f"train.epochs={EPOCHS}"]).train()
+        prepare_run(self._document, out=half, overrides=[f"train.epochs={EPOCHS // 2}"]).train()
+        prepare_resume(half, overrides=[f"train.epochs={EPOCHS}"]).train()
         runs = [read_arrays(f / "checkpoints" / "last.h5") for f in (self._folder / "whole", half)]
         names = [name for name in runs[0] if name.startswith("parameters/")]
         same = all(runs[0][name].tobytes() == runs[1][name].tobytes() for name in names)

@@ -12,7 +12,7 @@ from nnreg.interfaces.context import Context
 from nnreg.interfaces.numeric_derivative import derivative
 
 Backward: TypeAlias = Callable[[Array], Array]
-BiasedBackward: TypeAlias = Callable[[Array, Array | None], Array]
+BiasBackward: TypeAlias = Callable[[Array, Array | None], Array]
 
 
 class Activation(Component):
@@ -40,16 +40,16 @@ class Activation(Component):
 
         return self.formula(x), backward
 
-    def forward_buffered(self, x: Array, context: Context) -> tuple[Array, Backward]:
+    def forward_inplace(self, x: Array, context: Context) -> tuple[Array, Backward]:
         """Do the same where `x` is scratch: it may be overwritten and even be the `y` returned.
 
         Override it to save arrays; the results must be the same.
         """
         return self.forward(x)
 
-    def forward_biased(
+    def forward_bias_inplace(
         self, x: Array, bias: Array | None, context: Context
-    ) -> tuple[Array, BiasedBackward]:
+    ) -> tuple[Array, BiasBackward]:
         """Do the same for x + bias, where `x` is scratch `(rows, features)`.
 
         The function returned takes ∂loss/∂y and an array for ∂loss/∂bias, and returns ∂loss/∂x.
@@ -57,10 +57,10 @@ class Activation(Component):
         """
         if bias is not None:
             context.kernels.add_bias(x, bias, context.workspace)
-        y, undo = self.forward_buffered(x, context)
+        y, backward_fn = self.forward_inplace(x, context)
 
         def backward(dy: Array, dbias: Array | None) -> Array:
-            dx = undo(dy)
+            dx = backward_fn(dy)
             if dbias is not None:
                 context.kernels.sum_rows(dx, dbias, context.workspace)
             return dx

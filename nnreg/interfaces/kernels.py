@@ -23,7 +23,7 @@ from nnreg.interfaces.component import Component
 
 Pair: TypeAlias = tuple[int, int]
 
-NARROW = 64
+MAX_NARROW_FEATURES = 64
 """Rows up to this wide are worked on in a transposed copy: NumPy is slow on short inner loops."""
 
 WIDE, MANY = 1024, 256
@@ -33,7 +33,7 @@ ROUNDS = 4
 """After so many rounds of `sum_by_index`, what is left is few places named often."""
 
 
-class Scratch(Protocol):
+class ScratchSpace(Protocol):
     """Where kernels take arrays from; `nnreg.interfaces.Workspace` is one."""
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
@@ -52,14 +52,14 @@ class Kernels(Component):
     """Whether calls are so few that threads can make short steps side by side. NumPy's are many,
     and threads would wait for each other between them."""
 
-    def sum_rows(self, x: Array, out: Array, scratch: Scratch) -> None:
+    def sum_rows(self, x: Array, out: Array, scratch: ScratchSpace) -> None:
         """Sum `(rows, features)` over the rows, as a product, several times as fast as np.sum."""
         np.dot(scratch.ones(x.shape[0]), x, out=out)
 
-    def add_bias(self, x: Array, bias: Array, scratch: Scratch) -> None:
+    def add_bias(self, x: Array, bias: Array, scratch: ScratchSpace) -> None:
         """Add bias `(features,)` to each row of x in place."""
         rows, features = x.shape
-        times = _together(rows, features)
+        times = _rows_per_call(rows, features)
         if times == 1:
             np.add(x, bias, x)
             return
@@ -68,14 +68,14 @@ class Kernels(Component):
         wide = x.reshape(rows // times, times * features)
         np.add(wide, repeated.reshape(-1), out=wide)
 
-    def relu(self, x: Array, bias: Array | None, scratch: Scratch) -> None:
+    def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         """Turn x into max(x + bias, 0) in place."""
         if bias is not None:
             self.add_bias(x, bias, scratch)
         np.maximum(x, 0, out=x)
 
     def relu_backward(
-        self, dy: Array, y: Array, dx: Array, dbias: Array | None, scratch: Scratch
+        self, dy: Array, y: Array, dx: Array, dbias: Array | None, scratch: ScratchSpace
     ) -> None:
         """Write dy where y is positive and 0 elsewhere to dx, and its sum over rows to dbias."""
         np.greater(y, 0, dx)
@@ -83,13 +83,13 @@ class Kernels(Component):
         if dbias is not None:
             self.sum_rows(dx, dbias, scratch)
 
-    def softmax(self, x: Array, scratch: Scratch) -> None:
+    def softmax(self, x: Array, scratch: ScratchSpace) -> None:
         """Turn each row of `(rows, features)` into its softmax in place."""
         columns = self._shifted(x, x, scratch)
         np.exp(columns, out=columns)
         np.divide(columns, self._column_sums(columns, scratch), out=x.T)
 
-    def softmax_backward(self, dy: Array, y: Array, dx: Array, scratch: Scratch) -> None:
+    def softmax_backward(self, dy: Array, y: Array, dx: Array, scratch: ScratchSpace) -> None:
         """Write y (dy - Σ dy y) to dx, row by row."""
         np.multiply(dy, y, out=dx)
         total = np.dot(dx, scratch.ones(dx.shape[1]), out=scratch.empty((len(dx),)))
@@ -97,7 +97,7 @@ class Kernels(Component):
         np.multiply(dx, y, out=dx)
 
     def softmax_cross_entropy(
-        self, z: Array, labels: Array, dz: Array, scratch: Scratch, *, smoothing: float = 0.0
+        self, z: Array, labels: Array, dz: Array, scratch: ScratchSpace, *, smoothing: float = 0.0
     ) -> float:
         """Return mean(log Σ exp(z) - z[label]) over rows, and write its gradient to dz.
 
@@ -105,7 +105,7 @@ class Kernels(Component):
         """
         rows, classes = z.shape
         columns = self._shifted(z, dz, scratch)
-        narrow = classes <= NARROW
+        narrow = classes <= MAX_NARROW_FEATURES
         flat = (columns if narrow else dz).reshape(-1)
         numbers = np.arange(rows)
         place = labels * rows + numbers if narrow else numbers * classes + labels
@@ -126,9 +126,9 @@ class Kernels(Component):
             dz.T[...] = columns
         return loss
 
-    def _shifted(self, x: Array, out: Array, scratch: Scratch) -> Array:
+    def _shifted(self, x: Array, out: Array, scratch: ScratchSpace) -> Array:
         """Return x - max(x) by row, as `(features, rows)`: in `out`, or in a copy where narrow."""
-        if x.shape[1] > NARROW:
+        if x.shape[1] > MAX_NARROW_FEATURES:
             columns = out.T
             np.subtract(x.T, np.maximum.reduce(x, axis=1), out=columns)
             return columns
@@ -137,7 +137,7 @@ class Kernels(Component):
         top = np.maximum.reduce(columns, axis=0, out=scratch.empty((len(x),)))
         return np.subtract(columns, top, out=columns)
 
-    def _column_sums(self, columns: Array, scratch: Scratch) -> Array:
+    def _column_sums(self, columns: Array, scratch: ScratchSpace) -> Array:
         count, rows = columns.shape
         return np.dot(scratch.ones(count), columns, out=scratch.empty((rows,)))
 
@@ -147,7 +147,7 @@ class Kernels(Component):
         gradient: Array,
         m: Array,
         v: Array,
-        scratch: Scratch,
+        scratch: ScratchSpace,
         *,
         rate: float,
         beta1: float,
@@ -211,7 +211,7 @@ class Kernels(Component):
         dx: Array,
         size: Pair,
         stride: Pair,
-        scratch: Scratch,
+        scratch: ScratchSpace,
     ) -> None:
         """Give each window's gradient to the first of its largest values."""
         dx[...] = 0
@@ -235,7 +235,7 @@ class Kernels(Component):
         normal: Array,
         scale: Array,
         epsilon: float,
-        scratch: Scratch,
+        scratch: ScratchSpace,
     ) -> None:
         """Normalize each row of `(rows, features)`: y = gamma · normal + beta.
 
@@ -262,7 +262,7 @@ class Kernels(Component):
         dx: Array,
         dgamma: Array,
         dbeta: Array,
-        scratch: Scratch,
+        scratch: ScratchSpace,
     ) -> None:
         """Write the gradients of what `layer_norm` took."""
         part = scratch.empty(dy.shape)
@@ -305,7 +305,7 @@ class Kernels(Component):
         c: Array,
         tanh_c: Array,
         dz: Array,
-        scratch: Scratch,
+        scratch: ScratchSpace,
     ) -> None:
         """Write ∂loss/∂z of a step to dz, and turn dc into that of the step before."""
         n = len(c)
@@ -355,7 +355,7 @@ class Kernels(Component):
         np.add.at(out, place, np.take(rows, left, axis=0))
 
 
-def _row_means(x: Array, scratch: Scratch) -> Array:
+def _row_means(x: Array, scratch: ScratchSpace) -> Array:
     """Return the mean of each row as `(rows, 1)`, by a product: sums over rows are slow."""
     rows, features = x.shape
     mean = np.dot(x, scratch.ones(features), out=scratch.empty((rows,)))
@@ -363,9 +363,9 @@ def _row_means(x: Array, scratch: Scratch) -> Array:
 
 
 @functools.cache
-def _together(rows: int, features: int) -> int:
+def _rows_per_call(rows: int, features: int) -> int:
     """Return how many rows to treat as one, where NumPy would be slow on so many short ones."""
-    if rows < MANY or features >= NARROW:
+    if rows < MANY or features >= MAX_NARROW_FEATURES:
         return 1
     return max(times for times in range(1, WIDE // features + 1) if rows % times == 0)
 

@@ -25,8 +25,8 @@ class Layer(Component):
     """Whether what an example becomes depends on nothing but itself, and no state is kept, so that
     threads may divide a batch. Nested layers answer for themselves."""
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
-        """Declare on `plan` what inputs of `shape` (without the batch) need.
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        """Declare on `builder` what inputs of `shape` (without the batch) need.
 
         Returns the shape of one output. Raises `ShapeError` for an input it cannot take.
         """
@@ -55,24 +55,24 @@ class Param:
 
 
 @dataclass
-class Plan:
+class LayerBuilder:
     """What a layer declares in `build`: its arrays and the layers nested in it.
 
     `path` is the layer's place in the spec; `classes` how many classes the target has; `input` the
     shape of what the layer takes, and `output` of what it gives, once it is built. A layer that
-    makes many more values of an example on the way may say in `hidden` how many, and one that goes
-    through time in `steps` in how many steps: threads are planned by them.
+    makes many more values of an example on the way may say in `activation_count` how many, and one
+    that goes through time in `sequence_length` in how many steps: threads are planned by them.
     """
 
     path: str
     classes: int | None = None
     input: Shape = ()
     output: Shape = ()
-    hidden: int = 0
-    steps: int = 1
+    activation_count: int = 0
+    sequence_length: int = 1
     params: dict[str, Param] = field(default_factory=dict)
     state: dict[str, Param] = field(default_factory=dict)
-    children: dict[str, tuple[Layer, Plan]] = field(default_factory=dict)
+    children: dict[str, tuple[Layer, LayerBuilder]] = field(default_factory=dict)
 
     def param(
         self, name: str, shape: Shape, initializer: Initializer, *, regularized: bool = False
@@ -80,14 +80,14 @@ class Plan:
         """Declare an array to be trained; `regularized` for weights, not for biases."""
         self.params[name] = Param(shape, initializer, regularized)
 
-    def untrained(self, name: str, shape: Shape, initializer: Initializer) -> None:
+    def buffer(self, name: str, shape: Shape, initializer: Initializer) -> None:
         """Declare an array that the layer keeps up to date itself, such as a running mean."""
         self.state[name] = Param(shape, initializer)
 
     def layer(self, name: str, layer: Layer, shape: Shape) -> Shape:
         """Build a nested layer, named as in `layers/0`, and return the shape of its output."""
         where = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in name.split("/"))
-        plan = Plan(self.path + where, self.classes)
+        plan = LayerBuilder(self.path + where, self.classes)
         try:
             output = layer.build(shape, plan)
         except ShapeError as error:
@@ -118,14 +118,14 @@ def chain(steps: Iterable[tuple[Layer, Context]], x: Array) -> tuple[Array, Laye
 
     It ends early, with None, where the gradient of a layer's input is not needed.
     """
-    undo = []
+    backward_fn = []
     for layer, context in steps:
         x, backward_layer = layer.forward(x, context)
-        undo.append((backward_layer, context))
+        backward_fn.append((backward_layer, context))
 
     def backward(dy: Array) -> Array | None:
         gradient: Array | None = dy
-        for step, context in reversed(undo):
+        for step, context in reversed(backward_fn):
             if gradient is None:
                 return None
             gradient = step(gradient)

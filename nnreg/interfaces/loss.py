@@ -24,11 +24,11 @@ class Loss(Component):
     kind = "loss"
     takes_labels: ClassVar[bool] = False
     """Whether targets may be class numbers of shape `(batch,)` instead of one-hot rows."""
-    of_classes: ClassVar[bool] = False
+    classification: ClassVar[bool] = False
     """Whether a single column of targets is read as classes even when it holds numbers."""
-    domain: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    input_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """Bounds that the outputs must lie within."""
-    link: ClassVar[type[Activation] | None] = None
+    fused_activation: ClassVar[type[Activation] | None] = None
     """The last activation with which this loss is computed as one, from the logits."""
 
     def forward(self, y: Array, t: Array) -> tuple[float, Callable[[], Array]]:
@@ -36,10 +36,13 @@ class Loss(Component):
         raise NotImplementedError
 
     def forward_logits(self, z: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        """Do the same for `y = link(z)`, giving ∂loss/∂z; called when `link` is the last step."""
+        """Do the same for outputs z before `fused_activation`, giving ∂loss/∂z.
+
+        Called where the network ends in that activation, so that neither is computed alone.
+        """
         raise NotImplementedError
 
-    def forward_buffered(
+    def forward_with_workspace(
         self, y: Array, t: Array, context: Context, *, logits: bool
     ) -> tuple[float, Callable[[], Array]]:
         """Do either, free to take arrays from `context`. The trainer calls this one."""

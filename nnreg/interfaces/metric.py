@@ -12,7 +12,7 @@ class Metric(Component):
     """A figure of merit over a whole set of examples."""
 
     kind = "metric"
-    of_classes: ClassVar[bool] = False
+    classification: ClassVar[bool] = False
     """Whether it compares classes; otherwise it compares numbers."""
     higher_is_better: ClassVar[bool] = True
 

@@ -19,7 +19,7 @@ class Optimizer(Component):
     """How a gradient changes the parameters."""
 
     kind = "optimizer"
-    slots: ClassVar[tuple[str, ...]] = ()
+    state_names: ClassVar[tuple[str, ...]] = ()
     """The vectors remembered from step to step, zero at first, each as long as the parameters."""
     elementwise: ClassVar[bool] = False
     """Whether each parameter's update depends on nothing but its own values, so that the vectors
@@ -27,17 +27,17 @@ class Optimizer(Component):
 
     learning_rate: Annotated[float, Gt(0)] = 0.01
 
-    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
+    def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
         """Change `parameters` in place; `gradient` is read only. Both are vectors."""
         raise NotImplementedError
 
 
 @dataclass(slots=True)
-class Step:
+class UpdateState:
     """What an optimizer knows of the step it makes: the count from 1, and its slots."""
 
     count: int
-    slots: Mapping[str, Array]
+    vectors: Mapping[str, Array]
     workspace: Workspace
 
     @property

@@ -18,7 +18,7 @@ class RunView(Protocol):
         """
 
     @property
-    def folder(self) -> Path | None:
+    def directory(self) -> Path | None:
         """Where the run's files are; None for a run in Python that writes none.
 
         A plugin keeps its own files in a folder of its own in it.

@@ -16,11 +16,11 @@ class Schedule(Component):
     by_epoch: ClassVar[bool] = False
     """Whether the factor stays the same throughout an epoch, and need be asked for only once."""
 
-    def watches(self) -> str | None:
+    def monitored_metric(self) -> str | None:
         """Return the figure of the history that it goes by, such as `val_loss`; None for none."""
         return None
 
-    def factor(self, moment: Moment) -> float:
+    def factor(self, context: ScheduleContext) -> float:
         """Return what the optimizer's learning rate is multiplied by, 0 or more.
 
         It depends on the moment and nothing else, so that a training that was stopped goes on with
@@ -30,19 +30,20 @@ class Schedule(Component):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ScheduleContext:
     """Where a training stands when a step is about to be made.
 
-    `step` counts the steps before it, `total` those of the whole training as planned, and
-    `steps_per_epoch` those of an epoch; it is below `total`. `history` has the records of the
-    epochs that are done, and `rising` the names of the figures that are better when higher.
+    `step` counts the steps before it, `total_steps` those of the whole training as planned, and
+    `steps_per_epoch` those of an epoch; it is below `total_steps`. `history` has the records of the
+    epochs that are done, and `higher_is_better` the names of the figures that are better when
+    higher.
     """
 
     step: int
-    total: int
+    total_steps: int
     steps_per_epoch: int
     history: Sequence[Mapping[str, float]] = ()
-    rising: frozenset[str] = frozenset()
+    higher_is_better: frozenset[str] = frozenset()
 
     @property
     def epoch(self) -> float:
@@ -52,9 +53,9 @@ class Moment:
     @property
     def progress(self) -> float:
         """The share of the training that is done, from 0 to below 1."""
-        return self.step / self.total
+        return self.step / self.total_steps
 
-    def figures(self, name: str) -> list[float]:
+    def lower_is_better_values(self, name: str) -> list[float]:
         """Return a figure of each epoch that has it, its sign such that lower is better."""
-        sign = -1 if name in self.rising else 1
+        sign = -1 if name in self.higher_is_better else 1
         return [sign * record[name] for record in self.history if name in record]

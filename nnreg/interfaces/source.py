@@ -22,7 +22,7 @@ class Source(Component):
         """Return the columns in the file. Raises `DataError` for a file it cannot read."""
         raise NotImplementedError
 
-    def pieces(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
+    def iter_chunks(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
         """Yield the rows in order, a piece at a time, so that no more need be in memory.
 
         All pieces have the same columns; those named in `text` are words though they look like

@@ -16,28 +16,28 @@ from nnreg.builtin.activations import Identity
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer, Plan
+from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.network.network import Network
-from nnreg.network.parameters import declared, layer_names, total_size, within
+from nnreg.network.parameters import belongs_to, declared, layer_names, total_size
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
 
-RESERVED = ("epoch", "loss", "learning_rate")
+RESERVED_METRIC_NAMES = ("epoch", "loss", "learning_rate")
 """Names that a record has besides the metrics'."""
 
 
-MOST_UNKNOWN = 20
+MAX_UNKNOWN_SHOWN = 20
 """Of so many unknown layers an error tells: an untrusted spec may contain nothing else."""
 
 
 class Blueprint(NamedTuple):
     """What a network will be, before any of its arrays is made."""
 
-    plan: Plan
+    plan: LayerBuilder
     output_shape: Shape
-    head: Activation | None
+    output_activation: Activation | None
 
 
 def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Blueprint:
@@ -46,8 +46,8 @@ def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Bluepri
     `input_shape` is the shape of one example, `classes` the number of classes or None. Raises
     `SpecError` with the path of a layer that cannot take its input.
     """
-    layers, head = _split_head(spec)
-    plan = Plan("$.model", classes)
+    layers, head = _fuse_loss_activation(spec)
+    plan = LayerBuilder("$.model", classes)
     shape = input_shape
     for index, layer in enumerate(layers):
         shape = plan.layer(f"layers/{index}", layer, shape)
@@ -65,46 +65,50 @@ def build_network(
         plan,
         input_shape,
         shape,
-        head=head,
+        output_activation=head,
         dtype=spec.model.dtype,
         kernels=kernels,
         frozen=spec.train.freeze,
     )
 
 
-def _check_frozen(plan: Plan, frozen: tuple[str, ...]) -> None:
+def _check_frozen(plan: LayerBuilder, frozen: tuple[str, ...]) -> None:
     """Refuse names that no layer has, and that nothing is left to train."""
     problems = unknown_layers(plan, frozen, "$.train.freeze")
     layers = frozenset(frozen)
-    if frozen and not problems and all(within(name, layers) for name in declared(plan)[0]):
+    if frozen and not problems and all(belongs_to(name, layers) for name in declared(plan)[0]):
         problems = [Problem("$.train.freeze", "nothing is left to train; leave out a layer")]
     if problems:
         raise SpecError(problems)
 
 
-def unknown_layers(plan: Plan, names: Sequence[str], path: str) -> list[Problem]:
+def unknown_layers(plan: LayerBuilder, names: Sequence[str], path: str) -> list[Problem]:
     """Return a problem for each name in a list of the spec that no layer has."""
     known = set(layer_names(plan))
     unknown = [(index, name) for index, name in enumerate(names) if name not in known]
     return [
         Problem(f"{path}[{index}]", f"no layer {name!r}{suggest(name, known)}")
-        for index, name in unknown[:MOST_UNKNOWN]
+        for index, name in unknown[:MAX_UNKNOWN_SHOWN]
     ]
 
 
-def _split_head(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:
+def _fuse_loss_activation(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:
     """Take the last activation off where the loss is computed from what comes before it."""
     *before, last = spec.model.layers
     activation = getattr(last, "activation", None)
     if not isinstance(activation, Activation):
         activation = Identity()
     path = f"$.model.layers[{len(before)}]"
-    if spec.loss.link is not None and type(activation) is spec.loss.link:
+    if spec.loss.fused_activation is not None and type(activation) is spec.loss.fused_activation:
         bare: Layer = dataclasses.replace(cast(Any, last), activation=Identity())
         return (*before, bare), activation
-    low, high = spec.loss.domain
+    low, high = spec.loss.input_range
     if activation.range[0] < low or activation.range[1] > high:
-        hint = f", such as {spec.loss.link.__name__.lower()}" if spec.loss.link else ""
+        hint = (
+            f", such as {spec.loss.fused_activation.__name__.lower()}"
+            if spec.loss.fused_activation
+            else ""
+        )
         problem = (
             f"the loss takes outputs within {low:g} and {high:g}, but those of "
             f"{type(activation).__name__.lower()} lie within {activation.range[0]:g} and "
@@ -114,7 +118,7 @@ def _split_head(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:
     return spec.model.layers, None
 
 
-def _check_memory(plan: Plan, itemsize: int) -> None:
+def _check_memory(plan: LayerBuilder, itemsize: int) -> None:
     """Refuse a network whose weights, gradients and optimizer state cannot fit in memory."""
     size = sum(map(total_size, declared(plan)))
     if exceeds_memory(needed := 4 * size * itemsize):
@@ -125,23 +129,23 @@ def _check_memory(plan: Plan, itemsize: int) -> None:
         raise SpecError([Problem(plan.path, problem)])
 
 
-def name_metrics(spec: Spec, registry: Registry, *, of_classes: bool) -> dict[str, Metric]:
+def name_metrics(spec: Spec, registry: Registry, *, classification: bool) -> dict[str, Metric]:
     """Return the metrics by name. Raises `SpecError` for one that does not fit the target."""
     problems, named = [], {}
     for index, metric in enumerate(spec.metrics):
         name = registry.name_of(metric)
         path = f"$.metrics[{index}]"
-        if metric.of_classes != of_classes:
-            needs, has = ("classes", "numbers") if metric.of_classes else ("numbers", "classes")
+        if metric.classification != classification:
+            needs, has = ("classes", "numbers") if metric.classification else ("numbers", "classes")
             problems.append(Problem(path, f"{name} compares {needs}, but the target holds {has}"))
-        if name in named or name in RESERVED:
+        if name in named or name in RESERVED_METRIC_NAMES:
             problems.append(Problem(path, f"{name} is there already"))
         named[name] = metric
     stopping = spec.train.early_stopping
     known = [f"{prefix}{name}" for prefix in ("", "val_") for name in ("loss", *named)]
     for path, figure in (
         ("$.train.early_stopping.monitor", stopping.monitor if stopping else None),
-        ("$.schedule", spec.schedule.watches()),
+        ("$.schedule", spec.schedule.monitored_metric()),
     ):
         if figure is not None and figure not in known:
             problems.append(Problem(path, f"no figure {figure!r}{suggest(figure, known)}"))

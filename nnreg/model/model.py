@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.data.preprocessing import Numbers, Preprocessing
+from nnreg.data.preprocessing import NumericTarget, Preprocessing
 from nnreg.data.settings import Columns
 from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
@@ -23,11 +23,11 @@ from nnreg.registry.registry import default_kernels
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.convert import table_of
-from nnreg.tables.lazy import Column, Stored, whole
+from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
 from nnreg.training.evaluation import Evaluation, Examples, classes_of
 from nnreg.training.history import History
-from nnreg.training.state import Progress, Record
+from nnreg.training.state import Record, TrainingState
 from nnreg.training.trainer import Trainer
 
 
@@ -40,27 +40,27 @@ class Model:
     def __init__(self, document: Document, preprocessing: Preprocessing) -> None:
         self.document = document
         self.preprocessing = preprocessing
-        self.progress = Progress()
+        self.training_state = TrainingState()
         self.resumable = True
         self.data_digests: Mapping[str, str] = {}
         self.started_from: Mapping[str, str] = {}
         """The SHA-256 of the checkpoint that the first weights came from, by its path."""
         self.environment: Mapping[str, Any] = {}
         names = preprocessing.class_names
-        with document.locating():
+        with document.locating_errors():
             self.network = build_network(
                 self.spec,
                 preprocessing.input_shape,
                 None if names is None else len(names),
                 self.spec.train.kernels or default_kernels(document.registry),
             )
-            metrics = name_metrics(self.spec, document.registry, of_classes=names is not None)
+            metrics = name_metrics(self.spec, document.registry, classification=names is not None)
         target = preprocessing.target
         self.evaluation = Evaluation(
             self.spec.loss,
             metrics,
-            logits=self.network.head is not None,
-            units=target.unscale if isinstance(target, Numbers) else None,
+            logits=self.network.output_activation is not None,
+            unscale=target.unscale if isinstance(target, NumericTarget) else None,
         )
 
     @property
@@ -76,13 +76,13 @@ class Model:
     @property
     def history(self) -> History:
         """The records of the epochs so far."""
-        return History(self.progress.history)
+        return History(self.training_state.history)
 
     @property
     def parameters(self) -> MutableMapping[str, Array]:
         """The trained arrays by name, such as `layers/0/weight`; writing to them changes them.
 
-        With an average, `answering.parameters` are those of the average.
+        With an average, `inference_network.parameters` are those of the average.
         """
         return self.network.parameters
 
@@ -92,12 +92,12 @@ class Model:
         return self.network.state
 
     @property
-    def answering(self) -> Network:
+    def inference_network(self) -> Network:
         """The network that predicts: with averaged weights where training keeps an average."""
-        progress = self.progress
-        if not progress.averaged or progress.means is None:
+        progress = self.training_state
+        if not progress.ema_steps or progress.ema is None:
             return self.network
-        return self.network.over(*progress.means)
+        return self.network.with_values(*progress.ema)
 
     @functools.cached_property
     def components(self) -> list[dict[str, Any]]:
@@ -109,8 +109,8 @@ class Model:
 
         Numbers are in the target's own units. Raises `DataError` for rows that do not fit.
         """
-        y = self.answering.predict(self._inputs(x))
-        return y if self.evaluation.units is None else self.evaluation.units(y)
+        y = self.inference_network.predict(self._prepare_inputs(x))
+        return y if self.evaluation.unscale is None else self.evaluation.unscale(y)
 
     def classify(self, x: Any) -> Array:
         """Return the name of the most probable class of each row."""
@@ -126,22 +126,22 @@ class Model:
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return the loss and every metric of the spec over these rows and raw targets."""
-        return self.evaluation.measure(self.answering, self.examples(x, y))
+        return self.evaluation.evaluate(self.inference_network, self.examples(x, y))
 
-    def evaluate_pieces(self, tables: Iterable[Table]) -> dict[str, float]:
+    def evaluate_chunks(self, tables: Iterable[Table]) -> dict[str, float]:
         """Return what `evaluate` does of all tables together, with one of them in memory at a time.
 
         What stays in memory of the others is the network's outputs and the targets.
         """
-        network = self.answering
+        network = self.inference_network
         outputs, targets, truths = [], [], []
         for table in tables:
             examples = self.examples(table, table)
-            outputs.append(network.scores(examples.x))
-            targets.append(examples.t)
-            truths.append(examples.truth)
+            outputs.append(network.logits(examples.x))
+            targets.append(examples.targets)
+            truths.append(examples.raw_targets)
         z, t, truth = (np.concatenate(parts) for parts in (outputs, targets, truths))
-        return self.evaluation.measure_scores(network, z, Examples(z, t, truth))
+        return self.evaluation.evaluate_logits(network, z, Examples(z, t, truth))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradient by every parameter, as in prediction (no dropout).
@@ -151,8 +151,8 @@ class Model:
         examples = self.examples(x, y)
         vector = np.zeros_like(self.network.vector)
         context = self.network.context(self.network.workspace(reuse=False), vector)
-        z, backward = self.network.forward(whole(examples.x), context)
-        loss, loss_backward = self.evaluation.loss_of(z, examples.t, context)
+        z, backward = self.network.forward(materialize(examples.x), context)
+        loss, loss_backward = self.evaluation.loss_of(z, examples.targets, context)
         backward(loss_backward())
         return loss, views(vector, self.network.params)
 
@@ -176,7 +176,7 @@ class Model:
             raise UsageError(f"epochs: found {epochs!r}, expected a whole number from 0")
         if validation is not None and not (isinstance(validation, tuple) and len(validation) == 2):
             raise UsageError("validation: expected (x, y), the inputs and the targets")
-        train = self.weighted(self.examples(x, y), x, weights)
+        train = self.with_sample_weights(self.examples(x, y), x, weights)
         held_out = None if validation is None else self.examples(*validation)
         for record in self.trainer(train, held_out, epochs=epochs).epochs():
             if on_epoch:
@@ -188,7 +188,7 @@ class Model:
     ) -> Trainer:
         """Return what trains on prepared examples; see `fit` for `epochs`."""
         if not self.resumable:
-            self.progress, self.resumable = Progress(), True
+            self.training_state, self.resumable = TrainingState(), True
         return Trainer(
             self.network,
             self.evaluation,
@@ -198,8 +198,8 @@ class Model:
             validation,
             schedule=self.spec.schedule,
             seed=self.spec.seed,
-            progress=self.progress,
-            epochs=None if epochs is None else self.progress.epoch + epochs,
+            training_state=self.training_state,
+            epochs=None if epochs is None else self.training_state.epoch + epochs,
         )
 
     def use_best(self) -> None:
@@ -208,20 +208,20 @@ class Model:
         Unless they are those of the last step, training goes on from them with a new optimizer and
         history.
         """
-        progress = self.progress
-        last = progress.best_epoch == progress.epoch and not progress.averaged
+        progress = self.training_state
+        last = progress.best_epoch == progress.epoch and not progress.ema_steps
         if last or progress.best_vector is None:
             return
         self.network.vector[...] = progress.best_vector
         self.network.state_vector[...] = progress.best_state
-        progress.averaged, progress.means = 0, None
+        progress.ema_steps, progress.ema = 0, None
         self.resumable = False
 
     def examples(self, x: Any, y: Any) -> Examples:
         """Return raw rows and targets as the network takes them."""
         target = self.preprocessing.target
         names = self.preprocessing.target_names
-        if isinstance(target, Numbers) and not isinstance(y, Table | Mapping):
+        if isinstance(target, NumericTarget) and not isinstance(y, Table | Mapping):
             y = _columns(y, names)
         answers = table_of(y, names)
         if absent := [name for name in names if name not in answers.columns]:
@@ -230,49 +230,49 @@ class Model:
                 "does without"
             )
         truth = target.encode(answers)
-        inputs = self._inputs(x)
+        inputs = self._prepare_inputs(x)
         if len(truth) != len(inputs):
             raise DataError(f"{len(inputs)} rows of inputs, but {len(truth)} of targets")
         if not len(truth):
             raise DataError("there are no rows")
-        scaled = target.scale(truth) if isinstance(target, Numbers) else truth
+        scaled = target.scale(truth) if isinstance(target, NumericTarget) else truth
         classes = None if self.classes is None else len(self.classes)
         t = encode_targets(scaled, self.network, self.spec.loss, classes)
         return Examples(inputs, t, truth)
 
-    def weighted(self, examples: Examples, x: Any, weights: Any = None) -> Examples:
+    def with_sample_weights(self, examples: Examples, x: Any, weights: Any = None) -> Examples:
         """Return training examples with the weights that the spec gives them, or `weights` do.
 
         `x` are the raw rows that they were made from.
         """
         columns = self.spec.data or Columns()
         table = table_of(x, self.preprocessing.names)
-        found = example_weights(columns, table, examples.truth, self.classes, weights)
+        found = example_weights(columns, table, examples.raw_targets, self.classes, weights)
         own = None if found is None else found.astype(self.network.dtype)
         return replace(examples, weights=own)
 
-    def _inputs(self, x: Any) -> Column:
+    def _prepare_inputs(self, x: Any) -> Column:
         """Return raw rows as the network takes them, or as it will when they are read."""
         table = table_of(x, self.preprocessing.names)
         name, *others = self.preprocessing.names
         stored = table.columns.get(name)
-        if others or not isinstance(stored, Stored):
-            return self._encode(table)
+        if others or not isinstance(stored, LazyArray):
+            return self._encode_rows(table)
 
         def encode(values: Array, rows: Array) -> Array:
-            return self._encode(replace(table, columns={name: values}, rows=rows))
+            return self._encode_rows(replace(table, columns={name: values}, row_numbers=rows))
 
         dtype = np.int64 if self.network.integer_input else self.network.dtype
         return stored.encoded(encode, self.network.input_shape, dtype)
 
-    def _encode(self, table: Table) -> Array:
+    def _encode_rows(self, table: Table) -> Array:
         integer = self.network.integer_input
         encoded = self.preprocessing.encode(table, None if integer else self.network.dtype)
         first = next(iter(self.network.layers.values()))
         first.check_input(encoded)
         return np.ascontiguousarray(encoded)
 
-    def rows(self) -> list[tuple[str, str, str, int]]:
+    def layer_table(self) -> list[tuple[str, str, str, int]]:
         """Return each layer's name, kind, output shape, and number of parameters."""
         names = {entry.cls: entry.name for entry in self.document.registry}
         result = []
@@ -286,7 +286,7 @@ class Model:
     def summary(self) -> str:
         """Return a table of the layers as text."""
         rows = [("layer", "type", "output", "parameters")]
-        rows += [(name, kind, shape, f"{size:,}") for name, kind, shape, size in self.rows()]
+        rows += [(name, kind, shape, f"{size:,}") for name, kind, shape, size in self.layer_table()]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         lines = [
             "  ".join(
@@ -308,7 +308,7 @@ class Model:
         """Show the layers and the history in a notebook."""
         rows = "".join(
             "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-            for row in self.rows()
+            for row in self.layer_table()
         )
         head = "<tr><th>layer</th><th>type</th><th>output</th><th>parameters</th></tr>"
         return f"<table>{head}{rows}</table>{self.history._repr_html_()}"

@@ -21,26 +21,26 @@ from nnreg._types import Array, Shape
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer, LayerBackward, Plan, chain
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
 from nnreg.network.parameters import (
     _params,
-    _uses,
     _walk,
+    _weight_uses,
+    belongs_to,
     declared,
     nested,
     total_size,
     views,
-    within,
 )
-from nnreg.tables.lazy import Column, pieces
+from nnreg.tables.lazy import Column, iter_chunks
 
 INITIAL_STREAM = 0
 """The random stream of first values: parameter i draws from SeedSequence([seed, stream, i])."""
 
-CACHED = 600_000
+CACHED_VALUES = 600_000
 """Values that a pass may make on its way through a network and find again in the cache."""
 
-FEWEST, MOST = 32, 1024
+MIN_BATCH_ROWS, MAX_BATCH_ROWS = 32, 1024
 """How many rows are predicted at a time, at least and at most."""
 
 Wrap: TypeAlias = Callable[[Array], Array]
@@ -49,18 +49,18 @@ Wrap: TypeAlias = Callable[[Array], Array]
 class Network:
     """A plan whose children are the layers, with the values of their parameters and state.
 
-    `head`, when there is one, is the last activation, left out of the layers because the loss is
-    computed from what comes before it. The layers named in `frozen`, and all in them, do in
-    training what they do in prediction, and get no gradient.
+    `output_activation`, when there is one, is the last activation, left out of the layers because
+    the loss is computed from what comes before it. The layers named in `frozen`, and all in them,
+    do in training what they do in prediction, and get no gradient.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        plan: LayerBuilder,
         input_shape: Shape,
         output_shape: Shape,
         *,
-        head: Activation | None = None,
+        output_activation: Activation | None = None,
         dtype: npt.DTypeLike = np.float32,
         kernels: Kernels | None = None,
         frozen: Collection[str] = (),
@@ -70,12 +70,12 @@ class Network:
         """The top layers by name: `layers/0`, `layers/1`, …"""
         self.input_shape = input_shape
         self.output_shape = output_shape
-        self.head = head
+        self.output_activation = output_activation
         self.dtype = np.dtype(dtype)
         self.kernels = kernels or Kernels()
         self.params, self.state_params = declared(plan)
         self._frozen_layers = frozenset(frozen)
-        self.frozen = frozenset(n for n in self.params if within(n, self._frozen_layers))
+        self.frozen = frozenset(n for n in self.params if belongs_to(n, self._frozen_layers))
         """The names of the parameters that training leaves as they are."""
         self._learning = {
             name
@@ -94,7 +94,7 @@ class Network:
         return any(layer.integer_input for layer in list(self.layers.values())[:1])
 
     @property
-    def trained(self) -> list[slice]:
+    def trainable_slices(self) -> list[slice]:
         """The parts of the vector that are not frozen, in order, those side by side as one."""
         spans: list[slice] = []
         start = 0
@@ -106,7 +106,7 @@ class Network:
             start = stop
         return spans
 
-    def over(self, vector: Array, state_vector: Array) -> Network:
+    def with_values(self, vector: Array, state_vector: Array) -> Network:
         """Return the same network over other values, which are not copied."""
         other = copy.copy(self)
         other.vector, other.state_vector = vector, state_vector
@@ -124,7 +124,7 @@ class Network:
 
         An estimate: each weight of a layer is used once for each place in the layer's output.
         """
-        return max((2.0 * batch_size * uses for uses in _uses(self.plan)), default=0.0)
+        return max((2.0 * batch_size * uses for uses in _weight_uses(self.plan)), default=0.0)
 
     @property
     def independent(self) -> bool:
@@ -132,14 +132,14 @@ class Network:
         return all(layer.independent for layer, _ in nested(self.plan))
 
     @property
-    def values(self) -> int:
+    def activations_per_example(self) -> int:
         """How many values an example becomes on its way through the layers."""
-        return sum(plan.hidden + math.prod(plan.output) for _, plan in nested(self.plan))
+        return sum(plan.activation_count + math.prod(plan.output) for _, plan in nested(self.plan))
 
     @property
-    def steps(self) -> int:
+    def max_sequence_length(self) -> int:
         """The most steps, one after another, that a layer takes through time."""
-        return max((plan.steps for _, plan in nested(self.plan)), default=1)
+        return max((plan.sequence_length for _, plan in nested(self.plan)), default=1)
 
     def initialize(self, seed: int) -> None:
         """Give every array its first values, each parameter from a random stream of its own."""
@@ -185,12 +185,15 @@ class Network:
 
     def outputs(self, z: Array) -> Array:
         """Apply the head to what `forward` gave."""
-        return z if self.head is None else self.head.forward(z)[0]
+        return z if self.output_activation is None else self.output_activation.forward(z)[0]
 
-    def scores(self, x: Column) -> Array:
+    def logits(self, x: Column) -> Array:
         """Return what the layers make of `x`, before the head. Safe in several threads."""
-        rows = min(max(CACHED // max(self.values, 1), FEWEST), MOST)
-        with closing(pieces(x, rows)) as batches:
+        rows = min(
+            max(CACHED_VALUES // max(self.activations_per_example, 1), MIN_BATCH_ROWS),
+            MAX_BATCH_ROWS,
+        )
+        with closing(iter_chunks(x, rows)) as batches:
             first = next(batches)
             if len(first) == len(x):
                 return self.forward(first, self._inference)[0]
@@ -205,11 +208,11 @@ class Network:
 
     def predict(self, x: Column) -> Array:
         """Return the outputs `(batch, *output_shape)`."""
-        return self.outputs(self.scores(x))
+        return self.outputs(self.logits(x))
 
 
 def _contexts(
-    plan: Plan, prefix: str, arrays: tuple[Mapping[str, Array], ...],
+    plan: LayerBuilder, prefix: str, arrays: tuple[Mapping[str, Array], ...],
     workspace: Workspace, frozen: Collection[str] | None,
 ) -> Context:  # fmt: skip
     """Return the context of a plan; `frozen` are layers that do not train, None all of them."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from nnreg._types import Array
 from nnreg._utils.suggestions import suggest
-from nnreg.interfaces.layer import Layer, Param, Plan
+from nnreg.interfaces.layer import Layer, LayerBuilder, Param
 
 
-def declared(plan: Plan) -> tuple[dict[str, Param], dict[str, Param]]:
+def declared(plan: LayerBuilder) -> tuple[dict[str, Param], dict[str, Param]]:
     """Return what a plan and the plans in it declare, by full name: trained, and untrained."""
     return dict(_walk(plan, _params)), dict(_walk(plan, lambda p: p.state))
 
@@ -53,7 +53,7 @@ def total_size(params: Mapping[str, Param]) -> int:
 
 
 def _walk(
-    plan: Plan, arrays: Callable[[Plan], Mapping[str, Param]], prefix: str = ""
+    plan: LayerBuilder, arrays: Callable[[LayerBuilder], Mapping[str, Param]], prefix: str = ""
 ) -> Iterator[tuple[str, Param]]:
     """Yield every array that a plan and the plans in it declare, with its full name."""
     for name, param in arrays(plan).items():
@@ -62,33 +62,33 @@ def _walk(
         yield from _walk(child, arrays, f"{prefix}{name}/")
 
 
-def _params(plan: Plan) -> Mapping[str, Param]:
+def _params(plan: LayerBuilder) -> Mapping[str, Param]:
     return plan.params
 
 
-def _uses(plan: Plan) -> Iterator[int]:
+def _weight_uses(plan: LayerBuilder) -> Iterator[int]:
     """Yield how often an example uses the weights of each array: its size times its places."""
     for param in plan.params.values():
         if len(param.shape) > 1:
             yield math.prod(param.shape) * math.prod(plan.output[:-1])
     for _, child in plan.children.values():
-        yield from _uses(child)
+        yield from _weight_uses(child)
 
 
-def nested(plan: Plan) -> Iterator[tuple[Layer, Plan]]:
+def nested(plan: LayerBuilder) -> Iterator[tuple[Layer, LayerBuilder]]:
     """Yield every layer below a plan."""
     for layer, child in plan.children.values():
         yield layer, child
         yield from nested(child)
 
 
-def within(name: str, layers: Collection[str]) -> bool:
+def belongs_to(name: str, layers: Collection[str]) -> bool:
     """Tell whether an array belongs to one of these layers, or to one that is nested in them."""
     parts = name.split("/")
     return any("/".join(parts[:end]) in layers for end in range(1, len(parts)))
 
 
-def layer_names(plan: Plan, prefix: str = "") -> Iterator[str]:
+def layer_names(plan: LayerBuilder, prefix: str = "") -> Iterator[str]:
     """Yield the name of every layer below a plan, as in `layers/0` and `layers/0/layers/1`."""
     for name, (_, child) in plan.children.items():
         yield prefix + name

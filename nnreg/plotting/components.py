@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnreg.interfaces.activation import Activation
-from nnreg.interfaces.schedule import Moment, Schedule
+from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.plotting import svg
 from nnreg.plotting.chart import Axis, Chart, Curve, fit
 from nnreg.plotting.palette import BLUE, ORANGE
@@ -63,11 +63,11 @@ def _schedule(schedule: Schedule, samples: int) -> tuple[list[Curve], str]:
     """Return the factors of a training that gets better at first, and then no more."""
     total = EPOCHS * STEPS
     losses = [1 / min(epoch, IMPROVING) for epoch in range(1, EPOCHS + 1)]
-    watched = schedule.watches() or "loss"
+    watched = schedule.monitored_metric() or "loss"
     history = [{watched: loss} for loss in losses]
     steps = np.linspace(0, total - 1, min(samples, total)).astype(int)
     factors = [
-        schedule.factor(Moment(step, total, STEPS, history[: step // STEPS]))
+        schedule.factor(ScheduleContext(step, total, STEPS, history[: step // STEPS]))
         for step in steps.tolist()
     ]
     return [Curve("factor", steps / STEPS, np.array(factors), BLUE, breaks=True)], "epoch"

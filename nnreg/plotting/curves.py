@@ -47,7 +47,7 @@ def by_epoch(runs: Mapping[str, Columns], name: str, best: Mapping[str, int | No
                 Curve(
                     label,
                     columns["epoch"],
-                    drawable(columns[key]),
+                    clip_for_drawing(columns[key]),
                     INK if name == "learning_rate" and not several else colour,
                     dash,
                     dot=chosen - 1 if main and chosen is not None else None,
@@ -62,6 +62,6 @@ def by_epoch(runs: Mapping[str, Columns], name: str, best: Mapping[str, int | No
     return Chart(across, up, curves, mark=mark)
 
 
-def drawable(values: Array) -> Array:
+def clip_for_drawing(values: Array) -> Array:
     """Return values with a gap where one is so large that arithmetic with it overflows."""
     return np.where(np.abs(values) < MAX_VALUE, values, np.nan)

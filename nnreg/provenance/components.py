@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from nnreg.errors import FormatError, MissingPluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.network.network import Network
-from nnreg.provenance.fingerprints import Figures, probe
+from nnreg.provenance.fingerprints import Fingerprint, fingerprint
 from nnreg.registry.loading import PROGRAM
 from nnreg.registry.registry import KINDS, Entry, Registry
 from nnreg.spec.document import Document
@@ -25,18 +25,18 @@ from nnreg.spec.document import Document
 TOLERANCE = 1e-5
 """The largest change, relative to the largest number of an array, that counts as none."""
 
-LONGEST = 200
+MAX_TEXT = 200
 """The characters that a name may have in a file; what is not printable might move the cursor."""
 
 UNKNOWN = ("unknown", "?")
 """Versions that tell nothing."""
 
-_Probes: TypeAlias = dict[str, Figures]
+_Fingerprints: TypeAlias = dict[str, Fingerprint]
 """What a component computed, by its place in the spec."""
 
 
 @dataclass(frozen=True)
-class Recorded(Configurable):
+class ComponentRecord(Configurable):
     """What a checkpoint says of one component."""
 
     kind: str
@@ -44,11 +44,11 @@ class Recorded(Configurable):
     plugin: str
     distribution: str
     version: str
-    probes: dict[str, Figures] = field(default_factory=dict)
+    probes: dict[str, Fingerprint] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for text in (self.kind, self.name, self.plugin, self.distribution, self.version):
-            if not text.isprintable() or len(text) > LONGEST:
+            if not text.isprintable() or len(text) > MAX_TEXT:
                 raise ValueError(f"a component is described by {text[:40]!r}")
 
     @property
@@ -59,7 +59,7 @@ class Recorded(Configurable):
 
 def describe(document: Document, network: Network) -> list[dict[str, Any]]:
     """Return what a checkpoint records of each component that the spec names."""
-    found = _probes(document, network)
+    found = _fingerprints(document, network)
     return [
         {
             "kind": entry.kind,
@@ -73,7 +73,9 @@ def describe(document: Document, network: Network) -> list[dict[str, Any]]:
     ]
 
 
-def require(recorded: Iterable[Recorded], registry: Registry, where: str, folder: str) -> None:
+def require(
+    recorded: Iterable[ComponentRecord], registry: Registry, where: str, directory: str
+) -> None:
     """Raise `MissingPluginError` for a component of the file `where` that nothing provides.
 
     A plugin that is a file is looked for in `folder` too. Raises `FormatError` for what cannot be
@@ -94,7 +96,7 @@ def require(recorded: Iterable[Recorded], registry: Registry, where: str, folder
         if one.plugin.startswith(PROGRAM):
             raise MissingPluginError(f"{needs}, which a program registered; call {PROGRAM} first")
         if one.distribution.endswith(".py"):
-            file = _plugin_file(one.distribution, folder)
+            file = _plugin_file(one.distribution, directory)
             advice = f"if you trust it, give it with --plugin {file}, or {PROGRAM}('{file}')"
             raise MissingPluginError(f"{needs}, which is a file: {advice}", file)
         found = f"{there.version} is" if there else "is not"
@@ -103,16 +105,18 @@ def require(recorded: Iterable[Recorded], registry: Registry, where: str, folder
         )
 
 
-def _plugin_file(name: str, folder: str) -> str:
+def _plugin_file(name: str, directory: str) -> str:
     """Return where a plugin's file is: here, or where the spec was; otherwise its bare name."""
-    for path in (Path(name), Path(folder) / name):
+    for path in (Path(name), Path(directory) / name):
         if os.path.isfile(path):  # false for what cannot be a name
             inside = path.is_absolute() and path.is_relative_to(Path.cwd())
             return str(path.relative_to(Path.cwd()) if inside else path)
     return name
 
 
-def exchanged(recorded: Iterable[Recorded], registry: Registry) -> list[tuple[Recorded, Entry]]:
+def changed_versions(
+    recorded: Iterable[ComponentRecord], registry: Registry
+) -> list[tuple[ComponentRecord, Entry]]:
     """Return the components that are not surely the ones recorded, with what there is now."""
     pairs = []
     for one in recorded:
@@ -124,10 +128,10 @@ def exchanged(recorded: Iterable[Recorded], registry: Registry) -> list[tuple[Re
 
 
 def changes(
-    pairs: Iterable[tuple[Recorded, Entry]], document: Document, network: Network
+    pairs: Iterable[tuple[ComponentRecord, Entry]], document: Document, network: Network
 ) -> list[str]:
     """Say of each exchanged component that computes something else by how much."""
-    found = _probes(document, network)
+    found = _fingerprints(document, network)
     lines = []
     for one, entry in pairs:
         now = found.get(entry.cls, {})
@@ -143,10 +147,10 @@ def changes(
     return lines
 
 
-def _probes(document: Document, network: Network) -> dict[type, _Probes]:
+def _fingerprints(document: Document, network: Network) -> dict[type, _Fingerprints]:
     """Return what each component computes, by its class."""
-    found: dict[type, _Probes] = {}
-    for path, (component, figures) in probe(document.spec, network).items():
+    found: dict[type, _Fingerprints] = {}
+    for path, (component, figures) in fingerprint(document.spec, network).items():
         found.setdefault(type(component), {})[path] = figures
     return found
 

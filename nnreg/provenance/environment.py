@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from packaging.requirements import Requirement
 
-from nnreg._utils.threads import matrix_libraries
+from nnreg._utils.threads import blas_libraries
 from nnreg._version import __version__
 
 
-def environment() -> dict[str, Any]:
+def library_versions() -> dict[str, Any]:
     """Return versions, processor, and the libraries of matrix products."""
     keys = ("internal_api", "version", "num_threads", "architecture")
     return {
@@ -30,7 +30,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "processor": _processor(),
-        "blas": [{key: library.get(key) for key in keys} for library in matrix_libraries()],
+        "blas": [{key: library.get(key) for key in keys} for library in blas_libraries()],
     }
 
 
@@ -39,11 +39,11 @@ GIT = ("git", "-c", "core.fsmonitor=false", "describe", "--always", "--dirty", "
 """Prints the commit, with `-dirty` where files differ from it; starts no program that a repository
 names to watch its files."""
 
-PATIENCE = 2.0
+GIT_TIMEOUT_SECONDS = 2.0
 """The seconds after which git, in a very large repository, is waited for no longer."""
 
 
-def circumstances() -> dict[str, Any]:
+def run_metadata() -> dict[str, Any]:
     """Return when, where, with which distributions and by which command something is done."""
     return {
         "platform": platform.platform(),
@@ -67,12 +67,12 @@ def _versions() -> dict[str, str]:
 def _commit() -> dict[str, Any] | None:
     """Return the commit of the folder at work in, and whether files differ from it."""
     here = Path.cwd()
-    if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+    if not any((directory / ".git").exists() for directory in (here, *here.parents)):
         return None
     quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # it writes nothing
     try:
         done = subprocess.run(
-            GIT, capture_output=True, env=quiet, check=True, timeout=PATIENCE, text=True
+            GIT, capture_output=True, env=quiet, check=True, timeout=GIT_TIMEOUT_SECONDS, text=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -93,16 +93,16 @@ def _processor() -> str:
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Say in what two environments differ, as far as both tell."""
     return [
-        f"{name} is {_words(now[name])}, was {_words(before[name])}"
+        f"{name} is {_on_one_line(now[name])}, was {_on_one_line(before[name])}"
         for name in now
         if name in before and before[name] != now[name]
     ]
 
 
-def _words(value: Any) -> str:
+def _on_one_line(value: Any) -> str:
     """Write a value on one line."""
     if isinstance(value, list):
-        return " and ".join(map(_words, value))
+        return " and ".join(map(_on_one_line, value))
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_words(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {_on_one_line(part)}" for name, part in value.items())
     return str(value)

@@ -17,21 +17,21 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg._utils.threads import matrix_threads
+from nnreg._utils.threads import blas_threads
 from nnreg.errors import ComponentError, NnregError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, Plan
+from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
-from nnreg.interfaces.optimizer import Optimizer, Step
-from nnreg.interfaces.schedule import Moment, Schedule
+from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 
-NUMBERS = 12
+MAX_NUMBERS = 12
 """The most numbers that are kept of an array."""
 
 DIGITS = 9
@@ -40,31 +40,31 @@ DIGITS = 9
 ROWS = 2
 """The examples in a batch."""
 
-LEAST = 4
+MIN_SIZE = 4
 """The size to which an example's dimensions are cut first, as far as a layer takes that."""
 
-MOST_VALUES = 1_000_000
+MAX_VALUES = 1_000_000
 """The largest example that is made: a file may claim any shape for its inputs."""
 
-Figures: TypeAlias = dict[str, list[float]]
+Fingerprint: TypeAlias = dict[str, list[float]]
 """What a probe gave, as in `{"output": […], "gradient": […]}`."""
 
 
-def probe(spec: Configurable, network: Network) -> dict[str, tuple[Component, Figures]]:
+def fingerprint(spec: Configurable, network: Network) -> dict[str, tuple[Component, Fingerprint]]:
     """Return by its path in the spec each component with its figures; of equal ones the first.
 
     A component that cannot take the fixed inputs is left out, and so is one of a kind that makes
     no numbers: sources and kernels.
     """
     found, seen = {}, set()
-    with matrix_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
+    with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path, component, plan in _components(spec, network):
             key = (type(component), repr(component), plan and plan.input)
             if key in seen:
                 continue
             seen.add(key)
-            figures = _figures(component, network, plan)
+            figures = _fingerprint(component, network, plan)
             if figures:
                 found[path] = component, figures
     return found
@@ -72,7 +72,7 @@ def probe(spec: Configurable, network: Network) -> dict[str, tuple[Component, Fi
 
 def _components(
     spec: Configurable, network: Network
-) -> Iterator[tuple[str, Component, Plan | None]]:
+) -> Iterator[tuple[str, Component, LayerBuilder | None]]:
     """Yield the layers as they were built, each with its plan, then everything else of a spec."""
     for layer, plan in nested(network.plan):
         yield plan.path, layer, plan
@@ -94,7 +94,9 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from _walk(item, path + step)
 
 
-def _figures(component: Component, network: Network, plan: Plan | None) -> Figures | None:
+def _fingerprint(
+    component: Component, network: Network, plan: LayerBuilder | None
+) -> Fingerprint | None:
     """Return the figures of one component, or None where there are none to be had."""
     try:
         outputs = _outputs(component, network, plan)
@@ -102,7 +104,7 @@ def _figures(component: Component, network: Network, plan: Plan | None) -> Figur
             arrays = {name: np.asarray(output, np.float64) for name, output in outputs.items()}
     except ComponentError:
         return None
-    figures = {name: _few(array) for name, array in arrays.items() if array.size}
+    figures = {name: _compress(array) for name, array in arrays.items() if array.size}
     finite = all(math.isfinite(number) for numbers in figures.values() for number in numbers)
     return figures if finite else None
 
@@ -119,13 +121,15 @@ def _component_code() -> Iterator[None]:
         raise ComponentError(repr(error)) from error
 
 
-def _outputs(component: Component, network: Network, plan: Plan | None) -> Mapping[str, Any]:
+def _outputs(
+    component: Component, network: Network, plan: LayerBuilder | None
+) -> Mapping[str, Any]:
     match component:
         case Layer() if plan is not None:
             return _layer(component, plan)
         case Activation():
-            x = fixed((ROWS, NUMBERS // ROWS))
-            dy = fixed(x.shape)
+            x = fixed_input((ROWS, MAX_NUMBERS // ROWS))
+            dy = fixed_input(x.shape)
             with _component_code():
                 y, backward = component.forward(x)
                 return {"output": y, "gradient": backward(dy)}
@@ -140,8 +144,8 @@ def _outputs(component: Component, network: Network, plan: Plan | None) -> Mappi
             with _component_code():
                 return {"draw": component.draw((3, 4), rng)}
         case Metric():
-            y, t = fixed((8, 1)), fixed((8, 1))[::-1]
-            if component.of_classes:
+            y, t = fixed_input((8, 1)), fixed_input((8, 1))[::-1]
+            if component.classification:
                 y, t = np.arange(8) % 2, np.arange(8) // 3 % 2
             with _component_code():
                 return {"value": component.compute(y, t)}
@@ -151,15 +155,15 @@ def _outputs(component: Component, network: Network, plan: Plan | None) -> Mappi
 def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
     """Take outputs of the network's shape, and targets as such a loss has them."""
     shape = (ROWS, *network.output_shape)
-    if math.prod(network.output_shape) > MOST_VALUES:
+    if math.prod(network.output_shape) > MAX_VALUES:
         return {}
-    logits = network.head is not None
-    y = fixed(shape)
-    if not logits and loss.domain != (-math.inf, math.inf):
+    logits = network.output_activation is not None
+    y = fixed_input(shape)
+    if not logits and loss.input_range != (-math.inf, math.inf):
         y = 0.05 + 0.9 * np.abs(np.sin(y))  # inside (0, 1)
     places = np.arange(math.prod(shape[:-1])).reshape(shape[:-1])
-    if not loss.of_classes:
-        t = np.flip(fixed(shape))
+    if not loss.classification:
+        t = np.flip(fixed_input(shape))
     elif shape[-1] == 1:
         t = (places % 2)[..., None].astype(float)
     else:
@@ -169,17 +173,17 @@ def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
             t = np.equal(labels[..., None], np.arange(shape[-1])).astype(float)
     context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False))
     with _component_code():
-        value, backward = loss.forward_buffered(y, t, context, logits=logits)
+        value, backward = loss.forward_with_workspace(y, t, context, logits=logits)
         return {"value": value, "gradient": backward()}
 
 
 def _change(optimizer: Optimizer) -> Array:
     """Return by how much two updates change parameters."""
-    before, gradient = fixed((6,)), fixed((6,))[::-1].copy()
+    before, gradient = fixed_input((6,)), fixed_input((6,))[::-1].copy()
     parameters, workspace = before.copy(), Workspace(np.float64, reuse=False)
-    slots = {name: np.zeros(6) for name in optimizer.slots}
+    slots = {name: np.zeros(6) for name in optimizer.state_names}
     for count in (1, 2):
-        step = Step(count, slots, workspace)
+        step = UpdateState(count, slots, workspace)
         with _component_code():
             optimizer.update(parameters, gradient / count, step)
     return parameters - before
@@ -188,17 +192,20 @@ def _change(optimizer: Optimizer) -> Array:
 def _factors(schedule: Schedule) -> list[float]:
     """Return the factors of some steps of a training that stops getting better."""
     with _component_code():
-        watched = schedule.watches() or "val_loss"
-    records = [{watched: max(4.0 - epoch, 1.0)} for epoch in range(NUMBERS)]
-    moments = [Moment(2 * epoch + 1, 2 * NUMBERS, 2, records[:epoch]) for epoch in range(NUMBERS)]
+        watched = schedule.monitored_metric() or "val_loss"
+    records = [{watched: max(4.0 - epoch, 1.0)} for epoch in range(MAX_NUMBERS)]
+    moments = [
+        ScheduleContext(2 * epoch + 1, 2 * MAX_NUMBERS, 2, records[:epoch])
+        for epoch in range(MAX_NUMBERS)
+    ]
     with _component_code():
         return [schedule.factor(moment) for moment in moments]
 
 
-def _layer(layer: Layer, plan: Plan) -> Mapping[str, Any]:
+def _layer(layer: Layer, plan: LayerBuilder) -> Mapping[str, Any]:
     """Run a layer on examples that are as small as it takes, in a network of its own."""
     for shape in _shapes(plan.input):
-        if math.prod(shape) > MOST_VALUES:
+        if math.prod(shape) > MAX_VALUES:
             break
         try:
             arrays = _run(layer, shape, plan.classes)
@@ -211,23 +218,23 @@ def _layer(layer: Layer, plan: Plan) -> Mapping[str, Any]:
 
 def _shapes(shape: Shape) -> list[Shape]:
     """Return a shape cut down: everywhere, then less and less along all but the features."""
-    sizes = [LEAST * 2**power for power in range(max(shape, default=1).bit_length())]
-    cut = [tuple(min(size, LEAST) for size in shape)]
+    sizes = [MIN_SIZE * 2**power for power in range(max(shape, default=1).bit_length())]
+    cut = [tuple(min(size, MIN_SIZE) for size in shape)]
     cut += [(*(min(length, size) for length in shape[:-1]), *shape[-1:]) for size in sizes]
     return list(dict.fromkeys([*cut, shape]))
 
 
 def _run(layer: Layer, shape: Shape, classes: int | None) -> Mapping[str, Any]:
     """Return a layer's output in prediction, and its gradients in training."""
-    plan = Plan("$", classes)
+    plan = LayerBuilder("$", classes)
     output = plan.layer("layers/0", layer, shape)
     network = Network(plan, shape, output, dtype=np.float64)
-    network.vector[...] = 0.2 * fixed(network.vector.shape)
+    network.vector[...] = 0.2 * fixed_input(network.vector.shape)
     for name, param in network.state_params.items():
         rng = np.random.default_rng(0)
         with _component_code():
             network.state[name][...] = param.initializer.draw(param.shape, rng)
-    x = fixed((ROWS, *shape))
+    x = fixed_input((ROWS, *shape))
     if layer.integer_input:
         x = np.arange(x.size).reshape(x.shape) % 2
     context = network.context(network.workspace(reuse=False))
@@ -241,25 +248,25 @@ def _run(layer: Layer, shape: Shape, classes: int | None) -> Mapping[str, Any]:
     context = network.context(workspace, gradient, training=True, input_gradient=wanted)
     with _component_code():
         z, backward = layer.forward(x, context.children["layers/0"])
-    dz = fixed(np.shape(z))
+    dz = fixed_input(np.shape(z))
     with _component_code():
         dx = backward(dz)
     return {"output": y, "input gradient": dx if wanted else (), "parameter gradient": gradient}
 
 
-def fixed(shape: Shape) -> Array:
+def fixed_input(shape: Shape) -> Array:
     """Return float64 numbers within 4 of zero, half of them within 1, and none alike nearby."""
     spread = np.resize(_PATTERN, math.prod(shape))
     return spread.reshape(shape)
 
 
-def _few(array: Any) -> list[float]:
+def _compress(array: Any) -> list[float]:
     """Return an array's values, or of many values weighted sums, rounded."""
     flat = np.asarray(array, np.float64).reshape(-1)
-    if flat.size > NUMBERS:
-        padded = np.zeros(-(-flat.size // NUMBERS) * NUMBERS)
+    if flat.size > MAX_NUMBERS:
+        padded = np.zeros(-(-flat.size // MAX_NUMBERS) * MAX_NUMBERS)
         padded[: flat.size] = flat * np.resize(_PATTERN, flat.size)
-        flat = padded.reshape(-1, NUMBERS).sum(axis=0)
+        flat = padded.reshape(-1, MAX_NUMBERS).sum(axis=0)
     return [float(f"{value:.{DIGITS}g}") for value in flat]
 
 

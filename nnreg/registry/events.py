@@ -14,7 +14,7 @@ from nnreg.errors import NnregWarning
 from nnreg.interfaces.run import RunView
 from nnreg.registry.registry import Registry
 
-LONGEST = 200
+MAX_TEXT = 200
 """The characters that are told of an error: a client may put a whole answer of its server in it."""
 
 
@@ -28,17 +28,17 @@ class Listeners:
 
     def started(self) -> None:
         """Tell that training begins."""
-        self._tell("nnreg_run_started")
+        self._notify("nnreg_run_started")
 
     def epoch(self, record: Mapping[str, float]) -> None:
         """Tell that an epoch ended."""
-        self._tell("nnreg_epoch_ended", record=record)
+        self._notify("nnreg_epoch_ended", record=record)
 
     def ended(self, outcome: str) -> None:
         """Tell how training ended."""
-        self._tell("nnreg_run_ended", outcome=outcome)
+        self._notify("nnreg_run_ended", outcome=outcome)
 
-    def _tell(self, hook: str, **news: Any) -> None:
+    def _notify(self, hook: str, **news: Any) -> None:
         """Call one hook of every plugin, each with its own copy of the news."""
         for listener in getattr(self._registry.manager.hook, hook).get_hookimpls():
             plugin = listener.plugin_name
@@ -51,7 +51,7 @@ class Listeners:
             except (Exception, SystemExit) as error:
                 self._dropped.add(plugin)
                 provider = self._registry.plugins[plugin].provider
-                what = f"{type(error).__name__}: {textwrap.shorten(str(error), LONGEST)}"
+                what = f"{type(error).__name__}: {textwrap.shorten(str(error), MAX_TEXT)}"
                 warnings.warn(
                     f"plugin {plugin} ({provider}): {hook} raised {what}; it hears no more of this "
                     "run, which goes on",

@@ -35,7 +35,7 @@ PROGRAM = "nnreg.register"
 
 Origin: TypeAlias = Literal["distribution", "file", "program"]
 
-_current: contextvars.ContextVar[str] = contextvars.ContextVar("current", default="")
+_loading_plugin: contextvars.ContextVar[str] = contextvars.ContextVar("current", default="")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Plugin:
     @contextlib.contextmanager
     def attempt(self, hook: str = "") -> Iterator[None]:
         """Turn what goes wrong inside into a failure, and what is printed into messages."""
-        token = _current.set(self.name)
+        token = _loading_plugin.set(self.name)
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 yield
@@ -107,7 +107,7 @@ class Plugin:
         except BaseException as error:  # SystemExit too: a plugin must not end the program
             self.fail(f"{hook}: {_describe(error)}" if hook else _describe(error))
         finally:
-            _current.reset(token)
+            _loading_plugin.reset(token)
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
@@ -119,9 +119,9 @@ class Plugin:
             self.seconds = round(time.perf_counter() - began, 3)
 
 
-def current() -> str:
+def loading_plugin() -> str:
     """Return the name of the plugin that is being loaded; empty if none is."""
-    return _current.get()
+    return _loading_plugin.get()
 
 
 def _describe(error: BaseException) -> str:

@@ -33,6 +33,7 @@ from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.interfaces.source import Source
+from nnreg.registry.checks import check_components
 from nnreg.registry.loading import (
     BUILT_IN,
     ENTRY_POINT_GROUP,
@@ -42,9 +43,9 @@ from nnreg.registry.loading import (
     Plugin,
     Selection,
     canonical,
-    current,
     digest,
     import_file,
+    loading_plugin,
     newer_nnreg,
 )
 
@@ -126,7 +127,7 @@ class Registry:
         found = [p for p in self.plugins.values() if p.distribution == distribution]
         return max(found, key=lambda plugin: bool(plugin.why), default=None)
 
-    def absent(self) -> str:
+    def unavailable(self) -> str:
         """Name the plugins that are not, or not wholly, there: any may have what is missed."""
         who = [f"{p.distribution} ({p.state}: {p.why})" for p in self.plugins.values() if p.why]
         return f". Plugins that are not loaded: {'; '.join(who)}" if who else ""
@@ -185,9 +186,9 @@ class Registry:
             self._register(record, plugin)
         return record
 
-    def beside(self, folder: Path) -> Registry:
+    def with_plugin_file(self, directory: Path) -> Registry:
         """Return this registry with the `nnregfile.py` of a folder, if there is one."""
-        path = folder / PLUGIN_FILE
+        path = directory / PLUGIN_FILE
         if not path.is_file() or self._of_file(path):
             return self
         copy = Registry(self.selection)
@@ -254,9 +255,13 @@ class Registry:
             for implementation in getattr(self.manager.hook, hook).get_hookimpls():
                 if implementation.plugin is plugin:
                     with record.attempt(hook):
-                        self._offer(record, kind, _checked(base, implementation.function()))
+                        self._register_components(
+                            record, kind, check_components(base, implementation.function())
+                        )
 
-    def _offer(self, record: Plugin, kind: str, offered: Mapping[str, type[Component]]) -> None:
+    def _register_components(
+        self, record: Plugin, kind: str, offered: Mapping[str, type[Component]]
+    ) -> None:
         """Enter components, but none under the name of a built-in."""
         for name, cls in offered.items():
             offers = self.entries.setdefault((kind, name), [])
@@ -281,28 +286,6 @@ def _ambiguous(offers: list[Entry]) -> str:
         f"{offers[0].kind} {offers[0].name!r} is offered by {who}; block one with "
         f"nnreg -p no:{offers[-1].plugin} …, or uninstall one of these distributions"
     )
-
-
-def _checked(base: type[Component], offered: Any) -> Mapping[str, type[Component]]:
-    """Return what a hook returned, or raise `PluginError` naming what is wrong with it."""
-    if not isinstance(offered, Mapping):
-        found = type(offered).__name__
-        raise PluginError(f"returned {found}; expected a mapping of name to class")
-    for name, cls in offered.items():
-        if not isinstance(name, str) or not name.isidentifier():
-            raise PluginError(f"offers the name {name!r}; expected an identifier such as 'my_name'")
-        if not (isinstance(cls, type) and issubclass(cls, base)):
-            raise PluginError(f"offers {name!r} as {cls!r}; expected a subclass of {base.__name__}")
-        parameters = vars(cls).get("__dataclass_params__")
-        if parameters is None or not parameters.frozen:
-            raise PluginError(f"offers {name!r}, which needs @dataclass(frozen=True)")
-        if issubclass(cls, Activation) and not _computes(cls):
-            raise PluginError(f"offers {name!r}, which needs a method 'formula' or 'forward'")
-    return offered
-
-
-def _computes(cls: type[Activation]) -> bool:
-    return (cls.formula, cls.forward) != (Activation.formula, Activation.forward)
 
 
 def _note(text: str) -> None:
@@ -352,10 +335,10 @@ def register(plugin: object, component: type[Component] | None = None, /) -> Non
     object with hooks. What was registered before in the same way is replaced. All is checked as
     the results of an installed plugin's hooks are; raises `PluginError` for what is wrong.
     """
-    if current():
+    if loading_plugin():
         raise PluginError(
-            f"nnreg.register is for programs, and {current()} is a plugin: return the component "
-            "from a hook, as in @hookimpl def nnreg_activations(): return {'mish': Mish}"
+            f"nnreg.register is for programs, and {loading_plugin()} is a plugin: return the "
+            "component from a hook, as in @hookimpl def nnreg_activations(): return {'mish': Mish}"
         )
     registry = installed()
     source: ModuleType | type
@@ -365,14 +348,16 @@ def register(plugin: object, component: type[Component] | None = None, /) -> Non
     elif isinstance(plugin, str | Path):
         path = Path(plugin)
         registry.remove_file(path)
-        _settle(registry, registry.add_file(path))
+        _raise_failure(registry, registry.add_file(path))
         return
     else:
         source = plugin if isinstance(plugin, ModuleType | type) else type(plugin)
         label = source.__name__
     name = f"{PROGRAM} {label}"
     registry.remove(name)
-    _settle(registry, registry.add_plugin(name, plugin, *_written_in(source), "program"))
+    _raise_failure(
+        registry, registry.add_plugin(name, plugin, *_source_and_digest(source), "program")
+    )
 
 
 def _hook_for(name: str, component: Any) -> object:
@@ -384,7 +369,7 @@ def _hook_for(name: str, component: Any) -> object:
     return SimpleNamespace(**{hook: hookspecs.hookimpl(lambda: {name: component})})
 
 
-def _written_in(source: ModuleType | type) -> tuple[str, str]:
+def _source_and_digest(source: ModuleType | type) -> tuple[str, str]:
     """Return the file that defines something and a digest of its content, for the records."""
     try:
         path = Path(inspect.getsourcefile(source) or "")
@@ -393,7 +378,7 @@ def _written_in(source: ModuleType | type) -> tuple[str, str]:
         return source.__module__ if isinstance(source, type) else source.__name__, "unknown"
 
 
-def _settle(registry: Registry, record: Plugin) -> None:
+def _raise_failure(registry: Registry, record: Plugin) -> None:
     """Raise what is wrong with a plugin that a program just registered, and forget it then."""
     problem = record.why
     try:

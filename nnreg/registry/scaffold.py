@@ -100,23 +100,23 @@ class Scaffold:
             texts["pyproject.toml"] = _without(texts["pyproject.toml"], "authors")
         return texts
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, directory: Path) -> list[Path]:
         """Write the files into a new folder. Raises `UsageError` if there is one already."""
-        if self._taken():
+        if self._is_taken():
             raise UsageError(
                 f"a module {self.module!r} is installed already, and two of one name cannot both "
                 "be imported; choose another name"
             )
         texts = self.files()
         try:
-            folder.mkdir(parents=True)
+            directory.mkdir(parents=True)
         except FileExistsError as error:
-            raise UsageError(f"{folder} exists already; nothing was written") from error
+            raise UsageError(f"{directory} exists already; nothing was written") from error
         for path, text in texts.items():
-            target = folder / path
+            target = directory / path
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")
-        return [folder / path for path in texts]
+        return [directory / path for path in texts]
 
     def _text(self, source: str) -> str:
         text: str = (self.TEMPLATES / source).read_text(encoding="utf-8")
@@ -139,7 +139,7 @@ class Scaffold:
             text = text.replace(place, value)
         return text
 
-    def _taken(self) -> bool:
+    def _is_taken(self) -> bool:
         return importlib.util.find_spec(self.module) is not None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnreg.reports.run_record import RunRecord
 from nnreg.runs.run import leaves
-from nnreg.spec.compose import FILES
+from nnreg.spec.compose import FILE_PATHS
 from nnreg.training.history import best_epoch
 
 UNITS = ("loss", "data.target", "data.target_scaling")
@@ -48,13 +48,13 @@ def compare_runs(records: Mapping[str, RunRecord]) -> Comparison:
     paths = list(dict.fromkeys(path for own in settings.values() for path in own))
     differ = [path for path in paths if len({repr(own.get(path)) for own in settings.values()}) > 1]
     begun = [record for record in records.values() if len(record.history)]
-    ended = all(record.measured for record in begun)
+    ended = all(record.split_metrics for record in begun)
     sides = [
         Side(
             name,
             {path: settings[name].get(path) for path in differ},
             _figures(record, by_epoch=not ended),
-            {f"{record.part} {name}": std for name, std in _std(record).items()},
+            {f"{record.split} {name}": std for name, std in _std(record).items()},
             _best_epoch(record),
             len(record.history),
             _of_type(record.summary.get("seconds"), int, float),
@@ -69,7 +69,10 @@ def compare_runs(records: Mapping[str, RunRecord]) -> Comparison:
         for metric in _of_type(record.summary.get("higher_is_better"), list) or ()
     }
     lower = {"loss"} | {
-        metric for record in records.values() for metric in record.measured if metric not in higher
+        metric
+        for record in records.values()
+        for metric in record.split_metrics
+        if metric not in higher
     }
     if any(path == unit or path.startswith(f"{unit}.") for path in differ for unit in UNITS):
         lower.discard("loss")
@@ -95,7 +98,7 @@ def _settings(record: RunRecord) -> dict[str, Any]:
     A component's name, whether given alone or as `type`, is at the component's own path.
     """
     found = {path.removesuffix(".type"): value for path, value in leaves(record.resolved)}
-    for place in FILES:
+    for place in FILE_PATHS:
         path = place.removeprefix("$.")
         if isinstance(found.get(path), str):
             found[path] = str((record.path / found[path]).resolve())
@@ -104,7 +107,7 @@ def _settings(record: RunRecord) -> dict[str, Any]:
 
 def _figures(record: RunRecord, *, by_epoch: bool) -> dict[str, float]:
     """Return what was measured at the end and, with `by_epoch`, in the best epoch so far."""
-    found = {f"{record.part} {name}": value for name, value in record.measured.items()}
+    found = {f"{record.split} {name}": value for name, value in record.split_metrics.items()}
     epoch = _best_epoch(record)
     if by_epoch and epoch is not None:
         held_out = any(name.startswith("val_") for name in record.history.names)

@@ -12,25 +12,25 @@ from nnreg._types import Array
 from nnreg.plotting.svg import Drawing
 from nnreg.reports.html import escape, figure, figures, percent, table
 from nnreg.reports.png import data_uri
-from nnreg.reports.predictions import Results
+from nnreg.reports.predictions import SplitPredictions
 
 ERRORS, CLASSES, COLUMNS = 12, 25, 10
 """The most errors, classes and input columns that are shown, so that the page stays small."""
 
-BESIDE = 12
+MAX_COLUMNS_BESIDE = 12
 """The most classes of a confusion matrix that is small enough to have a table at its side."""
 
 ROWS = {"train": "training rows", "validation": "validation rows", "test": "test rows"}
 
 
-def against_guess(results: Results) -> str:
+def against_baseline(results: SplitPredictions) -> str:
     """Say how good the answers are beside a constant guess, as HTML."""
     if results.classes is not None:
-        return _classes_against_guess(results)
-    errors = np.mean(np.abs(results.answers - results.truth), axis=0)
-    guessed = np.mean(np.abs(results.guess - results.truth), axis=0)
-    rows = f"On {len(results.truth):,} {ROWS[results.part]}"
-    name, several = escape(results.guess_name), len(results.targets)
+        return _accuracy_against_baseline(results)
+    errors = np.mean(np.abs(results.predictions - results.true_values), axis=0)
+    guessed = np.mean(np.abs(results.baseline - results.true_values), axis=0)
+    rows = f"On {len(results.true_values):,} {ROWS[results.split]}"
+    name, several = escape(results.baseline_name), len(results.targets)
     if not guessed.any():
         off = figure(float(np.mean(errors)))
         return f"{rows} it is off by {off} on average; the answer is the same in all of them."
@@ -45,27 +45,29 @@ def against_guess(results: Results) -> str:
             f"{rows} it is off by {figure(share)} times as much as always answering {name}, over "
             f"{several} targets"
         )
-    return f"{text}: {_judged(better=share < 0.95, worse=share >= 1)}."
+    return f"{text}: {_judgement(better=share < 0.95, worse=share >= 1)}."
 
 
-def _classes_against_guess(results: Results) -> str:
+def _accuracy_against_baseline(results: SplitPredictions) -> str:
     """Say how many are right. That is better where chance does not explain it."""
-    right, count = int(np.sum(results.truth == results.answers)), len(results.truth)
-    guessed = float(np.mean(results.truth == results.guess))
+    right, count = int(np.sum(results.true_values == results.predictions)), len(results.true_values)
+    guessed = float(np.mean(results.true_values == results.baseline))
     text = (
-        f"It is right for {right:,} of {count:,} {ROWS[results.part]}, {percent(right / count)}; "
-        f"always answering <em>{escape(results.guess_name)}</em> is right for {percent(guessed)}"
+        f"It is right for {right:,} of {count:,} {ROWS[results.split]}, {percent(right / count)}; "
+        f"always answering <em>{escape(results.baseline_name)}</em> is right for {percent(guessed)}"
     )
-    if results.part == "train":
-        return f"{text}: {_judged(better=right / count > guessed, worse=right / count <= guessed)}."
+    if results.split == "train":
+        return (
+            f"{text}: {_judgement(better=right / count > guessed, worse=right / count <= guessed)}."
+        )
     low, high = interval(right, count)
     return (
-        f"{text}: {_judged(better=low > guessed, worse=high <= guessed)}. With so many rows, its "
-        f"true share lies between {percent(low)} and {percent(high)} (95 % interval)."
+        f"{text}: {_judgement(better=low > guessed, worse=high <= guessed)}. With this number of "
+        f"rows, its true accuracy lies between {percent(low)} and {percent(high)} (95 % interval)."
     )
 
 
-def _judged(*, better: bool, worse: bool) -> str:
+def _judgement(*, better: bool, worse: bool) -> str:
     if better:
         return '<span class="good">better than guessing</span>'
     said = "no better than guessing" if worse else "not clearly better than guessing"
@@ -80,17 +82,17 @@ def interval(right: int, count: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def answers(results: Results | None, drawings: Sequence[Drawing]) -> str:
+def answers(results: SplitPredictions | None, drawings: Sequence[Drawing]) -> str:
     """Return how predictions compare with the truth: drawings, classes and errors."""
     if results is None:
         return ""
-    rows = ROWS[results.part]
+    rows = ROWS[results.split]
     drawn = figures(drawings)
     if results.classes is not None:
         classes = _classes(results.confusion, results.classes)
-        beside = ' class="beside"' if len(results.classes) <= BESIDE else ""
+        beside = ' class="beside"' if len(results.classes) <= MAX_COLUMNS_BESIDE else ""
         drawn = f"<div{beside}>\n<div>{drawn}</div>\n<div>{classes}</div>\n</div>"
-    intro = f'<p class="quiet">Of the {len(results.truth):,} {rows}.</p>'
+    intro = f'<p class="quiet">Of the {len(results.true_values):,} {rows}.</p>'
     return "\n".join([intro, drawn, _errors(results)])
 
 
@@ -122,7 +124,7 @@ def _classes(confusion: Array, classes: Sequence[str]) -> str:
     return f"{note}{table(head, rows, 'figures of each class')}\n{explained}"
 
 
-def _errors(results: Results) -> str:
+def _errors(results: SplitPredictions) -> str:
     """Show the errors that the network was surest of, with what it was given."""
     places = results.worst(ERRORS).tolist()
     numbers = results.classes is None
@@ -137,23 +139,26 @@ def _errors(results: Results) -> str:
     return f"<h3>{title}</h3>\n{body}"
 
 
-def _said(results: Results, place: int) -> dict[str, Any]:
+def _said(results: SplitPredictions, place: int) -> dict[str, Any]:
     """Return where an error is, what is true, what was answered, and how sure or how far off."""
-    found: dict[str, Any] = {"where": results.where(place)}
+    found: dict[str, Any] = {"where": results.row_label(place)}
     if results.classes is not None:
-        found["true"] = results.classes[results.truth[place]]
-        found["answered"] = results.classes[results.answers[place]]
-        sure = float(results.sureness[place]) if results.sureness is not None else math.nan
+        found["true"] = results.classes[results.true_values[place]]
+        found["answered"] = results.classes[results.predictions[place]]
+        sure = float(results.confidence[place]) if results.confidence is not None else math.nan
         likely = 0 <= sure <= 1
         return found | ({"probability": percent(sure)} if likely else {"score": sure})
-    worst = int(np.argmax(np.abs(results.answers[place] - results.truth[place])))
+    worst = int(np.argmax(np.abs(results.predictions[place] - results.true_values[place])))
     if len(results.targets) > 1:
         found["target"] = results.targets[worst]
-    true, answer = float(results.truth[place, worst]), float(results.answers[place, worst])
+    true, answer = (
+        float(results.true_values[place, worst]),
+        float(results.predictions[place, worst]),
+    )
     return found | {"true": true, "predicted": answer, "off by": answer - true}
 
 
-def _rows(results: Results, places: Sequence[int], inputs: Sequence[Any]) -> str:
+def _rows(results: SplitPredictions, places: Sequence[int], inputs: Sequence[Any]) -> str:
     said = [_said(results, place) for place in places]
     names = list(inputs[0] or {})
     shown = names[:COLUMNS]
@@ -167,7 +172,7 @@ def _rows(results: Results, places: Sequence[int], inputs: Sequence[Any]) -> str
     return f"{note}{table([*said[0], *shown], rows, 'errors')}"
 
 
-def _images(results: Results, places: Sequence[int], images: Sequence[Any]) -> str:
+def _images(results: SplitPredictions, places: Sequence[int], images: Sequence[Any]) -> str:
     items = []
     for place, image in zip(places, images, strict=True):
         said = {name: figure(value) for name, value in _said(results, place).items()}

@@ -16,9 +16,9 @@ from urllib.parse import quote
 from nnreg._utils.formatting import duration
 from nnreg.plotting.palette import dark_rules, variables
 from nnreg.plotting.svg import Drawing
-from nnreg.reports.evaluation import ROWS, against_guess, answers
+from nnreg.reports.evaluation import ROWS, against_baseline, answers
 from nnreg.reports.html import escape, figure, figures, table
-from nnreg.reports.predictions import Results
+from nnreg.reports.predictions import SplitPredictions
 from nnreg.reports.run_record import RunRecord
 
 EARLIER, SPEC = 10, 60_000
@@ -27,7 +27,7 @@ EARLIER, SPEC = 10, 60_000
 
 def page(
     record: RunRecord,
-    results: Results | None,
+    results: SplitPredictions | None,
     network: Drawing | None,
     training: Sequence[Drawing],
     predictions: Sequence[Drawing],
@@ -36,7 +36,7 @@ def page(
     """Return the page. `notes` say what is missing and why."""
     parts = [
         f"<h1>{escape(record.name)}</h1>",
-        _verdict(record, results),
+        _comparison(record, results),
         *(f'<p class="note">{escape(note)}</p>' for note in notes),
         _tiles(record),
         _section("How it trained", figures(training)),
@@ -82,12 +82,12 @@ def _section(title: str, body: str) -> str:
     return f"<section>\n<h2>{title}</h2>\n{body}\n</section>" if body else ""
 
 
-def _verdict(record: RunRecord, results: Results | None) -> str:
+def _comparison(record: RunRecord, results: SplitPredictions | None) -> str:
     """Say in words what came of it."""
     lines = []
     if results is not None:
-        lines.append(f'<p class="verdict">{against_guess(results)}</p>')
-        if results.part == "train":
+        lines.append(f'<p class="verdict">{against_baseline(results)}</p>')
+        if results.split == "train":
             lines.append(
                 "<p>No rows were held out: how well it does on rows that it has not seen is not "
                 "known. <code>data.split</code> in the spec holds some out.</p>"
@@ -120,8 +120,8 @@ def _ending(record: RunRecord) -> str:
 def _tiles(record: RunRecord) -> str:
     summary = record.summary
     tiles = [
-        (f"{record.part} {name.replace('_', ' ')}", value)
-        for name, value in list(record.measured.items())[:4]
+        (f"{record.split} {name.replace('_', ' ')}", value)
+        for name, value in list(record.split_metrics.items())[:4]
     ]
     if record.best_epoch is not None:
         tiles.append(("best epoch", f"{record.best_epoch} of {len(record.history)}"))
@@ -155,7 +155,7 @@ def _folds(record: RunRecord, folds: Sequence[RunRecord]) -> str:
     mean, spread = _mapping(summary.get("mean")), _mapping(summary.get("std"))
     names = list(mean)
     rows = [
-        [fold.name, *(fold.measured.get(name, "") for name in names), fold.best_epoch or ""]
+        [fold.name, *(fold.split_metrics.get(name, "") for name in names), fold.best_epoch or ""]
         for fold in folds
     ]
     rows.append(["mean", *(mean[name] for name in names), ""])
@@ -211,7 +211,7 @@ def _spec(record: RunRecord) -> str:
     return "\n".join(parts)
 
 
-PLAIN = {
+ENVIRONMENT_LABELS = {
     "started": "started",
     "python": "Python",
     "platform": "platform",
@@ -223,7 +223,9 @@ PLAIN = {
 
 def _environment(record: RunRecord) -> str:
     environment = record.environment
-    rows = [[name, environment[key]] for key, name in PLAIN.items() if key in environment]
+    rows = [
+        [name, environment[key]] for key, name in ENVIRONMENT_LABELS.items() if key in environment
+    ]
     command = environment.get("command")
     if isinstance(command, list):
         rows.insert(0, ["command", " ".join(map(str, command))])

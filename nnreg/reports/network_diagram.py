@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from nnreg._types import Shape
-from nnreg.interfaces.layer import Layer, Plan
+from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.model.model import Model
 from nnreg.network.parameters import declared, total_size
 from nnreg.plotting.palette import BLUE, GRID, INK, MUTED, PANEL, PAPER
@@ -23,10 +23,10 @@ WIDTH = 420
 HEIGHT, GAP, INSET, HEAD = 46, 20, 12, 30
 """Of a box; between boxes, with the arrow; of a frame around nested layers, and of its title."""
 
-LONGEST_PATTERN = 12
+MAX_PATTERN = 12
 """Layers that are drawn once if the same ones follow again."""
 
-MOST_BOXES = 40
+MAX_BOXES = 40
 """Boxes in a column; of more, the first and the last are drawn."""
 
 
@@ -67,7 +67,7 @@ def boxes_of(model: Model) -> tuple[Box, ...]:
     return _folded([_box(layer, name, plan, model) for layer, (name, (_, plan)) in layers])
 
 
-def _box(layer: Layer, name: str, plan: Plan, model: Model) -> Box:
+def _box(layer: Layer, name: str, plan: LayerBuilder, model: Model) -> Box:
     """Return the box of a layer by its full name, and those in it."""
     registry, params = model.document.registry, declared(plan)[0]
     parts = [
@@ -122,8 +122,8 @@ def _folded(boxes: Sequence[Box]) -> tuple[Box, ...]:
         else:
             size = sum(box.size for box in pattern)
             result.append(Box("", "", pattern[-1].shape, size, tuple(pattern), times))
-    if len(result) > MOST_BOXES:
-        half = MOST_BOXES // 2
+    if len(result) > MAX_BOXES:
+        half = MAX_BOXES // 2
         left_out = sum(box.times for box in result[half:-half])
         between = Box("…", f"{left_out:,} more layers", result[-half - 1].shape, 0)
         result[half:-half] = [between]
@@ -133,7 +133,7 @@ def _folded(boxes: Sequence[Box]) -> tuple[Box, ...]:
 def _pattern(boxes: Sequence[Box]) -> tuple[int, int]:
     """Return how many layers make the pattern that begins here, and how often it is there."""
     best = 1, 1
-    for length in range(1, min(LONGEST_PATTERN, len(boxes) // 2) + 1):
+    for length in range(1, min(MAX_PATTERN, len(boxes) // 2) + 1):
         times = 1
         while boxes[times * length : (times + 1) * length] == boxes[:length]:
             times += 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from nnreg._utils.atomic_files import replace_text
 from nnreg._utils.os_errors import os_errors_as
-from nnreg.checkpoint.paths import fold_folders
+from nnreg.checkpoint.paths import fold_directories
 from nnreg.checkpoint.save_load import load
 from nnreg.errors import NnregError, UsageError
 from nnreg.model.model import Model
@@ -19,9 +19,9 @@ from nnreg.registry.registry import Registry
 from nnreg.reports.figures import of_answers, of_runs, of_training
 from nnreg.reports.html_page import page, page_of_folds
 from nnreg.reports.network_diagram import diagram
-from nnreg.reports.predictions import results_of
+from nnreg.reports.predictions import predict_held_out
 from nnreg.reports.run_record import read_run, read_whole
-from nnreg.runs.prepare import Assembled, assemble, reassemble
+from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
 
 PAGE = "report.html"
 
@@ -32,7 +32,7 @@ def report(
     data: tuple[Any, Any] | None = None,
     registry: Registry | None = None,
     allow_changed: bool = False,
-    assembled: Assembled | None = None,
+    prepared: PreparedRun | None = None,
 ) -> Path:
     """Write `report.html` and `plots/` in a run's folder, and return the path of the page.
 
@@ -42,46 +42,46 @@ def report(
     cross-validation has a page, and each of its folds. Raises `UsageError` where
     there is no run, or the folder cannot be written to.
     """
-    if folds := fold_folders(Path(run)):
+    if folds := fold_directories(Path(run)):
         for fold in folds:
             report(fold, data=data, registry=registry, allow_changed=allow_changed)
         return report_folds(run)
     record, notes = read_run(run), []
-    if assembled is None:
+    if prepared is None:
         try:
             model = load(run, registry=registry, allow_changed=allow_changed)
-            assembled = _with(model, data)
+            prepared = _with(model, data)
         except NnregError as error:
             notes.append(f"What needs the network and its data is left out: {error}")
-    results = None if assembled is None else results_of(assembled)
+    results = None if prepared is None else predict_held_out(prepared)
     training = dict(of_training(record))
     answers = {} if results is None else dict(of_answers(results))
-    network = {} if assembled is None else {"network": diagram(assembled.model)}
+    network = {} if prepared is None else {"network": diagram(prepared.model)}
     body = page(record, results, network.get("network"), [*training.values()],
                 [*answers.values()], notes)  # fmt: skip
     return _write(record.path, body, training | answers | network)
 
 
-def _with(model: Model, data: tuple[Any, Any] | None) -> Assembled:
+def _with(model: Model, data: tuple[Any, Any] | None) -> PreparedRun:
     """Return a trained model with the data that it was trained on."""
     if data is None:
-        return reassemble(model)
-    return replace(assemble(model.document, data), model=model)
+        return prepare_from_checkpoint(model)
+    return replace(prepare_from_spec(model.document, data), model=model)
 
 
 def report_folds(run: str | os.PathLike[str]) -> Path:
     """Write the page of a cross-validation as a whole, and return its path; see `report`."""
-    folder = Path(run)
-    folds = [read_run(fold) for fold in fold_folders(folder)]
+    directory = Path(run)
+    folds = [read_run(fold) for fold in fold_directories(directory)]
     drawn = dict(of_runs(folds))
-    body = page_of_folds(read_whole(folder, folds), folds, [*drawn.values()])
-    return _write(folder, body, drawn)
+    body = page_of_folds(read_whole(directory, folds), folds, [*drawn.values()])
+    return _write(directory, body, drawn)
 
 
-def _write(folder: Path, body: str, drawn: Mapping[str, Drawing]) -> Path:
-    with os_errors_as(UsageError, folder):
-        (folder / "plots").mkdir(exist_ok=True)
+def _write(directory: Path, body: str, drawn: Mapping[str, Drawing]) -> Path:
+    with os_errors_as(UsageError, directory):
+        (directory / "plots").mkdir(exist_ok=True)
         for name, drawing in drawn.items():
-            replace_text(folder / "plots" / f"{name}.svg", drawing.file())
-        replace_text(folder / PAGE, body)
-    return folder / PAGE
+            replace_text(directory / "plots" / f"{name}.svg", drawing.file())
+        replace_text(directory / PAGE, body)
+    return directory / PAGE

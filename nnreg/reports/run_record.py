@@ -43,46 +43,46 @@ class RunRecord:
         return epoch if type(epoch) is int and 0 < epoch <= len(self.history) else None
 
     @property
-    def part(self) -> str | None:
+    def split(self) -> str | None:
         """The part of the data that says most of those that were measured at the end."""
         return reported_split([k for k, v in self.summary.items() if isinstance(v, Mapping)])
 
     @property
-    def measured(self) -> Mapping[str, Any]:
+    def split_metrics(self) -> Mapping[str, Any]:
         """The figures of that part."""
-        figures: Mapping[str, Any] = self.summary[self.part] if self.part else {}
+        figures: Mapping[str, Any] = self.summary[self.split] if self.split else {}
         return figures
 
 
 def read_run(path: str | os.PathLike[str]) -> RunRecord:
     """Read a run's folder. Raises `UsageError` where there is no run, or see `refuse_folds`."""
-    folder = Path(path)
-    refuse_folds(folder)
+    directory = Path(path)
+    refuse_folds(directory)
     try:
-        os.listdir(folder)
+        os.listdir(directory)
     except OSError as error:
         raise UsageError(
-            f"{path}: cannot read the run: {explain_os_error(error, folder)}"
+            f"{path}: cannot read the run: {explain_os_error(error, directory)}"
         ) from error
-    if not (folder / "metrics.jsonl").is_file():
+    if not (directory / "metrics.jsonl").is_file():
         raise UsageError(
             f"{path}: not the folder of a run, which has a metrics.jsonl; `nnreg runs` lists runs"
         )
     try:
-        history = read_history(folder / "metrics.jsonl")
+        history = read_history(directory / "metrics.jsonl")
     except CheckpointError as error:
         raise UsageError(str(error)) from error
-    return _read(folder, history)
+    return _read(directory, history)
 
 
-def read_whole(folder: Path, folds: Sequence[RunRecord]) -> RunRecord:
+def read_whole(directory: Path, folds: Sequence[RunRecord]) -> RunRecord:
     """Read the folder of a cross-validation; its environment is that of its first fold."""
-    return replace(_read(folder, History([])), environment=folds[0].environment)
+    return replace(_read(directory, History([])), environment=folds[0].environment)
 
 
-def read_mean(folder: Path, folds: Sequence[RunRecord]) -> RunRecord:
+def read_mean(directory: Path, folds: Sequence[RunRecord]) -> RunRecord:
     """Read the folder of a cross-validation as that of a run: its figures are means."""
-    whole = read_whole(folder, folds)
+    whole = read_whole(directory, folds)
     part, mean = whole.summary.get("part"), whole.summary.get("mean")
     if not isinstance(part, str) or not isinstance(mean, Mapping):  # it has not ended
         return whole
@@ -92,13 +92,13 @@ def read_mean(folder: Path, folds: Sequence[RunRecord]) -> RunRecord:
     return replace(whole, summary={**one, **several, part: mean, "stopped": stopped})
 
 
-def _read(folder: Path, history: History) -> RunRecord:
+def _read(directory: Path, history: History) -> RunRecord:
     return RunRecord(
-        folder,
-        read_text(folder / "spec.json"),
-        read_object(folder / "resolved.json"),
-        read_object(folder / ENVIRONMENT),
-        read_object(folder / "summary.json"),
+        directory,
+        read_text(directory / "spec.json"),
+        read_object(directory / "resolved.json"),
+        read_object(directory / ENVIRONMENT),
+        read_object(directory / "summary.json"),
         history,
-        read_lines(folder / GRADIENTS),
+        read_lines(directory / GRADIENTS),
     )

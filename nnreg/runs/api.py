@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from nnreg.checkpoint.inspect import read_contents
-from nnreg.checkpoint.paths import fold_folders
+from nnreg.checkpoint.inspect import read_summary
+from nnreg.checkpoint.paths import fold_directories
 from nnreg.data.loading import DataReader
 from nnreg.errors import UsageError
 from nnreg.model.model import Model
 from nnreg.registry.registry import Registry
 from nnreg.runs.cross_validation import CrossValidation, check_folds, document_of_all
-from nnreg.runs.directory import Folder
+from nnreg.runs.directory import RunDirectory
 from nnreg.runs.prepare import tables_of
-from nnreg.runs.run import OnEpoch, Out, Run, folder_of, restart, start
+from nnreg.runs.run import OnEpoch, Out, Run, directory_of, prepare_resume, prepare_run
 from nnreg.spec.document import SpecSource, read_spec
 
 
@@ -38,7 +38,7 @@ def run(
     Where the spec has `train.folds`, a `CrossValidation` is returned instead. (The type says `Any`
     for that: as a union it would ask every caller to tell the two apart.)
     """
-    return begin(spec, out=out, overrides=overrides, data=data).train(on_epoch)
+    return prepare(spec, out=out, overrides=overrides, data=data).train(on_epoch)
 
 
 def resume(
@@ -54,11 +54,11 @@ def resume(
     `allow_changed` goes on with plugins that compute something else than when it was saved. The
     folder of a cross-validation goes on with the folds that are left; see `run` for what returns.
     """
-    prepared = go_on(path, out=out, overrides=overrides, allow_changed=allow_changed)
+    prepared = prepare_resumed(path, out=out, overrides=overrides, allow_changed=allow_changed)
     return prepared.train(on_epoch)
 
 
-def begin(
+def prepare(
     spec: SpecSource,
     *,
     out: Out = None,
@@ -68,18 +68,18 @@ def begin(
     """Prepare a run, or one for each fold: read, check and build everything, and write nothing."""
     document = read_spec(spec, overrides)
     if not document.spec.train.folds or document.spec.train.fold:
-        return start(document, out=out, data=data)
-    folder = folder_of(out)
-    if folder:
-        folder.refuse_if_run()
+        return prepare_run(document, out=out, data=data)
+    directory = directory_of(out)
+    if directory:
+        directory.refuse_if_run()
     reader = DataReader()
     if data is not None:
         data = tables_of(data)
     check_folds(document, data, reader)
-    return CrossValidation(document, folder, data, reader=reader)
+    return CrossValidation(document, directory, data, reader=reader)
 
 
-def go_on(
+def prepare_resumed(
     path: str | os.PathLike[str],
     *,
     out: Out = None,
@@ -89,9 +89,9 @@ def go_on(
 ) -> Run | CrossValidation:
     """Prepare to go on with a run, or with the folds that are left, from its folder."""
     again = functools.partial(
-        restart, overrides=overrides, registry=registry, allow_changed=allow_changed
+        prepare_resume, overrides=overrides, registry=registry, allow_changed=allow_changed
     )
-    begun = fold_folders(Path(path))
+    begun = fold_directories(Path(path))
     if not begun:
         return again(path, out=out)
     if out is not None:
@@ -99,12 +99,12 @@ def go_on(
     reader = DataReader()
     again = functools.partial(again, reader=reader)
     document = again(begun[0]).model.document
-    before = read_contents(begun[0] / "checkpoints" / "last.h5").manifest.spec.get("train", {})
+    before = read_summary(begun[0] / "checkpoints" / "last.h5").manifest.spec.get("train", {})
     if not document.spec.train.folds or document.spec.train.folds != before.get("folds"):
         raise UsageError(
             f"{path}: {begun[0].name} was begun as one of {before.get('folds', 'no')} folds, which "
             "settles their number; for another, begin a new run"
         )
     return CrossValidation(
-        document_of_all(document), Folder(Path(path)), again=again, reader=reader
+        document_of_all(document), RunDirectory(Path(path)), again=again, reader=reader
     )

@@ -12,19 +12,19 @@ from nnreg._utils.formatting import number
 from nnreg.builtin.metrics import Accuracy, MeanAbsoluteErrorMetric
 from nnreg.interfaces.metric import Metric
 from nnreg.model.model import Model
-from nnreg.runs.prepare import Assembled
+from nnreg.runs.prepare import PreparedRun
 from nnreg.training.evaluation import Examples
 
 
-def results(assembled: Assembled) -> dict[str, Any]:
+def evaluate_with_baseline(prepared: PreparedRun) -> dict[str, Any]:
     """Return the figures of each part of the data, those of a constant guess, and the verdict.
 
     The guess and the verdict are of the part that says most: test, else validation, else train.
     """
-    model = assembled.model
-    measured = assembled.measure()
-    part, examples = assembled.reported
-    guess, words = constant(model, assembled.train)
+    model = prepared.model
+    measured = prepared.evaluate()
+    part, examples = prepared.reported
+    guess, words = best_constant(model, prepared.train)
     metrics = model.evaluation.named_metrics
     baseline = {name: _metric_of(guess, metric, examples) for name, metric in metrics.items()}
     compared = _comparison(model, examples, guess, measured[part])
@@ -36,12 +36,12 @@ def _comparison(
     model: Model, examples: Examples, guess: Array, measured: Mapping[str, float]
 ) -> dict[str, Any]:
     """Compare by the spec's first metric, or by one that people know where it has none."""
-    name, metric = _decisive(model)
+    name, metric = _deciding_metric(model)
     if name in measured:
         value = measured[name]
     else:
-        y = model.evaluation.answers(model.answering.predict(examples.x))
-        value = metric.compute(y, examples.truth)
+        y = model.evaluation.predictions(model.inference_network.predict(examples.x))
+        value = metric.compute(y, examples.raw_targets)
     constant = _metric_of(guess, metric, examples)
     better = value > constant if metric.higher_is_better else value < constant
     return {
@@ -49,15 +49,15 @@ def _comparison(
         "value": value,
         "guess_value": constant,
         "better": bool(better),
-        "alike": bool(np.all(examples.truth == guess)),
+        "alike": bool(np.all(examples.raw_targets == guess)),
     }
 
 
 def _metric_of(guess: Array, metric: Metric, examples: Examples) -> float:
-    return metric.compute(np.broadcast_to(guess, examples.truth.shape), examples.truth)
+    return metric.compute(np.broadcast_to(guess, examples.raw_targets.shape), examples.raw_targets)
 
 
-def in_words(verdict: Mapping[str, Any]) -> str:
+def describe(verdict: Mapping[str, Any]) -> str:
     """Say it: `test accuracy 0.97, against 0.43 for always guessing Adelie: better`.
 
     Where all rows have the same answer, no network can do better than to guess it.
@@ -73,7 +73,7 @@ def in_words(verdict: Mapping[str, Any]) -> str:
     )
 
 
-def _decisive(model: Model) -> tuple[str, Metric]:
+def _deciding_metric(model: Model) -> tuple[str, Metric]:
     """Return the metric that decides, and its name."""
     for name, metric in model.evaluation.named_metrics.items():
         return name, metric
@@ -82,9 +82,9 @@ def _decisive(model: Model) -> tuple[str, Metric]:
     return "mean absolute error", MeanAbsoluteErrorMetric()
 
 
-def constant(model: Model, train: Examples) -> tuple[Array, str]:
+def best_constant(model: Model, train: Examples) -> tuple[Array, str]:
     """Return the best constant guess, and its name."""
     if model.classes is None:
-        return train.truth.mean(axis=0), "the mean"
-    majority = int(np.bincount(train.truth.reshape(-1)).argmax())
+        return train.raw_targets.mean(axis=0), "the mean"
+    majority = int(np.bincount(train.raw_targets.reshape(-1)).argmax())
     return np.array(majority), model.classes[majority]

@@ -14,20 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nnreg._utils.atomic_files import held
+from nnreg._utils.atomic_files import locked
 from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.checkpoint.inspect import read_object
-from nnreg.checkpoint.paths import fold_folder
+from nnreg.checkpoint.paths import fold_directory
 from nnreg.data.loading import DataReader
 from nnreg.errors import DataError, UsageError
 from nnreg.model.model import Model
-from nnreg.runs.directory import Folder, describe
-from nnreg.runs.prepare import Assembled, assemble
-from nnreg.runs.run import FINISHED, OnEpoch, Run
+from nnreg.runs.directory import RunDirectory, write_description
+from nnreg.runs.prepare import PreparedRun, prepare_from_spec
+from nnreg.runs.run import FINISHED_OUTCOMES, OnEpoch, Run
 from nnreg.spec.document import Document
 
-Again: TypeAlias = Callable[[Path], Run]
+Resume: TypeAlias = Callable[[Path], Run]
 """Prepares to go on with the run in a folder."""
 
 
@@ -43,9 +43,9 @@ class CrossValidation:
     def __init__(
         self,
         document: Document,
-        files: Folder | None,
+        files: RunDirectory | None,
         data: tuple[Any, Any] | None = None,
-        again: Again | None = None,
+        again: Resume | None = None,
         *,
         reader: DataReader,
     ) -> None:
@@ -53,16 +53,16 @@ class CrossValidation:
         self.models: list[Model] = []
         self.summary: dict[str, Any] = {}
         self._count = document.spec.train.folds or 0
-        self._files = files
+        self._directory = files
         self._data = data
-        self._again = again
+        self._resume = again
         self._reader = reader
         self._done: list[Mapping[str, Any]] = []
 
     @property
-    def folder(self) -> Path | None:
+    def directory(self) -> Path | None:
         """Where the folders of the folds are; None where nothing is written."""
-        return None if self._files is None else self._files.path
+        return None if self._directory is None else self._directory.path
 
     def train(
         self, on_epoch: OnEpoch | None = None, *, signals: Iterable[int] = (signal.SIGINT,)
@@ -77,7 +77,7 @@ class CrossValidation:
         """Yield the run of each fold that is left, to be trained before the next is asked for."""
         self.models.clear()
         self._done.clear()
-        with self._held(), self._reader:
+        with self._locked(), self._reader:
             for fold in range(1, self._count + 1):
                 run = self._run(fold)
                 if fold == 1:
@@ -90,31 +90,33 @@ class CrossValidation:
                     summary = run.summary
                 self.models.append(run.model)
                 self._done.append(summary)
-                self._summarize(run.assembled.reported[0])
+                self._summarize(run.prepared.reported[0])
 
     def _run(self, fold: int) -> Run:
         """Prepare the run of a fold, or prepare to go on with it where it was begun."""
-        folder = None if self.folder is None else Folder(fold_folder(self.folder, fold))
-        if folder and self._again and folder.last.exists():
-            return self._again(folder.path)
+        directory = (
+            None if self.directory is None else RunDirectory(fold_directory(self.directory, fold))
+        )
+        if directory and self._resume and directory.last.exists():
+            return self._resume(directory.path)
         document = _with_fold(self.document, fold)
-        return Run(assemble(document, self._data, self._reader), folder)
+        return Run(prepare_from_spec(document, self._data, self._reader), directory)
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """Hold the folder, if there is one, for this process alone."""
         with ExitStack() as stack:
-            if self._files:
-                with os_errors_as(UsageError, self._files.path):
-                    self._files.claim()
-                    self._files.path.mkdir(parents=True, exist_ok=True)
-                    stack.enter_context(held(self._files.path))
+            if self._directory:
+                with os_errors_as(UsageError, self._directory.path):
+                    self._directory.create()
+                    self._directory.path.mkdir(parents=True, exist_ok=True)
+                    stack.enter_context(locked(self._directory.path))
             yield
 
     def _describe(self) -> None:
-        if self.folder:
-            with os_errors_as(UsageError, self.folder):
-                describe(self.document, self.folder)
+        if self.directory:
+            with os_errors_as(UsageError, self.directory):
+                write_description(self.document, self.directory)
 
     def _summarize(self, part: str) -> None:
         """Write what the folds that are done came to."""
@@ -133,8 +135,8 @@ class CrossValidation:
             ],
             "seconds": round(sum(one["seconds"] for one in self._done), 3),
         }
-        if self._files:
-            self._files.summarize(self.summary)
+        if self._directory:
+            self._directory.summarize(self.summary)
 
     def __repr__(self) -> str:
         mean, std = self.summary.get("mean", {}), self.summary.get("std", {})
@@ -145,7 +147,7 @@ class CrossValidation:
 
 def check_folds(
     document: Document, data: tuple[Any, Any] | None = None, reader: DataReader | None = None
-) -> Assembled:
+) -> PreparedRun:
     """Read, check and build everything of every fold, so that none fails after hours.
 
     Returns what the first fold trains on. A `reader` keeps the data for the folds themselves.
@@ -153,11 +155,11 @@ def check_folds(
     count, reader = document.spec.train.folds or 0, reader or DataReader()
     for fold in range(count, 0, -1):
         try:
-            assembled = assemble(_with_fold(document, fold), data, reader)
-            Run(assembled, None)
+            prepared = prepare_from_spec(_with_fold(document, fold), data, reader)
+            Run(prepared, None)
         except DataError as error:
             raise DataError(f"fold {fold} of {count}: {error}") from error
-    return assembled
+    return prepared
 
 
 def document_of_all(document: Document) -> Document:
@@ -176,13 +178,13 @@ def _with_fold(document: Document, fold: int | None) -> Document:
 
 def _summary_of(run: Run) -> Mapping[str, Any]:
     """Return the summary of a run that has nothing left to do; an empty one where there is none."""
-    if not run.finished or run.folder is None:
+    if not run.finished or run.directory is None:
         return {}
-    summary, progress = read_object(run.folder / "summary.json"), run.model.progress
+    summary, progress = read_object(run.directory / "summary.json"), run.model.training_state
     current = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
-    figures = summary.get(run.assembled.reported[0])
+    figures = summary.get(run.prepared.reported[0])
     whole = (
-        summary.get("stopped") in FINISHED
+        summary.get("stopped") in FINISHED_OUTCOMES
         and {name: summary.get(name) for name in current} == current
         and isinstance(figures, dict)
         and figures.keys() == set(run.model.evaluation.names)

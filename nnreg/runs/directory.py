@@ -20,28 +20,28 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nnreg._utils.atomic_files import append_text, held, replace_text, sweep
+from nnreg._utils.atomic_files import append_text, locked, remove_stale_temp_files, replace_text
 from nnreg._utils.os_errors import explain_os_error
 from nnreg.checkpoint.file_format import write_checkpoint
 from nnreg.checkpoint.inspect import read_lines, read_object
-from nnreg.checkpoint.paths import fold_folders
-from nnreg.checkpoint.save_load import to_checkpoint
+from nnreg.checkpoint.paths import fold_directories
+from nnreg.checkpoint.save_load import to_file_content
 from nnreg.errors import CheckpointError, NnregWarning, UnsavedError, UsageError
 from nnreg.model.model import Model
-from nnreg.runs.save_schedule import SaveTimes
+from nnreg.runs.save_schedule import SaveSchedule
 from nnreg.spec.document import Document
 from nnreg.spec.resolve import resolved
-from nnreg.training.state import Progress, Record
+from nnreg.training.state import Record, TrainingState
 
-LATER = "; training goes on, and the next save tries again"
+RETRY_NOTE = "; training goes on, and the next save tries again"
 
 GRADIENTS = "gradients.jsonl"
 ENVIRONMENT = "environment.json"
 
-KEPT = re.compile(r"epoch-(\d+)-step-(\d+)\.h5")
+KEPT_CHECKPOINT = re.compile(r"epoch-(\d+)-step-(\d+)\.h5")
 
 
-class Folder:
+class RunDirectory:
     """The folder of one run. `open` it to write to it; `save` and `epoch` then never raise.
 
     What cannot be written, because the disk is full or the folder is gone, is warned of once and
@@ -59,7 +59,7 @@ class Folder:
         self._records_lost = True
         self._gradients: list[Mapping[str, float]] = []
         self._gradients_written = 0
-        self._trouble = ""
+        self._problem = ""
 
     @property
     def last(self) -> Path:
@@ -74,7 +74,7 @@ class Folder:
     @property
     def has_run(self) -> bool:
         """Whether there is a run in it already."""
-        begun = self.last.exists() or fold_folders(self.path)
+        begun = self.last.exists() or fold_directories(self.path)
         return bool(begun) or (self.path / "spec.json").exists()
 
     def refuse_if_run(self) -> None:
@@ -85,12 +85,12 @@ class Folder:
 
     def refuse_if_busy(self) -> None:
         """Raise `UsageError` if a process is at work in it."""
-        with suppress(OSError), held(self.path):
+        with suppress(OSError), locked(self.path):
             pass
 
     @contextmanager
     def open(
-        self, model: Model, environment: Mapping[str, Any], circumstances: Mapping[str, Any]
+        self, model: Model, environment: Mapping[str, Any], metadata: Mapping[str, Any]
     ) -> Iterator[None]:
         """Hold the folder for this process alone, and write what training begins from.
 
@@ -98,24 +98,24 @@ class Folder:
         Raises `UsageError` where another process is at work in it, or was since this object was
         made; and where it cannot be written to.
         """
-        self._model, self._environment, self._circumstances = model, environment, circumstances
-        self.times = SaveTimes(model.spec.checkpoint, model.progress)
+        self._model, self._environment, self._metadata = model, environment, metadata
+        self.schedule = SaveSchedule(model.spec.checkpoint, model.training_state)
         with ExitStack() as stack:
             try:
-                self.claim()
+                self.create()
                 self.last.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(held(self.path))
+                stack.enter_context(locked(self.path))
                 if _stamp(self.last) != self._stamp:
                     raise UsageError(
                         f"{self.path}: another process has trained here since this one looked; "
                         "resume again, or choose another folder"
                     )
-                sweep(self.path)
-                sweep(self.last.parent)
-                self._gradients = self._earlier_gradients()
+                remove_stale_temp_files(self.path)
+                remove_stale_temp_files(self.last.parent)
+                self._gradients = self._load_gradient_log()
                 self._save()
-                self._describe()
-                self.times.saved(0.0)  # the first imports h5py, which says nothing of the next
+                self._write_description()
+                self.schedule.saved(0.0)  # the first imports h5py, which says nothing of the next
             except OSError as error:
                 raise UsageError(f"{self.path}: cannot write: {explain_os_error(error)}") from error
             yield
@@ -129,18 +129,19 @@ class Folder:
             except OSError as error:
                 self._records_lost = True
                 self._warn(
-                    f"{self.path / 'metrics.jsonl'}: cannot write: {explain_os_error(error)}{LATER}"
+                    f"{self.path / 'metrics.jsonl'}: cannot write: {explain_os_error(error)}"
+                    f"{RETRY_NOTE}"
                 )
-        if self.times.after_epoch():
+        if self.schedule.after_epoch():
             self.save()
 
     def save(self) -> None:
         """Write what training goes on from, and the best weights where they are new."""
         try:
             self._save()
-            self._keep()
+            self._prune_checkpoints()
         except (CheckpointError, OSError) as error:
-            self._warn(f"{error}{LATER}")
+            self._warn(f"{error}{RETRY_NOTE}")
 
     def close(self, *, needed: bool) -> None:
         """Save for the last time, in a second try if need be.
@@ -158,7 +159,7 @@ class Folder:
             if not needed:
                 self._warn(str(error))
                 return
-            now = _position(self._model.progress)
+            now = _position(self._model.training_state)
             raise UnsavedError(
                 f"{error}. The run is {now}, but what is saved is {self.saved}; "
                 f"make room or fix the disk, then: nnreg resume {self.path}",
@@ -172,25 +173,25 @@ class Folder:
         except OSError as error:
             self._warn(f"{self.path / 'summary.json'}: cannot write: {explain_os_error(error)}")
 
-    def claim(self) -> None:
+    def create(self) -> None:
         """Make the folder of a name, where nobody else has."""
         while self._name is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self.path.mkdir()
             except FileExistsError:
-                self.path = next_folder(self._name, self.path.parent)
+                self.path = next_directory(self._name, self.path.parent)
             else:
                 return
 
     def _save(self) -> None:
         began = time.perf_counter()
-        progress = self._model.progress
+        progress = self._model.training_state
         try:
             if not self.last.parent.is_dir():  # someone took it away
                 self.last.parent.mkdir(parents=True)
                 self._records_lost, self._saved_step, self._gradients_written = True, -1, 0
-                self._describe()
+                self._write_description()
             if progress.step != self._saved_step:
                 write_checkpoint(self.last, self._checkpoint())
                 self._saved_step, self.saved = progress.step, _position(progress)
@@ -206,37 +207,37 @@ class Folder:
                 rest = self._gradients[self._gradients_written :]
                 write(self.path / GRADIENTS, "".join(map(_line, rest)))
                 self._gradients_written = len(self._gradients)
-            self._trouble = ""
+            self._problem = ""
         except BaseException:
             self._saved_step = self._saved_best = -1
             self._gradients_written = 0
             raise
         finally:
-            self.times.saved(time.perf_counter() - began)
+            self.schedule.saved(time.perf_counter() - began)
 
     def _checkpoint(self, *, best: bool = False) -> Any:
-        return to_checkpoint(self._model, best=best, environment=self._environment)
+        return to_file_content(self._model, best=best, environment=self._environment)
 
-    def _describe(self) -> None:
+    def _write_description(self) -> None:
         """Write what the run is made from."""
         environment = self.path / ENVIRONMENT
-        describe(self._model.document, self.path)
-        record = {**self._environment, **self._circumstances}
+        write_description(self._model.document, self.path)
+        record = {**self._environment, **self._metadata}
         before = read_object(environment)
         earlier = before.pop("earlier", [])
         if before and before != record:
             earlier = [*earlier, before]
         _write_json(environment, {**record, "earlier": earlier} if earlier else record)
 
-    def _earlier_gradients(self) -> list[Mapping[str, float]]:
+    def _load_gradient_log(self) -> list[Mapping[str, float]]:
         """Return what is known of the epochs that are not trained again."""
         records = read_lines(self.path / GRADIENTS)
-        done = range(1, self._model.progress.epoch + 1)
+        done = range(1, self._model.training_state.epoch + 1)
         return [record for record in records if record.get("epoch") in done]
 
-    def _keep(self) -> None:
+    def _prune_checkpoints(self) -> None:
         """Write a checkpoint that stays, and remove the oldest of those."""
-        keep, progress = self._model.spec.checkpoint.keep, self._model.progress
+        keep, progress = self._model.spec.checkpoint.keep, self._model.training_state
         if not keep:
             return
         name = f"epoch-{progress.epoch:04}-step-{progress.step:08}.h5"
@@ -244,19 +245,19 @@ class Folder:
         steps = {
             int(match[2]): file
             for file in self.last.parent.iterdir()
-            if (match := KEPT.fullmatch(file.name))
+            if (match := KEPT_CHECKPOINT.fullmatch(file.name))
         }
         done = sorted(step for step in steps if step <= progress.step)  # it may have gone back
         for step in done[:-keep]:
             steps[step].unlink()
 
     def _warn(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            self._trouble = trouble
+        if trouble != self._problem:
+            self._problem = trouble
             warnings.warn(trouble, NnregWarning, stacklevel=3)
 
 
-def next_folder(name: str, parent: Path = Path("runs")) -> Path:
+def next_directory(name: str, parent: Path = Path("runs")) -> Path:
     """Return the first of `runs/name-001`, `runs/name-002`, … that is not there yet."""
     number = 1
     while (parent / f"{name}-{number:03}").exists():
@@ -264,16 +265,16 @@ def next_folder(name: str, parent: Path = Path("runs")) -> Path:
     return parent / f"{name}-{number:03}"
 
 
-def numbered(name: str, parent: Path = Path("runs")) -> Folder:
+def create_numbered(name: str, parent: Path = Path("runs")) -> RunDirectory:
     """Return the next folder of a name, which no other process gets too."""
-    return Folder(next_folder(name, parent), name)
+    return RunDirectory(next_directory(name, parent), name)
 
 
-def describe(document: Document, folder: Path) -> None:
+def write_description(document: Document, directory: Path) -> None:
     """Write a spec as it was given, where there is none yet, and with every default."""
-    if not (folder / "spec.json").exists():
-        replace_text(folder / "spec.json", document.text)
-    _write_json(folder / "resolved.json", resolved(document, folder))
+    if not (directory / "spec.json").exists():
+        replace_text(directory / "spec.json", document.text)
+    _write_json(directory / "resolved.json", resolved(document, directory))
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -284,9 +285,9 @@ def _line(record: Mapping[str, float]) -> str:
     return json.dumps(dict(record)) + "\n"
 
 
-def _position(progress: Progress) -> str:
+def _position(progress: TrainingState) -> str:
     """Say where a run is."""
-    if progress.partial is None:
+    if progress.epoch_state is None:
         return f"after epoch {progress.epoch}"
     return f"within epoch {progress.epoch + 1}, after step {progress.step}"
 

@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nnreg.runs.prepare import Assembled
-from nnreg.tables.lazy import Stored
+from nnreg.runs.prepare import PreparedRun
+from nnreg.tables.lazy import LazyArray
 from nnreg.training.evaluation import Examples
 from nnreg.training.trainer import Trainer
 
 SECONDS = 1.0
 """How long steps are made, about; the first fifth of it is not counted."""
 
-WARMING = 0.2
+WARM_UP_FRACTION = 0.2
 
-ENDLESS = 10**9
+MANY_EPOCHS = 10**9
 """Epochs enough that those of a spec never end the steps that are made."""
 
-FEW = 2048
+SAMPLE_ROWS = 2048
 """The rows of a validation part that are measured where no epoch ends meanwhile."""
 
 
@@ -49,23 +49,23 @@ class Estimate:
         return self.epochs * self.epoch_seconds
 
 
-def estimate(assembled: Assembled, seconds: float = SECONDS) -> Estimate:
+def estimate(prepared: PreparedRun, seconds: float = SECONDS) -> Estimate:
     """Train for about so many seconds, and say what the whole training will take.
 
     The model is not a new one afterwards. Raises what training raises, such as `DivergedError`.
     """
-    model, settings = assembled.model, assembled.model.spec.train
-    trainer = model.trainer(assembled.train, assembled.validation, epochs=ENDLESS)
+    model, settings = prepared.model, prepared.model.spec.train
+    trainer = model.trainer(prepared.train, prepared.validation, epochs=MANY_EPOCHS)
     passes = _pass_bytes(trainer)
     return Estimate(
         {
-            "data": sum(map(_data_bytes, assembled.parts.values())),
+            "data": sum(map(_data_bytes, prepared.splits.values())),
             **trainer.memory(),
             "passes": passes,
         },
         epoch_seconds=_epoch_seconds(trainer, seconds),
-        steps=model.progress.step,
-        epoch_steps=math.ceil(len(assembled.train) / settings.step_size),
+        steps=model.training_state.step,
+        epoch_steps=math.ceil(len(prepared.train) / settings.step_size),
         epochs=settings.epochs,
     )
 
@@ -78,9 +78,9 @@ def _pass_bytes(trainer: Trainer) -> int:
     try:
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
-        with closing(trainer.stretches(lambda: True)) as stretches:
-            next(stretches)
-        _measure_some(trainer)
+        with closing(trainer.iterate(lambda: True)) as segments:
+            next(segments)
+        _validation_seconds(trainer)
         return tracemalloc.get_traced_memory()[1] - before
     finally:
         if not tracing:
@@ -92,26 +92,26 @@ def _epoch_seconds(trainer: Trainer, seconds: float) -> float:
 
     Not the middle one of several: the time that a busy machine gives to others counts too.
     """
-    count, marks = len(trainer.train), list(_marks(trainer, seconds))
+    count, marks = len(trainer.train), list(_timed_steps(trainer, seconds))
     ends = [at for at, done in marks[1:] if done % count == 0]
     if len(ends) > 1:
         return (ends[-1] - ends[0]) / (len(ends) - 1)
     (first, some), (last, more) = marks[1 if len(marks) > 2 else 0], marks[-1]
-    return (last - first) * count / (more - some) + _measure_some(trainer)
+    return (last - first) * count / (more - some) + _validation_seconds(trainer)
 
 
-def _marks(trainer: Trainer, seconds: float) -> Iterator[tuple[float, int]]:
+def _timed_steps(trainer: Trainer, seconds: float) -> Iterator[tuple[float, int]]:
     """Train, and yield at times how late it is, and how many examples were trained on."""
 
     def done() -> int:
-        partial = trainer.progress.partial
-        return trainer.progress.epoch * len(trainer.train) + (partial.seen if partial else 0)
+        partial = trainer.training_state.epoch_state
+        return trainer.training_state.epoch * len(trainer.train) + (partial.seen if partial else 0)
 
     began = time.perf_counter()
-    pause_at, end = began + WARMING * seconds, began + seconds
+    pause_at, end = began + WARM_UP_FRACTION * seconds, began + seconds
     yield began, done()
-    with closing(trainer.stretches(lambda: time.perf_counter() >= pause_at)) as stretches:
-        for _ in stretches:
+    with closing(trainer.iterate(lambda: time.perf_counter() >= pause_at)) as segments:
+        for _ in segments:
             now = time.perf_counter()
             yield now, done()
             if now >= end:
@@ -119,22 +119,24 @@ def _marks(trainer: Trainer, seconds: float) -> Iterator[tuple[float, int]]:
             pause_at = end
 
 
-def _measure_some(trainer: Trainer) -> float:
+def _validation_seconds(trainer: Trainer) -> float:
     """Measure the first rows of the validation part; return the seconds that all would take."""
     part = trainer.validation
     if part is None:
         return 0.0
-    rows = np.arange(min(FEW, len(part)))
-    x = part.x.select(rows) if isinstance(part.x, Stored) else part.x[rows]
-    few = replace(part, x=x, t=part.t[rows], truth=part.truth[rows])
+    rows = np.arange(min(SAMPLE_ROWS, len(part)))
+    x = part.x.select(rows) if isinstance(part.x, LazyArray) else part.x[rows]
+    few = replace(part, x=x, targets=part.targets[rows], raw_targets=part.raw_targets[rows])
     began = time.perf_counter()
-    trainer.evaluation.measure(trainer.network, few)
+    trainer.evaluation.evaluate(trainer.network, few)
     return (time.perf_counter() - began) * len(part) / len(rows)
 
 
 def _data_bytes(part: Examples) -> int:
     """Return the bytes of what examples keep in memory; of what stays in a file, two windows."""
     x = part.x
-    rows = min(len(x), 2 * x.window()) if isinstance(x, Stored) else len(x)
-    targets = part.t.nbytes + (0 if part.truth is part.t else part.truth.nbytes)
+    rows = min(len(x), 2 * x.chunk_rows()) if isinstance(x, LazyArray) else len(x)
+    targets = part.targets.nbytes + (
+        0 if part.raw_targets is part.targets else part.raw_targets.nbytes
+    )
     return rows * math.prod(x.shape[1:]) * x.dtype.itemsize + targets

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnreg._utils.atomic_files import is_held, read_regular
+from nnreg._utils.atomic_files import is_locked, read_regular
 from nnreg._utils.os_errors import explain_os_error, os_errors_as
 from nnreg.errors import UsageError
 from nnreg.training.history import best_epoch
@@ -24,12 +24,12 @@ OUTCOMES = {
 
 ALL_OUTCOMES = (*OUTCOMES.values(), "running", "killed", "broken")
 
-PARTS = ("summary.json", "metrics.jsonl", "spec.json", "checkpoints")
+SUMMARY_FILES = ("summary.json", "metrics.jsonl", "spec.json", "checkpoints")
 """What makes a folder a run's."""
 
 
 @dataclass(frozen=True)
-class Listed:
+class RunSummary:
     """A run as a list shows it; None stands for what it does not tell, or not yet.
 
     `when` is the time of its last sign of life, in seconds since 1970. `epochs` are done, out of
@@ -54,33 +54,41 @@ class Listed:
     problem: str | None = None
 
 
-def list_runs(folder: Path) -> list[Listed]:
+def list_runs(directory: Path) -> list[RunSummary]:
     """Return the runs in a folder, or the one that it is with its folds, the latest last.
 
     Raises `UsageError` where it cannot be read.
     """
-    with os_errors_as(UsageError, folder, "cannot read"):
-        folders = [path for path in (folder, *folder.iterdir()) if path.is_dir()]
-    runs = [describe(path) for path in folders if any((path / part).exists() for part in PARTS)]
+    with os_errors_as(UsageError, directory, "cannot read"):
+        directories = [path for path in (directory, *directory.iterdir()) if path.is_dir()]
+    runs = [
+        describe(path)
+        for path in directories
+        if any((path / part).exists() for part in SUMMARY_FILES)
+    ]
     return sorted(runs, key=lambda run: (run.when, run.name))
 
 
-def describe(folder: Path) -> Listed:
+def describe(directory: Path) -> RunSummary:
     """Return what the small files of a run's folder say."""
-    name, when = folder.resolve().name, _when(folder)
+    name, when = directory.resolve().name, _when(directory)
     try:
-        summary = _object(folder / "summary.json")
-        told = _of_folds(folder, summary) if "folds" in summary else _of_one(folder, summary)
+        summary = _object(directory / "summary.json")
+        told = (
+            _cross_validation_summary(directory, summary)
+            if "folds" in summary
+            else _run_summary(directory, summary)
+        )
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         is_os_error = isinstance(error, OSError)
         problem = explain_os_error(error) if is_os_error else f"{type(error).__name__}: {error}"
         told = {"outcome": "broken", "problem": problem}
-    return Listed(name, folder, when=when, **told)
+    return RunSummary(name, directory, when=when, **told)
 
 
-def _of_one(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
-    lines = _bytes(folder / "metrics.jsonl").split(b"\n")[:-1]  # the last may be half written
-    running = is_held(folder)
+def _run_summary(directory: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+    lines = _bytes(directory / "metrics.jsonl").split(b"\n")[:-1]  # the last may be half written
+    running = is_locked(directory)
     ended = bool(summary) and not running and summary["epochs"] >= len(lines)
     records = [] if ended else [_figures(json.loads(line)) for line in lines]
     best = summary["best_epoch"] if ended else best_epoch(records) or len(records)
@@ -93,7 +101,7 @@ def _of_one(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "outcome": OUTCOMES.get(summary["stopped"], "broken") if ended else outcome,
         "epochs": len(lines),
-        "planned": _object(folder / "resolved.json").get("train", {}).get("epochs"),
+        "planned": _object(directory / "resolved.json").get("train", {}).get("epochs"),
         "best_epoch": best or None,
         "measure": _measure(summary, record),
         "training": parts[False],
@@ -103,11 +111,11 @@ def _of_one(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_folds(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+def _cross_validation_summary(directory: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     figures = _figures(summary["mean"])
     ended = "done" if summary["done"] == summary["folds"] else "interrupted"
     return {
-        "outcome": "running" if is_held(folder) else ended,
+        "outcome": "running" if is_locked(directory) else ended,
         "folds": f"{summary['done']}/{summary['folds']}",
         "measure": _measure(summary, figures),
         "seconds": float(summary["seconds"]),
@@ -125,10 +133,12 @@ def _measure(summary: Mapping[str, Any], figures: Mapping[str, float]) -> str | 
     return metrics[0] if metrics else "loss" if figures else None
 
 
-def _when(folder: Path) -> float:
+def _when(directory: Path) -> float:
     """Return when the run last wrote a record or its summary, or else when it began."""
-    for names in (PARTS[:2], PARTS[2:]):
-        times = [(folder / name).stat().st_mtime for name in names if (folder / name).exists()]
+    for names in (SUMMARY_FILES[:2], SUMMARY_FILES[2:]):
+        times = [
+            (directory / name).stat().st_mtime for name in names if (directory / name).exists()
+        ]
         if times:
             return max(times)
     return 0.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nnreg.data.loading import DataReader, Fold, Parts, data_files, divide, read_parts
+from nnreg.data.loading import DataReader, Fold, Splits, data_files, read_splits, split_table
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns, Split
 from nnreg.data.split import reported_split
@@ -16,7 +16,7 @@ from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.convert import table_of
-from nnreg.tables.lazy import Stored, pieces
+from nnreg.tables.lazy import LazyArray, iter_chunks
 from nnreg.tables.table import Table
 from nnreg.training.evaluation import Examples
 
@@ -25,7 +25,7 @@ TARGET = "target"
 
 
 @dataclass(frozen=True)
-class Assembled:
+class PreparedRun:
     """A model, and the examples of each part of its data.
 
     `tables` has, by the name of the part, where its rows come from: tables without their columns.
@@ -38,7 +38,7 @@ class Assembled:
     tables: Mapping[str, Table]
 
     @property
-    def parts(self) -> dict[str, Examples]:
+    def splits(self) -> dict[str, Examples]:
         """The parts that there are, by name."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: part for name, part in named.items() if part is not None}
@@ -46,25 +46,27 @@ class Assembled:
     @property
     def reported(self) -> tuple[str, Examples]:
         """The part whose metrics are reported, and its name."""
-        name = reported_split(self.parts) or "train"
-        return name, self.parts[name]
+        name = reported_split(self.splits) or "train"
+        return name, self.splits[name]
 
-    def measure(self) -> dict[str, dict[str, float]]:
+    def evaluate(self) -> dict[str, dict[str, float]]:
         """Return the loss and every metric of each part, by its name."""
-        model, network = self.model, self.model.answering
-        return {name: model.evaluation.measure(network, part) for name, part in self.parts.items()}
+        model, network = self.model, self.model.inference_network
+        return {
+            name: model.evaluation.evaluate(network, part) for name, part in self.splits.items()
+        }
 
 
-def assemble(
+def prepare_from_spec(
     document: Document, data: tuple[Any, Any] | None = None, reader: DataReader | None = None
-) -> Assembled:
+) -> PreparedRun:
     """Read the data of a spec, or take `(x, y)` instead, and build the model for them.
 
     Arrays passed in are not scaled, unless the spec has a data section that says so. A `reader`
     keeps the files that it read, for the next fold.
     """
     arrays = None if data is None else tables_of(data)
-    with document.locating():
+    with document.locating_errors():
         preprocessing, parts = (
             _from_arrays(document, *arrays) if arrays else _from_files(document, reader)
         )
@@ -73,15 +75,15 @@ def assemble(
         take_weights(model)
         if not arrays:
             model.data_digests = digests(document, reader)
-        return with_data(model, parts)
+        return attach_data(model, parts)
 
 
-def reassemble(model: Model, reader: DataReader | None = None) -> Assembled:
+def prepare_from_checkpoint(model: Model, reader: DataReader | None = None) -> PreparedRun:
     """Read the data of a loaded model again, with the preprocessing that it learned."""
     check_data(model, reader)
-    with model.document.locating():
+    with model.document.locating_errors():
         _, parts = _from_files(model.document, reader)
-        return with_data(model, parts)
+        return attach_data(model, parts)
 
 
 def check_data(model: Model, reader: DataReader | None = None) -> None:
@@ -105,16 +107,17 @@ def check_data(model: Model, reader: DataReader | None = None) -> None:
             raise DataError(f"{document.origin}: it was trained on other data files")
 
 
-def with_data(model: Model, parts: Parts) -> Assembled:
+def attach_data(model: Model, splits: Splits) -> PreparedRun:
     """Turn tables into what the model's network takes."""
-    train = _examples(model, parts.train, read=not model.network.integer_input)
-    train = model.weighted(train, parts.train)
+    train = _examples(model, splits.train, read=not model.network.integer_input)
+    train = model.with_sample_weights(train, splits.train)
     validation, test = (
-        None if part is None else _examples(model, part) for part in (parts.validation, parts.test)
+        None if part is None else _examples(model, part)
+        for part in (splits.validation, splits.test)
     )
-    tables = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    tables = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     bare = {name: replace(table, columns={}) for name, table in tables.items() if table is not None}
-    return Assembled(model, train, validation, test, bare)
+    return PreparedRun(model, train, validation, test, bare)
 
 
 def _examples(model: Model, table: Table, *, read: bool = False) -> Examples:
@@ -123,8 +126,8 @@ def _examples(model: Model, table: Table, *, read: bool = False) -> Examples:
     A value that cannot be used is then told before anything is written.
     """
     examples = model.examples(table, table)
-    if not read and isinstance(examples.x, Stored):
-        for _ in pieces(examples.x, len(examples)):
+    if not read and isinstance(examples.x, LazyArray):
+        for _ in iter_chunks(examples.x, len(examples)):
             pass
     return examples
 
@@ -134,22 +137,22 @@ def digests(document: Document, reader: DataReader | None = None) -> dict[str, s
     data, reader = document.spec.data, reader or DataReader()
     if data is None:
         return {}
-    named = data_files(data, document.folder)
+    named = data_files(data, document.directory)
     return {str(path): reader.digest(path, files) for path, files in named.items()}
 
 
-def _from_files(document: Document, reader: DataReader | None) -> tuple[Preprocessing, Parts]:
+def _from_files(document: Document, reader: DataReader | None) -> tuple[Preprocessing, Splits]:
     spec = document.spec
     if spec.data is None:
         problem = "required, but not given; say where the data are, or pass data=(x, y) in Python"
         raise SpecError([Problem("$.data", problem)])
-    return read_parts(
+    return read_splits(
         spec.data,
-        document.folder,
+        document.directory,
         spec.seed,
         _fold(spec),
         reader or DataReader(),
-        of_classes=_of_classes(spec),
+        classification=_is_classification(spec),
         integer_input=spec.model.layers[0].integer_input,
     )
 
@@ -161,21 +164,21 @@ def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
     return table_of(data[0]), table_of(data[1], [TARGET])
 
 
-def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Parts]:
+def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Splits]:
     spec = document.spec
     targets = tuple(target.columns)
     clash = sorted(set(targets) & set(inputs.columns))
     if clash:
         raise DataError(f"column {clash[0]!r} is among both the inputs and the targets")
     table = replace(inputs, columns={**inputs.columns, **target.columns})
-    return divide(
+    return split_table(
         table,
         targets,
         spec.data or Columns(scaling="none"),
         spec.data.split if spec.data else Split(),
         spec.seed,
         _fold(spec),
-        of_classes=_of_classes(spec),
+        classification=_is_classification(spec),
         integer_input=spec.model.layers[0].integer_input,
     )
 
@@ -185,7 +188,9 @@ def _fold(spec: Spec) -> Fold | None:
     return Fold(spec.train.fold or 1, spec.train.folds) if spec.train.folds else None
 
 
-def _of_classes(spec: Spec) -> bool:
+def _is_classification(spec: Spec) -> bool:
     """Tell whether a target of numbers is meant as classes: by the loss, a layer, or a metric."""
     layers = any(getattr(layer, "units", None) == "classes" for layer in spec.model.layers)
-    return layers or spec.loss.of_classes or any(metric.of_classes for metric in spec.metrics)
+    return (
+        layers or spec.loss.classification or any(metric.classification for metric in spec.metrics)
+    )

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nnreg.checkpoint.diff import Differences, _compare
-from nnreg.checkpoint.inspect import Contents, read_contents
+from nnreg.checkpoint.inspect import CheckpointSummary, read_summary
 from nnreg.checkpoint.manifest import read_manifest
-from nnreg.checkpoint.save_load import load, to_checkpoint
+from nnreg.checkpoint.save_load import load, to_file_content
 from nnreg.registry.registry import Registry
-from nnreg.runs.prepare import assemble, check_data
-from nnreg.runs.run import conditions
+from nnreg.runs.prepare import check_data, prepare_from_spec
+from nnreg.runs.run import numeric_environment
 from nnreg.runs.warm_start import check_start
 from nnreg.training.state import Record
 
@@ -28,23 +28,23 @@ def rerun(
 
     Nothing is written. Raises `DataError` where the data files are not the ones it was trained on.
     """
-    contents = read_contents(path)
+    contents = read_summary(path)
     model = load(path, registry=registry, allow_changed=allow_changed)
     check_data(model)
     check_start(model)
-    assembled = assemble(model.document)
-    saved, progress = contents.manifest.progress, assembled.model.progress
+    prepared = prepare_from_spec(model.document)
+    saved, progress = contents.manifest.progress, prepared.model.training_state
     epochs = saved.epoch + (saved.partial is not None)
-    trainer = assembled.model.trainer(assembled.train, assembled.validation, epochs=epochs)
-    for record in trainer.stretches(lambda: progress.step == saved.step):
+    trainer = prepared.model.trainer(prepared.train, prepared.validation, epochs=epochs)
+    for record in trainer.iterate(lambda: progress.step == saved.step):
         if record is None:  # the middle of an epoch, where it was saved
             break
         if on_epoch:
             on_epoch(record)
-    again = to_checkpoint(
-        assembled.model,
+    again = to_file_content(
+        prepared.model,
         best=not saved.resumable,
-        environment=conditions(assembled.model, trainer),
+        environment=numeric_environment(prepared.model, trainer),
     )
     manifest = read_manifest(again.document, again.arrays, "the new training")
-    return _compare(contents, Contents(Path(), manifest, again.arrays))
+    return _compare(contents, CheckpointSummary(Path(), manifest, again.arrays))

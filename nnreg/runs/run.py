@@ -12,31 +12,31 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nnreg._utils.signals import OnSignal, Stop, deferred
+from nnreg._utils.signals import OnSignal, Stop, deferred_signals
 from nnreg._utils.threads import available_threads
-from nnreg.checkpoint.paths import fold_folder, refuse_folders_of_runs
+from nnreg.checkpoint.paths import fold_directory, refuse_directories_of_runs
 from nnreg.checkpoint.save_load import load
 from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.model.model import Model
-from nnreg.provenance.environment import circumstances, differences, environment
+from nnreg.provenance.environment import differences, library_versions, run_metadata
 from nnreg.registry.events import Listeners
 from nnreg.registry.registry import Registry
-from nnreg.runs.baseline import results
-from nnreg.runs.directory import Folder
-from nnreg.runs.prepare import Assembled, assemble, reassemble
+from nnreg.runs.baseline import evaluate_with_baseline
+from nnreg.runs.directory import RunDirectory
+from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
 from nnreg.spec.document import SpecSource, read_spec
 from nnreg.training.state import Record
 from nnreg.training.trainer import Trainer
 
-FINISHED = ("epochs", "early_stopping")
+FINISHED_OUTCOMES = ("epochs", "early_stopping")
 """How a run ends that was neither stopped nor failed; only such a one is measured at its end."""
 
 OnEpoch = Callable[[Record], None]
-Out: TypeAlias = "str | os.PathLike[str] | Folder | None"
+Out: TypeAlias = "str | os.PathLike[str] | RunDirectory | None"
 
 
-def start(
+def prepare_run(
     spec: SpecSource,
     *,
     out: Out = None,
@@ -44,13 +44,13 @@ def start(
     data: tuple[Any, Any] | None = None,
 ) -> Run:
     """Prepare a run: read, check and build everything, and write nothing."""
-    folder = folder_of(out)
-    if folder:
-        folder.refuse_if_run()
-    return Run(assemble(read_spec(spec, overrides), data), folder)
+    directory = directory_of(out)
+    if directory:
+        directory.refuse_if_run()
+    return Run(prepare_from_spec(read_spec(spec, overrides), data), directory)
 
 
-def restart(
+def prepare_resume(
     path: str | os.PathLike[str],
     *,
     out: Out = None,
@@ -63,8 +63,8 @@ def restart(
 
     A `reader` keeps the data that it read, for the next fold.
     """
-    file, folder = Path(path), folder_of(out) or run_folder(Path(path))
-    refuse_folders_of_runs(file)
+    file, directory = Path(path), directory_of(out) or run_folder(Path(path))
+    refuse_directories_of_runs(file)
     if file.is_dir():
         file = file / "checkpoints" / "last.h5"
         if not file.exists():
@@ -72,50 +72,50 @@ def restart(
                 f"{path}: the run has no checkpoints/last.h5 to go on from; begin again with "
                 f"nnreg run SPEC --out {path}"
             )
-    if folder:
-        folder.refuse_if_busy()
+    if directory:
+        directory.refuse_if_busy()
     model = load(file, overrides, registry, allow_changed=allow_changed)
     if not model.resumable:
         raise UsageError(f"{file} holds the best weights only; resume its last.h5")
-    return Run(reassemble(model, reader), folder)
+    return Run(prepare_from_checkpoint(model, reader), directory)
 
 
-def run_folder(path: Path) -> Folder | None:
+def run_folder(path: Path) -> RunDirectory | None:
     """Return the run that a folder is, or that a checkpoint is in; None for one that is alone."""
     if path.is_dir():
-        return Folder(path)
+        return RunDirectory(path)
     alone = not (path.parent.parent / "spec.json").exists()
-    return None if alone else Folder(path.resolve().parent.parent)
+    return None if alone else RunDirectory(path.resolve().parent.parent)
 
 
-def folder_of(out: Out) -> Folder | None:
+def directory_of(out: Out) -> RunDirectory | None:
     """Return the folder to write."""
-    return out if out is None or isinstance(out, Folder) else Folder(Path(out))
+    return out if out is None or isinstance(out, RunDirectory) else RunDirectory(Path(out))
 
 
 class Run:
     """A training run about to begin or to go on; `train` does it."""
 
-    def __init__(self, assembled: Assembled, files: Folder | None) -> None:
-        self.assembled = assembled
-        self._files = files
+    def __init__(self, prepared: PreparedRun, files: RunDirectory | None) -> None:
+        self.prepared = prepared
+        self._directory = files
         self.summary: dict[str, Any] = {}
-        self._trainer = assembled.model.trainer(assembled.train, assembled.validation)
+        self._trainer = prepared.model.trainer(prepared.train, prepared.validation)
 
     @property
     def model(self) -> Model:
         """The model that is trained."""
-        return self.assembled.model
+        return self.prepared.model
 
     @property
-    def folder(self) -> Path | None:
+    def directory(self) -> Path | None:
         """Where the run's files are; None where it writes none."""
-        return None if self._files is None else self._files.path
+        return None if self._directory is None else self._directory.path
 
     @property
     def saved(self) -> str:
         """What the run's last checkpoint holds, in words; empty where there is none."""
-        return "" if self._files is None else self._files.saved
+        return "" if self._directory is None else self._directory.saved
 
     @property
     def name(self) -> str:
@@ -124,12 +124,12 @@ class Run:
         Of a fold in the folder of its cross-validation, it is that folder's, as in
         `penguins-001/fold-2`.
         """
-        if self.folder is None:
+        if self.directory is None:
             return self.model.document.name
-        folder, fold = self.folder.resolve(), self.model.spec.train.fold
-        if fold is not None and folder == fold_folder(folder.parent, fold):
-            return f"{folder.parent.name}/{folder.name}"
-        return folder.name
+        directory, fold = self.directory.resolve(), self.model.spec.train.fold
+        if fold is not None and directory == fold_directory(directory.parent, fold):
+            return f"{directory.parent.name}/{directory.name}"
+        return directory.name
 
     @property
     def finished(self) -> bool:
@@ -147,8 +147,8 @@ class Run:
 
         Another thread may ask while this one trains.
         """
-        done, seen = self.model.progress.epoch, self._trainer.seen
-        return done + min(seen / len(self.assembled.train), 1.0)
+        done, seen = self.model.training_state.epoch, self._trainer.seen
+        return done + min(seen / len(self.prepared.train), 1.0)
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -173,7 +173,7 @@ class Run:
         KeyboardInterrupt with the signal's number; a second one stops it at once. `on_signal` is
         told of the first as it comes, see `interrupts.OnSignal`.
         """
-        here = conditions(self.model, self._trainer)
+        here = numeric_environment(self.model, self._trainer)
         changes = differences(self.model.environment, here)
         if changes:
             text = (
@@ -181,9 +181,9 @@ class Run:
             )
             warnings.warn(text, NnregWarning, stacklevel=2)
         with ExitStack() as stack:
-            stop = stack.enter_context(deferred(signals, on_signal))
-            if self._files:
-                stack.enter_context(self._files.open(self.model, here, self._circumstances()))
+            stop = stack.enter_context(deferred_signals(signals, on_signal))
+            if self._directory:
+                stack.enter_context(self._directory.open(self.model, here, self._metadata()))
             listeners = Listeners(self, self.model.document.registry)
             try:
                 listeners.started()
@@ -192,9 +192,9 @@ class Run:
                 listeners.ended(self.summary.get("stopped", "failed"))
         return self.model
 
-    def _circumstances(self) -> dict[str, Any]:
+    def _metadata(self) -> dict[str, Any]:
         """Return what is worth knowing of a run besides what its bits depend on."""
-        document, here = self.model.document, circumstances()
+        document, here = self.model.document, run_metadata()
         plugins = document.registry.plugins.values()
         here["distributions"] |= {one.distribution: one.version for one in plugins}
         overrides, data = list(document.overrides), dict(self.model.data_digests)
@@ -204,12 +204,12 @@ class Run:
         began = time.perf_counter()
         stopped = "failed"
         try:
-            with closing(self._trainer.stretches(self._pause(stop))) as stretches:
-                for record in stretches:
+            with closing(self._trainer.iterate(self._pause_between_steps(stop))) as segments:
+                for record in segments:
                     if record is not None:
-                        self._tell(record, listeners, on_epoch)
-                    elif self._files and not stop.requested:
-                        self._files.save()
+                        self._report_epoch(record, listeners, on_epoch)
+                    elif self._directory and not stop.requested:
+                        self._directory.save()
                     if stop.requested:
                         break
             stopped = self._outcome()
@@ -220,30 +220,30 @@ class Run:
             stopped = "diverged"
             raise
         finally:
-            if self._files and self._trainer.whole:
-                self._files.close(needed=stopped not in ("diverged", "failed"))
-            if stopped in FINISHED:
+            if self._directory and self._trainer.consistent:
+                self._directory.close(needed=stopped not in ("diverged", "failed"))
+            if stopped in FINISHED_OUTCOMES:
                 self.model.use_best()
             self.summary = self._summarize(stopped, time.perf_counter() - began)
-            if self._files:
-                self._files.summarize(self.summary)
+            if self._directory:
+                self._directory.summarize(self.summary)
 
-    def _pause(self, stop: Stop) -> Callable[[], bool]:
+    def _pause_between_steps(self, stop: Stop) -> Callable[[], bool]:
         """Return what says after each step whether there is something to do."""
-        if self._files is None:
+        if self._directory is None:
             return lambda: stop.requested
-        due = self._files.times.within_epoch
+        due = self._directory.schedule.within_epoch
         return lambda: stop.requested or due()
 
-    def _tell(self, record: Record, listeners: Listeners, on_epoch: OnEpoch | None) -> None:
-        if self._files:
-            self._files.epoch(record, self._trainer.gradient_norms())
+    def _report_epoch(self, record: Record, listeners: Listeners, on_epoch: OnEpoch | None) -> None:
+        if self._directory:
+            self._directory.epoch(record, self._trainer.gradient_norms())
         listeners.epoch(record)
         if on_epoch:
             on_epoch(record)
 
     def _outcome(self) -> str:
-        if self.model.progress.epoch >= self.model.spec.train.epochs:
+        if self.model.training_state.epoch >= self.model.spec.train.epochs:
             return "epochs"
         return "early_stopping" if self._trainer.finished else "interrupted"
 
@@ -252,26 +252,26 @@ class Run:
         return {
             "name": model.document.name,
             "stopped": stopped,
-            "epochs": model.progress.epoch,
-            "best_epoch": model.progress.best_epoch,
+            "epochs": model.training_state.epoch,
+            "best_epoch": model.training_state.best_epoch,
             "parameters": model.network.vector.size,
             "threads": self._trainer.threads or "all",
-            "divided": self._trainer.divided,
-            "streamed": self._trainer.streamed,
+            "divided": self._trainer.data_parallel,
+            "streamed": self._trainer.streaming,
             "kernels": model.document.registry.name_of(model.network.kernels),
-            **(results(self.assembled) if stopped in FINISHED else {}),
+            **(evaluate_with_baseline(self.prepared) if stopped in FINISHED_OUTCOMES else {}),
             "higher_is_better": [n for n in measures.names if measures.higher_is_better(n)],
             "seconds": round(seconds, 3),
         }
 
 
-def conditions(model: Model, trainer: Trainer) -> dict[str, Any]:
+def numeric_environment(model: Model, trainer: Trainer) -> dict[str, Any]:
     """Return what the bits of a training depend on, the spec and the data aside."""
     return {
-        **environment(),
+        **library_versions(),
         "threads": trainer.threads or available_threads(),
-        "divided": trainer.divided,
-        "streamed": trainer.streamed,
+        "divided": trainer.data_parallel,
+        "streamed": trainer.streaming,
         "kernels": model.document.registry.name_of(model.network.kernels),
     }
 
@@ -287,4 +287,4 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def build(spec: SpecSource, *, data: tuple[Any, Any] | None = None) -> Model:
     """Return the untrained model of a spec, its shapes taken from the spec's data or `(x, y)`."""
-    return assemble(read_spec(spec), data).model
+    return prepare_from_spec(read_spec(spec), data).model

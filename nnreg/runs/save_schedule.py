@@ -6,22 +6,22 @@ import math
 import time
 
 from nnreg.spec.sections import Checkpoint
-from nnreg.training.state import Progress
+from nnreg.training.state import TrainingState
 
-SHARE = 0.03
+MAX_TIME_FRACTION = 0.03
 """The share of the time that saving may take: a checkpoint that cost 100 ms waits 3.3 s."""
 
-BRIEF = 1.0
+SHORT_SAVE_SECONDS = 1.0
 """The seconds of work that are not worth a save: it would cost a short run more than its share."""
 
-LONG = 10.0
+LONG_INTERVAL_SECONDS = 10.0
 """The seconds after which a run is saved in the middle of an epoch too."""
 
 
-class SaveTimes:
+class SaveSchedule:
     """When to save: as the spec says, or as often as that takes its share of the time."""
 
-    def __init__(self, settings: Checkpoint, progress: Progress) -> None:
+    def __init__(self, settings: Checkpoint, progress: TrainingState) -> None:
         self._settings = settings
         self._progress = progress
         self.saved(0.0)
@@ -33,8 +33,8 @@ class SaveTimes:
         if settings.every_seconds:
             self._after_epoch = self._within_epoch = now + settings.every_seconds
         elif not (settings.every_epochs or settings.every_steps):
-            self._after_epoch = now + max(cost / SHARE, BRIEF)
-            self._within_epoch = now + max(cost / SHARE, LONG)
+            self._after_epoch = now + max(cost / MAX_TIME_FRACTION, SHORT_SAVE_SECONDS)
+            self._within_epoch = now + max(cost / MAX_TIME_FRACTION, LONG_INTERVAL_SECONDS)
 
     def after_epoch(self) -> bool:
         """Whether to save at the end of an epoch."""

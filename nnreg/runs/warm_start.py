@@ -8,14 +8,14 @@ from pathlib import Path
 
 from nnreg._types import Array
 from nnreg.checkpoint.file_format import is_checkpoint
-from nnreg.checkpoint.inspect import read_contents
+from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.paths import checkpoint_file
 from nnreg.errors import CheckpointError, DataError, Problem, SpecError
 from nnreg.model.build import unknown_layers
 from nnreg.model.model import Model
-from nnreg.network.parameters import layer_names, within
+from nnreg.network.parameters import belongs_to, layer_names
 
-MOST = 8
+MAX_SHOWN = 8
 """The most arrays that do not fit of which an error tells."""
 
 PATH = "$.train.start_from"
@@ -38,16 +38,20 @@ def take_weights(model: Model) -> None:
         f"{group}/{name}": array
         for group, arrays in (("parameters", model.parameters), ("state", model.state))
         for name, array in arrays.items()
-        if within(name, layers)
+        if belongs_to(name, layers)
     }
     try:
         file = _file(model)
-        given = read_contents(file).arrays
+        given = read_summary(file).arrays
     except CheckpointError as error:
         raise SpecError([Problem(PATH, str(error))]) from error
-    misfits = {name: why for name, array in wanted.items() if (why := _misfit(array, given, name))}
+    misfits = {
+        name: why for name, array in wanted.items() if (why := _mismatch(array, given, name))
+    }
     if misfits:
-        problem = _told(file, misfits, [n for n in model.network.layers if n in layers])
+        problem = _describe_mismatches(
+            file, misfits, [n for n in model.network.layers if n in layers]
+        )
         raise SpecError([Problem(PATH, problem)])
     for name, array in wanted.items():
         array[...] = given[name]
@@ -72,7 +76,7 @@ def check_start(model: Model) -> None:
 def _file(model: Model) -> Path:
     option = model.spec.train.start
     assert option is not None  # both callers have looked
-    return checkpoint_file(model.document.folder / option.checkpoint)
+    return checkpoint_file(model.document.directory / option.checkpoint)
 
 
 def _digest(file: Path) -> str:
@@ -80,7 +84,7 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _misfit(array: Array, given: Mapping[str, Array], name: str) -> str:
+def _mismatch(array: Array, given: Mapping[str, Array], name: str) -> str:
     """Say why an array cannot be taken over, or nothing."""
     if name not in given:
         return "is not there"
@@ -88,11 +92,11 @@ def _misfit(array: Array, given: Mapping[str, Array], name: str) -> str:
     return "" if there == array.shape else f"has the shape {array.shape} here and {there} there"
 
 
-def _told(file: Path, misfits: Mapping[str, str], layers: Iterable[str]) -> str:
+def _describe_mismatches(file: Path, misfits: Mapping[str, str], layers: Iterable[str]) -> str:
     """Say what does not fit, and which of these layers do."""
     why = {name.split("/", 1)[1]: text for name, text in misfits.items()}
     told = [f"{name} {text}" for name, text in why.items()]
-    more = f", and {len(told) - MOST} more" if len(told) > MOST else ""
-    fit = [f'"{layer}"' for layer in layers if not any(within(name, {layer}) for name in why)]
+    more = f", and {len(told) - MAX_SHOWN} more" if len(told) > MAX_SHOWN else ""
+    fit = [f'"{layer}"' for layer in layers if not any(belongs_to(name, {layer}) for name in why)]
     advice = f'; take what fits with "layers": [{", ".join(fit)}]' if fit else "; no layer fits"
-    return f"{file} does not fit: {'; '.join(told[:MOST])}{more}{advice}"
+    return f"{file} does not fit: {'; '.join(told[:MAX_SHOWN])}{more}{advice}"

@@ -21,17 +21,17 @@ from typing import Any
 from nnreg._utils.os_errors import explain_os_error
 from nnreg.errors import Override, Problem, SpecError, UsageError
 from nnreg.spec import jsonc
-from nnreg.spec.source_text import Text, child, parent
+from nnreg.spec.source_text import SourceText, child, parent
 
 EXTENDS = "extends"
 
 SUFFIXES = ("", ".json", ".jsonc")
 """How the name of a spec ends."""
 
-MOST_FILES = 50
+MAX_SPEC_FILES = 50
 """The most files that a spec may be made of, each counted as often as it is extended."""
 
-FILES = (
+FILE_PATHS = (
     "$.data.path",
     "$.data.split.validation",
     "$.data.split.test",
@@ -55,17 +55,17 @@ class Origins:
     before of anything in it no longer counts.
     """
 
-    notes: dict[str, tuple[int, Text | Override]] = field(default_factory=dict)
+    notes: dict[str, tuple[int, SourceText | Override]] = field(default_factory=dict)
     count: int = 0
 
-    def note(self, path: str, origin: Text | Override) -> None:
+    def note(self, path: str, origin: SourceText | Override) -> None:
         """Note that the value at a path, and all in it, came from there."""
         self.count += 1
         self.notes[path] = (self.count, origin)
 
-    def of(self, path: str) -> Text | Override | None:
+    def of(self, path: str) -> SourceText | Override | None:
         """Return what gave the value at a path; None where the tree was never a text."""
-        last: tuple[int, Text | Override | None] = (0, None)
+        last: tuple[int, SourceText | Override | None] = (0, None)
         while True:
             last = max(last, self.notes.get(path, last), key=lambda note: note[0])
             if path == "$":
@@ -76,13 +76,13 @@ class Origins:
         """Return origins to which other notes may be added."""
         return Origins(dict(self.notes), self.count)
 
-    def located(self, problem: Problem) -> Problem:
+    def with_location(self, problem: Problem) -> Problem:
         """Return a problem with the place where its value was written."""
         origin = self.of(problem.path)
-        if origin is None or problem.place is not None:
+        if origin is None or problem.location is not None:
             return problem
         if isinstance(origin, Override):
-            return dataclasses.replace(problem, place=origin)
+            return dataclasses.replace(problem, location=origin)
         inside = (f"{problem.path}.", f"{problem.path}[")
         within = [
             str(override)
@@ -91,37 +91,37 @@ class Origins:
         ]
         message = f"{problem.message} (with {', '.join(within)})" if within else problem.message
         place = origin.find(problem.path, problem.of_key)
-        return dataclasses.replace(problem, message=message, place=place)
+        return dataclasses.replace(problem, message=message, location=place)
 
     @contextmanager
-    def locating(self, where: str) -> Iterator[None]:
+    def locating_errors(self, where: str) -> Iterator[None]:
         """Say of a `SpecError` that is raised meanwhile where it is and its problems are."""
         try:
             yield
         except SpecError as error:
-            error.locate(self.located, where)
+            error.locate(self.with_location, where)
             raise
 
 
 @dataclass(frozen=True)
-class Composed:
+class ComposedSpec:
     """A tree, what gave its values, and the texts it is made of, the spec's own the last."""
 
     tree: Any
     origins: Origins
-    texts: tuple[Text, ...]
+    texts: tuple[SourceText, ...]
 
 
 @dataclass(frozen=True)
-class _Part:
+class _SpecFile:
     """One file of a spec; `folder` leads from the spec's own folder to that of this file."""
 
-    text: Text
+    text: SourceText
     tree: dict[str, Any]
     folder: Path
 
 
-def compose(path: str) -> Composed:
+def compose(path: str) -> ComposedSpec:
     """Read a spec from a file (`-` for standard input), with all that it extends.
 
     Raises `UsageError` for a file that cannot be read, `SpecError` for what is wrong within.
@@ -133,8 +133,8 @@ def compose(path: str) -> Composed:
     whole, origins = _parsed(text), Origins()
     origins.note("$", text)  # which is to give what none of the others gives
     if not isinstance(whole, dict):
-        return Composed(whole, origins, (text,))
-    parts = list(_gather(_Part(text, whole, Path()), start, ()))
+        return ComposedSpec(whole, origins, (text,))
+    parts = list(_extended_files(_SpecFile(text, whole, Path()), start, ()))
     tree: dict[str, Any] = {}
     if len(parts) == 1:
         tree = whole  # with its nulls, since there is nothing that they could take away
@@ -142,29 +142,31 @@ def compose(path: str) -> Composed:
         for part in parts:
             _merge(tree, part.tree, "$", part.text, origins)
     tree.pop(EXTENDS, None)
-    return Composed(_settled(tree, parts, origins), origins, tuple(part.text for part in parts))
+    return ComposedSpec(
+        _resolve_paths(tree, parts, origins), origins, tuple(part.text for part in parts)
+    )
 
 
-def _parsed(text: Text) -> Any:
+def _parsed(text: SourceText) -> Any:
     """Parse a spec; of a file that is no JSON and is not called so, say how to make a spec."""
     try:
         return jsonc.loads(text.text, text.name)
     except SpecError as error:
         if text.path is None or text.path.suffix.lower() in SUFFIXES:
             raise
-        raise UsageError(_no_spec(text.name)) from error
+        raise UsageError(_not_a_spec(text.name)) from error
 
 
-def _no_spec(name: str) -> str:
+def _not_a_spec(name: str) -> str:
     return f"{name}: not JSON, as a spec is; for data, write one with: nnreg init {name}"
 
 
-def _read(file: Path | None, name: str) -> Text:
+def _read(file: Path | None, name: str) -> SourceText:
     """Read a file, or standard input where there is none."""
     try:
         if file is None:
-            return Text(name, sys.stdin.read())
-        return Text(name, file.read_bytes().decode(), file.resolve())
+            return SourceText(name, sys.stdin.read())
+        return SourceText(name, file.read_bytes().decode(), file.resolve())
     except OSError as error:
         raise UsageError(
             f"{name}: cannot read the spec: {explain_os_error(error, file)}"
@@ -172,10 +174,12 @@ def _read(file: Path | None, name: str) -> Text:
     except UnicodeDecodeError as error:
         fix = f"{name}: byte {error.start} is not UTF-8; save it as UTF-8"
         is_spec = file is None or file.suffix.lower() in SUFFIXES
-        raise UsageError(fix if is_spec else _no_spec(name)) from error
+        raise UsageError(fix if is_spec else _not_a_spec(name)) from error
 
 
-def _gather(part: _Part, start: Path, chain: tuple[_Part, ...]) -> Iterator[_Part]:
+def _extended_files(
+    part: _SpecFile, start: Path, chain: tuple[_SpecFile, ...]
+) -> Iterator[_SpecFile]:
     """Yield all that a part extends, the most basic first, and then itself."""
     chain = (*chain, part)
     count = len(chain)
@@ -184,15 +188,15 @@ def _gather(part: _Part, start: Path, chain: tuple[_Part, ...]) -> Iterator[_Par
         if base.text.path in [one.text.path for one in chain]:
             names = " extends ".join(one.text.name for one in (*chain, base))
             raise _error(part, path, f"the files extend each other: {names}")
-        for one in _gather(base, start, chain) if count <= MOST_FILES else [base]:
+        for one in _extended_files(base, start, chain) if count <= MAX_SPEC_FILES else [base]:
             count += 1
-            if count > MOST_FILES:
-                raise _error(part, path, f"the spec is made of more than {MOST_FILES} files")
+            if count > MAX_SPEC_FILES:
+                raise _error(part, path, f"the spec is made of more than {MAX_SPEC_FILES} files")
             yield one
     yield part
 
 
-def _bases(part: _Part) -> Iterator[tuple[str, str]]:
+def _bases(part: _SpecFile) -> Iterator[tuple[str, str]]:
     """Yield the names of the files that a part extends, each with its path in the part."""
     path, value = child("$", EXTENDS), part.tree.get(EXTENDS, [])
     names = {path: value} if not isinstance(value, list) else {
@@ -203,12 +207,12 @@ def _bases(part: _Part) -> Iterator[tuple[str, str]]:
             expected = 'must be the name of a spec, such as "base.json", or a list of names'
             raise _error(part, place, f"{expected}, found {json.dumps(name)}")
         try:
-            yield place, str(_expanded(name))
+            yield place, str(_expand_variables(name))
         except ValueError as error:
             raise _error(part, place, str(error)) from error
 
 
-def _base(part: _Part, path: str, start: Path, name: str) -> _Part:
+def _base(part: _SpecFile, path: str, start: Path, name: str) -> _SpecFile:
     """Read a file that a part extends."""
     file = start / part.folder / name
     shown = os.path.normpath(file)
@@ -222,15 +226,15 @@ def _base(part: _Part, path: str, start: Path, name: str) -> _Part:
     if not isinstance(tree, dict):
         raise _error(part, path, f"{shown} must hold a JSON object with parts of a spec")
     tree.pop("$schema", None)
-    return _Part(text, tree, part.folder / Path(name).parent)
+    return _SpecFile(text, tree, part.folder / Path(name).parent)
 
 
-def _error(part: _Part, path: str, message: str) -> SpecError:
-    problem = Problem(path, message, place=part.text.find(path))
+def _error(part: _SpecFile, path: str, message: str) -> SpecError:
+    problem = Problem(path, message, location=part.text.find(path))
     return SpecError([problem], part.text.name)
 
 
-def _merge(tree: Any, over: dict[str, Any], path: str, text: Text, origins: Origins) -> None:
+def _merge(tree: Any, over: dict[str, Any], path: str, text: SourceText, origins: Origins) -> None:
     """Change a tree by what a file says, as JSON Merge Patch does (RFC 7396).
 
     Objects are merged, null takes a key away, all else replaces. A component of another type
@@ -262,22 +266,22 @@ def _mergeable(there: Any, value: dict[str, Any], path: str) -> dict[str, Any] |
     return None
 
 
-def _settled(tree: Any, parts: Iterable[_Part], origins: Origins) -> Any:
+def _resolve_paths(tree: Any, parts: Iterable[_SpecFile], origins: Origins) -> Any:
     """Return a tree with its variables replaced and its file names as seen from the spec's folder.
 
     Raises `SpecError` with every variable that is not set.
     """
-    folders = {id(part.text): part.folder for part in parts}
+    directories = {id(part.text): part.folder for part in parts}
     problems: list[Problem] = []
 
     def settle(path: str, text: str) -> Any:
         try:
-            value = _expanded(text)
+            value = _expand_variables(text)
         except ValueError as error:
-            problems.append(origins.located(Problem(path, str(error))))
+            problems.append(origins.with_location(Problem(path, str(error))))
             return text
-        if path in FILES and isinstance(value, str) and value:
-            return str(folders[id(origins.of(path))] / value)
+        if path in FILE_PATHS and isinstance(value, str) and value:
+            return str(directories[id(origins.of(path))] / value)
         return value
 
     settled = replace_texts(tree, settle)
@@ -286,7 +290,7 @@ def _settled(tree: Any, parts: Iterable[_Part], origins: Origins) -> Any:
     return settled
 
 
-def _expanded(text: str) -> Any:
+def _expand_variables(text: str) -> Any:
     """Return a text with `${env:NAME}` and `${env:NAME:-default}` replaced; `$${env:` stays text.
 
     The default counts where the variable is not set or empty. A text that is nothing else becomes
@@ -362,7 +366,7 @@ def apply_override(tree: dict[str, Any], text: str, origins: Origins) -> None:
         elif holder[place] is None:
             holder[place] = {}
             origins.note(where, override)
-        holder, place = holder[place], _place(holder[place], key, where, override)
+        holder, place = holder[place], _resolve_key(holder[place], key, where, override)
         where = child(where, place)
         if isinstance(holder, dict) and place not in holder:
             holder[place] = None
@@ -371,7 +375,7 @@ def apply_override(tree: dict[str, Any], text: str, origins: Origins) -> None:
     origins.note(where, override)
 
 
-def _place(holder: Any, key: str, where: str, override: Override) -> str | int:
+def _resolve_key(holder: Any, key: str, where: str, override: Override) -> str | int:
     """Return the place in a list or an object that a key of a --set means."""
     if isinstance(holder, dict):
         return key

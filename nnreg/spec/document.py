@@ -15,9 +15,9 @@ from nnreg.registry import requirements
 from nnreg.registry.registry import Entry, Registry, installed
 from nnreg.spec import jsonc
 from nnreg.spec import validation as schema
-from nnreg.spec.compose import EXTENDS, Composed, Origins, apply_override, as_tuple, compose
+from nnreg.spec.compose import EXTENDS, ComposedSpec, Origins, apply_override, as_tuple, compose
 from nnreg.spec.sections import Spec
-from nnreg.spec.source_text import Text as SpecText
+from nnreg.spec.source_text import SourceText as SpecText
 from nnreg.spec.source_text import child
 
 SpecSource: TypeAlias = "str | Path | Mapping[str, Any] | Document"
@@ -27,16 +27,16 @@ SpecSource: TypeAlias = "str | Path | Mapping[str, Any] | Document"
 class Document:
     """A spec that was read: its sections, the JSON they came from, and who provides what it names.
 
-    `tree` is the whole spec, with what it extends, its variables and overrides.
-    Relative paths in it start at `folder`; `origin` says where it came from. `registry` is what it
-    was read with, and what everything made of it asks. `texts` are the files as they were given,
-    the spec's own the last, and `overrides`, such as `train.epochs=5`, change them; `origins` says
-    which of all these gave a value.
+    `tree` is the whole spec, with what it extends, its variables and overrides. Relative paths in
+    it start at `directory`; `origin` says where it came from. `registry` is what it was read with,
+    and what everything made of it asks. `texts` are the files as they were given, the spec's own
+    the last, and `overrides`, such as `train.epochs=5`, change them; `origins` says which of all
+    these gave a value.
     """
 
     spec: Spec
     tree: Mapping[str, Any]
-    folder: Path
+    directory: Path
     origin: str
     components: tuple[Entry, ...]
     registry: Registry
@@ -54,16 +54,16 @@ class Document:
         """The spec as it was given, to the byte."""
         return self.texts[-1].text
 
-    def locating(self) -> AbstractContextManager[None]:
+    def locating_errors(self) -> AbstractContextManager[None]:
         """Say of a `SpecError` that is raised meanwhile in which line its problems are."""
-        return self.origins.locating(self.origin)
+        return self.origins.locating_errors(self.origin)
 
 
 def read_spec(
     source: SpecSource,
     overrides: Iterable[str] = (),
     *,
-    folder: Path | None = None,
+    directory: Path | None = None,
     registry: Registry | None = None,
     written_by: Mapping[tuple[str, str], str] | None = None,
 ) -> Document:
@@ -76,7 +76,7 @@ def read_spec(
     problem, `MissingPluginError` for what the spec requires and is not installed.
     """
     overrides = as_tuple(overrides)
-    if isinstance(source, Document) and not (overrides or folder or registry or written_by):
+    if isinstance(source, Document) and not (overrides or directory or registry or written_by):
         return source
     composed, base, origin, beside = _composed(source)
     earlier: tuple[str, ...] = ()
@@ -87,37 +87,37 @@ def read_spec(
     changed, origins = copy.deepcopy(dict(composed.tree)), composed.origins.copy()
     for text in overrides:
         apply_override(changed, text, origins)
-    with origins.locating(origin):
+    with origins.locating_errors(origin):
         needed = requirements.check(changed.get("requires"), origin)
         registry = registry or installed()
         requirements.check_blocked(needed, registry, origin)
         if beside is not None:
-            registry = registry.beside(beside)
+            registry = registry.with_plugin_file(beside)
         reader = schema.Reader(registry, written_by)
         body = {key: value for key, value in changed.items() if key != "$schema"}
         spec = schema.read(Spec, body, reader, origin)
     if reader.migrated:
         changed = schema.to_json(spec, registry)
-    used, base, overrides = tuple(reader.used.values()), folder or base, (*earlier, *overrides)
+    used, base, overrides = tuple(reader.used.values()), directory or base, (*earlier, *overrides)
     return Document(spec, changed, base, origin, used, registry, composed.texts, origins, overrides)
 
 
-def _composed(source: SpecSource) -> tuple[Composed, Path, str, Path | None]:
+def _composed(source: SpecSource) -> tuple[ComposedSpec, Path, str, Path | None]:
     """Return a spec's tree, the folder its paths begin at, its name, and that of `nnregfile.py`."""
     if isinstance(source, Document):
-        whole = Composed(source.tree, source.origins, source.texts)
-        return whole, source.folder, source.origin, None
+        whole = ComposedSpec(source.tree, source.origins, source.texts)
+        return whole, source.directory, source.origin, None
     if isinstance(source, Mapping):
-        tree = _plain(source)
+        tree = _check_tree(source)
         text = SpecText("spec", json.dumps(tree, indent=2) + "\n")
-        return Composed(tree, Origins(), (text,)), Path.cwd(), "spec", None
+        return ComposedSpec(tree, Origins(), (text,)), Path.cwd(), "spec", None
     name = str(source)
     if name == "-":
         return compose(name), Path.cwd(), "spec", None
     return compose(name), Path(name).resolve().parent, name, Path(name).parent
 
 
-def _plain(tree: Mapping[str, Any]) -> Any:
+def _check_tree(tree: Mapping[str, Any]) -> Any:
     """Check a spec built in Python as strictly as one from a file."""
     if EXTENDS in tree:
         problem = "only a spec in a file extends others; give its name, and overrides"

@@ -15,19 +15,19 @@ from dataclasses import replace
 from typing import Any
 
 from nnreg.errors import Problem, SpecError
-from nnreg.spec.source_text import Text, child
+from nnreg.spec.source_text import SourceText, child
 
 _COMMENT = re.compile(r'"(?:[^"\\]|\\.)*+"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.S)
 _TRAILING_COMMA = re.compile(r'"(?:[^"\\]|\\.)*+"?|,(?=\s*[\]}])', re.S)
 """Each takes strings first, so that what is in them stays, and passes over a text once."""
 
-DEEPEST = 100
+MAX_DEPTH = 100
 """The most lists and objects within each other; a layer within a layer takes two."""
 
-MOST_VALUES = 50_000
+MAX_VALUES = 50_000
 """About the most values in a spec."""
 
-WIDTH = 100
+LINE_WIDTH = 100
 """The most characters of a line that is written, where it can be broken."""
 
 
@@ -41,13 +41,13 @@ def loads(text: str, where: str = "spec") -> Any:
     """Parse JSON with comments. Raises `SpecError` with line and column of every problem."""
     text = text.removeprefix("\ufeff")
     count = values(text)
-    if count > MOST_VALUES:
-        problem = f"too large: about {count:,} values, of which {MOST_VALUES:,} are the most"
+    if count > MAX_VALUES:
+        problem = f"too large: about {count:,} values, of which {MAX_VALUES:,} are the most"
         raise SpecError([Problem("$", problem)], where)
     try:
         return parse(_TRAILING_COMMA.sub(_blank, _COMMENT.sub(_blank, text)), where)
     except SpecError as error:
-        error.problems = tuple(_placed(error, Text(where, text)))
+        error.problems = tuple(_with_locations(error, SourceText(where, text)))
         raise
 
 
@@ -68,27 +68,27 @@ def parse(text: str, where: str) -> Any:
     except ValueError as error:  # an integer of more digits than Python converts
         raise SpecError([Problem("$", f"not JSON: {error}")], where) from error
     problems: list[Problem] = []
-    tree = _clean(tree, "$", problems)
+    tree = _validated(tree, "$", problems)
     if problems:
         raise SpecError(problems, where)
     return tree
 
 
-def _placed(error: SpecError, text: Text) -> Iterator[Problem]:
+def _with_locations(error: SpecError, text: SourceText) -> Iterator[Problem]:
     """Say of each problem where in the text it is."""
     for problem in error.problems:
         if isinstance(error.__cause__, json.JSONDecodeError):
             end = len(text.text.rstrip())  # of a text cut short, where it was cut
             start = min(error.__cause__.pos, end)
-            place = text.place(start, start + 1)
-            yield replace(problem, message=f"not JSON: {error.__cause__.msg}", place=place)
+            place = text.location(start, start + 1)
+            yield replace(problem, message=f"not JSON: {error.__cause__.msg}", location=place)
         elif problem.path == "$":  # the whole text
             yield problem
         else:
-            yield replace(problem, place=text.find(problem.path, problem.of_key))
+            yield replace(problem, location=text.find(problem.path, problem.of_key))
 
 
-_TOO_DEEP = Problem("$", f"nested too deep: more than {DEEPEST} lists and objects in each other")
+_TOO_DEEP = Problem("$", f"nested too deep: more than {MAX_DEPTH} lists and objects in each other")
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -105,9 +105,9 @@ def _object(pairs: list[tuple[str, Any]]) -> _Object:
     return result
 
 
-def _clean(value: Any, path: str, problems: list[Problem], depth: int = 0) -> Any:
+def _validated(value: Any, path: str, problems: list[Problem], depth: int = 0) -> Any:
     """Return plain dicts and lists, noting what JSON does not allow."""
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         problems[:] = [_TOO_DEEP]
         return None
     if isinstance(value, _Object):
@@ -116,10 +116,13 @@ def _clean(value: Any, path: str, problems: list[Problem], depth: int = 0) -> An
         for key in value:
             _check_text(key, f"{path}.{ascii(key)[1:-1]}", problems)
         return {
-            key: _clean(item, f"{path}.{key}", problems, depth + 1) for key, item in value.items()
+            key: _validated(item, f"{path}.{key}", problems, depth + 1)
+            for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_clean(item, f"{path}[{i}]", problems, depth + 1) for i, item in enumerate(value)]
+        return [
+            _validated(item, f"{path}[{i}]", problems, depth + 1) for i, item in enumerate(value)
+        ]
     if isinstance(value, float) and not math.isfinite(value):
         problems.append(Problem(path, "NaN or an infinite number, which JSON does not have"))
     if isinstance(value, str):
@@ -146,7 +149,7 @@ def _written(value: Any, comments: Mapping[str, str], path: str, indent: str, ke
     """Return a value as it stands behind `key` in a line that is indented so."""
     flat = json.dumps(value, ensure_ascii=False)
     commented = any(one.startswith((f"{path}.", f"{path}[")) for one in comments)
-    fits = len(indent) + len(key) + len(flat) < WIDTH
+    fits = len(indent) + len(key) + len(flat) < LINE_WIDTH
     if not isinstance(value, dict | list) or not value or (fits and not commented and path != "$"):
         return key + flat
     inner, lines = f"{indent}  ", []
@@ -165,7 +168,7 @@ def _written(value: Any, comments: Mapping[str, str], path: str, indent: str, ke
 
 def _commented(comments: Mapping[str, str], path: str, indent: str) -> list[str]:
     """Return the comment on a path as lines."""
-    width = WIDTH - len(indent) - len("// ")
+    width = LINE_WIDTH - len(indent) - len("// ")
     return [
         f"{indent}// {line}"
         for paragraph in comments.get(path, "").splitlines()

@@ -6,27 +6,27 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nnreg.spec.compose import FILES, literal, replace_texts
+from nnreg.spec.compose import FILE_PATHS, literal, replace_texts
 from nnreg.spec.document import Document
 from nnreg.spec.validation import to_json
 
 
-def resolved(document: Document, folder: Path) -> dict[str, Any]:
+def resolved(document: Document, directory: Path) -> dict[str, Any]:
     """Return the JSON of a spec that trains to the same bits when it lies in `folder`.
 
     Relative paths in it start there, and lead to the same files.
     """
 
     def moved(path: str, text: str) -> str:
-        return literal(_from(folder, document.folder / text) if path in FILES else text)
+        return literal(_from(directory, document.directory / text) if path in FILE_PATHS else text)
 
     tree: dict[str, Any] = replace_texts(to_json(document.spec, document.registry), moved)
     return tree
 
 
-def _from(folder: Path, path: Path) -> str:
+def _from(directory: Path, path: Path) -> str:
     """Return a path as it is written in `folder`."""
     try:
-        return Path(os.path.relpath(path, folder.resolve())).as_posix()
+        return Path(os.path.relpath(path, directory.resolve())).as_posix()
     except ValueError:  # on another drive of Windows
         return str(path)

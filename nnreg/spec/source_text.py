@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnreg.errors import Place
+from nnreg.errors import SourceLocation
 
 _TOKEN = re.compile(
     r'"(?:[^"\\]|\\.)*+"?|//[^\n]*|/\*.*?(?:\*/|\Z)|[{}\[\]:,]|[^\s{}\[\]:,"/]+|/', re.S
@@ -16,28 +16,28 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True)
-class Text:
+class SourceText:
     """A JSON text with comments, by the name that errors show; `path` is its file's, if any."""
 
     name: str
     text: str
     path: Path | None = None
 
-    def find(self, path: str, of_key: bool = False) -> Place:
+    def find(self, path: str, of_key: bool = False) -> SourceLocation:
         """Return the place of a value, or of its key; of what holds it where it is not there."""
         keys, values = self._spans
         while path != "$" and path not in values:
             path = parent(path)
         start, end = values.get(path, (0, 1))
-        return self.place(*keys.get(path, (start, end)) if of_key else (start, end))
+        return self.location(*keys.get(path, (start, end)) if of_key else (start, end))
 
-    def place(self, start: int, end: int) -> Place:
+    def location(self, start: int, end: int) -> SourceLocation:
         """Return the place of these characters; of the first, where they go over several lines."""
         line, begin = self._shown.count("\n", 0, start) + 1, self._shown.rfind("\n", 0, start) + 1
         stop = self._shown.find("\n", begin)
         text = self._shown[begin : len(self._shown) if stop < 0 else stop]
         width = end - start if end <= begin + len(text) else 1
-        return Place(self.name, line, start - begin + 1, max(width, 1), text)
+        return SourceLocation(self.name, line, start - begin + 1, max(width, 1), text)
 
     @property
     def _shown(self) -> str:
@@ -49,7 +49,7 @@ class Text:
         """Where each key and each value begins and ends, by the path of the value."""
         keys: dict[str, tuple[int, int]] = {}
         values: dict[str, tuple[int, int]] = {}
-        holders: list[_Holder] = []
+        holders: list[_OpenContainer] = []
         for match in _TOKEN.finditer(self._shown):
             token, span = match.group(), match.span()
             holder = holders[-1] if holders else None
@@ -68,14 +68,14 @@ class Text:
             else:
                 path = child(holder.path, holder.key) if holder else "$"
                 if token in "[{":
-                    holders.append(_Holder(path, span[0], 0 if token == "[" else None))
+                    holders.append(_OpenContainer(path, span[0], 0 if token == "[" else None))
                 else:
                     values[path] = span
         return keys, values
 
 
 @dataclass
-class _Holder:
+class _OpenContainer:
     """A list or an object that is open: where it began, the key or number of what comes next."""
 
     path: str

@@ -66,8 +66,8 @@ def _attribute(name: str) -> str:
     return f"option_{name}"
 
 
-MOST_PROBLEMS = 1_000
-MOST_HINTS = 100
+MAX_PROBLEMS = 1_000
+MAX_HINTS = 100
 """The most problems of a section that are listed, and unknown names for which a near one is sought:
 an untrusted spec may contain nothing else."""
 
@@ -111,8 +111,8 @@ class Reader:
         if entry is None:
             known = self.registry.names(kind)
             self.unknown += 1
-            hint = suggest(name, known) if self.unknown <= MOST_HINTS else ""
-            raise _error(f"no {kind} {name!r}{hint}{self.registry.absent()}")
+            hint = suggest(name, known) if self.unknown <= MAX_HINTS else ""
+            raise _error(f"no {kind} {name!r}{hint}{self.registry.unavailable()}")
         self.used[kind, name] = entry
         config = {key: option for key, option in options.items() if key != "type"}
         try:
@@ -147,7 +147,7 @@ class Reader:
             # as JSON, because strict validation of Python values refuses a list for a tuple
             read = model.model_validate_json(json.dumps(value), context=self)
         except ValidationError as error:
-            if error.error_count() > MOST_PROBLEMS:
+            if error.error_count() > MAX_PROBLEMS:
                 raise _error(f"{error.error_count():,} problems are too many to list") from None
             raise ValidationError.from_exception_data(
                 cls.__name__, list(_lines(error, cls, value))

@@ -21,7 +21,7 @@ MARKERS = frozenset(
 )
 """What people write, in capitals or not, where a number is missing."""
 
-MOST_MARKERS = 3
+MAX_MARKERS = 3
 """The most different ones in a column that is taken to hold numbers otherwise."""
 
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
@@ -33,7 +33,7 @@ IDENTIFIER = re.compile(r"(^|_| )(id|ids|uuid|guid|index|key|row|nr|no)$|^unname
 FEW_ROWS = 10
 """With fewer, values that all differ say nothing."""
 
-MOST_CATEGORIES = 50
+MAX_CATEGORIES = 50
 """The most different words, each of which becomes an input."""
 
 Kind = Literal["arrays", "numbers", "words", "mixed", "empty"]
@@ -43,10 +43,10 @@ Kind = Literal["arrays", "numbers", "words", "mixed", "empty"]
 class ColumnFacts:
     """What a column of `rows` values holds.
 
-    `mixed` is words among numbers, of which `odd` are the words. `distinct` counts the different
-    values, `missing` those that are not there; `whole` says that all are whole numbers, `least` is
-    how often the rarest value is there. `comma` says that numbers have one: for decimals, or it is
-    unclear what for. Of arrays only the `shape` of one is known.
+    `mixed` is words among numbers, of which `markers` are the words. `distinct` counts the
+    different values, `missing` those that are not there; `integers` says that all are whole
+    numbers, `smallest` is how often the rarest value is there. `comma` says that numbers have one:
+    for decimals, or it is unclear what for. Of arrays only the `shape` of one is known.
     """
 
     name: str
@@ -54,16 +54,16 @@ class ColumnFacts:
     rows: int
     missing: int = 0
     distinct: int = 0
-    least: int = 0
-    whole: bool = False
+    smallest: int = 0
+    integers: bool = False
     counts_up: bool = False
     dates: bool = False
     comma: Literal["", "decimal", "unclear"] = ""
-    odd: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
     shape: Shape = ()
 
     @property
-    def unfit(self) -> str:
+    def why_not_input(self) -> str:
         """Why the column is no input, in words; empty where it may be one."""
         known = self.rows - self.missing
         if self.kind == "empty":
@@ -75,7 +75,7 @@ class ColumnFacts:
         if self.comma:
             return "has numbers with a comma; write them with a point, or without"
         if self.kind == "mixed":
-            return f"holds words such as {self.odd[0]!r} among numbers"
+            return f"holds words such as {self.markers[0]!r} among numbers"
         if self.rows > 1 and self.distinct == 1:
             return "always has the same value" if not self.missing else "has but one value"
         if known < FEW_ROWS:
@@ -84,37 +84,37 @@ class ColumnFacts:
             return "differs in each row, so that it tells the row and nothing else"
         if self.counts_up or (self.distinct == known and self._named_as_identifier):
             return "numbers the rows"
-        if self.kind == "words" and self.distinct > min(MOST_CATEGORIES, known / 2):
+        if self.kind == "words" and self.distinct > min(MAX_CATEGORIES, known / 2):
             return f"holds {self.distinct:,} different words in {known:,} rows"
         return ""
 
     @property
-    def unpredictable(self) -> str:
+    def why_not_target(self) -> str:
         """Why the column is no target, in words; empty where it may be one."""
         if self.kind == "arrays":
             return "holds arrays"
         if self.kind == "words" and self.distinct == 1:
             return "has but one class"
         if self.kind == "words" and 2 < self.distinct * 2 <= self.rows - self.missing:
-            return self.unfit if self.dates or self.comma else ""
-        return self.unfit
+            return self.why_not_input if self.dates or self.comma else ""
+        return self.why_not_input
 
     @property
     def _named_as_identifier(self) -> bool:
-        return self.whole and IDENTIFIER.search(self.name) is not None
+        return self.integers and IDENTIFIER.search(self.name) is not None
 
     @property
-    def of_classes(self) -> bool:
+    def classification(self) -> bool:
         """Whether it names classes, if it is what is to be predicted."""
         if self.kind == "words":
             return True
         few = self.distinct <= 20 and self.distinct * 5 <= self.rows - self.missing
-        return self.kind == "numbers" and self.whole and (few or self.distinct == 2)
+        return self.kind == "numbers" and self.integers and (few or self.distinct == 2)
 
 
-def survey(table: Table) -> dict[str, ColumnFacts]:
+def summarize_columns(table: Table) -> dict[str, ColumnFacts]:
     """Return what each column of a table holds. Raises `DataError` for an infinite number."""
-    return {name: _surveyed(table, name) for name in table.columns}
+    return {name: _summarize(table, name) for name in table.columns}
 
 
 def markers(columns: dict[str, ColumnFacts]) -> list[str]:
@@ -122,8 +122,8 @@ def markers(columns: dict[str, ColumnFacts]) -> list[str]:
     found = {
         word
         for one in columns.values()
-        if len(one.odd) <= MOST_MARKERS and all(word.lower() in MARKERS for word in one.odd)
-        for word in one.odd
+        if len(one.markers) <= MAX_MARKERS and all(word.lower() in MARKERS for word in one.markers)
+        for word in one.markers
     }
     return sorted(found)
 
@@ -143,12 +143,12 @@ def values_among(names: Iterable[str]) -> list[str]:
     return [] if steps_up and all(map(float.is_integer, counted)) else found
 
 
-def _surveyed(table: Table, name: str) -> ColumnFacts:
+def _summarize(table: Table, name: str) -> ColumnFacts:
     values = column(table, name)
     if values.ndim > 1:
         return ColumnFacts(name, "arrays", len(values), shape=tuple(values.shape[1:]))
     if not is_text(values):
-        return _of_numbers(name, numbers(table, name))
+        return _numeric_facts(name, numbers(table, name))
     cells = categorical(table, name)
     known = cells.codes[cells.codes >= 0]
     counts = np.bincount(known, minlength=len(cells.categories))
@@ -157,7 +157,7 @@ def _surveyed(table: Table, name: str) -> ColumnFacts:
     }
     odd = tuple(word for word in there if math.isnan(parse_number(word)))
     if there and not odd:
-        return _of_numbers(name, numbers(table, name))
+        return _numeric_facts(name, numbers(table, name))
     return ColumnFacts(
         name,
         "mixed" if len(odd) < len(there) else "words" if there else "empty",
@@ -167,7 +167,7 @@ def _surveyed(table: Table, name: str) -> ColumnFacts:
         min(there.values(), default=0),
         dates=bool(there) and all(map(DATE.fullmatch, there)),
         comma=_comma([word for word in odd if word.lower() not in MARKERS]),
-        odd=odd if len(odd) < len(there) else (),
+        markers=odd if len(odd) < len(there) else (),
     )
 
 
@@ -178,7 +178,7 @@ def _comma(words: list[str]) -> Literal["", "decimal", "unclear"]:
     return "unclear" if all(map(THOUSANDS.fullmatch, words)) else "decimal"
 
 
-def _of_numbers(name: str, values: Array) -> ColumnFacts:
+def _numeric_facts(name: str, values: Array) -> ColumnFacts:
     known = values[~np.isnan(values)]
     if not len(known):
         return ColumnFacts(name, "empty", len(values), len(values))
@@ -191,6 +191,6 @@ def _of_numbers(name: str, values: Array) -> ColumnFacts:
         len(values) - len(known),
         len(distinct),
         int(counts.min()),
-        whole=bool((known == np.floor(known)).all()),
+        integers=bool((known == np.floor(known)).all()),
         counts_up=len(steps) > 0 and bool((steps == 1).all()),
     )

@@ -16,27 +16,27 @@ EPOCHS = {20_000: 30, 1_000: 60, 0: 200}
 BATCHES = {20_000: 128, 2_000: 64, 300: 32, 0: 16}
 """Sizes by the least number of rows from which on they are taken."""
 
-UNEVEN = 2
+IMBALANCE_RATIO = 2
 """A class that has less than one in so many of its even share of the rows is rare."""
 
 NAMELESS = "the column without a name"
 
-MOST_NAMED = 6
+MAX_NAMED = 6
 """The most columns that a comment names."""
 
 
 @dataclass(frozen=True)
-class Draft:
+class SpecDraft:
     """What there is to learn, and how.
 
-    `target` is what to predict, from `inputs`; `left_out` says why other columns are no inputs.
-    `moments` is a column that says when each row was, if there is one.
+    `target` is what to predict, from `inputs`; `excluded` says why other columns are no inputs.
+    `time_column` is a column that says when each row was, if there is one.
     """
 
     target: ColumnFacts
     inputs: Sequence[ColumnFacts]
-    left_out: Mapping[str, str]
-    moments: str
+    excluded: Mapping[str, str]
+    time_column: str
 
     @property
     def rows(self) -> int:
@@ -44,9 +44,9 @@ class Draft:
         return self.target.rows
 
     @property
-    def uneven(self) -> bool:
+    def imbalanced(self) -> bool:
         """Whether some classes are much rarer than others."""
-        return self.target.least * self.target.distinct * UNEVEN < self.rows
+        return self.target.smallest * self.target.distinct * IMBALANCE_RATIO < self.rows
 
     @property
     def shape(self) -> Shape:
@@ -65,7 +65,7 @@ class Draft:
 
     def splits(self) -> Iterable[dict[str, Any]]:
         """Return how the rows may be divided, the best first; the last one holds out nothing."""
-        stratify = {"stratify": True} if self.target.of_classes else {}
+        stratify = {"stratify": True} if self.target.classification else {}
         for least, shares in ((40, {"validation": 0.15, "test": 0.2}), (10, {"validation": 0.2})):
             if self.rows >= least:
                 yield {**shares, **stratify}
@@ -74,9 +74,9 @@ class Draft:
 
     def tree(self, source: Any, path: str, split: Mapping[str, Any]) -> dict[str, Any]:
         """Return the spec."""
-        classes = self.target.of_classes
+        classes = self.target.classification
         output = {"units": "classes", "activation": "softmax"} if classes else {"units": 1}
-        metrics = ["accuracy", "f1"] if self.uneven else ["accuracy"]
+        metrics = ["accuracy", "f1"] if self.imbalanced else ["accuracy"]
         return {
             "seed": 0,
             "data": self._data(source, path, split),
@@ -89,15 +89,15 @@ class Draft:
 
     def _data(self, source: Any, path: str, split: Mapping[str, Any]) -> dict[str, Any]:
         data: dict[str, Any] = {"source": source, "path": path, "target": self.target.name}
-        if self.inputs[0].kind == "arrays" or "" in self.left_out:  # which no spec can name
+        if self.inputs[0].kind == "arrays" or "" in self.excluded:  # which no spec can name
             data["inputs"] = [one.name for one in self.inputs]
-        elif self.left_out:
-            data["exclude"] = list(self.left_out)
+        elif self.excluded:
+            data["exclude"] = list(self.excluded)
         if any(one.missing for one in self.inputs):
             data["missing"] = "impute"
         if any(one.kind == "words" for one in self.inputs):
             data["unseen"] = "ignore"
-        if not self.target.of_classes:
+        if not self.target.classification:
             data["target_scaling"] = "standard"
         return {**data, "split": dict(split)} if split else data
 
@@ -137,8 +137,8 @@ class Draft:
     def comments(self, tree: Mapping[str, Any], why: str) -> dict[str, str]:
         """Return why the spec is as it is, by the paths of what it is about."""
         target, data = self.target, tree["data"]
-        if target.of_classes:
-            kind = f"{target.distinct:,} classes, the rarest in {counted(target.least, 'row')}"
+        if target.classification:
+            kind = f"{target.distinct:,} classes, the rarest in {counted(target.smallest, 'row')}"
         else:
             kind = f"Numbers, {target.distinct:,} different"
         gaps = sum(one.missing for one in self.inputs)
@@ -146,14 +146,14 @@ class Draft:
         found = {
             "$.data.source": _source_comment(data["source"]),
             "$.data.target": f"{kind}. Taken because {why}.",
-            "$.data.inputs": _listed(self.left_out),
-            "$.data.exclude": _listed(self.left_out),
+            "$.data.inputs": _listed(self.excluded),
+            "$.data.exclude": _listed(self.excluded),
             "$.data.missing": f"{counted(gaps, 'missing value')}: a number is taken for the mean, "
             "a word for the most frequent one.",
             "$.data.unseen": "A word that is met for the first time after training is no error.",
             "$.data.target_scaling": "Learned in units of its own spread; predictions are in the "
             "target's own units.",
-            "$.data.split": self._split_comment(data.get("split", {})),
+            "$.data.split": self._describe_split(data.get("split", {})),
             "$.model": f"An example is {_shape_text(self.shape)}"
             f"{', each word being one that is 0 or 1' if words else ''}.",
             "$.metrics": "Some classes are rare: f1 counts each class alike, accuracy each row. To "
@@ -165,15 +165,15 @@ class Draft:
         there |= {"$.train"} if "early_stopping" in tree["train"] else set()
         return {path: text for path, text in found.items() if path in there and text}
 
-    def _split_comment(self, split: Mapping[str, Any]) -> str:
+    def _describe_split(self, split: Mapping[str, Any]) -> str:
         text = "Validation says when to stop, the test part is looked at once, at the end."
         if "test" not in split:
             text = "Validation says when to stop."
         if "stratify" in split:
             text = f"{text} Each has the classes in proportion."
-        if self.moments:
+        if self.time_column:
             order = json.dumps({key: split[key] for key in split if key != "stratify"})
-            name = json.dumps(self.moments, ensure_ascii=False)
+            name = json.dumps(self.time_column, ensure_ascii=False)
             text += f'\nTo hold out the latest rows instead: {order[:-1]}, "order": {name}}}'
         return text
 
@@ -191,9 +191,9 @@ def _listed(reasons: Mapping[str, str]) -> str:
         names.setdefault(reason, []).append(name)
     lines = []
     for reason, those in names.items():
-        more = f" and {len(those) - MOST_NAMED:,} more" if len(those) > MOST_NAMED else ""
+        more = f" and {len(those) - MAX_NAMED:,} more" if len(those) > MAX_NAMED else ""
         are, it = ("is", "it") if len(those) == 1 else ("are", "each")
-        listed = f"{', '.join(name or NAMELESS for name in those[:MOST_NAMED])}{more}"
+        listed = f"{', '.join(name or NAMELESS for name in those[:MAX_NAMED])}{more}"
         lines.append(f"{listed} {are} left out: {it} {reason}.")
     return "\n".join(lines)
 

@@ -15,18 +15,18 @@ from nnreg._utils.formatting import counted
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.sources.delimited import Csv
-from nnreg.data.loading import divide, read_table, source_entry
+from nnreg.data.loading import read_table, source_entry, split_table
 from nnreg.errors import DataError, UsageError
 from nnreg.interfaces.source import Source
 from nnreg.model.model import Model
 from nnreg.registry.registry import Registry, installed
-from nnreg.runs.prepare import with_data
+from nnreg.runs.prepare import attach_data
 from nnreg.spec import jsonc
 from nnreg.spec.compose import literal, replace_texts
 from nnreg.spec.document import read_spec
 from nnreg.spec.validation import Reader, read
-from nnreg.starter.column_summary import ColumnFacts, markers, survey
-from nnreg.starter.draft import Draft
+from nnreg.starter.column_summary import ColumnFacts, markers, summarize_columns
+from nnreg.starter.draft import SpecDraft
 from nnreg.tables.columns import times
 from nnreg.tables.table import Table
 
@@ -35,7 +35,7 @@ DELIMITERS = ",;\t|"
 TEXTS = ("csv", "tsv")
 """The sources that read text."""
 
-MOST_REASONS = 5
+MAX_REASONS = 5
 """The most columns of which is said why they are no target."""
 
 TARGETS = (
@@ -46,11 +46,11 @@ TARGETS = (
 
 
 @dataclass(frozen=True)
-class Proposal:
+class SpecProposal:
     """A spec, and why it is as it is: comments by the path of what they are about.
 
     `target` is the column that it predicts, and `why` says how that was chosen; `columns` are all
-    there are, `inputs` those it predicts from, and `left_out` says why the others are no inputs.
+    there are, `inputs` those it predicts from, and `excluded` says why the others are no inputs.
     """
 
     tree: dict[str, Any]
@@ -59,7 +59,7 @@ class Proposal:
     why: str
     columns: Mapping[str, ColumnFacts]
     inputs: tuple[str, ...]
-    left_out: Mapping[str, str]
+    excluded: Mapping[str, str]
 
     def text(self) -> str:
         """Return the spec as a file with comments."""
@@ -71,10 +71,10 @@ def propose(
     data: str | os.PathLike[str],
     target: str | None = None,
     *,
-    folder: str | os.PathLike[str] = ".",
+    directory: str | os.PathLike[str] = ".",
     registry: Registry | None = None,
-) -> Proposal:
-    """Return a spec that runs as it is, for a data file, to lie in `folder`.
+) -> SpecProposal:
+    """Return a spec that runs as it is, for a data file, to lie in `directory`.
 
     Without a `target` the column is guessed, by its name or because it is the last one. Raises
     `DataError` for a file that cannot be read or in which there is nothing to learn, `UsageError`
@@ -82,29 +82,29 @@ def propose(
     """
     path, registry = Path(data), registry or installed()
     source, table = _read(path, registry)
-    columns = survey(table)
+    columns = summarize_columns(table)
     found, why = _target(columns, target, table.origin)
     if found.missing:
         raise DataError(
             f"{path}: the target {found.name!r} is missing in {found.missing:,} of {found.rows:,} "
             "rows; remove these, or choose another column with --target"
         )
-    left_out = _left_out(columns, found)
+    left_out = _excluded(columns, found)
     inputs = tuple(name for name in columns if name != found.name and name not in left_out)
     if not inputs:
         reasons = "; ".join(f"{name!r} {reason}" for name, reason in left_out.items())
         raise DataError(f"{path}: no column is left to predict {found.name!r} from: {reasons}")
-    named = os.path.relpath(path, folder)
+    named = os.path.relpath(path, directory)
     chosen = [columns[name] for name in inputs]
-    draft = Draft(found, chosen, left_out, _moments(table, columns))
+    draft = SpecDraft(found, chosen, left_out, _time_column(table, columns))
     for split in draft.splits():
         tree = draft.tree(source, named, split)
-        if _runs(tree, table, registry):
+        if _split_works(tree, table, registry):
             break
     size = f"{counted(found.rows, 'row')} and {counted(len(columns), 'column')}"
     comments = {"$": f"{path.name} has {size}. `nnreg show NAME` explains what is named here."}
     comments |= draft.comments(tree, why)
-    return Proposal(tree, comments, found.name, why, columns, inputs, left_out)
+    return SpecProposal(tree, comments, found.name, why, columns, inputs, left_out)
 
 
 def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
@@ -119,9 +119,9 @@ def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
         options |= _text_options(path, name)
     table = table_with()
     if name in TEXTS:
-        columns = survey(table)
+        columns = summarize_columns(table)
         if any(one.comma == "decimal" for one in columns.values()):
-            other = survey(again := table_with(decimal=","))
+            other = summarize_columns(again := table_with(decimal=","))
             if _count_of_numbers(other) > _count_of_numbers(columns):
                 options["decimal"], table, columns = ",", again, other
         if found := markers(columns):
@@ -197,15 +197,15 @@ def _target(
     if asked is not None:
         if asked not in columns:
             raise UsageError(f"{origin}: no column {asked!r}{suggest(asked, columns)}")
-        if problem := columns[asked].unpredictable:
+        if problem := columns[asked].why_not_target:
             raise DataError(f"{origin}: {asked!r} cannot be predicted: it {problem}")
         return columns[asked], "it was asked for"
-    fitting = [one for one in columns.values() if not one.unpredictable and not one.missing]
+    fitting = [one for one in columns.values() if not one.why_not_target and not one.missing]
     if not fitting:
-        reasons = [f"{one.name!r} {one.unpredictable or 'has gaps'}" for one in columns.values()]
+        reasons = [f"{one.name!r} {one.why_not_target or 'has gaps'}" for one in columns.values()]
         raise UsageError(
             f"{origin}: no column looks like a target; choose one with --target "
-            f"({'; '.join(reasons[:MOST_REASONS])})"
+            f"({'; '.join(reasons[:MAX_REASONS])})"
         )
     for name in TARGETS:
         for one in fitting:
@@ -214,7 +214,7 @@ def _target(
     return fitting[-1], "it is the last column that can be predicted"
 
 
-def _moments(table: Table, columns: Mapping[str, ColumnFacts]) -> str:
+def _time_column(table: Table, columns: Mapping[str, ColumnFacts]) -> str:
     """Return the first column that says when a row was, as a split can go by it; or nothing."""
     for one in columns.values():
         with suppress(DataError):
@@ -223,7 +223,7 @@ def _moments(table: Table, columns: Mapping[str, ColumnFacts]) -> str:
     return ""
 
 
-def _left_out(columns: Mapping[str, ColumnFacts], target: ColumnFacts) -> dict[str, str]:
+def _excluded(columns: Mapping[str, ColumnFacts], target: ColumnFacts) -> dict[str, str]:
     """Return the columns that are no inputs, each with the reason."""
     others = [one for one in columns.values() if one.name != target.name]
     arrays = [one for one in others if one.kind == "arrays"]
@@ -231,21 +231,21 @@ def _left_out(columns: Mapping[str, ColumnFacts], target: ColumnFacts) -> dict[s
         image = max(arrays, key=lambda one: len(one.shape))
         reason = f"cannot go together with the arrays of {image.name!r}"
         return {one.name: reason for one in others if one is not image}
-    return {one.name: one.unfit for one in others if one.unfit}
+    return {one.name: one.why_not_input for one in others if one.why_not_input}
 
 
-def _runs(tree: Mapping[str, Any], table: Table, registry: Registry) -> bool:
+def _split_works(tree: Mapping[str, Any], table: Table, registry: Registry) -> bool:
     """Tell whether the rows can be divided so, and used: a rare class may be in one part only."""
     document = read_spec(tree, registry=registry)
     data, spec = document.spec.data, document.spec
     assert data is not None  # a proposal has it
-    of_classes, integer = spec.loss.of_classes or spec.loss.takes_labels, False
+    classification, integer = spec.loss.classification or spec.loss.takes_labels, False
     try:
-        preprocessing, parts = divide(
+        preprocessing, parts = split_table(
             table, data.targets, data, data.split, spec.seed,
-            of_classes=of_classes, integer_input=integer,
+            classification=classification, integer_input=integer,
         )  # fmt: skip
-        with_data(Model(document, preprocessing), parts)
+        attach_data(Model(document, preprocessing), parts)
     except DataError:
         return False
     return True

@@ -55,7 +55,7 @@ class Categorical:
         return self.each(self.categories, None, object)
 
 
-class Places(dict[str | None, int]):
+class CategoryCodes(dict[str | None, int]):
     """Numbers words in the order in which they are first asked for; None is -1."""
 
     def __init__(self) -> None:
@@ -66,14 +66,14 @@ class Places(dict[str | None, int]):
         return place
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def categories(self) -> tuple[str, ...]:
         """The words, in the order of their numbers."""
         return tuple(word for word in self if word is not None)
 
 
 def categorical_of(words: Array) -> Categorical:
     """Return a column of an array of str, and None where missing."""
-    places = Places()
+    places = CategoryCodes()
     flat = words.reshape(-1).tolist()
     codes = np.fromiter(map(places.__getitem__, flat), np.int32, len(flat))
-    return Categorical(places.words, codes.reshape(words.shape))
+    return Categorical(places.categories, codes.reshape(words.shape))

@@ -26,7 +26,7 @@ MISSING = ("NoneType", "NAType", "NaTType")
 """The types of what stands for a missing value, in Python and pandas, which need not be there."""
 
 
-def plain(array: Array, where: str) -> Array:
+def plain_values(array: Array, where: str) -> Array:
     """Return numbers as they are and text as an object array of str. Raises `DataError`."""
     if array.ndim == 0:
         raise DataError(f"{where}: a single value; expected one entry a row, also for one row")

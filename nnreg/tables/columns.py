@@ -12,10 +12,10 @@ from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, categorical_of
 from nnreg.tables.column_types import COMMA, parse_number
-from nnreg.tables.lazy import AnyColumn, whole
+from nnreg.tables.lazy import AnyColumn, materialize
 from nnreg.tables.table import Table
 
-SomeColumn = TypeVar("SomeColumn", Array, Categorical)
+ColumnT = TypeVar("ColumnT", Array, Categorical)
 
 
 def column(table: Table, name: str) -> AnyColumn:
@@ -37,7 +37,7 @@ def categorical(table: Table, name: str) -> Categorical:
     values = column(table, name)
     if isinstance(values, Categorical):
         return values
-    values = whole(values)
+    values = materialize(values)
     if is_text(values):
         return categorical_of(values)
     distinct, codes = np.unique(values, return_inverse=True)
@@ -50,33 +50,35 @@ def numbers(table: Table, name: str) -> Array:
     """Return a column as float64, NaN where missing. Raises `DataError` at what is no number."""
     values = column(table, name)
     if not is_text(values):
-        result = whole(values).astype(np.float64)
+        result = materialize(values).astype(np.float64)
         if np.isinf(result).any():
             row = int(np.argwhere(np.isinf(result))[0][0])
-            raise DataError(f"{table.place(row, name)}: an infinite value; expected a number")
+            raise DataError(f"{table.location(row, name)}: an infinite value; expected a number")
         return result
     cells = categorical(table, name)
     read = [parse_number(word) for word in cells.categories]
-    where, found = first_of(table, name, cells, np.isnan(read))
+    where, found = first_marked(table, name, cells, np.isnan(read))
     if found is not None:
         raise DataError(f"{where}: found {found!r}, expected a number")
     return cells.each(read, np.nan, np.float64)
 
 
-def first_of(table: Table, name: str, cells: Categorical, marked: Array) -> tuple[str, str | None]:
+def first_marked(
+    table: Table, name: str, cells: Categorical, marked: Array
+) -> tuple[str, str | None]:
     """Return the place and the word of the first row whose category is marked, if there is one."""
     of_row = cells.each(marked, False, bool)
     if not of_row.any():
         return "", None
     index = tuple(np.argwhere(of_row)[0])
-    return table.place(int(index[0]), name), cells.categories[cells.codes[index]]
+    return table.location(int(index[0]), name), cells.categories[cells.codes[index]]
 
 
 def is_numeric(table: Table, name: str) -> bool:
     """Tell whether a column holds numbers. Raises `DataError` where it holds numbers and words."""
     values = column(table, name)
     if not is_text(values):
-        if values.dtype.kind == "f" and values.ndim == 1 and np.isnan(whole(values)).all():
+        if values.dtype.kind == "f" and values.ndim == 1 and np.isnan(materialize(values)).all():
             raise DataError(f"{table.origin}: column {name!r} has no values; list it in 'exclude'")
         return True
     cells = categorical(table, name)
@@ -84,7 +86,7 @@ def is_numeric(table: Table, name: str) -> bool:
     if not len(words):
         raise DataError(f"{table.origin}: column {name!r} has no values; list it in 'exclude'")
     if words.any() and not words.all():
-        where, found = first_of(table, name, cells, words)
+        where, found = first_marked(table, name, cells, words)
         comma = COMMA.fullmatch(found or "") is not None
         fix = 'set "decimal": "," in the source' if comma else "fix the value"
         raise DataError(
@@ -99,7 +101,7 @@ def label(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else repr(value)
 
 
-def single(values: SomeColumn, table: Table, name: str) -> SomeColumn:
+def single(values: ColumnT, table: Table, name: str) -> ColumnT:
     """Return a column of single values, which may have come as `(rows, 1)`."""
     if values.ndim == 2 and values.shape[1] == 1:
         return values[:, 0]
@@ -128,7 +130,7 @@ def times(table: Table, name: str) -> Array:
     _require_all(table, name, cells.codes < 0)
     dates = [_date(word) for word in cells.categories]
     wrong = np.array([date is None for date in dates])
-    where, word = first_of(table, name, cells, wrong)
+    where, word = first_marked(table, name, cells, wrong)
     if word is not None:
         raise DataError(
             f"{where}: found {word!r}, expected a number or an ISO date such as 2024-07-31 or "
@@ -152,6 +154,6 @@ def _require_all(table: Table, name: str, missing: Array) -> None:
     if missing.any():
         row = int(np.argmax(missing))
         raise DataError(
-            f"{table.place(row, name)}: the value is missing, and the split goes by it; fix it, "
+            f"{table.location(row, name)}: the value is missing, and the split goes by it; fix it, "
             "or remove the row"
         )

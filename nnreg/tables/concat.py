@@ -13,11 +13,11 @@ from nnreg._types import Array, Shape
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
 from nnreg.errors import DataError
-from nnreg.tables.categorical import Categorical, Places
-from nnreg.tables.lazy import AnyColumn, whole
+from nnreg.tables.categorical import Categorical, CategoryCodes
+from nnreg.tables.lazy import AnyColumn, materialize
 from nnreg.tables.table import Table
 
-MOST_CATEGORIES = 2**15 - 1
+MAX_CATEGORIES = 2**15 - 1
 """The most different words of a column that is kept as a `Categorical`: codes take two bytes."""
 
 TEXT = np.dtypes.StringDType(na_object=None)
@@ -27,43 +27,43 @@ TEXT = np.dtypes.StringDType(na_object=None)
 class ChunkReader(Protocol):
     """Anything that reads a file as tables of successive rows, as a data source does."""
 
-    def pieces(self, path: Path, text: Collection[str]) -> Iterator[Table]:
+    def iter_chunks(self, path: Path, text: Collection[str]) -> Iterator[Table]:
         """Yield tables of successive rows; the columns `text` keep their text."""
 
 
-def gather(source: ChunkReader, path: Path, text: Collection[str] = ()) -> Table:
+def concat_chunks(source: ChunkReader, path: Path, text: Collection[str] = ()) -> Table:
     """Read a file as one table; the columns `text` keep their text though they hold numbers.
 
     A column that turns out to hold words after pieces of it were taken for numbers has lost the
     text of those: the file is then read once more.
     """
-    table, mixed = _joined(source, path, text)
+    table, mixed = _concat(source, path, text)
     if mixed:
-        table, mixed = _joined(source, path, {*text, *mixed})
+        table, mixed = _concat(source, path, {*text, *mixed})
     if mixed:
         name = min(mixed)
         raise DataError(f"{path}: column {name!r} is numbers in one piece and words in another")
     return table
 
 
-def _joined(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Table, set[str]]:
+def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Table, set[str]]:
     """Return the table, and the names of the columns that were numbers first and then words."""
-    pieces = iter(source.pieces(path, text))
-    table = next(pieces)
-    columns: dict[str, _Numbers | _Words] = {}
-    for piece in pieces:
+    chunks = iter(source.iter_chunks(path, text))
+    table = next(chunks)
+    columns: dict[str, _NumericBuffer | _CategoricalBuffer] = {}
+    for chunk in chunks:
         if not columns:
-            columns = {name: _begun(column) for name, column in table.columns.items()}
-            lines = [table.lines]
-        lines.append(piece.lines)
-        for name, column in piece.columns.items():
-            columns[name].add(whole(column))
+            columns = {name: _growing_column(column) for name, column in table.columns.items()}
+            lines = [table.line_numbers]
+        lines.append(chunk.line_numbers)
+        for name, column in chunk.columns.items():
+            columns[name].add(materialize(column))
         _require_memory(path, sum(column.size for column in columns.values()))
     if not columns:
         return table, set()
     mixed = {name for name, column in columns.items() if column.mixed}
     joined = {name: columns.pop(name).column() for name in list(columns) if name not in mixed}
-    return Table(joined, table.origin, _joined_lines(lines)), mixed
+    return Table(joined, table.origin, _concat_line_numbers(lines)), mixed
 
 
 def _require_memory(path: Path, size: int) -> None:
@@ -75,43 +75,45 @@ def _require_memory(path: Path, size: int) -> None:
         )
 
 
-def _begun(column: AnyColumn) -> _Numbers | _Words:
-    begun = _Numbers(column.shape[1:]) if column.dtype.kind in "biuf" else _Words()
-    begun.add(whole(column))
+def _growing_column(column: AnyColumn) -> _NumericBuffer | _CategoricalBuffer:
+    begun = (
+        _NumericBuffer(column.shape[1:]) if column.dtype.kind in "biuf" else _CategoricalBuffer()
+    )
+    begun.add(materialize(column))
     return begun
 
 
-class _Numbers:
+class _NumericBuffer:
     """A column of numbers that grows, in the smallest type that holds all of them exactly."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.dtype: np.dtype[Any] | None = None
-        self.data = bytearray()
+        self.values = bytearray()
         self.mixed = False
 
     @property
     def size(self) -> int:
         """The bytes of memory that it takes."""
-        return len(self.data)
+        return len(self.values)
 
     def add(self, values: Array) -> None:
         """Take the next rows."""
         if values.dtype.kind not in "biuf":
             self.mixed = True
         if self.mixed:
-            self.data.clear()
+            self.values.clear()
             return
         if self.dtype is None or values.dtype != self.dtype:  # NumPy takes None for float64
             needed = _smallest(values, self.dtype)
             if self.dtype is not None and needed != self.dtype:
-                self.data = bytearray(self.column().astype(needed).tobytes())
+                self.values = bytearray(self.column().astype(needed).tobytes())
             self.dtype = needed
-        self.data += values.astype(self.dtype, copy=False).tobytes()
+        self.values += values.astype(self.dtype, copy=False).tobytes()
 
     def column(self) -> Array:
         """Return all rows."""
-        return np.frombuffer(self.data, self.dtype).reshape(-1, *self.shape)
+        return np.frombuffer(self.values, self.dtype).reshape(-1, *self.shape)
 
 
 def _smallest(values: Array, before: np.dtype[Any] | None) -> np.dtype[Any]:
@@ -126,13 +128,13 @@ def _smallest(values: Array, before: np.dtype[Any] | None) -> np.dtype[Any]:
     return kind
 
 
-class _Words:
+class _CategoricalBuffer:
     """A column of words that grows: as a `Categorical` while there are few different ones."""
 
     mixed = False
 
     def __init__(self) -> None:
-        self.places = Places()
+        self.places = CategoryCodes()
         self.codes = bytearray()
         self.texts: list[Array] = []
 
@@ -148,11 +150,14 @@ class _Words:
             return
         words = values.tolist()
         codes = np.fromiter(map(self.places.__getitem__, words), np.int32, len(words))
-        if len(self.places) <= MOST_CATEGORIES:
+        if len(self.places) <= MAX_CATEGORIES:
             self.codes += codes.astype(np.int16).tobytes()
             return
-        self.texts = [self._categorical().each(self.places.words, None, TEXT), values.astype(TEXT)]
-        self.places, self.codes = Places(), bytearray()
+        self.texts = [
+            self._categorical().each(self.places.categories, None, TEXT),
+            values.astype(TEXT),
+        ]
+        self.places, self.codes = CategoryCodes(), bytearray()
 
     def column(self) -> Array | Categorical:
         """Return all rows."""
@@ -167,10 +172,10 @@ class _Words:
         return column
 
     def _categorical(self) -> Categorical:
-        return Categorical(self.places.words, np.frombuffer(self.codes, np.int16))
+        return Categorical(self.places.categories, np.frombuffer(self.codes, np.int16))
 
 
-def _joined_lines(parts: Sequence[Any]) -> Sequence[int] | Array | None:
+def _concat_line_numbers(parts: Sequence[Any]) -> Sequence[int] | Array | None:
     """Return the lines of all rows: a range where they follow each other, as they mostly do."""
     if parts[0] is None:
         return None

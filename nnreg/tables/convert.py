@@ -11,7 +11,7 @@ import numpy as np
 
 from nnreg.errors import DataError
 from nnreg.tables.dataframes import array_of, columns_of_frame, is_frame
-from nnreg.tables.lazy import Stored, read_ahead, whole
+from nnreg.tables.lazy import LazyArray, materialize, read_ahead
 from nnreg.tables.table import Table
 
 ARRAY = "x"
@@ -47,14 +47,14 @@ def table_of(x: Any, names: Iterable[str] = ()) -> Table:
     return Table({name: array[:, index] for index, name in enumerate(names)})
 
 
-def pieces(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:
+def iter_chunks(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:
     """Yield the rows of a table in pieces whose columns are arrays.
 
     There is one piece, the table itself, unless a column of these `names` stays in its file; pieces
     have no others.
     """
     used = {name: table.columns[name] for name in names if name in table.columns}
-    blocks = [column.block for column in used.values() if isinstance(column, Stored)]
+    blocks = [column.block_rows for column in used.values() if isinstance(column, LazyArray)]
     if not blocks:
         yield table
         return
@@ -62,6 +62,6 @@ def pieces(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:
 
     def read(start: int) -> Table:
         part = chosen.take(np.arange(start, min(start + size, len(chosen))))
-        return replace(part, columns={name: whole(c) for name, c in part.columns.items()})
+        return replace(part, columns={name: materialize(c) for name, c in part.columns.items()})
 
     yield from read_ahead(read, range(0, len(chosen), size))

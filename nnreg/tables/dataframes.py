@@ -11,8 +11,8 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical
-from nnreg.tables.column_types import plain
-from nnreg.tables.lazy import AnyColumn, whole
+from nnreg.tables.column_types import plain_values
+from nnreg.tables.lazy import AnyColumn, materialize
 
 
 def columns_of_arrow(table: Any, origin: str) -> Mapping[str, AnyColumn]:
@@ -34,7 +34,7 @@ def _arrow_values(values: Any, where: str) -> Array | Categorical:
 
     types, kind = pyarrow.types, values.type
     if types.is_dictionary(kind):
-        words = whole(_arrow_values(values.dictionary, where))
+        words = materialize(_arrow_values(values.dictionary, where))
         if words.dtype == object and words.ndim == 1:
             codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
             return Categorical(tuple(words.tolist()), codes)
@@ -43,7 +43,7 @@ def _arrow_values(values: Any, where: str) -> Array | Categorical:
         lengths = values.value_lengths().unique().to_pylist()
         if len(lengths) != 1 or None in lengths:
             raise DataError(f"{where}: lists of different lengths; expected the same in each row")
-        return whole(_arrow_values(values.flatten(), where)).reshape(len(values), -1)
+        return materialize(_arrow_values(values.flatten(), where)).reshape(len(values), -1)
     if types.is_boolean(kind) or types.is_decimal(kind):
         values = values.cast(pyarrow.float64()) if types.is_decimal(kind) else values.cast("uint8")
     if types.is_temporal(values.type):
@@ -98,7 +98,7 @@ def array_of(values: Any, name: str) -> Array:
             array = np.stack([np.asarray(row) for row in array])
     except ValueError as error:
         raise DataError(f"{name}: the rows differ in length: {error}") from error
-    return plain(array, name)
+    return plain_values(array, name)
 
 
 def _is_list(value: object) -> bool:

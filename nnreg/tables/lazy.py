@@ -25,7 +25,7 @@ BLOCK = 2**17
 WINDOW = 2**22
 """The values that are in memory at once, about, and among which rows are shuffled."""
 
-LEAST_BLOCKS = 8
+MIN_BLOCKS = 8
 """The fewest blocks that a window has, where large chunks make large blocks."""
 
 
@@ -44,7 +44,7 @@ class Dataset(Protocol):
     def chunk(self) -> int:
         """How many rows are stored, and perhaps compressed, as one."""
 
-    def read(self, stretches: Sequence[tuple[int, int]]) -> Iterator[Array]:
+    def read(self, segments: Sequence[tuple[int, int]]) -> Iterator[Array]:
         """Yield the rows of each stretch, from one up to another.
 
         Raises `DataError` naming the rows that cannot be read.
@@ -52,70 +52,70 @@ class Dataset(Protocol):
 
 
 @dataclass(frozen=True)
-class Stored:
+class LazyArray:
     """Rows of an array in a file, in ascending order, each read when it is taken.
 
     `rows` are their numbers in the file. `encode` turns values, and the numbers of their rows,
-    into what is wanted: arrays of `example` shape and `dtype`.
+    into what is wanted: arrays of `example_shape` shape and `dtype`.
     """
 
     dataset: Dataset
     rows: Array
-    example: Shape
+    example_shape: Shape
     dtype: np.dtype[Any]
     encode: Encode | None = None
 
     @property
     def shape(self) -> Shape:
         """The shape of all rows together."""
-        return (len(self.rows), *self.example)
+        return (len(self.rows), *self.example_shape)
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return 1 + len(self.example)
+        return 1 + len(self.example_shape)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def block(self) -> int:
+    def block_rows(self) -> int:
         """How many rows of the file are read at once: whole chunks."""
         chunk = self.dataset.chunk
         return chunk * max(BLOCK // (chunk * self._width), 1)
 
-    def window(self, multiple: int = 1) -> int:
+    def chunk_rows(self, multiple: int = 1) -> int:
         """Return how many rows are in memory at once, a multiple of a number."""
-        rows = max(WINDOW // self._width, LEAST_BLOCKS * self.block)
+        rows = max(WINDOW // self._width, MIN_BLOCKS * self.block_rows)
         return -(-rows // multiple) * multiple
 
     def _block_starts(self, rows: Array) -> Array:
         """Return the places in `rows` where another block begins."""
-        starts: Array = np.flatnonzero(np.diff(rows // self.block, prepend=-1))
+        starts: Array = np.flatnonzero(np.diff(rows // self.block_rows, prepend=-1))
         return starts
 
     @property
     def _width(self) -> int:
         return max(int(np.prod(self.dataset.shape[1:])), 1)
 
-    def select(self, places: Array) -> Stored:
+    def select(self, places: Array) -> LazyArray:
         """Return the rows at these places, which ascend."""
         return replace(self, rows=self.rows[places])
 
-    def encoded(self, encode: Encode, example: Shape, dtype: npt.DTypeLike) -> Stored:
+    def encoded(self, encode: Encode, example: Shape, dtype: npt.DTypeLike) -> LazyArray:
         """Return the same rows as what `encode` makes of the values in the file."""
-        return replace(self, encode=encode, example=example, dtype=np.dtype(dtype))
+        return replace(self, encode=encode, example_shape=example, dtype=np.dtype(dtype))
 
     def take(self, places: Array, out: Array | None = None) -> Array:
         """Read the rows at these places, which ascend, into `out` where it is given."""
         rows = self.rows[places]
         if out is None:
-            out = np.empty((len(rows), *self.example), self.dtype)
+            out = np.empty((len(rows), *self.example_shape), self.dtype)
         if not len(rows):
             return out
         blocks = [slice(*ends) for ends in pairwise([*self._block_starts(rows), len(rows)])]
-        stretches = [(int(rows[block][0]), int(rows[block][-1]) + 1) for block in blocks]
-        for block, values in zip(blocks, self.dataset.read(stretches), strict=True):
+        segments = [(int(rows[block][0]), int(rows[block][-1]) + 1) for block in blocks]
+        for block, values in zip(blocks, self.dataset.read(segments), strict=True):
             chosen = rows[block]
             if len(values) > len(chosen):
                 values = values[chosen - chosen[0]]
@@ -129,8 +129,8 @@ class Stored:
             return
         size = max(BLOCK // self._width, 1)
         for start in range(0, len(rows), size):
-            piece = slice(start, start + size)
-            out[piece] = self.encode(values[piece], rows[piece])
+            chunk = slice(start, start + size)
+            out[chunk] = self.encode(values[chunk], rows[chunk])
 
     def shuffled(self, rng: np.random.Generator, multiple: int) -> Array:
         """Return the places of all rows in an order that is random and yet read quickly.
@@ -144,64 +144,66 @@ class Stored:
         lengths, starts = lengths[blocks], starts[blocks]
         moves = starts - (np.cumsum(lengths) - lengths)
         order: Array = np.arange(len(self)) + np.repeat(moves, lengths)
-        size = self.window(multiple)
+        size = self.chunk_rows(multiple)
         for start in range(0, len(order), size):
             rng.shuffle(order[start : start + size])
         return order
 
 
-Column: TypeAlias = Array | Stored
+Column: TypeAlias = Array | LazyArray
 AnyColumn: TypeAlias = Column | Categorical
 
 
 @dataclass(frozen=True)
-class Window:
+class Chunk:
     """Rows in memory: `values[i]` is the row at `places[i]` of all, to be gone over in `order`."""
 
     values: Array
-    places: Array | slice
+    positions: Array | slice
     order: Array
 
 
-def whole(column: AnyColumn) -> Array:
+def materialize(column: AnyColumn) -> Array:
     """Return a column as an array, read if need be, of text where it is a `Categorical`."""
     if isinstance(column, Categorical):
         return column.text()
-    return column.take(np.arange(len(column))) if isinstance(column, Stored) else column
+    return column.take(np.arange(len(column))) if isinstance(column, LazyArray) else column
 
 
-def pieces(x: Column, size: int) -> Generator[Array, None, None]:
+def iter_chunks(x: Column, size: int) -> Generator[Array, None, None]:
     """Yield the rows of `x` in order, at most `size` at a time; one piece where there are none."""
-    if not isinstance(x, Stored):
+    if not isinstance(x, LazyArray):
         for start in range(0, max(len(x), 1), size):
             yield x[start : start + size]
         return
-    size = min(size, x.window())
-    with closing(windows(x, np.arange(len(x)), size)) as stretches:
-        for window in stretches:
-            for piece in pieces(window.values, size):
-                yield piece.copy()  # the window's memory is used again
+    size = min(size, x.chunk_rows())
+    with closing(chunks_in_order(x, np.arange(len(x)), size)) as segments:
+        for window in segments:
+            for chunk in iter_chunks(window.values, size):
+                yield chunk.copy()  # the window's memory is used again
 
 
-def windows(x: Column, order: Array, multiple: int) -> Generator[Window, None, None]:
+def chunks_in_order(x: Column, order: Array, multiple: int) -> Generator[Chunk, None, None]:
     """Yield an order of places a stretch at a time, with the rows there in memory.
 
     An array is a single window. What is stored comes in windows that are good until the next; each
     but the last has a multiple of a number of rows.
     """
-    if not isinstance(x, Stored):
-        yield Window(x, slice(None), order)
+    if not isinstance(x, LazyArray):
+        yield Chunk(x, slice(None), order)
         return
-    size = min(x.window(multiple), len(order))
-    buffers = [np.empty((size, *x.example), x.dtype) for _ in range(2)]  # in use, and being read
+    size = min(x.chunk_rows(multiple), len(order))
+    buffers = [
+        np.empty((size, *x.example_shape), x.dtype) for _ in range(2)
+    ]  # in use, and being read
 
-    def read(number: int) -> Window:
-        stretch = order[number * size : (number + 1) * size]
-        ascending = np.argsort(stretch)
+    def read(number: int) -> Chunk:
+        segment = order[number * size : (number + 1) * size]
+        ascending = np.argsort(segment)
         here = np.empty_like(ascending)
-        here[ascending] = np.arange(len(stretch))
-        places = stretch[ascending]
-        return Window(x.take(places, buffers[number % 2][: len(places)]), places, here)
+        here[ascending] = np.arange(len(segment))
+        places = segment[ascending]
+        return Chunk(x.take(places, buffers[number % 2][: len(places)]), places, here)
 
     yield from read_ahead(read, range(-(-len(order) // max(size, 1)) or 1))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from nnreg import Array, Context, Layer, Plan, Shape, ShapeError, hookimpl
+from nnreg import Array, Context, Layer, LayerBuilder, Shape, ShapeError, hookimpl
 from nnreg.builtin.initializers import Ones, Zeros
 
 
@@ -18,13 +18,13 @@ class MyComponent(Layer):
     shift: bool = True
     independent = True
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         """Declare the parameters, and return the shape of what comes out."""
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
-        plan.param("gain", shape[-1:], Ones(), regularized=True)
+        builder.param("gain", shape[-1:], Ones(), regularized=True)
         if self.shift:
-            plan.param("shift", shape[-1:], Zeros())
+            builder.param("shift", shape[-1:], Zeros())
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Callable[[Array], Array]]:

@@ -5,21 +5,21 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Gt, Interval
-from nnreg import Array, Optimizer, Step, hookimpl
+from nnreg import Array, Optimizer, UpdateState, hookimpl
 
 
 @dataclass(frozen=True)
 class MyComponent(Optimizer):
     """v ← momentum · v + (1 - momentum) · g; p ← p - learning_rate · sign(v)."""
 
-    slots = ("velocity",)
+    state_names = ("velocity",)
     elementwise = True
     learning_rate: Annotated[float, Gt(0)] = 0.001
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
 
-    def update(self, parameters: Array, gradient: Array, step: Step) -> None:
+    def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
         """Change the parameters in place; what is remembered between steps is in the slots."""
-        velocity, change = step.slots["velocity"], step.empty(parameters)
+        velocity, change = state.vectors["velocity"], state.empty(parameters)
         np.multiply(velocity, self.momentum, out=velocity)
         np.multiply(gradient, 1 - self.momentum, out=change)
         np.add(velocity, change, out=velocity)

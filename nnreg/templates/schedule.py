@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Interval
-from nnreg import Moment, Schedule, hookimpl
+from nnreg import ScheduleContext, Schedule, hookimpl
 
 
 @dataclass(frozen=True)
@@ -13,9 +13,9 @@ class MyComponent(Schedule):
 
     drop: Annotated[float, Interval(ge=0, le=1)] = 0.9
 
-    def factor(self, moment: Moment) -> float:
+    def factor(self, context: ScheduleContext) -> float:
         """Return what the optimizer's learning rate is multiplied by."""
-        return 1 - self.drop * moment.progress**2
+        return 1 - self.drop * context.progress**2
 
 
 @hookimpl

@@ -4,13 +4,13 @@ from typing import Any
 
 import nnreg
 import numpy as np
-from nnreg import Moment
+from nnreg import ScheduleContext
 
 from nnreg_my_plugin import MyComponent
 
 
 def test_it_falls_from_1() -> None:
-    factors = [MyComponent(drop=0.5).factor(Moment(step, 10, 5)) for step in range(10)]
+    factors = [MyComponent(drop=0.5).factor(ScheduleContext(step, 10, 5)) for step in range(10)]
     assert factors[0] == 1
     assert factors == sorted(factors, reverse=True)
     assert factors[-1] == 1 - 0.5 * 0.9**2

@@ -20,14 +20,14 @@ from nnreg.testing.layers import check_layer
 from nnreg.testing.losses import check_loss
 from nnreg.testing.optimizers import check_optimizer
 from nnreg.testing.strategies import configurations
-from nnreg.testing.strict_arrays import Strict, StrictWorkspace
+from nnreg.testing.strict_arrays import StrictArray, StrictWorkspace
 from nnreg.testing.suite import Check, Result, checks
 
 __all__ = [
     "EXTREMES",
     "Check",
     "Result",
-    "Strict",
+    "StrictArray",
     "StrictWorkspace",
     "central_difference",
     "check_activation",

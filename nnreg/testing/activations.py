@@ -19,7 +19,7 @@ from nnreg.testing.finite_differences import (
     points,
     require_a_slope,
 )
-from nnreg.testing.strict_arrays import Strict, StrictWorkspace, bare
+from nnreg.testing.strict_arrays import StrictArray, StrictWorkspace, unwrap
 
 KINKS = (0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 6.0)
 """Where published activations have theirs, on either side; an option's value is tried too."""
@@ -119,12 +119,12 @@ def buffered(activation: Activation) -> None:
     """The forms that may overwrite their input, with and without a bias, give the same."""
     y, dx = _pass(activation, X, DY)
     context = _context(Workspace)
-    found, undo = activation.forward_buffered(X.copy(), context)
+    found, backward_fn = activation.forward_inplace(X.copy(), context)
     close(activation, "the buffered output", found, y, 1e-14)
-    close(activation, "the buffered gradient", undo(DY.copy()), dx, 1e-13)
+    close(activation, "the buffered gradient", backward_fn(DY.copy()), dx, 1e-13)
     bias, dbias = points((5,), seed=2), np.full(5, np.nan)
     y, dx = _pass(activation, X + bias, DY)
-    found, undo_biased = activation.forward_biased(X.copy(), bias, context)
+    found, undo_biased = activation.forward_bias_inplace(X.copy(), bias, context)
     close(activation, "the biased output", found, y, 1e-14)
     close(activation, "the biased gradient", undo_biased(DY.copy(), dbias), dx, 1e-13)
     close(activation, "the bias gradient", dbias, dx.sum(axis=0), 1e-13)
@@ -136,10 +136,12 @@ def dispatch(activation: Activation) -> None:
     found, backward = activation.forward(_strict(X))
     _close_strict(activation, "the output", found, y)
     _close_strict(activation, "the gradient", backward(_strict(DY)), dx)
-    found, backward = activation.forward_buffered(_strict(X), _context(StrictWorkspace))
-    plain, undo = activation.forward_buffered(X.copy(), _context(Workspace))
+    found, backward = activation.forward_inplace(_strict(X), _context(StrictWorkspace))
+    plain, backward_fn = activation.forward_inplace(X.copy(), _context(Workspace))
     _close_strict(activation, "the buffered output", found, plain)
-    _close_strict(activation, "the buffered gradient", backward(_strict(DY)), undo(DY.copy()))
+    _close_strict(
+        activation, "the buffered gradient", backward(_strict(DY)), backward_fn(DY.copy())
+    )
 
 
 def declared_range(activation: Activation) -> None:
@@ -196,12 +198,12 @@ def _context(workspace: type[Workspace]) -> Context:
 
 
 def _strict(x: Array) -> Any:
-    return Strict(x.copy())
+    return StrictArray(x.copy())
 
 
 def _close_strict(component: object, what: str, found: Any, expected: Array) -> None:
-    if not isinstance(found, Strict):
+    if not isinstance(found, StrictArray):
         raise AssertionError(
             f"{component}: {what} of another array type became {type(found).__name__}"
         )
-    close(component, f"{what} of another array type", bare(found), expected, 1e-12)
+    close(component, f"{what} of another array type", unwrap(found), expected, 1e-12)

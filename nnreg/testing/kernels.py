@@ -19,9 +19,9 @@ from nnreg.builtin.layers.sequence import Embedding, Lstm
 from nnreg.builtin.losses import CrossEntropy
 from nnreg.builtin.optimizers import Adam
 from nnreg.interfaces.context import Context, Workspace
-from nnreg.interfaces.kernels import NARROW, Kernels
+from nnreg.interfaces.kernels import MAX_NARROW_FEATURES, Kernels
 from nnreg.interfaces.layer import Layer
-from nnreg.interfaces.optimizer import Step
+from nnreg.interfaces.optimizer import UpdateState
 from nnreg.testing.assertions import close
 from nnreg.testing.finite_differences import points
 from nnreg.testing.layers import LayerCase, Pass
@@ -29,7 +29,7 @@ from nnreg.testing.layers import LayerCase, Pass
 LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (Dense(3, Relu()), (5,)),
     (Dense(4, Softmax()), (5,)),
-    (Dense(NARROW + 1, Softmax()), (5,)),
+    (Dense(MAX_NARROW_FEATURES + 1, Softmax()), (5,)),
     (Conv2d(3), (6, 5, 2)),
     (Conv2d(3, (2, 3), (2, 1), "same", Relu()), (6, 5, 2)),
     (MaxPool2d(), (6, 5, 3)),
@@ -62,7 +62,7 @@ def layers(kernels: Kernels) -> None:
 
 def losses(kernels: Kernels) -> None:
     """The cross-entropy of logits is that of NumPy's, with few classes and with many."""
-    for classes, smoothing in itertools.product((4, NARROW + 1), (0.0, 0.3)):
+    for classes, smoothing in itertools.product((4, MAX_NARROW_FEATURES + 1), (0.0, 0.3)):
         for dtype, tolerance in TOLERANCES:
             z, labels = points((9, classes)).astype(dtype), np.arange(9) % classes
             (value, dz), (found, dz_found) = (
@@ -95,14 +95,14 @@ def cases(kernels: Kernels) -> Sequence[Kernels]:
 
 def _loss(kernels: Kernels, loss: CrossEntropy, z: Array, labels: Array) -> tuple[float, Array]:
     context = Context({}, {}, {}, {}, Workspace(z.dtype, reuse=False, kernels=kernels))
-    value, backward = loss.forward_buffered(z.copy(), labels, context, logits=True)
+    value, backward = loss.forward_with_workspace(z.copy(), labels, context, logits=True)
     return value, backward().copy()
 
 
 def _trained(kernels: Kernels, dtype: npt.DTypeLike) -> Array:
     parameters = points((99,)).astype(dtype)
-    slots = {name: np.zeros_like(parameters) for name in Adam.slots}
+    slots = {name: np.zeros_like(parameters) for name in Adam.state_names}
     for count in (1, 2, 3):
-        step = Step(count, slots, Workspace(dtype, reuse=False, kernels=kernels))
+        step = UpdateState(count, slots, Workspace(dtype, reuse=False, kernels=kernels))
         Adam(0.01).update(parameters, points((99,), seed=count).astype(dtype), step)
     return parameters

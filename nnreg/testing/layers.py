@@ -13,11 +13,11 @@ from nnreg._types import Array, Shape
 from nnreg.errors import DataError, NnregError, ShapeError
 from nnreg.interfaces.context import Workspace
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer, Plan
+from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.network.network import Network
 from nnreg.testing.assertions import TOLERANCE, close, finite, same, shape
 from nnreg.testing.finite_differences import EXTREMES, central_difference, points
-from nnreg.testing.strict_arrays import Strict, StrictGenerator, StrictWorkspace, bare
+from nnreg.testing.strict_arrays import StrictArray, StrictGenerator, StrictWorkspace, unwrap
 
 SHAPES: tuple[Shape, ...] = ((6,), (5, 4), (6, 5, 3), (3, 4, 4, 2))
 """Inputs that a layer is tried on: it is checked on those that its `build` accepts."""
@@ -57,7 +57,7 @@ class Pass:
     ) -> None:
         layer, size = case.layer, case.x.shape[1:]
         self.strict = strict
-        plan = Plan("$", CLASSES)
+        plan = LayerBuilder("$", CLASSES)
         self.output = plan.layer("layers/0", layer, size)
         self.network = Network(plan, size, self.output, dtype=dtype)
         self.network.initialize(case.seed)
@@ -84,12 +84,12 @@ class Pass:
     def run(self) -> tuple[Array, Array | None]:
         """Run forward and backward, and return copies of the output and the input's gradient."""
         y, backward = self.forward(self.x)
-        kept = bare(y).copy()
+        kept = unwrap(y).copy()
         dx = backward(self._wrap(self.dy.copy()))
-        return kept, None if dx is None else bare(dx).copy()
+        return kept, None if dx is None else unwrap(dx).copy()
 
     def _wrap(self, x: Array) -> Any:
-        return Strict(x) if self.strict else x
+        return StrictArray(x) if self.strict else x
 
     def loss(self) -> float:
         """Return Σ y dy, whose gradient the backward pass gives."""
@@ -306,7 +306,7 @@ def cases(example: Layer | tuple[Layer, Shape]) -> Sequence[LayerCase]:
 
 
 def _build(layer: Layer, size: Shape) -> None:
-    Plan("$", CLASSES).layer("layers/0", layer, size)
+    LayerBuilder("$", CLASSES).layer("layers/0", layer, size)
 
 
 def _failed(error: NnregError) -> bool:

@@ -14,7 +14,7 @@ from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.loss import Loss
 from nnreg.testing.assertions import TOLERANCE, close, close_in_float32, finite, same, shape
 from nnreg.testing.finite_differences import EXTREMES, central_difference, points, require_a_slope
-from nnreg.testing.strict_arrays import StrictWorkspace, bare, strict
+from nnreg.testing.strict_arrays import StrictWorkspace, as_strict, unwrap
 
 LABELS = np.array([0, 2, 1, 1])
 
@@ -87,7 +87,7 @@ def kinks(case: LossCase) -> None:
 
 def extremes(case: LossCase) -> None:
     """Loss and gradient are finite at outputs of ±10,000, or at the bounds it declares; float32."""
-    low, high = (-math.inf, math.inf) if case.logits else case.component.domain
+    low, high = (-math.inf, math.inf) if case.logits else case.component.input_range
     t = _single(case.t)
     for extreme in EXTREMES:
         ends = max(low, -abs(extreme)), min(high, abs(extreme))
@@ -167,30 +167,32 @@ def reentrant(case: LossCase) -> None:
 def buffered(case: LossCase) -> None:
     """The form that the trainer calls gives the same."""
     value, dy = case.both()
-    found, undo = _buffered(case, case.y.copy(), case.t.copy(), Workspace)
+    found, backward_fn = _buffered(case, case.y.copy(), case.t.copy(), Workspace)
     close(case, "the buffered loss", np.array(found), np.array(value), 1e-13)
-    close(case, "the buffered gradient", undo(), dy, 1e-12)
+    close(case, "the buffered gradient", backward_fn(), dy, 1e-12)
 
 
 def linked(case: LossCase) -> None:
     """From logits comes what comes from the outputs of the activation that it declares as link."""
-    link = case.component.link
+    link = case.component.fused_activation
     if not case.logits or link is None:
         return
     value, dz = case.both()
-    y, undo = link().forward(case.y)
+    y, backward_fn = link().forward(case.y)
     plain, backward = case.component.forward(y, case.t)
     close(case, "the loss", np.array(value), np.array(plain), 1e-9)
-    close(case, "the gradient", dz, undo(backward()), 1e-7)
+    close(case, "the gradient", dz, backward_fn(backward()), 1e-7)
 
 
 def dispatch(case: LossCase) -> None:
     """It runs on an array type that refuses to become a NumPy array."""
     value, backward = _buffered(case, case.y.copy(), case.t.copy(), Workspace)
-    found, undo = _buffered(case, strict(case.y.copy()), strict(case.t.copy()), StrictWorkspace)
+    found, backward_fn = _buffered(
+        case, as_strict(case.y.copy()), as_strict(case.t.copy()), StrictWorkspace
+    )
     what = "of another array type"
     close(case, f"the loss {what}", np.array(float(found)), np.array(value), 1e-12)
-    close(case, f"the gradient {what}", bare(undo()), backward(), 1e-12)
+    close(case, f"the gradient {what}", unwrap(backward_fn()), backward(), 1e-12)
 
 
 CHECKS = (
@@ -213,9 +215,9 @@ CHECKS = (
 def checks_of(cls: type[Loss]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
     skipped = set()
-    if cls.link is None:
+    if cls.fused_activation is None:
         skipped.add(linked)
-    if cls.of_classes or cls.domain != (-math.inf, math.inf):
+    if cls.classification or cls.input_range != (-math.inf, math.inf):
         skipped.add(kinks)
     return [check for check in CHECKS if check not in skipped]
 
@@ -223,24 +225,24 @@ def checks_of(cls: type[Loss]) -> Sequence[Any]:
 def cases(loss: Loss) -> Sequence[LossCase]:
     """Return the loss with outputs and targets as it declares that it takes them."""
     one_hot = np.eye(3)[LABELS]
-    y = _within(loss.domain, (4, 3), seed=0)
-    if not loss.of_classes:
-        return [LossCase(loss, y, _within(loss.domain, (4, 3), seed=1))]
+    y = _outputs_in_range(loss.input_range, (4, 3), seed=0)
+    if not loss.classification:
+        return [LossCase(loss, y, _outputs_in_range(loss.input_range, (4, 3), seed=1))]
     targets = [one_hot, LABELS] if loss.takes_labels else [one_hot]
-    if loss.domain == (0, 1):
+    if loss.input_range == (0, 1):
         y = y / y.sum(axis=1, keepdims=True)
     found = [LossCase(loss, y, t) for t in targets]
-    if loss.link is not None:
+    if loss.fused_activation is not None:
         found += [LossCase(loss, points((4, 3)), t, logits=True) for t in targets]
     return found
 
 
 def _takes_any_number(case: LossCase) -> bool:
     loss = case.component
-    return not (case.logits or loss.of_classes) and loss.domain == (-math.inf, math.inf)
+    return not (case.logits or loss.classification) and loss.input_range == (-math.inf, math.inf)
 
 
-def _within(domain: tuple[float, float], shape: Shape, seed: int) -> Array:
+def _outputs_in_range(domain: tuple[float, float], shape: Shape, seed: int) -> Array:
     """Return outputs within bounds, and not too near them."""
     low, high = domain
     if math.isfinite(low) and math.isfinite(high):
@@ -257,4 +259,4 @@ def _single(t: Array) -> Array:
 
 def _buffered(case: LossCase, y: Any, t: Any, workspace: type[Workspace]) -> Any:
     context = Context({}, {}, {}, {}, workspace(np.float64, reuse=False))
-    return case.component.forward_buffered(y, t, context, logits=case.logits)
+    return case.component.forward_with_workspace(y, t, context, logits=case.logits)

@@ -75,7 +75,7 @@ def cases(metric: Metric) -> Sequence[Metric]:
 
 
 def _guess_and_truth(metric: Metric) -> tuple[Array, Array]:
-    if metric.of_classes:
+    if metric.classification:
         return np.array([0, 1, 1, 0, 2, 1]), np.array([0, 1, 2, 0, 2, 1])
     truth = 4 * points((6, 2))
     return truth + 0.5 * points((6, 2), seed=1), truth

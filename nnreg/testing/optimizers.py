@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from nnreg._types import Array
 from nnreg.interfaces.context import Workspace
-from nnreg.interfaces.optimizer import Optimizer, Step
+from nnreg.interfaces.optimizer import Optimizer, UpdateState
 from nnreg.testing.assertions import close, finite, same
 from nnreg.testing.finite_differences import points
-from nnreg.testing.strict_arrays import StrictWorkspace, bare, strict
+from nnreg.testing.strict_arrays import StrictWorkspace, as_strict, unwrap
 
 SIZE = 12
 STEPS = 3
@@ -29,7 +29,7 @@ def check_optimizer(optimizer: Optimizer) -> None:
 
 def descends(optimizer: Optimizer) -> None:
     """The first step goes down the gradient."""
-    run = _Run(optimizer, START)
+    run = _OptimizerRun(optimizer, START)
     run.step(START)  # the gradient of Σ p² / 2
     if not float(np.dot(run.parameters - START, START)) < 0:
         raise AssertionError(f"{optimizer}: its first step does not go down the gradient")
@@ -38,7 +38,7 @@ def descends(optimizer: Optimizer) -> None:
 def extremes(optimizer: Optimizer) -> None:
     """Parameters stay finite with gradients of 0 and of ±10,000, in float32."""
     for size in (0.0, 1e-8, 1e4):
-        run = _Run(optimizer, START.astype(np.float32))
+        run = _OptimizerRun(optimizer, START.astype(np.float32))
         for _ in range(STEPS):
             run.step(np.resize(np.array([size, -size], np.float32), SIZE))
         finite(optimizer, f"a parameter after gradients of ±{size:g}", run.parameters)
@@ -46,7 +46,10 @@ def extremes(optimizer: Optimizer) -> None:
 
 def float32(optimizer: Optimizer) -> None:
     """float32 parameters take the steps that float64 ones do."""
-    double, single = _Run(optimizer, START), _Run(optimizer, START.astype(np.float32))
+    double, single = (
+        _OptimizerRun(optimizer, START),
+        _OptimizerRun(optimizer, START.astype(np.float32)),
+    )
     for gradient in GRADIENTS:
         double.step(gradient)
     for gradient in GRADIENTS:
@@ -56,14 +59,14 @@ def float32(optimizer: Optimizer) -> None:
 
 def gradient_kept(optimizer: Optimizer) -> None:
     """The gradient is not written to."""
-    run, gradient = _Run(optimizer, START), GRADIENTS[0].copy()
+    run, gradient = _OptimizerRun(optimizer, START), GRADIENTS[0].copy()
     optimizer.update(run.parameters, gradient, run.step_of(1))
     same(optimizer, "the gradient after the step", gradient, GRADIENTS[0])
 
 
 def in_place(optimizer: Optimizer) -> None:
     """It changes the array it is given; a step with a gradient changes every parameter."""
-    run = _Run(optimizer, START)
+    run = _OptimizerRun(optimizer, START)
     run.step(GRADIENTS[0])
     if np.any(run.parameters == START):
         raise AssertionError(f"{optimizer}: a parameter with a gradient stayed as it was")
@@ -77,7 +80,7 @@ def repeatable(optimizer: Optimizer) -> None:
 def reentrant(optimizer: Optimizer) -> None:
     """All that it remembers is in its slots: two networks may share it, turn about."""
     expected = _trained(optimizer)
-    run, other = _Run(optimizer, START), _Run(optimizer, 2 * START)
+    run, other = _OptimizerRun(optimizer, START), _OptimizerRun(optimizer, 2 * START)
     for gradient in GRADIENTS:
         run.step(gradient)
         other.step(3 * gradient)
@@ -87,22 +90,22 @@ def reentrant(optimizer: Optimizer) -> None:
 
 def elementwise(optimizer: Optimizer) -> None:
     """Declared so, a vector in pieces gets what the whole gets."""
-    pieces = [slice(0, 5), slice(5, SIZE)]
-    runs = [_Run(optimizer, START[piece]) for piece in pieces]
+    chunks = [slice(0, 5), slice(5, SIZE)]
+    runs = [_OptimizerRun(optimizer, START[chunk]) for chunk in chunks]
     for gradient in GRADIENTS:
-        for run, piece in zip(runs, pieces, strict=True):
-            run.step(gradient[piece])
+        for run, chunk in zip(runs, chunks, strict=True):
+            run.step(gradient[chunk])
     found = np.concatenate([run.parameters for run in runs])
     close(optimizer, "a parameter of a vector in two pieces", found, _trained(optimizer), 1e-12)
 
 
 def dispatch(optimizer: Optimizer) -> None:
     """It runs on an array type that refuses to become a NumPy array."""
-    run = _Run(optimizer, START, wrapped=True)
+    run = _OptimizerRun(optimizer, START, wrapped=True)
     for gradient in GRADIENTS:
         run.step(gradient)
     what = "a parameter of another array type"
-    close(optimizer, what, bare(run.parameters), _trained(optimizer), 1e-12)
+    close(optimizer, what, unwrap(run.parameters), _trained(optimizer), 1e-12)
 
 
 CHECKS = (
@@ -128,22 +131,22 @@ def cases(optimizer: Optimizer) -> Sequence[Optimizer]:
     return [optimizer]
 
 
-class _Run:
+class _OptimizerRun:
     """Parameters and slots on their way through some steps."""
 
     def __init__(self, optimizer: Optimizer, start: Array, *, wrapped: bool = False) -> None:
-        self._wrap: Any = strict if wrapped else np.asarray
+        self._wrap: Any = as_strict if wrapped else np.asarray
         dtype: npt.DTypeLike = start.dtype
         self._optimizer = optimizer
         self._workspace = (StrictWorkspace if wrapped else Workspace)(dtype, reuse=True)
-        self._slots = {name: self._wrap(np.zeros_like(start)) for name in optimizer.slots}
+        self._vectors = {name: self._wrap(np.zeros_like(start)) for name in optimizer.state_names}
         self._count = 0
         self.parameters = self._wrap(start.copy())
 
-    def step_of(self, count: int) -> Step:
+    def step_of(self, count: int) -> UpdateState:
         """Return what the optimizer is handed."""
         self._workspace.rewind()
-        return Step(count, self._slots, self._workspace)
+        return UpdateState(count, self._vectors, self._workspace)
 
     def step(self, gradient: Array) -> None:
         """Make one update, from a copy of the gradient."""
@@ -153,7 +156,7 @@ class _Run:
 
 
 def _trained(optimizer: Optimizer) -> Array:
-    run = _Run(optimizer, START)
+    run = _OptimizerRun(optimizer, START)
     for gradient in GRADIENTS:
         run.step(gradient)
     parameters: Array = run.parameters

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nnreg.interfaces.schedule import Moment, Schedule
+from nnreg.interfaces.schedule import Schedule, ScheduleContext
 
 PLANS = ((1, 1), (3, 3), (7, 1), (12, 4), (40, 2))
 """Epochs, and steps an epoch, of the trainings that a schedule is tried on."""
@@ -78,16 +78,16 @@ def cases(schedule: Schedule) -> Sequence[Schedule]:
     return [schedule]
 
 
-def _moments(schedule: Schedule) -> Iterator[Moment]:
+def _moments(schedule: Schedule) -> Iterator[ScheduleContext]:
     """Yield each step of trainings that get better at first, and then no more."""
-    watched = schedule.watches() or "val_loss"
+    watched = schedule.monitored_metric() or "val_loss"
     for epochs, steps in PLANS:
         records = [
             {"epoch": n, "loss": 1 / n, watched: max(4.0 - n, 1.0)} for n in range(1, epochs + 1)
         ]
         for step in range(epochs * steps):
-            yield Moment(step, epochs * steps, steps, records[: step // steps])
+            yield ScheduleContext(step, epochs * steps, steps, records[: step // steps])
 
 
-def _at(moment: Moment) -> str:
-    return f"at step {moment.step} of {moment.total}, {moment.steps_per_epoch} an epoch,"
+def _at(moment: ScheduleContext) -> str:
+    return f"at step {moment.step} of {moment.total_steps}, {moment.steps_per_epoch} an epoch,"

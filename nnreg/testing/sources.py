@@ -14,8 +14,8 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
-from nnreg.tables.concat import gather
-from nnreg.tables.lazy import whole
+from nnreg.tables.concat import concat_chunks
+from nnreg.tables.lazy import materialize
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ def pieces(case: SourceCase) -> None:
         for file in case.source.files(path):
             if not file.is_file():
                 raise AssertionError(f"{case}: it tells of a file that is not there: {file.name}")
-        table, joined = case.source.read(path), gather(case.source, path)
+        table, joined = case.source.read(path), concat_chunks(case.source, path)
     if table.columns.keys() != joined.columns.keys():
         raise AssertionError(f"{case}: its pieces have other columns than its table")
     for name, column in table.columns.items():
-        one, other = whole(column), whole(joined.columns[name])
+        one, other = materialize(column), materialize(joined.columns[name])
         numbers = one.dtype.kind in "biuf" and other.dtype.kind in "biuf"
         same = one.shape == other.shape and (
             np.allclose(one, other, equal_nan=True) if numbers else _equal(one, other)
@@ -116,8 +116,8 @@ def _equal(one: Array, other: Array) -> bool:
 
 @contextmanager
 def _written(content: bytes) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "data.file"
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "data.file"
         path.write_bytes(content)
         yield path
 
@@ -125,7 +125,7 @@ def _written(content: bytes) -> Iterator[Path]:
 def _read(source: Source, content: bytes) -> dict[str, Array]:
     """Return the columns of a file with these bytes, all in memory."""
     with _written(content) as path:
-        columns = {name: whole(column) for name, column in source.read(path).columns.items()}
+        columns = {name: materialize(column) for name, column in source.read(path).columns.items()}
         if path.read_bytes() != content:
             raise AssertionError(f"{source}: reading changed the file")
     return columns

@@ -16,7 +16,7 @@ from nnreg._types import Shape
 from nnreg.interfaces.context import Workspace
 
 
-class Strict(NDArrayOperatorsMixin):
+class StrictArray(NDArrayOperatorsMixin):
     """A NumPy array in a wrapper that has an array's methods but is not one."""
 
     def __init__(self, inner: Any) -> None:
@@ -35,10 +35,10 @@ class Strict(NDArrayOperatorsMixin):
         return bool(self.inner)
 
     def __getitem__(self, key: Any) -> Any:
-        return strict(self.inner[bare(key)])
+        return as_strict(self.inner[unwrap(key)])
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self.inner[bare(key)] = bare(value)
+        self.inner[unwrap(key)] = unwrap(value)
 
     def __getattr__(self, name: str) -> Any:
         """Give the attributes and methods of an array, their results wrapped again."""
@@ -46,8 +46,8 @@ class Strict(NDArrayOperatorsMixin):
             raise AttributeError(name)
         value = getattr(self.inner, name)
         if not callable(value):
-            return strict(value)
-        return lambda *args, **kwargs: strict(value(*bare(args), **bare(kwargs)))
+            return as_strict(value)
+        return lambda *args, **kwargs: as_strict(value(*unwrap(args), **unwrap(kwargs)))
 
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any
@@ -60,30 +60,30 @@ class Strict(NDArrayOperatorsMixin):
     def _call(self, function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         out = kwargs.pop("out", None)
         if out is not None:
-            kwargs["out"] = bare(out)
-        result = function(*bare(args), **bare(kwargs))
+            kwargs["out"] = unwrap(out)
+        result = function(*unwrap(args), **unwrap(kwargs))
         if out is not None:
             return out[0] if isinstance(out, tuple) else out
-        return strict(result)
+        return as_strict(result)
 
 
-def strict(value: Any) -> Any:
+def as_strict(value: Any) -> Any:
     """Wrap an array, or those in a tuple or list; leave anything else as it is."""
     if isinstance(value, np.ndarray | np.generic):
-        return Strict(value)
+        return StrictArray(value)
     if isinstance(value, tuple | list):
-        return type(value)(strict(item) for item in value)
+        return type(value)(as_strict(item) for item in value)
     return value
 
 
-def bare(value: Any) -> Any:
+def unwrap(value: Any) -> Any:
     """Take the wrapper off an array, or off those in a tuple, list or dict."""
-    if isinstance(value, Strict):
+    if isinstance(value, StrictArray):
         return value.inner
     if isinstance(value, tuple | list):
-        return type(value)(bare(item) for item in value)
+        return type(value)(unwrap(item) for item in value)
     if isinstance(value, dict):
-        return {key: bare(item) for key, item in value.items()}
+        return {key: unwrap(item) for key, item in value.items()}
     return value
 
 
@@ -92,7 +92,7 @@ class StrictWorkspace(Workspace):
 
     def allocate(self, shape: Shape, dtype: npt.DTypeLike | None) -> Any:
         """Make a new array."""
-        return Strict(super().allocate(shape, dtype))
+        return StrictArray(super().allocate(shape, dtype))
 
 
 class StrictGenerator:
@@ -103,4 +103,4 @@ class StrictGenerator:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._rng, name)
-        return lambda *args, **kwargs: strict(method(*args, **kwargs))
+        return lambda *args, **kwargs: as_strict(method(*args, **kwargs))

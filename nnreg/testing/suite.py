@@ -126,8 +126,8 @@ def leaving_no_traces() -> Iterator[None]:
     _require_hypothesis()
     from hypothesis.configuration import set_hypothesis_home_dir
 
-    with tempfile.TemporaryDirectory() as folder:
-        set_hypothesis_home_dir(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        set_hypothesis_home_dir(directory)
         yield
         set_hypothesis_home_dir(None)
 

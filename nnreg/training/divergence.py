@@ -14,7 +14,7 @@ from nnreg.errors import DivergedError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer
 from nnreg.network.network import Network
-from nnreg.tables.lazy import Column, pieces
+from nnreg.tables.lazy import Column, iter_chunks
 
 _NamedStep = tuple[str, Layer, Context]
 
@@ -55,7 +55,7 @@ def _first_bad_gradient(steps: Sequence[_NamedStep]) -> str | None:
 
 
 def _first_bad_output(steps: Sequence[_NamedStep], x: Column) -> str | None:
-    with closing(pieces(x, len(x))) as parts:
+    with closing(iter_chunks(x, len(x))) as parts:
         for part in parts:
             for name, layer, context in steps:
                 if not _finite(context, lambda c: c.params):

@@ -17,7 +17,7 @@ from nnreg.tables.lazy import Column
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs `x`, targets `t` as the loss takes them, and the `truth` as the metrics do.
+    """Inputs `x`, `targets` as the loss takes them, and `raw_targets` as the metrics take them.
 
     The truth is class numbers `(examples, ...)`, or numbers in the target's own units. Inputs may
     stay in their file. `weights` `(examples,)`, whose mean is 1, are what each counts in training;
@@ -25,8 +25,8 @@ class Examples:
     """
 
     x: Column
-    t: Array
-    truth: Array
+    targets: Array
+    raw_targets: Array
     weights: Array | None = None
 
     def __len__(self) -> int:
@@ -36,7 +36,7 @@ class Examples:
 class Evaluation:
     """The loss and the metrics of a network.
 
-    `units` turns outputs into numbers in the target's own units; it is None where the target is
+    `unscale` turns outputs into numbers in the target's own units; it is None where the target is
     classes. `logits` says that the loss is computed from what comes before the last activation.
     """
 
@@ -46,16 +46,16 @@ class Evaluation:
         metrics: Mapping[str, Metric],
         *,
         logits: bool,
-        units: Callable[[Array], Array] | None,
+        unscale: Callable[[Array], Array] | None,
     ) -> None:
         self.loss = loss
         self.named_metrics = metrics
         self.logits = logits
-        self.units = units
+        self.unscale = unscale
 
     @property
     def names(self) -> list[str]:
-        """The figures that `measure` gives."""
+        """The figures that `evaluate` gives."""
         return ["loss", *self.named_metrics]
 
     def higher_is_better(self, name: str) -> bool:
@@ -65,7 +65,7 @@ class Evaluation:
 
     def loss_of(self, z: Array, t: Array, context: Context) -> tuple[float, Callable[[], Array]]:
         """Return the loss of a network's scores and the function giving its gradient."""
-        return self.loss.forward_buffered(z, t, context, logits=self.logits)
+        return self.loss.forward_with_workspace(z, t, context, logits=self.logits)
 
     def weighted_loss(self, z: Array, t: Array, weights: Array) -> float:
         """Return the mean of the examples' losses, each times its weight."""
@@ -74,26 +74,26 @@ class Evaluation:
 
     def metrics(self, y: Array, examples: Examples) -> dict[str, float]:
         """Return every metric of the outputs `y`."""
-        answers = self.answers(y)
+        answers = self.predictions(y)
         return {
-            name: metric.compute(answers, examples.truth)
+            name: metric.compute(answers, examples.raw_targets)
             for name, metric in self.named_metrics.items()
         }
 
-    def answers(self, y: Array) -> Array:
+    def predictions(self, y: Array) -> Array:
         """Return outputs as the truth is given: class numbers, or the target's own units."""
-        return classes_of(y) if self.units is None else self.units(y)
+        return classes_of(y) if self.unscale is None else self.unscale(y)
 
-    def measure(self, network: Network, examples: Examples) -> dict[str, float]:
+    def evaluate(self, network: Network, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric over the whole set."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.measure_scores(network, network.scores(examples.x), examples)
+            return self.evaluate_logits(network, network.logits(examples.x), examples)
 
-    def measure_scores(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
+    def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric of what a network's layers made of the inputs."""
         with np.errstate(over="ignore", invalid="ignore"):
             context = Context({}, {}, {}, {}, network.workspace(reuse=False))
-            loss, _ = self.loss_of(z, examples.t, context)
+            loss, _ = self.loss_of(z, examples.targets, context)
             return {"loss": loss, **self.metrics(network.outputs(z), examples)}
 
 

@@ -10,87 +10,91 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.threads import ThreadPool, pieces
+from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.interfaces.context import Context
-from nnreg.network.network import CACHED, Network
+from nnreg.network.network import CACHED_VALUES, Network
 from nnreg.training.evaluation import Evaluation
 
-LEAST_ROWS = 8
+MIN_SHARD_ROWS = 8
 """The fewest examples worth a pass, or a thread."""
 
 
-def rows_at_once(network: Network, threads: int = 1) -> int | None:
+def microbatch_size(network: Network, threads: int = 1) -> int | None:
     """Return how many examples to take through a network at a time; None for all of them.
 
     A few at a time where each becomes many values, which are then still in the processor's cache
     on the way back; there must be more of these than of the parameters, whose gradients are added.
     It makes for shorter calls, at which several threads wait for each other unless they are few.
     """
-    rows = max(CACHED // max(network.values, 1), LEAST_ROWS)
-    gains = network.independent and network.steps == 1
+    rows = max(CACHED_VALUES // max(network.activations_per_example, 1), MIN_SHARD_ROWS)
+    gains = network.independent and network.max_sequence_length == 1
     gains = gains and (threads == 1 or network.kernels.few_calls)
-    return rows if gains and rows * network.values > 2 * network.vector.size else None
+    return (
+        rows if gains and rows * network.activations_per_example > 2 * network.vector.size else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class InMemory:
+class Batch:
     """Inputs, targets as the loss takes them, and what each example counts, all in memory.
 
     With `weights`, the loss of each example is multiplied by its own.
     """
 
     x: Array
-    t: Array
+    targets: Array
     weights: Array | None = None
 
 
 class Worker:
     """One thread's way through the network: buffers and a gradient of its own, shared weights."""
 
-    def __init__(self, network: Network, evaluation: Evaluation, at_once: int | None) -> None:
+    def __init__(self, network: Network, evaluation: Evaluation, microbatch: int | None) -> None:
         self.gradient = np.zeros(network.vector.size, network.dtype)
         self.workspace = network.workspace(reuse=True)
         self.context: Context = network.context(self.workspace, self.gradient, training=True)
         self._network = network
         self._evaluation = evaluation
-        self._at_once = at_once
-        if at_once is not None:
+        self._microbatch_size = microbatch
+        if microbatch is not None:
             self._scores = network.workspace(reuse=True)
-            self._more = np.zeros_like(self.gradient)
-            self._more_context = network.context(self.workspace, self._more, training=True)
+            self._microbatch_gradient = np.zeros_like(self.gradient)
+            self._microbatch_context = network.context(
+                self.workspace, self._microbatch_gradient, training=True
+            )
 
     @property
     def gradient_bytes(self) -> int:
         """The bytes of its gradients."""
-        return self.gradient.nbytes * (1 if self._at_once is None else 2)
+        return self.gradient.nbytes * (1 if self._microbatch_size is None else 2)
 
-    def run(self, examples: InMemory, rows: Array, scale: float) -> Share:
+    def run(self, examples: Batch, rows: Array, scale: float) -> ShardResult:
         """Write the gradient of the mean loss over `rows`, times `scale`.
 
         Where the loss is not finite the gradient is arbitrary, and the share is of the rows that
         made it so.
         """
-        if self._at_once is None or len(rows) <= self._at_once:
+        if self._microbatch_size is None or len(rows) <= self._microbatch_size:
             return self._pass(examples, rows, scale, self.context)
         self._scores.rewind()
         scores = self._scores.empty((len(rows), *self._network.output_shape))
         loss = 0.0
-        for start in range(0, len(rows), self._at_once):
-            part = rows[start : start + self._at_once]
-            context = self._more_context if start else self.context
+        for start in range(0, len(rows), self._microbatch_size):
+            part = rows[start : start + self._microbatch_size]
+            context = self._microbatch_context if start else self.context
             share = self._pass(examples, part, scale * len(part) / len(rows), context)
             if not math.isfinite(share.loss):
                 return share
             if start:
-                np.add(self.gradient, self._more, out=self.gradient)
+                np.add(self.gradient, self._microbatch_gradient, out=self.gradient)
             loss += share.loss * len(part) / len(rows)
             scores[start : start + len(part)] = share.scores
-        return Share(self, rows, share.x, loss, scores)
+        return ShardResult(self, rows, share.x, loss, scores)
 
-    def _pass(self, examples: InMemory, rows: Array, scale: float, context: Context) -> Share:
+    def _pass(self, examples: Batch, rows: Array, scale: float, context: Context) -> ShardResult:
         """Go once forward and back."""
         self.workspace.rewind()
-        x, t = self._take(examples.x, rows), self._take(examples.t, rows)
+        x, t = self._take(examples.x, rows), self._take(examples.targets, rows)
         z, backward = self._network.forward(x, context)
         loss, loss_backward = self._evaluation.loss_of(z, t, context)
         if math.isfinite(loss):
@@ -102,7 +106,7 @@ class Worker:
             elif scale != 1:
                 dz = self._scaled(dz, scale)
             backward(dz)
-        return Share(self, rows, x, loss, z)
+        return ShardResult(self, rows, x, loss, z)
 
     def _take(self, array: Array, rows: Array) -> Array:
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
@@ -113,7 +117,7 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ShardResult:
     """What became of some rows of a batch: the mean loss over them, and the network's scores."""
 
     worker: Worker
@@ -138,14 +142,14 @@ class DataParallelGradient:
         *,
         several: bool = False,
     ) -> None:
-        at_once = rows_at_once(network, count)
-        self._workers = [Worker(network, evaluation, at_once) for _ in range(count)]
+        microbatch = microbatch_size(network, count)
+        self._workers = [Worker(network, evaluation, microbatch) for _ in range(count)]
         self._pool = pool
         self._first = self._workers[0].gradient
         self.gradient = np.zeros_like(self._first) if several else self._first
         self._several = several
         self._sums = [
-            functools.partial(self._sum, piece) for piece in pieces(self.gradient.size, count)
+            functools.partial(self._sum, chunk) for chunk in split_evenly(self.gradient.size, count)
         ]
 
     def __iter__(self) -> Iterator[Worker]:
@@ -160,7 +164,7 @@ class DataParallelGradient:
         together = self.gradient.nbytes if self._several else 0
         return together + sum(worker.gradient_bytes for worker in self._workers)
 
-    def batches(self, examples: InMemory, rows: Array, size: int) -> Iterator[list[Share]]:
+    def batches(self, examples: Batch, rows: Array, size: int) -> Iterator[list[ShardResult]]:
         """Write the gradient of the mean loss over `rows`, in batches of `size`.
 
         Yields the shares of each batch, which are good until the next. The sum over workers is in
@@ -175,7 +179,7 @@ class DataParallelGradient:
                 np.copyto(self.gradient, self._first)
             yield shares
 
-    def _run(self, examples: InMemory, rows: Array, scale: float) -> list[Share]:
+    def _run(self, examples: Batch, rows: Array, scale: float) -> list[ShardResult]:
         """Write the gradient of the mean loss over one batch, times `scale`."""
         if len(rows) < len(self) or len(self) == 1:
             return [self._workers[0].run(examples, rows, scale)]
@@ -188,8 +192,8 @@ class DataParallelGradient:
         self._pool.run(self._sums)
         return shares
 
-    def _sum(self, piece: slice) -> None:
+    def _sum(self, chunk: slice) -> None:
         """Add the other workers' gradients to the first's, in this piece of them."""
-        total = self._first[piece]
+        total = self._first[chunk]
         for worker in self._workers[1:]:
-            np.add(total, worker.gradient[piece], out=total)
+            np.add(total, worker.gradient[chunk], out=total)

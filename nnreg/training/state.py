@@ -15,7 +15,7 @@ schedule the `learning_rate` of its last step."""
 
 
 @dataclass(frozen=True)
-class Partial:
+class EpochState:
     """An epoch of `count` examples in which the first `seen` are done.
 
     `loss` is the sum over them, `outputs` what the network made of them, in the order of training,
@@ -30,21 +30,21 @@ class Partial:
 
 
 @dataclass
-class Progress:
+class TrainingState:
     """Everything besides the weights that training goes on from.
 
-    `epoch` and `step` count what is done; `partial` is there in the middle of an epoch only.
-    `means` are the averages of the weights and of the state over `averaged` steps.
+    `epoch` and `step` count what is done; `epoch_state` is there in the middle of an epoch only.
+    `ema` are the averages of the weights and of the state over `ema_steps` steps.
     """
 
     epoch: int = 0
     step: int = 0
-    partial: Partial | None = None
-    slots: dict[str, Array] = field(default_factory=dict)
+    epoch_state: EpochState | None = None
+    optimizer_state: dict[str, Array] = field(default_factory=dict)
     history: list[Record] = field(default_factory=list)
     best_epoch: int = 0
     best_value: float = math.inf
     best_vector: Array | None = None
     best_state: Array | None = None
-    averaged: int = 0
-    means: tuple[Array, Array] | None = None
+    ema_steps: int = 0
+    ema: tuple[Array, Array] | None = None

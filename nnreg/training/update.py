@@ -10,22 +10,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.threads import ThreadPool, pieces
+from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.errors import PluginError
-from nnreg.interfaces.optimizer import Optimizer, Step
-from nnreg.interfaces.schedule import Moment, Schedule
+from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
 
-CHUNK = 131_072
+CHUNK_VALUES = 131_072
 """Values an optimizer works on at a time: its vectors then stay in the processor's cache, and its
 NumPy calls are long enough for two threads to make them side by side."""
 
-SHARE = 4 * CHUNK
+MIN_VALUES_PER_THREAD = 4 * CHUNK_VALUES
 """The fewest values worth a thread of their own."""
 
 
-class Penalty:
+class L1L2Penalty:
     """Adds the gradient of l1 · Σ|w| + l2 · Σw² over the weights, not the biases."""
 
     def __init__(self, network: Network, gradient: Array, l1: float, l2: float) -> None:
@@ -46,7 +46,7 @@ class Penalty:
                 np.add(gradient, self._l1 * np.sign(weight), out=gradient)
 
 
-class Decay:
+class WeightDecay:
     """Takes the share learning_rate · decay off the weights, not the biases, before a step.
 
     Apart from the gradient, so that the optimizer does not scale it. Loshchilov and Hutter 2019.
@@ -66,7 +66,7 @@ class Decay:
             np.multiply(weight, 1 - learning_rate * self._decay, out=weight)
 
 
-class Average:
+class ExponentialMovingAverage:
     """The exponential moving average of a network's weights and state, in a network of its own.
 
     It is the mean of the weights after each of `count` steps, each weighing `decay` times as much
@@ -74,19 +74,19 @@ class Average:
     """
 
     def __init__(self, network: Network, decay: float, means: tuple[Array, Array]) -> None:
-        self.network = network.over(*means)
+        self.network = network.with_values(*means)
         self._decay = decay
-        scratch = np.empty(CHUNK, network.dtype)
-        self._pieces = [
-            (value[piece], mean[piece], scratch[: value[piece].size])
+        scratch = np.empty(CHUNK_VALUES, network.dtype)
+        self._chunks = [
+            (value[chunk], mean[chunk], scratch[: value[chunk].size])
             for value, mean in zip((network.vector, network.state_vector), means, strict=True)
-            for piece in _chunks([slice(0, value.size)])
+            for chunk in _chunks([slice(0, value.size)])
         ]
 
     def add(self, count: int) -> None:
         """Take in the weights after the `count`-th step."""
         share = (1 - self._decay) / (1 - self._decay**count)
-        for value, mean, part in self._pieces:
+        for value, mean, part in self._chunks:
             np.subtract(value, mean, out=part)
             np.multiply(part, share, out=part)
             np.add(mean, part, out=mean)
@@ -102,7 +102,7 @@ def clip(gradient: Array, norm: float | None, value: float | None) -> None:
         np.clip(gradient, -value, value, out=gradient)
 
 
-class Update:
+class OptimizerRunner:
     """An optimizer at work on whole vectors, or on pieces side by side where it allows that.
 
     Pieces do not change a result: of an elementwise optimizer each value is its own business.
@@ -122,20 +122,22 @@ class Update:
         self._update = optimizer.update
         self._pool = pool
         self._copies: list[tuple[Array, Array]] = []
-        trained, parameters = network.trained, network.vector
+        trained, parameters = network.trainable_slices, network.vector
         if len(trained) > 1 and not optimizer.elementwise:
             parameters = self._copied(parameters, trained)
             gradient = self._copied(gradient, trained)
             slots = {name: self._copied(slot, trained) for name, slot in slots.items()}
             trained = [slice(0, parameters.size)]
-        self._shares = []
-        for share in _shares(trained, divisions(optimizer, network.vector.size, pool.count)):
+        self._partitions = []
+        for share in _partition(
+            trained, update_threads(optimizer, network.vector.size, pool.count)
+        ):
             scratch = network.workspace(reuse=True)
             steps = []
-            for piece in _chunks(share) if optimizer.elementwise else share:
-                step = Step(0, {name: slot[piece] for name, slot in slots.items()}, scratch)
-                steps.append((parameters[piece], gradient[piece], step))
-            self._shares.append(steps)
+            for chunk in _chunks(share) if optimizer.elementwise else share:
+                step = UpdateState(0, {name: slot[chunk] for name, slot in slots.items()}, scratch)
+                steps.append((parameters[chunk], gradient[chunk], step))
+            self._partitions.append(steps)
 
     def _copied(self, vector: Array, trained: Sequence[slice]) -> Array:
         """Return what is trained of a vector, side by side; `step` keeps both the same."""
@@ -159,29 +161,31 @@ class Update:
         """Make one update, the `count`-th."""
         for vector, copy in self._copies:
             np.copyto(copy, vector)
-        if len(self._shares) == 1:
-            self._run(self._shares[0], count)
+        if len(self._partitions) == 1:
+            self._run(self._partitions[0], count)
         else:
-            self._pool.run([functools.partial(self._run, share, count) for share in self._shares])
+            self._pool.run(
+                [functools.partial(self._run, share, count) for share in self._partitions]
+            )
         for vector, copy in self._copies:
             np.copyto(vector, copy)
 
-    def _run(self, share: list[tuple[Array, Array, Step]], count: int) -> None:
+    def _run(self, share: list[tuple[Array, Array, UpdateState]], count: int) -> None:
         for parameters, gradient, step in share:
             step.count = count
             step.workspace.rewind()
             self._update(parameters, gradient, step)
 
 
-def divisions(optimizer: Optimizer, size: int, threads: int) -> int:
+def update_threads(optimizer: Optimizer, size: int, threads: int) -> int:
     """Return how many of the threads gain by sharing the update of a vector of this size."""
-    return max(1, min(threads, size // SHARE)) if optimizer.elementwise else 1
+    return max(1, min(threads, size // MIN_VALUES_PER_THREAD)) if optimizer.elementwise else 1
 
 
-def _shares(spans: Sequence[slice], count: int) -> list[list[slice]]:
+def _partition(spans: Sequence[slice], count: int) -> list[list[slice]]:
     """Divide spans, together, into `count` shares of nearly equal length."""
     shares: list[list[slice]] = []
-    for whole in pieces(sum(span.stop - span.start for span in spans), count):
+    for whole in split_evenly(sum(span.stop - span.start for span in spans), count):
         share, place = [], 0
         for span in spans:
             start = max(whole.start - place, 0) + span.start
@@ -196,13 +200,13 @@ def _shares(spans: Sequence[slice], count: int) -> list[list[slice]]:
 def _chunks(spans: Sequence[slice]) -> list[slice]:
     """Cut spans into pieces that stay in the processor's cache."""
     return [
-        slice(start, min(start + CHUNK, span.stop))
+        slice(start, min(start + CHUNK_VALUES, span.stop))
         for span in spans
-        for start in range(span.start, span.stop, CHUNK)
+        for start in range(span.start, span.stop, CHUNK_VALUES)
     ]
 
 
-class Rate:
+class LearningRateScheduler:
     """Sets the learning rate of an update before each step, as a schedule has it.
 
     The schedule is asked for the moments of a training of `epochs`; what is trained after them has
@@ -212,25 +216,27 @@ class Rate:
     def __init__(
         self,
         schedule: Schedule,
-        update: Update,
+        update: OptimizerRunner,
         epochs: int,
         steps_per_epoch: int,
-        rising: frozenset[str],
+        higher_is_better: frozenset[str],
     ) -> None:
         self._schedule = schedule
         self._update = update
         self._epochs = epochs
         self._steps = steps_per_epoch
-        self._rising = rising
-        self._settled = -1
+        self._higher_is_better = higher_is_better
+        self._epoch_set = -1
 
     def set(self, epoch: int, step: int, history: Sequence[Mapping[str, float]]) -> None:
         """Set it for a step of an epoch; both are counted from 0."""
-        if epoch == self._settled:
+        if epoch == self._epoch_set:
             return
         total = self._epochs * self._steps
         place = min(epoch * self._steps + step, total - 1)
-        factor = self._schedule.factor(Moment(place, total, self._steps, history, self._rising))
+        factor = self._schedule.factor(
+            ScheduleContext(place, total, self._steps, history, self._higher_is_better)
+        )
         if not 0 <= factor < math.inf:
             raise PluginError(
                 f"{self._schedule} gives the factor {factor} for step {place} of {total}; "
@@ -238,4 +244,4 @@ class Rate:
             )
         self._update.scale(factor)
         if self._schedule.by_epoch:
-            self._settled = epoch
+            self._epoch_set = epoch

@@ -23,9 +23,9 @@ class Focal(Loss):
     gamma: Annotated[float, Ge(0)] = 2.0
     alpha: Annotated[tuple[Annotated[float, Ge(0)], ...], Len(2)] | None = None
     takes_labels = True
-    of_classes = True
-    domain = (0.0, 1.0)
-    link = Softmax
+    classification = True
+    input_range = (0.0, 1.0)
+    fused_activation = Softmax
 
     def forward(self, y, t):
         """Probabilities are kept above the smallest normal number."""
@@ -70,9 +70,9 @@ class BinaryFocal(Loss):
 
     gamma: Annotated[float, Ge(0)] = 2.0
     alpha: Annotated[float, Interval(ge=0, le=1)] | None = None
-    of_classes = True
-    domain = (0.0, 1.0)
-    link = Sigmoid
+    classification = True
+    input_range = (0.0, 1.0)
+    fused_activation = Sigmoid
 
     def forward(self, y, t):
         """Probabilities are kept within [eps, 1 - eps]."""

@@ -32,14 +32,14 @@ class Kan(Layer):
     initializer: Initializer = GlorotUniform()
     independent = True
 
-    def build(self, shape, plan):
+    def build(self, shape, builder):
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
-        units, functions = plan.size(self.units), self.intervals + self.order
-        plan.param("weight", (shape[-1], units), self.initializer, regularized=True)
+        units, functions = builder.size(self.units), self.intervals + self.order
+        builder.param("weight", (shape[-1], units), self.initializer, regularized=True)
         splines = (shape[-1], functions, units)
-        plan.param("coefficients", splines, self.initializer, regularized=True)
-        plan.hidden = math.prod(shape) * functions
+        builder.param("coefficients", splines, self.initializer, regularized=True)
+        builder.activation_count = math.prod(shape) * functions
         return (*shape[:-1], units)
 
     def forward(self, x, context):

@@ -62,11 +62,11 @@ class Tracked:
         self._client = mlflow.MlflowClient()
         self._waiting = []
         self._next_call = 0.0
-        folder = "" if run.folder is None else str(run.folder.resolve())
-        tags = {**resolve_tags(), "nnreg.version": nnreg.__version__, "nnreg.folder": folder}
+        directory = "" if run.directory is None else str(run.directory.resolve())
+        tags = {**resolve_tags(), "nnreg.version": nnreg.__version__, "nnreg.folder": directory}
         opened = mlflow.active_run()
         self._own = opened is None
-        found = opened or self._earlier(folder)
+        found = opened or self._earlier(directory)
         if found is None:
             found = self._client.create_run(self._experiment(), run_name=run.name, tags=tags)
         elif self._own:
@@ -97,10 +97,10 @@ class Tracked:
         for name in ("best_epoch", "parameters", "kernels", "threads"):
             if name in summary:
                 self._client.set_tag(self.id, f"nnreg.{name}", summary[name])
-        folder = self._run.folder
-        if folder is not None:
-            self._client.log_artifact(self.id, str(folder / "summary.json"))
-            for file in sorted((folder / "checkpoints").glob("*.h5")):
+        directory = self._run.directory
+        if directory is not None:
+            self._client.log_artifact(self.id, str(directory / "summary.json"))
+            for file in sorted((directory / "checkpoints").glob("*.h5")):
                 self._client.log_artifact(self.id, str(file), "checkpoints")
         if self._own:
             self._client.set_terminated(self.id, STATUS.get(outcome, "FAILED"))
@@ -113,14 +113,14 @@ class Tracked:
         found = self._client.get_experiment_by_name(name)
         return found.experiment_id if found else self._client.create_experiment(name)
 
-    def _earlier(self, folder):
+    def _earlier(self, directory):
         """Return the MLflow run of this folder where it goes on, or None."""
-        if not folder or not len(self._run.model.history):
+        if not directory or not len(self._run.model.history):
             return None
-        quote = '"' if "'" in folder else "'"
+        quote = '"' if "'" in directory else "'"
         found = self._client.search_runs(
             [self._experiment()],
-            f"tags.`nnreg.folder` = {quote}{folder}{quote}",
+            f"tags.`nnreg.folder` = {quote}{directory}{quote}",
             order_by=["attributes.start_time DESC"],
             max_results=1,
         )

@@ -26,7 +26,7 @@ class TensorBoard:
 
     @hookimpl
     def nnreg_run_started(self, run):
-        if run.folder is not None:
+        if run.directory is not None:
             self._logs[run] = log = Log(run)
             log.describe()
 
@@ -139,8 +139,8 @@ class Log:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         if part not in self._writers:
-            folder = self._run.folder / FOLDER / part
-            self._writers[part] = writer = EventFileWriter(str(folder), max_queue_size=1000)
+            directory = self._run.directory / FOLDER / part
+            self._writers[part] = writer = EventFileWriter(str(directory), max_queue_size=1000)
             first = len(self._run.model.history) + 1
             start = SessionLog(status=SessionLog.START)
             writer.add_event(Event(wall_time=time.time(), step=first, session_log=start))

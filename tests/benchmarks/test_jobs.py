@@ -30,20 +30,20 @@ def test_the_jobs_are_those_of_the_specs():
 @pytest.mark.parametrize("name", JOBS)
 def test_the_jobs_read_as_many_rows_and_features_as_nnreg(name, monkeypatch):
     from benchmarks.jobs.data import from_command_line
-    from nnreg.runs.prepare import assemble
+    from nnreg.runs.prepare import prepare_from_spec
     from nnreg.spec.document import read_spec
 
     monkeypatch.setattr(sys, "argv", ["job", name])
     _, *parts = from_command_line()
-    assembled = assemble(read_spec(ROOT / "models" / f"{name}.json"))
-    theirs = [assembled.train, assembled.validation, assembled.test]
+    prepared = prepare_from_spec(read_spec(ROOT / "models" / f"{name}.json"))
+    theirs = [prepared.train, prepared.validation, prepared.test]
     for (x, y), part in zip(parts, theirs, strict=True):
         assert abs(len(x) - len(part)) <= 2
         assert x[0].size == part.x[0].size
         assert x.dtype == np.float32
         assert np.isfinite(x).all()
-        assert len(np.unique(y)) == len(np.unique(part.t))
-    assert parts[0][0].std() == pytest.approx(assembled.train.x.std(), rel=0.05)
+        assert len(np.unique(y)) == len(np.unique(part.targets))
+    assert parts[0][0].std() == pytest.approx(prepared.train.x.std(), rel=0.05)
 
 
 @pytest.mark.slow

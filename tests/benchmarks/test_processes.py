@@ -35,7 +35,7 @@ def test_a_worker_times_nnreg_and_says_why_it_cannot():
 def test_one_save_is_timed_beside_h5py_with_the_same_arrays(tmp_path):
     with Workers(threads=1) as workers:
         for name in ("nnreg", "plain h5py"):
-            assert workers.ask(name, "save", 0.0, workload="64-40-10", folder=str(tmp_path)) < 1
+            assert workers.ask(name, "save", 0.0, workload="64-40-10", directory=str(tmp_path)) < 1
     size = (tmp_path / "model.h5").stat().st_size
     assert 55e3 < size < 70e3
     assert 0.8 * size < (tmp_path / "plain.h5").stat().st_size < 1.2 * size

@@ -46,12 +46,12 @@ def test_each_option_of_training_is_timed(monkeypatch):
 
 def test_the_share_of_saving_is_of_the_whole_of_a_run(monkeypatch):
     class Fake(Workers):
-        def ask(self, peer, task, seconds, folder, epochs):
+        def ask(self, peer, task, seconds, directory, epochs):
             assert (peer, task) == ("nnreg", "run")
-            return 2.0 if folder is None else 2.5
+            return 2.0 if directory is None else 2.5
 
     monkeypatch.setattr(saving, "Workers", Fake)
-    share = saving._share("a folder", 80, EFFORT)
+    share = saving._share("a directory", 80, EFFORT)
     assert share.figures == {"nnreg": pytest.approx(0.2)}
     assert share.name.startswith("saving's share")
 

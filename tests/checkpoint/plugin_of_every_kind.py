@@ -65,9 +65,9 @@ def components(change=None):
     @dataclass(frozen=True)
     class Surprise(Loss):
         takes_labels = True
-        of_classes = True
-        domain = (0.0, 1.0)
-        link = Softmax
+        classification = True
+        input_range = (0.0, 1.0)
+        fused_activation = Softmax
 
         def forward_logits(self, y, t):
             value, backward = CrossEntropy().forward_logits(y, t)
@@ -75,15 +75,15 @@ def components(change=None):
 
     @dataclass(frozen=True)
     class Walk(Optimizer):
-        slots = ("pace",)
+        state_names = ("pace",)
 
-        def update(self, parameters, gradient, step):
-            step.slots["pace"][...] = gradient + 0.5 * step.slots["pace"]
-            parameters -= (1 + more["optimizer"]) * self.learning_rate * step.slots["pace"]
+        def update(self, parameters, gradient, state):
+            state.vectors["pace"][...] = gradient + 0.5 * state.vectors["pace"]
+            parameters -= (1 + more["optimizer"]) * self.learning_rate * state.vectors["pace"]
 
     @dataclass(frozen=True)
     class Share(Metric):
-        of_classes = True
+        classification = True
 
         def compute(self, y, t):
             return float(np.mean(y == t)) + more["metric"]
@@ -109,9 +109,9 @@ def registry(version="1.0", change=None, **own):
     return registry
 
 
-def best(folder):
-    return folder / "checkpoints" / "best.h5"
+def best(directory):
+    return directory / "checkpoints" / "best.h5"
 
 
-def recorded(folder):
-    return {c["name"]: c for c in read_checkpoint(best(folder)).document["components"]}
+def recorded(directory):
+    return {c["name"]: c for c in read_checkpoint(best(directory)).document["components"]}

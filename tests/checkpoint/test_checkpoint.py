@@ -13,7 +13,7 @@ import pytest
 import nnreg
 from nnreg import CheckpointError, MissingPluginError
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, verify, write_checkpoint
-from nnreg.checkpoint.save_load import from_checkpoint, to_checkpoint
+from nnreg.checkpoint.save_load import from_file_content, to_file_content
 from tests.helpers.paths import ROOT
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
@@ -158,12 +158,12 @@ nnreg.save(model, sys.argv[2])
 
 
 def test_a_missing_plugin_is_named_with_the_line_that_installs_it(model):
-    checkpoint = to_checkpoint(model)
+    checkpoint = to_file_content(model)
     component = {"kind": "activation", "name": "swish", "plugin": "swish",
                  "distribution": "nnreg-swish", "version": "1.0"}  # fmt: skip
     document = {**checkpoint.document, "components": [component]}
     with pytest.raises(MissingPluginError) as caught:
-        from_checkpoint(replace(checkpoint, document=document), "m.h5")
+        from_file_content(replace(checkpoint, document=document), "m.h5")
     assert str(caught.value) == (
         "m.h5 needs the activation 'swish' of nnreg-swish 1.0, which is not installed; "
         "if you trust it, run: pip install nnreg-swish==1.0"
@@ -191,12 +191,12 @@ def test_a_missing_plugin_is_named_with_the_line_that_installs_it(model):
     ],
 )  # fmt: skip
 def test_parts_that_do_not_fit_are_refused(model, change, message):
-    checkpoint = to_checkpoint(model)
+    checkpoint = to_file_content(model)
     document, arrays = dict(checkpoint.document), dict(checkpoint.arrays)
     document["spec"] = dict(document["spec"])
     change(document, arrays)
     with pytest.raises(CheckpointError, match=message):
-        from_checkpoint(Checkpoint(document, arrays), "m.h5")
+        from_file_content(Checkpoint(document, arrays), "m.h5")
 
 
 def test_preprocessing_travels_with_the_model(tmp_path, monkeypatch):

@@ -16,14 +16,14 @@ from nnreg import (
     PluginError,
 )
 from nnreg.checkpoint.file_format import read_checkpoint
-from nnreg.checkpoint.save_load import from_checkpoint, load, to_checkpoint
+from nnreg.checkpoint.save_load import from_file_content, load, to_file_content
 from nnreg.cli.app import main
 from nnreg.errors import ComponentError
-from nnreg.interfaces import Plan
+from nnreg.interfaces import LayerBuilder
 from nnreg.provenance import components as provenance
 from nnreg.provenance import fingerprints as probes
 from nnreg.registry.registry import installed
-from nnreg.runs.run import restart
+from nnreg.runs.run import prepare_resume
 from nnreg.spec.document import read_spec
 from tests.checkpoint.plugin_of_every_kind import SPEC, best, recorded, registry
 from tests.helpers.specs import CSV, blobs, classifier
@@ -40,7 +40,7 @@ def test_a_checkpoint_records_who_provides_each_component_and_what_it_computes(s
     assert list(found["twist"]["probes"]) == ["$.model.layers[1].layers[0]"]
     (figures,) = found["bent"]["probes"].values()
     assert figures.keys() == {"output", "gradient"}
-    x = probes.fixed((12,))
+    x = probes.fixed_input((12,))
     assert figures["output"] == pytest.approx(np.where(x > 0, x, 0.5 * x).tolist(), abs=1e-7)
 
 
@@ -62,7 +62,7 @@ def test_every_built_in_that_makes_numbers_can_be_probed():
             value = {"type": "constant", "value": 1}
         if entry.kind in ("activation", "initializer"):
             spec["model"] = {"layers": [{**dense, entry.kind: value}, base["model"]["layers"][2]]}
-        elif entry.kind in ("metric", "loss") and not entry.cls.of_classes:
+        elif entry.kind in ("metric", "loss") and not entry.cls.classification:
             spec["model"] = {"layers": [{"type": "dense", "units": 1}]}
             spec["loss"], data = "mean_squared_error", (data[0], data[0][:, 0])
         if entry.kind in ("loss", "optimizer", "schedule"):
@@ -77,7 +77,7 @@ def test_every_built_in_that_makes_numbers_can_be_probed():
 
 
 def test_the_same_version_is_not_probed_again(saved, monkeypatch):
-    monkeypatch.setattr(provenance, "probe", None)
+    monkeypatch.setattr(provenance, "fingerprint", None)
     load(best(saved), registry=registry())
 
 
@@ -93,7 +93,7 @@ def test_a_version_that_is_unknown_is_always_probed(tmp_path, monkeypatch):
 def test_another_version_that_computes_the_same_loads(saved):
     old, new = (load(best(saved), registry=registry(v)) for v in ("1.0", "2.0"))
     assert old.network.vector.tobytes() == new.network.vector.tobytes()
-    components = {c["name"]: c for c in to_checkpoint(new).document["components"]}
+    components = {c["name"]: c for c in to_file_content(new).document["components"]}
     assert components["bent"]["version"] == "2.0"
     assert components["bent"]["probes"] == recorded(saved)["bent"]["probes"]
 
@@ -132,8 +132,8 @@ def test_a_run_goes_on_with_a_changed_plugin_when_that_is_allowed(saved):
     changed = registry("2.0", "optimizer")
     overrides = ["train.epochs=3"]
     with pytest.raises(CheckpointError, match="optimizer 'walk'"):
-        restart(saved, overrides=overrides, registry=changed)
-    restart(saved, overrides=overrides, registry=changed, allow_changed=True).train()
+        prepare_resume(saved, overrides=overrides, registry=changed)
+    prepare_resume(saved, overrides=overrides, registry=changed, allow_changed=True).train()
     assert recorded(saved)["walk"]["version"] == "2.0"
     load(best(saved), registry=changed)
 
@@ -162,7 +162,7 @@ def test_rounding_is_no_change(saved):
         for figures in component["probes"].values():
             for name, numbers in figures.items():
                 figures[name] = [number * (1 + 1e-7) for number in numbers]
-    from_checkpoint(replace(checkpoint, document=document), "m.h5", (), registry("2.0"))
+    from_file_content(replace(checkpoint, document=document), "m.h5", (), registry("2.0"))
 
 
 def test_a_component_that_cannot_be_probed_is_saved_and_loaded(tmp_path):
@@ -203,7 +203,7 @@ def test_what_a_file_says_of_a_component_is_checked(saved, change):
     document = json.loads(json.dumps(checkpoint.document))
     document["components"][0].update(change)
     with pytest.raises((CheckpointError, PluginError)) as caught:
-        from_checkpoint(replace(checkpoint, document=document), "m.h5", (), registry("2.0"))
+        from_file_content(replace(checkpoint, document=document), "m.h5", (), registry("2.0"))
     assert str(caught.value).replace("\n", "").isprintable()
     assert len(str(caught.value)) < 200
 
@@ -214,7 +214,7 @@ def test_probes_of_places_that_the_spec_has_not_are_a_change(saved):
     bent = next(c for c in document["components"] if c["name"] == "bent")
     bent["probes"] = {"__class__\n": {"output": [1.0]}}
     with pytest.raises(CheckpointError, match=r"it can no longer be run .* \(at the spec\)"):
-        from_checkpoint(replace(checkpoint, document=document), "m.h5", (), registry("2.0"))
+        from_file_content(replace(checkpoint, document=document), "m.h5", (), registry("2.0"))
 
 
 def test_without_the_plugin_a_file_is_shown_and_its_weights_are_read(saved, capsys):
@@ -234,7 +234,7 @@ def test_without_the_plugin_a_file_is_shown_and_its_weights_are_read(saved, caps
 def test_the_fixed_inputs_stay():
     """The numbers that they give are in people's files."""
     expected = [0.222912, -1.114562, 2.006211, -0.012422, -2.687371, 0.693582]
-    assert probes.fixed((6,)).tolist() == pytest.approx(expected, abs=1e-6)
+    assert probes.fixed_input((6,)).tolist() == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_probe_makes_no_input_of_the_size_that_a_file_claims(monkeypatch):
@@ -245,8 +245,8 @@ def test_a_probe_makes_no_input_of_the_size_that_a_file_claims(monkeypatch):
         raise ComponentError("too small")
 
     monkeypatch.setattr(probes, "_run", refuse)
-    plan = Plan("$", 2)
+    plan = LayerBuilder("$", 2)
     plan.layer("layers/0", installed().find("layer", "flatten").cls(), (30_000, 30_000, 1))
     (layer, inner) = plan.children["layers/0"]
     assert probes._layer(layer, inner) == {}
-    assert 1_000 < max(made) <= probes.MOST_VALUES
+    assert 1_000 < max(made) <= probes.MAX_VALUES

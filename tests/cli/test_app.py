@@ -241,7 +241,7 @@ def test_a_traceback_comes_only_with_debug(spec, nnreg):
 
 
 def test_a_bug_is_told_as_one(spec, nnreg, monkeypatch, tmp_path):
-    monkeypatch.setattr("nnreg.runs.api.start", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("nnreg.runs.api.prepare_run", lambda *_, **__: 1 / 0)
     code, _, err = nnreg("run", spec)
     assert code == 1
     assert "ZeroDivisionError" in err

@@ -12,8 +12,8 @@ import nnreg
 from nnreg import CheckpointError, DataError
 from nnreg.checkpoint.diff import compare
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
-from nnreg.checkpoint.inspect import read_contents
-from nnreg.runs.prepare import assemble
+from nnreg.checkpoint.inspect import read_summary
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.runs.rerun import rerun
 from nnreg.spec.document import read_spec
 from tests.helpers.paths import ROOT
@@ -154,14 +154,14 @@ class TestRerun:
         assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
 
     def test_what_was_saved_in_mid_epoch_is_trained_again_as_far(self, run):
-        assembled = assemble(read_spec("spec.json", ["train.batch_size=2"]))
-        model = assembled.model
-        trainer = model.trainer(assembled.train, assembled.validation)
-        for record in trainer.stretches(lambda: model.progress.step == 5):
+        prepared = prepare_from_spec(read_spec("spec.json", ["train.batch_size=2"]))
+        model = prepared.model
+        trainer = model.trainer(prepared.train, prepared.validation)
+        for record in trainer.iterate(lambda: model.training_state.step == 5):
             if record is None:
                 break
         nnreg.save(model, "middle.h5")
-        assert read_contents("middle.h5").manifest.progress.partial
+        assert read_summary("middle.h5").manifest.progress.partial
         assert rerun("middle.h5").results_same
 
     def test_a_history_that_this_spec_does_not_give_is_noticed(self, run):

@@ -127,11 +127,11 @@ def test_plugins_tells_of_a_name_that_two_offer(nnreg, install):
     ) in nnreg("plugins")[1]
 
 
-def run_counting(folder, *command):
+def run_counting(directory, *command):
     """Run a command beside 30 plugins; return how often each was imported."""
-    log = folder / "log"
+    log = directory / "log"
     log.unlink(missing_ok=True)
-    environment = {**os.environ, "PYTHONPATH": str(folder / "site")}
+    environment = {**os.environ, "PYTHONPATH": str(directory / "site")}
     done = subprocess.run(
         [sys.executable, "-m", "nnreg", *command], env=environment, capture_output=True, check=True
     )

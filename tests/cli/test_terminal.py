@@ -22,7 +22,7 @@ import pytest
 from nnreg._utils.formatting import clock, compact
 from nnreg.cli._live_line import BLOCKS, LiveLine, curve
 from nnreg.cli._summary import next_command
-from nnreg.runs.run import start
+from nnreg.runs.run import prepare_run
 from tests.helpers.specs import CSV, classifier, csv_data
 
 ESCAPES = re.compile(r"[\r\x1b]")
@@ -269,7 +269,7 @@ class TestNext:
         assert nnreg(*self.proposed(out))[0] == 0
 
     def test_without_the_data_it_says_where_they_go(self, spec):
-        run = start(spec, out="out")
+        run = prepare_run(spec, out="out")
         run.train()
         Path("data.csv").unlink()
         assert next_command(run) == "nnreg predict out DATA"
@@ -283,7 +283,7 @@ class TestNext:
         ],
     )  # fmt: skip
     def test_a_run_with_nothing_left_says_how_to_train_longer(self, spec, nnreg, changes, why):
-        start(spec, out="out", overrides=changes).train()
+        prepare_run(spec, out="out", overrides=changes).train()
         _, _, err = nnreg("resume", "out", "--no-report")
         assert err.startswith(why)
         change = re.search(r"--set (\S+) trains on", err)[1]
@@ -300,7 +300,7 @@ class TestNext:
 class TestLiveLine:
     @pytest.fixture
     def run(self, spec):
-        run = start(spec)
+        run = prepare_run(spec)
         run.train()
         return run
 
@@ -320,8 +320,8 @@ class TestLiveLine:
         line = LiveLine(run)
         line._began -= 10
         line._from = 396.5
-        run.model.progress.epoch = 396
-        run._trainer.seen = 0.75 * len(run.assembled.train)
+        run.model.training_state.epoch = 396
+        run._trainer.seen = 0.75 * len(run.prepared.train)
         text = line.text(97).plain
         assert "epoch 397/400   75%" in text
         assert re.search("2:1[01] left", text)  # 3.25 epochs at 40 seconds each

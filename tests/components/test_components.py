@@ -11,8 +11,8 @@ import nnreg
 from nnreg import Activation
 from nnreg.builtin import activations, initializers, losses
 from nnreg.builtin.layers import attention, composition, convolution, dense, normalization, sequence
-from nnreg.interfaces import Context, Plan, Workspace
-from nnreg.interfaces.kernels import NARROW, Kernels
+from nnreg.interfaces import Context, LayerBuilder, Workspace
+from nnreg.interfaces.kernels import MAX_NARROW_FEATURES, Kernels
 from nnreg.network.network import Network
 from nnreg.registry.registry import installed
 from nnreg.testing import check_activation, check_layer, check_loss, configurations
@@ -54,7 +54,11 @@ LOSSES = {
         (NUMBERS[0], ONE_HOT, True),
         (NUMBERS[0], np.array([0, 2, 1, 1]), True),
         (RNG.normal(size=(2, 5, 3)), RNG.integers(0, 3, (2, 5)), True),
-        (RNG.normal(size=(3, NARROW + 1)), np.array([0, NARROW, 7]), True),
+        (
+            RNG.normal(size=(3, MAX_NARROW_FEATURES + 1)),
+            np.array([0, MAX_NARROW_FEATURES, 7]),
+            True,
+        ),
     ],
 }
 """Outputs, targets, and whether the outputs are logits."""
@@ -81,7 +85,7 @@ def test_class_labels_and_one_hot_rows_give_the_same_loss():
         np.testing.assert_allclose(by_label[1](), by_row[1](), rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("classes", [3, NARROW + 1])
+@pytest.mark.parametrize("classes", [3, MAX_NARROW_FEATURES + 1])
 def test_a_smoothed_label_is_that_row_of_probabilities_in_every_path(classes):
     z, labels = RNG.normal(size=(4, classes)), np.array([0, 2, 1, 1])
     rows = 0.7 * np.eye(classes)[labels] + 0.3 / classes
@@ -91,7 +95,7 @@ def test_a_smoothed_label_is_that_row_of_probabilities_in_every_path(classes):
     for found, found_backward in (
         smoothed.forward_logits(z, labels),
         smoothed.forward_logits(z, np.eye(classes)[labels]),
-        smoothed.forward_buffered(z.copy(), labels, context, logits=True),
+        smoothed.forward_with_workspace(z.copy(), labels, context, logits=True),
     ):
         assert found == pytest.approx(value, rel=1e-12)
         np.testing.assert_allclose(found_backward(), backward(), rtol=1e-9, atol=1e-15)
@@ -166,7 +170,7 @@ def test_a_layer_is_right_in_every_configuration(name, data):
 
 
 def context_of(layer, shape, **kwargs):
-    plan = Plan("$")
+    plan = LayerBuilder("$")
     output = plan.layer("layers/0", layer, shape)
     network = Network(plan, shape, output, dtype=np.float64)
     network.initialize(0)
@@ -240,11 +244,11 @@ def test_prediction_does_not_depend_on_how_rows_are_cut(monkeypatch):
     network, context, _ = context_of(dense.Dense(3, activations.Tanh()), (4,))
     x = np.random.default_rng(0).normal(size=(50, 4))
     whole, _ = network.forward(x, context)
-    monkeypatch.setattr("nnreg.network.network.MOST", 7)
-    np.testing.assert_allclose(network.scores(x), whole, rtol=1e-12)
+    monkeypatch.setattr("nnreg.network.network.MAX_BATCH_ROWS", 7)
+    np.testing.assert_allclose(network.logits(x), whole, rtol=1e-12)
 
 
-@given(st.integers(1, 5), st.sampled_from([3, NARROW, NARROW + 5]))
+@given(st.integers(1, 5), st.sampled_from([3, MAX_NARROW_FEATURES, MAX_NARROW_FEATURES + 5]))
 def test_narrow_and_wide_rows_give_the_same_softmax(rows, classes):
     x = np.random.default_rng(rows).normal(size=(rows, classes)) * 50
     expected = np.exp(x - x.max(axis=1, keepdims=True))
@@ -307,7 +311,7 @@ def test_the_public_names_are_there():
         _ = nnreg.nothing
 
 
-@pytest.mark.parametrize("name", [n for n in LOSSES if component("loss", n).domain == (0, 1)])
+@pytest.mark.parametrize("name", [n for n in LOSSES if component("loss", n).input_range == (0, 1)])
 @pytest.mark.parametrize("wrong", [False, True])
 def test_a_loss_of_probabilities_is_finite_where_they_are_0_or_1(name, wrong):
     y = np.eye(3, dtype=np.float32)

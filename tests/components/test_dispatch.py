@@ -9,7 +9,7 @@ import pytest
 
 from nnreg.builtin import activations
 from nnreg.builtin.layers import attention, composition, convolution, dense, sequence
-from nnreg.testing import Strict
+from nnreg.testing import StrictArray
 from nnreg.testing.layers import LayerCase, dispatch
 
 LAYERS = [
@@ -28,9 +28,9 @@ def test_a_layer_dispatches(layer, shape):
 
 
 def test_a_strict_array_has_the_methods_of_an_array_and_refuses_to_become_one():
-    x = Strict(np.array([[1.0, 4.0], [9.0, 16.0]]))
+    x = StrictArray(np.array([[1.0, 4.0], [9.0, 16.0]]))
     for result in (x.sum(axis=0), x.T, np.sqrt(x), x @ x, np.where(x > 2, x, 0), x[0]):
-        assert isinstance(result, Strict)
+        assert isinstance(result, StrictArray)
     assert float(x.max()) == 16
     assert len(x) == 2
     x[0] = 0

@@ -8,13 +8,13 @@ import pytest
 from nnreg.builtin.initializers import Constant, Normal, Ones, Uniform, Zeros
 from nnreg.builtin.layers.attention import AddPosition
 from nnreg.builtin.layers.sequence import Lstm
-from nnreg.interfaces import Plan, fans
+from nnreg.interfaces import LayerBuilder, fans
 from nnreg.network.network import Network
 from nnreg.registry.registry import installed
 
 
 def initialized(layer, shape):
-    plan = Plan("$")
+    plan = LayerBuilder("$")
     network = Network(plan, shape, plan.layer("layers/0", layer, shape), dtype=np.float64)
     network.initialize(0)
     return network

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnreg.interfaces import Workspace
-from nnreg.interfaces.kernels import MANY, ROUNDS, Kernels, _together
+from nnreg.interfaces.kernels import MANY, ROUNDS, Kernels, _rows_per_call
 
 SCRATCH = Workspace(np.float64, reuse=False)
 
@@ -83,4 +83,4 @@ def test_a_bias_is_added_to_each_row_however_many_are_taken_together(shape):
     expected = x + bias
     Kernels().add_bias(x, bias, SCRATCH)
     np.testing.assert_array_equal(x, expected)
-    assert _together(*shape) == {(MANY, 5): 128, (2 * MANY, 63): 16}.get(shape, 1)
+    assert _rows_per_call(*shape) == {(MANY, 5): 128, (2 * MANY, 63): 16}.get(shape, 1)

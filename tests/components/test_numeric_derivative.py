@@ -133,7 +133,7 @@ def test_an_activation_with_neither_formula_nor_forward_is_refused():
 
 
 def test_the_command_line_prints_nothing_about_it(monkeypatch, capfd, tmp_path):
-    monkeypatch.setattr(Tanh, "forward_buffered", Activation.forward_buffered)
+    monkeypatch.setattr(Tanh, "forward_inplace", Activation.forward_inplace)
     monkeypatch.setattr(Tanh, "forward", Activation.forward)
     monkeypatch.setattr(Tanh, "formula", lambda self, x: np.tanh(x), raising=False)
     monkeypatch.chdir(tmp_path)

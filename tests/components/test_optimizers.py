@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnreg.builtin import optimizers
-from nnreg.interfaces import Step, Workspace
+from nnreg.interfaces import UpdateState, Workspace
 from nnreg.registry.registry import installed
 from nnreg.testing import configurations
 
@@ -53,9 +53,9 @@ def rmsprop(o, p):
 def test_five_steps_are_the_formula_in_every_configuration(cls, formula, data):
     optimizer = data.draw(configurations(cls))
     start = np.linspace(-1, 1, 7)
-    parameters, slots = start.copy(), {name: np.zeros(7) for name in optimizer.slots}
+    parameters, slots = start.copy(), {name: np.zeros(7) for name in optimizer.state_names}
     for count, gradient in enumerate(GRADIENTS, 1):
-        step = Step(count, slots, Workspace(np.float64, reuse=False))
+        step = UpdateState(count, slots, Workspace(np.float64, reuse=False))
         optimizer.update(parameters, gradient, step)
     np.testing.assert_allclose(parameters, formula(optimizer, start), rtol=1e-10, atol=1e-10)
 
@@ -73,25 +73,25 @@ def test_a_vector_in_pieces_gets_the_bits_of_the_whole(optimizer):
     assert optimizer.elementwise
     rng = np.random.default_rng(0)
     whole = rng.normal(size=999).astype(np.float32)
-    pieces = whole.copy()
-    slots = [{name: np.zeros(999, np.float32) for name in optimizer.slots} for _ in range(2)]
+    chunks = whole.copy()
+    slots = [{name: np.zeros(999, np.float32) for name in optimizer.state_names} for _ in range(2)]
     for count in range(1, 4):
         g = rng.normal(size=999).astype(np.float32)
         scratch = Workspace(np.float32, reuse=False)
-        optimizer.update(whole, g, Step(count, slots[0], scratch))
+        optimizer.update(whole, g, UpdateState(count, slots[0], scratch))
         for start in range(0, 999, 100):
             part = slice(start, start + 100)
             views = {name: slot[part] for name, slot in slots[1].items()}
-            optimizer.update(pieces[part], g[part], Step(count, views, scratch))
-    assert whole.tobytes() == pieces.tobytes()
+            optimizer.update(chunks[part], g[part], UpdateState(count, views, scratch))
+    assert whole.tobytes() == chunks.tobytes()
 
 
 def test_a_gradient_is_left_as_it_was():
     for entry in installed():
         if entry.kind == "optimizer":
             optimizer = entry.cls()
-            slots = {name: np.zeros(3) for name in optimizer.slots}
+            slots = {name: np.zeros(3) for name in optimizer.state_names}
             gradient = np.arange(3.0)
-            step = Step(1, slots, Workspace(np.float64, reuse=False))
+            step = UpdateState(1, slots, Workspace(np.float64, reuse=False))
             optimizer.update(np.zeros(3), gradient, step)
             np.testing.assert_array_equal(gradient, np.arange(3.0))

@@ -11,13 +11,16 @@ import nnreg
 from nnreg import PluginError, Schedule, SpecError, UsageError
 from nnreg.builtin import schedules
 from nnreg.builtin.optimizers import Sgd
-from nnreg.interfaces import Moment
+from nnreg.interfaces import ScheduleContext
 from nnreg.registry.registry import installed
 from tests.helpers.specs import blobs, classifier, line, regressor
 
 
 def curve(schedule, epochs=10, steps=1):
-    return [schedule.factor(Moment(step, epochs * steps, steps)) for step in range(epochs * steps)]
+    return [
+        schedule.factor(ScheduleContext(step, epochs * steps, steps))
+        for step in range(epochs * steps)
+    ]
 
 
 def trained(spec, data=None, **options):
@@ -64,7 +67,7 @@ def test_each_restart_begins_at_the_top_whatever_the_number_of_steps():
 def test_what_comes_after_a_warmup_hears_of_the_epochs_since():
     records = [{"val_loss": 1.0}] * 5
     plateau = schedules.ReduceOnPlateau(patience=2)
-    moments = [Moment(epoch, 9, 1, records[:epoch]) for epoch in range(6)]
+    moments = [ScheduleContext(epoch, 9, 1, records[:epoch]) for epoch in range(6)]
     assert [plateau.factor(m) for m in moments] == [1, 1, 1, 1, 0.1, 0.1]
     assert [schedules.Warmup(3, 1.0, plateau).factor(m) for m in moments] == [1] * 6
 
@@ -124,12 +127,12 @@ def test_a_run_resumed_in_mid_epoch_ends_with_the_same_bits(name, tmp_path):
 
     parts = nnreg.build(spec, data=data)
     trainer = parts.trainer(parts.examples(*data), parts.examples(*held_out))
-    stretches = trainer.stretches(lambda: True)
-    while parts.progress.step < 16:
-        next(stretches)
+    segments = trainer.iterate(lambda: True)
+    while parts.training_state.step < 16:
+        next(segments)
     nnreg.save(parts, tmp_path / "last.h5")
     again = nnreg.load(tmp_path / "last.h5")
-    assert again.progress.partial.seen == 28
+    assert again.training_state.epoch_state.seen == 28
     again.fit(*data, validation=held_out)
     assert again.network.vector.tobytes() == whole.network.vector.tobytes()
     assert list(again.history) == list(whole.history)
@@ -173,7 +176,7 @@ class Derived(Sgd):
     def __post_init__(self):
         object.__setattr__(self, "twice", 2 * self.learning_rate)
 
-    def update(self, parameters, gradient, step):
+    def update(self, parameters, gradient, state):
         np.subtract(parameters, 0.5 * self.twice * gradient, out=parameters)
 
 
@@ -192,7 +195,7 @@ class Wrong(Schedule):
 
     value: float
 
-    def factor(self, moment):
+    def factor(self, context):
         return self.value
 
 

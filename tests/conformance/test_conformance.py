@@ -54,7 +54,7 @@ class Named(Activation):
 class Volume(Layer):
     """y = x of five dimensions"""
 
-    def build(self, shape, plan):
+    def build(self, shape, builder):
         if len(shape) != 5:
             raise ShapeError(shape, "five dimensions")
         return shape
@@ -72,7 +72,7 @@ class VolumeWithExample(Volume):
 class FailsToBuild(Volume):
     """y = x, were it built"""
 
-    def build(self, shape, plan):
+    def build(self, shape, builder):
         raise ZeroDivisionError("oh")
 
 

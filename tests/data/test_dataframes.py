@@ -10,7 +10,7 @@ import pytest
 import nnreg
 from nnreg import DataError
 from nnreg.builtin.sources.parquet import Parquet
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.columns import categorical, is_numeric, numbers
@@ -157,9 +157,9 @@ class TestParquet:
     def test_many_pieces_are_one_table(self, written, monkeypatch):
         monkeypatch.setattr("nnreg.builtin.sources.parquet.ROWS", 7)
         path = written({"a": list(range(100)), "w": ["x", "y"] * 50}, row_group_size=30)
-        pieces = list(Parquet().pieces(path))
-        assert len(pieces) > 13
-        assert pieces[-1].share == 1
+        chunks = list(Parquet().iter_chunks(path))
+        assert len(chunks) > 13
+        assert chunks[-1].fraction_read == 1
         table = Parquet().read(path)
         assert table.columns["a"].tolist() == list(range(100))
         assert categorical(table, "w").text().tolist() == ["x", "y"] * 50
@@ -170,7 +170,7 @@ class TestParquet:
         path = written({"x": x, "y": np.where(x > 0, "a", "b").tolist()})
         monkeypatch.chdir(tmp_path)
         data = {"source": "parquet", "path": str(path), "target": "y"}
-        assemble(read_spec(classifier(data=data)))
+        prepare_from_spec(read_spec(classifier(data=data)))
 
     def test_what_is_not_parquet_is_told(self, written, tmp_path):
         whole = written({"a": [1, 2, 3]}).read_bytes()

@@ -6,8 +6,8 @@ import pytest
 
 from nnreg import DataError
 from nnreg.builtin.sources.arrays import Hdf5, Npz
-from nnreg.data.preprocessing import Classes, Number, Words
-from nnreg.runs.prepare import assemble
+from nnreg.data.preprocessing import CategoricalColumn, ClassTarget, NumericColumn
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.columns import numbers
 from nnreg.tables.convert import table_of
@@ -22,14 +22,14 @@ def folder(tmp_path, monkeypatch):
 
 
 def assembled(spec):
-    return assemble(read_spec(spec))
+    return prepare_from_spec(read_spec(spec))
 
 
 def test_columns_become_standardized_numbers_and_one_hot_words(folder):
     parts = assembled(classifier(data=csv_data()))
     island, length, depth = parts.model.preprocessing.inputs
-    assert island == Words("island", ("north", "south"), "north", False)
-    assert isinstance(length, Number)
+    assert island == CategoricalColumn("island", ("north", "south"), "north", False)
+    assert isinstance(length, NumericColumn)
     assert length.mean == pytest.approx(2.525)
     x = parts.train.x
     assert x.shape == (8, 4)
@@ -45,7 +45,7 @@ def test_columns_become_standardized_numbers_and_one_hot_words(folder):
 def test_words_of_the_target_become_classes_in_order(folder):
     parts = assembled(classifier(data=csv_data()))
     assert parts.model.classes == ("blue", "red")
-    np.testing.assert_array_equal(parts.train.truth, [1, 1, 0, 0, 1, 0, 1, 0])
+    np.testing.assert_array_equal(parts.train.raw_targets, [1, 1, 0, 0, 1, 0, 1, 0])
 
 
 def test_numbers_as_classes_are_ordered_by_value(folder):
@@ -85,7 +85,10 @@ def test_several_target_columns_are_predicted_together(folder):
     data = csv_data(target=["length", "depth"], inputs=["species"])
     (folder / "data.csv").write_text("species,length,depth\nred,1,2\nblue,3,4\n")
     layers = {"layers": [{"type": "dense", "units": 2}]}
-    assert assembled(regressor(data=data, model=layers)).train.truth.tolist() == [[1, 2], [3, 4]]
+    assert assembled(regressor(data=data, model=layers)).train.raw_targets.tolist() == [
+        [1, 2],
+        [3, 4],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -238,5 +241,5 @@ def test_ragged_rows_are_refused():
 
 
 def test_classes_write_whole_numbers_without_a_point():
-    target = Classes("y", ("0", "1", "2.5"))
+    target = ClassTarget("y", ("0", "1", "2.5"))
     assert target.encode(table_of({"y": np.array([1.0, 0.0, 2.5])})).tolist() == [1, 0, 2]

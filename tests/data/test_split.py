@@ -10,7 +10,7 @@ import pytest
 
 from nnreg import DataError, SpecError
 from nnreg.data.split import Rows
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.columns import times
 from nnreg.tables.convert import table_of
@@ -181,7 +181,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def assembled(**data):
-    return assemble(read_spec(classifier(data=csv_data(**data))))
+    return prepare_from_spec(read_spec(classifier(data=csv_data(**data))))
 
 
 def test_the_column_of_the_group_is_no_input_unless_listed(folder):
@@ -236,11 +236,11 @@ def test_an_order_leaves_nothing_else_to_go_by(other):
 def test_numbers_and_sequences_have_no_classes_to_stratify(folder):
     data = csv_data(target="length", inputs=["patient"], split={"test": 0.3, "stratify": True})
     with pytest.raises(SpecError, match=r"\$\.data\.split\.stratify: the target holds numbers"):
-        assemble(read_spec(regressor(data=data)))
+        prepare_from_spec(read_spec(regressor(data=data)))
     spec = classifier(data={**data, "target": "target", "inputs": ["x"]})
     x, y = np.zeros((6, 4, 2)), np.tile([0, 1], (6, 2))
     with pytest.raises(SpecError, match="classes a row"):
-        assemble(read_spec(spec), (x, y))
+        prepare_from_spec(read_spec(spec), (x, y))
 
 
 def assert_every_row_once(parts, count):

@@ -26,8 +26,8 @@ RUN = [
 ]
 
 
-def run(command, folder):
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+def run(command, directory):
+    subprocess.run(command, cwd=directory, check=True, capture_output=True)
 
 
 def name_of(page):

@@ -26,7 +26,7 @@ def built(tmp_path_factory):
     there = importlib.util.find_spec("sphinx") is not None
     if not there and not os.environ.get("NNREG_VERIFY"):
         pytest.skip("Sphinx is not installed; it comes with the group 'docs'")
-    folder = tmp_path_factory.mktemp("docs")
+    directory = tmp_path_factory.mktemp("docs")
     command = [
         sys.executable,
         "-m",
@@ -36,11 +36,11 @@ def built(tmp_path_factory):
         "-n",
         "-q",
         "docs",
-        str(folder),
+        str(directory),
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    return folder
+    return directory
 
 
 def test_the_reference_has_everything_that_there_is(built):

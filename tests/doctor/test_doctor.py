@@ -98,9 +98,9 @@ def wrong_gradient(self, x):
 @pytest.mark.parametrize(
     ("target", "name", "broken", "subject"),
     [
-        (Tanh, "forward_buffered", lambda self, x, _: wrong_gradient(self, x), "gradients"),
+        (Tanh, "forward_inplace", lambda self, x, _: wrong_gradient(self, x), "gradients"),
         (selftest, "load", lambda _: Other(), "checkpoint"),
-        (selftest, "restart", lambda *_, **__: Other(), "resuming"),
+        (selftest, "prepare_resume", lambda *_, **__: Other(), "resuming"),
         (Layer, "check_input", lambda *_: 1 / 0, "training"),
         (selftest, "_points", lambda: [{"x": 2.0, "y": 0.0}] * 3, "predicting"),
     ],

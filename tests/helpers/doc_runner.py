@@ -68,8 +68,8 @@ def blocks(text):
 class Follower:
     """Does in a folder what a page says, and keeps what the last block printed."""
 
-    def __init__(self, folder, *, online=False):
-        self.folder = folder
+    def __init__(self, directory, *, online=False):
+        self.folder = directory
         self.online = online
         self.output = ""
         self.exact = False
@@ -182,9 +182,9 @@ def tolerance(shown, *, exact):
     return max(last, 0.01) + 0.2 * abs(float(shown))
 
 
-def prepare(folder):
+def prepare(directory):
     """Make a folder with the ready models; return it, and the settings to follow a page with."""
-    tools, place = folder / "tools", folder / "page"
+    tools, place = directory / "tools", directory / "page"
     tools.mkdir()
     for name, command in (("nnreg", "-m nnreg"), ("python", "")):
         (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
@@ -198,16 +198,16 @@ def prepare(folder):
 
 def rewritten(text, follower):
     """Return a page with what its blocks print now, where that is not what it shows."""
-    pieces, done = [], 0
+    chunks, done = [], 0
     for block in blocks(text):
         try:
             follower.follow(block)
         except AssertionError:
             if not block.shows:
                 raise
-            pieces += [text[done : block.start], masked(follower.output)]
+            chunks += [text[done : block.start], masked(follower.output)]
             done = block.end
-    return "".join([*pieces, text[done:]])
+    return "".join([*chunks, text[done:]])
 
 
 def masked(output):
@@ -231,8 +231,8 @@ def masked(output):
 def rewrite(pages):
     """Write what is printed now into these files."""
     for page in pages:
-        with tempfile.TemporaryDirectory() as folder:
-            place, settings = prepare(Path(folder))
+        with tempfile.TemporaryDirectory() as directory:
+            place, settings = prepare(Path(directory))
             os.environ.update(settings)
             page.write_text(rewritten(page.read_text(), Follower(place)))
 

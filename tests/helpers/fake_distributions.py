@@ -27,11 +27,11 @@ def swish(name="swish"):
     return SWISH.replace("NAME", repr(name))
 
 
-def distribution(folder, name, code, *, plugin="plugin", version="1.2", requires=()):
+def distribution(directory, name, code, *, plugin="plugin", version="1.2", requires=()):
     """Put a distribution with one plugin module in a folder; return its entry point."""
     module = name.replace("-", "_")
-    (folder / f"{module}.py").write_text(code)
-    info = folder / f"{module}-{version}.dist-info"
+    (directory / f"{module}.py").write_text(code)
+    info = directory / f"{module}-{version}.dist-info"
     info.mkdir()
     lines = [f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
@@ -47,9 +47,9 @@ def counting(name, log):
     return note + swish(name)
 
 
-def many(folder, log, count=30):
+def many(directory, log, count=30):
     """Install so many plugins, each with one activation; `log` hears of every import."""
     for index in range(count):
         name = f"swish{index}"
-        distribution(folder, f"nnreg-{name}", counting(name, log), plugin=name,
+        distribution(directory, f"nnreg-{name}", counting(name, log), plugin=name,
                      requires=["nnreg>=0.1", "numpy"])  # fmt: skip

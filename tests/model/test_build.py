@@ -120,7 +120,7 @@ def test_a_network_too_large_for_the_machine_is_refused_before_it_is_made():
 def test_softmax_with_cross_entropy_is_computed_from_logits_and_predicts_probabilities():
     x, y = blobs()
     model = nnreg.build(classifier(), data=(x, y))
-    assert model.network.head is not None
+    assert model.network.output_activation is not None
     assert model.evaluation.logits
     np.testing.assert_allclose(model.predict(x).sum(axis=1), 1, rtol=1e-6)
 

@@ -199,7 +199,7 @@ def test_training_on_from_the_best_weights_begins_a_new_history(model):
     model.use_best()
     model.fit(*blobs(), epochs=1)  # the last epoch was the best: nothing changed
     assert len(model.history) == 6
-    model.progress.best_epoch = 3
+    model.training_state.best_epoch = 3
     model.use_best()
     model.fit(*blobs(), epochs=2)
     assert model.history["epoch"].tolist() == [1, 2]

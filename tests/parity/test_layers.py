@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnreg.builtin.layers import attention, convolution, dense, normalization, sequence
-from nnreg.interfaces import Plan, Workspace
+from nnreg.interfaces import LayerBuilder, Workspace
 from nnreg.network.network import Network
 from tests.parity.comparison import RNG, X, close
 
@@ -15,7 +15,7 @@ class Ours:
     """A layer in a network, its outputs and gradients."""
 
     def __init__(self, layer, x, *, training=True):
-        plan = Plan("$")
+        plan = LayerBuilder("$")
         shape = x.shape[1:]
         self.network = Network(plan, shape, plan.layer("layers/0", layer, shape), dtype=np.float64)
         self.network.initialize(0)

@@ -119,7 +119,7 @@ def test_weights_are_scikit_learns(peer):
         "train": {"epochs": 3000, "batch_size": 100},
     }  # fmt: skip
     model = nnreg.build(spec, data=(x, labels))
-    examples = model.weighted(model.examples(x, labels), x)
+    examples = model.with_sample_weights(model.examples(x, labels), x)
     balanced = compute_class_weight("balanced", classes=np.arange(3), y=labels)
     np.testing.assert_allclose(examples.weights, balanced[labels], rtol=1e-12)
     model.fit(x, labels, weights=weights)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from tests.helpers.paths import MODELS
 
@@ -93,9 +93,9 @@ def test_three_dense_learns_and_its_loss_is_printed_every_100_epochs(tmp_path, c
 
 def gradient_check():
     """Return the model of gradient_check, its examples, its weights and their gradients."""
-    assembled = assemble(read_spec(MODELS / "gradient_check.json"))
-    model, examples = assembled.model, assembled.train
-    table = nnreg.Table({"species": np.array(model.classes, object)[examples.truth]})
+    prepared = prepare_from_spec(read_spec(MODELS / "gradient_check.json"))
+    model, examples = prepared.model, prepared.train
+    table = nnreg.Table({"species": np.array(model.classes, object)[examples.raw_targets]})
     raw = read_spec(MODELS / "gradient_check.json")
     rows = raw.spec.data.source.read(MODELS / "iris.csv")
     loss, gradients = model.gradients(rows, table)
@@ -107,7 +107,7 @@ def test_gradient_check_agrees_with_central_differences():
     weight = model.parameters["layers/0/weight"]
 
     def loss_now():
-        return float(np.mean((model.network.predict(examples.x) - examples.t) ** 2))
+        return float(np.mean((model.network.predict(examples.x) - examples.targets) ** 2))
 
     assert loss == pytest.approx(loss_now(), rel=1e-12)
     for place in np.ndindex(weight.shape):
@@ -128,7 +128,7 @@ def test_gradient_check_agrees_with_pytorch_to_the_last_digits(peer):
     y = torch.tensor(examples.x)
     for k, function in enumerate((torch.relu, torch.sigmoid, torch.sigmoid)):
         y = function(y @ leaves[f"layers/{k}/weight"] + leaves[f"layers/{k}/bias"])
-    found = torch.nn.functional.mse_loss(y, torch.tensor(examples.t))
+    found = torch.nn.functional.mse_loss(y, torch.tensor(examples.targets))
     found.backward()
     assert loss == pytest.approx(found.item(), rel=1e-12)
     for name, leaf in leaves.items():
@@ -157,7 +157,7 @@ def test_gradient_check_agrees_with_the_gradient_tape_of_tensorflow(peer, tmp_pa
     peer("tensorflow", imported=False)  # in a process of its own: it cannot share one with PyTorch
     model, examples, loss, gradients = gradient_check()
     given, answer = tmp_path / "given.npz", tmp_path / "answer.npz"
-    np.savez(given, x=examples.x, t=examples.t, **model.parameters)
+    np.savez(given, x=examples.x, t=examples.targets, **model.parameters)
     subprocess.run([sys.executable, "-c", TAPE, given, answer], check=True, capture_output=True)
     found = np.load(answer)
     assert loss == pytest.approx(found["loss"].item(), rel=1e-12)

@@ -5,7 +5,7 @@ import pytest
 
 import nnreg
 from nnreg.builtin import optimizers, schedules
-from nnreg.interfaces import Moment, Step, Workspace
+from nnreg.interfaces import ScheduleContext, UpdateState, Workspace
 from tests.parity.comparison import RNG, close
 
 pytestmark = pytest.mark.verify
@@ -26,10 +26,10 @@ def test_five_steps_of_an_optimizer_are_pytorchs(torch, optimizer, name, options
     parameters = RNG.normal(size=40)
     leaf = torch.tensor(parameters.copy(), requires_grad=True)
     theirs = getattr(torch.optim, name)([leaf], lr=0.1, **options)
-    slots = {name: np.zeros(40) for name in optimizer.slots}
+    slots = {name: np.zeros(40) for name in optimizer.state_names}
     for count in range(1, 6):
         gradient = RNG.normal(size=40)
-        step = Step(count, slots, Workspace(np.float64, reuse=False))
+        step = UpdateState(count, slots, Workspace(np.float64, reuse=False))
         optimizer.update(parameters, gradient, step)
         leaf.grad = torch.tensor(gradient)
         theirs.step()
@@ -68,7 +68,7 @@ def rates(torch, optimizer, scheduler, count):
 def test_a_schedule_is_pytorchs(torch, schedule, name, options):
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     theirs = getattr(torch.optim.lr_scheduler, name)(optimizer, **options)
-    found = [schedule.factor(Moment(step, 24, 1)) for step in range(24)]
+    found = [schedule.factor(ScheduleContext(step, 24, 1)) for step in range(24)]
     np.testing.assert_allclose(found, rates(torch, optimizer, theirs, 24), rtol=1e-6)
 
 
@@ -79,7 +79,7 @@ def test_a_cosine_after_a_warmup_is_pytorchs(torch):
     two = [parts.LinearLR(optimizer, 0.1, total_iters=4), parts.CosineAnnealingLR(optimizer, 20)]
     theirs = parts.SequentialLR(optimizer, two, milestones=[4])
     schedule = schedules.Warmup(2, 0.1, schedules.Cosine())
-    found = [schedule.factor(Moment(step, 24, 2)) for step in range(24)]
+    found = [schedule.factor(ScheduleContext(step, 24, 2)) for step in range(24)]
     np.testing.assert_allclose(found, rates(torch, optimizer, theirs, 24), rtol=1e-6)
 
 
@@ -96,7 +96,7 @@ def test_a_reduction_on_a_plateau_is_pytorchs(torch, rising):
     for value in values:
         records.append({"val_loss": value})
         theirs.step(value)
-        moment = Moment(0, 60, 1, records, frozenset(["val_loss"] if rising else []))
+        moment = ScheduleContext(0, 60, 1, records, frozenset(["val_loss"] if rising else []))
         assert schedule.factor(moment) == optimizer.param_groups[0]["lr"]
     assert schedule.factor(moment) < 0.1
 

@@ -72,10 +72,12 @@ def spec(tmp_path, monkeypatch):
     return "spec.json"
 
 
-def files(folder):
+def files(directory):
     """Return the bytes of a run's files, but for those that say when and with which plugins."""
     found = {
-        file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()
+        file.relative_to(directory): file.read_bytes()
+        for file in directory.rglob("*")
+        if file.is_file()
     }
     return {
         name: data
@@ -107,7 +109,7 @@ def test_a_plugin_sees_name_folder_spec_model_and_in_the_end_the_summary(listen,
         @hookimpl
         def nnreg_run_started(self, run):
             assert run.name == "penguins-001"
-            assert (run.folder / "spec.json").exists()
+            assert (run.directory / "spec.json").exists()
             assert run.spec["train"] == {"epochs": 2}
             assert run.settings["train.epochs"] == 2
             assert run.settings["model.layers.0.type"] == "dense"
@@ -118,13 +120,13 @@ def test_a_plugin_sees_name_folder_spec_model_and_in_the_end_the_summary(listen,
         @hookimpl
         def nnreg_epoch_ended(self, run, record):
             assert dict(run.model.history[-1]) == record
-            last = (run.folder / "metrics.jsonl").read_text().splitlines()[-1]
+            last = (run.directory / "metrics.jsonl").read_text().splitlines()[-1]
             assert json.loads(last) == record
 
         @hookimpl
         def nnreg_run_ended(self, run):
-            assert run.summary == json.loads((run.folder / "summary.json").read_text())
-            saved = nnreg.load(run.folder / "checkpoints" / "best.h5")
+            assert run.summary == json.loads((run.directory / "summary.json").read_text())
+            saved = nnreg.load(run.directory / "checkpoints" / "best.h5")
             assert saved.network.vector.tobytes() == run.model.network.vector.tobytes()
 
     listen(looking=Looking())
@@ -136,7 +138,7 @@ def test_a_run_without_a_folder_is_told_too(listen):
     listen(recorder=recorder)
     nnreg.run(regressor(), data=([[0.0], [1.0]], [0.0, 1.0]))
     assert recorder.heard[-1] == "epochs"
-    assert (recorder.run.name, recorder.run.folder) == ("spec", None)
+    assert (recorder.run.name, recorder.run.directory) == ("spec", None)
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_a_module_an_object_or_a_file_is_registered(registering, folder):
     ("arguments", "message"),
     [
         (("relu", Mish), "offers the activation 'relu', which nnreg .* has already"),
-        (("my mish", Mish), "offers the name 'my mish'; expected an identifier"),
+        (("my mish", Mish), "registers the name 'my mish'; expected an identifier"),
         (("mish", int), "is no component; derive it from one of Activation, Loss"),
         (("mish", type("Bare", (Activation,), {})), r"needs @dataclass\(frozen=True\)"),
         (("nowhere.py",), r"nowhere\.py: cannot read the plugin: No such file"),

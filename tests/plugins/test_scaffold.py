@@ -20,25 +20,25 @@ def new(*arguments):
     return caught.value.code
 
 
-def install(folder, module, plugin):
+def install(directory, module, plugin):
     """Do what pip does with a distribution in a folder, as far as Python looks at it."""
-    info = folder / f"{module}-0.1.0.dist-info"
+    info = directory / f"{module}-0.1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Name: {folder.name}\nVersion: 0.1.0\n")
+    (info / "METADATA").write_text(f"Name: {directory.name}\nVersion: 0.1.0\n")
     (info / "entry_points.txt").write_text(f"[nnreg]\n{plugin} = {module}\n")
 
 
 def test_the_tests_of_a_new_plugin_of_every_kind_pass_as_they_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folders = []
+    directories = []
     for kind in KINDS:
         assert new(f"nnreg-new-{kind}", f"--{kind}", f"new_{kind}") == 0
-        folders.append(tmp_path / f"nnreg-new-{kind}")
-        install(folders[-1], f"nnreg_new_{kind}", f"new_{kind}")
-    monkeypatch.setenv("PYTHONPATH", ":".join(map(str, folders)))
-    monkeypatch.setenv("NNREG_PLUGINS", ",".join(folder.name for folder in folders))
-    tests = [str(folder / "tests") for folder in folders]
-    options = ["-c", str(folders[0] / "pyproject.toml"), "--import-mode=importlib"]
+        directories.append(tmp_path / f"nnreg-new-{kind}")
+        install(directories[-1], f"nnreg_new_{kind}", f"new_{kind}")
+    monkeypatch.setenv("PYTHONPATH", ":".join(map(str, directories)))
+    monkeypatch.setenv("NNREG_PLUGINS", ",".join(directory.name for directory in directories))
+    tests = [str(directory / "tests") for directory in directories]
+    options = ["-c", str(directories[0] / "pyproject.toml"), "--import-mode=importlib"]
     command = [sys.executable, "-m", "pytest", *options, *tests]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

@@ -37,34 +37,34 @@ def browser():
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
+    directory = tmp_path_factory.mktemp("runs")
     found = {}
     for name, changes in CHANGES.items():
         spec = MODELS / f"{'diabetes' if name in ('diverged', 'folds') else name}.json"
         try:
-            nnreg.run(spec, out=folder / name, overrides=changes)
+            nnreg.run(spec, out=directory / name, overrides=changes)
         except nnreg.DivergedError:
             assert name == "diverged"
-        found[name] = report(folder / name)
+        found[name] = report(directory / name)
     return found
 
 
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory):
     """Return the page of a run whose data have names with HTML and of great length."""
-    folder = tmp_path_factory.mktemp("nasty")
+    directory = tmp_path_factory.mktemp("nasty")
     long = ["x" * 300, "word " * 60, "W" * 40, *NASTY]
     head = ["y", *(f"{name}{'z' * 100}" for name in long)]
     rows = [[long[i % len(long)], *((i * j) % 17 for j in range(len(long)))] for i in range(120)]
-    write_csv(folder / "data.csv", head, rows)
+    write_csv(directory / "data.csv", head, rows)
     spec = {
-        "data": {"source": "csv", "path": str(folder / "data.csv"), "target": "y",
+        "data": {"source": "csv", "path": str(directory / "data.csv"), "target": "y",
                  "split": {"test": 0.3, "stratify": True}},
         "model": {"layers": [{"type": "dense", "units": "classes", "activation": "softmax"}]},
         "loss": "cross_entropy", "optimizer": "adam", "train": {"epochs": 2},
     }  # fmt: skip
-    nnreg.run(spec, out=folder / ("run" * 40))
-    return report(folder / ("run" * 40))
+    nnreg.run(spec, out=directory / ("run" * 40))
+    return report(directory / ("run" * 40))
 
 
 OVERFLOW = """[...document.querySelectorAll('body *')].filter(e => {

@@ -15,7 +15,7 @@ from nnreg.plotting import matplotlib_file, svg
 from nnreg.plotting.braille import draw as draw_braille
 from nnreg.plotting.curves import by_epoch, metrics_of
 from nnreg.reports import figures
-from nnreg.reports.network_diagram import MOST_BOXES, Box, _folded, boxes_of, diagram
+from nnreg.reports.network_diagram import MAX_BOXES, Box, _folded, boxes_of, diagram
 from nnreg.training.history import History
 from tests.helpers.specs import classifier
 
@@ -85,7 +85,12 @@ def test_whatever_a_run_records_can_be_drawn(values, tmp_path):
     chart = by_epoch({"r": columns(*records)}, "loss", {"r": 1})
     norms = figures.gradient_norms([{"epoch": r["epoch"], "a": r["loss"]} for r in records])
     y = np.array(values)
-    for one in (chart, norms, figures.predicted(y, y[::-1], "y"), figures.residuals(y, y, "y")):
+    for one in (
+        chart,
+        norms,
+        figures.predicted_against_target(y, y[::-1], "y"),
+        figures.residuals(y, y, "y"),
+    ):
         text = drawn(one)
         assert "epoch" in texts(text) or "y" in "".join(texts(text))
         assert not re.search(r"\b(nan|inf)\b", text)
@@ -95,7 +100,9 @@ def test_whatever_a_run_records_can_be_drawn(values, tmp_path):
 
 @pytest.mark.parametrize("name", ["$x^2$", "$\\frac{", "a_b", "50%", "a\\$b", "{}", "<&>"])
 def test_a_name_is_drawn_as_it_is(name, tmp_path):
-    assert f"true {name}" in texts(drawn(figures.predicted(np.arange(3.0), np.arange(3.0), name)))
+    assert f"true {name}" in texts(
+        drawn(figures.predicted_against_target(np.arange(3.0), np.arange(3.0), name))
+    )
     chart = by_epoch({"a": columns({"epoch": 1, name: 1})}, name, {})
     figure = matplotlib_file.figure([chart])
     matplotlib_file.save(figure, tmp_path / "a.svg")
@@ -105,7 +112,7 @@ def test_a_name_is_drawn_as_it_is(name, tmp_path):
 def test_of_many_layers_some_are_drawn_from_the_first_to_the_last():
     records = [{"epoch": e, **{f"layers/{i}": 1.0 for i in range(300)}} for e in (1, 2)]
     chart = figures.gradient_norms(records)
-    assert len(chart.curves) == figures.MOST_LAYERS
+    assert len(chart.curves) == figures.MAX_LAYERS
     assert [text for text in texts(drawn(chart)) if "/" in text] == ["layers/0", "layers/299"]
 
 
@@ -129,7 +136,7 @@ def test_the_cells_of_a_matrix_stand_where_they_belong_the_darker_the_larger():
 
 def test_a_scatter_of_many_points_is_sampled():
     y = np.arange(1e6)
-    assert drawn(figures.predicted(y, y, "y")).count("<circle") == figures.MOST_POINTS
+    assert drawn(figures.predicted_against_target(y, y, "y")).count("<circle") == figures.MAX_POINTS
 
 
 def test_files_have_the_same_bytes_each_time_in_every_format(tmp_path):
@@ -204,9 +211,9 @@ def test_frozen_layers_are_marked_and_have_no_gradient_to_draw():
 
 def test_of_very_many_layers_the_middle_is_left_out():
     boxes = _folded([Box("dense", str(i), (i,), i) for i in range(1000)])
-    assert len(boxes) == MOST_BOXES + 1
+    assert len(boxes) == MAX_BOXES + 1
     assert (boxes[0].options, boxes[-1].options) == ("0", "999")
-    assert boxes[MOST_BOXES // 2].options == "960 more layers"
+    assert boxes[MAX_BOXES // 2].options == "960 more layers"
 
 
 @pytest.fixture

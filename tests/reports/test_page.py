@@ -16,7 +16,7 @@ from nnreg.reports.html_page import page
 from nnreg.reports.png import png
 from nnreg.reports.report import report
 from nnreg.reports.run_record import read_run
-from nnreg.runs.run import start
+from nnreg.runs.run import prepare_run
 from tests.helpers.specs import classifier
 from tests.reports.page import NASTY, Page, page_of, write_csv
 
@@ -115,7 +115,7 @@ def test_a_page_is_written_where_data_or_plugins_are_missing_and_says_so(spec):
 
 
 def test_a_run_that_was_stopped_has_a_report_of_its_best_weights_so_far(spec):
-    run = start(spec, out="out")
+    run = prepare_run(spec, out="out")
 
     def interrupt(record):
         if record["epoch"] == 3:
@@ -131,7 +131,7 @@ def test_a_run_that_was_stopped_has_a_report_of_its_best_weights_so_far(spec):
 
 
 def test_a_run_without_an_epoch_has_a_report(spec):
-    run = start(spec, out="out", overrides=["optimizer.learning_rate=1e38"])
+    run = prepare_run(spec, out="out", overrides=["optimizer.learning_rate=1e38"])
     with pytest.raises(nnreg.DivergedError):
         run.train()
     page = page_of("out")

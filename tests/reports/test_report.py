@@ -37,10 +37,10 @@ def test_a_report_is_complete_without_matplotlib(spec, folds, command):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    folder = Path(command[1] if command[0] == "report" else "new")
-    drawn = {file.stem for file in (folder / "plots").iterdir()}
+    directory = Path(command[1] if command[0] == "report" else "new")
+    drawn = {file.stem for file in (directory / "plots").iterdir()}
     single = {"gradients", "confusion", "network"}
-    assert drawn == {"loss", "accuracy"} | (set() if folder.name == "cv" else single)
+    assert drawn == {"loss", "accuracy"} | (set() if directory.name == "cv" else single)
 
 
 @pytest.mark.parametrize("command", [RUN, ["report", "out"]])

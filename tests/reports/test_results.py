@@ -8,33 +8,33 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.reports.evaluation import against_guess, interval
+from nnreg.reports.evaluation import against_baseline, interval
 from nnreg.reports.html import figure, percent
-from nnreg.reports.predictions import Results, results_of
+from nnreg.reports.predictions import SplitPredictions, predict_held_out
 from nnreg.reports.report import report
-from nnreg.runs.baseline import constant
-from nnreg.runs.prepare import reassemble
+from nnreg.runs.baseline import best_constant
+from nnreg.runs.prepare import prepare_from_checkpoint
 from tests.helpers.specs import blobs, classifier, regressor
 from tests.reports.page import SPLIT, Page, page_of, write_csv
 
 
 def test_the_page_says_how_many_are_right_and_how_many_a_constant_guess_gets_right(spec):
     model = nnreg.run(spec, out="out")
-    test = reassemble(nnreg.load("out")).test
+    test = prepare_from_checkpoint(nnreg.load("out")).test
     guesses = model.network.predict(test.x).argmax(axis=-1)
-    right = int((guesses == test.truth).sum())
+    right = int((guesses == test.raw_targets).sum())
     said = page_of("out").said("p")
     assert f"right for {right} of {len(test)} test rows, {percent(right / len(test))}" in said
-    majority, name = constant(model, reassemble(nnreg.load("out")).train)
+    majority, name = best_constant(model, prepare_from_checkpoint(nnreg.load("out")).train)
     assert name in page_of("out").said("em")
-    assert f"is right for {percent(float(np.mean(test.truth == majority)))}" in said
+    assert f"is right for {percent(float(np.mean(test.raw_targets == majority)))}" in said
 
 
 def test_of_numbers_it_says_how_far_they_are_off(numbers):
     model = nnreg.run(numbers, out="out")
-    assembled = reassemble(nnreg.load("out"))
-    off = np.mean(np.abs(model.network.predict(assembled.test.x) - assembled.test.truth))
-    mean = np.mean(np.abs(assembled.train.truth.mean() - assembled.test.truth))
+    prepared = prepare_from_checkpoint(nnreg.load("out"))
+    off = np.mean(np.abs(model.network.predict(prepared.test.x) - prepared.test.raw_targets))
+    mean = np.mean(np.abs(prepared.train.raw_targets.mean() - prepared.test.raw_targets))
     said = page_of("out").said("p")
     assert f"On 18 test rows it is off by {figure(float(off))} on average" in said
     assert f"always answering the mean is off by {figure(float(mean))}" in said
@@ -49,32 +49,32 @@ def test_without_held_out_rows_it_says_that_this_tells_nothing_of_new_ones(spec)
 
 def test_results_are_those_of_the_model_and_its_raw_rows(spec, tmp_path):
     model = nnreg.run(spec, out="out")
-    results = results_of(reassemble(nnreg.load("out")))
+    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))
     with (tmp_path / "data.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert results.part == "test"
-    assert results.confusion.sum() == len(results.truth) == 30
+    assert results.split == "test"
+    assert results.confusion.sum() == len(results.true_values) == 30
     for true, answered in np.ndindex(3, 3):
-        both = (results.truth == true) & (results.answers == answered)
+        both = (results.true_values == true) & (results.predictions == answered)
         assert results.confusion[true, answered] == both.sum()
     for place in range(30):
         shown = results.input(place)
         match = [row for row in rows if all(float(row[n]) == float(shown[n]) for n in "abcd")]
-        assert results.where(place) == f"line {rows.index(match[0]) + 2}"
+        assert results.row_label(place) == f"line {rows.index(match[0]) + 2}"
         assert match[0]["place"] == shown["place"]
-        assert match[0]["tree"] == model.classes[results.truth[place]]
-        probability = model.predict([match[0]])[0, results.answers[place]]
-        assert results.sureness[place] == pytest.approx(probability, abs=1e-6)
+        assert match[0]["tree"] == model.classes[results.true_values[place]]
+        probability = model.predict([match[0]])[0, results.predictions[place]]
+        assert results.confidence[place] == pytest.approx(probability, abs=1e-6)
 
 
 def test_the_errors_it_was_surest_of_come_first(spec):
     nnreg.run(spec, out="out", overrides=["train.epochs=1"])
-    results = results_of(reassemble(nnreg.load("out")))
+    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))
     worst = results.worst(100)
-    wrong = np.flatnonzero(results.truth != results.answers)
+    wrong = np.flatnonzero(results.true_values != results.predictions)
     assert sorted(worst) == sorted(wrong)
     assert len(wrong) > 2
-    assert (np.diff(results.sureness[worst]) <= 0).all()
+    assert (np.diff(results.confidence[worst]) <= 0).all()
     assert len(results.worst(2)) == 2
 
 
@@ -93,11 +93,11 @@ def test_data_that_were_passed_in_are_passed_in_again(tmp_path):
 
 def test_the_answers_are_those_of_averaged_weights_where_training_keeps_them(spec):
     nnreg.run(spec, out="out", overrides=["train.ema=0.9", "train.epochs=1"])
-    assembled = reassemble(nnreg.load("out/checkpoints/last.h5"))
-    results, model, test = results_of(assembled), assembled.model, assembled.test
-    y = model.answering.predict(test.x)
+    prepared = prepare_from_checkpoint(nnreg.load("out/checkpoints/last.h5"))
+    results, model, test = predict_held_out(prepared), prepared.model, prepared.test
+    y = model.inference_network.predict(test.x)
     assert not np.allclose(y, model.network.predict(test.x))
-    np.testing.assert_array_equal(results.sureness, y.max(axis=-1))
+    np.testing.assert_array_equal(results.confidence, y.max(axis=-1))
 
 
 def test_a_single_output_is_as_sure_of_the_other_class(spec):
@@ -107,9 +107,9 @@ def test_a_single_output_is_as_sure_of_the_other_class(spec):
               [[n == "ash", *row] for n, row in zip(y, x, strict=True)])  # fmt: skip
     changes = [f"model.layers={json.dumps(layers)}", "loss=binary_cross_entropy"]
     model = nnreg.run(spec, out="out", overrides=[*changes, "data.exclude=[]"])
-    results = results_of(reassemble(nnreg.load("out")))
-    y = model.network.predict(reassemble(nnreg.load("out")).test.x)[:, 0]
-    np.testing.assert_allclose(results.sureness, np.maximum(y, 1 - y))
+    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))
+    y = model.network.predict(prepare_from_checkpoint(nnreg.load("out")).test.x)[:, 0]
+    np.testing.assert_allclose(results.confidence, np.maximum(y, 1 - y))
     assert results.confusion.shape == (2, 2)
 
 
@@ -128,7 +128,7 @@ def test_images_that_were_taken_for_others_are_shown(tmp_path, monkeypatch):
     assert 5 < len(pictures) <= 12
     assert all(one["src"].startswith("data:image/png;base64,") for one in pictures)
     assert pictures[0]["alt"].startswith("input: where row ")
-    results = results_of(reassemble(nnreg.load("out")))
+    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))
     image = np.load("data.npz")["image"]
     shown = results.input(0)[..., 0].astype(float)
     near = [np.abs(shown - 255 * (i - i.min()) / (i.max() - i.min())).max() for i in image]
@@ -142,9 +142,9 @@ def test_several_targets_and_sequences_are_drawn(tmp_path, monkeypatch):
     data = {"source": "csv", "path": "data.csv", "target": ["u", "v"], "split": {"test": 0.5}}
     model = {"layers": [{"type": "dense", "units": 2}]}
     nnreg.run(regressor(data=data, model=model), out="two")
-    assembled = reassemble(nnreg.load("two"))
-    y, truth = assembled.model.network.predict(assembled.test.x), assembled.test.truth
-    guessed = np.abs(truth - assembled.train.truth.mean(axis=0)).mean(axis=0)
+    prepared = prepare_from_checkpoint(nnreg.load("two"))
+    y, truth = prepared.model.network.predict(prepared.test.x), prepared.test.raw_targets
+    guessed = np.abs(truth - prepared.train.raw_targets.mean(axis=0)).mean(axis=0)
     share = figure(float(np.mean(np.abs(y - truth).mean(axis=0) / guessed)))
     said = page_of("two").said("p")
     assert f"off by {share} times as much as always answering the mean, over 2 targets" in said
@@ -188,11 +188,11 @@ def test_a_share_is_not_rounded_to_all_or_none(share, text):
 def test_better_than_guessing_is_what_chance_does_not_explain(right, guessed, said):
     truth = np.arange(100) >= guessed  # so many are of the class that is guessed
     answers = truth ^ (np.arange(100) >= right)
-    results = Results(
+    results = SplitPredictions(
         "test", ("a", "b"), ("y",), truth.astype(int), answers.astype(int), np.ones(100),
         np.array(0), "a", 1, None, np.zeros((100, 1)), nnreg.Table({}),
     )  # fmt: skip
-    text = " ".join(Page(against_guess(results)).texts["span"])
+    text = " ".join(Page(against_baseline(results)).texts["span"])
     assert text == said
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import nnreg
 import nnreg.runs.directory
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
-from nnreg.runs.run import restart, start
+from nnreg.runs.run import prepare_resume, prepare_run
 
 STEPS = 6
 """The steps of an epoch."""
@@ -45,16 +45,16 @@ PROCESSES = multiprocessing.get_context("forkserver")  # the server imports nnre
 PROCESSES.set_forkserver_preload(["nnreg.runs.run", "nnreg._utils.hdf5", "threadpoolctl"])
 
 
-def spec_of(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def spec_of(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Return a spec with everything that has a state, and write its data."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 3, 48)
     x = rng.normal(size=(48, 4)) + np.eye(4)[label]
     rows = [",".join(map(str, [f"class{c}", *row])) for c, row in zip(label, x, strict=True)]
-    (folder / "data.csv").write_text("\n".join(["label,a,b,c,d", *rows, ""]))
+    (directory / "data.csv").write_text("\n".join(["label,a,b,c,d", *rows, ""]))
     return {
         "data": {
-            "source": "csv", "path": str(folder / "data.csv"), "target": "label",
+            "source": "csv", "path": str(directory / "data.csv"), "target": "label",
             "split": {"validation": 0.25},
         },
         "model": {"layers": [
@@ -84,30 +84,34 @@ def digest(file: Path) -> str:
     return result.hexdigest()
 
 
-def train(folder: Path, spec: dict[str, Any], done: Any) -> None:
+def train(directory: Path, spec: dict[str, Any], done: Any) -> None:
     """Begin or go on with a run; `done` is the last step that was made."""
-    run = restart(folder) if (folder / "checkpoints/last.h5").exists() else start(spec, out=folder)
+    run = (
+        prepare_resume(directory)
+        if (directory / "checkpoints/last.h5").exists()
+        else prepare_run(spec, out=directory)
+    )
     go = run._trainer._step
 
     def counted(*args: Any) -> None:
         go(*args)
-        done.value = run.model.progress.step
+        done.value = run.model.training_state.step
 
     run._trainer._step = counted  # type: ignore[method-assign]
     run.train()
 
 
-def record(folder: Path, spec: dict[str, Any], done: Any) -> None:
+def record(directory: Path, spec: dict[str, Any], done: Any) -> None:
     """Train without a stop, and write the digest of the state after each step to `states.json`."""
-    states, save = {}, nnreg.runs.directory.Folder.save
+    states, save = {}, nnreg.runs.directory.RunDirectory.save
 
-    def noted(self: nnreg.runs.directory.Folder) -> None:
+    def noted(self: nnreg.runs.directory.RunDirectory) -> None:
         save(self)
-        states[self._model.progress.step] = digest(self.last)
+        states[self._model.training_state.step] = digest(self.last)
 
-    nnreg.runs.directory.Folder.save = noted  # type: ignore[method-assign]
-    start({**spec, "checkpoint": {"every_steps": 1}}, out=folder).train()
-    (folder / "states.json").write_text(json.dumps(states))
+    nnreg.runs.directory.RunDirectory.save = noted  # type: ignore[method-assign]
+    prepare_run({**spec, "checkpoint": {"every_steps": 1}}, out=directory).train()
+    (directory / "states.json").write_text(json.dumps(states))
 
 
 def in_process(work: Any, *args: Any, seconds: float | None = None) -> bool:
@@ -122,15 +126,15 @@ def in_process(work: Any, *args: Any, seconds: float | None = None) -> bool:
     return ended
 
 
-def kill_training(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
+def kill_training(kills: int, directory: Path, seed: int = 0) -> Counter[str]:
     """Kill and resume runs until there were so many kills; raise AssertionError for any loss."""
     moments, counts, made = random.Random(seed), Counter[str](), PROCESSES.RawValue("q", 0)
-    in_process(record, folder / "states", spec_of(folder, {}), made)
-    states = json.loads((folder / "states/states.json").read_text())
+    in_process(record, directory / "states", spec_of(directory, {}), made)
+    states = json.loads((directory / "states/states.json").read_text())
     while counts["kills"] < kills:
         settings, interval = SETTINGS[counts["runs"] % len(SETTINGS)]
-        spec = spec_of(folder, settings)
-        whole, run = (folder / f"{name}-{counts['runs']}" for name in ("whole", "killed"))
+        spec = spec_of(directory, settings)
+        whole, run = (directory / f"{name}-{counts['runs']}" for name in ("whole", "killed"))
         began = time.perf_counter()
         in_process(train, whole, spec, made)
         took, made.value = time.perf_counter() - began, 0
@@ -145,7 +149,7 @@ def kill_training(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
                 assert made.value == 0, "steps were made before the first save"
                 counts["before the first save"] += 1
                 continue
-            step = nnreg.load(last).progress.step
+            step = nnreg.load(last).training_state.step
             assert step == 0 or digest(last) == states[str(step)], f"step {step} has other bits"
             assert interval is None or step >= made.value - interval, "older than an interval"
             if (run / "checkpoints/best.h5").exists():
@@ -168,18 +172,18 @@ def save_for_ever(file: Path, values: int, saved: Any) -> None:
         saved.value = number
 
 
-def kill_saving(kills: int, folder: Path, seed: int = 0) -> Counter[str]:
+def kill_saving(kills: int, directory: Path, seed: int = 0) -> Counter[str]:
     """Kill a process in the middle of saves; raise AssertionError for any loss."""
     moments, counts, saved = random.Random(seed), Counter[str](), PROCESSES.RawValue("q", 0)
     while counts["kills"] < kills:
         values = moments.choice([100, 10_000, 300_000])
-        file = folder / f"{values}.h5"
+        file = directory / f"{values}.h5"
         saved.value = read_checkpoint(file).document["number"] if file.exists() else 0
         in_process(save_for_ever, file, values, saved, seconds=moments.uniform(0.01, 0.1))
         counts["kills"] += 1
-        counts["temporary files left"] += len(list(folder.glob(".*.tmp")))
-        nnreg.runs.directory.sweep(folder)
-        assert not list(folder.glob(".*.tmp")), "stale files were not swept"
+        counts["temporary files left"] += len(list(directory.glob(".*.tmp")))
+        nnreg.runs.directory.remove_stale_temp_files(directory)
+        assert not list(directory.glob(".*.tmp")), "stale files were not swept"
         if not file.exists():
             assert saved.value == 0, "a saved file is gone"
             continue
@@ -197,8 +201,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     for kill in (kill_training, kill_saving):
-        with tempfile.TemporaryDirectory() as folder:
-            counts = kill(options.kills, Path(folder), options.seed)
+        with tempfile.TemporaryDirectory() as directory:
+            counts = kill(options.kills, Path(directory), options.seed)
         found = ", ".join(f"{name}: {count}" for name, count in counts.items())
         print(f"{kill.__name__}: {found}, lost: 0")
 

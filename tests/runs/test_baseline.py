@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nnreg.runs.baseline import in_words
-from nnreg.runs.run import start
+from nnreg.runs.baseline import describe
+from nnreg.runs.run import prepare_run
 from tests.helpers.specs import classifier, regressor
 
 RNG = np.random.default_rng(0)
@@ -13,7 +13,7 @@ SPECIES = np.where(X[:, 0] > -0.4, "common", "rare")
 
 
 def summary(spec, x, y):
-    run = start(spec, data=(x, y))
+    run = prepare_run(spec, data=(x, y))
     run.train()
     return run.summary
 
@@ -24,7 +24,7 @@ def test_classes_are_compared_with_the_majority():
     assert verdict["guess"] == "common"
     assert verdict["guess_value"] == np.mean(SPECIES == "common")
     assert verdict["better"]
-    assert in_words(verdict) == (
+    assert describe(verdict) == (
         "training accuracy 1, against 0.5667 for always guessing common: better"
     )
 
@@ -37,7 +37,7 @@ def test_numbers_are_compared_with_the_mean():
     assert verdict["guess_value"] == found["baseline"]["mean_absolute_error"]
     assert verdict["value"] == found["train"]["mean_absolute_error"]
     assert verdict["better"]
-    assert "for always guessing the mean: better" in in_words(verdict)
+    assert "for always guessing the mean: better" in describe(verdict)
 
 
 def test_a_spec_without_metrics_gets_one_that_people_know():
@@ -54,15 +54,15 @@ def test_what_has_learned_nothing_is_told_so():
     verdict = summary(spec, X, noise)["verdict"]
     assert not verdict["better"]
     equal = {**verdict, "value": verdict["guess_value"]}
-    assert in_words(equal).endswith(": no better")
+    assert describe(equal).endswith(": no better")
     worse = {**verdict, "value": verdict["guess_value"] - 0.1}
-    assert in_words(worse).endswith(": worse")
+    assert describe(worse).endswith(": worse")
 
 
 def test_where_all_answers_are_the_same_no_guess_is_held_against_the_network():
     verdict = summary(regressor(train={"epochs": 1}), X[:1], [[0.1]])["verdict"]
     assert verdict["alike"]
-    assert in_words(verdict).endswith("; the answer is the same in all rows")
+    assert describe(verdict).endswith("; the answer is the same in all rows")
     assert not summary(regressor(train={"epochs": 1}), X, X[:, :1])["verdict"]["alike"]
 
 
@@ -78,7 +78,7 @@ def test_the_part_that_says_most_is_compared(split, part, tmp_path):
     rows = "\n".join(f"{a},{b},{s}" for (a, b, _), s in zip(X, SPECIES, strict=True))
     (tmp_path / "data.csv").write_text(f"a,b,s\n{rows}\n")
     data = {"source": "csv", "path": str(tmp_path / "data.csv"), "target": "s", "split": split}
-    run = start(classifier(data=data))
+    run = prepare_run(classifier(data=data))
     run.train()
     assert run.summary["verdict"]["part"] == part
     assert run.summary["verdict"]["value"] == run.summary[part]["accuracy"]

@@ -12,9 +12,9 @@ import pytest
 import nnreg
 from nnreg import CheckpointError, DataError, SpecError, UsageError
 from nnreg.runs import rerun as comparing_rerun
-from nnreg.runs.api import begin, go_on
-from nnreg.runs.directory import Folder
-from nnreg.runs.prepare import assemble
+from nnreg.runs.api import prepare, prepare_resumed
+from nnreg.runs.directory import RunDirectory
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
@@ -40,14 +40,14 @@ def changed(spec, **sections):
 def parts_of(spec, fold):
     """Return the inputs of each part, in the units of the file, as sets of rows."""
     spec = changed(spec, train={"fold": fold}, data={"scaling": "none"})
-    parts = assemble(read_spec(spec)).parts
+    parts = prepare_from_spec(read_spec(spec)).splits
     return {name: set(map(tuple, part.x.tolist())) for name, part in parts.items()}
 
 
 def test_each_row_is_held_out_once_and_the_test_part_never_seen(spec):
     with_test = changed(spec, data={"split": {"test": 0.2, "stratify": True}})
     whole = {**with_test, "train": {"epochs": 3}}
-    whole = assemble(read_spec(changed(whole, data={"scaling": "none"}))).parts
+    whole = prepare_from_spec(read_spec(changed(whole, data={"scaling": "none"}))).splits
     test = set(map(tuple, whole["test"].x.tolist()))
     held_out = []
     for fold in (1, 2, 3):
@@ -76,7 +76,9 @@ def test_another_validation_steers_and_the_fold_is_tested(spec):
 def test_a_fold_in_time_is_later_than_what_steers_it_and_that_than_what_it_learns(spec):
     split = {"validation": 0.25, "test": 0.2, "order": True}
     whole = {**changed(spec, data={"scaling": "none"}), "train": {}}
-    rows = {tuple(row): n for n, row in enumerate(assemble(read_spec(whole)).train.x.tolist())}
+    rows = {
+        tuple(row): n for n, row in enumerate(prepare_from_spec(read_spec(whole)).train.x.tolist())
+    }
     earlier = set()
     for fold, count in ((1, 9), (2, 18), (3, 27)):
         parts = parts_of(changed(spec, data={"split": split}), fold)
@@ -134,7 +136,7 @@ def test_folds_need_no_folder_and_no_file():
     x, y = line()
     found = nnreg.run(regressor(train=FOLDS), data=(x, y))
     assert len(found.models) == 3
-    assert found.folder is None
+    assert found.directory is None
     assert len(found.train().models) == 3
     assert found.models[0].predict(x).shape == (40, 1)
 
@@ -205,7 +207,7 @@ def test_a_folder_may_be_called_as_a_fold_is(spec):
 
 def test_plugins_hear_of_each_fold_as_a_run(spec):
     heard = []
-    for run in begin(spec, out="runs/x").runs():
+    for run in prepare(spec, out="runs/x").runs():
         heard.append((run.name, run.settings["train.fold"]))
         run.train()
     assert heard == [("x/fold-1", 1), ("x/fold-2", 2), ("x/fold-3", 3)]
@@ -217,9 +219,9 @@ def test_a_folder_of_folds_says_which_to_choose(spec, tmp_path):
         with pytest.raises(CheckpointError, match=r"a cross-validation, .* choose one: .*fold-1, "):
             use("runs/x")
     with pytest.raises(UsageError, match="there is a run already"):
-        begin(spec, out="runs/x")
+        prepare(spec, out="runs/x")
     with pytest.raises(UsageError, match="goes on in its own folder; leave out --out"):
-        go_on("runs/x", out="runs/y")
+        prepare_resumed("runs/x", out="runs/y")
 
 
 def test_what_is_wrong_with_any_fold_is_told_before_anything_is_written(spec, tmp_path):
@@ -235,7 +237,7 @@ def test_what_is_wrong_with_any_fold_is_told_before_anything_is_written(spec, tm
 def test_more_folds_than_anyone_could_train_are_refused_at_once(spec, split):
     spec = changed(spec, train={"folds": 10**15}, data={"split": split})
     with pytest.raises(DataError, match=r"60 rows are too few for 1000000000000000 folds"):
-        begin(spec)
+        prepare(spec)
 
 
 @pytest.mark.parametrize(
@@ -280,14 +282,14 @@ class TestCommands:
         assert lines[-1] == {"event": "end", **summary, "folder": "runs/spec-001"}
 
     def test_a_signal_leaves_what_resume_goes_on_with(self, nnreg, file, monkeypatch):
-        epoch = Folder.epoch
+        epoch = RunDirectory.epoch
 
         def interrupted(self, record, gradients):
             epoch(self, record, gradients)
             if self.path.name == "fold-2" and record["epoch"] == 2:
                 signal.raise_signal(signal.SIGINT)
 
-        monkeypatch.setattr(Folder, "epoch", interrupted)
+        monkeypatch.setattr(RunDirectory, "epoch", interrupted)
         code, _, err = nnreg("run", file, "--no-report")
         assert code == 130
         assert "stopped; saved after epoch 2\ngo on: nnreg resume runs/spec-001\n" in err
@@ -314,8 +316,8 @@ class TestCommands:
         for rate in ("0.1", "1e-9"):
             nnreg("run", file, "--quiet", "--no-report", "--set", f"optimizer.learning_rate={rate}")
         shutil.copytree("runs/spec-001/fold-1", "runs/alone")
-        folders = ("runs/spec-001", "runs/spec-002", "runs/alone")
-        found = json.loads(nnreg("compare", *folders, "--json")[1])
+        directories = ("runs/spec-001", "runs/spec-002", "runs/alone")
+        found = json.loads(nnreg("compare", *directories, "--json")[1])
         first, second, alone = found["sides"]
         summary = json.loads(Path("runs/spec-001/summary.json").read_text())
         loss = f"{summary['part']} loss"
@@ -323,7 +325,7 @@ class TestCommands:
         assert first["std"][loss] == summary["std"]["loss"]
         assert (alone["std"], second["settings"]["optimizer.learning_rate"]) == ({}, 1e-9)
         assert "spec-002" not in found["best"][loss]
-        assert f" ± {summary['std']['loss']:.4g}" in nnreg("compare", *folders)[1]
+        assert f" ± {summary['std']['loss']:.4g}" in nnreg("compare", *directories)[1]
 
     def test_validate_looks_at_every_fold(self, nnreg, file):
         code, out, err = nnreg("validate", file)

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from nnreg.runs.estimate import estimate
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.training.evaluation import Evaluation
-from nnreg.training.update import Update
+from nnreg.training.update import OptimizerRunner
 from tests.helpers.paths import MODELS
 from tests.helpers.specs import blobs, classifier, csv_data
 
 
 def assembled(count=60, **changes):
-    return assemble(read_spec(classifier(**changes)), blobs(count))
+    return prepare_from_spec(read_spec(classifier(**changes)), blobs(count))
 
 
 def test_time_is_that_of_all_epochs():
@@ -31,13 +31,13 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 0.0
-        update = Update.step
+        update = OptimizerRunner.step
 
         def step(own, count):
             self.now += 1
             update(own, count)
 
-        monkeypatch.setattr(Update, "step", step)
+        monkeypatch.setattr(OptimizerRunner, "step", step)
         monkeypatch.setattr("nnreg.runs.estimate.time", self)
 
     def perf_counter(self):
@@ -60,7 +60,7 @@ def test_validation_is_part_of_an_epoch(monkeypatch):
         clock.now += len(examples)
         return {"loss": 1.0, "accuracy": 1.0}
 
-    monkeypatch.setattr(Evaluation, "measure", measure)
+    monkeypatch.setattr(Evaluation, "evaluate", measure)
     for rows, steps in ((60, 8), (30_000, 3750)):
         parts = assembled(rows, train={"batch_size": 4}, data=halved())
         assert estimate(parts, 40).epoch_seconds == pytest.approx(steps + rows / 2, rel=0.02)
@@ -81,8 +81,8 @@ def test_early_stopping_does_not_end_the_steps():
 def test_the_time_comes_near_what_the_training_takes(name):
     spec, ratios = [MODELS / f"{name}.json", ["train.early_stopping=null"]], []
     for _ in range(5):  # others use the machine too
-        told = estimate(assemble(read_spec(*spec))).seconds
-        parts = assemble(read_spec(*spec))
+        told = estimate(prepare_from_spec(read_spec(*spec))).seconds
+        parts = prepare_from_spec(read_spec(*spec))
         began = time.perf_counter()
         for _ in parts.model.trainer(parts.train, parts.validation).epochs():
             pass
@@ -94,8 +94,8 @@ def test_the_time_comes_near_what_the_training_takes(name):
 
 def test_memory_comes_near_what_the_training_takes():
     spec = [MODELS / "digits_conv.json", ["train.epochs=1"]]
-    told = estimate(assemble(read_spec(*spec)), seconds=0.05).memory
-    parts = assemble(read_spec(*spec))
+    told = estimate(prepare_from_spec(read_spec(*spec)), seconds=0.05).memory
+    parts = prepare_from_spec(read_spec(*spec))
     kept = parts.model.network.vector.nbytes + parts.model.network.state_vector.nbytes
     tracemalloc.start()
     for _ in parts.model.trainer(parts.train, parts.validation).epochs():
@@ -119,5 +119,5 @@ def test_what_is_traced_already_stays_traced():
 def test_data_count_as_the_network_takes_them():
     parts = assembled()
     found = estimate(parts, seconds=0.01).memory["data"]
-    assert found == parts.train.x.nbytes + parts.train.t.nbytes
+    assert found == parts.train.x.nbytes + parts.train.targets.nbytes
     assert parts.train.x.dtype == np.float32

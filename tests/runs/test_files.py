@@ -9,7 +9,13 @@ import pytest
 
 import nnreg._utils.atomic_files
 from nnreg import UsageError
-from nnreg._utils.atomic_files import append_text, held, replace_file, replace_text, sweep
+from nnreg._utils.atomic_files import (
+    append_text,
+    locked,
+    remove_stale_temp_files,
+    replace_file,
+    replace_text,
+)
 from tests.helpers.fault_injection import FAULTS, Faults
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
@@ -44,14 +50,14 @@ def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path, monk
 
 
 def test_an_interruption_leaves_the_old_file_and_no_other(tmp_path):
-    def pieces():
+    def chunks():
         yield 0, NEW
         raise KeyboardInterrupt
 
     path = tmp_path / "file"
     path.write_bytes(OLD)
     with pytest.raises(KeyboardInterrupt):
-        replace_file(path, pieces())
+        replace_file(path, chunks())
     assert path.read_bytes() == OLD
     assert list(tmp_path.iterdir()) == [path]
 
@@ -104,7 +110,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):
         other.touch()
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "file")], check=False)
     assert len(set(tmp_path.iterdir()) - others) == 1
-    sweep(tmp_path)
+    remove_stale_temp_files(tmp_path)
     assert set(tmp_path.iterdir()) == others
 
 
@@ -112,9 +118,9 @@ def test_the_temporary_file_of_a_living_process_stays(tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path / "file"), "wait"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"writing\n"
-        sweep(tmp_path)
+        remove_stale_temp_files(tmp_path)
         assert len(list(tmp_path.iterdir())) == 1
-    sweep(tmp_path)
+    remove_stale_temp_files(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,8 +142,8 @@ def test_a_file_swept_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
 HOLDING = """
 import sys
 from pathlib import Path
-from nnreg._utils.atomic_files import held
-with held(Path(sys.argv[1])):
+from nnreg._utils.atomic_files import locked
+with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -154,14 +160,14 @@ def holder(tmp_path):
 
 def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path, holder):
     with pytest.raises(UsageError, match=f"process {holder.pid} is at work in this folder"):
-        held(tmp_path).__enter__()
+        locked(tmp_path).__enter__()
 
 
 def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path, holder):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     assert (tmp_path / "lock").exists()
-    with held(tmp_path):
+    with locked(tmp_path):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
     assert list(tmp_path.iterdir()) == []
 
@@ -171,12 +177,12 @@ def test_of_many_processes_one_holds_the_folder_at_a_time(tmp_path):
 import sys, time
 from pathlib import Path
 from nnreg import UsageError
-from nnreg._utils.atomic_files import held
+from nnreg._utils.atomic_files import locked
 folder, held_for = Path(sys.argv[1]), 0
 end = time.monotonic() + 1.0
 while time.monotonic() < end:
     try:
-        with held(folder):
+        with locked(folder):
             (folder / "inside").touch(exist_ok=False)
             (folder / "inside").unlink()
             held_for += 1
@@ -192,9 +198,9 @@ print(held_for)
 
 def test_a_file_system_without_locks_works_too(tmp_path, monkeypatch):
     monkeypatch.setattr(nnreg._utils.atomic_files, "_lock", lambda file: None)
-    with held(tmp_path):
+    with locked(tmp_path):
         replace_text(tmp_path / "file", "x")
     stale = tmp_path / ".file.0123456789ab.tmp"
     stale.touch()
-    sweep(tmp_path)
+    remove_stale_temp_files(tmp_path)
     assert stale.exists()  # nobody can tell whether it is in use

@@ -14,7 +14,7 @@ import nnreg
 from nnreg.builtin.sources.arrays import Hdf5
 from nnreg.builtin.sources.delimited import Csv
 from nnreg.interfaces import Table
-from nnreg.runs.api import begin
+from nnreg.runs.api import prepare
 from nnreg.spec import validation as schema
 from nnreg.spec.document import read_spec
 from nnreg.spec.sections import Spec
@@ -37,8 +37,8 @@ def reads(monkeypatch):
 
         monkeypatch.setattr(owner, name, counting)
 
-    counted(Csv, "pieces", lambda self, path, text: path.name)
-    counted(Hdf5, "pieces", lambda self, path, text: path.name)
+    counted(Csv, "iter_chunks", lambda self, path, text: path.name)
+    counted(Hdf5, "iter_chunks", lambda self, path, text: path.name)
     counted(Path, "read_bytes", lambda self: self.name)
     counted(hashlib, "file_digest", lambda file, _: f"digest of {Path(file.name).name}")
     counted(schema, "read", lambda cls, *rest: cls)
@@ -126,7 +126,7 @@ def whole_tables():
 
 
 def test_the_folds_share_one_table_which_is_released_at_the_end(spec):
-    prepared = begin(read_spec(spec, ["data.split.validation=null"]))
+    prepared = prepare(read_spec(spec, ["data.split.validation=null"]))
     alive = []
     for run in prepared.runs():
         run.train()

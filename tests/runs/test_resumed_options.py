@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.runs.run import restart, start
+from nnreg.runs.run import prepare_resume, prepare_run
 from tests.helpers.specs import blobs, classifier
 from tests.training.test_gradient import CONVOLUTION, OUTPUT, images
 
@@ -38,10 +38,10 @@ def stopped_and_gone_on(spec, data, held_out, step, path):
     whole, parts = (nnreg.build(spec, data=data) for _ in range(2))
     whole.fit(*data, validation=held_out)
     trainer = parts.trainer(parts.examples(*data), parts.examples(*held_out))
-    stretches = trainer.stretches(lambda: True)
-    while parts.progress.step < step:
-        next(stretches)
-    assert parts.progress.partial is not None
+    segments = trainer.iterate(lambda: True)
+    while parts.training_state.step < step:
+        next(segments)
+    assert parts.training_state.epoch_state is not None
     nnreg.save(parts, path)
     again = nnreg.load(path)
     again.fit(*data, validation=held_out)
@@ -50,12 +50,15 @@ def stopped_and_gone_on(spec, data, held_out, step, path):
 
 def require_same_bits(whole, again):
     assert list(again.history) == list(whole.history)
-    assert again.progress.best_vector.tobytes() == whole.progress.best_vector.tobytes()
-    for one, other in ((whole.network, again.network), (whole.answering, again.answering)):
+    assert again.training_state.best_vector.tobytes() == whole.training_state.best_vector.tobytes()
+    for one, other in (
+        (whole.network, again.network),
+        (whole.inference_network, again.inference_network),
+    ):
         assert one.vector.tobytes() == other.vector.tobytes()
         assert one.state_vector.tobytes() == other.state_vector.tobytes()
-    for name, slot in whole.progress.slots.items():
-        assert slot.tobytes() == again.progress.slots[name].tobytes()
+    for name, slot in whole.training_state.optimizer_state.items():
+        assert slot.tobytes() == again.training_state.optimizer_state[name].tobytes()
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -75,7 +78,7 @@ def test_it_goes_on_where_threads_divide_the_batches(tmp_path):
     spec = classifier(model={"layers": layers}, schedule=SCHEDULE, loss=LOSS, train=train)
     data, held_out = (x[:250], y[:250]), (x[250:], y[250:])
     whole, again = stopped_and_gone_on(spec, data, held_out, 4, tmp_path / "a.h5")
-    assert whole.trainer(whole.examples(*data)).divided
+    assert whole.trainer(whole.examples(*data)).data_parallel
     require_same_bits(whole, again)
 
 
@@ -94,19 +97,19 @@ def test_it_goes_on_where_the_data_stay_in_their_file(tmp_path, monkeypatch):
         train={"epochs": 2, **OPTIONS["all together"]},
     )  # fmt: skip
     nnreg.run(spec, out="whole")
-    stopped = start(spec, out="parts")
+    stopped = prepare_run(spec, out="parts")
     go = stopped._trainer._step
 
     def stop(epoch, step):
         go(epoch, step)
-        if stopped.model.progress.step == 17:
+        if stopped.model.training_state.step == 17:
             os.kill(os.getpid(), signal.SIGINT)
 
     stopped._trainer._step = stop
     with pytest.raises(KeyboardInterrupt):
         stopped.train()
-    assert nnreg.load("parts/checkpoints/last.h5").progress.partial is not None
-    restart("parts").train()
+    assert nnreg.load("parts/checkpoints/last.h5").training_state.epoch_state is not None
+    prepare_resume("parts").train()
     whole, parts = (nnreg.load(f"{name}/checkpoints/last.h5") for name in ("whole", "parts"))
     require_same_bits(whole, parts)
     assert np.isfinite(whole.history["val_loss"]).all()

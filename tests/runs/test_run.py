@@ -14,8 +14,8 @@ import nnreg
 from nnreg import CheckpointError, DataError, DivergedError, SpecError, UsageError
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.network.parameters import views
-from nnreg.runs.directory import numbered
-from nnreg.runs.run import start
+from nnreg.runs.directory import create_numbered
+from nnreg.runs.run import prepare_run
 from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
 SPLIT = {"validation": 0.25, "test": 0.25}
@@ -34,8 +34,8 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def records(folder):
-    return lines(folder / "metrics.jsonl")
+def records(directory):
+    return lines(directory / "metrics.jsonl")
 
 
 def read(path):
@@ -135,7 +135,7 @@ def test_an_environment_that_cannot_be_read_keeps_no_run_from_going_on(spec, tmp
 
 
 def test_the_length_of_each_layers_last_gradient_is_kept_of_every_epoch(spec, tmp_path):
-    run = start(spec, out=tmp_path / "out")
+    run = prepare_run(spec, out=tmp_path / "out")
     expected = []
 
     def note(record):
@@ -165,12 +165,12 @@ def test_gradients_are_cut_back_to_the_epochs_that_are_kept(spec, tmp_path):
 
 
 def test_runs_that_begin_at_once_get_folders_of_their_own(spec, tmp_path):
-    first, second = (start(spec, out=numbered("spec")) for _ in range(2))
-    assert first.folder == second.folder
+    first, second = (prepare_run(spec, out=create_numbered("spec")) for _ in range(2))
+    assert first.directory == second.directory
     first.train()
     second.train()
-    assert (str(first.folder), str(second.folder)) == ("runs/spec-001", "runs/spec-002")
-    assert bits(first.folder / "metrics.jsonl") == bits(second.folder / "metrics.jsonl")
+    assert (str(first.directory), str(second.directory)) == ("runs/spec-001", "runs/spec-002")
+    assert bits(first.directory / "metrics.jsonl") == bits(second.directory / "metrics.jsonl")
 
 
 def test_best_predicts_as_the_returned_model_and_last_goes_on(spec, tmp_path):
@@ -261,7 +261,7 @@ def test_a_run_that_diverges_keeps_the_last_good_checkpoint(tmp_path, monkeypatc
     with pytest.raises(DivergedError):
         nnreg.run(diverging, out="out")
     good = nnreg.load("out/checkpoints/last.h5")
-    done = good.progress.epoch
+    done = good.training_state.epoch
     assert 1 <= done < 50
     assert len(records(tmp_path / "out")) == done
     assert json.loads((tmp_path / "out/summary.json").read_text())["stopped"] == "diverged"

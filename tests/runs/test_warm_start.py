@@ -12,7 +12,7 @@ import pytest
 import nnreg
 from nnreg import DataError, SpecError
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
-from nnreg.checkpoint.inspect import read_contents
+from nnreg.checkpoint.inspect import read_summary
 from nnreg.runs.rerun import rerun
 from tests.helpers.specs import CSV, blobs, classifier, csv_data
 
@@ -48,7 +48,7 @@ def test_all_arrays_are_copied_those_that_are_not_trained_too(folder, dtype, nam
     for name, array in {**first.parameters, **first.state}.items():
         np.testing.assert_array_equal({**model.parameters, **model.state}[name], array)
     assert model.network.dtype == dtype
-    assert model.progress.step == 0
+    assert model.training_state.step == 0
 
 
 def test_a_file_may_be_named_and_layers_chosen(folder):
@@ -124,7 +124,7 @@ class TestARunThatStarted:
         nnreg.load(second)
         model = nnreg.resume(second, overrides=["train.epochs=5"])
         assert len(model.history) == 5
-        recorded = read_contents(f"{second}/checkpoints/last.h5").manifest.started_from
+        recorded = read_summary(f"{second}/checkpoints/last.h5").manifest.started_from
         assert len(next(iter(recorded.values()))) == 64
 
     def test_it_can_be_trained_again_while_the_file_is_the_same(self, second):

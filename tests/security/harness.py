@@ -17,9 +17,9 @@ import h5py
 import numpy as np
 
 import nnreg
-from nnreg.checkpoint.file_format import BLOCK, MAGIC
+from nnreg.checkpoint.file_format import HEADER_BYTES, MAGIC
 from nnreg.checkpoint.migrations import FORMAT
-from nnreg.checkpoint.save_load import to_checkpoint
+from nnreg.checkpoint.save_load import to_file_content
 
 SPEC: dict[str, Any] = {
     "model": {"layers": [
@@ -65,7 +65,7 @@ def content(spec: Document, shape: tuple[int, ...]) -> tuple[Document, Arrays]:
     y = np.array(["ash", "birch"] * 10)
     model = nnreg.build(spec, data=(x, y))
     model.fit(x, y)
-    checkpoint = to_checkpoint(model)
+    checkpoint = to_file_content(model)
     return json.loads(json.dumps(checkpoint.document)), dict(checkpoint.arrays)
 
 
@@ -78,7 +78,7 @@ def signed(body: bytes, version: str = str(FORMAT)) -> bytes:
     """Return the file with this body and a digest to match."""
     head = MAGIC + f"format {version}\nbytes {len(body)}\n".encode()
     digest = hashlib.sha256(head + body).hexdigest()
-    return (head + f"sha256 {digest}\n".encode()).ljust(BLOCK, b"\0") + body
+    return (head + f"sha256 {digest}\n".encode()).ljust(HEADER_BYTES, b"\0") + body
 
 
 def image(
@@ -89,7 +89,9 @@ def image(
     """Return the HDF5 image of this content, after a change to it."""
     text = document if isinstance(document, str | bytes) else json.dumps(document)
     data = text.encode() if isinstance(text, str) else text
-    with h5py.File("m", "w", driver="core", backing_store=False, userblock_size=BLOCK) as file:
+    with h5py.File(
+        "m", "w", driver="core", backing_store=False, userblock_size=HEADER_BYTES
+    ) as file:
         if document is not None:
             file["document"] = np.frombuffer(data, np.uint8)
         for name, array in arrays.items():

@@ -21,10 +21,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory a
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     """Read every attack in one process with 100 MB to spare; return what came of each."""
-    folder = tmp_path_factory.mktemp("adversarial")
-    sound = folder / "sound.h5"
+    directory = tmp_path_factory.mktemp("adversarial")
+    sound = directory / "sound.h5"
     sound.write_bytes(signed(image(*victim())))
-    files = {name: folder / f"{name}.h5" for name in ATTACKS}
+    files = {name: directory / f"{name}.h5" for name in ATTACKS}
     for name, path in files.items():
         ATTACKS[name].make(path)
     command = [sys.executable, "-m", "tests.security.reader", "100", sound, *files.values()]

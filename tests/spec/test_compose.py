@@ -7,7 +7,7 @@ import pytest
 
 import nnreg
 from nnreg import SpecError, UsageError
-from nnreg.spec.compose import MOST_FILES
+from nnreg.spec.compose import MAX_SPEC_FILES
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import CSV, classifier, csv_data
 from tests.spec.reading import problems_of, tree_of
@@ -86,13 +86,13 @@ class TestExtends:
         assert json.loads(document.texts[-1].text) == {"extends": "b.json"}
 
     def test_data_are_sought_from_the_folder_of_the_file_that_names_them(self, files):
-        folder = files(
+        directory = files(
             shared__base=classifier(data=csv_data(path="../data.csv", split={"test": "t.csv"})),
             own__spec={"extends": "../shared/base.json"},
             own__other={"extends": "../shared/base.json", "data": {"path": "d.csv"}},
             own__absolute={"extends": "../shared/base.json", "data": {"path": "/d.csv"}},
         )
-        (folder / "shared" / "t.csv").write_text(CSV)
+        (directory / "shared" / "t.csv").write_text(CSV)
         data = tree_of("own/spec.json")["data"]
         assert data["path"] == "../shared/../data.csv"
         assert data["split"]["test"] == "../shared/t.csv"
@@ -101,13 +101,13 @@ class TestExtends:
         assert nnreg.build("own/spec.json").classes == ("blue", "red")
 
     def test_what_is_saved_is_the_whole_spec(self, files):
-        folder = files(
+        directory = files(
             base=classifier(data=csv_data()), spec={"extends": "base.json", "train": {"epochs": 2}}
         )
         nnreg.run("spec.json", out="out")
-        (folder / "base.json").unlink()
+        (directory / "base.json").unlink()
         assert nnreg.load("out").document.tree == classifier(data=csv_data(), train={"epochs": 2})
-        assert nnreg.resume("out", overrides=["train.epochs=3"]).progress.epoch == 3
+        assert nnreg.resume("out", overrides=["train.epochs=3"]).training_state.epoch == 3
 
     def test_a_mistake_is_told_in_the_file_that_made_it(self, files):
         files(
@@ -151,13 +151,13 @@ class TestExtends:
         assert "a.json extends a.json" in problems_of("a.json")[0]
 
     def test_the_number_of_files_is_bounded(self, files):
-        chain = {f"s{n}": {"extends": f"s{n + 1}.json"} for n in range(MOST_FILES + 1)}
-        files(**chain, **{f"s{MOST_FILES + 1}": classifier()})
-        assert f"more than {MOST_FILES} files" in problems_of("s0.json")[0]
+        chain = {f"s{n}": {"extends": f"s{n + 1}.json"} for n in range(MAX_SPEC_FILES + 1)}
+        files(**chain, **{f"s{MAX_SPEC_FILES + 1}": classifier()})
+        assert f"more than {MAX_SPEC_FILES} files" in problems_of("s0.json")[0]
         assert read_spec("s2.json")
         doubling = {f"d{n}": {"extends": [f"d{n + 1}.json"] * 2} for n in range(40)}
         files(**doubling, d40=classifier())
-        assert f"more than {MOST_FILES} files" in problems_of("d0.json")[0]
+        assert f"more than {MAX_SPEC_FILES} files" in problems_of("d0.json")[0]
 
     @pytest.mark.parametrize(
         ("extends", "message"),

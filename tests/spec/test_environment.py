@@ -5,7 +5,7 @@ import json
 import pytest
 
 import nnreg
-from nnreg.checkpoint.save_load import from_checkpoint, to_checkpoint
+from nnreg.checkpoint.save_load import from_file_content, to_file_content
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import blobs, classifier, csv_data
 from tests.spec.reading import problems_of, tree_of
@@ -107,18 +107,18 @@ class TestCheckpoint:
     def test_a_checkpoint_opens_no_file_and_no_environment(self, files, monkeypatch, change):
         files(base={"train": {"epochs": 9}})
         monkeypatch.setenv("NNREG_X", "1")
-        saved = to_checkpoint(nnreg.build(classifier(), data=blobs()))
-        assert from_checkpoint(saved, "sound")
+        saved = to_file_content(nnreg.build(classifier(), data=blobs()))
+        assert from_file_content(saved, "sound")
         saved.document["spec"] = {**saved.document["spec"], **change}
         with pytest.raises(nnreg.CheckpointError, match=r"\$\.(extends|seed)"):
-            from_checkpoint(saved, "hostile")
+            from_file_content(saved, "hostile")
 
     def test_text_that_looks_like_a_variable_stays_as_it_is(self, monkeypatch):
         monkeypatch.setenv("NNREG_X", "secret")
-        saved = to_checkpoint(nnreg.build(classifier(), data=blobs()))
+        saved = to_file_content(nnreg.build(classifier(), data=blobs()))
         data = {"source": "csv", "path": "${env:NNREG_X}.csv", "target": "y"}
         saved.document["spec"] = {**saved.document["spec"], "data": data}
-        model = from_checkpoint(saved, "hostile")
+        model = from_file_content(saved, "hostile")
         assert model.spec.data.path == "${env:NNREG_X}.csv"
-        again = from_checkpoint(to_checkpoint(model), "again", ["train.epochs=2"])
+        again = from_file_content(to_file_content(model), "again", ["train.epochs=2"])
         assert again.document.tree["data"] == data

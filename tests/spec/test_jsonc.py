@@ -45,7 +45,7 @@ def test_what_json_does_not_allow_is_told_with_its_place(text, path, message):
 def test_a_text_that_is_cut_short_is_shown_where_it_was_cut():
     with pytest.raises(SpecError) as caught:
         loads('{"a": [1, 2\n\n\n', "a.json")
-    assert str(caught.value.problems[0].place) == "a.json:1:12"
+    assert str(caught.value.problems[0].location) == "a.json:1:12"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 import nnreg
 from nnreg import SpecError, UsageError
-from nnreg.checkpoint.save_load import from_checkpoint, to_checkpoint
+from nnreg.checkpoint.save_load import from_file_content, to_file_content
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import blobs, classifier, csv_data
 from tests.spec.reading import problems_of, tree_of
@@ -78,14 +78,14 @@ class TestSet:
         assert problem.endswith("leave nothing to train on (with --set data.split.test=0.6)")
 
     def test_a_set_on_a_checkpoint_is_told_as_on_a_spec(self, files):
-        saved = to_checkpoint(nnreg.build(classifier(), data=blobs()))
+        saved = to_file_content(nnreg.build(classifier(), data=blobs()))
         for change in ("train.epoch=5", "train.epochs=x"):
             with pytest.raises(SpecError, match=f"--set {change}: ") as caught:
-                from_checkpoint(saved, "m.h5", [change])
+                from_file_content(saved, "m.h5", [change])
             assert caught.value.exit_code == 2
         saved.document["spec"] = {**saved.document["spec"], "seed": -1}
         with pytest.raises(nnreg.CheckpointError, match=r"(?s)\$\.seed.*--set train.epoch=5"):
-            from_checkpoint(saved, "m.h5", ["train.epoch=5"])
+            from_file_content(saved, "m.h5", ["train.epoch=5"])
 
     def test_what_is_wrong_beside_a_set_is_told_in_its_file(self, files):
         files(spec=json.dumps(classifier(loss="nonsense"), indent=1))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nnreg.errors import WIDEST, Place
-from nnreg.spec.source_text import Text, parent
+from nnreg.errors import MAX_EXCERPT_WIDTH, SourceLocation
+from nnreg.spec.source_text import SourceText, parent
 
 TEXT = """{
   // "seed": 1, a comment with a key
@@ -32,22 +32,22 @@ TEXT = """{
     ],
 )  # fmt: skip
 def test_a_path_is_found_by_line_and_column(path, of_key, line, column, shown):
-    place = Text("a.json", TEXT).find(path, of_key)
+    place = SourceText("a.json", TEXT).find(path, of_key)
     assert str(place) == f"a.json:{line}:{column}"
     assert place.text[place.column - 1 :][: place.width] == shown
 
 
 def test_the_last_of_two_equal_keys_is_found():
-    assert Text("a.json", '{"a": 1,\n"a": 2}').find("$.a", of_key=True).line == 2
+    assert SourceText("a.json", '{"a": 1,\n"a": 2}').find("$.a", of_key=True).line == 2
 
 
 @pytest.mark.parametrize("text", ["", "}", ']]{"', '{"a', "[1, 2", '{"a": [}', "///", "/", "::,,"])
 def test_what_is_no_json_has_places_too(text):
-    assert Text("a.json", text).find("$.a[1].b").line == 1
+    assert SourceText("a.json", text).find("$.a[1].b").line == 1
 
 
 def test_carets_stand_under_the_place_where_signs_are_wide_or_tabs():
-    line, carets = Text("a.json", '{\t"日": "本", "x": 3}').find("$.x").picture().split("\n")
+    line, carets = SourceText("a.json", '{\t"日": "本", "x": 3}').find("$.x").excerpt().split("\n")
     assert line == '     1 | { "日": "本", "x": 3}'
     assert carets == "       |" + " " * 20 + "^"
 
@@ -55,20 +55,20 @@ def test_carets_stand_under_the_place_where_signs_are_wide_or_tabs():
 def test_of_a_long_line_the_part_around_the_place_is_shown():
     text = "[" + ", ".join(f'"{number}"' for number in range(1000)) + "]"
     for index in (0, 500, 999):
-        line, carets = Text("a.json", text).find(f"$[{index}]").picture().split("\n")
+        line, carets = SourceText("a.json", text).find(f"$[{index}]").excerpt().split("\n")
         start = carets.index("^")
         assert line[start : start + carets.count("^")] == f'"{index}"'
-        assert len(line) <= WIDEST + 11
+        assert len(line) <= MAX_EXCERPT_WIDTH + 11
     assert line.startswith("     1 | …")
 
 
 def test_marks_of_editors_move_nothing():
-    place = Text("a.json", '\ufeff{"a": 1,\r\n"b": 2}\r\n').find("$.a")
-    assert (place.column, place.picture().split("\n")[0]) == (7, '     1 | {"a": 1,')
+    place = SourceText("a.json", '\ufeff{"a": 1,\r\n"b": 2}\r\n').find("$.a")
+    assert (place.column, place.excerpt().split("\n")[0]) == (7, '     1 | {"a": 1,')
 
 
 def test_an_empty_line_can_be_shown():
-    assert Place("a.json", 1, 1, 1, "").picture().endswith(" ^")
+    assert SourceLocation("a.json", 1, 1, 1, "").excerpt().endswith(" ^")
 
 
 def test_a_path_leads_up_to_the_root():

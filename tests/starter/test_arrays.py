@@ -34,14 +34,14 @@ class TestArrays:
         proposal = tried("data.npz")
         assert [layer["type"] for layer in proposal.tree["model"]["layers"]] == layers
         assert (proposal.target, proposal.inputs) == ("label", ("pixels",))
-        assert "cannot go together with the arrays of 'pixels'" in proposal.left_out["day"]
+        assert "cannot go together with the arrays of 'pixels'" in proposal.excluded["day"]
 
     def test_a_folder_of_images(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         for number in range(20):
-            folder = tmp_path / "pictures" / "ab"[number % 2]
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{number}.png").write_bytes(png(rng().integers(0, 256, (6, 6)), (6, 6)))
+            directory = tmp_path / "pictures" / "ab"[number % 2]
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / f"{number}.png").write_bytes(png(rng().integers(0, 256, (6, 6)), (6, 6)))
         proposal = tried("pictures")
         assert (proposal.target, proposal.inputs) == ("label", ("image",))
         assert proposal.tree["model"]["layers"][0]["type"] == "conv2d"

@@ -83,9 +83,9 @@ class TestOddTables:
             "free": "40 different words in 60 rows", "when": "holds dates or", "same": "same",
             "empty": "has no values", "mixed": "words such as 'many' among numbers",
         }  # fmt: skip
-        assert proposal.left_out.keys() == reasons.keys()
+        assert proposal.excluded.keys() == reasons.keys()
         for name, reason in reasons.items():
-            assert reason in proposal.left_out[name]
+            assert reason in proposal.excluded[name]
             assert name in proposal.comments["$.data.exclude"]
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
@@ -105,12 +105,12 @@ class TestOddTables:
         columns = {"people": [f"{i + 1},{i * 7:03}" for i in range(60)], "x": range(0, 120, 2)}
         proposal = table(columns | {"y": words_of(60, "a", "b")})
         assert proposal.tree["data"]["source"] == "csv"
-        assert "numbers with a comma" in proposal.left_out["people"]
+        assert "numbers with a comma" in proposal.excluded["people"]
 
     def test_times_are_left_out_as_dates_are(self, table):
         times = [f"{i % 24}:{i:02}" for i in range(60)]
         proposal = table({"at": times, "x": range(0, 120, 2), "y": words_of(60, "a", "b")})
-        assert "holds dates or times" in proposal.left_out["at"]
+        assert "holds dates or times" in proposal.excluded["at"]
 
     def test_dates_may_order_the_rows(self, table):
         days = [f"2024-{i % 12 + 1:02}-{i % 28 + 1:02}" for i in range(60)]

@@ -34,7 +34,7 @@ OPTIONS = {"l2": 0.01, "clip_norm": 0.3, "weight_decay": 0.1, "ema": 0.9}
 def test_batches_accumulated_come_to_one_batch_as_large_as_they_together(options):
     """52 examples by 15: the last step has 5 and 2."""
     whole, parts = trained(15, **options), trained(5, 3, **options)
-    assert parts.progress.step == whole.progress.step == 16
+    assert parts.training_state.step == whole.training_state.step == 16
     np.testing.assert_allclose(parts.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12)
     for record, other in zip(parts.history, whole.history, strict=True):
         assert record == pytest.approx(other, rel=1e-9)
@@ -70,7 +70,7 @@ def test_threads_that_divide_each_batch_come_to_the_same():
     whole = trainer(1, data=data, train={**settings, "batch_size": 180, "threads": 1})
     several = {"batch_size": 90, "accumulate": 2, "threads": 2}
     parts = trainer(2, data=data, train={**settings, **several})
-    assert parts.divided
+    assert parts.data_parallel
     for record, other in zip(whole.epochs(), parts.epochs(), strict=True):
         assert record == pytest.approx(other, rel=1e-9)
     np.testing.assert_allclose(parts.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12)

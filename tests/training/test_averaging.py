@@ -35,20 +35,20 @@ def test_it_is_the_mean_of_the_weights_after_each_step_the_later_ones_weighing_m
     model = nnreg.build(spec(), data=data)
     trainer = model.trainer(model.examples(*data))
     weights, states = [], []
-    for _ in trainer.stretches(lambda: True):
+    for _ in trainer.iterate(lambda: True):
         weights.append(model.network.vector.copy())
         states.append(model.network.state_vector.copy())
     shares = 0.8 ** np.arange(len(weights))[::-1]
-    vector, state = model.progress.means
-    assert model.progress.averaged == len(weights) == 12
+    vector, state = model.training_state.ema
+    assert model.training_state.ema_steps == len(weights) == 12
     np.testing.assert_allclose(vector, np.average(weights, axis=0, weights=shares), rtol=1e-12)
     np.testing.assert_allclose(state, np.average(states, axis=0, weights=shares), rtol=1e-12)
 
 
 def test_after_the_first_step_it_is_the_weights():
     model = trained(0.999, epochs=1, batch_size=40)
-    assert model.progress.averaged == 1
-    np.testing.assert_array_equal(model.progress.means[0], model.network.vector)
+    assert model.training_state.ema_steps == 1
+    np.testing.assert_array_equal(model.training_state.ema[0], model.network.vector)
 
 
 def test_training_itself_goes_as_without_it():
@@ -59,12 +59,12 @@ def test_training_itself_goes_as_without_it():
 def test_the_average_is_validated_and_predicted_with_and_kept_as_the_best():
     (x, _), held_out = parts()
     model = trained()
-    averaged = model.network.over(*model.progress.means)
+    averaged = model.network.with_values(*model.training_state.ema)
     np.testing.assert_array_equal(model.predict(x), averaged.predict(x))
     assert not np.array_equal(model.predict(x), model.network.predict(x))
     assert model.evaluate(*held_out)["loss"] == model.history[-1]["val_loss"]
-    assert model.progress.best_epoch == 4
-    assert model.progress.best_vector.tobytes() == averaged.vector.tobytes()
+    assert model.training_state.best_epoch == 4
+    assert model.training_state.best_vector.tobytes() == averaged.vector.tobytes()
     predicted = model.predict(x)
     model.use_best()
     np.testing.assert_array_equal(model.predict(x), predicted)
@@ -86,12 +86,12 @@ def test_divergence_goes_back_to_the_average_of_the_last_good_epoch():
     train = {"batch_size": 10, "shuffle": False, "ema": 0.5}
     model = nnreg.build(regressor(train=train), data=(x, y))
     model.fit(x, y, epochs=2)
-    good, count = model.progress.means[0].copy(), model.progress.averaged
+    good, count = model.training_state.ema[0].copy(), model.training_state.ema_steps
     y[-1] = 1e200
     with pytest.raises(DivergedError, match="epoch 3, batch 4"):
         model.fit(x, y, epochs=1)
-    assert model.progress.averaged == count == 8
-    np.testing.assert_array_equal(model.progress.means[0], good)
+    assert model.training_state.ema_steps == count == 8
+    np.testing.assert_array_equal(model.training_state.ema[0], good)
 
 
 def test_it_may_begin_or_end_on_resuming(tmp_path):
@@ -100,10 +100,10 @@ def test_it_may_begin_or_end_on_resuming(tmp_path):
     nnreg.save(trained(), tmp_path / "some.h5")
     begun = nnreg.load(tmp_path / "none.h5", ["train.ema=0.5"])
     begun.fit(*data, epochs=2)
-    assert begun.progress.averaged == 6
+    assert begun.training_state.ema_steps == 6
     ended = nnreg.load(tmp_path / "some.h5", ["train.ema=null"])
     ended.fit(*data, epochs=2)
-    assert ended.progress.means is None
+    assert ended.training_state.ema is None
     np.testing.assert_array_equal(ended.predict(data[0]), ended.network.predict(data[0]))
     nnreg.save(ended, tmp_path / "ended.h5")
     assert not any("average" in name for name in nnreg.read_arrays(tmp_path / "ended.h5"))

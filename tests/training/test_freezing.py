@@ -57,10 +57,10 @@ def test_values_and_optimizer_state_stay_to_the_bit_and_all_others_move(freeze, 
     frozen = {name for name in before if name.startswith(tuple(f"{f}/" for f in freeze))}
     assert frozen
     assert moved(model, before) == before.keys() - frozen
-    for slot in model.progress.slots.values():
+    for slot in model.training_state.optimizer_state.values():
         by_name = views(slot, model.network.params)
         assert not any(by_name[name].any() for name in frozen & by_name.keys())
-    means = views(model.progress.means[0], model.network.params)
+    means = views(model.training_state.ema[0], model.network.params)
     for name in frozen & means.keys():
         assert means[name].tobytes() == before[name].tobytes()
 
@@ -145,9 +145,13 @@ class _Whole(Sgd):
     elementwise = False
     sizes = ()
 
-    def update(self, parameters, gradient, step):
-        type(self).sizes = {parameters.size, gradient.size, *(s.size for s in step.slots.values())}
-        super().update(parameters, gradient, step)
+    def update(self, parameters, gradient, state):
+        type(self).sizes = {
+            parameters.size,
+            gradient.size,
+            *(s.size for s in state.vectors.values()),
+        }
+        super().update(parameters, gradient, state)
 
 
 @pytest.mark.parametrize("freeze", [["layers/0", "layers/3/layers/1"], ["layers/0"], []])
@@ -162,7 +166,10 @@ def test_an_optimizer_of_whole_vectors_gets_what_is_trained_and_nothing_else(fre
     frozen = sum(whole.parameters[name].size for name in whole.network.frozen)
     assert _Whole.sizes == {whole.network.vector.size - frozen}
     assert plain.network.vector.tobytes() == whole.network.vector.tobytes()
-    assert plain.progress.slots["velocity"].tobytes() == whole.progress.slots["velocity"].tobytes()
+    assert (
+        plain.training_state.optimizer_state["velocity"].tobytes()
+        == whole.training_state.optimizer_state["velocity"].tobytes()
+    )
 
 
 def test_the_gradient_of_a_frozen_layer_is_zero():

@@ -7,7 +7,7 @@ import nnreg
 from nnreg.errors import DivergedError
 from nnreg.interfaces import Layer
 from nnreg.interfaces.kernels import Kernels
-from nnreg.training.gradient import LEAST_ROWS, rows_at_once
+from nnreg.training.gradient import MIN_SHARD_ROWS, microbatch_size
 
 CONVOLUTION = [
     {"type": "conv2d", "filters": 16, "padding": "same", "activation": "relu"},
@@ -44,8 +44,8 @@ def trained(*arguments, **keywords):
 def test_threads_that_divide_a_batch_come_to_what_one_thread_does():
     whole, records = trained(1)
     divided, divided_records = trained(3)
-    assert (whole.divided, whole.threads) == (False, 1)
-    assert (divided.divided, divided.threads) == (True, 3)
+    assert (whole.data_parallel, whole.threads) == (False, 1)
+    assert (divided.data_parallel, divided.threads) == (True, 3)
     np.testing.assert_allclose(divided.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12)
     for record, other in zip(records, divided_records, strict=True):
         assert record == pytest.approx(other, rel=1e-9)
@@ -60,17 +60,19 @@ def test_a_divided_batch_gives_the_same_bits_each_time():
 def test_each_thread_draws_a_dropout_of_its_own():
     made = trainer(2, [*CONVOLUTION, {"type": "dropout", "rate": 0.5}])
     next(made.epochs())
-    first, second = (worker.workspace.rng.random(8) for worker in made._workers)
+    first, second = (worker.workspace.rng.random(8) for worker in made._shards)
     assert not np.allclose(first, second)
 
 
 def test_a_batch_taken_a_few_at_a_time_comes_to_the_same(monkeypatch):
     whole, records = trained(1)
-    monkeypatch.setattr("nnreg.training.gradient.CACHED", 12 * whole.network.values)
+    monkeypatch.setattr(
+        "nnreg.training.gradient.CACHED_VALUES", 12 * whole.network.activations_per_example
+    )
     monkeypatch.setattr(Kernels, "few_calls", True)
     for threads in (1, 3):
         parted, parted_records = trained(threads)
-        assert rows_at_once(parted.network, threads) == 12
+        assert microbatch_size(parted.network, threads) == 12
         np.testing.assert_allclose(
             parted.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12
         )
@@ -79,14 +81,14 @@ def test_a_batch_taken_a_few_at_a_time_comes_to_the_same(monkeypatch):
 
 
 def test_few_at_a_time_are_taken_only_where_examples_are_independent_and_large(monkeypatch):
-    monkeypatch.setattr("nnreg.training.gradient.CACHED", 1)
-    assert rows_at_once(trainer(1).network) == LEAST_ROWS
-    assert rows_at_once(trainer(2).network, 2) is None  # NumPy's calls would be too short
-    assert rows_at_once(trainer(1, [*CONVOLUTION, {"type": "batch_norm"}]).network) is None
+    monkeypatch.setattr("nnreg.training.gradient.CACHED_VALUES", 1)
+    assert microbatch_size(trainer(1).network) == MIN_SHARD_ROWS
+    assert microbatch_size(trainer(2).network, 2) is None  # NumPy's calls would be too short
+    assert microbatch_size(trainer(1, [*CONVOLUTION, {"type": "batch_norm"}]).network) is None
     rng = np.random.default_rng(0)
     small = rng.normal(size=(130, 8)), rng.integers(0, 3, 130)
     wide = [{"type": "dense", "units": 64}]
-    assert rows_at_once(trainer(1, wide, small).network) is None
+    assert microbatch_size(trainer(1, wide, small).network) is None
 
 
 class _Whole(Layer):
@@ -100,19 +102,19 @@ def test_only_layers_that_take_examples_one_by_one_are_divided(layer):
     name = "layers/0"
     if isinstance(layer, Layer):
         plan.children[name] = (layer, plan.children[name][1])
-        assert made._divisions() == 1
+        assert made._worker_count() == 1
     else:
-        assert trainer(2, [*CONVOLUTION[:2], layer, CONVOLUTION[2]]).divided == (
+        assert trainer(2, [*CONVOLUTION[:2], layer, CONVOLUTION[2]]).data_parallel == (
             layer["type"] == "flatten"
         )
 
 
 def test_small_batches_and_short_steps_are_not_divided():
     x, y = images(16)
-    assert not trainer(2, data=(x, y)).divided
+    assert not trainer(2, data=(x, y)).data_parallel
     rng = np.random.default_rng(0)
     sequences = rng.normal(size=(130, 50, 8)), rng.integers(0, 3, 130)
-    assert not trainer(2, [{"type": "lstm", "units": 64}], sequences).divided
+    assert not trainer(2, [{"type": "lstm", "units": 64}], sequences).data_parallel
 
 
 def test_a_loss_that_is_not_finite_is_told_from_any_thread():

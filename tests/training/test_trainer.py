@@ -18,9 +18,11 @@ def same_bits(first, second):
     assert first.network.vector.tobytes() == second.network.vector.tobytes()
     assert first.network.state_vector.tobytes() == second.network.state_vector.tobytes()
     assert list(first.history) == list(second.history)
-    assert first.progress.slots.keys() == second.progress.slots.keys()
-    for name, slot in first.progress.slots.items():
-        assert slot.tobytes() == second.progress.slots[name].tobytes()
+    assert (
+        first.training_state.optimizer_state.keys() == second.training_state.optimizer_state.keys()
+    )
+    for name, slot in first.training_state.optimizer_state.items():
+        assert slot.tobytes() == second.training_state.optimizer_state[name].tobytes()
 
 
 def test_the_same_spec_and_seed_give_the_same_bits_twice():
@@ -118,7 +120,7 @@ def test_early_stopping_waits_its_patience_and_the_best_weights_are_kept(monitor
     model.fit(x[:20], y[:20], validation=(x[20:], y[20:]))
     column = model.history[monitor]
     best = (np.argmax if monitor == "val_accuracy" else np.argmin)(column)
-    assert model.progress.best_epoch == best + 1
+    assert model.training_state.best_epoch == best + 1
     assert len(model.history) == best + 1 + 5 < 500
     model.use_best()
     assert model.evaluate(x[20:], y[20:])[monitor.removeprefix("val_")] == column[best]
@@ -126,7 +128,7 @@ def test_early_stopping_waits_its_patience_and_the_best_weights_are_kept(monitor
 
 def test_without_validation_the_last_epoch_is_the_best():
     model = trained(classifier(), blobs())
-    assert model.progress.best_epoch == 5
+    assert model.training_state.best_epoch == 5
 
 
 def test_l2_and_l1_move_weights_and_leave_biases():
@@ -177,13 +179,16 @@ class TestDivergence:
         in_order = {"batch_size": 10, "shuffle": False}
         model = nnreg.build(regressor(optimizer=momentum, train=in_order), data=(x, y))
         model.fit(x, y, epochs=2)
-        good, slots = model.network.vector.copy(), model.progress.slots["velocity"].copy()
+        good, slots = (
+            model.network.vector.copy(),
+            model.training_state.optimizer_state["velocity"].copy(),
+        )
         y[-1] = 1e200
         with pytest.raises(DivergedError, match="epoch 3, batch 4"):
             model.fit(x, y, epochs=1)
         np.testing.assert_array_equal(model.network.vector, good)
-        np.testing.assert_array_equal(model.progress.slots["velocity"], slots)
-        assert model.progress.epoch == len(model.history) == 2
+        np.testing.assert_array_equal(model.training_state.optimizer_state["velocity"], slots)
+        assert model.training_state.epoch == len(model.history) == 2
 
     def test_a_gradient_that_goes_bad_is_named(self):
         x, y = line()
@@ -225,11 +230,11 @@ def test_a_steady_step_reuses_its_arrays():
     epochs = trainer.epochs()
     next(epochs)
     before = {
-        key: id(array) for key, array in next(iter(trainer._workers)).workspace._buffers.items()
+        key: id(array) for key, array in next(iter(trainer._shards)).workspace._buffers.items()
     }
     next(epochs)
     assert {
-        key: id(array) for key, array in next(iter(trainer._workers)).workspace._buffers.items()
+        key: id(array) for key, array in next(iter(trainer._shards)).workspace._buffers.items()
     } == before
 
 
@@ -256,9 +261,9 @@ def test_threads_are_as_many_as_the_largest_product_gains_from(units, threads, e
 
 def test_threads_can_be_limited():
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    from nnreg._utils.threads import matrix_threads
+    from nnreg._utils.threads import blas_threads
 
-    with matrix_threads(1):
+    with blas_threads(1):
         counts = {info["num_threads"] for info in threadpoolctl.threadpool_info()
                   if info["user_api"] == "blas"}  # fmt: skip
     assert counts <= {1}
@@ -270,16 +275,18 @@ class TestPauses:
     def stretches(self, model, data, pause):
         train = model.examples(data[0][:40], data[1][:40])
         held_out = model.examples(data[0][40:], data[1][40:])
-        return model.trainer(train, held_out).stretches(pause)
+        return model.trainer(train, held_out).iterate(pause)
 
     def test_pauses_change_no_bit(self):
         data = blobs()
         whole, parts = (nnreg.build(self.SPEC, data=data) for _ in range(2))
         assert None not in list(self.stretches(whole, data, None))
-        made = list(self.stretches(parts, data, lambda: parts.progress.step % 2 == 0))
+        made = list(self.stretches(parts, data, lambda: parts.training_state.step % 2 == 0))
         assert made.count(None) == 6
         same_bits(whole, parts)
-        assert whole.progress.best_vector.tobytes() == parts.progress.best_vector.tobytes()
+        assert (
+            whole.training_state.best_vector.tobytes() == parts.training_state.best_vector.tobytes()
+        )
 
     def test_there_is_no_pause_after_the_last_step_of_an_epoch(self):
         data = blobs()
@@ -295,11 +302,11 @@ class TestPauses:
         y[-1] = 1e200
         trainer = model.trainer(model.examples(x, y))
         with pytest.raises(DivergedError, match="epoch 2"):
-            list(trainer.stretches(lambda: True))
+            list(trainer.iterate(lambda: True))
         np.testing.assert_array_equal(model.network.vector, good)
-        assert model.progress.partial is None
-        assert model.progress.step == 4
-        assert trainer.whole
+        assert model.training_state.epoch_state is None
+        assert model.training_state.step == 4
+        assert trainer.consistent
 
     def test_spoiled_weights_are_found_before_a_pause(self):
         x, y = line()
@@ -311,24 +318,24 @@ class TestPauses:
             return True
 
         with pytest.raises(DivergedError, match=r"epoch 1, batch 1: .* the weights of layers/0"):
-            list(trainer.stretches(spoil))
+            list(trainer.iterate(spoil))
 
     def test_an_exception_within_a_step_leaves_the_state_torn(self):
         x, y = line()
         model = nnreg.build(regressor(), data=(x, y))
         trainer = model.trainer(model.examples(x, y))
-        trainer._update.step = lambda count: 1 / 0
+        trainer._optimizer.step = lambda count: 1 / 0
         with pytest.raises(ZeroDivisionError):
             list(trainer.epochs())
-        assert not trainer.whole
+        assert not trainer.consistent
 
     def test_an_epoch_begun_on_other_examples_begins_anew(self):
         x, y = blobs()
         model = nnreg.build(self.SPEC, data=(x, y))
         next(self.stretches(model, (x, y), lambda: True))
-        assert model.progress.partial.seen == 7
+        assert model.training_state.epoch_state.seen == 7
         model.fit(x[:20], y[:20], epochs=1)
-        assert model.progress.step == 1 + 3
+        assert model.training_state.step == 1 + 3
 
 
 def test_state_that_overflows_is_divergence_and_not_saved_as_it_is():

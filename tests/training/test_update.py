@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nnreg
-from nnreg._utils.threads import ThreadPool, pieces
+from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.builtin.optimizers import Adam
 from nnreg.interfaces import Optimizer
 from nnreg.training import update
@@ -18,8 +18,8 @@ class _Whole(Optimizer):
 
 
 def trained(monkeypatch, threads, chunk):
-    monkeypatch.setattr(update, "CHUNK", chunk)
-    monkeypatch.setattr(update, "SHARE", 4 * chunk)
+    monkeypatch.setattr(update, "CHUNK_VALUES", chunk)
+    monkeypatch.setattr(update, "MIN_VALUES_PER_THREAD", 4 * chunk)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(64, 9)), rng.normal(size=64)
     layers = [{"type": "dense", "units": 30}, {"type": "dense", "units": 1}]
@@ -39,21 +39,21 @@ def test_pieces_and_threads_do_not_change_a_bit(monkeypatch):
     _, expected = trained(monkeypatch, 1, 10**6)
     for threads, chunk in ((1, 7), (2, 7), (3, 20)):
         trainer, found = trained(monkeypatch, threads, chunk)
-        assert len(trainer._update._shares) == threads
+        assert len(trainer._optimizer._partitions) == threads
         assert found.tobytes() == expected.tobytes()
 
 
 def test_only_large_vectors_of_elementwise_optimizers_are_shared():
-    assert update.divisions(Adam(), 3 * update.SHARE, 2) == 2
-    assert update.divisions(Adam(), 3 * update.SHARE, 8) == 3
-    assert update.divisions(Adam(), update.SHARE - 1, 8) == 1
-    assert update.divisions(_Whole(), 3 * update.SHARE, 2) == 1
+    assert update.update_threads(Adam(), 3 * update.MIN_VALUES_PER_THREAD, 2) == 2
+    assert update.update_threads(Adam(), 3 * update.MIN_VALUES_PER_THREAD, 8) == 3
+    assert update.update_threads(Adam(), update.MIN_VALUES_PER_THREAD - 1, 8) == 1
+    assert update.update_threads(_Whole(), 3 * update.MIN_VALUES_PER_THREAD, 2) == 1
 
 
 @pytest.mark.parametrize(("size", "count"), [(0, 3), (2, 3), (10, 3), (7, 1)])
 def test_pieces_cover_everything_once(size, count):
     values = np.arange(size)
-    parts = [values[piece] for piece in pieces(size, count)]
+    parts = [values[chunk] for chunk in split_evenly(size, count)]
     assert len(parts) == count
     np.testing.assert_array_equal(np.concatenate(parts), values)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
@@ -118,11 +118,11 @@ def test_spans_are_shared_out_whole_and_evenly(lengths, count):
     for length in lengths:
         spans.append(slice(place + 3, place + 3 + length))
         place += 3 + length
-    shares = update._shares(spans, count)
+    shares = update._partition(spans, count)
     assert len(shares) == count
     places = np.arange(place)
-    found = [places[piece] for share in shares for piece in share]
+    found = [places[chunk] for share in shares for chunk in share]
     expected = [places[span] for span in spans]
     np.testing.assert_array_equal(np.concatenate([*found, []]), np.concatenate(expected))
-    sizes = [sum(piece.stop - piece.start for piece in share) for share in shares]
+    sizes = [sum(chunk.stop - chunk.start for chunk in share) for share in shares]
     assert max(sizes) - min(sizes) <= 1

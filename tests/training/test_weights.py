@@ -10,7 +10,7 @@ import nnreg
 import nnreg.tables.lazy
 from nnreg import DataError, Loss, SpecError
 from nnreg.registry.registry import installed
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
@@ -105,19 +105,19 @@ def test_balanced_classes_count_the_same_together():
     x, y = blobs(90)
     y[:60] = "ash"
     spec = {"class_weights": "balanced", **csv_data(scaling="none")}
-    parts = assemble(read_spec(classifier(data=spec)), (x, y))
-    sums = np.bincount(parts.train.truth, weights=parts.train.weights)
+    parts = prepare_from_spec(read_spec(classifier(data=spec)), (x, y))
+    sums = np.bincount(parts.train.raw_targets, weights=parts.train.weights)
     np.testing.assert_allclose(sums, [30, 30, 30], rtol=1e-6)
     given = np.random.default_rng(0).uniform(0, 3, 90)
-    both = parts.model.weighted(parts.train, x, given).weights
-    np.testing.assert_allclose(np.bincount(parts.train.truth, both), [30, 30, 30], rtol=1e-6)
+    both = parts.model.with_sample_weights(parts.train, x, given).weights
+    np.testing.assert_allclose(np.bincount(parts.train.raw_targets, both), [30, 30, 30], rtol=1e-6)
 
 
 def test_weights_of_classes_and_of_rows_multiply_and_others_are_1(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text("a,w,species\n1,1,x\n2,2,y\n3,0,y\n4,3,z\n")
     data = csv_data(class_weights={"y": 5, "z": 0.5}, sample_weights="w")
-    parts = assemble(read_spec(classifier(data=data)))
+    parts = prepare_from_spec(read_spec(classifier(data=data)))
     assert parts.model.preprocessing.names == ("a",)
     expected = np.array([1, 10, 0, 1.5])
     np.testing.assert_allclose(parts.train.weights, expected / expected.mean(), rtol=1e-6)
@@ -132,14 +132,14 @@ def test_what_is_measured_counts_every_row_once(tmp_path, monkeypatch):
     spec = classifier(data=data, model={"layers": [
         {"type": "dense", "units": "classes", "activation": "softmax"}]},
         optimizer={"type": "sgd", "learning_rate": 1e-12}, train=WHOLE)  # fmt: skip
-    parts = assemble(read_spec(spec), (table, y))
-    measured = parts.model.evaluation.measure(parts.model.network, parts.validation)
+    parts = prepare_from_spec(read_spec(spec), (table, y))
+    measured = parts.model.evaluation.evaluate(parts.model.network, parts.validation)
     (record,) = list(parts.model.trainer(parts.train, parts.validation, epochs=1).epochs())
     assert record["val_loss"] == pytest.approx(measured["loss"], rel=1e-6)
-    train = parts.model.evaluation.measure(parts.model.network, parts.train)
+    train = parts.model.evaluation.evaluate(parts.model.network, parts.train)
     assert record["accuracy"] == train["accuracy"]
-    z = parts.model.network.scores(parts.train.x)
-    each = parts.model.evaluation.loss.per_example(z, parts.train.t, logits=True)
+    z = parts.model.network.logits(parts.train.x)
+    each = parts.model.evaluation.loss.per_example(z, parts.train.targets, logits=True)
     assert record["loss"] == pytest.approx(np.average(each, weights=parts.train.weights), rel=1e-5)
     assert abs(record["loss"] - train["loss"]) > 1e-3
 
@@ -170,7 +170,9 @@ def test_threads_and_a_few_rows_at_a_time_come_to_the_same(monkeypatch):
     again.fit(*images(), weights=weights)
     assert_close(one, divided)
     assert divided.network.vector.tobytes() == again.network.vector.tobytes()
-    monkeypatch.setattr("nnreg.training.gradient.CACHED", 12 * one.network.values)
+    monkeypatch.setattr(
+        "nnreg.training.gradient.CACHED_VALUES", 12 * one.network.activations_per_example
+    )
     parted = convolution(threads=1)
     parted.fit(*images(), weights=weights)
     assert_close(one, parted)
@@ -202,11 +204,11 @@ def test_a_run_goes_on_in_mid_epoch_with_the_same_bits(tmp_path, monkeypatch, st
             "split": {"validation": 0.2}}  # fmt: skip
     spec = classifier(data=data, train={"epochs": 3, "batch_size": 7, "accumulate": 2})
     whole = nnreg.run(spec, out="whole")
-    prepared = assemble(read_spec(spec))
-    stretches = prepared.model.trainer(prepared.train, prepared.validation).stretches(lambda: True)
+    prepared = prepare_from_spec(read_spec(spec))
+    segments = prepared.model.trainer(prepared.train, prepared.validation).iterate(lambda: True)
     for _ in range(5):
-        next(stretches)
-    stretches.close()
+        next(segments)
+    segments.close()
     nnreg.save(prepared.model, "half.h5")
     resumed = nnreg.resume("half.h5")
     assert list(resumed.history) == list(whole.history)
@@ -227,7 +229,7 @@ def test_a_weight_that_cannot_be_is_told_with_its_place(tmp_path, text, options,
     (tmp_path / "data.csv").write_text(text)
     data = csv_data(path=str(tmp_path / "data.csv"), **{"sample_weights": "w", **options})
     with pytest.raises(DataError, match=message):
-        assemble(read_spec(classifier(data=data)))
+        prepare_from_spec(read_spec(classifier(data=data)))
 
 
 def test_a_bad_weight_is_told_whatever_part_it_is_in(tmp_path):
@@ -236,17 +238,17 @@ def test_a_bad_weight_is_told_whatever_part_it_is_in(tmp_path):
     split = {"validation": 0.2, "order": True}
     data = csv_data(path=str(tmp_path / "data.csv"), sample_weights="w", split=split)
     with pytest.raises(DataError, match="line 11, column 'w': found -1"):
-        assemble(read_spec(classifier(data=data)))
+        prepare_from_spec(read_spec(classifier(data=data)))
 
 
 def test_class_weights_are_of_classes_that_there_are():
     x, y = blobs()
     data = csv_data(class_weights={"beech": 2})
     with pytest.raises(SpecError, match=r"class_weights: no class 'beech'; did you mean 'birch'"):
-        assemble(read_spec(classifier(data=data)), (x, y))
+        prepare_from_spec(read_spec(classifier(data=data)), (x, y))
     data = csv_data(target="length", class_weights="balanced")
     with pytest.raises(SpecError, match=r"class_weights: the target holds numbers"):
-        assemble(read_spec(regressor(data=data)), line())
+        prepare_from_spec(read_spec(regressor(data=data)), line())
     with pytest.raises(SpecError, match="class_weights"):
         read_spec(classifier(data=csv_data(class_weights={"ash": -1})))
 

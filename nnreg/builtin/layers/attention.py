@@ -14,7 +14,7 @@ from nnreg.errors import ShapeError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBackward, Plan
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class AddPosition(Layer):
     initializer: Initializer = Normal(std=0.02)
     independent = True
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) != 2:
             raise ShapeError(shape, "(batch, time, features)")
         if self.learned:
-            plan.param("position", shape, self.initializer)
+            builder.param("position", shape, self.initializer)
         else:
-            plan.untrained("position", shape, _Sinusoids())
+            builder.buffer("position", shape, _Sinusoids())
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
@@ -80,16 +80,16 @@ class MultiHeadAttention(Layer):
     initializer: Initializer = GlorotUniform()
     independent = True
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) != 2 or shape[1] % self.heads:
             expected = f"(batch, time, features) with features divisible by {self.heads} heads"
             raise ShapeError(shape, expected)
         features = shape[1]
-        plan.hidden = 5 * math.prod(shape) + 2 * self.heads * shape[0] ** 2
-        plan.param("weight", (features, 3 * features), self.initializer, regularized=True)
-        plan.param("bias", (3 * features,), Zeros())
-        plan.param("output_weight", (features, features), self.initializer, regularized=True)
-        plan.param("output_bias", (features,), Zeros())
+        builder.activation_count = 5 * math.prod(shape) + 2 * self.heads * shape[0] ** 2
+        builder.param("weight", (features, 3 * features), self.initializer, regularized=True)
+        builder.param("bias", (3 * features,), Zeros())
+        builder.param("output_weight", (features, features), self.initializer, regularized=True)
+        builder.param("output_bias", (features,), Zeros())
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
@@ -107,7 +107,7 @@ class MultiHeadAttention(Layer):
         if self.causal:
             later = np.triu(np.ones((time, time), bool), 1)
             np.copyto(scores, -math.inf, where=later)
-        share, undo_softmax = Softmax().forward_buffered(scores, context)
+        share, undo_softmax = Softmax().forward_inplace(scores, context)
         heads = np.matmul(share, v, out=context.empty(v.shape))
         joined = context.empty((batch, time, self.heads, size))
         joined[...] = np.swapaxes(heads, 1, 2)

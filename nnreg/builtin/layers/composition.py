@@ -9,7 +9,7 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
-from nnreg.interfaces.layer import Layer, LayerBackward, Plan, chain
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
 
 
 @dataclass(frozen=True)
@@ -19,19 +19,19 @@ class Residual(Layer):
     layers: tuple[Layer, ...]
     independent = True
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         output = shape
         for index, layer in enumerate(self.layers):
-            output = plan.layer(f"layers/{index}", layer, output)
+            output = builder.layer(f"layers/{index}", layer, output)
         if output != shape:
             raise ShapeError(shape, f"what its layers give back unchanged; these give {output}")
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        y, undo = chain(zip(self.layers, context.children.values(), strict=True), x)
+        y, backward_fn = chain(zip(self.layers, context.children.values(), strict=True), x)
 
         def backward(dy: Array) -> Array:
-            dx = undo(dy)
+            dx = backward_fn(dy)
             return dy if dx is None else np.add(dx, dy, out=context.empty(x.shape))
 
         return np.add(x, y, out=context.empty(x.shape)), backward

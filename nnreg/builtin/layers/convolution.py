@@ -16,7 +16,7 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBackward, Plan
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
 Pair = Count | tuple[Count, Count]
 
@@ -50,7 +50,7 @@ class Conv2d(Layer):
     bias_initializer: Initializer = Zeros()
     independent = True
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) not in (2, 3):
             raise ShapeError(shape, "(batch, height, width, channels) or (batch, height, width)")
         height, width, channels = (*shape, 1)[:3]
@@ -58,9 +58,11 @@ class Conv2d(Layer):
         top, bottom, left, right = self._padding(height, width)
         if height + top + bottom < kh or width + left + right < kw:
             raise ShapeError(shape, f"images of at least {kh} x {kw}, the size of its kernel")
-        plan.param("weight", (kh, kw, channels, self.filters), self.initializer, regularized=True)
+        builder.param(
+            "weight", (kh, kw, channels, self.filters), self.initializer, regularized=True
+        )
         if self.bias:
-            plan.param("bias", (self.filters,), self.bias_initializer)
+            builder.param("bias", (self.filters,), self.bias_initializer)
         return (
             _windows(height, kh, sh, top + bottom),
             _windows(width, kw, sw, left + right),
@@ -99,10 +101,12 @@ class Conv2d(Layer):
         rows = columns.reshape(batch * oh * ow, kh * kw * channels)
         flat_weight = weight.reshape(kh * kw * channels, filters)
         z = np.matmul(rows, flat_weight, out=context.empty((rows.shape[0], filters)))
-        y, undo = self.activation.forward_biased(z, context.params.get("bias"), context)
+        y, backward_fn = self.activation.forward_bias_inplace(
+            z, context.params.get("bias"), context
+        )
 
         def backward(dy: Array) -> Array | None:
-            dz = undo(dy.reshape(y.shape), context.gradients.get("bias"))
+            dz = backward_fn(dy.reshape(y.shape), context.gradients.get("bias"))
             gradient = context.gradients["weight"].reshape(flat_weight.shape)
             np.matmul(rows.T, dz, out=gradient)
             if not context.needs_input_gradient:
@@ -130,7 +134,7 @@ class MaxPool2d(Layer):
     def _strides(self) -> tuple[int, int]:
         return _pair(self.size if self.stride is None else self.stride)
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         kh, kw = _pair(self.size)
         if len(shape) != 3 or shape[0] < kh or shape[1] < kw:
             raise ShapeError(shape, f"(batch, height, width, channels) of at least {kh} x {kw}")
@@ -161,7 +165,7 @@ class GlobalAveragePool(Layer):
 
     independent = True
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) < 2:
             raise ShapeError(shape, "(batch, ..., features) with an axis to average over")
         return shape[-1:]

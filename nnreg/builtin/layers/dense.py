@@ -17,7 +17,7 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Units
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBackward, Plan
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Dense(Layer):
     bias_initializer: Initializer = Zeros()
     independent = True
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
-        units = plan.size(self.units)
-        plan.param("weight", (shape[-1], units), self.initializer, regularized=True)
+        units = builder.size(self.units)
+        builder.param("weight", (shape[-1], units), self.initializer, regularized=True)
         if self.bias:
-            plan.param("bias", (units,), self.bias_initializer)
+            builder.param("bias", (units,), self.bias_initializer)
         return (*shape[:-1], units)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
@@ -50,10 +50,14 @@ class Dense(Layer):
         features, units = weight.shape
         rows = x if x.ndim == 2 else x.reshape(-1, features)
         z = np.dot(rows, weight, out=context.empty((rows.shape[0], units)))
-        y, undo = self.activation.forward_biased(z, context.params.get("bias"), context)
+        y, backward_fn = self.activation.forward_bias_inplace(
+            z, context.params.get("bias"), context
+        )
 
         def backward(dy: Array) -> Array | None:
-            dz = undo(dy if dy.ndim == 2 else dy.reshape(y.shape), context.gradients.get("bias"))
+            dz = backward_fn(
+                dy if dy.ndim == 2 else dy.reshape(y.shape), context.gradients.get("bias")
+            )
             np.dot(rows.T, dz, out=context.gradients["weight"])
             if not context.needs_input_gradient:
                 return None
@@ -99,7 +103,7 @@ class Flatten(Layer):
 
     independent = True
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         return (math.prod(shape),)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:

@@ -13,7 +13,7 @@ from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import Ones, Zeros
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
-from nnreg.interfaces.layer import Layer, LayerBackward, Plan
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class BatchNorm(Layer):
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
     epsilon: Annotated[float, Gt(0)] = 1e-5
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
-        plan.param("gamma", shape[-1:], Ones())
-        plan.param("beta", shape[-1:], Zeros())
-        plan.untrained("running_mean", shape[-1:], Zeros())
-        plan.untrained("running_variance", shape[-1:], Ones())
+        builder.param("gamma", shape[-1:], Ones())
+        builder.param("beta", shape[-1:], Zeros())
+        builder.buffer("running_mean", shape[-1:], Zeros())
+        builder.buffer("running_variance", shape[-1:], Ones())
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
@@ -80,11 +80,11 @@ class LayerNorm(Layer):
     epsilon: Annotated[float, Gt(0)] = 1e-5
     independent = True
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
-        plan.param("gamma", shape[-1:], Ones())
-        plan.param("beta", shape[-1:], Zeros())
+        builder.param("gamma", shape[-1:], Ones())
+        builder.param("beta", shape[-1:], Zeros())
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:

@@ -12,7 +12,7 @@ from nnreg.errors import DataError, ShapeError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBackward, Plan
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Embedding(Layer):
     integer_input = True
     independent = True
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
-        plan.param("weight", (self.vocabulary, self.units), self.initializer, regularized=True)
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        builder.param("weight", (self.vocabulary, self.units), self.initializer, regularized=True)
         return (*shape, self.units)
 
     def check_input(self, x: Array) -> None:
@@ -78,15 +78,17 @@ class Lstm(Layer):
     recurrent_initializer: Initializer = GlorotUniform()
     independent = True
 
-    def build(self, shape: Shape, plan: Plan) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) != 2 or shape[0] == 0:
             raise ShapeError(shape, "(batch, time, features)")
         gates = 4 * self.units
-        plan.steps = shape[0]
-        plan.hidden = shape[0] * 7 * self.units  # gates, h, c and tanh(c) of each step
-        plan.param("weight", (shape[1], gates), self.initializer, regularized=True)
-        plan.param("recurrent", (self.units, gates), self.recurrent_initializer, regularized=True)
-        plan.param("bias", (gates,), _LstmBias())
+        builder.sequence_length = shape[0]
+        builder.activation_count = shape[0] * 7 * self.units  # gates, h, c and tanh(c) of each step
+        builder.param("weight", (shape[1], gates), self.initializer, regularized=True)
+        builder.param(
+            "recurrent", (self.units, gates), self.recurrent_initializer, regularized=True
+        )
+        builder.param("bias", (gates,), _LstmBias())
         return (shape[0], self.units) if self.sequences else (self.units,)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:

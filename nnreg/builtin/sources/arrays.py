@@ -12,8 +12,8 @@ import numpy as np
 from nnreg._utils.memory import exceeds_memory
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
-from nnreg.tables.column_types import plain
-from nnreg.tables.lazy import Column, Stored
+from nnreg.tables.column_types import plain_values
+from nnreg.tables.lazy import Column, LazyArray
 from nnreg.tables.table import Table
 
 
@@ -29,7 +29,9 @@ class Npz(Source):
                 archive = np.load(file, allow_pickle=False)
                 if not isinstance(archive, np.lib.npyio.NpzFile):
                     raise DataError(f"{path}: a single array; save named arrays with numpy.savez")
-                columns = {name: plain(archive[name], f"{path}, {name!r}") for name in archive}
+                columns = {
+                    name: plain_values(archive[name], f"{path}, {name!r}") for name in archive
+                }
         except (ValueError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"{path}: not an npz archive of plain arrays: {error}") from error
         if not columns:
@@ -67,11 +69,11 @@ class Hdf5(Source):
 
     def _column(self, path: Path, name: str, dataset: Any) -> Column:
         if not self._stays(dataset):
-            return plain(np.asarray(dataset[()]), f"{path}, {name!r}")
-        from nnreg._utils.hdf5 import StoredDataset
+            return plain_values(np.asarray(dataset[()]), f"{path}, {name!r}")
+        from nnreg._utils.hdf5 import FileDataset
 
-        stored = StoredDataset(path, dataset)
-        return Stored(stored, np.arange(len(dataset)), stored.shape[1:], stored.dtype)
+        stored = FileDataset(path, dataset)
+        return LazyArray(stored, np.arange(len(dataset)), stored.shape[1:], stored.dtype)
 
     def _stays(self, dataset: Any) -> bool:
         """Tell whether a dataset is left in its file."""

@@ -25,7 +25,7 @@ from nnreg._types import Array
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
 from nnreg.tables.column_types import parse_number
-from nnreg.tables.concat import gather
+from nnreg.tables.concat import concat_chunks
 from nnreg.tables.table import Table
 
 BLOCK = 2**19
@@ -70,9 +70,9 @@ class Csv(Source):
 
     def read(self, path: Path, text: Collection[str] = ()) -> Table:
         """Return the columns; those named in `text` are words though they look like numbers."""
-        return gather(self, path, text)
+        return concat_chunks(self, path, text)
 
-    def pieces(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
+    def iter_chunks(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
         try:
             yield from self._decoded(path, text)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -84,7 +84,7 @@ class Csv(Source):
                 size = path.stat().st_size
                 for columns, lines in _Reader(self, path, file, text).blocks():
                     share = raw.tell() / size if size else 1.0  # a pipe has neither
-                    yield Table(columns, str(path), lines, share=share)
+                    yield Table(columns, str(path), lines, fraction_read=share)
         except UnicodeError as error:
             raise DataError(_undecodable(path, self)) from error
 

@@ -22,7 +22,7 @@ from nnreg.tables.table import Table
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 """The third byte of a file says how its values are stored, the high byte first."""
 
-MOST_INFLATION = 1032
+MAX_COMPRESSION_RATIO = 1032
 """The most bytes that a byte of gzip stands for: 258 of a run, in two bits (RFC 1951)."""
 
 
@@ -72,7 +72,7 @@ def _array(path: Path) -> Array:
             shape = struct.unpack(f">{start[3]}I", sizes)
             dtype = np.dtype(TYPES[start[2]])
             count = math.prod(shape) * dtype.itemsize
-            if count > size * (MOST_INFLATION if packed else 1):
+            if count > size * (MAX_COMPRESSION_RATIO if packed else 1):
                 raise DataError(f"{path}: it declares {count:,} bytes, more than it can hold")
             data = file.read(count + 1)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:

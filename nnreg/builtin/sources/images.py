@@ -68,9 +68,9 @@ class Images(Source):
         if path not in (files[0], files[0].parent):
             codes = np.array([names.index(file.parent.name) for file in files])
             columns["label"] = Categorical(tuple(names), codes)
-        folder = path if path.is_dir() else path.parent
-        called = [file.relative_to(folder).as_posix() for file in files]
-        return Table(columns, str(path), names=called)
+        directory = path if path.is_dir() else path.parent
+        called = [file.relative_to(directory).as_posix() for file in files]
+        return Table(columns, str(path), row_names=called)
 
     def files(self, path: Path) -> Sequence[Path]:
         """Return the images in the folders of classes, or in the folder itself, in order.
@@ -84,8 +84,10 @@ class Images(Source):
                 return image
             raise DataError(f"{path}: not a folder; expected one of PNG or JPEG images") from error
         own = _images(entries)
-        folders = [entry for entry in entries if entry.is_dir() and not _hidden(entry)]
-        nested = [image for folder in folders for image in _images(sorted(folder.iterdir()))]
+        directories = [entry for entry in entries if entry.is_dir() and not _hidden(entry)]
+        nested = [
+            image for directory in directories for image in _images(sorted(directory.iterdir()))
+        ]
         if own and nested:
             raise DataError(f"{own[0]}: an image beside folders of classes; move it into one")
         return own or nested

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
-from nnreg.tables.concat import gather
+from nnreg.tables.concat import concat_chunks
 from nnreg.tables.dataframes import columns_of_arrow
 from nnreg.tables.table import Table
 
@@ -29,9 +29,9 @@ class Parquet(Source):
     suffixes = (".parquet", ".pq")
 
     def read(self, path: Path) -> Table:
-        return gather(self, path)
+        return concat_chunks(self, path)
 
-    def pieces(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
+    def iter_chunks(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
         try:
             import pyarrow
             import pyarrow.parquet
@@ -46,7 +46,7 @@ class Parquet(Source):
                     rows = np.arange(place, place + len(batch))
                     place += len(batch)
                     columns = columns_of_arrow(batch, str(path))
-                    yield Table(columns, str(path), rows=rows, share=place / whole)
+                    yield Table(columns, str(path), row_numbers=rows, fraction_read=place / whole)
         except (pyarrow.ArrowException, ValueError) as error:
             raise DataError(f"{path}: not a Parquet file that can be read: {error}") from error
         if not place:

@@ -49,7 +49,7 @@ def test_as_in_the_paper_an_example_of_090_counts_a_hundredth_and_of_0968_a_thou
     ],
 )
 def test_with_gamma_zero_it_is_cross_entropy(loss, cross_entropy, targets, logits):
-    y = Z if logits else loss.link().forward(Z)[0]
+    y = Z if logits else loss.fused_activation().forward(Z)[0]
     name = "forward_logits" if logits else "forward"
     (value, backward), (expected, slope) = (
         getattr(one, name)(y, targets) for one in (loss, cross_entropy)
@@ -130,7 +130,7 @@ def test_weighting_the_rare_class_finds_more_of_it():
 )
 def test_a_spec_may_name_it_and_its_checkpoint_reloads(tmp_path, loss, activation, units):
     model = train({"type": loss, "gamma": 1.5}, activation, units, tmp_path / "run")
-    assert model.network.head is not None  # computed from the logits
+    assert model.network.output_activation is not None  # computed from the logits
     loaded = nnreg.load(tmp_path / "run" / "checkpoints" / "best.h5")
     x, _ = rare()
     assert loaded.predict(x).tobytes() == model.predict(x).tobytes()

@@ -8,7 +8,7 @@ from nnreg_kan import Kan, b_splines
 
 import nnreg
 from nnreg.registry.registry import installed
-from nnreg.runs.run import start
+from nnreg.runs.run import prepare_run
 from nnreg.testing import check_layer, checks
 
 SURFACE = Path(__file__).parent.parent / "example" / "surface.json"
@@ -62,7 +62,7 @@ def test_outside_the_grid_the_base_function_remains():
 
 
 def train(*changes):
-    run = start(SURFACE, overrides=changes)
+    run = prepare_run(SURFACE, overrides=changes)
     run.train()
     return run.summary
 

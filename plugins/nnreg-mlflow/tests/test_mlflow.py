@@ -31,10 +31,10 @@ SPEC = {
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """Make the tables once: it takes a second."""
-    folder = tmp_path_factory.mktemp("store")
-    with contextlib.chdir(folder):  # where the artifacts of the default experiment go
+    directory = tmp_path_factory.mktemp("store")
+    with contextlib.chdir(directory):  # where the artifacts of the default experiment go
         MlflowClient("sqlite:///empty.db").search_experiments()
-    return (folder / "empty.db").read_bytes()
+    return (directory / "empty.db").read_bytes()
 
 
 @pytest.fixture
@@ -104,10 +104,10 @@ def test_spec_summary_and_checkpoints_are_artifacts(spec, tmp_path):
     client = MlflowClient()
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert names == {"spec.json", "summary.json", "checkpoints"}
-    folder = client.download_artifacts(run.info.run_id, "", str(tmp_path))
-    assert json.loads((tmp_path / folder / "spec.json").read_text()) == SPEC
+    directory = client.download_artifacts(run.info.run_id, "", str(tmp_path))
+    assert json.loads((tmp_path / directory / "spec.json").read_text()) == SPEC
     for name in ("best.h5", "last.h5"):
-        found = (tmp_path / folder / "checkpoints" / name).read_bytes()
+        found = (tmp_path / directory / "checkpoints" / name).read_bytes()
         assert found == (tmp_path / "out" / "checkpoints" / name).read_bytes()
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from nnreg import Array, Kernels, hookimpl
-from nnreg.interfaces.kernels import Pair, Scratch
+from nnreg.interfaces.kernels import Pair, ScratchSpace
 
 FEW = 4096
 """Up to so many values, NumPy's vectorized exp gains less than its calls cost."""
@@ -31,41 +31,41 @@ class NumbaKernels(Kernels):
 
     few_calls = True
 
-    def relu(self, x: Array, bias: Array | None, scratch: Scratch) -> None:
+    def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
         if bias is None or x.ndim != 2:
             super().relu(x, bias, scratch)
         else:
             _loops().bias_relu(x, bias)
 
     def relu_backward(
-        self, dy: Array, y: Array, dx: Array, dbias: Array | None, scratch: Scratch
+        self, dy: Array, y: Array, dx: Array, dbias: Array | None, scratch: ScratchSpace
     ) -> None:
         if dbias is None or dy.ndim != 2:
             super().relu_backward(dy, y, dx, dbias, scratch)
         else:
             _loops().relu_backward(dy, y, dx, dbias)
 
-    def softmax(self, x: Array, scratch: Scratch) -> None:
+    def softmax(self, x: Array, scratch: ScratchSpace) -> None:
         if x.dtype != np.float32:
             super().softmax(x, scratch)
         else:
             _loops().softmax(x)
 
-    def softmax_backward(self, dy: Array, y: Array, dx: Array, scratch: Scratch) -> None:
+    def softmax_backward(self, dy: Array, y: Array, dx: Array, scratch: ScratchSpace) -> None:
         _loops().softmax_backward(dy, y, dx)
 
     def softmax_cross_entropy(
-        self, z: Array, labels: Array, dz: Array, scratch: Scratch, *, smoothing: float = 0.0
+        self, z: Array, labels: Array, dz: Array, scratch: ScratchSpace, *, smoothing: float = 0.0
     ) -> float:
         if z.dtype != np.float32 or z.size > FEW:
             return super().softmax_cross_entropy(z, labels, dz, scratch, smoothing=smoothing)
         return float(_loops().softmax_cross_entropy(z, labels, dz, smoothing))
 
-    def layer_norm(self, x, gamma, beta, y, normal, scale, epsilon, scratch: Scratch) -> None:
+    def layer_norm(self, x, gamma, beta, y, normal, scale, epsilon, scratch: ScratchSpace) -> None:
         _loops().layer_norm(x, gamma, beta, y, normal, scale, x.dtype.type(epsilon))
 
     def layer_norm_backward(
-        self, dy, gamma, normal, scale, dx, dgamma, dbeta, scratch: Scratch
+        self, dy, gamma, normal, scale, dx, dgamma, dbeta, scratch: ScratchSpace
     ) -> None:
         _loops().layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta)
 
@@ -84,7 +84,9 @@ class NumbaKernels(Kernels):
     def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair) -> None:
         _loops().max_pool(x, y, *size, *stride)
 
-    def max_pool_backward(self, dy, x, y, dx, size: Pair, stride: Pair, scratch: Scratch) -> None:
+    def max_pool_backward(
+        self, dy, x, y, dx, size: Pair, stride: Pair, scratch: ScratchSpace
+    ) -> None:
         _loops().max_pool_backward(dy, x, y, dx, *size, *stride)
 
     def lstm_step(self, z: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
@@ -93,7 +95,9 @@ class NumbaKernels(Kernels):
         else:
             _loops().lstm_step(z, c, c_next, tanh_c, h_next)
 
-    def lstm_step_backward(self, dh, dc, gates, c, tanh_c, dz: Array, scratch: Scratch) -> None:
+    def lstm_step_backward(
+        self, dh, dc, gates, c, tanh_c, dz: Array, scratch: ScratchSpace
+    ) -> None:
         _loops().lstm_step_backward(dh, dc, gates, c, tanh_c, dz)
 
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:

@@ -34,23 +34,23 @@ def spec(tmp_path, monkeypatch):
     return "spec.json"
 
 
-def read(folder):
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "histograms": 0})
+def read(directory):
+    events = EventAccumulator(str(directory), size_guidance={"scalars": 0, "histograms": 0})
     return events.Reload()
 
 
-def scalars(folder, tag):
-    return {event.step: event.value for event in read(folder).Scalars(tag)}
+def scalars(directory, tag):
+    return {event.step: event.value for event in read(directory).Scalars(tag)}
 
 
 def test_every_figure_of_every_epoch_is_there(spec, tmp_path):
     model = nnreg.run(spec, out="run")
-    folder = tmp_path / "run" / "tensorboard"
+    directory = tmp_path / "run" / "tensorboard"
     for part, prefix in (("train", ""), ("validation", "val_")):
-        assert sorted(read(folder / part).Tags()["scalars"]) == ["loss", "r2"]
+        assert sorted(read(directory / part).Tags()["scalars"]) == ["loss", "r2"]
         for tag in ("loss", "r2"):
             expected = {record["epoch"]: record[f"{prefix}{tag}"] for record in model.history}
-            assert scalars(folder / part, tag) == pytest.approx(expected)
+            assert scalars(directory / part, tag) == pytest.approx(expected)
 
 
 def test_the_figures_of_the_test_part_stand_at_the_best_epoch(spec, tmp_path):
@@ -81,7 +81,7 @@ def test_the_best_weights_are_not_shown_as_those_of_the_last_epoch(spec, tmp_pat
     monkeypatch.setattr("nnreg_tensorboard.SHARE", 1e-9)  # no time for any but the first
     changes = ["train.epochs=500", 'train.early_stopping={"patience":1}']
     model = nnreg.run(spec, out="run", overrides=changes)
-    assert model.progress.best_epoch < len(model.history) < 500
+    assert model.training_state.best_epoch < len(model.history) < 500
     events = read(tmp_path / "run" / "tensorboard" / "train").Histograms("layers/0/weight")
     assert [event.step for event in events] == [1]
 
@@ -104,9 +104,9 @@ def test_a_run_that_is_cut_short_is_a_failure_with_all_its_epochs(spec, tmp_path
 
     with pytest.raises(KeyboardInterrupt):
         nnreg.run(spec, out="run", on_epoch=stop)
-    folder = tmp_path / "run" / "tensorboard"
-    assert list(scalars(folder / "train", "loss")) == [1, 2]
-    plugin = read(folder).PluginTagToContent(metadata.PLUGIN_NAME)
+    directory = tmp_path / "run" / "tensorboard"
+    assert list(scalars(directory / "train", "loss")) == [1, 2]
+    plugin = read(directory).PluginTagToContent(metadata.PLUGIN_NAME)
     end = metadata.parse_session_end_info_plugin_data(plugin[metadata.SESSION_END_INFO_TAG])
     assert end.status == 2
 

@@ -18,7 +18,7 @@ from benchmarks import loading
 from nnreg import DataError
 from nnreg.builtin.sources import delimited
 from nnreg.builtin.sources.delimited import Csv, Tsv
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.columns import categorical, numbers
@@ -49,7 +49,7 @@ def columns(table):
 
 
 def lines(table):
-    return [int(line) for line in table.lines]
+    return [int(line) for line in table.line_numbers]
 
 
 def test_numbers_become_floats_and_words_stay_text(read):
@@ -77,7 +77,7 @@ def test_many_blocks_are_one_table(read):
     assert isinstance(table.columns["c"], Categorical)
     assert table.columns["c"].categories == ("blue", "red")
     assert np.flatnonzero(np.isnan(numbers(table, "d"))).tolist() == [40]
-    assert table.lines == range(2, 101)
+    assert table.line_numbers == range(2, 101)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -106,14 +106,18 @@ def test_a_word_among_numbers_is_told_wherever_it_is(tmp_path, monkeypatch):
         ({"columns": {"x": "number"}}, r"line 1002, column 'x': found '1O5', expected a number"),
     ):
         with pytest.raises(DataError, match=message):
-            assemble(read_spec(classifier(data=csv_data(**data))))
+            prepare_from_spec(read_spec(classifier(data=csv_data(**data))))
     spec = classifier(data=csv_data(columns={"x": "words"}))
-    assert assemble(read_spec(spec)).model.preprocessing.inputs[0].categories == ("1.5", "1O5", "2")
+    assert prepare_from_spec(read_spec(spec)).model.preprocessing.inputs[0].categories == (
+        "1.5",
+        "1O5",
+        "2",
+    )
 
 
 @pytest.mark.usefixtures("small_blocks")
 def test_more_different_words_than_a_categorical_takes_are_kept(read, monkeypatch):
-    monkeypatch.setattr("nnreg.tables.concat.MOST_CATEGORIES", 10)
+    monkeypatch.setattr("nnreg.tables.concat.MAX_CATEGORIES", 10)
     names = [None if i % 7 == 3 else f"a rather long name, number {i}" for i in range(60)]
     table = read("id\n" + "".join("NA\n" if n is None else f'"{n}"\n' for n in names))
     assert table.columns["id"].dtype.kind == "T"

@@ -3,7 +3,7 @@
 import pytest
 
 from nnreg import DataError
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import classifier, csv_data
 
@@ -25,30 +25,30 @@ def test_dates_are_refused_with_what_to_do_about_them(tmp_path, monkeypatch, dat
         + "".join(f"{'ab'[i % 2]},{i},{date}\n" for i, date in enumerate(dates * 3))
     )
     with pytest.raises(DataError, match=f"'when' holds dates or times, such as '{dates[0]}'; make"):
-        assemble(read_spec(classifier(data=csv_data())))
+        prepare_from_spec(read_spec(classifier(data=csv_data())))
     for fix in ({"exclude": ["when"]}, {"columns": {"when": "words"}}):
-        assemble(read_spec(classifier(data=csv_data(**fix))))
+        prepare_from_spec(read_spec(classifier(data=csv_data(**fix))))
 
 
 @pytest.mark.parametrize("words", [["2024-01-31", "soon"], ["1-2", "3-4"], ["a:b", "10:30"]])
 def test_words_that_are_not_all_dates_are_words(tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text("species,x\n" + "".join(f"{w},{w}\n" for w in words))
-    assemble(read_spec(classifier(data=csv_data())))
+    prepare_from_spec(read_spec(classifier(data=csv_data())))
 
 
 def test_decimal_commas_are_refused_with_what_to_do_about_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text('species,x\nred,"1,5"\nblue,"1.002,25"\n')
     with pytest.raises(DataError, match=r"'x' has numbers with a decimal comma, such as '1,5'"):
-        assemble(read_spec(classifier(data=csv_data())))
+        prepare_from_spec(read_spec(classifier(data=csv_data())))
 
 
 def test_a_decimal_comma_among_whole_numbers_is_told_as_such(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text('species,x\nred,1\nblue,"1,5"\n')
     with pytest.raises(DataError, match='found \'1,5\' among numbers; set "decimal": ","'):
-        assemble(read_spec(classifier(data=csv_data())))
+        prepare_from_spec(read_spec(classifier(data=csv_data())))
 
 
 def test_a_target_of_one_class_is_refused(tmp_path, monkeypatch):
@@ -57,7 +57,7 @@ def test_a_target_of_one_class_is_refused(tmp_path, monkeypatch):
     with pytest.raises(
         DataError, match="'species' is 'red' in every row to train on; expected two"
     ):
-        assemble(read_spec(classifier(data=csv_data())))
+        prepare_from_spec(read_spec(classifier(data=csv_data())))
 
 
 def test_a_column_of_names_that_memory_cannot_hold_one_by_one_is_told(tmp_path, monkeypatch):
@@ -66,14 +66,14 @@ def test_a_column_of_names_that_memory_cannot_hold_one_by_one_is_told(tmp_path, 
     (tmp_path / "data.csv").write_text("species,name,x\n" + rows)
     monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 10_000_000)
     with pytest.raises(DataError, match=r"'name' has 3,000 different words in 3,000 rows, "):
-        assemble(read_spec(classifier(data=csv_data())))
-    assemble(read_spec(classifier(data=csv_data(exclude=["name"]))))
+        prepare_from_spec(read_spec(classifier(data=csv_data())))
+    prepare_from_spec(read_spec(classifier(data=csv_data(exclude=["name"]))))
 
 
 def test_the_text_of_a_class_is_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text("species,zip,x\n" + "01,007,1\n1,7,2\n" * 4)
     data = csv_data(columns={"zip": "words"})
-    model = assemble(read_spec(classifier(data=data))).model
+    model = prepare_from_spec(read_spec(classifier(data=data))).model
     assert model.classes == ("01", "1")
     assert model.preprocessing.inputs[0].categories == ("007", "7")

@@ -33,10 +33,10 @@ def mnist(tmp_path):
     return tmp_path
 
 
-def spec_of(folder):
+def spec_of(directory):
     return {
-        "data": {"source": "idx", "path": str(folder / "train-images-idx3-ubyte.gz"),
-                 "target": "label", "split": {"test": str(folder / "t10k-images-idx3-ubyte")}},
+        "data": {"source": "idx", "path": str(directory / "train-images-idx3-ubyte.gz"),
+                 "target": "label", "split": {"test": str(directory / "t10k-images-idx3-ubyte")}},
         "model": {"layers": [
             {"type": "flatten"}, {"type": "dense", "units": "classes", "activation": "softmax"},
         ]},

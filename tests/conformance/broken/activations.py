@@ -120,7 +120,7 @@ class Remembers(Good):
 class BuffersWrongly(Good):
     """y = tanh(gain · x)"""
 
-    def forward_buffered(self, x, context):
+    def forward_inplace(self, x, context):
         y, _ = self.forward(x)
         return y, lambda dy: dy * (1 - y * y) * (1 + self.gain)
 

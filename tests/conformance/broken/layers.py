@@ -18,10 +18,10 @@ class Scale(Layer):
 
     independent = True
 
-    def build(self, shape, plan):
+    def build(self, shape, builder):
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
-        plan.param("scale", shape[-1:], Ones())
+        builder.param("scale", shape[-1:], Ones())
         return shape
 
     def summed(self, product):
@@ -60,9 +60,9 @@ class Adds(Scale):
 class WritesHalf(Scale):
     """y = scale · x, only half of whose gradient is written: the other half happens to be 0"""
 
-    def build(self, shape, plan):
-        plan.param("unused", (1,), Ones())
-        return super().build(shape, plan)
+    def build(self, shape, builder):
+        builder.param("unused", (1,), Ones())
+        return super().build(shape, builder)
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ class SkipsFirst(Scale):
 class FailsToRefuse(Scale):
     """y = scale · x"""
 
-    def build(self, shape, plan):
-        plan.param("scale", (shape[-1],), Ones())
+    def build(self, shape, builder):
+        builder.param("scale", (shape[-1],), Ones())
         return shape
 
 

@@ -22,7 +22,7 @@ class GoodLoss(Loss):
 class HalfGradient(Loss):
     """mean((y - t)²) of classes, the factor 2 forgotten"""
 
-    of_classes = True
+    classification = True
 
     def forward(self, y, t):
         d = y - t
@@ -115,7 +115,7 @@ class RememberingLoss(Loss):
 class LossBufferedWrongly(GoodLoss):
     """mean((y - t)²)"""
 
-    def forward_buffered(self, y, t, context, *, logits):
+    def forward_with_workspace(self, y, t, context, *, logits):
         value, backward = self.forward(y, t)
         return value, lambda: 2 * backward()
 
@@ -124,9 +124,9 @@ class LossBufferedWrongly(GoodLoss):
 class Unlinked(GoodLoss):
     """mean((y - t)²) of probabilities; of the logits themselves after a sigmoid"""
 
-    of_classes = True
-    domain = (0.0, 1.0)
-    link = Sigmoid
+    classification = True
+    input_range = (0.0, 1.0)
+    fused_activation = Sigmoid
 
     def forward_logits(self, z, t):
         return self.forward(z, t)

@@ -13,7 +13,7 @@ from tests.conformance.broken.drift import DRIFT, KEPT
 class Descent(Optimizer):
     """p ← p - learning_rate · g"""
 
-    def update(self, parameters, gradient, step):
+    def update(self, parameters, gradient, state):
         np.subtract(parameters, self.learning_rate * gradient, out=parameters)
 
 
@@ -21,7 +21,7 @@ class Descent(Optimizer):
 class Ascent(Optimizer):
     """p ← p + learning_rate · g"""
 
-    def update(self, parameters, gradient, step):
+    def update(self, parameters, gradient, state):
         np.add(parameters, self.learning_rate * gradient, out=parameters)
 
 
@@ -29,23 +29,23 @@ class Ascent(Optimizer):
 class DividesByZero(Descent):
     """p ← p - learning_rate · g / |g|"""
 
-    def update(self, parameters, gradient, step):
-        super().update(parameters, gradient / np.abs(gradient), step)
+    def update(self, parameters, gradient, state):
+        super().update(parameters, gradient / np.abs(gradient), state)
 
 
 @dataclass(frozen=True)
 class CoarseInSingle(Descent):
     """p ← p - learning_rate · (g + 10⁵ eps)"""
 
-    def update(self, parameters, gradient, step):
-        super().update(parameters, gradient + 1e5 * np.finfo(parameters.dtype).eps, step)
+    def update(self, parameters, gradient, state):
+        super().update(parameters, gradient + 1e5 * np.finfo(parameters.dtype).eps, state)
 
 
 @dataclass(frozen=True)
 class WritingOptimizer(Descent):
     """p ← p - learning_rate · g"""
 
-    def update(self, parameters, gradient, step):
+    def update(self, parameters, gradient, state):
         np.multiply(gradient, self.learning_rate, out=gradient)
         np.subtract(parameters, gradient, out=parameters)
 
@@ -54,25 +54,25 @@ class WritingOptimizer(Descent):
 class LeavesOneOut(Descent):
     """p ← p - learning_rate · g, but for the last"""
 
-    def update(self, parameters, gradient, step):
-        super().update(parameters[:-1], gradient[:-1], step)
+    def update(self, parameters, gradient, state):
+        super().update(parameters[:-1], gradient[:-1], state)
 
 
 @dataclass(frozen=True)
 class DriftingOptimizer(Descent):
     """p ← p - learning_rate · g"""
 
-    def update(self, parameters, gradient, step):
-        super().update(parameters, gradient + next(DRIFT), step)
+    def update(self, parameters, gradient, state):
+        super().update(parameters, gradient + next(DRIFT), state)
 
 
 @dataclass(frozen=True)
 class RememberingOptimizer(Descent):
     """v ← v / 2 + g; p ← p - learning_rate · v"""
 
-    def update(self, parameters, gradient, step):
-        KEPT["v"] = gradient + (0 if step.count == 1 else KEPT["v"] / 2)
-        super().update(parameters, KEPT["v"], step)
+    def update(self, parameters, gradient, state):
+        KEPT["v"] = gradient + (0 if state.count == 1 else KEPT["v"] / 2)
+        super().update(parameters, KEPT["v"], state)
 
 
 @dataclass(frozen=True)
@@ -81,17 +81,17 @@ class ByNorm(Descent):
 
     elementwise = True
 
-    def update(self, parameters, gradient, step):
+    def update(self, parameters, gradient, state):
         norm = math.sqrt(float(np.dot(gradient, gradient)))
-        super().update(parameters, gradient / (1 + norm), step)
+        super().update(parameters, gradient / (1 + norm), state)
 
 
 @dataclass(frozen=True)
 class ConvertingOptimizer(Descent):
     """p ← p - learning_rate · g"""
 
-    def update(self, parameters, gradient, step):
-        super().update(parameters, np.asarray(gradient), step)
+    def update(self, parameters, gradient, state):
+        super().update(parameters, np.asarray(gradient), state)
 
 
 BROKEN = {

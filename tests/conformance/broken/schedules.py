@@ -10,32 +10,32 @@ from tests.conformance.broken.drift import DRIFT, KEPT
 class Falling(Schedule):
     """1 - p / 2"""
 
-    def factor(self, moment):
-        return 1 - moment.progress / 2
+    def factor(self, context):
+        return 1 - context.progress / 2
 
 
 @dataclass(frozen=True)
 class BelowZero(Falling):
     """1 - 2 p"""
 
-    def factor(self, moment):
-        return 1 - 2 * moment.progress
+    def factor(self, context):
+        return 1 - 2 * context.progress
 
 
 @dataclass(frozen=True)
 class DriftingSchedule(Falling):
     """1 - p / 2"""
 
-    def factor(self, moment):
-        return super().factor(moment) + next(DRIFT)
+    def factor(self, context):
+        return super().factor(context) + next(DRIFT)
 
 
 @dataclass(frozen=True)
 class RememberingSchedule(Falling):
     """0.9 times the factor before"""
 
-    def factor(self, moment):
-        KEPT["factor"] = 0.9 * KEPT["factor"] if moment.step else 1.0
+    def factor(self, context):
+        KEPT["factor"] = 0.9 * KEPT["factor"] if context.step else 1.0
         return KEPT["factor"]
 
 
@@ -43,10 +43,10 @@ class RememberingSchedule(Falling):
 class WritingSchedule(Falling):
     """1 - p / 2"""
 
-    def factor(self, moment):
-        for record in moment.history:
+    def factor(self, context):
+        for record in context.history:
             record["seen"] = record.get("seen", 0) + 1
-        return super().factor(moment)
+        return super().factor(context)
 
 
 @dataclass(frozen=True)

@@ -63,10 +63,10 @@ class DriftingSource(JsonColumns):
 class ForgetfulSource(JsonColumns):
     """A JSON object of columns."""
 
-    def pieces(self, path, text=()):
+    def iter_chunks(self, path, text=()):
         table = self.read(path)
-        yield table.part(slice(0, 1))
-        yield table.part(slice(0, 1))
+        yield table.slice_rows(slice(0, 1))
+        yield table.slice_rows(slice(0, 1))
 
 
 @dataclass(frozen=True)

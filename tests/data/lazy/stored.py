@@ -5,7 +5,7 @@ import threading
 import h5py
 import numpy as np
 
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import classifier
 
@@ -40,7 +40,7 @@ def spec(stream=True, path="d.h5", split=None, **changes):
 
 
 def assembled(*args, **kwargs):
-    return assemble(read_spec(spec(*args, **kwargs)))
+    return prepare_from_spec(read_spec(spec(*args, **kwargs)))
 
 
 def readers():

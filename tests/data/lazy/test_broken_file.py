@@ -11,7 +11,7 @@ import nnreg
 import nnreg._utils.memory
 import nnreg.tables.lazy
 from nnreg import DataError
-from nnreg._utils.hdf5 import StoredDataset
+from nnreg._utils.hdf5 import FileDataset
 from nnreg.builtin.sources.arrays import Hdf5
 from tests.data.lazy.stored import SPLIT, assembled, bits, readers, spec, write
 
@@ -42,20 +42,20 @@ class TestABrokenFile:
         epochs = parts.model.trainer(parts.train).epochs()
         next(epochs)
         good = parts.model.network.vector.copy()
-        read, calls = StoredDataset.read, []
+        read, calls = FileDataset.read, []
 
-        def failing(self, stretches):
-            calls.append(stretches)
+        def failing(self, segments):
+            calls.append(segments)
             if len(calls) == 5:
                 raise DataError("the disk is broken")
-            return read(self, stretches)
+            return read(self, segments)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(StoredDataset, "read", failing)
+            patch.setattr(FileDataset, "read", failing)
             with pytest.raises(DataError, match="the disk is broken"):
                 next(epochs)
         np.testing.assert_array_equal(parts.model.network.vector, good)
-        assert parts.model.progress.epoch == 1
+        assert parts.model.training_state.epoch == 1
 
     def test_a_chunk_that_cannot_be_unpacked_names_its_rows(self, folder):
         write("d.h5", chunks=(8, 2, 4), compression="gzip", fletcher32=True)

@@ -14,9 +14,9 @@ import nnreg.tables.lazy
 from nnreg import DataError
 from nnreg._utils.memory import memory_limit
 from nnreg.builtin.sources.arrays import Hdf5
-from nnreg.runs.prepare import assemble
+from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
-from nnreg.tables.lazy import Stored, whole
+from nnreg.tables.lazy import LazyArray, materialize
 from tests.data.lazy.stored import (
     LAYERS,
     ROWS,
@@ -50,10 +50,12 @@ class TestPreparing:
         stored.model.preprocessing = memory.model.preprocessing
         for part in ("train", "validation", "test"):
             inputs = getattr(stored, part).x
-            assert isinstance(inputs, Stored)
+            assert isinstance(inputs, LazyArray)
             assert inputs.dtype == np.float32
-            np.testing.assert_array_equal(whole(inputs), getattr(memory, part).x)
-            np.testing.assert_array_equal(getattr(stored, part).t, getattr(memory, part).t)
+            np.testing.assert_array_equal(materialize(inputs), getattr(memory, part).x)
+            np.testing.assert_array_equal(
+                getattr(stored, part).targets, getattr(memory, part).targets
+            )
 
     def test_mean_and_deviation_are_found_far_from_zero(self, folder):
         x = 1e8 + np.random.default_rng(0).normal(size=(ROWS, 8))
@@ -64,8 +66,8 @@ class TestPreparing:
 
     def test_scaling_can_be_turned_off(self, folder):
         data = {**spec()["data"], "scaling": "none"}
-        parts = assemble(read_spec(classifier(data=data, model={"layers": LAYERS})))
-        np.testing.assert_array_equal(whole(parts.train.x), examples()[0].astype(np.float32))
+        parts = prepare_from_spec(read_spec(classifier(data=data, model={"layers": LAYERS})))
+        np.testing.assert_array_equal(materialize(parts.train.x), examples()[0].astype(np.float32))
 
     @pytest.mark.parametrize(
         ("value", "message"), [(np.nan, "the value is missing"), (np.inf, "an infinite value")]
@@ -99,7 +101,7 @@ class TestPreparing:
             assembled(model={"layers": layers})
         write("d.h5", np.minimum(x, 8))
         parts = assembled(model={"layers": layers})
-        np.testing.assert_array_equal(whole(parts.train.x), np.minimum(x, 8))
+        np.testing.assert_array_equal(materialize(parts.train.x), np.minimum(x, 8))
 
     def test_a_target_of_arrays_is_read_whole(self, folder):
         x, _ = examples()
@@ -107,8 +109,8 @@ class TestPreparing:
         layers = [{"type": "flatten"}, {"type": "dense", "units": 4}]
         regression = {"loss": "mean_squared_error", "metrics": ["r2"]}
         parts = assembled(model={"layers": layers}, **regression)
-        np.testing.assert_array_equal(parts.train.truth, x[:, 0])
-        assert isinstance(parts.train.x, Stored)
+        np.testing.assert_array_equal(parts.train.raw_targets, x[:, 0])
+        assert isinstance(parts.train.x, LazyArray)
 
 
 class TestWhatStays:
@@ -118,12 +120,12 @@ class TestWhatStays:
     ):
         monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: limit)
         columns = Hdf5().read(folder / "d.h5").columns
-        assert isinstance(columns["x"], Stored) == stays
-        assert not isinstance(columns["y"], Stored)
+        assert isinstance(columns["x"], LazyArray) == stays
+        assert not isinstance(columns["y"], LazyArray)
 
     def test_where_the_memory_is_not_known_files_are_read_whole(self, folder, monkeypatch):
         monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: None)
-        assert not isinstance(Hdf5().read(folder / "d.h5").columns["x"], Stored)
+        assert not isinstance(Hdf5().read(folder / "d.h5").columns["x"], LazyArray)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="limits are told in Linux's ways")
     def test_the_limits_of_process_and_container_count(self, tmp_path, monkeypatch):
@@ -146,4 +148,4 @@ class TestWhatStays:
             file["numbers"] = np.arange(2.0)
             file["nothing"] = np.zeros((2, 0))
         columns = Hdf5(stream=True).read(folder / "words.h5").columns
-        assert not any(isinstance(column, Stored) for column in columns.values())
+        assert not any(isinstance(column, LazyArray) for column in columns.values())

@@ -5,17 +5,17 @@ import time
 import numpy as np
 import pytest
 
-from nnreg.tables.lazy import pieces, read_ahead, whole
+from nnreg.tables.lazy import iter_chunks, materialize, read_ahead
 from tests.data.lazy.stored import assembled, readers
 
 
 class TestReadingAhead:
     def test_pieces_stay_what_they_were(self, folder):
         x = assembled().train.x
-        found = list(pieces(x, 20))
-        assert {len(piece) for piece in found[:-1]} == {20}
-        np.testing.assert_array_equal(np.concatenate(found), whole(x))
-        assert next(pieces(x.select(np.arange(0)), 20)).shape == (0, 2, 4)
+        found = list(iter_chunks(x, 20))
+        assert {len(chunk) for chunk in found[:-1]} == {20}
+        np.testing.assert_array_equal(np.concatenate(found), materialize(x))
+        assert next(iter_chunks(x.select(np.arange(0)), 20)).shape == (0, 2, 4)
 
     def test_one_item_is_read_while_the_one_before_is_in_use(self):
         done = []

@@ -11,9 +11,9 @@ import nnreg
 import nnreg._utils.memory
 import nnreg.tables.lazy
 from nnreg import DivergedError
-from nnreg._utils.hdf5 import StoredDataset
+from nnreg._utils.hdf5 import FileDataset
 from nnreg.errors import NnregWarning
-from nnreg.tables.lazy import Window, whole
+from nnreg.tables.lazy import Chunk, materialize
 from tests.data.lazy.stored import (
     LAYERS,
     ROWS,
@@ -47,14 +47,14 @@ class TestOrder:
 
     @pytest.mark.parametrize("split", [{}, SPLIT])
     def test_a_window_is_read_in_blocks_of_neighbours(self, folder, split, monkeypatch):
-        read, calls = StoredDataset.read, []
+        read, calls = FileDataset.read, []
         parts = assembled(split=split)
 
-        def counted(self, stretches):
-            calls.extend(stretches)
-            return read(self, stretches)
+        def counted(self, segments):
+            calls.extend(segments)
+            return read(self, segments)
 
-        monkeypatch.setattr(StoredDataset, "read", counted)
+        monkeypatch.setattr(FileDataset, "read", counted)
         next(parts.model.trainer(parts.train).epochs())
         assert sum(stop - start for start, stop in calls) < 1.4 * ROWS
         assert len(calls) < 1.4 * ROWS / 8
@@ -73,12 +73,12 @@ class TestOrder:
     def test_the_examples_trained_on_are_those_of_the_order(self, folder):
         parts = assembled()
         trainer = parts.model.trainer(parts.train)
-        x, order = whole(parts.train.x), trainer._order(1)
+        x, order = materialize(parts.train.x), trainer._order(1)
         seen = 0
         for window, rows in trainer._steps_of(order):
             now = order[seen : seen + 7]
             np.testing.assert_array_equal(window.x[rows], x[now])
-            np.testing.assert_array_equal(window.t[rows], parts.train.t[now])
+            np.testing.assert_array_equal(window.targets[rows], parts.train.targets[now])
             assert len(window.x) < 100 < ROWS
             seen += len(rows)
         assert seen == ROWS
@@ -94,13 +94,13 @@ class TestTraining:
     def test_it_learns_and_fast_or_slow_reading_gives_the_same_bits(self, folder, monkeypatch):
         first = self.train()
         assert first.history[-1]["val_accuracy"] > 0.9
-        read = StoredDataset.read
+        read = FileDataset.read
 
-        def slow(self, stretches):
+        def slow(self, segments):
             time.sleep(0.002)
-            return read(self, stretches)
+            return read(self, segments)
 
-        monkeypatch.setattr(StoredDataset, "read", slow)
+        monkeypatch.setattr(FileDataset, "read", slow)
         second = self.train()
         assert first.network.vector.tobytes() == second.network.vector.tobytes()
         assert list(first.history) == list(second.history)
@@ -123,11 +123,11 @@ class TestTraining:
         expected = self.train()
         parts = assembled(split=SPLIT)
         model = parts.model
-        made = model.trainer(parts.train, parts.validation).stretches(lambda: True)
+        made = model.trainer(parts.train, parts.validation).iterate(lambda: True)
         for _ in range(20):
             next(made)
         made.close()
-        assert model.progress.partial.seen == 140
+        assert model.training_state.epoch_state.seen == 140
         assert not readers()
         list(model.trainer(parts.train, parts.validation).epochs())
         assert model.network.vector.tobytes() == expected.network.vector.tobytes()
@@ -136,13 +136,13 @@ class TestTraining:
     def test_no_window_is_left_in_memory_when_the_next_ones_are_read(self, folder, monkeypatch):
         gc.collect()  # what the tests before have left
         parts = assembled(split=SPLIT)
-        measure = parts.model.evaluation.measure
+        measure = parts.model.evaluation.evaluate
 
         def look(*arguments):
-            assert not any(isinstance(thing, Window) for thing in gc.get_objects())
+            assert not any(isinstance(thing, Chunk) for thing in gc.get_objects())
             return measure(*arguments)
 
-        monkeypatch.setattr(parts.model.evaluation, "measure", look)
+        monkeypatch.setattr(parts.model.evaluation, "evaluate", look)
         assert len(list(parts.model.trainer(parts.train, parts.validation).epochs())) == 3
 
     def test_threads_that_divide_a_batch_take_from_the_same_window(self, folder):
@@ -155,7 +155,7 @@ class TestTraining:
             network = {"layers": layers, "dtype": "float64"}
             parts = assembled(model=network, train=train)
             trainer = parts.model.trainer(parts.train)
-            assert trainer.divided == (threads == 2)
+            assert trainer.data_parallel == (threads == 2)
             list(trainer.epochs())
             vectors.append(parts.model.network.vector)
         np.testing.assert_allclose(*vectors, rtol=1e-9, atol=1e-12)

@@ -19,7 +19,7 @@ def stop_at(run, step, number=signal.SIGINT):
 
     def signalled(*args):
         go(*args)
-        if run.model.progress.step == step:
+        if run.model.training_state.step == step:
             os.kill(os.getpid(), number)
 
     run._trainer._step = signalled

@@ -15,7 +15,7 @@ import nnreg
 import nnreg._utils.atomic_files
 from nnreg import DivergedError, UnsavedError
 from nnreg.errors import NnregWarning
-from nnreg.runs.run import start
+from nnreg.runs.run import prepare_run
 from tests.helpers.fault_injection import FAULTS, Faults
 from tests.runs.directory.runs import same_files
 
@@ -24,11 +24,11 @@ SAVED_EACH_STEP = {"every_steps": 1}
 
 class TestFailing:
     def test_a_crash_within_a_step_leaves_the_last_checkpoint(self, spec):
-        run = start(spec | {"checkpoint": {"every_steps": 4}}, out="out")
+        run = prepare_run(spec | {"checkpoint": {"every_steps": 4}}, out="out")
         go = run._trainer._step
 
         def broken(*args):
-            if run.model.progress.step == 15:
+            if run.model.training_state.step == 15:
                 run.model.network.vector[...] = 0
                 raise ZeroDivisionError
             go(*args)
@@ -36,7 +36,7 @@ class TestFailing:
         run._trainer._step = broken
         with pytest.raises(ZeroDivisionError):
             run.train()
-        assert nnreg.load("out/checkpoints/last.h5").progress.step == 12
+        assert nnreg.load("out/checkpoints/last.h5").training_state.step == 12
         assert json.loads(Path("out/summary.json").read_text())["stopped"] == "failed"
         nnreg.resume("out")
         nnreg.run(spec | {"checkpoint": {"every_steps": 4}}, out="whole")
@@ -44,19 +44,19 @@ class TestFailing:
 
     def test_a_run_that_diverges_leaves_the_state_of_the_last_good_epoch(self, spec):
         spec |= {"optimizer": {"type": "sgd", "learning_rate": 0.1}, "checkpoint": SAVED_EACH_STEP}
-        run = start(spec, out="out")
+        run = prepare_run(spec, out="out")
         go = run._trainer._step
 
         def spoiled(*args):
             go(*args)
-            if run.model.progress.step == 15:
+            if run.model.training_state.step == 15:
                 run.model.network.vector[...] = np.inf
 
         run._trainer._step = spoiled
         with pytest.raises(DivergedError):
             run.train()
         good = nnreg.load("out/checkpoints/last.h5")
-        assert good.progress.step == 12
+        assert good.training_state.step == 12
         assert np.isfinite(good.network.vector).all()
         nnreg.resume("out")
         nnreg.run(spec, out="whole")
@@ -84,7 +84,7 @@ class TestFailing:
             if outcomes[-1] == "done" and Path("out").exists():  # it may go after the last save
                 same_files("whole", "out")
             elif Path("out/checkpoints/last.h5").exists():
-                assert nnreg.load("out/checkpoints/last.h5").progress.step == 0
+                assert nnreg.load("out/checkpoints/last.h5").training_state.step == 0
             assert len(recwarn) <= (2 if fault == "gone" else 1)
             recwarn.clear()
             if system.calls < at:
@@ -167,10 +167,10 @@ try:
 except nnreg.UnsavedError as error:
     print("unsaved")
 held = nnreg.load(disk / "run/checkpoints/last.h5")
-print(held.progress.epoch, sorted(file.name for file in (disk / "run/checkpoints").iterdir()))
+print(held.training_state.epoch, sorted(file.name for file in (disk / "run/checkpoints").iterdir()))
 (disk / "filler").unlink(missing_ok=True)
 model = nnreg.resume(disk / "run")
-print(model.progress.epoch)
+print(model.training_state.epoch)
 """
 
 

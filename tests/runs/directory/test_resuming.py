@@ -16,8 +16,8 @@ import nnreg._utils.atomic_files
 from nnreg import UsageError
 from nnreg.checkpoint.file_format import read_checkpoint
 from nnreg.errors import NnregWarning
-from nnreg.runs.directory import next_folder
-from nnreg.runs.run import restart, start
+from nnreg.runs.directory import next_directory
+from nnreg.runs.run import prepare_resume, prepare_run
 from tests.runs.directory.runs import same_files, stop_at
 
 
@@ -27,7 +27,7 @@ class TestOneProcess:
 
         def intrude(record):
             if record["epoch"] == 2:
-                for enter in (lambda: restart("out"), lambda: start(spec, out="out")):
+                for enter in (lambda: prepare_resume("out"), lambda: prepare_run(spec, out="out")):
                     with pytest.raises(UsageError) as caught:
                         enter()
                     refused.append(str(caught.value))
@@ -37,7 +37,7 @@ class TestOneProcess:
         assert "there is a run already" in refused[1]
 
     def test_runs_that_begin_at_the_same_time_do_not_share_a_folder(self, spec):
-        first, second = start(spec, out="out"), start(spec, out="out")
+        first, second = prepare_run(spec, out="out"), prepare_run(spec, out="out")
         with pytest.raises(KeyboardInterrupt):
             first.train(lambda record: (_ for _ in ()).throw(KeyboardInterrupt))
         before = Path("out/checkpoints/last.h5").read_bytes()
@@ -55,9 +55,9 @@ class TestOneProcess:
         assert not any(file.exists() for file in stale)
 
     def test_folders_are_numbered(self, tmp_path):
-        assert next_folder("a", tmp_path).name == "a-001"
+        assert next_directory("a", tmp_path).name == "a-001"
         (tmp_path / "a-001").mkdir()
-        assert next_folder("a", tmp_path).name == "a-002"
+        assert next_directory("a", tmp_path).name == "a-002"
 
 
 class TestResuming:
@@ -73,17 +73,17 @@ class TestResuming:
 
     def test_a_change_of_the_spec_holds_from_the_start(self, spec):
         nnreg.run(spec, out="out", overrides=["train.epochs=2"])
-        run = restart("out", overrides=["train.epochs=5"])
+        run = prepare_resume("out", overrides=["train.epochs=5"])
         stop_at(run, 13)
         with pytest.raises(KeyboardInterrupt):
             run.train()
-        assert nnreg.resume("out").progress.epoch == 5
+        assert nnreg.resume("out").training_state.epoch == 5
 
     def test_records_beyond_and_behind_the_checkpoint_are_put_right(self, spec):
         nnreg.run(spec, out="whole")
         for damage in (lambda text: text + '{"epoch": 99}\n{"ep', lambda text: text[:30]):
             shutil.rmtree("out", ignore_errors=True)
-            run = start(spec, out="out")
+            run = prepare_run(spec, out="out")
             stop_at(run, 20)
             with pytest.raises(KeyboardInterrupt):
                 run.train()
@@ -96,14 +96,14 @@ class TestResuming:
         nnreg.run(spec, out="whole")
         script = """
         import json, os, signal, sys, nnreg
-        from nnreg.runs.run import start
-        run = start(json.loads(sys.argv[1]), out="out")
+        from nnreg.runs.run import prepare_run
+        run = prepare_run(json.loads(sys.argv[1]), out="out")
         run._trainer._step = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         run.train()
         """
         command = [sys.executable, "-c", textwrap.dedent(script), json.dumps(spec)]
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-        assert nnreg.load("out/checkpoints/last.h5").progress.step == 0
+        assert nnreg.load("out/checkpoints/last.h5").training_state.step == 0
         nnreg.resume("out")
         same_files("whole", "out")
 
@@ -122,9 +122,9 @@ class TestResuming:
     )  # fmt: skip
     def test_an_epoch_under_way_that_is_not_one_is_refused(self, spec, change, message):
         from nnreg.checkpoint.file_format import Checkpoint as Content
-        from nnreg.checkpoint.save_load import from_checkpoint
+        from nnreg.checkpoint.save_load import from_file_content
 
-        run = start(spec, out="out")
+        run = prepare_run(spec, out="out")
         stop_at(run, 8)
         with pytest.raises(KeyboardInterrupt):
             run.train()
@@ -133,4 +133,4 @@ class TestResuming:
         progress = {**progress, "partial": {**progress["partial"], **change}}
         changed = Content({**content.document, "progress": progress}, dict(content.arrays))
         with pytest.raises(nnreg.CheckpointError, match=message):
-            from_checkpoint(changed, "m.h5")
+            from_file_content(changed, "m.h5")

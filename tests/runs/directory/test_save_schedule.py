@@ -8,11 +8,11 @@ import pytest
 
 import nnreg
 import nnreg._utils.atomic_files
-from nnreg.checkpoint.save_load import to_checkpoint
-from nnreg.runs.run import start
-from nnreg.runs.save_schedule import SaveTimes
+from nnreg.checkpoint.save_load import to_file_content
+from nnreg.runs.run import prepare_run
+from nnreg.runs.save_schedule import SaveSchedule
 from nnreg.spec.sections import Checkpoint
-from nnreg.training.state import Progress
+from nnreg.training.state import TrainingState
 from tests.runs.directory.runs import same_files
 
 
@@ -20,7 +20,7 @@ class TestSaveTimes:
     def test_automatic_saving_takes_its_share_of_the_time(self, monkeypatch):
         now = [100.0]
         monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-        times = SaveTimes(Checkpoint(), Progress())
+        times = SaveSchedule(Checkpoint(), TrainingState())
         times.saved(0.03)
         for moment, within, after in [
             (100.9, False, False), (101.1, False, True), (109.9, False, True), (110.1, True, True)
@@ -46,24 +46,26 @@ class TestSaveTimes:
 
     def test_a_save_takes_longer_by_the_number_of_epochs_not_by_its_square(self, spec):
         model = nnreg.run(spec)
-        model.progress.history *= 1000
+        model.training_state.history *= 1000
         began = time.perf_counter()
-        to_checkpoint(model)
+        to_file_content(model)
         assert time.perf_counter() - began < 1  # 6,000 records: 5 ms, or 6 s by the square
 
     @pytest.mark.parametrize(("brief", "steps"), [(0.0, [6, 12, 18, 24, 30, 36]), (1e9, [])])
     def test_work_that_is_brief_is_saved_at_the_end_only(self, spec, brief, steps, monkeypatch):
-        from nnreg.runs.directory import Folder
+        from nnreg.runs.directory import RunDirectory
 
-        monkeypatch.setattr("nnreg.runs.save_schedule.SHARE", 1e9)
-        monkeypatch.setattr("nnreg.runs.save_schedule.BRIEF", brief)
-        saves, save = [], Folder.save
+        monkeypatch.setattr("nnreg.runs.save_schedule.MAX_TIME_FRACTION", 1e9)
+        monkeypatch.setattr("nnreg.runs.save_schedule.SHORT_SAVE_SECONDS", brief)
+        saves, save = [], RunDirectory.save
         monkeypatch.setattr(
-            Folder, "save", lambda folder: (saves.append(folder._model.progress.step), save(folder))
+            RunDirectory,
+            "save",
+            lambda directory: (saves.append(directory._model.training_state.step), save(directory)),
         )
         nnreg.run(spec, out="out")
         assert saves == steps
-        assert nnreg.load("out/checkpoints/last.h5").progress.step == 36
+        assert nnreg.load("out/checkpoints/last.h5").training_state.step == 36
 
     @pytest.mark.parametrize(
         ("settings", "steps"),
@@ -79,11 +81,11 @@ class TestSaveTimes:
         import nnreg.runs.directory
 
         saves = []
-        save = nnreg.runs.directory.Folder.save
+        save = nnreg.runs.directory.RunDirectory.save
         monkeypatch.setattr(
-            nnreg.runs.directory.Folder,
+            nnreg.runs.directory.RunDirectory,
             "save",
-            lambda folder: (saves.append(folder._model.progress.step), save(folder)),
+            lambda directory: (saves.append(directory._model.training_state.step), save(directory)),
         )
         nnreg.run(spec | {"checkpoint": settings}, out="out")
         assert saves == steps
@@ -100,17 +102,17 @@ class TestSaveTimes:
         assert sorted(file.name for file in Path("again/checkpoints").iterdir()) == names
 
     def test_long_epochs_are_saved_within(self, spec, monkeypatch):
-        monkeypatch.setattr("nnreg.runs.save_schedule.LONG", 0.0)
-        monkeypatch.setattr("nnreg.runs.save_schedule.SHARE", 1e9)
-        run = start(spec, out="out")
+        monkeypatch.setattr("nnreg.runs.save_schedule.LONG_INTERVAL_SECONDS", 0.0)
+        monkeypatch.setattr("nnreg.runs.save_schedule.MAX_TIME_FRACTION", 1e9)
+        run = prepare_run(spec, out="out")
         go = run._trainer._step
 
         def kill(*args):
-            if run.model.progress.step == 15:
+            if run.model.training_state.step == 15:
                 raise ZeroDivisionError
             go(*args)
 
         run._trainer._step = kill
         with pytest.raises(ZeroDivisionError):
             run.train()
-        assert nnreg.load("out/checkpoints/last.h5").progress.step == 15
+        assert nnreg.load("out/checkpoints/last.h5").training_state.step == 15

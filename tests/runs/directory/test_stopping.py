@@ -12,7 +12,7 @@ import pytest
 
 import nnreg
 import nnreg._utils.atomic_files
-from nnreg.runs.run import restart, start
+from nnreg.runs.run import prepare_resume, prepare_run
 from tests.runs.directory.runs import same_files, stop_at
 
 
@@ -20,58 +20,58 @@ class TestStopping:
     @pytest.mark.parametrize("step", [1, 6, 7, 17])
     def test_ctrl_c_saves_after_the_step_and_the_finished_run_has_the_same_bits(self, spec, step):
         nnreg.run(spec, out="whole")
-        stopped = start(spec, out="parts")
+        stopped = prepare_run(spec, out="parts")
         stop_at(stopped, step)
         with pytest.raises(KeyboardInterrupt):
             stopped.train()
-        assert nnreg.load("parts/checkpoints/last.h5").progress.step == step
+        assert nnreg.load("parts/checkpoints/last.h5").training_state.step == step
         assert json.loads(Path("parts/summary.json").read_text())["stopped"] == "interrupted"
         nnreg.resume("parts")
         same_files("whole", "parts")
 
     def test_a_run_stopped_after_every_step_has_the_bits_of_one_that_was_not(self, spec):
         whole = nnreg.run(spec, out="whole")
-        run = start(spec, out="parts")
-        for step in range(1, whole.progress.step):
+        run = prepare_run(spec, out="parts")
+        for step in range(1, whole.training_state.step):
             stop_at(run, step)
             with pytest.raises(KeyboardInterrupt):
                 run.train()
-            run = restart("parts")
+            run = prepare_resume("parts")
         run.train()
         same_files("whole", "parts")
 
     def test_a_signal_that_comes_last_is_not_lost(self, spec):
-        run = start(spec, out="out")
+        run = prepare_run(spec, out="out")
         stop_at(run, 36)
         with pytest.raises(KeyboardInterrupt):
             run.train()
         assert json.loads(Path("out/summary.json").read_text())["stopped"] == "epochs"
 
     def test_a_second_ctrl_c_stops_at_once_and_leaves_the_last_checkpoint(self, spec):
-        run = start(spec, out="out")
+        run = prepare_run(spec, out="out")
         go = run._trainer._step
 
         def torn(*args):
             go(*args)
-            if run.model.progress.step == 14:
+            if run.model.training_state.step == 14:
                 os.kill(os.getpid(), signal.SIGINT)
                 os.kill(os.getpid(), signal.SIGINT)
 
         run._trainer._step = torn
         with pytest.raises(KeyboardInterrupt):
             run.train()
-        assert nnreg.load("out/checkpoints/last.h5").progress.step in (0, 6, 12)
+        assert nnreg.load("out/checkpoints/last.h5").training_state.step in (0, 6, 12)
         nnreg.resume("out")
         nnreg.run(spec, out="whole")
         same_files("whole", "out")
 
     def test_a_second_ctrl_c_while_saving_leaves_no_half_file(self, spec, monkeypatch):
-        run = start(spec, out="out")
+        run = prepare_run(spec, out="out")
         stop_at(run, 8)
         replace = os.replace
 
         def interrupted(source, target):
-            if run.model.progress.step == 8 and target.name == "last.h5":
+            if run.model.training_state.step == 8 and target.name == "last.h5":
                 os.kill(os.getpid(), signal.SIGINT)
             return replace(source, target)
 
@@ -85,17 +85,17 @@ class TestStopping:
         same_files("whole", "out")
 
     def test_without_a_folder_ctrl_c_stops_too(self, spec):
-        run = start(spec)
+        run = prepare_run(spec)
         stop_at(run, 8)
         with pytest.raises(KeyboardInterrupt):
             run.train()
-        assert run.model.progress.step == 8
+        assert run.model.training_state.step == 8
 
     def test_handlers_of_the_program_are_left_alone(self, spec):
         heard = []
         before = signal.signal(signal.SIGINT, lambda *_: heard.append(1))
         try:
-            run = start(spec)
+            run = prepare_run(spec)
             stop_at(run, 8)
             run.train()
         finally:
@@ -118,8 +118,8 @@ class TestStopping:
         heard, said, how = err.splitlines()
         name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
         assert heard == f"{name}: stopping after this step and saving; once more stops at once"
-        done = nnreg.load("out/checkpoints/last.h5").progress
+        done = nnreg.load("out/checkpoints/last.h5").training_state
         assert said.startswith("stopped; saved ")
-        assert str(done.epoch if done.partial is None else done.epoch + 1) in said
+        assert str(done.epoch if done.epoch_state is None else done.epoch + 1) in said
         assert how == "go on: nnreg resume out"
         assert not Path("out/lock").exists()

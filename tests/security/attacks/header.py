@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from nnreg._utils.memory import memory_limit
-from nnreg.checkpoint.file_format import BLOCK, MAGIC
+from nnreg.checkpoint.file_format import HEADER_BYTES, MAGIC
 from nnreg.checkpoint.migrations import FORMAT
 from tests.security.harness import attack, image, signed, victim
 
@@ -22,7 +22,7 @@ def a_pickle(path):
 
 @attack("not a checkpoint of nnreg")
 def plain_hdf5(path):
-    path.write_bytes(b"\0" * BLOCK + image(*victim()))
+    path.write_bytes(b"\0" * HEADER_BYTES + image(*victim()))
 
 
 @attack(f"format '{FORMAT + 1}'")
@@ -60,7 +60,7 @@ def unsigned(path):
 @attack("damaged")
 def something_hidden_in_the_header(path):
     data = bytearray(signed(image(*victim())))
-    data[BLOCK - 1] = 1
+    data[HEADER_BYTES - 1] = 1
     path.write_bytes(data)
 
 
@@ -100,4 +100,4 @@ def larger_than_memory(path):
     size = memory_limit() or 1 << 40
     with path.open("wb") as file:
         file.write(MAGIC + f"format {FORMAT}\nbytes {size}\n".encode())
-        file.truncate(BLOCK + size)
+        file.truncate(HEADER_BYTES + size)

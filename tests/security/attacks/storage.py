@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from nnreg.checkpoint.file_format import BLOCK
+from nnreg.checkpoint.file_format import HEADER_BYTES
 from tests.security.harness import altered, attack, image, signed, victim
 
 
@@ -72,7 +72,7 @@ def compact_storage(path):
 
 def address(array: h5py.Dataset) -> bytes:
     """Return how the file writes where the values of an array are."""
-    return int(array.id.get_offset() - BLOCK).to_bytes(8, "little")
+    return int(array.id.get_offset() - HEADER_BYTES).to_bytes(8, "little")
 
 
 @attack("lies on the bytes of another array")

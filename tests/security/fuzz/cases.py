@@ -23,7 +23,7 @@ import h5py
 import numpy as np
 
 import nnreg
-from nnreg.checkpoint.file_format import BLOCK, Checkpoint, decode
+from nnreg.checkpoint.file_format import HEADER_BYTES, Checkpoint, decode
 from nnreg.model.build import plan_network
 from nnreg.network.parameters import declared, total_size
 from nnreg.spec.document import read_spec
@@ -39,8 +39,8 @@ Outcome: TypeAlias = tuple[str, str]
 class Checkpoints:
     """Checkpoints with bytes changed, with and without a new digest, and with other content."""
 
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "case.h5"
+    def __init__(self, directory: Path) -> None:
+        self.file = directory / "case.h5"
         self.document, self.arrays = victim()
         self.sound = signed(image(self.document, self.arrays))
         self.content = decode(self.sound, "sound")
@@ -72,7 +72,7 @@ class Checkpoints:
             case 0 | 1:
                 return mutations.bytes_of(rng, self.sound), False
             case 2:
-                return signed(mutations.bytes_of(rng, self.sound[BLOCK:])), True
+                return signed(mutations.bytes_of(rng, self.sound[HEADER_BYTES:])), True
             case _:
                 text = mutations.dumps(mutations.tree(rng, self.document), rng)
                 return signed(image(text.encode("utf-8", "surrogatepass"), self.arrays)), True
@@ -101,8 +101,8 @@ def _seen_by_h5py(data: bytes, content: Checkpoint) -> bool:
 class Specs:
     """Specs with places of their tree and pieces of their text changed."""
 
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "spec.json"
+    def __init__(self, directory: Path) -> None:
+        self.file = directory / "spec.json"
         rng = np.random.default_rng(0)
         words = np.array(["ash", "birch"] * 6)
         table, images = rng.normal(size=(12, 4)), rng.normal(size=(12, 8, 8, 1))
@@ -154,7 +154,7 @@ class Specs:
         if sum(map(total_size, declared(plan))) > LARGEST:
             return "too large to train here", ""
         model = nnreg.build(document, data=data)
-        if model.network.values > LARGEST:
+        if model.network.activations_per_example > LARGEST:
             return "too large to train here", ""
         model.fit(*data, epochs=1)
         model.predict(data[0])
@@ -201,7 +201,7 @@ def _placed(problem: Any) -> bool:
 class Broken:
     """Cases of which the second of each process does what must not be, to see it noticed."""
 
-    def __init__(self, how: Callable[[], object], folder: Path) -> None:
+    def __init__(self, how: Callable[[], object], directory: Path) -> None:
         self.how = how
         self.count = 0
 
@@ -226,8 +226,8 @@ def main(kind: str, seed: int, first: int, last: int) -> None:
     """Run the cases from the first up to the last."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
-    with tempfile.TemporaryDirectory() as folder:
-        cases = KINDS[kind](Path(folder))
+    with tempfile.TemporaryDirectory() as directory:
+        cases = KINDS[kind](Path(directory))
         for number in range(first, last):
             try:
                 outcome = cases.run(Random(f"{kind} {seed} {number}"))

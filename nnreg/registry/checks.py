@@ -1,0 +1,70 @@
+"""Checks on the components that a plugin's hook returns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, cast
+
+from nnreg.errors import PluginError
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.component import Component
+from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.schedule import Schedule
+from nnreg.interfaces.source import Source
+
+RENAMED: Mapping[type[Component], Mapping[str, str]] = {
+    Activation: {
+        "forward_buffered": "forward_inplace",
+        "forward_biased": "forward_bias_inplace",
+    },
+    Loss: {
+        "of_classes": "classification",
+        "domain": "input_range",
+        "link": "fused_activation",
+        "forward_buffered": "forward_with_workspace",
+    },
+    Metric: {"of_classes": "classification"},
+    Optimizer: {"slots": "state_names"},
+    Schedule: {"watches": "monitored_metric"},
+    Source: {"pieces": "iter_chunks"},
+}
+"""Attributes and methods that had another name before 0.1.0: without a check, a class that still
+defines one of them would be taken, and the attribute ignored."""
+
+
+def check_components(base: type[Component], offered: Any) -> Mapping[str, type[Component]]:
+    """Return what a hook returned, or raise `PluginError` naming what is wrong with it."""
+    if not isinstance(offered, Mapping):
+        found = type(offered).__name__
+        raise PluginError(f"returned {found}; expected a mapping of name to class")
+    for name, cls in offered.items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise PluginError(
+                f"registers the name {name!r}; expected an identifier such as 'my_name'"
+            )
+        if not (isinstance(cls, type) and issubclass(cls, base)):
+            raise PluginError(
+                f"registers {name!r} as {cls!r}; expected a subclass of {base.__name__}"
+            )
+        parameters = vars(cls).get("__dataclass_params__")
+        if parameters is None or not parameters.frozen:
+            raise PluginError(f"registers {name!r}, which needs @dataclass(frozen=True)")
+        if issubclass(cls, Activation) and not _implements_its_kind(cls):
+            raise PluginError(f"registers {name!r}, which needs a method 'formula' or 'forward'")
+        _refuse_old_names(base, name, cls)
+    return offered
+
+
+def _implements_its_kind(cls: type[Activation]) -> bool:
+    return (cls.formula, cls.forward) != (Activation.formula, Activation.forward)
+
+
+def _refuse_old_names(base: type[Component], name: str, cls: type[Component]) -> None:
+    defined = {key for parent in cls.__mro__ for key in vars(parent)}
+    options = {field.name for field in dataclasses.fields(cast(Any, cls))}
+    for old, new in RENAMED.get(base, {}).items():
+        if old in defined and old not in options:
+            raise PluginError(f"registers {name!r}, which defines {old!r}; rename it to {new!r}")
