@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
@@ -202,7 +202,9 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
 
     source = _source(model, data)
     suffix = Path(model.spec.data.path).suffix if model.spec.data else ".csv"
-    bar = Progress(console=Console(stderr=True), transient=True, disable=not animated(sys.stderr))
+    bar = Progress(console=Console(stderr=True), transient=True)
+    # not `disable=True`: rich before 14.3 still ends a disabled bar with a newline
+    shown = bar if animated(sys.stderr) else nullcontext()
 
     def parts() -> Iterator[Table]:
         task = bar.add_task(escape(printable(data)), total=1.0)
@@ -210,7 +212,7 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
             yield from iter_chunks(table, names)
             bar.update(task, completed=table.fraction_read)
 
-    with data_file(data, suffix) as file, bar:
+    with data_file(data, suffix) as file, shown:
         yield parts()
 
 
