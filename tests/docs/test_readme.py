@@ -98,4 +98,14 @@ def test_the_changelog_counts_what_there_is(kind):
 def test_the_version_is_the_same_everywhere():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == nnreg.__version__
-    assert f"## {nnreg.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert re.search(
+        rf"^To become {nnreg.__version__},|^## \[{nnreg.__version__}\]", changelog, re.M
+    )
+
+
+def test_the_changelog_has_the_sections_of_keep_a_changelog():
+    titles = re.findall(r"^###? (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert titles[0] == "[Unreleased]"
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert {title for title in titles if not title.startswith("[")} <= kinds
