@@ -1,6 +1,5 @@
-"""The reference of components and of the spec, written from what the code says of itself."""
+"""The reference of components and of the spec, written from docstrings and annotations."""
 
-import inspect
 import json
 import re
 from pathlib import Path
@@ -15,6 +14,7 @@ from nnreg.interfaces import Component, Configurable
 from nnreg.plotting import components as plots
 from nnreg.registry.registry import KINDS, Entry, installed
 from nnreg.spec.component_reference import describe, type_text
+from nnreg.spec.docstrings import parse_docstring
 from nnreg.spec.json_schema import SchemaWriter
 from nnreg.spec.sections import SECTIONS, Spec
 from nnreg.spec.validation import Reader, read, to_json
@@ -29,7 +29,7 @@ DRAWN = {
     "cosine": {"restarts": 2},
     "step": {"every": 20},
 }
-"""Options of schedules that show better what they do than the defaults."""
+"""Options with which pictures of schedules show more than with the defaults."""
 
 
 def components(kind: str) -> str:
@@ -40,30 +40,52 @@ def components(kind: str) -> str:
 
 def component(entry: Entry) -> str:
     """Return the section of a component: formula, options, an example, a picture, its code."""
-    told = describe(entry, installed())
-    formula, _, rest = told["documentation"].partition("\n\n")
-    file = Path(told["file"]).relative_to(Path(nnreg.__file__).parent.parent)
-    parts = [f"## {entry.name}", "{.formula}\n" + plain(formula), plain(rest)]
-    parts += [options(entry.cls)] if told["options"] else []
+    described = describe(entry, installed())
+    file = Path(described["file"]).relative_to(Path(nnreg.__file__).parent.parent)
+    parts = [f"## {entry.name}", prose(described["documentation"], described["formula"])]
+    parts += [options(entry.cls)] if described["options"] else []
+    parts += [arrays(block, described[block]) for block in ("parameters", "buffers")]
     parts += [f"```json\n{example(entry)}\n```", picture(entry)]
-    parts += [f"[{file}](../../{file}), line {told['line']}"]
+    parts += [f"[{file}](../../{file}), line {described['line']}"]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def prose(text: str, formula: str) -> str:
+    """Return the prose of a docstring, its formula set off."""
+    return "\n\n".join(
+        "{.formula}\n" + plain(paragraph) if paragraph == formula else plain(paragraph)
+        for paragraph in text.split("\n\n")
+    )
 
 
 def options(cls: type[Configurable]) -> str:
     """Return the table of the options of a component or a section."""
     body = SchemaWriter(installed()).options(cls)
-    return table(
-        ["Option", "Type", "Default"],
+    head = ["Option", "Type", "Default", "Meaning"]
+    rows = [
         [
-            [f"`{name}`", type_text(option, link), default(option, name in body["required"])]
-            for name, option in body["properties"].items()
-        ],
-    )
+            f"`{name}`",
+            type_text(option, link),
+            default(option, name in body["required"]),
+            plain(option.get("description", "")),
+        ]
+        for name, option in body["properties"].items()
+    ]
+    if not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    return table(head, rows)
+
+
+def arrays(block: str, lines: list[dict[str, str]]) -> str:
+    """Return the table of a layer's parameters or buffers; nothing if it has none."""
+    if not lines:
+        return ""
+    rows = [[f"`{line['name']}`", plain(line["shape"])] for line in lines]
+    return table([block.removesuffix("s").capitalize(), "Shape"], rows)
 
 
 def link(name: str) -> str:
-    """Return a link to what a type names: a kind of component, or a section of the spec."""
+    """Return a link to the kind of component or the section of the spec that a type names."""
     if name in KINDS:
         return f"[{name}]({PAGES[name]}.md)"
     (path,) = (path for cls, path in paths().items() if cls.__name__ == name)
@@ -71,7 +93,7 @@ def link(name: str) -> str:
 
 
 def default(option: dict[str, Any], required: bool) -> str:
-    """Return what an option is where a spec does not give it."""
+    """Return the value of an option that a spec does not give."""
     if required:
         return "*required*"
     value = option.get("default", "")
@@ -81,20 +103,20 @@ def default(option: dict[str, Any], required: bool) -> str:
 
 
 def minimal(entry: Entry) -> dict[str, Any]:
-    """Return the least that a spec must say of a component, with values that it could have."""
+    """Return the required options of a component, with possible values."""
     body = SchemaWriter(installed()).options(entry.cls)
     values: dict[str, Any] = {"layers": [{"type": "dense", "units": 8}], "activation": "relu"}
     return {"type": entry.name, **{name: values.get(name, 8) for name in body["required"]}}
 
 
 def instance(entry: Entry, given: dict[str, Any] | None = None) -> Component:
-    """Return a component with the options that it must have, and those that are given."""
+    """Return a component with the required options and those that are given."""
     base = KINDS[entry.kind][1]
     return read(base, minimal(entry) | (given or {}), Reader(installed()), entry.name)
 
 
 def example(entry: Entry) -> str:
-    """Return how a spec has the component, with every option."""
+    """Return the component as written in a spec, with every option."""
     tree = to_json(instance(entry), installed())
     if entry.kind == "layer":
         layer = tree if isinstance(tree, dict) else {"type": tree}
@@ -106,37 +128,33 @@ def example(entry: Entry) -> str:
 
 
 def picture(entry: Entry) -> str:
-    """Return the curve of an activation or a schedule as Markdown, and nothing of others."""
+    """Return the curve of an activation or a schedule as Markdown, an empty string for others."""
     if entry.kind == "activation":
-        svg = plots.file(instance(entry), entry.name, first_line(entry.cls))  # type: ignore[arg-type]
+        formula = describe(entry, installed())["formula"]
+        svg = plots.file(instance(entry), entry.name, formula)  # type: ignore[arg-type]
         return image(svg, f"{entry.name} and its derivative")
     if entry.kind == "schedule" and entry.cls is not Constant:
         given = DRAWN.get(entry.name, {})
-        words = ", ".join(f"{name} {value}" for name, value in given.items())
-        shown = f"{entry.name}: {words}" if words else entry.name
+        values = ", ".join(f"{name} {value}" for name, value in given.items())
+        shown = f"{entry.name}: {values}" if values else entry.name
         drawn = instance(entry, given)
-        svg = plots.file(drawn, shown, "what the learning rate is multiplied by")  # type: ignore[arg-type]
+        svg = plots.file(drawn, shown, "factor of the learning rate")  # type: ignore[arg-type]
         return image(svg, shown)
     return ""
 
 
-def first_line(cls: type) -> str:
-    """Return the first line of a docstring."""
-    return inspect.cleandoc(cls.__doc__ or "").split("\n")[0]
-
-
 def sections() -> str:
-    """Return a section for each part of a spec, named by where it is."""
+    """Return a section for each section of a spec, named by its path."""
     parts = []
     for cls, path in paths().items():
         own = documented(cls)
-        words = [inspect.cleandoc(part.__doc__ or "") for part in cls.__mro__ if part in own]
-        parts += [f"## {path}", *map(plain, words), options(cls)]
+        texts = [parse_docstring(part.__doc__).prose for part in cls.__mro__ if part in own]
+        parts += [f"## {path}", *map(plain, texts), options(cls)]
     return "\n\n".join(parts)
 
 
 def paths() -> dict[type[Configurable], str]:
-    """Return the sections of a spec, and where in it they are first named."""
+    """Return the sections of a spec, and the path at which each first occurs."""
     known = {cls.__name__: cls for cls in SECTIONS}
     found: dict[type[Configurable], str] = {Spec: "The whole"}
     queue: list[type[Configurable]] = [Spec]

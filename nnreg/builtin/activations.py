@@ -16,7 +16,10 @@ from nnreg.interfaces.context import Context
 
 @dataclass(frozen=True)
 class Identity(Activation):
-    """y = x"""
+    """No nonlinearity.
+
+    y = x
+    """
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         return x, lambda dy: dy
@@ -24,7 +27,12 @@ class Identity(Activation):
 
 @dataclass(frozen=True)
 class Relu(Activation):
-    """y = max(x, 0), with the derivative 0 at 0. Nair and Hinton 2010."""
+    """Rectified linear unit.
+
+    y = max(x, 0)
+
+    The derivative at 0 is 0. Nair and Hinton 2010.
+    """
 
     range = (0.0, math.inf)
 
@@ -52,7 +60,15 @@ class Relu(Activation):
 
 @dataclass(frozen=True)
 class LeakyRelu(Activation):
-    """y = x for x > 0, otherwise slope · x. Maas et al. 2013."""
+    """Rectified linear unit with a slope for negative inputs.
+
+    y = x for x > 0, otherwise slope · x
+
+    Maas et al. 2013.
+
+    Options:
+        slope: slope for negative x, in [0, 1]
+    """
 
     slope: Annotated[float, Interval(ge=0, le=1)] = 0.01
 
@@ -63,7 +79,12 @@ class LeakyRelu(Activation):
 
 @dataclass(frozen=True)
 class Sigmoid(Activation):
-    """y = 1 / (1 + exp(-x)), computed as (1 + tanh(x/2)) / 2, which cannot overflow."""
+    """Logistic function.
+
+    y = 1 / (1 + exp(-x))
+
+    Computed as (1 + tanh(x/2)) / 2, which cannot overflow.
+    """
 
     range = (0.0, 1.0)
 
@@ -88,7 +109,10 @@ class Sigmoid(Activation):
 
 @dataclass(frozen=True)
 class Tanh(Activation):
-    """y = tanh(x)"""
+    """Hyperbolic tangent.
+
+    y = tanh(x)
+    """
 
     range = (-1.0, 1.0)
 
@@ -110,7 +134,12 @@ class Tanh(Activation):
 
 @dataclass(frozen=True)
 class Softmax(Activation):
-    """y_i = exp(x_i) / Σ_j exp(x_j) over the last axis. Bridle 1990."""
+    """Probabilities over the last axis.
+
+    y_i = exp(x_i) / Σ_j exp(x_j)
+
+    Bridle 1990.
+    """
 
     range = (0.0, 1.0)
 
@@ -134,7 +163,15 @@ class Softmax(Activation):
 
 @dataclass(frozen=True)
 class Elu(Activation):
-    """y = x for x > 0, otherwise alpha · (exp(x) - 1). Clevert et al. 2015."""
+    """Exponential linear unit.
+
+    y = x for x > 0, otherwise alpha · (exp(x) - 1)
+
+    Clevert et al. 2015.
+
+    Options:
+        alpha: the negative of the limit for x → -∞, in (0, 10]
+    """
 
     alpha: Annotated[float, Interval(gt=0, le=10)] = 1.0
 
@@ -146,9 +183,11 @@ class Elu(Activation):
 
 @dataclass(frozen=True)
 class Selu(Activation):
-    """y = scale · elu(x, alpha) with the constants that keep mean 0 and variance 1.
+    """Exponential linear unit with the constants that keep mean 0 and variance 1.
 
-    Klambauer et al. 2017.
+    y = scale · elu(x, alpha)
+
+    alpha is 1.6733 and scale 1.0507. Klambauer et al. 2017.
     """
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
@@ -159,10 +198,14 @@ class Selu(Activation):
 
 @dataclass(frozen=True)
 class Gelu(Activation):
-    """y = x · Φ(x), Φ the normal distribution function. Hendrycks and Gimpel 2016.
+    """Gaussian error linear unit.
 
-    By default by their formula Φ(x) ≈ (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2; `exact` takes
-    the error function instead, which NumPy lacks and which is therefore slow.
+    y = x · Φ(x), Φ the distribution function of the standard normal
+
+    By default Φ(x) ≈ (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2. Hendrycks and Gimpel 2016.
+
+    Options:
+        exact: compute Φ by the error function, which NumPy lacks and which is therefore slow
     """
 
     exact: bool = False
@@ -182,7 +225,12 @@ class Gelu(Activation):
 
 @dataclass(frozen=True)
 class Silu(Activation):
-    """y = x · sigmoid(x). Elfwing et al. 2017."""
+    """Sigmoid linear unit, also called swish.
+
+    y = x · sigmoid(x)
+
+    Elfwing et al. 2017.
+    """
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         s = 0.5 + 0.5 * np.tanh(0.5 * x)
@@ -192,7 +240,12 @@ class Silu(Activation):
 
 @dataclass(frozen=True)
 class Softplus(Activation):
-    """y = log(1 + exp(x)), computed as max(x, 0) + log(1 + exp(-|x|))."""
+    """Smooth rectified linear unit.
+
+    y = log(1 + exp(x))
+
+    Computed as max(x, 0) + log(1 + exp(-|x|)), which cannot overflow.
+    """
 
     range = (0.0, math.inf)
 
@@ -203,7 +256,12 @@ class Softplus(Activation):
 
 @dataclass(frozen=True)
 class Softsign(Activation):
-    """y = x / (1 + |x|). Turian et al. 2009."""
+    """Function with the range of tanh and slower saturation.
+
+    y = x / (1 + |x|)
+
+    Turian et al. 2009.
+    """
 
     range = (-1.0, 1.0)
 

@@ -14,7 +14,10 @@ from nnreg.interfaces.initializer import Initializer, fans
 
 @dataclass(frozen=True)
 class Zeros(Initializer):
-    """All 0."""
+    """Zeros.
+
+    value = 0
+    """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return np.zeros(shape)
@@ -22,7 +25,10 @@ class Zeros(Initializer):
 
 @dataclass(frozen=True)
 class Ones(Initializer):
-    """All 1."""
+    """Ones.
+
+    value = 1
+    """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return np.ones(shape)
@@ -30,7 +36,13 @@ class Ones(Initializer):
 
 @dataclass(frozen=True)
 class Constant(Initializer):
-    """All `value`."""
+    """The same value everywhere.
+
+    value = `value`
+
+    Options:
+        value: the value
+    """
 
     value: float = 0.0
 
@@ -40,7 +52,14 @@ class Constant(Initializer):
 
 @dataclass(frozen=True)
 class Normal(Initializer):
-    """The normal distribution with this `mean` and standard deviation `std`."""
+    """Normal distribution.
+
+    value ~ N(mean, std²)
+
+    Options:
+        mean: mean
+        std: standard deviation, >= 0
+    """
 
     mean: float = 0.0
     std: NonNegative = 0.05
@@ -51,7 +70,14 @@ class Normal(Initializer):
 
 @dataclass(frozen=True)
 class Uniform(Initializer):
-    """The uniform distribution over [low, high)."""
+    """Uniform distribution.
+
+    value ~ U[low, high)
+
+    Options:
+        low: smallest value, not above `high`
+        high: upper bound, excluded
+    """
 
     low: float = -0.05
     high: float = 0.05
@@ -75,7 +101,12 @@ def _uniform(variance: float, shape: Shape, rng: np.random.Generator) -> Array:
 
 @dataclass(frozen=True)
 class GlorotNormal(Initializer):
-    """Normal with variance 2 / (fan_in + fan_out). Glorot and Bengio 2010."""
+    """Normal distribution scaled by the numbers of inputs and outputs.
+
+    variance = 2 / (fan_in + fan_out)
+
+    Glorot and Bengio 2010.
+    """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return _normal(2 / sum(fans(shape)), shape, rng)
@@ -83,7 +114,12 @@ class GlorotNormal(Initializer):
 
 @dataclass(frozen=True)
 class GlorotUniform(Initializer):
-    """Uniform with variance 2 / (fan_in + fan_out). Glorot and Bengio 2010."""
+    """Uniform distribution scaled by the numbers of inputs and outputs.
+
+    variance = 2 / (fan_in + fan_out)
+
+    Glorot and Bengio 2010.
+    """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return _uniform(2 / sum(fans(shape)), shape, rng)
@@ -91,7 +127,12 @@ class GlorotUniform(Initializer):
 
 @dataclass(frozen=True)
 class HeNormal(Initializer):
-    """Normal with variance 2 / fan_in, meant for relu. He et al. 2015."""
+    """Normal distribution scaled by the number of inputs, for layers with relu.
+
+    variance = 2 / fan_in
+
+    He et al. 2015.
+    """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return _normal(2 / fans(shape)[0], shape, rng)
@@ -99,7 +140,12 @@ class HeNormal(Initializer):
 
 @dataclass(frozen=True)
 class HeUniform(Initializer):
-    """Uniform with variance 2 / fan_in, meant for relu. He et al. 2015."""
+    """Uniform distribution scaled by the number of inputs, for layers with relu.
+
+    variance = 2 / fan_in
+
+    He et al. 2015.
+    """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return _uniform(2 / fans(shape)[0], shape, rng)
@@ -107,7 +153,12 @@ class HeUniform(Initializer):
 
 @dataclass(frozen=True)
 class LecunNormal(Initializer):
-    """Normal with variance 1 / fan_in, meant for selu. LeCun et al. 1998."""
+    """Normal distribution scaled by the number of inputs, for layers with selu.
+
+    variance = 1 / fan_in
+
+    LeCun et al. 1998.
+    """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return _normal(1 / fans(shape)[0], shape, rng)
@@ -115,7 +166,12 @@ class LecunNormal(Initializer):
 
 @dataclass(frozen=True)
 class LecunUniform(Initializer):
-    """Uniform with variance 1 / fan_in. LeCun et al. 1998."""
+    """Uniform distribution scaled by the number of inputs.
+
+    variance = 1 / fan_in
+
+    LeCun et al. 1998.
+    """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         return _uniform(1 / fans(shape)[0], shape, rng)

@@ -21,7 +21,12 @@ Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
 @dataclass(frozen=True)
 class MeanSquaredError(Loss):
-    """mean((y - t)²), whose gradient is 2 (y - t) / n over all n values."""
+    """Mean squared error.
+
+    loss = mean((y - t)²)
+
+    The gradient is 2 (y - t) / n over all n values.
+    """
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         difference = y - t
@@ -34,7 +39,12 @@ class MeanSquaredError(Loss):
 
 @dataclass(frozen=True)
 class MeanAbsoluteError(Loss):
-    """mean(|y - t|), with the gradient 0 where y = t."""
+    """Mean absolute error.
+
+    loss = mean(|y - t|)
+
+    The gradient is 0 where y = t.
+    """
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         difference = y - t
@@ -46,7 +56,15 @@ class MeanAbsoluteError(Loss):
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """mean(d²/2 where |d| ≤ delta, otherwise delta · (|d| - delta/2)), d = y - t. Huber 1964."""
+    """Squared error for small differences, absolute error for large ones.
+
+    loss = mean(d²/2 where |d| ≤ delta, otherwise delta · (|d| - delta/2)), d = y - t
+
+    Huber 1964.
+
+    Options:
+        delta: largest difference with squared error, > 0
+    """
 
     delta: Annotated[float, Gt(0)] = 1.0
 
@@ -64,10 +82,15 @@ class Huber(Loss):
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """mean(-t log y - (1 - t) log(1 - y)) for independent probabilities y and targets in [0, 1].
+    """Cross-entropy of independent probabilities y and targets t in [0, 1].
 
-    After a sigmoid it is computed from the logits z as max(z, 0) - z t + log(1 + exp(-|z|)).
-    `label_smoothing` s moves targets towards 1/2: t is (1 - s) t + s/2. Szegedy et al. 2016.
+    loss = mean(-t log y - (1 - t) log(1 - y))
+
+    After a sigmoid it is computed from the logits z as max(z, 0) - z t + log(1 + exp(-|z|)). Label
+    smoothing by s replaces t by (1 - s) t + s/2: Szegedy et al. 2016.
+
+    Options:
+        label_smoothing: amount s by which targets are moved towards 1/2, in [0, 1)
     """
 
     label_smoothing: Fraction = 0.0
@@ -99,11 +122,16 @@ class BinaryCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """mean(-Σ_k t_k log y_k) over examples, y the probabilities of classes on the last axis.
+    """Cross-entropy of class probabilities y on the last axis, as a mean over examples.
+
+    loss = mean(-Σ_k t_k log y_k)
 
     Targets are class numbers `(batch,)` or rows of probabilities `(batch, classes)`. After a
-    softmax it is computed from the logits z, as log Σ exp(z) - z_t. `label_smoothing` s gives each
-    of the K classes a share of the target: t_k is (1 - s) t_k + s/K. Szegedy et al. 2016.
+    softmax it is computed from the logits z, as log Σ exp(z) - z_t. Label smoothing by s with K
+    classes replaces t_k by (1 - s) t_k + s/K: Szegedy et al. 2016.
+
+    Options:
+        label_smoothing: fraction s of the target that is spread over all classes, in [0, 1)
     """
 
     label_smoothing: Fraction = 0.0

@@ -15,7 +15,10 @@ Average = Literal["macro", "micro", "binary"]
 
 @dataclass(frozen=True)
 class Accuracy(Metric):
-    """The share of examples whose class is predicted."""
+    """Fraction of examples whose class is predicted.
+
+    accuracy = mean(y = t)
+    """
 
     classification = True
 
@@ -25,7 +28,10 @@ class Accuracy(Metric):
 
 @dataclass(frozen=True)
 class MeanSquaredErrorMetric(Metric):
-    """mean((y - t)²), in the units of the target, squared."""
+    """Mean squared error, in the squared units of the target.
+
+    error = mean((y - t)²)
+    """
 
     higher_is_better = False
 
@@ -35,7 +41,10 @@ class MeanSquaredErrorMetric(Metric):
 
 @dataclass(frozen=True)
 class MeanAbsoluteErrorMetric(Metric):
-    """mean(|y - t|), in the units of the target."""
+    """Mean absolute error, in the units of the target.
+
+    error = mean(|y - t|)
+    """
 
     higher_is_better = False
 
@@ -45,7 +54,9 @@ class MeanAbsoluteErrorMetric(Metric):
 
 @dataclass(frozen=True)
 class R2(Metric):
-    """1 - Σ(t - y)² / Σ(t - mean(t))², a mean over columns: 1 is perfect, 0 the mean.
+    """Coefficient of determination: 1 is perfect, 0 is as good as predicting the mean.
+
+    r2 = 1 - Σ(t - y)² / Σ(t - mean(t))², averaged over columns
 
     A column of targets that are all equal counts as 1 if predicted exactly and 0 if not.
     """
@@ -60,7 +71,11 @@ class R2(Metric):
 
 @dataclass(frozen=True)
 class _Counts(Metric):
-    """A ratio of counts: of hits, of what was claimed, of what there is."""
+    """A ratio of counts of true positives, predicted and actual examples per class.
+
+    Options:
+        average: "macro" (mean over classes that occur), "micro" (over all) or "binary" (class 1)
+    """
 
     classification = True
     average: Average = "macro"
@@ -81,10 +96,11 @@ class _Counts(Metric):
 
 @dataclass(frozen=True)
 class Precision(_Counts):
-    """Of the examples said to be of a class, the share that are.
+    """Fraction of the examples predicted to be of a class that are of this class.
 
-    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted
-    together) or `binary` (the class numbered 1 alone). Without examples it is 0.
+    precision = true positives / predicted positives
+
+    It is 0 without predicted positives.
     """
 
     def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
@@ -93,10 +109,11 @@ class Precision(_Counts):
 
 @dataclass(frozen=True)
 class Recall(_Counts):
-    """Of the examples of a class, the share that were found.
+    """Fraction of the examples of a class that are predicted to be of this class.
 
-    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted
-    together) or `binary` (the class numbered 1 alone). Without examples it is 0.
+    recall = true positives / actual positives
+
+    It is 0 without actual positives.
     """
 
     def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
@@ -105,10 +122,11 @@ class Recall(_Counts):
 
 @dataclass(frozen=True)
 class F1(_Counts):
-    """The harmonic mean of precision and recall.
+    """Harmonic mean of precision and recall.
 
-    `average`: `macro` (the mean over the classes that occur), `micro` (all classes counted
-    together) or `binary` (the class numbered 1 alone). Without examples it is 0.
+    f1 = 2 · true positives / (predicted positives + actual positives)
+
+    It is 0 without either.
     """
 
     def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:

@@ -18,9 +18,16 @@ Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
 @dataclass(frozen=True)
 class Sgd(Optimizer):
-    """Gradient descent: v ← momentum · v + g; p ← p - learning_rate · v.
+    """Gradient descent, with momentum if set.
 
-    With `nesterov` the step is along g + momentum · v. Sutskever et al. 2013.
+    v ← momentum · v + g; p ← p - learning_rate · v
+
+    Nesterov's momentum: Sutskever et al. 2013.
+
+    Options:
+        learning_rate: step size, > 0
+        momentum: factor by which the velocity v decays per step, in [0, 1)
+        nesterov: step along g + momentum · v instead of v
     """
 
     state_names = ("velocity",)
@@ -45,11 +52,19 @@ class Sgd(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """Adam: steps scaled by running means of the gradient and of its square.
+    """Steps scaled by running means of the gradient and of its square.
 
-    With m ← beta1 · m + (1 - beta1) · g and v ← beta2 · v + (1 - beta2) · g², and m̂ and v̂ the
-    same corrected for having begun at zero: p ← p - learning_rate · m̂ / (√v̂ + epsilon). The slots
-    hold m / (1 - beta1) and v / (1 - beta2). Kingma and Ba 2015.
+    m ← beta1 · m + (1 - beta1) · g; v ← beta2 · v + (1 - beta2) · g²;
+    p ← p - learning_rate · m̂ / (√v̂ + epsilon)
+
+    m̂ and v̂ are m and v corrected for starting at zero. The state arrays hold m / (1 - beta1) and
+    v / (1 - beta2). Kingma and Ba 2015.
+
+    Options:
+        learning_rate: step size, > 0
+        beta1: decay of the mean m of the gradient, in [0, 1)
+        beta2: decay of the mean v of the squared gradient, in [0, 1)
+        epsilon: added to the divisor, > 0
     """
 
     state_names = ("m", "v")
@@ -78,9 +93,14 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with weight decay apart from the gradient: first p ← (1 - rate · weight_decay) · p.
+    """Adam with weight decay that is decoupled from the gradient.
+
+    p ← (1 - learning_rate · weight_decay) · p, then a step of Adam
 
     Loshchilov and Hutter 2019.
+
+    Options:
+        weight_decay: fraction by which parameters shrink per step, times learning_rate, >= 0
     """
 
     weight_decay: NonNegative = 0.01
@@ -92,9 +112,16 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class RmsProp(Optimizer):
-    """s ← rho · s + (1 - rho) · g²; p ← p - learning_rate · g / (√s + epsilon).
+    """Steps scaled by a running mean of the squared gradient.
+
+    s ← rho · s + (1 - rho) · g²; p ← p - learning_rate · g / (√s + epsilon)
 
     Tieleman and Hinton 2012.
+
+    Options:
+        learning_rate: step size, > 0
+        rho: decay of the mean s of the squared gradient, in [0, 1)
+        epsilon: added to the divisor, > 0
     """
 
     state_names = ("square",)

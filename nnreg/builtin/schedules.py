@@ -23,7 +23,10 @@ Decay = Annotated[float, Interval(gt=0, le=1)]
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """1: the rate stays that of the optimizer."""
+    """The learning rate of the optimizer, unchanged.
+
+    factor = 1
+    """
 
     by_epoch = True
 
@@ -33,7 +36,14 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """decay^⌊e / every⌋: times `decay` after every so many epochs."""
+    """Decay at regular intervals of epochs.
+
+    factor = decay^⌊e / every⌋, e the epochs done
+
+    Options:
+        every: epochs between decays
+        decay: factor applied at each, in (0, 1]
+    """
 
     every: Count = 30
     decay: Decay = 0.1
@@ -45,7 +55,13 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """decay^e: times `decay` in the course of each epoch, a little with each step."""
+    """Decay by the same factor in each epoch, in equal ratios from step to step.
+
+    factor = decay^e, e the epochs done, with the fraction of the current one
+
+    Options:
+        decay: factor per epoch, in (0, 1]
+    """
 
     decay: Decay = 0.95
 
@@ -55,11 +71,16 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """floor + (1 - floor) · (1 + cos(π · p)) / 2: half a cosine, from 1 to `floor`.
+    """Decay along half a cosine from 1 to `floor`, with restarts if set.
 
-    With `restarts` it falls that many times more, each time from 1, in equal parts of the training,
-    or in parts each of which is `growth` times as long as the one before, p being the share of the
-    part. Loshchilov and Hutter 2017.
+    factor = floor + (1 - floor) · (1 + cos(π · p)) / 2, p the fraction of the cycle done
+
+    Without restarts the whole training is one cycle. Loshchilov and Hutter 2017.
+
+    Options:
+        restarts: how many times it starts again from 1, in [0, 100]
+        growth: length of each cycle relative to the one before, in [1, 10]
+        floor: factor at the end of a cycle, in [0, 1]
     """
 
     restarts: Annotated[int, Interval(ge=0, le=100)] = 0
@@ -76,7 +97,14 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class Polynomial(Schedule):
-    """floor + (1 - floor) · (1 - p)^power: from 1 to `floor`, straight where `power` is 1."""
+    """Decay along a power from 1 to `floor`.
+
+    factor = floor + (1 - floor) · (1 - p)^power, p the fraction of the training done
+
+    Options:
+        power: exponent, in (0, 10]; 1 is a straight line
+        floor: factor at the end, in [0, 1]
+    """
 
     power: Annotated[float, Interval(gt=0, le=10)] = 1.0
     floor: Share = 0.0
@@ -87,10 +115,18 @@ class Polynomial(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """From `start` up to 1 in the share `rise` of the steps, then down to `end` at the last one.
+    """Rise from `start` to 1, then decay to `end` at the last step.
 
-    Along half a cosine each way, or straight with `shape` "linear". Smith and Topin 2019, without
-    their cycle of the momentum.
+    factor = start + (1 - start) · h(u) in the rise, then 1 - (1 - end) · h(u)
+
+    u goes from 0 to 1 in each phase; h(u) is (1 - cos(π · u)) / 2, or u if linear. Smith and Topin
+    2019, without their cycle of the momentum.
+
+    Options:
+        rise: fraction of the steps in the rise, in (0, 1)
+        start: first factor, in [0, 1]
+        end: last factor, in [0, 1]
+        shape: "cosine" (along half a cosine each way) or "linear"
     """
 
     rise: Part = 0.3
@@ -111,10 +147,17 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """start + (1 - start) · e / epochs for so many `epochs`, and `after` that another schedule.
+    """Linear rise from `start` to 1, then another schedule.
 
-    That one has what is left of the training to itself; its first factor counts from the beginning.
-    Goyal et al. 2017.
+    factor = start + (1 - start) · e / epochs for the first `epochs`, then that of `after`
+
+    e is the epochs done. `after` runs over the remaining training; its first factor also multiplies
+    the rise. Goyal et al. 2017.
+
+    Options:
+        epochs: length of the rise, in (0, 1e+06]; need not be whole
+        start: first factor, in [0, 1]
+        after: schedule of the remaining training
     """
 
     epochs: Annotated[float, Interval(gt=0, le=1e6)] = 1.0
@@ -138,10 +181,19 @@ class Warmup(Schedule):
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
-    """Times `decay` whenever `monitor` has not improved for more than `patience` epochs.
+    """Decay whenever a metric has stopped improving.
 
-    An improvement is one by more than `min_delta` over the best so far. After a reduction,
-    `cooldown` epochs are not counted; the factor does not fall below `floor`.
+    factor = max(decay^reductions, floor)
+
+    A reduction follows more than `patience` epochs without an improvement over the best so far.
+
+    Options:
+        monitor: metric of the history, such as val_loss
+        patience: epochs without improvement that are accepted, >= 0
+        decay: factor applied at each reduction, in (0, 1]
+        min_delta: smallest change that does not yet count as an improvement, >= 0
+        cooldown: epochs after a reduction that are not counted, >= 0
+        floor: lower bound of the factor, in [0, 1]
     """
 
     monitor: str = "val_loss"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -204,11 +203,13 @@ def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Dra
 
 def _write_svg(path: Path, entry: Entry, drawn: Drawable | None, options: tuple[str, ...]) -> None:
     from nnreg.plotting.components import file
+    from nnreg.spec.docstrings import parse_docstring
 
     if drawn is None:
         raise click.UsageError(f"{entry.name} has an option without a default; give it with --set")
     title = f"{entry.name} ({', '.join(options)})" if options else entry.name
-    formula = inspect.cleandoc(entry.cls.__doc__ or "").split("\n")[0]
+    docstring = parse_docstring(entry.cls.__doc__)
+    formula = docstring.formula.partition("\n")[0] or docstring.summary
     with os_errors_as(click.UsageError, path):
         path.write_text(file(drawn, title, formula), encoding="utf-8")
 
@@ -224,16 +225,28 @@ def _paragraphs(text: str) -> str:
 def _print_entry(entry: dict[str, Any], drawn: Drawable | None) -> None:
     click.echo(f"{entry['kind']} {entry['name']}\n")
     print_prose(_paragraphs(entry["documentation"]) or "It has no documentation.")
-    if entry["options"]:
-        rows = [[o["name"], o["type"], _default_text(o["default"])] for o in entry["options"]]
-        print_table(["option", "type", "default"], rows)
-    else:
-        click.echo()
+    _print_options(entry["options"])
+    for block in ("parameters", "buffers"):
+        if entry[block]:
+            rows = [[array["name"], array["shape"]] for array in entry[block]]
+            print_table([block.removesuffix("s"), "shape"], rows)
     if drawn is not None:
         _print_curve(drawn)
     click.echo(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")
     if entry["file"]:
         click.echo(f"code {entry['file']}:{entry['line']}")
+
+
+def _print_options(options: list[dict[str, Any]]) -> None:
+    """Print a table of the options, with their meaning where the docstring has lines of it."""
+    if not options:
+        click.echo()
+        return
+    head = ["option", "type", "default", "meaning"]
+    rows = [[o["name"], o["type"], _default_text(o["default"]), o["meaning"]] for o in options]
+    if not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    print_table(head, rows)
 
 
 def _print_curve(drawn: Drawable) -> None:

@@ -1,4 +1,4 @@
-"""What there is to tell about a component: for `nnreg show`, and for the reference in the docs."""
+"""The description of a component, for `nnreg show` and for the reference in the docs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ from collections.abc import Callable
 from typing import Any
 
 from nnreg.registry.registry import Entry, Registry
+from nnreg.spec.docstrings import class_docstring
 from nnreg.spec.json_schema import SchemaWriter
 
 
 def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
-    """Return a component's options, words and origin, as `nnreg show --json` prints them."""
+    """Return a component's documentation, options, arrays and origin.
+
+    `nnreg show --json` prints them so.
+    """
+    docstring = class_docstring(entry.cls)
     body = SchemaWriter(registry).options(entry.cls)
     options = [
         {
             "name": name,
             "type": type_text(option),
             "default": option.get("default", "required" if name in body["required"] else None),
+            "meaning": option.get("description", ""),
         }
         for name, option in body["properties"].items()
     ]
@@ -31,8 +37,11 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
         "where": f"{entry.cls.__module__}.{entry.cls.__qualname__}",
         "file": file,
         "line": line,
-        "documentation": inspect.cleandoc(entry.cls.__doc__ or ""),
+        "documentation": docstring.prose,
+        "formula": docstring.formula,
         "options": options,
+        "parameters": [{"name": name, "shape": shape} for name, shape in docstring.parameters],
+        "buffers": [{"name": name, "shape": shape} for name, shape in docstring.buffers],
     }
 
 
@@ -45,7 +54,7 @@ def _source(cls: type) -> tuple[str | None, int | None]:
 
 
 def type_text(option: dict[str, Any], kind: Callable[[str], str] = str) -> str:
-    """Write a JSON Schema of an option in words; `kind` writes the name of what it refers to."""
+    """Format the JSON Schema of an option; `kind` formats the name of a component or section."""
     if "$ref" in option:
         return kind(option["$ref"].rsplit("/", 1)[-1])
     if "anyOf" in option:

@@ -12,6 +12,7 @@ from nnreg.errors import NnregWarning, PluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.registry.registry import KINDS, Registry, installed
 from nnreg.spec.compose import EXTENDS
+from nnreg.spec.docstrings import class_docstring, parse_docstring
 from nnreg.spec.sections import SECTIONS, Spec
 from nnreg.spec.validation import _model, to_json
 
@@ -74,7 +75,9 @@ class SchemaWriter:
                 short.append(entry.name)
             body["properties"] = {"type": {"const": entry.name}, **body["properties"]}
             body["required"] = ["type", *body["required"]]
-            body["description"] = f"{(entry.cls.__doc__ or '').strip()}\n\nFrom {entry.provider}."
+            body["description"] = (
+                f"{parse_docstring(entry.cls.__doc__).prose}\n\nFrom {entry.provider}."
+            )
             bodies.append(body)
         return {"anyOf": [{"enum": short}, *bodies]}
 
@@ -89,13 +92,19 @@ class SchemaWriter:
         return default
 
     def options(self, cls: type[Any]) -> dict[str, Any]:
-        """Return the schema of a JSON object with the fields of a dataclass."""
+        """Return the schema of a JSON object with the fields of a dataclass.
+
+        The lines of the docstring's block of options are their descriptions.
+        """
         # Nothing in a default is left to pydantic: it cannot write components.
         schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
+        meanings = dict(class_docstring(cls).options)
         for field in dataclasses.fields(cls):
             body = schema.get("properties", {}).get(field.name, {})
             body.pop("default", None)
             body.pop("title", None)
+            if field.name in meanings:
+                body["description"] = meanings[field.name]
             if field.default is not dataclasses.MISSING:
                 body["default"] = self._default(cls, field.name, field.default)
             elif field.default_factory is not dataclasses.MISSING:

@@ -10,7 +10,13 @@ from nnreg import Activation, Array, hookimpl
 
 @dataclass(frozen=True)
 class MyComponent(Activation):
-    """y = x / (1 + exp(-beta · x)), where `beta` says how sharply it bends at 0."""
+    """Sigmoid linear unit with a steepness.
+
+    y = x / (1 + exp(-beta · x))
+
+    Options:
+        beta: steepness of the bend at 0, in [0.1, 10]
+    """
 
     beta: Annotated[float, Interval(ge=0.1, le=10)] = 1.0
 

@@ -10,16 +10,25 @@ from nnreg.builtin.initializers import Ones, Zeros
 
 @dataclass(frozen=True)
 class MyComponent(Layer):
-    """y = gain · x + shift, with a trained gain and, unless `shift` is false, shift a feature.
+    """A trained gain and shift per feature.
 
-    Takes `(..., features)`, gives the same. Parameters: gain and shift `(features,)`.
+    y = gain · x + shift
+
+    Input `(..., features)`, output of the same shape.
+
+    Options:
+        shift: whether to add a shift
+
+    Parameters:
+        gain: (features,)
+        shift: (features,), unless `shift` is false
     """
 
     shift: bool = True
     independent = True
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        """Declare the parameters, and return the shape of what comes out."""
+        """Declare the parameters, and return the shape of the output."""
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
         builder.param("gain", shape[-1:], Ones(), regularized=True)

@@ -11,7 +11,13 @@ from nnreg import Array, Loss, hookimpl
 
 @dataclass(frozen=True)
 class MyComponent(Loss):
-    """mean(scale² · log cosh((y - t) / scale)): a square near 0, and straight beyond `scale`."""
+    """Squared error for small differences, absolute error for large ones.
+
+    loss = mean(scale² · log cosh((y - t) / scale))
+
+    Options:
+        scale: difference at which it changes from square to straight, > 0
+    """
 
     scale: Annotated[float, Gt(0)] = 1.0
 

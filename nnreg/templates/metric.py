@@ -10,7 +10,13 @@ from nnreg import Array, Metric, hookimpl
 
 @dataclass(frozen=True)
 class MyComponent(Metric):
-    """The share of numbers that are predicted within `tolerance`, in the target's units."""
+    """Fraction of numbers that are predicted within a tolerance.
+
+    fraction = mean(|y - t| ≤ tolerance)
+
+    Options:
+        tolerance: largest accepted difference, in the target's units, > 0
+    """
 
     higher_is_better = True
     tolerance: Annotated[float, Gt(0)] = 0.1

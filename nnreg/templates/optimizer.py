@@ -10,7 +10,14 @@ from nnreg import Array, Optimizer, UpdateState, hookimpl
 
 @dataclass(frozen=True)
 class MyComponent(Optimizer):
-    """v ← momentum · v + (1 - momentum) · g; p ← p - learning_rate · sign(v)."""
+    """Steps of one size, along the sign of a running mean of the gradient.
+
+    v ← momentum · v + (1 - momentum) · g; p ← p - learning_rate · sign(v)
+
+    Options:
+        learning_rate: step size, > 0
+        momentum: decay of the mean v of the gradient, in [0, 1)
+    """
 
     state_names = ("velocity",)
     elementwise = True
@@ -18,7 +25,7 @@ class MyComponent(Optimizer):
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
-        """Change the parameters in place; what is remembered between steps is in the slots."""
+        """Change the parameters in place; `state.vectors` has the state from step to step."""
         velocity, change = state.vectors["velocity"], state.empty(parameters)
         np.multiply(velocity, self.momentum, out=velocity)
         np.multiply(gradient, 1 - self.momentum, out=change)

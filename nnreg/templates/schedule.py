@@ -9,7 +9,13 @@ from nnreg import ScheduleContext, Schedule, hookimpl
 
 @dataclass(frozen=True)
 class MyComponent(Schedule):
-    """1 - drop · p², where p is the share of the training that is done."""
+    """Decay along a parabola.
+
+    factor = 1 - drop · p², p the fraction of the training done
+
+    Options:
+        drop: how much the factor decreases in all, in [0, 1]
+    """
 
     drop: Annotated[float, Interval(ge=0, le=1)] = 0.9
 

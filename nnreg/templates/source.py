@@ -13,9 +13,10 @@ from nnreg import DataError, Source, Table, hookimpl
 
 @dataclass(frozen=True)
 class MyComponent(Source):
-    """JSON Lines: a JSON object a line, with a number, a word or null for each column.
+    """JSON Lines: one JSON object per line, with a number, text or null for each column.
 
-    `limit` is how many lines are read; by default all.
+    Options:
+        limit: number of lines to read, > 0; null for all
     """
 
     suffixes = (".jsonl",)
@@ -31,7 +32,7 @@ class MyComponent(Source):
         """Return the columns: text, or None where the value is missing. nnreg finds the numbers."""
         rows = list(self._rows(path))
         if not rows:
-            raise DataError(f"{path}: no lines; expected a JSON object a line")
+            raise DataError(f"{path}: no lines; expected one JSON object per line")
         columns = {}
         for name in rows[0]:
             columns[name] = np.array([_text(row[name]) for row in rows], dtype=object)

@@ -33,11 +33,21 @@ class _Sinusoids(Initializer):
 
 @dataclass(frozen=True)
 class AddPosition(Layer):
-    """y = x + position, one row for each point in time.
+    """A vector per time step, added to the input.
 
-    Takes `(time, features)`. The rows are trained (parameter position `(time, features)`, whose
-    first values `initializer` draws) or, if `learned` is false, fixed waves of different length.
-    Vaswani et al. 2017.
+    y = x + position
+
+    Input `(time, features)`, output of the same shape. Vaswani et al. 2017.
+
+    Options:
+        learned: train the position; if false it is fixed, sines and cosines of different wavelength
+        initializer: first values of a trained position
+
+    Parameters:
+        position: (time, features), if `learned`
+
+    Buffers:
+        position: (time, features), unless `learned`
     """
 
     learned: bool = True
@@ -66,13 +76,23 @@ class AddPosition(Layer):
 
 @dataclass(frozen=True)
 class MultiHeadAttention(Layer):
-    """Self-attention: each point in time gets a mean of the values of all, weighted by likeness.
+    """Self-attention with several heads.
 
-    Takes `(time, features)`, the features divisible by `heads`. In each head, with q, k, v three
-    linear maps of x: y = softmax(q · kᵀ / √size) · v; the heads side by side go through a last
-    linear map. With `causal`, no point sees later ones. Parameters: weight
-    `(features, 3 features)` and bias for q, k, v; output_weight `(features, features)` and
-    output_bias. `initializer` draws the first values of the weights. Vaswani et al. 2017.
+    y = softmax(q · kᵀ / √size) · v in each head, then joined · output_weight + output_bias
+
+    Input `(time, features)`, output of the same shape. q, k and v are x · weight + bias; a head has
+    size features / heads. Vaswani et al. 2017.
+
+    Options:
+        heads: number of heads, which must divide the features
+        causal: hide later time steps from each
+        initializer: first values of weight and output_weight
+
+    Parameters:
+        weight: (features, 3 · features)
+        bias: (3 · features,)
+        output_weight: (features, features)
+        output_bias: (features,)
     """
 
     heads: Count

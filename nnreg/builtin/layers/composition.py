@@ -14,7 +14,15 @@ from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
 
 @dataclass(frozen=True)
 class Residual(Layer):
-    """y = x + layers(x), where the layers keep the shape of x. He et al. 2015."""
+    """Layers with a skip connection around them.
+
+    y = x + layers(x)
+
+    Input of any shape that the layers keep. He et al. 2015.
+
+    Options:
+        layers: the layers, in order
+    """
 
     layers: tuple[Layer, ...]
     independent = True

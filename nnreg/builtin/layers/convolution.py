@@ -31,13 +31,27 @@ def _windows(length: int, size: int, stride: int, padding: int) -> int:
 
 @dataclass(frozen=True)
 class Conv2d(Layer):
-    """Slides `filters` kernels over an image: y = activation(Σ kernel · window + bias).
+    """Two-dimensional convolution of an image.
 
-    Takes `(height, width, channels)`, or `(height, width)` as one channel; gives
-    `(height, width, filters)`. `padding` is `valid` (none) or `same` (zeros around the image, so
-    that stride 1 keeps its size; an odd one goes below and to the right). Parameters: weight
-    `(kernel height, kernel width, channels, filters)` and bias `(filters,)`, whose first values
-    `initializer` and `bias_initializer` draw. LeCun et al. 1989.
+    y = activation(Σ weight · window + bias)
+
+    Input `(height, width, channels)`, or `(height, width)` as one channel; output
+    `(height, width, filters)`. Of an odd number of padded rows or columns, the larger half is below
+    or to the right. LeCun et al. 1989.
+
+    Options:
+        filters: number of output channels
+        kernel: height and width of the window; one number for both
+        stride: rows and columns from window to window; one number for both
+        padding: "valid" (none) or "same" (zeros around the image, so that stride 1 keeps its size)
+        activation: applied to the output
+        bias: whether to add a bias
+        initializer: first values of weight
+        bias_initializer: first values of bias
+
+    Parameters:
+        weight: (kernel_height, kernel_width, channels, filters)
+        bias: (filters,), unless `bias` is false
     """
 
     filters: Count
@@ -121,10 +135,16 @@ class Conv2d(Layer):
 
 @dataclass(frozen=True)
 class MaxPool2d(Layer):
-    """The largest value of each window of an image; the first of equals gets the gradient.
+    """The largest value of each window of an image.
 
-    Takes `(height, width, channels)`. `stride` is the window's size unless given. Rows and columns
-    that fill no whole window are left out.
+    y = max(window)
+
+    Input `(height, width, channels)`, output of as many channels. Rows and columns that do not fill
+    a window are dropped. Of equal values the first gets the gradient.
+
+    Options:
+        size: height and width of the window; one number for both
+        stride: rows and columns from window to window; null for the size of the window
     """
 
     size: Pair = 2
@@ -161,7 +181,12 @@ class MaxPool2d(Layer):
 
 @dataclass(frozen=True)
 class GlobalAveragePool(Layer):
-    """The mean over all axes but the last: `(..., features)` to `(features,)`. Lin et al. 2013."""
+    """The mean over all axes but the last.
+
+    y = mean(x)
+
+    Input `(..., features)`, output `(features,)`. Lin et al. 2013.
+    """
 
     independent = True
 

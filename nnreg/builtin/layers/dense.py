@@ -22,11 +22,22 @@ from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """y = activation(x · weight + bias), over the last axis.
+    """Fully connected layer over the last axis.
 
-    Takes `(..., features)`, gives `(..., units)`. Parameters: weight `(features, units)` and,
-    unless `bias` is false, bias `(units,)`, whose first values `initializer` and
-    `bias_initializer` draw.
+    y = activation(x · weight + bias)
+
+    Input `(..., in_features)`, output `(..., units)`.
+
+    Options:
+        units: number of outputs, or "classes" for one per class of the target
+        activation: applied to the output
+        bias: whether to add a bias
+        initializer: first values of weight
+        bias_initializer: first values of bias
+
+    Parameters:
+        weight: (in_features, units)
+        bias: (units,), unless `bias` is false
     """
 
     units: Units
@@ -69,7 +80,15 @@ class Dense(Layer):
 
 @dataclass(frozen=True)
 class ActivationLayer(Layer):
-    """y = activation(x), as a layer of its own. Any shape."""
+    """An activation as a layer of its own.
+
+    y = activation(x)
+
+    Input of any shape, output of the same.
+
+    Options:
+        activation: applied to the input
+    """
 
     activation: Activation = field()
     independent = True
@@ -80,9 +99,14 @@ class ActivationLayer(Layer):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Sets a share `rate` of the values to 0 and scales up the others, in training only.
+    """Random zeros in training, with the other values scaled up; nothing otherwise.
 
-    Any shape. Srivastava et al. 2014.
+    y = x · mask / (1 - rate), mask 0 with probability `rate` and 1 otherwise
+
+    Input of any shape, output of the same. Srivastava et al. 2014.
+
+    Options:
+        rate: probability that a value is set to 0, in [0, 1)
     """
 
     rate: Annotated[float, Interval(ge=0, lt=1)] = 0.5
@@ -99,7 +123,12 @@ class Dropout(Layer):
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """Lays out each example as one row: `(batch, ...)` to `(batch, features)`."""
+    """All values of an example in one row.
+
+    y = x, reshaped to `(batch, features)`
+
+    Input of any shape, output `(features,)`.
+    """
 
     independent = True
 

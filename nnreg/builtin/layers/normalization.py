@@ -18,11 +18,25 @@ from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """y = gamma · (x - mean) / √(variance + epsilon) + beta, a mean and variance a feature.
+    """Normalization of each feature over the batch.
 
-    Takes `(..., features)`. In training the mean and variance are the batch's, taken over all
-    axes but the last, and the running ones move towards them by 1 - momentum; otherwise the
-    running ones serve. The running variance is the unbiased one. Ioffe and Szegedy 2015.
+    y = gamma · (x - mean) / √(variance + epsilon) + beta
+
+    Input `(..., features)`, output of the same shape. In training the mean and variance are those
+    of the batch over all axes but the last, and update the running ones, of which the variance is
+    unbiased; otherwise the running ones are used. Ioffe and Szegedy 2015.
+
+    Options:
+        momentum: decay of the running mean and variance per batch, in [0, 1)
+        epsilon: added to the variance, > 0
+
+    Parameters:
+        gamma: (features,)
+        beta: (features,)
+
+    Buffers:
+        running_mean: (features,)
+        running_variance: (features,)
     """
 
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
@@ -72,9 +86,18 @@ class BatchNorm(Layer):
 
 @dataclass(frozen=True)
 class LayerNorm(Layer):
-    """y = gamma · (x - mean) / √(variance + epsilon) + beta, over each example's last axis.
+    """Normalization over the last axis of each example.
 
-    Takes `(..., features)`. Ba et al. 2016.
+    y = gamma · (x - mean) / √(variance + epsilon) + beta
+
+    Input `(..., features)`, output of the same shape. Ba et al. 2016.
+
+    Options:
+        epsilon: added to the variance, > 0
+
+    Parameters:
+        gamma: (features,)
+        beta: (features,)
     """
 
     epsilon: Annotated[float, Gt(0)] = 1e-5

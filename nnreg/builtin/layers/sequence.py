@@ -17,9 +17,19 @@ from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
 @dataclass(frozen=True)
 class Embedding(Layer):
-    """Looks up a row for each integer: `(batch, ...)` of 0 to vocabulary - 1 to `(..., units)`.
+    """A trained vector for each integer.
 
-    Parameter: weight `(vocabulary, units)`, whose first values `initializer` draws.
+    y = weight[x]
+
+    Input of any shape, integers from 0 to vocabulary - 1; output `(..., units)`.
+
+    Options:
+        vocabulary: number of different integers
+        units: length of the vectors
+        initializer: first values of weight
+
+    Parameters:
+        weight: (vocabulary, units)
     """
 
     vocabulary: Count
@@ -63,13 +73,24 @@ class _LstmBias(Initializer):
 
 @dataclass(frozen=True)
 class Lstm(Layer):
-    """A long short-term memory. Hochreiter and Schmidhuber 1997, with forget gates: Gers 2000.
+    """Long short-term memory with forget gates.
 
-    Takes `(time, features)`; gives the last output `(units,)` or, with `sequences`, all of them
-    `(time, units)`. With i, f, o = σ(·) and g = tanh(·) of x · weight + h · recurrent + bias, in
-    the order i, f, g, o: c ← f c + i g; h ← o tanh(c). Parameters: weight `(features, 4 units)`,
-    recurrent `(units, 4 units)`, whose first values `initializer` and `recurrent_initializer` draw;
-    bias `(4 units,)`, 1 at first for the forget gates.
+    i, f, g, o = x · weight + h · recurrent + bias;
+    c ← σ(f) · c + σ(i) · tanh(g); h ← σ(o) · tanh(c)
+
+    Input `(time, in_features)`, output `(units,)`, or `(time, units)` with `sequences`. The bias of
+    the forget gates starts at 1. Hochreiter and Schmidhuber 1997; forget gates: Gers 2000.
+
+    Options:
+        units: length of h and c
+        sequences: return h of every step instead of the last
+        initializer: first values of weight
+        recurrent_initializer: first values of recurrent
+
+    Parameters:
+        weight: (in_features, 4 · units)
+        recurrent: (units, 4 · units)
+        bias: (4 · units,)
     """
 
     units: Count

@@ -46,6 +46,9 @@ class Hdf5(Source):
     With `stream`, a dataset of arrays stays in the file, and its rows are read as they are needed.
     By default that is one whose values would take, in float64, more than a fifth of the memory.
     Rows are then shuffled in blocks, and again among those that are in memory at a time.
+
+    Options:
+        stream: leave arrays in the file and read rows as needed; "auto" decides by their size
     """
 
     suffixes = (".h5", ".hdf5")

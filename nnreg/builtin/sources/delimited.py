@@ -51,6 +51,12 @@ class Csv(Source):
     value. `encoding` is Python's name of one, such as `utf-8`, with or without byte-order mark,
     `utf-16`, or `cp1252`. `decimal` is the mark in numbers. Every row must have as many cells as
     the header.
+
+    Options:
+        delimiter: the character between cells
+        missing: cells that stand for a missing value
+        encoding: Python's name of the text encoding
+        decimal: the decimal mark in numbers
     """
 
     suffixes = (".csv", ".txt")

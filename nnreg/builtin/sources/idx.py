@@ -33,6 +33,9 @@ class Idx(Source):
     The file of images becomes the column `image`. Their labels are in a second file and become
     `label`: by default that beside the first whose name has `labels` for `images` and `idx1` for
     `idx3`, such as `train-labels-idx1-ubyte.gz`. Without such a file there is no `label`.
+
+    Options:
+        labels: path of the file of labels; null for the default beside the file of images
     """
 
     suffixes = ("-ubyte", ".idx")

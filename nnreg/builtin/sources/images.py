@@ -52,6 +52,9 @@ class Images(Source):
     size. `color` turns them into `gray` (1 channel), `rgb` (3) or `rgba` (4); without it, they
     must be of one kind: gray (1), gray and alpha (2), colours or a palette (3), or these and alpha
     (4). Values go up to 255, or 65535 for gray images of 16 bits.
+
+    Options:
+        color: "gray", "rgb" or "rgba" to convert the images, "auto" to keep them as they are
     """
 
     suffixes = ("/",)
