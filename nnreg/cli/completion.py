@@ -12,7 +12,7 @@ RC_FILES = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/conf
 @command()
 @click.argument("shell", type=click.Choice(list(RC_FILES)))
 def completion(shell: str) -> None:
-    """Print a script with which SHELL completes commands, components and runs.
+    """Print the script for SHELL to complete commands and components.
 
     \b
     nnreg completion bash

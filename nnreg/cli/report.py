@@ -49,7 +49,7 @@ runs_argument = click.argument(
 @plugin_option
 @allow_changed_option
 def report(path: Path, show: bool, files: tuple[Path, ...], allow_changed: bool) -> None:
-    """Write a page about a run: report.html and plots in its directory.
+    """Write a report of a run: report.html and plots in its directory.
 
     The run may still be training, or have been stopped. Its best weights are evaluated on the
     held-out rows.
@@ -109,7 +109,7 @@ def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
 )
 @json_option
 def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
-    """Show runs side by side: the settings that differ, and the results.
+    """Show runs side by side: settings that differ, and results.
 
     A single cross-validation is shown by fold; among several runs, each by its mean.
 

@@ -153,7 +153,7 @@ class SpecDraft:
             "$.data.exclude": _listed(self.excluded),
             "$.data.missing": f"{counted(missing, 'missing value')}: numbers are imputed with the "
             "mean, categories with the most frequent one.",
-            "$.data.unseen": "A category that was not seen in training is not an error.",
+            "$.data.unseen": "An unknown category, one not seen in training, is not an error.",
             "$.data.target_scaling": "The target is standardized for training; predictions are "
             "in its own units.",
             "$.data.split": self._describe_split(data.get("split", {})),

@@ -292,7 +292,7 @@ class TestCommands:
         monkeypatch.setattr(RunDirectory, "epoch", interrupted)
         code, _, err = nnreg("run", file, "--no-report")
         assert code == 130
-        assert "stopped; saved after epoch 2\ngo on: nnreg resume runs/spec-001\n" in err
+        assert "stopped; saved after epoch 2\nresume: nnreg resume runs/spec-001\n" in err
         code, _out, err = nnreg("resume", "runs/spec-001")
         assert code == 0
         assert "fold 1 of 3" not in err
@@ -329,7 +329,7 @@ class TestCommands:
 
     def test_validate_looks_at_every_fold(self, nnreg, file):
         code, out, err = nnreg("validate", file)
-        assert "fold 1 of 3: 40 rows to train, 20 rows for validation" in out
+        assert "fold 1 of 3: 40 training rows, 20 validation rows" in out
         code, out, err = nnreg("validate", file, "--set", "train.folds=61")
         assert code == 2
         assert "60 rows are too few for 61 folds" in err
