@@ -267,7 +267,7 @@ class TestCommands:
         assert {"1", "2", "3", "mean", "std"} <= lines.keys()
         losses = [float(lines[fold][0]) for fold in "123"]
         assert float(lines["mean"][0]) == pytest.approx(np.mean(losses), rel=1e-3)
-        assert "and chose its best epoch by them" in out
+        assert "which also select its best epoch" in out
         assert "next, a network without folds: nnreg run spec.json --set train.folds=null" in out
         assert "saved in runs/spec-001" in out
 

@@ -150,7 +150,7 @@ def test_the_table_drops_columns_rather_than_break_them(spec, nnreg, monkeypatch
     monkeypatch.setenv("COLUMNS", "200")
     wide = nnreg("runs")[1].splitlines()
     assert wide[1].split() == [
-        "run", "outcome", "test", "validation", "measure", "epochs", "training", "when"
+        "run", "outcome", "test", "validation", "metric", "epochs", "training", "when"
     ]  # fmt: skip
     monkeypatch.setenv("COLUMNS", "40")
     narrow = nnreg("runs")[1].splitlines()
