@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from nnreg.runs.run import Run
 
 
-SLOW = 1.0
+SLOW_EPOCH_SECONDS = 1.0
 """The seconds per epoch from which the finished fraction of an epoch is shown."""
 
-WIDE, SPACIOUS = 55, 90
+WIDTH_FOR_LABELS, WIDTH_FOR_MORE_LABELS = 55, 90
 """The terminal widths from which the line has room for labels, and for more labels."""
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-NARROWEST, WIDEST = 6, 30
+MIN_CURVE_WIDTH, MAX_CURVE_WIDTH = 6, 30
 """The minimum and maximum width of a loss curve, in characters."""
 
 STYLES = {"epoch": "bold", "stopping": "yellow", "left": "dim", "best": "green"}
 """The colours of the fields of the line."""
 
-SAMPLES = 8
+MAX_SAMPLES = 8
 """The maximum number of epochs sampled per character of a loss curve, to limit drawing time."""
 
 
@@ -66,7 +66,7 @@ class LiveLine:
             longer = [*chosen, name]
             needed = sum(len(fields[field]) + 2 for field in longer if field in fields) - 2
             if name == "metric":
-                needed += NARROWEST + 2
+                needed += MIN_CURVE_WIDTH + 2
             if name in fields and needed <= width:
                 chosen = longer
         text = Text(no_wrap=True, overflow="crop")
@@ -74,8 +74,8 @@ class LiveLine:
             if name in chosen:
                 text.append(f"{'  ' if text else ''}{field}", STYLES.get(name, ""))
         room = width - len(text) - 2
-        if blocks and room >= NARROWEST and not self._stopping:
-            drawn = curve(self._run.model.training_state.history, min(room, WIDEST))
+        if blocks and room >= MIN_CURVE_WIDTH and not self._stopping:
+            drawn = curve(self._run.model.training_state.history, min(room, MAX_CURVE_WIDTH))
             text.append(f"  {drawn}", TERMINAL[TRAINING])
         return text
 
@@ -86,17 +86,18 @@ class LiveLine:
         elapsed = time.monotonic() - self._began
         pace = (done - self._from) / elapsed if elapsed > 0 else 0.0
         epoch = math.ceil(done) if self._ended else min(int(done) + 1, epochs)
-        fields = {"epoch": f"{'epoch ' if width >= WIDE else ''}{epoch_of(epoch, epochs)}"}
+        label = "epoch " if width >= WIDTH_FOR_LABELS else ""
+        fields = {"epoch": f"{label}{epoch_of(epoch, epochs)}"}
         if self._stopping:
-            again = "; Ctrl-C again stops at once" if width >= WIDE + 5 else ""
+            again = "; Ctrl-C again stops at once" if width >= WIDTH_FOR_LABELS + 5 else ""
             fields["stopping"] = f"stopping and saving{again}"
         training = not (self._ended or self._stopping)
-        if training and elapsed > SLOW and pace < 1 / SLOW:
+        if training and elapsed > SLOW_EPOCH_SECONDS and pace < 1 / SLOW_EPOCH_SECONDS:
             fields["fraction"] = f"{done % 1:4.0%}"
         if history:
             fields |= self._metric_fields(history)
-        if training and pace > 0 and elapsed > SLOW / 2:
-            label = " left" if width >= SPACIOUS else ""
+        if training and pace > 0 and elapsed > SLOW_EPOCH_SECONDS / 2:
+            label = " left" if width >= WIDTH_FOR_MORE_LABELS else ""
             fields["left"] = f"{clock((epochs - done) / pace)}{label}"
         return fields
 
@@ -126,7 +127,7 @@ def curve(history: Sequence[Mapping[str, float]], width: int) -> str:
     """Draw the loss in block characters, on a logarithmic scale if all values are positive."""
     width = min(width, len(history))
     ends = [len(history) * cell // width for cell in range(width + 1)] if width else []
-    means = [_mean_loss(history[a : b : max((b - a) // SAMPLES, 1)]) for a, b in pairwise(ends)]
+    means = [_mean_loss(history[a : b : max((b - a) // MAX_SAMPLES, 1)]) for a, b in pairwise(ends)]
     scale: Callable[[float], float] = math.log if all(m > 0 for m in means) else float
     heights = [scale(mean) for mean in means]
     low, high = min(heights, default=0.0), max(heights, default=0.0)

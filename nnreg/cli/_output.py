@@ -120,7 +120,7 @@ def print_prose(text: str, style: str = "") -> None:
     show(console, Text(wrapped(printable(text), sys.stdout), style))
 
 
-COMMANDS = ("usage: ", "help: ", "run: ", "next: ", "resume: ")
+COMMAND_PREFIXES = ("usage: ", "help: ", "run: ", "next: ", "resume: ")
 """The prefixes of lines with a command to copy, which are not wrapped."""
 
 
@@ -134,7 +134,7 @@ def wrapped(text: str, stream: TextIO) -> str:
     width = shutil.get_terminal_size().columns
     return "\n".join(
         line
-        if line.startswith((" ", *COMMANDS))
+        if line.startswith((" ", *COMMAND_PREFIXES))
         else textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
         for line in text.split("\n")
     )

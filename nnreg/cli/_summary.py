@@ -50,11 +50,7 @@ def print_result(run: Run) -> None:
 
 def _baseline_label(run: Run, constant: str) -> str:
     """Return the label of the constant baseline."""
-    return (
-        f"baseline (majority class {constant})"
-        if run.model.classes is not None
-        else "baseline (mean)"
-    )
+    return f"baseline ({'mean' if run.model.classes is None else f'majority class {constant}'})"
 
 
 def print_folds(validation: CrossValidation) -> None:
@@ -122,9 +118,8 @@ def suggest_lower_learning_rate(run: Run) -> str:
     change = "train.clip_norm=1"
     if isinstance(rate, float):
         change = f"optimizer.learning_rate={rate / LEARNING_RATE_DIVISOR:g}"
-    return (
-        f"\nresume: {_command(run.model.document, 'resume', str(run.directory), '--set', change)}"
-    )
+    command = _command(run.model.document, "resume", str(run.directory), "--set", change)
+    return f"\nresume: {command}"
 
 
 def next_command(run: Run) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Drawable: TypeAlias = Activation | Schedule
 
-SLOW_IMPORT = 0.5
+SLOW_IMPORT_SECONDS = 0.5
 """The seconds from which the import time of a plugin is shown."""
 
 
@@ -92,7 +92,8 @@ def _plugin_row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
 
 def _state(row: dict[str, Any]) -> str:
     seconds = row["import_seconds"]
-    return f"{row['state']} in {seconds:.1f} s" if seconds >= SLOW_IMPORT else str(row["state"])
+    slow = seconds >= SLOW_IMPORT_SECONDS
+    return f"{row['state']} in {seconds:.1f} s" if slow else str(row["state"])
 
 
 def _provided(row: dict[str, Any]) -> str:
@@ -144,7 +145,7 @@ def show(
     from nnreg.spec.component_reference import describe
 
     registry = registry_with(files)
-    entries = _named(name, kind, registry)
+    entries = _find(name, kind, registry)
     drawable = [entry for entry in entries if entry.kind in ("activation", "schedule")]
     if (plot or options) and not drawable:
         raise click.UsageError(f"{name} is not an activation or schedule; only those are drawn")
@@ -160,7 +161,7 @@ def show(
         _print_entry(describe(entry, registry), pictures.get(entry))
 
 
-def _named(name: str, kind: str | None, registry: Registry) -> list[Entry]:
+def _find(name: str, kind: str | None, registry: Registry) -> list[Entry]:
     """Return the components that `name` or `kind.name` refers to."""
     from nnreg._utils.suggestions import suggest
     from nnreg.errors import UsageError

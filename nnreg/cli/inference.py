@@ -115,7 +115,7 @@ def predict(
     with tempfile.SpooledTemporaryFile(SPOOL_BYTES, "w+", encoding="utf-8", newline="") as output:
         with _chunks(model, data, model.preprocessing.names) as chunks:
             write = _write_json if as_json else _write_csv
-            write(output, (_named(chunk, _predictions(model, chunk)) for chunk in chunks))
+            write(output, (_with_row_names(chunk, _predictions(model, chunk)) for chunk in chunks))
         output.seek(0)
         if out is None:
             shutil.copyfileobj(output, sys.stdout)
@@ -159,7 +159,7 @@ def _write_json(target: IO[str], chunks: Iterable[_Predictions]) -> None:
     target.write("\n]\n" if separator == ",\n" else "[]\n")
 
 
-def _named(table: Table, predictions: _Predictions) -> _Predictions:
+def _with_row_names(table: Table, predictions: _Predictions) -> _Predictions:
     """Insert the row names as the first column, if the table has any."""
     head, rows = predictions
     if table.row_names is None:

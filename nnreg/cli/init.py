@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nnreg.starter.propose import SpecProposal
 
 
-SCHEMA = "nnreg.schema.json"
+SCHEMA_FILE = "nnreg.schema.json"
 """The file name of a JSON Schema beside the spec, which the spec then refers to."""
 
 MAX_SHOWN, MAX_CHOICES = 5, 30
@@ -70,8 +70,8 @@ def init(
         chosen = _ask(proposal)
         if chosen != proposal.target:
             proposal = propose(data, chosen, directory=directory, registry=registry)
-    if (directory / SCHEMA).exists():
-        proposal.tree["$schema"] = f"./{SCHEMA}"
+    if (directory / SCHEMA_FILE).exists():
+        proposal.tree["$schema"] = f"./{SCHEMA_FILE}"
     if to_file:
         with os_errors_as(UsageError, out):
             replace_text(out, proposal.text())

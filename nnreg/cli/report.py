@@ -238,8 +238,8 @@ def _print_comparison(comparison: Comparison) -> None:
     rows = [
         [
             side.run,
-            *(_setting(side.settings[path]) for path in settings),
-            *(_marked(side, name, best) for name in names),
+            *(_setting_cell(side.settings[path]) for path in settings),
+            *(_metric_cell(side, name, best) for name in names),
             f"{side.best_epoch or '?'} of {side.epochs}" if side.epochs else "",
             "" if side.seconds is None else f"{side.seconds:.1f}",
             (side.stopped or "unfinished").replace("_", " "),
@@ -254,12 +254,12 @@ def _print_comparison(comparison: Comparison) -> None:
         click.echo("the specs are identical")
 
 
-def _setting(value: Any) -> str:
+def _setting_cell(value: Any) -> str:
     """Return a setting as text; a dash if the run's spec does not have it."""
     return value if isinstance(value, str) else "–" if value is None else json.dumps(value)
 
 
-def _marked(side: Side, name: str, best: Mapping[str, list[str]]) -> str:
+def _metric_cell(side: Side, name: str, best: Mapping[str, list[str]]) -> str:
     """Return a metric as text, followed by * if it is the best."""
     if name not in side.figures:
         return ""

@@ -16,7 +16,7 @@ from nnreg.tables.column_types import COMMA, DATE, parse_number
 from nnreg.tables.columns import categorical, column, is_text, numbers
 from nnreg.tables.table import Table
 
-MARKERS = frozenset(
+MISSING_MARKERS = frozenset(
     {"?", "-", "--", ".", "*", "n/a", "na", "#n/a", "null", "none", "nan", "nil", "missing"}
 )
 """Common markers of a missing number, in any case."""
@@ -30,7 +30,7 @@ THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 IDENTIFIER = re.compile(r"(^|_| )(id|ids|uuid|guid|index|key|row|nr|no)$|^unnamed: \d+$|^$", re.I)
 """The names of columns that identify the rows."""
 
-FEW_ROWS = 10
+MIN_ROWS_FOR_IDENTIFIER = 10
 """With fewer rows, distinct values do not imply an identifier."""
 
 MAX_CATEGORIES = 50
@@ -78,7 +78,7 @@ class ColumnFacts:
             return f"holds text such as {self.markers[0]!r} among numbers"
         if self.rows > 1 and self.distinct == 1:
             return "always has the same value" if not self.missing else "has only one value"
-        if known < FEW_ROWS:
+        if known < MIN_ROWS_FOR_IDENTIFIER:
             return ""
         if self.distinct == known and self.kind == "categories":
             return "differs in each row, so it only identifies the row"
@@ -122,7 +122,8 @@ def markers(columns: dict[str, ColumnFacts]) -> list[str]:
     found = {
         marker
         for one in columns.values()
-        if len(one.markers) <= MAX_MARKERS and all(text.lower() in MARKERS for text in one.markers)
+        if len(one.markers) <= MAX_MARKERS
+        and all(text.lower() in MISSING_MARKERS for text in one.markers)
         for marker in one.markers
     }
     return sorted(found)
@@ -167,7 +168,7 @@ def _summarize(table: Table, name: str) -> ColumnFacts:
         len(present),
         min(present.values(), default=0),
         dates=bool(present) and all(map(DATE.fullmatch, present)),
-        comma=_comma([text for text in not_numbers if text.lower() not in MARKERS]),
+        comma=_comma([text for text in not_numbers if text.lower() not in MISSING_MARKERS]),
         markers=not_numbers if mixed else (),
     )
 

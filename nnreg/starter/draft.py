@@ -11,9 +11,9 @@ from nnreg._types import Shape
 from nnreg._utils.formatting import counted
 from nnreg.starter.column_summary import ColumnFacts
 
-HIDDEN = {10_000: (128, 64), 1_000: (64, 32), 200: (32,), 0: (16,)}
+HIDDEN_UNITS = {10_000: (128, 64), 1_000: (64, 32), 200: (32,), 0: (16,)}
 EPOCHS = {20_000: 30, 1_000: 60, 0: 200}
-BATCHES = {20_000: 128, 2_000: 64, 300: 32, 0: 16}
+BATCH_SIZES = {20_000: 128, 2_000: 64, 300: 32, 0: 16}
 """Sizes by the minimum number of rows for which they are used."""
 
 IMBALANCE_RATIO = 2
@@ -121,7 +121,7 @@ class SpecDraft:
                     break
         if len(self.shape) > 1:
             layers.append({"type": "flatten"})
-        units = next(units for least, units in HIDDEN.items() if self.rows >= least)
+        units = next(units for least, units in HIDDEN_UNITS.items() if self.rows >= least)
         if self.images:
             units = units[:1]  # the convolutions do most of the work
         if self.rows >= 1000:
@@ -131,7 +131,7 @@ class SpecDraft:
     def _train(self, held_out: bool) -> dict[str, Any]:
         """Return the section `train`: with more rows, larger batches and fewer epochs."""
         epochs = next(epochs for least, epochs in EPOCHS.items() if self.rows >= least)
-        batch = next(batch for least, batch in BATCHES.items() if self.rows >= least)
+        batch = next(batch for least, batch in BATCH_SIZES.items() if self.rows >= least)
         train: dict[str, Any] = {"epochs": epochs, "batch_size": batch}
         if held_out:
             train["early_stopping"] = {"patience": max(epochs // 6, min(epochs // 4, 15))}

@@ -38,7 +38,7 @@ TEXT_SOURCES = ("csv", "tsv")
 MAX_REASONS = 5
 """The maximum number of columns for which an error says why they cannot be a target."""
 
-TARGETS = (
+TARGET_NAMES = (
     "target", "label", "labels", "class", "classes", "y", "species", "category", "digit", "outcome",
     "diagnosis", "survived", "churn", "result", "response", "quality", "price",
 )  # fmt: skip
@@ -211,7 +211,7 @@ def _target(
             f"{origin}: no column looks like a target; choose one with --target "
             f"({'; '.join(reasons[:MAX_REASONS])})"
         )
-    for name in TARGETS:
+    for name in TARGET_NAMES:
         for one in candidates:
             if one.name.lower() == name:
                 return one, "its name is typical of a target"
