@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def complete_component(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the components whose names, or `kind.name`, begin so."""
+    """Return the components whose name, or `kind.name`, starts with the input."""
     registry = _quiet_registry(context)
     kind = context.params["kind"]
     entries = [entry for entry in registry if kind in (None, entry.kind)]
@@ -34,7 +34,7 @@ def complete_component(
 def complete_target(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the components and distributions that begin so, and Python files."""
+    """Return the matching components and distributions, else the Python files."""
     registry = _quiet_registry(context)
     names = {entry.name for entry in registry}
     names |= {plugin.distribution for plugin in registry.plugins.values()}
@@ -43,7 +43,7 @@ def complete_target(
 
 
 def _quiet_registry(context: click.Context) -> Registry:
-    """Return what a command would use, without messages in the line being typed."""
+    """Return the registry of the command, without printing into the line being typed."""
     from nnreg.cli._registry import registry_with
 
     with contextlib.redirect_stderr(io.StringIO()):
@@ -51,26 +51,26 @@ def _quiet_registry(context: click.Context) -> Registry:
 
 
 def complete_spec(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the spec files that begin so."""
+    """Return the spec files whose path starts with the input."""
     return _paths(incomplete, lambda path: path.suffix in (".json", ".jsonc"))
 
 
 def complete_run(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the folders of runs, and the checkpoints, that begin so."""
+    """Return the run directories and checkpoints whose path starts with the input."""
     return _paths(incomplete, lambda path: path.suffix == ".h5" or (path / "checkpoints").is_dir())
 
 
 def complete_file(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Leave it to the shell, which knows files."""
+    """Let the shell complete files."""
     return [CompletionItem(incomplete, type="file")]
 
 
-def _paths(incomplete: str, fits: Callable[[Path], bool]) -> list[CompletionItem]:
-    """Return the paths that fit; where none does, let the shell go on to folders."""
-    directory, start = os.path.split(incomplete)
+def _paths(incomplete: str, matches: Callable[[Path], bool]) -> list[CompletionItem]:
+    """Return the matching paths; if there are none, let the shell complete directories."""
+    directory, prefix = os.path.split(incomplete)
     try:
-        found = sorted(path for path in Path(directory).iterdir() if path.name.startswith(start))
+        found = sorted(path for path in Path(directory).iterdir() if path.name.startswith(prefix))
     except OSError:
         found = []
-    items = [CompletionItem(os.path.join(directory, path.name)) for path in found if fits(path)]
+    items = [CompletionItem(os.path.join(directory, path.name)) for path in found if matches(path)]
     return items or [CompletionItem(incomplete, type="dir")]

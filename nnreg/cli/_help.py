@@ -1,4 +1,4 @@
-"""Help: commands by what they are for, and the nearest name for one that is mistyped."""
+"""Help: commands by topic, and suggestions for mistyped commands and options."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nnreg._utils.suggestions import closest, did_you_mean, similarity
 
 GROUPS = {
     "Train": ("init", "validate", "run", "resume"),
-    "Use what was learned": ("predict", "evaluate"),
-    "Look at runs": ("runs", "report", "plot", "compare", "inspect", "diff", "rerun"),
+    "Use a model": ("predict", "evaluate"),
+    "Examine runs": ("runs", "report", "plot", "compare", "inspect", "diff", "rerun"),
     "Extend": ("plugins", "show", "schema", "plugin"),
     "Set up": ("doctor", "completion"),
 }
-"""The commands under the headings of `nnreg --help`, in this order."""
+"""The headings of `nnreg --help`, in order, and their commands."""
 
 SYNONYMS = {
     "train": ("run",), "fit": ("run",), "start": ("run",), "learn": ("run",),
@@ -32,7 +32,7 @@ SYNONYMS = {
     "components": ("plugins",), "graph": ("plot",), "draw": ("plot",), "verify": ("inspect",),
     "install": ("completion",), "version": ("--version",), "help": ("--help",),
 }  # fmt: skip
-"""What other programs call it, and the commands that do it here."""
+"""Command names of other programs, and the commands that do the same here."""
 
 SETTINGS = {
     "lr": "optimizer.learning_rate",
@@ -40,11 +40,11 @@ SETTINGS = {
     "batch": "train.batch_size",
     "patience": "train.early_stopping.patience",
 }
-"""What people look for among the options, and where it is in a spec; beside the spec's own keys."""
+"""Names that users may try as options, and their spec paths, in addition to the spec's own keys."""
 
 
 class Formatter(click.HelpFormatter):
-    """Writes help that a narrow terminal shows too."""
+    """Formats help to the width of the terminal, at most 80 columns."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,7 +53,7 @@ class Formatter(click.HelpFormatter):
     def write_dl(
         self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
     ) -> None:
-        """Write names with what they mean, on a line of its own where a name is long."""
+        """Write a definition list, giving long names a line of their own."""
         super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
 
 
@@ -62,7 +62,7 @@ class _Context(click.Context):
 
 
 class Command(click.Command):
-    """A command that takes --debug too, and knows what a wrong option was meant to be."""
+    """A command with a --debug option, which suggests a correction for a mistyped option."""
 
     context_class = _Context
 
@@ -72,15 +72,15 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the options and arguments of a command line."""
-        given = list(args)
+        original = list(args)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            raise _mistyped(ctx, error.option_name, given) from None
+            raise _mistyped(ctx, error.option_name, original) from None
 
 
 class Group(click.Group):
-    """Commands of commands. Without one of them it prints its help, and a wrong one it guesses."""
+    """A group of commands, which prints its help if none is given, and suggests a correction."""
 
     context_class = _Context
     command_class = Command
@@ -88,7 +88,7 @@ class Group(click.Group):
     synonyms: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the options in front of a command."""
+        """Parse the options before the command."""
         if not args and not ctx.resilient_parsing:
             args = ["--help"]
         try:
@@ -99,49 +99,49 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command of a command line, or say which one may be meant."""
+        """Return the command of a command line. Raise `UsageError` with suggestions if unknown."""
         name = args[0]
         if name not in self.commands and not name.startswith("-") and not ctx.resilient_parsing:
-            meant = [f"{ctx.command_path} {found}" for found in self.meant_by(name)]
+            similar = [f"{ctx.command_path} {found}" for found in self.suggestions(name)]
             choices = f"; choose one of {', '.join(self.list_commands(ctx))}"
-            raise click.UsageError(f"no command {name!r}{did_you_mean(meant) or choices}", ctx)
+            raise click.UsageError(f"no command {name!r}{did_you_mean(similar) or choices}", ctx)
         return super().resolve_command(ctx, args)
 
-    def meant_by(self, name: str) -> list[str]:
-        """Return the commands that a wrong name may stand for, the nearest first."""
+    def suggestions(self, name: str) -> list[str]:
+        """Return the commands that a mistyped name may mean, the most similar first."""
         known: dict[str, Iterable[str]] = {command: (command,) for command in self.commands}
-        known |= {word: filter(self._is_there, words) for word, words in self.synonyms.items()}
-        nearest = closest(name.lower(), known)
-        return list(dict.fromkeys(command for word in nearest for command in known[word]))
+        known |= {name: filter(self._exists, commands) for name, commands in self.synonyms.items()}
+        similar = closest(name.lower(), known)
+        return list(dict.fromkeys(command for name in similar for command in known[name]))
 
-    def _is_there(self, words: str) -> bool:
-        return words.startswith("-") or words.split()[0] in self.commands
+    def _exists(self, command: str) -> bool:
+        return command.startswith("-") or command.split()[0] in self.commands
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands, and the options after them."""
+        """Write the commands, then the options."""
         self.format_commands(ctx, formatter)
         click.Command.format_options(self, ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each command with its summary, under its heading."""
+        """Write each command with its summary under its heading."""
         width = max(map(len, self.commands))
-        for heading, names in self._headed():
+        for heading, names in self._by_heading():
             rows = [(n.ljust(width), summary(self.commands[n])) for n in names]
             with formatter.section(heading):
                 formatter.write_dl(rows)
 
-    def _headed(self) -> Iterator[tuple[str, list[str]]]:
+    def _by_heading(self) -> Iterator[tuple[str, list[str]]]:
         rest = list(self.commands)
         for heading, names in self.headings.items():
-            if there := [name for name in names if name in rest]:
-                yield heading, there
-                rest = [name for name in rest if name not in there]
+            if existing := [name for name in names if name in rest]:
+                yield heading, existing
+                rest = [name for name in rest if name not in existing]
         if rest:
             yield "Commands", rest
 
 
 class Program(Group):
-    """The group of all commands, under headings, which knows what other programs call them."""
+    """The top-level group, with headings and the synonyms of other programs."""
 
     group_class = Group
     headings = GROUPS
@@ -154,29 +154,29 @@ def summary(command: click.Command) -> str:
 
 
 def debug_option() -> click.Option:
-    """Return an option that shows the traceback of an error; `main` looks for it."""
+    """Return the option --debug; `main` reads it."""
     return click.Option(
         ["--debug"], is_flag=True, expose_value=False, help="Show the traceback of an error."
     )
 
 
 def _mistyped(ctx: click.Context, option: str, args: Sequence[str]) -> click.UsageError:
-    """Return what to say of an option that there is not: the nearest, or where it is in a spec."""
+    """Return the error for an unknown option, with a similar option or spec setting."""
     options = {
         name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)
     }
     wanted = option.lstrip("-").lower().replace("-", "_")
-    meant = closest(option.lower(), [name for name in options if name.startswith("-")])
+    similar = closest(option.lower(), [name for name in options if name.startswith("-")])
     if "--set" in options:
         settings = _settings()
-        near = closest(wanted, settings)
-        if near and (not meant or similarity(wanted, near[0]) > similarity(option, meant[0])):
-            meant = [f"--set {settings[near[0]]}={_value_after(option, args)}"]
-    return click.UsageError(f"no option {option!r}{did_you_mean(meant)}", ctx)
+        found = closest(wanted, settings)
+        if found and (not similar or similarity(wanted, found[0]) > similarity(option, similar[0])):
+            similar = [f"--set {settings[found[0]]}={_value_after(option, args)}"]
+    return click.UsageError(f"no option {option!r}{did_you_mean(similar)}", ctx)
 
 
 def _settings() -> Mapping[str, str]:
-    """Return where a spec has what people may look for among the options."""
+    """Return the spec paths of settings that users may try as options."""
     from nnreg.data.settings import Data, Split
     from nnreg.spec.sections import Checkpoint, Spec
     from nnreg.training.settings import Train
@@ -192,13 +192,13 @@ def _settings() -> Mapping[str, str]:
 
 
 def _value_after(option: str, args: Sequence[str]) -> str:
-    """Return the value that was given to an option, or a word for one."""
-    for place, argument in enumerate(args):
+    """Return the value that was given to an option, or a placeholder."""
+    for index, argument in enumerate(args):
         name, equals, value = argument.partition("=")
         if name == option and equals:
             return value
-        if name == option and place + 1 < len(args) and not args[place + 1].startswith("-"):
-            return args[place + 1]
+        if name == option and index + 1 < len(args) and not args[index + 1].startswith("-"):
+            return args[index + 1]
     return "VALUE"
 
 
@@ -208,5 +208,5 @@ def command() -> Callable[[Callable[..., Any]], Command]:
 
 
 def group() -> Callable[[Callable[..., Any]], Group]:
-    """Return the decorator of a command that has commands of its own."""
+    """Return the decorator of a command with subcommands."""
     return click.group(cls=Group)

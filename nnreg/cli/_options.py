@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share."""
+"""Options and arguments shared by several commands."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ plugin_option = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Load a plugin from a file; may be repeated.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 allow_changed_option = click.option(
     "--allow-changed",
     is_flag=True,
-    help="Load it although plugins compute something else than when it was saved.",
+    help="Load it even if plugins behave differently from when it was saved.",
 )
 spec_argument = click.argument("spec", shell_complete=complete_spec)
 checkpoint_argument = click.argument(

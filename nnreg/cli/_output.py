@@ -1,4 +1,4 @@
-"""What several commands share: options, tables, files by name or from standard input."""
+"""Output of JSON, tables and prose, and input from files or standard input."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def print_json(value: Any) -> None:
 
 
 def printable(text: str) -> str:
-    """Escape, as JSON does, what a file might move the cursor or colour the terminal with."""
+    """Escape control characters as JSON does, so that a file cannot control the terminal."""
     if text.replace("\n", "").isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
@@ -36,12 +36,12 @@ def print_table(
     rows: Iterable[Sequence[str]],
     title: str = "",
     *,
-    least: int | None = None,
+    min_columns: int | None = None,
 ) -> None:
-    """Print a table, its columns after the first aligned to the right where they are numbers.
+    """Print a table, with numeric columns aligned to the right.
 
-    In a terminal too narrow for it, the last columns are left out, but not the `least` first ones;
-    without `least`, or where these are too wide, each row becomes a list of its cells.
+    If the terminal is too narrow, the last columns are dropped, but at least `min_columns` are
+    shown. Without `min_columns`, or if these are still too wide, each row becomes a list of cells.
     """
     from rich.console import Console
 
@@ -49,7 +49,7 @@ def print_table(
     console = Console(highlight=False)
     needed = _width_of([list(head), *cells])
     piped = not (console.is_terminal or "COLUMNS" in os.environ)
-    while not piped and needed > console.width and len(head) > (least or len(head)):
+    while not piped and needed > console.width and len(head) > (min_columns or len(head)):
         head, cells = head[:-1], [row[:-1] for row in cells]
         needed = _width_of([list(head), *cells])
     if piped:
@@ -59,18 +59,18 @@ def print_table(
 
 
 def show(console: Console, *parts: RenderableType) -> None:
-    """Print what rich draws, without the spaces with which it fills each line."""
+    """Print with rich, without trailing spaces."""
     with console.capture() as captured:
         console.print(*parts, sep="\n")
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 WIDE_COLUMN = 24
-"""The characters of a column that is broad enough for prose, or for part of a long name."""
+"""The column width, in characters, above which cells are wrapped rather than widened."""
 
 
 def _width_of(rows: Sequence[Sequence[str]]) -> int:
-    """Return the characters of a line in which every column has the room that it needs."""
+    """Return the line width, in characters, that the columns need."""
     longest = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return sum(min(width, WIDE_COLUMN) + 3 for width in longest) + 1
 
@@ -82,7 +82,7 @@ def _columns(
     from rich.table import Table
     from rich.text import Text
 
-    if title:  # a table breaks its own to its own width
+    if title:  # rich would wrap the title of a table to the table's width
         yield Text(title, "italic")
     table = Table(box=box.SIMPLE_HEAD)
     for index, name in enumerate(head):
@@ -112,7 +112,7 @@ def _as_lists(
 
 
 def print_prose(text: str, style: str = "") -> None:
-    """Print prose, its lines no longer than the terminal is wide."""
+    """Print prose, wrapped to the width of the terminal."""
     from rich.console import Console
     from rich.text import Text
 
@@ -120,21 +120,21 @@ def print_prose(text: str, style: str = "") -> None:
     show(console, Text(wrapped(printable(text), sys.stdout), style))
 
 
-COMMANDS = ("usage: ", "help: ", "run: ", "next: ", "go on: ")
-"""How a line begins that is for copying."""
+COMMAND_PREFIXES = ("usage: ", "help: ", "run: ", "next: ", "resume: ")
+"""The prefixes of lines with a command to copy, which are not wrapped."""
 
 
 def wrapped(text: str, stream: TextIO) -> str:
-    """Break prose between words where it is too wide for a terminal.
+    """Wrap prose to the width of the terminal.
 
-    Lines that are indented, or hold a command, stay as they are.
+    Lines that are indented, or contain a command, are not wrapped.
     """
     if not stream.isatty():
         return text
     width = shutil.get_terminal_size().columns
     return "\n".join(
         line
-        if line.startswith((" ", *COMMANDS))
+        if line.startswith((" ", *COMMAND_PREFIXES))
         else textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
         for line in text.split("\n")
     )
@@ -146,7 +146,7 @@ def _numeric(text: str) -> bool:
 
 @contextmanager
 def data_file(path: str, suffix: str) -> Iterator[Path]:
-    """Give a data file by name; `-` is standard input, kept in a temporary file meanwhile."""
+    """Yield the path of a data file; for `-`, of a temporary copy of standard input."""
     if path != "-":
         yield Path(path)
         return

@@ -1,4 +1,4 @@
-"""The registry of a command: installed plugins, less those blocked, plus files."""
+"""The registry of a command: installed plugins that are not blocked, and plugin files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def registry_with(files: Iterable[Path] = (), context: click.Context | None = None) -> Registry:
-    """Return all that a command may use: what is installed and not blocked, and these files."""
+    """Return the registry with the installed, unblocked plugins and these plugin files."""
     from nnreg.registry.loading import Selection
     from nnreg.registry.registry import discover
 

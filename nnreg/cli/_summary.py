@@ -1,4 +1,4 @@
-"""What is said when a training ends: the result, where it is, and what to type next."""
+"""The output at the end of a training run: results, where they are saved, the next command."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 
 LEARNING_RATE_DIVISOR = 10
-"""How many times smaller a learning rate is proposed to a run that diverged."""
+"""The factor by which to lower the learning rate of a run that diverged."""
 
 
 def print_result(run: Run) -> None:
-    """Print what was learned, against a constant guess, and what to type next."""
+    """Print the metrics of each split, the baseline, and the next command."""
     from nnreg.data.split import SPLITS
     from nnreg.runs.baseline import describe
 
     summary: dict[str, Any] = run.summary
-    parts = [name for name in SPLITS if name in summary]
+    splits = [name for name in SPLITS if name in summary]
     names = list(summary["train"])
-    rows = [[part, *(number(summary[part][name]) for name in names)] for part in parts]
-    verdict, base = summary["verdict"], summary["baseline"]
+    rows = [[split, *(number(summary[split][name]) for name in names)] for split in splits]
+    comparison, base = summary["verdict"], summary["baseline"]
     if base:
-        guess = f"always {verdict['guess']}"
-        rows.append([guess, *(number(base[name]) if name in base else "" for name in names)])
-    print_table(["", *names], rows, title=f"\n{summary['name']}: what was learned")
-    print_prose(describe(verdict), "bold green" if verdict["better"] else "bold yellow")
-    if verdict["part"] == "train":
-        print_prose("(on the rows it was trained on; data.split holds some out)")
+        values = [number(base[name]) if name in base else "" for name in names]
+        rows.append([_baseline_label(run, comparison["guess"]), *values])
+    print_table(["", *names], rows, title=f"\nResults: {summary['name']}")
+    print_prose(describe(comparison), "bold green" if comparison["better"] else "bold yellow")
+    if comparison["part"] == "train":
+        print_prose("(evaluated on the training rows; data.split holds out others)")
     early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""
     print_prose(
         f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
@@ -48,8 +48,13 @@ def print_result(run: Run) -> None:
     click.echo(f"next: {next_command(run)}")
 
 
+def _baseline_label(run: Run, constant: str) -> str:
+    """Return the label of the constant baseline."""
+    return f"baseline ({'mean' if run.model.classes is None else f'majority class {constant}'})"
+
+
 def print_folds(validation: CrossValidation) -> None:
-    """Print what the folds came to, each and together, and what to type next."""
+    """Print the metrics of each fold, their mean and deviation, and the next command."""
     from nnreg.spec.compose import set_options
 
     summary: dict[str, Any] = validation.summary
@@ -63,11 +68,11 @@ def print_folds(validation: CrossValidation) -> None:
     title = f"\n{summary['name']}: {summary['folds']} folds"
     print_table(["fold", *mean, "best epoch"], rows, title=title)
     if summary["part"] == "test":
-        print_prose("each is measured on the rows that it held out")
+        print_prose("each fold is evaluated on its held-out rows")
     else:
         print_prose(
-            "each is measured on the rows that it held out, and chose its best epoch by them,\n"
-            "which flatters it; with data.split.validation, a share of the others chooses"
+            "each fold is evaluated on its held-out rows, which also select its best epoch,\n"
+            "so the reported score is optimistic; data.split.validation selects it on other rows"
         )
     click.echo(f"saved in {validation.directory}")
     document = validation.document
@@ -81,40 +86,44 @@ def print_folds(validation: CrossValidation) -> None:
 
 
 def describe_finished_run(run: Run) -> str:
-    """Say why a run that is resumed has nothing left to do, and how to train longer."""
+    """Return why a resumed run has finished already, and how to train longer."""
     settings, done = run.model.spec.train, run.model.training_state.epoch
     if settings.early_stopping and done < settings.epochs:
         why = f"the run stopped early, after epoch {done}"
         change = f"train.early_stopping.patience={2 * settings.early_stopping.patience}"
     else:
         why, change = f"all {done} epochs are done", f"train.epochs={2 * done}"
-    return f"note: {why}; --set {change} trains on"
+    return f"note: {why}; train longer with --set {change}"
 
 
-def describe_stopped_run(run: Run, whole: Path | None = None) -> str:
-    """Say what is saved of a run that was stopped, and how to go on: with it, or `whole` folds."""
-    command = _command(run.model.document, "resume", str(whole or run.directory))
-    return f"stopped; saved {run.saved}\ngo on: {command}"
+def describe_stopped_run(run: Run, parent: Path | None = None) -> str:
+    """Return what was saved of a stopped run, and the command to resume it, or all its folds.
+
+    `parent` is the directory of the cross-validation that the run is a fold of.
+    """
+    command = _command(run.model.document, "resume", str(parent or run.directory))
+    return f"stopped; saved {run.saved}\nresume: {command}"
 
 
 def describe_failed_run(run: Run) -> str:
-    """Say what is left of a run that failed."""
+    """Return what was saved of a run that failed."""
     if not run.summary.get("epochs"):
         return ""
     return f"\nthe run {run.saved} is in {run.directory}/checkpoints/last.h5"
 
 
 def suggest_lower_learning_rate(run: Run) -> str:
-    """Say how to go on with a run that diverged."""
+    """Return the command that resumes a diverged run with a lower learning rate."""
     rate = getattr(run.model.spec.optimizer, "learning_rate", None)
     change = "train.clip_norm=1"
     if isinstance(rate, float):
         change = f"optimizer.learning_rate={rate / LEARNING_RATE_DIVISOR:g}"
-    return f"\ngo on: {_command(run.model.document, 'resume', str(run.directory), '--set', change)}"
+    command = _command(run.model.document, "resume", str(run.directory), "--set", change)
+    return f"\nresume: {command}"
 
 
 def next_command(run: Run) -> str:
-    """Return a command that predicts: the spec's own rows, where their file is still there."""
+    """Return a command that predicts, for the spec's data file if it still exists."""
     document = run.model.document
     data = document.spec.data
     path = document.directory / data.path if data else None
@@ -124,9 +133,9 @@ def next_command(run: Run) -> str:
     return _command(document, "predict", str(run.directory), data_file)
 
 
-def _command(document: Document, *words: str) -> str:
-    """Return a command, with the plugin files that a spec needs."""
+def _command(document: Document, *args: str) -> str:
+    """Return a command with the plugin files that the spec needs."""
     plugins = document.registry.plugins
     files = {plugins[entry.plugin].path for entry in document.components}
-    needed = [word for file in sorted(filter(None, files)) for word in ("--plugin", str(file))]
-    return shlex.join(["nnreg", *words, *needed])
+    plugin_args = [arg for file in sorted(filter(None, files)) for arg in ("--plugin", str(file))]
+    return shlex.join(["nnreg", *args, *plugin_args])

@@ -1,7 +1,7 @@
 """The command line. Results go to standard output, progress and errors to standard error.
 
-Modules that are slow to import are imported inside the commands that need them, so that help is
-quick. Nothing here is worth importing: each command calls the library and prints.
+Slow modules are imported inside the commands that need them, so that help is quick. Each command
+calls the library and prints; nothing here is part of the Python API.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _names_to_block(
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Each command tells more, with examples: nnreg run --help. "
+    epilog="Each command has help with examples: nnreg run --help. "
     "Exit codes: 0 done, 1 failed, 2 wrong usage or invalid spec, 3 the training diverged, "
     "4 a plugin is missing, 130 or 143 stopped by Ctrl-C or SIGTERM.",
 )
@@ -59,18 +59,18 @@ def _names_to_block(
     multiple=True,
     metavar="no:NAME",
     callback=_names_to_block,
-    help="Do without a plugin, named as `nnreg plugins` does, or by its distribution.",
+    help="Block a plugin, by its name in `nnreg plugins` or by its distribution.",
 )
 def cli(blocked: tuple[str, ...]) -> None:
     """Train neural networks from a JSON spec, computed with NumPy.
 
-    A first network, and what it makes of the rows it is given:
+    Train a first network and predict with it:
 
     \b
     nnreg run models/penguins.json
     nnreg predict runs/penguins-001 models/penguins.csv
 
-    One of your own, from a table of yours:
+    Train on your own table:
 
     \b
     nnreg init data.csv
@@ -93,19 +93,19 @@ for command in COMMANDS:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run a command and exit with its code. An error is one message, never a traceback."""
+    """Run a command and exit with its code. Print an error as one message, without a traceback."""
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
     try:
-        with _notes():
+        with _printing_notes():
             code = cli.main(args, prog_name="nnreg", standalone_mode=False)
     except click.ClickException as error:
         code = _fail(_usage(error), error.exit_code, debug)
     except NnregError as error:
-        again = ""
+        hint = ""
         if isinstance(error, MissingPluginError) and error.file:
-            again = f"\nrun: {shlex.join(['nnreg', *args, '--plugin', error.file])}"
-        code = _fail(f"error: {error}{again}", error.exit_code, debug)
+            hint = f"\nrun: {shlex.join(['nnreg', *args, '--plugin', error.file])}"
+        code = _fail(f"error: {error}{hint}", error.exit_code, debug)
     except (KeyboardInterrupt, click.Abort):
         code = _fail("stopped", 130, debug=False)
     except BrokenPipeError:
@@ -114,19 +114,19 @@ def main(args: list[str] | None = None) -> None:
     except MemoryError:
         code = _fail("error: out of memory; use a smaller network, batch or file", 1, debug)
     except Exception as error:
-        advice = f"this is a bug in nnreg or in a plugin{_check(args)}; --debug shows where"
+        advice = f"this is a bug in nnreg or in a plugin{_plugin_check(args)}; --debug shows where"
         code = _fail(f"error: {type(error).__name__}: {error}; {advice}", 1, debug)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _check(args: list[str]) -> str:
-    """Return what finds the fault of a plugin that these arguments load from a file."""
+def _plugin_check(args: list[str]) -> str:
+    """Return the command that checks a plugin file of these arguments, in parentheses."""
     files = [file for option, file in pairwise(args) if option == "--plugin"]
     return f" (nnreg plugin check {shlex.quote(files[0])} may find it)" if files else ""
 
 
 def _usage(error: click.ClickException) -> str:
-    """Say what is wrong with a command line, and how the command is called."""
+    """Return what is wrong with a command line, and the command's usage."""
     message = error.format_message().rstrip(".").replace("\n\t", " ")
     if message[1:2].islower():
         message = message[0].lower() + message[1:]
@@ -139,15 +139,15 @@ def _usage(error: click.ClickException) -> str:
 
 
 @contextmanager
-def _notes() -> Iterator[None]:
-    """Print nnreg's own warnings as notes, each a line."""
+def _printing_notes() -> Iterator[None]:
+    """Print nnreg's own warnings as notes, one per line."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", NnregWarning)
         show_other = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, NnregWarning):
-                # By name, since a live line puts a stream of its own in its place.
+                # Look up sys.stderr now: a live line replaces it.
                 click.echo(f"note: {message}", file=sys.stderr)
             else:
                 show_other(message, category, *where, **more)

@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 WIDTH = 76
-"""The characters of a line of a spec."""
+"""The maximum line width of a printed spec, in characters."""
 
 
 @command()
 @checkpoint_argument
-@click.option("--verify", is_flag=True, help="Print each check that loading makes, and no more.")
+@click.option("--verify", is_flag=True, help="Load it, and print only the checks made.")
 @plugin_option
 @json_option
 def inspect(checkpoint: Path, verify: bool, files: tuple[Path, ...], as_json: bool) -> None:
-    """Show what is in a checkpoint. The plugins it needs need not be installed.
+    """Show the content of a checkpoint, without its plugins.
 
-    Its bytes are verified in any case. --verify loads it as well, with its plugins, and exits
-    with 1 where a check fails.
+    The file's bytes are always verified. --verify also loads it, with its plugins, and exits
+    with 1 if a check fails.
 
     \b
     nnreg inspect runs/penguins-001
@@ -56,7 +56,7 @@ def inspect(checkpoint: Path, verify: bool, files: tuple[Path, ...], as_json: bo
 
 
 def _verify(checkpoint: Path, registry: Registry, as_json: bool) -> None:
-    """Load a checkpoint and print what was checked on the way."""
+    """Load a checkpoint and print each check."""
     from nnreg.checkpoint.file_format import read_checkpoint
     from nnreg.checkpoint.paths import checkpoint_file
     from nnreg.checkpoint.save_load import from_file_content
@@ -102,9 +102,9 @@ def _print_contents(contents: CheckpointSummary) -> None:
     manifest, history = contents.manifest, contents.history
     progress = manifest.progress
     epoch = progress.epoch if progress.resumable else progress.best_epoch
-    kind = "to go on from" if progress.resumable else "to predict with"
-    click.echo(f"{contents.path}: whole, {contents.path.stat().st_size:,} bytes")
-    _print_line(f"{manifest.origin}: the weights after epoch {epoch} of {progress.epoch}, {kind}")
+    use = "resumable" if progress.resumable else "inference only"
+    click.echo(f"{contents.path}: intact, {contents.path.stat().st_size:,} bytes")
+    _print_line(f"{manifest.origin}: weights after epoch {epoch} of {progress.epoch}, {use}")
     if len(history):
         best = history[progress.best_epoch - 1] if progress.best_epoch else history[-1]
         _print_line(f"epoch {_record(history[-1])}")
@@ -115,7 +115,7 @@ def _print_contents(contents: CheckpointSummary) -> None:
     _print_line(f"\nspec\n{_indented(manifest.spec)}\n")
     _print_provenance(contents)
     print_table(
-        ["array", "type", "shape", "norm", "largest"],
+        ["array", "type", "shape", "norm", "max |x|"],
         [
             [name, str(array.dtype), " x ".join(map(str, array.shape)), *_sizes(array)]
             for name, array in contents.arrays.items()
@@ -126,21 +126,24 @@ def _print_contents(contents: CheckpointSummary) -> None:
 
 def _print_provenance(contents: CheckpointSummary) -> None:
     manifest = contents.manifest
-    said = {key: v for key, v in manifest.environment.items() if isinstance(v, str | int | float)}
-    made = "made with " + ", ".join(f"{name} {value}" for name, value in said.items())
-    _print_line(textwrap.fill(made, WIDTH, subsequent_indent="  "))
+    scalars = {k: v for k, v in manifest.environment.items() if isinstance(v, str | int | float)}
+    created = "created with " + ", ".join(f"{name} {value}" for name, value in scalars.items())
+    _print_line(textwrap.fill(created, WIDTH, subsequent_indent="  "))
     for path, digest in manifest.data.items():
         _print_line(f"data {digest[:16]}… {path}")
     for path, digest in manifest.started_from.items():
         _print_line(f"started from {digest[:16]}… {path}")
     print_table(
-        ["component", "kind", "from", "here"],
-        [[c.name, c.kind, c.provider, _version_here(c.distribution)] for c in manifest.components],
+        ["component", "kind", "saved with", "installed"],
+        [
+            [c.name, c.kind, c.provider, _installed_version(c.distribution)]
+            for c in manifest.components
+        ],
     )
 
 
-def _version_here(distribution: str) -> str:
-    """Return the version of a distribution that is installed, without importing it."""
+def _installed_version(distribution: str) -> str:
+    """Return the installed version of a distribution, without importing it."""
     import importlib.metadata
 
     try:
@@ -150,7 +153,7 @@ def _version_here(distribution: str) -> str:
 
 
 def _sizes(array: Any) -> list[str]:
-    """Return the norm of an array and its largest value by size."""
+    """Return the norm of an array and its largest absolute value."""
     import numpy as np
 
     values = array.astype(np.float64)
@@ -165,20 +168,20 @@ def _record(record: Any) -> str:
 
 
 def _indented(value: Any, indent: str = "  ") -> str:
-    """Write JSON with each part that fits on a line on one line."""
+    """Return indented JSON, with each value that fits on one line on one line."""
     line = indent + json.dumps(value, ensure_ascii=False)
     if len(line) <= WIDTH or not isinstance(value, dict | list) or not value:
         return line
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     if isinstance(value, list):
-        parts = [_indented(item, indent + "  ") for item in value]
+        items = [_indented(item, indent + "  ") for item in value]
     else:
-        parts = [
+        items = [
             f"{indent}  {json.dumps(key, ensure_ascii=False)}: "
             f"{_indented(item, indent + '  ').lstrip()}"
             for key, item in value.items()
         ]
-    return "\n".join([indent + opening, ",\n".join(parts), indent + closing])
+    return "\n".join([indent + opening, ",\n".join(items), indent + closing])
 
 
 def _print_line(text: str) -> None:
@@ -192,8 +195,8 @@ def _print_line(text: str) -> None:
 def diff(a: Path, b: Path, as_json: bool) -> None:
     """Compare two checkpoints, or the best ones of two runs.
 
-    What they say is compared by JSON path, arrays and histories by their largest difference.
-    Exits with 0 where nothing differs and with 1 where something does.
+    Their documents are compared by JSON path, arrays and histories by their largest difference.
+    Exits with 0 if nothing differs, else with 1.
 
     \b
     nnreg diff runs/penguins-001 runs/penguins-002
@@ -204,10 +207,10 @@ def diff(a: Path, b: Path, as_json: bool) -> None:
     if as_json:
         print_json({"same": differences.same, **dataclasses.asdict(differences)})
     else:
-        _print_said(differences)
+        _print_documents(differences)
         _print_results(differences)
         if differences.same:
-            click.echo("nothing differs")
+            click.echo("no differences")
     if not differences.same:
         raise SystemExit(1)
 
@@ -218,11 +221,10 @@ def diff(a: Path, b: Path, as_json: bool) -> None:
 @allow_changed_option
 @json_option
 def rerun(checkpoint: Path, files: tuple[Path, ...], allow_changed: bool, as_json: bool) -> None:
-    """Train again from what a checkpoint alone says, and compare.
+    """Train again from a checkpoint's own spec, and compare.
 
-    Its spec, seed and data (the files that it names, if they still have the recorded SHA-256) are
-    all that is used; nothing is written. Exits with 0 where weights and history have the same
-    bits, and with 1 where they differ.
+    Uses only its spec, seed and data (the files that it names, if they still have the recorded
+    SHA-256); writes nothing. Exits with 0 if weights and history are bit-identical, else with 1.
 
     \b
     nnreg rerun runs/penguins-001
@@ -237,19 +239,19 @@ def rerun(checkpoint: Path, files: tuple[Path, ...], allow_changed: bool, as_jso
     if as_json:
         print_json({"same": differences.results_same, **dataclasses.asdict(differences)})
     elif differences.results_same:
-        click.echo("the same bits: weights and history")
+        click.echo("bit-identical: weights and history")
     else:
         _print_results(differences)
         if environment:
-            _print_changes("environment, then and now", environment)
+            _print_changes("environment, when saved and now", environment)
         else:
-            click.echo("nothing that is recorded of the environment differs")
+            click.echo("the recorded environment is unchanged")
     if not differences.results_same:
         raise SystemExit(1)
 
 
 def _progress() -> Callable[[Any], None]:
-    """Return what prints a line now and then: at epoch 1, 2, 4, 8, …"""
+    """Return a callback that prints a line at epochs 1, 2, 4, 8, …"""
 
     def print_line(record: Any) -> None:
         epoch = int(record["epoch"])
@@ -259,14 +261,14 @@ def _progress() -> Callable[[Any], None]:
     return print_line
 
 
-def _print_said(differences: Differences) -> None:
-    for part, changes in differences.said.items():
+def _print_documents(differences: Differences) -> None:
+    for section, changes in differences.said.items():
         if changes:
-            _print_changes(part, changes)
+            _print_changes(section, changes)
 
 
 def _print_changes(title: str, changes: list[dict[str, Any]]) -> None:
-    """Print places that differ, the old value after -, the new one after +."""
+    """Print the paths that differ, each with the old value after - and the new one after +."""
     _print_line(title)
     for change in changes:
         _print_line(f"  {change['path']}")
@@ -295,7 +297,7 @@ def _print_results(differences: Differences) -> None:
 
 
 def _largest(difference: dict[str, Any]) -> str:
-    """Return the largest difference of two arrays, or what they are where they do not compare."""
+    """Return the largest difference of two arrays, or their types and shapes if these differ."""
     sides = [difference.get("a", "absent"), difference.get("b", "absent")]
     if sides[0] != sides[1]:
         return " / ".join(sides)

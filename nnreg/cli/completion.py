@@ -1,4 +1,4 @@
-"""What a shell completes, and the command that sets it up."""
+"""The command that sets up shell completion."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ RC_FILES = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/conf
 @command()
 @click.argument("shell", type=click.Choice(list(RC_FILES)))
 def completion(shell: str) -> None:
-    """Print what makes SHELL complete commands, components and runs.
+    """Print the script for SHELL to complete commands and components.
 
     \b
     nnreg completion bash
     """
     from click.shell_completion import get_completion_class
 
-    kind = get_completion_class(shell)
-    assert kind is not None  # click has these three
-    script = kind(
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None  # click supports these three
+    script = completion_class(
         click.get_current_context().find_root().command, {}, "nnreg", "_NNREG_COMPLETE"
     ).source()
     load = f"nnreg completion {shell} | source"
     if shell != "fish":
         load = f'eval "$(nnreg completion {shell})"'
-    click.echo(f"# To have it in every shell, add this line to {RC_FILES[shell]}:\n#   {load}")
+    click.echo(f"# To load it in every shell, add this line to {RC_FILES[shell]}:\n#   {load}")
     click.echo(script)

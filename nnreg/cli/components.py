@@ -1,4 +1,4 @@
-"""Commands that tell what is there: schema, plugins, show."""
+"""Commands that list and describe components: schema, plugins, show."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
     Drawable: TypeAlias = Activation | Schedule
 
-SLOW_IMPORT = 0.5
-"""The seconds from which on the time of a plugin's import is shown."""
+SLOW_IMPORT_SECONDS = 0.5
+"""The seconds from which the import time of a plugin is shown."""
 
 
 @command()
 @plugin_option
 def schema(files: tuple[Path, ...]) -> None:
-    """Print the JSON Schema of a spec, with all that is installed.
+    """Print the JSON Schema of a spec, with all installed components.
 
     \b
     nnreg schema > nnreg.schema.json
@@ -45,13 +45,13 @@ def schema(files: tuple[Path, ...]) -> None:
 @plugin_option
 @json_option
 def plugins(files: tuple[Path, ...], as_json: bool) -> None:
-    """List the plugins: what they provide, or why one failed.
+    """List the plugins: what they provide, or why they failed.
 
     \b
     nnreg plugins --plugin ./mish.py
     """
     registry = registry_with(files)
-    rows = [_plugin(plugin, registry) for plugin in registry.plugins.values()]
+    rows = [_plugin_row(plugin, registry) for plugin in registry.plugins.values()]
     if as_json:
         print_json(rows)
         return
@@ -69,8 +69,8 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
         click.echo(ambiguity)
 
 
-def _plugin(plugin: Plugin, registry: Registry) -> dict[str, Any]:
-    """Return all there is to know about a plugin."""
+def _plugin_row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
+    """Return the state and components of a plugin, as JSON."""
     provides: dict[str, list[str]] = {}
     for entry in registry:
         if entry.plugin == plugin.name:
@@ -91,22 +91,23 @@ def _plugin(plugin: Plugin, registry: Registry) -> dict[str, Any]:
 
 def _state(row: dict[str, Any]) -> str:
     seconds = row["import_seconds"]
-    return f"{row['state']} in {seconds:.1f} s" if seconds >= SLOW_IMPORT else str(row["state"])
+    slow = seconds >= SLOW_IMPORT_SECONDS
+    return f"{row['state']} in {seconds:.1f} s" if slow else str(row["state"])
 
 
 def _provided(row: dict[str, Any]) -> str:
-    """Write what a plugin provides, and which events it hears."""
+    """Return the components that a plugin provides, and the events it receives."""
     from nnreg.registry.registry import KINDS
 
     lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
     events = set(row["hooks"]) - {hook for hook, _ in KINDS.values()}
-    lines += [f"hears: {', '.join(sorted(events))}"] if events else []
+    lines += [f"events: {', '.join(sorted(events))}"] if events else []
     return "\n".join(lines)
 
 
 @command()
 @click.argument("name", shell_complete=complete_component)
-@click.option("--kind", help="Show only the component of this kind, as activation.NAME does.")
+@click.option("--kind", help="Show only components of this kind, as KIND.NAME does.")
 @click.option(
     "--set",
     "options",
@@ -131,8 +132,8 @@ def show(
 ) -> None:
     """Show a component: its formula, options and origin.
 
-    An activation is drawn with its derivative, a schedule over a training of 60 epochs, in the
-    terminal or to a file.
+    Draws an activation with its derivative, and a schedule over 60 epochs, in the terminal or to
+    a file.
 
     \b
     nnreg show leaky_relu
@@ -143,10 +144,10 @@ def show(
     from nnreg.spec.component_reference import describe
 
     registry = registry_with(files)
-    entries = _named(name, kind, registry)
+    entries = _find(name, kind, registry)
     drawable = [entry for entry in entries if entry.kind in ("activation", "schedule")]
     if (plot or options) and not drawable:
-        raise click.UsageError(f"{name} is no activation or schedule, and only those are drawn")
+        raise click.UsageError(f"{name} is not an activation or schedule; only those are drawn")
     pictures = {entry: _instance(entry, options, registry) for entry in drawable}
     if plot:
         _write_svg(plot, drawable[0], pictures[drawable[0]], options)
@@ -159,8 +160,8 @@ def show(
         _print_entry(describe(entry, registry), pictures.get(entry))
 
 
-def _named(name: str, kind: str | None, registry: Registry) -> list[Entry]:
-    """Return the components that `name` or `kind.name` means."""
+def _find(name: str, kind: str | None, registry: Registry) -> list[Entry]:
+    """Return the components that `name` or `kind.name` refers to."""
     from nnreg._utils.suggestions import suggest
     from nnreg.errors import UsageError
     from nnreg.registry.registry import KINDS
@@ -173,13 +174,14 @@ def _named(name: str, kind: str | None, registry: Registry) -> list[Entry]:
     entries = [entry for entry in of_kind if entry.name == name]
     if not entries:
         known = {entry.name for entry in of_kind}
-        what = kind or "component"
-        raise UsageError(f"no {what} {name!r}{suggest(name, known)}{registry.unavailable()}")
+        raise UsageError(
+            f"no {kind or 'component'} {name!r}{suggest(name, known)}{registry.unavailable()}"
+        )
     return entries
 
 
 def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Drawable | None:
-    """Return what is drawn with these options, or None if one lacks a value."""
+    """Return the component with these options, or None if one without a default is missing."""
     from nnreg.registry.registry import KINDS
     from nnreg.spec.compose import Origins, apply_override
     from nnreg.spec.validation import Reader, read
@@ -201,37 +203,39 @@ def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Dra
     return instance
 
 
-def _write_svg(path: Path, entry: Entry, drawn: Drawable | None, options: tuple[str, ...]) -> None:
+def _write_svg(
+    path: Path, entry: Entry, component: Drawable | None, options: tuple[str, ...]
+) -> None:
     from nnreg.plotting.components import file
     from nnreg.spec.docstrings import parse_docstring
 
-    if drawn is None:
-        raise click.UsageError(f"{entry.name} has an option without a default; give it with --set")
+    if component is None:
+        raise click.UsageError(f"{entry.name} has an option without a default; set it with --set")
     title = f"{entry.name} ({', '.join(options)})" if options else entry.name
     docstring = parse_docstring(entry.cls.__doc__)
     formula = docstring.formula.partition("\n")[0] or docstring.summary
     with os_errors_as(click.UsageError, path):
-        path.write_text(file(drawn, title, formula), encoding="utf-8")
+        path.write_text(file(component, title, formula), encoding="utf-8")
 
 
 def _paragraphs(text: str) -> str:
-    """Join the lines of each paragraph for a terminal, which breaks them to its own width."""
+    """Join the lines of each paragraph if the output is a terminal, which wraps them."""
     if not sys.stdout.isatty():
         return text
     blocks = text.split("\n\n")
     return "\n\n".join(b if "\n " in b or "\n* " in b else b.replace("\n", " ") for b in blocks)
 
 
-def _print_entry(entry: dict[str, Any], drawn: Drawable | None) -> None:
+def _print_entry(entry: dict[str, Any], component: Drawable | None) -> None:
     click.echo(f"{entry['kind']} {entry['name']}\n")
-    print_prose(_paragraphs(entry["documentation"]) or "It has no documentation.")
+    print_prose(_paragraphs(entry["documentation"]) or "No documentation.")
     _print_options(entry["options"])
     for block in ("parameters", "buffers"):
         if entry[block]:
             rows = [[array["name"], array["shape"]] for array in entry[block]]
             print_table([block.removesuffix("s"), "shape"], rows)
-    if drawn is not None:
-        _print_curve(drawn)
+    if component is not None:
+        _print_curve(component)
     click.echo(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")
     if entry["file"]:
         click.echo(f"code {entry['file']}:{entry['line']}")
@@ -249,7 +253,7 @@ def _print_options(options: list[dict[str, Any]]) -> None:
     print_table(head, rows)
 
 
-def _print_curve(drawn: Drawable) -> None:
+def _print_curve(component: Drawable) -> None:
     from rich.console import Console
 
     from nnreg.plotting.braille import draw
@@ -257,9 +261,9 @@ def _print_curve(drawn: Drawable) -> None:
 
     console = Console(highlight=False)
     try:
-        picture = draw(chart(drawn), width=min(console.width, 100), height=14)
+        picture = draw(chart(component), width=min(console.width, 100), height=14)
     except Exception as error:  # a plugin's code
-        click.echo(f"its curve cannot be drawn: {type(error).__name__}: {error}\n", err=True)
+        click.echo(f"the curve cannot be drawn: {type(error).__name__}: {error}\n", err=True)
     else:
         console.print(picture)
         click.echo()

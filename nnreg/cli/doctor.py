@@ -1,4 +1,4 @@
-"""The command that says whether all is well."""
+"""The command that checks the installation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnreg._utils.formatting import counted
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option
 from nnreg.cli._output import print_json, print_prose, printable, show
@@ -23,10 +24,10 @@ STYLES = {"ok": "green", "note": "yellow", "failed": "bold red"}
 @command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Tell what is installed, and whether nnreg works here.
+    """Check the installation, and that nnreg works here.
 
-    A small network is trained, saved, loaded, resumed and asked, in a temporary folder. Exits
-    with 1 where something failed; a `note` is worth knowing and keeps nothing from working.
+    Trains a small network in a temporary directory, saves and loads it, resumes it and predicts.
+    Exits with 1 if a check failed; a `note` is a warning, with which nnreg still works.
 
     \b
     nnreg doctor
@@ -35,13 +36,14 @@ def doctor(as_json: bool) -> None:
     findings = list(_findings()) if as_json else list(_printed(_findings()))
     failed = [finding.subject for finding in findings if finding.state == "failed"]
     if as_json:
-        listed = [dataclasses.asdict(finding) for finding in findings]
-        print_json({"healthy": not failed, "findings": listed})
+        rows = [dataclasses.asdict(finding) for finding in findings]
+        print_json({"healthy": not failed, "findings": rows})
     elif failed:
         print_prose(f"\n{len(failed)} of {len(findings)} failed: {', '.join(failed)}", "bold red")
     else:
         notes = sum(finding.state == "note" for finding in findings)
-        print_prose(f"\nall is well{f', with {notes} to note' if notes else ''}", "bold green")
+        warnings = f" ({counted(notes, 'warning')})" if notes else ""
+        print_prose(f"\nOK{warnings}", "bold green")
     if failed:
         raise SystemExit(1)
 
@@ -60,7 +62,7 @@ def _findings() -> Iterator[Finding]:
 
 
 def _printed(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Print each finding as it comes."""
+    """Print each finding as soon as it is known."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

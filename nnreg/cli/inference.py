@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 COPY_BUFFER_BYTES = 2**16
-"""Characters that are copied at a time."""
+"""The number of characters copied at a time."""
 
 SPOOL_BYTES = 2**24
-"""Bytes of answers that wait in memory, and more on disk, until all are there: all or none."""
+"""The bytes of predictions kept in memory; more are kept on disk, until all are complete."""
 
 _Predictions: TypeAlias = tuple[list[str], list[list[Any]]]
 
@@ -54,8 +54,8 @@ def evaluate(
 ) -> None:
     """Print loss and metrics over the rows of DATA.
 
-    CHECKPOINT is a file or a run's folder; DATA may be - for standard input. Without DATA, the
-    parts of the spec's own data are measured.
+    CHECKPOINT is a file or a run directory; DATA may be - for standard input. Without DATA, the
+    splits of the spec's own data are evaluated.
 
     \b
     nnreg evaluate runs/penguins-001 held-out.csv
@@ -75,7 +75,7 @@ def evaluate(
         print_json(results)
         return
     names = model.evaluation.names
-    rows = [[part, *(number(found[name]) for name in names)] for part, found in results.items()]
+    rows = [[split, *(number(row[name]) for name in names)] for split, row in results.items()]
     print_table(["", *names], rows)
 
 
@@ -98,59 +98,60 @@ def predict(
 ) -> None:
     """Print a prediction for each row of DATA, as CSV.
 
-    The column `prediction` has the class or the number; for classes, `probability_CLASS` follows
-    for each. DATA (- for standard input) has the columns that the model was trained on, in any
-    order; others are ignored. Of images, the column `name` has the file.
+    The column `prediction` has the class or the number; for classes, one column
+    `probability_CLASS` for each follows. DATA (- for standard input) has the columns that the
+    model was trained on, in any order; others are ignored. For images, the column `name` has the
+    file name.
 
     \b
-    nnreg predict runs/penguins-001 new.csv > answers.csv
+    nnreg predict runs/penguins-001 new.csv > predictions.csv
     """
     from nnreg.checkpoint.save_load import load
 
     if out is not None and not out.parent.is_dir():
-        raise click.UsageError(f"{out}: there is no folder {out.parent}")
+        raise click.UsageError(f"{out}: no directory {out.parent}; create it first")
     registry = registry_with(files)
     model = load(checkpoint, registry=registry, allow_changed=allow_changed)
-    with tempfile.SpooledTemporaryFile(SPOOL_BYTES, "w+", encoding="utf-8", newline="") as answers:
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES, "w+", encoding="utf-8", newline="") as output:
         with _chunks(model, data, model.preprocessing.names) as chunks:
             write = _write_json if as_json else _write_csv
-            write(answers, (_named(chunk, _predictions(model, chunk)) for chunk in chunks))
-        answers.seek(0)
+            write(output, (_with_row_names(chunk, _predictions(model, chunk)) for chunk in chunks))
+        output.seek(0)
         if out is None:
-            shutil.copyfileobj(answers, sys.stdout)
+            shutil.copyfileobj(output, sys.stdout)
             return
         with os_errors_as(click.UsageError, out):
-            _copy(answers, out)
+            _copy(output, out)
 
 
-def _copy(answers: IO[str], out: Path) -> None:
-    """Write all answers to a file, or none; what is there and no regular file is written to."""
+def _copy(output: IO[str], out: Path) -> None:
+    """Write the output to a file atomically, or directly if it is not a regular file."""
     if out.exists() and not out.is_file():
         with out.open("w", encoding="utf-8", newline="") as file:
-            shutil.copyfileobj(answers, file)
+            shutil.copyfileobj(output, file)
         return
 
     def chunks() -> Iterator[tuple[int, bytes]]:
-        place = 0
-        while text := answers.read(COPY_BUFFER_BYTES).encode():
-            yield place, text
-            place += len(text)
+        position = 0
+        while data := output.read(COPY_BUFFER_BYTES).encode():
+            yield position, data
+            position += len(data)
 
     replace_file(out.resolve(), chunks())
 
 
-def _write_csv(target: IO[str], parts: Iterable[_Predictions]) -> None:
+def _write_csv(target: IO[str], chunks: Iterable[_Predictions]) -> None:
     writer = csv.writer(target, lineterminator="\n")
-    for index, (head, rows) in enumerate(parts):
+    for index, (head, rows) in enumerate(chunks):
         if not index:
             writer.writerow(head)
         writer.writerows(rows)
 
 
-def _write_json(target: IO[str], parts: Iterable[_Predictions]) -> None:
-    """Write a list of objects, one after another."""
+def _write_json(target: IO[str], chunks: Iterable[_Predictions]) -> None:
+    """Write a JSON list of objects, one object at a time."""
     separator = "[\n"
-    for head, rows in parts:
+    for head, rows in chunks:
         for row in rows:
             text = json.dumps(dict(zip(head, row, strict=True)), indent=2, ensure_ascii=False)
             target.write(separator + "  " + text.replace("\n", "\n  "))
@@ -158,8 +159,8 @@ def _write_json(target: IO[str], parts: Iterable[_Predictions]) -> None:
     target.write("\n]\n" if separator == ",\n" else "[]\n")
 
 
-def _named(table: Table, predictions: _Predictions) -> _Predictions:
-    """Put what each row is called first, where the table knows."""
+def _with_row_names(table: Table, predictions: _Predictions) -> _Predictions:
+    """Insert the row names as the first column, if the table has any."""
     head, rows = predictions
     if table.row_names is None:
         return head, rows
@@ -167,13 +168,13 @@ def _named(table: Table, predictions: _Predictions) -> _Predictions:
 
 
 def _predictions(model: Model, table: Table) -> _Predictions:
-    """Return the names of the columns, and a row for each of the table's."""
+    """Return the column names, and one row for each row of the table."""
     import numpy as np
 
     if model.classes is not None:
         y = model.probabilities(table)
         if y.ndim > 2:
-            raise click.UsageError("this model answers with sequences; use model.predict in Python")
+            raise click.UsageError("this model predicts sequences; use model.predict in Python")
         names = np.array(model.classes)[np.argmax(y, axis=-1)]
         head = ["prediction", *(f"probability_{name}" for name in model.classes)]
         return head, [[str(n), *row] for n, row in zip(names, y.tolist(), strict=True)]
@@ -189,9 +190,9 @@ def _predictions(model: Model, table: Table) -> _Predictions:
 
 @contextmanager
 def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[Table]]:
-    """Give these columns of a file, a piece at a time, read with the source of the model's own.
+    """Yield these columns of a file in chunks, read with the source of the model's own data.
 
-    On a terminal, a bar shows how much of the file has been read.
+    On a terminal, a progress bar shows the fraction of the file that has been read.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -206,18 +207,18 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
     # not `disable=True`: rich before 14.3 still ends a disabled bar with a newline
     shown = bar if animated(sys.stderr) else nullcontext()
 
-    def parts() -> Iterator[Table]:
+    def read() -> Iterator[Table]:
         task = bar.add_task(escape(printable(data)), total=1.0)
         for table in read_chunks(source, file, model.preprocessing.text):
             yield from iter_chunks(table, names)
             bar.update(task, completed=table.fraction_read)
 
     with data_file(data, suffix) as file, shown:
-        yield parts()
+        yield read()
 
 
 def _source(model: Model, data: str) -> Source:
-    """Return the source of the model's own data, or the one for a file of another name."""
+    """Return the source of the model's own data, or of a file with another suffix."""
     from nnreg.builtin.sources.delimited import Csv
     from nnreg.data.loading import source_entry
     from nnreg.interfaces.source import Source
@@ -226,7 +227,7 @@ def _source(model: Model, data: str) -> Source:
     registry, section, path = model.document.registry, model.spec.data, Path(data)
     own = section.source if section else Csv()
     known = source_entry(path, registry)
-    alike = section is not None and path.suffix == Path(section.path).suffix
-    if data == "-" or alike or known is None or known.cls is type(own):
+    same_suffix = section is not None and path.suffix == Path(section.path).suffix
+    if data == "-" or same_suffix or known is None or known.cls is type(own):
         return own
     return Reader(registry).read(Source, known.name)

@@ -1,4 +1,4 @@
-"""The command that begins a spec: init."""
+"""The command that writes a starter spec: init."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from nnreg.starter.propose import SpecProposal
 
 
-SCHEMA = "nnreg.schema.json"
-"""The schema that editors check a spec with, where it lies beside it."""
+SCHEMA_FILE = "nnreg.schema.json"
+"""The file name of a JSON Schema beside the spec, which the spec then refers to."""
 
-MOST_SHOWN, MOST_LISTED = 5, 30
-"""The most columns that are named in the answer, and in the question."""
+MAX_SHOWN, MAX_CHOICES = 5, 30
+"""The maximum number of columns named in the output, and in the prompt."""
 
 
 @command()
@@ -36,7 +36,7 @@ MOST_SHOWN, MOST_LISTED = 5, 30
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="The spec to write, - for standard output. [default: the data's name, .json]",
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @plugin_option
 @json_option
 def init(
@@ -47,10 +47,10 @@ def init(
     files: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Write a spec to start from, for a data file.
+    """Write a starter spec for a data file.
 
-    It looks at the columns and proposes what to predict, from which of them, and with what
-    network; the spec says why, and runs as it is. On a terminal it asks what to predict.
+    It examines the columns and proposes a target, inputs and a network, with the reasons as
+    comments; the spec runs without changes. On a terminal it asks for the target.
 
     \b
     nnreg init models/penguins.csv --out spec.json
@@ -63,15 +63,15 @@ def init(
     out = out or Path(f"{data.resolve().name.split('.')[0]}.json")
     to_file = str(out) != "-"
     if to_file and out.exists() and not force:
-        raise UsageError(f"{out}: is there already; choose another --out, or --force replaces it")
+        raise UsageError(f"{out}: already exists; choose another --out, or replace it with --force")
     directory, registry = out.parent if to_file else Path(), registry_with(files)
     proposal = propose(data, target, directory=directory, registry=registry)
     if target is None and to_file and not as_json and on_terminal():
-        asked = _ask(proposal)
-        if asked != proposal.target:
-            proposal = propose(data, asked, directory=directory, registry=registry)
-    if (directory / SCHEMA).exists():
-        proposal.tree["$schema"] = f"./{SCHEMA}"
+        chosen = _ask(proposal)
+        if chosen != proposal.target:
+            proposal = propose(data, chosen, directory=directory, registry=registry)
+    if (directory / SCHEMA_FILE).exists():
+        proposal.tree["$schema"] = f"./{SCHEMA_FILE}"
     if to_file:
         with os_errors_as(UsageError, out):
             replace_text(out, proposal.text())
@@ -84,17 +84,17 @@ def init(
 
 
 def on_terminal() -> bool:
-    """Whether there is someone to ask."""
+    """Return True if input and output are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _ask(proposal: SpecProposal) -> str:
-    """Ask for the column to predict, by its name."""
-    names = [*list(proposal.columns)[:MOST_LISTED], "…"][: len(proposal.columns)]
+    """Prompt for the name of the column to predict."""
+    names = [*list(proposal.columns)[:MAX_CHOICES], "…"][: len(proposal.columns)]
     click.echo(f"columns: {printable(', '.join(names))}")
     choice = click.Choice(list(proposal.columns))
     answer: str = click.prompt(
-        "predict which", proposal.target, type=choice, show_choices=False, err=True
+        "column to predict", proposal.target, type=choice, show_choices=False, err=True
     )
     return answer
 
@@ -111,27 +111,27 @@ def _as_json(proposal: SpecProposal, out: str | None) -> dict[str, Any]:
 
 
 def _print(proposal: SpecProposal, data: Path, out: Path) -> None:
-    """Print what was found, and what to type next."""
+    """Print a summary of the proposal, and the next command."""
     from nnreg.starter.column_summary import values_among
     from nnreg.starter.draft import NAMELESS
 
-    one = proposal.columns[proposal.target]
-    kind = f"one of {one.distinct:,} classes" if one.classification else "a number"
-    names = [*(name or NAMELESS for name in proposal.inputs[:MOST_SHOWN]), "…"]
+    target = proposal.columns[proposal.target]
+    kind = f"one of {target.distinct:,} classes" if target.classification else "a number"
+    names = [*(name or NAMELESS for name in proposal.inputs[:MAX_SHOWN]), "…"]
     source = proposal.tree["data"]["source"]
-    lines = [f"{data}: {one.rows:,} rows, {len(proposal.columns):,} columns"]
+    lines = [f"{data}: {target.rows:,} rows, {len(proposal.columns):,} columns"]
     if found := values_among(proposal.columns):
         lines.append(
-            f"takes the first line for names, of which {found[0]!r} looks like a value: if it is a "
-            "row, write a line with names above it"
+            f"uses the first line as column names, but {found[0]!r} looks like a value; if it is a "
+            "row, add a line of names above it"
         )
     if isinstance(source, dict):
         lines.append(f"reads it with the source {json.dumps(source, ensure_ascii=False)}")
     inputs = ", ".join(names[: len(proposal.inputs)])
     lines.append(f"predicts {proposal.target!r}, {kind} ({proposal.why}), from {inputs}")
-    left_out = [f"leaves out {name!r}, which {why}" for name, why in proposal.excluded.items()]
-    if (rest := len(left_out) - MOST_SHOWN) > 0:
-        left_out[MOST_SHOWN:] = [f"leaves out {rest:,} more; the spec says why"]
-    lines += left_out
+    excluded = [f"excludes {name!r} ({why})" for name, why in proposal.excluded.items()]
+    if (rest := len(excluded) - MAX_SHOWN) > 0:
+        excluded[MAX_SHOWN:] = [f"excludes {rest:,} more; the spec has the reasons"]
+    lines += excluded
     lines += [f"wrote {out}", f"next: {shlex.join(['nnreg', 'run', str(out)])}"]
     click.echo(printable("\n".join(lines)))

@@ -1,4 +1,4 @@
-"""Commands for those who write plugins: plugin new, plugin check."""
+"""Commands for plugin authors: plugin new, plugin check."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0", "none")
 
 @group()
 def plugin() -> None:
-    """Write a plugin, and check one.
+    """Create a plugin, and check one.
 
     \b
     nnreg plugin new nnreg-mish --activation mish
@@ -34,7 +34,7 @@ def plugin() -> None:
 
 def _kind_options(command: Any) -> Any:
     for kind in reversed(KINDS):
-        text = f"Give it {'an' if kind[0] in 'ao' else 'a'} {kind} of this name."
+        text = f"Add {'an' if kind[0] in 'ao' else 'a'} {kind} of this name."
         command = click.option(f"--{kind}", metavar="NAME", help=text)(command)
     return command
 
@@ -43,12 +43,12 @@ def _kind_options(command: Any) -> Any:
 @click.argument("distribution", metavar="DISTRIBUTION")
 @_kind_options
 @click.option("--license", "license_", type=click.Choice(LICENSES), default="MIT",
-              show_default=True, help="Whose text to put beside it.")  # fmt: skip
-@click.option("--author", default="", help="Who holds the rights.")
+              show_default=True, help="The license file to include.")  # fmt: skip
+@click.option("--author", default="", help="The copyright holder.")
 def new(distribution: str, license_: str, author: str, **components: str | None) -> None:
-    """Make a folder with a plugin that works, and its tests.
+    """Create a directory with a working plugin and its tests.
 
-    DISTRIBUTION names the folder and what pip installs. It has all that pip needs.
+    DISTRIBUTION is the name of the directory and of the package that pip installs from it.
 
     \b
     nnreg plugin new nnreg-mish --activation mish --author "Ada Lovelace"
@@ -59,11 +59,11 @@ def new(distribution: str, license_: str, author: str, **components: str | None)
     given = [(kind, name) for kind, name in components.items() if name is not None]
     if len(given) != 1:
         raise UsageError(
-            f"a plugin begins with one component, as in --activation mish; {len(given)} were given "
-            f"(of {', '.join(f'--{kind}' for kind in KINDS)})"
+            f"expected one component, as in --activation mish, found {len(given)} "
+            f"(options: {', '.join(f'--{kind}' for kind in KINDS)})"
         )
     ((kind, name),) = given
-    _require_free(kind, name)
+    _require_new(kind, name)
     directory = Path(distribution)
     for path in Scaffold(distribution, kind, name, license_, author).write(directory):
         click.echo(f"wrote {path}", err=True)
@@ -72,28 +72,28 @@ def new(distribution: str, license_: str, author: str, **components: str | None)
     )
 
 
-def _require_free(kind: str, name: str) -> None:
+def _require_new(kind: str, name: str) -> None:
     from nnreg.errors import UsageError
 
     for entry in registry_with():
         if (entry.kind, entry.name) == (kind, name):
             raise UsageError(
-                f"there is a {kind} {name!r} already, from {entry.provider}; choose another name"
+                f"{kind} {name!r} already exists, from {entry.provider}; choose another name"
             )
 
 
 @plugin.command()
 @click.argument("target", shell_complete=complete_target)
 @click.option("--examples", type=click.IntRange(min=1), default=20, show_default=True,
-              help="How many configurations to try each check on.")  # fmt: skip
-@click.option("--seed", default=0, show_default=True, help="What they are drawn from.")
+              help="The number of configurations to try each check on.")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="The seed that they are drawn with.")
 @json_option
 def check(target: str, examples: int, seed: int, as_json: bool) -> None:
-    """Check whether components keep their promises.
+    """Run the conformance checks of components.
 
-    TARGET is a component, a plugin's file, a module or a distribution. Each check is
-    tried on configurations that are drawn from the annotations of the component's options, and what
-    is told of a failure is the simplest of them. The exit code is 1 if a check failed.
+    TARGET is a component, a plugin's file, a module or a distribution. Each check runs on
+    configurations drawn from the annotations of the component's options, and reports the simplest
+    one that fails. The exit code is 1 if a check failed.
 
     \b
     nnreg plugin check mish
@@ -122,7 +122,7 @@ def check(target: str, examples: int, seed: int, as_json: bool) -> None:
 
 
 def _chosen(registry: Registry, target: str) -> list[Entry]:
-    """Return the components that a name, a file, a module or a distribution stands for."""
+    """Return the components of a name, a file, a module or a distribution."""
     from nnreg._utils.suggestions import suggest
     from nnreg.errors import PluginError, UsageError
     from nnreg.registry.loading import canonical
@@ -141,15 +141,15 @@ def _chosen(registry: Registry, target: str) -> list[Entry]:
         for entry in registry
         if entry.plugin in names or f"{entry.cls.__module__}.".startswith(f"{target}.")
     ]
-    absent = [
+    failed = [
         f"plugin {p.name} {'is blocked ' if p.blocked_by else 'failed: '}{p.why}"
         for p in found
         if p.why
     ]
-    if absent:
-        raise PluginError("; ".join(absent))
+    if failed:
+        raise PluginError("; ".join(failed))
     if not entries and found:
-        raise UsageError(f"{target} provides no component that could be checked")
+        raise UsageError(f"{target} provides no component to check")
     if not entries:
         known = {entry.name for entry in registry} | registry.plugins.keys()
         raise UsageError(
@@ -167,7 +167,7 @@ def _print_report(report: dict[str, Any]) -> None:
         for result in results
     ]  # fmt: skip
     title = f"{report['kind']} {report['name']}, from {report['distribution']} {report['version']}"
-    print_table(["check", "result", "what holds, or what was found"], rows, title=title)
+    print_table(["check", "result", "passed check, or failure"], rows, title=title)
     failed = sum(not result["passed"] for result in results)
     outcome = f"{failed} of {len(results)} checks failed" if failed else "passed"
     click.echo(f"{report['name']}: {outcome}\n")

@@ -29,30 +29,30 @@ FORMATS = (".svg", ".png", ".pdf")
 
 INSTALL = "pip install matplotlib (or nnreg's extra 'plot')"
 
-WIDE, FEW = 6, 5
-"""A table of more columns and no more runs than this is turned, to fit into 80 characters."""
+MAX_COLUMNS, MAX_TRANSPOSED_RUNS = 6, 5
+"""A table with more columns, and at most this many runs, is transposed to fit 80 characters."""
 
-folder_type = click.Path(path_type=Path)
+run_type = click.Path(path_type=Path)
 runs_argument = click.argument(
     "paths",
     metavar="RUN...",
     nargs=-1,
     required=True,
-    type=folder_type,
+    type=run_type,
     shell_complete=complete_run,
 )
 
 
 @command()
-@click.argument("path", metavar="RUN", type=folder_type, shell_complete=complete_run)
+@click.argument("path", metavar="RUN", type=run_type, shell_complete=complete_run)
 @click.option("--open", "show", is_flag=True, help="Open it in a browser.")
 @plugin_option
 @allow_changed_option
 def report(path: Path, show: bool, files: tuple[Path, ...], allow_changed: bool) -> None:
-    """Write a page about a run: report.html and plots in its folder.
+    """Write a report of a run: report.html and plots in its directory.
 
-    The run may still be going on, or have been stopped. Its best weights are tried on the rows
-    that were held out.
+    The run may still be training, or have been stopped. Its best weights are evaluated on the
+    held-out rows.
 
     \b
     nnreg report runs/penguins-001 --open
@@ -72,14 +72,15 @@ def report(path: Path, show: bool, files: tuple[Path, ...], allow_changed: bool)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The .svg, .png or .pdf. [default: plots/curves.svg of a run, curves.svg of several]",
+    help="The .svg, .png or .pdf to write. [default: plots/curves.svg of one run, curves.svg of "
+    "several]",
 )
-@click.option("--text", is_flag=True, help="Draw the losses here instead, in characters.")
+@click.option("--text", is_flag=True, help="Draw the losses in the terminal instead.")
 def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
-    """Draw the curves of runs over each other, into a file.
+    """Draw the curves of runs in one figure, into a file.
 
-    Solid lines are the validation part, dotted ones the training part. Files take matplotlib;
-    --text does without.
+    Solid lines are the validation split, dotted ones the training split. Files need matplotlib;
+    --text does not.
 
     \b
     nnreg plot runs/penguins-001
@@ -104,16 +105,16 @@ def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
     "--plot",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Draw their curves into this file too: .svg, .png or .pdf.",
+    help="Also draw their curves into this file: .svg, .png or .pdf.",
 )
 @json_option
 def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
-    """Show runs side by side: what differs, and what came of it.
+    """Show runs side by side: settings that differ, and results.
 
-    Of one cross-validation the folds are shown, and of several runs the mean of each.
+    A single cross-validation is shown by fold; among several runs, each by its mean.
 
-    The best of each column has a *. Runs may still be going on; their figures are then those of
-    their best epoch so far.
+    The best value of each metric has a *. For runs that are still training, the metrics are those
+    of the best epoch so far.
 
     \b
     nnreg compare runs/penguins-001 runs/penguins-002
@@ -132,7 +133,7 @@ def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
 
 
 def write_report(run: Run, stream: IO[str] | None) -> None:
-    """Write the report of a run that has ended just now, and tell a stream where it is."""
+    """Write the report of a run that has just ended, and print its path to a stream."""
     from nnreg.reports.report import report as write
 
     assert run.directory is not None  # the command line always has one
@@ -144,27 +145,27 @@ def write_report(run: Run, stream: IO[str] | None) -> None:
 
 
 def write_cross_validation_report(directory: Path, stream: IO[str] | None) -> None:
-    """Write the page of a cross-validation whose folds have theirs, and tell where it is."""
+    """Write the report of a cross-validation, after those of its folds, and print its path."""
     from nnreg.reports.report import report_folds
 
     _write_and_report(functools.partial(report_folds, directory), stream)
 
 
 def _write_and_report(write: Callable[[], Path], stream: IO[str] | None) -> None:
-    """Write a report, and tell where it is. A failure is a note: what it is about is whole."""
+    """Write a report and print its path. A failure is only a note: the run itself is complete."""
     from nnreg.errors import NnregError
 
     try:
         page = write()
     except NnregError as error:
-        click.echo(f"note: there is no report: {error}", err=True)
+        click.echo(f"note: no report was written: {error}", err=True)
     else:
         if stream is not None:
             click.echo(f"report: {page}", file=stream)
 
 
 def _records(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
-    """Read runs, of a cross-validation those of its folds."""
+    """Read runs, replacing a cross-validation by its folds."""
     from nnreg.checkpoint.paths import fold_directories
     from nnreg.reports.comparison import labels
     from nnreg.reports.run_record import read_run
@@ -174,7 +175,7 @@ def _records(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
 
 
 def _means(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
-    """Read runs, of a cross-validation the means of its folds."""
+    """Read runs, replacing a cross-validation by the mean of its folds."""
     from nnreg.checkpoint.paths import fold_directories
     from nnreg.reports.comparison import labels
     from nnreg.reports.run_record import read_mean, read_run
@@ -194,24 +195,24 @@ def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
     from nnreg.plotting.curves import by_epoch, metrics_of
 
     if file.suffix not in FORMATS:
-        raise UsageError(f"{file}: a plot is one of {', '.join(FORMATS)}")
+        raise UsageError(f"{file}: unknown plot format; use one of {', '.join(FORMATS)}")
     try:
         from nnreg.plotting import matplotlib_file
     except ModuleNotFoundError as error:
-        advice = f"{INSTALL}; or look at losses with: nnreg plot RUN --text"
-        raise UsageError(f"plots need matplotlib: {advice}") from error
+        advice = f"{INSTALL}, or draw the losses with: nnreg plot RUN --text"
+        raise UsageError(f"plots need matplotlib; {advice}") from error
 
     runs = {name: record.history.columns for name, record in records.items()}
     best = {name: record.best_epoch for name, record in records.items()}
     charts = [by_epoch(runs, name, best) for name in metrics_of(runs.values())]
     if not charts:
-        raise UsageError("no epoch is done yet: there is nothing to draw")
+        raise UsageError("no epoch has finished yet; there is nothing to draw")
     with os_errors_as(UsageError, file):
         matplotlib_file.save(matplotlib_file.figure(charts), file)
 
 
 def _print_losses(name: str, record: RunRecord) -> None:
-    """Draw the losses of a run in characters."""
+    """Draw the losses of a run in the terminal."""
     from rich.console import Console
 
     from nnreg.errors import UsageError
@@ -219,7 +220,7 @@ def _print_losses(name: str, record: RunRecord) -> None:
     from nnreg.plotting.curves import by_epoch
 
     if not len(record.history):
-        raise UsageError(f"{name}: no epoch is done yet: there is nothing to draw")
+        raise UsageError(f"{name}: no epoch has finished yet; there is nothing to draw")
     console = Console(highlight=False)
     chart = by_epoch({name: record.history.columns}, "loss", {})
     print_prose(f"\n{name}: loss")
@@ -227,7 +228,7 @@ def _print_losses(name: str, record: RunRecord) -> None:
 
 
 def _print_comparison(comparison: Comparison) -> None:
-    """Print a table with a row a run, or with a column a run where there is much to say."""
+    """Print a table with one row per run, or one column per run if there are many columns."""
     from nnreg.reports.comparison import short
 
     sides, best = comparison.sides, comparison.best
@@ -237,29 +238,29 @@ def _print_comparison(comparison: Comparison) -> None:
     rows = [
         [
             side.run,
-            *(_setting(side.settings[path]) for path in settings),
-            *(_marked(side, name, best) for name in names),
+            *(_setting_cell(side.settings[path]) for path in settings),
+            *(_metric_cell(side, name, best) for name in names),
             f"{side.best_epoch or '?'} of {side.epochs}" if side.epochs else "",
             "" if side.seconds is None else f"{side.seconds:.1f}",
-            (side.stopped or "not yet").replace("_", " "),
+            (side.stopped or "unfinished").replace("_", " "),
         ]
         for side in sides
     ]
     head = [name.replace("_", " ") for name in head]
-    if len(head) > WIDE and len(sides) <= FEW:
+    if len(head) > MAX_COLUMNS and len(sides) <= MAX_TRANSPOSED_RUNS:
         head, *rows = map(list, zip(head, *rows, strict=True))
     print_table(head, rows)
     if not settings and len(sides) > 1:
-        click.echo("their specs are the same")
+        click.echo("the specs are identical")
 
 
-def _setting(value: Any) -> str:
-    """Write a setting; a run whose spec has none there has a dash."""
+def _setting_cell(value: Any) -> str:
+    """Return a setting as text; a dash if the run's spec does not have it."""
     return value if isinstance(value, str) else "–" if value is None else json.dumps(value)
 
 
-def _marked(side: Side, name: str, best: Mapping[str, list[str]]) -> str:
-    """Write a figure, the best with a * after it."""
+def _metric_cell(side: Side, name: str, best: Mapping[str, list[str]]) -> str:
+    """Return a metric as text, followed by * if it is the best."""
     if name not in side.figures:
         return ""
     spread = f" ± {number(side.std[name])}" if name in side.std else ""

@@ -34,12 +34,15 @@ if TYPE_CHECKING:
 
 
 out_option = click.option(
-    "--out", type=click.Path(path_type=Path), help="The folder to write. [default: runs/NAME-001]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The directory to write. [default: runs/NAME-001]",
 )
 every_option = click.option(
     "--every",
     type=click.IntRange(min=1),
-    help="Print a line every so many epochs. [default: a live line on a terminal, else each]",
+    metavar="N",
+    help="Print a line every N epochs. [default: a live line on a terminal, else every epoch]",
 )
 report_option = click.option(
     "--no-report", "draw", is_flag=True, flag_value=False, default=True,
@@ -50,11 +53,11 @@ json_option = click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print a line of JSON an epoch, and a last one with the summary.",
+    help="Print one line of JSON per epoch, and a last one with the summary.",
 )
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""What stops a training after the step under way, with all that it has done saved."""
+"""The signals that stop training after the current step, and save."""
 
 
 @command()
@@ -80,10 +83,10 @@ def run(
 ) -> None:
     """Train the network of SPEC (- for standard input).
 
-    The first Ctrl-C saves and stops, and `nnreg resume` goes on; a second one stops at once.
-    With --json each line of the output is an object whose "event" is "epoch" or, in the last
-    line, "end". With train.folds the network is trained once for each fold, in a folder of its own
-    in that of the run; an "epoch" says then which "fold" it is of, and the end of each is a "fold".
+    The first Ctrl-C saves and stops, and `nnreg resume` continues; a second one stops at once.
+    With --json each line of output is an object whose "event" is "epoch" or, in the last line,
+    "end". With train.folds the network is trained once for each fold, in a subdirectory of the
+    run; each "epoch" then has its "fold", and each fold ends with the event "fold".
 
     \b
     nnreg run models/penguins.json
@@ -128,10 +131,10 @@ def resume(
     draw: bool,
     as_json: bool,
 ) -> None:
-    """Go on with a run as if it had never stopped.
+    """Resume a run as if it had never stopped.
 
-    RUN is its folder, or a last.h5. That of a cross-validation goes on with the folds that are
-    left. --set may change the spec, to train longer for example.
+    RUN is its directory, or a last.h5. A cross-validation resumes with the remaining folds. --set
+    may change the spec, for example to train longer.
 
     \b
     nnreg resume runs/penguins-001 --set train.epochs=200
@@ -163,7 +166,7 @@ def _train(
         if draw:
             write_report(prepared, None if as_json else sys.stdout)
     else:
-        _train_folds(prepared, train, as_json, draw=draw, announced=not (quiet or as_json))
+        _train_folds(prepared, train, as_json, draw=draw, announce=not (quiet or as_json))
 
 
 def _train_folds(
@@ -172,15 +175,15 @@ def _train_folds(
     as_json: bool,
     *,
     draw: bool,
-    announced: bool,
+    announce: bool,
 ) -> None:
-    """Train the folds that are left, and print what they came to together."""
+    """Train the remaining folds, and print the results of all."""
     folds = prepared.document.spec.train.folds
     with closing(prepared.runs()) as runs:
         for run in runs:
-            if announced:
+            if announce:
                 click.echo(f"fold {run.model.spec.train.fold} of {folds}", err=True)
-            train(run, whole=prepared.directory)
+            train(run, parent=prepared.directory)
             if draw:
                 write_report(run, None)
     if as_json:
@@ -198,35 +201,34 @@ def _train_run(
     quiet: bool,
     as_json: bool,
     draw: bool,
-    whole: Path | None = None,
+    parent: Path | None = None,
 ) -> None:
-    """Train, and say what is left where it does not end well.
+    """Train, and print what was saved if training does not finish.
 
-    Of a fold, `whole` is the folder of all.
+    For a fold, `parent` is the directory of the cross-validation.
     """
     from nnreg.errors import DataError, DivergedError
 
     if run.finished:
         click.echo(describe_finished_run(run), err=True)
-    watch = showing_progress(run, every=every, quiet=quiet, as_json=as_json)
+    progress = showing_progress(run, every=every, quiet=quiet, as_json=as_json)
     try:
-        with watch as (on_epoch, on_signal):
+        with progress as (on_epoch, on_signal):
             run.train(on_epoch, signals=SIGNALS, on_signal=on_signal)
     except DivergedError as error:
         if draw:
             write_report(run, None if as_json else sys.stderr)
-        advice = (
-            suggest_lower_learning_rate(run) if whole is None else ""
-        )  # one fold alone should not be calmer
+        # All folds have the same learning rate, so none is suggested for one of them.
+        advice = suggest_lower_learning_rate(run) if parent is None else ""
         raise DivergedError(f"{error}{describe_failed_run(run)}{advice}") from error
     except DataError as error:
         raise DataError(f"{error}{describe_failed_run(run)}") from error
     except KeyboardInterrupt as stop:
         if not run.saved:
             raise
-        click.echo(describe_stopped_run(run, whole), err=True)
+        click.echo(describe_stopped_run(run, parent), err=True)
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
     finally:
         if as_json and run.summary:
-            event = "end" if whole is None else "fold"
+            event = "end" if parent is None else "fold"
             print_json_line(event, {**run.summary, "folder": str(run.directory)})

@@ -1,4 +1,4 @@
-"""Commands that look at a spec before it is trained: validate, and what `run --dry-run` prints."""
+"""Commands that check a spec before training: validate, and the output of `run --dry-run`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nnreg._utils.formatting import byte_size, duration
+from nnreg._utils.formatting import byte_size, counted, duration
 from nnreg.cli._complete import complete_spec
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option, overrides_option, plugin_option
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 dry_run_option = click.option(
     "--dry-run",
     is_flag=True,
-    help="Print shapes, memory and an estimate of the time; write nothing.",
+    help="Print shapes, and estimates of memory and time; write nothing.",
 )
 
 MEMORY = {
-    "data": "the data",
-    "parameters": "the parameters",
-    "gradient": "their gradient",
-    "optimizer": "what the optimizer remembers",
-    "copies": "copies to go back to",
-    "passes": "what the layers make of a batch",
+    "data": "data",
+    "parameters": "parameters",
+    "gradient": "gradients",
+    "optimizer": "optimizer state",
+    "copies": "snapshots",
+    "passes": "activations",
 }
-"""What each part of the memory is for."""
+"""The label of each use of memory."""
 
 
 @command()
@@ -56,25 +56,25 @@ MEMORY = {
 def validate(
     specs: tuple[str, ...], overrides: tuple[str, ...], files: tuple[Path, ...], as_json: bool
 ) -> None:
-    """Check specs, their data, and that every layer takes its input.
+    """Check specs, their data, and the input shape of every layer.
 
-    SPEC may be - for standard input. Problems are printed as FILE:LINE:COLUMN; with --json an
-    editor gets them as a list. Nothing is trained: `nnreg run SPEC --dry-run` makes a few steps
-    and tells memory and time too.
+    SPEC may be - for standard input. Problems are printed as FILE:LINE:COLUMN, or with --json as a
+    list for editors. Nothing is trained: `nnreg run SPEC --dry-run` runs a few steps to estimate
+    memory and time.
 
     \b
     nnreg validate models/penguins.json --set model.layers.0.units=64
     nnreg validate models/digits.json models/xor.json
     """
     registry = registry_with(files)
-    found: list[dict[str, Any]] = []
+    problems: list[dict[str, Any]] = []
     codes = set()
     for spec in specs:
         try:
             prepared = _check(spec, overrides, registry)
         except NnregError as error:
             codes.add(error.exit_code)
-            found += [{"spec": spec, **problem} for problem in _as_json(error)]
+            problems += [{"spec": spec, **problem} for problem in _as_json(error)]
             if not as_json:
                 click.echo(printable(f"error: {error}"), err=True)
         else:
@@ -82,12 +82,12 @@ def validate(
                 _describe(prepared)
                 click.echo(nl=len(specs) > 1)
     if as_json:
-        print_json({"valid": not codes, "problems": found})
+        print_json({"valid": not codes, "problems": problems})
     raise SystemExit(max(codes, default=0))
 
 
 def _check(spec: str, overrides: tuple[str, ...], registry: Registry) -> PreparedRun:
-    """Do all that comes before a training, and say of any error in which line it begins."""
+    """Prepare training without running it; raise `SpecError` with the location of a problem."""
     from nnreg.runs.cross_validation import check_folds
     from nnreg.runs.prepare import prepare_from_spec
     from nnreg.spec.document import read_spec
@@ -107,34 +107,35 @@ def _check(spec: str, overrides: tuple[str, ...], registry: Registry) -> Prepare
 
 
 def _as_json(error: NnregError) -> list[dict[str, Any]]:
-    """Return an error as an editor takes it: lines and columns count from 1."""
+    """Return the problems of an error for an editor, with lines and columns counted from 1."""
     problems = error.problems if isinstance(error, SpecError) else (Problem("$", str(error)),)
     return [_problem_as_json(problem) for problem in problems]
 
 
 def _problem_as_json(problem: Problem) -> dict[str, Any]:
-    place, where = problem.location, {}
-    if isinstance(place, SourceLocation):
-        start, end = place.column, place.column + place.width
-        where = {"file": place.file, "line": place.line, "column": start, "end_column": end}
-    elif isinstance(place, Override):
-        where = {"set": place.text}
+    location, where = problem.location, {}
+    if isinstance(location, SourceLocation):
+        start, end = location.column, location.column + location.width
+        where = {"file": location.file, "line": location.line, "column": start, "end_column": end}
+    elif isinstance(location, Override):
+        where = {"set": location.text}
     return {**where, "path": problem.path, "message": problem.message}
 
 
 def _describe(prepared: PreparedRun) -> None:
-    """Print the layers with their shapes and parameters, and the rows of each part."""
+    """Print the layers with their shapes and parameters, and the rows of each split."""
     click.echo(f"{prepared.model.document.origin}: valid\n")
     click.echo(prepared.model.summary())
-    rows = {name: f"{len(part):,} rows for {name}" for name, part in prepared.splits.items()}
-    rows["train"] = f"{len(prepared.train):,} rows to train"
+    counts = {name: len(split) for name, split in prepared.splits.items()}
+    names = {name: "training" if name == "train" else name for name in counts}
+    rows = [f"{count:,} {names[name]} rows" for name, count in counts.items()]
     train = prepared.model.spec.train
     of_fold = f"fold {train.fold or 1} of {train.folds}: " if train.folds else ""
-    click.echo(of_fold + ", ".join(rows.values()))
+    click.echo(of_fold + ", ".join(rows))
 
 
 def preview(document: Document, *, as_json: bool) -> None:
-    """Print what a training would take, from a few steps of it that nothing is left of."""
+    """Print an estimate of memory and time, from a few steps that are then discarded."""
     from nnreg.runs.estimate import estimate
     from nnreg.runs.prepare import prepare_from_spec
     from nnreg.spec.compose import set_options
@@ -147,20 +148,20 @@ def preview(document: Document, *, as_json: bool) -> None:
         return
     _describe(prepared)
     total = sum(found.memory.values())
-    click.echo("\nmemory, besides what Python itself and reading the data take")
-    for name, words in MEMORY.items():
-        click.echo(f"{byte_size(found.memory[name]):>11}  {words}")
-    click.echo(f"{byte_size(total):>11}  together")
-    stops = prepared.model.spec.train.early_stopping is not None
+    click.echo("\nmemory, excluding Python itself and reading the data")
+    for name, label in MEMORY.items():
+        click.echo(f"{byte_size(found.memory[name]):>11}  {label}")
+    click.echo(f"{byte_size(total):>11}  total")
+    early = prepared.model.spec.train.early_stopping is not None
     click.echo(
-        f"\ntime, estimated from {found.steps:,} steps made just now\n"
-        f"{_time(found.epoch_seconds)}  an epoch of {found.epoch_steps:,} steps\n"
-        f"{_time(found.seconds)}  {found.epochs:,} epochs"
-        f"{', or less where it stops early' if stops else ''}"
+        f"\ntime, estimated from {counted(found.steps, 'warm-up step')}\n"
+        f"{_time(found.epoch_seconds)}  per epoch ({counted(found.epoch_steps, 'step')})\n"
+        f"{_time(found.seconds)}  for {counted(found.epochs, 'epoch')}"
+        f"{', or less if it stops early' if early else ''}"
     )
     folds = _folds(prepared)
     if folds > 1:
-        click.echo(f"{_time(found.seconds * folds)}  {folds} folds")
+        click.echo(f"{_time(found.seconds * folds)}  for {folds} folds")
     click.echo("\nnothing was written")
     if document.texts[-1].path:
         options = set_options(document.overrides)
@@ -172,7 +173,7 @@ def _time(seconds: float) -> str:
 
 
 def _folds(prepared: PreparedRun) -> int:
-    """Return how often the network will be trained."""
+    """Return how many times the network is trained."""
     train = prepared.model.spec.train
     return 1 if train.fold or not train.folds else train.folds
 
@@ -185,7 +186,7 @@ def _preview_as_json(prepared: PreparedRun, found: Estimate) -> dict[str, Any]:
             for name, kind, shape, size in model.layer_table()
         ],
         "parameters": model.network.vector.size,
-        "rows": {name: len(part) for name, part in prepared.splits.items()},
+        "rows": {name: len(split) for name, split in prepared.splits.items()},
         "memory_bytes": {**found.memory, "total": sum(found.memory.values())},
         "steps_made": found.steps,
         "steps_per_epoch": found.epoch_steps,

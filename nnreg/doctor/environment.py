@@ -1,4 +1,4 @@
-"""What nnreg finds on this machine: versions, libraries, extras, plugins, where it may write."""
+"""Checks of the installation: versions, libraries, extras, plugins, memory, the run directory."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from nnreg.registry.registry import Registry
 from nnreg.registry.requirements import unmet
 
 DEVELOPERS = frozenset({"test", "verify"})
-"""The extras that only work on nnreg itself needs."""
+"""The extras that are only for developing nnreg."""
 
 REINSTALL = "pip install --force-reinstall nnreg"
 
-LOW_MEMORY_BYTES = 10**8
-"""The bytes of free disk below which a run may not find room."""
+LOW_DISK_BYTES = 10**8
+"""The bytes of free disk space below which a run may not fit."""
 
 MATRIX_SIZE = 1024
-"""The rows and columns of the matrices whose product is timed."""
+"""The rows and columns of the matrices of the timed product."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `note` is worth knowing; `failed` keeps nnreg from working."""
+    """The result of one check. A `note` is a warning; `failed` means that nnreg does not work."""
 
     subject: str
     state: Literal["ok", "note", "failed"]
@@ -48,7 +48,7 @@ class Finding:
 
 
 def examine(registry: Registry, runs: Path) -> Iterator[Finding]:
-    """Yield what there is to say of the installation; `runs` is the folder to write to."""
+    """Yield the results of the checks; `runs` is the directory to write to."""
     yield Finding("nnreg", "ok", f"{__version__} in {Path(__file__).parent.parent}")
     yield Finding("Python", "ok", f"{platform.python_version()} on {platform.platform()}")
     yield Finding("NumPy", "ok", np.__version__)
@@ -73,7 +73,7 @@ def _blas() -> Finding:
     cores, threads = os.cpu_count() or 1, available_threads()
     speed = f"{_speed():.0f} GFLOP/s"
     if not libraries:
-        return Finding("BLAS", "note", f"of an unknown kind, {speed}")
+        return Finding("BLAS", "note", f"unknown library, {speed}")
     found = f"{' and '.join(libraries)}, threads: {threads}, cores: {cores}, {speed}"
     if threads > cores:
         return Finding("BLAS", "note", found, f"set OMP_NUM_THREADS to {cores} or less")
@@ -81,10 +81,10 @@ def _blas() -> Finding:
 
 
 def _speed() -> float:
-    """Return how many 10⁹ operations a second a product of matrices in float32 makes."""
+    """Return the GFLOP/s of a float32 matrix product."""
     a = np.ones((MATRIX_SIZE, MATRIX_SIZE), np.float32)
     times = []
-    for _ in range(5):  # others may be at work on the machine
+    for _ in range(5):  # the machine may be busy
         began = time.perf_counter()
         a @ a
         times.append(time.perf_counter() - began)
@@ -92,32 +92,34 @@ def _speed() -> float:
 
 
 def _requirements() -> Iterator[Finding]:
-    """Yield whether the required distributions are there, and those of each extra for users."""
+    """Yield whether the required distributions, and those of each user extra, are installed."""
     try:
         metadata = importlib.metadata.metadata("nnreg")
     except importlib.metadata.PackageNotFoundError:
-        yield Finding("required", "note", "nnreg is not installed, only run from its folder")
+        yield Finding(
+            "required", "note", "nnreg is not installed; it runs from its source directory"
+        )
         return
     requirements = [Requirement(text) for text in metadata.get_all("Requires-Dist") or ()]
     always = [one for one in requirements if _is_required(one, "")]
-    yield _of_requirements("required", always, "failed", "nnreg")
+    yield _check_requirements("required", always, "failed", "nnreg")
     for extra in sorted(set(metadata.get_all("Provides-Extra") or ()) - DEVELOPERS):
         own = [one for one in requirements if _is_required(one, extra) and one not in always]
-        yield _of_requirements(f"extra {extra}", own, "note", f"nnreg[{extra}]")
+        yield _check_requirements(f"extra {extra}", own, "note", f"nnreg[{extra}]")
 
 
 def _is_required(requirement: Requirement, extra: str) -> bool:
     return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
-def _of_requirements(
-    subject: str, needed: list[Requirement], lacking: Literal["note", "failed"], install: str
+def _check_requirements(
+    subject: str, needed: list[Requirement], if_missing: Literal["note", "failed"], install: str
 ) -> Finding:
     missing = [f"{one.name}{one.specifier} ({found})" for one in needed if (found := unmet(one))]
     if missing:
-        return Finding(subject, lacking, ", ".join(missing), f"pip install '{install}'")
-    there = [f"{one.name} {importlib.metadata.version(one.name)}" for one in needed]
-    return Finding(subject, "ok", ", ".join(there))
+        return Finding(subject, if_missing, ", ".join(missing), f"pip install '{install}'")
+    installed = [f"{one.name} {importlib.metadata.version(one.name)}" for one in needed]
+    return Finding(subject, "ok", ", ".join(installed))
 
 
 def _plugins(registry: Registry) -> Iterator[Finding]:
@@ -136,21 +138,21 @@ def _plugins(registry: Registry) -> Iterator[Finding]:
 def _memory() -> Finding:
     limit = memory_limit()
     if limit is None:
-        return Finding("memory", "note", "the system does not tell how much there is")
+        return Finding("memory", "note", "unknown: the system does not report it")
     return Finding("memory", "ok", f"{byte_size(limit)} for this process")
 
 
 def _runs_directory(runs: Path) -> Finding:
-    """Say whether runs can be written, by writing a file that is gone again."""
-    place = next(directory for directory in (runs, *runs.absolute().parents) if directory.is_dir())
+    """Check that runs can be written, with a temporary file."""
+    existing = next(path for path in (runs, *runs.absolute().parents) if path.is_dir())
     try:
-        with tempfile.TemporaryFile(dir=place) as file:
+        with tempfile.TemporaryFile(dir=existing) as file:
             file.write(b"nnreg")
-        free = shutil.disk_usage(place).free
+        free = shutil.disk_usage(existing).free
     except OSError as error:
-        fix = "choose another folder with --out, or another working directory"
+        fix = "choose another directory with --out, or another working directory"
         return Finding("runs", "failed", f"{runs}: cannot write: {explain_os_error(error)}", fix)
     found = f"{runs} can be written, {byte_size(free)} free"
-    if free < LOW_MEMORY_BYTES:
-        return Finding("runs", "note", found, "make room, or choose another disk with --out")
+    if free < LOW_DISK_BYTES:
+        return Finding("runs", "note", found, "free disk space, or choose another disk with --out")
     return Finding("runs", "ok", found)

@@ -1,4 +1,4 @@
-"""Whether nnreg does here what it promises: a small network from its data to its predictions."""
+"""A self-test: a small network, from its data to its predictions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nnreg.testing.finite_differences import central_difference
 
 EPOCHS = 20
 CENTRES = {"left": (-2.0, 0.0), "middle": (0.0, 2.0), "right": (2.0, 0.0)}
-"""Where the points of each class are, with a deviation of one half."""
+"""The mean of the points of each class; their standard deviation is 0.5."""
 
 SPEC: dict[str, Any] = {
     "data": {"source": "csv", "path": "points.csv", "target": "class", "split": {"test": 0.2}},
@@ -41,28 +41,28 @@ SPEC: dict[str, Any] = {
     "train": {"epochs": EPOCHS},
 }
 
-EVERY = 7
-"""The gradient is measured by every seventh weight."""
+GRADIENT_STRIDE = 7
+"""The gradient is checked for every seventh weight."""
 
 TOLERANCE = 1e-5
 
 
 def self_test(registry: Registry) -> Iterator[Finding]:
-    """Train a small network in a temporary folder, and yield what held at each step."""
+    """Train a small network in a temporary directory, and yield the result of each step."""
     with tempfile.TemporaryDirectory(prefix="nnreg-") as directory:
-        trial = _SelfTest(Path(directory), _without_event_plugins(registry))
+        test = _SelfTest(Path(directory), _without_event_plugins(registry))
         steps: dict[str, Callable[[], str]] = {
-            "training": trial.trains,
-            "gradients": trial.computes_right_gradients,
-            "checkpoint": trial.loads_what_it_saved,
-            "resuming": trial.resumes_bit_identically,
-            "predicting": trial.predicts,
+            "training": test.trains,
+            "gradients": test.computes_gradients,
+            "checkpoint": test.saves_and_loads,
+            "resuming": test.resumes_bit_identically,
+            "predicting": test.predicts,
         }
         for subject, step in steps.items():
             began = time.perf_counter()
             try:
                 found = step()
-            except Exception as error:  # of whatever library is not as it should be
+            except Exception as error:  # any library may fail
                 yield Finding(subject, "failed", f"{type(error).__name__}: {error}", FIX)
             else:
                 seconds = time.perf_counter() - began
@@ -70,24 +70,24 @@ def self_test(registry: Registry) -> Iterator[Finding]:
 
 
 def _without_event_plugins(registry: Registry) -> Registry:
-    """Return a registry without the plugins that would hear of this run, and log it somewhere."""
-    listeners = [
+    """Return a registry without the plugins that receive the events of runs."""
+    event_plugins = [
         plugin.name
         for plugin in registry.plugins.values()
         if any(hook.startswith(("nnreg_run", "nnreg_epoch")) for hook in plugin.hooks)
     ]
     selection = registry.selection
-    return discover(replace(selection, blocked=(*selection.blocked, *listeners)))
+    return discover(replace(selection, blocked=(*selection.blocked, *event_plugins)))
 
 
-FIX = "see whether it does so without plugins (NNREG_PLUGINS= nnreg doctor), and in a new venv"
+FIX = "try without plugins (NNREG_PLUGINS= nnreg doctor), then in a new virtual environment"
 
 
 class _SelfTest:
-    """A network that is trained in a folder, and what must hold of it. Each check says what did."""
+    """A network trained in a directory, and its checks. Each returns what it found, or raises."""
 
     def __init__(self, directory: Path, registry: Registry) -> None:
-        self._folder = directory
+        self._directory = directory
         rng = np.random.default_rng(0)
         rows = [
             f"{x},{y},{name}"
@@ -99,46 +99,48 @@ class _SelfTest:
         self._model: Model
 
     def trains(self) -> str:
-        run = prepare_run(self._document, out=self._folder / "whole")
+        run = prepare_run(self._document, out=self._directory / "full")
         self._model = run.train()
         accuracy = run.summary["verdict"]["value"]
-        _require(
-            accuracy > 0.8, f"three groups of points are told apart in {accuracy:.0%} of cases"
-        )
-        return f"{EPOCHS} epochs, {accuracy:.0%} of new points are told apart"
+        _require(accuracy > 0.8, f"the test accuracy on three groups of points is {accuracy:.0%}")
+        return f"{EPOCHS} epochs, test accuracy {accuracy:.0%}"
 
-    def computes_right_gradients(self) -> str:
+    def computes_gradients(self) -> str:
         x = {"x": np.linspace(-2, 2, 12), "y": np.linspace(1, -1, 12)}
         y = {"class": list(CENTRES) * 4}
         _, gradients = self._model.gradients(x, y)
         found = np.concatenate([gradient.ravel() for gradient in gradients.values()])
-        some = slice(None, None, EVERY)
+        some = slice(None, None, GRADIENT_STRIDE)
         slopes = central_difference(
             lambda: self._model.evaluate(x, y)["loss"], self._model.network.vector[some]
         )
         worst = float(np.max(np.abs(slopes - found[some])))
-        _require(worst < TOLERANCE, f"a gradient is off by {worst:.1e}")
-        return f"as by finite differences, within {worst:.0e}"
+        _require(worst < TOLERANCE, f"a gradient differs from finite differences by {worst:.1e}")
+        return f"equal to finite differences within {worst:.0e}"
 
-    def loads_what_it_saved(self) -> str:
-        best = load(self._folder / "whole" / "checkpoints" / "best.h5")
+    def saves_and_loads(self) -> str:
+        best = load(self._directory / "full" / "checkpoints" / "best.h5")
         same = best.predict(_points()).tobytes() == self._model.predict(_points()).tobytes()
-        _require(same, "a checkpoint predicts other bits than the model that was saved")
-        return "saved and loaded, it predicts the same bits"
+        _require(same, "a loaded checkpoint and the model that was saved predict different values")
+        return "saved and loaded, its predictions are bit-identical"
 
     def resumes_bit_identically(self) -> str:
-        half = self._folder / "half"
+        half = self._directory / "half"
         prepare_run(self._document, out=half, overrides=[f"train.epochs={EPOCHS // 2}"]).train()
         prepare_resume(half, overrides=[f"train.epochs={EPOCHS}"]).train()
-        runs = [read_arrays(f / "checkpoints" / "last.h5") for f in (self._folder / "whole", half)]
+        runs = [
+            read_arrays(f / "checkpoints" / "last.h5") for f in (self._directory / "full", half)
+        ]
         names = [name for name in runs[0] if name.startswith("parameters/")]
         same = all(runs[0][name].tobytes() == runs[1][name].tobytes() for name in names)
-        _require(same, "a run that was stopped and resumed has other weights than one that was not")
-        return "stopped and resumed, a run has the same bits"
+        _require(same, "a stopped and resumed run has different weights from an uninterrupted one")
+        return "stopped and resumed, a run is bit-identical"
 
     def predicts(self) -> str:
-        answers = self._model.classify(_points()).tolist()
-        _require(answers == list(CENTRES), f"the centres {list(CENTRES)} are taken for {answers}")
+        predicted = self._model.classify(_points()).tolist()
+        _require(
+            predicted == list(CENTRES), f"the centres {list(CENTRES)} are predicted as {predicted}"
+        )
         return "rows in, class names out"
 
 
@@ -146,6 +148,6 @@ def _points() -> list[dict[str, float]]:
     return [{"x": x, "y": y} for x, y in CENTRES.values()]
 
 
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise AssertionError(otherwise)
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)

@@ -1,4 +1,4 @@
-"""What the columns of a table hold, as far as it shows what to do with them."""
+"""A summary of each column of a table, and whether it can be an input or a target."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from nnreg.tables.column_types import COMMA, DATE, parse_number
 from nnreg.tables.columns import categorical, column, is_text, numbers
 from nnreg.tables.table import Table
 
-MARKERS = frozenset(
+MISSING_MARKERS = frozenset(
     {"?", "-", "--", ".", "*", "n/a", "na", "#n/a", "null", "none", "nan", "nil", "missing"}
 )
-"""What people write, in capitals or not, where a number is missing."""
+"""Common markers of a missing number, in any case."""
 
 MAX_MARKERS = 3
-"""The most different ones in a column that is taken to hold numbers otherwise."""
+"""The maximum number of distinct markers in a numeric column."""
 
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
-"""A number that would be another one, were its comma no decimal comma."""
+"""A number whose comma may separate thousands or decimals."""
 
 IDENTIFIER = re.compile(r"(^|_| )(id|ids|uuid|guid|index|key|row|nr|no)$|^unnamed: \d+$|^$", re.I)
-"""The names of columns that number or name the rows."""
+"""The names of columns that identify the rows."""
 
-FEW_ROWS = 10
-"""With fewer, values that all differ say nothing."""
+MIN_ROWS_FOR_IDENTIFIER = 10
+"""With fewer rows, distinct values do not imply an identifier."""
 
 MAX_CATEGORIES = 50
-"""The most different words, each of which becomes an input."""
+"""The maximum number of categories of an input; each is one-hot encoded as one input."""
 
-Kind = Literal["arrays", "numbers", "words", "mixed", "empty"]
+Kind = Literal["arrays", "numbers", "categories", "mixed", "empty"]
 
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """What a column of `rows` values holds.
+    """The summary of a column of `rows` values.
 
-    `mixed` is words among numbers, of which `markers` are the words. `distinct` counts the
-    different values, `missing` those that are not there; `integers` says that all are whole
-    numbers, `smallest` is how often the rarest value is there. `comma` says that numbers have one:
-    for decimals, or it is unclear what for. Of arrays only the `shape` of one is known.
+    `mixed` is text among numbers, and `markers` are these texts. `distinct` is the number of
+    distinct values, `missing` the number of missing ones, `smallest` the count of the rarest value;
+    `integers` is True if all are integers. `comma` is set if numbers have one, and whether it is a
+    decimal comma. For arrays, only the `shape` of one is known.
     """
 
     name: str
@@ -64,38 +64,38 @@ class ColumnFacts:
 
     @property
     def why_not_input(self) -> str:
-        """Why the column is no input, in words; empty where it may be one."""
+        """Why the column cannot be an input; empty if it can."""
         known = self.rows - self.missing
         if self.kind == "empty":
             return "has no values"
         if self.kind == "arrays":
             return ""
         if self.dates:
-            return "holds dates or times; derive columns of numbers from it, such as the month"
+            return "holds dates or times; derive numeric columns from it, such as the month"
         if self.comma:
-            return "has numbers with a comma; write them with a point, or without"
+            return "has numbers with a comma; remove it, or write a decimal point"
         if self.kind == "mixed":
-            return f"holds words such as {self.markers[0]!r} among numbers"
+            return f"holds text such as {self.markers[0]!r} among numbers"
         if self.rows > 1 and self.distinct == 1:
-            return "always has the same value" if not self.missing else "has but one value"
-        if known < FEW_ROWS:
+            return "always has the same value" if not self.missing else "has only one value"
+        if known < MIN_ROWS_FOR_IDENTIFIER:
             return ""
-        if self.distinct == known and self.kind == "words":
-            return "differs in each row, so that it tells the row and nothing else"
+        if self.distinct == known and self.kind == "categories":
+            return "differs in each row, so it only identifies the row"
         if self.counts_up or (self.distinct == known and self._named_as_identifier):
             return "numbers the rows"
-        if self.kind == "words" and self.distinct > min(MAX_CATEGORIES, known / 2):
-            return f"holds {self.distinct:,} different words in {known:,} rows"
+        if self.kind == "categories" and self.distinct > min(MAX_CATEGORIES, known / 2):
+            return f"holds {self.distinct:,} categories in {known:,} rows"
         return ""
 
     @property
     def why_not_target(self) -> str:
-        """Why the column is no target, in words; empty where it may be one."""
+        """Why the column cannot be a target; empty if it can."""
         if self.kind == "arrays":
             return "holds arrays"
-        if self.kind == "words" and self.distinct == 1:
-            return "has but one class"
-        if self.kind == "words" and 2 < self.distinct * 2 <= self.rows - self.missing:
+        if self.kind == "categories" and self.distinct == 1:
+            return "has only one class"
+        if self.kind == "categories" and 2 < self.distinct * 2 <= self.rows - self.missing:
             return self.why_not_input if self.dates or self.comma else ""
         return self.why_not_input
 
@@ -105,42 +105,43 @@ class ColumnFacts:
 
     @property
     def classification(self) -> bool:
-        """Whether it names classes, if it is what is to be predicted."""
-        if self.kind == "words":
+        """Whether the column holds classes, if it is the target."""
+        if self.kind == "categories":
             return True
         few = self.distinct <= 20 and self.distinct * 5 <= self.rows - self.missing
         return self.kind == "numbers" and self.integers and (few or self.distinct == 2)
 
 
 def summarize_columns(table: Table) -> dict[str, ColumnFacts]:
-    """Return what each column of a table holds. Raises `DataError` for an infinite number."""
+    """Return the summary of each column of a table. Raises `DataError` for an infinite number."""
     return {name: _summarize(table, name) for name in table.columns}
 
 
 def markers(columns: dict[str, ColumnFacts]) -> list[str]:
-    """Return the words that stand for missing numbers in columns that are mixed otherwise."""
+    """Return the texts that mark missing numbers in numeric columns."""
     found = {
-        word
+        marker
         for one in columns.values()
-        if len(one.markers) <= MAX_MARKERS and all(word.lower() in MARKERS for word in one.markers)
-        for word in one.markers
+        if len(one.markers) <= MAX_MARKERS
+        and all(text.lower() in MISSING_MARKERS for text in one.markers)
+        for marker in one.markers
     }
     return sorted(found)
 
 
 def values_among(names: Iterable[str]) -> list[str]:
-    """Return the names of columns that look like values: the first line may be a row.
+    """Return the column names that look like values, as if the first line were a row.
 
-    Whole numbers that go up are names of their own, such as years.
+    Increasing integers, such as years, count as names.
     """
     found = [
-        n
-        for n in names
-        if DATE.fullmatch(n) or COMMA.fullmatch(n) or parse_number(n) == parse_number(n)
+        name
+        for name in names
+        if DATE.fullmatch(name) or COMMA.fullmatch(name) or not math.isnan(parse_number(name))
     ]
-    counted = [parse_number(name) for name in found]
-    steps_up = all(a < b for a, b in pairwise(counted))
-    return [] if steps_up and all(map(float.is_integer, counted)) else found
+    values = [parse_number(name) for name in found]
+    increasing = all(a < b for a, b in pairwise(values))
+    return [] if increasing and all(map(float.is_integer, values)) else found
 
 
 def _summarize(table: Table, name: str) -> ColumnFacts:
@@ -152,30 +153,31 @@ def _summarize(table: Table, name: str) -> ColumnFacts:
     cells = categorical(table, name)
     known = cells.codes[cells.codes >= 0]
     counts = np.bincount(known, minlength=len(cells.categories))
-    there = {
-        word: int(count) for word, count in zip(cells.categories, counts, strict=True) if count
+    present = {
+        text: int(count) for text, count in zip(cells.categories, counts, strict=True) if count
     }
-    odd = tuple(word for word in there if math.isnan(parse_number(word)))
-    if there and not odd:
+    not_numbers = tuple(text for text in present if math.isnan(parse_number(text)))
+    mixed = len(not_numbers) < len(present)
+    if present and not not_numbers:
         return _numeric_facts(name, numbers(table, name))
     return ColumnFacts(
         name,
-        "mixed" if len(odd) < len(there) else "words" if there else "empty",
+        "mixed" if mixed else "categories" if present else "empty",
         len(values),
         len(values) - len(known),
-        len(there),
-        min(there.values(), default=0),
-        dates=bool(there) and all(map(DATE.fullmatch, there)),
-        comma=_comma([word for word in odd if word.lower() not in MARKERS]),
-        markers=odd if len(odd) < len(there) else (),
+        len(present),
+        min(present.values(), default=0),
+        dates=bool(present) and all(map(DATE.fullmatch, present)),
+        comma=_comma([text for text in not_numbers if text.lower() not in MISSING_MARKERS]),
+        markers=not_numbers if mixed else (),
     )
 
 
-def _comma(words: list[str]) -> Literal["", "decimal", "unclear"]:
-    """Tell whether all words are numbers with a comma, and whether it can but be a decimal one."""
-    if not words or not all(map(COMMA.fullmatch, words)):
+def _comma(texts: list[str]) -> Literal["", "decimal", "unclear"]:
+    """Return whether all texts are numbers with a comma, and whether it must be a decimal comma."""
+    if not texts or not all(map(COMMA.fullmatch, texts)):
         return ""
-    return "unclear" if all(map(THOUSANDS.fullmatch, words)) else "decimal"
+    return "unclear" if all(map(THOUSANDS.fullmatch, texts)) else "decimal"
 
 
 def _numeric_facts(name: str, values: Array) -> ColumnFacts:

@@ -1,4 +1,4 @@
-"""What a spec to start from says: the division of the rows, the network, the training, and why."""
+"""The draft of a starter spec: split, network, training, and the reasons as comments."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from nnreg._types import Shape
 from nnreg._utils.formatting import counted
 from nnreg.starter.column_summary import ColumnFacts
 
-HIDDEN = {10_000: (128, 64), 1_000: (64, 32), 200: (32,), 0: (16,)}
+HIDDEN_UNITS = {10_000: (128, 64), 1_000: (64, 32), 200: (32,), 0: (16,)}
 EPOCHS = {20_000: 30, 1_000: 60, 0: 200}
-BATCHES = {20_000: 128, 2_000: 64, 300: 32, 0: 16}
-"""Sizes by the least number of rows from which on they are taken."""
+BATCH_SIZES = {20_000: 128, 2_000: 64, 300: 32, 0: 16}
+"""Sizes by the minimum number of rows for which they are used."""
 
 IMBALANCE_RATIO = 2
-"""A class that has less than one in so many of its even share of the rows is rare."""
+"""A class with fewer than `1 / IMBALANCE_RATIO` of the mean rows per class is rare."""
 
 NAMELESS = "the column without a name"
 
 MAX_NAMED = 6
-"""The most columns that a comment names."""
+"""The maximum number of columns named in a comment."""
 
 
 @dataclass(frozen=True)
 class SpecDraft:
-    """What there is to learn, and how.
+    """The target and inputs of a starter spec, from which its sections follow.
 
-    `target` is what to predict, from `inputs`; `excluded` says why other columns are no inputs.
-    `time_column` is a column that says when each row was, if there is one.
+    `excluded` has the reasons why other columns are not inputs. `time_column` is a column with the
+    time of each row, if there is one.
     """
 
     target: ColumnFacts
@@ -40,7 +40,7 @@ class SpecDraft:
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """The number of rows."""
         return self.target.rows
 
     @property
@@ -50,26 +50,29 @@ class SpecDraft:
 
     @property
     def shape(self) -> Shape:
-        """The shape of an example, as the network takes it."""
+        """The shape of an example, as the network receives it."""
         if self.inputs[0].kind == "arrays":
             return self.inputs[0].shape
-        return (sum(one.distinct if one.kind == "words" else 1 for one in self.inputs),)
+        return (sum(one.distinct if one.kind == "categories" else 1 for one in self.inputs),)
 
     @property
     def images(self) -> bool:
-        """Whether examples are pictures: two sides of about the same size, and perhaps colours."""
-        sides, colours = self.shape[:2], self.shape[2:]
-        if len(sides) < 2 or colours not in ((), (1,), (2,), (3,), (4,)):
+        """Whether examples are images: two sides of similar length, and optionally channels."""
+        sides, channels = self.shape[:2], self.shape[2:]
+        if len(sides) < 2 or channels not in ((), (1,), (2,), (3,), (4,)):
             return False
         return min(sides) >= 4 and max(sides) <= 4 * min(sides)
 
     def splits(self) -> Iterable[dict[str, Any]]:
-        """Return how the rows may be divided, the best first; the last one holds out nothing."""
+        """Return candidate splits, the best first; the last one holds out no rows."""
         stratify = {"stratify": True} if self.target.classification else {}
-        for least, shares in ((40, {"validation": 0.15, "test": 0.2}), (10, {"validation": 0.2})):
+        for least, fractions in (
+            (40, {"validation": 0.15, "test": 0.2}),
+            (10, {"validation": 0.2}),
+        ):
             if self.rows >= least:
-                yield {**shares, **stratify}
-                yield shares
+                yield {**fractions, **stratify}
+                yield fractions
         yield {}
 
     def tree(self, source: Any, path: str, split: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,13 +92,13 @@ class SpecDraft:
 
     def _data(self, source: Any, path: str, split: Mapping[str, Any]) -> dict[str, Any]:
         data: dict[str, Any] = {"source": source, "path": path, "target": self.target.name}
-        if self.inputs[0].kind == "arrays" or "" in self.excluded:  # which no spec can name
+        if self.inputs[0].kind == "arrays" or "" in self.excluded:  # a spec cannot name it
             data["inputs"] = [one.name for one in self.inputs]
         elif self.excluded:
             data["exclude"] = list(self.excluded)
         if any(one.missing for one in self.inputs):
             data["missing"] = "impute"
-        if any(one.kind == "words" for one in self.inputs):
+        if any(one.kind == "categories" for one in self.inputs):
             data["unseen"] = "ignore"
         if not self.target.classification:
             data["target_scaling"] = "standard"
@@ -118,59 +121,59 @@ class SpecDraft:
                     break
         if len(self.shape) > 1:
             layers.append({"type": "flatten"})
-        units = next(units for least, units in HIDDEN.items() if self.rows >= least)
+        units = next(units for least, units in HIDDEN_UNITS.items() if self.rows >= least)
         if self.images:
-            units = units[:1]  # the convolutions have done the most
+            units = units[:1]  # the convolutions do most of the work
         if self.rows >= 1000:
             layers.append({"type": "dropout", "rate": 0.2})
         return [*layers, *({"type": "dense", "units": count, **relu} for count in units)]
 
     def _train(self, held_out: bool) -> dict[str, Any]:
-        """Return how to train: the more rows, the larger the batches and the fewer the epochs."""
+        """Return the section `train`: with more rows, larger batches and fewer epochs."""
         epochs = next(epochs for least, epochs in EPOCHS.items() if self.rows >= least)
-        batch = next(batch for least, batch in BATCHES.items() if self.rows >= least)
+        batch = next(batch for least, batch in BATCH_SIZES.items() if self.rows >= least)
         train: dict[str, Any] = {"epochs": epochs, "batch_size": batch}
         if held_out:
             train["early_stopping"] = {"patience": max(epochs // 6, min(epochs // 4, 15))}
         return train
 
     def comments(self, tree: Mapping[str, Any], why: str) -> dict[str, str]:
-        """Return why the spec is as it is, by the paths of what it is about."""
+        """Return the reasons for the spec's values, by JSON path."""
         target, data = self.target, tree["data"]
         if target.classification:
             kind = f"{target.distinct:,} classes, the rarest in {counted(target.smallest, 'row')}"
         else:
-            kind = f"Numbers, {target.distinct:,} different"
-        gaps = sum(one.missing for one in self.inputs)
-        words = any(one.kind == "words" for one in self.inputs)
+            kind = f"Numeric, {target.distinct:,} distinct values"
+        missing = sum(one.missing for one in self.inputs)
+        categorical = any(one.kind == "categories" for one in self.inputs)
         found = {
             "$.data.source": _source_comment(data["source"]),
-            "$.data.target": f"{kind}. Taken because {why}.",
+            "$.data.target": f"{kind}. Chosen because {why}.",
             "$.data.inputs": _listed(self.excluded),
             "$.data.exclude": _listed(self.excluded),
-            "$.data.missing": f"{counted(gaps, 'missing value')}: a number is taken for the mean, "
-            "a word for the most frequent one.",
-            "$.data.unseen": "A word that is met for the first time after training is no error.",
-            "$.data.target_scaling": "Learned in units of its own spread; predictions are in the "
-            "target's own units.",
+            "$.data.missing": f"{counted(missing, 'missing value')}: numbers are imputed with the "
+            "mean, categories with the most frequent one.",
+            "$.data.unseen": "An unknown category, one not seen in training, is not an error.",
+            "$.data.target_scaling": "The target is standardized for training; predictions are "
+            "in its own units.",
             "$.data.split": self._describe_split(data.get("split", {})),
             "$.model": f"An example is {_shape_text(self.shape)}"
-            f"{', each word being one that is 0 or 1' if words else ''}.",
-            "$.metrics": "Some classes are rare: f1 counts each class alike, accuracy each row. To "
-            'have training do so too: "class_weights": "balanced" in data.',
-            "$.train": "It stops when the loss of the validation part has not fallen for so long.",
+            f"{', with categories one-hot encoded' if categorical else ''}.",
+            "$.metrics": "Some classes are rare: f1 weights each class equally, accuracy each row. "
+            'To weight classes equally in training: "class_weights": "balanced" in data.',
+            "$.train": "Stops when the validation loss has not fallen for `patience` epochs.",
         }
-        there = {"$.data.target", "$.model", *(f"$.data.{key}" for key in data)}
-        there |= {"$.metrics"} if "f1" in tree["metrics"] else set()
-        there |= {"$.train"} if "early_stopping" in tree["train"] else set()
-        return {path: text for path, text in found.items() if path in there and text}
+        present = {"$.data.target", "$.model", *(f"$.data.{key}" for key in data)}
+        present |= {"$.metrics"} if "f1" in tree["metrics"] else set()
+        present |= {"$.train"} if "early_stopping" in tree["train"] else set()
+        return {path: text for path, text in found.items() if path in present and text}
 
     def _describe_split(self, split: Mapping[str, Any]) -> str:
-        text = "Validation says when to stop, the test part is looked at once, at the end."
+        text = "Validation decides when to stop; the test split is evaluated once, at the end."
         if "test" not in split:
-            text = "Validation says when to stop."
+            text = "Validation decides when to stop."
         if "stratify" in split:
-            text = f"{text} Each has the classes in proportion."
+            text = f"{text} Each split has the classes in proportion."
         if self.time_column:
             order = json.dumps({key: split[key] for key in split if key != "stratify"})
             name = json.dumps(self.time_column, ensure_ascii=False)
@@ -181,20 +184,20 @@ class SpecDraft:
 def _source_comment(source: Any) -> str:
     if not isinstance(source, dict) or source.get("encoding") != "cp1252":
         return ""
-    return "The text is not UTF-8, and taken for cp1252, which Windows writes in Western Europe."
+    return "The file is not UTF-8; it is read as cp1252, the Western European Windows encoding."
 
 
 def _listed(reasons: Mapping[str, str]) -> str:
-    """Return columns with the reasons why they are left out, each reason once."""
+    """Return the excluded columns, grouped by reason."""
     names: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         names.setdefault(reason, []).append(name)
     lines = []
-    for reason, those in names.items():
-        more = f" and {len(those) - MAX_NAMED:,} more" if len(those) > MAX_NAMED else ""
-        are, it = ("is", "it") if len(those) == 1 else ("are", "each")
-        listed = f"{', '.join(name or NAMELESS for name in those[:MAX_NAMED])}{more}"
-        lines.append(f"{listed} {are} left out: {it} {reason}.")
+    for reason, group in names.items():
+        more = f" and {len(group) - MAX_NAMED:,} more" if len(group) > MAX_NAMED else ""
+        are, it = ("is", "it") if len(group) == 1 else ("are", "each")
+        listed = f"{', '.join(name or NAMELESS for name in group[:MAX_NAMED])}{more}"
+        lines.append(f"{listed} {are} excluded: {it} {reason}.")
     return "\n".join(lines)
 
 

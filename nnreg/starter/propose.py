@@ -1,4 +1,4 @@
-"""A starter spec from a data file: what to predict, and from which columns."""
+"""A starter spec for a data file: its source, target and inputs."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ from nnreg.tables.table import Table
 
 DELIMITERS = ",;\t|"
 
-TEXTS = ("csv", "tsv")
+TEXT_SOURCES = ("csv", "tsv")
 """The sources that read text."""
 
 MAX_REASONS = 5
-"""The most columns of which is said why they are no target."""
+"""The maximum number of columns for which an error says why they cannot be a target."""
 
-TARGETS = (
+TARGET_NAMES = (
     "target", "label", "labels", "class", "classes", "y", "species", "category", "digit", "outcome",
     "diagnosis", "survived", "churn", "result", "response", "quality", "price",
 )  # fmt: skip
-"""Names that a column to be predicted often has, the surest first."""
+"""Common names of target columns, the most specific first."""
 
 
 @dataclass(frozen=True)
 class SpecProposal:
-    """A spec, and why it is as it is: comments by the path of what they are about.
+    """A spec with its reasons: comments by JSON path.
 
-    `target` is the column that it predicts, and `why` says how that was chosen; `columns` are all
-    there are, `inputs` those it predicts from, and `excluded` says why the others are no inputs.
+    `why` is the reason for the choice of the `target`. `columns` are all columns of the table,
+    `inputs` those that are used, and `excluded` the reasons why others are not.
     """
 
     tree: dict[str, Any]
@@ -74,11 +74,11 @@ def propose(
     directory: str | os.PathLike[str] = ".",
     registry: Registry | None = None,
 ) -> SpecProposal:
-    """Return a spec that runs as it is, for a data file, to lie in `directory`.
+    """Return a spec for a data file that runs without changes, to be saved in `directory`.
 
     Without a `target` the column is guessed, by its name or because it is the last one. Raises
-    `DataError` for a file that cannot be read or in which there is nothing to learn, `UsageError`
-    for a target that is no column.
+    `DataError` for a file that cannot be read or has no usable columns, `UsageError` for a
+    target that is not a column.
     """
     path, registry = Path(data), registry or installed()
     source, table = _read(path, registry)
@@ -89,40 +89,42 @@ def propose(
             f"{path}: the target {found.name!r} is missing in {found.missing:,} of {found.rows:,} "
             "rows; remove these, or choose another column with --target"
         )
-    left_out = _excluded(columns, found)
-    inputs = tuple(name for name in columns if name != found.name and name not in left_out)
+    excluded = _excluded(columns, found)
+    inputs = tuple(name for name in columns if name != found.name and name not in excluded)
     if not inputs:
-        reasons = "; ".join(f"{name!r} {reason}" for name, reason in left_out.items())
+        reasons = "; ".join(f"{name!r} {reason}" for name, reason in excluded.items())
         raise DataError(f"{path}: no column is left to predict {found.name!r} from: {reasons}")
-    named = os.path.relpath(path, directory)
+    relative_path = os.path.relpath(path, directory)
     chosen = [columns[name] for name in inputs]
-    draft = SpecDraft(found, chosen, left_out, _time_column(table, columns))
+    draft = SpecDraft(found, chosen, excluded, _time_column(table, columns))
     for split in draft.splits():
-        tree = draft.tree(source, named, split)
+        tree = draft.tree(source, relative_path, split)
         if _split_works(tree, table, registry):
             break
     size = f"{counted(found.rows, 'row')} and {counted(len(columns), 'column')}"
-    comments = {"$": f"{path.name} has {size}. `nnreg show NAME` explains what is named here."}
+    comments = {
+        "$": f"{path.name} has {size}. `nnreg show NAME` describes the components named here."
+    }
     comments |= draft.comments(tree, why)
-    return SpecProposal(tree, comments, found.name, why, columns, inputs, left_out)
+    return SpecProposal(tree, comments, found.name, why, columns, inputs, excluded)
 
 
 def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
-    """Return a file's source as a spec names it, and its table, in which markers are missing."""
+    """Return the source of a file for a spec, and its table, with markers as missing values."""
     name = _source(path, registry)
     options: dict[str, Any] = {"type": name}
 
     def table_with(**more: Any) -> Table:
         return read_table(read(Source, {**options, **more}, Reader(registry)), path)
 
-    if name in TEXTS:
+    if name in TEXT_SOURCES:
         options |= _text_options(path, name)
     table = table_with()
-    if name in TEXTS:
+    if name in TEXT_SOURCES:
         columns = summarize_columns(table)
         if any(one.comma == "decimal" for one in columns.values()):
             other = summarize_columns(again := table_with(decimal=","))
-            if _count_of_numbers(other) > _count_of_numbers(columns):
+            if _count_numeric(other) > _count_numeric(columns):
                 options["decimal"], table, columns = ",", again, other
         if found := markers(columns):
             options["missing"] = [*Csv.missing, *found]
@@ -130,27 +132,27 @@ def _read(path: Path, registry: Registry) -> tuple[Any, Table]:
     return options if len(options) > 1 else name, table
 
 
-def _count_of_numbers(columns: Mapping[str, ColumnFacts]) -> int:
-    """Return how many columns hold numbers, markers of missing ones aside."""
+def _count_numeric(columns: Mapping[str, ColumnFacts]) -> int:
+    """Return the number of numeric columns, ignoring markers of missing values."""
     return sum(
         one.kind == "numbers" or (one.kind == "mixed" and not one.comma) for one in columns.values()
     )
 
 
 def _source(path: Path, registry: Registry) -> str:
-    """Return the name of the source for files that are called so."""
+    """Return the name of the source that reads files with this suffix."""
     if entry := source_entry(path, registry):
         return entry.name
     sources = [one.cls for one in registry if issubclass(one.cls, Source)]
     suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes} - {"/"})
     raise UsageError(
-        f"{path}: no source is known for files of such a name; expected a folder of images, or "
+        f"{path}: no source reads files of this name; expected a directory of images, or "
         f"{', '.join(suffixes)}"
     )
 
 
 def _text_options(path: Path, name: str) -> dict[str, Any]:
-    """Return the encoding of a file and what is between its cells, where a spec must say so."""
+    """Return the encoding and delimiter of a file, where they differ from the defaults."""
     options = {}
     if (encoding := _encoding(path)) != Csv.encoding:
         options["encoding"] = encoding
@@ -163,7 +165,7 @@ def _text_options(path: Path, name: str) -> dict[str, Any]:
 
 
 def _encoding(path: Path) -> str:
-    """Return the encoding of a text: UTF-8 where it can be, else what a spreadsheet writes."""
+    """Return the encoding of a text file: UTF-8 if it is valid, else one of spreadsheets."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with _bytes_of(path) as file:
         block = file.read(2**20)
@@ -181,7 +183,7 @@ def _encoding(path: Path) -> str:
 
 @contextmanager
 def _bytes_of(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that may be compressed. Raises `DataError` where it cannot be read."""
+    """Open a file that may be compressed. Raises `DataError` if it cannot be read."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opened(path, "rb") as file:
@@ -191,31 +193,33 @@ def _bytes_of(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _target(
-    columns: Mapping[str, ColumnFacts], asked: str | None, origin: str
+    columns: Mapping[str, ColumnFacts], requested: str | None, origin: str
 ) -> tuple[ColumnFacts, str]:
-    """Return the column to predict, and why it is this one."""
-    if asked is not None:
-        if asked not in columns:
-            raise UsageError(f"{origin}: no column {asked!r}{suggest(asked, columns)}")
-        if problem := columns[asked].why_not_target:
-            raise DataError(f"{origin}: {asked!r} cannot be predicted: it {problem}")
-        return columns[asked], "it was asked for"
-    fitting = [one for one in columns.values() if not one.why_not_target and not one.missing]
-    if not fitting:
-        reasons = [f"{one.name!r} {one.why_not_target or 'has gaps'}" for one in columns.values()]
+    """Return the column to predict, and the reason for it."""
+    if requested is not None:
+        if requested not in columns:
+            raise UsageError(f"{origin}: no column {requested!r}{suggest(requested, columns)}")
+        if problem := columns[requested].why_not_target:
+            raise DataError(f"{origin}: {requested!r} cannot be predicted: it {problem}")
+        return columns[requested], "it was requested"
+    candidates = [one for one in columns.values() if not one.why_not_target and not one.missing]
+    if not candidates:
+        reasons = [
+            f"{one.name!r} {one.why_not_target or 'has missing values'}" for one in columns.values()
+        ]
         raise UsageError(
             f"{origin}: no column looks like a target; choose one with --target "
             f"({'; '.join(reasons[:MAX_REASONS])})"
         )
-    for name in TARGETS:
-        for one in fitting:
+    for name in TARGET_NAMES:
+        for one in candidates:
             if one.name.lower() == name:
-                return one, "its name is that of a target"
-    return fitting[-1], "it is the last column that can be predicted"
+                return one, "its name is typical of a target"
+    return candidates[-1], "it is the last column that can be predicted"
 
 
 def _time_column(table: Table, columns: Mapping[str, ColumnFacts]) -> str:
-    """Return the first column that says when a row was, as a split can go by it; or nothing."""
+    """Return the first column of dates or times that a split can order by, or an empty string."""
     for one in columns.values():
         with suppress(DataError):
             if one.dates and len(times(table, one.name)):
@@ -224,28 +228,28 @@ def _time_column(table: Table, columns: Mapping[str, ColumnFacts]) -> str:
 
 
 def _excluded(columns: Mapping[str, ColumnFacts], target: ColumnFacts) -> dict[str, str]:
-    """Return the columns that are no inputs, each with the reason."""
+    """Return the columns that are not inputs, each with the reason."""
     others = [one for one in columns.values() if one.name != target.name]
     arrays = [one for one in others if one.kind == "arrays"]
     if arrays:
         image = max(arrays, key=lambda one: len(one.shape))
-        reason = f"cannot go together with the arrays of {image.name!r}"
+        reason = f"cannot be combined with the arrays of {image.name!r}"
         return {one.name: reason for one in others if one is not image}
     return {one.name: one.why_not_input for one in others if one.why_not_input}
 
 
 def _split_works(tree: Mapping[str, Any], table: Table, registry: Registry) -> bool:
-    """Tell whether the rows can be divided so, and used: a rare class may be in one part only."""
+    """Return True if the split works: a rare class may be missing from one of the splits."""
     document = read_spec(tree, registry=registry)
     data, spec = document.spec.data, document.spec
     assert data is not None  # a proposal has it
     classification, integer = spec.loss.classification or spec.loss.takes_labels, False
     try:
-        preprocessing, parts = split_table(
+        preprocessing, splits = split_table(
             table, data.targets, data, data.split, spec.seed,
             classification=classification, integer_input=integer,
         )  # fmt: skip
-        attach_data(Model(document, preprocessing), parts)
+        attach_data(Model(document, preprocessing), splits)
     except DataError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""A spec that names an activation of a plugin, for tests that have no `spec` of their own."""
+"""A spec with an activation of a plugin, for tests without a `spec` of their own."""
 
 import json
 
@@ -9,7 +9,7 @@ from tests.helpers.specs import CSV, WITH_SWISH, classifier, csv_data
 
 @pytest.fixture
 def spec(tmp_path, monkeypatch):
-    """Write a spec that names swish, which nobody provides yet."""
+    """Write a spec with swish, which no plugin provides yet."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(CSV)
     (tmp_path / "rows.csv").write_text("island,length,depth\nnorth,1.0,5.2\n")

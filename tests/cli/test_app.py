@@ -35,18 +35,18 @@ def test_run_prints_progress_to_stderr_and_the_result_to_stdout(spec, nnreg, tmp
     assert err.splitlines()[0].startswith("epoch 1/5  loss ")
     assert "\r" not in err
     assert "epoch 1/5" not in out
-    assert "always blue" in out
+    assert "baseline (majority class blue)" in out
     assert "next: nnreg predict out data.csv" in out
     assert (tmp_path / "out" / "checkpoints" / "best.h5").exists()
 
 
-def test_run_chooses_a_new_folder_each_time(spec, nnreg, tmp_path):
+def test_run_chooses_a_new_directory_each_time(spec, nnreg, tmp_path):
     for _ in range(2):
         assert nnreg("run", spec)[0] == 0
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["spec-001", "spec-002"]
 
 
-def test_progress_comes_every_so_many_epochs(spec, nnreg):
+def test_progress_is_printed_every_n_epochs(spec, nnreg):
     set_epochs = ("--set", "train.epochs=250")
     lines = nnreg("run", spec, *set_epochs, "--every", 100)[2].splitlines()
     assert [line.split()[1] for line in lines] == ["1/250", "100/250", "200/250", "250/250"]
@@ -54,7 +54,7 @@ def test_progress_comes_every_so_many_epochs(spec, nnreg):
     assert len(nnreg("run", spec, *set_epochs)[2].splitlines()) == 250
 
 
-def test_json_is_for_programs(spec, nnreg):
+def test_json_is_printed_for_programs(spec, nnreg):
     code, out, err = nnreg("run", spec, "--json", "--out", "out")
     assert (code, err) == (0, "")
     *epochs, end = map(json.loads, out.splitlines())
@@ -62,10 +62,10 @@ def test_json_is_for_programs(spec, nnreg):
         ("epoch", n + 1) for n in range(5)
     ]
     assert (end["event"], end["epochs"], end["folder"]) == ("end", 5, "out")
-    for data, part in ((["data.csv"], "data"), ([], "train")):
-        measured = json.loads(nnreg("evaluate", "out", *data, "--json")[1])
-        assert measured.keys() == {part}
-        assert measured[part].keys() == {"loss", "accuracy"}
+    for data, split in ((["data.csv"], "data"), ([], "train")):
+        metrics = json.loads(nnreg("evaluate", "out", *data, "--json")[1])
+        assert metrics.keys() == {split}
+        assert metrics[split].keys() == {"loss", "accuracy"}
     assert json.loads(nnreg("inspect", "out", "--json")[1])["history"][-1]["epoch"] == 5
     assert json.loads(nnreg("plugins", "--json")[1])[0]["plugin"] == "nnreg"
     assert json.loads(nnreg("show", "huber", "--json")[1])[0]["options"][0]["name"] == "delta"
@@ -88,10 +88,10 @@ def test_predict_reads_standard_input_and_writes_a_file(spec, nnreg, tmp_path):
     nnreg("run", spec, "--out", "out")
     from_file = nnreg("predict", "out/checkpoints/last.h5", "rows.csv")[1]
     assert nnreg("predict", "out/checkpoints/last.h5", "-", stdin=ROWS)[1] == from_file
-    assert nnreg("predict", "out", "rows.csv", "--out", "answers.csv")[1] == ""
-    assert (tmp_path / "answers.csv").read_text() == from_file
-    answers = json.loads(nnreg("predict", "out", "rows.csv", "--json")[1])
-    assert [answer["prediction"] for answer in answers] == [
+    assert nnreg("predict", "out", "rows.csv", "--out", "predictions.csv")[1] == ""
+    assert (tmp_path / "predictions.csv").read_text() == from_file
+    predictions = json.loads(nnreg("predict", "out", "rows.csv", "--json")[1])
+    assert [prediction["prediction"] for prediction in predictions] == [
         row["prediction"] for row in table(from_file)
     ]
 
@@ -104,7 +104,7 @@ def test_predict_writes_numbers_for_a_regression(spec, nnreg):
     assert all(float(row["prediction"]) > 0 for row in rows)
 
 
-def test_two_outputs_are_two_columns(spec, nnreg):
+def test_two_outputs_give_two_columns(spec, nnreg):
     data = csv_data(target=["length", "depth"], inputs=["species"])
     tree = regressor(data=data, model={"layers": [{"type": "dense", "units": 2}]})
     clean = CSV.replace("3.9,\n", "3.9,3\n")
@@ -115,7 +115,7 @@ def test_two_outputs_are_two_columns(spec, nnreg):
     assert list(rows[0]) == ["prediction_length", "prediction_depth"]
 
 
-def test_resume_goes_on_where_the_run_stopped(spec, nnreg, tmp_path):
+def test_resume_continues_where_the_run_stopped(spec, nnreg, tmp_path):
     nnreg("run", spec, "--out", "out")
     code, out, err = nnreg("resume", "out", "--set", "train.epochs=7")
     assert code == 0
@@ -123,7 +123,7 @@ def test_resume_goes_on_where_the_run_stopped(spec, nnreg, tmp_path):
     assert "best epoch 7 of 7" in out
 
 
-def test_resume_says_that_another_network_takes_another_run(spec, nnreg):
+def test_resume_refuses_a_change_of_the_network(spec, nnreg):
     nnreg("run", spec, "--out", "out")
     code, _, err = nnreg("resume", "out", "--set", "model.layers.0.units=9")
     assert code == 1
@@ -131,7 +131,7 @@ def test_resume_says_that_another_network_takes_another_run(spec, nnreg):
     assert err.rstrip().endswith("--set cannot change the network of a checkpoint: begin a new run")
 
 
-def test_inspect_shows_arrays_components_and_the_last_figures(spec, nnreg):
+def test_inspect_shows_arrays_components_and_the_last_metrics(spec, nnreg):
     nnreg("run", spec, "--out", "out")
     code, out, _ = nnreg("inspect", "out")
     assert code == 0
@@ -144,7 +144,7 @@ def test_validate_shows_the_network(spec, nnreg):
     assert (code, err) == (0, "")
     assert "spec.json: valid" in out
     assert "(batch, 64)" in out
-    assert "8 rows to train" in out
+    assert "8 training rows" in out
 
 
 def test_validate_prints_every_problem(spec, nnreg):
@@ -159,20 +159,20 @@ def test_validate_prints_every_problem(spec, nnreg):
     ]  # fmt: skip
 
 
-def test_schema_prints_the_schema_of_what_is_installed(nnreg):
+def test_schema_prints_the_schema_of_the_installed_components(nnreg):
     code, out, _ = nnreg("schema")
     assert code == 0
     assert "leaky_relu" in json.dumps(json.loads(out)["$defs"]["activation"])
 
 
-def test_show_tells_formula_options_and_provider(nnreg):
+def test_show_prints_formula_options_and_provider(nnreg):
     code, out, _ = nnreg("show", "leaky_relu")
     assert code == 0
     for text in ("slope · x", "number ≥ 0 and ≤ 1", "0.01", "from nnreg "):
         assert text in out
 
 
-def test_plugins_lists_what_is_provided(nnreg):
+def test_plugins_lists_the_components_provided(nnreg):
     out = nnreg("plugins")[1]
     assert "loaded" in out
     assert "leaky_relu" in out
@@ -205,7 +205,7 @@ def test_an_error_is_one_message_with_an_exit_code(spec, nnreg, tmp_path, args, 
 
 
 @pytest.mark.parametrize(
-    ("args", "meant"),
+    ("args", "suggestion"),
     [
         (["run", "spce.json"], "spec.json"),
         (["run", "spec.json", "--set", "data.path=dat.csv"], "data.csv"),
@@ -215,15 +215,17 @@ def test_an_error_is_one_message_with_an_exit_code(spec, nnreg, tmp_path, args, 
         (["inspect", "runs/spec-001/checkpoints/bets.h5"], "runs/spec-001/checkpoints/best.h5"),
     ],
 )
-def test_a_mistyped_file_gets_a_suggestion(spec, nnreg, args, meant):
+def test_a_mistyped_file_gets_a_suggestion(spec, nnreg, args, suggestion):
     nnreg("run", spec, "--no-report")
     code, out, err = nnreg(*args)
     assert (code in (1, 2), out) == (True, "")
-    assert re.search(rf"No such file or directory; did you mean '(/.*/)?{meant}'\?$", err.strip())
+    assert re.search(
+        rf"No such file or directory; did you mean '(/.*/)?{suggestion}'\?$", err.strip()
+    )
     assert "did you mean" not in nnreg("inspect", "nothing/like/it")[2]
 
 
-def test_a_folder_of_runs_is_taken_for_one(spec, nnreg, tmp_path):
+def test_a_directory_of_runs_is_not_taken_for_a_run(spec, nnreg, tmp_path):
     nnreg("run", spec, "--no-report")
     for command in (["predict", "runs", "rows.csv"], ["resume", "runs"], ["inspect", "runs"]):
         code, _, err = nnreg(*command)
@@ -233,14 +235,14 @@ def test_a_folder_of_runs_is_taken_for_one(spec, nnreg, tmp_path):
     assert "empty: not the folder of a run" in nnreg("evaluate", "empty")[2]
 
 
-def test_a_traceback_comes_only_with_debug(spec, nnreg):
+def test_a_traceback_is_printed_only_with_debug(spec, nnreg):
     for args in (["--debug", "run", "nowhere.json"], ["run", "nowhere.json", "--debug"]):
         code, _, err = nnreg(*args)
         assert code == 2
         assert "Traceback" in err
 
 
-def test_a_bug_is_told_as_one(spec, nnreg, monkeypatch, tmp_path):
+def test_a_bug_is_reported_as_one(spec, nnreg, monkeypatch, tmp_path):
     monkeypatch.setattr("nnreg.runs.api.prepare_run", lambda *_, **__: 1 / 0)
     code, _, err = nnreg("run", spec)
     assert code == 1
@@ -254,7 +256,7 @@ def test_a_bug_is_told_as_one(spec, nnreg, monkeypatch, tmp_path):
     )
 
 
-def test_a_run_that_diverges_exits_with_3_and_keeps_the_last_good_weights(spec, nnreg, tmp_path):
+def test_a_run_that_diverges_exits_with_3_and_saves_the_last_finite_weights(spec, nnreg, tmp_path):
     data = csv_data(target="length", inputs=["island"])
     tree = regressor(data=data, optimizer={"type": "sgd", "learning_rate": 1e30})
     code, out, err = nnreg("run", "-", "--out", "out", "--set", "train.epochs=90",
@@ -268,7 +270,7 @@ def test_a_run_that_diverges_exits_with_3_and_keeps_the_last_good_weights(spec, 
     assert err == "error: out: there is no checkpoints/best.h5: no epoch of the run was saved\n"
 
 
-def test_a_missing_plugin_exits_with_4_and_the_line_to_type(spec, nnreg, tmp_path):
+def test_a_missing_plugin_exits_with_4_and_the_install_command(spec, nnreg, tmp_path):
     from dataclasses import replace
     from pathlib import Path
 
@@ -287,7 +289,7 @@ def test_a_missing_plugin_exits_with_4_and_the_line_to_type(spec, nnreg, tmp_pat
     assert nnreg("inspect", "out")[0] == 0
 
 
-def test_rows_that_do_not_fit_print_no_prediction(spec, nnreg, tmp_path):
+def test_invalid_rows_give_an_error_and_no_prediction(spec, nnreg, tmp_path):
     nnreg("run", spec, "--out", "out")
     for text, message in (
         ("island,length\nnorth,1\n", "no column 'depth'"),
@@ -301,7 +303,7 @@ def test_rows_that_do_not_fit_print_no_prediction(spec, nnreg, tmp_path):
         assert message in err
 
 
-def test_every_command_has_help_with_an_example_or_no_arguments(nnreg):
+def test_every_command_has_help_with_an_example(nnreg):
     for name, command in cli.commands.items():
         code, out, _ = nnreg(name, "--help")
         assert code == 0
@@ -310,8 +312,8 @@ def test_every_command_has_help_with_an_example_or_no_arguments(nnreg):
         assert command.help
 
 
-def test_help_comes_quickly():
-    def seconds():  # of the processor, not of a clock that other programs slow down
+def test_help_is_quick():
+    def seconds():  # of CPU time, which other programs do not slow down
         began = os.times()
         subprocess.run([sys.executable, "-m", "nnreg", "--help"], check=True, capture_output=True)
         ended = os.times()

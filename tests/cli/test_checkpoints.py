@@ -1,4 +1,4 @@
-"""Looking into checkpoints: inspect, diff and rerun, and reading without a model."""
+"""inspect, diff and rerun, and reading checkpoints without a model."""
 
 import json
 import re
@@ -25,7 +25,7 @@ SPLIT = {"validation": 0.25, "stratify": True}
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Train two runs, one with other settings, and return their folder."""
+    """Train two runs with different settings, and return their directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     (tmp_path / "data.csv").write_text(CSV)
@@ -38,12 +38,12 @@ def run(tmp_path, monkeypatch):
 
 @pytest.fixture
 def command(run, request):
-    """Run a command beside the two runs; return its exit code, output and errors."""
+    """Run a command in that directory; return its exit code, output and errors."""
     return request.getfixturevalue("nnreg")
 
 
 def edit(path, change):
-    """Rewrite a checkpoint with document and arrays changed."""
+    """Rewrite a checkpoint with its document and arrays changed."""
     saved = read_checkpoint(path)
     document, arrays = dict(saved.document), dict(saved.arrays)
     change(document, arrays)
@@ -51,7 +51,7 @@ def edit(path, change):
 
 
 class TestReading:
-    def test_the_five_lines_of_the_documentation_read_a_checkpoint(self, run, monkeypatch):
+    def test_the_five_lines_in_the_documentation_read_a_checkpoint(self, run, monkeypatch):
         text = (ROOT / "docs" / "file-format.md").read_text()
         (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
         shutil.copy(run / "one/checkpoints/best.h5", "model.h5")
@@ -65,12 +65,12 @@ class TestReading:
     def test_arrays_are_read_without_the_plugins(self, run):
         file = run / "one/checkpoints/last.h5"
 
-        def lose(document, arrays):
+        def remove_plugin(document, arrays):
             document["components"][0].update(name="gone", distribution="nnreg-gone")
             document["spec"]["model"]["layers"][0]["type"] = "gone"
 
         before = nnreg.read_arrays(file)
-        edit(file, lose)
+        edit(file, remove_plugin)
         after = nnreg.read_arrays(file)
         assert before.keys() == after.keys() >= {"parameters/layers/0/weight", "history"}
         np.testing.assert_array_equal(before["history"], after["history"])
@@ -84,7 +84,7 @@ class TestReading:
         assert list(histories[0]) == list(histories[1]) == list(histories[2])
         assert histories[0]["loss"].shape == (5,)
 
-    def test_the_history_of_a_run_that_goes_on_leaves_out_what_is_half_written(self, run):
+    def test_the_history_of_a_running_run_excludes_an_incomplete_line(self, run):
         file = run / "one" / "metrics.jsonl"
         text = file.read_text()
         for length in range(len(text)):
@@ -92,7 +92,7 @@ class TestReading:
             assert len(nnreg.read_history("one")) == text[:length].count("\n")
 
     @pytest.mark.parametrize("line", ["x", "[1]", '{"loss": "a"}', '{"loss": true}', "[" * 10_000])
-    def test_what_is_no_history_is_refused_with_its_line(self, run, line):
+    def test_an_invalid_history_is_refused_with_its_line(self, run, line):
         (run / "one" / "metrics.jsonl").write_text(f'{{"epoch": 1}}\n{line}\n')
         with pytest.raises(CheckpointError, match=r"metrics.jsonl, line 2: not a record"):
             nnreg.read_history("one")
@@ -104,7 +104,7 @@ class TestComparing:
     def test_a_checkpoint_does_not_differ_from_itself(self, run):
         assert compare("one", "one/checkpoints/best.h5").same
 
-    def test_what_differs_is_told_by_its_place_and_size(self, run):
+    def test_differences_are_reported_by_path_and_size(self, run):
         found = compare("one", "two")
         assert not found.same
         assert {"path": "$.optimizer.learning_rate", "a": 0.02, "b": 0.5} in found.said["spec"]
@@ -129,7 +129,7 @@ class TestComparing:
         assert not any(found.said.values())
         assert found.history == []
 
-    def test_arrays_that_only_one_has_or_that_have_other_shapes_are_told(self, run):
+    def test_missing_arrays_and_different_shapes_are_reported(self, run):
         nnreg.run("spec.json", out="three", overrides=["model.layers.0.units=4"])
         found = {d["name"]: d for d in compare("one", "three").arrays}
         assert found["parameters/layers/0/bias"]["a"] == "float32 (8,)"
@@ -147,13 +147,13 @@ class TestComparing:
 
 class TestRerun:
     @pytest.mark.parametrize("file", ["best", "last"])
-    def test_training_again_gives_the_same_bits_and_touches_nothing(self, run, file):
+    def test_rerun_is_bit_identical_and_writes_nothing(self, run, file):
         path = run / f"one/checkpoints/{file}.h5"
         before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
         assert rerun(path).same
         assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
 
-    def test_what_was_saved_in_mid_epoch_is_trained_again_as_far(self, run):
+    def test_a_mid_epoch_checkpoint_is_trained_again_to_the_same_step(self, run):
         prepared = prepare_from_spec(read_spec("spec.json", ["train.batch_size=2"]))
         model = prepared.model
         trainer = model.trainer(prepared.train, prepared.validation)
@@ -164,23 +164,23 @@ class TestRerun:
         assert read_summary("middle.h5").manifest.progress.partial
         assert rerun("middle.h5").results_same
 
-    def test_a_history_that_this_spec_does_not_give_is_noticed(self, run):
+    def test_a_history_that_the_spec_does_not_reproduce_is_detected(self, run):
         path = run / "one/checkpoints/last.h5"
 
-        def cheat(document, arrays):
+        def change_history(document, arrays):
             arrays["history"] = arrays["history"].copy()
             arrays["history"][3, 1] *= 0.5
 
-        edit(path, cheat)
+        edit(path, change_history)
         (difference,) = rerun(path).history
         assert (difference["name"], difference["epoch"]) == ("loss", 4)
 
-    def test_other_data_are_refused(self, run):
+    def test_different_data_are_refused(self, run):
         (run / "data.csv").write_text(CSV.replace("4.4", "4.5"))
         with pytest.raises(DataError, match="not the data that it was trained on"):
             rerun(run / "one")
 
-    def test_a_model_of_data_that_were_passed_in_cannot_be_trained_again(self, tmp_path):
+    def test_a_model_trained_on_arrays_in_memory_cannot_be_rerun(self, tmp_path):
         data = blobs()
         model = nnreg.build(classifier(), data=data)
         model.fit(*data)
@@ -193,24 +193,24 @@ class TestCommands:
     def test_inspect_shows_a_checkpoint_on_a_terminal_of_80_columns(self, command):
         code, out, _ = command("inspect", "one")
         assert code == 0
-        assert "one/checkpoints/best.h5: whole" in out
+        assert "one/checkpoints/best.h5: intact" in out
         assert '"optimizer": {"type": "adam", "learning_rate": 0.02}' in out
-        assert "nnreg 0.1.0   0.1.0" in out
+        assert re.search(r"nnreg 0\.1\.0 +0\.1\.0", out)
         assert re.search(r"parameters/layers/0/weight +float32 +4 x 8 +[\d.]+ +[\d.]+", out)
         assert max(len(line) for line in out.splitlines() if not line.startswith("data ")) <= 80
 
-    def test_inspect_says_what_is_not_finite_and_not_installed(self, command):
-        def spoil(document, arrays):
+    def test_inspect_reports_non_finite_values_and_missing_plugins(self, command):
+        def add_nan(document, arrays):
             arrays["parameters/layers/0/bias"] = np.full(8, np.nan, np.float32)
             document["components"][0]["distribution"] = "nnreg-gone"
 
-        edit(Path("one/checkpoints/best.h5"), spoil)
+        edit(Path("one/checkpoints/best.h5"), add_nan)
         code, out, _ = command("inspect", "one")
         assert code == 0
         assert "warning: 8 values of parameters/layers/0/bias are not finite" in out
         assert "not installed" in out
 
-    def test_inspect_lets_no_file_paint_the_terminal(self, command):
+    def test_inspect_escapes_control_characters(self, command):
         edit(Path("one/checkpoints/best.h5"), lambda d, a: d.update(origin="\x1b[2Jx"))
         code, out, _ = command("inspect", "one")
         assert code == 0
@@ -240,7 +240,7 @@ class TestCommands:
         assert code == 1
         assert out.splitlines()[passed].startswith("failed  h.h5: ")
 
-    def test_verify_tells_a_missing_plugin_from_a_bad_file(self, command):
+    def test_verify_distinguishes_a_missing_plugin_from_an_invalid_file(self, command):
         ATTACKS["a_plugin_that_is_not_installed"].make(Path("h.h5"))
         code, out, _ = command("inspect", "--verify", "h.h5")
         assert code == 4
@@ -248,7 +248,7 @@ class TestCommands:
 
     def test_diff_exits_as_diff_does(self, command):
         code, out, _ = command("diff", "one", "one")
-        assert (code, out) == (0, "nothing differs\n")
+        assert (code, out) == (0, "no differences\n")
         code, out, _ = command("diff", "one", "two")
         assert code == 1
         assert "  $.optimizer.learning_rate\n    - 0.02\n    + 0.5\n" in out
@@ -259,16 +259,16 @@ class TestCommands:
         assert json.loads(out)["same"] is False
         assert command("diff", "one", "nowhere")[0] == 1
 
-    def test_rerun_says_whether_the_bits_are_the_same(self, command):
+    def test_rerun_reports_whether_the_result_is_bit_identical(self, command):
         code, out, err = command("rerun", "one")
-        assert (code, out) == (0, "the same bits: weights and history\n")
+        assert (code, out) == (0, "bit-identical: weights and history\n")
         assert err.startswith("epoch 1  loss")
 
-        def age(document, arrays):
+        def change(document, arrays):
             document["environment"]["numpy"] = "1.0"
             arrays["parameters/layers/0/bias"] = arrays["parameters/layers/0/bias"] + 1
 
-        edit(Path("one/checkpoints/best.h5"), age)
+        edit(Path("one/checkpoints/best.h5"), change)
         code, out, _ = command("rerun", "one")
         assert code == 1
         assert re.search(r"parameters/layers/0/bias +1 ", out)

@@ -1,4 +1,4 @@
-"""Help texts, and what is said of a mistyped command or option."""
+"""Help texts, and suggestions for mistyped commands and options."""
 
 import io
 import re
@@ -11,7 +11,7 @@ from nnreg.cli._output import wrapped
 from nnreg.cli.app import cli, main
 
 with pytest.raises(SystemExit):
-    main(["--version"])  # the commands register when one is asked for
+    main(["--version"])  # this imports the commands
 
 
 def all_commands(group=cli, path=("nnreg",)):
@@ -33,7 +33,7 @@ def test_every_command_has_an_example_of_itself_in_its_help(path):
 
 
 @EACH
-def test_every_command_has_a_summary_that_fits_on_a_line(path):
+def test_every_command_has_a_summary_that_fits_on_one_line(path):
     text = summary(COMMANDS[path])
     assert "..." not in text
     assert len(text) <= 78 - 2 - max(len(name) for name in cli.commands) - 2
@@ -41,9 +41,7 @@ def test_every_command_has_a_summary_that_fits_on_a_line(path):
 
 @pytest.mark.parametrize("columns", [40, 200])
 @EACH
-def test_help_is_as_wide_as_the_terminal_but_no_wider_than_people_read(
-    path, columns, nnreg, monkeypatch
-):
+def test_help_is_as_wide_as_the_terminal_up_to_80_columns(path, columns, nnreg, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
     out = nnreg(*path[1:], "--help")[1]
     prose = [line for line in out.splitlines() if not re.search(r"nnreg|[^ ]{15}", line)]
@@ -54,7 +52,7 @@ def test_every_command_is_under_a_heading():
     assert set(cli.commands) <= {name for names in GROUPS.values() for name in names}
 
 
-def test_no_command_at_all_is_a_question_for_help(nnreg):
+def test_without_a_command_the_help_is_printed(nnreg):
     for args in ((), ("plugin",)):
         code, out, err = nnreg(*args)
         assert (code, err) == (0, "")
@@ -63,7 +61,7 @@ def test_no_command_at_all_is_a_question_for_help(nnreg):
 
 
 @pytest.mark.parametrize(
-    ("line", "meant"),
+    ("line", "suggestion"),
     [
         ("trian spec.json", "'nnreg run'"),
         ("train spec.json", "'nnreg run'"),
@@ -85,13 +83,13 @@ def test_no_command_at_all_is_a_question_for_help(nnreg):
         ("--versoin", "'--version'"),
     ],
 )
-def test_what_is_mistyped_gets_a_suggestion(line, meant, nnreg):
+def test_a_mistyped_command_or_option_gets_a_suggestion(line, suggestion, nnreg):
     code, out, err = nnreg(*line.split())
     assert (code, out) == (2, "")
-    assert f"did you mean {meant}?" in err.splitlines()[0]
+    assert f"did you mean {suggestion}?" in err.splitlines()[0]
 
 
-def test_what_resembles_nothing_gets_the_choices(nnreg):
+def test_an_unrecognizable_command_gets_the_choices(nnreg):
     assert "choose one of" in nnreg("xyzzy")[2]
     assert nnreg("run", "--xyzzy")[2].startswith("error: no option '--xyzzy'\nusage: nnreg run ")
 
@@ -113,14 +111,16 @@ def test_the_shell_completes_every_command_and_option(path, monkeypatch, capfd):
 
 
 @pytest.mark.parametrize("columns", [40, 80])
-def test_an_error_is_broken_between_words_and_its_command_is_not(columns, monkeypatch):
+def test_an_error_is_wrapped_between_words_and_its_command_is_not(columns, monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
     monkeypatch.setenv("COLUMNS", str(columns))
     error = "error: " + "some words that explain what is wrong and what to do " * 3
-    command = "go on: nnreg resume runs/a-long-name-001 --set optimizer.learning_rate=0.001 --quiet"
+    command = (
+        "resume: nnreg resume runs/a-long-name-001 --set optimizer.learning_rate=0.001 --quiet"
+    )
     excerpt = "   9 |     {'type': 'dense', 'units': 32, 'activation': 'rleu', 'a': 1, 'b': 2}, --"
     lines = wrapped(f"{error}\n{excerpt}\n{command}", Terminal()).splitlines()
     assert lines[-2:] == [excerpt, command]
@@ -129,7 +129,7 @@ def test_an_error_is_broken_between_words_and_its_command_is_not(columns, monkey
     assert wrapped(error, io.StringIO()) == error
 
 
-def test_a_wrong_call_is_told_how_the_command_is_called(nnreg):
+def test_a_wrong_call_prints_the_usage(nnreg):
     assert nnreg("run")[2].splitlines() == [
         "error: missing argument 'SPEC'",
         "usage: nnreg run [OPTIONS] SPEC",

@@ -1,4 +1,4 @@
-"""`predict` and `evaluate` over files of any length: a piece at a time, and all answers or none."""
+"""`predict` and `evaluate` on files of any length: read in chunks, written atomically."""
 
 import csv
 import json
@@ -18,8 +18,8 @@ ROWS = 3000
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Train on a few rows; `long.csv` has many, which are read in many pieces."""
+def directory(tmp_path, monkeypatch):
+    """Train on a few rows; `long.csv` has many, which are read in many chunks."""
     monkeypatch.chdir(tmp_path)
     write("data.csv", 200)
     write("long.csv", ROWS)
@@ -32,7 +32,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def write(path, rows):
-    """Write rows of which some hold what looks like a number and is none."""
+    """Write rows with a categorical column whose values look like numbers."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(rows, 2))
     with open(path, "w", newline="") as file:
@@ -49,17 +49,19 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-def test_a_file_in_many_pieces_is_predicted_row_by_row(folder, nnreg):
-    assert nnreg("predict", "out", "long.csv", "--out", "answers.csv")[0] == 0
-    answers, rows = read("answers.csv"), read("long.csv")
-    assert len(answers) == ROWS
+def test_a_file_read_in_many_chunks_is_predicted_row_by_row(directory, nnreg):
+    assert nnreg("predict", "out", "long.csv", "--out", "predictions.csv")[0] == 0
+    predictions, rows = read("predictions.csv"), read("long.csv")
+    assert len(predictions) == ROWS
     model = library.load("out")
-    assert [a["prediction"] for a in answers] == model.classify(rows).tolist()
-    probabilities = [[float(a["probability_+"]), float(a["probability_-"])] for a in answers]
+    assert [row["prediction"] for row in predictions] == model.classify(rows).tolist()
+    probabilities = [
+        [float(row["probability_+"]), float(row["probability_-"])] for row in predictions
+    ]
     np.testing.assert_allclose(probabilities, model.predict(rows), rtol=1e-5)
 
 
-def test_a_file_in_many_pieces_is_measured_as_a_whole(folder, nnreg):
+def test_a_file_read_in_many_chunks_is_evaluated_as_a_whole(directory, nnreg):
     found = json.loads(nnreg("evaluate", "out", "long.csv", "--json")[1])
     rows = read("long.csv")
     whole = library.load("out").evaluate(rows, [row["sign"] for row in rows])
@@ -75,77 +77,77 @@ def test_a_file_in_many_pieces_is_measured_as_a_whole(folder, nnreg):
         ("1,1", "line 2902: 2 cells, but the header has 4"),
     ],
 )
-def test_a_bad_row_far_down_prints_nothing_and_leaves_files_alone(
-    folder, nnreg, command, line, message
+def test_an_invalid_row_late_in_a_file_prints_nothing_and_changes_no_file(
+    directory, nnreg, command, line, message
 ):
-    lines = (folder / "long.csv").read_text().splitlines()
+    lines = (directory / "long.csv").read_text().splitlines()
     lines[2901] = line
-    (folder / "long.csv").write_text("\n".join(lines))
-    (folder / "answers.csv").write_text("as before")
+    (directory / "long.csv").write_text("\n".join(lines))
+    (directory / "predictions.csv").write_text("as before")
     name, *options = command
-    targets = [[], ["--out", "answers.csv"]] if name == "predict" else [[]]
+    targets = [[], ["--out", "predictions.csv"]] if name == "predict" else [[]]
     for target in targets:
         code, out, err = nnreg(name, "out", "long.csv", *options, *target)
         assert (code, out) == (1, "")
         assert re.search(message, err)
-    assert (folder / "answers.csv").read_text() == "as before"
-    assert not list(folder.glob(".*.tmp"))
+    assert (directory / "predictions.csv").read_text() == "as before"
+    assert not list(directory.glob(".*.tmp"))
 
 
-def test_a_file_of_another_format_is_read_as_what_its_name_says(folder, nnreg):
-    answers = nnreg("predict", "out", "data.csv")[1]
-    (folder / "data.tsv").write_text((folder / "data.csv").read_text().replace(",", "\t"))
+def test_a_file_of_another_format_is_read_by_its_suffix(directory, nnreg):
+    predictions = nnreg("predict", "out", "data.csv")[1]
+    (directory / "data.tsv").write_text((directory / "data.csv").read_text().replace(",", "\t"))
     rows = read("data.csv")
     columns = {name: [float(row[name]) for row in rows] for name in "ab"}
     np.savez("data.npz", code=[row["code"] for row in rows], **columns)
     for name in ("data.tsv", "data.npz"):
-        assert nnreg("predict", "out", name)[1] == answers
+        assert nnreg("predict", "out", name)[1] == predictions
 
 
-def test_a_column_that_the_file_lacks_is_told_with_those_that_are_taken(folder, nnreg):
-    (folder / "few.csv").write_text("a,sign\n1,+\n")
+def test_a_missing_column_is_reported_with_the_expected_ones(directory, nnreg):
+    (directory / "few.csv").write_text("a,sign\n1,+\n")
     code, out, err = nnreg("predict", "out", "few.csv")
     assert (code, out) == (1, "")
     assert err == "error: few.csv: no column 'b'; the model takes a, b, code\n"
-    (folder / "near.csv").write_text("a,bb,code,sign\n1,1,7,+\n")
+    (directory / "near.csv").write_text("a,bb,code,sign\n1,1,7,+\n")
     assert "no column 'b'; did you mean 'bb'?" in nnreg("predict", "out", "near.csv")[2]
 
 
-def test_rows_without_the_target_can_be_predicted_and_not_measured(folder, nnreg):
-    (folder / "new.csv").write_text("a,b,code\n1,1,7\n")
+def test_rows_without_the_target_can_be_predicted_but_not_evaluated(directory, nnreg):
+    (directory / "new.csv").write_text("a,b,code\n1,1,7\n")
     assert nnreg("predict", "out", "new.csv")[0] == 0
     code, _, err = nnreg("evaluate", "out", "new.csv")
     assert code == 1
     assert "new.csv: no column 'sign', the target, to compare with; predict does without" in err
 
 
-def test_json_goes_to_a_file_too(folder, nnreg):
+def test_json_can_be_written_to_a_file(directory, nnreg):
     printed = nnreg("predict", "out", "data.csv", "--json")[1]
-    assert nnreg("predict", "out", "data.csv", "--json", "--out", "answers.json")[1] == ""
-    assert (folder / "answers.json").read_text() == printed
+    assert nnreg("predict", "out", "data.csv", "--json", "--out", "predictions.json")[1] == ""
+    assert (directory / "predictions.json").read_text() == printed
     assert len(json.loads(printed)) == 200
 
 
-def test_a_folder_that_is_not_there_is_told_at_once(folder, nnreg):
-    code, out, err = nnreg("predict", "out", "data.csv", "--out", "no/answers.csv")
+def test_a_missing_directory_is_reported_before_predicting(directory, nnreg):
+    code, out, err = nnreg("predict", "out", "data.csv", "--out", "no/predictions.csv")
     assert (code, out) == (2, "")
-    assert "no/answers.csv: there is no folder no" in err
+    assert "no/predictions.csv: no directory no; create it first" in err
 
 
-def test_what_is_no_regular_file_is_written_to_and_stays(folder, nnreg):
+def test_a_file_that_is_not_regular_is_written_to_and_kept(directory, nnreg):
     os.mkfifo("pipe")
     reader = subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE)
     assert nnreg("predict", "out", "data.csv", "--out", "pipe")[0] == 0
     assert reader.communicate(timeout=10)[0].startswith(b"prediction,")
-    assert (folder / "pipe").is_fifo()
+    assert (directory / "pipe").is_fifo()
 
 
-def test_a_bar_shows_how_much_of_the_file_is_read_on_a_terminal_alone(folder, nnreg, monkeypatch):
+def test_only_a_terminal_gets_a_progress_bar(directory, nnreg, monkeypatch):
     assert nnreg("predict", "out", "long.csv")[2] == ""
     monkeypatch.setattr("nnreg.cli.inference.animated", lambda stream: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    (folder / "[").mkdir()
-    (folder / "long.csv").rename("[/long].csv")  # which is a tag to rich
+    (directory / "[").mkdir()
+    (directory / "long.csv").rename("[/long].csv")  # rich would read it as a tag
     code, out, err = nnreg("predict", "out", "[/long].csv")
     assert code == 0
     assert "[/long].csv" in err
@@ -153,7 +155,7 @@ def test_a_bar_shows_how_much_of_the_file_is_read_on_a_terminal_alone(folder, nn
     assert "━" not in out
 
 
-MEASURED = """
+MEASURE_MEMORY = """
 import resource, sys
 from nnreg.cli.app import main
 try:
@@ -165,18 +167,27 @@ finally:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="others count memory in other units")
-def test_two_million_rows_are_predicted_in_the_memory_that_a_few_take(folder):
-    head, rows = (folder / "long.csv").read_text().split("\n", 1)
+def test_two_million_rows_are_predicted_in_the_memory_of_a_few(directory):
+    head, rows = (directory / "long.csv").read_text().split("\n", 1)
     peaks = {}
     for times in (10, 2_000_000 // ROWS):
         with open("longer.csv", "w") as file:
             file.write(f"{head}\n")
             file.writelines(rows for _ in range(times))
-        command = [sys.executable, "-c", MEASURED, "predict", "out", "longer.csv", "--out", "a.csv"]
+        command = [
+            sys.executable,
+            "-c",
+            MEASURE_MEMORY,
+            "predict",
+            "out",
+            "longer.csv",
+            "--out",
+            "a.csv",
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         peaks[times] = int(done.stderr.splitlines()[-1]) * 1024
         with open("a.csv") as file:
             assert sum(1 for _ in file) == ROWS * times + 1
     few, many = peaks.values()
-    assert many - few < 20e6  # the answers alone are 80 MB
+    assert many - few < 20e6  # the predictions alone are 80 MB

@@ -1,4 +1,4 @@
-"""`nnreg plugins`, and the options that choose plugins."""
+"""`nnreg plugins`, and the options that select plugins."""
 
 import importlib.metadata
 import json
@@ -12,9 +12,7 @@ import pytest
 from tests.helpers.fake_distributions import many, swish
 
 
-def test_a_plugin_file_serves_every_command_that_reads_a_spec_or_a_checkpoint(
-    spec, nnreg, tmp_path
-):
+def test_every_command_that_reads_a_spec_or_a_checkpoint_takes_a_plugin_file(spec, nnreg, tmp_path):
     (tmp_path / "swish.py").write_text(swish())
     given = ("--plugin", "./swish.py")
     for command in (
@@ -33,9 +31,7 @@ def test_a_plugin_file_serves_every_command_that_reads_a_spec_or_a_checkpoint(
             assert "swish.py" in out
 
 
-def test_a_run_of_a_plugin_file_tells_the_exact_command_when_the_file_is_missing(
-    spec, nnreg, tmp_path
-):
+def test_the_error_for_a_missing_plugin_file_has_the_exact_command(spec, nnreg, tmp_path):
     (tmp_path / "swish.py").write_text(swish())
     nnreg("run", spec, "--out", "out", "--plugin", "swish.py")
     for command in (
@@ -49,7 +45,7 @@ def test_a_run_of_a_plugin_file_tells_the_exact_command_when_the_file_is_missing
         assert nnreg(*line.split()[2:])[0] == 0
 
 
-def test_the_command_names_the_file_where_it_lies(spec, nnreg, tmp_path):
+def test_the_command_has_the_path_of_the_file(spec, nnreg, tmp_path):
     (tmp_path / "models").mkdir()
     for name in ("spec.json", "data.csv"):
         (tmp_path / name).rename(tmp_path / "models" / name)
@@ -61,7 +57,7 @@ def test_the_command_names_the_file_where_it_lies(spec, nnreg, tmp_path):
     assert nnreg("evaluate", "out")[2].endswith("--plugin nnregfile.py\n")
 
 
-def test_an_nnregfile_beside_the_spec_is_loaded_and_told(spec, nnreg, tmp_path):
+def test_an_nnregfile_beside_the_spec_is_loaded_and_reported(spec, nnreg, tmp_path):
     (tmp_path / "nnregfile.py").write_text(f"print('noise')\n{swish()}")
     code, out, err = nnreg("validate", spec, "--json")
     assert (code, json.loads(out)["valid"]) == (0, True)
@@ -70,7 +66,7 @@ def test_an_nnregfile_beside_the_spec_is_loaded_and_told(spec, nnreg, tmp_path):
     assert nnreg("plugins")[1].count("nnregfile") == 0
 
 
-def test_a_plugin_file_that_fails_is_told_and_the_rest_goes_on(spec, nnreg, tmp_path):
+def test_a_plugin_file_that_fails_is_reported_and_the_command_continues(spec, nnreg, tmp_path):
     (tmp_path / "bad.py").write_text("x = 1\nraise SystemExit(3)")
     code, _, err = nnreg("validate", "plain.json", "--plugin", "bad.py")
     assert code == 0
@@ -92,7 +88,7 @@ def test_options_before_the_command_and_the_environment_block_plugins(
 
 
 @pytest.mark.parametrize("value", ["swish", "no:", ""])
-def test_what_to_block_is_written_with_no(nnreg, value):
+def test_a_blocked_plugin_needs_the_prefix_no(nnreg, value):
     code, _, err = nnreg("-p", value, "plugins")
     assert code == 2
     assert "expected no:NAME" in err
@@ -109,7 +105,7 @@ def test_a_blocked_plugin_is_imported_by_no_command(spec, nnreg, install, tmp_pa
     assert not (tmp_path / "log").exists()
 
 
-def test_unmet_requirements_exit_with_4_and_the_line_to_type(spec, nnreg):
+def test_unmet_requirements_exit_with_4_and_the_install_command(spec, nnreg):
     code, _, err = nnreg("run", spec, "--set", 'requires=["nnreg-mish>=1.2"]')
     assert code == 4
     assert err == (
@@ -118,7 +114,7 @@ def test_unmet_requirements_exit_with_4_and_the_line_to_type(spec, nnreg):
     )
 
 
-def test_plugins_tells_of_a_name_that_two_offer(nnreg, install):
+def test_plugins_reports_a_name_registered_by_two(nnreg, install):
     install("nnreg-a", swish(), plugin="a")
     install("nnreg-b", swish(), plugin="b")
     assert (
@@ -154,7 +150,7 @@ def test_each_plugin_is_imported_once_where_they_are_needed(spec, install, tmp_p
     assert "valid" in out
 
 
-def test_what_is_installed_is_looked_through_once(spec, nnreg, monkeypatch):
+def test_installed_distributions_are_searched_once(spec, nnreg, monkeypatch):
     calls = []
     found = importlib.metadata.entry_points
 
@@ -167,7 +163,7 @@ def test_what_is_installed_is_looked_through_once(spec, nnreg, monkeypatch):
     assert calls == [{"group": "nnreg"}]
 
 
-def test_plugins_tells_state_error_and_mend(nnreg, install):
+def test_plugins_prints_state_error_and_fix(nnreg, install):
     install("nnreg-good", swish("good"), plugin="good", requires=["nnreg>=0.1"])
     install("nnreg-bad", "1 / 0", plugin="bad")
     install("nnreg-new", swish("new"), plugin="new", requires=["numpy", "nnreg >= 9"])
@@ -193,16 +189,16 @@ def test_plugins_tells_state_error_and_mend(nnreg, install):
     assert "off is blocked by -p no:nnreg-off\n" in out
 
 
-def test_plugins_tells_of_slow_imports_and_of_the_events_heard(nnreg, install):
+def test_plugins_prints_slow_imports_and_the_events_received(nnreg, install):
     install("nnreg-slow", f"import time\ntime.sleep(0.6)\n{swish('slow')}", plugin="slow")
     hook = "@hookimpl\ndef nnreg_epoch_ended(record):\n    pass\n"
     install("nnreg-log", f"from nnreg import hookimpl\n{hook}", plugin="log")
     out = nnreg("plugins")[1]
     assert "loaded in 0.6 s" in out
-    assert "hears: nnreg_epoch_ended" in out
+    assert "events: nnreg_epoch_ended" in out
 
 
-def test_what_plugins_print_stays_out_of_the_results(spec, nnreg, install):
+def test_the_output_of_plugins_stays_out_of_the_results(spec, nnreg, install):
     hook = "@hookimpl\ndef nnreg_epoch_ended(record):\n    print('LOUD')\n"
     code = f"print('LOUD')\n{swish().replace('return', 'print(1); return')}\n{hook}"
     install("nnreg-loud", code, plugin="loud")

@@ -11,7 +11,7 @@ from nnreg.registry.registry import KINDS
 from tests.helpers.fake_distributions import swish
 
 
-def test_show_tells_where_the_code_is_and_who_provides_it(nnreg, install, tmp_path):
+def test_show_prints_the_source_location_and_the_provider(nnreg, install, tmp_path):
     install("nnreg-swish", swish(), plugin="swish")
     code, out, _ = nnreg("show", "swish")
     assert code == 0
@@ -22,7 +22,7 @@ def test_show_tells_where_the_code_is_and_who_provides_it(nnreg, install, tmp_pa
     assert entry["options"] == [{"name": "beta", "type": "number", "default": 1.0}]
 
 
-def test_show_shows_every_kind_of_a_name_unless_one_is_asked_for(nnreg):
+def test_show_shows_every_kind_of_a_name_unless_one_is_given(nnreg):
     def kinds(*args):
         return [entry["kind"] for entry in json.loads(nnreg("show", *args, "--json")[1])]
 
@@ -38,9 +38,9 @@ def test_show_shows_every_kind_of_a_name_unless_one_is_asked_for(nnreg):
         (["loss.relu"], "no loss 'relu'"),
         (
             ["huber", "--plot", "x.svg"],
-            "huber is no activation or schedule, and only thos",
+            "huber is not an activation or schedule; only thos",
         ),
-        (["huber", "--set", "delta=1"], "huber is no activation"),
+        (["huber", "--set", "delta=1"], "huber is not an activation"),
         (
             ["elu", "--set", "alpha=99"],
             "--set alpha=99: must be less than or equal to 10, found 99",
@@ -48,7 +48,7 @@ def test_show_shows_every_kind_of_a_name_unless_one_is_asked_for(nnreg):
         (["relu", "--plot", "nowhere/x.svg"], "nowhere/x.svg: cannot write: No such file"),
     ],
 )
-def test_show_says_what_it_cannot(nnreg, tmp_path, monkeypatch, args, message):
+def test_show_reports_errors(nnreg, tmp_path, monkeypatch, args, message):
     monkeypatch.chdir(tmp_path)
     code, out, err = nnreg("show", *args)
     assert (code, out) == (2, "")
@@ -67,7 +67,7 @@ def test_show_draws_an_activation_as_wide_as_the_terminal(nnreg, monkeypatch):
         assert any("━━ y   ┅┅ dy/dx" in line for line in lines)
 
 
-def test_an_activation_that_cannot_be_drawn_is_shown_without(nnreg, install):
+def test_an_activation_that_cannot_be_drawn_is_shown_without_a_curve(nnreg, install):
     install("nnreg-swish", swish().replace("return x *", "return 1 / 0 *"), plugin="swish")
     code, out, err = nnreg("show", "swish")
     assert code == 0
@@ -75,13 +75,13 @@ def test_an_activation_that_cannot_be_drawn_is_shown_without(nnreg, install):
     assert "cannot be drawn: ZeroDivisionError" in err
 
 
-def test_an_option_without_default_is_asked_for_before_drawing(nnreg, install, tmp_path):
+def test_an_option_without_a_default_is_required_for_drawing(nnreg, install, tmp_path):
     install("nnreg-swish", swish().replace("float = 1.0", "float"), plugin="swish")
     assert nnreg("show", "swish")[0] == 0
     file = tmp_path / "swish.svg"
     code, _, err = nnreg("show", "swish", "--plot", file)
     assert code == 2
-    assert "swish has an option without a default; give it with --set" in err
+    assert "swish has an option without a default; set it with --set" in err
     assert nnreg("show", "swish", "--plot", file, "--set", "beta=2")[0] == 0
     assert "swish (beta=2)" in file.read_text()
 
@@ -95,7 +95,7 @@ def test_show_draws_a_schedule_with_options_in_the_terminal_and_to_a_file(nnreg,
     assert "cosine (restarts=2)" in file.read_text()
 
 
-def test_an_svg_stands_alone_and_labels_both_curves(nnreg, tmp_path):
+def test_an_svg_is_self_contained_and_labels_both_curves(nnreg, tmp_path):
     for name in ("relu", "softmax", "gelu"):
         file = tmp_path / f"{name}.svg"
         assert nnreg("show", name, "--plot", file)[0] == 0

@@ -1,4 +1,4 @@
-"""What a training shows while it goes on and when it ends: on a terminal, and elsewhere."""
+"""The output during and after training: on a terminal, and elsewhere."""
 
 import fcntl
 import json
@@ -33,7 +33,7 @@ PROGRAM = [sys.executable, "-m", "nnreg"]
 
 @pytest.fixture
 def spec(tmp_path, monkeypatch):
-    """Give a spec with many short epochs."""
+    """Write a spec with many short epochs."""
     monkeypatch.chdir(tmp_path)
     head, rows = CSV.split("\n", 1)
     (tmp_path / "data.csv").write_text(f"{head}\n{rows * 20}")
@@ -43,7 +43,7 @@ def spec(tmp_path, monkeypatch):
 
 
 class Screen:
-    """A terminal of so many columns in which a command runs."""
+    """A terminal of `columns` columns in which a command runs."""
 
     def __init__(self, *args, columns=80, **environment):
         self._screen = pyte.Screen(columns, 60)
@@ -63,13 +63,13 @@ class Screen:
         return [line.rstrip() for line in self._screen.display if line.strip()]
 
     def read(self, seconds=30, until=lambda _: False):
-        """Take what comes until the command ends, the time is over, or the lines satisfy."""
+        """Read until the command ends, the time is over, or the lines satisfy `until`."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not until(self.lines):
             if select.select([self._terminal], [], [], 0.05)[0]:
                 try:
                     data = os.read(self._terminal, 2**16)
-                except OSError:  # Linux's way to tell that the command has ended
+                except OSError:  # on Linux: the command has ended
                     break
                 self.raw += data
                 self._stream.feed(data)
@@ -100,17 +100,17 @@ def test_a_terminal_has_one_live_line_that_fits(spec, columns):
     screen.end()
 
 
-def test_the_live_line_stays_as_the_run_ended_with_the_result_below(spec):
+def test_the_last_live_line_stays_above_the_result(spec):
     screen = Screen("run", "--no-report", spec, "--out", "out", columns=100)
     assert screen.end() == 0
     line, title, *rest = screen.lines
-    figures = r"loss \S+  val_loss \S+  best \S+ \(\d+\)  val_accuracy 1\.00  █[▁-█]+"
-    assert re.fullmatch(f"epoch 400/400  {figures}", line)
-    assert title == "spec: what was learned"
+    metrics = r"loss \S+  val_loss \S+  best \S+ \(\d+\)  val_accuracy 1\.00  █[▁-█]+"
+    assert re.fullmatch(f"epoch 400/400  {metrics}", line)
+    assert title == "Results: spec"
     assert rest[-1] == "next: nnreg predict out data.csv"
 
 
-def test_the_live_line_is_drawn_ten_times_a_second_at_most(spec):
+def test_the_live_line_is_drawn_at_most_ten_times_per_second(spec):
     began = time.monotonic()
     screen = Screen("run", "--no-report", spec, "--set", "train.epochs=3000")
     screen.read(2)
@@ -119,7 +119,7 @@ def test_the_live_line_is_drawn_ten_times_a_second_at_most(spec):
     assert screen.raw.count(b"\r\x1b[2K") <= 10 * (time.monotonic() - began) + 1
 
 
-def test_notes_do_not_tear_the_live_line(spec, tmp_path):
+def test_notes_do_not_break_the_live_line(spec, tmp_path):
     (tmp_path / "notes.py").write_text(
         "import sys, warnings\n"
         "from nnreg import hookimpl\n"
@@ -145,22 +145,22 @@ def test_every_prints_lines_above_the_live_line(spec):
 
 
 @pytest.mark.parametrize("keys", [b"\x03", b"\x03\x03"])
-def test_ctrl_c_says_at_once_that_it_saves(spec, keys):
+def test_ctrl_c_reports_at_once_that_it_saves(spec, keys):
     screen = Screen("run", "--no-report", spec, "--set", "train.epochs=1000000", "--out", "out")
     screen.read(until=live)
     screen.type(keys)
     assert screen.end() == 130
     assert not Path("out/lock").exists()
-    line, said, how = screen.lines
+    line, saved, command = screen.lines
     assert "stopping and saving" in line
-    assert said.startswith("stopped; saved ")
-    assert how == "go on: nnreg resume out"
+    assert saved.startswith("stopped; saved ")
+    assert command == "resume: nnreg resume out"
 
 
 @pytest.mark.parametrize(
     "environment", [{"TERM": "dumb"}, {"TERM": "unknown"}, {"CI": "true"}], ids=str
 )
-def test_a_terminal_that_cannot_gets_a_plain_line_an_epoch(spec, environment):
+def test_a_simple_terminal_gets_one_plain_line_per_epoch(spec, environment):
     screen = Screen("run", "--no-report", spec, "--set", "train.epochs=20", **environment)
     assert screen.end() == 0
     assert not re.search(rb"\x1b\[[?\d;]*[^\d;?m]", screen.raw)  # only the result may be in bold
@@ -172,7 +172,7 @@ def test_a_terminal_that_cannot_gets_a_plain_line_an_epoch(spec, environment):
 
 
 @pytest.mark.parametrize("environment", [{}, {"FORCE_COLOR": "1"}, {"COLUMNS": "40"}], ids=str)
-def test_a_pipe_gets_a_plain_line_an_epoch_whatever_is_forced(spec, environment):
+def test_a_pipe_gets_one_plain_line_per_epoch_whatever_is_forced(spec, environment):
     command = [*PROGRAM, "run", "--no-report", spec, "--set", "train.epochs=20"]
     done = subprocess.run(
         command, capture_output=True, check=True, env={**os.environ, **environment}
@@ -182,7 +182,7 @@ def test_a_pipe_gets_a_plain_line_an_epoch_whatever_is_forced(spec, environment)
     assert [LINE.match(line)[1] for line in err.splitlines()] == [str(n + 1) for n in range(20)]
 
 
-def test_no_color_takes_the_colours_away_and_force_color_brings_them(spec):
+def test_no_color_and_force_color_control_the_colours(spec):
     colours = re.compile(rb"\x1b\[(?:\d+;)*3\d")
     for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
         screen = Screen("run", "--no-report", spec, **environment)
@@ -195,14 +195,14 @@ def test_no_color_takes_the_colours_away_and_force_color_brings_them(spec):
         assert (b"\x1b[" in done.stdout) == styled
 
 
-def test_what_a_component_does_is_broken_between_words():
+def test_the_description_of_a_component_is_wrapped_between_words():
     screen = Screen("show", "adam", columns=40)
     text = " ".join(line.strip() for line in screen.read())
     assert screen.end() == 0
     assert "scaled by running means of the gradient and of its square." in text
 
 
-def test_json_has_a_line_an_epoch_and_the_summary_last(spec, nnreg):
+def test_json_has_one_line_per_epoch_and_the_summary_last(spec, nnreg):
     code, out, _ = nnreg("run", "--no-report", spec, "--json", "--every", 100)
     *epochs, end = map(json.loads, out.splitlines())
     assert code == 0
@@ -221,7 +221,7 @@ def test_json_ends_with_the_summary_of_a_run_that_diverged_or_was_stopped(spec, 
     code, out, err = nnreg("run", "--no-report", spec, *changes, "--json", "--out", "out")
     assert code == 3
     assert json.loads(out.splitlines()[-1])["stopped"] == "diverged"
-    assert "go on: nnreg resume out --set optimizer.learning_rate=1e+37" in err
+    assert "resume: nnreg resume out --set optimizer.learning_rate=1e+37" in err
     command = [*PROGRAM, "run", "--no-report", spec, "--json", "--set", "train.epochs=1000000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert json.loads(process.stdout.readline())["epoch"] == 1
@@ -230,26 +230,26 @@ def test_json_ends_with_the_summary_of_a_run_that_diverged_or_was_stopped(spec, 
     assert process.returncode == 130
     end = json.loads(out.splitlines()[-1])
     assert end["stopped"] == "interrupted"
-    assert "verdict" not in end  # which would keep waiting whoever stops it
+    assert "verdict" not in end  # it would delay the exit
 
 
 class TestNext:
-    """The command that is proposed at the end works as it stands."""
+    """The command suggested at the end works without changes."""
 
-    def proposed(self, text):
-        (line,) = [line for line in text.splitlines() if line.startswith(("next: ", "go on: "))]
-        words = shlex.split(line.split(": ", 1)[1])
-        assert words[0] == "nnreg"
-        return words[1:]
+    def suggested(self, text):
+        (line,) = [line for line in text.splitlines() if line.startswith(("next: ", "resume: "))]
+        args = shlex.split(line.split(": ", 1)[1])
+        assert args[0] == "nnreg"
+        return args[1:]
 
     def test_after_a_run_it_predicts(self, spec, nnreg, tmp_path, monkeypatch):
         (tmp_path / "a b").mkdir()
         for name in ("spec.json", "data.csv"):
             (tmp_path / name).rename(tmp_path / "a b" / name)
         _, out, _ = nnreg("run", "--no-report", "a b/spec.json", "--out", "c d")
-        code, answers, _ = nnreg(*self.proposed(out))
+        code, predictions, _ = nnreg(*self.suggested(out))
         assert code == 0
-        assert len(answers.splitlines()) == 1 + 8 * 20
+        assert len(predictions.splitlines()) == 1 + 8 * 20
 
     def test_with_the_plugin_file_that_the_spec_needs(self, spec, nnreg, tmp_path):
         (tmp_path / "mine.py").write_text(
@@ -266,9 +266,9 @@ class TestNext:
         )
         change = ("--set", "model.layers.0.activation=twice")
         _, out, _ = nnreg("run", "--no-report", spec, *change, "--plugin", "mine.py")
-        assert nnreg(*self.proposed(out))[0] == 0
+        assert nnreg(*self.suggested(out))[0] == 0
 
-    def test_without_the_data_it_says_where_they_go(self, spec):
+    def test_without_the_data_file_it_has_a_placeholder(self, spec):
         run = prepare_run(spec, out="out")
         run.train()
         Path("data.csv").unlink()
@@ -277,24 +277,24 @@ class TestNext:
     @pytest.mark.parametrize(
         ("changes", "why"),
         [
-            ([], "note: all 400 epochs are done; --set train.epochs=800"),
+            ([], "note: all 400 epochs are done; train longer with --set train.epochs=800"),
             (['train.early_stopping={"patience": 3, "monitor": "val_accuracy"}'],
              "note: the run stopped early, after epoch"),
         ],
     )  # fmt: skip
-    def test_a_run_with_nothing_left_says_how_to_train_longer(self, spec, nnreg, changes, why):
+    def test_a_finished_run_reports_how_to_train_longer(self, spec, nnreg, changes, why):
         prepare_run(spec, out="out", overrides=changes).train()
         _, _, err = nnreg("resume", "out", "--no-report")
         assert err.startswith(why)
-        change = re.search(r"--set (\S+) trains on", err)[1]
+        change = re.search(r"--set (\S+)", err)[1]
         err = nnreg("resume", "out", "--no-report", "--set", change)[2]
         assert LINE.match(err.splitlines()[0])
 
-    def test_after_a_divergence_it_goes_on_more_calmly(self, spec, nnreg):
+    def test_after_a_divergence_it_lowers_the_learning_rate(self, spec, nnreg):
         _, _, err = nnreg("run", "--no-report", spec, "--set", "optimizer.learning_rate=1e38")
-        proposed = self.proposed(err)
-        assert proposed[-1] == "optimizer.learning_rate=1e+37"
-        assert nnreg(*proposed[:-1], "optimizer.learning_rate=0.01")[0] == 0
+        args = self.suggested(err)
+        assert args[-1] == "optimizer.learning_rate=1e+37"
+        assert nnreg(*args[:-1], "optimizer.learning_rate=0.01")[0] == 0
 
 
 class TestLiveLine:
@@ -313,10 +313,10 @@ class TestLiveLine:
         shown = [name for name in order if name in text]
         assert shown == order[: len(shown)]
 
-    def test_it_does_without_blocks_where_they_cannot_be_written(self, run):
+    def test_it_has_no_blocks_on_an_ascii_terminal(self, run):
         assert not set(LiveLine(run).text(97, blocks=False).plain) & set(BLOCKS)
 
-    def test_it_shows_the_share_of_a_long_epoch_and_the_time_left(self, run):
+    def test_it_shows_the_fraction_of_a_long_epoch_and_the_time_left(self, run):
         line = LiveLine(run)
         line._began -= 10
         line._from = 396.5
@@ -329,14 +329,14 @@ class TestLiveLine:
 
 def test_a_curve_takes_no_longer_to_draw_after_many_epochs():
     class Record(dict):
-        looks = 0
+        reads = 0
 
         def __getitem__(self, name):
-            Record.looks += 1
+            Record.reads += 1
             return super().__getitem__(name)
 
     curve([Record(loss=1.0) for _ in range(100_000)], 30)
-    assert 0 < Record.looks < 1000
+    assert 0 < Record.reads < 1000
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_a_curve_goes_from_the_highest_block_to_the_lowest(losses, width, blocks
     ("seconds", "text"),
     [(0.2, "0:01"), (59, "0:59"), (754, "12:34"), (3723, "1:02:03"), (400_000, "5 days")],
 )
-def test_a_duration_reads_as_on_a_clock(seconds, text):
+def test_the_time_left_has_the_format_of_a_clock(seconds, text):
     assert clock(seconds) == text
 
 
@@ -365,5 +365,5 @@ def test_a_duration_reads_as_on_a_clock(seconds, text):
     ("value", "text"),
     [(0.5, "0.500"), (1.0, "1.00"), (123.4, "123"), (54321.0, "54321"), (1.5e-7, "1.50e-07")],
 )
-def test_a_figure_in_the_live_line_is_short(value, text):
+def test_a_metric_in_the_live_line_is_short(value, text):
     assert compact(value) == text

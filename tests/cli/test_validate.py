@@ -1,4 +1,4 @@
-"""The commands that come before a training: validate and run --dry-run."""
+"""The commands that check a spec before training: validate and run --dry-run."""
 
 import functools
 import json
@@ -14,7 +14,7 @@ CONV = {"type": "conv2d", "filters": 2, "kernel": 3}
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("nnreg.runs.estimate.estimate", functools.partial(estimate, seconds=0.05))
     (tmp_path / "data.csv").write_text(CSV)
@@ -45,26 +45,26 @@ def folder(tmp_path, monkeypatch):
         ("units", '{"type": "dense", "units": 3}', "$.model.layers[0]", "gives shape (3,) for one"),
     ],
 )  # fmt: skip
-def test_every_kind_of_problem_has_file_and_line(folder, nnreg, name, shown, path, message):
+def test_every_kind_of_problem_has_file_and_line(directory, nnreg, name, shown, path, message):
     code, out, err = nnreg("validate", f"{name}.json")
     assert (code, out) == (2, "")
     found = json.loads(nnreg("validate", f"{name}.json", "--json")[1])["problems"]
     (problem,) = [one for one in found if one["path"] == path]
     line, start, end = problem["line"], problem["column"], problem["end_column"]
-    text = (folder / f"{name}.json").read_text().splitlines()[line - 1]
+    text = (directory / f"{name}.json").read_text().splitlines()[line - 1]
     assert text[start - 1 : end - 1] == shown
     assert problem["spec"] == problem["file"] == f"{name}.json"
     assert f"  {name}.json:{line}:{start}: {path}: {problem['message']}" in err
     assert message in problem["message"]
 
 
-def test_the_same_lines_are_shown_by_run(folder, nnreg):
+def test_run_shows_the_same_lines(directory, nnreg):
     for name in ("shape", "wrong", "units"):
         assert nnreg("run", f"{name}.json")[2] == nnreg("validate", f"{name}.json")[2]
-    assert not (folder / "runs").exists()
+    assert not (directory / "runs").exists()
 
 
-def test_several_specs_are_checked_at_once(folder, nnreg):
+def test_several_specs_are_checked_at_once(directory, nnreg):
     code, out, err = nnreg("validate", "wrong.json", "good.json", "shape.json", "nowhere.json")
     assert code == 2
     assert out.startswith("good.json: valid\n")
@@ -79,14 +79,14 @@ def test_several_specs_are_checked_at_once(folder, nnreg):
     assert nnreg("validate", "good.json", "good.json")[0] == 0
 
 
-def test_editors_are_told_what_a_set_caused(folder, nnreg):
+def test_json_names_the_set_option_of_a_problem(directory, nnreg):
     found = json.loads(nnreg("validate", "good.json", "--set", "loss=x", "--json")[1])
     (problem,) = found["problems"]
     assert problem.keys() == {"spec", "set", "path", "message"}
     assert (problem["set"], problem["path"]) == ("loss=x", "$.loss")
 
 
-def test_a_plugin_that_is_missing_has_its_exit_code(folder, nnreg):
+def test_a_missing_plugin_has_its_own_exit_code(directory, nnreg):
     changes = ("--set", 'requires=["nnreg-nothing"]')
     code, out, _ = nnreg("validate", "good.json", *changes, "--json")
     assert code == 4
@@ -94,24 +94,26 @@ def test_a_plugin_that_is_missing_has_its_exit_code(folder, nnreg):
 
 
 class TestDryRun:
-    def test_it_tells_shapes_memory_and_time_and_writes_nothing(self, folder, nnreg):
-        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    def test_it_prints_shapes_memory_and_time_and_writes_nothing(self, directory, nnreg):
+        before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
         code, out, err = nnreg("run", "good.json", "--dry-run")
         assert (code, err) == (0, "")
-        for text in ("good.json: valid", "(batch, 8)", "8 rows to train", "their gradient",
-                     "together", "an epoch of 1 steps", "5 epochs", "nothing was written",
+        for text in ("good.json: valid", "(batch, 8)", "8 training rows", "gradients", "total",
+                     "per epoch (1 step)", "for 5 epochs", "nothing was written",
                      "next: nnreg run good.json"):  # fmt: skip
             assert text in out
-        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+        assert {
+            path: path.read_bytes() for path in directory.rglob("*") if path.is_file()
+        } == before
 
-    def test_what_to_type_next_has_the_changes(self, folder, nnreg):
-        (folder / "my spec.json").write_bytes((folder / "good.json").read_bytes())
+    def test_the_next_command_has_the_changes(self, directory, nnreg):
+        (directory / "my spec.json").write_bytes((directory / "good.json").read_bytes())
         out = nnreg("run", "my spec.json", "--dry-run", "--set", 'metrics=["f1"]')[1]
         assert out.endswith("next: nnreg run 'my spec.json' --set 'metrics=[\"f1\"]'\n")
-        spec = (folder / "good.json").read_text()
+        spec = (directory / "good.json").read_text()
         assert nnreg("run", "-", "--dry-run", stdin=spec)[1].endswith("nothing was written\n")
 
-    def test_programs_get_numbers(self, folder, nnreg):
+    def test_json_has_the_numbers(self, directory, nnreg):
         found = json.loads(nnreg("run", "good.json", "--dry-run", "--json")[1])
         assert found["layers"][0]["output"] == "(batch, 8)"
         assert found["rows"] == {"train": 8}
@@ -121,13 +123,15 @@ class TestDryRun:
         assert memory["optimizer"] == 2 * memory["parameters"] == 8 * found["parameters"]
         assert found["seconds"] == pytest.approx(5 * found["seconds_per_epoch"])
 
-    def test_folds_take_their_number_of_trainings(self, folder, nnreg):
+    def test_the_time_of_folds_is_that_of_all_trainings(self, directory, nnreg):
         out = nnreg("run", "good.json", "--dry-run", "--json", "--set", "train.folds=2")[1]
         found = json.loads(out)
         assert found["seconds"] == pytest.approx(10 * found["seconds_per_epoch"])
-        assert "  2 folds" in nnreg("run", "good.json", "--dry-run", "--set", "train.folds=2")[1]
+        assert (
+            "  for 2 folds" in nnreg("run", "good.json", "--dry-run", "--set", "train.folds=2")[1]
+        )
 
-    def test_it_says_what_is_wrong_as_a_run_does(self, folder, nnreg):
+    def test_it_reports_the_same_errors_as_a_run(self, directory, nnreg):
         assert nnreg("run", "shape.json", "--dry-run") == nnreg("run", "shape.json")
         code, _, err = nnreg(
             "run", "good.json", "--dry-run", "--set", "optimizer.learning_rate=1e39"
@@ -135,16 +139,16 @@ class TestDryRun:
         assert code == 3
         assert "is not finite" in err
 
-    def test_plugins_hear_nothing_of_it(self, folder, nnreg):
-        (folder / "nnregfile.py").write_text(
+    def test_plugins_receive_no_events(self, directory, nnreg):
+        (directory / "nnregfile.py").write_text(
             "from nnreg import hookimpl\n"
             "@hookimpl\n"
-            "def nnreg_run_started(run): open('heard', 'w')\n"
+            "def nnreg_run_started(run): open('received', 'w')\n"
         )
         assert nnreg("run", "good.json", "--dry-run")[0] == 0
-        assert not (folder / "heard").exists()
+        assert not (directory / "received").exists()
 
-    def test_a_model_from_the_repository_is_estimated(self, folder, nnreg):
+    def test_a_model_from_the_repository_is_estimated(self, directory, nnreg):
         for name in ("penguins.json", "penguins.csv"):
-            shutil.copy(MODELS / name, folder)
-        assert ", or less where it stops early" in nnreg("run", "penguins.json", "--dry-run")[1]
+            shutil.copy(MODELS / name, directory)
+        assert ", or less if it stops early" in nnreg("run", "penguins.json", "--dry-run")[1]

@@ -1,4 +1,4 @@
-"""`nnreg doctor`: what it finds, and that its self-test notices what is broken."""
+"""`nnreg doctor`: its findings, and that its self-test detects faults."""
 
 import json
 import time
@@ -22,20 +22,20 @@ def found(findings):
     return {finding.subject: finding for finding in findings}
 
 
-def test_all_is_well_here_and_told_within_ten_seconds(nnreg, tmp_path):
+def test_the_installation_is_checked_within_ten_seconds(nnreg, tmp_path):
     began = time.monotonic()
     code, out, err = nnreg("doctor")
     assert (code, err) == (0, "")
     assert time.monotonic() - began < 10
-    assert out.splitlines()[-1].startswith("all is well")
+    assert out.splitlines()[-1].startswith("OK")
     assert not list(tmp_path.iterdir())
 
 
 def test_json_has_each_finding(nnreg):
     code, out, _ = nnreg("doctor", "--json")
-    told = json.loads(out)
-    assert (code, told["healthy"]) == (0, True)
-    subjects = {finding["subject"]: finding for finding in told["findings"]}
+    report = json.loads(out)
+    assert (code, report["healthy"]) == (0, True)
+    subjects = {finding["subject"]: finding for finding in report["findings"]}
     assert subjects["NumPy"] == {
         "subject": "NumPy", "state": "ok", "found": np.__version__, "fix": ""
     }  # fmt: skip
@@ -45,18 +45,18 @@ def test_json_has_each_finding(nnreg):
     }  # fmt: skip
 
 
-def test_a_plugin_that_failed_is_told_with_the_mend(nnreg, install):
+def test_a_failed_plugin_is_reported_with_a_fix(nnreg, install):
     install("nnreg-bad", "raise RuntimeError('no')", plugin="bad")
     code, out, _ = nnreg("doctor", "--json")
-    told = json.loads(out)
-    assert (code, told["healthy"]) == (1, False)
-    (bad,) = [finding for finding in told["findings"] if finding["subject"] == "plugin bad"]
+    report = json.loads(out)
+    assert (code, report["healthy"]) == (1, False)
+    (bad,) = [finding for finding in report["findings"] if finding["subject"] == "plugin bad"]
     assert (bad["state"], "RuntimeError: no" in bad["found"]) == ("failed", True)
     assert bad["fix"]
     assert nnreg("doctor")[1].splitlines()[-1].endswith(" failed: plugin bad")
 
 
-def test_what_is_missing_of_an_extra_is_told_with_the_line_to_type(monkeypatch, tmp_path):
+def test_missing_requirements_are_reported_with_the_install_command(monkeypatch, tmp_path):
     metadata = {
         "Requires-Dist": ["numpy>=2.0", "nowhere>=1; extra == 'plot'", "gone; extra == 'test'"],
         "Provides-Extra": ["plot", "test"],
@@ -81,7 +81,7 @@ class Metadata:
         self.get_all = values.get
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(monkeypatch, tmp_path):
+def test_a_directory_that_cannot_be_written_is_reported(monkeypatch, tmp_path):
     def full(**_):
         raise OSError(28, "No space left on device")
 
@@ -105,7 +105,7 @@ def wrong_gradient(self, x):
         (selftest, "_points", lambda: [{"x": 2.0, "y": 0.0}] * 3, "predicting"),
     ],
 )
-def test_the_self_test_notices(monkeypatch, target, name, broken, subject):
+def test_the_self_test_detects_a_fault(monkeypatch, target, name, broken, subject):
     monkeypatch.setattr(target, name, broken)
     findings = found(selftest.self_test(installed()))
     assert findings[subject].state == "failed"
@@ -120,11 +120,11 @@ class Other:
         pass
 
 
-def test_no_plugin_hears_of_the_self_test(nnreg, install, tmp_path):
+def test_plugins_receive_no_events_of_the_self_test(nnreg, install, tmp_path):
     code = (
         "from pathlib import Path\nfrom nnreg import hookimpl\n"
-        "@hookimpl\ndef nnreg_run_started(run):\n    Path('heard').touch()\n"
+        "@hookimpl\ndef nnreg_run_started(run):\n    Path('received').touch()\n"
     )
     install("nnreg-listener", code, plugin="listener")
     assert nnreg("doctor")[0] == 0
-    assert not (tmp_path / "heard").exists()
+    assert not (tmp_path / "received").exists()

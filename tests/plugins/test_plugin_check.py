@@ -91,7 +91,7 @@ def test_a_component_a_module_and_a_distribution_can_be_named(check, tmp_path, m
         ("reloo", 2, "did you mean 'relu'?"),
         ("nowhere.py", 1, "nowhere.py: cannot read the plugin"),
         ("broken.py", 1, "plugin broken.py failed: ZeroDivisionError"),
-        ("events.py", 2, "events.py provides no component that could be checked"),
+        ("events.py", 2, "events.py provides no component to check"),
     ],
 )
 def test_what_cannot_be_checked_is_told(check, tmp_path, target, code, message):

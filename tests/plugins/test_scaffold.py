@@ -93,9 +93,9 @@ def test_a_name_that_would_not_work_is_refused(distribution, component, message)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nnreg-mish"], "0 were given"),
-        (["nnreg-mish", "--activation", "a", "--loss", "b"], "2 were given"),
-        (["nnreg-mish", "--loss", "huber"], "there is a loss 'huber' already, from nnreg"),
+        (["nnreg-mish"], "found 0"),
+        (["nnreg-mish", "--activation", "a", "--loss", "b"], "found 2"),
+        (["nnreg-mish", "--loss", "huber"], "loss 'huber' already exists, from nnreg"),
         (["numpy", "--loss", "focal"], "a module 'numpy' is installed already"),
         (["taken", "--loss", "focal"], "taken exists already; nothing was written"),
         (["nnreg-mish", "--loss", "focal", "--license", "GPL"], "invalid value for '--license'"),

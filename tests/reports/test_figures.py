@@ -243,7 +243,10 @@ def test_plot_writes_the_curves_where_it_says(runs, nnreg):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["plot", "runs/a", "--out", "x.txt"], "x.txt: a plot is one of .svg, .png, .pdf"),
+        (
+            ["plot", "runs/a", "--out", "x.txt"],
+            "x.txt: unknown plot format; use one of .svg, .png, .pdf",
+        ),
         (["plot", "runs/a", "--out", "no/x.svg"], "no/x.svg: cannot write: No such file"),
         (["plot", "runs"], "runs: not the folder of a run"),
         (
@@ -267,7 +270,7 @@ def test_without_matplotlib_plot_says_what_to_install(runs, nnreg, monkeypatch):
     monkeypatch.delattr("nnreg.plotting.matplotlib_file", raising=False)
     code, _, err = nnreg("plot", runs[0])
     assert code == 2
-    assert "plots need matplotlib: pip install matplotlib" in err
+    assert "plots need matplotlib; pip install matplotlib" in err
 
 
 def test_plot_draws_losses_in_characters_without_matplotlib(runs, nnreg, monkeypatch):
@@ -340,7 +343,7 @@ def test_the_same_runs_have_the_same_spec_wherever_they_lie(runs, nnreg):
     nnreg("run", "runs/b/resolved.json", "--out", "elsewhere/deep/b2", "--quiet", "--no-report")
     code, out, _ = nnreg("compare", "runs/b", "elsewhere/deep/b2")
     assert code == 0
-    assert "their specs are the same" in out
+    assert "the specs are identical" in out
 
 
 def test_runs_of_the_same_name_are_told_apart_by_their_paths(runs, nnreg):

@@ -82,7 +82,7 @@ def test_a_report_that_cannot_be_written_spoils_no_run(spec, nnreg):
     Path("out/plots").write_text("in the way")
     code, out, err = nnreg("run", spec, "--out", "out", "--quiet")
     assert code == 0
-    assert "note: there is no report: out: cannot write: " in err
+    assert "note: no report was written: out: cannot write: " in err
     assert "saved in out" in out
 
 

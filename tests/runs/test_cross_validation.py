@@ -267,7 +267,7 @@ class TestCommands:
         assert {"1", "2", "3", "mean", "std"} <= lines.keys()
         losses = [float(lines[fold][0]) for fold in "123"]
         assert float(lines["mean"][0]) == pytest.approx(np.mean(losses), rel=1e-3)
-        assert "and chose its best epoch by them" in out
+        assert "which also select its best epoch" in out
         assert "next, a network without folds: nnreg run spec.json --set train.folds=null" in out
         assert "saved in runs/spec-001" in out
 
@@ -292,7 +292,7 @@ class TestCommands:
         monkeypatch.setattr(RunDirectory, "epoch", interrupted)
         code, _, err = nnreg("run", file, "--no-report")
         assert code == 130
-        assert "stopped; saved after epoch 2\ngo on: nnreg resume runs/spec-001\n" in err
+        assert "stopped; saved after epoch 2\nresume: nnreg resume runs/spec-001\n" in err
         code, _out, err = nnreg("resume", "runs/spec-001")
         assert code == 0
         assert "fold 1 of 3" not in err
@@ -329,7 +329,7 @@ class TestCommands:
 
     def test_validate_looks_at_every_fold(self, nnreg, file):
         code, out, err = nnreg("validate", file)
-        assert "fold 1 of 3: 40 rows to train, 20 rows for validation" in out
+        assert "fold 1 of 3: 40 training rows, 20 validation rows" in out
         code, out, err = nnreg("validate", file, "--set", "train.folds=61")
         assert code == 2
         assert "60 rows are too few for 61 folds" in err

@@ -150,7 +150,7 @@ def test_the_table_drops_columns_rather_than_break_them(spec, nnreg, monkeypatch
     monkeypatch.setenv("COLUMNS", "200")
     wide = nnreg("runs")[1].splitlines()
     assert wide[1].split() == [
-        "run", "outcome", "test", "validation", "measure", "epochs", "training", "when"
+        "run", "outcome", "test", "validation", "metric", "epochs", "training", "when"
     ]  # fmt: skip
     monkeypatch.setenv("COLUMNS", "40")
     narrow = nnreg("runs")[1].splitlines()
@@ -173,7 +173,7 @@ def test_only_some_outcomes_are_listed(spec, nnreg):
 
 def test_where_there_are_none_it_says_so(nnreg, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert nnreg("runs")[:2] == (0, "no runs in runs; nnreg run SPEC makes one\n")
+    assert nnreg("runs")[:2] == (0, "no runs in runs; create one with nnreg run SPEC\n")
     assert nnreg("runs", "--json")[:2] == (0, "[]\n")
     code, _, err = nnreg("runs", "elsewhere")
     assert (code, err) == (2, "error: elsewhere: cannot read: No such file or directory\n")

@@ -9,7 +9,7 @@ from tests.starter.proposals import tried
 
 @pytest.fixture
 def table(tmp_path, monkeypatch):
-    """Write a CSV file of named columns; return what is proposed for it, once that has run."""
+    """Write a CSV file of named columns; return the spec proposed for it, after running it."""
     monkeypatch.chdir(tmp_path)
 
     def proposed(columns, target=None, name="data.csv", delimiter=","):

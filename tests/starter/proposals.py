@@ -1,4 +1,4 @@
-"""Try a proposed spec, and make columns to propose one for."""
+"""Helpers that run a proposed spec, and that make columns to propose one for."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from nnreg.spec.document import read_spec
 
 
 def tried(file, target=None):
-    """Propose a spec, read its text as a file, and train by it for two epochs."""
+    """Propose a spec, read its text from a file, and train it for two epochs."""
     proposal = propose(file, target)
     Path("spec.json").write_text(proposal.text())
     document = read_spec("spec.json", ["train.epochs=2"])
@@ -24,5 +24,5 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def words_of(count, *words):
-    return [words[i % len(words)] for i in range(count)]
+def repeated(count, *categories):
+    return [categories[i % len(categories)] for i in range(count)]

@@ -34,9 +34,9 @@ class TestArrays:
         proposal = tried("data.npz")
         assert [layer["type"] for layer in proposal.tree["model"]["layers"]] == layers
         assert (proposal.target, proposal.inputs) == ("label", ("pixels",))
-        assert "cannot go together with the arrays of 'pixels'" in proposal.excluded["day"]
+        assert "cannot be combined with the arrays of 'pixels'" in proposal.excluded["day"]
 
-    def test_a_folder_of_images(self, tmp_path, monkeypatch):
+    def test_a_directory_of_images(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         for number in range(20):
             directory = tmp_path / "pictures" / "ab"[number % 2]

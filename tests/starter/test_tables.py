@@ -1,4 +1,4 @@
-"""Specs proposed for odd tables, and for the source of a plugin."""
+"""Specs proposed for unusual tables, and for the source of a plugin."""
 
 import gzip
 import json
@@ -15,27 +15,27 @@ from nnreg.registry.loading import Selection
 from nnreg.registry.registry import discover
 from nnreg.spec.document import read_spec
 from tests.helpers.paths import MODELS
-from tests.starter.proposals import rng, tried, words_of
+from tests.starter.proposals import repeated, rng, tried
 
 
-class TestOddTables:
-    def test_all_words(self, table):
-        proposal = table({"a": words_of(60, "x", "y"), "b": words_of(60, "u", "v", "w")})
+class TestUnusualTables:
+    def test_only_categorical_columns(self, table):
+        proposal = table({"a": repeated(60, "x", "y"), "b": repeated(60, "u", "v", "w")})
         assert proposal.target == "b"
         assert proposal.tree["data"]["unseen"] == "ignore"
 
     def test_missing_values(self, table):
         x = ["", *map(str, rng().normal(size=59).round(3))]
         proposal = table(
-            {"x": x, "w": ["NA", *words_of(59, "u", "v")], "y": words_of(60, "a", "b")}
+            {"x": x, "w": ["NA", *repeated(59, "u", "v")], "y": repeated(60, "a", "b")}
         )
         assert proposal.tree["data"]["missing"] == "impute"
         assert "2 missing values" in proposal.comments["$.data.missing"]
 
     @pytest.mark.parametrize("count", [1, 2, 3, 9, 10, 39])
-    @pytest.mark.parametrize("target", ["words", "numbers"])
+    @pytest.mark.parametrize("target", ["categories", "numbers"])
     def test_few_rows(self, table, count, target):
-        y = words_of(count, "a", "b") if target == "words" else [0.5 * i for i in range(count)]
+        y = repeated(count, "a", "b") if target == "categories" else [0.5 * i for i in range(count)]
         proposal = table({"x": rng().normal(size=count), "y": y})
         assert ("split" in proposal.tree["data"]) == (count >= 10)
         assert ("early_stopping" in proposal.tree["train"]) == (count >= 10)
@@ -43,26 +43,26 @@ class TestOddTables:
     def test_two_thousand_columns(self, table):
         columns = {f"x{i}": rng(i).normal(size=50).round(3) for i in range(1999)}
         columns |= {f"c{i}": [1] * 50 for i in range(500)}
-        proposal = table({**columns, "y": words_of(50, "a", "b")})
+        proposal = table({**columns, "y": repeated(50, "a", "b")})
         assert len(proposal.inputs) == 1999
         assert len(proposal.comments["$.data.exclude"]) < 200
         assert proposal.comments["$.data.exclude"] == (
-            "c0, c1, c2, c3, c4, c5 and 494 more are left out: each always has the same value."
+            "c0, c1, c2, c3, c4, c5 and 494 more are excluded: each always has the same value."
         )
 
     @pytest.mark.parametrize("values", [(0, 1), (1, 2), (-1, 1)])
-    def test_a_binary_target_of_numbers_is_of_classes(self, table, values):
+    def test_a_binary_numeric_target_is_classified(self, table, values):
         proposal = table({"x": rng().normal(size=60), "y": rng().choice(values, 60)})
         assert proposal.tree["loss"] == "cross_entropy"
 
-    def test_a_target_of_few_whole_numbers_is_of_classes_and_one_of_many_is_not(self, table):
+    def test_a_target_of_few_integers_is_classified_and_one_of_many_is_not(self, table):
         x = rng().normal(size=300)
         assert table({"x": x, "y": rng().integers(0, 9, 300)}).tree["loss"] == "cross_entropy"
         many = table({"x": x, "y": rng().integers(0, 90, 300)})
         assert many.tree["loss"] == "mean_squared_error"
         assert many.tree["data"]["target_scaling"] == "standard"
 
-    def test_columns_that_tell_nothing_are_left_out_with_the_reason(self, table):
+    def test_unusable_columns_are_excluded_with_the_reason(self, table):
         proposal = table(
             {
                 "nr": range(5, 65),
@@ -74,14 +74,14 @@ class TestOddTables:
                 "empty": [""] * 60,
                 "mixed": ["many", *range(59)],
                 "x": rng().normal(size=60).round(2),
-                "y": words_of(60, "a", "b", "c"),
+                "y": repeated(60, "a", "b", "c"),
             }
         )
         assert proposal.inputs == ("x",)
         reasons = {
             "nr": "numbers the rows", "customer_id": "numbers the rows", "name": "differs in each",
-            "free": "40 different words in 60 rows", "when": "holds dates or", "same": "same",
-            "empty": "has no values", "mixed": "words such as 'many' among numbers",
+            "free": "40 categories in 60 rows", "when": "holds dates or", "same": "same",
+            "empty": "has no values", "mixed": "text such as 'many' among numbers",
         }  # fmt: skip
         assert proposal.excluded.keys() == reasons.keys()
         for name, reason in reasons.items():
@@ -89,7 +89,7 @@ class TestOddTables:
             assert name in proposal.comments["$.data.exclude"]
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
-    def test_a_table_is_taken_as_a_spreadsheet_writes_it(self, tmp_path, monkeypatch, encoding):
+    def test_a_table_written_by_a_spreadsheet_is_read(self, tmp_path, monkeypatch, encoding):
         monkeypatch.chdir(tmp_path)
         price = ["?", *(f"{i + 0.5}".replace(".", ",") if i % 3 else f"{i}" for i in range(59))]
         rows = [f"{p};{i % 7};{'jä' if i % 2 else 'nö'}" for i, p in enumerate(price)]
@@ -101,20 +101,20 @@ class TestOddTables:
         assert (missing[-1], proposal.tree["data"]["source"]) == ("?", source)
         assert (proposal.inputs, proposal.target) == (("Preis", "n"), "Größe")
 
-    def test_commas_between_thousands_are_not_taken_for_decimal_ones(self, table):
+    def test_thousands_separators_are_not_read_as_decimal_commas(self, table):
         columns = {"people": [f"{i + 1},{i * 7:03}" for i in range(60)], "x": range(0, 120, 2)}
-        proposal = table(columns | {"y": words_of(60, "a", "b")})
+        proposal = table(columns | {"y": repeated(60, "a", "b")})
         assert proposal.tree["data"]["source"] == "csv"
         assert "numbers with a comma" in proposal.excluded["people"]
 
-    def test_times_are_left_out_as_dates_are(self, table):
+    def test_times_are_excluded_like_dates(self, table):
         times = [f"{i % 24}:{i:02}" for i in range(60)]
-        proposal = table({"at": times, "x": range(0, 120, 2), "y": words_of(60, "a", "b")})
+        proposal = table({"at": times, "x": range(0, 120, 2), "y": repeated(60, "a", "b")})
         assert "holds dates or times" in proposal.excluded["at"]
 
-    def test_dates_may_order_the_rows(self, table):
+    def test_dates_can_order_the_rows(self, table):
         days = [f"2024-{i % 12 + 1:02}-{i % 28 + 1:02}" for i in range(60)]
-        columns = {"on": days, "x": rng().normal(size=60), "y": words_of(60, "a", "b")}
+        columns = {"on": days, "x": rng().normal(size=60), "y": repeated(60, "a", "b")}
         comment = table(columns).comments["$.data.split"]
         split = json.loads(comment.partition("To hold out the latest rows instead: ")[2])
         assert split == {"validation": 0.15, "test": 0.2, "order": "on"}
@@ -124,25 +124,27 @@ class TestOddTables:
         columns["on"] = [f"{i % 28 + 1}.{i % 12 + 1}.2024" for i in range(60)]
         assert "latest rows" not in table(columns).comments["$.data.split"]
 
-    def test_words_that_people_write_for_missing_numbers_are_taken_for_them(self, table):
-        proposal = table({"x": ["?", "-", *range(58)][::-1], "y": words_of(60, "a", "b")})
+    def test_common_markers_of_missing_numbers_are_recognized(self, table):
+        proposal = table({"x": ["?", "-", *range(58)][::-1], "y": repeated(60, "a", "b")})
         assert proposal.tree["data"]["source"]["missing"][-2:] == ["-", "?"]
         assert proposal.inputs == ("x",)
 
     @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
     def test_another_delimiter(self, table, delimiter):
-        columns = {"a,b": rng().normal(size=30), "c": range(30, 0, -1), "y": words_of(30, "a", "b")}
+        columns = {"a,b": rng().normal(size=30), "c": range(30, 0, -1), "y": repeated(30, "a", "b")}
         source = table(columns, delimiter=delimiter).tree["data"]["source"]
         assert source == {"type": "csv", "delimiter": delimiter}
 
     def test_the_index_that_data_frames_write_has_no_name(self, table):
-        columns = {"": range(30), "x": rng().normal(size=30), "y": words_of(30, "a", "b")}
+        columns = {"": range(30), "x": rng().normal(size=30), "y": repeated(30, "a", "b")}
         proposal = table(columns)
         assert proposal.tree["data"]["inputs"] == ["x"]
-        assert proposal.comments["$.data.inputs"].startswith("the column without a name is left")
+        assert proposal.comments["$.data.inputs"].startswith(
+            "the column without a name is excluded"
+        )
 
     def test_a_class_of_a_single_row(self, table):
-        y = ["rare", *words_of(59, "a", "b")]
+        y = ["rare", *repeated(59, "a", "b")]
         for shift in range(0, 60, 7):
             proposal = table({"x": rng().normal(size=60), "y": y[shift:] + y[:shift]})
             assert proposal.tree["metrics"] == ["accuracy", "f1"]
@@ -152,14 +154,14 @@ class TestOddTables:
         y = [f"c{i // 2}" for i in range(count)]
         assert table({"x": rng().normal(size=count), "y": y}).tree["loss"] == "cross_entropy"
 
-    def test_classes_that_are_even_need_no_more_than_accuracy(self, table):
-        proposal = table({"x": rng().normal(size=60), "y": words_of(60, "a", "b")})
+    def test_balanced_classes_get_only_accuracy(self, table):
+        proposal = table({"x": rng().normal(size=60), "y": repeated(60, "a", "b")})
         assert proposal.tree["metrics"] == ["accuracy"]
         assert proposal.tree["data"]["split"]["stratify"]
 
     def test_names_and_texts_that_look_like_variables_or_comments(self, table):
         proposal = table({"${env:X}": ["a"] * 30, "//b": rng().normal(size=30), '"c': range(30),
-                          "日本": words_of(30, "x", "y")})  # fmt: skip
+                          "日本": repeated(30, "x", "y")})  # fmt: skip
         assert proposal.inputs == ("//b",)
         assert proposal.tree["data"]["exclude"] == ["${env:X}", '"c']
 
@@ -171,26 +173,26 @@ class TestOddTables:
         assert source == {"type": "csv", "delimiter": ";"}
 
     def test_tabs(self, table):
-        columns = {"a": rng().normal(size=30), "y": words_of(30, "a", "b")}
+        columns = {"a": rng().normal(size=30), "y": repeated(30, "a", "b")}
         assert table(columns, name="t.tsv", delimiter="\t").tree["data"]["source"] == "tsv"
 
     def test_a_source_of_a_plugin(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         (tmp_path / "a.pairs").write_text("".join(f"{i % 7} {'ab'[i % 2]}\n" for i in range(30)))
         registry = discover(Selection())
-        registry.add_plugin("pairs", SimpleNamespace(nnreg_sources=offer), "nnreg-pairs", "1")
+        registry.add_plugin("pairs", SimpleNamespace(nnreg_sources=register), "nnreg-pairs", "1")
         proposal = propose("a.pairs", registry=registry)
         assert (proposal.tree["data"]["source"], proposal.target) == ("pairs", "word")
 
 
 @hookimpl
-def offer():
+def register():
     return {"pairs": Pairs}
 
 
 @dataclass(frozen=True)
 class Pairs(Source):
-    """Lines of a number and a word."""
+    """Lines of a number and a text."""
 
     suffixes = (".pairs",)
 

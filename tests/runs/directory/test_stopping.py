@@ -117,9 +117,9 @@ class TestStopping:
         assert process.returncode == code
         heard, said, how = err.splitlines()
         name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
-        assert heard == f"{name}: stopping after this step and saving; once more stops at once"
+        assert heard == f"{name}: stopping after this step and saving; {name} again stops at once"
         done = nnreg.load("out/checkpoints/last.h5").training_state
         assert said.startswith("stopped; saved ")
         assert str(done.epoch if done.epoch_state is None else done.epoch + 1) in said
-        assert how == "go on: nnreg resume out"
+        assert how == "resume: nnreg resume out"
         assert not Path("out/lock").exists()
