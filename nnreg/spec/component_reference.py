@@ -1,4 +1,4 @@
-"""What there is to tell about a component: for `nnreg show`, and for the reference in the docs."""
+"""The description of a component, for `nnreg show` and for the reference in the docs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnreg.spec.json_schema import SchemaWriter
 
 
 def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
-    """Return a component's options, words and origin, as `nnreg show --json` prints them."""
+    """Return a component's options, docstring and origin, as `nnreg show --json` prints them."""
     body = SchemaWriter(registry).options(entry.cls)
     options = [
         {
@@ -37,7 +37,7 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
 
 
 def _source(cls: type) -> tuple[str | None, int | None]:
-    """Return the file and the line of a class, where they are known."""
+    """Return the file and the line of a class; None for what is unknown."""
     try:
         return inspect.getsourcefile(cls), inspect.getsourcelines(cls)[1]
     except (OSError, TypeError):
@@ -45,7 +45,7 @@ def _source(cls: type) -> tuple[str | None, int | None]:
 
 
 def type_text(option: dict[str, Any], kind: Callable[[str], str] = str) -> str:
-    """Write a JSON Schema of an option in words; `kind` writes the name of what it refers to."""
+    """Format the JSON Schema of an option for a reader; `kind` formats the kind it refers to."""
     if "$ref" in option:
         return kind(option["$ref"].rsplit("/", 1)[-1])
     if "anyOf" in option:
@@ -62,5 +62,5 @@ def type_text(option: dict[str, Any], kind: Callable[[str], str] = str) -> str:
 
 
 def _bound(value: float) -> str:
-    """Write a bound; that of a number of 64 bits as the power it is."""
+    """Format a bound, that of a 64-bit integer as a power of 2."""
     return "2^64" if value == 2**64 else f"{value:g}"
