@@ -116,7 +116,7 @@ def test_rows_without_the_target_can_be_predicted_and_not_measured(folder, nnreg
     assert nnreg("predict", "out", "new.csv")[0] == 0
     code, _, err = nnreg("evaluate", "out", "new.csv")
     assert code == 1
-    assert "new.csv: no column 'sign', the target, to compare with; predict does without" in err
+    assert "new.csv: the target column 'sign' is missing; without targets, use predict" in err
 
 
 def test_json_goes_to_a_file_too(folder, nnreg):
