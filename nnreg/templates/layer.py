@@ -10,16 +10,16 @@ from nnreg.builtin.initializers import Ones, Zeros
 
 @dataclass(frozen=True)
 class MyComponent(Layer):
-    """y = gain · x + shift, with a trained gain and, unless `shift` is false, shift a feature.
+    """y = gain · x + shift, with a trainable gain and, if `shift` is true, a shift per feature.
 
-    Takes `(..., features)`, gives the same. Parameters: gain and shift `(features,)`.
+    Input and output: `(..., features)`. Parameters: gain and shift, `(features,)`.
     """
 
     shift: bool = True
     independent = True
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        """Declare the parameters, and return the shape of what comes out."""
+        """Declare the parameters, and return the shape of the output."""
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
         builder.param("gain", shape[-1:], Ones(), regularized=True)
@@ -28,17 +28,17 @@ class MyComponent(Layer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Callable[[Array], Array]]:
-        """Return y, and the function that writes the gradients and returns that of x."""
+        """Return y, and the function that writes parameter gradients and returns that of x."""
         gain = context.params["gain"]
         y = np.multiply(x, gain, out=context.empty(x.shape))
         if self.shift:
             np.add(y, context.params["shift"], out=y)
-        places = tuple(range(x.ndim - 1))
+        axes = tuple(range(x.ndim - 1))
 
         def backward(dy: Array) -> Array:
-            np.sum(dy * x, axis=places, out=context.gradients["gain"])
+            np.sum(dy * x, axis=axes, out=context.gradients["gain"])
             if self.shift:
-                np.sum(dy, axis=places, out=context.gradients["shift"])
+                np.sum(dy, axis=axes, out=context.gradients["shift"])
             dx: Array = dy * gain
             return dx
 

@@ -11,14 +11,14 @@ from nnreg import Array, Loss, hookimpl
 
 @dataclass(frozen=True)
 class MyComponent(Loss):
-    """mean(scale² · log cosh((y - t) / scale)): a square near 0, and straight beyond `scale`."""
+    """mean(scale² · log cosh((y - t) / scale)): quadratic near 0, linear for errors > `scale`."""
 
     scale: Annotated[float, Gt(0)] = 1.0
 
     def forward(self, y: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        """Return the mean, and the function that gives its gradient by y.
+        """Return the mean, and the function that returns its gradient with respect to y.
 
-        log cosh(d) is written as |d| + log(1 + exp(-2 |d|)) - log 2, which cannot overflow.
+        log cosh(d) is computed as |d| + log(1 + exp(-2 |d|)) - log 2, which cannot overflow.
         """
         d = (y - t) / self.scale
         size = np.abs(d)

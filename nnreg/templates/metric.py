@@ -10,7 +10,7 @@ from nnreg import Array, Metric, hookimpl
 
 @dataclass(frozen=True)
 class MyComponent(Metric):
-    """The share of numbers that are predicted within `tolerance`, in the target's units."""
+    """The fraction of numbers predicted within `tolerance`, in the units of the target."""
 
     higher_is_better = True
     tolerance: Annotated[float, Gt(0)] = 0.1

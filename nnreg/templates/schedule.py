@@ -9,12 +9,12 @@ from nnreg import ScheduleContext, Schedule, hookimpl
 
 @dataclass(frozen=True)
 class MyComponent(Schedule):
-    """1 - drop · p², where p is the share of the training that is done."""
+    """1 - drop · p², where p is the fraction of training that is done."""
 
     drop: Annotated[float, Interval(ge=0, le=1)] = 0.9
 
     def factor(self, context: ScheduleContext) -> float:
-        """Return what the optimizer's learning rate is multiplied by."""
+        """Return the factor of the optimizer's learning rate."""
         return 1 - self.drop * context.progress**2
 
 

@@ -13,9 +13,9 @@ from nnreg import DataError, Source, Table, hookimpl
 
 @dataclass(frozen=True)
 class MyComponent(Source):
-    """JSON Lines: a JSON object a line, with a number, a word or null for each column.
+    """JSON Lines: one JSON object per line, with a number, text or null for each column.
 
-    `limit` is how many lines are read; by default all.
+    `limit` is the maximum number of lines read; by default all.
     """
 
     suffixes = (".jsonl",)
@@ -24,14 +24,14 @@ class MyComponent(Source):
 
     @classmethod
     def examples(cls) -> list[tuple["MyComponent", bytes]]:
-        """Return instances, each with a file that it reads, for the checks."""
+        """Return instances for the checks, each with the content of a file that it reads."""
         return [(cls(), b'{"length": 1.5, "colour": "red"}\n{"length": null, "colour": "blue"}\n')]
 
     def read(self, path: Path) -> Table:
-        """Return the columns: text, or None where the value is missing. nnreg finds the numbers."""
+        """Return the columns: text, or None for missing values. nnreg detects numeric columns."""
         rows = list(self._rows(path))
         if not rows:
-            raise DataError(f"{path}: no lines; expected a JSON object a line")
+            raise DataError(f"{path}: no lines; expected one JSON object per line")
         columns = {}
         for name in rows[0]:
             columns[name] = np.array([_text(row[name]) for row in rows], dtype=object)
