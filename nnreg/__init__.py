@@ -1,4 +1,4 @@
-"""Neural networks from a JSON spec, computed with NumPy, where every part comes from a plugin."""
+"""Neural networks from a JSON spec, computed with NumPy; every component comes from a plugin."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-# OpenBLAS's threads spin for 26 ms after a product, on the cores that other threads now need. After
-# this, which it reads when NumPy is first imported, 2^18 ticks (0.1 ms) is as long as they wait.
+# OpenBLAS's threads spin for 26 ms after a matrix product, on cores that other threads need. This
+# variable, read when NumPy is first imported, limits it to 2^18 ticks (0.1 ms).
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
 
 from nnreg._types import Array, Shape
@@ -80,7 +80,7 @@ _LAZY = {
     "run": "runs.api",
     "save": "checkpoint.save_load",
 }
-"""Names whose modules, with pydantic, pluggy and h5py behind them, load when first asked for."""
+"""Names whose modules are imported on first access, as they import pydantic, pluggy and h5py."""
 
 __all__ = [
     "Activation",

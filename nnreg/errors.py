@@ -1,4 +1,4 @@
-"""The errors nnreg raises. Each message says where, what is wrong, and how to fix it."""
+"""The errors of nnreg. Each message gives the location, what is wrong, and how to fix it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 MAX_PROBLEMS_SHOWN = 50
-"""The most problems that the text of an error lists."""
+"""The maximum number of problems that the text of an error lists."""
 
 MAX_EXCERPTS = 10
-"""The most problems that it shows with the line they are on."""
+"""The maximum number of problems shown with an excerpt of their line."""
 
 
 class NnregError(Exception):
-    """Any error that a user can cause and fix. `exit_code` is what the command line returns."""
+    """The base class of errors that a user can fix. `exit_code` is that of the command line."""
 
     exit_code: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a spec: the JSON path of the place, and what to do about it.
+    """A problem of a spec: the JSON path of a value, what is wrong with it, and how to fix it.
 
-    `location` is where that was written, once it is known; `of_key` says that it is the key that is
-    wrong, not the value.
+    `location` is where the value was written, once known; `of_key` is True if the key is wrong, not
+    the value.
     """
 
     path: str
@@ -42,11 +42,11 @@ class Problem:
 
 
 class NnregWarning(UserWarning):
-    """Something that a user should know and need not fix; the command line prints it as a note."""
+    """Information for the user that needs no fix; the command line prints it as a note."""
 
 
 class SpecError(NnregError):
-    """A spec that cannot be used. `problems` holds everything that is wrong with it."""
+    """A spec that cannot be used. `problems` has everything that is wrong with it."""
 
     exit_code = 2
 
@@ -56,13 +56,13 @@ class SpecError(NnregError):
         super().__init__(where, self.problems)
 
     def locate(self, located: Callable[[Problem], Problem], where: str) -> None:
-        """Say where the spec is, and where each problem is; put them in the order of lines."""
+        """Set the name of the spec, add locations to the problems, and sort them by line."""
         self.problems = tuple(sorted(map(located, self.problems), key=_reading_order))
         self.where = where
 
     @property
     def caused_by_overrides(self) -> bool:
-        """Whether what was asked for beside the spec, as by --set, is all that is wrong."""
+        """Whether all problems are those of overrides, as given by --set."""
         return all(isinstance(problem.location, Override) for problem in self.problems)
 
     def __str__(self) -> str:
@@ -78,15 +78,15 @@ class SpecError(NnregError):
 
 
 def _reading_order(problem: Problem) -> tuple[int, str, int, int]:
-    """Sort by file and line; what has none comes later, and what --set did comes last."""
-    place = problem.location
-    if isinstance(place, SourceLocation):
-        return 0, place.file, place.line, place.column
-    return (1 if place is None else 2), "", 0, 0
+    """Return a sort key: file and line, then problems without a line, then those of overrides."""
+    location = problem.location
+    if isinstance(location, SourceLocation):
+        return 0, location.file, location.line, location.column
+    return (1 if location is None else 2), "", 0, 0
 
 
 class ShapeError(NnregError):
-    """A layer cannot take its input. The builder turns it into a `SpecError` with the path."""
+    """An input shape that a layer does not support. The builder raises it as a `SpecError`."""
 
     def __init__(self, found: tuple[int, ...], expected: str) -> None:
         self.found = found
@@ -97,7 +97,7 @@ class ShapeError(NnregError):
 
 
 class UsageError(NnregError):
-    """A call or a command that asks for something that cannot be done as asked."""
+    """A call or a command with invalid arguments."""
 
     exit_code = 2
 
@@ -111,7 +111,7 @@ class ComponentError(PluginError):
 
 
 class MissingPluginError(PluginError):
-    """A spec or a checkpoint needs a plugin that is not there; `file` is the name of one's file."""
+    """A plugin that a spec or checkpoint needs is missing; `file` is the name of a plugin file."""
 
     exit_code = 4
 
@@ -121,22 +121,22 @@ class MissingPluginError(PluginError):
 
 
 class DataError(NnregError):
-    """Data that cannot be read, or that do not fit the model."""
+    """Data that cannot be read or do not fit the model."""
 
 
 class FormatError(ValueError):
-    """Content that a file's format does not allow; the caller raises an error with the file's name.
+    """Content that a file format does not allow; the caller raises an error with the file's name.
 
-    It marks what is wrong with a file, so that no other ValueError is taken for that.
+    It is distinct from other ValueErrors, which are bugs.
     """
 
 
 class CheckpointError(NnregError):
-    """A file that is not a whole, well-formed checkpoint of this program."""
+    """A file that is not a complete, valid checkpoint of nnreg."""
 
 
 class UnsavedError(CheckpointError):
-    """The end of a run could not be saved. `model` has it still."""
+    """The final state of a run could not be saved. `model` still has it."""
 
     def __init__(self, message: str, model: Any) -> None:
         self.model = model
@@ -144,26 +144,26 @@ class UnsavedError(CheckpointError):
 
 
 class DivergedError(NnregError):
-    """Training met a loss that is not finite."""
+    """Training reached a loss that is not finite."""
 
     exit_code = 3
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
-    """Write the shape of one example as the documentation does: `(batch, 8, 8)`."""
+    """Format the shape of one example with its batch axis: `(batch, 8, 8)`."""
     return f"({', '.join(['batch', *map(str, shape)])})"
 
 
-_BETWEEN = re.compile(r"[.\[\]]+")
-"""What stands between the keys of a path."""
+_SEPARATOR = re.compile(r"[.\[\]]+")
+"""Separates the keys of a path."""
 
 MAX_EXCERPT_WIDTH = 68
-"""The most characters of a line that are shown; of a longer one, those around the place."""
+"""The maximum number of characters shown of a line; of a longer line, those around a location."""
 
 
 @dataclass(frozen=True)
 class SourceLocation:
-    """A stretch of one line of a text; `line` and `column` count from 1, `text` is the line."""
+    """A range within one line of a text; `line` and `column` count from 1, `text` is the line."""
 
     file: str
     line: int
@@ -175,7 +175,7 @@ class SourceLocation:
         return f"{self.file}:{self.line}:{self.column}"
 
     def excerpt(self) -> str:
-        """Return the line with carets under the place, as two lines."""
+        """Return the line, and a second line with carets below the location."""
         start = self.column - 1
         first = max(0, min(start - MAX_EXCERPT_WIDTH // 3, len(self.text) - MAX_EXCERPT_WIDTH))
         shown = self.text[first : first + MAX_EXCERPT_WIDTH]
@@ -188,7 +188,7 @@ class SourceLocation:
 
 @dataclass(frozen=True)
 class Override:
-    """A value that was set beside the files, as `--set train.epochs=5` does."""
+    """An override of a value of a spec, as `--set train.epochs=5` gives it."""
 
     text: str
 
@@ -197,15 +197,15 @@ class Override:
 
     @property
     def keys(self) -> list[str]:
-        """The keys of the path that it changes, as in `["model", "layers", "0", "units"]`."""
+        """The keys of the path that it sets, as in `["model", "layers", "0", "units"]`."""
         path = self.text.partition("=")[0].removeprefix("$.")
-        return [key for key in _BETWEEN.split(path) if key]
+        return [key for key in _SEPARATOR.split(path) if key]
 
     def sets(self, path: str) -> bool:
-        """Tell whether it says itself what is at this path, not only what holds it."""
-        return len(_BETWEEN.split(path.removeprefix("$.").rstrip("]"))) <= len(self.keys)
+        """Return True if it sets the value at this path itself, not just one that contains it."""
+        return len(_SEPARATOR.split(path.removeprefix("$.").rstrip("]"))) <= len(self.keys)
 
 
 def _columns(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """Return the number of terminal columns of a text."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -1,12 +1,12 @@
-"""Every hook on one page. A plugin implements the ones it has something for.
+"""The specifications of all hooks. A plugin implements those that it needs.
 
 *Component hooks* return a mapping from the name that a spec uses to a frozen dataclass of that
-kind. They take nothing and change nothing, so they can be tested without nnreg.
+kind. They have no arguments and no side effects, so they can be tested without nnreg.
 
-*Event hooks* are told what a run does; loggers and trackers are made of them. What they return is
-ignored, and they may leave out arguments they have no use for. They look and do not touch: a run
-has the same bits with them and without. One that raises is reported once and that plugin hears no
-more of the run, which goes on.
+*Event hooks* receive the events of a run; loggers and trackers implement them. Their return values
+are ignored, and they may omit arguments. They must not modify what they receive: a run is
+bit-identical with and without them. If one raises, this is reported once and the plugin is disabled
+for the rest of the run.
 """
 
 from __future__ import annotations
@@ -86,30 +86,30 @@ def nnreg_sources() -> Mapping[str, type[Source]]:
 
 @hookspec
 def nnreg_run_started(run: RunView) -> None:
-    """Hear that training is about to begin, or to go on where `run.model.history` ends.
+    """Receive the event that training is about to begin, or to resume after `run.model.history`.
 
-    Everything is checked and built, and the folder, if there is one, has `spec.json`. It is told
-    for `nnreg run` and `resume`, `nnreg.run` and `nnreg.resume`, and not for `Model.fit`; each
-    fold of a cross-validation is a run. `run` is the same object in the later events of a run, so
-    that state may be kept by it.
+    Everything is checked and built, and the directory, if there is one, has `spec.json`. The event
+    is sent for `nnreg run` and `resume`, `nnreg.run` and `nnreg.resume`, and not for `Model.fit`;
+    each fold of a cross-validation is a run. `run` is the same object in all events of a run, so
+    that it can be a key for a plugin's own state.
     """
 
 
 @hookspec
 def nnreg_epoch_ended(run: RunView, record: Mapping[str, float]) -> None:
-    """Hear that an epoch ended: its line is in `metrics.jsonl`, and the model has its weights.
+    """Receive the event that an epoch ended: its line is in `metrics.jsonl`.
 
-    `record` is the plugin's own copy of that line: `epoch` counted from 1 over the whole life of
-    the run, `loss`, each metric by its name, with a validation part `val_` of each, and with a
-    schedule the `learning_rate` of its last step.
+    The model has the weights of the epoch. `record` is the plugin's own copy of that line: `epoch`,
+    counted from 1 and across resumes, `loss`, each metric by its name, with a validation split the
+    same with the prefix `val_`, and with a schedule the `learning_rate` of the last step.
     """
 
 
 @hookspec
 def nnreg_run_ended(run: RunView, outcome: str) -> None:
-    """Hear that training ended, after all files are written.
+    """Receive the event that training ended, after all files are written.
 
-    `outcome` is `"epochs"` when all were done, `"early_stopping"`, `"interrupted"` by the keyboard,
-    `"diverged"` where a loss was not finite, or `"failed"` by another error. After the first two
-    the model has its best weights, and `run.summary` the figures of each part of the data.
+    `outcome` is `"epochs"` if all epochs are done, `"early_stopping"`, `"interrupted"` by the
+    keyboard, `"diverged"` if a loss was not finite, or `"failed"` by another error. After the first
+    two the model has its best weights, and `run.summary` the metrics of each split of the data.
     """

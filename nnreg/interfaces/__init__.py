@@ -1,4 +1,4 @@
-"""What a plugin author subclasses, and what the methods are handed."""
+"""The base classes of components, and the types that their methods take and return."""
 
 from nnreg._types import Array as Array
 from nnreg._types import Shape as Shape

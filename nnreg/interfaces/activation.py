@@ -18,21 +18,21 @@ BiasBackward: TypeAlias = Callable[[Array, Array | None], Array]
 class Activation(Component):
     """A function of one array, elementwise or over its last axis.
 
-    Give `formula` alone, where it is elementwise, and the derivative is found from it: exactly by
-    complex steps where the formula takes complex numbers, otherwise by central differences. Give
-    `forward` instead to say the derivative yourself, which is faster.
+    An elementwise activation may define `formula` alone; its derivative is then computed from it:
+    exactly by complex steps if the formula accepts complex numbers, otherwise by central
+    differences. Defining `forward` with the derivative instead is faster.
     """
 
     kind = "activation"
     range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
-    """Bounds of every output. A loss of probabilities asks for outputs within (0, 1)."""
+    """Bounds of every output. A loss of probabilities requires outputs within (0, 1)."""
 
     def formula(self, x: Array) -> Array:
-        """Return `y`, each value of which depends on the same value of `x` only."""
+        """Return `y`; each of its values depends only on the same value of `x`."""
         raise NotImplementedError
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
-        """Return `y` and the function that turns ∂loss/∂y into ∂loss/∂x; leave `x` as it is."""
+        """Return `y` and the function that maps ∂loss/∂y to ∂loss/∂x; `x` must not be modified."""
 
         def backward(dy: Array) -> Array:
             slope: Array = derivative(self)(x).astype(dy.dtype)
@@ -41,19 +41,19 @@ class Activation(Component):
         return self.formula(x), backward
 
     def forward_inplace(self, x: Array, context: Context) -> tuple[Array, Backward]:
-        """Do the same where `x` is scratch: it may be overwritten and even be the `y` returned.
+        """Do the same as `forward`, but `x` may be overwritten and be the returned `y`.
 
-        Override it to save arrays; the results must be the same.
+        Override it to save memory; the results must be the same.
         """
         return self.forward(x)
 
     def forward_bias_inplace(
         self, x: Array, bias: Array | None, context: Context
     ) -> tuple[Array, BiasBackward]:
-        """Do the same for x + bias, where `x` is scratch `(rows, features)`.
+        """Do the same for x + bias, where `x` is `(rows, features)` and may be overwritten.
 
-        The function returned takes ∂loss/∂y and an array for ∂loss/∂bias, and returns ∂loss/∂x.
-        Dense layers call this one. Override it where a kernel does the steps at once.
+        The returned function takes ∂loss/∂y and an array for ∂loss/∂bias, and returns ∂loss/∂x.
+        Dense layers call this one. Override it to use a kernel that fuses the steps.
         """
         if bias is not None:
             context.kernels.add_bias(x, bias, context.workspace)

@@ -14,10 +14,10 @@ from nnreg.interfaces.kernels import Kernels
 
 
 class Workspace:
-    """The arrays of one pass through a network, and its random stream.
+    """The arrays of one pass through a network, and its random generator.
 
-    With `reuse`, each pass gets the arrays of the pass before, in the order it asks for them, so
-    that a steady training loop allocates nothing.
+    With `reuse`, each pass gets the arrays of the previous pass, in the order of its requests, so
+    that a training loop allocates nothing after its first step.
     """
 
     def __init__(
@@ -27,26 +27,26 @@ class Workspace:
         self.kernels = kernels or Kernels()
         self.rng: np.random.Generator | None = None
         self._buffers: dict[Any, Array] | None = {} if reuse else None
-        self._asked = 0
+        self._requests = 0
         self._ones: dict[int, Array] = {}
 
     def rewind(self) -> None:
-        """Begin a pass: hand out the same arrays again."""
-        self._asked = 0
+        """Begin a pass that reuses the same arrays."""
+        self._requests = 0
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
         """Return an array whose values are arbitrary."""
         if self._buffers is None:
             return self.allocate(shape, dtype)
-        self._asked += 1
-        key = (self._asked, shape, dtype)
+        self._requests += 1
+        key = (self._requests, shape, dtype)
         buffer = self._buffers.get(key)
         if buffer is None:
             buffer = self._buffers[key] = self.allocate(shape, dtype)
         return buffer
 
     def ones(self, count: int) -> Array:
-        """Return a vector of ones, which nobody may write to."""
+        """Return a vector of ones, which must not be modified."""
         vector = self._ones.get(count)
         if vector is None:
             vector = self.allocate((count,), None)
@@ -56,13 +56,13 @@ class Workspace:
         return vector
 
     def allocate(self, shape: Shape, dtype: npt.DTypeLike | None) -> Array:
-        """Make a new array. Another array library overrides this."""
+        """Allocate a new array. Override it for another array library."""
         return np.empty(shape, self.dtype if dtype is None else dtype)
 
 
 @dataclass(slots=True)
 class Context:
-    """What a layer works with during one pass: views of its own arrays, and nothing else's."""
+    """The arrays and state of one layer during one pass; the arrays are views of its own only."""
 
     params: Mapping[str, Array]
     gradients: Mapping[str, Array]
@@ -73,17 +73,17 @@ class Context:
     needs_input_gradient: bool = True
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
-        """Return an array of arbitrary values, good until the next pass."""
+        """Return an array of arbitrary values, valid until the next pass."""
         return self.workspace.empty(shape, dtype)
 
     @property
     def kernels(self) -> Kernels:
-        """The inner loops, NumPy's or compiled ones."""
+        """The kernels, those of NumPy or compiled ones."""
         return self.workspace.kernels
 
     @property
     def rng(self) -> np.random.Generator:
-        """The random stream of this epoch of training."""
+        """The random generator of this epoch of training."""
         if self.workspace.rng is None:
-            raise RuntimeError("this pass has no random stream: only training draws numbers")
+            raise RuntimeError("this pass has no random generator; only training may draw numbers")
         return self.workspace.rng

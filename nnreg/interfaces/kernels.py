@@ -1,11 +1,11 @@
-"""The inner loops that a compiler can do better than NumPy, here in NumPy.
+"""The inner loops that a compiler can optimize better than NumPy, here in NumPy.
 
-A plugin may offer others, as a subclass, through the hook `nnreg_kernels`; layers and optimizers
-call them by these names and do not know which they got. All arrays are contiguous and of one
-floating type; results must agree with these within 1e-5 relative in float32.
+A plugin may register others, as a subclass, through the hook `nnreg_kernels`; layers and optimizers
+use either. All arrays are contiguous and of one floating type; results must agree with these within
+1e-5 relative in float32.
 
-Small networks are bound by the number and the cost of calls: where they meet one, the array that is
-written comes last without its name `out`, which is quicker.
+Small networks are bound by the number and the cost of calls: on their paths, the output array is
+passed as the last positional argument instead of `out=`, which is faster.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from nnreg.interfaces.component import Component
 Pair: TypeAlias = tuple[int, int]
 
 MAX_NARROW_FEATURES = 64
-"""Rows up to this wide are worked on in a transposed copy: NumPy is slow on short inner loops."""
+"""Rows up to this wide are processed in a transposed copy: NumPy is slow on short inner loops."""
 
-WIDE, MANY = 1024, 256
-"""Narrow rows, where there are many, are added to as rows of up to this many values."""
+MAX_MERGED_FEATURES, MIN_MERGED_ROWS = 1024, 256
+"""If there are at least this many narrow rows, they are merged into rows up to this wide."""
 
 ROUNDS = 4
-"""After so many rounds of `sum_by_index`, what is left is few places named often."""
+"""The rounds of `sum_by_index`; what remains after them is few indices that occur often."""
 
 
 class ScratchSpace(Protocol):
-    """Where kernels take arrays from; `nnreg.interfaces.Workspace` is one."""
+    """A provider of temporary arrays for kernels, such as `nnreg.interfaces.Workspace`."""
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
         """Return an array whose values are arbitrary."""
 
     def ones(self, count: int) -> Array:
-        """Return a vector of ones, which nobody may write to."""
+        """Return a vector of ones, which must not be modified."""
 
 
 @dataclass(frozen=True)
@@ -49,27 +49,27 @@ class Kernels(Component):
 
     kind = "kernels"
     few_calls: ClassVar[bool] = False
-    """Whether calls are so few that threads can make short steps side by side. NumPy's are many,
-    and threads would wait for each other between them."""
+    """Whether there are so few calls that threads can run short steps in parallel; with the many
+    calls of NumPy, threads would wait for each other."""
 
     def sum_rows(self, x: Array, out: Array, scratch: ScratchSpace) -> None:
-        """Sum `(rows, features)` over the rows, as a product, several times as fast as np.sum."""
+        """Sum `(rows, features)` over the rows by a matrix product, much faster than np.sum."""
         np.dot(scratch.ones(x.shape[0]), x, out=out)
 
     def add_bias(self, x: Array, bias: Array, scratch: ScratchSpace) -> None:
         """Add bias `(features,)` to each row of x in place."""
         rows, features = x.shape
-        times = _rows_per_call(rows, features)
-        if times == 1:
+        merged = _rows_to_merge(rows, features)
+        if merged == 1:
             np.add(x, bias, x)
             return
-        repeated = scratch.empty((times, features))
+        repeated = scratch.empty((merged, features))
         repeated[...] = bias
-        wide = x.reshape(rows // times, times * features)
+        wide = x.reshape(rows // merged, merged * features)
         np.add(wide, repeated.reshape(-1), out=wide)
 
     def relu(self, x: Array, bias: Array | None, scratch: ScratchSpace) -> None:
-        """Turn x into max(x + bias, 0) in place."""
+        """Replace x by max(x + bias, 0) in place."""
         if bias is not None:
             self.add_bias(x, bias, scratch)
         np.maximum(x, 0, out=x)
@@ -77,14 +77,14 @@ class Kernels(Component):
     def relu_backward(
         self, dy: Array, y: Array, dx: Array, dbias: Array | None, scratch: ScratchSpace
     ) -> None:
-        """Write dy where y is positive and 0 elsewhere to dx, and its sum over rows to dbias."""
+        """Write dy · (y > 0) to dx, and its sum over the rows to dbias."""
         np.greater(y, 0, dx)
         np.multiply(dx, dy, dx)
         if dbias is not None:
             self.sum_rows(dx, dbias, scratch)
 
     def softmax(self, x: Array, scratch: ScratchSpace) -> None:
-        """Turn each row of `(rows, features)` into its softmax in place."""
+        """Replace each row of `(rows, features)` by its softmax in place."""
         columns = self._shifted(x, x, scratch)
         np.exp(columns, out=columns)
         np.divide(columns, self._column_sums(columns, scratch), out=x.T)
@@ -101,33 +101,33 @@ class Kernels(Component):
     ) -> float:
         """Return mean(log Σ exp(z) - z[label]) over rows, and write its gradient to dz.
 
-        With `smoothing` s, (1 - s) z[label] + s mean(z) takes the place of z[label].
+        With `smoothing` s, z[label] is replaced by (1 - s) z[label] + s mean(z).
         """
         rows, classes = z.shape
         columns = self._shifted(z, dz, scratch)
         narrow = classes <= MAX_NARROW_FEATURES
         flat = (columns if narrow else dz).reshape(-1)
         numbers = np.arange(rows)
-        place = labels * rows + numbers if narrow else numbers * classes + labels
-        ones, share = scratch.ones(rows), 1 / rows
-        at_label = np.dot(ones, flat[place])
+        index = labels * rows + numbers if narrow else numbers * classes + labels
+        ones, row_weight = scratch.ones(rows), 1 / rows
+        at_label = np.dot(ones, flat[index])
         if smoothing:
             everywhere = float(np.sum(columns)) / classes
             at_label = (1 - smoothing) * float(at_label) + smoothing * everywhere
         np.exp(columns, columns)
         total = self._column_sums(columns, scratch)
-        loss: float = (float(np.dot(ones, np.log(total))) - float(at_label)) * share
-        np.divide(share, total, total)
+        loss: float = (float(np.dot(ones, np.log(total))) - float(at_label)) * row_weight
+        np.divide(row_weight, total, total)
         np.multiply(columns, total, columns)
-        flat[place] -= (1 - smoothing) * share
+        flat[index] -= (1 - smoothing) * row_weight
         if smoothing:
-            np.subtract(columns, smoothing * share / classes, columns)
+            np.subtract(columns, smoothing * row_weight / classes, columns)
         if narrow:
             dz.T[...] = columns
         return loss
 
     def _shifted(self, x: Array, out: Array, scratch: ScratchSpace) -> Array:
-        """Return x - max(x) by row, as `(features, rows)`: in `out`, or in a copy where narrow."""
+        """Return x - max(x) of each row as `(features, rows)`: in `out`, or a copy if narrow."""
         if x.shape[1] > MAX_NARROW_FEATURES:
             columns = out.T
             np.subtract(x.T, np.maximum.reduce(x, axis=1), out=columns)
@@ -183,7 +183,7 @@ class Kernels(Component):
                 columns[:, :, :, i, j] = images[:, i : i + oh * sh : sh, j : j + ow * sw : sw]
 
     def col2im(self, columns: Array, images: Array, stride: Pair) -> None:
-        """Sum windows back into the images that they were copied from."""
+        """Add windows to the images that they were copied from."""
         _, oh, ow, kh, kw, channels = columns.shape
         sh, sw = stride
         images[...] = 0
@@ -213,18 +213,18 @@ class Kernels(Component):
         stride: Pair,
         scratch: ScratchSpace,
     ) -> None:
-        """Give each window's gradient to the first of its largest values."""
+        """Assign the gradient of each window to the first of its largest values."""
         dx[...] = 0
-        apart = size[0] <= stride[0] and size[1] <= stride[1]
-        left, share = scratch.empty(y.shape), scratch.empty(y.shape)
-        left[...] = dy
+        disjoint = size[0] <= stride[0] and size[1] <= stride[1]
+        remaining, product = scratch.empty(y.shape), scratch.empty(y.shape)
+        remaining[...] = dy
         for window in _windows(y, size, stride):
             part = dx[window]
-            np.equal(x[window], y, out=share)
-            given = np.multiply(share, left, out=part if apart else share)
-            np.subtract(left, given, out=left)
-            if not apart:
-                np.add(part, share, out=part)
+            np.equal(x[window], y, out=product)
+            assigned = np.multiply(product, remaining, out=part if disjoint else product)
+            np.subtract(remaining, assigned, out=remaining)
+            if not disjoint:
+                np.add(part, product, out=part)
 
     def layer_norm(
         self,
@@ -264,7 +264,7 @@ class Kernels(Component):
         dbeta: Array,
         scratch: ScratchSpace,
     ) -> None:
-        """Write the gradients of what `layer_norm` took."""
+        """Write the gradients of the inputs of `layer_norm`."""
         part = scratch.empty(dy.shape)
         self.sum_rows(dy, dbeta, scratch)
         np.multiply(dy, normal, out=part)
@@ -277,7 +277,7 @@ class Kernels(Component):
         np.multiply(dx, scale[:, None], out=dx)
 
     def lstm_step(self, z: Array, c: Array, c_next: Array, tanh_c: Array, h_next: Array) -> None:
-        """Turn the sums z `(4 units, batch)` into gates i, f, g, o in place, then step.
+        """Replace the sums z `(4 units, batch)` by the gates i, f, g, o in place, then step.
 
         c_next = f c + i g, tanh_c = tanh(c_next), h_next = o tanh_c. With σ(z) as
         (1 + tanh(z/2)) / 2, one tanh serves all four gates.
@@ -307,7 +307,7 @@ class Kernels(Component):
         dz: Array,
         scratch: ScratchSpace,
     ) -> None:
-        """Write ∂loss/∂z of a step to dz, and turn dc into that of the step before."""
+        """Write ∂loss/∂z of a step to dz, and replace dc by that of the previous step."""
         n = len(c)
         i, f, g, o = gates[:n], gates[n : 2 * n], gates[2 * n : 3 * n], gates[3 * n :]
         di, df, dg, do = dz[:n], dz[n : 2 * n], dz[2 * n : 3 * n], dz[3 * n :]
@@ -332,62 +332,62 @@ class Kernels(Component):
         np.multiply(dc, f, out=dc)
 
     def sum_by_index(self, rows: Array, index: Array, out: Array) -> None:
-        """Write to each row of `out` the sum of those of `rows` `(count, features)` it is named by.
+        """Write to out[i] the sum of all rows[k], `(count, features)`, with index[k] == i.
 
-        In rounds: each adds, at once, one row to every place that is named yet. np.add.at, which
-        goes row by row, is several times as slow; it gets what is named more often than that.
+        Each round adds one row to every out[i] that still has rows, in one call. np.add.at, which
+        adds row by row, is several times as slow; it adds what remains after the rounds.
         """
         out[...] = 0
-        left, place = np.arange(len(index), like=index), index
-        last = np.empty_like(left, shape=(len(out),))
-        for turn in range(ROUNDS):
-            last[place] = left
-            chosen = np.equal(np.take(last, place), left)
-            here = np.compress(chosen, place)
-            some = np.take(rows, np.compress(chosen, left), axis=0)
-            if turn:
+        remaining, targets = np.arange(len(index), like=index), index
+        last = np.empty_like(remaining, shape=(len(out),))
+        for number in range(ROUNDS):
+            last[targets] = remaining
+            chosen = np.equal(np.take(last, targets), remaining)
+            here = np.compress(chosen, targets)
+            some = np.take(rows, np.compress(chosen, remaining), axis=0)
+            if number:
                 np.add(some, np.take(out, here, axis=0), out=some)
             out[here] = some
-            left = np.compress(~chosen, left)
-            place = np.take(index, left)
-            if not len(left):
+            remaining = np.compress(~chosen, remaining)
+            targets = np.take(index, remaining)
+            if not len(remaining):
                 return
-        np.add.at(out, place, np.take(rows, left, axis=0))
+        np.add.at(out, targets, np.take(rows, remaining, axis=0))
 
 
 def _row_means(x: Array, scratch: ScratchSpace) -> Array:
-    """Return the mean of each row as `(rows, 1)`, by a product: sums over rows are slow."""
+    """Return the mean of each row as `(rows, 1)`, by a matrix product: np.mean is slow here."""
     rows, features = x.shape
     mean = np.dot(x, scratch.ones(features), out=scratch.empty((rows,)))
     return np.divide(mean, features, out=mean)[:, None]
 
 
 @functools.cache
-def _rows_per_call(rows: int, features: int) -> int:
-    """Return how many rows to treat as one, where NumPy would be slow on so many short ones."""
-    if rows < MANY or features >= MAX_NARROW_FEATURES:
+def _rows_to_merge(rows: int, features: int) -> int:
+    """Return how many rows to treat as one, because NumPy is slow on many short rows."""
+    if rows < MIN_MERGED_ROWS or features >= MAX_NARROW_FEATURES:
         return 1
-    return max(times for times in range(1, WIDE // features + 1) if rows % times == 0)
+    return max(n for n in range(1, MAX_MERGED_FEATURES // features + 1) if rows % n == 0)
 
 
 def _rows_of_windows(images: Array, columns: Array, step: int) -> Iterator[tuple[Array, Array]]:
-    """Yield views of images and of columns that correspond, one row of the kernel at a time.
+    """Yield corresponding views of images and of columns, one row of the kernel at a time.
 
-    The windows are in turns, each of windows side by side: kernel width times channels values in a
-    row are then contiguous on both sides, and no two windows overlap.
+    The windows of a row are divided into groups of adjacent windows that do not overlap: kernel
+    width times channels values are contiguous in both views.
     """
     batch, oh, ow, kh, kw, channels = columns.shape
     for i in range(kh):
         rows = images[:, i : i + oh * step : step]
-        for turn in range(min(kw, ow)):
-            windows = columns[:, :, turn::kw, i]
+        for offset in range(min(kw, ow)):
+            windows = columns[:, :, offset::kw, i]
             count = windows.shape[2]
-            side_by_side = rows[:, :, turn : turn + count * kw]
-            yield side_by_side.reshape(batch, oh, count, kw, channels), windows
+            adjacent = rows[:, :, offset : offset + count * kw]
+            yield adjacent.reshape(batch, oh, count, kw, channels), windows
 
 
 def _windows(y: Array, size: Pair, stride: Pair) -> list[tuple[slice, slice, slice]]:
-    """Return, for each place in a window, the slices of all images that are at this place."""
+    """Return, for each position in a window, the slices of the images at this position."""
     _, oh, ow, _ = y.shape
     return [
         (

@@ -1,4 +1,4 @@
-"""The base class of layers, and the builder that records their parameters and state."""
+"""The base class of layers, and the builder that records their parameters and buffers."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ LayerBackward: TypeAlias = Callable[[Array], Array | None]
 
 
 class Layer(Component):
-    """A step of the network, with or without parameters."""
+    """A layer of a network, with or without parameters."""
 
     kind = "layer"
     integer_input: ClassVar[bool] = False
-    """Whether the input is integers, such as the indices of words; never scaled then."""
+    """Whether the input is integers, such as token indices; they are never scaled."""
     independent: ClassVar[bool] = False
-    """Whether what an example becomes depends on nothing but itself, and no state is kept, so that
-    threads may divide a batch. Nested layers answer for themselves."""
+    """Whether the output of an example depends on that example alone, and the layer has no buffers,
+    so that a batch may be split between threads. Nested layers declare this themselves."""
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        """Declare on `builder` what inputs of `shape` (without the batch) need.
+        """Declare on `builder` the arrays for inputs of `shape` (without the batch axis).
 
-        Returns the shape of one output. Raises `ShapeError` for an input it cannot take.
+        Returns the shape of one output. Raises `ShapeError` for an input it does not support.
         """
         return shape
 
     def check_input(self, x: Array) -> None:
-        """Raise `DataError` for values that the layer cannot take as the first of a network."""
+        """Raise `DataError` for values that the layer does not accept as the first of a network."""
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         """Return `y` and the function that takes ∂loss/∂y and returns ∂loss/∂x.
 
         The returned function also writes (never adds) every gradient in `context.gradients`, in
-        full. It may return None when `context.needs_input_gradient` is false. Neither `x` nor the
-        gradient it is given may be written to.
+        full. It may return None if `context.needs_input_gradient` is false. Neither `x` nor the
+        gradient passed to it may be modified.
         """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Param:
-    """An array that a layer declared: its shape, its first values, whether L1/L2 apply to it."""
+    """An array that a layer declared: its shape and initializer, and whether L1/L2 apply to it."""
 
     shape: Shape
     initializer: Initializer
@@ -56,12 +56,12 @@ class Param:
 
 @dataclass
 class LayerBuilder:
-    """What a layer declares in `build`: its arrays and the layers nested in it.
+    """The arrays and nested layers that a layer declares in `build`.
 
-    `path` is the layer's place in the spec; `classes` how many classes the target has; `input` the
-    shape of what the layer takes, and `output` of what it gives, once it is built. A layer that
-    makes many more values of an example on the way may say in `activation_count` how many, and one
-    that goes through time in `sequence_length` in how many steps: threads are planned by them.
+    `path` is the path of the layer in the spec; `classes` the number of classes of the target;
+    `input` and `output` are the shapes of the layer's input and output, once it is built. A layer
+    with many intermediate values per example may set `activation_count` to their number, and a
+    recurrent layer `sequence_length` to its number of time steps: threads are planned by them.
     """
 
     path: str
@@ -77,17 +77,17 @@ class LayerBuilder:
     def param(
         self, name: str, shape: Shape, initializer: Initializer, *, regularized: bool = False
     ) -> None:
-        """Declare an array to be trained; `regularized` for weights, not for biases."""
+        """Declare a trainable array; `regularized` is for weights, not for biases."""
         self.params[name] = Param(shape, initializer, regularized)
 
     def buffer(self, name: str, shape: Shape, initializer: Initializer) -> None:
-        """Declare an array that the layer keeps up to date itself, such as a running mean."""
+        """Declare an array that the layer updates itself, such as a running mean."""
         self.state[name] = Param(shape, initializer)
 
     def layer(self, name: str, layer: Layer, shape: Shape) -> Shape:
         """Build a nested layer, named as in `layers/0`, and return the shape of its output."""
-        where = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in name.split("/"))
-        plan = LayerBuilder(self.path + where, self.classes)
+        path = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in name.split("/"))
+        plan = LayerBuilder(self.path + path, self.classes)
         try:
             output = layer.build(shape, plan)
         except ShapeError as error:
@@ -104,31 +104,31 @@ class LayerBuilder:
         return output
 
     def size(self, units: int | str) -> int:
-        """Resolve `units`, which may be `"classes"`, into a number."""
+        """Return `units` as a number; it may be `"classes"`."""
         if isinstance(units, int):
             return units
         if self.classes is None:
-            problem = "'units' is \"classes\", but the target holds numbers; give a number of units"
+            problem = "'units' is \"classes\", but the target is numeric; give a number of units"
             raise SpecError([Problem(self.path, problem)])
         return self.classes
 
 
 def chain(steps: Iterable[tuple[Layer, Context]], x: Array) -> tuple[Array, LayerBackward]:
-    """Run layers one after the other; the backward functions run in the opposite order.
+    """Run layers in sequence; the returned function runs their backward functions in reverse.
 
-    It ends early, with None, where the gradient of a layer's input is not needed.
+    It returns None, early, if the gradient of a layer's input is not needed.
     """
-    backward_fn = []
+    backward_fns = []
     for layer, context in steps:
-        x, backward_layer = layer.forward(x, context)
-        backward_fn.append((backward_layer, context))
+        x, backward_fn = layer.forward(x, context)
+        backward_fns.append((backward_fn, context))
 
     def backward(dy: Array) -> Array | None:
         gradient: Array | None = dy
-        for step, context in reversed(backward_fn):
+        for backward_fn, context in reversed(backward_fns):
             if gradient is None:
                 return None
-            gradient = step(gradient)
+            gradient = backward_fn(gradient)
             if not context.needs_input_gradient:
                 return None
         return gradient

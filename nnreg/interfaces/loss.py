@@ -15,43 +15,43 @@ from nnreg.interfaces.context import Context
 
 
 class Loss(Component):
-    """How wrong the outputs are, as a mean over the batch and the outputs.
+    """The error of the outputs, as a mean over the batch and the outputs.
 
-    Examples are independent: the loss of a batch is the mean over those of its rows, so that each
-    may be given a weight.
+    Examples are independent: the loss of a batch is the mean of those of its examples, so that each
+    can have a weight.
     """
 
     kind = "loss"
     takes_labels: ClassVar[bool] = False
-    """Whether targets may be class numbers of shape `(batch,)` instead of one-hot rows."""
+    """Whether targets may be class indices of shape `(batch,)` instead of one-hot rows."""
     classification: ClassVar[bool] = False
-    """Whether a single column of targets is read as classes even when it holds numbers."""
+    """Whether a single numeric target column is read as classes."""
     input_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
-    """Bounds that the outputs must lie within."""
+    """Bounds of valid outputs."""
     fused_activation: ClassVar[type[Activation] | None] = None
-    """The last activation with which this loss is computed as one, from the logits."""
+    """The output activation that can be fused with this loss, computed then from the logits."""
 
     def forward(self, y: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        """Return the loss of outputs `y` against targets `t`, and a function giving ∂loss/∂y."""
+        """Return the loss of outputs `y` for targets `t`, and a function that returns ∂loss/∂y."""
         raise NotImplementedError
 
     def forward_logits(self, z: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        """Do the same for outputs z before `fused_activation`, giving ∂loss/∂z.
+        """Do the same for outputs z before `fused_activation`, with ∂loss/∂z.
 
-        Called where the network ends in that activation, so that neither is computed alone.
+        Called if the network ends with that activation, instead of the activation and `forward`.
         """
         raise NotImplementedError
 
     def forward_with_workspace(
         self, y: Array, t: Array, context: Context, *, logits: bool
     ) -> tuple[float, Callable[[], Array]]:
-        """Do either, free to take arrays from `context`. The trainer calls this one."""
+        """Do the same as either, optionally with arrays from `context`. The trainer calls this."""
         return self.forward_logits(y, t) if logits else self.forward(y, t)
 
     def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
-        """Return the loss of each example alone, `(batch,)`; called where examples have weights.
+        """Return the loss of each example, `(batch,)`; called if examples have weights.
 
-        Override it to save a call for each example.
+        Override it to avoid one call per example.
         """
         forward = self.forward_logits if logits else self.forward
         rows = [slice(row, row + 1) for row in range(len(y))]

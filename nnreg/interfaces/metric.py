@@ -9,16 +9,17 @@ from nnreg.interfaces.component import Component
 
 
 class Metric(Component):
-    """A figure of merit over a whole set of examples."""
+    """A metric over a set of examples."""
 
     kind = "metric"
     classification: ClassVar[bool] = False
-    """Whether it compares classes; otherwise it compares numbers."""
+    """Whether it compares classes instead of numbers."""
     higher_is_better: ClassVar[bool] = True
 
     def compute(self, y: Array, t: Array) -> float:
         """Compare predictions `y` with targets `t`.
 
-        Of classes, both are class numbers `(examples, ...)`; otherwise numbers of equal shape.
+        For classification, both are class indices `(examples, ...)`; otherwise numbers of equal
+        shape.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The base class of optimizers, and the vectors of one update."""
+"""The base class of optimizers, and the state of one update."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from nnreg.interfaces.kernels import Kernels
 
 @dataclass(frozen=True)
 class Optimizer(Component):
-    """How a gradient changes the parameters."""
+    """The rule by which a gradient updates the parameters."""
 
     kind = "optimizer"
     state_names: ClassVar[tuple[str, ...]] = ()
-    """The vectors remembered from step to step, zero at first, each as long as the parameters."""
+    """The vectors of state kept between steps, initially zero, each as long as the parameters."""
     elementwise: ClassVar[bool] = False
-    """Whether each parameter's update depends on nothing but its own values, so that the vectors
-    may be handed over in pieces that fit the processor's cache."""
+    """Whether the update of each parameter depends only on its own values, so that the vectors may
+    be passed in chunks that fit the processor's cache."""
 
     learning_rate: Annotated[float, Gt(0)] = 0.01
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
-        """Change `parameters` in place; `gradient` is read only. Both are vectors."""
+        """Update `parameters` in place; `gradient` is read-only. Both are vectors."""
         raise NotImplementedError
 
 
 @dataclass(slots=True)
 class UpdateState:
-    """What an optimizer knows of the step it makes: the count from 1, and its slots."""
+    """The state of one update: the number of the step, from 1, and the optimizer's vectors."""
 
     count: int
     vectors: Mapping[str, Array]
@@ -42,9 +42,9 @@ class UpdateState:
 
     @property
     def kernels(self) -> Kernels:
-        """The inner loops, NumPy's or compiled ones."""
+        """The kernels, those of NumPy or compiled ones."""
         return self.workspace.kernels
 
     def empty(self, like: Array) -> Array:
-        """Return scratch of the size of `like`."""
+        """Return a temporary array of the shape of `like`."""
         return self.workspace.empty(like.shape)

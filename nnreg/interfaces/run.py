@@ -1,4 +1,4 @@
-"""What a run shows to the event hooks."""
+"""The view of a run that event hooks receive."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any, Protocol
 
 
 class RunView(Protocol):
-    """What an event hook sees of a run. Only look: the arrays are those that are being trained."""
+    """A read-only view of a run; its arrays are those being trained and must not be modified."""
 
     @property
     def name(self) -> str:
-        """The folder's name, such as `penguins-001`, or else the spec's, such as `penguins`.
+        """The name of the directory, such as `penguins-001`, or else of the spec, `penguins`.
 
         A fold of a cross-validation is `penguins-001/fold-2`.
         """
 
     @property
     def directory(self) -> Path | None:
-        """Where the run's files are; None for a run in Python that writes none.
+        """The directory of the run's files; None for a run in Python that writes none.
 
-        A plugin keeps its own files in a folder of its own in it.
+        A plugin writes its own files into a subdirectory of its own.
         """
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        """The spec as JSON, with the changes of `--set`."""
+        """The spec as JSON, with overrides."""
 
     @property
     def settings(self) -> Mapping[str, str | float | bool | None]:
-        """The values in the spec by their paths, such as `optimizer.learning_rate`."""
+        """The values of the spec by path, such as `optimizer.learning_rate`."""
 
     @property
     def model(self) -> Any:
@@ -38,4 +38,4 @@ class RunView(Protocol):
 
     @property
     def summary(self) -> Mapping[str, Any]:
-        """What `summary.json` has; empty until the run ended."""
+        """The content of `summary.json`; empty until the run has ended."""

@@ -1,4 +1,4 @@
-"""The base class of learning-rate schedules, and the moment that one is asked about."""
+"""The base class of learning-rate schedules, and the training progress that they depend on."""
 
 from __future__ import annotations
 
@@ -10,33 +10,31 @@ from nnreg.interfaces.component import Component
 
 
 class Schedule(Component):
-    """How the learning rate changes in the course of a training."""
+    """The change of the learning rate during training."""
 
     kind = "schedule"
     by_epoch: ClassVar[bool] = False
-    """Whether the factor stays the same throughout an epoch, and need be asked for only once."""
+    """Whether the factor is the same throughout an epoch, and is computed only once."""
 
     def monitored_metric(self) -> str | None:
-        """Return the figure of the history that it goes by, such as `val_loss`; None for none."""
+        """Return the metric of the history that it depends on, such as `val_loss`, or None."""
         return None
 
     def factor(self, context: ScheduleContext) -> float:
-        """Return what the optimizer's learning rate is multiplied by, 0 or more.
+        """Return the factor of the optimizer's learning rate, >= 0.
 
-        It depends on the moment and nothing else, so that a training that was stopped goes on with
-        the same bits.
+        It must depend on `context` alone, so that interrupted training resumes bit-identically.
         """
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleContext:
-    """Where a training stands when a step is about to be made.
+    """The progress of training before a step.
 
-    `step` counts the steps before it, `total_steps` those of the whole training as planned, and
-    `steps_per_epoch` those of an epoch; it is below `total_steps`. `history` has the records of the
-    epochs that are done, and `higher_is_better` the names of the figures that are better when
-    higher.
+    `step` is the number of previous steps, below `total_steps`, the planned number of all steps;
+    `steps_per_epoch` is that of an epoch. `history` has the records of completed epochs, and
+    `higher_is_better` the names of the metrics for which higher is better.
     """
 
     step: int
@@ -47,15 +45,15 @@ class ScheduleContext:
 
     @property
     def epoch(self) -> float:
-        """The epochs before it, with the part that is done of the one under way."""
+        """The number of epochs before the step, with the fraction of the unfinished one."""
         return self.step / self.steps_per_epoch
 
     @property
     def progress(self) -> float:
-        """The share of the training that is done, from 0 to below 1."""
+        """The fraction of training that is done, >= 0 and < 1."""
         return self.step / self.total_steps
 
     def lower_is_better_values(self, name: str) -> list[float]:
-        """Return a figure of each epoch that has it, its sign such that lower is better."""
+        """Return a metric for each epoch that has it, negated if higher is better."""
         sign = -1 if name in self.higher_is_better else 1
         return [sign * record[name] for record in self.history if name in record]

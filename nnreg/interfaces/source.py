@@ -15,21 +15,21 @@ class Source(Component):
 
     kind = "source"
     suffixes: ClassVar[tuple[str, ...]] = ()
-    """How the names of its files end, in small letters, by which `nnreg init` knows them; "/" for
-    folders."""
+    """The lowercase file name extensions by which `nnreg init` recognizes the format; "/" for
+    directories."""
 
     def read(self, path: Path) -> Table:
-        """Return the columns in the file. Raises `DataError` for a file it cannot read."""
+        """Return the columns of a file. Raises `DataError` for a file that it cannot read."""
         raise NotImplementedError
 
     def iter_chunks(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
-        """Yield the rows in order, a piece at a time, so that no more need be in memory.
+        """Yield the rows in order, in chunks, to limit the memory needed.
 
-        All pieces have the same columns; those named in `text` are words though they look like
-        numbers, so that "007" is not 7. Without an own way there is one piece, what `read` returns.
+        All chunks have the same columns; those named in `text` are text even if they look like
+        numbers, so that "007" is not 7. By default there is one chunk, the result of `read`.
         """
         yield self.read(path)
 
     def files(self, path: Path) -> Sequence[Path]:
-        """Return the files that are read for a path, in an order that is always the same."""
+        """Return the files that are read for a path, in a deterministic order."""
         return (path,)

@@ -1,4 +1,4 @@
-"""From a spec and the shape of the data to a network, checked layer by layer."""
+"""Building a network from a spec and the shape of the data, checked layer by layer."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
 
 RESERVED_METRIC_NAMES = ("epoch", "loss", "learning_rate")
-"""Names that a record has besides the metrics'."""
+"""The names in a record of the history besides those of metrics."""
 
 
 MAX_UNKNOWN_SHOWN = 20
-"""Of so many unknown layers an error tells: an untrusted spec may contain nothing else."""
+"""The maximum number of unknown layers reported: an untrusted spec may contain any number."""
 
 
 class Blueprint(NamedTuple):
-    """What a network will be, before any of its arrays is made."""
+    """The structure of a network, without its arrays."""
 
     plan: LayerBuilder
     output_shape: Shape
@@ -41,31 +41,31 @@ class Blueprint(NamedTuple):
 
 
 def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Blueprint:
-    """Return what a spec describes: the shapes of all arrays, and none of the arrays.
+    """Return the structure of the network that a spec describes, with the shapes of all arrays.
 
     `input_shape` is the shape of one example, `classes` the number of classes or None. Raises
-    `SpecError` with the path of a layer that cannot take its input.
+    `SpecError` with the path of a layer that does not support its input.
     """
-    layers, head = _fuse_loss_activation(spec)
+    layers, output_activation = _fuse_loss_activation(spec)
     plan = LayerBuilder("$.model", classes)
     shape = input_shape
     for index, layer in enumerate(layers):
         shape = plan.layer(f"layers/{index}", layer, shape)
     _check_frozen(plan, spec.train.freeze)
-    return Blueprint(plan, shape, head)
+    return Blueprint(plan, shape, output_activation)
 
 
 def build_network(
     spec: Spec, input_shape: Shape, classes: int | None, kernels: Kernels | None = None
 ) -> Network:
     """Return the network that a spec describes, not yet initialized; see `plan_network`."""
-    plan, shape, head = plan_network(spec, input_shape, classes)
+    plan, shape, output_activation = plan_network(spec, input_shape, classes)
     _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
     return Network(
         plan,
         input_shape,
         shape,
-        output_activation=head,
+        output_activation=output_activation,
         dtype=spec.model.dtype,
         kernels=kernels,
         frozen=spec.train.freeze,
@@ -73,17 +73,17 @@ def build_network(
 
 
 def _check_frozen(plan: LayerBuilder, frozen: tuple[str, ...]) -> None:
-    """Refuse names that no layer has, and that nothing is left to train."""
+    """Raise `SpecError` for unknown layers, or if all parameters are frozen."""
     problems = unknown_layers(plan, frozen, "$.train.freeze")
     layers = frozenset(frozen)
     if frozen and not problems and all(belongs_to(name, layers) for name in declared(plan)[0]):
-        problems = [Problem("$.train.freeze", "nothing is left to train; leave out a layer")]
+        problems = [Problem("$.train.freeze", "nothing is left to train; remove a layer")]
     if problems:
         raise SpecError(problems)
 
 
 def unknown_layers(plan: LayerBuilder, names: Sequence[str], path: str) -> list[Problem]:
-    """Return a problem for each name in a list of the spec that no layer has."""
+    """Return a problem for each name in a list of the spec that is not the name of a layer."""
     known = set(layer_names(plan))
     unknown = [(index, name) for index, name in enumerate(names) if name not in known]
     return [
@@ -93,7 +93,7 @@ def unknown_layers(plan: LayerBuilder, names: Sequence[str], path: str) -> list[
 
 
 def _fuse_loss_activation(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:
-    """Take the last activation off where the loss is computed from what comes before it."""
+    """Return the layers and the output activation, which is removed if fused with the loss."""
     *before, last = spec.model.layers
     activation = getattr(last, "activation", None)
     if not isinstance(activation, Activation):
@@ -111,7 +111,7 @@ def _fuse_loss_activation(spec: Spec) -> tuple[tuple[Layer, ...], Activation | N
         )
         problem = (
             f"the loss takes outputs within {low:g} and {high:g}, but those of "
-            f"{type(activation).__name__.lower()} lie within {activation.range[0]:g} and "
+            f"{type(activation).__name__.lower()} are within {activation.range[0]:g} and "
             f"{activation.range[1]:g}; give this layer another activation{hint}"
         )
         raise SpecError([Problem(f"{path}.activation", problem)])
@@ -119,62 +119,65 @@ def _fuse_loss_activation(spec: Spec) -> tuple[tuple[Layer, ...], Activation | N
 
 
 def _check_memory(plan: LayerBuilder, itemsize: int) -> None:
-    """Refuse a network whose weights, gradients and optimizer state cannot fit in memory."""
+    """Raise `SpecError` if weights, gradients and optimizer state do not fit into memory."""
     size = sum(map(total_size, declared(plan)))
     if exceeds_memory(needed := 4 * size * itemsize):
         problem = (
-            f"{size:,} parameters need about {byte_size(needed)} to train, more than this process "
-            "may use, which nnreg doctor shows; take smaller layers"
+            f"training {size:,} parameters needs about {byte_size(needed)}, more than the memory "
+            "limit of this process, which nnreg doctor shows; use smaller layers"
         )
         raise SpecError([Problem(plan.path, problem)])
 
 
 def name_metrics(spec: Spec, registry: Registry, *, classification: bool) -> dict[str, Metric]:
-    """Return the metrics by name. Raises `SpecError` for one that does not fit the target."""
+    """Return the metrics by name. Raises `SpecError` for a metric that does not fit the target."""
     problems, named = [], {}
     for index, metric in enumerate(spec.metrics):
         name = registry.name_of(metric)
         path = f"$.metrics[{index}]"
         if metric.classification != classification:
-            needs, has = ("classes", "numbers") if metric.classification else ("numbers", "classes")
-            problems.append(Problem(path, f"{name} compares {needs}, but the target holds {has}"))
+            needs = "classes" if metric.classification else "numbers"
+            target = "categorical" if classification else "numeric"
+            problems.append(Problem(path, f"{name} compares {needs}, but the target is {target}"))
         if name in named or name in RESERVED_METRIC_NAMES:
-            problems.append(Problem(path, f"{name} is there already"))
+            problems.append(Problem(path, f"the name {name} is already in use"))
         named[name] = metric
     stopping = spec.train.early_stopping
     known = [f"{prefix}{name}" for prefix in ("", "val_") for name in ("loss", *named)]
-    for path, figure in (
+    for path, monitored in (
         ("$.train.early_stopping.monitor", stopping.monitor if stopping else None),
         ("$.schedule", spec.schedule.monitored_metric()),
     ):
-        if figure is not None and figure not in known:
-            problems.append(Problem(path, f"no figure {figure!r}{suggest(figure, known)}"))
+        if monitored is not None and monitored not in known:
+            problems.append(
+                Problem(path, f"unknown metric {monitored!r}{suggest(monitored, known)}")
+            )
     if problems:
         raise SpecError(problems)
     return named
 
 
-def encode_targets(truth: Array, network: Network, loss: Loss, classes: int | None) -> Array:
+def encode_targets(targets: Array, network: Network, loss: Loss, classes: int | None) -> Array:
     """Return targets as the loss takes them. Raises `SpecError` if the outputs do not fit them.
 
-    Class numbers stay so for a loss that takes labels; for another they become one-hot rows, or
-    one column of 0 and 1 for a network with a single output.
+    Class indices are unchanged for a loss that takes labels; for others they are one-hot encoded,
+    or become one column of 0 and 1 for a network with a single output.
     """
     output, last = network.output_shape, f"$.model.layers[{len(network.layers) - 1}]"
-    expected = truth.shape[1:]
+    expected = targets.shape[1:]
     if classes is None:
         if output != expected:
             raise SpecError([Problem(last, _mismatch(output, expected, "the target has"))])
-        return truth.astype(network.dtype)
+        return targets.astype(network.dtype)
     if output == (*expected, classes):
         if loss.takes_labels:
-            return truth
-        return np.equal(truth[..., None], np.arange(classes)).astype(network.dtype)
+            return targets
+        return np.equal(targets[..., None], np.arange(classes)).astype(network.dtype)
     if output == (*expected, 1) and classes == 2 and not loss.takes_labels:
-        return truth[..., None].astype(network.dtype)
-    found = f'the target has {classes} classes, so that "units": "classes" would give'
-    raise SpecError([Problem(last, _mismatch(output, (*expected, classes), found))])
+        return targets[..., None].astype(network.dtype)
+    reason = f'the target has {classes} classes, so that "units": "classes" would give'
+    raise SpecError([Problem(last, _mismatch(output, (*expected, classes), reason))])
 
 
-def _mismatch(output: Shape, expected: Shape, why: str) -> str:
-    return f"the network gives shape {output} for one example, but {why} {expected}"
+def _mismatch(output: Shape, expected: Shape, reason: str) -> str:
+    return f"the network gives shape {output} for one example, but {reason} {expected}"

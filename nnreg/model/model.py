@@ -32,9 +32,9 @@ from nnreg.training.trainer import Trainer
 
 
 class Model:
-    """What `nnreg.build` and `nnreg.load` return. A new one has weights of zero.
+    """A network with its preprocessing, as `nnreg.build` and `nnreg.load` return it.
 
-    It takes raw rows, as arrays, lists, mappings or data frames, and knows what they mean.
+    It takes raw rows, as arrays, lists, mappings or data frames. A new instance has weights of 0.
     """
 
     def __init__(self, document: Document, preprocessing: Preprocessing) -> None:
@@ -44,7 +44,7 @@ class Model:
         self.resumable = True
         self.data_digests: Mapping[str, str] = {}
         self.started_from: Mapping[str, str] = {}
-        """The SHA-256 of the checkpoint that the first weights came from, by its path."""
+        """The SHA-256 of the checkpoint of the initial weights, by its path."""
         self.environment: Mapping[str, Any] = {}
         names = preprocessing.class_names
         with document.locating_errors():
@@ -70,44 +70,44 @@ class Model:
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """The names of the classes, or None where the target is numbers."""
+        """The names of the classes, or None for a numeric target."""
         return self.preprocessing.class_names
 
     @property
     def history(self) -> History:
-        """The records of the epochs so far."""
+        """The records of the completed epochs."""
         return History(self.training_state.history)
 
     @property
     def parameters(self) -> MutableMapping[str, Array]:
-        """The trained arrays by name, such as `layers/0/weight`; writing to them changes them.
+        """The trainable arrays by name, such as `layers/0/weight`; they can be written to.
 
-        With an average, `inference_network.parameters` are those of the average.
+        With weight averaging, the averages are `inference_network.parameters`.
         """
         return self.network.parameters
 
     @property
     def state(self) -> Mapping[str, Array]:
-        """The arrays that layers keep up to date themselves, such as running means."""
+        """The buffers, arrays that layers update themselves, such as running means."""
         return self.network.state
 
     @property
     def inference_network(self) -> Network:
-        """The network that predicts: with averaged weights where training keeps an average."""
-        progress = self.training_state
-        if not progress.ema_steps or progress.ema is None:
+        """The network used for predictions, with averaged weights if training averages them."""
+        state = self.training_state
+        if not state.ema_steps or state.ema is None:
             return self.network
-        return self.network.with_values(*progress.ema)
+        return self.network.with_values(*state.ema)
 
     @functools.cached_property
     def components(self) -> list[dict[str, Any]]:
-        """Who provides each component of the spec, and what it computes; see `provenance`."""
+        """The provider and fingerprint of each component of the spec; see `provenance`."""
         return describe(self.document, self.network)
 
     def predict(self, x: Any) -> Array:
-        """Return the outputs `(rows, …)`: probabilities of the classes, or numbers.
+        """Return the predictions `(rows, …)`: probabilities of the classes, or numbers.
 
-        Numbers are in the target's own units. Raises `DataError` for rows that do not fit.
+        Numbers are in the units of the target. Raises `DataError` for rows that do not fit.
         """
         y = self.inference_network.predict(self._prepare_inputs(x))
         return y if self.evaluation.unscale is None else self.evaluation.unscale(y)
@@ -115,38 +115,38 @@ class Model:
     def classify(self, x: Any) -> Array:
         """Return the name of the most probable class of each row."""
         if self.classes is None:
-            raise DataError("the target of this model holds numbers, not classes; use predict")
+            raise DataError("the target of this model is numeric, not categorical; use predict")
         return np.array(self.classes)[classes_of(self.predict(x))]
 
     def probabilities(self, x: Any) -> Array:
-        """Return one column for each class, also where the network has a single output."""
+        """Return one column per class, even if the network has a single output."""
         y = self.predict(x)
-        two = y.shape[-1] == 1 and self.classes is not None
-        return np.concatenate([1 - y, y], axis=-1) if two else y
+        single_output = y.shape[-1] == 1 and self.classes is not None
+        return np.concatenate([1 - y, y], axis=-1) if single_output else y
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
-        """Return the loss and every metric of the spec over these rows and raw targets."""
+        """Return the loss and every metric of the spec for these rows and raw targets."""
         return self.evaluation.evaluate(self.inference_network, self.examples(x, y))
 
     def evaluate_chunks(self, tables: Iterable[Table]) -> dict[str, float]:
-        """Return what `evaluate` does of all tables together, with one of them in memory at a time.
+        """Return the result of `evaluate` for all tables, with one of them in memory at a time.
 
-        What stays in memory of the others is the network's outputs and the targets.
+        Of the others, only the outputs and the targets are in memory.
         """
         network = self.inference_network
-        outputs, targets, truths = [], [], []
+        outputs, targets, raw_targets = [], [], []
         for table in tables:
             examples = self.examples(table, table)
             outputs.append(network.logits(examples.x))
             targets.append(examples.targets)
-            truths.append(examples.raw_targets)
-        z, t, truth = (np.concatenate(parts) for parts in (outputs, targets, truths))
-        return self.evaluation.evaluate_logits(network, z, Examples(z, t, truth))
+            raw_targets.append(examples.raw_targets)
+        z, t, raw = (np.concatenate(arrays) for arrays in (outputs, targets, raw_targets))
+        return self.evaluation.evaluate_logits(network, z, Examples(z, t, raw))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
-        """Return the loss and its gradient by every parameter, as in prediction (no dropout).
+        """Return the loss and its gradients by parameter name, in inference mode (no dropout).
 
-        That of frozen layers is 0.
+        The gradients of frozen layers are 0.
         """
         examples = self.examples(x, y)
         vector = np.zeros_like(self.network.vector)
@@ -166,14 +166,14 @@ class Model:
         epochs: int | None = None,
         on_epoch: Callable[[Record], None] | None = None,
     ) -> History:
-        """Train on raw rows and targets for `epochs` more, or up to those of the spec.
+        """Train on raw rows and targets for `epochs` more epochs, or up to those of the spec.
 
-        Without `epochs`, a model that has done them all trains no further. What columns mean was
-        settled when the model was built. `weights`, a number from 0 for each row, say how much it
-        counts, in the place of the column that the spec may name for it.
+        Without `epochs`, a model that has completed those of the spec is not trained further. The
+        preprocessing was learned when the model was built. `weights` has one number >= 0 per row,
+        and replaces the weight column of the spec.
         """
         if epochs is not None and (not isinstance(epochs, int | np.integer) or epochs < 0):
-            raise UsageError(f"epochs: found {epochs!r}, expected a whole number from 0")
+            raise UsageError(f"epochs: found {epochs!r}, expected a non-negative integer")
         if validation is not None and not (isinstance(validation, tuple) and len(validation) == 2):
             raise UsageError("validation: expected (x, y), the inputs and the targets")
         train = self.with_sample_weights(self.examples(x, y), x, weights)
@@ -186,7 +186,7 @@ class Model:
     def trainer(
         self, train: Examples, validation: Examples | None = None, *, epochs: int | None = None
     ) -> Trainer:
-        """Return what trains on prepared examples; see `fit` for `epochs`."""
+        """Return a trainer on prepared examples; see `fit` for `epochs`."""
         if not self.resumable:
             self.training_state, self.resumable = TrainingState(), True
         return Trainer(
@@ -203,67 +203,68 @@ class Model:
         )
 
     def use_best(self) -> None:
-        """Take the weights of the best epoch, the averaged ones where there is an average.
+        """Restore the weights of the best epoch, averaged if training averages them.
 
-        Unless they are those of the last step, training goes on from them with a new optimizer and
-        history.
+        Unless they are those of the last step, training then continues with a new optimizer state
+        and history.
         """
-        progress = self.training_state
-        last = progress.best_epoch == progress.epoch and not progress.ema_steps
-        if last or progress.best_vector is None:
+        state = self.training_state
+        is_last = state.best_epoch == state.epoch and not state.ema_steps
+        if is_last or state.best_vector is None:
             return
-        self.network.vector[...] = progress.best_vector
-        self.network.state_vector[...] = progress.best_state
-        progress.ema_steps, progress.ema = 0, None
+        self.network.vector[...] = state.best_vector
+        self.network.state_vector[...] = state.best_state
+        state.ema_steps, state.ema = 0, None
         self.resumable = False
 
     def examples(self, x: Any, y: Any) -> Examples:
-        """Return raw rows and targets as the network takes them."""
+        """Return examples for the network from raw rows and targets."""
         target = self.preprocessing.target
         names = self.preprocessing.target_names
         if isinstance(target, NumericTarget) and not isinstance(y, Table | Mapping):
             y = _columns(y, names)
-        answers = table_of(y, names)
-        if absent := [name for name in names if name not in answers.columns]:
+        table = table_of(y, names)
+        if missing := [name for name in names if name not in table.columns]:
             raise DataError(
-                f"{answers.origin}: no column {absent[0]!r}, the target, to compare with; predict "
-                "does without"
+                f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
+                "use predict"
             )
-        truth = target.encode(answers)
+        raw_targets = target.encode(table)
         inputs = self._prepare_inputs(x)
-        if len(truth) != len(inputs):
-            raise DataError(f"{len(inputs)} rows of inputs, but {len(truth)} of targets")
-        if not len(truth):
+        if len(raw_targets) != len(inputs):
+            raise DataError(f"{len(inputs)} rows of inputs, but {len(raw_targets)} of targets")
+        if not len(raw_targets):
             raise DataError("there are no rows")
-        scaled = target.scale(truth) if isinstance(target, NumericTarget) else truth
+        scaled = target.scale(raw_targets) if isinstance(target, NumericTarget) else raw_targets
         classes = None if self.classes is None else len(self.classes)
-        t = encode_targets(scaled, self.network, self.spec.loss, classes)
-        return Examples(inputs, t, truth)
+        targets = encode_targets(scaled, self.network, self.spec.loss, classes)
+        return Examples(inputs, targets, raw_targets)
 
     def with_sample_weights(self, examples: Examples, x: Any, weights: Any = None) -> Examples:
-        """Return training examples with the weights that the spec gives them, or `weights` do.
+        """Return training examples with the weights of the spec, or with `weights`.
 
-        `x` are the raw rows that they were made from.
+        `x` has the raw rows of the examples.
         """
         columns = self.spec.data or Columns()
         table = table_of(x, self.preprocessing.names)
-        found = example_weights(columns, table, examples.raw_targets, self.classes, weights)
-        own = None if found is None else found.astype(self.network.dtype)
-        return replace(examples, weights=own)
+        values = example_weights(columns, table, examples.raw_targets, self.classes, weights)
+        if values is not None:
+            values = values.astype(self.network.dtype)
+        return replace(examples, weights=values)
 
     def _prepare_inputs(self, x: Any) -> Column:
-        """Return raw rows as the network takes them, or as it will when they are read."""
+        """Return the inputs of the network for raw rows; lazily, if the rows are read lazily."""
         table = table_of(x, self.preprocessing.names)
         name, *others = self.preprocessing.names
-        stored = table.columns.get(name)
-        if others or not isinstance(stored, LazyArray):
+        column = table.columns.get(name)
+        if others or not isinstance(column, LazyArray):
             return self._encode_rows(table)
 
         def encode(values: Array, rows: Array) -> Array:
             return self._encode_rows(replace(table, columns={name: values}, row_numbers=rows))
 
         dtype = np.int64 if self.network.integer_input else self.network.dtype
-        return stored.encoded(encode, self.network.input_shape, dtype)
+        return column.encoded(encode, self.network.input_shape, dtype)
 
     def _encode_rows(self, table: Table) -> Array:
         integer = self.network.integer_input
@@ -305,7 +306,7 @@ class Model:
         return f"Model({self.document.name!r}, {self.network.vector.size:,} parameters)"
 
     def _repr_html_(self) -> str:
-        """Show the layers and the history in a notebook."""
+        """Return HTML of the layers and the history, for a notebook."""
         rows = "".join(
             "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
             for row in self.layer_table()
@@ -315,7 +316,7 @@ class Model:
 
 
 def _columns(y: Any, names: tuple[str, ...]) -> Any:
-    """Return numbers given as one array as a mapping of the target's columns."""
+    """Return numeric targets given as one array as a mapping of the target columns."""
     try:
         array = np.asarray(y)
     except ValueError as error:

@@ -1,8 +1,7 @@
-"""Layers over flat vectors.
+"""Networks over flat vectors.
 
-All trained values are one vector, all gradients another, and all untrained state a third; layers
-see named views of them. An optimizer is then arithmetic on vectors, and a checkpoint a few of
-them.
+All parameters are one vector, all gradients another, and all buffers a third; layers get named
+views of them. An optimizer is then arithmetic on vectors, and a checkpoint a few vectors.
 """
 
 from __future__ import annotations
@@ -35,23 +34,23 @@ from nnreg.network.parameters import (
 from nnreg.tables.lazy import Column, iter_chunks
 
 INITIAL_STREAM = 0
-"""The random stream of first values: parameter i draws from SeedSequence([seed, stream, i])."""
+"""The random stream of initial values: parameter i draws from SeedSequence([seed, stream, i])."""
 
 CACHED_VALUES = 600_000
-"""Values that a pass may make on its way through a network and find again in the cache."""
+"""The number of activations of a forward pass that fit into the processor's cache."""
 
 MIN_BATCH_ROWS, MAX_BATCH_ROWS = 32, 1024
-"""How many rows are predicted at a time, at least and at most."""
+"""The minimum and maximum number of rows predicted at a time."""
 
 Wrap: TypeAlias = Callable[[Array], Array]
 
 
 class Network:
-    """A plan whose children are the layers, with the values of their parameters and state.
+    """A plan whose children are the layers, with the values of their parameters and buffers.
 
-    `output_activation`, when there is one, is the last activation, left out of the layers because
-    the loss is computed from what comes before it. The layers named in `frozen`, and all in them,
-    do in training what they do in prediction, and get no gradient.
+    `output_activation`, if any, is the last activation, which is not part of the layers because the
+    loss is computed from its input. The layers named in `frozen`, and those nested in them, are in
+    inference mode during training, and get no gradient.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class Network:
         self.params, self.state_params = declared(plan)
         self._frozen_layers = frozenset(frozen)
         self.frozen = frozenset(n for n in self.params if belongs_to(n, self._frozen_layers))
-        """The names of the parameters that training leaves as they are."""
+        """The names of the parameters that are not trained."""
         self._learning = {
             name
             for name, (_, child) in plan.children.items()
@@ -95,19 +94,19 @@ class Network:
 
     @property
     def trainable_slices(self) -> list[slice]:
-        """The parts of the vector that are not frozen, in order, those side by side as one."""
+        """The slices of the vector that are not frozen, in order, with adjacent ones merged."""
         spans: list[slice] = []
         start = 0
         for name, param in self.params.items():
             stop = start + math.prod(param.shape)
             if name not in self.frozen:
-                beside = spans and spans[-1].stop == start
-                spans.append(slice(spans.pop().start if beside else start, stop))
+                adjacent = spans and spans[-1].stop == start
+                spans.append(slice(spans.pop().start if adjacent else start, stop))
             start = stop
         return spans
 
     def with_values(self, vector: Array, state_vector: Array) -> Network:
-        """Return the same network over other values, which are not copied."""
+        """Return the same network with other values, which are not copied."""
         other = copy.copy(self)
         other.vector, other.state_vector = vector, state_vector
         other.parameters = views(vector, self.params)
@@ -122,27 +121,27 @@ class Network:
     def largest_product(self, batch_size: int) -> float:
         """Return the floating-point operations of the largest matrix product of a forward pass.
 
-        An estimate: each weight of a layer is used once for each place in the layer's output.
+        An estimate: each weight of a layer is used once per position in the layer's output.
         """
         return max((2.0 * batch_size * uses for uses in _weight_uses(self.plan)), default=0.0)
 
     @property
     def independent(self) -> bool:
-        """Whether what each example becomes depends on nothing but itself."""
+        """Whether the output of each example depends on that example alone."""
         return all(layer.independent for layer, _ in nested(self.plan))
 
     @property
     def activations_per_example(self) -> int:
-        """How many values an example becomes on its way through the layers."""
+        """The number of activations of one example in all layers."""
         return sum(plan.activation_count + math.prod(plan.output) for _, plan in nested(self.plan))
 
     @property
     def max_sequence_length(self) -> int:
-        """The most steps, one after another, that a layer takes through time."""
+        """The maximum number of time steps of a layer."""
         return max((plan.sequence_length for _, plan in nested(self.plan)), default=1)
 
     def initialize(self, seed: int) -> None:
-        """Give every array its first values, each parameter from a random stream of its own."""
+        """Initialize every array, each from its own random stream."""
         for arrays, params in ((self.parameters, self.params), (self.state, self.state_params)):
             for index, (name, param) in enumerate(params.items()):
                 stream = np.random.SeedSequence([seed, INITIAL_STREAM, index])
@@ -158,11 +157,11 @@ class Network:
         wrap: Wrap | None = None,
         input_gradient: bool = False,
     ) -> Context:
-        """Return what one pass after another over the layers works with.
+        """Return the context of passes through the layers.
 
-        `gradient` is the vector that backward fills; without it, only forward may run. What frozen
-        parameters have in it stays as it is. `wrap` turns each view into the array type of another
-        library. `input_gradient` asks for the gradient of the network's input too.
+        `gradient` is the vector that backward fills; without it, only forward may run. Its values
+        of frozen parameters are not changed. `wrap` converts each view to the array type of another
+        library. With `input_gradient`, the gradient of the network's input is computed too.
         """
         gradients = {} if gradient is None else views(gradient, self.params)
         if gradient is not None:
@@ -180,15 +179,15 @@ class Network:
         return root
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        """Run all layers but the head; `x` is `(batch, *input_shape)`."""
+        """Run all layers without the output activation; `x` is `(batch, *input_shape)`."""
         return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
 
     def outputs(self, z: Array) -> Array:
-        """Apply the head to what `forward` gave."""
+        """Apply the output activation to the result of `forward`."""
         return z if self.output_activation is None else self.output_activation.forward(z)[0]
 
     def logits(self, x: Column) -> Array:
-        """Return what the layers make of `x`, before the head. Safe in several threads."""
+        """Return the outputs for `x` before the output activation. Thread-safe."""
         rows = min(
             max(CACHED_VALUES // max(self.activations_per_example, 1), MIN_BATCH_ROWS),
             MAX_BATCH_ROWS,
@@ -198,12 +197,12 @@ class Network:
             if len(first) == len(x):
                 return self.forward(first, self._inference)[0]
             workspace = self.workspace(reuse=True)
-            context, place = self.context(workspace), 0
+            context, start = self.context(workspace), 0
             y = np.empty((len(x), *self.output_shape), self.dtype)
             for batch in itertools.chain([first], batches):
                 workspace.rewind()
-                y[place : place + len(batch)] = self.forward(batch, context)[0]
-                place += len(batch)
+                y[start : start + len(batch)] = self.forward(batch, context)[0]
+                start += len(batch)
         return y
 
     def predict(self, x: Column) -> Array:
@@ -215,7 +214,7 @@ def _contexts(
     plan: LayerBuilder, prefix: str, arrays: tuple[Mapping[str, Array], ...],
     workspace: Workspace, frozen: Collection[str] | None,
 ) -> Context:  # fmt: skip
-    """Return the context of a plan; `frozen` are layers that do not train, None all of them."""
+    """Return the context of a plan; `frozen` are layers in inference mode, None means all."""
     parameters, gradients, state = arrays
     return Context(
         params={name: parameters[prefix + name] for name in plan.params},

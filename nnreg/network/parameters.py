@@ -12,12 +12,12 @@ from nnreg.interfaces.layer import Layer, LayerBuilder, Param
 
 
 def declared(plan: LayerBuilder) -> tuple[dict[str, Param], dict[str, Param]]:
-    """Return what a plan and the plans in it declare, by full name: trained, and untrained."""
+    """Return the parameters and the buffers that a plan and its nested plans declare, by name."""
     return dict(_walk(plan, _params)), dict(_walk(plan, lambda p: p.state))
 
 
 class Views(dict[str, Array]):
-    """Arrays by name that are parts of one vector; giving one a value writes into the vector."""
+    """Arrays by name that are views of one vector; setting an item writes into the vector."""
 
     def __setitem__(self, name: str, values: Any) -> None:
         self[name][...] = values
@@ -27,7 +27,7 @@ class Views(dict[str, Array]):
 
 
 def views(vector: Array, params: Mapping[str, Param]) -> Views:
-    """Cut a vector into named, shaped views of it."""
+    """Split a vector into named, shaped views of it."""
     result, start = {}, 0
     for name, param in params.items():
         size = math.prod(param.shape)
@@ -37,7 +37,7 @@ def views(vector: Array, params: Mapping[str, Param]) -> Views:
 
 
 def by_layer(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
-    """Cut a vector into what belongs to each layer, nested ones too: `layers/0`, …"""
+    """Split a vector into the values of each layer, including nested ones: `layers/0`, …"""
     bounds: dict[str, tuple[int, int]] = {}
     end = 0
     for name, param in params.items():
@@ -48,14 +48,14 @@ def by_layer(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
 
 
 def total_size(params: Mapping[str, Param]) -> int:
-    """Return how many values these arrays have together."""
+    """Return the total number of values of these arrays."""
     return sum(math.prod(param.shape) for param in params.values())
 
 
 def _walk(
     plan: LayerBuilder, arrays: Callable[[LayerBuilder], Mapping[str, Param]], prefix: str = ""
 ) -> Iterator[tuple[str, Param]]:
-    """Yield every array that a plan and the plans in it declare, with its full name."""
+    """Yield every array that a plan and its nested plans declare, with its full name."""
     for name, param in arrays(plan).items():
         yield prefix + name, param
     for name, (_, child) in plan.children.items():
@@ -67,7 +67,7 @@ def _params(plan: LayerBuilder) -> Mapping[str, Param]:
 
 
 def _weight_uses(plan: LayerBuilder) -> Iterator[int]:
-    """Yield how often an example uses the weights of each array: its size times its places."""
+    """Yield the number of weight uses per example: array size times output positions."""
     for param in plan.params.values():
         if len(param.shape) > 1:
             yield math.prod(param.shape) * math.prod(plan.output[:-1])
@@ -83,7 +83,7 @@ def nested(plan: LayerBuilder) -> Iterator[tuple[Layer, LayerBuilder]]:
 
 
 def belongs_to(name: str, layers: Collection[str]) -> bool:
-    """Tell whether an array belongs to one of these layers, or to one that is nested in them."""
+    """Return True if an array belongs to one of these layers or to a layer nested in them."""
     parts = name.split("/")
     return any("/".join(parts[:end]) in layers for end in range(1, len(parts)))
 

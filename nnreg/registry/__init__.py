@@ -1,1 +1,1 @@
-"""The registry of components: loading plugins, requirements, events, new plugins."""
+"""The registry of components: loading plugins, checking requirements, events, new plugins."""

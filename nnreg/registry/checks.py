@@ -31,16 +31,16 @@ RENAMED: Mapping[type[Component], Mapping[str, str]] = {
     Schedule: {"watches": "monitored_metric"},
     Source: {"pieces": "iter_chunks"},
 }
-"""Attributes and methods that had another name before 0.1.0: without a check, a class that still
-defines one of them would be taken, and the attribute ignored."""
+"""Attributes and methods renamed before 0.1.0: without a check, a class that still defines one of
+them would be accepted and the attribute ignored."""
 
 
-def check_components(base: type[Component], offered: Any) -> Mapping[str, type[Component]]:
-    """Return what a hook returned, or raise `PluginError` naming what is wrong with it."""
-    if not isinstance(offered, Mapping):
-        found = type(offered).__name__
+def check_components(base: type[Component], components: Any) -> Mapping[str, type[Component]]:
+    """Return the components that a hook returned; raise `PluginError` if they are not valid."""
+    if not isinstance(components, Mapping):
+        found = type(components).__name__
         raise PluginError(f"returned {found}; expected a mapping of name to class")
-    for name, cls in offered.items():
+    for name, cls in components.items():
         if not isinstance(name, str) or not name.isidentifier():
             raise PluginError(
                 f"registers the name {name!r}; expected an identifier such as 'my_name'"
@@ -55,7 +55,7 @@ def check_components(base: type[Component], offered: Any) -> Mapping[str, type[C
         if issubclass(cls, Activation) and not _implements_its_kind(cls):
             raise PluginError(f"registers {name!r}, which needs a method 'formula' or 'forward'")
         _refuse_old_names(base, name, cls)
-    return offered
+    return components
 
 
 def _implements_its_kind(cls: type[Activation]) -> bool:

@@ -1,7 +1,8 @@
-"""Plugins before anything is known of what they provide: which may load, and how it went.
+"""Loading of plugins: which of them may load, and the record of each with its failures.
 
-Whatever a plugin does while it is imported or asked (an exception, `SystemExit`, a print) concerns
-that plugin alone: it is kept as a `Failure`, and standard output stays clean for results.
+What a plugin does while it is imported or its hooks are called (an exception, `SystemExit`, a
+print) affects that plugin alone: it is recorded as a `Failure`, and standard output is reserved for
+results.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ ENTRY_POINT_GROUP = "nnreg"
 ONLY_VARIABLE = "NNREG_PLUGINS"
 BUILT_IN = "nnreg"
 PLUGIN_FILE = "nnregfile.py"
-"""The plugin that is loaded for the specs in its folder."""
+"""The plugin file that is loaded for the specs in its directory."""
 
 PROGRAM = "nnreg.register"
-"""How the names of plugins begin that a program registered itself."""
+"""The prefix of the names of plugins registered by a program."""
 
 Origin: TypeAlias = Literal["distribution", "file", "program"]
 
@@ -40,7 +41,7 @@ _loading_plugin: contextvars.ContextVar[str] = contextvars.ContextVar("current",
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong with a plugin, or with one hook of it, and what to do about it."""
+    """An error of a plugin or of one of its hooks, and how to fix it."""
 
     error: str
     fix: str
@@ -48,29 +49,29 @@ class Failure:
 
 @dataclass
 class Plugin:
-    """A plugin: where it comes from, which hooks it implements, what went wrong with it."""
+    """The record of a plugin: where it comes from, which hooks it implements, its failures."""
 
     name: str
     distribution: str
     version: str
     origin: Origin = "distribution"
     path: Path | None = None
-    """The file, of a plugin that is one."""
+    """The file of a plugin that was loaded from one."""
     hooks: tuple[str, ...] = ()
     blocked_by: str = ""
-    """The option or variable that keeps it from loading."""
+    """The option or variable that prevents it from loading."""
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
-    """How long its import took."""
+    """The duration of its import."""
 
     @property
     def state(self) -> Literal["loaded", "blocked", "failed"]:
-        """How loading went; of a plugin that failed, some hooks may work nevertheless."""
+        """The result of loading; some hooks of a failed plugin may work nevertheless."""
         return "blocked" if self.blocked_by else "failed" if self.failures else "loaded"
 
     @property
     def names(self) -> set[str]:
-        """What it may be called by where plugins are selected."""
+        """The names by which it can be selected."""
         return {canonical(self.name), canonical(self.distribution)}
 
     @property
@@ -80,24 +81,24 @@ class Plugin:
 
     @property
     def why(self) -> str:
-        """Why it is not, or not wholly, there; empty if it is."""
+        """The reason why it is not loaded or only partly; empty if it is loaded."""
         if self.blocked_by:
             return f"by {self.blocked_by}"
         return "; ".join(failure.error for failure in self.failures)
 
     def fail(self, error: str, fix: str = "") -> None:
-        """Note a failure; by default it is for the plugin's author to fix."""
+        """Record a failure; the default fix depends on the origin of the plugin."""
         default = {
-            "distribution": f"pip install -U {self.distribution}, or do without: "
+            "distribution": f"pip install -U {self.distribution}, or block it: "
             f"nnreg -p no:{self.name} …",
             "file": f"correct {self.name}",
-            "program": "correct what is registered",
+            "program": "correct the registered plugin",
         }
         self.failures.append(Failure(error, fix or default[self.origin]))
 
     @contextlib.contextmanager
     def attempt(self, hook: str = "") -> Iterator[None]:
-        """Turn what goes wrong inside into a failure, and what is printed into messages."""
+        """Record an exception as a failure, and redirect what is printed to standard error."""
         token = _loading_plugin.set(self.name)
         try:
             with contextlib.redirect_stdout(sys.stderr):
@@ -111,12 +112,12 @@ class Plugin:
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
-        """Measure how long the import takes."""
-        began = time.perf_counter()
+        """Measure the duration of the import."""
+        start = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds = round(time.perf_counter() - began, 3)
+            self.seconds = round(time.perf_counter() - start, 3)
 
 
 def loading_plugin() -> str:
@@ -125,10 +126,10 @@ def loading_plugin() -> str:
 
 
 def _describe(error: BaseException) -> str:
-    """Say what happened and where."""
+    """Return the type, text and location of an error."""
     text = str(error)
     if isinstance(error, PluginError):
-        return text  # of nnreg's own words
+        return text  # a message of nnreg
     named = f"{type(error).__name__}: {text}" if text else type(error).__name__
     own = ("<frozen", str(Path(__file__).parent.parent), str(Path(importlib.__file__).parent))
     frames = [
@@ -143,9 +144,9 @@ def _describe(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which plugins may load: all but the `blocked`, and if `only` is given, only those.
+    """The plugins that may load: all except `blocked`, or if `only` is given, those alone.
 
-    Both name plugins or distributions. The built-ins always load.
+    Both are names of plugins or distributions. The built-ins always load.
     """
 
     blocked: tuple[str, ...] = ()
@@ -157,35 +158,35 @@ class Selection:
 
     @classmethod
     def of_environment(cls, blocked: Iterable[str] = ()) -> Selection:
-        """Return the selection that `NNREG_PLUGINS` makes: names with commas, or nothing at all."""
+        """Return the selection of `NNREG_PLUGINS`, which has names separated by commas or none."""
         text = os.environ.get(ONLY_VARIABLE)
         only = None if text is None else tuple(n.strip() for n in text.split(",") if n.strip())
         return cls(tuple(blocked), only)
 
-    def blocks(self, plugin: Plugin, *, asked: bool = False) -> str:
-        """Return what keeps a plugin from loading, or nothing.
+    def blocks(self, plugin: Plugin, *, requested: bool = False) -> str:
+        """Return the option or variable that prevents a plugin from loading, or an empty string.
 
-        One that was asked for by its file need not be among `only`.
+        A plugin file that was `requested` by name need not be among `only`.
         """
         for name in self.blocked:
             if canonical(name) in plugin.names:
                 return f"-p no:{name}"
-        if self.only is None or asked or plugin.names & set(map(canonical, self.only)):
+        if self.only is None or requested or plugin.names & set(map(canonical, self.only)):
             return ""
         return f"{ONLY_VARIABLE}={','.join(self.only)!r}"
 
 
 def canonical(name: str) -> str:
-    """Write the name of a distribution as its index does: `nnreg_Swish` is `nnreg-swish`."""
+    """Return the normalized name of a distribution: `nnreg_Swish` is `nnreg-swish`."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def newer_nnreg(requirements: Iterable[str]) -> str:
-    """Return the first requirement on nnreg itself, of a distribution's, that this one fails."""
+    """Return the first requirement on nnreg that this version does not meet; empty if none."""
     for text in requirements:
         if not re.match(r"nnreg(?![\w.-])", text, re.IGNORECASE) or _at_least(text):
             continue
-        from packaging.requirements import Requirement  # only where something is installed
+        from packaging.requirements import Requirement  # slow to import, and rarely needed
 
         requirement = Requirement(text)
         applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
@@ -195,9 +196,9 @@ def newer_nnreg(requirements: Iterable[str]) -> str:
 
 
 def _at_least(text: str) -> bool:
-    """Tell whether a requirement is a plain `nnreg>=1.2` that is met.
+    """Return True if a requirement is a plain `nnreg>=1.2` that is met.
 
-    Nearly all are, and importing `packaging` for them would take longer than a plugin does.
+    Nearly all are, and importing `packaging` for them would take longer than importing a plugin.
     """
     plain = re.fullmatch(r"nnreg\s*>=\s*(\d+(?:\.\d+)*)", text, re.IGNORECASE)
     own = re.fullmatch(r"\d+(?:\.\d+)*", __version__)
@@ -209,7 +210,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def import_file(path: Path, source: bytes) -> types.ModuleType:
-    """Run the source of a file as a module; nothing is written beside it."""
+    """Execute the source of a file as a module, without writing any file."""
     module = types.ModuleType(f"{path.stem}_{digest(source)}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # where dataclasses look up their annotations
@@ -222,5 +223,5 @@ def import_file(path: Path, source: bytes) -> types.ModuleType:
 
 
 def digest(content: bytes) -> str:
-    """Return a short name for what is in a file; it stands in for a version."""
+    """Return a short digest of the content of a file, used as its version."""
     return hashlib.sha256(content).hexdigest()[:12]

@@ -1,7 +1,7 @@
-"""What there is: kind and name to class, plugin, distribution and version.
+"""The registry: maps kind and name to class, plugin, distribution and version.
 
-Plugins come from installed distributions, from files that are named, and from the program itself.
-They are loaded one by one, so that one that fails takes no other down.
+Plugins come from installed distributions, from files, and from the program itself. Each is loaded
+separately, so that one that fails does not affect the others.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ KINDS: Mapping[str, tuple[str, type[Component]]] = {
     "kernels": ("nnreg_kernels", Kernels),
     "source": ("nnreg_sources", Source),
 }
-"""For each kind, the hook that provides its components and the class they derive from."""
+"""For each kind, the hook that returns its components and their base class."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One component and who provides it."""
+    """One component and the plugin that provides it."""
 
     kind: str
     name: str
@@ -94,7 +94,7 @@ class Registry:
     entries: dict[tuple[str, str], list[Entry]] = field(default_factory=dict)
     plugins: dict[str, Plugin] = field(default_factory=dict)
     manager: pluggy.PluginManager = field(default_factory=_manager)
-    """All plugins that were imported, for calling their other hooks."""
+    """All imported plugins, for calling their event hooks."""
 
     def names(self, kind: str) -> list[str]:
         """Return the names of a kind, sorted."""
@@ -105,32 +105,32 @@ class Registry:
             yield from self.entries[key]
 
     def find(self, kind: str, name: str) -> Entry | None:
-        """Return the component, or None. Raises `PluginError` if two plugins offer the name."""
-        offers = self.entries.get((kind, name), [])
-        if len(offers) > 1:
-            raise PluginError(_ambiguous(offers))
-        return offers[0] if offers else None
+        """Return a component, or None. Raises `PluginError` if two plugins register the name."""
+        entries = self.entries.get((kind, name), [])
+        if len(entries) > 1:
+            raise PluginError(_ambiguous(entries))
+        return entries[0] if entries else None
 
     def ambiguities(self) -> list[str]:
-        """Tell of the names that several plugins offer."""
-        return [_ambiguous(offers) for offers in self.entries.values() if len(offers) > 1]
+        """Return a message for each name that several plugins register."""
+        return [_ambiguous(entries) for entries in self.entries.values() if len(entries) > 1]
 
     def name_of(self, component: Component) -> str:
-        """Return the name by which a spec calls this component."""
+        """Return the name of a component in a spec."""
         for entry in self:
             if entry.cls is type(component):
                 return entry.name
         raise PluginError(f"{type(component).__name__} is not registered; return it from a hook")
 
     def of_distribution(self, distribution: str) -> Plugin | None:
-        """Return a plugin of a distribution, rather one that is not wholly there."""
+        """Return a plugin of a distribution, preferably one that is not fully loaded."""
         found = [p for p in self.plugins.values() if p.distribution == distribution]
         return max(found, key=lambda plugin: bool(plugin.why), default=None)
 
     def unavailable(self) -> str:
-        """Name the plugins that are not, or not wholly, there: any may have what is missed."""
-        who = [f"{p.distribution} ({p.state}: {p.why})" for p in self.plugins.values() if p.why]
-        return f". Plugins that are not loaded: {'; '.join(who)}" if who else ""
+        """Return a list of the plugins that are not fully loaded, to append to an error message."""
+        missing = [f"{p.distribution} ({p.state}: {p.why})" for p in self.plugins.values() if p.why]
+        return f". Plugins that are not loaded: {'; '.join(missing)}" if missing else ""
 
     def add_plugin(
         self,
@@ -140,17 +140,17 @@ class Registry:
         version: str,
         origin: Origin = "distribution",
     ) -> Plugin:
-        """Register everything that a plugin, a module or an object with hooks, provides."""
+        """Register everything that a plugin provides; it is a module or an object with hooks."""
         record = self._enter(Plugin(name, distribution, version, origin))
         with record.attempt():
             self._register(record, plugin)
         return record
 
     def add_entry_point(self, point: importlib.metadata.EntryPoint) -> Plugin:
-        """Import the plugin that an installed distribution names, and register it."""
+        """Import and register the plugin of an entry point of an installed distribution."""
         distribution, version, requirements = "unknown", "?", []
         if point.dist is not None:
-            metadata = point.dist.metadata  # parsed anew each time it is asked for
+            metadata = point.dist.metadata  # parsed on each access
             distribution, version = metadata["Name"], metadata["Version"]
             requirements = metadata.get_all("Requires-Dist") or []
         record = self._enter(Plugin(point.name, distribution, version))
@@ -166,10 +166,11 @@ class Registry:
             self._register(record, plugin)
         return record
 
-    def add_file(self, path: Path, *, asked: bool = True) -> Plugin:
-        """Run a file, and register it as a plugin. Its version is a digest of what it holds.
+    def add_file(self, path: Path, *, requested: bool = True) -> Plugin:
+        """Execute a file and register it as a plugin. Its version is a digest of its content.
 
-        `asked` says that it was named, not found. Raises `PluginError` if it cannot be read.
+        `requested` is False for a file that the user did not name. Raises `PluginError` if it
+        cannot be read.
         """
         if known := self._of_file(path):
             return known
@@ -177,7 +178,7 @@ class Registry:
             source = path.read_bytes()
         record = Plugin(path.name, path.name, digest(source), "file", path.resolve())
         self._enter(record, str(path))
-        record.blocked_by = self.selection.blocks(record, asked=asked)
+        record.blocked_by = self.selection.blocks(record, requested=requested)
         if record.blocked_by:
             return record
         with record.attempt():
@@ -187,16 +188,16 @@ class Registry:
         return record
 
     def with_plugin_file(self, directory: Path) -> Registry:
-        """Return this registry with the `nnregfile.py` of a folder, if there is one."""
+        """Return this registry, or a copy with the `nnregfile.py` of a directory that has one."""
         path = directory / PLUGIN_FILE
         if not path.is_file() or self._of_file(path):
             return self
         copy = Registry(self.selection)
-        copy.entries = {key: list(offers) for key, offers in self.entries.items()}
+        copy.entries = {key: list(entries) for key, entries in self.entries.items()}
         copy.plugins = dict(self.plugins)
         for name, plugin in self.manager.list_name_plugin():
             copy.manager.register(plugin, name)
-        record = copy.add_file(path, asked=False)
+        record = copy.add_file(path, requested=False)
         if record.failures:
             _note(f"plugin {path} failed: {record.why}")
         elif not record.blocked_by:
@@ -204,20 +205,20 @@ class Registry:
         return copy
 
     def remove(self, name: str) -> None:
-        """Forget a plugin, if there is one of this name."""
+        """Remove the plugin of this name, if there is one."""
         if self.plugins.pop(name, None) is None:
             return
         if self.manager.has_plugin(name):
             self.manager.unregister(name=name)
-        for key, offers in list(self.entries.items()):
-            left = [entry for entry in offers if entry.plugin != name]
-            if left:
-                self.entries[key] = left
+        for key, entries in list(self.entries.items()):
+            others = [entry for entry in entries if entry.plugin != name]
+            if others:
+                self.entries[key] = others
             else:
                 del self.entries[key]
 
     def remove_file(self, path: Path) -> None:
-        """Forget the plugin of a file, if there is one."""
+        """Remove the plugin of a file, if there is one."""
         if record := self._of_file(path):
             self.remove(record.name)
 
@@ -226,18 +227,18 @@ class Registry:
         return next(found, None)
 
     def _enter(self, record: Plugin, other_name: str = "") -> Plugin:
-        """Enter a plugin's record, under another name where its own is taken."""
+        """Add the record of a plugin, under another name if its own is taken."""
         if record.name in self.plugins:
             record.name = other_name or f"{record.distribution}:{record.name}"
         self.plugins[record.name] = record
         return record
 
     def _register(self, record: Plugin, plugin: object) -> None:
-        """Register a plugin's hooks, and the components that they return."""
+        """Register the hooks of a plugin and the components that they return."""
         try:
             self.manager.register(plugin, record.name)
         except pluggy.PluginValidationError as error:
-            if self.manager.has_plugin(record.name):  # pluggy before 1.7 is half done
+            if self.manager.has_plugin(record.name):  # pluggy before 1.7 has registered a part
                 self.manager.unregister(plugin)
             record.fail("; ".join(str(error).splitlines()[1:]))  # the first line names the plugin
             return
@@ -248,7 +249,7 @@ class Registry:
                 record.fail(f"unknown hook {caller.name!r}{suggest(caller.name, HOOKS)}")
         for name in HOOKS - set(record.hooks):
             if hasattr(plugin, name):
-                record.fail(f"{name} is not marked; write @hookimpl above it")
+                record.fail(f"{name} is missing the @hookimpl decorator")
         if not (record.hooks or record.failures):
             record.fail(f"implements no hook, such as {KINDS['activation'][0]}")
         for kind, (hook, base) in KINDS.items():
@@ -260,18 +261,18 @@ class Registry:
                         )
 
     def _register_components(
-        self, record: Plugin, kind: str, offered: Mapping[str, type[Component]]
+        self, record: Plugin, kind: str, components: Mapping[str, type[Component]]
     ) -> None:
-        """Enter components, but none under the name of a built-in."""
-        for name, cls in offered.items():
-            offers = self.entries.setdefault((kind, name), [])
-            if offers and offers[0].plugin == BUILT_IN:
+        """Register components, except under the name of a built-in."""
+        for name, cls in components.items():
+            entries = self.entries.setdefault((kind, name), [])
+            if entries and entries[0].plugin == BUILT_IN:
                 record.fail(
-                    f"offers the {kind} {name!r}, which {offers[0].provider} has already",
-                    f"give it another name in {record.distribution}; the built-in is used",
+                    f"registers the {kind} {name!r}, which {entries[0].provider} has already",
+                    f"give it another name in {record.distribution}; the built-in takes precedence",
                 )
             else:
-                offers.append(
+                entries.append(
                     Entry(kind, name, cls, record.name, record.distribution, record.version)
                 )
 
@@ -280,11 +281,12 @@ HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("nnreg_"))
 """The names of all hooks."""
 
 
-def _ambiguous(offers: list[Entry]) -> str:
-    who = " and ".join(f"{entry.provider} (plugin {entry.plugin})" for entry in offers)
+def _ambiguous(entries: list[Entry]) -> str:
+    plugins = " and ".join(f"{entry.provider} (plugin {entry.plugin})" for entry in entries)
+    both = "both " if len(entries) == 2 else ""
     return (
-        f"{offers[0].kind} {offers[0].name!r} is offered by {who}; block one with "
-        f"nnreg -p no:{offers[-1].plugin} …, or uninstall one of these distributions"
+        f"{entries[0].kind} {entries[0].name!r} is registered by {both}{plugins}; block one with "
+        f"nnreg -p no:{entries[-1].plugin} …, or uninstall one of these distributions"
     )
 
 
@@ -293,9 +295,9 @@ def _note(text: str) -> None:
 
 
 def default_kernels(registry: Registry) -> Kernels:
-    """Return the kernels that a plugin provides, or NumPy's where none or several do."""
-    offers = [e for e in registry if e.kind == "kernels" and e.cls is not Kernels]
-    return cast(Kernels, offers[0].cls()) if len(offers) == 1 else Kernels()
+    """Return the kernels that a plugin provides, or NumPy's if none or several do."""
+    entries = [e for e in registry if e.kind == "kernels" and e.cls is not Kernels]
+    return cast(Kernels, entries[0].cls()) if len(entries) == 1 else Kernels()
 
 
 def discover(selection: Selection) -> Registry:
@@ -317,7 +319,7 @@ def discover(selection: Selection) -> Registry:
 
 @functools.cache
 def installed() -> Registry:
-    """Return the registry of this process, made once: what is installed and registered."""
+    """Return the registry of this process, with all installed and registered plugins."""
     return discover(Selection.of_environment())
 
 
@@ -328,17 +330,19 @@ def register(plugin: object, /) -> None: ...
 
 
 def register(plugin: object, component: type[Component] | None = None, /) -> None:
-    """Add to what this program's specs may name.
+    """Register components for the specs of this program.
 
-    `register("mish", Mish)` adds a component under a name; its class tells the kind.
-    `register("mish.py")` runs a file with hooks, and `register(plugin)` takes a module or another
-    object with hooks. What was registered before in the same way is replaced. All is checked as
-    the results of an installed plugin's hooks are; raises `PluginError` for what is wrong.
+    `register("mish", Mish)` adds a component under a name; its class gives the kind.
+    `register("mish.py")` executes a file with hooks, and `register(plugin)` takes a module or
+    another object with hooks. A previous registration of the same name, file or object is replaced.
+    The components are checked like those of an installed plugin; raises `PluginError` if they are
+    not valid.
     """
     if loading_plugin():
         raise PluginError(
-            f"nnreg.register is for programs, and {loading_plugin()} is a plugin: return the "
-            "component from a hook, as in @hookimpl def nnreg_activations(): return {'mish': Mish}"
+            f"nnreg.register cannot be called while plugin {loading_plugin()} is loading; return "
+            "the component from a hook, as in @hookimpl def nnreg_activations(): "
+            "return {'mish': Mish}"
         )
     registry = installed()
     source: ModuleType | type
@@ -361,16 +365,16 @@ def register(plugin: object, component: type[Component] | None = None, /) -> Non
 
 
 def _hook_for(name: str, component: Any) -> object:
-    """Return an object with the one hook that provides this component."""
+    """Return a plugin with one hook, which returns this component."""
     hook, _ = KINDS.get(getattr(component, "kind", ""), (None, None))
     if hook is None:
         bases = ", ".join(base.__name__ for _, base in KINDS.values())
-        raise PluginError(f"{component!r} is no component; derive it from one of {bases}")
+        raise PluginError(f"{component!r} is not a component; derive it from one of {bases}")
     return SimpleNamespace(**{hook: hookspecs.hookimpl(lambda: {name: component})})
 
 
 def _source_and_digest(source: ModuleType | type) -> tuple[str, str]:
-    """Return the file that defines something and a digest of its content, for the records."""
+    """Return the name of the file that defines a module or class, and a digest of its content."""
     try:
         path = Path(inspect.getsourcefile(source) or "")
         return path.name, digest(path.read_bytes())
@@ -379,7 +383,7 @@ def _source_and_digest(source: ModuleType | type) -> tuple[str, str]:
 
 
 def _raise_failure(registry: Registry, record: Plugin) -> None:
-    """Raise what is wrong with a plugin that a program just registered, and forget it then."""
+    """Raise `PluginError` and remove the plugin if what a program registered is not valid."""
     problem = record.why
     try:
         if not problem:

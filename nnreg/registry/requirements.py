@@ -1,4 +1,4 @@
-"""What a spec requires: distributions and their versions, as `pip install` takes them."""
+"""The requirements of a spec: distributions and versions, as `pip install` takes them."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 def check(requires: Any, origin: str) -> list[str]:
     """Return the names of the distributions that a spec requires.
 
-    Raises `SpecError` for what is no requirement, `MissingPluginError` with the line to type where
+    Raises `SpecError` for an invalid requirement, `MissingPluginError` with the command to run if
     one is not met.
     """
-    texts = requires if isinstance(requires, list) else []  # the schema tells of anything else
+    texts = requires if isinstance(requires, list) else []  # anything else fails validation
     needed = [_parse(text, index, origin) for index, text in enumerate(texts)]
     needed = [one for index, one in enumerate(needed) if _applies(one, index, origin)]
-    lacking = [f"{one} ({found})" for one in needed if (found := unmet(one))]
-    if lacking:
-        line = shlex.join(["pip", "install", *(str(one) for one in needed if unmet(one))])
-        raise MissingPluginError(f"{origin}: requires {', '.join(lacking)}; run: {line}")
+    missing = [f"{one} ({found})" for one in needed if (found := unmet(one))]
+    if missing:
+        command = shlex.join(["pip", "install", *(str(one) for one in needed if unmet(one))])
+        raise MissingPluginError(f"{origin}: requires {', '.join(missing)}; run: {command}")
     return [one.name for one in needed]
 
 
 def check_blocked(names: list[str], registry: Registry, origin: str) -> None:
-    """Raise `MissingPluginError` where a required distribution's plugin is blocked."""
+    """Raise `MissingPluginError` if the plugin of a required distribution is blocked."""
     required = {canonical(name) for name in names}
     for plugin in registry.plugins.values():
         if plugin.blocked_by and canonical(plugin.distribution) in required:
@@ -62,12 +62,12 @@ def _applies(requirement: Requirement, index: int, origin: str) -> bool:
 
 
 def unmet(requirement: Requirement) -> str:
-    """Return what is installed instead of what is required; empty where that is met."""
+    """Return what is installed instead of a requirement; empty if the requirement is met."""
     try:
         found = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:
         if canonical(requirement.name) != "nnreg":
             return "not installed"
-        found = __version__  # run from its source tree
+        found = __version__  # run from a source tree
     met = requirement.specifier.contains(found, prereleases=True)
     return "" if met else f"{found} is installed"

@@ -1,7 +1,7 @@
-"""A new distribution with one component, made from the files in `templates`.
+"""A new distribution with one component, generated from the files in `templates`.
 
-Each template is a file that works as it stands, for a component `my_component` of the distribution
-`nnreg-my-plugin`; making a distribution is putting other names in their places.
+Each template is a working file for a component `my_component` of the distribution
+`nnreg-my-plugin`; generating a distribution replaces these names.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ USAGE: Mapping[str, str] = {
     "metric": '{"metrics": ["my_component"]}',
     "source": '{"data": {"source": "my_component", "path": "data.jsonl", "target": "species"}}',
 }
-"""For each kind that there is a template of, the part of a spec that names a component."""
+"""For each kind with a template, the part of a spec that names a component."""
 
 
 @dataclass(frozen=True)
 class Scaffold:
-    """What is to be made: a distribution's name, and the kind and the name of its component.
+    """A distribution to generate: its name, and the kind and name of its component.
 
     `license` is the name of a text in `templates/licenses`, or `none`. Raises `UsageError` for a
-    name that pip, Python or a spec would not take.
+    name that pip, Python or a spec would not accept.
     """
 
     distribution: str
@@ -57,13 +57,13 @@ class Scaffold:
             )
         if not self.module.isidentifier() or keyword.iskeyword(self.module):
             raise UsageError(
-                f"{self.distribution!r} would make a module {self.module!r}, which Python cannot "
+                f"{self.distribution!r} would give a module {self.module!r}, which Python cannot "
                 "import; begin with a letter, as in nnreg-mish"
             )
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.component):
             raise UsageError(
-                f"{self.component!r} cannot be the name of a component: use small letters, digits "
-                "and _, as in hard_mish"
+                f"{self.component!r} cannot be the name of a component: use lowercase letters, "
+                "digits and _, as in hard_mish"
             )
         if hasattr(interfaces, self.class_name) or keyword.iskeyword(self.class_name):
             raise UsageError(
@@ -73,16 +73,16 @@ class Scaffold:
 
     @property
     def module(self) -> str:
-        """The module's name, as in `nnreg_mish`."""
+        """The name of the module, as in `nnreg_mish`."""
         return canonical(self.distribution).replace("-", "_")
 
     @property
     def class_name(self) -> str:
-        """The class's name, as in `HardMish`."""
+        """The name of the class, as in `HardMish`."""
         return "".join(part[:1].upper() + part[1:] for part in self.component.split("_"))
 
     def files(self) -> dict[str, str]:
-        """Return the text of each file, by its path in the distribution's folder."""
+        """Return the text of each file, by its path in the distribution's directory."""
         sources = {
             "pyproject.toml": "project.toml",
             "README.md": "README.md",
@@ -101,11 +101,11 @@ class Scaffold:
         return texts
 
     def write(self, directory: Path) -> list[Path]:
-        """Write the files into a new folder. Raises `UsageError` if there is one already."""
+        """Write the files into a new directory. Raises `UsageError` if it exists already."""
         if self._is_taken():
             raise UsageError(
-                f"a module {self.module!r} is installed already, and two of one name cannot both "
-                "be imported; choose another name"
+                f"a module {self.module!r} is installed already, and two modules of one name "
+                "cannot both be imported; choose another name"
             )
         texts = self.files()
         try:
@@ -121,7 +121,7 @@ class Scaffold:
     def _text(self, source: str) -> str:
         text: str = (self.TEMPLATES / source).read_text(encoding="utf-8")
         author = self.author or f"The authors of {self.distribution}"
-        places = {
+        replacements = {
             '"AUTHOR"': json.dumps(author, ensure_ascii=False),
             "AUTHOR": author,
             "YEAR": str(datetime.date.today().year),
@@ -135,8 +135,8 @@ class Scaffold:
             "my_component": self.component,
             "MyComponent": self.class_name,
         }
-        for place, value in places.items():
-            text = text.replace(place, value)
+        for placeholder, value in replacements.items():
+            text = text.replace(placeholder, value)
         return text
 
     def _is_taken(self) -> bool:
@@ -144,5 +144,5 @@ class Scaffold:
 
 
 def _without(text: str, key: str) -> str:
-    """Leave out the lines of a TOML text that set a key, or one that begins with it and a dash."""
+    """Remove the lines of a TOML text that set a key, or a key that begins with it and a dash."""
     return re.sub(rf"(?m)^{key}(-\w+)? = .*\n", "", text)

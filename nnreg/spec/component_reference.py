@@ -46,7 +46,7 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
 
 
 def _source(cls: type) -> tuple[str | None, int | None]:
-    """Return the file and the line of a class, where they are known."""
+    """Return the file and the line of a class; None for what is unknown."""
     try:
         return inspect.getsourcefile(cls), inspect.getsourcelines(cls)[1]
     except (OSError, TypeError):
@@ -54,7 +54,7 @@ def _source(cls: type) -> tuple[str | None, int | None]:
 
 
 def type_text(option: dict[str, Any], kind: Callable[[str], str] = str) -> str:
-    """Format the JSON Schema of an option; `kind` formats the name of a component or section."""
+    """Format the JSON Schema of an option for a reader; `kind` formats the kind it refers to."""
     if "$ref" in option:
         return kind(option["$ref"].rsplit("/", 1)[-1])
     if "anyOf" in option:
@@ -71,5 +71,5 @@ def type_text(option: dict[str, Any], kind: Callable[[str], str] = str) -> str:
 
 
 def _bound(value: float) -> str:
-    """Write a bound; that of a number of 64 bits as the power it is."""
+    """Format a bound, that of a 64-bit integer as a power of 2."""
     return "2^64" if value == 2**64 else f"{value:g}"

@@ -1,7 +1,7 @@
-"""A spec's tree from its files, the environment, and --set, and where each value came from.
+"""A spec's tree from its files, environment variables and overrides, with the origin of each value.
 
-Only a file that someone names is composed. A tree from elsewhere, such as a checkpoint's, is taken
-as it is: whatever it says, it opens no file and reads no environment variable.
+Only a file that a user names is composed. A tree from elsewhere, such as a checkpoint's, is used
+as it is: whatever it contains, no file is opened and no environment variable is read.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from nnreg.spec.source_text import SourceText, child, parent
 EXTENDS = "extends"
 
 SUFFIXES = ("", ".json", ".jsonc")
-"""How the name of a spec ends."""
+"""The file name extensions of specs."""
 
 MAX_SPEC_FILES = 50
-"""The most files that a spec may be made of, each counted as often as it is extended."""
+"""The maximum number of files of a spec, each counted as often as it is extended."""
 
 FILE_PATHS = (
     "$.data.path",
@@ -38,10 +38,10 @@ FILE_PATHS = (
     "$.train.start_from",
     "$.train.start_from.checkpoint",
 )
-"""Where a spec names files; a relative name begins at the folder of the file that it is in."""
+"""The paths at which a spec names files, relative to the directory of the spec file they are in."""
 
 NAMED_BY_USER = ("$.data.columns", "$.data.class_weights")
-"""Objects whose keys are the user's own, so that one named `type` means nothing special."""
+"""Objects whose keys the user chooses, so that a key `type` has no special meaning."""
 
 _VARIABLE = re.compile(r"\$?\$\{env:(?P<inside>[^}]*)(?P<end>\}?)")
 _REFERENCE = re.compile(r"(?P<name>[A-Za-z_]\w*)(?::-(?P<default>.*))?", re.S | re.A)
@@ -49,53 +49,55 @@ _REFERENCE = re.compile(r"(?P<name>[A-Za-z_]\w*)(?::-(?P<default>.*))?", re.S | 
 
 @dataclass
 class Origins:
-    """What gave each value of a tree: a text, or a change that was asked for beside it.
+    """The origin of each value of a tree: a source text, or an override.
 
-    What was noted last of a value, or of one that holds it, is what gave it; what had been noted
-    before of anything in it no longer counts.
+    The origin of a value is the latest note on its path or on a path above it; earlier notes on
+    paths below it no longer apply.
     """
 
     notes: dict[str, tuple[int, SourceText | Override]] = field(default_factory=dict)
     count: int = 0
 
     def note(self, path: str, origin: SourceText | Override) -> None:
-        """Note that the value at a path, and all in it, came from there."""
+        """Record the origin of the value at a path and of everything in it."""
         self.count += 1
         self.notes[path] = (self.count, origin)
 
     def of(self, path: str) -> SourceText | Override | None:
-        """Return what gave the value at a path; None where the tree was never a text."""
-        last: tuple[int, SourceText | Override | None] = (0, None)
+        """Return the origin of the value at a path; None if the tree did not come from a text."""
+        latest: tuple[int, SourceText | Override | None] = (0, None)
         while True:
-            last = max(last, self.notes.get(path, last), key=lambda note: note[0])
+            latest = max(latest, self.notes.get(path, latest), key=lambda note: note[0])
             if path == "$":
-                return last[1]
+                return latest[1]
             path = parent(path)
 
     def copy(self) -> Origins:
-        """Return origins to which other notes may be added."""
+        """Return an independent copy."""
         return Origins(dict(self.notes), self.count)
 
     def with_location(self, problem: Problem) -> Problem:
-        """Return a problem with the place where its value was written."""
+        """Return a problem with the source location of its value."""
         origin = self.of(problem.path)
         if origin is None or problem.location is not None:
             return problem
         if isinstance(origin, Override):
             return dataclasses.replace(problem, location=origin)
-        inside = (f"{problem.path}.", f"{problem.path}[")
-        within = [
+        prefixes = (f"{problem.path}.", f"{problem.path}[")
+        overrides = [
             str(override)
             for path, (_, override) in self.notes.items()
-            if isinstance(override, Override) and path.startswith(inside)
+            if isinstance(override, Override) and path.startswith(prefixes)
         ]
-        message = f"{problem.message} (with {', '.join(within)})" if within else problem.message
-        place = origin.find(problem.path, problem.of_key)
-        return dataclasses.replace(problem, message=message, location=place)
+        message = problem.message
+        if overrides:
+            message = f"{message} (with {', '.join(overrides)})"
+        location = origin.find(problem.path, problem.of_key)
+        return dataclasses.replace(problem, message=message, location=location)
 
     @contextmanager
     def locating_errors(self, where: str) -> Iterator[None]:
-        """Say of a `SpecError` that is raised meanwhile where it is and its problems are."""
+        """Add source locations to a `SpecError` raised in this context."""
         try:
             yield
         except SpecError as error:
@@ -105,7 +107,7 @@ class Origins:
 
 @dataclass(frozen=True)
 class ComposedSpec:
-    """A tree, what gave its values, and the texts it is made of, the spec's own the last."""
+    """A tree, the origins of its values, and its source texts, with the spec's own text last."""
 
     tree: Any
     origins: Origins
@@ -114,41 +116,41 @@ class ComposedSpec:
 
 @dataclass(frozen=True)
 class _SpecFile:
-    """One file of a spec; `folder` leads from the spec's own folder to that of this file."""
+    """One file of a spec; `directory` is that of the file, relative to that of the spec."""
 
     text: SourceText
     tree: dict[str, Any]
-    folder: Path
+    directory: Path
 
 
 def compose(path: str) -> ComposedSpec:
-    """Read a spec from a file (`-` for standard input), with all that it extends.
+    """Read a spec from a file (`-` for standard input), with the files that it extends.
 
-    Raises `UsageError` for a file that cannot be read, `SpecError` for what is wrong within.
+    Raises `UsageError` for a file that cannot be read, `SpecError` for problems in its content.
     """
     if path == "-":
         text, start = _read(None, "standard input"), Path.cwd()
     else:
         text, start = _read(Path(path), path), Path(path).parent
-    whole, origins = _parsed(text), Origins()
-    origins.note("$", text)  # which is to give what none of the others gives
-    if not isinstance(whole, dict):
-        return ComposedSpec(whole, origins, (text,))
-    parts = list(_extended_files(_SpecFile(text, whole, Path()), start, ()))
+    own_tree, origins = _parsed(text), Origins()
+    origins.note("$", text)  # the default for values that no other file gives
+    if not isinstance(own_tree, dict):
+        return ComposedSpec(own_tree, origins, (text,))
+    files = list(_extended_files(_SpecFile(text, own_tree, Path()), start, ()))
     tree: dict[str, Any] = {}
-    if len(parts) == 1:
-        tree = whole  # with its nulls, since there is nothing that they could take away
+    if len(files) == 1:
+        tree = own_tree  # with its nulls: there is nothing for them to remove
     else:
-        for part in parts:
-            _merge(tree, part.tree, "$", part.text, origins)
+        for file in files:
+            _merge(tree, file.tree, "$", file.text, origins)
     tree.pop(EXTENDS, None)
     return ComposedSpec(
-        _resolve_paths(tree, parts, origins), origins, tuple(part.text for part in parts)
+        _resolve_paths(tree, files, origins), origins, tuple(file.text for file in files)
     )
 
 
 def _parsed(text: SourceText) -> Any:
-    """Parse a spec; of a file that is no JSON and is not called so, say how to make a spec."""
+    """Parse a spec; if a file is not JSON by content or name, suggest `nnreg init`."""
     try:
         return jsonc.loads(text.text, text.name)
     except SpecError as error:
@@ -158,11 +160,11 @@ def _parsed(text: SourceText) -> Any:
 
 
 def _not_a_spec(name: str) -> str:
-    return f"{name}: not JSON, as a spec is; for data, write one with: nnreg init {name}"
+    return f"{name}: not JSON; if this is data, write a spec for it with: nnreg init {name}"
 
 
 def _read(file: Path | None, name: str) -> SourceText:
-    """Read a file, or standard input where there is none."""
+    """Read a file, or standard input if it is None."""
     try:
         if file is None:
             return SourceText(name, sys.stdin.read())
@@ -178,103 +180,104 @@ def _read(file: Path | None, name: str) -> SourceText:
 
 
 def _extended_files(
-    part: _SpecFile, start: Path, chain: tuple[_SpecFile, ...]
+    file: _SpecFile, start: Path, chain: tuple[_SpecFile, ...]
 ) -> Iterator[_SpecFile]:
-    """Yield all that a part extends, the most basic first, and then itself."""
-    chain = (*chain, part)
+    """Yield the files that a file extends, bases before what extends them, and then the file."""
+    chain = (*chain, file)
     count = len(chain)
-    for path, name in _bases(part):
-        base = _base(part, path, start, name)
+    for path, name in _bases(file):
+        base = _base(file, path, start, name)
         if base.text.path in [one.text.path for one in chain]:
             names = " extends ".join(one.text.name for one in (*chain, base))
-            raise _error(part, path, f"the files extend each other: {names}")
+            raise _error(file, path, f"circular 'extends': {names}")
         for one in _extended_files(base, start, chain) if count <= MAX_SPEC_FILES else [base]:
             count += 1
             if count > MAX_SPEC_FILES:
-                raise _error(part, path, f"the spec is made of more than {MAX_SPEC_FILES} files")
+                raise _error(file, path, f"the spec extends more than {MAX_SPEC_FILES} files")
             yield one
-    yield part
+    yield file
 
 
-def _bases(part: _SpecFile) -> Iterator[tuple[str, str]]:
-    """Yield the names of the files that a part extends, each with its path in the part."""
-    path, value = child("$", EXTENDS), part.tree.get(EXTENDS, [])
+def _bases(spec_file: _SpecFile) -> Iterator[tuple[str, str]]:
+    """Yield the JSON path and the name of each file that a file extends."""
+    path, value = child("$", EXTENDS), spec_file.tree.get(EXTENDS, [])
     names = {path: value} if not isinstance(value, list) else {
         child(path, index): name for index, name in enumerate(value)
     }  # fmt: skip
-    for place, name in names.items():
+    for name_path, name in names.items():
         if not isinstance(name, str) or not name:
             expected = 'must be the name of a spec, such as "base.json", or a list of names'
-            raise _error(part, place, f"{expected}, found {json.dumps(name)}")
+            raise _error(spec_file, name_path, f"{expected}, found {json.dumps(name)}")
         try:
-            yield place, str(_expand_variables(name))
+            yield name_path, str(_expand_variables(name))
         except ValueError as error:
-            raise _error(part, place, str(error)) from error
+            raise _error(spec_file, name_path, str(error)) from error
 
 
-def _base(part: _SpecFile, path: str, start: Path, name: str) -> _SpecFile:
-    """Read a file that a part extends."""
-    file = start / part.folder / name
+def _base(spec_file: _SpecFile, path: str, start: Path, name: str) -> _SpecFile:
+    """Read a file that another one extends."""
+    file = start / spec_file.directory / name
     shown = os.path.normpath(file)
     try:
         if not stat.S_ISREG(file.stat().st_mode):
             raise OSError("not a regular file")
         text = _read(file, shown)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise _error(part, path, f"cannot read {shown}: {explain_os_error(error, file)}") from error
+        message = f"cannot read {shown}: {explain_os_error(error, file)}"
+        raise _error(spec_file, path, message) from error
     tree = jsonc.loads(text.text, shown)
     if not isinstance(tree, dict):
-        raise _error(part, path, f"{shown} must hold a JSON object with parts of a spec")
+        raise _error(spec_file, path, f"{shown} must contain a JSON object with parts of a spec")
     tree.pop("$schema", None)
-    return _SpecFile(text, tree, part.folder / Path(name).parent)
+    return _SpecFile(text, tree, spec_file.directory / Path(name).parent)
 
 
-def _error(part: _SpecFile, path: str, message: str) -> SpecError:
-    problem = Problem(path, message, location=part.text.find(path))
-    return SpecError([problem], part.text.name)
+def _error(spec_file: _SpecFile, path: str, message: str) -> SpecError:
+    problem = Problem(path, message, location=spec_file.text.find(path))
+    return SpecError([problem], spec_file.text.name)
 
 
-def _merge(tree: Any, over: dict[str, Any], path: str, text: SourceText, origins: Origins) -> None:
-    """Change a tree by what a file says, as JSON Merge Patch does (RFC 7396).
+def _merge(tree: Any, patch: dict[str, Any], path: str, text: SourceText, origins: Origins) -> None:
+    """Merge the content of a file into a tree, as JSON Merge Patch does (RFC 7396).
 
-    Objects are merged, null takes a key away, all else replaces. A component of another type
-    replaces too, so that it gets none of the options of the other; a component without a type
-    changes options of the one that is there.
+    Objects are merged, null removes a key, any other value replaces. A component of another type
+    replaces too, so that it inherits no options; a component without a type changes options of
+    the existing one.
     """
-    for key, value in over.items():
-        place = child(path, key)
-        below = _mergeable(tree.get(key), value, place) if isinstance(value, dict) else None
-        if below is None:
-            origins.note(place, text)
+    for key, value in patch.items():
+        key_path = child(path, key)
+        target = _merge_target(tree.get(key), value, key_path) if isinstance(value, dict) else None
+        if target is None:
+            origins.note(key_path, text)
         if value is None:
             tree.pop(key, None)
         elif isinstance(value, dict):
-            tree[key] = {} if below is None else below
-            _merge(tree[key], value, place, text, origins)
+            tree[key] = {} if target is None else target
+            _merge(tree[key], value, key_path, text, origins)
         else:
             tree[key] = value
 
 
-def _mergeable(there: Any, value: dict[str, Any], path: str) -> dict[str, Any] | None:
-    """Return the object that another is merged into; None where it stands alone."""
-    if isinstance(there, str):
-        there = {"type": there}
-    if not isinstance(there, dict):
+def _merge_target(existing: Any, value: dict[str, Any], path: str) -> dict[str, Any] | None:
+    """Return the object that another is merged into; None if the other replaces it."""
+    if isinstance(existing, str):
+        existing = {"type": existing}
+    if not isinstance(existing, dict):
         return None
-    if path in NAMED_BY_USER or value.get("type", there.get("type")) == there.get("type"):
-        return there
+    if path in NAMED_BY_USER or value.get("type", existing.get("type")) == existing.get("type"):
+        return existing
     return None
 
 
-def _resolve_paths(tree: Any, parts: Iterable[_SpecFile], origins: Origins) -> Any:
-    """Return a tree with its variables replaced and its file names as seen from the spec's folder.
+def _resolve_paths(tree: Any, files: Iterable[_SpecFile], origins: Origins) -> Any:
+    """Return a tree with variables replaced and file names relative to the spec's directory.
 
     Raises `SpecError` with every variable that is not set.
     """
-    directories = {id(part.text): part.folder for part in parts}
+    directories = {id(file.text): file.directory for file in files}
     problems: list[Problem] = []
 
-    def settle(path: str, text: str) -> Any:
+    def resolve(path: str, text: str) -> Any:
         try:
             value = _expand_variables(text)
         except ValueError as error:
@@ -284,31 +287,31 @@ def _resolve_paths(tree: Any, parts: Iterable[_SpecFile], origins: Origins) -> A
             return str(directories[id(origins.of(path))] / value)
         return value
 
-    settled = replace_texts(tree, settle)
+    resolved = replace_texts(tree, resolve)
     if problems:
-        raise SpecError(problems, next(reversed(list(parts))).text.name)
-    return settled
+        raise SpecError(problems, next(reversed(list(files))).text.name)
+    return resolved
 
 
 def _expand_variables(text: str) -> Any:
-    """Return a text with `${env:NAME}` and `${env:NAME:-default}` replaced; `$${env:` stays text.
+    """Return a text with `${env:NAME}` and `${env:NAME:-default}` replaced; `$${env:` is escaped.
 
-    The default counts where the variable is not set or empty. A text that is nothing else becomes
-    the JSON value that it then is, if it is one. Raises ValueError for a variable without a value.
+    The default is used if the variable is not set or empty. If the text is a single variable, its
+    value is parsed as JSON where possible. Raises ValueError for a variable without a value.
     """
-    whole = _VARIABLE.fullmatch(text)
-    if whole and not text.startswith("$$"):
-        return jsonc.value_or_text(_value(whole))
-    return _VARIABLE.sub(lambda found: _value(found), text)
+    match = _VARIABLE.fullmatch(text)
+    if match and not text.startswith("$$"):
+        return jsonc.value_or_text(_value(match))
+    return _VARIABLE.sub(lambda match: _value(match), text)
 
 
-def _value(found: re.Match[str]) -> str:
-    if found.group().startswith("$$"):
-        return found.group()[1:]
-    reference = _REFERENCE.fullmatch(found["inside"])
-    if not reference or not found["end"]:
+def _value(match: re.Match[str]) -> str:
+    if match.group().startswith("$$"):
+        return match.group()[1:]
+    reference = _REFERENCE.fullmatch(match["inside"])
+    if not reference or not match["end"]:
         raise ValueError(
-            f"{found.group()!r} is no variable; write ${{env:NAME}} or ${{env:NAME:-default}}, "
+            f"{match.group()!r} is not a variable; write ${{env:NAME}} or ${{env:NAME:-default}}, "
             "or $${env: for the text itself"
         )
     name, default = reference["name"], reference["default"]
@@ -324,12 +327,12 @@ def _value(found: re.Match[str]) -> str:
 
 
 def literal(text: str) -> str:
-    """Return what a file must hold so that it is read as this text, whatever the environment."""
+    """Escape a text so that a file that contains it is read as this text, with no variables."""
     return text.replace("${env:", "$${env:")
 
 
 def replace_texts(tree: Any, replace: Callable[[str, str], Any], path: str = "$") -> Any:
-    """Return a tree with each text in it replaced by what a function makes of its path and it."""
+    """Return a tree with each text in it replaced by `replace(path, text)`."""
     if isinstance(tree, dict):
         return {key: replace_texts(tree[key], replace, child(path, key)) for key in tree}
     if isinstance(tree, list):
@@ -338,51 +341,53 @@ def replace_texts(tree: Any, replace: Callable[[str, str], Any], path: str = "$"
 
 
 def as_tuple(overrides: Iterable[str]) -> tuple[str, ...]:
-    """Return overrides as a tuple; one alone may be given as text."""
+    """Return overrides as a tuple; a single one may be given as text."""
     return (overrides,) if isinstance(overrides, str) else tuple(overrides)
 
 
 def set_options(overrides: Iterable[str]) -> list[str]:
-    """Return the options of a command line that make these overrides."""
-    return [word for override in overrides for word in ("--set", override)]
+    """Return the command line options of these overrides."""
+    return [argument for override in overrides for argument in ("--set", override)]
 
 
 def apply_override(tree: dict[str, Any], text: str, origins: Origins) -> None:
-    """Set the value at a path, as `path=value` says; the value is JSON, or else text.
+    """Apply an override `path=value` to a tree; the value is JSON, or else text.
 
-    A component that is only named may be given options: `activation.slope=0.1` makes `"leaky_relu"`
-    an object. Raises `UsageError` for a path that leads nowhere.
+    A component given by name alone becomes an object if an option of it is set, as `"leaky_relu"`
+    by `activation.slope=0.1`. Raises `UsageError` for a path that does not exist.
     """
     override = Override(text)
     _, equals, value = text.partition("=")
     if not equals or not override.keys:
         raise UsageError(f"{override}: expected PATH=VALUE, as in train.epochs=5")
-    holder: Any = {"$": tree}
-    place: str | int = "$"
-    where = "$"
+    container: Any = {"$": tree}
+    index: str | int = "$"
+    path = "$"
     for key in override.keys:
-        if isinstance(holder[place], str):
-            holder[place] = {"type": holder[place]}
-        elif holder[place] is None:
-            holder[place] = {}
-            origins.note(where, override)
-        holder, place = holder[place], _resolve_key(holder[place], key, where, override)
-        where = child(where, place)
-        if isinstance(holder, dict) and place not in holder:
-            holder[place] = None
-            origins.note(where, override)
-    holder[place] = jsonc.value_or_text(value)
-    origins.note(where, override)
+        if isinstance(container[index], str):
+            container[index] = {"type": container[index]}
+        elif container[index] is None:
+            container[index] = {}
+            origins.note(path, override)
+        container, index = container[index], _resolve_key(container[index], key, path, override)
+        path = child(path, index)
+        if isinstance(container, dict) and index not in container:
+            container[index] = None
+            origins.note(path, override)
+    container[index] = jsonc.value_or_text(value)
+    origins.note(path, override)
 
 
-def _resolve_key(holder: Any, key: str, where: str, override: Override) -> str | int:
-    """Return the place in a list or an object that a key of a --set means."""
-    if isinstance(holder, dict):
+def _resolve_key(container: Any, key: str, path: str, override: Override) -> str | int:
+    """Return the key of an object or the index of a list that a key of an override refers to."""
+    if isinstance(container, dict):
         return key
-    name = where.removeprefix("$.")
-    if not isinstance(holder, list):
-        raise UsageError(f"{override}: {name} is {json.dumps(holder)}, with nothing in it to set")
-    if not key.isdecimal() or int(key) >= len(holder):
-        numbers = f", numbered 0 to {len(holder) - 1}" if holder else ""
-        raise UsageError(f"{override}: no item {key!r} in {name}, which has {len(holder)}{numbers}")
+    name = path.removeprefix("$.")
+    if not isinstance(container, list):
+        found = json.dumps(container)
+        raise UsageError(f"{override}: {name} is {found}, which has no items or keys to set")
+    if not key.isdecimal() or int(key) >= len(container):
+        count = len(container)
+        numbers = f", numbered 0 to {count - 1}" if container else ""
+        raise UsageError(f"{override}: no item {key!r} in {name}, which has {count}{numbers}")
     return int(key)

@@ -1,4 +1,4 @@
-"""The spec: its sections, and reading it from a file with the overrides of `--set`."""
+"""The spec as a document: its sections, read from a file with overrides."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ SpecSource: TypeAlias = "str | Path | Mapping[str, Any] | Document"
 
 @dataclass(frozen=True)
 class Document:
-    """A spec that was read: its sections, the JSON they came from, and who provides what it names.
+    """A validated spec: its sections, its JSON, and the components that it names.
 
-    `tree` is the whole spec, with what it extends, its variables and overrides. Relative paths in
-    it start at `directory`; `origin` says where it came from. `registry` is what it was read with,
-    and what everything made of it asks. `texts` are the files as they were given, the spec's own
-    the last, and `overrides`, such as `train.epochs=5`, change them; `origins` says which of all
-    these gave a value.
+    `tree` is the composed spec: with what it extends, with its variables replaced and its overrides
+    applied. Relative paths in it start at `directory`; `origin` is the name of the file it was read
+    from. `registry` resolved its components, and is used by everything built from it. `texts` are
+    the source files, with the spec's own last, and `overrides` the overrides applied to them, such
+    as `train.epochs=5`; `origins` records which of these each value comes from.
     """
 
     spec: Spec
@@ -46,16 +46,16 @@ class Document:
 
     @property
     def name(self) -> str:
-        """A short name for what is made of it."""
+        """A short name for what is built from it."""
         return Path(self.origin).stem
 
     @property
     def text(self) -> str:
-        """The spec as it was given, to the byte."""
+        """The source text of the spec, unchanged."""
         return self.texts[-1].text
 
     def locating_errors(self) -> AbstractContextManager[None]:
-        """Say of a `SpecError` that is raised meanwhile in which line its problems are."""
+        """Add source locations to a `SpecError` raised in this context."""
         return self.origins.locating_errors(self.origin)
 
 
@@ -69,44 +69,44 @@ def read_spec(
 ) -> Document:
     """Read a spec from a file (`-` for standard input) or a mapping, and validate all of it.
 
-    A file may extend others and name environment variables (see `composing`); a mapping is taken as
-    it is. `overrides` set values, as in `train.epochs=5`. An `nnregfile.py` in the directory of a
-    file is loaded as a plugin. `written_by` has the versions of components from which their options
-    are migrated; the document then has all options, as they are now. Raises `SpecError` with every
-    problem, `MissingPluginError` for what the spec requires and is not installed.
+    A file may extend others and name environment variables (see `compose`); a mapping is used as it
+    is. Each of `overrides` sets a value, as in `train.epochs=5`. An `nnregfile.py` in the directory
+    of a file is loaded as a plugin. `written_by` has the versions of components from which their
+    options are migrated; the document then has all options as in the installed versions. Raises
+    `SpecError` with every problem, `MissingPluginError` for a requirement that is not installed.
     """
     overrides = as_tuple(overrides)
     if isinstance(source, Document) and not (overrides or directory or registry or written_by):
         return source
-    composed, base, origin, beside = _composed(source)
+    composed, base, origin, plugin_directory = _composed(source)
     earlier: tuple[str, ...] = ()
     if isinstance(source, Document):
         registry, earlier = registry or source.registry, source.overrides
     if not isinstance(composed.tree, Mapping):
         raise SpecError([Problem("$", "must be a JSON object with a model, a loss, …")], origin)
-    changed, origins = copy.deepcopy(dict(composed.tree)), composed.origins.copy()
-    for text in overrides:
-        apply_override(changed, text, origins)
+    tree, origins = copy.deepcopy(dict(composed.tree)), composed.origins.copy()
+    for override in overrides:
+        apply_override(tree, override, origins)
     with origins.locating_errors(origin):
-        needed = requirements.check(changed.get("requires"), origin)
+        needed = requirements.check(tree.get("requires"), origin)
         registry = registry or installed()
         requirements.check_blocked(needed, registry, origin)
-        if beside is not None:
-            registry = registry.with_plugin_file(beside)
+        if plugin_directory is not None:
+            registry = registry.with_plugin_file(plugin_directory)
         reader = schema.Reader(registry, written_by)
-        body = {key: value for key, value in changed.items() if key != "$schema"}
+        body = {key: value for key, value in tree.items() if key != "$schema"}
         spec = schema.read(Spec, body, reader, origin)
     if reader.migrated:
-        changed = schema.to_json(spec, registry)
+        tree = schema.to_json(spec, registry)
     used, base, overrides = tuple(reader.used.values()), directory or base, (*earlier, *overrides)
-    return Document(spec, changed, base, origin, used, registry, composed.texts, origins, overrides)
+    return Document(spec, tree, base, origin, used, registry, composed.texts, origins, overrides)
 
 
 def _composed(source: SpecSource) -> tuple[ComposedSpec, Path, str, Path | None]:
-    """Return a spec's tree, the folder its paths begin at, its name, and that of `nnregfile.py`."""
+    """Return a composed spec, its base directory, its name, and the directory of `nnregfile.py`."""
     if isinstance(source, Document):
-        whole = ComposedSpec(source.tree, source.origins, source.texts)
-        return whole, source.directory, source.origin, None
+        composed = ComposedSpec(source.tree, source.origins, source.texts)
+        return composed, source.directory, source.origin, None
     if isinstance(source, Mapping):
         tree = _check_tree(source)
         text = SpecText("spec", json.dumps(tree, indent=2) + "\n")
@@ -118,9 +118,9 @@ def _composed(source: SpecSource) -> tuple[ComposedSpec, Path, str, Path | None]
 
 
 def _check_tree(tree: Mapping[str, Any]) -> Any:
-    """Check a spec built in Python as strictly as one from a file."""
+    """Check a spec given as a mapping as strictly as one from a file."""
     if EXTENDS in tree:
-        problem = "only a spec in a file extends others; give its name, and overrides"
+        problem = "only a spec in a file can extend others; pass the name of the file and overrides"
         raise SpecError([Problem(child("$", EXTENDS), problem)])
     try:
         return jsonc.loads(json.dumps(tree))

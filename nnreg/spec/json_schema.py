@@ -1,4 +1,4 @@
-"""The JSON Schema of a spec with every component that is registered."""
+"""The JSON Schema of a spec with every registered component."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnreg.spec.validation import _model, to_json
 
 
 def json_schema(registry: Registry | None = None) -> dict[str, Any]:
-    """Return the JSON Schema of a spec, with everything that is installed now."""
+    """Return the JSON Schema of a spec, with the components of a registry or all installed ones."""
     writer = SchemaWriter(registry or installed())
     document: dict[str, Any] = writer.document(Spec, SECTIONS)
     return document
@@ -34,7 +34,7 @@ class SchemaWriter:
         self.definitions: dict[str, Any] = {}
 
     def document(self, root: type[Configurable], sections: Iterable[type[Configurable]]) -> Any:
-        """Return the whole schema; `sections` are the classes that `root` refers to."""
+        """Return the schema of a spec; `sections` are the classes that `root` refers to."""
         for section in sections:
             self.definitions[section.__name__] = self.options(section)
         for kind in KINDS:
@@ -57,9 +57,9 @@ class SchemaWriter:
         return {"$schema": self.DIALECT, "title": "nnreg spec", **body, "$defs": self.definitions}
 
     def _kind(self, kind: str) -> Any:
-        """Return the schema of a kind: a name whose options all have defaults, or an object.
+        """Return the schema of a kind: a name if all options have defaults, or an object.
 
-        A component that cannot be described is left out, with a warning.
+        A component that cannot be described is omitted, with a warning.
         """
         short, bodies = [], []
         for entry in self.registry:
@@ -68,7 +68,7 @@ class SchemaWriter:
             try:
                 body = self.options(entry.cls)
             except PluginError as error:
-                text = f"{kind} {entry.name!r} of {entry.provider} is left out: {error}"
+                text = f"{kind} {entry.name!r} of {entry.provider} is omitted: {error}"
                 warnings.warn(text, NnregWarning, stacklevel=4)
                 continue
             if not body["required"]:
@@ -87,7 +87,7 @@ class SchemaWriter:
             json.dumps(default)
         except (TypeError, ValueError) as error:
             raise PluginError(
-                f"the default of {cls.__qualname__}.{name} is {default!r}, which JSON cannot say"
+                f"the default of {cls.__qualname__}.{name} is {default!r}, which is not JSON"
             ) from error
         return default
 
@@ -96,7 +96,7 @@ class SchemaWriter:
 
         The lines of the docstring's block of options are their descriptions.
         """
-        # Nothing in a default is left to pydantic: it cannot write components.
+        # Defaults are written here, because pydantic cannot write components.
         schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
         meanings = dict(class_docstring(cls).options)
         for field in dataclasses.fields(cls):
@@ -116,22 +116,22 @@ class SchemaWriter:
 
 
 VARIABLE: Final = "#/$defs/variable"
-"""The schema of an environment variable, which may stand for any value that is not text."""
+"""The schema of an environment variable, which may replace any value that is not text."""
 
 
 def _or_variable(schema: Any) -> Any:
-    """Return the schema of an option that may also come from the environment."""
+    """Return the schema of an option that may also be an environment variable."""
     if "anyOf" in schema:
         return {**schema, "anyOf": [*schema["anyOf"], {"$ref": VARIABLE}]}
     if "enum" not in schema and schema.get("type") not in ("number", "integer", "boolean"):
         return schema
-    kept = {key: schema[key] for key in ("default", "description") if key in schema}
-    bare = {key: value for key, value in schema.items() if key not in kept}
-    return {**kept, "anyOf": [bare, {"$ref": VARIABLE}]}
+    outer = {key: schema[key] for key in ("default", "description") if key in schema}
+    inner = {key: value for key, value in schema.items() if key not in outer}
+    return {**outer, "anyOf": [inner, {"$ref": VARIABLE}]}
 
 
 def _references(node: Any) -> Any:
-    """Replace the marks that `Configurable` left by references to definitions."""
+    """Replace the markers of `Configurable` by references to definitions."""
     if isinstance(node, dict):
         if "nnreg" in node:
             rest = {key: value for key, value in node.items() if key != "nnreg"}

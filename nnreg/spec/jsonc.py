@@ -1,6 +1,6 @@
-"""JSON as people write it, read strictly: comments and trailing commas are welcome.
+"""JSON with comments and trailing commas, otherwise parsed strictly.
 
-Duplicate keys, NaN, numbers beyond a float, and broken text are problems, told with their path.
+Duplicate keys, NaN, numbers too large for a float, and invalid text are reported with their path.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from nnreg.spec.source_text import SourceText, child
 
 _COMMENT = re.compile(r'"(?:[^"\\]|\\.)*+"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.S)
 _TRAILING_COMMA = re.compile(r'"(?:[^"\\]|\\.)*+"?|,(?=\s*[\]}])', re.S)
-"""Each takes strings first, so that what is in them stays, and passes over a text once."""
+"""Each matches strings first, so that their content is unchanged, and scans a text once."""
 
 MAX_DEPTH = 100
-"""The most lists and objects within each other; a layer within a layer takes two."""
+"""The maximum nesting of lists and objects; a layer in a layer takes two levels."""
 
 MAX_VALUES = 50_000
-"""About the most values in a spec."""
+"""The approximate maximum number of values in a spec."""
 
 LINE_WIDTH = 100
-"""The most characters of a line that is written, where it can be broken."""
+"""The maximum number of characters of a written line that can be broken."""
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that remembers which keys came twice."""
+    """A JSON object that records duplicate keys."""
 
     duplicates: tuple[str, ...] = ()
 
@@ -42,7 +42,7 @@ def loads(text: str, where: str = "spec") -> Any:
     text = text.removeprefix("\ufeff")
     count = values(text)
     if count > MAX_VALUES:
-        problem = f"too large: about {count:,} values, of which {MAX_VALUES:,} are the most"
+        problem = f"too large: about {count:,} values; the maximum is {MAX_VALUES:,}"
         raise SpecError([Problem("$", problem)], where)
     try:
         return parse(_TRAILING_COMMA.sub(_blank, _COMMENT.sub(_blank, text)), where)
@@ -52,20 +52,20 @@ def loads(text: str, where: str = "spec") -> Any:
 
 
 def values(text: str) -> int:
-    """Return about how many values a JSON text has, without parsing it."""
+    """Return an estimate of the number of values in a JSON text, without parsing it."""
     return text.count(",") + text.count("[") + text.count("{")
 
 
 def parse(text: str, where: str) -> Any:
-    """Parse JSON, strictly. Raises `SpecError` with line and column, or with each path."""
+    """Parse JSON strictly. Raises `SpecError` with line and column, or with each path."""
     try:
         tree = json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise SpecError([Problem("$", f"not JSON: {error.msg} at {place}")], where) from error
+        position = f"line {error.lineno} column {error.colno}"
+        raise SpecError([Problem("$", f"not JSON: {error.msg} at {position}")], where) from error
     except RecursionError as error:
         raise SpecError([_TOO_DEEP], where) from error
-    except ValueError as error:  # an integer of more digits than Python converts
+    except ValueError as error:  # an integer with more digits than Python converts
         raise SpecError([Problem("$", f"not JSON: {error}")], where) from error
     problems: list[Problem] = []
     tree = _validated(tree, "$", problems)
@@ -75,24 +75,24 @@ def parse(text: str, where: str) -> Any:
 
 
 def _with_locations(error: SpecError, text: SourceText) -> Iterator[Problem]:
-    """Say of each problem where in the text it is."""
+    """Yield each problem with its location in the text."""
     for problem in error.problems:
         if isinstance(error.__cause__, json.JSONDecodeError):
-            end = len(text.text.rstrip())  # of a text cut short, where it was cut
+            end = len(text.text.rstrip())  # for a truncated text, where it ends
             start = min(error.__cause__.pos, end)
-            place = text.location(start, start + 1)
-            yield replace(problem, message=f"not JSON: {error.__cause__.msg}", location=place)
-        elif problem.path == "$":  # the whole text
+            location = text.location(start, start + 1)
+            yield replace(problem, message=f"not JSON: {error.__cause__.msg}", location=location)
+        elif problem.path == "$":  # about the text as a whole
             yield problem
         else:
             yield replace(problem, location=text.find(problem.path, problem.of_key))
 
 
-_TOO_DEEP = Problem("$", f"nested too deep: more than {MAX_DEPTH} lists and objects in each other")
+_TOO_DEEP = Problem("$", f"nested too deep: more than {MAX_DEPTH} levels of lists and objects")
 
 
 def _blank(match: re.Match[str]) -> str:
-    """Keep strings; turn comments and trailing commas into blanks, so that positions stay."""
+    """Keep strings; replace comments and trailing commas by blanks, so that positions are kept."""
     token = match.group()
     return token if token.startswith('"') else re.sub(r"[^\n]", " ", token)
 
@@ -106,13 +106,13 @@ def _object(pairs: list[tuple[str, Any]]) -> _Object:
 
 
 def _validated(value: Any, path: str, problems: list[Problem], depth: int = 0) -> Any:
-    """Return plain dicts and lists, noting what JSON does not allow."""
+    """Return plain dicts and lists, and collect the problems that strict JSON forbids."""
     if depth > MAX_DEPTH:
         problems[:] = [_TOO_DEEP]
         return None
     if isinstance(value, _Object):
-        twice = "the key occurs twice"
-        problems += [Problem(f"{path}.{key}", twice, of_key=True) for key in value.duplicates]
+        message = "duplicate key"
+        problems += [Problem(f"{path}.{key}", message, of_key=True) for key in value.duplicates]
         for key in value:
             _check_text(key, f"{path}.{ascii(key)[1:-1]}", problems)
         return {
@@ -124,7 +124,7 @@ def _validated(value: Any, path: str, problems: list[Problem], depth: int = 0) -
             _validated(item, f"{path}[{i}]", problems, depth + 1) for i, item in enumerate(value)
         ]
     if isinstance(value, float) and not math.isfinite(value):
-        problems.append(Problem(path, "NaN or an infinite number, which JSON does not have"))
+        problems.append(Problem(path, "NaN or an infinite number, which JSON does not allow"))
     if isinstance(value, str):
         _check_text(value, path, problems)
     return value
@@ -134,19 +134,19 @@ def _check_text(text: str, path: str, problems: list[Problem]) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        problems.append(Problem(path, "half of a surrogate pair is not text"))
+        problems.append(Problem(path, "unpaired surrogate"))
 
 
 def dumps(tree: Any, comments: Mapping[str, str]) -> str:
-    """Write JSON as people do: what fits on a line is on one, comments stand above their values.
+    """Write human-readable JSON: a value that fits is on one line, comments are above their values.
 
-    `comments` are by path; a text of several lines becomes as many comments.
+    `comments` maps paths to texts; each line of a text becomes a comment.
     """
     return _written(tree, comments, "$", "", "") + "\n"
 
 
 def _written(value: Any, comments: Mapping[str, str], path: str, indent: str, key: str) -> str:
-    """Return a value as it stands behind `key` in a line that is indented so."""
+    """Return a value as it is written after `key` in a line with this indent."""
     flat = json.dumps(value, ensure_ascii=False)
     commented = any(one.startswith((f"{path}.", f"{path}[")) for one in comments)
     fits = len(indent) + len(key) + len(flat) < LINE_WIDTH
@@ -157,17 +157,17 @@ def _written(value: Any, comments: Mapping[str, str], path: str, indent: str, ke
     if path == "$":
         lines += _commented(comments, path, inner)
     for name, item in items:
-        place = child(path, name)
-        before = f"{json.dumps(name, ensure_ascii=False)}: " if isinstance(name, str) else ""
-        lines += _commented(comments, place, inner)
-        lines.append(f"{inner}{_written(item, comments, place, inner, before)},")
+        item_path = child(path, name)
+        item_key = f"{json.dumps(name, ensure_ascii=False)}: " if isinstance(name, str) else ""
+        lines += _commented(comments, item_path, inner)
+        lines.append(f"{inner}{_written(item, comments, item_path, inner, item_key)},")
     lines[-1] = lines[-1].removesuffix(",")
     start, end = "{}" if isinstance(value, dict) else "[]"
     return "\n".join([f"{key}{start}", *lines, f"{indent}{end}"])
 
 
 def _commented(comments: Mapping[str, str], path: str, indent: str) -> list[str]:
-    """Return the comment on a path as lines."""
+    """Return the lines of the comment on a path."""
     width = LINE_WIDTH - len(indent) - len("// ")
     return [
         f"{indent}// {line}"
@@ -177,7 +177,7 @@ def _commented(comments: Mapping[str, str], path: str, indent: str) -> list[str]
 
 
 def value_or_text(text: str) -> Any:
-    """Return the JSON value that a text typed in a shell is, or else the text itself."""
+    """Return the value of a JSON text, as typed in a shell; the text itself if it is not JSON."""
     try:
         return parse(text, "value")
     except SpecError:

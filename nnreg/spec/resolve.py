@@ -1,4 +1,4 @@
-"""A spec with every default filled in, to be run from another folder."""
+"""A spec with every default filled in, to be run from another directory."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from nnreg.spec.validation import to_json
 
 
 def resolved(document: Document, directory: Path) -> dict[str, Any]:
-    """Return the JSON of a spec that trains to the same bits when it lies in `folder`.
+    """Return the JSON of a spec that gives a bit-identical run from a file in `directory`.
 
-    Relative paths in it start there, and lead to the same files.
+    Relative paths in it start there, and refer to the same files.
     """
 
-    def moved(path: str, text: str) -> str:
-        return literal(_from(directory, document.directory / text) if path in FILE_PATHS else text)
+    def relocate(path: str, text: str) -> str:
+        is_file = path in FILE_PATHS
+        return literal(_relative(document.directory / text, directory) if is_file else text)
 
-    tree: dict[str, Any] = replace_texts(to_json(document.spec, document.registry), moved)
+    tree: dict[str, Any] = replace_texts(to_json(document.spec, document.registry), relocate)
     return tree
 
 
-def _from(directory: Path, path: Path) -> str:
-    """Return a path as it is written in `folder`."""
+def _relative(path: Path, directory: Path) -> str:
+    """Return a path relative to `directory`, where possible."""
     try:
         return Path(os.path.relpath(path, directory.resolve())).as_posix()
     except ValueError:  # on another drive of Windows

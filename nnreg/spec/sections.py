@@ -1,4 +1,4 @@
-"""The sections of a spec as dataclasses, assembled from the packages that they configure."""
+"""The sections of a spec as dataclasses, collected from the packages that they configure."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ class Model(Configurable):
 
 @dataclass(frozen=True)
 class Checkpoint(Configurable):
-    """When a run is saved, in mid-epoch too, and what is kept.
+    """When a checkpoint is saved, also mid-epoch, and how many are retained.
 
-    After every so many epochs, steps or seconds, each where it is given. Without any of them, as
-    often as saving takes 3 % of the time, and within epochs every ten seconds at most. The end is
-    always saved. `keep` is the number of earlier checkpoints that stay beside the last and the
-    best; they are named by epoch and step.
+    A checkpoint is saved every `every_epochs` epochs, `every_steps` steps or `every_seconds`
+    seconds, for each of these that is given. Without any of them, the interval is chosen so that
+    saving takes 3 % of the time, and is at least ten seconds within epochs. The end is always
+    saved. `keep` is the number of earlier checkpoints to retain besides the last and the best; they
+    are named by epoch and step.
     """
 
     every_epochs: Count | None = None
@@ -44,11 +45,11 @@ class Checkpoint(Configurable):
 
 @dataclass(frozen=True)
 class Spec(Configurable):
-    """A whole training run.
+    """A complete training run.
 
-    `schedule` gives from step to step what the optimizer's learning rate is multiplied by. It goes
-    by the epochs that are planned in `train.epochs`; what is trained after them has the factor of
-    their last step, and where they are raised on resuming, the longer plan counts from there on.
+    `schedule` gives for each step the factor of the optimizer's learning rate. It is planned over
+    `train.epochs`; training beyond them keeps the factor of their last step, and if they are raised
+    on resuming, the longer plan applies from there on.
 
     `requires` names distributions as `pip install` takes them, such as `nnreg-mish>=1.2`; a spec
     whose requirements are not met is not read further.
@@ -67,4 +68,4 @@ class Spec(Configurable):
 
 
 SECTIONS = (Split, Data, Model, Train, EarlyStopping, StartFrom, Checkpoint)
-"""The classes that `Spec` is made of."""
+"""The classes of the sections of `Spec`."""

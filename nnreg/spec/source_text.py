@@ -17,14 +17,14 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class SourceText:
-    """A JSON text with comments, by the name that errors show; `path` is its file's, if any."""
+    """A JSON text with comments, and the name that errors show; `path` is that of its file."""
 
     name: str
     text: str
     path: Path | None = None
 
     def find(self, path: str, of_key: bool = False) -> SourceLocation:
-        """Return the place of a value, or of its key; of what holds it where it is not there."""
+        """Return the location of a value or of its key; if missing, that of what contains it."""
         keys, values = self._spans
         while path != "$" and path not in values:
             path = parent(path)
@@ -32,7 +32,7 @@ class SourceText:
         return self.location(*keys.get(path, (start, end)) if of_key else (start, end))
 
     def location(self, start: int, end: int) -> SourceLocation:
-        """Return the place of these characters; of the first, where they go over several lines."""
+        """Return the location of a range of characters; of the first, if it spans several lines."""
         line, begin = self._shown.count("\n", 0, start) + 1, self._shown.rfind("\n", 0, start) + 1
         stop = self._shown.find("\n", begin)
         text = self._shown[begin : len(self._shown) if stop < 0 else stop]
@@ -41,34 +41,35 @@ class SourceText:
 
     @property
     def _shown(self) -> str:
-        """The text without the mark that some editors put first."""
+        """The text without a byte order mark."""
         return self.text.removeprefix("\ufeff")
 
     @functools.cached_property
     def _spans(self) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
-        """Where each key and each value begins and ends, by the path of the value."""
+        """The start and end of each key and of each value, by the path of the value."""
         keys: dict[str, tuple[int, int]] = {}
         values: dict[str, tuple[int, int]] = {}
-        holders: list[_OpenContainer] = []
+        open_containers: list[_OpenContainer] = []
         for match in _TOKEN.finditer(self._shown):
             token, span = match.group(), match.span()
-            holder = holders[-1] if holders else None
+            container = open_containers[-1] if open_containers else None
             if token == ":" or token.startswith(("//", "/*")):
                 continue
             if token == ",":
-                if holder:
-                    holder.key = holder.key + 1 if isinstance(holder.key, int) else None
+                if container:
+                    container.key = container.key + 1 if isinstance(container.key, int) else None
             elif token in "]}":
-                if holder:
-                    values[holder.path] = (holder.start, span[1])
-                    holders.pop()
-            elif holder and holder.key is None:
-                holder.key = _text(token)
-                keys[child(holder.path, holder.key)] = span
+                if container:
+                    values[container.path] = (container.start, span[1])
+                    open_containers.pop()
+            elif container and container.key is None:
+                container.key = _text(token)
+                keys[child(container.path, container.key)] = span
             else:
-                path = child(holder.path, holder.key) if holder else "$"
+                path = child(container.path, container.key) if container else "$"
                 if token in "[{":
-                    holders.append(_OpenContainer(path, span[0], 0 if token == "[" else None))
+                    first = 0 if token == "[" else None
+                    open_containers.append(_OpenContainer(path, span[0], first))
                 else:
                     values[path] = span
         return keys, values
@@ -76,7 +77,7 @@ class SourceText:
 
 @dataclass
 class _OpenContainer:
-    """A list or an object that is open: where it began, the key or number of what comes next."""
+    """An open list or object: its start, and the key or index of its next value."""
 
     path: str
     start: int
@@ -84,12 +85,12 @@ class _OpenContainer:
 
 
 def child(path: str, key: str | int | None) -> str:
-    """Return the path of what a list or an object at `path` holds."""
+    """Return the path of a value in the list or object at `path`."""
     return f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}"
 
 
 def parent(path: str) -> str:
-    """Return the path of what holds the value at `path`."""
+    """Return the path of the list or object that contains the value at `path`."""
     return path[: max(path.rfind("."), path.rfind("["), 1)]
 
 

@@ -1,8 +1,8 @@
-"""JSON to components and back, and the JSON Schema of everything that is installed.
+"""Conversion of JSON to components and back.
 
-A pydantic model is made from the fields of each frozen dataclass. Where a field is itself a
-component, pydantic asks the `Reader` in its validation context, which knows the registry; the
-errors of all levels come out together, each with its path.
+A pydantic model is created from the fields of each frozen dataclass. If a field is itself a
+component, pydantic calls the `Reader` in its validation context, which has the registry; the
+errors of all levels are raised together, each with its path.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 def _model(cls: Hashable) -> type[BaseModel]:
     """Return the pydantic model with the fields of a dataclass.
 
-    Raises `PluginError` where an annotation, as a plugin may have it, cannot be understood.
+    Raises `PluginError` if an annotation, such as one of a plugin, is not supported.
     """
     with _annotations_of(cls):
         hints = typing.get_type_hints(cls, include_extras=True)
@@ -50,7 +50,7 @@ def _model(cls: Hashable) -> type[BaseModel]:
 
 @contextmanager
 def _annotations_of(cls: Hashable) -> Iterator[None]:
-    """Raise `PluginError` for any exception: annotations are a plugin's own expressions."""
+    """Raise `PluginError` for any exception: a plugin's annotations are arbitrary expressions."""
     try:
         yield
     except Exception as error:
@@ -62,21 +62,21 @@ def _annotations_of(cls: Hashable) -> Iterator[None]:
 
 
 def _attribute(name: str) -> str:
-    """Name a model's attribute so that no option can clash with pydantic's own."""
+    """Return the name of a model's attribute, which cannot clash with pydantic's own."""
     return f"option_{name}"
 
 
 MAX_PROBLEMS = 1_000
 MAX_HINTS = 100
-"""The most problems of a section that are listed, and unknown names for which a near one is sought:
-an untrusted spec may contain nothing else."""
+"""The maximum number of problems listed per section, and of unknown names with a suggestion: an
+untrusted spec may contain any number."""
 
 
 class Reader:
-    """Reads components and sections of a spec, and remembers which components were named.
+    """Reads components and sections of a spec, and records which components it names.
 
     `written_by` has the versions of the components' distributions when the JSON was written, as far
-    as they are known: their options are migrated from them. `migrated` tells whether any changed.
+    as they are known: options are migrated from these. `migrated` is True if any option changed.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Reader:
             raise _error(f"{entry.provider}: {error}") from error
 
     def _migrate(self, entry: Entry, config: dict[str, Any]) -> dict[str, Any]:
-        """Return options as the installed version of a component has them."""
+        """Return options migrated to the installed version of a component."""
         version = self.written_by.get((entry.kind, entry.name), entry.version)
         if version == entry.version:
             return config
@@ -134,7 +134,7 @@ class Reader:
             json.dumps(migrated, allow_nan=False)
         except Exception as error:
             raise _error(
-                f"{entry.name} of {entry.provider} cannot take over the options of {version}: "
+                f"{entry.name} of {entry.provider} cannot migrate the options of {version}: "
                 f"{type(error).__name__}: {error}"
             ) from error
         self.migrated = self.migrated or migrated != config
@@ -144,8 +144,8 @@ class Reader:
         """Return a section, or the component of an entry, with these options."""
         model = _model(cast(Hashable, cls))
         try:
-            # as JSON, because strict validation of Python values refuses a list for a tuple
-            read = model.model_validate_json(json.dumps(value), context=self)
+            # as JSON, because strict validation of Python values rejects a list for a tuple
+            validated = model.model_validate_json(json.dumps(value), context=self)
         except ValidationError as error:
             if error.error_count() > MAX_PROBLEMS:
                 raise _error(f"{error.error_count():,} problems are too many to list") from None
@@ -153,9 +153,9 @@ class Reader:
                 cls.__name__, list(_lines(error, cls, value))
             ) from None
         names = {field.name for field in dataclasses.fields(cast(Any, cls))}
-        given = {name: getattr(read, _attribute(name)) for name in names & set(value)}
+        options = {name: getattr(validated, _attribute(name)) for name in names & set(value)}
         try:
-            return cls(**given)
+            return cls(**options)
         except ValueError as error:
             raise _error(str(error)) from error
         except Exception as error:
@@ -182,10 +182,10 @@ def read(cls: type[T], value: Any, reader: Reader, where: str = "spec") -> T:
 
 
 MISSING: Final = "nnreg_missing"
-"""The type of an error whose place ends with a key that is not there."""
+"""The type of an error whose location ends with a missing key."""
 
 UNKNOWN: Final = "nnreg_unknown"
-"""The type of an error that is about a key, not about its value."""
+"""The type of an error about a key, not about its value."""
 
 ErrorType: TypeAlias = Literal["nnreg", "nnreg_missing", "nnreg_unknown"]
 
@@ -195,23 +195,23 @@ def _error(text: str, kind: ErrorType = "nnreg") -> PydanticCustomError:
 
 
 def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitErrorDetails]:
-    """Word pydantic's errors as ours; the errors of a union's branches become one."""
-    found: dict[tuple[int | str, ...], list[Any]] = {}
+    """Yield pydantic's errors with nnreg's messages, those of a union's branches as one."""
+    by_location: dict[tuple[int | str, ...], list[Any]] = {}
     for line in error.errors(include_url=False):
         loc, absent = line["loc"], line["type"] in ("missing", MISSING)
-        place = (*_within(value, loc[:-1]), loc[-1]) if absent else _within(value, loc)
-        found.setdefault(place, []).append(line)
+        location = (*_within(value, loc[:-1]), loc[-1]) if absent else _within(value, loc)
+        by_location.setdefault(location, []).append(line)
     known = [field.name for field in dataclasses.fields(cls)]
-    containing = {place[:length] for place in found for length in range(len(place))}
-    for loc, lines in found.items():
+    containing = {loc[:length] for loc in by_location for length in range(len(loc))}
+    for loc, lines in by_location.items():
         if loc in containing:
-            continue  # follows from what is wrong inside
+            continue  # a consequence of an error inside it
         line = lines[0]
         kind: ErrorType = "nnreg"
         if line["type"] in ("nnreg", MISSING, UNKNOWN):
             text, kind = line["msg"], line["type"]
         elif line["type"] == "extra_forbidden":
-            hint = suggest(str(loc[-1]), known) or "; there are no options to choose from"
+            hint = suggest(str(loc[-1]), known) or "; there are no options"
             text, kind = f"unknown key {str(loc[-1])!r}{hint}", UNKNOWN
         elif line["type"] == "missing":
             text, kind = "required, but not given", MISSING
@@ -227,7 +227,7 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
 
 
 def _within(value: Any, loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Drop from an error's place what is no key of the value: the names of union branches."""
+    """Remove the names of union branches, which are not keys of the value, from a location."""
     path: list[int | str] = []
     for index, key in enumerate(loc):
         if isinstance(value, dict) and isinstance(key, str):

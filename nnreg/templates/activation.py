@@ -21,9 +21,9 @@ class MyComponent(Activation):
     beta: Annotated[float, Interval(ge=0.1, le=10)] = 1.0
 
     def formula(self, x: Array) -> Array:
-        """Return y, from which the derivative is found: a method `forward` could give it faster.
+        """Return y; nnreg computes the derivative. A method `forward` with it would be faster.
 
-        1 / (1 + exp(-z)) is written as (1 + tanh(z / 2)) / 2, which cannot overflow.
+        1 / (1 + exp(-z)) is computed as (1 + tanh(z / 2)) / 2, which cannot overflow.
         """
         y: Array = x * (0.5 + 0.5 * np.tanh(0.5 * self.beta * x))
         return y

@@ -37,17 +37,17 @@ class MyComponent(Layer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, Callable[[Array], Array]]:
-        """Return y, and the function that writes the gradients and returns that of x."""
+        """Return y, and the function that writes parameter gradients and returns that of x."""
         gain = context.params["gain"]
         y = np.multiply(x, gain, out=context.empty(x.shape))
         if self.shift:
             np.add(y, context.params["shift"], out=y)
-        places = tuple(range(x.ndim - 1))
+        axes = tuple(range(x.ndim - 1))
 
         def backward(dy: Array) -> Array:
-            np.sum(dy * x, axis=places, out=context.gradients["gain"])
+            np.sum(dy * x, axis=axes, out=context.gradients["gain"])
             if self.shift:
-                np.sum(dy, axis=places, out=context.gradients["shift"])
+                np.sum(dy, axis=axes, out=context.gradients["shift"])
             dx: Array = dy * gain
             return dx
 

@@ -22,9 +22,9 @@ class MyComponent(Loss):
     scale: Annotated[float, Gt(0)] = 1.0
 
     def forward(self, y: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        """Return the mean, and the function that gives its gradient by y.
+        """Return the mean, and the function that returns its gradient with respect to y.
 
-        log cosh(d) is written as |d| + log(1 + exp(-2 |d|)) - log 2, which cannot overflow.
+        log cosh(d) is computed as |d| + log(1 + exp(-2 |d|)) - log 2, which cannot overflow.
         """
         d = (y - t) / self.scale
         size = np.abs(d)

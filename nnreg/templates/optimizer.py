@@ -25,7 +25,7 @@ class MyComponent(Optimizer):
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
-        """Change the parameters in place; `state.vectors` has the state from step to step."""
+        """Update the parameters in place; the state kept between steps is in `state.vectors`."""
         velocity, change = state.vectors["velocity"], state.empty(parameters)
         np.multiply(velocity, self.momentum, out=velocity)
         np.multiply(gradient, 1 - self.momentum, out=change)

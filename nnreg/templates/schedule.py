@@ -20,7 +20,7 @@ class MyComponent(Schedule):
     drop: Annotated[float, Interval(ge=0, le=1)] = 0.9
 
     def factor(self, context: ScheduleContext) -> float:
-        """Return what the optimizer's learning rate is multiplied by."""
+        """Return the factor of the optimizer's learning rate."""
         return 1 - self.drop * context.progress**2
 
 

@@ -25,11 +25,11 @@ class MyComponent(Source):
 
     @classmethod
     def examples(cls) -> list[tuple["MyComponent", bytes]]:
-        """Return instances, each with a file that it reads, for the checks."""
+        """Return instances for the checks, each with the content of a file that it reads."""
         return [(cls(), b'{"length": 1.5, "colour": "red"}\n{"length": null, "colour": "blue"}\n')]
 
     def read(self, path: Path) -> Table:
-        """Return the columns: text, or None where the value is missing. nnreg finds the numbers."""
+        """Return the columns: text, or None for missing values. nnreg detects numeric columns."""
         rows = list(self._rows(path))
         if not rows:
             raise DataError(f"{path}: no lines; expected one JSON object per line")

@@ -1,4 +1,4 @@
-"""my_component keeps every promise of its kind, and is found by its name."""
+"""my_component passes the conformance checks of its kind, and is found by its name."""
 
 import pytest
 from nnreg.registry.registry import installed

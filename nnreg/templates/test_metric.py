@@ -1,4 +1,4 @@
-"""What my_component counts, and a run that reports it."""
+"""The value of my_component, and a run that reports it."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from nnreg_my_plugin import MyComponent
 
 
-def test_it_counts_what_is_near_enough() -> None:
+def test_it_is_the_fraction_within_the_tolerance() -> None:
     y, t = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.05, 2.5, 3.0, 4.2])
     assert MyComponent().compute(y, t) == 0.5
     assert MyComponent(tolerance=0.3).compute(y, t) == 0.75
@@ -23,5 +23,5 @@ def test_a_run_reports_it() -> None:
         "metrics": [{"type": "my_component", "tolerance": 0.5}],
         "train": {"epochs": 20},
     }
-    shares = nnreg.run(spec, data=(x, x[:, 0] - x[:, 1])).history["my_component"]
-    assert shares[-1] > shares[0]
+    values = nnreg.run(spec, data=(x, x[:, 0] - x[:, 1])).history["my_component"]
+    assert values[-1] > values[0]

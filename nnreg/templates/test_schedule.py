@@ -1,4 +1,4 @@
-"""The learning rate that my_component gives, and a run that reports it."""
+"""The factors of my_component, and a run that reports the learning rate."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from nnreg import ScheduleContext
 from nnreg_my_plugin import MyComponent
 
 
-def test_it_falls_from_1() -> None:
+def test_it_decreases_from_1() -> None:
     factors = [MyComponent(drop=0.5).factor(ScheduleContext(step, 10, 5)) for step in range(10)]
     assert factors[0] == 1
     assert factors == sorted(factors, reverse=True)

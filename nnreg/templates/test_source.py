@@ -1,4 +1,4 @@
-"""What my_component reads, and a run that takes its data from it."""
+"""The columns that my_component reads, and a run that uses them."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ LINES = b"""{"length": 1.5, "width": "2", "species": "red"}
 """
 
 
-def test_it_gives_text_and_none_for_what_is_missing(tmp_path: Path) -> None:
+def test_it_returns_text_and_none_for_missing_values(tmp_path: Path) -> None:
     path = tmp_path / "flowers.jsonl"
     path.write_bytes(LINES)
     columns: dict[str, Any] = dict(MyComponent().read(path).columns)
@@ -26,14 +26,14 @@ def test_it_gives_text_and_none_for_what_is_missing(tmp_path: Path) -> None:
     assert len(MyComponent(limit=1).read(path)) == 1
 
 
-def test_an_error_tells_the_line(tmp_path: Path) -> None:
+def test_an_error_has_the_line_number(tmp_path: Path) -> None:
     path = tmp_path / "flowers.jsonl"
     path.write_bytes(LINES + b"{")
     with pytest.raises(nnreg.DataError, match="line 3: not JSON"):
         MyComponent().read(path)
 
 
-def test_a_run_takes_its_data_from_it(tmp_path: Path) -> None:
+def test_a_run_reads_its_data_with_it(tmp_path: Path) -> None:
     (tmp_path / "flowers.jsonl").write_bytes(20 * LINES)
     spec = {
         "data": {

@@ -1,6 +1,6 @@
-"""Checks for a component's own tests: that its gradients are right and that it has no side effects.
+"""Conformance checks for the tests of a component: correct gradients, no side effects, and more.
 
-`checks` gives every check of a component over its whole configuration space, the same that
+`checks` returns every check of a component over its configuration space, the same that
 `nnreg plugin check` runs:
 
     import pytest
@@ -10,8 +10,8 @@
     def test_swish(check):
         check()
 
-`check_activation`, `check_loss`, `check_layer` and `check_optimizer` run those of one instance.
-Each check raises AssertionError naming the component, what was found and what was expected.
+`check_activation`, `check_loss`, `check_layer` and `check_optimizer` run all checks on an instance.
+A failed check raises AssertionError with the component, what was found and what was expected.
 """
 
 from nnreg.testing.activations import check_activation

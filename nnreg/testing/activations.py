@@ -1,4 +1,4 @@
-"""What every activation must do. Each check takes one, in one configuration."""
+"""The conformance checks of activations. Each takes one instance."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from nnreg.testing.finite_differences import (
     central_difference,
     complex_step,
     points,
-    require_a_slope,
+    require_subgradient,
 )
 from nnreg.testing.strict_arrays import StrictArray, StrictWorkspace, unwrap
 
 KINKS = (0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 6.0)
-"""Where published activations have theirs, on either side; an option's value is tried too."""
+"""Where published activations have kinks, on either side; values of options are tried too."""
 
 X, DY = points((4, 5)), points((4, 5), seed=1)
 
 
 def check_activation(activation: Activation, *, smooth: bool = False) -> None:
-    """Check an activation in every way there is.
+    """Run all checks on an activation.
 
-    `smooth` also compares with the complex step, exact to 1e-12, for formulas that take complex
-    numbers.
+    `smooth` also compares the gradient with complex steps, exact to 1e-12, for formulas that accept
+    complex numbers.
     """
     for check in CHECKS:
         check(activation)
@@ -42,7 +42,7 @@ def check_activation(activation: Activation, *, smooth: bool = False) -> None:
 
 
 def gradient(activation: Activation) -> None:
-    """The backward function gives the gradient that central differences find, in float64."""
+    """The gradient agrees with central differences, in float64."""
     _, dx = _pass(activation, X, DY)
     x = X.copy()
     expected = central_difference(lambda: _sum(activation, x, DY), x)
@@ -50,7 +50,7 @@ def gradient(activation: Activation) -> None:
 
 
 def kinks(activation: Activation) -> None:
-    """At 0, at whole numbers and at its options' values, the gradient is a slope beside them."""
+    """At 0, integers and values of options, the gradient is between the one-sided derivatives."""
     options = [v for v in vars(activation).values() if isinstance(v, int | float)]
     values = sorted({sign * abs(v) + 0.0 for v in (*KINKS, *options) for sign in (-1, 1)})
     for value in values:
@@ -60,7 +60,7 @@ def kinks(activation: Activation) -> None:
         def total(at: float) -> float:
             return _sum(activation, np.array([[at, 0.3713]]), np.ones((1, 2)))
 
-        require_a_slope(activation, "the gradient", total, value, dx[0, 0])
+        require_subgradient(activation, "the gradient", total, value, dx[0, 0])
 
 
 def extremes(activation: Activation) -> None:
@@ -73,7 +73,7 @@ def extremes(activation: Activation) -> None:
 
 
 def float32(activation: Activation) -> None:
-    """From float32 come float32 results, and they agree with those of float64."""
+    """Results for float32 are float32, and agree with those for float64."""
     y, dx = _pass(activation, X, DY)
     single, dsingle = _pass(activation, X.astype(np.float32), DY.astype(np.float32))
     close_in_float32(activation, "the output", single, y)
@@ -81,15 +81,15 @@ def float32(activation: Activation) -> None:
 
 
 def shapes(activation: Activation) -> None:
-    """Output and gradient have the input's shape, for batches of any size and any rank."""
+    """Output and gradient have the shape of the input, for any batch size and rank."""
     for expected in ((0, 5), (1, 5), (3, 1), (2, 3, 4), (2, 3, 2, 4)):
         y, dx = _pass(activation, points(expected), points(expected, seed=1))
         shape(activation, f"the output of {expected}", y, expected)
         shape(activation, f"the gradient of {expected}", dx, expected)
 
 
-def inputs_kept(activation: Activation) -> None:
-    """Neither the input nor the output's gradient is written to."""
+def inputs_unchanged(activation: Activation) -> None:
+    """Neither the input nor the gradient of the output is modified."""
     x, dy = X.copy(), DY.copy()
     _, backward = activation.forward(x)
     same(activation, "the input after the call", x, X)
@@ -99,24 +99,24 @@ def inputs_kept(activation: Activation) -> None:
 
 
 def repeatable(activation: Activation) -> None:
-    """The same input gives the same bits each time."""
+    """Results for the same input are bit-identical."""
     (y, dx), (y_again, dx_again) = (_pass(activation, X, DY) for _ in range(2))
     same(activation, "the output called again", y_again, y)
     same(activation, "the gradient called again", dx_again, dx)
 
 
 def reentrant(activation: Activation) -> None:
-    """A second pass between a forward and its backward changes nothing: no state is kept."""
+    """A second pass between forward and backward changes nothing: there is no state."""
     _, dx = _pass(activation, X, DY)
     _, backward = activation.forward(X.copy())
-    _, other = activation.forward(2 * X)
-    other(DY.copy())
+    _, other_backward = activation.forward(2 * X)
+    other_backward(DY.copy())
     found = backward(DY.copy())
     close(activation, "the gradient, with another pass in between,", found, dx, 1e-12)
 
 
 def buffered(activation: Activation) -> None:
-    """The forms that may overwrite their input, with and without a bias, give the same."""
+    """The in-place methods, with and without a bias, give the same results."""
     y, dx = _pass(activation, X, DY)
     context = _context(Workspace)
     found, backward_fn = activation.forward_inplace(X.copy(), context)
@@ -124,14 +124,14 @@ def buffered(activation: Activation) -> None:
     close(activation, "the buffered gradient", backward_fn(DY.copy()), dx, 1e-13)
     bias, dbias = points((5,), seed=2), np.full(5, np.nan)
     y, dx = _pass(activation, X + bias, DY)
-    found, undo_biased = activation.forward_bias_inplace(X.copy(), bias, context)
+    found, bias_backward = activation.forward_bias_inplace(X.copy(), bias, context)
     close(activation, "the biased output", found, y, 1e-14)
-    close(activation, "the biased gradient", undo_biased(DY.copy(), dbias), dx, 1e-13)
+    close(activation, "the biased gradient", bias_backward(DY.copy(), dbias), dx, 1e-13)
     close(activation, "the bias gradient", dbias, dx.sum(axis=0), 1e-13)
 
 
 def dispatch(activation: Activation) -> None:
-    """It runs on an array type that refuses to become a NumPy array."""
+    """It works with an array type that cannot be converted to a NumPy array."""
     y, dx = _pass(activation, X, DY)
     found, backward = activation.forward(_strict(X))
     _close_strict(activation, "the output", found, y)
@@ -151,8 +151,8 @@ def declared_range(activation: Activation) -> None:
     low, high = activation.range
     if not (low <= np.min(y) and np.max(y) <= high):
         raise AssertionError(
-            f"{activation}: outputs from {np.min(y):.6g} to {np.max(y):.6g}, but the class says "
-            f"range = ({low:g}, {high:g})"
+            f"{activation}: outputs from {np.min(y):.6g} to {np.max(y):.6g}, but the class "
+            f"declares range = ({low:g}, {high:g})"
         )
 
 
@@ -162,7 +162,7 @@ CHECKS = (
     extremes,
     float32,
     shapes,
-    inputs_kept,
+    inputs_unchanged,
     repeatable,
     reentrant,
     buffered,
@@ -178,12 +178,12 @@ def checks_of(cls: type[Activation]) -> Sequence[Any]:
 
 
 def cases(activation: Activation) -> Sequence[Any]:
-    """Return what the checks are called with."""
+    """Return the arguments of the checks."""
     return [activation]
 
 
 def _pass(activation: Activation, x: Array, dy: Array) -> tuple[Array, Array]:
-    """Return output and gradient, from copies: one check alone tells of what is written to."""
+    """Return output and gradient, computed on copies: `inputs_unchanged` checks modification."""
     y, backward = activation.forward(x.copy())
     y = y.copy()
     return y, backward(dy.copy())

@@ -1,4 +1,4 @@
-"""Comparisons that raise AssertionError naming the component, what was found and what expected."""
+"""Assertions with messages that name the component, what was found and what was expected."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import numpy as np
 from nnreg._types import Array, Shape
 
 TOLERANCE = 1e-7
-"""Of gradients, relative to the largest expected value or 1: central differences reach it."""
+"""The tolerance for gradients, relative to the largest expected value or 1."""
 
 
 def close(component: object, what: str, found: Array, expected: Array, tolerance: float) -> None:
-    """Compare by the largest difference, relative to the largest expected value or 1."""
+    """Require a largest difference <= tolerance, relative to the largest expected value or 1."""
     shape(component, what, found, expected.shape)
     if found.size == 0:
         return
     scale = max(float(np.max(np.abs(expected))), 1.0)
     error = np.abs(found - expected)
-    if np.max(error) <= tolerance * scale:  # false where it is not a number
+    if np.max(error) <= tolerance * scale:  # False for NaN
         return
     worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)
     at = f" at {[int(k) for k in worst]}" if worst else ""
@@ -28,7 +28,7 @@ def close(component: object, what: str, found: Array, expected: Array, tolerance
 
 
 def close_in_float32(component: object, what: str, found: Array, expected: Array) -> None:
-    """Compare a result in float32 with that in float64."""
+    """Require a float32 result that agrees with that in float64."""
     if found.dtype != np.float32:
         raise AssertionError(f"{component}: {what} in float32 became {found.dtype}")
     close(component, f"{what} in float32", found, expected, 2e-5)
@@ -48,7 +48,7 @@ def shape(component: object, what: str, found: Array, expected: Shape) -> None:
 
 
 def same(component: object, what: str, found: Array, expected: Array) -> None:
-    """Require the same bits."""
+    """Require equal arrays."""
     shape(component, what, found, expected.shape)
     if not np.array_equal(found, expected, equal_nan=found.dtype.kind in "fc"):
         raise AssertionError(f"{component}: {what} changed")

@@ -1,4 +1,4 @@
-"""What a component of any kind must do."""
+"""The conformance checks of components of any kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnreg.spec.validation import Reader, read, to_json
 
 
 def documented(cls: type[Component]) -> None:
-    """Its docstring begins with a line that says what it is, and names every option."""
+    """The docstring starts with a summary line and names every option."""
     text = cls.__doc__ or ""
     if text.startswith(f"{cls.__name__}(") or not text.strip().splitlines():
         raise AssertionError(f"{cls.__name__}: no docstring; its first line should be the formula")
@@ -21,18 +21,18 @@ def documented(cls: type[Component]) -> None:
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # components are dataclasses
         if not re.search(rf"\b{re.escape(field.name)}\b", everywhere):
             raise AssertionError(
-                f"{cls.__name__}: its docstring does not say what the option {field.name!r} does"
+                f"{cls.__name__}: its docstring does not describe the option {field.name!r}"
             )
 
 
 def round_trip(component: Component, registry: Registry) -> None:
-    """Written as JSON and read again, it is equal: a checkpoint gives back what was trained."""
+    """It is equal after a round trip through JSON, as in a checkpoint."""
     registry = _with(registry, type(component))
     tree = to_json(component, registry)
     base: Any = next(base for base in type(component).__mro__ if "kind" in vars(base))
     again = read(base, tree, Reader(registry))
     if again != component:
-        raise AssertionError(f"{component}: through JSON it became {again}, by way of {tree}")
+        raise AssertionError(f"{component}: a round trip through the JSON {tree} gave {again}")
 
 
 def _with(registry: Registry, cls: type[Component]) -> Registry:

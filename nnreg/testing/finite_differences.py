@@ -1,4 +1,4 @@
-"""Derivatives by differences, and the points they are taken at."""
+"""Numeric derivatives, and the points at which they are computed."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ import numpy as np
 from nnreg._types import Array, Shape
 
 STEP = 1e-5
-"""The step of central differences: their error is least near it in float64."""
+"""The step of central differences with about the least error in float64."""
 
 EXTREMES = (-1e4, -100.0, -1.0, 0.0, 1.0, 100.0, 1e4)
 
 
 def points(shape: Shape, seed: int = 0) -> Array:
-    """Return normal numbers at least a hundredth from zero, where many functions have a kink."""
+    """Return normal numbers at least 0.01 from zero, where many functions have a kink."""
     x = np.random.default_rng(seed).normal(size=shape)
     return np.where(np.abs(x) < 0.01, 0.4987, x)
 
 
 def central_difference(f: Callable[[], float], x: Array) -> Array:
-    """Return the gradient of `f` by the values of `x`, which `f` reads, by central differences."""
+    """Return the gradient of `f` with respect to `x`, which `f` reads, by central differences."""
     gradient = np.empty(x.shape)
-    for place in np.ndindex(x.shape):
-        kept = x[place]
-        x[place] = kept + STEP
+    for index in np.ndindex(x.shape):
+        original = x[index]
+        x[index] = original + STEP
         above = f()
-        x[place] = kept - STEP
+        x[index] = original - STEP
         below = f()
-        x[place] = kept
-        gradient[place] = (above - below) / (2 * STEP)
+        x[index] = original
+        gradient[index] = (above - below) / (2 * STEP)
     return gradient
 
 
 def complex_step(f: Callable[[Array], Array], x: Array, dy: Array) -> Array:
-    """Return the gradient of Σ f(x) dy by complex steps, exact for an `f` of complex numbers."""
+    """Return the gradient of Σ f(x) dy by complex steps; `f` must accept complex numbers."""
     gradient = np.empty(x.shape)
-    for place in np.ndindex(x.shape):
-        moved = x.astype(complex)
-        moved[place] += 1e-30j
-        gradient[place] = np.sum(f(moved).imag * dy) / 1e-30
+    for index in np.ndindex(x.shape):
+        perturbed = x.astype(complex)
+        perturbed[index] += 1e-30j
+        gradient[index] = np.sum(f(perturbed).imag * dy) / 1e-30
     return gradient
 
 
-def require_a_slope(
+def require_subgradient(
     component: object, what: str, f: Callable[[float], float], x: float, found: float
 ) -> None:
-    """Require a derivative at x to lie between the slopes of `f` to the left and to the right.
+    """Require a derivative at x between the left and the right derivative of `f`.
 
-    At a kink any of these will do, elsewhere the two are one.
+    They differ only at a kink, where any value between them is accepted.
     """
     step, here = STEP * max(1.0, abs(x)), f(x)
     left, right = (here - f(x - step)) / step, (f(x + step) - here) / step
     slack = 2e-4 * max(1.0, abs(left), abs(right))
     if not min(left, right) - slack <= found <= max(left, right) + slack:
         raise AssertionError(
-            f"{component}: {what} at {x:g} is {found:.6g}, but the slope to the left is {left:.6g} "
-            f"and to the right {right:.6g}"
+            f"{component}: {what} at {x:g} is {found:.6g}, but the left derivative is {left:.6g} "
+            f"and the right one {right:.6g}"
         )

@@ -1,4 +1,4 @@
-"""What every initializer must do. Each check takes one, in one configuration."""
+"""The conformance checks of initializers. Each takes one instance."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ SHAPES = ((4,), (6, 5), (3, 3, 2, 4), (1, 1))
 
 
 def shapes(initializer: Initializer) -> None:
-    """It draws finite numbers of the shape asked for: of biases, of weights, of kernels."""
+    """It draws finite numbers of the given shape, for biases, weights and kernels."""
     for expected in SHAPES:
         values = initializer.draw(expected, np.random.default_rng(0))
-        shape(initializer, f"what is drawn for {expected}", values, expected)
+        shape(initializer, f"the array drawn for {expected}", values, expected)
         finite(initializer, f"a value drawn for {expected}", values)
 
 
 def repeatable(initializer: Initializer) -> None:
-    """The generator alone decides: the same one gives the same bits."""
+    """It depends on the generator alone: results for an equal one are bit-identical."""
     for expected in SHAPES:
         first, again = (initializer.draw(expected, np.random.default_rng(3)) for _ in range(2))
-        same(initializer, f"what is drawn for {expected} from an equal generator", again, first)
+        same(initializer, f"the array drawn for {expected} from an equal generator", again, first)
 
 
 CHECKS = (shapes, repeatable)
@@ -37,5 +37,5 @@ def checks_of(cls: type[Initializer]) -> Sequence[Any]:
 
 
 def cases(initializer: Initializer) -> Sequence[Initializer]:
-    """Return what the checks are called with."""
+    """Return the arguments of the checks."""
     return [initializer]

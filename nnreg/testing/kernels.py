@@ -1,4 +1,4 @@
-"""What all kernels must do: make of every built-in component what NumPy's make of it."""
+"""The conformance checks of kernels: built-in components give the same results as with NumPy's."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (Lstm(4, sequences=True), (3, 2)),
     (MultiHeadAttention(2), (3, 4)),
 )
-"""Layers that call kernels, narrow and wide, with the shapes of their inputs."""
+"""Layers that use kernels, narrow and wide, with the shapes of their inputs."""
 
 TOLERANCES: tuple[tuple[npt.DTypeLike, float], ...] = ((np.float64, 1e-12), (np.float32, 1e-5))
 
 
 def layers(kernels: Kernels) -> None:
-    """The built-in layers give with them what they give with NumPy's, forward and backward."""
+    """The built-in layers give the same results as with NumPy's, forward and backward."""
     for layer, size in LAYERS:
         x = np.arange(15).reshape(3, 5) % 4 if layer.integer_input else points((3, *size))
         for dtype, tolerance in TOLERANCES:
@@ -61,20 +61,20 @@ def layers(kernels: Kernels) -> None:
 
 
 def losses(kernels: Kernels) -> None:
-    """The cross-entropy of logits is that of NumPy's, with few classes and with many."""
+    """The cross-entropy of logits agrees with NumPy's, with few and with many classes."""
     for classes, smoothing in itertools.product((4, MAX_NARROW_FEATURES + 1), (0.0, 0.3)):
         for dtype, tolerance in TOLERANCES:
             z, labels = points((9, classes)).astype(dtype), np.arange(9) % classes
             (value, dz), (found, dz_found) = (
                 _loss(k, CrossEntropy(smoothing), z, labels) for k in (Kernels(), kernels)
             )
-            what = f"of {classes} classes, smoothed by {smoothing}, in {np.dtype(dtype)}"
+            what = f"of {classes} classes, with smoothing {smoothing}, in {np.dtype(dtype)}"
             close(kernels, f"the loss {what}", np.array(found), np.array(value), tolerance)
             close(kernels, f"the gradient {what}", dz_found, dz, tolerance)
 
 
 def optimizers(kernels: Kernels) -> None:
-    """Steps of Adam are those with NumPy's."""
+    """Steps of Adam agree with those of NumPy's."""
     for dtype, tolerance in TOLERANCES:
         found, expected = (_trained(k, dtype) for k in (kernels, Kernels()))
         close(kernels, f"a parameter in {np.dtype(dtype)}", found, expected, tolerance)
@@ -89,7 +89,7 @@ def checks_of(cls: type[Kernels]) -> Sequence[Any]:
 
 
 def cases(kernels: Kernels) -> Sequence[Kernels]:
-    """Return what the checks are called with."""
+    """Return the arguments of the checks."""
     return [kernels]
 
 
@@ -101,8 +101,8 @@ def _loss(kernels: Kernels, loss: CrossEntropy, z: Array, labels: Array) -> tupl
 
 def _trained(kernels: Kernels, dtype: npt.DTypeLike) -> Array:
     parameters = points((99,)).astype(dtype)
-    slots = {name: np.zeros_like(parameters) for name in Adam.state_names}
+    vectors = {name: np.zeros_like(parameters) for name in Adam.state_names}
     for count in (1, 2, 3):
-        step = UpdateState(count, slots, Workspace(dtype, reuse=False, kernels=kernels))
-        Adam(0.01).update(parameters, points((99,), seed=count).astype(dtype), step)
+        state = UpdateState(count, vectors, Workspace(dtype, reuse=False, kernels=kernels))
+        Adam(0.01).update(parameters, points((99,), seed=count).astype(dtype), state)
     return parameters

@@ -1,4 +1,4 @@
-"""What every layer must do. Each check takes a layer with an input that it takes."""
+"""The conformance checks of layers. Each takes a layer and an input that it supports."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from nnreg.testing.finite_differences import EXTREMES, central_difference, point
 from nnreg.testing.strict_arrays import StrictArray, StrictGenerator, StrictWorkspace, unwrap
 
 SHAPES: tuple[Shape, ...] = ((6,), (5, 4), (6, 5, 3), (3, 4, 4, 2))
-"""Inputs that a layer is tried on: it is checked on those that its `build` accepts."""
+"""The shapes of inputs: a layer is checked on those that its `build` accepts."""
 
 CLASSES = 3
 
 
 @dataclass(frozen=True)
 class LayerCase:
-    """A layer with an input `(batch, *shape)`; its parameters draw from `seed`."""
+    """A layer and an input `(batch, *shape)`; its parameters are drawn from `seed`."""
 
     layer: Layer
     x: Array
@@ -38,10 +38,10 @@ class LayerCase:
 
 
 class Pass:
-    """One layer in a network of its own, ready to run forward and backward.
+    """One layer in its own network, ready to run forward and backward.
 
-    Random layers draw from a stream that is set back before each call. The gradient is `filled`
-    with a value beforehand, which the layer must write over.
+    The random generator is reset before each call. The gradient is `filled` with a value before,
+    which the layer must overwrite.
     """
 
     def __init__(
@@ -84,24 +84,24 @@ class Pass:
     def run(self) -> tuple[Array, Array | None]:
         """Run forward and backward, and return copies of the output and the input's gradient."""
         y, backward = self.forward(self.x)
-        kept = unwrap(y).copy()
+        output = unwrap(y).copy()
         dx = backward(self._wrap(self.dy.copy()))
-        return kept, None if dx is None else unwrap(dx).copy()
+        return output, None if dx is None else unwrap(dx).copy()
 
     def _wrap(self, x: Array) -> Any:
         return StrictArray(x) if self.strict else x
 
     def loss(self) -> float:
-        """Return Σ y dy, whose gradient the backward pass gives."""
+        """Return Σ y dy, the function that the backward pass differentiates."""
         return float(np.sum(self.forward(self.x)[0] * self.dy))
 
 
 def check_layer(
     layer: Layer, shape: Shape, *, x: Array | None = None, seed: int = 0, batch: int = 3
 ) -> None:
-    """Check a layer in every way there is, on inputs of `shape`.
+    """Run all checks on a layer, with inputs of `shape`.
 
-    A layer that takes integers needs `x`, unless zeros will do.
+    A layer that takes integers needs `x`, unless zeros are sufficient.
     """
     case = LayerCase(layer, _input(layer, (batch, *shape)) if x is None else x, seed)
     for check in checks_of(type(layer)):
@@ -109,7 +109,7 @@ def check_layer(
 
 
 def gradient(case: LayerCase) -> None:
-    """Input and parameters get the gradients of central differences, in training or not."""
+    """The gradients agree with central differences, in training and in inference."""
     for training in (True, False):
         tried = Pass(case, training=training)
         _, dx = tried.run()
@@ -119,14 +119,14 @@ def gradient(case: LayerCase) -> None:
         if case.layer.integer_input:
             continue
         if dx is None:
-            raise AssertionError(f"{case}: the input's gradient is None, but was asked for")
+            raise AssertionError(f"{case}: the input's gradient is None, but it is needed")
         tried.x = case.x.copy()
         expected = central_difference(tried.loss, tried.x)
         close(case, "the input's gradient", dx, expected, TOLERANCE)
 
 
 def written(case: LayerCase) -> None:
-    """Every parameter's gradient is written in full, and never added to what was there."""
+    """The gradient of every parameter is written in full, never added to previous values."""
     found = []
     for filled in (np.nan, 0.0, 1.0):
         tried = Pass(case, filled=filled)
@@ -134,7 +134,7 @@ def written(case: LayerCase) -> None:
         found.append(tried.gradient)
     unwritten, plain, added = found
     finite(case, "the parameters' gradient (it must be written in full)", unwritten)
-    close(case, "the parameters' gradient (it must not add up)", added, plain, 1e-12)
+    close(case, "the parameters' gradient (it must not be added)", added, plain, 1e-12)
 
 
 def extremes(case: LayerCase) -> None:
@@ -150,7 +150,7 @@ def extremes(case: LayerCase) -> None:
 
 
 def float32(case: LayerCase) -> None:
-    """From float32 come float32 results, and they agree with those of float64."""
+    """Results for float32 are float32, and agree with those for float64."""
     double, single = Pass(case), Pass(case, dtype=np.float32)
     (y, dx), (y32, dx32) = double.run(), single.run()
     pairs = {"the output": (y32, y), "the parameters' gradient": (single.gradient, double.gradient)}
@@ -163,7 +163,7 @@ def float32(case: LayerCase) -> None:
 
 
 def shapes(case: LayerCase) -> None:
-    """Output and gradient have the shapes that `build` promises, for batches of 0, 1 and more."""
+    """Output and gradient have the shapes that `build` returns, for batches of 0, 1 and more."""
     for count in (0, 1, len(case.x)):
         for training in (True, False) if count else (False,):
             tried = Pass(case, training=training)
@@ -174,8 +174,8 @@ def shapes(case: LayerCase) -> None:
                 shape(case, f"the gradient of {count} rows", dx, tried.x.shape)
 
 
-def inputs_kept(case: LayerCase) -> None:
-    """Neither the input nor the output's gradient is written to."""
+def inputs_unchanged(case: LayerCase) -> None:
+    """Neither the input nor the gradient of the output is modified."""
     tried = Pass(case)
     x, dy = tried.x.copy(), tried.dy.copy()
     tried.context.workspace.rng = np.random.default_rng(5)
@@ -187,7 +187,7 @@ def inputs_kept(case: LayerCase) -> None:
 
 
 def repeatable(case: LayerCase) -> None:
-    """The same input, with the same random numbers, gives the same bits each time."""
+    """Results for the same input and random numbers are bit-identical."""
     tried, second = Pass(case), Pass(case)
     (y, dx), (y_again, dx_again) = tried.run(), second.run()
     same(case, "the output called again", y_again, y)
@@ -197,7 +197,7 @@ def repeatable(case: LayerCase) -> None:
 
 
 def reentrant(case: LayerCase) -> None:
-    """A second network's pass between a forward and its backward changes nothing."""
+    """A pass of another network between forward and backward changes nothing."""
     alone, tried, other = Pass(case), Pass(case), Pass(case)
     _, dx = alone.run()
     _, backward = tried.forward(tried.x)
@@ -211,7 +211,7 @@ def reentrant(case: LayerCase) -> None:
 
 
 def first(case: LayerCase) -> None:
-    """As the first layer, whose input's gradient nobody needs, it gives the same otherwise."""
+    """As the first layer, where the input's gradient is not needed, other results are the same."""
     whole, tried = Pass(case), Pass(case, input_gradient=False)
     (y, _), (found, _) = whole.run(), tried.run()
     close(case, "the output as the first layer", found, y, 1e-12)
@@ -220,7 +220,7 @@ def first(case: LayerCase) -> None:
 
 
 def refuses(case: LayerCase) -> None:
-    """An input that it cannot take is a ShapeError, which tells what it takes."""
+    """An unsupported input raises ShapeError with the supported shapes."""
     for size in (*SHAPES, ()):
         try:
             _build(case.layer, size)
@@ -233,7 +233,7 @@ def refuses(case: LayerCase) -> None:
 
 
 def independent(case: LayerCase) -> None:
-    """Declared so, what an example becomes depends on nothing but itself, and no state changes."""
+    """If declared, the result of an example depends on it alone, and no buffer changes."""
     for training in (True, False):
         tried = Pass(case, training=training)
         state = tried.network.state_vector.copy()
@@ -241,7 +241,7 @@ def independent(case: LayerCase) -> None:
         same(case, "the state", tried.network.state_vector, state)
         rng = tried.context.workspace.rng
         if rng is None or rng.bit_generator.state != np.random.default_rng(5).bit_generator.state:
-            continue  # the layer drew random numbers, which are others for an example alone
+            continue  # the layer drew random numbers, which differ for a single example
         for row in range(len(case.x)):
             alone = Pass(case, training=training)
             alone.x, alone.dy = alone.x[row : row + 1], alone.dy[row : row + 1]
@@ -252,7 +252,7 @@ def independent(case: LayerCase) -> None:
 
 
 def dispatch(case: LayerCase) -> None:
-    """It runs on an array type that refuses to become a NumPy array."""
+    """It works with an array type that cannot be converted to a NumPy array."""
     for training in (True, False):
         plain, tried = (Pass(case, training=training, strict=strict) for strict in (False, True))
         (y, dx), (found, dx_found) = plain.run(), tried.run()
@@ -271,7 +271,7 @@ CHECKS = (
     extremes,
     float32,
     shapes,
-    inputs_kept,
+    inputs_unchanged,
     repeatable,
     reentrant,
     first,
@@ -287,9 +287,9 @@ def checks_of(cls: type[Layer]) -> Sequence[Any]:
 
 
 def cases(example: Layer | tuple[Layer, Shape]) -> Sequence[LayerCase]:
-    """Return the layer with each of the inputs that it takes.
+    """Return the layer with each of the inputs that it supports.
 
-    Raises AssertionError for one whose `build` fails on all of them.
+    Raises AssertionError if `build` fails on all inputs with another error than ShapeError.
     """
     layer, tried = (example, SHAPES) if isinstance(example, Layer) else (example[0], [example[1]])
     found, failures = [], []
@@ -310,12 +310,12 @@ def _build(layer: Layer, size: Shape) -> None:
 
 
 def _failed(error: NnregError) -> bool:
-    """Whether it comes from something else that `build` raised than a refusal."""
+    """Return True if `build` raised another error than ShapeError."""
     return error.__cause__ is not None and not isinstance(error.__cause__, ShapeError)
 
 
 def _input(layer: Layer, size: Shape) -> Array:
-    """Return numbers, or for a layer of integers the largest range of them that it accepts."""
+    """Return numbers, or for a layer that takes integers those of the largest accepted range."""
     if not layer.integer_input:
         return points(size)
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What every loss must do. Each check takes a loss with outputs and targets to measure."""
+"""The conformance checks of losses. Each takes a loss, outputs and targets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from nnreg._types import Array, Shape
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.loss import Loss
 from nnreg.testing.assertions import TOLERANCE, close, close_in_float32, finite, same, shape
-from nnreg.testing.finite_differences import EXTREMES, central_difference, points, require_a_slope
+from nnreg.testing.finite_differences import (
+    EXTREMES,
+    central_difference,
+    points,
+    require_subgradient,
+)
 from nnreg.testing.strict_arrays import StrictWorkspace, as_strict, unwrap
 
 LABELS = np.array([0, 2, 1, 1])
@@ -21,7 +26,7 @@ LABELS = np.array([0, 2, 1, 1])
 
 @dataclass(frozen=True)
 class LossCase:
-    """A loss, outputs `y` and targets `t`; with `logits`, y is what comes before its link."""
+    """A loss, outputs `y` and targets `t`; `logits` are outputs before the fused activation."""
 
     component: Loss
     y: Array
@@ -32,7 +37,7 @@ class LossCase:
         return f"{self.component}{' from logits' if self.logits else ''}"
 
     def forward(self, y: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        """Return the loss and the function giving its gradient, from copies of both."""
+        """Return the loss of copies of both, and the function that returns its gradient."""
         forward = self.component.forward_logits if self.logits else self.component.forward
         return forward(y.copy(), t.copy())
 
@@ -47,9 +52,9 @@ class LossCase:
 
 
 def check_loss(loss: Loss, y: Array, t: Array, *, logits: bool = False) -> None:
-    """Check a loss in every way there is, at outputs `y` (float64) and targets `t`.
+    """Run all checks on a loss, with outputs `y` (float64) and targets `t`.
 
-    With `logits`, `y` is what comes before the last activation, `loss.link`.
+    With `logits`, `y` are the outputs before the activation `loss.fused_activation`.
     """
     case = LossCase(loss, y, t, logits)
     for check in CHECKS:
@@ -57,36 +62,36 @@ def check_loss(loss: Loss, y: Array, t: Array, *, logits: bool = False) -> None:
 
 
 def gradient(case: LossCase) -> None:
-    """The gradient is that of central differences, in float64."""
+    """The gradient agrees with central differences, in float64."""
     _, dy = case.both()
     y = case.y.copy()
     close(case, "the gradient", dy, central_difference(lambda: case.value(y), y), TOLERANCE)
 
 
 def kinks(case: LossCase) -> None:
-    """Where outputs meet targets, or miss them by 1 or an option's value, it is a slope there."""
+    """At errors of 0, 1 and values of options, the gradient is between one-sided derivatives."""
     loss = case.component
     if not _takes_any_number(case):
         return
     options = [v for v in vars(loss).values() if isinstance(v, int | float)]
     for distance in sorted({sign * abs(v) + 0.0 for v in (0.0, 1.0, *options) for sign in (-1, 1)}):
 
-        def missed(by: float) -> LossCase:
+        def with_error(size: float) -> LossCase:
             y = case.t.copy()
-            y[0, 0] += by
+            y[0, 0] += size
             return replace(case, y=y)
 
-        def value(by: float) -> float:
-            return missed(by).both()[0]
+        def value(size: float) -> float:
+            return with_error(size).both()[0]
 
-        _, dy = missed(distance).both()
-        require_a_slope(
-            loss, "the gradient, with an output off its target,", value, distance, dy[0, 0]
+        _, dy = with_error(distance).both()
+        require_subgradient(
+            loss, "the gradient, as a function of the error,", value, distance, dy[0, 0]
         )
 
 
 def extremes(case: LossCase) -> None:
-    """Loss and gradient are finite at outputs of ±10,000, or at the bounds it declares; float32."""
+    """Loss and gradient are finite at outputs of ±10,000 or the declared bounds, in float32."""
     low, high = (-math.inf, math.inf) if case.logits else case.component.input_range
     t = _single(case.t)
     for extreme in EXTREMES:
@@ -99,7 +104,7 @@ def extremes(case: LossCase) -> None:
 
 
 def float32(case: LossCase) -> None:
-    """From float32 comes a float32 gradient, and both agree with those of float64."""
+    """The gradient for float32 is float32; loss and gradient agree with those for float64."""
     value, dy = case.both()
     single, backward = case.forward(case.y.astype(np.float32), _single(case.t))
     close(case, "the loss in float32", np.array(single), np.array(value), 2e-5)
@@ -107,7 +112,7 @@ def float32(case: LossCase) -> None:
 
 
 def shapes(case: LossCase) -> None:
-    """The loss is a number and its gradient has the outputs' shape, for one example and several."""
+    """The loss is a float and the gradient has the shape of the outputs, for 1 or more examples."""
     for count in (1, len(case.y)):
         value, backward = case.forward(case.y[:count], case.t[:count])
         if not isinstance(value, float):
@@ -116,18 +121,18 @@ def shapes(case: LossCase) -> None:
 
 
 def mean(case: LossCase) -> None:
-    """It is a mean over the batch: the batch twice over has the same loss, halves its gradient."""
+    """It is a mean: a duplicated batch has the same loss and half the gradient per example."""
     value, dy = case.both()
     twice, backward = case.forward(
         np.concatenate([case.y, case.y]), np.concatenate([case.t, case.t])
     )
-    close(case, "the loss of the batch twice over", np.array(twice), np.array(value), 1e-12)
+    close(case, "the loss of the duplicated batch", np.array(twice), np.array(value), 1e-12)
     half = np.concatenate([dy, dy]) / 2
-    close(case, "the gradient of the batch twice over", backward(), half, 1e-12)
+    close(case, "the gradient of the duplicated batch", backward(), half, 1e-12)
 
 
 def independent(case: LossCase) -> None:
-    """Each example counts by itself: others change none of its gradient, `per_example` its loss."""
+    """The gradient of an example is independent of others; `per_example` returns each loss."""
     _, dy = case.both()
     y, t = case.y.copy(), case.t.copy()
     y[1:] = y[0]
@@ -136,11 +141,11 @@ def independent(case: LossCase) -> None:
     rows = [slice(row, row + 1) for row in range(len(t))]
     alone = np.array([case.forward(case.y[row], t[row])[0] for row in rows])
     found = case.component.per_example(case.y.copy(), t, logits=case.logits)
-    close(case, "what per_example gives", found, alone, 1e-12)
+    close(case, "the result of per_example", found, alone, 1e-12)
 
 
-def inputs_kept(case: LossCase) -> None:
-    """Neither outputs nor targets are written to."""
+def inputs_unchanged(case: LossCase) -> None:
+    """Neither outputs nor targets are modified."""
     y, t = case.y.copy(), case.t.copy()
     forward = case.component.forward_logits if case.logits else case.component.forward
     forward(y, t)[1]()
@@ -149,43 +154,43 @@ def inputs_kept(case: LossCase) -> None:
 
 
 def repeatable(case: LossCase) -> None:
-    """The same outputs and targets give the same bits each time."""
+    """Results for the same outputs and targets are bit-identical."""
     (value, dy), (again, dy_again) = case.both(), case.both()
     same(case, "the loss called again", np.array(again), np.array(value))
     same(case, "the gradient called again", dy_again, dy)
 
 
 def reentrant(case: LossCase) -> None:
-    """A second call between the loss and its gradient changes nothing: no state is kept."""
+    """A second call between the loss and its gradient changes nothing: there is no state."""
     _, dy = case.both()
     _, backward = case.forward(case.y, case.t)
-    _, other = case.forward(case.y[::-1], case.t)
-    other()
+    _, other_backward = case.forward(case.y[::-1], case.t)
+    other_backward()
     close(case, "the gradient, with another call in between,", backward(), dy, 1e-12)
 
 
 def buffered(case: LossCase) -> None:
-    """The form that the trainer calls gives the same."""
+    """`forward_with_workspace`, which the trainer calls, gives the same results."""
     value, dy = case.both()
     found, backward_fn = _buffered(case, case.y.copy(), case.t.copy(), Workspace)
     close(case, "the buffered loss", np.array(found), np.array(value), 1e-13)
     close(case, "the buffered gradient", backward_fn(), dy, 1e-12)
 
 
-def linked(case: LossCase) -> None:
-    """From logits comes what comes from the outputs of the activation that it declares as link."""
-    link = case.component.fused_activation
-    if not case.logits or link is None:
+def fused(case: LossCase) -> None:
+    """Results for logits agree with those for the outputs of the fused activation."""
+    activation = case.component.fused_activation
+    if not case.logits or activation is None:
         return
     value, dz = case.both()
-    y, backward_fn = link().forward(case.y)
+    y, backward_fn = activation().forward(case.y)
     plain, backward = case.component.forward(y, case.t)
     close(case, "the loss", np.array(value), np.array(plain), 1e-9)
     close(case, "the gradient", dz, backward_fn(backward()), 1e-7)
 
 
 def dispatch(case: LossCase) -> None:
-    """It runs on an array type that refuses to become a NumPy array."""
+    """It works with an array type that cannot be converted to a NumPy array."""
     value, backward = _buffered(case, case.y.copy(), case.t.copy(), Workspace)
     found, backward_fn = _buffered(
         case, as_strict(case.y.copy()), as_strict(case.t.copy()), StrictWorkspace
@@ -203,11 +208,11 @@ CHECKS = (
     shapes,
     mean,
     independent,
-    inputs_kept,
+    inputs_unchanged,
     repeatable,
     reentrant,
     buffered,
-    linked,
+    fused,
     dispatch,
 )
 
@@ -216,14 +221,14 @@ def checks_of(cls: type[Loss]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
     skipped = set()
     if cls.fused_activation is None:
-        skipped.add(linked)
+        skipped.add(fused)
     if cls.classification or cls.input_range != (-math.inf, math.inf):
         skipped.add(kinks)
     return [check for check in CHECKS if check not in skipped]
 
 
 def cases(loss: Loss) -> Sequence[LossCase]:
-    """Return the loss with outputs and targets as it declares that it takes them."""
+    """Return the loss with outputs and targets of each form that it declares."""
     one_hot = np.eye(3)[LABELS]
     y = _outputs_in_range(loss.input_range, (4, 3), seed=0)
     if not loss.classification:
@@ -242,9 +247,9 @@ def _takes_any_number(case: LossCase) -> bool:
     return not (case.logits or loss.classification) and loss.input_range == (-math.inf, math.inf)
 
 
-def _outputs_in_range(domain: tuple[float, float], shape: Shape, seed: int) -> Array:
-    """Return outputs within bounds, and not too near them."""
-    low, high = domain
+def _outputs_in_range(bounds: tuple[float, float], shape: Shape, seed: int) -> Array:
+    """Return outputs within bounds, and not too close to them."""
+    low, high = bounds
     if math.isfinite(low) and math.isfinite(high):
         return low + (high - low) * np.random.default_rng(seed).uniform(0.05, 0.95, shape)
     x = points(shape, seed)

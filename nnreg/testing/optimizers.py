@@ -1,4 +1,4 @@
-"""What every optimizer must do. Each check takes one, in one configuration."""
+"""The conformance checks of optimizers. Each takes one instance."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ GRADIENTS = points((STEPS, SIZE), seed=1)
 
 
 def check_optimizer(optimizer: Optimizer) -> None:
-    """Check an optimizer in every way there is."""
+    """Run all checks on an optimizer."""
     for check in checks_of(type(optimizer)):
         check(optimizer)
 
 
 def descends(optimizer: Optimizer) -> None:
-    """The first step goes down the gradient."""
+    """The first step is in a descent direction."""
     run = _OptimizerRun(optimizer, START)
     run.step(START)  # the gradient of Σ p² / 2
     if not float(np.dot(run.parameters - START, START)) < 0:
-        raise AssertionError(f"{optimizer}: its first step does not go down the gradient")
+        raise AssertionError(f"{optimizer}: its first step is not in a descent direction")
 
 
 def extremes(optimizer: Optimizer) -> None:
@@ -45,7 +45,7 @@ def extremes(optimizer: Optimizer) -> None:
 
 
 def float32(optimizer: Optimizer) -> None:
-    """float32 parameters take the steps that float64 ones do."""
+    """Steps in float32 agree with those in float64."""
     double, single = (
         _OptimizerRun(optimizer, START),
         _OptimizerRun(optimizer, START.astype(np.float32)),
@@ -57,50 +57,50 @@ def float32(optimizer: Optimizer) -> None:
     close(optimizer, "a parameter in float32", single.parameters, double.parameters, 1e-4)
 
 
-def gradient_kept(optimizer: Optimizer) -> None:
-    """The gradient is not written to."""
+def gradient_unchanged(optimizer: Optimizer) -> None:
+    """The gradient is not modified."""
     run, gradient = _OptimizerRun(optimizer, START), GRADIENTS[0].copy()
     optimizer.update(run.parameters, gradient, run.step_of(1))
     same(optimizer, "the gradient after the step", gradient, GRADIENTS[0])
 
 
 def in_place(optimizer: Optimizer) -> None:
-    """It changes the array it is given; a step with a gradient changes every parameter."""
+    """A step modifies every parameter with a gradient in place."""
     run = _OptimizerRun(optimizer, START)
     run.step(GRADIENTS[0])
     if np.any(run.parameters == START):
-        raise AssertionError(f"{optimizer}: a parameter with a gradient stayed as it was")
+        raise AssertionError(f"{optimizer}: a parameter with a gradient was not modified")
 
 
 def repeatable(optimizer: Optimizer) -> None:
-    """The same gradients give the same bits each time."""
+    """Results for the same gradients are bit-identical."""
     same(optimizer, "the parameters of a second run", _trained(optimizer), _trained(optimizer))
 
 
 def reentrant(optimizer: Optimizer) -> None:
-    """All that it remembers is in its slots: two networks may share it, turn about."""
+    """Its only state is in its vectors, so that two networks can use it alternately."""
     expected = _trained(optimizer)
     run, other = _OptimizerRun(optimizer, START), _OptimizerRun(optimizer, 2 * START)
     for gradient in GRADIENTS:
         run.step(gradient)
         other.step(3 * gradient)
-    what = "a parameter, with another network's turns between,"
+    what = "a parameter, with steps of another network in between,"
     close(optimizer, what, run.parameters, expected, 1e-12)
 
 
 def elementwise(optimizer: Optimizer) -> None:
-    """Declared so, a vector in pieces gets what the whole gets."""
+    """If declared, updates of a vector in chunks are the same."""
     chunks = [slice(0, 5), slice(5, SIZE)]
     runs = [_OptimizerRun(optimizer, START[chunk]) for chunk in chunks]
     for gradient in GRADIENTS:
         for run, chunk in zip(runs, chunks, strict=True):
             run.step(gradient[chunk])
     found = np.concatenate([run.parameters for run in runs])
-    close(optimizer, "a parameter of a vector in two pieces", found, _trained(optimizer), 1e-12)
+    close(optimizer, "a parameter of a vector in two chunks", found, _trained(optimizer), 1e-12)
 
 
 def dispatch(optimizer: Optimizer) -> None:
-    """It runs on an array type that refuses to become a NumPy array."""
+    """It works with an array type that cannot be converted to a NumPy array."""
     run = _OptimizerRun(optimizer, START, wrapped=True)
     for gradient in GRADIENTS:
         run.step(gradient)
@@ -112,7 +112,7 @@ CHECKS = (
     descends,
     extremes,
     float32,
-    gradient_kept,
+    gradient_unchanged,
     in_place,
     repeatable,
     reentrant,
@@ -127,12 +127,12 @@ def checks_of(cls: type[Optimizer]) -> Sequence[Any]:
 
 
 def cases(optimizer: Optimizer) -> Sequence[Optimizer]:
-    """Return what the checks are called with."""
+    """Return the arguments of the checks."""
     return [optimizer]
 
 
 class _OptimizerRun:
-    """Parameters and slots on their way through some steps."""
+    """Parameters and optimizer state over several steps."""
 
     def __init__(self, optimizer: Optimizer, start: Array, *, wrapped: bool = False) -> None:
         self._wrap: Any = as_strict if wrapped else np.asarray
@@ -144,12 +144,12 @@ class _OptimizerRun:
         self.parameters = self._wrap(start.copy())
 
     def step_of(self, count: int) -> UpdateState:
-        """Return what the optimizer is handed."""
+        """Return the state of a step."""
         self._workspace.rewind()
         return UpdateState(count, self._vectors, self._workspace)
 
     def step(self, gradient: Array) -> None:
-        """Make one update, from a copy of the gradient."""
+        """Make one update with a copy of the gradient."""
         self._count += 1
         gradient = self._wrap(gradient.copy())
         self._optimizer.update(self.parameters, gradient, self.step_of(self._count))

@@ -1,4 +1,4 @@
-"""What every data source must do. Each check takes a source with a file."""
+"""The conformance checks of data sources. Each takes a source and the content of a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nnreg.tables.lazy import materialize
 
 @dataclass(frozen=True)
 class SourceCase:
-    """A source and the bytes of a file that it reads; None where its class gives no example."""
+    """A source and the bytes of a file that it reads; None if its class has no example."""
 
     source: Source
     content: bytes | None
@@ -33,7 +33,7 @@ DAMAGED = (b"", b"\x00\xff\xfe not a file of any format \x80", b"{", b"PK\x03\x0
 
 
 def damaged_files(case: SourceCase) -> None:
-    """A file that it cannot read is a DataError that names the file, and nothing else."""
+    """A file that it cannot read raises DataError with the name of the file, and no other error."""
     contents = list(DAMAGED)
     if case.content is not None:
         contents.append(case.content[: len(case.content) // 2])
@@ -48,43 +48,43 @@ def damaged_files(case: SourceCase) -> None:
 
 
 def reads(case: SourceCase) -> None:
-    """Its example becomes columns of equal length, of numbers, or of text and None for missing."""
+    """Columns of the example have equal length, and are numbers, or text with None for missing."""
     if case.content is None:
         return
     columns = _read(case.source, case.content)
     if not columns:
-        raise AssertionError(f"{case}: its example became a table without columns")
+        raise AssertionError(f"{case}: the table of its example has no columns")
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise AssertionError(f"{case}: columns of different lengths: {lengths}")
     for name, column in columns.items():
-        words = column.dtype == object and all(v is None or isinstance(v, str) for v in column)
-        if not words and column.dtype.kind not in "biuf":
+        text = column.dtype == object and all(v is None or isinstance(v, str) for v in column)
+        if not text and column.dtype.kind not in "biuf":
             raise AssertionError(
                 f"{case}: column {name!r} is neither numbers nor objects that are text or None"
             )
 
 
 def repeatable(case: SourceCase) -> None:
-    """Reading its example again gives the same table, and leaves the file as it was."""
+    """Reading the example again gives the same table, and does not modify the file."""
     if case.content is None:
         return
     first, again = (_read(case.source, case.content) for _ in range(2))
     if first.keys() != again.keys() or not all(_equal(first[n], again[n]) for n in first):
-        raise AssertionError(f"{case}: the table read again is another")
+        raise AssertionError(f"{case}: the table read again differs")
 
 
-def pieces(case: SourceCase) -> None:
-    """Its pieces, one after another, are the table; the files that it tells of are there."""
+def chunks(case: SourceCase) -> None:
+    """The chunks together are the table; the files that it lists exist."""
     if case.content is None:
         return
     with _written(case.content) as path:
         for file in case.source.files(path):
             if not file.is_file():
-                raise AssertionError(f"{case}: it tells of a file that is not there: {file.name}")
+                raise AssertionError(f"{case}: it lists a file that does not exist: {file.name}")
         table, joined = case.source.read(path), concat_chunks(case.source, path)
     if table.columns.keys() != joined.columns.keys():
-        raise AssertionError(f"{case}: its pieces have other columns than its table")
+        raise AssertionError(f"{case}: its chunks have other columns than its table")
     for name, column in table.columns.items():
         one, other = materialize(column), materialize(joined.columns[name])
         numbers = one.dtype.kind in "biuf" and other.dtype.kind in "biuf"
@@ -92,14 +92,14 @@ def pieces(case: SourceCase) -> None:
             np.allclose(one, other, equal_nan=True) if numbers else _equal(one, other)
         )
         if not same:
-            raise AssertionError(f"{case}: column {name!r} of its pieces is another")
+            raise AssertionError(f"{case}: column {name!r} of its chunks differs")
 
 
-CHECKS = (damaged_files, reads, repeatable, pieces)
+CHECKS = (damaged_files, reads, repeatable, chunks)
 
 
 def checks_of(cls: type[Source]) -> Sequence[Any]:
-    """Return the checks that apply to this class: without an example only one does."""
+    """Return the checks that apply to this class: only one without an example."""
     return CHECKS if list(cls.examples()) else (damaged_files,)
 
 
@@ -127,5 +127,5 @@ def _read(source: Source, content: bytes) -> dict[str, Array]:
     with _written(content) as path:
         columns = {name: materialize(column) for name, column in source.read(path).columns.items()}
         if path.read_bytes() != content:
-            raise AssertionError(f"{source}: reading changed the file")
+            raise AssertionError(f"{source}: reading modified the file")
     return columns

@@ -30,17 +30,17 @@ NESTED: dict[type, tuple[Any, ...]] = {
     Layer: (ActivationLayer(Tanh()), ActivationLayer(Sigmoid())),
     Schedule: (Constant(), Cosine()),
 }
-"""What an option without a default is given where it is itself a component: smooth ones, which keep
-the shape."""
+"""The values of a required option that is itself a component: smooth ones that preserve the
+shape."""
 
 
 def configurations(cls: type[T], **options: SearchStrategy[Any]) -> SearchStrategy[T]:
-    """Draw valid instances of a component from the annotations of its fields, with Hypothesis.
+    """Return a Hypothesis strategy for instances of a component, from its field annotations.
 
-    Numbers without a bound stay within 3 of it, so that rounding does not hide errors. A field
-    that is itself a component keeps its default if it has one; give a strategy for it in `options`.
-    What the class itself refuses with `ValueError` is passed over. Raises `TypeError` for a field
-    that only its author can draw.
+    Numbers without a bound on one side are within 3 of the other bound or of 0, so that rounding
+    does not hide errors. A field that is itself a component has its default, if any; `options` may
+    have strategies for fields. Values that the class rejects with `ValueError` are skipped. Raises
+    `TypeError` for a field that needs a strategy in `options`.
     """
     from hypothesis import reject
     from hypothesis import strategies as st
@@ -68,7 +68,7 @@ def configurations(cls: type[T], **options: SearchStrategy[Any]) -> SearchStrate
 
 
 def _strategy(hint: Any) -> SearchStrategy[Any] | None:
-    """Return values of a type, or None where only the author knows them."""
+    """Return a strategy for values of a type, or None if they cannot be derived from it."""
     from hypothesis import strategies as st
 
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -97,7 +97,7 @@ def _strategy(hint: Any) -> SearchStrategy[Any] | None:
 
 
 def _bounded(kind: Any, constraints: tuple[Any, ...]) -> SearchStrategy[Any] | None:
-    """Return numbers within annotated bounds, a hundredth away from those that are excluded."""
+    """Return numbers within annotated bounds, at least 0.01 from exclusive ones."""
     from hypothesis import strategies as st
 
     if kind not in (int, float):

@@ -1,7 +1,7 @@
-"""An array type that refuses to become a NumPy array, as one on another device would.
+"""An array type that cannot be converted to a NumPy array, like an array on another device.
 
-NumPy's functions work on it through its dispatch protocols (NEP 13 and NEP 18), so that code which
-runs on it runs on any array library that speaks them.
+NumPy's functions work on it through the dispatch protocols (NEP 13 and NEP 18), so that code which
+works with it works with any array library that implements them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nnreg.interfaces.context import Workspace
 
 
 class StrictArray(NDArrayOperatorsMixin):
-    """A NumPy array in a wrapper that has an array's methods but is not one."""
+    """A wrapper of a NumPy array, with its methods, that is not a NumPy array."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -41,7 +41,7 @@ class StrictArray(NDArrayOperatorsMixin):
         self.inner[unwrap(key)] = unwrap(value)
 
     def __getattr__(self, name: str) -> Any:
-        """Give the attributes and methods of an array, their results wrapped again."""
+        """Return an attribute or method of the array, with wrapped results."""
         if name.startswith("__"):
             raise AttributeError(name)
         value = getattr(self.inner, name)
@@ -68,7 +68,7 @@ class StrictArray(NDArrayOperatorsMixin):
 
 
 def as_strict(value: Any) -> Any:
-    """Wrap an array, or those in a tuple or list; leave anything else as it is."""
+    """Wrap an array, or those in a tuple or list; return any other value unchanged."""
     if isinstance(value, np.ndarray | np.generic):
         return StrictArray(value)
     if isinstance(value, tuple | list):
@@ -77,7 +77,7 @@ def as_strict(value: Any) -> Any:
 
 
 def unwrap(value: Any) -> Any:
-    """Take the wrapper off an array, or off those in a tuple, list or dict."""
+    """Unwrap an array, or those in a tuple, list or dict."""
     if isinstance(value, StrictArray):
         return value.inner
     if isinstance(value, tuple | list):
@@ -88,10 +88,10 @@ def unwrap(value: Any) -> Any:
 
 
 class StrictWorkspace(Workspace):
-    """A workspace that hands out strict arrays."""
+    """A workspace of strict arrays."""
 
     def allocate(self, shape: Shape, dtype: npt.DTypeLike | None) -> Any:
-        """Make a new array."""
+        """Allocate a new array."""
         return StrictArray(super().allocate(shape, dtype))
 
 

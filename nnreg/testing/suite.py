@@ -1,4 +1,4 @@
-"""All checks of a component, over its configurations, each to be called or reported by name."""
+"""All conformance checks of a component, over its configurations."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ KINDS: dict[str, Any] = {
 """For each kind, the module with its checks."""
 
 EXAMPLES = 20
-"""Configurations that a check is tried on, unless told otherwise."""
+"""The default number of configurations per check."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one check. `found` is empty where it passed."""
+    """The result of one check. `promise` is what it verifies; `found` is empty if it passed."""
 
     check: str
     promise: str
@@ -62,7 +62,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Check:
-    """One promise about a component. Calling it raises AssertionError where it is broken."""
+    """One check of a component, of the statement `promise`. Raises AssertionError if it fails."""
 
     name: str
     promise: str
@@ -72,12 +72,12 @@ class Check:
         return self.name
 
     def __call__(self) -> None:
-        """Search the configurations for one that breaks the promise."""
+        """Search the configurations for one that fails."""
         with _quiet():
             self.run()
 
     def result(self) -> Result:
-        """Say whether the promise holds."""
+        """Run the check and return its result."""
         try:
             self()
         except AssertionError as error:
@@ -94,15 +94,15 @@ def checks(
 ) -> list[Check]:
     """Return every check that applies to a component.
 
-    Each searches `examples` configurations, drawn from `seed` by the annotations, and tells of the
-    simplest one that fails. `registry` knows the components that its options name; by default it
-    is what is installed. In a plugin's own tests:
+    Each searches `examples` configurations, drawn from the annotations with `seed`, and reports the
+    simplest one that fails. `registry` has the components that its options name; by default, all
+    installed ones. In a plugin's own tests:
 
         @pytest.mark.parametrize("check", checks(Swish), ids=str)
         def test_swish(check):
             check()
 
-    Raises `UsageError` where Hypothesis, which draws them, is not installed.
+    Raises `UsageError` if Hypothesis, which draws the configurations, is not installed.
     """
     _require_hypothesis()
     found = [_check(general.documented, lambda: general.documented(cls))]
@@ -122,7 +122,7 @@ def checks(
 
 @contextlib.contextmanager
 def leaving_no_traces() -> Iterator[None]:
-    """Keep Hypothesis from leaving a folder where the program runs."""
+    """Prevent Hypothesis from creating its directory in the working directory."""
     _require_hypothesis()
     from hypothesis.configuration import set_hypothesis_home_dir
 
@@ -134,10 +134,11 @@ def leaving_no_traces() -> Iterator[None]:
 
 def _require_hypothesis() -> None:
     try:
-        import hypothesis  # noqa: F401 (only to know that it is there)
+        import hypothesis  # noqa: F401 (only to check that it is installed)
     except ModuleNotFoundError as error:
         raise UsageError(
-            "configurations are drawn by Hypothesis, which is not installed: pip install hypothesis"
+            "Hypothesis, which draws the configurations, is not installed; "
+            "run: pip install hypothesis"
         ) from error
 
 
@@ -153,7 +154,7 @@ def _search(
     examples: int,
     seed: int,
 ) -> None:
-    """Call a check with drawn cases; the error is that of the simplest one that fails."""
+    """Call a check with drawn cases; raise the error of the simplest one that fails."""
     import hypothesis as h
     from hypothesis import strategies as st
     from hypothesis.errors import Flaky, Unsatisfiable
@@ -187,16 +188,16 @@ def _search(
         attempt()
     except Unsatisfiable:
         raise AssertionError(
-            f"{cls.__name__}: takes none of the inputs tried, {layers.SHAPES} after the batch; "
-            "give a class method 'examples' that returns pairs of a layer and the shape of an input"
+            f"{cls.__name__}: supports none of the inputs {layers.SHAPES}, without the batch axis; "
+            "define a class method 'examples' that returns pairs of a layer and an input shape"
         ) from None
     except Flaky as error:
         first = next(iter(getattr(error, "exceptions", [])), error)
-        raise AssertionError(f"by turns it passes, and fails: {first}") from None
+        raise AssertionError(f"flaky: {first}") from None
 
 
 def _instances(cls: type[Component]) -> SearchStrategy[Any]:
-    """Draw configurations, and the examples that the class gives."""
+    """Return a strategy for configurations, including the examples of the class."""
     from hypothesis import strategies as st
 
     examples = list(cls.examples())
@@ -219,9 +220,6 @@ def _component(example: Any) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Compute as training does, which tells of overflow by its result; keep other warnings.
-
-    What the component prints is no result.
-    """
+    """Silence floating-point warnings, as in training, and redirect what a component prints."""
     with np.errstate(all="ignore"), contextlib.redirect_stdout(sys.stderr):
         yield

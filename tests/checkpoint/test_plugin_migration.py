@@ -56,7 +56,7 @@ def test_a_plugin_may_migrate_its_old_options(saved, tmp_path):
     [
         (lambda cls, config, version: {"percent": 75}, "its output differs by up to"),
         (lambda cls, config, version: config, r"layers\[0\]\.activation\.slope: unknown key"),
-        (lambda cls, config, version: 1 / 0, r"bent of nnreg-all 2\.0 cannot take over the options "
+        (lambda cls, config, version: 1 / 0, r"bent of nnreg-all 2\.0 cannot migrate the options "
          r"of 1\.0: ZeroDivisionError"),
         (lambda cls, config, version: None, "migrate returned NoneType, not dict"),
         (lambda cls, config, version: {"percent": np.ones(1)}, "TypeError: Object of type ndarray"),

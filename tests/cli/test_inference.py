@@ -118,7 +118,7 @@ def test_rows_without_the_target_can_be_predicted_but_not_evaluated(directory, n
     assert nnreg("predict", "out", "new.csv")[0] == 0
     code, _, err = nnreg("evaluate", "out", "new.csv")
     assert code == 1
-    assert "new.csv: no column 'sign', the target, to compare with; predict does without" in err
+    assert "new.csv: the target column 'sign' is missing; without targets, use predict" in err
 
 
 def test_json_can_be_written_to_a_file(directory, nnreg):

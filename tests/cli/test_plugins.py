@@ -118,7 +118,8 @@ def test_plugins_reports_a_name_registered_by_two(nnreg, install):
     install("nnreg-a", swish(), plugin="a")
     install("nnreg-b", swish(), plugin="b")
     assert (
-        "activation 'swish' is offered by nnreg-a 1.2 (plugin a) and nnreg-b 1.2 (plugin b); "
+        "activation 'swish' is registered by both nnreg-a 1.2 (plugin a) and "
+        "nnreg-b 1.2 (plugin b); "
         "block one with nnreg -p no:b …, or uninstall one of these distributions\n"
     ) in nnreg("plugins")[1]
 
@@ -179,7 +180,7 @@ def test_plugins_prints_state_error_and_fix(nnreg, install):
     assert rows["off"]["blocked_by"] == "-p no:nnreg-off"
     assert rows["bad"]["failures"] == [
         {"error": "ZeroDivisionError: division by zero (nnreg_bad.py, line 1)",
-         "fix": "pip install -U nnreg-bad, or do without: nnreg -p no:bad …"}
+         "fix": "pip install -U nnreg-bad, or block it: nnreg -p no:bad …"}
     ]  # fmt: skip
     assert rows["new"]["failures"] == [
         {"error": "needs nnreg>=9; this is 0.1.0", "fix": "pip install -U nnreg"}

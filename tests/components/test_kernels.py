@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnreg.interfaces import Workspace
-from nnreg.interfaces.kernels import MANY, ROUNDS, Kernels, _rows_per_call
+from nnreg.interfaces.kernels import MIN_MERGED_ROWS, ROUNDS, Kernels, _rows_to_merge
 
 SCRATCH = Workspace(np.float64, reuse=False)
 
@@ -76,11 +76,22 @@ def test_of_equals_in_a_window_the_first_gets_the_gradient(size, stride):
     np.testing.assert_allclose(dx, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(3, 5), (MANY, 5), (MANY + 1, 5), (2 * MANY, 63), (MANY, 500)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (3, 5),
+        (MIN_MERGED_ROWS, 5),
+        (MIN_MERGED_ROWS + 1, 5),
+        (2 * MIN_MERGED_ROWS, 63),
+        (MIN_MERGED_ROWS, 500),
+    ],
+)
 def test_a_bias_is_added_to_each_row_however_many_are_taken_together(shape):
     rng = np.random.default_rng(0)
     x, bias = rng.normal(size=shape), rng.normal(size=shape[1])
     expected = x + bias
     Kernels().add_bias(x, bias, SCRATCH)
     np.testing.assert_array_equal(x, expected)
-    assert _rows_per_call(*shape) == {(MANY, 5): 128, (2 * MANY, 63): 16}.get(shape, 1)
+    assert _rows_to_merge(*shape) == {(MIN_MERGED_ROWS, 5): 128, (2 * MIN_MERGED_ROWS, 63): 16}.get(
+        shape, 1
+    )

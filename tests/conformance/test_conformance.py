@@ -1,4 +1,4 @@
-"""The checks of nnreg.testing: every built-in passes, and each finds what it is there to find."""
+"""The checks of nnreg.testing: every built-in passes, and each check detects its violation."""
 
 import itertools
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from nnreg import Activation, Layer, ShapeError
 from nnreg.registry.registry import installed
 from nnreg.testing import checks
 from nnreg.testing.suite import KINDS
-from tests.conformance.broken import BROKEN, RIGHT
+from tests.conformance.broken import BROKEN, CORRECT
 from tests.conformance.broken.activations import FormulaOverAnAxis
 
 CASES = [(cls, name) for found in BROKEN.values() for name in found for cls in found[name]]
@@ -20,24 +20,24 @@ def failed(cls):
 
 
 @pytest.mark.parametrize("entry", list(installed()), ids=lambda entry: f"{entry.kind} {entry.name}")
-def test_every_component_that_is_installed_passes_every_check(entry):
+def test_every_installed_component_passes_every_check(entry):
     for check in checks(entry.cls):
         check()
 
 
-@pytest.mark.parametrize("cls", RIGHT)
-def test_a_right_component_passes_every_check(cls):
+@pytest.mark.parametrize("cls", CORRECT)
+def test_a_correct_component_passes_every_check(cls):
     assert failed(cls) == {}
 
 
 @pytest.mark.parametrize(("cls", "name"), CASES)
-def test_a_broken_component_is_found_by_the_check_that_is_there_for_it_alone(cls, name):
+def test_a_broken_component_fails_exactly_the_check_for_its_mistake(cls, name):
     found = failed(cls)
     assert list(found) == [name], found
     assert cls.__name__ in found[name]
 
 
-def test_where_a_derivative_from_the_formula_would_be_wrong_the_checks_say_so():
+def test_a_formula_that_is_not_elementwise_fails_the_checks():
     found = failed(FormulaOverAnAxis)
     assert found.keys() >= {"gradient", "kinks", "shapes"}
     assert "a value of the formula depends on more than its own x" in found["gradient"]
@@ -52,7 +52,7 @@ class Named(Activation):
 
 @dataclass(frozen=True)
 class Volume(Layer):
-    """y = x of five dimensions"""
+    """y = x for five dimensions"""
 
     def build(self, shape, builder):
         if len(shape) != 5:
@@ -70,15 +70,15 @@ class VolumeWithExample(Volume):
 
 
 class FailsToBuild(Volume):
-    """y = x, were it built"""
+    """y = x, but `build` fails"""
 
     def build(self, shape, builder):
         raise ZeroDivisionError("oh")
 
 
-def test_an_option_or_an_input_that_cannot_be_found_is_asked_for():
+def test_an_option_or_input_that_cannot_be_drawn_needs_examples():
     assert "as one of the instances that a class method 'examples'" in failed(Named)["gradient"]
-    assert "takes none of the inputs tried" in failed(Volume)["gradient"]
+    assert "supports none of the inputs" in failed(Volume)["gradient"]
     assert "failed on input shape (6,): ZeroDiv" in failed(FailsToBuild)["gradient"]
     assert failed(VolumeWithExample).keys() == {"documented"}
 
@@ -88,8 +88,8 @@ DRAWN = []
 
 
 @dataclass(frozen=True)
-class ByTurns(Activation):
-    """y = x, its gradient wrong in one of seven calls"""
+class FlakyActivation(Activation):
+    """y = x, but the gradient is wrong in one of seven calls"""
 
     def forward(self, x):
         wrong = next(CALLS) % 7 == 3
@@ -98,7 +98,7 @@ class ByTurns(Activation):
 
 @dataclass(frozen=True)
 class Recorded(Activation):
-    """y = x, keeping what `gain` was drawn"""
+    """y = x, recording each `gain`"""
 
     gain: float = 1.0
 
@@ -108,20 +108,20 @@ class Recorded(Activation):
 
 
 @dataclass(frozen=True)
-class Leaves(Activation):
-    """y = x, printing it and ending the program"""
+class ExitingActivation(Activation):
+    """y = x, but it prints and exits"""
 
     def forward(self, x):
         print(x)
         raise SystemExit(3)
 
 
-def test_what_fails_by_turns_is_told_as_such():
-    beginning = "by turns it passes, and fails: ByTurns(): the "
-    assert any(text.startswith(beginning) for text in failed(ByTurns).values())
+def test_a_flaky_check_is_reported_as_flaky():
+    prefix = "flaky: FlakyActivation(): the "
+    assert any(text.startswith(prefix) for text in failed(FlakyActivation).values())
 
 
-def test_the_seed_decides_what_is_drawn():
+def test_the_seed_determines_what_is_drawn():
     def drawn(seed):
         DRAWN.clear()
         for check in checks(Recorded, seed=seed):
@@ -131,8 +131,8 @@ def test_the_seed_decides_what_is_drawn():
     assert drawn(1) == drawn(1) != drawn(2)
 
 
-def test_what_a_component_does_is_a_failure_of_its_check_and_no_output(capsys):
-    assert failed(Leaves)["gradient"] == "Leaves(): SystemExit: 3"
+def test_an_exit_of_a_component_fails_the_check_and_prints_nothing(capsys):
+    assert failed(ExitingActivation)["gradient"] == "ExitingActivation(): SystemExit: 3"
     assert capsys.readouterr().out == ""
 
 
@@ -142,7 +142,7 @@ def test_every_check_has_a_component_that_fails_it():
         assert names <= BROKEN[kind].keys(), kind
 
 
-def test_every_check_says_what_it_promises():
+def test_every_check_states_what_it_verifies():
     for entry in installed():
         for check in checks(entry.cls):
             assert check.promise.endswith("."), check

@@ -1,6 +1,6 @@
-"""What is slow to import is imported late, and rules of the code that no linter knows.
+"""Lazy imports, and rules of the code that no linter checks.
 
-That imports between packages run one way is checked by `lint-imports`; see pyproject.toml.
+`lint-imports` checks the direction of imports between packages; see pyproject.toml.
 """
 
 import ast
@@ -14,7 +14,7 @@ FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.p
 
 
 def imported(path):
-    """Yield the modules that a file imports, wherever in it."""
+    """Yield the modules that a file imports, at any level."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -24,7 +24,7 @@ def imported(path):
                 yield from (f"nnreg.{alias.name}" for alias in node.names)
 
 
-def test_one_module_imports_h5py():
+def test_only_one_module_imports_h5py():
     users = {path.name for path in FILES if "h5py" in set(imported(path))}
     assert users == {"hdf5.py"}
 
@@ -41,13 +41,13 @@ import nnreg._utils.hdf5
 """
 
 
-def test_hdf5_is_kept_from_loading_filter_libraries_before_h5py_is_imported():
+def test_loading_of_hdf5_filter_libraries_is_disabled_before_h5py_is_imported():
     command = [sys.executable, "-c", FORBIDS_PLUGINS]
     done = subprocess.run(command, capture_output=True, check=True, text=True)
     assert done.stdout == "at import: ::\n"
 
 
-def test_training_never_sees_json_and_a_layer_never_sees_the_registry():
+def test_training_does_not_import_json_and_builtins_do_not_import_the_registry():
     for path in (PACKAGE / "training").rglob("*.py"):
         names = set(imported(path))
         assert not {"json", "nnreg.spec.document", "nnreg.spec.validation"} & names, path
@@ -55,7 +55,7 @@ def test_training_never_sees_json_and_a_layer_never_sees_the_registry():
         assert "nnreg.registry.registry" not in set(imported(path)), path
 
 
-def test_randomness_comes_from_generators_only():
+def test_random_numbers_come_only_from_generators():
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "np.random":
@@ -68,10 +68,10 @@ def loaded_by(code):
     return {name.split(".")[0] for name in done.stdout.decode().split()}
 
 
-def test_import_nnreg_loads_little_more_than_numpy():
+def test_importing_nnreg_loads_little_more_than_numpy():
     assert not loaded_by("import nnreg") & {"h5py", "pydantic", "rich", "click", "pluggy"}
 
 
-def test_help_loads_no_more_than_click():
+def test_help_loads_little_more_than_click():
     code = "import nnreg.cli\ntry: nnreg.cli.main(['--help'])\nexcept SystemExit: pass"
     assert not loaded_by(code) & {"h5py", "pydantic", "rich", "pluggy", "threadpoolctl"}

@@ -1,4 +1,4 @@
-"""What several parts of nnreg need is written once; each exception has its reason."""
+"""What several modules of nnreg need is implemented once; each exception has a reason."""
 
 import ast
 
@@ -15,7 +15,7 @@ TREES = {
 
 
 def names(node):
-    """Yield what a node refers to by name."""
+    """Yield the names and strings of a node."""
     if isinstance(node, ast.Name):
         yield node.id
     elif isinstance(node, ast.Attribute):
@@ -39,27 +39,27 @@ def users(name):
 @pytest.mark.parametrize(
     ("name", "module"),
     [
-        ("strerror", "_utils/os_errors.py"),  # why a file cannot be read or written
-        ("difflib", "_utils/suggestions.py"),  # did you mean
+        ("strerror", "_utils/os_errors.py"),  # the reason why a file cannot be read or written
+        ("difflib", "_utils/suggestions.py"),  # "did you mean"
         ("file_digest", "data/loading.py"),
     ],
 )
-def test_one_module_uses(name, module):
-    others = {"file_digest": {"runs/warm_start.py"}}  # which hashes a checkpoint, not data
+def test_only_one_module_uses(name, module):
+    others = {"file_digest": {"runs/warm_start.py"}}  # of a checkpoint, not of data
     assert users(name) - others.get(name, set()) == {module}
 
 
-def test_one_function_divides_the_memory_limit():
+def test_only_one_module_compares_sizes_with_the_memory_limit():
     assert users("memory_limit") == {
         "_utils/memory.py",
-        "doctor/environment.py",  # shows it
-        "checkpoint/file_format.py",  # has it in the message
+        "doctor/environment.py",  # displays it
+        "checkpoint/file_format.py",  # shows it in a message
         "builtin/sources/images.py",  # whose restructuring is not done
     }
 
 
-def test_one_module_formats_sizes_and_times():
-    """No other text divides bytes by a unit, or seconds by 60."""
+def test_only_one_module_formats_sizes_and_times():
+    """No other f-string divides bytes by a unit, or seconds by 60."""
     found = {
         file
         for file, tree in TREES.items()
@@ -74,7 +74,7 @@ def test_one_module_formats_sizes_and_times():
     assert found <= {"builtin/sources/images.py"}  # whose restructuring is not done
 
 
-def test_one_module_names_the_splits_in_the_order_of_what_they_say():
+def test_only_one_module_lists_the_splits_in_order():
     orders = (["train", "validation", "test"], ["test", "validation", "train"])
     found = {
         file
@@ -86,7 +86,7 @@ def test_one_module_names_the_splits_in_the_order_of_what_they_say():
     assert found == {"data/split.py"}
 
 
-def test_the_best_epoch_of_records_is_found_in_one_module():
+def test_only_one_module_finds_the_best_epoch():
     reading = {
         file
         for file, tree in TREES.items()

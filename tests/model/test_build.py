@@ -1,4 +1,4 @@
-"""From a spec to a network: shapes, units, the last activation, and errors at their path."""
+"""Building a network from a spec: shapes, units, the output activation, and located errors."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_shapes_are_inferred_from_the_data():
          "unchanged; these give (3,)"),
     ],
 )  # fmt: skip
-def test_a_layer_that_cannot_take_its_input_is_an_error_at_its_path(layers, path, message):
+def test_a_layer_that_does_not_support_its_input_is_an_error_at_its_path(layers, path, message):
     assert problem(with_layers(*layers, OUTPUT), blobs()) == (path, message)
 
 
@@ -68,14 +68,14 @@ def test_outputs_that_do_not_fit_the_classes_are_an_error():
     )
 
 
-def test_outputs_that_do_not_fit_the_numbers_are_an_error():
+def test_outputs_that_do_not_fit_a_numeric_target_are_an_error():
     layers = {"layers": [{"type": "dense", "units": 2}]}
     path, message = problem(regressor(model=layers), line())
     assert path == "$.model.layers[0]"
     assert "gives shape (2,) for one example, but the target has (1,)" in message
 
 
-def test_units_of_classes_need_a_target_of_classes():
+def test_units_of_classes_need_a_categorical_target():
     x, _ = line()
     layers = {"layers": [{"type": "dense", "units": "classes"}]}
     spec = regressor(model=layers, loss="mean_squared_error")
@@ -84,7 +84,7 @@ def test_units_of_classes_need_a_target_of_classes():
     assert model.classes == ("0", "1")
 
 
-def test_a_loss_of_probabilities_refuses_outputs_that_are_not():
+def test_a_loss_of_probabilities_refuses_other_outputs():
     path, message = problem(with_layers({"type": "dense", "units": 3}), blobs())
     assert path == "$.model.layers[0].activation"
     assert "the loss takes outputs within 0 and 1" in message
@@ -93,28 +93,28 @@ def test_a_loss_of_probabilities_refuses_outputs_that_are_not():
 
 def test_metrics_must_fit_the_target():
     assert problem(classifier(metrics=["r2"]), blobs()) == (
-        "$.metrics[0]", "r2 compares numbers, but the target holds classes"
+        "$.metrics[0]", "r2 compares numbers, but the target is categorical"
     )  # fmt: skip
     data = csv_data(target=["a", "b"])
     two = regressor(metrics=["accuracy"], data=data)
     two["model"]["layers"][0]["units"] = 2
     rows = {"c": [1.0, 2.0]}, {"a": [1.0, 2.0], "b": [2.0, 1.0]}
     assert problem(two, rows) == (
-        "$.metrics[0]", "accuracy compares classes, but the target holds numbers"
+        "$.metrics[0]", "accuracy compares classes, but the target is numeric"
     )  # fmt: skip
 
 
-def test_a_monitor_must_be_a_figure_that_there_is():
+def test_a_monitor_must_be_a_known_metric():
     stopping = {"epochs": 3, "early_stopping": {"monitor": "val_acuracy"}}
     path, message = problem(classifier(train=stopping), blobs())
     assert path == "$.train.early_stopping.monitor"
     assert "did you mean 'val_accuracy'" in message
 
 
-def test_a_network_too_large_for_the_machine_is_refused_before_it_is_made():
+def test_a_network_too_large_for_memory_is_refused_before_it_is_allocated():
     path, message = problem(with_layers({"type": "dense", "units": 10**13}, OUTPUT), blobs())
     assert path == "$.model"
-    assert "this process may use" in message
+    assert "the memory limit of this process" in message
 
 
 def test_softmax_with_cross_entropy_is_computed_from_logits_and_predicts_probabilities():
@@ -125,7 +125,7 @@ def test_softmax_with_cross_entropy_is_computed_from_logits_and_predicts_probabi
     np.testing.assert_allclose(model.predict(x).sum(axis=1), 1, rtol=1e-6)
 
 
-def test_the_linked_loss_is_the_loss_of_the_probabilities():
+def test_the_fused_loss_is_the_loss_of_the_probabilities():
     x, y = blobs()
     model = nnreg.build(classifier(), data=(x, y))
     loss, _ = model.gradients(x, y)
@@ -133,12 +133,12 @@ def test_the_linked_loss_is_the_loss_of_the_probabilities():
     assert loss == pytest.approx(-np.log(p).mean(), rel=1e-6)
 
 
-def test_the_class_is_the_most_probable_one_or_what_is_above_one_half():
+def test_the_class_is_the_most_probable_or_that_above_one_half():
     assert classes_of(np.array([[0.2, 0.5, 0.3], [0.9, 0.1, 0]])).tolist() == [1, 0]
     assert classes_of(np.array([[0.49], [0.51], [0.6]])).tolist() == [0, 1, 1]
 
 
-def test_a_single_output_serves_two_classes():
+def test_two_classes_may_have_a_single_output():
     x, y = line()
     y = np.where(y > 1, "yes", "no")
     layer = {"type": "dense", "units": 1, "activation": "sigmoid"}
@@ -148,7 +148,7 @@ def test_a_single_output_serves_two_classes():
     assert set(model.classify(x)) <= {"yes", "no"}
 
 
-def test_the_seed_decides_the_first_weights_and_each_parameter_has_a_stream_of_its_own():
+def test_the_seed_determines_the_initial_weights_and_each_parameter_has_its_own_stream():
     first, again = (nnreg.build(classifier(), data=blobs()).parameters for _ in range(2))
     for name in first:
         np.testing.assert_array_equal(first[name], again[name])

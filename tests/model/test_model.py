@@ -1,4 +1,4 @@
-"""The model in Python: what goes in, what comes out, how it shows itself."""
+"""The model in Python: its inputs, its outputs, and its representation."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ def model():
     return model
 
 
-def test_predictions_are_probabilities_and_classify_gives_names(model):
+def test_predictions_are_probabilities_and_classify_returns_class_names(model):
     x, y = blobs()
     p = model.predict(x)
     assert p.shape == (60, 3)
@@ -29,7 +29,7 @@ def test_predictions_are_probabilities_and_classify_gives_names(model):
     assert np.mean(model.classify(x) == y) == model.evaluate(x, y)["accuracy"]
 
 
-def test_lists_arrays_and_what_turns_into_arrays_go_in(model):
+def test_lists_arrays_and_array_likes_are_accepted(model):
     class Column:
         def __array__(self, dtype=None, copy=None):
             return np.array(blobs()[0], dtype)
@@ -40,7 +40,7 @@ def test_lists_arrays_and_what_turns_into_arrays_go_in(model):
         np.testing.assert_allclose(model.predict(rows), expected, rtol=1e-5)
 
 
-def test_a_data_frame_goes_in_by_column_name(tmp_path, monkeypatch):
+def test_a_data_frame_is_matched_by_column_name(tmp_path, monkeypatch):
     import pandas
 
     monkeypatch.chdir(tmp_path)
@@ -54,7 +54,7 @@ def test_a_data_frame_goes_in_by_column_name(tmp_path, monkeypatch):
     )
 
 
-def test_giving_a_parameter_a_value_writes_into_the_network(model):
+def test_assigning_a_parameter_writes_into_the_network(model):
     x, y = blobs()
     model.parameters["layers/0/weight"] = np.zeros_like(model.parameters["layers/0/weight"])
     assert not model.network.vector[: model.parameters["layers/0/weight"].size].any()
@@ -68,34 +68,34 @@ def test_giving_a_parameter_a_value_writes_into_the_network(model):
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ({"epochs": -1}, UsageError, "epochs: found -1, expected a whole number from 0"),
+        ({"epochs": -1}, UsageError, "epochs: found -1, expected a non-negative integer"),
         ({"epochs": 1.5}, UsageError, "epochs: found 1.5"),
         ({"validation": blobs()[0]}, UsageError, r"validation: expected \(x, y\)"),
         ({"validation": ([], [])}, DataError, "no rows|shape"),
     ],
 )
-def test_what_fit_cannot_use_is_refused_before_it_trains(model, given, error, message):
+def test_invalid_arguments_of_fit_are_refused_before_training(model, given, error, message):
     before = model.network.vector.copy()
     with pytest.raises(error, match=message):
         model.fit(*blobs(), **given)
     np.testing.assert_array_equal(model.network.vector, before)
 
 
-def test_without_rows_there_is_nothing_to_measure_or_train_on(model):
+def test_empty_data_cannot_be_evaluated_or_trained_on(model):
     x, y = blobs()
     for use in (model.fit, model.evaluate, model.gradients):
         with pytest.raises(DataError, match="there are no rows"):
             use(x[:0], y[:0])
 
 
-def test_the_name_of_a_file_is_not_taken_for_rows(model, tmp_path):
+def test_the_name_of_a_file_is_refused_as_rows(model, tmp_path):
     for name in ("rows.csv", tmp_path / "rows.csv"):
         with pytest.raises(DataError, match=r"rows\.csv: expected rows, not the name of a file"):
             model.predict(name)
 
 
 @pytest.mark.parametrize("data", [blobs()[0], (blobs()[0],), list(blobs())])
-def test_data_are_inputs_and_targets(data):
+def test_data_must_be_inputs_and_targets(data):
     with pytest.raises(UsageError, match=r"data: expected \(x, y\)"):
         nnreg.build(classifier(), data=data)
 
@@ -130,7 +130,7 @@ def test_targets_that_do_not_fit_are_refused(model):
         model.evaluate(x[:1], ["oak"])
 
 
-def test_a_model_of_numbers_has_no_classes():
+def test_a_model_with_a_numeric_target_has_no_classes():
     model = nnreg.build(regressor(), data=line())
     assert model.classes is None
     with pytest.raises(DataError, match="use predict"):
@@ -138,7 +138,7 @@ def test_a_model_of_numbers_has_no_classes():
 
 
 @pytest.mark.parametrize("shape", [(40,), (40, 1)])
-def test_numbers_may_be_a_row_or_a_column(shape):
+def test_numeric_targets_may_have_one_or_two_axes(shape):
     x, y = line()
     model = nnreg.build(regressor(), data=(x, y))
     assert model.evaluate(x, y.reshape(shape)) == model.evaluate(x, y)
@@ -152,17 +152,17 @@ def test_gradients_are_those_of_finite_differences():
     assert loss == model.evaluate(x, y)["loss"]
     assert gradients.keys() == model.parameters.keys()
     for name, array in model.parameters.items():
-        for place in np.ndindex(array.shape):
-            kept, ends = array[place], []
+        for index in np.ndindex(array.shape):
+            original, losses = array[index], []
             for step in (1e-5, -1e-5):
-                array[place] = kept + step
-                ends.append(model.evaluate(x, y)["loss"])
-            array[place] = kept
-            difference = (ends[0] - ends[1]) / 2e-5
-            assert gradients[name][place] == pytest.approx(difference, rel=1e-6, abs=1e-9)
+                array[index] = original + step
+                losses.append(model.evaluate(x, y)["loss"])
+            array[index] = original
+            difference = (losses[0] - losses[1]) / 2e-5
+            assert gradients[name][index] == pytest.approx(difference, rel=1e-6, abs=1e-9)
 
 
-def test_gradients_change_nothing(model):
+def test_gradients_do_not_modify_the_model(model):
     before = model.network.vector.copy()
     model.gradients(*blobs())
     np.testing.assert_array_equal(model.network.vector, before)
@@ -182,11 +182,11 @@ def test_it_predicts_in_threads_while_it_trains():
         training = pool.submit(model.fit, x, y, epochs=5)
         found = list(pool.map(lambda _: model.predict(x), range(40)))
         training.result()
-    for answer in found:
-        np.testing.assert_array_equal(answer, expected)
+    for predictions in found:
+        np.testing.assert_array_equal(predictions, expected)
 
 
-def test_fit_without_epochs_trains_those_of_the_spec_and_no_more():
+def test_fit_without_epochs_trains_only_those_of_the_spec():
     data = blobs()
     model = nnreg.build(classifier(), data=data)
     seen = []
@@ -195,7 +195,7 @@ def test_fit_without_epochs_trains_those_of_the_spec_and_no_more():
     assert seen == [1, 2, 3, 4, 5]
 
 
-def test_training_on_from_the_best_weights_begins_a_new_history(model):
+def test_training_from_the_best_weights_starts_a_new_history(model):
     model.use_best()
     model.fit(*blobs(), epochs=1)  # the last epoch was the best: nothing changed
     assert len(model.history) == 6
@@ -215,7 +215,7 @@ def test_the_summary_lists_layers_shapes_and_counts(model):
     ]
 
 
-def test_the_history_gives_columns_and_records(model):
+def test_the_history_has_columns_and_records(model):
     history = model.history
     assert len(history) == 5
     assert history["loss"].shape == (5,)
@@ -226,19 +226,19 @@ def test_the_history_gives_columns_and_records(model):
         history["los"]
 
 
-def test_a_history_draws_its_losses_and_marks_the_best_epoch():
+def test_a_history_plots_its_losses_and_marks_the_best_epoch():
     records = [{"epoch": n, "loss": 1 / n, "val_loss": abs(n - 3) + 0.05} for n in range(1, 6)]
-    picture = History(records).svg("a <b>")
-    for words in ("a &lt;b&gt;", ">training<", ">validation<", ">best epoch 3<", ">0.1<"):
-        assert words in picture
+    svg = History(records).svg("a <b>")
+    for text in ("a &lt;b&gt;", ">training<", ">validation<", ">best epoch 3<", ">0.1<"):
+        assert text in svg
     negative = [{"epoch": n, "loss": 1.0 - n} for n in range(1, 6)]
     assert ">−4<" in History(negative).svg("linear")
-    for nothing in (records[:1], [{"epoch": n, "loss": math.nan} for n in (1, 2)]):
+    for invalid in (records[:1], [{"epoch": n, "loss": math.nan} for n in (1, 2)]):
         with pytest.raises(ValueError, match=r"a curve takes two epochs|no loss is finite"):
-            History(nothing).svg("nothing")
+            History(invalid).svg("invalid")
 
 
-def test_model_and_history_show_themselves_in_a_notebook(model):
+def test_model_and_history_have_an_html_representation(model):
     page = model._repr_html_()
     assert "<td>layers/0</td><td>dense</td><td>(batch, 8)</td><td>40</td>" in page
     assert page.count('src="data:image/svg+xml;base64,') == 1

@@ -1,4 +1,4 @@
-"""A class that a hook returns is refused if it defines a name from before 0.1.0."""
+"""Classes that define an attribute renamed before 0.1.0 are refused."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ OLD_NAMES = [(base, old, new) for base, names in RENAMED.items() for old, new in
 
 
 def component(base, members):
-    """Return a component class with these members, and what its kind needs."""
+    """Return a component class with these members and those that its kind requires."""
     own = {"formula": lambda self, x: x} if base.kind == "activation" else {}
     return dataclass(frozen=True)(type("Old", (base,), own | members))
 

@@ -1,4 +1,4 @@
-"""Plugins hear what a run does, and cannot disturb it."""
+"""Plugins receive the events of a run, and cannot affect it."""
 
 import json
 
@@ -13,29 +13,29 @@ from tests.helpers.specs import CSV, classifier, csv_data, regressor
 
 
 class Recorder:
-    """Notes every event."""
+    """Records every event."""
 
     def __init__(self):
-        self.heard = []
+        self.events = []
 
     @hookimpl
     def nnreg_run_started(self, run):
         self.run = run
-        self.heard.append("started")
+        self.events.append("started")
 
     @hookimpl
     def nnreg_epoch_ended(self, run, record):
         assert run is self.run
-        self.heard.append(record)
+        self.events.append(record)
 
     @hookimpl
     def nnreg_run_ended(self, run, outcome):
         assert run is self.run
-        self.heard.append(outcome)
+        self.events.append(outcome)
 
 
 class Raising:
-    """Raises in the event that it is made for."""
+    """Raises in one event hook."""
 
     def __init__(self, hook, error):
         self.calls = 0
@@ -49,7 +49,7 @@ class Raising:
 
 @pytest.fixture
 def listen(monkeypatch):
-    """Make the run see the built-ins and these plugins."""
+    """Return a function that makes runs use a registry of the built-ins and some plugins."""
 
     def use(**plugins):
         registry = Registry()
@@ -73,7 +73,7 @@ def spec(tmp_path, monkeypatch):
 
 
 def files(directory):
-    """Return the bytes of a run's files, but for those that say when and with which plugins."""
+    """Return the bytes of a run's files, except those with times and versions of plugins."""
     found = {
         file.relative_to(directory): file.read_bytes()
         for file in directory.rglob("*")
@@ -86,26 +86,26 @@ def files(directory):
     }
 
 
-def test_a_run_tells_its_start_each_epoch_and_its_end(listen, spec, tmp_path):
+def test_a_run_sends_its_start_each_epoch_and_its_end(listen, spec, tmp_path):
     recorder = Recorder()
     listen(recorder=recorder)
     model = nnreg.run(spec, out="out", overrides=["train.epochs=3"])
-    started, *records, outcome = recorder.heard
+    started, *records, outcome = recorder.events
     assert (started, outcome) == ("started", "epochs")
     assert records == [dict(record) for record in model.history]
     assert list(records[0]) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
 
 
-def test_a_resumed_run_tells_of_its_own_epochs(listen, spec):
+def test_a_resumed_run_sends_only_its_own_epochs(listen, spec):
     recorder = Recorder()
     nnreg.run(spec, out="out", overrides=["train.epochs=3"])
     listen(recorder=recorder)
     nnreg.resume("out", overrides=["train.epochs=5"])
-    assert [record["epoch"] for record in recorder.heard[1:-1]] == [4, 5]
+    assert [record["epoch"] for record in recorder.events[1:-1]] == [4, 5]
 
 
-def test_a_plugin_sees_name_folder_spec_model_and_in_the_end_the_summary(listen, spec, tmp_path):
-    class Looking:
+def test_a_plugin_sees_name_directory_spec_model_and_finally_the_summary(listen, spec, tmp_path):
+    class Inspecting:
         @hookimpl
         def nnreg_run_started(self, run):
             assert run.name == "penguins-001"
@@ -129,22 +129,22 @@ def test_a_plugin_sees_name_folder_spec_model_and_in_the_end_the_summary(listen,
             saved = nnreg.load(run.directory / "checkpoints" / "best.h5")
             assert saved.network.vector.tobytes() == run.model.network.vector.tobytes()
 
-    listen(looking=Looking())
+    listen(inspecting=Inspecting())
     nnreg.run(spec, out="runs/penguins-001", overrides=["train.epochs=2"])
 
 
-def test_a_run_without_a_folder_is_told_too(listen):
+def test_a_run_without_a_directory_sends_events_too(listen):
     recorder = Recorder()
     listen(recorder=recorder)
     nnreg.run(regressor(), data=([[0.0], [1.0]], [0.0, 1.0]))
-    assert recorder.heard[-1] == "epochs"
+    assert recorder.events[-1] == "epochs"
     assert (recorder.run.name, recorder.run.directory) == ("spec", None)
 
 
 @pytest.mark.parametrize(
     ("error", "outcome"), [(KeyboardInterrupt, "interrupted"), (ValueError, "failed")]
 )
-def test_a_run_that_is_cut_short_tells_how(listen, spec, error, outcome):
+def test_an_interrupted_or_failed_run_sends_its_outcome(listen, spec, error, outcome):
     def stop(record):
         raise error
 
@@ -152,26 +152,26 @@ def test_a_run_that_is_cut_short_tells_how(listen, spec, error, outcome):
     listen(recorder=recorder)
     with pytest.raises(error):
         nnreg.run(spec, out="out", on_epoch=stop)
-    assert recorder.heard[-1] == recorder.run.summary["stopped"] == outcome
+    assert recorder.events[-1] == recorder.run.summary["stopped"] == outcome
 
 
-def test_a_run_that_stops_early_or_diverges_says_so(listen, spec):
+def test_a_run_that_stops_early_or_diverges_sends_its_outcome(listen, spec):
     recorder = Recorder()
     listen(recorder=recorder)
     nnreg.run(
         spec, overrides=['train.early_stopping={"patience":1}', "optimizer.learning_rate=1e-9"]
     )
-    assert recorder.heard[-1] == "early_stopping"
+    assert recorder.events[-1] == "early_stopping"
     rate = {"type": "sgd", "learning_rate": 1e30}
     diverging = regressor(optimizer=rate, train={"epochs": 50})
     with pytest.raises(DivergedError):
         nnreg.run(diverging, data=([[1.0], [2.0], [3.0]], [1.0, 2.0, 5.0]))
-    assert recorder.heard[-1] == "diverged"
+    assert recorder.events[-1] == "diverged"
 
 
 @pytest.mark.parametrize("hook", ["nnreg_run_started", "nnreg_epoch_ended", "nnreg_run_ended"])
 @pytest.mark.parametrize("error", [ValueError("the server is away"), SystemExit(3)])
-def test_a_plugin_that_raises_is_reported_once_and_hears_no_more(listen, spec, hook, error):
+def test_a_plugin_that_raises_is_reported_once_and_disabled(listen, spec, hook, error):
     raising, recorder = Raising(hook, error), Recorder()
     listen(raising=raising, recorder=recorder)
     with pytest.warns(NnregWarning) as warned:
@@ -180,14 +180,14 @@ def test_a_plugin_that_raises_is_reported_once_and_hears_no_more(listen, spec, h
     name = type(error).__name__
     assert str(warning.message) == (
         f"plugin raising (nnreg-raising 1.0): {hook} raised {name}: {error}; "
-        "it hears no more of this run, which goes on"
+        "it is disabled for the rest of this run"
     )
     assert raising.calls == 1
-    assert len(recorder.heard) == 1 + 5 + 1
+    assert len(recorder.events) == 1 + 5 + 1
 
 
-def test_the_bits_of_a_run_are_the_same_whatever_plugins_do(listen, spec, tmp_path):
-    class Rough:
+def test_a_run_is_bit_identical_whatever_plugins_do(listen, spec, tmp_path):
+    class Modifying:
         @hookimpl
         def nnreg_run_started(self, run):
             run.spec.clear()
@@ -200,19 +200,19 @@ def test_the_bits_of_a_run_are_the_same_whatever_plugins_do(listen, spec, tmp_pa
     nnreg.run(spec, out="alone")
     raising = Raising("nnreg_epoch_ended", ValueError())
     recorder = Recorder()
-    listen(rough=Rough(), raising=raising, recorder=recorder)
+    listen(modifying=Modifying(), raising=raising, recorder=recorder)
     with pytest.warns(NnregWarning):
         nnreg.run(spec, out="watched")
     assert files(tmp_path / "alone") == files(tmp_path / "watched")
-    assert recorder.heard[1]["epoch"] == 1
+    assert recorder.events[1]["epoch"] == 1
 
 
-def test_the_command_line_tells_of_a_failing_plugin_in_one_line(listen, spec, capsys):
+def test_the_command_line_reports_a_failing_plugin_in_one_line(listen, spec, capsys):
     listen(away=Raising("nnreg_epoch_ended", OSError("no\nroute" + 300 * " x")))
     with pytest.raises(SystemExit) as done:
         main(["run", spec, "--quiet"])
     assert done.value.code == 0
     assert capsys.readouterr().err.splitlines() == [
         "note: plugin away (nnreg-away 1.0): nnreg_epoch_ended raised OSError: no route"
-        f"{93 * ' x'} [...]; it hears no more of this run, which goes on"
+        f"{93 * ' x'} [...]; it is disabled for the rest of this run"
     ]

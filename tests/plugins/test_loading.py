@@ -1,4 +1,4 @@
-"""Plugins from files and from the program; which of them load; what they may break: nothing."""
+"""Plugins from files and programs, their selection, and their isolation from each other."""
 
 import json
 import re
@@ -20,8 +20,8 @@ from tests.helpers.specs import CSV, WITH_SWISH, classifier
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Make a folder with a spec that names swish, which nobody provides yet; work in it."""
+def directory(tmp_path, monkeypatch):
+    """Return the working directory, with a spec that names swish, which no plugin provides yet."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(CSV)
     (tmp_path / "spec.json").write_text(json.dumps(WITH_SWISH))
@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def registering():
-    """Forget what a test registered."""
+    """Remove what a test registered."""
     before = set(installed().plugins)
     yield
     for name in set(installed().plugins) - before:
@@ -44,48 +44,52 @@ def found(**selection):
 # Files
 
 
-def test_a_file_is_a_plugin_whose_version_is_a_digest_of_its_content(folder):
-    (folder / "swish.py").write_text(swish())
+def test_a_file_is_a_plugin_whose_version_is_a_digest_of_its_content(directory):
+    (directory / "swish.py").write_text(swish())
     registry = found()
-    plugin = registry.add_file(folder / "swish.py")
+    plugin = registry.add_file(directory / "swish.py")
     assert (plugin.state, plugin.distribution, len(plugin.version)) == ("loaded", "swish.py", 12)
     assert plugin.hooks == ("nnreg_activations",)
     assert registry.find("activation", "swish").provider == plugin.provider
-    (folder / "swish.py").write_text(swish() + "# changed\n")
-    assert found().add_file(folder / "swish.py").version != plugin.version
-    assert sorted(path.name for path in folder.iterdir()) == ["data.csv", "spec.json", "swish.py"]
+    (directory / "swish.py").write_text(swish() + "# changed\n")
+    assert found().add_file(directory / "swish.py").version != plugin.version
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "data.csv",
+        "spec.json",
+        "swish.py",
+    ]
 
 
-def test_a_file_named_twice_is_loaded_once(folder):
-    (folder / "swish.py").write_text(swish())
+def test_a_file_named_twice_is_loaded_once(directory):
+    (directory / "swish.py").write_text(swish())
     registry = found()
-    registry.add_file(folder / "swish.py")
-    registry.add_file(folder / "." / "swish.py")
+    registry.add_file(directory / "swish.py")
+    registry.add_file(directory / "." / "swish.py")
     assert registry.find("activation", "swish")
 
 
-def test_files_of_one_name_in_two_folders_are_two_plugins(folder):
+def test_files_of_one_name_in_two_directories_are_two_plugins(directory):
     registry = found()
     for name in "ab":
-        (folder / name).mkdir()
-        (folder / name / "mine.py").write_text(swish(name))
-        registry.add_file(folder / name / "mine.py")
+        (directory / name).mkdir()
+        (directory / name / "mine.py").write_text(swish(name))
+        registry.add_file(directory / name / "mine.py")
     assert registry.find("activation", "a").plugin == "mine.py"
-    assert registry.find("activation", "b").plugin == str(folder / "b" / "mine.py")
+    assert registry.find("activation", "b").plugin == str(directory / "b" / "mine.py")
 
 
-def test_a_file_may_use_postponed_annotations(folder):
+def test_a_file_may_use_postponed_annotations(directory):
     code = swish().replace("beta: float", "beta: 'float'")
-    (folder / "swish.py").write_text("from __future__ import annotations\n" + code)
+    (directory / "swish.py").write_text("from __future__ import annotations\n" + code)
     registry = found()
-    registry.add_file(folder / "swish.py")
+    registry.add_file(directory / "swish.py")
     layer = {"type": "dense", "units": 2, "activation": {"type": "swish", "beta": 3}}
     document = read_spec({**WITH_SWISH, "model": {"layers": [layer]}}, registry=registry)
     assert document.spec.model.layers[0].activation.beta == 3
 
 
-def test_nnregfile_is_loaded_for_the_specs_beside_it_only(folder):
-    (folder / "nnregfile.py").write_text(swish())
+def test_nnregfile_is_loaded_only_for_the_specs_in_its_directory(directory):
+    (directory / "nnregfile.py").write_text(swish())
     with pytest.warns(NnregWarning, match=r"plugin nnregfile\.py is loaded for this spec"):
         document = read_spec("spec.json")
     assert {"swish", "softmax"} <= {entry.name for entry in document.components}
@@ -95,8 +99,8 @@ def test_nnregfile_is_loaded_for_the_specs_beside_it_only(folder):
     assert "nnregfile.py" not in installed().plugins
 
 
-def test_what_is_made_of_a_spec_knows_the_plugins_it_was_read_with(folder):
-    (folder / "nnregfile.py").write_text(swish())
+def test_what_is_built_from_a_spec_uses_the_plugins_it_was_read_with(directory):
+    (directory / "nnregfile.py").write_text(swish())
     with pytest.warns(NnregWarning):
         model = nnreg.run("spec.json", out="run")
     assert "dense" in model.summary()
@@ -105,12 +109,12 @@ def test_what_is_made_of_a_spec_knows_the_plugins_it_was_read_with(folder):
     assert caught.value.file == "nnregfile.py"
 
 
-def test_an_nnregfile_that_fails_is_told_and_is_no_obstacle_to_a_spec_without_it(folder):
-    (folder / "nnregfile.py").write_text("import nothing_of_this_name")
+def test_a_failing_nnregfile_is_reported_and_does_not_affect_specs_that_do_not_need_it(directory):
+    (directory / "nnregfile.py").write_text("import nothing_of_this_name")
     failed = r"nnregfile\.py \(failed: ModuleNotFoundError"
     with pytest.warns(NnregWarning), pytest.raises(SpecError, match=failed):
         read_spec("spec.json")
-    (folder / "plain.json").write_text(json.dumps(classifier()))
+    (directory / "plain.json").write_text(json.dumps(classifier()))
     with pytest.warns(NnregWarning, match=r"nnregfile\.py failed: ModuleNotFoundError: No module"):
         read_spec("plain.json")
 
@@ -142,23 +146,23 @@ def nnreg_activations():
 """
 
 
-def test_options_that_cannot_be_described_are_left_out_of_the_schema(folder):
-    (folder / "odd.py").write_text(ODD)
+def test_components_that_cannot_be_described_are_omitted_from_the_schema(directory):
+    (directory / "odd.py").write_text(ODD)
     registry = found()
-    registry.add_file(folder / "odd.py")
+    registry.add_file(directory / "odd.py")
     with pytest.warns(NnregWarning) as notes:
         schema = json_schema(registry)
     odd, unknown = sorted(str(note.message) for note in notes)
     assert re.search("'foreign' of odd.py .*default of Foreign.option is Fraction", odd)
-    assert re.search("'unknown' of odd.py .*left out: the options of Unknown cannot be", unknown)
+    assert re.search("'unknown' of odd.py .*omitted: the options of Unknown cannot be", unknown)
     assert "NameError: name 'Nowhere' is not defined" in unknown
     assert {"good", "relu"} <= set(schema["$defs"]["activation"]["anyOf"][0]["enum"])
 
 
-def test_a_spec_that_names_options_that_cannot_be_described_is_told_where(folder):
-    (folder / "odd.py").write_text(ODD)
+def test_a_component_that_cannot_be_described_is_an_error_at_its_path(directory):
+    (directory / "odd.py").write_text(ODD)
     registry = found()
-    registry.add_file(folder / "odd.py")
+    registry.add_file(directory / "odd.py")
     layers = [{"type": "dense", "units": 2, "activation": "unknown"}]
     with pytest.raises(SpecError) as caught:
         read_spec({**WITH_SWISH, "model": {"layers": layers}}, registry=registry)
@@ -204,7 +208,7 @@ def test_registering_again_replaces(registering):
     assert installed().find("activation", "mish").cls is Other
 
 
-def test_a_module_an_object_or_a_file_is_registered(registering, folder):
+def test_a_module_an_object_or_a_file_is_registered(registering, directory):
     class Plugin:
         @hookimpl
         def nnreg_activations(self):
@@ -212,8 +216,8 @@ def test_a_module_an_object_or_a_file_is_registered(registering, folder):
 
     nnreg.register(Plugin())
     assert installed().find("activation", "mish").cls is Mish
-    for path in ("swish.py", folder / "swish.py"):
-        (folder / "swish.py").write_text(swish() + f"# {path}")
+    for path in ("swish.py", directory / "swish.py"):
+        (directory / "swish.py").write_text(swish() + f"# {path}")
         nnreg.register(path)
     assert installed().find("activation", "swish").distribution == "swish.py"
 
@@ -221,16 +225,16 @@ def test_a_module_an_object_or_a_file_is_registered(registering, folder):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("relu", Mish), "offers the activation 'relu', which nnreg .* has already"),
+        (("relu", Mish), "registers the activation 'relu', which nnreg .* has already"),
         (("my mish", Mish), "registers the name 'my mish'; expected an identifier"),
-        (("mish", int), "is no component; derive it from one of Activation, Loss"),
+        (("mish", int), "is not a component; derive it from one of Activation, Loss"),
         (("mish", type("Bare", (Activation,), {})), r"needs @dataclass\(frozen=True\)"),
         (("nowhere.py",), r"nowhere\.py: cannot read the plugin: No such file"),
         ((3,), "implements no hook, such as nnreg_activations"),
     ],
 )
-def test_what_cannot_be_registered_is_refused_and_forgotten(
-    registering, folder, arguments, message
+def test_what_cannot_be_registered_is_refused_and_removed(
+    registering, directory, arguments, message
 ):
     before = dict(installed().plugins)
     with pytest.raises(PluginError, match=message):
@@ -238,25 +242,25 @@ def test_what_cannot_be_registered_is_refused_and_forgotten(
     assert installed().plugins == before
 
 
-def test_a_name_of_another_plugin_cannot_be_registered(registering, folder):
-    (folder / "other.py").write_text(swish("mish"))
+def test_a_name_of_another_plugin_cannot_be_registered(registering, directory):
+    (directory / "other.py").write_text(swish("mish"))
     nnreg.register("other.py")
-    with pytest.raises(PluginError, match=r"offered by other\.py .* and test_loading\.py "):
+    with pytest.raises(PluginError, match=r"by both other\.py .* and test_loading\.py "):
         nnreg.register("mish", Mish)
     assert installed().find("activation", "mish").distribution == "other.py"
 
 
-def test_a_plugin_returns_components_from_a_hook_instead_of_registering(folder):
+def test_a_plugin_returns_components_from_a_hook_instead_of_registering(directory):
     code = swish() + "\nimport nnreg\nnnreg.register('swish', Swish)"
-    (folder / "swish.py").write_text(code)
-    plugin = found().add_file(folder / "swish.py")
-    assert "nnreg.register is for programs, and swish.py is a plugin" in plugin.why
+    (directory / "swish.py").write_text(code)
+    plugin = found().add_file(directory / "swish.py")
+    assert "cannot be called while plugin swish.py is loading; return the component" in plugin.why
 
 
-# Control
+# Selection
 
 
-def test_a_blocked_plugin_is_not_imported_and_is_named_where_it_is_missed(folder, install):
+def test_a_blocked_plugin_is_not_imported_and_is_named_if_it_is_missing(directory, install):
     install("nnreg-swish", swish() + "\n1 / 0", plugin="swish")
     for selection, by in (
         ({"blocked": ("swish",)}, "-p no:swish"),
@@ -272,7 +276,7 @@ def test_a_blocked_plugin_is_not_imported_and_is_named_where_it_is_missed(folder
     assert "nnreg_swish" not in sys.modules
 
 
-def test_the_only_plugins_to_load_may_be_listed(install, monkeypatch):
+def test_only_the_listed_plugins_load(install, monkeypatch):
     install("nnreg-a", swish("a"), plugin="a")
     install("nnreg-b", swish("b"), plugin="b")
     install("nnreg-c", swish("c"), plugin="c")
@@ -282,12 +286,12 @@ def test_the_only_plugins_to_load_may_be_listed(install, monkeypatch):
     assert states == {"a": "loaded", "b": "loaded", "c": "blocked"}
 
 
-def test_with_an_empty_list_a_file_loads_only_if_it_is_asked_for(folder):
-    (folder / "nnregfile.py").write_text(swish())
+def test_with_an_empty_list_a_file_loads_only_if_it_is_requested(directory):
+    (directory / "nnregfile.py").write_text(swish())
     none = found(only=())
     with pytest.raises(SpecError, match=r"nnregfile\.py \(blocked: by NNREG_PLUGINS=''\)"):
         read_spec("spec.json", registry=none)
-    none.add_file(folder / "nnregfile.py")
+    none.add_file(directory / "nnregfile.py")
     assert read_spec("spec.json", registry=none)
     with pytest.raises(SpecError, match=r"blocked: by -p no:nnregfile\.py"):
         read_spec("spec.json", registry=found(blocked=("nnregfile.py",)))
@@ -298,7 +302,7 @@ def test_the_built_ins_cannot_be_blocked():
         Selection(blocked=("nnreg",))
 
 
-def test_blocking_what_is_not_there_is_told(install):
+def test_blocking_an_unknown_plugin_is_reported(install):
     install("nnreg-swish", swish(), plugin="swish")
     with pytest.warns(NnregWarning) as notes:
         found(blocked=("swsh", "swish"))
@@ -307,7 +311,7 @@ def test_blocking_what_is_not_there_is_told(install):
     ]
 
 
-def test_what_a_spec_requires_is_checked_before_anything_else(folder, install):
+def test_requirements_of_a_spec_are_checked_first(directory, install):
     install("nnreg-old", swish(), plugin="old", version="1.0")
     requires = ["nnreg>=0.1", "numpy", "nnreg-old>=1.2", "nnreg-new", "x; python_version<'3'"]
     with pytest.raises(MissingPluginError) as caught:

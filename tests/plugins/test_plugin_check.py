@@ -1,4 +1,4 @@
-"""nnreg plugin check: what it prints, and that it writes no file."""
+"""The output of nnreg plugin check, which writes no file."""
 
 import json
 import os
@@ -16,7 +16,7 @@ BAD = GOOD.replace("dy * self.beta", "dy")
 
 @pytest.fixture
 def check(capfd, monkeypatch, tmp_path):
-    """Run the command in a folder of its own; return its exit code, output and errors."""
+    """Return a function that runs the command and returns its exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
@@ -38,7 +38,7 @@ def test_a_file_that_passes_is_reported(check, tmp_path):
     assert "failed" not in out
 
 
-def test_a_failure_is_told_with_the_simplest_configuration_and_exit_code_1(check, tmp_path):
+def test_a_failure_is_reported_with_the_simplest_configuration_and_exit_code_1(check, tmp_path):
     (tmp_path / "bad.py").write_text(BAD)
     code, out, _ = check("bad.py", "--json")
     report = json.loads(out)
@@ -53,14 +53,14 @@ def test_a_failure_is_told_with_the_simplest_configuration_and_exit_code_1(check
     assert "swish: 2 of 12 checks failed" in out
 
 
-def test_more_examples_find_what_is_rare(check, tmp_path):
+def test_more_examples_find_rare_failures(check, tmp_path):
     rare = GOOD.replace("dy * self.beta", "dy * (self.beta + (1.5 < self.beta < 2))")
     (tmp_path / "rare.py").write_text(rare)
     assert check("rare.py", "--examples", "2")[0] == 0
     assert check("rare.py", "--examples", "60")[0] == 1
 
 
-def test_nothing_is_written_where_it_runs_or_in_the_users_home(tmp_path):
+def test_nothing_is_written_to_the_working_directory_or_the_users_home(tmp_path):
     here, home = tmp_path / "here", tmp_path / "home"
     here.mkdir()
     home.mkdir()
@@ -94,7 +94,7 @@ def test_a_component_a_module_and_a_distribution_can_be_named(check, tmp_path, m
         ("events.py", 2, "events.py provides no component to check"),
     ],
 )
-def test_what_cannot_be_checked_is_told(check, tmp_path, target, code, message):
+def test_a_target_that_cannot_be_checked_is_an_error(check, tmp_path, target, code, message):
     (tmp_path / "broken.py").write_text("1 / 0")
     (tmp_path / "events.py").write_text(
         "from nnreg import hookimpl\n\n@hookimpl\ndef nnreg_run_started(run):\n    pass\n"
@@ -104,7 +104,7 @@ def test_what_cannot_be_checked_is_told(check, tmp_path, target, code, message):
     assert message in err
 
 
-def test_without_hypothesis_it_says_what_to_install(check, monkeypatch):
+def test_without_hypothesis_the_error_says_what_to_install(check, monkeypatch):
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     code, _, err = check("relu")
     assert code == 2

@@ -1,4 +1,4 @@
-"""Plugins: found, told apart, and never able to take each other down."""
+"""The registry: finding plugins, distinguishing them, and isolating their failures."""
 
 import importlib.metadata
 import sys
@@ -27,7 +27,7 @@ def test_the_built_ins_come_through_the_same_hooks(registry):
             assert issubclass(registry.find(kind, name).cls, base)
 
 
-def test_each_component_knows_plugin_distribution_and_version(registry, install):
+def test_each_entry_has_plugin_distribution_and_version(registry, install):
     registry.add_entry_point(install("nnreg-swish", swish()))
     entry = registry.find("activation", "swish")
     assert (entry.plugin, entry.distribution, entry.version) == ("plugin", "nnreg-swish", "1.2")
@@ -44,7 +44,7 @@ def test_a_third_party_component_is_read_from_a_spec(registry, install):
     assert "nnreg-swish 1.2" in {entry.provider for entry in document.components}
 
 
-def test_a_name_offered_twice_is_an_error_that_names_both_when_it_is_asked_for(registry, install):
+def test_finding_a_name_registered_by_two_plugins_is_an_error_that_names_both(registry, install):
     registry.add_entry_point(install("nnreg-a", swish()))
     registry.add_entry_point(install("nnreg-b", swish()))
     assert registry.find("activation", "relu") is not None
@@ -77,7 +77,7 @@ def test_two_entry_points_of_one_name_both_load(registry, install):
         (SWISH.replace("NAME", "'s'").replace("nnreg_activations", "nnreg_activation"),
          "unknown hook 'nnreg_activation'; did you mean 'nnreg_activations'?"),
         (SWISH.replace("NAME", "'s'").replace("@hookimpl", ""),
-         "nnreg_activations is not marked; write @hookimpl above it"),
+         "nnreg_activations is missing the @hookimpl decorator"),
         ("x = 1", "implements no hook, such as nnreg_activations"),
         ("class Stop(BaseException): pass\nraise Stop('x')", "Stop: x (nnreg_bad.py, line 2)"),
         ("def broken(:", "SyntaxError: invalid syntax (nnreg_bad.py, line 1)"),
@@ -86,9 +86,7 @@ def test_two_entry_points_of_one_name_both_load(registry, install):
          "nnreg_activations(x); Argument(s) {'x'} are declared"),
     ],
 )  # fmt: skip
-def test_a_plugin_that_fails_is_kept_as_a_failure_and_the_others_work(
-    registry, install, code, error
-):
+def test_a_plugin_that_fails_is_recorded_and_the_others_work(registry, install, code, error):
     registry.add_entry_point(install("nnreg-bad", code, plugin="bad"))
     registry.add_entry_point(install("nnreg-good", swish("good"), plugin="good"))
     bad = registry.plugins["bad"]
@@ -99,19 +97,19 @@ def test_a_plugin_that_fails_is_kept_as_a_failure_and_the_others_work(
     assert registry.find("activation", "s") is None
 
 
-def test_the_keyboard_still_stops_an_import(registry, install):
+def test_a_keyboard_interrupt_stops_an_import(registry, install):
     with pytest.raises(KeyboardInterrupt):
         registry.add_entry_point(install("nnreg-bad", "raise KeyboardInterrupt"))
 
 
-def test_an_entry_point_to_nowhere_is_a_failure(registry):
+def test_an_entry_point_to_a_missing_module_is_a_failure(registry):
     registry.add_entry_point(importlib.metadata.EntryPoint("lost", "nothing_of_this_name", "nnreg"))
     assert registry.plugins["lost"].why == (
         "ModuleNotFoundError: No module named 'nothing_of_this_name'"
     )
 
 
-def test_one_failing_hook_leaves_the_others_of_its_plugin(registry, install):
+def test_the_other_hooks_of_a_plugin_with_a_failing_hook_work(registry, install):
     code = swish() + "\n@hookimpl\ndef nnreg_losses():\n    return 1 / 0\n"
     registry.add_entry_point(install("nnreg-half", code, plugin="half"))
     assert registry.find("activation", "swish") is not None
@@ -120,15 +118,15 @@ def test_one_failing_hook_leaves_the_others_of_its_plugin(registry, install):
     assert registry.plugins["half"].hooks == ("nnreg_activations", "nnreg_losses")
 
 
-def test_a_built_in_keeps_its_name_and_the_plugin_is_told_which(registry, install):
+def test_a_built_in_takes_precedence_and_the_failure_names_it(registry, install):
     relu = registry.find("activation", "relu")
     code = swish().replace("{'swish'", "{'mine': Swish, 'relu'")
     registry.add_entry_point(install("nnreg-taken", code, plugin="taken"))
     assert registry.find("activation", "relu") is relu
     assert registry.find("activation", "mine") is not None
     (failure,) = registry.plugins["taken"].failures
-    assert failure.error == "offers the activation 'relu', which nnreg 0.1.0 has already"
-    assert failure.fix == "give it another name in nnreg-taken; the built-in is used"
+    assert failure.error == "registers the activation 'relu', which nnreg 0.1.0 has already"
+    assert failure.fix == "give it another name in nnreg-taken; the built-in takes precedence"
 
 
 @pytest.mark.parametrize(
@@ -145,13 +143,13 @@ def test_a_built_in_keeps_its_name_and_the_plugin_is_told_which(registry, instal
         (["nnreg<0.1"], "failed"),
     ],
 )
-def test_a_plugin_of_another_nnreg_is_not_imported(registry, install, requires, state):
+def test_a_plugin_that_requires_another_nnreg_is_not_imported(registry, install, requires, state):
     registry.add_entry_point(install("nnreg-new", swish(), plugin="new", requires=requires))
     assert registry.plugins["new"].state == state
     assert ("nnreg_new" in sys.modules) == (state == "loaded")
 
 
-def test_a_name_offered_twice_is_one_of_the_problems_of_a_spec(registry, install):
+def test_a_name_registered_twice_is_one_of_the_problems_of_a_spec(registry, install):
     registry.add_entry_point(install("nnreg-a", swish(), plugin="a"))
     registry.add_entry_point(install("nnreg-b", swish(), plugin="b"))
     layers = [{"type": "dense", "units": 1, "activation": "swish"}]
@@ -161,19 +159,19 @@ def test_a_name_offered_twice_is_one_of_the_problems_of_a_spec(registry, install
     first, second = caught.value.problems
     assert (first.path, second.path) == ("$.model.layers[0].activation", "$.optimizer")
     assert first.message == (
-        "activation 'swish' is offered by nnreg-a 1.2 (plugin a) and nnreg-b 1.2 (plugin b); "
-        "block one with nnreg -p no:b …, or uninstall one of these distributions"
+        "activation 'swish' is registered by both nnreg-a 1.2 (plugin a) and nnreg-b 1.2 "
+        "(plugin b); block one with nnreg -p no:b …, or uninstall one of these distributions"
     )
 
 
-def test_an_unknown_name_tells_of_plugins_that_failed(registry, install):
+def test_the_error_for_an_unknown_name_lists_failed_plugins(registry, install):
     registry.add_entry_point(install("nnreg-bad", "1 / 0", plugin="bad"))
     spec = {"model": {"layers": [{"type": "flatten"}]}, "loss": "focal", "optimizer": "sgd"}
     with pytest.raises(SpecError, match=r"no loss 'focal'.* not loaded: nnreg-bad \(failed: Zero"):
         read_spec(spec, registry=registry)
 
 
-def test_a_component_knows_the_name_it_was_registered_by(registry):
+def test_the_name_of_a_component_is_the_registered_one(registry):
     @dataclass(frozen=True)
     class Unregistered(Activation):
         pass
@@ -193,7 +191,7 @@ def test_an_object_may_be_a_plugin(registry):
     assert registry.find("activation", "again").plugin == "mine"
 
 
-def test_kernels_of_a_plugin_are_used_unless_two_offer_them(registry, install):
+def test_kernels_of_a_plugin_are_used_unless_two_provide_them(registry, install):
     code = """
 from dataclasses import dataclass
 from nnreg import hookimpl
@@ -214,7 +212,7 @@ def nnreg_kernels():
     assert registry.name_of(default_kernels(registry)) == "numpy"
 
 
-def test_every_hook_is_documented_and_serves_a_kind_or_tells_of_an_event():
+def test_every_hook_is_documented_and_is_for_a_kind_or_an_event():
     from nnreg import hookspecs
 
     hooks = {name for name in vars(hookspecs) if name.startswith("nnreg_")}
@@ -224,5 +222,5 @@ def test_every_hook_is_documented_and_serves_a_kind_or_tells_of_an_event():
         assert getattr(hookspecs, name).__doc__
 
 
-def test_the_installed_registry_is_made_once():
+def test_the_installed_registry_is_created_once():
     assert installed() is installed()

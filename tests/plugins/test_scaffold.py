@@ -1,4 +1,4 @@
-"""nnreg plugin new: what it makes works as it is, and it writes over nothing."""
+"""nnreg plugin new: the generated plugin works unchanged, and no file is overwritten."""
 
 import json
 import subprocess
@@ -14,21 +14,21 @@ from nnreg.registry.scaffold import USAGE, Scaffold
 
 
 def new(*arguments):
-    """Run the command in this folder; return its exit code."""
+    """Run the command in the working directory; return its exit code."""
     with pytest.raises(SystemExit) as caught:
         main(["plugin", "new", *arguments])
     return caught.value.code
 
 
 def install(directory, module, plugin):
-    """Do what pip does with a distribution in a folder, as far as Python looks at it."""
+    """Write the metadata that pip writes for a distribution in a directory."""
     info = directory / f"{module}-0.1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Name: {directory.name}\nVersion: 0.1.0\n")
     (info / "entry_points.txt").write_text(f"[nnreg]\n{plugin} = {module}\n")
 
 
-def test_the_tests_of_a_new_plugin_of_every_kind_pass_as_they_are(tmp_path, monkeypatch):
+def test_the_tests_of_a_new_plugin_of_every_kind_pass(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     directories = []
     for kind in KINDS:
@@ -46,7 +46,7 @@ def test_the_tests_of_a_new_plugin_of_every_kind_pass_as_they_are(tmp_path, monk
         assert f"test_new_{kind}.py" in done.stdout
 
 
-def test_there_is_a_template_of_every_kind_that_is_offered_and_a_text_of_every_licence():
+def test_every_kind_has_a_template_and_every_licence_a_text():
     assert USAGE.keys() == set(KINDS)
     for licence in LICENSES:
         files = Scaffold("nnreg-mish", "activation", "mish", licence, "Ada Lovelace").files()
@@ -59,7 +59,7 @@ def test_there_is_a_template_of_every_kind_that_is_offered_and_a_text_of_every_l
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_name_of_a_template_is_left(kind):
+def test_no_placeholder_of_a_template_is_left(kind):
     files = Scaffold("nnreg-hard-mish", kind, "hard_mish", author='Ada "Countess" Lovelace').files()
     assert "nnreg_hard_mish.py" in files
     assert tomllib.loads(files["pyproject.toml"])["project"]["entry-points"] == {
@@ -79,13 +79,13 @@ def test_no_name_of_a_template_is_left(kind):
         ("a/b", "mish", "cannot be the name of a distribution"),
         ("3-mish", "mish", "Python cannot import; begin with a letter"),
         ("class", "mish", "Python cannot import"),
-        ("nnreg-mish", "Mish", "use small letters, digits and _"),
-        ("nnreg-mish", "my-mish", "use small letters, digits and _"),
+        ("nnreg-mish", "Mish", "use lowercase letters, digits and _"),
+        ("nnreg-mish", "my-mish", "use lowercase letters, digits and _"),
         ("nnreg-mish", "activation", "would be Activation, which nnreg has already"),
         ("nnreg-mish", "none", "would be None"),
     ],
 )
-def test_a_name_that_would_not_work_is_refused(distribution, component, message):
+def test_an_invalid_name_is_refused(distribution, component, message):
     with pytest.raises(UsageError, match=message):
         Scaffold(distribution, "activation", component)
 
@@ -101,7 +101,7 @@ def test_a_name_that_would_not_work_is_refused(distribution, component, message)
         (["nnreg-mish", "--loss", "focal", "--license", "GPL"], "invalid value for '--license'"),
     ],
 )
-def test_what_cannot_be_made_is_told_and_nothing_is_written(
+def test_invalid_arguments_are_an_error_and_nothing_is_written(
     arguments, message, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.chdir(tmp_path)

@@ -9,7 +9,7 @@ from tests.helpers.specs import CSV
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """Write specs by name, in the folder that is worked in; return their folder."""
+    """Return a function that writes specs by name into the working directory and returns it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(CSV)
 

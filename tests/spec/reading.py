@@ -1,4 +1,4 @@
-"""Read a spec, and what is wrong with it."""
+"""Functions that read a spec, or the problems of one."""
 
 import pytest
 

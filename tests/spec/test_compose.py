@@ -1,4 +1,4 @@
-"""A spec made of files of which one extends the other."""
+"""A spec in a file that extends other files."""
 
 import json
 import time
@@ -23,20 +23,20 @@ class TestExtends:
             metrics=["f1"], train={"epochs": 9, "batch_size": 8}, seed=3
         )
 
-    def test_null_takes_a_key_away(self, files):
+    def test_null_removes_a_key(self, files):
         files(
             base=classifier(data=csv_data(), train={"epochs": 5, "early_stopping": {}}),
             spec={"extends": "base.json", "train": {"early_stopping": None}, "data": None},
         )
         assert tree_of("spec.json") == classifier(train={"epochs": 5})
 
-    def test_null_is_a_value_where_there_is_nothing_to_take_away(self, files):
+    def test_null_is_a_value_where_there_is_nothing_to_remove(self, files):
         files(spec=classifier(seed=None), again={"extends": "spec.json", "seed": None})
         assert "$.seed: must be a valid integer, found null" in problems_of("spec.json")[0]
         assert "seed" not in tree_of("again.json")
 
     @pytest.mark.parametrize(
-        ("base", "over", "merged"),
+        ("base", "patch", "merged"),
         [
             ({"type": "adam", "beta1": 0.8}, "sgd", "sgd"),
             ({"type": "adam", "beta1": 0.8}, "adam", "adam"),
@@ -52,20 +52,20 @@ class TestExtends:
             ("adam", {"type": "sgd", "momentum": 0.5}, {"type": "sgd", "momentum": 0.5}),
         ],
     )  # fmt: skip
-    def test_options_of_one_component_do_not_leak_into_another(self, files, base, over, merged):
-        files(base=classifier(optimizer=base), spec={"extends": "base.json", "optimizer": over})
+    def test_options_of_one_component_do_not_leak_into_another(self, files, base, patch, merged):
+        files(base=classifier(optimizer=base), spec={"extends": "base.json", "optimizer": patch})
         assert tree_of("spec.json")["optimizer"] == merged
 
     def test_a_column_named_type_is_a_column(self, files):
         own = {"columns": {"type": "words", "depth": "number"}}
         own["class_weights"] = {"type": 1, "b": 2}
-        over = {"columns": {"type": "number"}, "class_weights": {"type": 3}}
-        files(base=classifier(data=csv_data(**own)), spec={"extends": "base.json", "data": over})
+        patch = {"columns": {"type": "number"}, "class_weights": {"type": 3}}
+        files(base=classifier(data=csv_data(**own)), spec={"extends": "base.json", "data": patch})
         data = tree_of("spec.json")["data"]
         assert data["columns"] == {"type": "number", "depth": "number"}
         assert data["class_weights"] == {"type": 3, "b": 2}
 
-    def test_of_several_the_later_counts_and_the_spec_most(self, files):
+    def test_later_bases_take_precedence_and_the_spec_over_all(self, files):
         files(
             one=classifier(train={"epochs": 1, "batch_size": 1, "l2": 0.1}),
             two={"train": {"epochs": 2, "batch_size": 2}},
@@ -73,7 +73,7 @@ class TestExtends:
         )
         assert tree_of("spec.json")["train"] == {"epochs": 3, "batch_size": 2, "l2": 0.1}
 
-    def test_what_is_extended_may_extend(self, files):
+    def test_a_base_may_extend_another(self, files):
         files(
             a=classifier(train={"epochs": 1, "l1": 0.1}),
             b={"extends": "a.json", "train": {"epochs": 2, "l2": 0.1}},
@@ -85,7 +85,7 @@ class TestExtends:
         assert document.texts[0].path == (files() / "a.json").resolve()
         assert json.loads(document.texts[-1].text) == {"extends": "b.json"}
 
-    def test_data_are_sought_from_the_folder_of_the_file_that_names_them(self, files):
+    def test_data_paths_are_relative_to_the_directory_of_the_file_that_names_them(self, files):
         directory = files(
             shared__base=classifier(data=csv_data(path="../data.csv", split={"test": "t.csv"})),
             own__spec={"extends": "../shared/base.json"},
@@ -100,7 +100,7 @@ class TestExtends:
         assert tree_of("own/absolute.json")["data"]["path"] == "/d.csv"
         assert nnreg.build("own/spec.json").classes == ("blue", "red")
 
-    def test_what_is_saved_is_the_whole_spec(self, files):
+    def test_the_composed_spec_is_saved(self, files):
         directory = files(
             base=classifier(data=csv_data()), spec={"extends": "base.json", "train": {"epochs": 2}}
         )
@@ -109,7 +109,7 @@ class TestExtends:
         assert nnreg.load("out").document.tree == classifier(data=csv_data(), train={"epochs": 2})
         assert nnreg.resume("out", overrides=["train.epochs=3"]).training_state.epoch == 3
 
-    def test_a_mistake_is_told_in_the_file_that_made_it(self, files):
+    def test_a_problem_is_located_in_the_file_that_has_it(self, files):
         files(
             a=json.dumps(classifier(loss="cross_entropi"), indent=1),
             spec='{"extends": "a.json",\n "train": {"epoch": 3},\n "optimizer": {"beta3": 1}}',
@@ -119,18 +119,18 @@ class TestExtends:
         assert second.startswith("spec.json:2:12: $.train.epoch: unknown key 'epoch'")
         assert third.startswith("spec.json:3:16: $.optimizer.beta3: unknown key 'beta3'")
 
-    def test_what_is_not_given_anywhere_is_missed_in_the_spec_itself(self, files):
+    def test_a_key_missing_from_all_files_is_reported_for_the_spec_itself(self, files):
         files(a={"loss": "huber"}, spec={"extends": "a.json", "model": {"layers": ["flatten"]}})
         assert problems_of("spec.json") == [
             "spec.json:1:1: $.optimizer: required, but not given"
         ]  # fmt: skip
 
-    def test_what_is_taken_away_and_missed_is_told_where_it_was_taken_away(self, files):
+    def test_a_required_key_removed_by_null_is_reported_at_the_null(self, files):
         files(a=classifier(), spec='{"extends": "a.json",\n "optimizer": null}')
         (problem,) = problems_of("spec.json")
         assert problem == "spec.json:2:15: $.optimizer: required, but not given"
 
-    def test_large_files_are_merged_in_no_time(self, files):
+    def test_large_files_are_merged_fast(self, files):
         keys = {f"key {number}": {"x": number} for number in range(8_000)}
         files(
             a={"data": keys},
@@ -141,10 +141,10 @@ class TestExtends:
         assert len(problems_of("spec.json")) == 4
         assert time.perf_counter() - began < 2
 
-    def test_files_that_extend_each_other_are_refused_with_the_chain(self, files):
+    def test_circular_extends_is_refused_with_the_chain(self, files):
         files(a={"extends": "b.json"}, b={"extends": ["c.json"]}, c={"extends": "a.json"})
         assert problems_of("a.json") == [
-            "c.json:1:13: $.extends: the files extend each other: "
+            "c.json:1:13: $.extends: circular 'extends': "
             "a.json extends b.json extends c.json extends a.json"
         ]
         files(a={"extends": "a.json"})
@@ -170,36 +170,36 @@ class TestExtends:
             (["data.csv"], "data.csv:1:1: $: not JSON"),
             (".", "not a regular file"),
             ("\0", "embedded null"),
-            ("list.json", "list.json must hold a JSON object"),
+            ("list.json", "list.json must contain a JSON object"),
             ("${env:NNREG_NOTHING}", "'NNREG_NOTHING' is not set"),
         ],
     )
-    def test_a_base_that_is_none_is_refused_with_its_place(self, files, extends, message):
+    def test_an_invalid_base_is_refused_with_its_location(self, files, extends, message):
         files(spec={"extends": extends}, list=[])
         (problem,) = problems_of("spec.json")
         assert message in problem
         assert problem.startswith(("spec.json:1:", "data.csv:1:1"))
 
-    def test_only_a_file_extends(self, files):
+    def test_only_a_spec_in_a_file_can_extend(self, files):
         files(base=classifier())
-        assert "only a spec in a file extends" in problems_of({"extends": "base.json"})[0]
+        assert "only a spec in a file can extend" in problems_of({"extends": "base.json"})[0]
 
-    def test_standard_input_extends_from_where_one_is(self, files, nnreg):
+    def test_standard_input_extends_files_in_the_working_directory(self, files, nnreg):
         files(base=classifier(data=csv_data(), train={"epochs": 1}))
         assert nnreg("run", "-", "--out", "out", stdin='{"extends": "base.json"}')[0] == 0
 
 
 @pytest.mark.parametrize("content", [CSV.encode(), b"\xff\x00PK"])
-def test_data_in_the_place_of_a_spec_are_told_what_to_do_with_them(files, content):
+def test_data_instead_of_a_spec_are_an_error_that_suggests_init(files, content):
     (files() / "data.csv").write_bytes(content)
-    with pytest.raises(UsageError, match=r"not JSON, as a spec is; .* nnreg init data\.csv"):
+    with pytest.raises(UsageError, match=r"not JSON; if this is data, .* nnreg init data\.csv"):
         read_spec("data.csv")
     (files() / "spec.json").write_bytes(content)
     with pytest.raises((UsageError, SpecError), match=r"(?s)spec\.json:.*(not JSON:|UTF-8)"):
         read_spec("spec.json")
 
 
-def test_standard_input_that_is_no_text_is_told_so(nnreg):
+def test_standard_input_that_is_not_text_is_an_error(nnreg):
     code, _, err = nnreg("run", "-", stdin=b"\xff{}")
     assert code == 2
     assert "standard input: byte 0 is not UTF-8" in err

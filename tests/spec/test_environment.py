@@ -43,13 +43,13 @@ class TestEnvironment:
         else:
             assert tree_of("spec.json")["data"]["path"] == found
 
-    def test_a_number_may_come_from_the_environment(self, files, monkeypatch):
+    def test_a_variable_may_give_a_number(self, files, monkeypatch):
         files(spec=classifier(train={"epochs": "${env:NNREG_EPOCHS:-10}"}))
         assert read_spec("spec.json").spec.train.epochs == 10
         monkeypatch.setenv("NNREG_EPOCHS", "12")
         assert read_spec("spec.json").spec.train.epochs == 12
 
-    def test_every_variable_that_is_missing_is_told_with_its_place_and_the_mend(self, files):
+    def test_every_missing_variable_is_reported_with_its_location_and_a_fix(self, files):
         files(spec=classifier(loss="${env:NNREG_A}", optimizer={"type": "${env:NNREG_B}"}))
         first, second = problems_of("spec.json")
         assert first.startswith("spec.json:1:")
@@ -59,18 +59,18 @@ class TestEnvironment:
     @pytest.mark.parametrize(
         "text", ["${env:}", "${env:A", "a${env:1}", "${env:A-b}", "${env:A:b}"]
     )
-    def test_a_variable_that_is_written_wrongly_is_refused(self, files, text):
+    def test_a_malformed_variable_is_refused(self, files, text):
         files(spec=classifier(loss=text))
-        assert "is no variable; write ${env:NAME} or" in problems_of("spec.json")[0]
+        assert "is not a variable; write ${env:NAME} or" in problems_of("spec.json")[0]
 
-    def test_a_variable_that_nothing_needs_may_be_missing(self, files):
+    def test_an_overridden_variable_may_be_missing(self, files):
         files(
             base=classifier(data=csv_data(path="${env:NNREG_NOWHERE}/x.csv")),
             spec={"extends": "base.json", "data": {"path": "data.csv"}},
         )
         assert tree_of("spec.json")["data"]["path"] == "data.csv"
 
-    def test_files_named_by_a_variable_are_found_from_the_folder_of_the_spec(
+    def test_files_named_by_a_variable_are_relative_to_the_directory_of_the_spec(
         self, files, monkeypatch
     ):
         files(
@@ -82,7 +82,7 @@ class TestEnvironment:
         monkeypatch.setenv("NNREG_FILE", "/x.csv")
         assert tree_of("spec.json")["data"]["path"] == "/x.csv"
 
-    def test_a_run_is_written_so_that_it_reads_as_it_was(self, files, monkeypatch):
+    def test_the_resolved_spec_of_a_run_reads_back_equal(self, files, monkeypatch):
         monkeypatch.setenv("NNREG_X", "1")
         missing = ["$${env:NNREG_X}", "$$${env:NNREG_X}", "${env:NNREG_X}2"]
         source = {"type": "csv", "missing": ["", "NA", *missing]}
@@ -104,21 +104,21 @@ class TestCheckpoint:
         [{"extends": "base.json"}, {"extends": []}, {"seed": "${env:NNREG_X:-1}"}],
         ids=["extends", "extends nothing", "environment"],
     )
-    def test_a_checkpoint_opens_no_file_and_no_environment(self, files, monkeypatch, change):
+    def test_a_checkpoint_opens_no_file_and_reads_no_variable(self, files, monkeypatch, change):
         files(base={"train": {"epochs": 9}})
         monkeypatch.setenv("NNREG_X", "1")
         saved = to_file_content(nnreg.build(classifier(), data=blobs()))
         assert from_file_content(saved, "sound")
         saved.document["spec"] = {**saved.document["spec"], **change}
         with pytest.raises(nnreg.CheckpointError, match=r"\$\.(extends|seed)"):
-            from_file_content(saved, "hostile")
+            from_file_content(saved, "adversarial")
 
-    def test_text_that_looks_like_a_variable_stays_as_it_is(self, monkeypatch):
+    def test_text_that_looks_like_a_variable_is_unchanged(self, monkeypatch):
         monkeypatch.setenv("NNREG_X", "secret")
         saved = to_file_content(nnreg.build(classifier(), data=blobs()))
         data = {"source": "csv", "path": "${env:NNREG_X}.csv", "target": "y"}
         saved.document["spec"] = {**saved.document["spec"], "data": data}
-        model = from_file_content(saved, "hostile")
+        model = from_file_content(saved, "adversarial")
         assert model.spec.data.path == "${env:NNREG_X}.csv"
         again = from_file_content(to_file_content(model), "again", ["train.epochs=2"])
         assert again.document.tree["data"] == data

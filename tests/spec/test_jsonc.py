@@ -1,4 +1,4 @@
-"""JSON with comments, read strictly and written."""
+"""JSON with comments, parsed strictly and written."""
 
 import time
 
@@ -9,12 +9,12 @@ from nnreg.spec import jsonc
 from nnreg.spec.jsonc import loads
 
 
-def test_comments_and_trailing_commas_are_welcome():
+def test_comments_and_trailing_commas_are_accepted():
     text = '{// one\n"a": [1, 2, /* two */ 3, // last\n],\n"b": {"c": "d",},}'
     assert loads(text) == {"a": [1, 2, 3], "b": {"c": "d"}}
 
 
-def test_what_looks_like_a_comment_in_a_string_stays():
+def test_comment_markers_in_a_string_are_kept():
     assert loads(r'["http://x", "/* no */", "a\"// b", ",]"]') == [
         "http://x", "/* no */", 'a"// b', ",]"
     ]  # fmt: skip
@@ -23,10 +23,10 @@ def test_what_looks_like_a_comment_in_a_string_stays():
 @pytest.mark.parametrize(
     ("text", "path", "message"),
     [
-        ('{"a": {"b": 1, "b": 2}}', "$.a.b", "the key occurs twice"),
+        ('{"a": {"b": 1, "b": 2}}', "$.a.b", "duplicate key"),
         ('{"a": [0, NaN]}', "$.a[1]", "NaN"),
         ('{"a": 1e999}', "$.a", "infinite"),
-        (r'{"a": "\ud800"}', "$.a", "surrogate"),
+        (r'{"a": "\ud800"}', "$.a", "unpaired surrogate"),
         (r'{"a": {"\ud800": 1}}', r"$.a.\ud800", "surrogate"),
         ('{"a": 1', "$", "not JSON: Expecting ',' delimiter"),
         ("{\n// c\n 'a': 1}", "$", "not JSON: Expecting property name"),
@@ -34,7 +34,7 @@ def test_what_looks_like_a_comment_in_a_string_stays():
         (f'{{"a": {"9" * 5000}}}', "$", "not JSON"),
     ],
 )
-def test_what_json_does_not_allow_is_told_with_its_place(text, path, message):
+def test_invalid_json_is_reported_with_its_path(text, path, message):
     with pytest.raises(SpecError) as caught:
         loads(text)
     (problem,) = caught.value.problems
@@ -42,7 +42,7 @@ def test_what_json_does_not_allow_is_told_with_its_place(text, path, message):
     assert message in problem.message
 
 
-def test_a_text_that_is_cut_short_is_shown_where_it_was_cut():
+def test_a_truncated_text_is_located_at_its_end():
     with pytest.raises(SpecError) as caught:
         loads('{"a": [1, 2\n\n\n', "a.json")
     assert str(caught.value.problems[0].location) == "a.json:1:12"
@@ -59,38 +59,38 @@ def test_a_text_that_is_cut_short_is_shown_where_it_was_cut():
     ],
     ids=["comments after a comma", "open comments", "open quotes", "commas", "one key"],
 )
-def test_no_text_takes_long(text):
+def test_no_text_takes_long_to_parse(text):
     began = time.perf_counter()
     with pytest.raises(SpecError):
         loads(text)
     assert time.perf_counter() - began < 1
 
 
-def test_a_hundred_levels_are_read_and_no_more():
+def test_at_most_a_hundred_levels_are_read():
     assert loads("[" * 100 + "]" * 100)
     with pytest.raises(SpecError, match="nested too deep: more than 100"):
         loads("[" * 102 + "]" * 102)
 
 
-def test_a_long_list_of_problems_is_cut_in_the_message_only():
+def test_a_long_list_of_problems_is_truncated_only_in_the_message():
     with pytest.raises(SpecError) as caught:
         loads("[" + ",".join(["NaN"] * 60) + "]")
     assert len(caught.value.problems) == 60
     assert str(caught.value).endswith("  and 10 more")
 
 
-def test_a_text_of_very_many_values_is_not_parsed():
+def test_a_text_of_too_many_values_is_not_parsed():
     with pytest.raises(SpecError, match="too large: about 50,001 values"):
         loads("[" + ",".join("1" * 50_001) + "]")
 
 
-def test_all_problems_come_at_once():
+def test_all_problems_are_reported_together():
     with pytest.raises(SpecError) as caught:
         loads('{"a": NaN, "b": [Infinity], "c": 1, "c": 2}')
     assert [problem.path for problem in caught.value.problems] == ["$.c", "$.a", "$.b[0]"]
 
 
-def test_json_with_comments_reads_back_as_it_was():
+def test_json_with_comments_reads_back_equal():
     tree = {
         "a": {"b": [1, {"c": "//"}], "d": {}, "e": []},
         "f": [["x" * 90], 1.5, None],

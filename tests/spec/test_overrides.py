@@ -1,4 +1,4 @@
-"""Changes of a spec by `--set`."""
+"""Overrides of a spec, as `--set` gives them."""
 
 import json
 
@@ -14,7 +14,7 @@ from tests.spec.reading import problems_of, tree_of
 
 class TestSet:
     @pytest.mark.parametrize(
-        ("change", "message"),
+        ("override", "message"),
         [
             ("train.epoch=5", "unknown key 'epoch'; did you mean 'epochs'?"),
             (
@@ -30,64 +30,64 @@ class TestSet:
             ("loss=cross_entropi", "no loss 'cross_entropi'; did you mean 'cross_entropy'?"),
         ],
     )
-    def test_what_is_set_wrongly_is_told_by_the_set(self, files, change, message):
+    def test_a_problem_with_an_override_names_the_override(self, files, override, message):
         files(spec=classifier())
         for source in ("spec.json", classifier()):
-            (problem,) = problems_of(source, [change])
-            assert problem.startswith(f"--set {change}: {message}")
+            (problem,) = problems_of(source, [override])
+            assert problem.startswith(f"--set {override}: {message}")
 
     @pytest.mark.parametrize(
-        ("change", "message"),
+        ("override", "message"),
         [
             ("model.layers.5.units=3",
              "--set model.layers.5.units=3: no item '5' in model.layers, which has 3, "
              "numbered 0 to 2"),
             ("model.layers.x=3", "no item 'x' in model.layers"),
             ("metrics.0=f1", "no item '0' in metrics, which has 0"),
-            ("train.epochs.x=3", "train.epochs is 5, with nothing in it to set"),
+            ("train.epochs.x=3", "train.epochs is 5, which has no items or keys to set"),
         ],
     )  # fmt: skip
-    def test_a_path_that_leads_nowhere_is_refused(self, change, message):
+    def test_a_path_that_does_not_exist_is_refused(self, override, message):
         with pytest.raises(UsageError) as caught:
-            read_spec(classifier(metrics=[]), [change])
+            read_spec(classifier(metrics=[]), [override])
         assert message in str(caught.value)
 
-    def test_a_component_that_is_only_named_is_given_options(self):
-        changes = ["optimizer.learning_rate=0.5", "model.layers.0.activation=leaky_relu",
+    def test_options_of_a_component_given_by_name_can_be_set(self):
+        overrides = ["optimizer.learning_rate=0.5", "model.layers.0.activation=leaky_relu",
                    "model.layers.0.activation.slope=0.3"]  # fmt: skip
-        spec = read_spec(classifier(optimizer="adam"), changes).spec
+        spec = read_spec(classifier(optimizer="adam"), overrides).spec
         assert spec.optimizer.learning_rate == 0.5
         assert spec.model.layers[0].activation.slope == 0.3
 
-    def test_a_section_that_is_null_or_absent_is_made(self):
+    def test_a_section_that_is_null_or_absent_is_created(self):
         spec = classifier(train={"early_stopping": None})
         for path in ("train.early_stopping.patience", "checkpoint.keep"):
             assert read_spec(spec, [f"{path}=3"])
         assert read_spec(spec, ["train.early_stopping.patience=3"]).spec.train.early_stopping
 
-    def test_the_last_of_two_counts(self, files):
+    def test_the_last_of_two_overrides_takes_precedence(self, files):
         files(spec=classifier())
         assert tree_of("spec.json", ["seed=1", "seed=2"])["seed"] == 2
         (problem,) = problems_of("spec.json", ["seed=x", "seed=y"])
         assert problem.startswith("--set seed=y: ")
 
-    def test_a_section_that_a_set_made_wrong_names_it(self, files):
+    def test_a_section_made_invalid_by_an_override_names_the_override(self, files):
         files(spec=classifier(data=csv_data(split={"validation": 0.5})))
         (problem,) = problems_of("spec.json", ["data.split.test=0.6", "train.epochs=2"])
         assert problem.startswith("spec.json:1:")
         assert problem.endswith("leave nothing to train on (with --set data.split.test=0.6)")
 
-    def test_a_set_on_a_checkpoint_is_told_as_on_a_spec(self, files):
+    def test_an_override_of_a_checkpoint_is_reported_as_one_of_a_spec(self, files):
         saved = to_file_content(nnreg.build(classifier(), data=blobs()))
-        for change in ("train.epoch=5", "train.epochs=x"):
-            with pytest.raises(SpecError, match=f"--set {change}: ") as caught:
-                from_file_content(saved, "m.h5", [change])
+        for override in ("train.epoch=5", "train.epochs=x"):
+            with pytest.raises(SpecError, match=f"--set {override}: ") as caught:
+                from_file_content(saved, "m.h5", [override])
             assert caught.value.exit_code == 2
         saved.document["spec"] = {**saved.document["spec"], "seed": -1}
         with pytest.raises(nnreg.CheckpointError, match=r"(?s)\$\.seed.*--set train.epoch=5"):
             from_file_content(saved, "m.h5", ["train.epoch=5"])
 
-    def test_what_is_wrong_beside_a_set_is_told_in_its_file(self, files):
+    def test_other_problems_than_an_override_are_located_in_their_file(self, files):
         files(spec=json.dumps(classifier(loss="nonsense"), indent=1))
         first, second = problems_of("spec.json", ["train.epochs=0"])
         assert first.startswith("spec.json:20:10: $.loss")

@@ -1,4 +1,4 @@
-"""Where the value at a path of a JSON text is."""
+"""The source location of the value at a path of a JSON text."""
 
 import pytest
 
@@ -32,27 +32,27 @@ TEXT = """{
     ],
 )  # fmt: skip
 def test_a_path_is_found_by_line_and_column(path, of_key, line, column, shown):
-    place = SourceText("a.json", TEXT).find(path, of_key)
-    assert str(place) == f"a.json:{line}:{column}"
-    assert place.text[place.column - 1 :][: place.width] == shown
+    location = SourceText("a.json", TEXT).find(path, of_key)
+    assert str(location) == f"a.json:{line}:{column}"
+    assert location.text[location.column - 1 :][: location.width] == shown
 
 
-def test_the_last_of_two_equal_keys_is_found():
+def test_the_last_of_two_duplicate_keys_is_found():
     assert SourceText("a.json", '{"a": 1,\n"a": 2}').find("$.a", of_key=True).line == 2
 
 
 @pytest.mark.parametrize("text", ["", "}", ']]{"', '{"a', "[1, 2", '{"a": [}', "///", "/", "::,,"])
-def test_what_is_no_json_has_places_too(text):
+def test_invalid_json_has_source_locations_too(text):
     assert SourceText("a.json", text).find("$.a[1].b").line == 1
 
 
-def test_carets_stand_under_the_place_where_signs_are_wide_or_tabs():
+def test_carets_are_aligned_below_wide_characters_and_tabs():
     line, carets = SourceText("a.json", '{\t"日": "本", "x": 3}').find("$.x").excerpt().split("\n")
     assert line == '     1 | { "日": "本", "x": 3}'
     assert carets == "       |" + " " * 20 + "^"
 
 
-def test_of_a_long_line_the_part_around_the_place_is_shown():
+def test_the_excerpt_of_a_long_line_is_around_the_location():
     text = "[" + ", ".join(f'"{number}"' for number in range(1000)) + "]"
     for index in (0, 500, 999):
         line, carets = SourceText("a.json", text).find(f"$[{index}]").excerpt().split("\n")
@@ -62,16 +62,16 @@ def test_of_a_long_line_the_part_around_the_place_is_shown():
     assert line.startswith("     1 | …")
 
 
-def test_marks_of_editors_move_nothing():
-    place = SourceText("a.json", '\ufeff{"a": 1,\r\n"b": 2}\r\n').find("$.a")
-    assert (place.column, place.excerpt().split("\n")[0]) == (7, '     1 | {"a": 1,')
+def test_a_byte_order_mark_shifts_no_column():
+    location = SourceText("a.json", '\ufeff{"a": 1,\r\n"b": 2}\r\n').find("$.a")
+    assert (location.column, location.excerpt().split("\n")[0]) == (7, '     1 | {"a": 1,')
 
 
-def test_an_empty_line_can_be_shown():
+def test_an_empty_line_has_an_excerpt():
     assert SourceLocation("a.json", 1, 1, 1, "").excerpt().endswith(" ^")
 
 
-def test_a_path_leads_up_to_the_root():
+def test_the_parents_of_a_path_end_at_the_root():
     path, steps = "$.a[0].b", []
     while path != "$":
         path = parent(path)

@@ -1,4 +1,4 @@
-"""Reading a spec: strict, complete, and with the fix in the message."""
+"""Validation of a spec: strict, with all problems at once and a fix in each message."""
 
 import json
 from importlib import resources
@@ -35,11 +35,11 @@ def problems_of(spec, overrides=()):
     return {problem.path: problem.message for problem in caught.value.problems}
 
 
-def test_one_change_may_be_given_as_it_is():
+def test_a_single_override_may_be_given_as_text():
     assert read_spec(classifier(), "train.epochs=7").spec.train.epochs == 7
 
 
-def test_a_missing_option_is_told_with_its_whole_path():
+def test_a_missing_option_is_reported_with_its_full_path():
     spec = classifier(data={}, model={"layers": [{"type": "residual", "layers": ["dense"]}]})
     with pytest.raises(SpecError) as caught:
         read_spec(spec)
@@ -48,7 +48,7 @@ def test_a_missing_option_is_told_with_its_whole_path():
     }  # fmt: skip
 
 
-def test_nine_mistakes_are_reported_at_once_each_with_path_and_mend():
+def test_nine_mistakes_are_reported_at_once_each_with_path_and_fix():
     assert problems_of(NINE) == {
         "$.sede": "unknown key 'sede'; did you mean 'seed'?",
         "$.data.source": "no source 'cvs'; did you mean 'csv'?",
@@ -77,29 +77,29 @@ def test_nine_mistakes_are_reported_at_once_each_with_path_and_mend():
         ({"train": {"clip_norm": 0}}, "$.train.clip_norm", "must be greater than 0, found 0"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_with_its_path(change, path, message):
+def test_a_mistake_is_reported_with_its_path(change, path, message):
     found = problems_of(classifier(**change))
     assert list(found) == [path]
     assert message in found[path]
 
 
-def test_a_value_that_a_component_refuses_is_told_with_its_path():
+def test_a_value_that_a_component_refuses_is_reported_with_its_path():
     layer = {"type": "dense", "units": 2, "initializer": {"type": "uniform", "low": 2, "high": 1}}
     found = problems_of(regressor(model={"layers": [layer]}))
     assert found == {"$.model.layers[0].initializer": "low (2.0) must not be above high (1.0)"}
 
 
-def test_held_out_shares_must_leave_something_to_train_on():
+def test_held_out_fractions_must_leave_something_to_train_on():
     data = csv_data(split={"validation": 0.6, "test": 0.5})
     assert "nothing to train on" in problems_of(classifier(data=data))["$.data.split"]
 
 
-def test_missing_sections_are_all_named():
+def test_all_missing_sections_are_reported():
     assert set(problems_of({})) == {"$.model", "$.loss", "$.optimizer"}
 
 
 @pytest.mark.parametrize("spec", [[], 3, "x"])
-def test_a_file_that_holds_no_object_is_refused(spec, tmp_path):
+def test_a_file_without_a_json_object_is_refused(spec, tmp_path):
     (tmp_path / "spec.json").write_text(json.dumps(spec))
     with pytest.raises(SpecError, match="must be a JSON object"):
         read_spec(tmp_path / "spec.json")
@@ -116,7 +116,7 @@ def test_a_name_is_short_for_a_component_without_options():
     assert short == long
 
 
-def test_set_changes_values_in_objects_and_lists():
+def test_overrides_set_values_in_objects_and_lists():
     overrides = ["train.epochs=7", "model.layers[0].units=3", "model.layers.1.rate=0.5",
                  "loss=huber", "train.early_stopping.patience=2"]  # fmt: skip
     spec = read_spec(classifier(), overrides).spec
@@ -127,7 +127,7 @@ def test_set_changes_values_in_objects_and_lists():
     assert spec.train.early_stopping.patience == 2
 
 
-def test_set_with_a_mistyped_key_names_the_nearest():
+def test_an_override_with_a_mistyped_key_suggests_the_nearest():
     assert "did you mean 'epochs'" in problems_of(classifier(), ["train.epoch=5"])["$.train.epoch"]
 
 
@@ -135,18 +135,18 @@ def test_set_with_a_mistyped_key_names_the_nearest():
     "override",
     ["train.epochs", "=5", "model.layers.9.units=3", "model.layers.x.units=3", "train.epochs.x=1"],
 )
-def test_a_set_that_has_no_place_is_refused(override):
+def test_an_override_of_a_path_that_does_not_exist_is_refused(override):
     with pytest.raises(UsageError, match="--set"):
         read_spec(classifier(), [override])
 
 
-def test_reading_leaves_the_mapping_as_it_was():
+def test_reading_does_not_modify_the_mapping():
     tree = classifier()
     read_spec(tree, ["train.epochs=9"])
     assert tree == classifier()
 
 
-def test_a_spec_knows_who_provides_what_it_names():
+def test_a_document_lists_the_components_that_it_names():
     found = {(entry.kind, entry.name) for entry in read_spec(classifier()).components}
     assert {("layer", "dense"), ("activation", "tanh"), ("loss", "cross_entropy")} <= found
 
@@ -164,15 +164,15 @@ class TestSchema:
         jsonschema.Draft202012Validator.check_schema(self.schema)
 
     @pytest.mark.parametrize("spec", [classifier(data=csv_data()), regressor()])
-    def test_the_schema_takes_what_the_reader_takes(self, spec):
+    def test_the_schema_accepts_what_the_reader_accepts(self, spec):
         jsonschema.validate({"$schema": "./nnreg.schema.json", **spec}, self.schema)
 
-    def test_the_schema_takes_a_spec_that_extends_and_names_variables(self):
+    def test_the_schema_accepts_a_spec_that_extends_and_names_variables(self):
         jsonschema.validate({"extends": "base.json", "train": {"epochs": 3}}, self.schema)
         train = {"epochs": "${env:EPOCHS:-10}", "l2": "${env:L2}", "shuffle": "${env:SHUFFLE}"}
         spec = classifier(train=train, loss="${env:LOSS}", optimizer={"type": "${env:NAME}"})
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(spec, self.schema)  # the type of an object decides what is in it
+            jsonschema.validate(spec, self.schema)  # the type decides which options are valid
         jsonschema.validate({**spec, "optimizer": "adam", "extends": ["a.json"]}, self.schema)
 
     @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ class TestSchema:
             {"train": {"epochs": "many"}},
         ],
     )
-    def test_the_schema_refuses_what_the_reader_refuses(self, change):
+    def test_the_schema_rejects_what_the_reader_rejects(self, change):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(classifier(**change), self.schema)
         with pytest.raises(SpecError):
@@ -209,5 +209,5 @@ class TestSchema:
             assert entry.name in consts
 
 
-def test_the_package_is_marked_as_typed():
+def test_the_package_has_a_py_typed_marker():
     assert resources.files("nnreg").joinpath("py.typed").is_file()

@@ -1,6 +1,6 @@
-"""Components with one mistake each, by the check that must find it.
+"""Components with one mistake each, by the check that must fail.
 
-Each derives from one that is right.
+Most derive from a correct component.
 """
 
 from tests.conformance.broken import (
@@ -15,7 +15,7 @@ from tests.conformance.broken import (
     sources,
 )
 
-RIGHT = [
+CORRECT = [
     activations.Good,
     activations.FormulaWithKinks,
     losses.GoodLoss,
@@ -37,4 +37,4 @@ BROKEN = {
     "source": sources.BROKEN,
     "kernels": kernels.BROKEN,
 }
-"""By kind and check, the components that this check, and no other, must find broken."""
+"""By kind and check, the components that must fail this check and no other."""

@@ -43,7 +43,7 @@ class ChangesItself(Good):
 
 
 @dataclass(frozen=True)
-class WrongBetweenWholeNumbers(Activation):
+class WrongBetweenIntegers(Activation):
     """y = x"""
 
     def forward(self, x):
@@ -68,7 +68,7 @@ class Overflows(Activation):
 
 @dataclass(frozen=True)
 class Doubles(Good):
-    """y = tanh(gain · x), in float64 always."""
+    """y = tanh(gain · x), always in float64."""
 
     def forward(self, x):
         y, backward = super().forward(x)
@@ -99,7 +99,7 @@ class WritesGradient(Good):
 
 
 @dataclass(frozen=True)
-class Drifts(Good):
+class NonDeterministic(Good):
     """y = tanh(gain · x)"""
 
     def forward(self, x):
@@ -108,7 +108,7 @@ class Drifts(Good):
 
 
 @dataclass(frozen=True)
-class Remembers(Good):
+class Stateful(Good):
     """y = tanh(gain · x)"""
 
     def forward(self, x):
@@ -117,7 +117,7 @@ class Remembers(Good):
 
 
 @dataclass(frozen=True)
-class BuffersWrongly(Good):
+class WrongInplace(Good):
     """y = tanh(gain · x)"""
 
     def forward_inplace(self, x, context):
@@ -142,7 +142,7 @@ class OutOfRange(Good):
 
 @dataclass(frozen=True)
 class FormulaWithKinks(Activation):
-    """y = |x| - max(x, shift), which only central differences can differentiate"""
+    """y = |x| - max(x, shift), for which complex steps are wrong"""
 
     shift: float = 1.0
 
@@ -152,7 +152,7 @@ class FormulaWithKinks(Activation):
 
 @dataclass(frozen=True)
 class FormulaOverAnAxis(Activation):
-    """y = x - max(x) over the last axis, whose derivative the formula alone cannot give"""
+    """y = x - max(x) over the last axis, which is not elementwise"""
 
     def formula(self, x):
         return x - np.max(x, axis=-1, keepdims=True)
@@ -161,15 +161,15 @@ class FormulaOverAnAxis(Activation):
 BROKEN = {
     "documented": [Undocumented, OptionUndocumented],
     "round trip": [ChangesItself],
-    "gradient": [WrongBetweenWholeNumbers],
+    "gradient": [WrongBetweenIntegers],
     "kinks": [WrongAtZero],
     "extremes": [Overflows],
     "float32": [Doubles],
     "shapes": [NoEmptyBatch],
-    "inputs kept": [WritesGradient],
-    "repeatable": [Drifts],
-    "reentrant": [Remembers],
-    "buffered": [BuffersWrongly],
+    "inputs unchanged": [WritesGradient],
+    "repeatable": [NonDeterministic],
+    "reentrant": [Stateful],
+    "buffered": [WrongInplace],
     "dispatch": [Converts],
     "declared range": [OutOfRange],
 }

@@ -1,9 +1,9 @@
-"""What the components that are no functions of their input depend on."""
+"""Global state of the components that are not functions of their input."""
 
 import itertools
 
 DRIFT = itertools.cycle([0, 1e-14])
-"""What changes from call to call."""
+"""Values that change from call to call."""
 
 KEPT = {}
-"""What one call leaves for another."""
+"""Values kept from one call to another."""

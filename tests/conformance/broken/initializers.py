@@ -9,7 +9,7 @@ from nnreg import Initializer
 
 @dataclass(frozen=True)
 class FlatKernels(Initializer):
-    """Normal, the receptive field forgotten"""
+    """Normal, ignoring the receptive field"""
 
     def draw(self, shape, rng):
         return rng.normal(size=shape[-2:])
@@ -17,7 +17,7 @@ class FlatKernels(Initializer):
 
 @dataclass(frozen=True)
 class OwnGenerator(Initializer):
-    """Normal, from a generator of its own"""
+    """Normal, from its own generator"""
 
     def draw(self, shape, rng):
         return np.random.default_rng().normal(size=shape)

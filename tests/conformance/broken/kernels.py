@@ -9,15 +9,15 @@ from nnreg.interfaces.kernels import Kernels
 
 @dataclass(frozen=True)
 class WrongRelu(Kernels):
-    """NumPy's, but for a bias that is forgotten"""
+    """NumPy's, but without the bias"""
 
-    def relu(self, x, bias):
-        super().relu(x, None)
+    def relu(self, x, bias, scratch):
+        super().relu(x, None, scratch)
 
 
 @dataclass(frozen=True)
 class WrongCrossEntropy(Kernels):
-    """NumPy's, but for a gradient that is summed over rows"""
+    """NumPy's, but with the gradient of the sum over rows"""
 
     def softmax_cross_entropy(self, z, labels, dz, scratch, *, smoothing=0.0):
         loss = super().softmax_cross_entropy(z, labels, dz, scratch, smoothing=smoothing)
@@ -27,7 +27,7 @@ class WrongCrossEntropy(Kernels):
 
 @dataclass(frozen=True)
 class WrongAdam(Kernels):
-    """NumPy's, but for a rate that is doubled"""
+    """NumPy's, but with twice the learning rate"""
 
     def adam(self, *vectors, rate, **options):
         super().adam(*vectors, rate=2 * rate, **options)

@@ -42,7 +42,7 @@ class Scale(Layer):
 
 @dataclass(frozen=True)
 class Averages(Scale):
-    """y = scale · x, its gradient a mean over the batch"""
+    """y = scale · x, but the gradient is a mean over the batch"""
 
     def write(self, gradient, product):
         gradient[...] = self.summed(product) / max(len(product), 1)
@@ -50,7 +50,7 @@ class Averages(Scale):
 
 @dataclass(frozen=True)
 class Adds(Scale):
-    """y = scale · x, its gradient added to the one before"""
+    """y = scale · x, but the gradient is added to the previous one"""
 
     def write(self, gradient, product):
         gradient[...] = np.where(np.isnan(gradient), 0, gradient) + self.summed(product)
@@ -58,7 +58,7 @@ class Adds(Scale):
 
 @dataclass(frozen=True)
 class WritesHalf(Scale):
-    """y = scale · x, only half of whose gradient is written: the other half happens to be 0"""
+    """y = scale · x, with an unused parameter whose gradient, 0, is not written"""
 
     def build(self, shape, builder):
         builder.param("unused", (1,), Ones())
@@ -77,7 +77,7 @@ class OverflowingLayer(Scale):
 
 @dataclass(frozen=True)
 class DoubleLayer(Scale):
-    """y = scale · x, in float64 always"""
+    """y = scale · x, always in float64"""
 
     def forward(self, x, context):
         y, backward = super().forward(x, context)
@@ -109,7 +109,7 @@ class WritingLayer(Scale):
 
 
 @dataclass(frozen=True)
-class DriftingLayer(Scale):
+class NonDeterministicLayer(Scale):
     """y = scale · x"""
 
     def forward(self, x, context):
@@ -118,7 +118,7 @@ class DriftingLayer(Scale):
 
 
 @dataclass(frozen=True)
-class RememberingLayer(Scale):
+class StatefulLayer(Scale):
     """y = scale · x"""
 
     def forward(self, x, context):
@@ -129,7 +129,7 @@ class RememberingLayer(Scale):
 
 @dataclass(frozen=True)
 class SkipsFirst(Scale):
-    """y = scale · x, its gradient forgotten where the input's is not needed"""
+    """y = scale · x, but no gradient is written if the input's is not needed"""
 
     def forward(self, x, context):
         y, backward = super().forward(x, context)
@@ -171,9 +171,9 @@ BROKEN = {
     "extremes": [OverflowingLayer],
     "float32": [DoubleLayer],
     "shapes": [NoEmptyBatchLayer],
-    "inputs kept": [WritingLayer],
-    "repeatable": [DriftingLayer],
-    "reentrant": [RememberingLayer],
+    "inputs unchanged": [WritingLayer],
+    "repeatable": [NonDeterministicLayer],
+    "reentrant": [StatefulLayer],
     "first": [SkipsFirst],
     "refuses": [FailsToRefuse],
     "independent": [Centres],

@@ -20,7 +20,7 @@ class GoodLoss(Loss):
 
 @dataclass(frozen=True)
 class HalfGradient(Loss):
-    """mean((y - t)²) of classes, the factor 2 forgotten"""
+    """mean((y - t)²) of classes, but the gradient lacks the factor 2"""
 
     classification = True
 
@@ -49,7 +49,7 @@ class OverflowingLoss(Loss):
 
 @dataclass(frozen=True)
 class DoubleLoss(GoodLoss):
-    """mean((y - t)²), in float64 always"""
+    """mean((y - t)²), always in float64"""
 
     def forward(self, y, t):
         value, backward = super().forward(y, t)
@@ -94,7 +94,7 @@ class WritingLoss(Loss):
 
 
 @dataclass(frozen=True)
-class DriftingLoss(GoodLoss):
+class NonDeterministicLoss(GoodLoss):
     """mean((y - t)²)"""
 
     def forward(self, y, t):
@@ -103,7 +103,7 @@ class DriftingLoss(GoodLoss):
 
 
 @dataclass(frozen=True)
-class RememberingLoss(Loss):
+class StatefulLoss(Loss):
     """mean((y - t)²)"""
 
     def forward(self, y, t):
@@ -112,7 +112,7 @@ class RememberingLoss(Loss):
 
 
 @dataclass(frozen=True)
-class LossBufferedWrongly(GoodLoss):
+class WrongWorkspaceLoss(GoodLoss):
     """mean((y - t)²)"""
 
     def forward_with_workspace(self, y, t, context, *, logits):
@@ -121,8 +121,8 @@ class LossBufferedWrongly(GoodLoss):
 
 
 @dataclass(frozen=True)
-class Unlinked(GoodLoss):
-    """mean((y - t)²) of probabilities; of the logits themselves after a sigmoid"""
+class WrongFusedLoss(GoodLoss):
+    """mean((y - t)²) of probabilities, but of the logits themselves if fused with a sigmoid"""
 
     classification = True
     input_range = (0.0, 1.0)
@@ -148,10 +148,10 @@ BROKEN = {
     "shapes": [ArrayLoss],
     "mean": [SumLoss],
     "independent": [MixingLoss],
-    "inputs kept": [WritingLoss],
-    "repeatable": [DriftingLoss],
-    "reentrant": [RememberingLoss],
-    "buffered": [LossBufferedWrongly],
-    "linked": [Unlinked],
+    "inputs unchanged": [WritingLoss],
+    "repeatable": [NonDeterministicLoss],
+    "reentrant": [StatefulLoss],
+    "buffered": [WrongWorkspaceLoss],
+    "fused": [WrongFusedLoss],
     "dispatch": [ConvertingLoss],
 }

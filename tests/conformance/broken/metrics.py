@@ -10,7 +10,7 @@ from tests.conformance.broken.drift import DRIFT
 
 @dataclass(frozen=True)
 class Inverse(Metric):
-    """1 / mean(|y - t|), infinite where all is right"""
+    """1 / mean(|y - t|), infinite for perfect predictions"""
 
     def compute(self, y, t):
         return float(1 / np.mean(np.abs(y - t)))
@@ -27,7 +27,7 @@ class Distance(Metric):
 
 
 @dataclass(frozen=True)
-class WrongWay(Distance):
+class WrongDirection(Distance):
     """mean(|y - t|)"""
 
     higher_is_better = True
@@ -54,7 +54,7 @@ class WritingMetric(Metric):
 
 
 @dataclass(frozen=True)
-class DriftingMetric(Distance):
+class NonDeterministicMetric(Distance):
     """mean(|y - t|)"""
 
     def compute(self, y, t):
@@ -63,8 +63,8 @@ class DriftingMetric(Distance):
 
 BROKEN = {
     "a number": [Inverse],
-    "direction": [WrongWay],
+    "direction": [WrongDirection],
     "order": [Ordered],
-    "inputs kept": [WritingMetric],
-    "repeatable": [DriftingMetric],
+    "inputs unchanged": [WritingMetric],
+    "repeatable": [NonDeterministicMetric],
 }

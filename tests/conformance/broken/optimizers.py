@@ -52,14 +52,14 @@ class WritingOptimizer(Descent):
 
 @dataclass(frozen=True)
 class LeavesOneOut(Descent):
-    """p ← p - learning_rate · g, but for the last"""
+    """p ← p - learning_rate · g, except for the last"""
 
     def update(self, parameters, gradient, state):
         super().update(parameters[:-1], gradient[:-1], state)
 
 
 @dataclass(frozen=True)
-class DriftingOptimizer(Descent):
+class NonDeterministicOptimizer(Descent):
     """p ← p - learning_rate · g"""
 
     def update(self, parameters, gradient, state):
@@ -67,7 +67,7 @@ class DriftingOptimizer(Descent):
 
 
 @dataclass(frozen=True)
-class RememberingOptimizer(Descent):
+class StatefulOptimizer(Descent):
     """v ← v / 2 + g; p ← p - learning_rate · v"""
 
     def update(self, parameters, gradient, state):
@@ -98,10 +98,10 @@ BROKEN = {
     "descends": [Ascent],
     "extremes": [DividesByZero],
     "float32": [CoarseInSingle],
-    "gradient kept": [WritingOptimizer],
+    "gradient unchanged": [WritingOptimizer],
     "in place": [LeavesOneOut],
-    "repeatable": [DriftingOptimizer],
-    "reentrant": [RememberingOptimizer],
+    "repeatable": [NonDeterministicOptimizer],
+    "reentrant": [StatefulOptimizer],
     "elementwise": [ByNorm],
     "dispatch": [ConvertingOptimizer],
 }

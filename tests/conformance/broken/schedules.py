@@ -23,7 +23,7 @@ class BelowZero(Falling):
 
 
 @dataclass(frozen=True)
-class DriftingSchedule(Falling):
+class NonDeterministicSchedule(Falling):
     """1 - p / 2"""
 
     def factor(self, context):
@@ -31,8 +31,8 @@ class DriftingSchedule(Falling):
 
 
 @dataclass(frozen=True)
-class RememberingSchedule(Falling):
-    """0.9 times the factor before"""
+class StatefulSchedule(Falling):
+    """0.9 times the previous factor"""
 
     def factor(self, context):
         KEPT["factor"] = 0.9 * KEPT["factor"] if context.step else 1.0
@@ -58,8 +58,8 @@ class WithinEpochs(Falling):
 
 BROKEN = {
     "positive": [BelowZero],
-    "repeatable": [DriftingSchedule],
-    "any order": [RememberingSchedule],
-    "history kept": [WritingSchedule],
+    "repeatable": [NonDeterministicSchedule],
+    "any order": [StatefulSchedule],
+    "history unchanged": [WritingSchedule],
     "by epoch": [WithinEpochs],
 }

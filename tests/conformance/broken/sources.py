@@ -43,7 +43,7 @@ class CrashingSource(JsonColumns):
 
 @dataclass(frozen=True)
 class UnevenSource(JsonColumns):
-    """A JSON object of columns, one of them cut."""
+    """A JSON object of columns, one of them truncated."""
 
     def columns(self, path):
         columns = super().columns(path)
@@ -51,7 +51,7 @@ class UnevenSource(JsonColumns):
 
 
 @dataclass(frozen=True)
-class DriftingSource(JsonColumns):
+class NonDeterministicSource(JsonColumns):
     """A JSON object of columns."""
 
     def columns(self, path):
@@ -60,7 +60,7 @@ class DriftingSource(JsonColumns):
 
 
 @dataclass(frozen=True)
-class ForgetfulSource(JsonColumns):
+class IncompleteChunks(JsonColumns):
     """A JSON object of columns."""
 
     def iter_chunks(self, path, text=()):
@@ -70,16 +70,16 @@ class ForgetfulSource(JsonColumns):
 
 
 @dataclass(frozen=True)
-class SourceOfNowhere(JsonColumns):
+class MissingFile(JsonColumns):
     """A JSON object of columns."""
 
     def files(self, path):
-        return path, path.with_name("nowhere")
+        return path, path.with_name("missing")
 
 
 BROKEN = {
     "damaged files": [CrashingSource],
     "reads": [UnevenSource],
-    "repeatable": [DriftingSource],
-    "pieces": [ForgetfulSource, SourceOfNowhere],
+    "repeatable": [NonDeterministicSource],
+    "chunks": [IncompleteChunks, MissingFile],
 }

@@ -45,12 +45,12 @@ def two_documents(path):
     restated(path, lambda d, a: json.dumps(d) * 2)
 
 
-@attack(r"\$.origin: the key occurs twice")
+@attack(r"\$.origin: duplicate key")
 def a_key_twice(path):
     restated(path, lambda d, a: '{"origin": "a", ' + json.dumps(d)[1:])
 
 
-@attack("the key occurs twice")
+@attack("duplicate key")
 def a_key_a_hundred_thousand_times(path):
     restated(path, lambda d, a: "{" + ",".join(['"a":1'] * 100_000) + "}")
 
@@ -75,7 +75,7 @@ def a_number_of_four_thousand_digits(path):
     restated(path, lambda d, a: json.dumps(d).replace('"step": 2', f'"step": {"9" * 4_000}'))
 
 
-@attack("half of a surrogate pair")
+@attack("unpaired surrogate")
 def half_a_character(path):
     restated(path, lambda d, a: d.update(origin="\ud800"))
 

@@ -15,7 +15,7 @@ def an_option_that_is_code(path):
     in_spec(path, lambda spec: spec["model"]["layers"][0].update(__reduce__=["os.system", "id"]))
 
 
-@attack(r"\$\.extends: only a spec in a file extends others")
+@attack(r"\$\.extends: only a spec in a file can extend others")
 def another_file_that_the_spec_extends(path):
     base = path.with_suffix(".base.json")
     base.write_text('{"train": {"epochs": 99}}')
