@@ -37,17 +37,16 @@ def compare_with_baseline(results: SplitPredictions) -> str:
         error = format_value(float(np.mean(errors)))
         return f"Mean absolute error on {rows}: {error}; all targets are identical."
     ratio = float(np.mean(errors / np.where(baseline > 0, baseline, 1)))
+    judgement = _judgement(better=ratio < CLEARLY_BETTER, not_better=ratio >= 1)
     if len(results.targets) == 1:
-        text = (
-            f"Mean absolute error on {rows}: {format_value(float(errors[0]))}; "
-            f"baseline (mean target): {format_value(float(baseline[0]))}"
+        return (
+            f"Mean absolute error on {rows}: {format_value(float(errors[0]))}, {judgement} "
+            f"(mean target, {format_value(float(baseline[0]))})."
         )
-    else:
-        text = (
-            f"Mean absolute error on {rows}, averaged over {len(results.targets)} targets: "
-            f"{format_value(ratio)} times that of the baseline (mean target)"
-        )
-    return f"{text}: {_judgement(better=ratio < CLEARLY_BETTER, not_better=ratio >= 1)}."
+    return (
+        f"Mean absolute error on {rows}, averaged over {len(results.targets)} targets: "
+        f"{format_value(ratio)} times that of the mean target, {judgement}."
+    )
 
 
 def _compare_accuracy(results: SplitPredictions) -> str:
@@ -56,19 +55,15 @@ def _compare_accuracy(results: SplitPredictions) -> str:
     count = len(results.true_values)
     correct = int(np.sum(results.true_values == results.predictions))
     accuracy, baseline = correct / count, float(np.mean(results.true_values == results.baseline))
-    majority = results.classes[int(results.baseline)]
-    text = (
-        f"Accuracy on {count:,} {SPLIT_ROWS[results.split]}: {percent(accuracy)} "
-        f"({correct:,} correct); baseline (majority class <em>{escape(majority)}</em>): "
-        f"{percent(baseline)}"
-    )
-    if results.split == "train":
-        better = accuracy > baseline
-        return f"{text}: {_judgement(better=better, not_better=not better)}."
-    low, high = confidence_interval(correct, count)
+    low, high, interval = accuracy, accuracy, ""
+    if results.split != "train":
+        low, high = confidence_interval(correct, count)
+        interval = f" The 95 % confidence interval is {percent(low)} to {percent(high)}."
+    majority = escape(results.classes[int(results.baseline)])
     return (
-        f"{text}: {_judgement(better=low > baseline, not_better=high <= baseline)}. "
-        f"The 95 % confidence interval of the accuracy is {percent(low)} to {percent(high)}."
+        f"Accuracy on {count:,} {SPLIT_ROWS[results.split]}: {percent(accuracy)} "
+        f"({correct:,} correct), {_judgement(better=low > baseline, not_better=high <= baseline)} "
+        f"(majority class <em>{majority}</em>, {percent(baseline)}).{interval}"
     )
 
 
@@ -124,7 +119,7 @@ def _class_table(confusion: Array, classes: Sequence[str]) -> str:
         ]
         for i in order
     ]
-    head = ["class", "rows", "precision", "recall", "most often confused with"]
+    head = ["class", "rows", "precision", "recall", "confused with"]
     explained = (
         '<p class="quiet">Precision: fraction of the rows predicted as a class that belong to it. '
         "Recall: fraction of the rows of a class that are predicted as it.</p>"

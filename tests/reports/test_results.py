@@ -27,9 +27,9 @@ def test_the_page_has_the_accuracy_of_the_network_and_of_the_baseline(spec):
     baseline = percent(float(np.mean(test.raw_targets == majority)))
     page = page_of("out")
     accuracy = f"Accuracy on {len(test)} test rows: {percent(correct / len(test))}"
-    assert f"{accuracy} ({correct} correct); baseline (majority class " in page.text_of("p")
+    assert f"{accuracy} ({correct} correct), " in page.text_of("p")
     assert page.text_of("em") == model.classes[majority]
-    assert f"): {baseline}: " in page.text_of("p")
+    assert f", {baseline})." in page.text_of("p")
 
 
 def test_the_page_of_a_regression_has_the_mean_absolute_errors(numbers):
@@ -38,8 +38,8 @@ def test_the_page_of_a_regression_has_the_mean_absolute_errors(numbers):
     error = np.mean(np.abs(model.network.predict(prepared.test.x) - prepared.test.raw_targets))
     baseline = np.mean(np.abs(prepared.train.raw_targets.mean() - prepared.test.raw_targets))
     text = page_of("out").text_of("p")
-    assert f"Mean absolute error on 18 test rows: {format_value(float(error))}; " in text
-    assert f"baseline (mean target): {format_value(float(baseline))}" in text
+    assert f"Mean absolute error on 18 test rows: {format_value(float(error))}, " in text
+    assert f"(mean target, {format_value(float(baseline))})." in text
 
 
 def test_without_held_out_rows_the_page_says_that_performance_is_unknown(spec):
@@ -149,7 +149,7 @@ def test_several_targets_and_sequences_are_drawn(tmp_path, monkeypatch):
     baseline = np.abs(true - prepared.train.raw_targets.mean(axis=0)).mean(axis=0)
     ratio = format_value(float(np.mean(np.abs(y - true).mean(axis=0) / baseline)))
     text = page_of("two").text_of("p")
-    assert f"averaged over 2 targets: {ratio} times that of the baseline" in text
+    assert f"averaged over 2 targets: {ratio} times that of the mean target" in text
     assert {"predicted-0", "predicted-1"} < {file.stem for file in Path("two/plots").iterdir()}
     np.savez("paths.npz", x=rng.normal(size=(20, 6, 3)), y=rng.normal(size=(20, 6, 2)))
     data = {"source": "npz", "path": "paths.npz", "target": "y", "split": {"test": 0.5}}
