@@ -1,6 +1,6 @@
-"""Drawing: charts as SVG, in a terminal and with matplotlib, all from one description.
+"""Charts, drawn as SVG, in a terminal or with matplotlib from one description.
 
-`chart` says what a chart shows, `curves` makes the charts of a training, `components` those of an
-activation or a schedule. `svg`, `braille` and `matplotlib_file` draw them in the colours of
-`palette`.
+`chart` has the types of that description; `curves` returns the charts of a training, `components`
+those of an activation or a schedule. `svg`, `braille` and `matplotlib_file` draw them in the
+colours of `palette`.
 """

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-"""The bit of each dot, four rows of two, in a braille character."""
+"""The bit of each dot in a braille character, which has four rows of two."""
 
 MARGIN = 6
-"""Columns at the left, for the numbers."""
+"""Columns to the left of the plot, for the numbers."""
 
 
 def draw(chart: Chart, width: int, height: int) -> Text:
-    """Return a chart of this many columns and lines, below its legend and above its axis.
+    """Return a chart with `width` columns and `height` lines, plus a legend and an axis line.
 
-    Dashed curves are dotted, so that they differ without colours; solid ones are drawn last.
+    Dashed curves are dotted, to be distinguishable without colours; solid ones are drawn on top.
     """
-    from rich.text import Text  # only for a terminal
+    from rich.text import Text  # imported only when drawing in a terminal
 
     columns = width - MARGIN
     x = np.linspace(chart.across.low, chart.across.high, 2 * columns)
@@ -79,23 +79,23 @@ def _axis(horizontal: bool, vertical: bool) -> str:
 
 
 def _strokes(curve: Curve, x: Array, axis: Axis, rows: int) -> Iterator[range]:
-    """Yield the rows of dots to set in each column: the value's, and those from the one before."""
-    before, farthest = math.nan, JUMP * rows if curve.breaks else math.inf
+    """Yield the rows of dots to set in each column: from the previous value to this one."""
+    previous, max_step = math.nan, JUMP * rows if curve.breaks else math.inf
     for fraction in axis.fraction(_resampled(curve, x)):
-        at = (1 - fraction) * (rows - 1)
-        start = before if abs(at - before) <= farthest else at
-        before = at
-        if math.isfinite(at):
-            top, bottom = sorted((round(start), round(at)))
+        row = (1 - fraction) * (rows - 1)
+        start = previous if abs(row - previous) <= max_step else row
+        previous = row
+        if math.isfinite(row):
+            top, bottom = sorted((round(start), round(row)))
             yield range(max(top, 0), min(bottom, rows - 1) + 1)
         else:
             yield range(0)
 
 
 def _resampled(curve: Curve, x: Array) -> Array:
-    """Return the value of a curve at each x: the nearest of one that breaks, else between two."""
+    """Return the value of a curve at each x: the nearest if it breaks, otherwise interpolated."""
     if curve.breaks:
-        places = np.searchsorted((curve.x[1:] + curve.x[:-1]) / 2, x)
-        return curve.y[places]
+        nearest = np.searchsorted((curve.x[1:] + curve.x[:-1]) / 2, x)
+        return curve.y[nearest]
     known = np.isfinite(curve.y)
     return np.interp(x, curve.x[known], curve.y[known]) if known.any() else np.full(len(x), np.nan)

@@ -1,4 +1,4 @@
-"""What a chart shows: axes, curves and points, as every backend draws them."""
+"""Description of a chart: axes, curves and points, drawn alike by all backends."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from nnreg._types import Array
 from nnreg.plotting.palette import BLUE
 
 JUMP = 0.15
-"""In a curve that breaks, a step by this fraction of the height is a jump, drawn as a gap."""
+"""In a curve with `breaks`, a step larger than this fraction of the height is drawn as a gap."""
 
 MAX_POINTS = 1000
-"""Points of a curve; of a longer one, the smallest and largest value of each segment are drawn."""
+"""Points of a curve; of a longer one, the minimum and maximum of each segment are drawn."""
 
 MAX_NAME = 24
-"""Characters of a name; a longer one is cut."""
+"""Characters of a name; a longer one is truncated."""
 
 Dash = tuple[float, ...]
-"""Lengths of dashes and gaps, in pixels; a solid line has none."""
+"""Lengths of dashes and gaps in pixels; empty for a solid line."""
 
 DOTTED: Dash = (3, 3)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis from `low` to `high`; these two are decimal logarithms if it is `logarithmic`."""
+    """An axis from `low` to `high`, which are decimal logarithms if it is `logarithmic`."""
 
     label: str
     low: float
@@ -38,14 +38,14 @@ class Axis:
     integer: bool = False
 
     def fraction(self, values: Array | float) -> Array:
-        """Return where values lie: 0 at the low end, 1 at the high end."""
+        """Return the positions of values: 0 at the low end, 1 at the high end."""
         with np.errstate(divide="ignore", invalid="ignore"):
             positions = np.log10(values) if self.logarithmic else np.asarray(values)
         result: Array = (positions - self.low) / (self.high - self.low)
         return result
 
     def ticks(self) -> list[float]:
-        """Return the round numbers that are marked, about six."""
+        """Return about six round numbers to mark."""
         if self.logarithmic:
             return powers(self.low, self.high)
         return ticks(self.low, self.high, least=1 if self.integer else 0)
@@ -53,10 +53,10 @@ class Axis:
 
 @dataclass(frozen=True)
 class Curve:
-    """Values over x; values that are not finite, or outside the axes, are gaps.
+    """Values over x; non-finite values and values outside the axes are gaps.
 
-    A curve without a label is not in the legend. One that `breaks` has a gap at each jump too.
-    `dot` is the index of a value to mark.
+    A curve without a label is omitted from the legend. With `breaks`, jumps are gaps too. `dot` is
+    the index of a value to mark.
     """
 
     label: str
@@ -80,7 +80,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves and points between two axes; `mark` is a value of x to mark, and its label."""
+    """Curves and points over two axes; `mark` is a value of x to mark, and its label."""
 
     across: Axis
     up: Axis
@@ -91,7 +91,7 @@ class Chart:
 
 def fit(label: str, values: Iterable[Array], *, logarithmic: bool = False,
         integer: bool = False, margin: float = 0.04) -> Axis:  # fmt: skip
-    """Return an axis with all finite values and a margin, from 0 to 1 if there are none."""
+    """Return an axis that covers all finite values and a margin; 0 to 1 if there are none."""
     every = np.concatenate([np.empty(0), *values])
     finite = every[np.isfinite(every)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
@@ -104,14 +104,14 @@ def fit(label: str, values: Iterable[Array], *, logarithmic: bool = False,
 
 
 def spans_decades(values: Iterable[Array]) -> bool:
-    """Return True for positive values that differ by a factor of 30, for a logarithmic axis."""
+    """Return True for positive values whose ratio exceeds 30, which suit a logarithmic axis."""
     every = np.concatenate([np.empty(0), *values])
     finite = every[np.isfinite(every)]
     return bool(finite.size and finite.min() > 0 and finite.max() > 30 * finite.min())
 
 
 def ticks(low: float, high: float, least: float = 0) -> list[float]:
-    """Return round numbers between two, about six, at least `least` from each other."""
+    """Return about six round numbers between `low` and `high`, at least `least` apart."""
     rough = max((high - low) / 6, least)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
@@ -119,7 +119,7 @@ def ticks(low: float, high: float, least: float = 0) -> list[float]:
 
 
 def powers(low: float, high: float) -> list[float]:
-    """Return round numbers between two powers of ten, at most about eight."""
+    """Return at most about eight round numbers between 10^`low` and 10^`high`."""
     decades = range(math.floor(low), math.ceil(high) + 1)
     digits = (1, 2, 5) if len(decades) <= 3 else (1,)
     every = math.ceil(len(decades) / 8)
@@ -128,24 +128,24 @@ def powers(low: float, high: float) -> list[float]:
 
 
 def number(value: float) -> str:
-    """Return a number as it stands at an axis: `−1.5e19`."""
+    """Return the label of a tick, such as `−1.5e19`."""
     text = re.sub(r"e([+-])0*", lambda found: f"e{found[1].strip('+')}", f"{value:.6g}")
     return text.replace("-", "−")
 
 
 def thin(x: Array, y: Array) -> tuple[Array, Array]:
-    """Return a curve with fewer points, in which no peak is lost."""
+    """Return a curve with fewer points that preserves all peaks."""
     if len(x) <= MAX_POINTS:
         return x, y
     kept = []
     for segment in np.array_split(np.arange(len(x)), MAX_POINTS // 2):
         filled = np.where(np.isfinite(y[segment]), y[segment], 0)
         kept += [segment[filled.argmin()], segment[filled.argmax()]]
-    places = np.unique([0, *kept, len(x) - 1])
-    return x[places], y[places]
+    indices = np.unique([0, *kept, len(x) - 1])
+    return x[indices], y[indices]
 
 
 def short_name(name: str) -> str:
-    """Return a name from data or a spec that can be drawn: short, and printable."""
+    """Return a name from data or a spec, truncated and with non-printable characters replaced."""
     text = "".join(c if c.isprintable() else "\ufffd" for c in name)
     return text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 1]}…"

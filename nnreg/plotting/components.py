@@ -17,17 +17,17 @@ TALLEST = 6.0
 """Values beyond this height are not drawn."""
 
 EPOCHS, STEPS = 60, 8
-"""The training over which a schedule is drawn: its epochs, and the steps of each."""
+"""Epochs, and steps per epoch, of the training for which a schedule is drawn."""
 
 IMPROVING = 20
-"""The epochs after which the losses of that training no longer fall."""
+"""The number of epochs in which the loss of that training decreases."""
 
 SAMPLES = 601
-"""Values of x at which a component is evaluated."""
+"""The number of values of x at which a component is evaluated."""
 
 
 def chart(component: Activation | Schedule, label: str = "", samples: int = SAMPLES) -> Chart:
-    """Return the chart of a component, with `label` at its upper axis.
+    """Return the chart of a component, with `label` on its vertical axis.
 
     Raises ValueError if no value is finite.
     """
@@ -42,7 +42,7 @@ def chart(component: Activation | Schedule, label: str = "", samples: int = SAMP
 
 
 def _activation(activation: Activation, samples: int) -> tuple[list[Curve], str]:
-    """Return an activation and its derivative; of one over several values the first of two."""
+    """Return an activation and its derivative; if not elementwise, for the first of two inputs."""
     x = np.linspace(-REACH, REACH, samples)
     rows = np.stack([x, np.zeros(samples)], axis=1)
     first = np.zeros_like(rows)
@@ -60,11 +60,11 @@ def _activation(activation: Activation, samples: int) -> tuple[list[Curve], str]
 
 
 def _schedule(schedule: Schedule, samples: int) -> tuple[list[Curve], str]:
-    """Return the factors of a training that gets better at first, and then no more."""
+    """Return the factors for a training whose loss decreases at first and is then constant."""
     total = EPOCHS * STEPS
     losses = [1 / min(epoch, IMPROVING) for epoch in range(1, EPOCHS + 1)]
-    watched = schedule.monitored_metric() or "loss"
-    history = [{watched: loss} for loss in losses]
+    monitored = schedule.monitored_metric() or "loss"
+    history = [{monitored: loss} for loss in losses]
     steps = np.linspace(0, total - 1, min(samples, total)).astype(int)
     factors = [
         schedule.factor(ScheduleContext(step, total, STEPS, history[: step // STEPS]))

@@ -1,6 +1,6 @@
 """Charts as SVG, PNG or PDF files for papers, drawn by matplotlib.
 
-No pyplot, and no settings of the process are changed but while a file is written.
+pyplot is not imported, and matplotlib's settings are changed only while a file is written.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from nnreg.plotting.chart import Axis, Chart, Dash, number, thin
 from nnreg.plotting.palette import GRID, MUTED, PAPER
 
 SIZE = (4.6, 3.0)
-"""Inches of a panel."""
+"""Width and height of a panel in inches."""
 
 
 def figure(charts: Sequence[Chart]) -> Figure:
-    """Draw each chart in a panel of its own."""
+    """Return a figure with a panel for each chart."""
     rows, columns = (len(charts) + 1) // 2, min(len(charts), 2)
     drawn = Figure(figsize=(SIZE[0] * columns, SIZE[1] * rows), layout="constrained")
     drawn.patch.set_facecolor(PAPER)
@@ -37,14 +37,14 @@ def figure(charts: Sequence[Chart]) -> Figure:
 
 
 def save(drawn: Figure, path: Path) -> None:
-    """Write a figure in the format of the suffix; the same figure gives the same bytes."""
+    """Write a figure in the format of the suffix; the bytes are reproducible."""
     kind = path.suffix.removeprefix(".")
-    # text stays text: it is smaller, can be searched, and is read aloud
+    # text rather than paths: smaller, searchable and readable by screen readers
     settings: dict[Any, Any] = {"svg.hashsalt": "nnreg", "svg.fonttype": "none", "pdf.fonttype": 42}
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     buffer = io.BytesIO()
     with mpl.rc_context(settings), warnings.catch_warnings():
-        # a viewer of the SVG may well have glyphs that matplotlib's font has not
+        # the viewer's font may have glyphs that matplotlib's font does not
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
         drawn.savefig(buffer, format=kind, dpi=150, metadata=undated.get(kind))
     path.write_bytes(buffer.getvalue())
@@ -80,7 +80,7 @@ def _draw(axes: Axes, chart: Chart) -> None:
 
 
 def _scale(axes: Axes, name: str, axis: Axis) -> None:
-    """Give one axis of a panel its limits, and the ticks of every other backend."""
+    """Set the limits of one axis, and the same ticks as in the other backends."""
     ends = [10**end if axis.logarithmic else end for end in (axis.low, axis.high)]
     ticks = axis.ticks()
     axes.set(**{f"{name}scale": "log" if axis.logarithmic else "linear", f"{name}lim": ends})
@@ -93,5 +93,5 @@ def _linestyle(dash: Dash) -> Any:
 
 
 def _plain(text: str) -> str:
-    """Return text that matplotlib does not read as a formula."""
+    """Return text escaped so that matplotlib does not interpret it as a formula."""
     return text.replace("$", r"\$")

@@ -1,7 +1,7 @@
-"""The colours of every drawing and page, on light paper and on a dark screen.
+"""Colours of all drawings and pages, in light and dark mode.
 
-In a chart of one run, the training is always `TRAINING` and the validation always `VALIDATION`.
-In a chart of several runs a colour stands for a run, and never is one of these two.
+In a chart of one run, training is always drawn in `TRAINING` and validation in `VALIDATION`. In a
+chart of several runs each run has a colour other than these two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COLOURS = {
     "gold": ("#9a6700", "#d29922"),
     "teal": ("#0a7ea4", "#39c5cf"),
 }
-"""Each colour's name, and what it is on light paper and on a dark screen."""
+"""The colour of each name in light and in dark mode."""
 
 (INK, MUTED, GRID, PAPER, PANEL, BLUE, ORANGE, GREEN, PURPLE, PINK, GOLD, TEAL) = (
     light for light, _ in COLOURS.values()
@@ -31,7 +31,7 @@ TRAINING, VALIDATION = BLUE, ORANGE
 RUNS = (GREEN, PURPLE, PINK, GOLD, TEAL, MUTED)
 
 TERMINAL = {BLUE: "cyan", ORANGE: "yellow", MUTED: "dim"}
-"""What the colours are called in a terminal."""
+"""The names of colours in a terminal."""
 
 
 def variables(*, dark: bool = False) -> str:
@@ -40,9 +40,9 @@ def variables(*, dark: bool = False) -> str:
 
 
 def dark_rules() -> str:
-    """Return the CSS by which SVG elements with these colours change on a dark screen."""
+    """Return the CSS that changes these colours of SVG elements to their dark variants."""
     return "".join(
-        f'[{kind}="{light}"]{{{kind}:{dark}}}'
+        f'[{attribute}="{light}"]{{{attribute}:{dark}}}'
         for light, dark in COLOURS.values()
-        for kind in ("fill", "stroke")
+        for attribute in ("fill", "stroke")
     )

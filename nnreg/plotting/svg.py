@@ -1,6 +1,6 @@
-"""Charts and matrices as SVG: as a file that needs no other, and as part of a page.
+"""Charts and matrices as SVG: as a self-contained file, or as part of a page.
 
-Both follow the screen: on a dark one, the colours of `palette` become their dark ones.
+In dark mode, both change the colours of `palette` to their dark variants.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from nnreg.plotting.palette import BLUE, GRID, INK, MUTED, PAPER, dark_rules
 
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', sans-serif"
 SIZE, LINE = 12, 18
-"""Pixels: of text, and from one line of it to the next."""
+"""Font size and line height in pixels."""
 
 MAX_COUNTED = 20
-"""Classes up to which a matrix has the counts in it."""
+"""The most classes of a matrix whose cells show the counts."""
 
 MAX_LABELS = 40
-"""Names along a matrix; of more classes, evenly spaced ones are named."""
+"""The most names along a matrix; with more classes, evenly spaced ones are named."""
 
 SHADES = 40
-"""Shades of a matrix's cells."""
+"""The number of shades of a matrix's cells."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """SVG elements, their size in pixels, and a description for those who do not see them."""
+    """SVG elements, their size in pixels, and a description for screen readers."""
 
     width: float
     height: float
@@ -43,11 +43,11 @@ class Drawing:
     size: float = SIZE
 
     def inline(self) -> str:
-        """Return it as part of a page that has `dark_rules`, as wide as there is room."""
+        """Return it as part of a page that includes `dark_rules`, scaled to the available width."""
         return self._svg("", self.elements)
 
     def file(self) -> str:
-        """Return it as a file that needs no other, readable on light and dark pages."""
+        """Return it as a self-contained file with light and dark colours."""
         size = f'xmlns="http://www.w3.org/2000/svg" width="{self.width:g}" height="{self.height:g}"'
         head = (
             f"<title>{escape(self.description)}</title>",
@@ -69,28 +69,28 @@ class Drawing:
 
 
 def escape(text: str) -> str:
-    """Return text as SVG, without characters that are not printable."""
+    """Return text escaped for SVG, with non-printable characters replaced."""
     return html.escape("".join(c if c.isprintable() else "\ufffd" for c in text))
 
 
 def text(
-    x: float, y: float, words: str, *, fill: str = MUTED, anchor: str = "", more: str = ""
+    x: float, y: float, content: str, *, fill: str = MUTED, anchor: str = "", more: str = ""
 ) -> str:
-    """Return a line of text that begins at x, or has its `middle` or `end` there."""
+    """Return a text element that starts at x, or has its `middle` or `end` there."""
     anchored = f' text-anchor="{anchor}"' if anchor else ""
     more = f" {more}" if more else ""
-    return f'<text x="{x:.5g}" y="{y:.5g}" fill="{fill}"{anchored}{more}>{escape(words)}</text>'
+    return f'<text x="{x:.5g}" y="{y:.5g}" fill="{fill}"{anchored}{more}>{escape(content)}</text>'
 
 
-def text_width(words: str, size: float = SIZE) -> float:
-    """Return about how wide a text is, in pixels; rather more than less."""
-    wide = sum(c in "MWmw@%…" or unicodedata.east_asian_width(c) in "WF" for c in words)
-    return size * (0.6 * len(words) + 0.4 * wide + 0.1 * sum(map(str.isupper, words)))
+def text_width(content: str, size: float = SIZE) -> float:
+    """Return an upper estimate of the width of a text in pixels."""
+    wide = sum(c in "MWmw@%…" or unicodedata.east_asian_width(c) in "WF" for c in content)
+    return size * (0.6 * len(content) + 0.4 * wide + 0.1 * sum(map(str.isupper, content)))
 
 
 @dataclass(frozen=True)
 class _Area:
-    """The rectangle between the axes, and the axes: from values to pixels."""
+    """The plot area and its axes, which map values to pixels."""
 
     left: float
     top: float
@@ -109,9 +109,9 @@ class _Area:
 def draw(
     chart: Chart, description: str, *, title: str = "", width: int = 400, height: int = 250
 ) -> Drawing:
-    """Return a chart with its axes, and a legend if there is more than one thing to name.
+    """Return a chart with its axes, and a legend if it has more than one entry.
 
-    `height` is without title and legend.
+    `height` excludes the title and the legend.
     """
     labels = [number(value) for value in chart.up.ticks()]
     left = 14 + max((text_width(label) for label in labels), default=0)
@@ -144,7 +144,7 @@ def draw(
 
 
 def _legend(chart: Chart, left: float, right: float, y: float) -> tuple[list[str], int]:
-    """Return the legend, in as many rows as it takes, and their number."""
+    """Return the elements of the legend and its number of rows."""
     entries = [(c.label, c.colour, c.dash) for c in chart.curves if c.label]
     if chart.mark is not None:
         entries.append((chart.mark[1], MUTED, DOTTED))
@@ -163,7 +163,7 @@ def _legend(chart: Chart, left: float, right: float, y: float) -> tuple[list[str
 
 
 def _grid(area: _Area) -> Iterator[str]:
-    """Yield the lines and numbers of both axes, and the label of the one across."""
+    """Yield the grid lines and tick labels of both axes, and the label of the horizontal axis."""
     bottom = area.top + area.height
     for value in area.up.ticks():
         y = float(area.y(value))
@@ -181,12 +181,12 @@ def _grid_colour(value: float) -> str:
 
 
 def _line(path: str, colour: str, dash: Dash = (), width: float = 2) -> str:
-    dashes = f' stroke-dasharray="{" ".join(f"{part:g}" for part in dash)}"' if dash else ""
+    dashes = f' stroke-dasharray="{" ".join(f"{length:g}" for length in dash)}"' if dash else ""
     return f'<path d="{path}" stroke="{colour}" stroke-width="{width}" fill="none"{dashes}/>'
 
 
 def _curve(curve: Curve, area: _Area) -> Iterator[str]:
-    """Yield a curve: its segments as a path, values alone as dots, and the value to mark."""
+    """Yield a curve: its segments as a path, isolated values as dots, and the value to mark."""
     values, heights = thin(curve.x, curve.y)
     x, y = area.x(values), area.y(heights)
     segments = list(_segments(y, area, JUMP * area.height if curve.breaks else math.inf))
@@ -210,7 +210,7 @@ def _curve(curve: Curve, area: _Area) -> Iterator[str]:
 
 
 def _segments(y: Array, area: _Area, jump: float) -> Iterator[list[int]]:
-    """Yield the indices of each part of a curve without gaps and jumps."""
+    """Yield the indices of each segment of a curve, which has no gaps or jumps."""
     segment: list[int] = []
     for index, height in enumerate(y.tolist()):
         inside = area.top - 0.1 <= height <= area.top + area.height + 0.1
@@ -226,17 +226,18 @@ def _segments(y: Array, area: _Area, jump: float) -> Iterator[list[int]]:
 def matrix(
     counts: Array, names: Sequence[str], description: str, *, across: str, down: str
 ) -> Drawing:
-    """Return a square matrix of counts, a cell the darker, the larger a fraction of its row."""
-    number_of = len(names)
-    shown = [short_name(names[i]) for i in range(0, number_of, math.ceil(number_of / MAX_LABELS))]
+    """Return a square matrix of counts; the shade of a cell is its fraction of the row."""
+    classes = len(names)
+    every = math.ceil(classes / MAX_LABELS)
+    shown = [short_name(name) for name in names[::every]]
     size = min(SIZE, 432 / len(shown))
     longest = max(text_width(name, size) for name in shown)
-    if number_of <= MAX_COUNTED:  # wide enough for the counts and, of few classes, for the names
-        cell = min(max(longest + 8, 42), max(360 / number_of, 24))
+    if classes <= MAX_COUNTED:  # wide enough for the counts and, with few classes, for the names
+        cell = min(max(longest + 8, 42), max(360 / classes, 24))
     else:
-        cell = 480 / number_of
-    spacing = cell * math.ceil(number_of / MAX_LABELS)
-    side, left, top = cell * number_of, 30 + longest, 8.0
+        cell = 480 / classes
+    spacing = cell * every
+    side, left, top = cell * classes, 30 + longest, 8.0
     bottom, font = top + side, f'font-size="{size:.3g}"'
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     elements = [
@@ -245,7 +246,7 @@ def matrix(
         f'<rect x="{left:.5g}" y="{top:g}" width="{side:.5g}" height="{side:.5g}" fill="none" '
         f'stroke="{GRID}"/>',
     ]
-    if number_of <= MAX_COUNTED:
+    if classes <= MAX_COUNTED:
         for row, column in np.argwhere(counts > 0):
             fill = PAPER if fractions[row, column] > 0.75 else INK
             x, y = left + (column + 0.5) * cell, top + (row + 0.5) * cell + 0.36 * size
@@ -264,13 +265,13 @@ def matrix(
     elements.append(text(left + side / 2, bottom, across, anchor="middle"))
     turn = f'transform="rotate(-90 14 {top + side / 2:.5g})"'
     elements.append(text(14, top + side / 2, down, anchor="middle", more=turn))
-    # half of the last name may stick out
+    # up to half of the last name extends past the matrix
     width = left + side + (8 if upright else max(8, (text_width(shown[-1], size) - cell) / 2))
     return Drawing(round(width), round(bottom + 8), description, elements)
 
 
 def _cells(fractions: Array) -> Iterator[str]:
-    """Yield a path for each shade, in which a cell is a line one unit long and wide."""
+    """Yield a path for each shade; a cell is a line of length 1 and width 1."""
     shades = np.round(fractions * SHADES).astype(int)
     for shade in np.unique(shades[shades > 0]):
         lines = "".join(f"M{c} {r}.5h1" for r, c in np.argwhere(shades == shade))

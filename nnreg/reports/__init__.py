@@ -1,7 +1,7 @@
 """Reports and comparisons of runs: `report` and `compare`.
 
-`record` reads a run's folder, `results` has the network's predictions of the rows that were held
-out, and `comparison` puts runs side by side. `figures` and `diagram` make the drawings, `images`
-the images of inputs; `page` and `evaluation` write the HTML with `markup`, and `report` puts it all
-together.
+`run_record` reads a run directory, `predictions` evaluates the network on the held-out rows, and
+`comparison` puts runs side by side. `figures` and `network_diagram` draw, `png` encodes input
+images; `html_page` assembles the page from `run_sections`, `fold_sections` and `evaluation`, with
+the elements in `html`. `report` writes the files.
 """

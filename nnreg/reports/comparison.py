@@ -1,4 +1,4 @@
-"""Runs side by side: what differs in their specs, what came of them, and which is best at what."""
+"""Runs side by side: the settings that differ, the metrics, and the best run for each metric."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from nnreg.runs.run import leaves
 from nnreg.spec.compose import FILE_PATHS
 from nnreg.training.history import best_epoch
 
-UNITS = ("loss", "data.target", "data.target_scaling")
-"""The settings that a loss is measured by: where they differ, none is the best."""
+LOSS_SETTINGS = ("loss", "data.target", "data.target_scaling")
+"""Losses are comparable only between runs that have the same values for these settings."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the runs: the settings in which they differ, its figures, and how it went."""
+    """One of the runs: the settings that differ between them, its metrics, and its outcome."""
 
     run: str
     settings: Mapping[str, Any]
     figures: Mapping[str, float]
-    """Such as `test accuracy` of the weights that were kept, or `val_loss` in the best epoch."""
+    """Metrics, such as `test accuracy` of the kept weights, or `val_loss` in the best epoch."""
     std: Mapping[str, float]
-    """How far the folds of a cross-validation are from each other, where figures are means."""
+    """The standard deviation over the folds of a cross-validation, whose metrics are means."""
     best_epoch: int | None
     epochs: int
     seconds: float | None
     parameters: int | None
     stopped: str | None
-    """How it ended; None where it has not."""
+    """How it ended; None if it has not."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several runs, and for each figure the runs that are best at it."""
+    """Several runs, and the best runs for each metric."""
 
     sides: Sequence[Side]
     best: Mapping[str, list[str]]
 
 
 def compare_runs(records: Mapping[str, RunRecord]) -> Comparison:
-    """Compare runs by the names they are given here."""
+    """Return the comparison of runs, given by name."""
     settings = {name: _settings(record) for name, record in records.items()}
     paths = list(dict.fromkeys(path for own in settings.values() for path in own))
     differ = [path for path in paths if len({repr(own.get(path)) for own in settings.values()}) > 1]
-    begun = [record for record in records.values() if len(record.history)]
-    ended = all(record.split_metrics for record in begun)
+    started = [record for record in records.values() if len(record.history)]
+    all_ended = all(record.split_metrics for record in started)
     sides = [
         Side(
             name,
             {path: settings[name].get(path) for path in differ},
-            _figures(record, by_epoch=not ended),
+            _metrics(record, by_epoch=not all_ended),
             {f"{record.split} {name}": std for name, std in _std(record).items()},
             _best_epoch(record),
             len(record.history),
@@ -74,13 +74,13 @@ def compare_runs(records: Mapping[str, RunRecord]) -> Comparison:
         for metric in record.split_metrics
         if metric not in higher
     }
-    if any(path == unit or path.startswith(f"{unit}.") for path in differ for unit in UNITS):
+    if any(f"{path}.".startswith(f"{setting}.") for path in differ for setting in LOSS_SETTINGS):
         lower.discard("loss")
     return Comparison(sides, _best(sides, higher, lower))
 
 
 def short(paths: Sequence[str]) -> dict[str, str]:
-    """Return the shortest end of each path that no other of them has."""
+    """Return the shortest unique ending of each path."""
     result = {}
     for path in paths:
         keys = path.split(".")
@@ -93,20 +93,20 @@ def short(paths: Sequence[str]) -> dict[str, str]:
 
 
 def _settings(record: RunRecord) -> dict[str, Any]:
-    """Return a run's settings by their paths, with the files that it read where they are.
+    """Return a run's settings by path, with the paths of the files that it read made absolute.
 
-    A component's name, whether given alone or as `type`, is at the component's own path.
+    A component's name, whether given alone or as `type`, is at the path of the component.
     """
     found = {path.removesuffix(".type"): value for path, value in leaves(record.resolved)}
-    for place in FILE_PATHS:
-        path = place.removeprefix("$.")
+    for json_path in FILE_PATHS:
+        path = json_path.removeprefix("$.")
         if isinstance(found.get(path), str):
             found[path] = str((record.path / found[path]).resolve())
     return found
 
 
-def _figures(record: RunRecord, *, by_epoch: bool) -> dict[str, float]:
-    """Return what was measured at the end and, with `by_epoch`, in the best epoch so far."""
+def _metrics(record: RunRecord, *, by_epoch: bool) -> dict[str, float]:
+    """Return the metrics at the end and, with `by_epoch`, those of the best epoch so far."""
     found = {f"{record.split} {name}": value for name, value in record.split_metrics.items()}
     epoch = _best_epoch(record)
     if by_epoch and epoch is not None:
@@ -124,7 +124,7 @@ def _std(record: RunRecord) -> Mapping[str, float]:
 
 
 def _best_epoch(record: RunRecord) -> int | None:
-    """Return the epoch whose weights were kept; while it runs, that of least validation loss."""
+    """Return the epoch whose weights were kept, or so far the one with the lowest loss."""
     if record.best_epoch is not None or not len(record.history):
         return record.best_epoch
     return best_epoch(record.history) or len(record.history)
@@ -138,8 +138,8 @@ def _best(sides: Sequence[Side], higher: set[str], lower: set[str]) -> dict[str,
         }
         metric = name.split(" ")[-1].removeprefix("val_")
         if len(values) > 1 and (metric in higher or metric in lower):
-            most = max(values.values()) if metric in higher else min(values.values())
-            best[name] = [run for run, value in values.items() if value == most]
+            optimum = max(values.values()) if metric in higher else min(values.values())
+            best[name] = [run for run, value in values.items() if value == optimum]
     return best
 
 
@@ -148,7 +148,7 @@ def _of_type(value: Any, *types: type) -> Any:
 
 
 def labels(paths: Iterable[Any]) -> list[str]:
-    """Return names for runs: of their folders, or where these are the same, as they were given."""
+    """Return the directory names of runs, or their paths as given if the names are not unique."""
     given = list(paths)
     names = [path.resolve().name for path in given]
     return names if len(set(names)) == len(names) else [str(path) for path in given]

@@ -1,4 +1,4 @@
-"""What a report says of a network's predictions, as HTML."""
+"""Sections of a report about a network's predictions."""
 
 from __future__ import annotations
 
@@ -10,174 +10,173 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.plotting.svg import Drawing
-from nnreg.reports.html import escape, figure, figures, percent, table
+from nnreg.reports.html import escape, figures, format_value, percent, table
 from nnreg.reports.png import data_uri
 from nnreg.reports.predictions import SplitPredictions
 
-ERRORS, CLASSES, COLUMNS = 12, 25, 10
+MAX_ERRORS, MAX_CLASSES, MAX_COLUMNS = 12, 25, 10
 """The most errors, classes and input columns that are shown, so that the page stays small."""
 
-MAX_COLUMNS_BESIDE = 12
-"""The most classes of a confusion matrix that is small enough to have a table at its side."""
+MAX_CLASSES_BESIDE = 12
+"""The most classes of a confusion matrix that is small enough to have a table beside it."""
 
-ROWS = {"train": "training rows", "validation": "validation rows", "test": "test rows"}
+CLEARLY_BETTER = 0.95
+"""A mean error below this fraction of the baseline's is better than the baseline."""
+
+SPLIT_ROWS = {"train": "training rows", "validation": "validation rows", "test": "test rows"}
 
 
-def against_baseline(results: SplitPredictions) -> str:
-    """Say how good the answers are beside a constant guess, as HTML."""
+def compare_with_baseline(results: SplitPredictions) -> str:
+    """Return the accuracy or error of the predictions beside that of the baseline, as HTML."""
     if results.classes is not None:
-        return _accuracy_against_baseline(results)
+        return _compare_accuracy(results)
     errors = np.mean(np.abs(results.predictions - results.true_values), axis=0)
-    guessed = np.mean(np.abs(results.baseline - results.true_values), axis=0)
-    rows = f"On {len(results.true_values):,} {ROWS[results.split]}"
-    name, several = escape(results.baseline_name), len(results.targets)
-    if not guessed.any():
-        off = figure(float(np.mean(errors)))
-        return f"{rows} it is off by {off} on average; the answer is the same in all of them."
-    share = float(np.mean(errors / np.where(guessed > 0, guessed, 1)))
-    if several == 1:
-        text = (
-            f"{rows} it is off by {figure(float(errors[0]))} on average; always answering {name} "
-            f"is off by {figure(float(guessed[0]))}"
-        )
-    else:
-        text = (
-            f"{rows} it is off by {figure(share)} times as much as always answering {name}, over "
-            f"{several} targets"
-        )
-    return f"{text}: {_judgement(better=share < 0.95, worse=share >= 1)}."
-
-
-def _accuracy_against_baseline(results: SplitPredictions) -> str:
-    """Say how many are right. That is better where chance does not explain it."""
-    right, count = int(np.sum(results.true_values == results.predictions)), len(results.true_values)
-    guessed = float(np.mean(results.true_values == results.baseline))
-    text = (
-        f"It is right for {right:,} of {count:,} {ROWS[results.split]}, {percent(right / count)}; "
-        f"always answering <em>{escape(results.baseline_name)}</em> is right for {percent(guessed)}"
-    )
-    if results.split == "train":
+    baseline = np.mean(np.abs(results.baseline - results.true_values), axis=0)
+    rows = f"{len(results.true_values):,} {SPLIT_ROWS[results.split]}"
+    if not baseline.any():
+        error = format_value(float(np.mean(errors)))
+        return f"Mean absolute error on {rows}: {error}; all targets are identical."
+    ratio = float(np.mean(errors / np.where(baseline > 0, baseline, 1)))
+    judgement = _judgement(better=ratio < CLEARLY_BETTER, not_better=ratio >= 1)
+    if len(results.targets) == 1:
         return (
-            f"{text}: {_judgement(better=right / count > guessed, worse=right / count <= guessed)}."
+            f"Mean absolute error on {rows}: {format_value(float(errors[0]))}, {judgement} "
+            f"(mean target, {format_value(float(baseline[0]))})."
         )
-    low, high = interval(right, count)
     return (
-        f"{text}: {_judgement(better=low > guessed, worse=high <= guessed)}. With this number of "
-        f"rows, its true accuracy lies between {percent(low)} and {percent(high)} (95 % interval)."
+        f"Mean absolute error on {rows}, averaged over {len(results.targets)} targets: "
+        f"{format_value(ratio)} times that of the mean target, {judgement}."
     )
 
 
-def _judgement(*, better: bool, worse: bool) -> str:
+def _compare_accuracy(results: SplitPredictions) -> str:
+    """Return the accuracy beside the baseline's; held-out rows are judged by the interval."""
+    assert results.classes is not None
+    count = len(results.true_values)
+    correct = int(np.sum(results.true_values == results.predictions))
+    accuracy, baseline = correct / count, float(np.mean(results.true_values == results.baseline))
+    low, high, interval = accuracy, accuracy, ""
+    if results.split != "train":
+        low, high = confidence_interval(correct, count)
+        interval = f" The 95 % confidence interval is {percent(low)} to {percent(high)}."
+    majority = escape(results.classes[int(results.baseline)])
+    return (
+        f"Accuracy on {count:,} {SPLIT_ROWS[results.split]}: {percent(accuracy)} "
+        f"({correct:,} correct), {_judgement(better=low > baseline, not_better=high <= baseline)} "
+        f"(majority class <em>{majority}</em>, {percent(baseline)}).{interval}"
+    )
+
+
+def _judgement(*, better: bool, not_better: bool) -> str:
     if better:
-        return '<span class="good">better than guessing</span>'
-    said = "no better than guessing" if worse else "not clearly better than guessing"
-    return f'<span class="bad">{said}</span>'
+        return '<span class="good">better than the baseline</span>'
+    text = "not better than the baseline" if not_better else "not clearly better than the baseline"
+    return f'<span class="bad">{text}</span>'
 
 
-def interval(right: int, count: int) -> tuple[float, float]:
-    """Return where a share lies with 95 % certainty. Wilson 1927."""
-    z, share = 1.96, right / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+def confidence_interval(correct: int, count: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a fraction. Wilson 1927."""
+    z, fraction = 1.96, correct / count
+    scale = 1 + z * z / count
+    middle = (fraction + z * z / (2 * count)) / scale
+    half = z / scale * math.sqrt(fraction * (1 - fraction) / count + (z / (2 * count)) ** 2)
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def answers(results: SplitPredictions | None, drawings: Sequence[Drawing]) -> str:
-    """Return how predictions compare with the truth: drawings, classes and errors."""
+def prediction_section(results: SplitPredictions | None, drawings: Sequence[Drawing]) -> str:
+    """Return predictions compared with the true values: drawings, classes and errors."""
     if results is None:
         return ""
-    rows = ROWS[results.split]
     drawn = figures(drawings)
     if results.classes is not None:
-        classes = _classes(results.confusion, results.classes)
-        beside = ' class="beside"' if len(results.classes) <= MAX_COLUMNS_BESIDE else ""
+        classes = _class_table(results.confusion, results.classes)
+        beside = ' class="beside"' if len(results.classes) <= MAX_CLASSES_BESIDE else ""
         drawn = f"<div{beside}>\n<div>{drawn}</div>\n<div>{classes}</div>\n</div>"
-    intro = f'<p class="quiet">Of the {len(results.true_values):,} {rows}.</p>'
-    return "\n".join([intro, drawn, _errors(results)])
+    rows = f"{len(results.true_values):,} {SPLIT_ROWS[results.split]}"
+    return "\n".join([f'<p class="quiet">On {rows}.</p>', drawn, _errors(results)])
 
 
-def _classes(confusion: Array, classes: Sequence[str]) -> str:
-    right, true, answered = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    recall = right / np.maximum(true, 1)
-    precision = right / np.maximum(answered, 1)
-    wrong = confusion - np.diag(right)
-    order = range(len(classes))
-    note = ""
-    if len(classes) > CLASSES:
-        order = np.argsort(recall, kind="stable")[:CLASSES].tolist()
-        note = f'<p class="quiet">The {CLASSES} of {len(classes):,} that are found least.</p>'
+def _class_table(confusion: Array, classes: Sequence[str]) -> str:
+    """Return precision, recall and the most frequent confusion of each class."""
+    correct, true, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    recall = correct / np.maximum(true, 1)
+    precision = correct / np.maximum(predicted, 1)
+    wrong = confusion - np.diag(correct)
+    order, note = list(range(len(classes))), ""
+    if len(classes) > MAX_CLASSES:
+        order = np.argsort(recall, kind="stable")[:MAX_CLASSES].tolist()
+        note = (
+            f'<p class="quiet">The {MAX_CLASSES} of {len(classes):,} classes with the lowest '
+            "recall.</p>"
+        )
     rows = [
         [
             classes[i],
             int(true[i]),
-            percent(precision[i]) if answered[i] else "never answered",
+            percent(precision[i]) if predicted[i] else "never predicted",
             percent(recall[i]) if true[i] else "no rows",
             f"{classes[int(wrong[i].argmax())]} ({wrong[i].max():,})" if wrong[i].any() else "",
         ]
         for i in order
     ]
-    head = ["class", "rows", "precision", "recall", "most often taken for"]
+    head = ["class", "rows", "precision", "recall", "confused with"]
     explained = (
-        '<p class="quiet">Precision: of the rows answered so, how many are. Recall: of the rows '
-        "that are, how many are answered so.</p>"
+        '<p class="quiet">Precision: fraction of the rows predicted as a class that belong to it. '
+        "Recall: fraction of the rows of a class that are predicted as it.</p>"
     )
-    return f"{note}{table(head, rows, 'figures of each class')}\n{explained}"
+    return f"{note}{table(head, rows, 'metrics by class')}\n{explained}"
 
 
 def _errors(results: SplitPredictions) -> str:
-    """Show the errors that the network was surest of, with what it was given."""
-    places = results.worst(ERRORS).tolist()
-    numbers = results.classes is None
-    title = "The largest errors" if numbers else "The errors it was surest of"
-    if not places:
-        return f"<h3>{title}</h3>\n<p>There are none.</p>"
-    inputs = [results.input(place) for place in places]
-    if isinstance(inputs[0], np.ndarray):
-        body = _images(results, places, inputs)
-    else:
-        body = _rows(results, places, inputs)
-    return f"<h3>{title}</h3>\n{body}"
+    """Return the most confident errors, or the largest, with the inputs."""
+    indices = results.worst(MAX_ERRORS).tolist()
+    title = "Largest errors" if results.classes is None else "Most confident errors"
+    if not indices:
+        return f"<h3>{title}</h3>\n<p>There are no errors.</p>"
+    inputs = [results.input(index) for index in indices]
+    show = _error_images if isinstance(inputs[0], np.ndarray) else _error_table
+    return f"<h3>{title}</h3>\n{show(results, indices, inputs)}"
 
 
-def _said(results: SplitPredictions, place: int) -> dict[str, Any]:
-    """Return where an error is, what is true, what was answered, and how sure or how far off."""
-    found: dict[str, Any] = {"where": results.row_label(place)}
+def _describe_error(results: SplitPredictions, index: int) -> dict[str, Any]:
+    """Return where an error is, the true and the predicted value, and the confidence or error."""
+    found: dict[str, Any] = {"location": results.row_label(index)}
     if results.classes is not None:
-        found["true"] = results.classes[results.true_values[place]]
-        found["answered"] = results.classes[results.predictions[place]]
-        sure = float(results.confidence[place]) if results.confidence is not None else math.nan
-        likely = 0 <= sure <= 1
-        return found | ({"probability": percent(sure)} if likely else {"score": sure})
-    worst = int(np.argmax(np.abs(results.predictions[place] - results.true_values[place])))
+        found["true"] = results.classes[results.true_values[index]]
+        found["predicted"] = results.classes[results.predictions[index]]
+        confidence = results.confidence
+        score = math.nan if confidence is None else float(confidence[index])
+        if 0 <= score <= 1:
+            return found | {"probability": percent(score)}
+        return found | {"score": score}
+    worst = int(np.argmax(np.abs(results.predictions[index] - results.true_values[index])))
     if len(results.targets) > 1:
         found["target"] = results.targets[worst]
-    true, answer = (
-        float(results.true_values[place, worst]),
-        float(results.predictions[place, worst]),
-    )
-    return found | {"true": true, "predicted": answer, "off by": answer - true}
+    true = float(results.true_values[index, worst])
+    predicted = float(results.predictions[index, worst])
+    return found | {"true": true, "predicted": predicted, "error": predicted - true}
 
 
-def _rows(results: SplitPredictions, places: Sequence[int], inputs: Sequence[Any]) -> str:
-    said = [_said(results, place) for place in places]
+def _error_table(results: SplitPredictions, indices: Sequence[int], inputs: Sequence[Any]) -> str:
+    errors = [_describe_error(results, index) for index in indices]
     names = list(inputs[0] or {})
-    shown = names[:COLUMNS]
+    shown = names[:MAX_COLUMNS]
     rows = [
-        [*one.values(), *((row or {}).get(name, "") for name in shown)]
-        for one, row in zip(said, inputs, strict=True)
+        [*error.values(), *((row or {}).get(name, "") for name in shown)]
+        for error, row in zip(errors, inputs, strict=True)
     ]
     note = ""
     if len(names) > len(shown):
         note = f'<p class="quiet">The first {len(shown)} of {len(names):,} inputs.</p>'
-    return f"{note}{table([*said[0], *shown], rows, 'errors')}"
+    return f"{note}{table([*errors[0], *shown], rows, 'errors')}"
 
 
-def _images(results: SplitPredictions, places: Sequence[int], images: Sequence[Any]) -> str:
+def _error_images(results: SplitPredictions, indices: Sequence[int], images: Sequence[Any]) -> str:
     items = []
-    for place, image in zip(places, images, strict=True):
-        said = {name: figure(value) for name, value in _said(results, place).items()}
-        alt = ", ".join(f"{name} {value}" for name, value in said.items())
-        text = "<br>".join(f"{name} <b>{value}</b>" for name, value in said.items())
-        text = text.replace("where ", "", 1)
+    for index, image in zip(indices, images, strict=True):
+        error = {name: format_value(v) for name, v in _describe_error(results, index).items()}
+        alt = ", ".join(f"{name} {value}" for name, value in error.items())
+        text = "<br>".join(f"{name} <b>{value}</b>" for name, value in error.items())
+        text = text.replace("location ", "", 1)
         items.append(f'<li><img src="{data_uri(image)}" alt="input: {alt}">{text}</li>')
     return f'<ul class="images">\n{"".join(items)}\n</ul>'

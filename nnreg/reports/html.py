@@ -1,4 +1,4 @@
-"""HTML in small: text, numbers, tables and figures. Whatever comes in is escaped here."""
+"""HTML elements: text, numbers, tables and figures. All input is escaped here."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from nnreg.plotting.svg import Drawing
 NUMBER = ' class="number"'
 NUMERIC = re.compile(r"−?[\d.,]+(e[+−]\d+)?( %)?")
 
+MAX_SHORT_TEXT = 30
+"""Characters of a table cell that is not wrapped."""
+
 
 def escape(value: Any) -> str:
-    """Return text as HTML, without what turns the direction of writing or is no character."""
+    """Return text as HTML, with non-printable and bidirectional control characters replaced."""
     text = str(value)
     return html.escape("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text))
 
 
-def figure(value: Any) -> str:
-    """Write a number as people read it."""
+def format_value(value: Any) -> str:
+    """Return a human-readable number, or other values as escaped text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return escape(value)
     if isinstance(value, int):
@@ -32,18 +35,26 @@ def figure(value: Any) -> str:
     return formatting.number(value).replace("-", "−")
 
 
-def percent(share: float) -> str:
-    """Write a share with one digit, and more where it would be taken for none or all."""
-    text = f"{100 * share:.1f}"
+def percent(fraction: float) -> str:
+    """Return a percentage with one digit, or three where one would round it to 0 % or 100 %."""
+    text = f"{100 * fraction:.1f}"
     if text in ("0.0", "100.0"):
-        text = f"{100 * share:.0f}" if share in (0, 1) else f"{100 * share:.3f}"
+        text = f"{100 * fraction:.0f}" if fraction in (0, 1) else f"{100 * fraction:.3f}"
     return f"{text} %"
 
 
+def section(title: str, body: str) -> str:
+    """Return a section with a heading, or nothing if the body is empty."""
+    return f"<section>\n<h2>{title}</h2>\n{body}\n</section>" if body else ""
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str) -> str:
-    """Return a table whose first column names the rows; cells are escaped, numbers set right."""
-    cells = [[_cell(value, name=not place) for place, value in enumerate(row)] for row in rows]
-    numeric = [all(NUMBER in row[place] for row in cells) for place in range(len(head))]
+    """Return a table whose first column names the rows; cells are escaped, numbers right-aligned.
+
+    `label` is its description for screen readers.
+    """
+    cells = [[_cell(value, header=not index) for index, value in enumerate(row)] for row in rows]
+    numeric = [all(NUMBER in row[index] for row in cells) for index in range(len(head))]
     top = "".join(
         f'<th scope="col"{NUMBER if right else ""}>{escape(name)}</th>'
         for name, right in zip(head, numeric, strict=True)
@@ -55,14 +66,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str) -> str
     )
 
 
-def _cell(value: Any, *, name: bool) -> str:
-    text = figure(value)
-    number = isinstance(value, int | float) or NUMERIC.fullmatch(text)
-    if name:
-        return f'<th scope="row"{NUMBER if number else ""}>{text}</th>'
-    if number:
+def _cell(value: Any, *, header: bool) -> str:
+    text = format_value(value)
+    numeric = isinstance(value, int | float) or NUMERIC.fullmatch(text)
+    if header:
+        return f'<th scope="row"{NUMBER if numeric else ""}>{text}</th>'
+    if numeric:
         return f"<td{NUMBER}>{text}</td>"
-    return f'<td class="long">{text}</td>' if len(text) > 30 else f"<td>{text}</td>"
+    return f'<td class="long">{text}</td>' if len(text) > MAX_SHORT_TEXT else f"<td>{text}</td>"
 
 
 def figures(drawings: Sequence[Drawing]) -> str:

@@ -1,4 +1,4 @@
-"""The network as a picture: layers from the input down to the output, nested ones in frames."""
+"""Diagram of a network: layers from the input down to the output, nested layers in frames."""
 
 from __future__ import annotations
 
@@ -18,60 +18,67 @@ from nnreg.registry.registry import Registry
 from nnreg.spec.validation import to_json
 
 WIDTH = 420
-"""Of the picture, in pixels: about a telephone's."""
+"""Pixels; about the width of a telephone."""
 
 HEIGHT, GAP, INSET, HEAD = 46, 20, 12, 30
-"""Of a box; between boxes, with the arrow; of a frame around nested layers, and of its title."""
+"""Pixels: height of a box, space between boxes, inset of a frame, height of its title."""
+
+DASHED = ' stroke-dasharray="4 3"'
 
 MAX_PATTERN = 12
-"""Layers that are drawn once if the same ones follow again."""
+"""The longest repeated sequence of layers that is recognized and drawn once."""
 
 MAX_BOXES = 40
-"""Boxes in a column; of more, the first and the last are drawn."""
+"""Boxes in a column; of a larger number, the middle ones are omitted."""
+
+CHARACTER_WIDTH = 6.6
+"""Pixels, on average."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A layer: its kind, its options in words, the shape of its output, its parameters.
+    """A layer: its type, formatted options, output shape and number of parameters.
 
-    `parts` are the layers in it; `times` says how often it follows itself; `frozen` layers do not
-    train. A box without a kind is a pattern of layers that follows itself.
+    `children` are the nested layers, `times` is the number of repetitions; `frozen` layers are not
+    trained. A box without a type is a repeated sequence of layers.
     """
 
     kind: str
     options: str
     shape: Shape
     size: int
-    parts: tuple[Box, ...] = ()
+    children: tuple[Box, ...] = ()
     times: int = 1
     frozen: bool = False
 
 
 def diagram(model: Model) -> Drawing:
-    """Return the network of a model."""
+    """Return the diagram of a model's network."""
     boxes, network = boxes_of(model), model.network
     total = f"{network.vector.size:,} parameters"
-    answer = ", ".join(model.classes or model.preprocessing.target_names)
-    ends = Box("input", "", network.input_shape, 0), Box("output", answer, network.output_shape, 0)
-    parts, bottom = _column((ends[0], *boxes, ends[1]), 1, 1, WIDTH - 2)
-    kinds = ", ".join(f"{box.kind or 'pattern'} × {box.times}" if box.times > 1 else box.kind
+    names = ", ".join(model.classes or model.preprocessing.target_names)
+    first = Box("input", "", network.input_shape, 0)
+    last = Box("output", names, network.output_shape, 0)
+    elements, bottom = _column((first, *boxes, last), 1, 1, WIDTH - 2)
+    kinds = ", ".join(f"{box.kind or 'block'} × {box.times}" if box.times > 1 else box.kind
                       for box in boxes)  # fmt: skip
-    description = f"The network, from input to output: {kinds}; {total}"
-    return Drawing(WIDTH, bottom + 1, description, parts)
+    description = f"Network from input to output: {kinds}; {total}"
+    return Drawing(WIDTH, bottom + 1, description, elements)
 
 
 def boxes_of(model: Model) -> tuple[Box, ...]:
-    """Return the layers of a model as the spec has them, with the activation of the last."""
+    """Return the layers of a model as in the spec, with the activation of the last layer."""
     named = model.network.plan.children.items()
     layers = zip(model.spec.model.layers, named, strict=True)
-    return _folded([_box(layer, name, plan, model) for layer, (name, (_, plan)) in layers])
+    return _compressed([_box(layer, name, plan, model) for layer, (name, (_, plan)) in layers])
 
 
 def _box(layer: Layer, name: str, plan: LayerBuilder, model: Model) -> Box:
-    """Return the box of a layer by its full name, and those in it."""
+    """Return the box of a layer, given by its full name, with those of its nested layers."""
     registry, params = model.document.registry, declared(plan)[0]
-    parts = [
-        _box(one, f"{name}/{key}", below, model) for key, (one, below) in plan.children.items()
+    children = [
+        _box(child, f"{name}/{key}", child_plan, model)
+        for key, (child, child_plan) in plan.children.items()
     ]
     own = {f"{name}/{key}" for key in params}
     return Box(
@@ -79,38 +86,38 @@ def _box(layer: Layer, name: str, plan: LayerBuilder, model: Model) -> Box:
         _options(layer, registry),
         plan.output,
         total_size(params),
-        _folded(parts),
+        _compressed(children),
         frozen=bool(own) and own <= model.network.frozen,
     )
 
 
 def _options(layer: Layer, registry: Registry) -> str:
-    """Write what a layer was given other than its defaults, and how it begins."""
+    """Return the options of a layer that differ from the defaults, except initializers."""
     given = []
     for field in dataclasses.fields(cast(Any, layer)):
         value, name = getattr(layer, field.name), field.name.replace("_", " ")
         if value == field.default or name == "layers" or name.endswith("initializer"):
             continue
-        shown = _words(to_json(value, registry))
+        shown = _format_option(to_json(value, registry))
         if name == "units":
             plural = "" if value == 1 else "s"
-            shown = f"{shown} unit{plural}" if shown != "classes" else "a unit for each class"
+            shown = f"{shown} unit{plural}" if shown != "classes" else "one unit per class"
         elif name != "activation":
             shown = f"{name} {shown}"
         given.append(shown)
     return ", ".join(given)
 
 
-def _words(value: Any) -> str:
+def _format_option(value: Any) -> str:
     if isinstance(value, Mapping) and "type" in value:
         return str(value["type"])
     if isinstance(value, list):
-        return " × ".join(map(_words, value))
+        return " × ".join(map(_format_option, value))
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _folded(boxes: Sequence[Box]) -> tuple[Box, ...]:
-    """Draw a pattern of layers once that follows itself, and leave out the middle of very many."""
+def _compressed(boxes: Sequence[Box]) -> tuple[Box, ...]:
+    """Return boxes with repeated sequences merged, and the middle of very many omitted."""
     result: list[Box] = []
     start = 0
     while start < len(boxes):
@@ -124,14 +131,13 @@ def _folded(boxes: Sequence[Box]) -> tuple[Box, ...]:
             result.append(Box("", "", pattern[-1].shape, size, tuple(pattern), times))
     if len(result) > MAX_BOXES:
         half = MAX_BOXES // 2
-        left_out = sum(box.times for box in result[half:-half])
-        between = Box("…", f"{left_out:,} more layers", result[-half - 1].shape, 0)
-        result[half:-half] = [between]
+        omitted = sum(box.times for box in result[half:-half])
+        result[half:-half] = [Box("…", f"{omitted:,} more layers", result[-half - 1].shape, 0)]
     return tuple(result)
 
 
 def _pattern(boxes: Sequence[Box]) -> tuple[int, int]:
-    """Return how many layers make the pattern that begins here, and how often it is there."""
+    """Return the length of the sequence that is repeated from the first box on, and its count."""
     best = 1, 1
     for length in range(1, min(MAX_PATTERN, len(boxes) // 2) + 1):
         times = 1
@@ -143,38 +149,39 @@ def _pattern(boxes: Sequence[Box]) -> tuple[int, int]:
 
 
 def _column(boxes: Sequence[Box], x: float, y: float, width: float) -> tuple[list[str], float]:
-    """Draw boxes one below the other; return the elements and where they end."""
-    parts: list[str] = []
+    """Return the elements of boxes one below the other, and the lower end of the last."""
+    elements: list[str] = []
     for index, box in enumerate(boxes):
         if index:
             middle = x + width / 2
-            parts.append(
+            elements.append(
                 f'<path d="M{middle} {y + 2}v{GAP - 8}m-4 -5l4 5l4 -5" fill="none" '
                 f'stroke="{MUTED}" stroke-width="1.3"/>'
             )
             y += GAP
-        drawn, y = _frame(box, x, y, width) if box.parts else _plain(box, x, y, width)
-        parts += drawn
-    return parts, y
+        drawn, y = _frame(box, x, y, width) if box.children else _plain(box, x, y, width)
+        elements += drawn
+    return elements, y
 
 
 def _plain(box: Box, x: float, y: float, width: float) -> tuple[list[str], float]:
-    end = box.kind in ("input", "output", "…")
-    paper = PAPER if end else PANEL
-    return [
-        f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT}" rx="7" fill="{paper}" '
-        f'stroke="{GRID}"{DASHED if end else ""}/>',
+    """Return the elements of a box without nested layers, and its lower end."""
+    is_layer = box.kind not in ("input", "output", "…")
+    fill, dash = (PANEL, "") if is_layer else (PAPER, DASHED)
+    elements = [
+        f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT}" rx="7" fill="{fill}" '
+        f'stroke="{GRID}"{dash}/>',
         *_title(box, x, y + 19, width),
         text(x + INSET, y + 37, _shape(box.shape)),
-        *([] if end else [text(x + width - INSET, y + 37, _count(box), anchor="end")]),
-    ], y + HEIGHT
-
-
-DASHED = ' stroke-dasharray="4 3"'
+    ]
+    if is_layer:
+        elements.append(text(x + width - INSET, y + 37, _count(box), anchor="end"))
+    return elements, y + HEIGHT
 
 
 def _frame(box: Box, x: float, y: float, width: float) -> tuple[list[str], float]:
-    inside, bottom = _column(box.parts, x + INSET, y + HEAD, width - 2 * INSET)
+    """Return the elements of a box with nested layers, and its lower end."""
+    inside, bottom = _column(box.children, x + INSET, y + HEAD, width - 2 * INSET)
     bottom += HEAD
     return [
         f'<rect x="{x}" y="{y}" width="{width}" height="{bottom - y}" rx="9" fill="none" '
@@ -187,9 +194,10 @@ def _frame(box: Box, x: float, y: float, width: float) -> tuple[list[str], float
 
 
 def _title(box: Box, x: float, y: float, width: float) -> Iterator[str]:
-    """Write a layer's kind and options, and how often it is there."""
-    kind = box.kind or "these layers"
-    room = int((width - 2 * INSET - (40 if box.times > 1 else 0)) / 6.6) - len(kind) - 2
+    """Yield the type and options of a layer, and its number of repetitions."""
+    kind = box.kind or "block"
+    available = width - 2 * INSET - (40 if box.times > 1 else 0)
+    room = int(available / CHARACTER_WIDTH) - len(kind) - 2
     options = box.options if len(box.options) <= room else f"{box.options[: max(room - 1, 0)]}…"
     full = f"<title>{escape(box.options)}</title>" if options != box.options else ""
     yield (
@@ -207,7 +215,7 @@ def _shape(shape: Shape) -> str:
 
 
 def _count(box: Box) -> str:
-    """Say how many parameters there are."""
+    """Return the number of parameters as text."""
     if not box.size:
         return "no parameters"
     plural, each = "" if box.size == 1 else "s", " each" if box.times > 1 else ""

@@ -1,4 +1,4 @@
-"""Small images as PNG, which needs no more than zlib. ISO/IEC 15948."""
+"""Small images as PNG files, written with zlib alone. ISO/IEC 15948."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from nnreg._types import Array
 
 
 def png(pixels: Array) -> bytes:
-    """Return bytes `(height, width, 3)`, red, green and blue, as a PNG file."""
+    """Return RGB pixels, uint8 `(height, width, 3)`, as a PNG file."""
     height, width, _ = pixels.shape
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)  # 0: each byte stands for itself
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)  # 0: no filter
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -22,5 +22,5 @@ def png(pixels: Array) -> bytes:
 
 
 def data_uri(pixels: Array) -> str:
-    """Return an image as the address of itself."""
+    """Return an image as a data URI."""
     return f"data:image/png;base64,{base64.b64encode(png(pixels)).decode()}"

@@ -1,4 +1,4 @@
-"""What a trained network makes of the rows that were held out."""
+"""Predictions of a trained network on the held-out rows."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
 
 MAX_IMAGE_SIDE = 128
-"""Pixels on a side of an input that is shown as an image."""
+"""The largest height or width, in pixels, of an input that is shown as an image."""
 
 
 @dataclass(frozen=True)
 class SplitPredictions:
-    """Answers beside the truth, of the part of the data that says most.
+    """Predictions and true values of the test split, else of validation, else of training.
 
-    `true_values` and `predictions` are class numbers `(n,)` or numbers `(n, targets)` in the
-    target's own units; where each row has a sequence of answers, `n` counts all of them,
-    `baseline_metrics` of them a row. `confidence` has the probability, or else the score, of each
-    class that was answered; `baseline` is the best constant answer, for each of them or for all.
+    `true_values` and `predictions` are class indices `(n,)` or numbers `(n, targets)` in the units
+    of the target; if a row has a sequence of predictions, `n` counts all of them, with
+    `predictions_per_row` per row. `confidence` is the probability, or else the score, of each
+    predicted class. `baseline` is the best constant prediction: a class index, or numbers
+    `(n, targets)`.
     """
 
     split: str
@@ -35,22 +36,21 @@ class SplitPredictions:
     predictions: Array
     confidence: Array | None
     baseline: Array
-    baseline_name: str
-    baseline_metrics: int
+    predictions_per_row: int
     preprocessing: Preprocessing
     inputs: Column
     table: Table
-    """Where the rows come from; it has no columns."""
+    """The source of the rows; it has no columns."""
 
     @property
     def confusion(self) -> Array:
-        """How often each true class (down) was answered as each (across): `(classes, classes)`."""
+        """The confusion matrix `(classes, classes)`: true classes down, predicted across."""
         count = len(self.classes or ())
         pairs = np.bincount(self.true_values * count + self.predictions, minlength=count * count)
         return pairs.reshape(count, count)
 
     def worst(self, count: int) -> Array:
-        """Return the places of the errors that the network was surest of, or of the largest."""
+        """Return the indices of the most confident errors of classes, or of the largest errors."""
         if self.confidence is not None:
             wrong = np.flatnonzero(self.true_values != self.predictions)
             size = self.confidence[wrong]
@@ -62,17 +62,17 @@ class SplitPredictions:
             size = size[wrong]
         return wrong[np.argsort(-size, kind="stable")][:count]
 
-    def row_label(self, place: int) -> str:
-        """Say where the row of an answer is in its file, as in `line 3`."""
-        return self.table.row_label(place // self.baseline_metrics)
+    def row_label(self, index: int) -> str:
+        """Return the location in its file of the row of a prediction, such as `line 3`."""
+        return self.table.row_label(index // self.predictions_per_row)
 
-    def input(self, place: int) -> dict[str, str] | Array | None:
-        """Return the inputs of an answer: columns as people write them, or an image `(h, w, 3)`.
+    def input(self, index: int) -> dict[str, str] | Array | None:
+        """Return the inputs of a prediction: formatted columns, an image `(h, w, 3)`, or None.
 
-        None where they are neither. Numbers come back from what the network was given, so that
-        they have six digits, and a missing one is what it was replaced by.
+        Numbers are computed back from the network's inputs, so they have six digits, and a missing
+        value is shown as its replacement.
         """
-        row = np.array([place // self.baseline_metrics])
+        row = np.array([index // self.predictions_per_row])
         x = self.inputs
         values = materialize(x.select(row)) if isinstance(x, LazyArray) else x[row]
         first = self.preprocessing.inputs[0]
@@ -82,52 +82,59 @@ class SplitPredictions:
 
 
 def predict_held_out(prepared: PreparedRun) -> SplitPredictions:
-    """Return what the model makes of its test part, else of its validation or training part."""
+    """Return the predictions of the test split, else of validation, else of training."""
     model = prepared.model
-    part, examples = prepared.reported
+    split, examples = prepared.reported
     y = model.inference_network.predict(examples.x)
-    answers, confidence, truth = model.evaluation.predictions(y), None, examples.raw_targets
-    guess, guess_name = best_constant(model, prepared.train)
-    targets = model.preprocessing.target_names
+    predictions, true_values = model.evaluation.predictions(y), examples.raw_targets
+    baseline, _ = best_constant(model, prepared.train)
+    targets, confidence = model.preprocessing.target_names, None
     if model.classes is None:
-        if (width := truth.shape[-1]) != len(targets):  # a column of arrays
-            targets = tuple(f"{targets[0]} {place}" for place in range(width))
-        guess = np.broadcast_to(guess, truth.shape).reshape(-1, truth.shape[-1])
-        answers, truth = answers.reshape(guess.shape), truth.reshape(guess.shape)
+        if (width := true_values.shape[-1]) != len(targets):  # a column of arrays
+            targets = tuple(f"{targets[0]} {index}" for index in range(width))
+        baseline = np.broadcast_to(baseline, true_values.shape).reshape(-1, width)
+        predictions = predictions.reshape(baseline.shape)
+        true_values = true_values.reshape(baseline.shape)
     else:
-        sure = y.max(axis=-1) if y.shape[-1] > 1 else np.where(y > 0.5, y, 1 - y)[..., 0]
-        answers, truth, confidence = answers.reshape(-1), truth.reshape(-1), sure.reshape(-1)
+        predictions, true_values = predictions.reshape(-1), true_values.reshape(-1)
+        confidence = _confidence(y).reshape(-1)
     return SplitPredictions(
-        part,
-        model.classes,
-        targets,
-        truth,
-        answers,
-        confidence,
-        guess,
-        guess_name,
-        max(len(truth) // max(len(examples), 1), 1),
-        model.preprocessing,
-        examples.x,
-        prepared.tables[part],
+        split=split,
+        classes=model.classes,
+        targets=targets,
+        true_values=true_values,
+        predictions=predictions,
+        confidence=confidence,
+        baseline=baseline,
+        predictions_per_row=max(len(true_values) // max(len(examples), 1), 1),
+        preprocessing=model.preprocessing,
+        inputs=examples.x,
+        table=prepared.tables[split],
     )
 
 
+def _confidence(y: Array) -> Array:
+    """Return the output for the predicted class; a single output is the score of class 1 of 2."""
+    confidence: Array = y.max(axis=-1) if y.shape[-1] > 1 else np.maximum(y, 1 - y)[..., 0]
+    return confidence
+
+
 def _columns(preprocessing: Preprocessing, values: Array) -> dict[str, str]:
-    """Return a row's inputs by name, as they were before they became numbers."""
+    """Return a row's inputs by name, with the preprocessing undone."""
     found, start = {}, 0
     for column in preprocessing.inputs:
-        part = values[start : start + column.shape[0]]
+        encoded = values[start : start + column.shape[0]]
         start += column.shape[0]
         if isinstance(column, CategoricalColumn):
-            found[column.name] = column.categories[int(part.argmax())] if part.any() else "(new)"
+            known = encoded.any()
+            found[column.name] = column.categories[int(encoded.argmax())] if known else "(unknown)"
         elif not isinstance(column, ArrayColumn):
-            found[column.name] = f"{float(part[0]) * column.std + column.mean:.6g}"
+            found[column.name] = f"{float(encoded[0]) * column.std + column.mean:.6g}"
     return found
 
 
 def _image(values: Array) -> Array | None:
-    """Return an array of pixels as bytes `(height, width, 3)`, if it looks like an image."""
+    """Return an array as uint8 pixels `(height, width, 3)`, or None if it is not an image."""
     if values.ndim == 2:
         values = values[:, :, None]
     sides: Sequence[int] = values.shape[:2]

@@ -1,4 +1,4 @@
-"""`nnreg report`: the charts and the page in a run's folder."""
+"""`nnreg report`: the page and the plots in a run directory."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from nnreg.errors import NnregError, UsageError
 from nnreg.model.model import Model
 from nnreg.plotting.svg import Drawing
 from nnreg.registry.registry import Registry
-from nnreg.reports.figures import of_answers, of_runs, of_training
-from nnreg.reports.html_page import page, page_of_folds
+from nnreg.reports.figures import metric_drawings, prediction_drawings, training_drawings
+from nnreg.reports.html_page import cross_validation_page, run_page
 from nnreg.reports.network_diagram import diagram
 from nnreg.reports.predictions import predict_held_out
 from nnreg.reports.run_record import read_run, read_whole
@@ -34,13 +34,13 @@ def report(
     allow_changed: bool = False,
     prepared: PreparedRun | None = None,
 ) -> Path:
-    """Write `report.html` and `plots/` in a run's folder, and return the path of the page.
+    """Write `report.html` and `plots/` in a run directory, and return the path of the page.
 
-    The best weights so far are tried on the rows that were held out, which are read again unless
-    `assembled` has both; `data=(x, y)` are those of a run that was given them instead of files.
-    Where plugins or data are missing, the page is written without what needs them, and says so. A
-    cross-validation has a page, and each of its folds. Raises `UsageError` where
-    there is no run, or the folder cannot be written to.
+    The best weights so far are evaluated on the held-out rows. Both are read from files unless
+    `prepared` has them; `data=(x, y)` is the data of a run that was trained on arrays. If plugins
+    or data are missing, the sections that need them are omitted, with a note on the page. A
+    cross-validation gets a page, and so does each of its folds. Raises `UsageError` if the
+    directory has no run or cannot be written to.
     """
     if folds := fold_directories(Path(run)):
         for fold in folds:
@@ -52,14 +52,14 @@ def report(
             model = load(run, registry=registry, allow_changed=allow_changed)
             prepared = _with(model, data)
         except NnregError as error:
-            notes.append(f"What needs the network and its data is left out: {error}")
+            notes.append(f"Sections that need the network and its data are omitted: {error}")
     results = None if prepared is None else predict_held_out(prepared)
-    training = dict(of_training(record))
-    answers = {} if results is None else dict(of_answers(results))
+    training = dict(training_drawings(record))
+    predictions = {} if results is None else dict(prediction_drawings(results))
     network = {} if prepared is None else {"network": diagram(prepared.model)}
-    body = page(record, results, network.get("network"), [*training.values()],
-                [*answers.values()], notes)  # fmt: skip
-    return _write(record.path, body, training | answers | network)
+    body = run_page(record, results, network.get("network"), [*training.values()],
+                    [*predictions.values()], notes)  # fmt: skip
+    return _write(record.path, body, training | predictions | network)
 
 
 def _with(model: Model, data: tuple[Any, Any] | None) -> PreparedRun:
@@ -70,11 +70,11 @@ def _with(model: Model, data: tuple[Any, Any] | None) -> PreparedRun:
 
 
 def report_folds(run: str | os.PathLike[str]) -> Path:
-    """Write the page of a cross-validation as a whole, and return its path; see `report`."""
+    """Write the summary page of a cross-validation, and return its path; see `report`."""
     directory = Path(run)
     folds = [read_run(fold) for fold in fold_directories(directory)]
-    drawn = dict(of_runs(folds))
-    body = page_of_folds(read_whole(directory, folds), folds, [*drawn.values()])
+    drawn = dict(metric_drawings(folds))
+    body = cross_validation_page(read_whole(directory, folds), folds, [*drawn.values()])
     return _write(directory, body, drawn)
 
 

@@ -1,4 +1,4 @@
-"""A run as its folder tells of it: nothing here needs a plugin, or the run to have ended."""
+"""The content of a run directory, read without plugins, also while the run is in progress."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from nnreg.training.history import History
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What the files of a run's folder say, each empty where there is none yet."""
+    """The content of the files of a run directory; empty if a file does not exist yet."""
 
     path: Path
     spec: str
     """The text as it was given."""
     resolved: Mapping[str, Any]
-    """The spec with every default."""
+    """The spec with all defaults."""
     environment: Mapping[str, Any]
     summary: Mapping[str, Any]
     history: History
@@ -33,29 +33,32 @@ class RunRecord:
 
     @property
     def name(self) -> str:
-        """The folder's name, such as `penguins-001`."""
+        """The name of the directory, such as `penguins-001`."""
         return self.path.resolve().name
 
     @property
     def best_epoch(self) -> int | None:
-        """The epoch whose weights were kept, as far as the run has said."""
+        """The epoch whose weights were kept, if it has been recorded."""
         epoch = self.summary.get("best_epoch")
         return epoch if type(epoch) is int and 0 < epoch <= len(self.history) else None
 
     @property
     def split(self) -> str | None:
-        """The part of the data that says most of those that were measured at the end."""
+        """The reported split of those evaluated at the end: test, else validation, else train."""
         return reported_split([k for k, v in self.summary.items() if isinstance(v, Mapping)])
 
     @property
     def split_metrics(self) -> Mapping[str, Any]:
-        """The figures of that part."""
-        figures: Mapping[str, Any] = self.summary[self.split] if self.split else {}
-        return figures
+        """The metrics of that split."""
+        metrics: Mapping[str, Any] = self.summary[self.split] if self.split else {}
+        return metrics
 
 
 def read_run(path: str | os.PathLike[str]) -> RunRecord:
-    """Read a run's folder. Raises `UsageError` where there is no run, or see `refuse_folds`."""
+    """Return the content of a run directory; raise `UsageError` if it is not one.
+
+    The directory of a cross-validation is refused; see `refuse_folds`.
+    """
     directory = Path(path)
     refuse_folds(directory)
     try:
@@ -66,7 +69,7 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord:
         ) from error
     if not (directory / "metrics.jsonl").is_file():
         raise UsageError(
-            f"{path}: not the folder of a run, which has a metrics.jsonl; `nnreg runs` lists runs"
+            f"{path}: not a run directory (no metrics.jsonl); list runs with `nnreg runs`"
         )
     try:
         history = read_history(directory / "metrics.jsonl")
@@ -76,20 +79,21 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord:
 
 
 def read_whole(directory: Path, folds: Sequence[RunRecord]) -> RunRecord:
-    """Read the folder of a cross-validation; its environment is that of its first fold."""
+    """Return the content of a cross-validation directory, with the environment of fold 1."""
     return replace(_read(directory, History([])), environment=folds[0].environment)
 
 
 def read_mean(directory: Path, folds: Sequence[RunRecord]) -> RunRecord:
-    """Read the folder of a cross-validation as that of a run: its figures are means."""
+    """Return the content of a cross-validation directory as one run, whose metrics are means."""
     whole = read_whole(directory, folds)
-    part, mean = whole.summary.get("part"), whole.summary.get("mean")
-    if not isinstance(part, str) or not isinstance(mean, Mapping):  # it has not ended
+    split, mean = whole.summary.get("part"), whole.summary.get("mean")
+    if not isinstance(split, str) or not isinstance(mean, Mapping):  # it has not ended
         return whole
-    one = {k: folds[0].summary.get(k) for k in ("parameters", "higher_is_better")}
-    several = {k: whole.summary.get(k) for k in ("seconds", "std")}
+    of_first_fold = {k: folds[0].summary.get(k) for k in ("parameters", "higher_is_better")}
+    of_all_folds = {k: whole.summary.get(k) for k in ("seconds", "std")}
     stopped = f"{len(folds)} folds"
-    return replace(whole, summary={**one, **several, part: mean, "stopped": stopped})
+    summary = {**of_first_fold, **of_all_folds, split: mean, "stopped": stopped}
+    return replace(whole, summary=summary)
 
 
 def _read(directory: Path, history: History) -> RunRecord:

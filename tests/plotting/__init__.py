@@ -1,1 +1,1 @@
-"""Tests of drawing in SVG."""
+"""Tests of charts."""

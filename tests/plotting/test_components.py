@@ -1,4 +1,4 @@
-"""Drawings of activations and schedules."""
+"""Charts of activations and schedules."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_softmax_is_drawn_as_the_first_of_two_outputs():
     np.testing.assert_allclose(slope.y, sigmoid * (1 - sigmoid))
 
 
-def test_a_schedule_is_drawn_over_a_training_that_stops_getting_better():
+def test_a_schedule_is_drawn_for_a_training_that_stops_improving():
     (curve,) = components.chart(schedules.Polynomial(), samples=1000).curves
     assert len(curve.x) == 480
     np.testing.assert_allclose(curve.y, 1 - curve.x / 60)
@@ -36,7 +36,7 @@ def test_a_schedule_is_drawn_over_a_training_that_stops_getting_better():
 
 
 @pytest.mark.parametrize("name", [*installed().names("schedule"), "tanh"])
-def test_a_picture_is_as_wide_and_high_as_is_asked_for(name):
+def test_a_chart_in_a_terminal_has_the_requested_size(name):
     entry = installed().find("activation" if name == "tanh" else "schedule", name)
     for width in (46, 81):
         lines = draw(components.chart(entry.cls()), width=width, height=10).plain.splitlines()
@@ -44,7 +44,7 @@ def test_a_picture_is_as_wide_and_high_as_is_asked_for(name):
         assert {len(line) for line in lines[1:]} == {width}
 
 
-def test_the_picture_rises_where_the_function_does():
+def test_the_curve_rises_where_the_function_does():
     drawn = draw(components.chart(activations.Identity()), width=46, height=10)
     lines = drawn.plain.splitlines()[1:11]
     solid = [[i for i, c in enumerate(line[6:]) if "⠀" < c <= "⣿"] for line in lines]

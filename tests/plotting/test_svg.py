@@ -47,22 +47,22 @@ def test_equal_factors_are_equal_heights_on_a_logarithmic_axis():
     assert heights[0] > 10
 
 
-def test_a_curve_breaks_at_gaps_and_only_if_it_says_so_at_jumps():
+def test_a_curve_breaks_at_gaps_and_with_breaks_also_at_jumps():
     step = np.array([0.0, 0.0, 1.0, 1.0, 1.0])
     assert [len(s) for s in segments(svg.draw(chart(step), "t"))] == [5]
     assert [len(s) for s in segments(svg.draw(chart(step, breaks=True), "t"))] == [2, 3]
     gap = svg.draw(chart(FALLING), "t")
     assert [len(s) for s in segments(gap)] == [3]
-    assert 'r="3"' in "".join(gap.elements)  # the value alone is a dot
+    assert 'r="3"' in "".join(gap.elements)  # the isolated value is a dot
 
 
-def test_values_outside_the_axes_are_left_out():
+def test_values_outside_the_axes_are_not_drawn():
     curve = Curve("y", X, np.array([0.0, 1.0, 2.0, 30.0, 2.0]), BLUE)
     drawn = svg.draw(Chart(fit("x", [X]), Axis("y", 0, 3), [curve]), "t")
     assert [len(s) for s in segments(drawn)] == [3]
 
 
-def test_text_is_escaped_and_a_mark_stands_at_its_x():
+def test_text_is_escaped_and_a_mark_is_drawn_at_its_x():
     drawn = svg.draw(chart(X, mark=(3.0, "best < 3")), "a & b", title="<b>")
     root = ElementTree.fromstring(drawn.file())
     words = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
@@ -81,7 +81,7 @@ def test_a_long_legend_takes_more_rows_and_stays_within_its_width():
     assert all(float(x) + svg.text_width(label) <= many.width for x, label in labels)
 
 
-def test_every_colour_of_a_drawing_becomes_its_dark_one():
+def test_every_colour_of_a_drawing_has_a_dark_variant():
     rules = dark_rules()
     drawn = svg.draw(by_epoch({"a": History(RECORDS).columns}, "loss", {"a": 3}), "t").file()
     used = set(re.findall(r'(?:fill|stroke)="(#\w+)"', drawn.partition("</style>")[2]))
@@ -90,7 +90,7 @@ def test_every_colour_of_a_drawing_becomes_its_dark_one():
     assert rules in drawn
 
 
-# One rule for colours
+# Colours
 
 
 def dash_by_colour(drawn):
@@ -100,7 +100,7 @@ def dash_by_colour(drawn):
 
 
 def test_training_and_validation_have_their_colours_in_every_drawing(monkeypatch):
-    """Pin the two colours and what has them: SVG, matplotlib and a terminal."""
+    """Check the two colours in SVG, matplotlib and a terminal."""
     assert (TRAINING, VALIDATION) == (BLUE, ORANGE)
     columns = History(RECORDS).columns
     drawn = by_epoch({"run": columns}, "loss", {"run": 3})
@@ -121,13 +121,13 @@ def dash_by_colour_of_file(text):
     return dash_by_colour(svg.Drawing(1, 1, "", [text]))
 
 
-def test_training_without_a_validation_keeps_its_colour_and_is_solid():
+def test_training_without_validation_keeps_its_colour_and_is_solid():
     columns = History([{"epoch": i, "loss": 1 / i} for i in (1, 2, 3)]).columns
     (curve,) = by_epoch({"run": columns}, "loss", {}).curves
     assert (curve.colour, curve.dash) == (TRAINING, ())
 
 
-def test_runs_have_colours_that_are_neither_that_of_training_nor_of_validation():
+def test_runs_have_colours_other_than_those_of_training_and_validation():
     runs = {f"run-{i}": History(RECORDS).columns for i in range(12)}
     curves = by_epoch(runs, "loss", {}).curves
     assert not {TRAINING, VALIDATION} & {curve.colour for curve in curves}
@@ -179,7 +179,7 @@ def test_ticks_are_few_and_round(low, high, marks):
     assert marks is None or found == pytest.approx(marks)
 
 
-def test_epochs_are_counted_in_whole_numbers():
+def test_ticks_of_an_integer_axis_are_integers():
     assert fit("epoch", [np.array([1.0])], integer=True).ticks() == [1]
     assert fit("epoch", [np.array([1.0, 3.0])], integer=True).ticks() == [1, 2, 3]
 
@@ -191,7 +191,7 @@ def test_numbers_at_an_axis_are_short(value, text):
     assert number(value) == text
 
 
-def test_no_peak_is_lost_of_a_long_curve():
+def test_thinning_a_long_curve_preserves_its_peaks():
     y = np.zeros(100_000)
     y[[3_333, 77_777]] = 1, -1
     x, thinned = thin(np.arange(100_000), y)

@@ -1,1 +1,1 @@
-"""Tests of reports and their figures."""
+"""Tests of reports and their charts."""

@@ -11,11 +11,11 @@ from tests.reports.page import SPLIT, write_csv
 
 @pytest.fixture
 def spec(tmp_path, monkeypatch):
-    """Return the path of a spec of 120 points of three classes, two of which overlap."""
+    """Return the path of a spec for 120 points of three classes, two of which overlap."""
     monkeypatch.chdir(tmp_path)
     x, y = blobs(120)
-    place = np.random.default_rng(1).choice(["north", "south"], 120)
-    rows = [[label, where, *row] for label, where, row in zip(y, place, x.round(3), strict=True)]
+    places = np.random.default_rng(1).choice(["north", "south"], 120)
+    rows = [[label, place, *row] for label, place, row in zip(y, places, x.round(3), strict=True)]
     write_csv(tmp_path / "data.csv", ["tree", "place", "a", "b", "c", "d"], rows)
     data = {"source": "csv", "path": "data.csv", "target": "tree", "split": SPLIT}
     (tmp_path / "spec.json").write_text(json.dumps(classifier(data=data, seed=3)))
@@ -24,7 +24,7 @@ def spec(tmp_path, monkeypatch):
 
 @pytest.fixture
 def numbers(tmp_path, monkeypatch):
-    """Return the path of a spec with a target of numbers."""
+    """Return the path of a spec with a numeric target."""
     monkeypatch.chdir(tmp_path)
     x = np.random.default_rng(0).normal(size=(60, 2)).round(3)
     y = x @ [2.0, -1.0] + 1 + np.random.default_rng(1).normal(size=60)

@@ -1,4 +1,4 @@
-"""The page of a run, parsed; and data with names that a page must escape."""
+"""A parsed report page, and names in data that a page must escape."""
 
 import csv
 from html.parser import HTMLParser
@@ -9,7 +9,7 @@ SPLIT = {"validation": 0.2, "test": 0.25, "stratify": True}
 
 
 class Page(HTMLParser):
-    """The text of a page by element, and every address in it; raises where tags do not match."""
+    """The text of a page by element, and all its addresses; raises if tags do not match."""
 
     def __init__(self, html):
         super().__init__()
@@ -35,7 +35,7 @@ class Page(HTMLParser):
     def handle_data(self, data):
         self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
 
-    def said(self, tag):
+    def text_of(self, tag):
         return " ".join(self.texts.get(tag, []))
 
 

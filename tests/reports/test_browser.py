@@ -1,4 +1,4 @@
-"""Reports in a real browser: whole, quiet, and no wider than the screen."""
+"""Reports in a real browser: complete, without errors, and no wider than the screen."""
 
 import os
 
@@ -13,7 +13,7 @@ from tests.reports.page import NASTY, write_csv
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        chromium() is None and "NNREG_VERIFY" not in os.environ,  # there it must not be missing
+        chromium() is None and "NNREG_VERIFY" not in os.environ,  # with it, a skip is an error
         reason="needs Chromium, which .ci/run installs",
     ),
 ]
@@ -51,7 +51,7 @@ def pages(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory):
-    """Return the page of a run whose data have names with HTML and of great length."""
+    """Return the page of a run whose data has very long names and names with HTML."""
     directory = tmp_path_factory.mktemp("nasty")
     long = ["x" * 300, "word " * 60, "W" * 40, *NASTY]
     head = ["y", *(f"{name}{'z' * 100}" for name in long)]
@@ -109,13 +109,13 @@ FAINT = """(() => {
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", [*CHANGES, "nasty"])
-def test_a_report_is_whole_and_quiet_and_no_wider_than_the_screen(
+def test_a_report_is_complete_without_errors_and_no_wider_than_the_screen(
     browser, pages, nasty, name, width
 ):
     page = nasty if name == "nasty" else pages[name]
     browser.show(page, WIDTHS[width])
-    asked = [url for url in browser.requests if not url.startswith("data:")]
-    assert asked == [page.resolve().as_uri()]
+    requested = [url for url in browser.requests if not url.startswith("data:")]
+    assert requested == [page.resolve().as_uri()]
     assert browser.complaints == []
     assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert browser.evaluate(OVERFLOW) == []
@@ -125,7 +125,7 @@ def test_a_report_is_whole_and_quiet_and_no_wider_than_the_screen(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_on_light_and_on_dark_screens(browser, pages, scheme):
+def test_text_has_enough_contrast_in_light_and_dark_mode(browser, pages, scheme):
     feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.call("Emulation.setEmulatedMedia", features=[feature])
     browser.show(pages["penguins"], 1280)
@@ -142,7 +142,7 @@ def test_a_report_prints_on_a_few_pages(browser, pages, tmp_path):
     assert 1 < count <= 6
 
 
-def test_the_browser_tells_of_what_is_wrong(browser, tmp_path):
+def test_the_browser_checks_detect_errors(browser, tmp_path):
     page = tmp_path / "wrong.html"
     page.write_text(
         "<body><img src='http://127.0.0.1:9/x.png'><script>boom()</script>"

@@ -1,4 +1,4 @@
-"""The charts of a report and the drawing of the network, of very large and of odd runs too."""
+"""The charts of a report and the network diagram, also of very large and unusual runs."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from nnreg.plotting import matplotlib_file, svg
 from nnreg.plotting.braille import draw as draw_braille
 from nnreg.plotting.curves import by_epoch, metrics_of
 from nnreg.reports import figures
-from nnreg.reports.network_diagram import MAX_BOXES, Box, _folded, boxes_of, diagram
+from nnreg.reports.network_diagram import MAX_BOXES, Box, _compressed, boxes_of, diagram
 from nnreg.training.history import History
 from tests.helpers.specs import classifier
 
@@ -58,7 +58,7 @@ def test_losses_and_errors_that_span_decades_have_a_logarithmic_axis():
         assert by_epoch({"run": run}, name, {}).up.logarithmic == logarithmic
 
 
-def test_every_metric_of_all_runs_has_a_panel():
+def test_each_metric_of_the_runs_has_a_panel():
     other = columns({"epoch": 1, "loss": 2.0, "r2": 0.5, "learning_rate": 0.1})
     runs = {"a": columns(*RECORDS), "b": other}
     figure = matplotlib_file.figure(
@@ -80,18 +80,17 @@ def test_every_metric_of_all_runs_has_a_panel():
         [1.0, 1.0 + 1e-15],
     ],
 )
-def test_whatever_a_run_records_can_be_drawn(values, tmp_path):
+def test_any_recorded_values_can_be_drawn(values, tmp_path):
     records = [{"epoch": i, "loss": v} for i, v in enumerate(values, 1)]
     chart = by_epoch({"r": columns(*records)}, "loss", {"r": 1})
     norms = figures.gradient_norms([{"epoch": r["epoch"], "a": r["loss"]} for r in records])
     y = np.array(values)
-    for one in (
-        chart,
-        norms,
+    scatter_plots = (
         figures.predicted_against_target(y, y[::-1], "y"),
         figures.residuals(y, y, "y"),
-    ):
-        text = drawn(one)
+    )
+    for each in (chart, norms, *scatter_plots):
+        text = drawn(each)
         assert "epoch" in texts(text) or "y" in "".join(texts(text))
         assert not re.search(r"\b(nan|inf)\b", text)
     assert "training" in draw_braille(chart, 60, 10).plain
@@ -99,7 +98,7 @@ def test_whatever_a_run_records_can_be_drawn(values, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["$x^2$", "$\\frac{", "a_b", "50%", "a\\$b", "{}", "<&>"])
-def test_a_name_is_drawn_as_it_is(name, tmp_path):
+def test_a_name_is_drawn_verbatim(name, tmp_path):
     assert f"true {name}" in texts(
         drawn(figures.predicted_against_target(np.arange(3.0), np.arange(3.0), name))
     )
@@ -109,7 +108,7 @@ def test_a_name_is_drawn_as_it_is(name, tmp_path):
     assert name.replace("_", " ") in texts((tmp_path / "a.svg").read_text())
 
 
-def test_of_many_layers_some_are_drawn_from_the_first_to_the_last():
+def test_many_layers_are_sampled_from_the_first_to_the_last():
     records = [{"epoch": e, **{f"layers/{i}": 1.0 for i in range(300)}} for e in (1, 2)]
     chart = figures.gradient_norms(records)
     assert len(chart.curves) == figures.MAX_LAYERS
@@ -120,16 +119,16 @@ def test_of_many_layers_some_are_drawn_from_the_first_to_the_last():
 def test_a_confusion_matrix_of_many_classes_is_legible_and_small(count):
     matrix = np.random.default_rng(0).integers(0, 5, (count, count)) + 90 * np.eye(count, dtype=int)
     names = [f"class {i}" for i in range(count)]
-    drawing = svg.matrix(matrix, names, "a matrix", across="answered", down="true")
+    drawing = svg.matrix(matrix, names, "a matrix", across="predicted", down="true")
     shown = texts(drawing.file())
-    assert {"class 0", "answered", "true"} < set(shown)
+    assert {"class 0", "predicted", "true"} < set(shown)
     assert (f"{matrix[0, 0]}" in shown) == (count <= svg.MAX_COUNTED)
     assert len(drawing.file()) < 250_000
 
 
-def test_the_cells_of_a_matrix_stand_where_they_belong_the_darker_the_larger():
+def test_the_shade_of_a_matrix_cell_is_its_fraction_of_the_row():
     matrix = np.array([[10, 0, 0], [5, 0, 15], [0, 0, 0]])
-    text = svg.matrix(matrix, "abc", "a matrix", across="answered", down="true").file()
+    text = svg.matrix(matrix, "abc", "a matrix", across="predicted", down="true").file()
     cells = dict(re.findall(r'stroke-opacity="([\d.]+)" d="([^"]+)"', text))
     assert cells == {"1": "M0 0.5h1", "0.25": "M0 1.5h1", "0.75": "M2 1.5h1"}
 
@@ -139,15 +138,15 @@ def test_a_scatter_of_many_points_is_sampled():
     assert drawn(figures.predicted_against_target(y, y, "y")).count("<circle") == figures.MAX_POINTS
 
 
-def test_files_have_the_same_bytes_each_time_in_every_format(tmp_path):
+def test_files_have_reproducible_bytes_in_every_format(tmp_path):
     chart = by_epoch({"run": columns(*RECORDS)}, "loss", {"run": 3})
-    for suffix, begin in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
+    for suffix, start in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
         files = []
         for _ in range(2):
             matplotlib_file.save(matplotlib_file.figure([chart]), tmp_path / f"a.{suffix}")
             files.append((tmp_path / f"a.{suffix}").read_bytes())
         assert files[0] == files[1]
-        assert files[0].startswith(begin)
+        assert files[0].startswith(start)
 
 
 def built(layers, data=None):
@@ -161,18 +160,18 @@ def test_the_network_is_drawn_with_options_shapes_and_parameters():
     assert words == [
         "input ", "4 values",
         "dense 8 units, tanh", "8 values", "40 parameters",
-        "dense a unit for each class, softmax", "3 values", "27 parameters",
+        "dense one unit per class, softmax", "3 values", "27 parameters",
         "output <c>, a, b", "3 values",
     ]  # fmt: skip
 
 
-def test_nested_layers_are_drawn_within_their_own():
+def test_nested_layers_are_drawn_inside_the_outer_layer():
     inner = {"type": "residual", "layers": [{"type": "dense", "units": 4}, {"type": "dropout"}]}
     model = built([{"type": "residual", "layers": [inner, {"type": "dense", "units": 4}]}])
     outer = boxes_of(model)[0]
     assert (outer.kind, outer.size) == ("residual", 40)
-    assert [box.kind for box in outer.parts] == ["residual", "dense"]
-    assert [box.kind for box in outer.parts[0].parts] == ["dense", "dropout"]
+    assert [box.kind for box in outer.children] == ["residual", "dense"]
+    assert [box.kind for box in outer.children[0].children] == ["dense", "dropout"]
     root = ET.fromstring(diagram(model).file())
     frames = [e for e in root if e.tag.endswith("rect") and e.get("x")]
     edges = [tuple(float(e.get(k)) for k in ("x", "y", "width", "height")) for e in frames]
@@ -181,12 +180,12 @@ def test_nested_layers_are_drawn_within_their_own():
     assert outermost[1] + outermost[3] > innermost[1] + innermost[3]
 
 
-def test_layers_that_repeat_are_drawn_once_with_their_number():
+def test_repeated_layers_are_drawn_once_with_their_number():
     block = [{"type": "dense", "units": 5, "activation": "relu"}, {"type": "layer_norm"},
              {"type": "dropout", "rate": 0.1}]  # fmt: skip
     first = {"type": "dense", "units": 5}
     boxes = boxes_of(built([first, *block * 20]))
-    assert [(box.kind, box.times, len(box.parts)) for box in boxes] == [
+    assert [(box.kind, box.times, len(box.children)) for box in boxes] == [
         ("dense", 1, 0), ("", 20, 3), ("dense", 1, 0)
     ]  # fmt: skip
     assert sum(box.size * box.times for box in boxes) == 25 + 20 * (30 + 10) + 18
@@ -203,14 +202,14 @@ def test_frozen_layers_are_marked_and_have_no_gradient_to_draw():
     spec["train"] = {"epochs": 1, "freeze": ["layers/1"]}
     model = nnreg.build(spec, data=(np.zeros((6, 4)), ["a", "b"] * 3))
     first, second, _ = boxes_of(model)
-    assert (first.frozen, second.frozen, second.parts[0].frozen) == (False, True, True)
+    assert (first.frozen, second.frozen, second.children[0].frozen) == (False, True, True)
     assert texts(diagram(model).file()).count("20 parameters, frozen") == 2
     records = [{"epoch": e, "layers/0": 0.5, "layers/1": 0.0} for e in (1, 2)]
     assert len(figures.gradient_norms(records).curves) == 1
 
 
-def test_of_very_many_layers_the_middle_is_left_out():
-    boxes = _folded([Box("dense", str(i), (i,), i) for i in range(1000)])
+def test_the_middle_of_very_many_layers_is_omitted():
+    boxes = _compressed([Box("dense", str(i), (i,), i) for i in range(1000)])
     assert len(boxes) == MAX_BOXES + 1
     assert (boxes[0].options, boxes[-1].options) == ("0", "999")
     assert boxes[MAX_BOXES // 2].options == "960 more layers"
@@ -218,7 +217,7 @@ def test_of_very_many_layers_the_middle_is_left_out():
 
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
-    """Make two runs that differ in a setting, and one that was stopped; return their folders."""
+    """Return the directories of two runs that differ in a setting and of an unfinished one."""
     monkeypatch.chdir(tmp_path)
     rows = [f"{'ab'[i % 2]},{i % 2 + (i % 7) / 10},{i % 5}" for i in range(60)]
     Path("data.csv").write_text("\n".join(["y,u,v", *rows, ""]))
@@ -231,7 +230,7 @@ def runs(tmp_path, monkeypatch):
     return [Path("runs", name) for name in "abc"]
 
 
-def test_plot_writes_the_curves_where_it_says(runs, nnreg):
+def test_plot_writes_the_curves_to_the_path_that_it_prints(runs, nnreg):
     assert nnreg("plot", runs[0]) == (0, "runs/a/plots/curves.svg\n", "")
     assert "accuracy" in texts(Path("runs/a/plots/curves.svg").read_text())
     assert nnreg("plot", *runs) == (0, "curves.svg\n", "")
@@ -248,24 +247,21 @@ def test_plot_writes_the_curves_where_it_says(runs, nnreg):
             "x.txt: unknown plot format; use one of .svg, .png, .pdf",
         ),
         (["plot", "runs/a", "--out", "no/x.svg"], "no/x.svg: cannot write: No such file"),
-        (["plot", "runs"], "runs: not the folder of a run"),
-        (
-            ["plot", "runs/aa"],
-            "runs/aa: cannot read the run: No such file",
-        ),
+        (["plot", "runs"], "runs: not a run directory"),
+        (["plot", "runs/aa"], "runs/aa: cannot read the run: No such file"),
         (["plot", "data.csv"], "data.csv: cannot read the run: Not a directory"),
         (["report", "runs/aa"], "runs/aa: cannot read the run: No such file or directory"),
-        (["compare", "runs/a", "runs"], "runs: not the folder of a run"),
+        (["compare", "runs/a", "runs"], "runs: not a run directory"),
         (["plot"], "RUN..."),
     ],
 )
-def test_what_cannot_be_drawn_is_told(runs, nnreg, args, message):
+def test_a_plot_that_cannot_be_drawn_is_an_error(runs, nnreg, args, message):
     code, out, err = nnreg(*args)
     assert (code, out) == (2, "")
     assert message in err
 
 
-def test_without_matplotlib_plot_says_what_to_install(runs, nnreg, monkeypatch):
+def test_without_matplotlib_plot_names_the_package_to_install(runs, nnreg, monkeypatch):
     monkeypatch.setitem(sys.modules, "nnreg.plotting.matplotlib_file", None)
     monkeypatch.delattr("nnreg.plotting.matplotlib_file", raising=False)
     code, _, err = nnreg("plot", runs[0])
@@ -284,10 +280,10 @@ def test_plot_draws_losses_in_characters_without_matplotlib(runs, nnreg, monkeyp
     rows = [i for i, line in enumerate(lines) if re.search("[\u2801-\u28ff]", line)]
     first = min(i for i in rows if re.search("^.{6}[\u2801-\u28ff]", lines[i]))
     last = max(i for i in rows if re.search("[\u2801-\u28ff]$", lines[i]))
-    assert first < last  # it falls
+    assert first < last  # the curve falls
 
 
-def test_compare_shows_what_differs_and_marks_the_best(runs, nnreg):
+def test_compare_shows_differing_settings_and_marks_the_best(runs, nnreg):
     code, out, _ = nnreg("compare", *runs[:2])
     assert code == 0
     a, b = (json.loads((run / "summary.json").read_text())["test"] for run in runs[:2])
@@ -309,14 +305,14 @@ def test_losses_of_different_kinds_have_no_best(runs, nnreg):
     assert best == {"test accuracy": ["d"]}
 
 
-def test_a_run_without_an_epoch_takes_nothing_from_the_others(runs, nnreg):
+def test_a_run_without_an_epoch_does_not_affect_the_others(runs, nnreg):
     shutil.copytree(runs[2], "runs/failed")
     Path("runs/failed/metrics.jsonl").write_text("")
     sides = json.loads(nnreg("compare", "runs/a", "runs/failed", "--json")[1])["sides"]
     assert [set(side["figures"]) for side in sides] == [{"test loss", "test accuracy"}, set()]
 
 
-def test_many_runs_have_a_row_each(runs, nnreg):
+def test_each_of_many_runs_has_a_row(runs, nnreg):
     for number in range(4):
         shutil.copytree(runs[1], f"runs/b{number}")
     _, out, _ = nnreg("compare", *sorted(Path("runs").glob("b*")), "runs/a")
@@ -324,7 +320,7 @@ def test_many_runs_have_a_row_each(runs, nnreg):
     assert [name for name in starts if name in ("a", "b", "b0", "b3")] == ["b", "b0", "b3", "a"]
 
 
-def test_compare_for_programs_with_a_run_that_has_not_ended(runs, nnreg):
+def test_compare_as_json_with_a_run_that_has_not_ended(runs, nnreg):
     code, out, _ = nnreg("compare", *runs, "--json", "--plot", "curves.pdf")
     assert code == 0
     found = json.loads(out)
@@ -339,14 +335,14 @@ def test_compare_for_programs_with_a_run_that_has_not_ended(runs, nnreg):
     assert Path("curves.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_the_same_runs_have_the_same_spec_wherever_they_lie(runs, nnreg):
+def test_runs_in_different_directories_have_the_same_spec(runs, nnreg):
     nnreg("run", "runs/b/resolved.json", "--out", "elsewhere/deep/b2", "--quiet", "--no-report")
     code, out, _ = nnreg("compare", "runs/b", "elsewhere/deep/b2")
     assert code == 0
     assert "the specs are identical" in out
 
 
-def test_runs_of_the_same_name_are_told_apart_by_their_paths(runs, nnreg):
+def test_runs_of_the_same_name_are_distinguished_by_their_paths(runs, nnreg):
     shutil.copytree(runs[1], "more/a")
     _, out, _ = nnreg("compare", "runs/a", "more/a", "--json")
     assert [side["run"] for side in json.loads(out)["sides"]] == ["runs/a", "more/a"]

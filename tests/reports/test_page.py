@@ -1,4 +1,4 @@
-"""The page of a run: it needs nothing else, escapes what it shows, and stays small."""
+"""The page of a run: it is self-contained, escapes its content, and stays small."""
 
 import io
 import json
@@ -12,7 +12,7 @@ import pytest
 
 import nnreg
 from nnreg.reports.html import escape
-from nnreg.reports.html_page import page
+from nnreg.reports.html_page import run_page
 from nnreg.reports.png import png
 from nnreg.reports.report import report
 from nnreg.reports.run_record import read_run
@@ -32,7 +32,7 @@ def test_the_page_needs_no_other_file_and_no_script(spec, numbers):
     assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def test_every_picture_has_a_text_and_headings_go_down_step_by_step(spec):
+def test_every_image_has_a_description_and_heading_levels_are_not_skipped(spec):
     nnreg.run(spec, out="out")
     page = page_of("out")
     for tag, attributes in page.tags:
@@ -56,7 +56,7 @@ def test_plots_are_files_of_well_formed_svg(spec, numbers):
         assert ET.parse(file).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
-def test_names_in_data_are_text_and_neither_html_nor_formulas(tmp_path, monkeypatch):
+def test_names_in_data_are_neither_html_nor_formulas(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     columns = [f"{name} in" for name in NASTY[:4]]
     rng = np.random.default_rng(0)
@@ -74,8 +74,8 @@ def test_names_in_data_are_text_and_neither_html_nor_formulas(tmp_path, monkeypa
     assert {tag for tag, _ in page.tags} & {"script", "i", "b", "img"} == set()
     assert not [name for _, attributes in page.tags for name in attributes if name[:2] == "on"]
     for name in ("<script>alert(1)</script>", "</style></svg><b>", "$\\frac{", "a$b$c", "名前"):
-        assert name in page.said("th") + page.said("td")
-        assert name in page.said("text") or len(name) > 24
+        assert name in page.text_of("th") + page.text_of("td")
+        assert name in page.text_of("text") or len(name) > 24
     assert "\x1b" not in html
     assert "\u202e" not in html
     for file in Path("<i>&/plots").iterdir():
@@ -94,27 +94,27 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "content"), WRONG)
-def test_an_untrusted_directory_may_say_anything(spec, name, content):
+def test_files_of_an_untrusted_directory_may_have_any_content(spec, name, content):
     nnreg.run(spec, out="out", overrides=["train.epochs=1"])
     Path("out", name).write_text(json.dumps(content) + "\n")
     assert "b" not in {tag for tag, _ in page_of("out").tags}
     for text in ("", "{", "[1]", "\x00"):
         Path("out", name).write_text(text)
-        Page(page(read_run("out"), None, None, [], [], []))
+        Page(run_page(read_run("out"), None, None, [], [], []))
 
 
-def test_a_page_is_written_where_data_or_plugins_are_missing_and_says_so(spec):
+def test_a_page_with_missing_data_or_plugins_has_a_note(spec):
     nnreg.run(spec, out="out")
     Path("data.csv").unlink()
     page = page_of("out")
-    assert "is left out" in page.said("p")
-    assert "data.csv: cannot read the data" in page.said("p")
-    assert "The network" not in page.said("h2")
-    assert "How it trained" in page.said("h2")
-    assert "accuracy" in page.said("th")
+    assert "Sections that need the network and its data are omitted" in page.text_of("p")
+    assert "data.csv: cannot read the data" in page.text_of("p")
+    assert "Network" not in page.text_of("h2")
+    assert "Training curves" in page.text_of("h2")
+    assert "accuracy" in page.text_of("th")
 
 
-def test_a_run_that_was_stopped_has_a_report_of_its_best_weights_so_far(spec):
+def test_an_interrupted_run_has_a_report_of_its_best_weights_so_far(spec):
     run = prepare_run(spec, out="out")
 
     def interrupt(record):
@@ -124,10 +124,10 @@ def test_a_run_that_was_stopped_has_a_report_of_its_best_weights_so_far(spec):
     with pytest.raises(KeyboardInterrupt):
         run.train(interrupt)
     page = page_of("out")
-    assert "It was stopped after epoch 3." in page.said("p")
-    assert "What it gets right and wrong" in page.said("h2")
+    assert "Training was interrupted after epoch 3." in page.text_of("p")
+    assert "Predictions" in page.text_of("h2")
     Path("out/summary.json").unlink()
-    assert "It has not ended: 3 epochs are done so far." in page_of("out").said("p")
+    assert "Training has not finished: 3 epochs so far." in page_of("out").text_of("p")
 
 
 def test_a_run_without_an_epoch_has_a_report(spec):
@@ -135,12 +135,12 @@ def test_a_run_without_an_epoch_has_a_report(spec):
     with pytest.raises(nnreg.DivergedError):
         run.train()
     page = page_of("out")
-    assert "It diverged after epoch 0" in page.said("p")
-    assert "best.h5" in page.said("p")
-    assert "The spec" in page.said("h2")
+    assert "Training diverged after epoch 0" in page.text_of("p")
+    assert "best.h5" in page.text_of("p")
+    assert "Spec" in page.text_of("h2")
 
 
-def test_many_classes_columns_epochs_and_layers_make_no_large_page(tmp_path, monkeypatch):
+def test_a_page_with_many_classes_columns_epochs_and_layers_is_small(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     rows = [
@@ -165,16 +165,16 @@ def test_many_classes_columns_epochs_and_layers_make_no_large_page(tmp_path, mon
     file = report("out")
     assert file.stat().st_size < 1_000_000
     page = Page(file.read_text())
-    assert "The 25 of 400 that are found least." in page.said("p")
-    assert "The first 10 of 60 inputs." in page.said("p")
+    assert "The 25 of 400 classes with the lowest recall." in page.text_of("p")
+    assert "The first 10 of 60 inputs." in page.text_of("p")
 
 
-def test_a_png_holds_the_pixels():
+def test_a_png_has_the_given_pixels():
     from PIL import Image
 
     pixels = np.random.default_rng(0).integers(0, 256, (7, 3, 3), np.uint8)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png(pixels)))), pixels)
 
 
-def test_text_is_escaped_and_what_is_no_character_replaced():
+def test_text_is_escaped_and_control_characters_are_replaced():
     assert escape("<a href='\x1b\u202e'>") == "&lt;a href=&#x27;\ufffd\ufffd&#x27;&gt;"

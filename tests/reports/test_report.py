@@ -1,4 +1,4 @@
-"""When a run has its report, and the commands that write it."""
+"""The commands that write reports."""
 
 import json
 import shutil
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import nnreg
-from nnreg.reports.html import figure
+from nnreg.reports.html import format_value
 from nnreg.reports.report import report, report_folds
 from tests.reports.page import Page, page_of
 
 
-def test_the_same_run_has_the_same_bytes_at_its_end_and_later(spec, nnreg):
+def test_reports_of_the_same_run_are_bit_identical(spec, nnreg):
     code, out, _ = nnreg("run", spec, "--out", "out", "--quiet")
     assert code == 0
     assert "report: out/report.html" in out
@@ -69,7 +69,7 @@ def test_plot_leaves_matplotlib_as_it_was(spec, nnreg):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_run_may_do_without_a_report(spec, nnreg):
+def test_a_run_without_a_report(spec, nnreg):
     code, out, _ = nnreg("run", spec, "--out", "out", "--quiet", "--no-report")
     assert code == 0
     assert "report" not in out
@@ -77,7 +77,7 @@ def test_a_run_may_do_without_a_report(spec, nnreg):
     assert not Path("out/plots").exists()
 
 
-def test_a_report_that_cannot_be_written_spoils_no_run(spec, nnreg):
+def test_a_run_succeeds_if_its_report_cannot_be_written(spec, nnreg):
     Path("out").mkdir()
     Path("out/plots").write_text("in the way")
     code, out, err = nnreg("run", spec, "--out", "out", "--quiet")
@@ -86,22 +86,23 @@ def test_a_report_that_cannot_be_written_spoils_no_run(spec, nnreg):
     assert "saved in out" in out
 
 
-def test_with_json_nothing_but_json_is_printed(spec, nnreg):
+def test_with_json_only_json_is_printed(spec, nnreg):
     code, out, _ = nnreg("run", spec, "--out", "out", "--quiet", "--json")
     assert code == 0
     assert json.loads(out.splitlines()[-1] if out.startswith('{"') else out)
     assert Path("out/report.html").exists()
 
 
-def test_a_diverged_run_has_its_report(numbers, nnreg):
+def test_a_diverged_run_has_a_report(numbers, nnreg):
     diverging = 'optimizer={"type": "sgd", "learning_rate": 1e200}'
     code, out, err = nnreg("run", numbers, "--out", "out", "--quiet", "--set", diverging)
     assert (code, out) == (3, "")
     assert "report: out/report.html" in err
-    assert "It diverged after epoch" in Page(Path("out/report.html").read_text()).said("p")
+    page = Page(Path("out/report.html").read_text())
+    assert "Training diverged after epoch" in page.text_of("p")
 
 
-def test_report_tells_the_path_and_opens_it_if_asked(spec, nnreg, monkeypatch):
+def test_report_prints_the_path_and_opens_it_on_request(spec, nnreg, monkeypatch):
     opened = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     nnreg("run", spec, "--out", "out", "--quiet", "--no-report")
@@ -111,39 +112,39 @@ def test_report_tells_the_path_and_opens_it_if_asked(spec, nnreg, monkeypatch):
     assert opened == [Path("out/report.html").resolve().as_uri()]
 
 
-def test_what_is_no_run_has_no_report(tmp_path, nnreg):
+def test_a_report_of_a_directory_without_a_run_is_an_error(tmp_path, nnreg):
     code, _, err = nnreg("report", tmp_path)
     assert code == 2
-    assert "not the folder of a run" in err
+    assert "not a run directory" in err
 
 
 @pytest.fixture
 def folds(spec):
-    """Return the folder of a cross-validation."""
+    """Return the directory of a cross-validation."""
     overrides = ["train.folds=3", 'data.split={"stratify": true}']
     nnreg.run(spec, out="cv", overrides=overrides)
     return Path("cv")
 
 
-def test_a_cross_validation_has_a_page_that_leads_to_those_of_its_folds(folds):
+def test_a_cross_validation_has_a_page_with_links_to_its_folds(folds):
     page = Page(report(folds).read_text())
     summary = json.loads((folds / "summary.json").read_text())
-    assert "In 3 of 3 folds" in page.said("p")
-    assert f"accuracy {figure(summary['mean']['accuracy'])} ± " in page.said("p")
-    assert figure(summary["std"]["accuracy"]) in page.said("td")
-    assert "--set train.folds=3" in page.said("code")
+    assert "Mean of 3 of 3 folds" in page.text_of("p")
+    assert f"accuracy {format_value(summary['mean']['accuracy'])} ± " in page.text_of("p")
+    assert format_value(summary["std"]["accuracy"]) in page.text_of("td")
+    assert "--set train.folds=3" in page.text_of("code")
     links = [address for address in page.addresses if address.endswith(".html")]
     assert links == [f"fold-{number}/report.html" for number in (1, 2, 3)]
     for link in links:
-        assert "How it trained" in Page((folds / link).read_text()).said("h2")
+        assert "Training curves" in Page((folds / link).read_text()).text_of("h2")
     assert sorted(file.stem for file in (folds / "plots").iterdir()) == ["accuracy", "loss"]
 
 
-def test_a_cross_validation_that_was_stopped_or_spoiled_has_a_page(folds):
+def test_an_interrupted_or_corrupt_cross_validation_has_a_page(folds):
     for text in ('{"mean": 3}', '{"mean": {"<b>": "<b>"}, "std": {"<b>": "<b>"}}', "", "{}"):
         (folds / "summary.json").write_text(text)
         assert "b" not in {tag for tag, _ in Page(report_folds(folds).read_text()).tags}
-    assert "No fold is done yet." in page_of(folds).said("p")
+    assert "No fold has finished yet." in page_of(folds).text_of("p")
 
 
 def test_the_command_line_writes_the_pages_of_a_cross_validation(spec, nnreg):

@@ -1,4 +1,4 @@
-"""What a report finds in the predictions of a run, and how it words it."""
+"""What a report shows of the predictions of a run."""
 
 import csv
 import json
@@ -8,66 +8,68 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.reports.evaluation import against_baseline, interval
-from nnreg.reports.html import figure, percent
+from nnreg.reports.evaluation import compare_with_baseline, confidence_interval
+from nnreg.reports.html import format_value, percent
 from nnreg.reports.predictions import SplitPredictions, predict_held_out
 from nnreg.reports.report import report
-from nnreg.runs.baseline import best_constant
 from nnreg.runs.prepare import prepare_from_checkpoint
 from tests.helpers.specs import blobs, classifier, regressor
 from tests.reports.page import SPLIT, Page, page_of, write_csv
 
 
-def test_the_page_says_how_many_are_right_and_how_many_a_constant_guess_gets_right(spec):
+def test_the_page_has_the_accuracy_of_the_network_and_of_the_baseline(spec):
     model = nnreg.run(spec, out="out")
-    test = prepare_from_checkpoint(nnreg.load("out")).test
-    guesses = model.network.predict(test.x).argmax(axis=-1)
-    right = int((guesses == test.raw_targets).sum())
-    said = page_of("out").said("p")
-    assert f"right for {right} of {len(test)} test rows, {percent(right / len(test))}" in said
-    majority, name = best_constant(model, prepare_from_checkpoint(nnreg.load("out")).train)
-    assert name in page_of("out").said("em")
-    assert f"is right for {percent(float(np.mean(test.raw_targets == majority)))}" in said
+    prepared = prepare_from_checkpoint(nnreg.load("out"))
+    test = prepared.test
+    predicted = model.network.predict(test.x).argmax(axis=-1)
+    correct = int((predicted == test.raw_targets).sum())
+    majority = np.bincount(prepared.train.raw_targets).argmax()
+    baseline = percent(float(np.mean(test.raw_targets == majority)))
+    page = page_of("out")
+    accuracy = f"Accuracy on {len(test)} test rows: {percent(correct / len(test))}"
+    assert f"{accuracy} ({correct} correct), " in page.text_of("p")
+    assert page.text_of("em") == model.classes[majority]
+    assert f", {baseline})." in page.text_of("p")
 
 
-def test_of_numbers_it_says_how_far_they_are_off(numbers):
+def test_the_page_of_a_regression_has_the_mean_absolute_errors(numbers):
     model = nnreg.run(numbers, out="out")
     prepared = prepare_from_checkpoint(nnreg.load("out"))
-    off = np.mean(np.abs(model.network.predict(prepared.test.x) - prepared.test.raw_targets))
-    mean = np.mean(np.abs(prepared.train.raw_targets.mean() - prepared.test.raw_targets))
-    said = page_of("out").said("p")
-    assert f"On 18 test rows it is off by {figure(float(off))} on average" in said
-    assert f"always answering the mean is off by {figure(float(mean))}" in said
+    error = np.mean(np.abs(model.network.predict(prepared.test.x) - prepared.test.raw_targets))
+    baseline = np.mean(np.abs(prepared.train.raw_targets.mean() - prepared.test.raw_targets))
+    text = page_of("out").text_of("p")
+    assert f"Mean absolute error on 18 test rows: {format_value(float(error))}, " in text
+    assert f"(mean target, {format_value(float(baseline))})." in text
 
 
-def test_without_held_out_rows_it_says_that_this_tells_nothing_of_new_ones(spec):
+def test_without_held_out_rows_the_page_says_that_performance_is_unknown(spec):
     nnreg.run(spec, out="out", overrides=["data.split={}"])
-    said = page_of("out").said("p")
-    assert "training rows" in said
-    assert "No rows were held out" in said
+    text = page_of("out").text_of("p")
+    assert "training rows" in text
+    assert "No rows were held out" in text
 
 
-def test_results_are_those_of_the_model_and_its_raw_rows(spec, tmp_path):
+def test_predictions_belong_to_the_raw_rows(spec, tmp_path):
     model = nnreg.run(spec, out="out")
     results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))
     with (tmp_path / "data.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert results.split == "test"
     assert results.confusion.sum() == len(results.true_values) == 30
-    for true, answered in np.ndindex(3, 3):
-        both = (results.true_values == true) & (results.predictions == answered)
-        assert results.confusion[true, answered] == both.sum()
-    for place in range(30):
-        shown = results.input(place)
+    for true, predicted in np.ndindex(3, 3):
+        both = (results.true_values == true) & (results.predictions == predicted)
+        assert results.confusion[true, predicted] == both.sum()
+    for index in range(30):
+        shown = results.input(index)
         match = [row for row in rows if all(float(row[n]) == float(shown[n]) for n in "abcd")]
-        assert results.row_label(place) == f"line {rows.index(match[0]) + 2}"
+        assert results.row_label(index) == f"line {rows.index(match[0]) + 2}"
         assert match[0]["place"] == shown["place"]
-        assert match[0]["tree"] == model.classes[results.true_values[place]]
-        probability = model.predict([match[0]])[0, results.predictions[place]]
-        assert results.confidence[place] == pytest.approx(probability, abs=1e-6)
+        assert match[0]["tree"] == model.classes[results.true_values[index]]
+        probability = model.predict([match[0]])[0, results.predictions[index]]
+        assert results.confidence[index] == pytest.approx(probability, abs=1e-6)
 
 
-def test_the_errors_it_was_surest_of_come_first(spec):
+def test_the_most_confident_errors_come_first(spec):
     nnreg.run(spec, out="out", overrides=["train.epochs=1"])
     results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))
     worst = results.worst(100)
@@ -78,20 +80,20 @@ def test_the_errors_it_was_surest_of_come_first(spec):
     assert len(results.worst(2)) == 2
 
 
-def test_data_that_were_passed_in_are_passed_in_again(tmp_path):
+def test_a_run_that_was_trained_on_arrays_is_given_them_again(tmp_path):
     data = blobs(120)
     spec = classifier(data={"source": "csv", "path": "-", "target": "target", "split": SPLIT})
     model = nnreg.run(spec, data=data, out=tmp_path / "out")
-    assert "trained on data passed in" in page_of(tmp_path / "out").said("p")
+    assert "trained on data passed in" in page_of(tmp_path / "out").text_of("p")
     page = Page(report(tmp_path / "out", data=data).read_text())
-    assert "of 30 test rows" in page.said("p")
+    assert "on 30 test rows" in page.text_of("p")
     summary = json.loads((tmp_path / "out/summary.json").read_text())
-    right = round(30 * summary["test"]["accuracy"])
-    assert f"It is right for {right} of 30" in page.said("p")
+    correct = round(30 * summary["test"]["accuracy"])
+    assert f"({correct} correct)" in page.text_of("p")
     assert model.history
 
 
-def test_the_answers_are_those_of_averaged_weights_where_training_keeps_them(spec):
+def test_predictions_use_the_averaged_weights_if_there_are_any(spec):
     nnreg.run(spec, out="out", overrides=["train.ema=0.9", "train.epochs=1"])
     prepared = prepare_from_checkpoint(nnreg.load("out/checkpoints/last.h5"))
     results, model, test = predict_held_out(prepared), prepared.model, prepared.test
@@ -100,7 +102,7 @@ def test_the_answers_are_those_of_averaged_weights_where_training_keeps_them(spe
     np.testing.assert_array_equal(results.confidence, y.max(axis=-1))
 
 
-def test_a_single_output_is_as_sure_of_the_other_class(spec):
+def test_the_confidence_of_a_single_output_is_that_of_the_predicted_class(spec):
     layers = [{"type": "dense", "units": 1, "activation": "sigmoid"}]
     x, y = blobs(60)
     write_csv(Path("data.csv"), ["tree", *"abcd"],
@@ -113,7 +115,7 @@ def test_a_single_output_is_as_sure_of_the_other_class(spec):
     assert results.confusion.shape == (2, 2)
 
 
-def test_images_that_were_taken_for_others_are_shown(tmp_path, monkeypatch):
+def test_misclassified_images_are_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     np.savez("data.npz", image=rng.integers(0, 256, (40, 5, 4)), digit=np.arange(40) % 4)
@@ -124,10 +126,10 @@ def test_images_that_were_taken_for_others_are_shown(tmp_path, monkeypatch):
     )
     nnreg.run(spec, out="out")
     page = page_of("out")
-    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert 5 < len(pictures) <= 12
-    assert all(one["src"].startswith("data:image/png;base64,") for one in pictures)
-    assert pictures[0]["alt"].startswith("input: where row ")
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert 5 < len(images) <= 12
+    assert all(attributes["src"].startswith("data:image/png;base64,") for attributes in images)
+    assert images[0]["alt"].startswith("input: location row ")
     results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))
     image = np.load("data.npz")["image"]
     shown = results.input(0)[..., 0].astype(float)
@@ -143,23 +145,24 @@ def test_several_targets_and_sequences_are_drawn(tmp_path, monkeypatch):
     model = {"layers": [{"type": "dense", "units": 2}]}
     nnreg.run(regressor(data=data, model=model), out="two")
     prepared = prepare_from_checkpoint(nnreg.load("two"))
-    y, truth = prepared.model.network.predict(prepared.test.x), prepared.test.raw_targets
-    guessed = np.abs(truth - prepared.train.raw_targets.mean(axis=0)).mean(axis=0)
-    share = figure(float(np.mean(np.abs(y - truth).mean(axis=0) / guessed)))
-    said = page_of("two").said("p")
-    assert f"off by {share} times as much as always answering the mean, over 2 targets" in said
+    y, true = prepared.model.network.predict(prepared.test.x), prepared.test.raw_targets
+    baseline = np.abs(true - prepared.train.raw_targets.mean(axis=0)).mean(axis=0)
+    ratio = format_value(float(np.mean(np.abs(y - true).mean(axis=0) / baseline)))
+    text = page_of("two").text_of("p")
+    assert f"averaged over 2 targets: {ratio} times that of the mean target" in text
     assert {"predicted-0", "predicted-1"} < {file.stem for file in Path("two/plots").iterdir()}
     np.savez("paths.npz", x=rng.normal(size=(20, 6, 3)), y=rng.normal(size=(20, 6, 2)))
     data = {"source": "npz", "path": "paths.npz", "target": "y", "split": {"test": 0.5}}
     nnreg.run(regressor(data=data, model=model), out="paths")
-    assert "On 60 test rows" in page_of("paths").said("p")
-    assert "over 2 targets" in page_of("paths").said("p")
-    assert "y 1" in page_of("paths").said("td")
+    assert "Mean absolute error on 60 test rows, averaged over 2 targets" in page_of(
+        "paths"
+    ).text_of("p")
+    assert "y 1" in page_of("paths").text_of("td")
     np.savez("tags.npz", x=rng.normal(size=(20, 6, 3)), tag=rng.integers(0, 2, (20, 6)))
     data = {"source": "npz", "path": "tags.npz", "target": "tag", "split": {"test": 0.5}}
     layers = [{"type": "dense", "units": "classes", "activation": "softmax"}]
     nnreg.run(classifier(data=data, model={"layers": layers}), out="tags")
-    assert "of 60 test rows" in page_of("tags").said("p")
+    assert "Accuracy on 60 test rows" in page_of("tags").text_of("p")
 
 
 @pytest.mark.parametrize(
@@ -168,35 +171,35 @@ def test_several_targets_and_sequences_are_drawn(tmp_path, monkeypatch):
      (123456.7, "123,457"), (7.4e18, "7.4e+18"), (float("nan"), "–"),
      (True, "True"), ("<", "&lt;")],
 )  # fmt: skip
-def test_numbers_are_written_as_people_read_them(value, text):
-    assert figure(value) == text
+def test_numbers_are_human_readable(value, text):
+    assert format_value(value) == text
 
 
 @pytest.mark.parametrize(
-    ("share", "text"),
+    ("fraction", "text"),
     [(0, "0 %"), (1, "100 %"), (0.5, "50.0 %"), (0.99999, "99.999 %"), (1e-5, "0.001 %")],
 )
-def test_a_share_is_not_rounded_to_all_or_none(share, text):
-    assert percent(share) == text
+def test_a_percentage_is_not_rounded_to_0_or_100(fraction, text):
+    assert percent(fraction) == text
 
 
 @pytest.mark.parametrize(
-    ("right", "guessed", "said"),
-    [(90, 50, "better than guessing"), (55, 50, "not clearly better than guessing"),
-     (30, 50, "no better than guessing"), (50, 50, "not clearly better than guessing")],
+    ("correct", "baseline", "judgement"),
+    [(90, 50, "better"), (55, 50, "not clearly better"), (30, 50, "not better"),
+     (50, 50, "not clearly better")],
 )  # fmt: skip
-def test_better_than_guessing_is_what_chance_does_not_explain(right, guessed, said):
-    truth = np.arange(100) >= guessed  # so many are of the class that is guessed
-    answers = truth ^ (np.arange(100) >= right)
+def test_the_judgement_depends_on_the_confidence_interval(correct, baseline, judgement):
+    true = np.arange(100) >= baseline  # `baseline` rows belong to the majority class
+    predicted = true ^ (np.arange(100) >= correct)
     results = SplitPredictions(
-        "test", ("a", "b"), ("y",), truth.astype(int), answers.astype(int), np.ones(100),
-        np.array(0), "a", 1, None, np.zeros((100, 1)), nnreg.Table({}),
+        "test", ("a", "b"), ("y",), true.astype(int), predicted.astype(int), np.ones(100),
+        np.array(0), 1, None, np.zeros((100, 1)), nnreg.Table({}),
     )  # fmt: skip
-    text = " ".join(Page(against_baseline(results)).texts["span"])
-    assert text == said
+    text = " ".join(Page(compare_with_baseline(results)).texts["span"])
+    assert text == f"{judgement} than the baseline"
 
 
-def test_the_interval_is_wilsons():
-    low, high = interval(8, 10)
+def test_the_confidence_interval_is_wilsons():
+    low, high = confidence_interval(8, 10)
     assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-    assert interval(10, 10)[1] == 1
+    assert confidence_interval(10, 10)[1] == 1
