@@ -82,11 +82,11 @@ def refuse_misread(table: Table, name: str, words: Sequence[str]) -> None:
         raise DataError(
             f"{table.origin}: column {name!r} holds dates or times, such as {some[0]!r}; make "
             "columns of numbers of it, such as year, month or weekday, and list it in 'exclude', "
-            'or say in data.columns that it holds "words"'
+            'or set it to "category" in data.columns'
         )
     if all(map(COMMA.fullmatch, some)):
         raise DataError(
             f"{table.origin}: column {name!r} has numbers with a decimal comma, such as "
             f'{some[0]!r}; write them with a point, or set "decimal": "," in the source, as in '
-            '{"type": "csv", "decimal": ","}, or say in data.columns that it holds "words"'
+            '{"type": "csv", "decimal": ","}, or set it to "category" in data.columns'
         )

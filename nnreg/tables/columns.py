@@ -90,8 +90,8 @@ def is_numeric(table: Table, name: str) -> bool:
         comma = COMMA.fullmatch(found or "") is not None
         fix = 'set "decimal": "," in the source' if comma else "fix the value"
         raise DataError(
-            f"{where}: found {found!r} among numbers; {fix}, or say in data.columns that "
-            f'{name!r} holds "words"'
+            f"{where}: found {found!r} among numbers; {fix}, or set {name!r} to "
+            '"category" in data.columns'
         )
     return not words.any()
 

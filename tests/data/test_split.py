@@ -229,7 +229,7 @@ def test_what_a_split_cannot_go_by_is_told_with_its_place(folder, text, split, m
 
 @pytest.mark.parametrize("other", [{"group": "patient"}, {"stratify": True}])
 def test_an_order_leaves_nothing_else_to_go_by(other):
-    with pytest.raises(SpecError, match="the order settles which rows are held out; leave out"):
+    with pytest.raises(SpecError, match="'order' already determines the held-out rows; remove"):
         read_spec(classifier(data=csv_data(split={"validation": 0.2, "order": True, **other})))
 
 

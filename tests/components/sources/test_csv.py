@@ -107,7 +107,7 @@ def test_a_word_among_numbers_is_told_wherever_it_is(tmp_path, monkeypatch):
     ):
         with pytest.raises(DataError, match=message):
             prepare_from_spec(read_spec(classifier(data=csv_data(**data))))
-    spec = classifier(data=csv_data(columns={"x": "words"}))
+    spec = classifier(data=csv_data(columns={"x": "category"}))
     assert prepare_from_spec(read_spec(spec)).model.preprocessing.inputs[0].categories == (
         "1.5",
         "1O5",
