@@ -216,7 +216,7 @@ def test_the_order_may_be_that_of_the_file(folder):
         (TABLE, {"order": "patient"},
          r"line 2, column 'patient': found 'p1', expected a number or an ISO date such as"),
         (TABLE.replace("p2,2024-01-04", "NA,2024-01-04"), {"group": "patient"},
-         r"line 4, column 'patient': the value is missing, and the split goes by it"),
+         r"line 4, column 'patient': the value is missing, but the split needs it"),
         (TABLE.replace("2024-01-04", ""), {"order": "day"}, r"line 4, column 'day': the value is"),
         (TABLE.replace("2024-01-04", "2024-02-30"), {"order": "day"}, "found '2024-02-30'"),
     ],

@@ -90,7 +90,7 @@ def test_without_rows_there_is_nothing_to_measure_or_train_on(model):
 
 def test_the_name_of_a_file_is_not_taken_for_rows(model, tmp_path):
     for name in ("rows.csv", tmp_path / "rows.csv"):
-        with pytest.raises(DataError, match=r"rows\.csv: expected rows, not the name of a file"):
+        with pytest.raises(DataError, match=r"rows\.csv: expected rows, not a file name"):
             model.predict(name)
 
 

@@ -325,7 +325,7 @@ def test_thousands_of_columns_are_read_quickly(read):
 @pytest.mark.usefixtures("small_blocks")
 def test_more_than_memory_holds_is_told(read, monkeypatch):
     monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 2000)
-    with pytest.raises(DataError, match=r"t\.csv: its rows take more than .* half of the memory"):
+    with pytest.raises(DataError, match=r"t\.csv: its rows take more than half of the memory"):
         read(gzip.compress(b"a,b\n" + b"0,x\n" * 1000))
 
 

@@ -24,7 +24,9 @@ def test_dates_are_refused_with_what_to_do_about_them(tmp_path, monkeypatch, dat
         "species,x,when\n"
         + "".join(f"{'ab'[i % 2]},{i},{date}\n" for i, date in enumerate(dates * 3))
     )
-    with pytest.raises(DataError, match=f"'when' holds dates or times, such as '{dates[0]}'; make"):
+    with pytest.raises(
+        DataError, match=f"'when' holds dates or times, such as '{dates[0]}'; derive"
+    ):
         prepare_from_spec(read_spec(classifier(data=csv_data())))
     for fix in ({"exclude": ["when"]}, {"columns": {"when": "category"}}):
         prepare_from_spec(read_spec(classifier(data=csv_data(**fix))))
