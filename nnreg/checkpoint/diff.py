@@ -19,7 +19,7 @@ from nnreg.checkpoint.manifest import Manifest
 from nnreg.registry.registry import Registry
 from nnreg.spec.validation import to_json
 
-IGNORED_KEYS = ("origin", "folder", "history")
+IGNORED_KEYS = ("origin", "directory", "history")
 """What says where a file was made rather than what it is, and what the rest says too."""
 
 

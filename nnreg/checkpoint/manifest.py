@@ -82,14 +82,14 @@ class ProgressRecord(Configurable):
 class Manifest(Configurable):
     """The whole document.
 
-    `spec` is as it was given; `folder` is where its relative paths began and `origin` its file.
+    `spec` is as it was given; `directory` is where its relative paths began and `origin` its file.
     `history` names the columns of the array of that name; `data` has the SHA-256 of each file, and
     `started_from` that of the checkpoint that the first weights came from.
     """
 
     spec: dict[str, Any]
     origin: str
-    folder: str
+    directory: str
     preprocessing: Preprocessing
     components: Annotated[tuple[ComponentRecord, ...], FailFast()]
     progress: ProgressRecord

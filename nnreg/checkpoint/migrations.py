@@ -8,10 +8,10 @@ file raises `FORMAT`, and comes with a step
         '''Add the key that version 3 has and version 2 does not.'''
         document["new"] = ...
 
-that changes both in place, listed in `STEPS`, and a file of the new version in `tests/golden`.
-A step raises `FormatError` for content that it cannot take, which may be anything: only the file's
-digest was checked.
-A step works on plain data and calls nothing of the rest of nnreg, which will go on changing.
+that changes both in place, listed in `STEPS`, and a directory of the new version in
+`tests/checkpoint/golden`. A step raises `FormatError` for content that it cannot take, which may be
+anything: only the file's digest was checked. A step works on plain data and calls nothing else of
+nnreg, which will change.
 """
 
 from __future__ import annotations
@@ -29,9 +29,33 @@ FORMAT = 2
 
 
 def migrate_1_to_2(document: dict[str, Any], arrays: dict[str, Array]) -> None:
-    """Remove the key `random`: it repeated the spec's seed and the epoch, and nothing read it."""
-    if document.pop("random", None) is None:
-        raise FormatError("its document lacks 'random', which version 1 has")
+    """Remove the key `random`, rename `folder` and the column type "words".
+
+    `random` repeated the spec's seed and the epoch, and nothing read it. `folder` is now
+    `directory`, and "words" is "category", in the spec's `data.columns` and in `preprocessing`.
+    """
+    for key in ("random", "folder"):
+        if document.get(key) is None:
+            raise FormatError(f"its document lacks {key!r}, which version 1 has")
+    del document["random"]
+    document["directory"] = document.pop("folder")
+    columns = _get(_get(_get(document, "spec"), "data"), "columns")
+    if isinstance(columns, dict):
+        _rename_column_type(columns, *columns)
+    inputs = _get(_get(document, "preprocessing"), "inputs")
+    for column in inputs if isinstance(inputs, list) else ():
+        _rename_column_type(column, "type")
+
+
+def _get(tree: Any, key: str) -> Any:
+    """Return the value of a key; None for what is not an object or lacks the key."""
+    return tree.get(key) if isinstance(tree, dict) else None
+
+
+def _rename_column_type(tree: Any, *keys: str) -> None:
+    for key in keys:
+        if _get(tree, key) == "words":
+            tree[key] = "category"
 
 
 STEPS: Mapping[int, Step] = {1: migrate_1_to_2}

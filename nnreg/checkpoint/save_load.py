@@ -112,7 +112,7 @@ def to_file_content(
         {
             "spec": document.tree,
             "origin": document.origin,
-            "folder": str(document.directory),
+            "directory": str(document.directory),
             "preprocessing": to_json(model.preprocessing, document.registry),
             "components": model.components,
             "progress": {
@@ -152,7 +152,7 @@ def from_file_content(
     manifest = read_manifest(checkpoint.document, arrays, where)
     on_check("the document has every key of the format and no other")
     with inconsistent(where):
-        require(manifest.components, registry, where, manifest.folder)
+        require(manifest.components, registry, where, manifest.directory)
     document = _document(manifest, where, registry, overrides)
     on_check("the spec is valid, and all that it names is installed")
     with inconsistent(where, hint):
@@ -178,7 +178,7 @@ def _document(
         document = read_spec(
             manifest.spec,
             overrides,
-            directory=Path(manifest.folder),
+            directory=Path(manifest.directory),
             registry=registry,
             written_by={(one.kind, one.name): one.version for one in manifest.components},
         )

@@ -158,7 +158,7 @@ def read_splits(
 ) -> tuple[Preprocessing, Splits]:
     """Read what a data section names and learn the preprocessing from the training part."""
     data_files(data, directory)  # tells of all of them before one is read
-    text = {name for name, kind in data.columns.items() if kind == "words"}
+    text = {name for name, kind in data.columns.items() if kind == "category"}
     if classification:
         text.update(data.targets)
     if data.split.group:

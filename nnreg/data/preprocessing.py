@@ -64,7 +64,7 @@ class CategoricalColumn(Configurable):
     categories: tuple[str, ...]
     fill: str | None
     ignore_unseen: bool
-    type: Literal["words"] = "words"
+    type: Literal["category"] = "category"
 
     @property
     def shape(self) -> Shape:
@@ -407,7 +407,7 @@ def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
     """Tell whether a column holds words, by what the spec says of it or by the whole table."""
     kind = columns.columns.get(name)
     if kind:
-        return kind == "words"
+        return kind == "category"
     if is_numeric(table, name):
         return False
     refuse_misread(table, name, categorical(table, name).categories)

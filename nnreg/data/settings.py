@@ -10,24 +10,24 @@ from annotated_types import Interval, Len
 from nnreg.interfaces.component import Configurable, NonNegative
 from nnreg.interfaces.source import Source
 
-Share: TypeAlias = Annotated[float, Interval(gt=0, lt=1)]
+Fraction: TypeAlias = Annotated[float, Interval(gt=0, lt=1)]
 Text: TypeAlias = Annotated[str, Len(1)]
 
 
 @dataclass(frozen=True)
 class Split(Configurable):
-    """Which rows are held out: a share of them, or a file of their own.
+    """Which rows are held out: a fraction of them, or a file of their own.
 
-    Validation steers the training (early stopping, best weights); the test part is looked at once,
-    at the end. The rows are drawn from the seed. `stratify` keeps the shares of the classes, and
-    `group` together the rows that have the same value in a column, such as those of a patient.
-    `order` draws nothing: the training part has the earliest rows by a column of numbers or ISO
-    dates, or with `true` the first in the file; then comes validation, then test. Neither column is
-    an input unless `inputs` has it.
+    The validation split decides on early stopping and the best weights; the test split is used
+    once, at the end. The rows are drawn at random from the seed. `stratify` keeps the class
+    proportions. `group` names a column: rows with the same value in it, such as those of a patient,
+    stay in the same split. `order` draws nothing: training has the earliest rows by a numeric
+    column or one of ISO dates, or with `true` the first rows of the file; validation follows, then
+    test. The columns of `group` and `order` are not inputs unless `inputs` has them.
     """
 
-    validation: Share | Text | None = None
-    test: Share | Text | None = None
+    validation: Fraction | Text | None = None
+    test: Fraction | Text | None = None
     stratify: bool = False
     group: Text | None = None
     order: Text | bool = False
@@ -35,32 +35,32 @@ class Split(Configurable):
     def __post_init__(self) -> None:
         if self.order and (self.stratify or self.group):
             other = "stratify" if self.stratify else "group"
-            raise ValueError(f"the order settles which rows are held out; leave out {other!r}")
-        shares = [part for part in (self.validation, self.test) if isinstance(part, float)]
-        if sum(shares) >= 1:
-            raise ValueError("validation and test together leave nothing to train on")
+            raise ValueError(f"'order' already determines the held-out rows; remove {other!r}")
+        fractions = [split for split in (self.validation, self.test) if isinstance(split, float)]
+        if sum(fractions) >= 1:
+            raise ValueError("validation and test leave nothing to train on; lower their fractions")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Columns(Configurable):
     """How columns become numbers.
 
-    `inputs` are all columns but the target and those in `exclude`, unless given. `columns` says of
-    a column that it holds `number` or `words` where its values do not tell. `missing` values are
-    refused or imputed: the mean of a number, the most frequent word. `unseen` words, met after
-    training, are refused or ignored. `standard` scaling subtracts the mean and divides by the
-    standard deviation, both of the training part.
+    By default, `inputs` are all columns except the target and those in `exclude`. `columns` sets
+    the type of a column, `number` or `category`, instead of inferring it from the values.
+    `missing` values are refused, or imputed with the mean or the most frequent category. `unseen`
+    categories, which do not occur in the training split, are refused or ignored. `standard`
+    scaling subtracts the mean and divides by the standard deviation, both of the training split.
 
-    Examples count the same in training unless they have weights: `sample_weights` is the column of
-    them, numbers from 0, and never an input; `class_weights` gives those of the classes, 1 for one
-    that it leaves out, or is `balanced`: all classes have the same sum. The weights multiply, and
-    are divided by their mean, so that the loss of an epoch is Σ w · loss / Σ w. What is measured,
-    held-out parts and metrics, counts every row once.
+    In training, all examples have the same weight unless weights are given. `sample_weights` names
+    a column of weights >= 0, which is never an input. `class_weights` gives a weight per class, 1
+    where none is given, or is `balanced`: the weights of each class have the same sum. An example's
+    weights are multiplied, then divided by their mean: the loss of an epoch is Σ w · loss / Σ w.
+    Metrics and held-out splits are unweighted.
     """
 
     inputs: Annotated[tuple[Text, ...], Len(1)] | None = None
     exclude: tuple[Text, ...] = ()
-    columns: dict[str, Literal["number", "words"]] = field(default_factory=dict)
+    columns: dict[str, Literal["number", "category"]] = field(default_factory=dict)
     missing: Literal["refuse", "impute"] = "refuse"
     unseen: Literal["refuse", "ignore"] = "refuse"
     scaling: Literal["standard", "none"] = "standard"
@@ -70,12 +70,15 @@ class Columns(Configurable):
 
     def __post_init__(self) -> None:
         if self.sample_weights in (self.inputs or ()):
-            raise ValueError(f"the weights in {self.sample_weights!r} cannot be an input too")
+            raise ValueError(
+                f"{self.sample_weights!r} is used as sample_weights and cannot be an input; "
+                "remove it from 'inputs'"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data(Columns):
-    """Where the examples are: a file, its format, the column or columns to predict.
+    """Where the examples are: a file, its format, and the column or columns to predict.
 
     The other options are those of `Columns`.
     """

@@ -16,6 +16,7 @@ from nnreg.registry.registry import Entry, Registry, installed
 from nnreg.spec import jsonc
 from nnreg.spec import validation as schema
 from nnreg.spec.compose import EXTENDS, ComposedSpec, Origins, apply_override, as_tuple, compose
+from nnreg.spec.renamed import replace_renamed
 from nnreg.spec.sections import Spec
 from nnreg.spec.source_text import SourceText as SpecText
 from nnreg.spec.source_text import child
@@ -87,6 +88,7 @@ def read_spec(
     tree, origins = copy.deepcopy(dict(composed.tree)), composed.origins.copy()
     for override in overrides:
         apply_override(tree, override, origins)
+    replace_renamed(tree, origins, origin)
     with origins.locating_errors(origin):
         needed = requirements.check(tree.get("requires"), origin)
         registry = registry or installed()

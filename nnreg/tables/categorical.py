@@ -1,4 +1,4 @@
-"""Columns of words that repeat: each word once, and a number a row."""
+"""Categorical columns: each category once, and a code per row."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from nnreg._types import Array, Shape
 
 @dataclass(frozen=True, eq=False)
 class Categorical:
-    """Words by number: row i has the word `categories[codes[i]]`, or none where the code is -1.
+    """A categorical column: row i has `categories[codes[i]]`, or is missing if its code is -1.
 
-    `codes` is an array of integers `(rows, ...)`; every category is another word.
+    `codes` is an array of integers `(rows, ...)`; the categories are distinct.
     """
 
     categories: tuple[str, ...]
@@ -23,12 +23,12 @@ class Categorical:
 
     @property
     def shape(self) -> Shape:
-        """The shape of all rows together."""
+        """The shape of the whole column."""
         return self.codes.shape
 
     @property
     def ndim(self) -> int:
-        """The number of axes."""
+        """The number of dimensions."""
         return self.codes.ndim
 
     @property
@@ -43,7 +43,7 @@ class Categorical:
         return Categorical(self.categories, self.codes[rows])
 
     def each(self, values: Iterable[Any], missing: Any, dtype: Any) -> Array:
-        """Return for each row what `values` has for its category, and `missing` where it is."""
+        """Return for each row the item of `values` for its category, or `missing`."""
         of_category = np.empty(len(self.categories) + 1, dtype)
         of_category[:-1] = list(values)
         of_category[-1] = missing
@@ -56,24 +56,24 @@ class Categorical:
 
 
 class CategoryCodes(dict[str | None, int]):
-    """Numbers words in the order in which they are first asked for; None is -1."""
+    """Codes of categories, in the order in which they are first looked up; None is -1."""
 
     def __init__(self) -> None:
         super().__init__({None: -1})
 
-    def __missing__(self, word: str) -> int:
-        place = self[word] = len(self) - 1
-        return place
+    def __missing__(self, category: str) -> int:
+        code = self[category] = len(self) - 1
+        return code
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The words, in the order of their numbers."""
-        return tuple(word for word in self if word is not None)
+        """The categories, in the order of their codes."""
+        return tuple(category for category in self if category is not None)
 
 
-def categorical_of(words: Array) -> Categorical:
-    """Return a column of an array of str, and None where missing."""
-    places = CategoryCodes()
-    flat = words.reshape(-1).tolist()
-    codes = np.fromiter(map(places.__getitem__, flat), np.int32, len(flat))
-    return Categorical(places.categories, codes.reshape(words.shape))
+def categorical_of(text: Array) -> Categorical:
+    """Return an array of str, and None where missing, as a `Categorical`."""
+    code_of = CategoryCodes()
+    flat = text.reshape(-1).tolist()
+    codes = np.fromiter(map(code_of.__getitem__, flat), np.int32, len(flat))
+    return Categorical(code_of.categories, codes.reshape(text.shape))

@@ -1,4 +1,4 @@
-"""Tables from what people pass in, and columns read as numbers or as words."""
+"""Columns of a table read as numbers, categories, groups or times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ColumnT = TypeVar("ColumnT", Array, Categorical)
 
 
 def column(table: Table, name: str) -> AnyColumn:
-    """Return a column. Raises `DataError` with the nearest name where there is none."""
+    """Return a column. Raises `DataError`, with a similar name, if there is none."""
     try:
         return table.columns[name]
     except KeyError:
@@ -28,12 +28,12 @@ def column(table: Table, name: str) -> AnyColumn:
 
 
 def is_text(values: AnyColumn) -> bool:
-    """Tell whether a column is kept as text; it may hold numbers nevertheless."""
+    """Return True if a column is stored as text, even if all of it can be read as numbers."""
     return values.dtype.kind in "OT"
 
 
 def categorical(table: Table, name: str) -> Categorical:
-    """Return a column as words; numbers are written as classes are named."""
+    """Return a column as categories; numbers become text as `label` writes them."""
     values = column(table, name)
     if isinstance(values, Categorical):
         return values
@@ -41,13 +41,13 @@ def categorical(table: Table, name: str) -> Categorical:
     if is_text(values):
         return categorical_of(values)
     distinct, codes = np.unique(values, return_inverse=True)
-    words = tuple(label(value) for value in distinct.tolist() if value == value)
+    categories = tuple(label(value) for value in distinct.tolist() if value == value)
     codes = codes.reshape(values.shape)
-    return Categorical(words, np.where(codes < len(words), codes, -1))
+    return Categorical(categories, np.where(codes < len(categories), codes, -1))
 
 
 def numbers(table: Table, name: str) -> Array:
-    """Return a column as float64, NaN where missing. Raises `DataError` at what is no number."""
+    """Return a column as float64, NaN where missing. Raises `DataError` if it is not numeric."""
     values = column(table, name)
     if not is_text(values):
         result = materialize(values).astype(np.float64)
@@ -56,7 +56,7 @@ def numbers(table: Table, name: str) -> Array:
             raise DataError(f"{table.location(row, name)}: an infinite value; expected a number")
         return result
     cells = categorical(table, name)
-    read = [parse_number(word) for word in cells.categories]
+    read = [parse_number(category) for category in cells.categories]
     where, found = first_marked(table, name, cells, np.isnan(read))
     if found is not None:
         raise DataError(f"{where}: found {found!r}, expected a number")
@@ -66,7 +66,7 @@ def numbers(table: Table, name: str) -> Array:
 def first_marked(
     table: Table, name: str, cells: Categorical, marked: Array
 ) -> tuple[str, str | None]:
-    """Return the place and the word of the first row whose category is marked, if there is one."""
+    """Return the location and category of the first row whose category is marked, if any."""
     of_row = cells.each(marked, False, bool)
     if not of_row.any():
         return "", None
@@ -75,65 +75,65 @@ def first_marked(
 
 
 def is_numeric(table: Table, name: str) -> bool:
-    """Tell whether a column holds numbers. Raises `DataError` where it holds numbers and words."""
+    """Return True if a column is numeric. Raises `DataError` if it mixes numbers and text."""
     values = column(table, name)
     if not is_text(values):
         if values.dtype.kind == "f" and values.ndim == 1 and np.isnan(materialize(values)).all():
             raise DataError(f"{table.origin}: column {name!r} has no values; list it in 'exclude'")
         return True
     cells = categorical(table, name)
-    words = np.isnan([parse_number(word) for word in cells.categories])
-    if not len(words):
+    not_number = np.isnan([parse_number(category) for category in cells.categories])
+    if not len(not_number):
         raise DataError(f"{table.origin}: column {name!r} has no values; list it in 'exclude'")
-    if words.any() and not words.all():
-        where, found = first_marked(table, name, cells, words)
+    if not_number.any() and not not_number.all():
+        where, found = first_marked(table, name, cells, not_number)
         comma = COMMA.fullmatch(found or "") is not None
         fix = 'set "decimal": "," in the source' if comma else "fix the value"
         raise DataError(
-            f"{where}: found {found!r} among numbers; {fix}, or say in data.columns that "
-            f'{name!r} holds "words"'
+            f"{where}: found {found!r} among numbers; {fix}, or set {name!r} to "
+            '"category" in data.columns'
         )
-    return not words.any()
+    return not not_number.any()
 
 
 def label(value: float) -> str:
-    """Write a number as a class is named: whole numbers without a point."""
+    """Return a number as the name of a class: whole numbers without a decimal point."""
     return str(int(value)) if float(value).is_integer() else repr(value)
 
 
 def single(values: ColumnT, table: Table, name: str) -> ColumnT:
-    """Return a column of single values, which may have come as `(rows, 1)`."""
+    """Return a column with one value per row, which may have the shape `(rows, 1)`."""
     if values.ndim == 2 and values.shape[1] == 1:
         return values[:, 0]
     if values.ndim != 1:
         raise DataError(
-            f"{table.origin}: column {name!r} has shape {values.shape}; expected a value a row"
+            f"{table.origin}: column {name!r} has shape {values.shape}; expected one value per row"
         )
     return values
 
 
 def groups(table: Table, name: str) -> Array:
-    """Return a number for each row, which rows with the same value in a column share."""
+    """Return a group number per row; rows with the same value in the column have the same."""
     cells = single(categorical(table, name), table, name)
     _require_all(table, name, cells.codes < 0)
-    places = {word: place for place, word in enumerate(sorted(cells.categories))}
-    return cells.each([places[word] for word in cells.categories], -1, np.intp)
+    number_of = {category: number for number, category in enumerate(sorted(cells.categories))}
+    return cells.each([number_of[category] for category in cells.categories], -1, np.intp)
 
 
 def times(table: Table, name: str) -> Array:
-    """Return when each row was, by a column of numbers or of ISO 8601 dates, as numbers."""
+    """Return the time of each row as a number, from a column of numbers or ISO 8601 dates."""
     if is_numeric(table, name):
-        found = single(numbers(table, name), table, name)
-        _require_all(table, name, np.isnan(found))
-        return found
+        values = single(numbers(table, name), table, name)
+        _require_all(table, name, np.isnan(values))
+        return values
     cells = single(categorical(table, name), table, name)
     _require_all(table, name, cells.codes < 0)
-    dates = [_date(word) for word in cells.categories]
+    dates = [_date(category) for category in cells.categories]
     wrong = np.array([date is None for date in dates])
-    where, word = first_marked(table, name, cells, wrong)
-    if word is not None:
+    where, found = first_marked(table, name, cells, wrong)
+    if found is not None:
         raise DataError(
-            f"{where}: found {word!r}, expected a number or an ISO date such as 2024-07-31 or "
+            f"{where}: found {found!r}, expected a number or an ISO date such as 2024-07-31 or "
             "2024-07-31T08:30"
         )
     moments = np.array(dates, "datetime64[us]").astype(np.int64)
@@ -141,7 +141,7 @@ def times(table: Table, name: str) -> Array:
 
 
 def _date(text: str) -> datetime | None:
-    """Return the moment that an ISO date says, in UTC where it has a time zone."""
+    """Return an ISO date as a datetime, in UTC if it has a time zone; None if it is not a date."""
     try:
         date = datetime.fromisoformat(text)
         return date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date
@@ -150,10 +150,10 @@ def _date(text: str) -> datetime | None:
 
 
 def _require_all(table: Table, name: str, missing: Array) -> None:
-    """Refuse a column that the split goes by where a row has no value in it."""
+    """Raise `DataError` if a column that the split depends on has a missing value."""
     if missing.any():
         row = int(np.argmax(missing))
         raise DataError(
-            f"{table.location(row, name)}: the value is missing, and the split goes by it; fix it, "
+            f"{table.location(row, name)}: the value is missing, but the split needs it; fix it, "
             "or remove the row"
         )

@@ -1,4 +1,4 @@
-"""One table of the pieces that a source yields, in little more memory than the table takes."""
+"""One table from the chunks of a source, in little more memory than the table takes."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from nnreg.tables.lazy import AnyColumn, materialize
 from nnreg.tables.table import Table
 
 MAX_CATEGORIES = 2**15 - 1
-"""The most different words of a column that is kept as a `Categorical`: codes take two bytes."""
+"""The most categories of a column that is stored as a `Categorical`: codes take two bytes."""
 
 TEXT = np.dtypes.StringDType(na_object=None)
-"""How a column of more words is kept: 16 bytes a row, and what a word has beyond 15."""
+"""The type of a column with more categories: 16 bytes per row, more for text over 15 bytes."""
 
 
 class ChunkReader(Protocol):
-    """Anything that reads a file as tables of successive rows, as a data source does."""
+    """Reads a file as tables of consecutive rows, as a data source does."""
 
     def iter_chunks(self, path: Path, text: Collection[str]) -> Iterator[Table]:
-        """Yield tables of successive rows; the columns `text` keep their text."""
+        """Yield tables of consecutive rows; the columns `text` are read as text."""
 
 
 def concat_chunks(source: ChunkReader, path: Path, text: Collection[str] = ()) -> Table:
-    """Read a file as one table; the columns `text` keep their text though they hold numbers.
+    """Read a file as one table; the columns `text` are read as text even if they are numeric.
 
-    A column that turns out to hold words after pieces of it were taken for numbers has lost the
-    text of those: the file is then read once more.
+    If text is found in a column after chunks of it were read as numbers, the text of those chunks
+    is lost, so the file is read once more.
     """
     table, mixed = _concat(source, path, text)
     if mixed:
         table, mixed = _concat(source, path, {*text, *mixed})
     if mixed:
         name = min(mixed)
-        raise DataError(f"{path}: column {name!r} is numbers in one piece and words in another")
+        raise DataError(f"{path}: column {name!r} is numeric in one chunk and text in another")
     return table
 
 
 def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Table, set[str]]:
-    """Return the table, and the names of the columns that were numbers first and then words."""
+    """Return the table, and the names of the columns that were numeric first and then text."""
     chunks = iter(source.iter_chunks(path, text))
     table = next(chunks)
     columns: dict[str, _NumericBuffer | _CategoricalBuffer] = {}
@@ -67,24 +67,23 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
 
 
 def _require_memory(path: Path, size: int) -> None:
-    """Refuse a table that more than half of the memory would hold, before the system does."""
+    """Raise `DataError` if a table takes more than half of the memory."""
     if exceeds_memory(size, 1 / 2):
         raise DataError(
-            f"{path}: its rows take more than {byte_size(size)}, half of the memory; "
-            "take fewer rows or columns, or arrays in an HDF5 file, which may be larger"
+            f"{path}: its rows take more than half of the memory ({byte_size(size)} so far); use "
+            "fewer rows or columns, or arrays in an HDF5 file, which may be larger than memory"
         )
 
 
 def _growing_column(column: AnyColumn) -> _NumericBuffer | _CategoricalBuffer:
-    begun = (
-        _NumericBuffer(column.shape[1:]) if column.dtype.kind in "biuf" else _CategoricalBuffer()
-    )
-    begun.add(materialize(column))
-    return begun
+    numeric = column.dtype.kind in "biuf"
+    buffer = _NumericBuffer(column.shape[1:]) if numeric else _CategoricalBuffer()
+    buffer.add(materialize(column))
+    return buffer
 
 
 class _NumericBuffer:
-    """A column of numbers that grows, in the smallest type that holds all of them exactly."""
+    """A growing numeric column, in the smallest type that represents all values exactly."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
@@ -94,17 +93,17 @@ class _NumericBuffer:
 
     @property
     def size(self) -> int:
-        """The bytes of memory that it takes."""
+        """The bytes of memory in use."""
         return len(self.values)
 
     def add(self, values: Array) -> None:
-        """Take the next rows."""
+        """Append rows."""
         if values.dtype.kind not in "biuf":
             self.mixed = True
         if self.mixed:
             self.values.clear()
             return
-        if self.dtype is None or values.dtype != self.dtype:  # NumPy takes None for float64
+        if self.dtype is None or values.dtype != self.dtype:  # NumPy reads None as float64
             needed = _smallest(values, self.dtype)
             if self.dtype is not None and needed != self.dtype:
                 self.values = bytearray(self.column().astype(needed).tobytes())
@@ -117,7 +116,7 @@ class _NumericBuffer:
 
 
 def _smallest(values: Array, before: np.dtype[Any] | None) -> np.dtype[Any]:
-    """Return the smallest type that holds these numbers exactly, and those `before` too."""
+    """Return the smallest type that represents these numbers and type `before` exactly."""
     kinds = [np.dtype(kind) for kind in ("f2", "f4", "f8")]
     if values.dtype != np.float64 or not (before is None or before in kinds):
         return np.result_type(values, values if before is None else before)
@@ -129,35 +128,35 @@ def _smallest(values: Array, before: np.dtype[Any] | None) -> np.dtype[Any]:
 
 
 class _CategoricalBuffer:
-    """A column of words that grows: as a `Categorical` while there are few different ones."""
+    """A growing column of text: a `Categorical` while there are few distinct values."""
 
     mixed = False
 
     def __init__(self) -> None:
-        self.places = CategoryCodes()
+        self.code_of = CategoryCodes()
         self.codes = bytearray()
         self.texts: list[Array] = []
 
     @property
     def size(self) -> int:
-        """The bytes of memory that it takes, but for what long words have beyond 15."""
-        return len(self.codes) + sum(part.nbytes for part in self.texts)
+        """The bytes of memory in use, except for text over 15 bytes."""
+        return len(self.codes) + sum(chunk.nbytes for chunk in self.texts)
 
     def add(self, values: Array) -> None:
-        """Take the next rows."""
+        """Append rows."""
         if self.texts:
             self.texts.append(values.astype(TEXT))
             return
-        words = values.tolist()
-        codes = np.fromiter(map(self.places.__getitem__, words), np.int32, len(words))
-        if len(self.places) <= MAX_CATEGORIES:
+        cells = values.tolist()
+        codes = np.fromiter(map(self.code_of.__getitem__, cells), np.int32, len(cells))
+        if len(self.code_of) <= MAX_CATEGORIES:
             self.codes += codes.astype(np.int16).tobytes()
             return
         self.texts = [
-            self._categorical().each(self.places.categories, None, TEXT),
+            self._categorical().each(self.code_of.categories, None, TEXT),
             values.astype(TEXT),
         ]
-        self.places, self.codes = CategoryCodes(), bytearray()
+        self.code_of, self.codes = CategoryCodes(), bytearray()
 
     def column(self) -> Array | Categorical:
         """Return all rows."""
@@ -165,22 +164,22 @@ class _CategoricalBuffer:
             return self._categorical()
         column = np.empty(sum(map(len, self.texts)), TEXT)
         end = len(column)
-        while self.texts:  # each is freed when it is copied
-            part = self.texts.pop()
-            column[end - len(part) : end] = part
-            end -= len(part)
+        while self.texts:  # each is freed once it is copied
+            chunk = self.texts.pop()
+            column[end - len(chunk) : end] = chunk
+            end -= len(chunk)
         return column
 
     def _categorical(self) -> Categorical:
-        return Categorical(self.places.categories, np.frombuffer(self.codes, np.int16))
+        return Categorical(self.code_of.categories, np.frombuffer(self.codes, np.int16))
 
 
-def _concat_line_numbers(parts: Sequence[Any]) -> Sequence[int] | Array | None:
-    """Return the lines of all rows: a range where they follow each other, as they mostly do."""
-    if parts[0] is None:
+def _concat_line_numbers(chunks: Sequence[Any]) -> Sequence[int] | Array | None:
+    """Return the line numbers of all rows: as a range if they are consecutive, as is usual."""
+    if chunks[0] is None:
         return None
-    if all(isinstance(part, range) for part in parts) and all(
-        left.stop == right.start for left, right in pairwise(parts)
+    if all(isinstance(lines, range) for lines in chunks) and all(
+        left.stop == right.start for left, right in pairwise(chunks)
     ):
-        return range(parts[0].start, parts[-1].stop)
-    return np.concatenate([np.asarray(part, np.uint32) for part in parts])
+        return range(chunks[0].start, chunks[-1].stop)
+    return np.concatenate([np.asarray(lines, np.uint32) for lines in chunks])

@@ -15,19 +15,19 @@ from nnreg.tables.lazy import LazyArray, materialize, read_ahead
 from nnreg.tables.table import Table
 
 ARRAY = "x"
-"""The name of the only column where the input is one array instead of a table."""
+"""The name of the only column if the input is one array instead of a table."""
 
 
 def table_of(x: Any, names: Iterable[str] = ()) -> Table:
-    """Return a table of a data frame, a mapping, a list of mappings, a table, or an array.
+    """Return a data frame, a mapping, a list of mappings, a table or an array as a table.
 
-    A two-dimensional array is taken as the columns `names`, in this order, when there are several;
-    any other array as the one column.
+    If there are several `names`, a two-dimensional array has these columns, in this order;
+    otherwise an array is one column.
     """
     if isinstance(x, Table):
         return x
     if isinstance(x, str | os.PathLike):
-        raise DataError(f"{x}: expected rows, not the name of a file, which `nnreg predict` takes")
+        raise DataError(f"{x}: expected rows, not a file name; for a file, use `nnreg predict`")
     names = list(names)
     if isinstance(x, list | tuple) and x and all(isinstance(row, Mapping) for row in x):
         keys = list(dict.fromkeys(key for row in x for key in row))
@@ -48,10 +48,9 @@ def table_of(x: Any, names: Iterable[str] = ()) -> Table:
 
 
 def iter_chunks(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:
-    """Yield the rows of a table in pieces whose columns are arrays.
+    """Yield the rows of a table in chunks with the columns `names` in memory.
 
-    There is one piece, the table itself, unless a column of these `names` stays in its file; pieces
-    have no others.
+    If none of these columns stays in its file, the only chunk is the whole table.
     """
     used = {name: table.columns[name] for name in names if name in table.columns}
     blocks = [column.block_rows for column in used.values() if isinstance(column, LazyArray)]
@@ -61,7 +60,7 @@ def iter_chunks(table: Table, names: Iterable[str]) -> Generator[Table, None, No
     size, chosen = min(blocks), replace(table, columns=used)
 
     def read(start: int) -> Table:
-        part = chosen.take(np.arange(start, min(start + size, len(chosen))))
-        return replace(part, columns={name: materialize(c) for name, c in part.columns.items()})
+        chunk = chosen.take(np.arange(start, min(start + size, len(chosen))))
+        return replace(chunk, columns={name: materialize(c) for name, c in chunk.columns.items()})
 
     yield from read_ahead(read, range(0, len(chosen), size))

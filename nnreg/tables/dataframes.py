@@ -1,4 +1,4 @@
-"""Data frames of pandas and polars, and tables of pyarrow, through what they have in common."""
+"""Columns of pandas and polars data frames and of pyarrow tables, read without importing them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnreg.tables.lazy import AnyColumn, materialize
 
 
 def columns_of_arrow(table: Any, origin: str) -> Mapping[str, AnyColumn]:
-    """Return the columns of a table or a batch of pyarrow. Raises `DataError`."""
+    """Return the columns of a pyarrow table or record batch. Raises `DataError`."""
     names = table.schema.names
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
@@ -34,15 +34,17 @@ def _arrow_values(values: Any, where: str) -> Array | Categorical:
 
     types, kind = pyarrow.types, values.type
     if types.is_dictionary(kind):
-        words = materialize(_arrow_values(values.dictionary, where))
-        if words.dtype == object and words.ndim == 1:
+        categories = materialize(_arrow_values(values.dictionary, where))
+        if categories.dtype == object and categories.ndim == 1:
             codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-            return Categorical(tuple(words.tolist()), codes)
+            return Categorical(tuple(categories.tolist()), codes)
         return _arrow_values(values.dictionary_decode(), where)
     if types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind):
         lengths = values.value_lengths().unique().to_pylist()
         if len(lengths) != 1 or None in lengths:
-            raise DataError(f"{where}: lists of different lengths; expected the same in each row")
+            raise DataError(
+                f"{where}: lists of different lengths; expected the same length in every row"
+            )
         return materialize(_arrow_values(values.flatten(), where)).reshape(len(values), -1)
     if types.is_boolean(kind) or types.is_decimal(kind):
         values = values.cast(pyarrow.float64()) if types.is_decimal(kind) else values.cast("uint8")
@@ -54,20 +56,20 @@ def _arrow_values(values: Any, where: str) -> Array | Categorical:
         array: Array = values.to_numpy(zero_copy_only=False)
         return array
     if types.is_string(values.type) or types.is_large_string(values.type):
-        words = np.empty(len(values), object)
-        words[:] = values.to_pylist()
-        return words
+        text = np.empty(len(values), object)
+        text[:] = values.to_pylist()
+        return text
     raise DataError(f"{where}: values of type {kind}; expected numbers or text")
 
 
 def is_frame(x: Any) -> bool:
-    """Tell a data frame from an array or a mapping."""
+    """Return True for a data frame or a pyarrow table."""
     return hasattr(x, "columns") and hasattr(x, "__getitem__")
 
 
 def columns_of_frame(frame: Any) -> dict[str, AnyColumn]:
-    """Return the columns by name; an index is none. Raises `DataError`."""
-    if hasattr(frame, "column_names"):  # pyarrow, whose `columns` are the values
+    """Return the columns by name, without an index. Raises `DataError`."""
+    if hasattr(frame, "column_names"):  # pyarrow: its `columns` are the values
         return dict(columns_of_arrow(frame, "the data"))
     names = [str(name) for name in frame.columns]
     twice = [name for name, count in Counter(names).items() if count > 1]
@@ -79,11 +81,11 @@ def columns_of_frame(frame: Any) -> dict[str, AnyColumn]:
 def _column(series: Any, name: str) -> AnyColumn:
     dtype = getattr(series, "dtype", None)
     if hasattr(dtype, "categories") and hasattr(series.cat, "codes"):  # pandas' categoricals
-        words = array_of(series.cat.categories, name)
+        categories = array_of(series.cat.categories, name)
         codes = np.asarray(series.cat.codes)
-        if words.dtype == object:
-            return Categorical(tuple(words.tolist()), codes)
-        numbers: Array = np.append(words.astype(np.float64), np.nan)[codes]
+        if categories.dtype == object:
+            return Categorical(tuple(categories.tolist()), codes)
+        numbers: Array = np.append(categories.astype(np.float64), np.nan)[codes]
         return numbers
     if getattr(dtype, "kind", "") in tuple("biuf") and not isinstance(dtype, np.dtype):
         return array_of(series.to_numpy(dtype=np.float64, na_value=np.nan), name)  # nullable

@@ -1,4 +1,4 @@
-"""Arrays that stay in their file: rows are read when they are needed, in a thread, ahead of use."""
+"""Arrays that stay in their file: rows are read ahead of use, in a thread."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Result = TypeVar("Result")
 Encode: TypeAlias = Callable[[Array, Array], Array]
 
 BLOCK = 2**17
-"""The values of consecutive rows that are read at once, about: half a megabyte of float32."""
+"""About how many values of consecutive rows are read at once: half a megabyte of float32."""
 
 WINDOW = 2**22
-"""The values that are in memory at once, about, and among which rows are shuffled."""
+"""About how many values are in memory at once; rows are shuffled among them."""
 
 MIN_BLOCKS = 8
-"""The fewest blocks that a window has, where large chunks make large blocks."""
+"""The fewest blocks of a window, also if large chunks make large blocks."""
 
 
 class Dataset(Protocol):
@@ -34,7 +34,7 @@ class Dataset(Protocol):
 
     @property
     def shape(self) -> Shape:
-        """The rows, and the shape of one."""
+        """The number of rows, and the shape of one row."""
 
     @property
     def dtype(self) -> npt.DTypeLike:
@@ -42,10 +42,10 @@ class Dataset(Protocol):
 
     @property
     def chunk(self) -> int:
-        """How many rows are stored, and perhaps compressed, as one."""
+        """How many rows are stored as one chunk, perhaps compressed."""
 
     def read(self, segments: Sequence[tuple[int, int]]) -> Iterator[Array]:
-        """Yield the rows of each stretch, from one up to another.
+        """Yield the rows of each segment `(start, stop)`.
 
         Raises `DataError` naming the rows that cannot be read.
         """
@@ -53,10 +53,10 @@ class Dataset(Protocol):
 
 @dataclass(frozen=True)
 class LazyArray:
-    """Rows of an array in a file, in ascending order, each read when it is taken.
+    """Rows of an array in a file, in ascending order, read on demand.
 
-    `rows` are their numbers in the file. `encode` turns values, and the numbers of their rows,
-    into what is wanted: arrays of `example_shape` shape and `dtype`.
+    `rows` are their row numbers in the file. `encode` converts values and their row numbers to an
+    array whose rows have the shape `example_shape` and the type `dtype`.
     """
 
     dataset: Dataset
@@ -67,12 +67,12 @@ class LazyArray:
 
     @property
     def shape(self) -> Shape:
-        """The shape of all rows together."""
+        """The shape of the whole array."""
         return (len(self.rows), *self.example_shape)
 
     @property
     def ndim(self) -> int:
-        """The number of axes."""
+        """The number of dimensions."""
         return 1 + len(self.example_shape)
 
     def __len__(self) -> int:
@@ -80,17 +80,17 @@ class LazyArray:
 
     @property
     def block_rows(self) -> int:
-        """How many rows of the file are read at once: whole chunks."""
+        """How many rows of the file are read at once: a multiple of its chunks."""
         chunk = self.dataset.chunk
         return chunk * max(BLOCK // (chunk * self._width), 1)
 
     def chunk_rows(self, multiple: int = 1) -> int:
-        """Return how many rows are in memory at once, a multiple of a number."""
+        """Return how many rows are in memory at once, rounded up to a multiple."""
         rows = max(WINDOW // self._width, MIN_BLOCKS * self.block_rows)
         return -(-rows // multiple) * multiple
 
     def _block_starts(self, rows: Array) -> Array:
-        """Return the places in `rows` where another block begins."""
+        """Return the positions in `rows` where a block begins."""
         starts: Array = np.flatnonzero(np.diff(rows // self.block_rows, prepend=-1))
         return starts
 
@@ -98,17 +98,17 @@ class LazyArray:
     def _width(self) -> int:
         return max(int(np.prod(self.dataset.shape[1:])), 1)
 
-    def select(self, places: Array) -> LazyArray:
-        """Return the rows at these places, which ascend."""
-        return replace(self, rows=self.rows[places])
+    def select(self, positions: Array) -> LazyArray:
+        """Return the rows at these positions, which must ascend, without reading them."""
+        return replace(self, rows=self.rows[positions])
 
     def encoded(self, encode: Encode, example: Shape, dtype: npt.DTypeLike) -> LazyArray:
-        """Return the same rows as what `encode` makes of the values in the file."""
+        """Return the same rows with `encode` applied to the values in the file."""
         return replace(self, encode=encode, example_shape=example, dtype=np.dtype(dtype))
 
-    def take(self, places: Array, out: Array | None = None) -> Array:
-        """Read the rows at these places, which ascend, into `out` where it is given."""
-        rows = self.rows[places]
+    def take(self, positions: Array, out: Array | None = None) -> Array:
+        """Read the rows at these positions, which must ascend, into `out` if it is given."""
+        rows = self.rows[positions]
         if out is None:
             out = np.empty((len(rows), *self.example_shape), self.dtype)
         if not len(rows):
@@ -123,7 +123,7 @@ class LazyArray:
         return out
 
     def _fill(self, out: Array, values: Array, rows: Array) -> None:
-        """Encode values in pieces that stay in the processor's cache."""
+        """Encode values in chunks that fit the processor's cache."""
         if self.encode is None:
             out[...] = values
             return
@@ -133,10 +133,9 @@ class LazyArray:
             out[chunk] = self.encode(values[chunk], rows[chunk])
 
     def shuffled(self, rng: np.random.Generator, multiple: int) -> Array:
-        """Return the places of all rows in an order that is random and yet read quickly.
+        """Return the positions of all rows in a random order that is fast to read.
 
-        Blocks of consecutive rows are put in random order, and then the rows of each window, which
-        holds many blocks.
+        Blocks of consecutive rows are shuffled, then the rows within each window of many blocks.
         """
         starts = self._block_starts(self.rows)
         lengths = np.diff(starts, append=len(self))
@@ -156,7 +155,7 @@ AnyColumn: TypeAlias = Column | Categorical
 
 @dataclass(frozen=True)
 class Chunk:
-    """Rows in memory: `values[i]` is the row at `places[i]` of all, to be gone over in `order`."""
+    """Rows in memory: `values[i]` is row `positions[i]` of all, to be visited in `order`."""
 
     values: Array
     positions: Array | slice
@@ -164,46 +163,45 @@ class Chunk:
 
 
 def materialize(column: AnyColumn) -> Array:
-    """Return a column as an array, read if need be, of text where it is a `Categorical`."""
+    """Return a column as an array: read if it is lazy, as text if it is a `Categorical`."""
     if isinstance(column, Categorical):
         return column.text()
     return column.take(np.arange(len(column))) if isinstance(column, LazyArray) else column
 
 
 def iter_chunks(x: Column, size: int) -> Generator[Array, None, None]:
-    """Yield the rows of `x` in order, at most `size` at a time; one piece where there are none."""
+    """Yield the rows of `x` in order, at most `size` at a time; one empty chunk if none."""
     if not isinstance(x, LazyArray):
         for start in range(0, max(len(x), 1), size):
             yield x[start : start + size]
         return
     size = min(size, x.chunk_rows())
-    with closing(chunks_in_order(x, np.arange(len(x)), size)) as segments:
-        for window in segments:
+    with closing(chunks_in_order(x, np.arange(len(x)), size)) as windows:
+        for window in windows:
             for chunk in iter_chunks(window.values, size):
-                yield chunk.copy()  # the window's memory is used again
+                yield chunk.copy()  # the window's memory is reused
 
 
 def chunks_in_order(x: Column, order: Array, multiple: int) -> Generator[Chunk, None, None]:
-    """Yield an order of places a stretch at a time, with the rows there in memory.
+    """Yield the rows at the positions `order`, a window at a time.
 
-    An array is a single window. What is stored comes in windows that are good until the next; each
-    but the last has a multiple of a number of rows.
+    An array in memory is a single window. The windows of a lazy array share memory: each is valid
+    until the next one. All but the last have a number of rows divisible by `multiple`.
     """
     if not isinstance(x, LazyArray):
         yield Chunk(x, slice(None), order)
         return
     size = min(x.chunk_rows(multiple), len(order))
-    buffers = [
-        np.empty((size, *x.example_shape), x.dtype) for _ in range(2)
-    ]  # in use, and being read
+    # one in use, one being read
+    buffers = [np.empty((size, *x.example_shape), x.dtype) for _ in range(2)]
 
     def read(number: int) -> Chunk:
         segment = order[number * size : (number + 1) * size]
         ascending = np.argsort(segment)
-        here = np.empty_like(ascending)
-        here[ascending] = np.arange(len(segment))
-        places = segment[ascending]
-        return Chunk(x.take(places, buffers[number % 2][: len(places)]), places, here)
+        rank = np.empty_like(ascending)
+        rank[ascending] = np.arange(len(segment))
+        positions = segment[ascending]
+        return Chunk(x.take(positions, buffers[number % 2][: len(positions)]), positions, rank)
 
     yield from read_ahead(read, range(-(-len(order) // max(size, 1)) or 1))
 
@@ -211,10 +209,10 @@ def chunks_in_order(x: Column, order: Array, multiple: int) -> Generator[Chunk, 
 def read_ahead(
     read: Callable[[Item], Result], items: Iterable[Item]
 ) -> Generator[Result, None, None]:
-    """Yield `read(item)` of each item, read in a thread while the one before is in use.
+    """Yield `read(item)` for each item; a thread reads the next one while one is in use.
 
-    What `read` raises is raised here. The thread ends with the generator, which wants closing where
-    it may be left early.
+    An exception of `read` is raised here. The thread ends with the generator, which must be closed
+    if it is not exhausted.
     """
     reader = ThreadPoolExecutor(1, "nnreg-reader")
     try:

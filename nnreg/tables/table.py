@@ -1,4 +1,4 @@
-"""A table: columns by name, and where its rows come from."""
+"""A table: columns by name, and the location of its rows in a file."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nnreg.tables.lazy import AnyColumn, LazyArray
 class Table:
     """Named columns of equal length.
 
-    A column is an array of numbers `(rows, ...)`, or of objects `(rows,)` that are text or, where
-    the value is missing, None; or of text in NumPy's `StringDType`; or a `Categorical`. Numbers may
-    also be left in their file, as `LazyArray`. `line_numbers` has the lines of a file of text, by
-    the row's number, or `row_names` what the rows are called, such as the file of each image;
-    `row_numbers` has the number of each row where not all are there. `fraction_read` is how much of
-    the file has been read when a piece ends, from 0 to 1.
+    A column is an array of numbers `(rows, ...)`; or of objects `(rows,)`, text or None if missing;
+    or of text in NumPy's `StringDType`; or a `Categorical`; or a `LazyArray`, numbers that stay in
+    their file. `line_numbers` has each row's line in a text file, or `row_names` its name, such as
+    the file of an image; both are indexed by row number. `row_numbers` has the row numbers in the
+    file if the table has only some of its rows. `fraction_read` is the fraction of the file read up
+    to the end of this chunk.
     """
 
     columns: Mapping[str, AnyColumn]
@@ -34,22 +34,22 @@ class Table:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
     def location(self, row: int, column: str) -> str:
-        """Say where a value is, for an error message."""
+        """Return the location of a value for an error message."""
         return f"{self.origin}, {self.row_label(row)}, column {column!r}"
 
     def row_label(self, row: int) -> str:
-        """Say where a row is in the file: `line 3` of text, its name, or else `row 1`."""
+        """Return the location of a row in its file: `line 3` of text, its name, or else `row 1`."""
         number = row if self.row_numbers is None else self.row_numbers[row]
         if self.row_names is not None:
             return self.row_names[number]
         return f"row {number}" if self.line_numbers is None else f"line {self.line_numbers[number]}"
 
     def slice_rows(self, rows: slice) -> Table:
-        """Return a stretch of the rows, without a copy of what is in memory."""
+        """Return a range of rows, without copying arrays in memory."""
         return self._select(rows, np.arange(*rows.indices(len(self))))
 
     def take(self, rows: Array) -> Table:
-        """Return the table of these rows only, in ascending order."""
+        """Return the table of these rows only; they must ascend."""
         return self._select(rows, rows)
 
     def _select(self, rows: Array | slice, numbers: Array) -> Table:

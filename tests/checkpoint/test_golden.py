@@ -1,4 +1,7 @@
-"""Files of every format that there has been: they load, answer as they did, and train on."""
+"""The oldest checkpoint, and the steps from each format to the next.
+
+`test_golden_runs.py` tests files of every format.
+"""
 
 import dataclasses
 import json
@@ -17,27 +20,55 @@ GOLDEN = Path(__file__).parent / "golden"
 FORMATS = range(1, migrations.FORMAT + 1)
 
 
-@pytest.mark.parametrize("version", FORMATS)
-def test_a_golden_file_loads_and_answers_as_it_did(version):
-    known = json.loads((GOLDEN / f"format-{version}.json").read_text())
-    model = nnreg.load(GOLDEN / f"format-{version}.h5")
+def test_the_oldest_checkpoint_loads_predicts_as_it_did_and_trains_further():
+    known = json.loads((GOLDEN / "format-1.json").read_text())
+    model = nnreg.load(GOLDEN / "format-1.h5")
     np.testing.assert_allclose(model.predict(known["rows"]), known["predictions"], rtol=1e-5)
     assert [dict(record) for record in model.history] == known["history"]
-    assert nnreg.read_arrays(GOLDEN / f"format-{version}.h5").keys() >= {"history"}
+    assert nnreg.read_arrays(GOLDEN / "format-1.h5").keys() >= {"history"}
     model.fit(known["rows"], known["species"], epochs=1)
     assert len(model.history) == len(known["history"]) + 1
 
 
-def test_there_is_a_golden_file_and_a_step_for_every_format():
-    assert {path.stem for path in GOLDEN.glob("*.h5")} == {f"format-{n}" for n in FORMATS}
+def test_every_format_has_a_golden_directory_and_a_step():
+    assert {path.name for path in GOLDEN.glob("format-*/")} == {f"format-{n}" for n in FORMATS}
     assert migrations.STEPS.keys() == set(FORMATS[:-1])
 
 
-def test_a_file_of_format_1_loads_without_what_repeated_seed_and_epoch():
-    data = (GOLDEN / "format-1.h5").read_bytes()
-    assert b'"random"' in data
-    assert "random" not in read_checkpoint(GOLDEN / "format-1.h5").document
-    assert b'"random"' not in (GOLDEN / "format-2.h5").read_bytes()
+def test_a_file_of_format_1_is_read_as_one_of_format_2():
+    old = (GOLDEN / "format-1.h5").read_bytes()
+    new = (GOLDEN / "format-2" / "words" / "checkpoints" / "best.h5").read_bytes()
+    for name in (b'"random"', b'"folder"', b'"words"'):
+        assert name in old
+        assert name not in new
+    document = read_checkpoint(GOLDEN / "format-1" / "line.h5").document
+    assert document.keys() == read_checkpoint(GOLDEN / "format-2" / "line.h5").document.keys()
+
+
+def test_the_old_column_type_is_renamed_in_spec_and_preprocessing():
+    document = read_checkpoint(GOLDEN / "format-1" / "words" / "checkpoints" / "best.h5").document
+    types = {"code": "category", "length": "number", "species": "category"}
+    assert document["spec"]["data"]["columns"] == types
+    inputs = {column["name"]: column["type"] for column in document["preprocessing"]["inputs"]}
+    assert inputs["code"] == inputs["island"] == "category"
+    assert inputs["length"] == "number"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        None,
+        [],
+        {},
+        {"data": 1, "inputs": 1},
+        {"data": {"columns": []}, "inputs": [1, {}]},
+        {"data": {"columns": {"a": ["words"]}}, "inputs": [{"type": ["words"]}]},
+    ],
+)
+def test_migrating_accepts_any_content(section):
+    document = {"random": 0, "folder": "/tmp", "spec": section, "preprocessing": section}
+    migrations.migrate(1, document, {})
+    assert document == {"directory": "/tmp", "spec": section, "preprocessing": section}
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write("data.csv", 200)
     write("long.csv", ROWS)
-    data = {"source": "csv", "path": "data.csv", "target": "sign", "columns": {"code": "words"}}
+    data = {"source": "csv", "path": "data.csv", "target": "sign", "columns": {"code": "category"}}
     model = {"layers": [{"type": "dense", "units": "classes", "activation": "softmax"}]}
     spec = classifier(data=data, model=model, train={"epochs": 3})
     library.run(spec, out="out")

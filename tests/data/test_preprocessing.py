@@ -107,7 +107,7 @@ def test_several_target_columns_are_predicted_together(folder):
         (CSV, {"target": "specie"}, "no column 'specie'; did you mean 'species'"),
         (CSV, {"inputs": ["lenght"]}, "no column 'lenght'; did you mean 'length'"),
         (CSV, {"exclude": ["lenght"]}, "no column 'lenght'; did you mean 'length'"),
-        (CSV, {"columns": {"lenght": "words"}}, "no column 'lenght'; did you mean 'length'"),
+        (CSV, {"columns": {"lenght": "category"}}, "no column 'lenght'; did you mean 'length'"),
         (CSV, {"missing": "refuse", "inputs": ["depth"]},
          r"line 4, column 'depth': the value is missing; fix it, or set data.missing"),
         (CSV.replace("red,south,1.1", "NA,south,1.1"), {},

@@ -216,7 +216,7 @@ def test_the_order_may_be_that_of_the_file(folder):
         (TABLE, {"order": "patient"},
          r"line 2, column 'patient': found 'p1', expected a number or an ISO date such as"),
         (TABLE.replace("p2,2024-01-04", "NA,2024-01-04"), {"group": "patient"},
-         r"line 4, column 'patient': the value is missing, and the split goes by it"),
+         r"line 4, column 'patient': the value is missing, but the split needs it"),
         (TABLE.replace("2024-01-04", ""), {"order": "day"}, r"line 4, column 'day': the value is"),
         (TABLE.replace("2024-01-04", "2024-02-30"), {"order": "day"}, "found '2024-02-30'"),
     ],
@@ -229,7 +229,7 @@ def test_what_a_split_cannot_go_by_is_told_with_its_place(folder, text, split, m
 
 @pytest.mark.parametrize("other", [{"group": "patient"}, {"stratify": True}])
 def test_an_order_leaves_nothing_else_to_go_by(other):
-    with pytest.raises(SpecError, match="the order settles which rows are held out; leave out"):
+    with pytest.raises(SpecError, match="'order' already determines the held-out rows; remove"):
         read_spec(classifier(data=csv_data(split={"validation": 0.2, "order": True, **other})))
 
 

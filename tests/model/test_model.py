@@ -90,7 +90,7 @@ def test_empty_data_cannot_be_evaluated_or_trained_on(model):
 
 def test_the_name_of_a_file_is_refused_as_rows(model, tmp_path):
     for name in ("rows.csv", tmp_path / "rows.csv"):
-        with pytest.raises(DataError, match=r"rows\.csv: expected rows, not the name of a file"):
+        with pytest.raises(DataError, match=r"rows\.csv: expected rows, not a file name"):
             model.predict(name)
 
 

@@ -57,7 +57,7 @@ class TestExtends:
         assert tree_of("spec.json")["optimizer"] == merged
 
     def test_a_column_named_type_is_a_column(self, files):
-        own = {"columns": {"type": "words", "depth": "number"}}
+        own = {"columns": {"type": "category", "depth": "number"}}
         own["class_weights"] = {"type": 1, "b": 2}
         patch = {"columns": {"type": "number"}, "class_weights": {"type": 3}}
         files(base=classifier(data=csv_data(**own)), spec={"extends": "base.json", "data": patch})

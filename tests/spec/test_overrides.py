@@ -75,7 +75,7 @@ class TestSet:
         files(spec=classifier(data=csv_data(split={"validation": 0.5})))
         (problem,) = problems_of("spec.json", ["data.split.test=0.6", "train.epochs=2"])
         assert problem.startswith("spec.json:1:")
-        assert problem.endswith("leave nothing to train on (with --set data.split.test=0.6)")
+        assert problem.endswith("lower their fractions (with --set data.split.test=0.6)")
 
     def test_an_override_of_a_checkpoint_is_reported_as_one_of_a_spec(self, files):
         saved = to_file_content(nnreg.build(classifier(), data=blobs()))

@@ -255,7 +255,7 @@ def test_class_weights_are_of_classes_that_there_are():
 
 def test_weights_are_never_an_input():
     data = csv_data(sample_weights="depth", inputs=["length", "depth"])
-    with pytest.raises(SpecError, match="the weights in 'depth' cannot be an input too"):
+    with pytest.raises(SpecError, match="'depth' is used as sample_weights and cannot be an input"):
         read_spec(classifier(data=data))
 
 

@@ -88,14 +88,14 @@ def test_the_settings_are_parameters(spec):
 
 def test_settings_of_any_number_length_and_name_are_taken(spec, tmp_path):
     layers = [{"type": "dense", "units": 2}] * 60 + [{"type": "dense", "units": 1}]
-    columns = {"x": "number", "größe": "number", "a (b) [c]": "words"}
+    columns = {"x": "number", "größe": "number", "a (b) [c]": "category"}
     (tmp_path / "data.csv").write_text("x,größe,a (b) [c],z\n1,2,u,3\n2,3,v,5\n3,2,u,4\n4,4,v,8\n")
     data = {"source": "csv", "path": "data.csv", "target": "z", "columns": columns}
     tree = {**SPEC, "model": {"layers": layers}, "data": data, "train": {"epochs": 1}}
     nnreg.run(tree)
     (run,) = runs("spec")
     assert len(run.data.params) == len([*layers, *layers]) + 11
-    assert run.data.params["data.columns.a _b_ _c_"] == "words"
+    assert run.data.params["data.columns.a _b_ _c_"] == "category"
 
 
 def test_spec_summary_and_checkpoints_are_artifacts(spec, tmp_path):

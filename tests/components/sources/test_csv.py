@@ -107,7 +107,7 @@ def test_a_word_among_numbers_is_told_wherever_it_is(tmp_path, monkeypatch):
     ):
         with pytest.raises(DataError, match=message):
             prepare_from_spec(read_spec(classifier(data=csv_data(**data))))
-    spec = classifier(data=csv_data(columns={"x": "words"}))
+    spec = classifier(data=csv_data(columns={"x": "category"}))
     assert prepare_from_spec(read_spec(spec)).model.preprocessing.inputs[0].categories == (
         "1.5",
         "1O5",
@@ -325,7 +325,7 @@ def test_thousands_of_columns_are_read_quickly(read):
 @pytest.mark.usefixtures("small_blocks")
 def test_more_than_memory_holds_is_told(read, monkeypatch):
     monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 2000)
-    with pytest.raises(DataError, match=r"t\.csv: its rows take more than .* half of the memory"):
+    with pytest.raises(DataError, match=r"t\.csv: its rows take more than half of the memory"):
         read(gzip.compress(b"a,b\n" + b"0,x\n" * 1000))
 
 

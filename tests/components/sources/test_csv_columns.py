@@ -24,9 +24,11 @@ def test_dates_are_refused_with_what_to_do_about_them(tmp_path, monkeypatch, dat
         "species,x,when\n"
         + "".join(f"{'ab'[i % 2]},{i},{date}\n" for i, date in enumerate(dates * 3))
     )
-    with pytest.raises(DataError, match=f"'when' holds dates or times, such as '{dates[0]}'; make"):
+    with pytest.raises(
+        DataError, match=f"'when' holds dates or times, such as '{dates[0]}'; derive"
+    ):
         prepare_from_spec(read_spec(classifier(data=csv_data())))
-    for fix in ({"exclude": ["when"]}, {"columns": {"when": "words"}}):
+    for fix in ({"exclude": ["when"]}, {"columns": {"when": "category"}}):
         prepare_from_spec(read_spec(classifier(data=csv_data(**fix))))
 
 
@@ -73,7 +75,7 @@ def test_a_column_of_names_that_memory_cannot_hold_one_by_one_is_told(tmp_path, 
 def test_the_text_of_a_class_is_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text("species,zip,x\n" + "01,007,1\n1,7,2\n" * 4)
-    data = csv_data(columns={"zip": "words"})
+    data = csv_data(columns={"zip": "category"})
     model = prepare_from_spec(read_spec(classifier(data=data))).model
     assert model.classes == ("01", "1")
     assert model.preprocessing.inputs[0].categories == ("007", "7")
