@@ -44,13 +44,14 @@ class KerasOnJax:
 
         keras.utils.set_random_seed(0)
         inputs = keras.Input(workload.shape, dtype="int32" if workload.vocabulary else "float32")
-        outputs = _layers(keras, inputs, workload.layers)
+        outputs = layers(keras, inputs, workload.layers)
         return keras, keras.Model(inputs, keras.layers.Dense(workload.classes)(outputs))
 
 
-def _layers(keras: Any, x: Any, layers: Any) -> Any:
+def layers(keras: Any, x: Any, described: Any) -> Any:
+    """Return the output of layers that are described as nnreg describes them."""
     of = keras.layers
-    for layer in layers:
+    for layer in described:
         activation = {"identity": None}.get(name := layer.get("activation"), name)
         match layer["type"]:
             case "dense":
@@ -68,7 +69,7 @@ def _layers(keras: Any, x: Any, layers: Any) -> Any:
             case "multi_head_attention":
                 x = of.MultiHeadAttention(layer["heads"], x.shape[-1] // layer["heads"])(x, x)
             case "residual":
-                x = of.Add()([x, _layers(keras, x, layer["layers"])])
+                x = of.Add()([x, layers(keras, x, layer["layers"])])
             case "embedding":
                 x = of.Embedding(layer["vocabulary"], layer["units"])(x)
             case "global_average_pool":

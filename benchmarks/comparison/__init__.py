@@ -1,0 +1,1 @@
+"""Ten lines that compare nnreg with scikit-learn, Keras and Ludwig, for the README."""
