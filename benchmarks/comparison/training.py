@@ -38,9 +38,7 @@ def main() -> None:
 
 def trained(options: argparse.Namespace) -> dict[str, object]:
     """Train as the command line asks."""
-    module = importlib.import_module(
-        f"benchmarks.comparison.trainers.{MODULES[options.library]}"
-    )
+    module = importlib.import_module(f"benchmarks.comparison.trainers.{MODULES[options.library]}")
     workload = NAMED[options.workload]
     x, y = workload.examples(options.steps * workload.batch)
     ends: list[float] = []

@@ -1,4 +1,4 @@
-"""Training by a spec, once or once for each of its folds: `nnreg.run` and `nnreg.resume`."""
+"""Training a spec, once or once per fold: `nnreg.run` and `nnreg.resume`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnreg.data.loading import DataReader
 from nnreg.errors import UsageError
 from nnreg.model.model import Model
 from nnreg.registry.registry import Registry
-from nnreg.runs.cross_validation import CrossValidation, check_folds, document_of_all
+from nnreg.runs.cross_validation import CrossValidation, check_folds, without_fold
 from nnreg.runs.directory import RunDirectory
 from nnreg.runs.prepare import tables_of
 from nnreg.runs.run import OnEpoch, Out, Run, directory_of, prepare_resume, prepare_run
@@ -29,14 +29,14 @@ def run(
     data: tuple[Any, Any] | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Model | Any:
-    """Train by a spec (a path or a mapping) and return the model with its best weights.
+    """Train a spec (a path or a mapping) and return the model with its best weights.
 
-    `out` is the folder to write, nothing is written without; `overrides` are values such as
-    `train.epochs=5`; `data=(x, y)` takes the place of the spec's data files; `on_epoch` gets each
-    record. Raises an `NnregError` for a bad spec or bad data before anything is written.
+    `out` is the run directory; without it, nothing is written. `overrides` are values such as
+    `train.epochs=5`, `data=(x, y)` replaces the spec's data files, and `on_epoch` is called with
+    each record. Raises an `NnregError` for an invalid spec or data before anything is written.
 
-    Where the spec has `train.folds`, a `CrossValidation` is returned instead. (The type says `Any`
-    for that: as a union it would ask every caller to tell the two apart.)
+    A spec with `train.folds` returns a `CrossValidation` instead. (Hence the `Any` in the return
+    type: with a union, every caller would have to narrow it.)
     """
     return prepare(spec, out=out, overrides=overrides, data=data).train(on_epoch)
 
@@ -49,10 +49,10 @@ def resume(
     allow_changed: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> Model | Any:
-    """Go on with a run from its folder or from a checkpoint, as if it had never stopped.
+    """Resume a run from its directory or from a checkpoint, as if it had never stopped.
 
-    `allow_changed` goes on with plugins that compute something else than when it was saved. The
-    folder of a cross-validation goes on with the folds that are left; see `run` for what returns.
+    `allow_changed` accepts plugins that behave differently from when it was saved. In the directory
+    of a cross-validation, the remaining folds are trained. Returns what `run` returns.
     """
     prepared = prepare_resumed(path, out=out, overrides=overrides, allow_changed=allow_changed)
     return prepared.train(on_epoch)
@@ -65,7 +65,7 @@ def prepare(
     overrides: Iterable[str] = (),
     data: tuple[Any, Any] | None = None,
 ) -> Run | CrossValidation:
-    """Prepare a run, or one for each fold: read, check and build everything, and write nothing."""
+    """Prepare a run, or one per fold: read, check and build everything, and write nothing."""
     document = read_spec(spec, overrides)
     if not document.spec.train.folds or document.spec.train.fold:
         return prepare_run(document, out=out, data=data)
@@ -87,24 +87,24 @@ def prepare_resumed(
     registry: Registry | None = None,
     allow_changed: bool = False,
 ) -> Run | CrossValidation:
-    """Prepare to go on with a run, or with the folds that are left, from its folder."""
-    again = functools.partial(
+    """Prepare to resume a run, or the remaining folds of a cross-validation."""
+    prepare_one = functools.partial(
         prepare_resume, overrides=overrides, registry=registry, allow_changed=allow_changed
     )
     begun = fold_directories(Path(path))
     if not begun:
-        return again(path, out=out)
+        return prepare_one(path, out=out)
     if out is not None:
-        raise UsageError(f"{path}: a cross-validation goes on in its own folder; leave out --out")
+        raise UsageError(f"{path}: a cross-validation resumes in its own directory; omit --out")
     reader = DataReader()
-    again = functools.partial(again, reader=reader)
-    document = again(begun[0]).model.document
+    prepare_fold = functools.partial(prepare_one, reader=reader)
+    document = prepare_fold(begun[0]).model.document
     before = read_summary(begun[0] / "checkpoints" / "last.h5").manifest.spec.get("train", {})
     if not document.spec.train.folds or document.spec.train.folds != before.get("folds"):
         raise UsageError(
-            f"{path}: {begun[0].name} was begun as one of {before.get('folds', 'no')} folds, which "
-            "settles their number; for another, begin a new run"
+            f"{path}: {begun[0].name} was begun with {before.get('folds', 'no')} folds, whose "
+            "number cannot be changed on resuming; start a new run"
         )
     return CrossValidation(
-        document_of_all(document), RunDirectory(Path(path)), again=again, reader=reader
+        without_fold(document), RunDirectory(Path(path)), resume=prepare_fold, reader=reader
     )

@@ -1,4 +1,4 @@
-"""Whether a network learned anything: its metrics beside those of one constant guess."""
+"""A network's metrics, compared with those of the best constant prediction."""
 
 from __future__ import annotations
 
@@ -17,64 +17,65 @@ from nnreg.training.evaluation import Examples
 
 
 def evaluate_with_baseline(prepared: PreparedRun) -> dict[str, Any]:
-    """Return the figures of each part of the data, those of a constant guess, and the verdict.
+    """Return the metrics of each split, those of the constant baseline, and a comparison.
 
-    The guess and the verdict are of the part that says most: test, else validation, else train.
+    Baseline and comparison are those of the reported split: test, else validation, else train.
     """
     model = prepared.model
-    measured = prepared.evaluate()
-    part, examples = prepared.reported
-    guess, words = best_constant(model, prepared.train)
-    metrics = model.evaluation.named_metrics
-    baseline = {name: _metric_of(guess, metric, examples) for name, metric in metrics.items()}
-    compared = _comparison(model, examples, guess, measured[part])
-    verdict = {"part": part, "guess": words, **compared}
-    return {**measured, "baseline": baseline, "verdict": verdict}
+    metrics = prepared.evaluate()
+    split, examples = prepared.reported
+    constant, guess = best_constant(model, prepared.train)
+    baseline = {
+        name: _metric_of(constant, metric, examples)
+        for name, metric in model.evaluation.named_metrics.items()
+    }
+    comparison = _comparison(model, examples, constant, metrics[split])
+    verdict = {"part": split, "guess": guess, **comparison}
+    return {**metrics, "baseline": baseline, "verdict": verdict}
 
 
 def _comparison(
-    model: Model, examples: Examples, guess: Array, measured: Mapping[str, float]
+    model: Model, examples: Examples, constant: Array, metrics: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Compare by the spec's first metric, or by one that people know where it has none."""
+    """Compare by the spec's first metric, or by a common one if it has none."""
     name, metric = _deciding_metric(model)
-    if name in measured:
-        value = measured[name]
+    if name in metrics:
+        value = metrics[name]
     else:
         y = model.evaluation.predictions(model.inference_network.predict(examples.x))
         value = metric.compute(y, examples.raw_targets)
-    constant = _metric_of(guess, metric, examples)
-    better = value > constant if metric.higher_is_better else value < constant
+    baseline = _metric_of(constant, metric, examples)
+    better = value > baseline if metric.higher_is_better else value < baseline
     return {
         "metric": name,
         "value": value,
-        "guess_value": constant,
+        "guess_value": baseline,
         "better": bool(better),
-        "alike": bool(np.all(examples.raw_targets == guess)),
+        "alike": bool(np.all(examples.raw_targets == constant)),
     }
 
 
-def _metric_of(guess: Array, metric: Metric, examples: Examples) -> float:
-    return metric.compute(np.broadcast_to(guess, examples.raw_targets.shape), examples.raw_targets)
+def _metric_of(constant: Array, metric: Metric, examples: Examples) -> float:
+    targets = examples.raw_targets
+    return metric.compute(np.broadcast_to(constant, targets.shape), targets)
 
 
-def describe(verdict: Mapping[str, Any]) -> str:
-    """Say it: `test accuracy 0.97, against 0.43 for always guessing Adelie: better`.
+def describe(comparison: Mapping[str, Any]) -> str:
+    """Format a comparison: `test accuracy 0.97, baseline (always Adelie) 0.43: better`.
 
-    Where all rows have the same answer, no network can do better than to guess it.
+    If all targets are identical, no network can be better than a constant.
     """
-    value, constant = verdict["value"], verdict["guess_value"]
-    rows = {"train": "training", "validation": "validation", "test": "test"}[verdict["part"]]
-    if verdict["alike"]:
-        return f"{rows} {verdict['metric']} {number(value)}; the answer is the same in all rows"
-    comparison = "better" if verdict["better"] else "no better" if value == constant else "worse"
-    return (
-        f"{rows} {verdict['metric']} {number(value)}, against {number(constant)} "
-        f"for always guessing {verdict['guess']}: {comparison}"
-    )
+    value, baseline = comparison["value"], comparison["guess_value"]
+    split = {"train": "training"}.get(comparison["part"], comparison["part"])
+    text = f"{split} {comparison['metric']} {number(value)}"
+    if comparison["alike"]:
+        return f"{text}; all targets are identical"
+    result = "better" if comparison["better"] else "no better" if value == baseline else "worse"
+    return f"{text}, baseline (always {comparison['guess']}) {number(baseline)}: {result}"
 
 
 def _deciding_metric(model: Model) -> tuple[str, Metric]:
-    """Return the metric that decides, and its name."""
+    """Return the metric to compare by, and its name."""
     for name, metric in model.evaluation.named_metrics.items():
         return name, metric
     if model.classes is not None:
@@ -83,7 +84,7 @@ def _deciding_metric(model: Model) -> tuple[str, Metric]:
 
 
 def best_constant(model: Model, train: Examples) -> tuple[Array, str]:
-    """Return the best constant guess, and its name."""
+    """Return the best constant prediction, and its name."""
     if model.classes is None:
         return train.raw_targets.mean(axis=0), "the mean"
     majority = int(np.bincount(train.raw_targets.reshape(-1)).argmax())

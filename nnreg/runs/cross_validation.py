@@ -1,7 +1,7 @@
-"""Cross-validation: a run for each fold of the data, and what they came to together.
+"""Cross-validation: one run per fold of the data, and a summary of all.
 
-The folder of a cross-validation has `spec.json` and `resolved.json`, a folder `fold-1`, `fold-2`, …
-for each run, and `summary.json` with the results, which is written anew after each of them.
+Its directory has `spec.json` and `resolved.json`, a directory `fold-1`, `fold-2`, … for each run,
+and `summary.json` with the results, which is updated after each of them.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from nnreg.checkpoint.paths import fold_directory
 from nnreg.data.loading import DataReader
 from nnreg.errors import DataError, UsageError
 from nnreg.model.model import Model
-from nnreg.runs.directory import RunDirectory, write_description
+from nnreg.runs.directory import RunDirectory, write_spec
 from nnreg.runs.prepare import PreparedRun, prepare_from_spec
 from nnreg.runs.run import FINISHED_OUTCOMES, OnEpoch, Run
 from nnreg.spec.document import Document
 
 Resume: TypeAlias = Callable[[Path], Run]
-"""Prepares to go on with the run in a folder."""
+"""Prepares to resume the run in a directory."""
 
 
 class CrossValidation:
-    """Training by a spec once for each of its folds, each time with that part of the rows held out.
+    """Trains a spec once per fold, with that fold held out.
 
-    `models` has the model of each fold that is done, with its best weights. `summary` has `folds`,
-    how many are `done`, and of the `part` that was held out the `mean` of each figure, its `std`,
-    which is the sample standard deviation over the folds (divided by their number less one; None
-    for one fold), and the figures of each fold in `runs`.
+    `models` has the model of each fold that is done, with its best weights. `summary` has the
+    number of `folds`, how many are `done`, and the metrics of the held-out `part`: their `mean`,
+    their `std`, which is the sample standard deviation over the folds (with n - 1; None for one
+    fold), and those of each fold in `runs`.
     """
 
     def __init__(
         self,
         document: Document,
-        files: RunDirectory | None,
+        directory: RunDirectory | None,
         data: tuple[Any, Any] | None = None,
-        again: Resume | None = None,
+        resume: Resume | None = None,
         *,
         reader: DataReader,
     ) -> None:
@@ -53,28 +53,28 @@ class CrossValidation:
         self.models: list[Model] = []
         self.summary: dict[str, Any] = {}
         self._count = document.spec.train.folds or 0
-        self._directory = files
+        self._directory = directory
         self._data = data
-        self._resume = again
+        self._resume = resume
         self._reader = reader
         self._done: list[Mapping[str, Any]] = []
 
     @property
     def directory(self) -> Path | None:
-        """Where the folders of the folds are; None where nothing is written."""
+        """The directory with those of the folds; None if nothing is written."""
         return None if self._directory is None else self._directory.path
 
     def train(
         self, on_epoch: OnEpoch | None = None, *, signals: Iterable[int] = (signal.SIGINT,)
     ) -> CrossValidation:
-        """Train the folds that are left, one after another; see `Run.train`."""
+        """Train the remaining folds, one after another; see `Run.train`."""
         with closing(self.runs()) as runs:
             for run in runs:
                 run.train(on_epoch, signals=signals)
         return self
 
     def runs(self) -> Generator[Run, None, None]:
-        """Yield the run of each fold that is left, to be trained before the next is asked for."""
+        """Yield the run of each remaining fold, to be trained before the next is requested."""
         self.models.clear()
         self._done.clear()
         with self._locked(), self._reader:
@@ -93,7 +93,7 @@ class CrossValidation:
                 self._summarize(run.prepared.reported[0])
 
     def _run(self, fold: int) -> Run:
-        """Prepare the run of a fold, or prepare to go on with it where it was begun."""
+        """Prepare the run of a fold, or prepare to resume it."""
         directory = (
             None if self.directory is None else RunDirectory(fold_directory(self.directory, fold))
         )
@@ -104,7 +104,7 @@ class CrossValidation:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the folder, if there is one, for this process alone."""
+        """Lock the directory, if there is one."""
         with ExitStack() as stack:
             if self._directory:
                 with os_errors_as(UsageError, self._directory.path):
@@ -116,19 +116,19 @@ class CrossValidation:
     def _describe(self) -> None:
         if self.directory:
             with os_errors_as(UsageError, self.directory):
-                write_description(self.document, self.directory)
+                write_spec(self.document, self.directory)
 
     def _summarize(self, part: str) -> None:
-        """Write what the folds that are done came to."""
-        measured = [summary[part] for summary in self._done]
-        figures = {name: [one[name] for one in measured] for name in measured[0]}
+        """Write the summary of the folds that are done."""
+        metrics = [summary[part] for summary in self._done]
+        columns = {name: [one[name] for one in metrics] for name in metrics[0]}
         self.summary = {
             "name": self.document.name,
             "folds": self._count,
             "done": len(self._done),
             "part": part,
-            "mean": {name: statistics.fmean(values) for name, values in figures.items()},
-            "std": {name: _deviation(values) for name, values in figures.items()},
+            "mean": {name: statistics.fmean(values) for name, values in columns.items()},
+            "std": {name: _deviation(values) for name, values in columns.items()},
             "runs": [
                 {"fold": fold, "epochs": one["epochs"], "best_epoch": one["best_epoch"]} | one[part]
                 for fold, one in enumerate(self._done, 1)
@@ -136,21 +136,21 @@ class CrossValidation:
             "seconds": round(sum(one["seconds"] for one in self._done), 3),
         }
         if self._directory:
-            self._directory.summarize(self.summary)
+            self._directory.write_summary(self.summary)
 
     def __repr__(self) -> str:
         mean, std = self.summary.get("mean", {}), self.summary.get("std", {})
-        figures = [f"{name} {number(mean[name])} ± {number(std[name] or 0)}" for name in mean]
+        metrics = [f"{name} {number(mean[name])} ± {number(std[name] or 0)}" for name in mean]
         done = f"{len(self._done)} of {self._count} folds"
-        return f"CrossValidation({', '.join([repr(self.document.name), done, *figures])})"
+        return f"CrossValidation({', '.join([repr(self.document.name), done, *metrics])})"
 
 
 def check_folds(
     document: Document, data: tuple[Any, Any] | None = None, reader: DataReader | None = None
 ) -> PreparedRun:
-    """Read, check and build everything of every fold, so that none fails after hours.
+    """Read, check and build everything for every fold, so that none fails after hours.
 
-    Returns what the first fold trains on. A `reader` keeps the data for the folds themselves.
+    Returns the prepared run of the first fold. A `reader` caches the data for training the folds.
     """
     count, reader = document.spec.train.folds or 0, reader or DataReader()
     for fold in range(count, 0, -1):
@@ -162,13 +162,13 @@ def check_folds(
     return prepared
 
 
-def document_of_all(document: Document) -> Document:
-    """Return the spec of all folds of that of one."""
+def without_fold(document: Document) -> Document:
+    """Return the spec of all folds, given that of one."""
     return _with_fold(document, None)
 
 
 def _with_fold(document: Document, fold: int | None) -> Document:
-    """Return a spec that says which fold it is of, or none."""
+    """Return a spec with another `train.fold`, or without one."""
     train = {name: value for name, value in document.tree["train"].items() if name != "fold"}
     if fold is not None:
         train["fold"] = fold
@@ -177,20 +177,20 @@ def _with_fold(document: Document, fold: int | None) -> Document:
 
 
 def _summary_of(run: Run) -> Mapping[str, Any]:
-    """Return the summary of a run that has nothing left to do; an empty one where there is none."""
+    """Return the summary of a finished run; an empty one if it is unfinished or has no summary."""
     if not run.finished or run.directory is None:
         return {}
     summary, progress = read_object(run.directory / "summary.json"), run.model.training_state
     current = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
-    figures = summary.get(run.prepared.reported[0])
-    whole = (
+    metrics = summary.get(run.prepared.reported[0])
+    valid = (
         summary.get("stopped") in FINISHED_OUTCOMES
         and {name: summary.get(name) for name in current} == current
-        and isinstance(figures, dict)
-        and figures.keys() == set(run.model.evaluation.names)
-        and all(isinstance(value, float) for value in (*figures.values(), summary.get("seconds")))
+        and isinstance(metrics, dict)
+        and metrics.keys() == set(run.model.evaluation.names)
+        and all(isinstance(value, float) for value in (*metrics.values(), summary.get("seconds")))
     )
-    return summary if whole else {}
+    return summary if valid else {}
 
 
 def _deviation(values: Sequence[float]) -> float | None:

@@ -1,4 +1,4 @@
-"""What a training will take: memory by what it is for, and time, from a few steps that are made."""
+"""Estimates of a training's memory, by purpose, and time, from a few training steps."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from nnreg.training.evaluation import Examples
 from nnreg.training.trainer import Trainer
 
 SECONDS = 1.0
-"""How long steps are made, about; the first fifth of it is not counted."""
+"""The approximate time for training steps; the first fifth of it is not counted."""
 
 WARM_UP_FRACTION = 0.2
 
 MANY_EPOCHS = 10**9
-"""Epochs enough that those of a spec never end the steps that are made."""
+"""More epochs than the steps can reach, so that the spec's own do not end them."""
 
 SAMPLE_ROWS = 2048
-"""The rows of a validation part that are measured where no epoch ends meanwhile."""
+"""The validation rows that are evaluated if no epoch ends within the time."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training takes, as far as a few steps tell.
+    """The estimated memory and time of a training.
 
-    `memory` has bytes by what they are for: the data, what is kept from step to step (see
-    `Trainer.memory`), and `passes`, what the layers make of a batch at most. `steps` were made, of
-    `epoch_steps` in an epoch, which takes `epoch_seconds`, validation included.
+    `memory` has bytes by purpose: the data, those of `Trainer.memory`, and `passes`, the peak for
+    the activations of a batch. `steps` steps were done. An epoch has `epoch_steps` steps and takes
+    `epoch_seconds`, including validation.
     """
 
     memory: dict[str, int]
@@ -45,14 +45,14 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """The time of all epochs; it is less where training stops early."""
+        """The time of all epochs; early stopping makes it shorter."""
         return self.epochs * self.epoch_seconds
 
 
 def estimate(prepared: PreparedRun, seconds: float = SECONDS) -> Estimate:
-    """Train for about so many seconds, and say what the whole training will take.
+    """Train for about this many seconds, and estimate the whole training.
 
-    The model is not a new one afterwards. Raises what training raises, such as `DivergedError`.
+    The model is changed by it. Raises what training raises, such as `DivergedError`.
     """
     model, settings = prepared.model, prepared.model.spec.train
     trainer = model.trainer(prepared.train, prepared.validation, epochs=MANY_EPOCHS)
@@ -71,15 +71,15 @@ def estimate(prepared: PreparedRun, seconds: float = SECONDS) -> Estimate:
 
 
 def _pass_bytes(trainer: Trainer) -> int:
-    """Make one step, measure some rows, and return the most memory that either took."""
+    """Return the peak memory of one training step and of evaluating some rows."""
     tracing = tracemalloc.is_tracing()
     if not tracing:
         tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
-        with closing(trainer.iterate(lambda: True)) as segments:
-            next(segments)
+        with closing(trainer.iterate(lambda: True)) as steps:
+            next(steps)
         _validation_seconds(trainer)
         return tracemalloc.get_traced_memory()[1] - before
     finally:
@@ -88,9 +88,9 @@ def _pass_bytes(trainer: Trainer) -> int:
 
 
 def _epoch_seconds(trainer: Trainer, seconds: float) -> float:
-    """Return how long an epoch takes: the mean of several, or as the steps of one tell.
+    """Return the time of an epoch: the mean of several, or extrapolated from some steps of one.
 
-    Not the middle one of several: the time that a busy machine gives to others counts too.
+    It is not the median: the time that a busy machine spends on other processes counts too.
     """
     count, marks = len(trainer.train), list(_timed_steps(trainer, seconds))
     ends = [at for at, done in marks[1:] if done % count == 0]
@@ -101,17 +101,18 @@ def _epoch_seconds(trainer: Trainer, seconds: float) -> float:
 
 
 def _timed_steps(trainer: Trainer, seconds: float) -> Iterator[tuple[float, int]]:
-    """Train, and yield at times how late it is, and how many examples were trained on."""
+    """Train, and yield several times the current time and the number of examples done."""
 
     def done() -> int:
-        partial = trainer.training_state.epoch_state
-        return trainer.training_state.epoch * len(trainer.train) + (partial.seen if partial else 0)
+        state = trainer.training_state
+        seen = state.epoch_state.seen if state.epoch_state else 0
+        return state.epoch * len(trainer.train) + seen
 
     began = time.perf_counter()
     pause_at, end = began + WARM_UP_FRACTION * seconds, began + seconds
     yield began, done()
-    with closing(trainer.iterate(lambda: time.perf_counter() >= pause_at)) as segments:
-        for _ in segments:
+    with closing(trainer.iterate(lambda: time.perf_counter() >= pause_at)) as steps:
+        for _ in steps:
             now = time.perf_counter()
             yield now, done()
             if now >= end:
@@ -120,23 +121,22 @@ def _timed_steps(trainer: Trainer, seconds: float) -> Iterator[tuple[float, int]
 
 
 def _validation_seconds(trainer: Trainer) -> float:
-    """Measure the first rows of the validation part; return the seconds that all would take."""
-    part = trainer.validation
-    if part is None:
+    """Evaluate the first validation rows; return the seconds that all rows would take."""
+    examples = trainer.validation
+    if examples is None:
         return 0.0
-    rows = np.arange(min(SAMPLE_ROWS, len(part)))
-    x = part.x.select(rows) if isinstance(part.x, LazyArray) else part.x[rows]
-    few = replace(part, x=x, targets=part.targets[rows], raw_targets=part.raw_targets[rows])
+    rows = np.arange(min(SAMPLE_ROWS, len(examples)))
+    x = examples.x.select(rows) if isinstance(examples.x, LazyArray) else examples.x[rows]
+    targets, raw_targets = examples.targets[rows], examples.raw_targets[rows]
+    sample = replace(examples, x=x, targets=targets, raw_targets=raw_targets)
     began = time.perf_counter()
-    trainer.evaluation.evaluate(trainer.network, few)
-    return (time.perf_counter() - began) * len(part) / len(rows)
+    trainer.evaluation.evaluate(trainer.network, sample)
+    return (time.perf_counter() - began) * len(examples) / len(rows)
 
 
-def _data_bytes(part: Examples) -> int:
-    """Return the bytes of what examples keep in memory; of what stays in a file, two windows."""
-    x = part.x
+def _data_bytes(examples: Examples) -> int:
+    """Return the bytes of examples in memory; if the inputs stay in a file, two chunks of them."""
+    x, targets, raw_targets = examples.x, examples.targets, examples.raw_targets
     rows = min(len(x), 2 * x.chunk_rows()) if isinstance(x, LazyArray) else len(x)
-    targets = part.targets.nbytes + (
-        0 if part.raw_targets is part.targets else part.raw_targets.nbytes
-    )
-    return rows * math.prod(x.shape[1:]) * x.dtype.itemsize + targets
+    target_bytes = targets.nbytes + (0 if raw_targets is targets else raw_targets.nbytes)
+    return rows * math.prod(x.shape[1:]) * x.dtype.itemsize + target_bytes

@@ -1,4 +1,4 @@
-"""From a spec to a model with its data: what `build`, `run` and `validate` have in common."""
+"""Preparing a run: a spec's model and its data, for `build`, `run` and `validate`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from nnreg.tables.table import Table
 from nnreg.training.evaluation import Examples
 
 TARGET = "target"
-"""The name of the target column where the data are passed in as `(x, y)`."""
+"""The name of the target column of data passed in as `(x, y)`."""
 
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A model, and the examples of each part of its data.
+    """A model, and the examples of each split of its data.
 
-    `tables` has, by the name of the part, where its rows come from: tables without their columns.
+    `tables` has the origin of each split's rows, by its name: tables without their columns.
     """
 
     model: Model
@@ -39,21 +39,21 @@ class PreparedRun:
 
     @property
     def splits(self) -> dict[str, Examples]:
-        """The parts that there are, by name."""
+        """The splits that exist, by name."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: part for name, part in named.items() if part is not None}
+        return {name: split for name, split in named.items() if split is not None}
 
     @property
     def reported(self) -> tuple[str, Examples]:
-        """The part whose metrics are reported, and its name."""
+        """The name and the examples of the split whose metrics are reported."""
         name = reported_split(self.splits) or "train"
         return name, self.splits[name]
 
     def evaluate(self) -> dict[str, dict[str, float]]:
-        """Return the loss and every metric of each part, by its name."""
+        """Return the loss and every metric of each split, by its name."""
         model, network = self.model, self.model.inference_network
         return {
-            name: model.evaluation.evaluate(network, part) for name, part in self.splits.items()
+            name: model.evaluation.evaluate(network, split) for name, split in self.splits.items()
         }
 
 
@@ -62,12 +62,12 @@ def prepare_from_spec(
 ) -> PreparedRun:
     """Read the data of a spec, or take `(x, y)` instead, and build the model for them.
 
-    Arrays passed in are not scaled, unless the spec has a data section that says so. A `reader`
-    keeps the files that it read, for the next fold.
+    Arrays passed in are scaled only if the spec has a data section that says so. A `reader` caches
+    the files that it read, for the next fold.
     """
     arrays = None if data is None else tables_of(data)
     with document.locating_errors():
-        preprocessing, parts = (
+        preprocessing, splits = (
             _from_arrays(document, *arrays) if arrays else _from_files(document, reader)
         )
         model = Model(document, preprocessing)
@@ -75,45 +75,45 @@ def prepare_from_spec(
         take_weights(model)
         if not arrays:
             model.data_digests = digests(document, reader)
-        return attach_data(model, parts)
+        return attach_data(model, splits)
 
 
 def prepare_from_checkpoint(model: Model, reader: DataReader | None = None) -> PreparedRun:
-    """Read the data of a loaded model again, with the preprocessing that it learned."""
+    """Read the data of a loaded model again, with its fitted preprocessing."""
     check_data(model, reader)
     with model.document.locating_errors():
-        _, parts = _from_files(model.document, reader)
-        return attach_data(model, parts)
+        _, splits = _from_files(model.document, reader)
+        return attach_data(model, splits)
 
 
 def check_data(model: Model, reader: DataReader | None = None) -> None:
-    """Refuse data files other than those that a loaded model was trained on.
+    """Raise `DataError` for data files other than those that a loaded model was trained on.
 
-    A checkpoint may name any file of this machine. None is used whose SHA-256 the checkpoint does
-    not have: raises `DataError`.
+    A checkpoint may name any file of this machine. A file is used only if the checkpoint has its
+    SHA-256.
     """
     document = model.document
     if document.spec.data:
         if not model.data_digests:
-            raise DataError(f"{document.origin}: it was trained on data passed in, not on files")
+            raise DataError(f"{document.origin}: trained on data passed in, not on files")
         now = digests(document, reader)
         for path, found, known in zip(now, now.values(), model.data_digests.values(), strict=False):
             if found != known:
                 raise DataError(
                     f"{path}: not the data that it was trained on (SHA-256 {known[:16]}…); "
-                    "put the old file back, or start a new run"
+                    "restore the old file, or start a new run"
                 )
         if len(now) != len(model.data_digests):
-            raise DataError(f"{document.origin}: it was trained on other data files")
+            raise DataError(f"{document.origin}: trained on other data files")
 
 
 def attach_data(model: Model, splits: Splits) -> PreparedRun:
-    """Turn tables into what the model's network takes."""
+    """Convert tables to examples for the model's network."""
     train = _examples(model, splits.train, read=not model.network.integer_input)
     train = model.with_sample_weights(train, splits.train)
     validation, test = (
-        None if part is None else _examples(model, part)
-        for part in (splits.validation, splits.test)
+        None if table is None else _examples(model, table)
+        for table in (splits.validation, splits.test)
     )
     tables = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     bare = {name: replace(table, columns={}) for name, table in tables.items() if table is not None}
@@ -121,9 +121,9 @@ def attach_data(model: Model, splits: Splits) -> PreparedRun:
 
 
 def _examples(model: Model, table: Table, *, read: bool = False) -> Examples:
-    """Return a table's examples. What stays in its file is read once, unless it was already.
+    """Return a table's examples. Inputs that stay in their file are read once, unless `read`.
 
-    A value that cannot be used is then told before anything is written.
+    So an invalid value is reported before anything is written.
     """
     examples = model.examples(table, table)
     if not read and isinstance(examples.x, LazyArray):
@@ -133,7 +133,7 @@ def _examples(model: Model, table: Table, *, read: bool = False) -> Examples:
 
 
 def digests(document: Document, reader: DataReader | None = None) -> dict[str, str]:
-    """Return the SHA-256 of the data at each path that the spec gives."""
+    """Return the SHA-256 of the data at each path in the spec."""
     data, reader = document.spec.data, reader or DataReader()
     if data is None:
         return {}
@@ -144,7 +144,7 @@ def digests(document: Document, reader: DataReader | None = None) -> dict[str, s
 def _from_files(document: Document, reader: DataReader | None) -> tuple[Preprocessing, Splits]:
     spec = document.spec
     if spec.data is None:
-        problem = "required, but not given; say where the data are, or pass data=(x, y) in Python"
+        problem = "required, but missing; name the data file, or pass data=(x, y) in Python"
         raise SpecError([Problem("$.data", problem)])
     return read_splits(
         spec.data,
@@ -158,7 +158,7 @@ def _from_files(document: Document, reader: DataReader | None) -> tuple[Preproce
 
 
 def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
-    """Return the tables of inputs and of targets, of what is passed in as `(x, y)`."""
+    """Return the tables of inputs and of targets passed in as `(x, y)`."""
     if not (isinstance(data, tuple) and len(data) == 2):
         raise UsageError("data: expected (x, y), the inputs and the targets")
     return table_of(data[0]), table_of(data[1], [TARGET])
@@ -169,7 +169,7 @@ def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Prep
     targets = tuple(target.columns)
     clash = sorted(set(targets) & set(inputs.columns))
     if clash:
-        raise DataError(f"column {clash[0]!r} is among both the inputs and the targets")
+        raise DataError(f"column {clash[0]!r} is both an input and a target")
     table = replace(inputs, columns={**inputs.columns, **target.columns})
     return split_table(
         table,
@@ -184,12 +184,12 @@ def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Prep
 
 
 def _fold(spec: Spec) -> Fold | None:
-    """Return the fold that a spec is about: the first, unless it says which."""
+    """Return the fold of a spec; the first if it does not name one."""
     return Fold(spec.train.fold or 1, spec.train.folds) if spec.train.folds else None
 
 
 def _is_classification(spec: Spec) -> bool:
-    """Tell whether a target of numbers is meant as classes: by the loss, a layer, or a metric."""
+    """Return True if numeric targets are classes, according to the loss, a layer, or a metric."""
     layers = any(getattr(layer, "units", None) == "classes" for layer in spec.model.layers)
     return (
         layers or spec.loss.classification or any(metric.classification for metric in spec.metrics)

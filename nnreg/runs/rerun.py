@@ -1,4 +1,4 @@
-"""Training a checkpoint's spec again, to compare the results."""
+"""Training a checkpoint's spec again and comparing the results."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def rerun(
     allow_changed: bool = False,
     on_epoch: Callable[[Record], None] | None = None,
 ) -> Differences:
-    """Train again from what a checkpoint alone says, as many steps, and compare with it.
+    """Train the spec of a checkpoint again for as many steps, and compare the two.
 
-    Nothing is written. Raises `DataError` where the data files are not the ones it was trained on.
+    Nothing is written. Raises `DataError` if the data files differ from those it was trained on.
     """
-    contents = read_summary(path)
+    original = read_summary(path)
     model = load(path, registry=registry, allow_changed=allow_changed)
     check_data(model)
     check_start(model)
     prepared = prepare_from_spec(model.document)
-    saved, progress = contents.manifest.progress, prepared.model.training_state
+    saved, state = original.manifest.progress, prepared.model.training_state
     epochs = saved.epoch + (saved.partial is not None)
     trainer = prepared.model.trainer(prepared.train, prepared.validation, epochs=epochs)
-    for record in trainer.iterate(lambda: progress.step == saved.step):
-        if record is None:  # the middle of an epoch, where it was saved
+    for record in trainer.iterate(lambda: state.step == saved.step):
+        if record is None:  # in mid-epoch, at the step where it was saved
             break
         if on_epoch:
             on_epoch(record)
@@ -47,4 +47,4 @@ def rerun(
         environment=numeric_environment(prepared.model, trainer),
     )
     manifest = read_manifest(again.document, again.arrays, "the new training")
-    return _compare(contents, CheckpointSummary(Path(), manifest, again.arrays))
+    return _compare(original, CheckpointSummary(Path(), manifest, again.arrays))

@@ -1,4 +1,4 @@
-"""A run: training by a spec, from the beginning or from where it stopped."""
+"""A run: the training of a spec, from the beginning or resumed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ from nnreg.registry.registry import Registry
 from nnreg.runs.baseline import evaluate_with_baseline
 from nnreg.runs.directory import RunDirectory
 from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
+from nnreg.runs.writer import RunWriter, open_run
 from nnreg.spec.document import SpecSource, read_spec
 from nnreg.training.state import Record
 from nnreg.training.trainer import Trainer
 
 FINISHED_OUTCOMES = ("epochs", "early_stopping")
-"""How a run ends that was neither stopped nor failed; only such a one is measured at its end."""
+"""The outcomes of a run that was neither stopped nor failed; only such a run is evaluated."""
 
 OnEpoch = Callable[[Record], None]
 Out: TypeAlias = "str | os.PathLike[str] | RunDirectory | None"
@@ -59,9 +60,9 @@ def prepare_resume(
     allow_changed: bool = False,
     reader: DataReader | None = None,
 ) -> Run:
-    """Prepare to go on from a run's folder, in it, or from a checkpoint file.
+    """Prepare to resume a run in its directory, or from a checkpoint file.
 
-    A `reader` keeps the data that it read, for the next fold.
+    A `reader` caches the data that it read, for the next fold.
     """
     file, directory = Path(path), directory_of(out) or run_folder(Path(path))
     refuse_directories_of_runs(file)
@@ -69,19 +70,19 @@ def prepare_resume(
         file = file / "checkpoints" / "last.h5"
         if not file.exists():
             raise CheckpointError(
-                f"{path}: the run has no checkpoints/last.h5 to go on from; begin again with "
+                f"{path}: the run has no checkpoints/last.h5 to resume from; start again with "
                 f"nnreg run SPEC --out {path}"
             )
     if directory:
-        directory.refuse_if_busy()
+        directory.refuse_if_locked()
     model = load(file, overrides, registry, allow_changed=allow_changed)
     if not model.resumable:
-        raise UsageError(f"{file} holds the best weights only; resume its last.h5")
+        raise UsageError(f"{file}: has the best weights only; resume its last.h5")
     return Run(prepare_from_checkpoint(model, reader), directory)
 
 
 def run_folder(path: Path) -> RunDirectory | None:
-    """Return the run that a folder is, or that a checkpoint is in; None for one that is alone."""
+    """Return the run directory at a path or around a checkpoint; None for a checkpoint alone."""
     if path.is_dir():
         return RunDirectory(path)
     alone = not (path.parent.parent / "spec.json").exists()
@@ -89,16 +90,17 @@ def run_folder(path: Path) -> RunDirectory | None:
 
 
 def directory_of(out: Out) -> RunDirectory | None:
-    """Return the folder to write."""
+    """Return the run directory to write to, if any."""
     return out if out is None or isinstance(out, RunDirectory) else RunDirectory(Path(out))
 
 
 class Run:
-    """A training run about to begin or to go on; `train` does it."""
+    """A run that is ready to be trained or resumed, by `train`."""
 
-    def __init__(self, prepared: PreparedRun, files: RunDirectory | None) -> None:
+    def __init__(self, prepared: PreparedRun, directory: RunDirectory | None) -> None:
         self.prepared = prepared
-        self._directory = files
+        self._directory = directory
+        self._writer: RunWriter | None = None
         self.summary: dict[str, Any] = {}
         self._trainer = prepared.model.trainer(prepared.train, prepared.validation)
 
@@ -109,20 +111,19 @@ class Run:
 
     @property
     def directory(self) -> Path | None:
-        """Where the run's files are; None where it writes none."""
+        """The run directory; None if nothing is written."""
         return None if self._directory is None else self._directory.path
 
     @property
     def saved(self) -> str:
-        """What the run's last checkpoint holds, in words; empty where there is none."""
-        return "" if self._directory is None else self._directory.saved
+        """The position of the last checkpoint, as in `after epoch 3`; empty if there is none."""
+        return "" if self._writer is None else self._writer.saved
 
     @property
     def name(self) -> str:
-        """The folder's name, or the spec's where nothing is written.
+        """The name of the directory, or that of the spec if nothing is written.
 
-        Of a fold in the folder of its cross-validation, it is that folder's, as in
-        `penguins-001/fold-2`.
+        For a fold, it includes the directory of the cross-validation, as in `penguins-001/fold-2`.
         """
         if self.directory is None:
             return self.model.document.name
@@ -133,19 +134,19 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to train."""
+        """Whether the training is finished."""
         return self._trainer.finished
 
     @property
     def monitor(self) -> str | None:
-        """The figure that decides which epoch is the best; None where the last one is."""
+        """The metric that decides which epoch is the best; None if it is the last."""
         return self._trainer.monitor
 
     @property
     def epochs_done(self) -> float:
-        """The epochs that are done, and the share of the one under way.
+        """The number of epochs done, including the fraction of an unfinished one.
 
-        Another thread may ask while this one trains.
+        Another thread may read it during training.
         """
         done, seen = self.model.training_state.epoch, self._trainer.seen
         return done + min(seen / len(self.prepared.train), 1.0)
@@ -157,7 +158,7 @@ class Run:
 
     @property
     def settings(self) -> Mapping[str, str | float | bool | None]:
-        """The values in the spec by their paths, as `--set` takes them."""
+        """The values of the spec by their paths, as in `--set`."""
         return dict(leaves(self.model.document.tree))
 
     def train(
@@ -167,23 +168,22 @@ class Run:
         signals: Iterable[int] = (signal.SIGINT,),
         on_signal: OnSignal | None = None,
     ) -> Model:
-        """Train to the end, tell plugins of it, and return the model with its best weights.
+        """Train to the end, notify plugins, and return the model with its best weights.
 
-        At one of the `signals` it stops after the step under way, saves, and raises
-        KeyboardInterrupt with the signal's number; a second one stops it at once. `on_signal` is
-        told of the first as it comes, see `interrupts.OnSignal`.
+        At one of the `signals` it stops after the current step, saves, and raises KeyboardInterrupt
+        with the signal's number; a second signal stops it immediately. `on_signal` is called with
+        the first signal when it arrives, see `signals.OnSignal`.
         """
         here = numeric_environment(self.model, self._trainer)
         changes = differences(self.model.environment, here)
         if changes:
-            text = (
-                f"the bits may differ from those of a run that never stopped: {'; '.join(changes)}"
-            )
-            warnings.warn(text, NnregWarning, stacklevel=2)
+            text = "results may not be bit-identical to those of an uninterrupted run: "
+            warnings.warn(f"{text}{'; '.join(changes)}", NnregWarning, stacklevel=2)
         with ExitStack() as stack:
             stop = stack.enter_context(deferred_signals(signals, on_signal))
             if self._directory:
-                stack.enter_context(self._directory.open(self.model, here, self._metadata()))
+                opened = open_run(self._directory, self.model, here, self._metadata())
+                self._writer = stack.enter_context(opened)
             listeners = Listeners(self, self.model.document.registry)
             try:
                 listeners.started()
@@ -193,7 +193,7 @@ class Run:
         return self.model
 
     def _metadata(self) -> dict[str, Any]:
-        """Return what is worth knowing of a run besides what its bits depend on."""
+        """Return the data about a run on which its results do not depend."""
         document, here = self.model.document, run_metadata()
         plugins = document.registry.plugins.values()
         here["distributions"] |= {one.distribution: one.version for one in plugins}
@@ -204,12 +204,12 @@ class Run:
         began = time.perf_counter()
         stopped = "failed"
         try:
-            with closing(self._trainer.iterate(self._pause_between_steps(stop))) as segments:
-                for record in segments:
+            with closing(self._trainer.iterate(self._pause_between_steps(stop))) as records:
+                for record in records:
                     if record is not None:
                         self._report_epoch(record, listeners, on_epoch)
-                    elif self._directory and not stop.requested:
-                        self._directory.save()
+                    elif self._writer and not stop.requested:
+                        self._writer.save()
                     if stop.requested:
                         break
             stopped = self._outcome()
@@ -220,24 +220,24 @@ class Run:
             stopped = "diverged"
             raise
         finally:
-            if self._directory and self._trainer.consistent:
-                self._directory.close(needed=stopped not in ("diverged", "failed"))
+            if self._writer and self._trainer.consistent:
+                self._writer.close(needed=stopped not in ("diverged", "failed"))
             if stopped in FINISHED_OUTCOMES:
                 self.model.use_best()
             self.summary = self._summarize(stopped, time.perf_counter() - began)
             if self._directory:
-                self._directory.summarize(self.summary)
+                self._directory.write_summary(self.summary)
 
     def _pause_between_steps(self, stop: Stop) -> Callable[[], bool]:
-        """Return what says after each step whether there is something to do."""
-        if self._directory is None:
+        """Return the function that decides after each step whether to pause."""
+        if self._writer is None:
             return lambda: stop.requested
-        due = self._directory.schedule.within_epoch
+        due = self._writer.schedule.within_epoch
         return lambda: stop.requested or due()
 
     def _report_epoch(self, record: Record, listeners: Listeners, on_epoch: OnEpoch | None) -> None:
-        if self._directory:
-            self._directory.epoch(record, self._trainer.gradient_norms())
+        if self._writer:
+            self._writer.epoch(record, self._trainer.gradient_norms())
         listeners.epoch(record)
         if on_epoch:
             on_epoch(record)
@@ -248,7 +248,7 @@ class Run:
         return "early_stopping" if self._trainer.finished else "interrupted"
 
     def _summarize(self, stopped: str, seconds: float) -> dict[str, Any]:
-        model, measures = self.model, self.model.evaluation
+        model, evaluation = self.model, self.model.evaluation
         return {
             "name": model.document.name,
             "stopped": stopped,
@@ -260,13 +260,13 @@ class Run:
             "streamed": self._trainer.streaming,
             "kernels": model.document.registry.name_of(model.network.kernels),
             **(evaluate_with_baseline(self.prepared) if stopped in FINISHED_OUTCOMES else {}),
-            "higher_is_better": [n for n in measures.names if measures.higher_is_better(n)],
+            "higher_is_better": [n for n in evaluation.names if evaluation.higher_is_better(n)],
             "seconds": round(seconds, 3),
         }
 
 
 def numeric_environment(model: Model, trainer: Trainer) -> dict[str, Any]:
-    """Return what the bits of a training depend on, the spec and the data aside."""
+    """Return everything but spec and data on which the exact results of a training depend."""
     return {
         **library_versions(),
         "threads": trainer.threads or available_threads(),
@@ -286,5 +286,5 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def build(spec: SpecSource, *, data: tuple[Any, Any] | None = None) -> Model:
-    """Return the untrained model of a spec, its shapes taken from the spec's data or `(x, y)`."""
+    """Return the untrained model of a spec; its shapes are those of the spec's data or `(x, y)`."""
     return prepare_from_spec(read_spec(spec), data).model

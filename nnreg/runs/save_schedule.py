@@ -1,4 +1,4 @@
-"""When a run saves its last checkpoint."""
+"""The schedule by which a run saves its last checkpoint."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from nnreg.spec.sections import Checkpoint
 from nnreg.training.state import TrainingState
 
 MAX_TIME_FRACTION = 0.03
-"""The share of the time that saving may take: a checkpoint that cost 100 ms waits 3.3 s."""
+"""The fraction of time that saving may take: after a save of 100 ms, the next is 3.3 s later."""
 
 SHORT_SAVE_SECONDS = 1.0
-"""The seconds of work that are not worth a save: it would cost a short run more than its share."""
+"""The least seconds between two saves, so that saving takes little time in a short run too."""
 
 LONG_INTERVAL_SECONDS = 10.0
-"""The seconds after which a run is saved in the middle of an epoch too."""
+"""The least seconds before a save in mid-epoch."""
 
 
 class SaveSchedule:
-    """When to save: as the spec says, or as often as that takes its share of the time."""
+    """Decides when to save: as the spec says, or as often as `MAX_TIME_FRACTION` allows."""
 
-    def __init__(self, settings: Checkpoint, progress: TrainingState) -> None:
+    def __init__(self, settings: Checkpoint, training_state: TrainingState) -> None:
         self._settings = settings
-        self._progress = progress
+        self._training_state = training_state
         self.saved(0.0)
 
     def saved(self, cost: float) -> None:
-        """Note that a save ended just now, which took `cost` seconds."""
+        """Record that a save has just ended, which took `cost` seconds."""
         now, settings = time.perf_counter(), self._settings
         self._after_epoch = self._within_epoch = math.inf
         if settings.every_seconds:
@@ -39,7 +39,7 @@ class SaveSchedule:
     def after_epoch(self) -> bool:
         """Whether to save at the end of an epoch."""
         every = self._settings.every_epochs
-        if every and self._progress.epoch % every == 0:
+        if every and self._training_state.epoch % every == 0:
             return True
         return self._at_step() or time.perf_counter() >= self._after_epoch
 
@@ -49,4 +49,4 @@ class SaveSchedule:
 
     def _at_step(self) -> bool:
         every = self._settings.every_steps
-        return every is not None and self._progress.step % every == 0
+        return every is not None and self._training_state.step % every == 0

@@ -1,4 +1,4 @@
-"""Beginning with the weights of another checkpoint."""
+"""Initial weights from another checkpoint."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from nnreg.model.model import Model
 from nnreg.network.parameters import belongs_to, layer_names
 
 MAX_SHOWN = 8
-"""The most arrays that do not fit of which an error tells."""
+"""The most mismatched arrays in an error message."""
 
 PATH = "$.train.start_from"
 
 
 def take_weights(model: Model) -> None:
-    """Copy into a new model what its spec's `train.start_from` names, and note where from.
+    """Copy the weights of `train.start_from` into a new model, and record the file.
 
-    Raises `SpecError` for a file that cannot be read or does not fit.
+    Raises `SpecError` for a file that cannot be read or does not match.
     """
     option = model.spec.train.start
     if option is None:
@@ -42,26 +42,24 @@ def take_weights(model: Model) -> None:
     }
     try:
         file = _file(model)
-        given = read_summary(file).arrays
+        saved = read_summary(file).arrays
     except CheckpointError as error:
         raise SpecError([Problem(PATH, str(error))]) from error
-    misfits = {
-        name: why for name, array in wanted.items() if (why := _mismatch(array, given, name))
+    mismatches = {
+        name: why for name, array in wanted.items() if (why := _mismatch(array, saved, name))
     }
-    if misfits:
-        problem = _describe_mismatches(
-            file, misfits, [n for n in model.network.layers if n in layers]
-        )
-        raise SpecError([Problem(PATH, problem)])
+    if mismatches:
+        named = [name for name in model.network.layers if name in layers]
+        raise SpecError([Problem(PATH, _describe_mismatches(file, mismatches, named))])
     for name, array in wanted.items():
-        array[...] = given[name]
+        array[...] = saved[name]
     model.started_from = {str(file): _digest(file)}
 
 
 def check_start(model: Model) -> None:
-    """Refuse a checkpoint other than the one that a loaded model started from.
+    """Raise `DataError` for a checkpoint other than the one that a loaded model started from.
 
-    Raises `DataError`; nothing of the file is used but its digest.
+    Only the file's digest is used.
     """
     if model.spec.train.start is None:
         return
@@ -69,13 +67,13 @@ def check_start(model: Model) -> None:
     if not is_checkpoint(file) or [_digest(file)] != known:
         expected = f" (SHA-256 {known[0][:16]}…)" if known else ""
         raise DataError(
-            f"{file}: not the checkpoint that it started from{expected}; put the old file back"
+            f"{file}: not the checkpoint that it started from{expected}; restore the old file"
         )
 
 
 def _file(model: Model) -> Path:
     option = model.spec.train.start
-    assert option is not None  # both callers have looked
+    assert option is not None  # both callers check it
     return checkpoint_file(model.document.directory / option.checkpoint)
 
 
@@ -84,19 +82,22 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _mismatch(array: Array, given: Mapping[str, Array], name: str) -> str:
-    """Say why an array cannot be taken over, or nothing."""
-    if name not in given:
-        return "is not there"
-    there = given[name].shape
-    return "" if there == array.shape else f"has the shape {array.shape} here and {there} there"
+def _mismatch(array: Array, saved: Mapping[str, Array], name: str) -> str:
+    """Return why an array cannot be copied; empty if it can."""
+    if name not in saved:
+        return "is missing"
+    shape = saved[name].shape
+    return "" if shape == array.shape else f"has the shape {shape}, not {array.shape}"
 
 
-def _describe_mismatches(file: Path, misfits: Mapping[str, str], layers: Iterable[str]) -> str:
-    """Say what does not fit, and which of these layers do."""
-    why = {name.split("/", 1)[1]: text for name, text in misfits.items()}
-    told = [f"{name} {text}" for name, text in why.items()]
-    more = f", and {len(told) - MAX_SHOWN} more" if len(told) > MAX_SHOWN else ""
-    fit = [f'"{layer}"' for layer in layers if not any(belongs_to(name, {layer}) for name in why)]
-    advice = f'; take what fits with "layers": [{", ".join(fit)}]' if fit else "; no layer fits"
-    return f"{file} does not fit: {'; '.join(told[:MAX_SHOWN])}{more}{advice}"
+def _describe_mismatches(file: Path, mismatches: Mapping[str, str], layers: Iterable[str]) -> str:
+    """Return an error message with the mismatches, and with those of the layers that match."""
+    why = {name.split("/", 1)[1]: text for name, text in mismatches.items()}
+    lines = [f"{name} {text}" for name, text in why.items()]
+    more = f", and {len(lines) - MAX_SHOWN} more" if len(lines) > MAX_SHOWN else ""
+    match = [f'"{layer}"' for layer in layers if not any(belongs_to(name, {layer}) for name in why)]
+    fix = f'; to copy only what matches, set "layers": [{", ".join(match)}]'
+    return (
+        f"{file} does not match: {', '.join(lines[:MAX_SHOWN])}{more}"
+        f"{fix if match else '; no layer matches'}"
+    )

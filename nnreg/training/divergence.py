@@ -1,4 +1,4 @@
-"""What went bad first where a training is no longer finite."""
+"""Errors for non-finite losses and weights, naming the first non-finite value."""
 
 from __future__ import annotations
 
@@ -27,43 +27,43 @@ def explain(
     batch: int,
     what: str = "the loss",
 ) -> NoReturn:
-    """Raise `DivergedError` naming the first layer whose output or gradient went bad.
+    """Raise `DivergedError` naming the first layer with a non-finite output or gradient.
 
-    `context` is that of the pass that was not finite, `x` its inputs.
+    `context` is that of the non-finite pass, and `x` its inputs.
     """
     pairs = zip(network.layers.items(), context.children.values(), strict=True)
     steps = [(name, layer, own) for (name, layer), own in pairs]
-    culprit = _first_bad_gradient(steps) or _first_bad_output(steps, x) or "the loss itself"
+    culprit = _non_finite_gradient(steps) or _non_finite_output(steps, x) or "the loss itself"
     raise DivergedError(
-        f"epoch {epoch}, batch {batch}: {what} is not finite; first to go bad: {culprit}. "
+        f"epoch {epoch}, batch {batch}: {what} is not finite; first non-finite value in {culprit}. "
         "Lower optimizer.learning_rate, set train.clip_norm, or look for extreme values in "
         "the data"
     )
 
 
 def all_finite(vector: Array) -> bool:
-    """Look at each value only where their squares do not add up to a finite number."""
+    """Return True if all values are finite; each is checked only if the sum of squares is not."""
     return math.isfinite(float(np.dot(vector, vector))) or bool(np.isfinite(vector).all())
 
 
-def _first_bad_gradient(steps: Sequence[_NamedStep]) -> str | None:
-    """Name the layer nearest the output whose last gradient was not finite."""
+def _non_finite_gradient(steps: Sequence[_NamedStep]) -> str | None:
+    """Return the name of the layer nearest the output whose last gradient was not finite."""
     for name, _, context in reversed(steps):
         if not _finite(context, lambda c: c.gradients):
-            return f"the gradient of {name} in the step before"
+            return f"the gradient of {name} in the previous step"
     return None
 
 
-def _first_bad_output(steps: Sequence[_NamedStep], x: Column) -> str | None:
-    with closing(iter_chunks(x, len(x))) as parts:
-        for part in parts:
+def _non_finite_output(steps: Sequence[_NamedStep], x: Column) -> str | None:
+    with closing(iter_chunks(x, len(x))) as chunks:
+        for values in chunks:
             for name, layer, context in steps:
                 if not _finite(context, lambda c: c.params):
                     return f"the weights of {name}"
                 if not _finite(context, lambda c: c.state):
-                    return f"what {name} keeps of past batches"
-                part, _ = layer.forward(part, context)
-                if not np.isfinite(part).all():
+                    return f"the state of {name}"
+                values, _ = layer.forward(values, context)
+                if not np.isfinite(values).all():
                     return f"the output of {name}"
     return None
 

@@ -1,4 +1,4 @@
-"""What a network's outputs are worth: the loss, and metrics over a whole set."""
+"""Evaluation of predictions: the loss, and metrics over a whole set."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from nnreg.tables.lazy import Column
 class Examples:
     """Inputs `x`, `targets` as the loss takes them, and `raw_targets` as the metrics take them.
 
-    The truth is class numbers `(examples, ...)`, or numbers in the target's own units. Inputs may
-    stay in their file. `weights` `(examples,)`, whose mean is 1, are what each counts in training;
-    None where all count the same.
+    Raw targets are class numbers `(examples, ...)`, or numbers in the target's own units. Inputs
+    may stay in their file. `weights` `(examples,)` with a mean of 1 are the weights in training;
+    None if all are equal.
     """
 
     x: Column
@@ -36,8 +36,8 @@ class Examples:
 class Evaluation:
     """The loss and the metrics of a network.
 
-    `unscale` turns outputs into numbers in the target's own units; it is None where the target is
-    classes. `logits` says that the loss is computed from what comes before the last activation.
+    `unscale` converts outputs to the target's own units; it is None for classes. With `logits`, the
+    loss is computed from the input of the last activation.
     """
 
     def __init__(
@@ -55,33 +55,33 @@ class Evaluation:
 
     @property
     def names(self) -> list[str]:
-        """The figures that `evaluate` gives."""
+        """The names of the metrics that `evaluate` returns."""
         return ["loss", *self.named_metrics]
 
     def higher_is_better(self, name: str) -> bool:
-        """Whether a figure, with or without `val_`, should grow."""
+        """Whether higher values of a metric, with or without `val_`, are better."""
         metric = self.named_metrics.get(name.removeprefix("val_"))
         return metric is not None and metric.higher_is_better
 
     def loss_of(self, z: Array, t: Array, context: Context) -> tuple[float, Callable[[], Array]]:
-        """Return the loss of a network's scores and the function giving its gradient."""
+        """Return the loss of a network's scores, and the function that computes its gradient."""
         return self.loss.forward_with_workspace(z, t, context, logits=self.logits)
 
     def weighted_loss(self, z: Array, t: Array, weights: Array) -> float:
-        """Return the mean of the examples' losses, each times its weight."""
+        """Return the mean over the examples of loss times weight."""
         losses = self.loss.per_example(z, t, logits=self.logits)
         return float(np.mean(weights * losses))
 
     def metrics(self, y: Array, examples: Examples) -> dict[str, float]:
         """Return every metric of the outputs `y`."""
-        answers = self.predictions(y)
+        predictions = self.predictions(y)
         return {
-            name: metric.compute(answers, examples.raw_targets)
+            name: metric.compute(predictions, examples.raw_targets)
             for name, metric in self.named_metrics.items()
         }
 
     def predictions(self, y: Array) -> Array:
-        """Return outputs as the truth is given: class numbers, or the target's own units."""
+        """Return outputs as class numbers, or in the target's own units, as the raw targets are."""
         return classes_of(y) if self.unscale is None else self.unscale(y)
 
     def evaluate(self, network: Network, examples: Examples) -> dict[str, float]:
@@ -90,7 +90,7 @@ class Evaluation:
             return self.evaluate_logits(network, network.logits(examples.x), examples)
 
     def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
-        """Return the loss and every metric of what a network's layers made of the inputs."""
+        """Return the loss and every metric of the scores `z` of a network's layers."""
         with np.errstate(over="ignore", invalid="ignore"):
             context = Context({}, {}, {}, {}, network.workspace(reuse=False))
             loss, _ = self.loss_of(z, examples.targets, context)
@@ -98,8 +98,8 @@ class Evaluation:
 
 
 def classes_of(y: Array) -> Array:
-    """Return the class numbers that outputs stand for.
+    """Return the predicted class numbers.
 
-    That is the largest of several, or whether a single probability is above one half.
+    That is the largest of several outputs, or whether a single probability is above one half.
     """
     return np.argmax(y, axis=-1) if y.shape[-1] > 1 else (y[..., 0] > 0.5).astype(np.intp)

@@ -1,4 +1,4 @@
-"""The gradient of a batch, from one thread or from several that each take a share of the rows."""
+"""The gradient of a batch, computed by one worker or by several with a shard of the rows each."""
 
 from __future__ import annotations
 
@@ -16,30 +16,29 @@ from nnreg.network.network import CACHED_VALUES, Network
 from nnreg.training.evaluation import Evaluation
 
 MIN_SHARD_ROWS = 8
-"""The fewest examples worth a pass, or a thread."""
+"""The fewest examples for a pass, or for a worker."""
 
 
 def microbatch_size(network: Network, threads: int = 1) -> int | None:
-    """Return how many examples to take through a network at a time; None for all of them.
+    """Return how many examples to pass through a network at a time; None for all of them.
 
-    A few at a time where each becomes many values, which are then still in the processor's cache
-    on the way back; there must be more of these than of the parameters, whose gradients are added.
-    It makes for shorter calls, at which several threads wait for each other unless they are few.
+    A few at a time are faster if each has many activations: these are then still in the processor's
+    cache in the backward pass. There must be more of them than parameters, whose gradients are
+    added. The calls become shorter, so that several threads wait for each other unless the kernels
+    make few calls.
     """
     rows = max(CACHED_VALUES // max(network.activations_per_example, 1), MIN_SHARD_ROWS)
-    gains = network.independent and network.max_sequence_length == 1
-    gains = gains and (threads == 1 or network.kernels.few_calls)
-    return (
-        rows if gains and rows * network.activations_per_example > 2 * network.vector.size else None
-    )
+    if not network.independent or network.max_sequence_length > 1:
+        return None
+    if threads > 1 and not network.kernels.few_calls:
+        return None
+    activations = rows * network.activations_per_example
+    return rows if activations > 2 * network.vector.size else None
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Inputs, targets as the loss takes them, and what each example counts, all in memory.
-
-    With `weights`, the loss of each example is multiplied by its own.
-    """
+    """Inputs, targets as the loss takes them, and weights by which losses are multiplied."""
 
     x: Array
     targets: Array
@@ -47,7 +46,7 @@ class Batch:
 
 
 class Worker:
-    """One thread's way through the network: buffers and a gradient of its own, shared weights."""
+    """A data-parallel worker: it shares the weights, and has its own buffers and gradient."""
 
     def __init__(self, network: Network, evaluation: Evaluation, microbatch: int | None) -> None:
         self.gradient = np.zeros(network.vector.size, network.dtype)
@@ -65,14 +64,14 @@ class Worker:
 
     @property
     def gradient_bytes(self) -> int:
-        """The bytes of its gradients."""
+        """The size of its gradients in bytes."""
         return self.gradient.nbytes * (1 if self._microbatch_size is None else 2)
 
     def run(self, examples: Batch, rows: Array, scale: float) -> ShardResult:
         """Write the gradient of the mean loss over `rows`, times `scale`.
 
-        Where the loss is not finite the gradient is arbitrary, and the share is of the rows that
-        made it so.
+        If the loss is not finite, the gradient is arbitrary, and the result is that of the
+        microbatch with this loss.
         """
         if self._microbatch_size is None or len(rows) <= self._microbatch_size:
             return self._pass(examples, rows, scale, self.context)
@@ -82,17 +81,17 @@ class Worker:
         for start in range(0, len(rows), self._microbatch_size):
             part = rows[start : start + self._microbatch_size]
             context = self._microbatch_context if start else self.context
-            share = self._pass(examples, part, scale * len(part) / len(rows), context)
-            if not math.isfinite(share.loss):
-                return share
+            shard = self._pass(examples, part, scale * len(part) / len(rows), context)
+            if not math.isfinite(shard.loss):
+                return shard
             if start:
                 np.add(self.gradient, self._microbatch_gradient, out=self.gradient)
-            loss += share.loss * len(part) / len(rows)
-            scores[start : start + len(part)] = share.scores
-        return ShardResult(self, rows, share.x, loss, scores)
+            loss += shard.loss * len(part) / len(rows)
+            scores[start : start + len(part)] = shard.scores
+        return ShardResult(self, rows, shard.x, loss, scores)
 
     def _pass(self, examples: Batch, rows: Array, scale: float, context: Context) -> ShardResult:
-        """Go once forward and back."""
+        """Run one forward and one backward pass."""
         self.workspace.rewind()
         x, t = self._take(examples.x, rows), self._take(examples.targets, rows)
         z, backward = self._network.forward(x, context)
@@ -118,7 +117,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What became of some rows of a batch: the mean loss over them, and the network's scores."""
+    """The result of a shard of a batch: the mean loss over its rows, and the network's scores."""
 
     worker: Worker
     rows: Array
@@ -128,9 +127,9 @@ class ShardResult:
 
 
 class DataParallelGradient:
-    """Fills one gradient from a batch, its rows divided among `count` threads of a pool.
+    """Computes the gradient of a batch whose rows are divided among `count` threads of a pool.
 
-    With `several`, the gradient is that of several batches together.
+    With `several`, the gradient is accumulated over several batches.
     """
 
     def __init__(
@@ -160,40 +159,49 @@ class DataParallelGradient:
 
     @property
     def gradient_bytes(self) -> int:
-        """The bytes of all gradients."""
-        together = self.gradient.nbytes if self._several else 0
-        return together + sum(worker.gradient_bytes for worker in self._workers)
+        """The size of all gradients in bytes."""
+        accumulated = self.gradient.nbytes if self._several else 0
+        return accumulated + sum(worker.gradient_bytes for worker in self._workers)
 
     def batches(self, examples: Batch, rows: Array, size: int) -> Iterator[list[ShardResult]]:
         """Write the gradient of the mean loss over `rows`, in batches of `size`.
 
-        Yields the shares of each batch, which are good until the next. The sum over workers is in
-        their order, so that it has the same bits each time.
+        Yields the results of each batch, which are valid until the next. Gradients are added in the
+        order of the workers, so that the sum is bit-identical each time.
         """
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            shares = self._run(examples, batch, len(batch) / len(rows))
+            shards = self._run(examples, batch, len(batch) / len(rows))
             if self._several and start:
                 np.add(self.gradient, self._first, out=self.gradient)
             elif self._several:
                 np.copyto(self.gradient, self._first)
-            yield shares
+            yield shards
 
     def _run(self, examples: Batch, rows: Array, scale: float) -> list[ShardResult]:
         """Write the gradient of the mean loss over one batch, times `scale`."""
         if len(rows) < len(self) or len(self) == 1:
             return [self._workers[0].run(examples, rows, scale)]
-        shares = self._pool.run(
+        shards = self._pool.run(
             [
                 functools.partial(worker.run, examples, part, scale * len(part) / len(rows))
                 for worker, part in zip(self._workers, np.array_split(rows, len(self)), strict=True)
             ]
         )
         self._pool.run(self._sums)
-        return shares
+        return shards
 
     def _sum(self, chunk: slice) -> None:
-        """Add the other workers' gradients to the first's, in this piece of them."""
+        """Add the other workers' gradients to the first one in this range."""
         total = self._first[chunk]
         for worker in self._workers[1:]:
             np.add(total, worker.gradient[chunk], out=total)
+
+
+def norm(vector: Array) -> float:
+    """Return the Euclidean norm, in float64 if squares leave the range of the vector's type."""
+    with np.errstate(over="ignore"):
+        squares = float(np.dot(vector, vector))
+    if 0 < squares < math.inf:
+        return math.sqrt(squares)
+    return float(np.linalg.norm(vector.astype(np.float64)))

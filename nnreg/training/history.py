@@ -1,4 +1,4 @@
-"""The history of a training: a table with a row an epoch."""
+"""The history of a training: a table with one row per epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnreg.plotting.curves import by_epoch
 
 
 def records(names: Sequence[str], rows: Array) -> list[dict[str, float]]:
-    """Return the records of a table with these columns; a NaN stands for a figure not measured."""
+    """Return the records of a table with these columns; a NaN stands for a missing metric."""
     return [
         {
             name: int(value) if name == "epoch" else float(value)
@@ -35,7 +35,7 @@ class History(Sequence[Mapping[str, float]]):
 
     @property
     def names(self) -> list[str]:
-        """The columns, in order: `epoch`, `loss`, the metrics, then those of the validation.
+        """The columns, in order: `epoch`, `loss`, the metrics, then the validation metrics.
 
         With a schedule, `learning_rate` comes last.
         """
@@ -62,7 +62,7 @@ class History(Sequence[Mapping[str, float]]):
     def __getitem__(
         self, key: str | int | slice
     ) -> Array | Mapping[str, float] | Sequence[Mapping[str, float]]:
-        """Return a column by its name, or a record by its place."""
+        """Return a column by its name, or a record by its index."""
         if isinstance(key, str):
             if key not in self.names:
                 raise KeyError(f"no column {key!r}; there are {', '.join(self.names)}")
@@ -73,35 +73,35 @@ class History(Sequence[Mapping[str, float]]):
         if not self.records:
             return "History(no epochs yet)"
         last = self.records[-1]
-        figures = ", ".join(f"{name}={_figure(name, value)}" for name, value in last.items())
-        return f"History({len(self)} epochs; last: {figures})"
+        metrics = ", ".join(f"{name}={_formatted(name, value)}" for name, value in last.items())
+        return f"History({len(self)} epochs; last: {metrics})"
 
     def _repr_html_(self) -> str:
         """Show the loss curve and the last epochs in a notebook."""
         head = "".join(f"<th>{name}</th>" for name in self.names)
         rows = "".join(
             "<tr>"
-            + "".join(f"<td>{_figure(n, record.get(n, math.nan))}</td>" for n in self.names)
+            + "".join(f"<td>{_formatted(n, record.get(n, math.nan))}</td>" for n in self.names)
             + "</tr>"
             for record in self.records[-5:]
         )
-        return f"{self._picture()}<table><tr>{head}</tr>{rows}</table>"
+        return f"{self._image()}<table><tr>{head}</tr>{rows}</table>"
 
     def svg(self, title: str) -> str:
-        """Return a chart of the losses by epoch, with the best one of the validation marked.
+        """Return a chart of the losses by epoch as an SVG file, for light and dark pages.
 
-        It is an SVG file, for light and dark pages. Raises ValueError for fewer than two epochs,
-        and where no loss is finite.
+        The best validation loss is marked. Raises ValueError for fewer than two epochs, and if no
+        loss is finite.
         """
         if len(self) < 2:
-            raise ValueError("a curve takes two epochs")
+            raise ValueError("at least two epochs are needed to draw a curve")
         losses = {name: column for name, column in self.columns.items() if name.endswith("loss")}
         if not any(np.isfinite(losses[name]).any() for name in losses):
             raise ValueError("no loss is finite")
         chart = by_epoch({title: self.columns}, "loss", {title: best_epoch(self.records)})
         return svg.draw(chart, f"{title}: loss by epoch", title=title, width=640, height=340).file()
 
-    def _picture(self) -> str:
+    def _image(self) -> str:
         try:
             data = base64.b64encode(self.svg("training").encode()).decode()
         except ValueError:
@@ -110,7 +110,7 @@ class History(Sequence[Mapping[str, float]]):
 
 
 def best_epoch(records: Sequence[Mapping[str, float]]) -> int | None:
-    """Return the first epoch of the least validation loss; None if none was measured."""
+    """Return the first epoch with the lowest validation loss; None if there is none."""
     losses = [
         (record["val_loss"], epoch)
         for epoch, record in enumerate(records, 1)
@@ -119,5 +119,5 @@ def best_epoch(records: Sequence[Mapping[str, float]]) -> int | None:
     return min(losses)[1] if losses else None
 
 
-def _figure(name: str, value: float) -> str:
+def _formatted(name: str, value: float) -> str:
     return str(int(value)) if name == "epoch" else number(value)

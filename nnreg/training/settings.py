@@ -1,4 +1,4 @@
-"""How to train: the sections `train` and `train.early_stopping` of a spec."""
+"""Training settings: the sections `train` and `train.early_stopping` of a spec."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class EarlyStopping(Configurable):
 
 @dataclass(frozen=True)
 class StartFrom(Configurable):
-    """Begin with the weights of another checkpoint, or of the best one of a run's folder.
+    """Start from the weights of another checkpoint, or of the best one in a run directory.
 
-    Of these `layers`, by default of all, every array is copied; names and shapes must be the same.
-    What the columns of the data mean is not compared. A relative path starts at the spec's folder.
+    Every array of these `layers`, by default of all, is copied; names and shapes must be the same.
+    The meaning of the data's columns is not compared. A path is relative to the spec's directory.
     """
 
     checkpoint: Annotated[str, Len(1)]
@@ -34,30 +34,29 @@ class StartFrom(Configurable):
 
 @dataclass(frozen=True)
 class Train(Configurable):
-    """How to train.
+    """Training settings.
 
-    `accumulate` so many batches make one step, as a batch that many times as large would.
+    One step uses the gradient of `accumulate` batches, as a batch of their total size would.
 
     `l1` and `l2` add l1 · Σ|w| + l2 · Σw² over the weights (not the biases) to what is minimized,
-    not to the loss that is reported. `weight_decay` takes the share learning_rate · weight_decay
-    off the weights at each step, whatever the gradient and the optimizer; for plain `sgd` that is
-    an `l2` of half the size. `adamw` has one of its own, of the biases too, which adds to it.
-    `clip_norm` scales a longer gradient down to this length; `clip_value` then limits each of its
-    values.
+    not to the loss that is reported. `weight_decay` subtracts the fraction learning_rate ·
+    weight_decay from the weights at each step, apart from the gradient and the optimizer; for plain
+    `sgd` that equals an `l2` of half the size. `adamw` has its own, which includes the biases and
+    adds to it. `clip_norm` scales a gradient with a larger norm down to this norm; `clip_value`
+    then limits each of its values.
 
-    `ema` is the decay of an exponential moving average of the weights, such as 0.999: that is what
-    is validated, kept as the best, and predicted with. `freeze` names layers, such as `layers/0`,
-    whose weights stay as they are; in training they do what they do in prediction, so that a batch
-    norm keeps its running statistics. `start_from` takes first weights from another checkpoint; a
-    path alone means all of its layers.
+    `ema` is the decay of an exponential moving average of the weights, such as 0.999, which is used
+    for validation, for the best checkpoint and for predictions. `freeze` names layers, such as
+    `layers/0`, whose weights do not change; in training they behave as in prediction, so that a
+    batch norm keeps its running statistics. `start_from` takes the initial weights from another
+    checkpoint; a path alone stands for all of its layers.
 
     `threads` limits the threads of matrix products; by default small networks use one. `kernels`
     are the inner loops, by default those of an installed plugin.
 
-    `folds` asks for cross-validation: the rows are divided into so many parts, and the network is
-    trained once for each of them, with that one held out; `fold` trains the one of this number
-    alone. What is held out is the validation part, or the test part where the split has another
-    validation.
+    `folds` is the number of folds of a cross-validation: the network is trained once per fold, with
+    that fold held out. `fold` trains only the fold of this number. The fold is the validation
+    split, or the test split if the spec has another validation split.
     """
 
     epochs: Count = 100
@@ -80,18 +79,18 @@ class Train(Configurable):
 
     def __post_init__(self) -> None:
         if self.fold is not None and self.folds is None:
-            raise ValueError("'fold' is one of 'folds'; say how many there are")
+            raise ValueError("'fold' is one of 'folds'; set 'folds' too")
         if self.fold is not None and self.folds is not None and self.fold > self.folds:
-            raise ValueError(f"there is no fold {self.fold} among {self.folds}")
+            raise ValueError(f"no fold {self.fold}; there are {self.folds} folds")
 
     @property
     def start(self) -> StartFrom | None:
-        """What `start_from` says, a path alone written out."""
+        """`start_from`, with a path alone written as an object."""
         if isinstance(self.start_from, str):
             return StartFrom(self.start_from)
         return self.start_from
 
     @property
     def step_size(self) -> int:
-        """How many examples a step goes by."""
+        """The number of examples per step."""
         return self.batch_size * self.accumulate

@@ -1,4 +1,4 @@
-"""How far a training is: all that it goes on from besides the weights."""
+"""The training state: everything that resuming needs besides the weights."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from nnreg._types import Array
 
 Record = dict[str, float]
-"""What an epoch came to: `epoch`, `loss`, each metric, with validation `val_` of each, and with a
+"""The metrics of an epoch: `epoch`, `loss`, each metric, with validation `val_` of each, and with a
 schedule the `learning_rate` of its last step."""
 
 
@@ -18,8 +20,8 @@ schedule the `learning_rate` of its last step."""
 class EpochState:
     """An epoch of `count` examples in which the first `seen` are done.
 
-    `loss` is the sum over them, `outputs` what the network made of them, in the order of training,
-    where metrics need it. `streams` are the states of the layers' random generators, one a worker.
+    `loss` is the sum of their losses, `outputs` the outputs for them, in the order of training, if
+    metrics need these. `streams` are the states of the layers' random generators, one per worker.
     """
 
     count: int
@@ -31,10 +33,10 @@ class EpochState:
 
 @dataclass
 class TrainingState:
-    """Everything besides the weights that training goes on from.
+    """Everything besides the weights from which training resumes.
 
-    `epoch` and `step` count what is done; `epoch_state` is there in the middle of an epoch only.
-    `ema` are the averages of the weights and of the state over `ema_steps` steps.
+    `epoch` and `step` count what is done; `epoch_state` is set in mid-epoch only. `ema` are the
+    averages of the weights and of the network's state over `ema_steps` steps.
     """
 
     epoch: int = 0
@@ -48,3 +50,27 @@ class TrainingState:
     best_state: Array | None = None
     ema_steps: int = 0
     ema: tuple[Array, Array] | None = None
+
+
+class Snapshot:
+    """Copies of arrays that can be restored, always in the same memory."""
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self._pairs = [(array, np.empty_like(array)) for array in arrays]
+
+    def take(self) -> None:
+        """Copy the arrays."""
+        for array, copy in self._pairs:
+            np.copyto(copy, array)
+
+    def restore(self) -> None:
+        """Write the copies back."""
+        for array, copy in self._pairs:
+            np.copyto(array, copy)
+
+
+def copy_into(copy: Array | None, array: Array) -> Array:
+    """Return a copy of an array, in the memory of an earlier one if given."""
+    copy = np.empty_like(array) if copy is None else copy
+    np.copyto(copy, array)
+    return copy

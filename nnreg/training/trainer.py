@@ -1,13 +1,13 @@
-"""The training loop: a generator that yields one record an epoch.
+"""The training loop: a generator that yields one record per epoch.
 
-Every random stream is derived from the seed and the epoch, so that what was stopped after an
-epoch goes on with the same bits; in mid-epoch, `EpochState` has what else that takes.
+Every random generator is derived from the seed and the epoch, so a run that was stopped after an
+epoch resumes bit-identically; `EpochState` has what a stop in mid-epoch needs besides.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -23,43 +23,26 @@ from nnreg.network.network import Network
 from nnreg.network.parameters import by_layer
 from nnreg.tables.lazy import LazyArray, chunks_in_order
 from nnreg.training.divergence import all_finite, explain
+from nnreg.training.epoch import LAYER_STREAM, SHUFFLE_STREAM, EpochTotals, generator
 from nnreg.training.evaluation import Evaluation, Examples
-from nnreg.training.gradient import MIN_SHARD_ROWS, Batch, DataParallelGradient, ShardResult, Worker
+from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult, norm
+from nnreg.training.parallelism import max_threads, worker_count
 from nnreg.training.settings import Train
-from nnreg.training.state import EpochState, Record, TrainingState
-from nnreg.training.update import (
-    ExponentialMovingAverage,
-    L1L2Penalty,
-    LearningRateScheduler,
-    OptimizerRunner,
-    WeightDecay,
-    clip,
-    update_threads,
-)
-
-SHUFFLE_STREAM = 1
-LAYER_STREAM = 2
-"""The streams of the order of examples, [seed, stream, epoch], and of the layers' own draws, which
-have the number of the thread after that."""
-
-MIN_FLOPS_FOR_THREADS = 8e6
-"""Floating-point operations from which a matrix product gains by a second thread."""
-
-MIN_ACTIVATIONS_FOR_SHARDING = 250_000
-"""Values that a batch makes on its way through a network, from which its threads gain by dividing
-it among them. There must also be as many as parameters: each thread has a gradient to add."""
+from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
+from nnreg.training.step import TrainingStep
+from nnreg.training.update import LearningRateScheduler, update_threads
 
 _Position = tuple[int, int, EpochState | None]
-"""The steps that are done, those that are averaged, and the epoch under way."""
+"""The number of steps done, the number of steps averaged, and the unfinished epoch."""
 
 
 class Trainer:
     """Trains a network in place.
 
-    `train` and `validation` hold inputs and targets as the network takes them. `evaluation` knows
-    the loss and the metrics. `training_state` is where to go on from, and `epochs` where to stop,
-    by default those of the settings, which the schedule goes by in any case. Raises `UsageError`
-    where early stopping or the schedule watches a validation that there is none of.
+    `train` and `validation` hold inputs and targets as the network takes them. `evaluation` has
+    the loss and the metrics. `training_state` is what to resume from, and `epochs` the last epoch,
+    by default that of the settings, by which the schedule goes in any case. Raises `UsageError`
+    if early stopping or the schedule monitors a metric of a missing validation split.
     """
 
     def __init__(
@@ -84,189 +67,151 @@ class Trainer:
         self.seed = seed
         self.training_state = training_state or TrainingState()
         self.consistent = True
-        """Whether the state is that between two steps: an exception within one leaves it torn."""
+        """Whether the state is that between two steps; False after an exception within a step."""
         self.seen = 0
-        """The examples done of the epoch under way; another thread may look at it meanwhile."""
+        """The examples done of an unfinished epoch; another thread may read it at any time."""
         self._last_epoch = settings.epochs if epochs is None else epochs
         schedule = schedule or Constant()
-        self._require_monitored("early stopping", self.monitor, "train.early_stopping.monitor")
-        self._require_monitored("the schedule", schedule.monitored_metric(), "its monitor")
-        size, dtype = network.vector.size, network.dtype
-        for name in optimizer.state_names:
-            self.training_state.optimizer_state.setdefault(name, np.zeros(size, dtype))
-        workers = self._worker_count()
-        limit = self._threads_beside(workers) or available_threads()
-        self._pool = ThreadPool(max(workers, update_threads(optimizer, size, limit)))
-        several = settings.accumulate > 1
+        self._check_monitored(schedule)
+        workers = worker_count(network, settings, len(train))
+        self.threads = max_threads(network, settings, workers)
+        """The most threads that training uses, see `max_threads`."""
+        self._pool = self._thread_pool(optimizer, workers)
         self._shards = DataParallelGradient(
-            network, evaluation, workers, self._pool, several=several
+            network, evaluation, workers, self._pool, several=settings.accumulate > 1
         )
-        self._gradient = self._shards.gradient
-        self._gradients = by_layer(self._gradient, network.params)
-        self._regularization = L1L2Penalty(network, self._gradient, settings.l1, settings.l2)
-        self._weight_decay = (
-            WeightDecay(network, settings.weight_decay) if settings.weight_decay else None
+        self._training_step = TrainingStep(
+            network, self._shards.gradient, optimizer, settings, self.training_state, self._pool
         )
-        self._ema = self._prepare_ema(settings.ema)
-        slots = self.training_state.optimizer_state
-        self._optimizer = OptimizerRunner(optimizer, network, self._gradient, slots, self._pool)
-        self._lr_scheduler = (
-            None if isinstance(schedule, Constant) else self._learning_rate_scheduler(schedule)
-        )
-        both = {network, self._inference_network}
-        values = [array for one in both for array in (one.vector, one.state_vector)]
-        self._last_finite_state = _Snapshot([*values, *slots.values()])
+        self._training_step.lr_scheduler = self._lr_scheduler(schedule)
+        self._gradients = by_layer(self._shards.gradient, network.params)
+        self._last_finite_state = self._snapshot()
 
-    def _prepare_ema(self, decay: float | None) -> ExponentialMovingAverage | None:
-        """Go on with the average in the progress, or begin one, or drop it."""
-        progress, network = self.training_state, self.network
-        if decay is None:
-            progress.ema_steps, progress.ema = 0, None
+    def _check_monitored(self, schedule: Schedule) -> None:
+        self._require_split("early stopping", self.monitor, "train.early_stopping.monitor")
+        self._require_split("the schedule", schedule.monitored_metric(), "its monitor")
+
+    def _require_split(self, who: str, metric: str | None, option: str) -> None:
+        """Raise `UsageError` if a monitored metric is that of a missing validation split."""
+        if self.validation is None and (metric or "").startswith("val_"):
+            raise UsageError(
+                f"{who} monitors {metric!r}, but there is no validation split; add one "
+                f'(data.split.validation), or set {option} to "loss"'
+            )
+
+    def _thread_pool(self, optimizer: Optimizer, workers: int) -> ThreadPool:
+        """Return the threads that share each batch, and the update of a long vector."""
+        limit = self.threads or available_threads()
+        return ThreadPool(max(workers, update_threads(optimizer, self.network.vector.size, limit)))
+
+    def _lr_scheduler(self, schedule: Schedule) -> LearningRateScheduler | None:
+        if isinstance(schedule, Constant):
             return None
-        if progress.ema is None:
-            progress.ema = np.zeros_like(network.vector), np.zeros_like(network.state_vector)
-        return ExponentialMovingAverage(network, decay, progress.ema)
+        names = [f"{prefix}{name}" for prefix in ("", "val_") for name in self.evaluation.names]
+        rising = frozenset(name for name in names if self.evaluation.higher_is_better(name))
+        steps = math.ceil(len(self.train) / self.settings.step_size)
+        optimizer = self._training_step.optimizer
+        return LearningRateScheduler(schedule, optimizer, self.settings.epochs, steps, rising)
+
+    def _snapshot(self) -> Snapshot:
+        """Return a snapshot of everything that an epoch changes."""
+        networks = {self.network, self._inference_network}
+        values = [array for one in networks for array in (one.vector, one.state_vector)]
+        return Snapshot([*values, *self.training_state.optimizer_state.values()])
 
     @property
     def _inference_network(self) -> Network:
-        """The network that is measured and kept: with averaged weights where there are any."""
-        return self.network if self._ema is None else self._ema.network
-
-    def _require_monitored(self, who: str, figure: str | None, option: str) -> None:
-        """Raise `UsageError` where someone watches a figure of a validation that there is not."""
-        if self.validation is None and (figure or "").startswith("val_"):
-            raise UsageError(
-                f"{who} watches {figure!r}, but there is no validation part; give "
-                f'one (data.split.validation), or set {option} to "loss"'
-            )
-
-    def _learning_rate_scheduler(self, schedule: Schedule) -> LearningRateScheduler:
-        names = [f"{part}{name}" for part in ("", "val_") for name in self.evaluation.names]
-        rising = frozenset(name for name in names if self.evaluation.higher_is_better(name))
-        steps = math.ceil(len(self.train) / self.settings.step_size)
-        return LearningRateScheduler(schedule, self._optimizer, self.settings.epochs, steps, rising)
+        """The network that is evaluated and saved: the one with averaged weights, if there is."""
+        ema = self._training_step.ema
+        return self.network if ema is None else ema.network
 
     @property
     def monitor(self) -> str | None:
-        """The figure that decides which epoch was the best; None where the last one is."""
+        """The metric that decides which epoch is the best; None if it is the last."""
         if self.settings.early_stopping:
             return self.settings.early_stopping.monitor
         return "val_loss" if self.validation else None
 
     @property
-    def threads(self) -> int | None:
-        """The most threads that training uses; None leaves that to the matrix products' library.
-
-        They divide each batch where that gains, and each matrix product otherwise. One, unless the
-        settings say otherwise, where the network gains from neither: threads that have nothing to
-        gain still wait for each other on a busy machine.
-        """
-        return self._threads_beside(len(self._shards))
-
-    def _threads_beside(self, workers: int) -> int | None:
-        if workers > 1:
-            return workers
-        if self.settings.threads is not None:
-            return self.settings.threads
-        return (
-            1
-            if self.network.largest_product(self.settings.batch_size) < MIN_FLOPS_FOR_THREADS
-            else None
-        )
-
-    @property
     def streaming(self) -> bool:
-        """Whether the inputs stay in their file, which makes the order of examples another."""
+        """Whether the inputs stay in their file, which changes the order of the examples."""
         return isinstance(self.train.x, LazyArray)
 
     @property
     def data_parallel(self) -> bool:
-        """Whether threads divide each batch among them, rather than each matrix product."""
+        """Whether threads share each batch, rather than each matrix product."""
         return len(self._shards) > 1
 
     def gradient_norms(self) -> dict[str, float]:
-        """Return the length of each layer's gradient as the optimizer was given it last."""
-        return {layer: _norm(gradient) for layer, gradient in self._gradients.items()}
+        """Return the norm of each layer's gradient in the last step, as the optimizer got it."""
+        return {layer: norm(gradient) for layer, gradient in self._gradients.items()}
 
     def memory(self) -> dict[str, int]:
-        """Return the bytes that are kept from step to step, by what they are for.
+        """Return the bytes in use throughout training, by purpose.
 
-        `copies` are the averages, where there are any, the state to go back to where an epoch
-        fails, and that of the best epoch.
+        `copies` are the averages, if any, the state to restore after a failed epoch, and that of
+        the best epoch.
         """
         values = self.network.vector.nbytes + self.network.state_vector.nbytes
-        slots = sum(slot.nbytes for slot in self.training_state.optimizer_state.values())
+        vectors = sum(vector.nbytes for vector in self.training_state.optimizer_state.values())
         return {
             "parameters": values,
             "gradient": self._shards.gradient_bytes,
-            "optimizer": slots,
-            "copies": (2 if self._ema is None else 4) * values + slots,
+            "optimizer": vectors,
+            "copies": (2 if self._training_step.ema is None else 4) * values + vectors,
         }
-
-    def _worker_count(self) -> int:
-        """Return how many threads the rows of a batch are divided among."""
-        network, batch = self.network, min(self.settings.batch_size, len(self.train))
-        least = max(MIN_ACTIVATIONS_FOR_SHARDING, network.vector.size)
-        if not network.independent or batch * network.activations_per_example < least:
-            return 1
-        if network.max_sequence_length > 1 and not network.kernels.few_calls:
-            return 1
-        return max(1, min(self.settings.threads or available_threads(), batch // MIN_SHARD_ROWS))
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done or early stopping has struck."""
-        stopping, progress = self.settings.early_stopping, self.training_state
-        if progress.epoch >= self._last_epoch:
+        """Whether all epochs are done or early stopping applies."""
+        stopping, state = self.settings.early_stopping, self.training_state
+        if state.epoch >= self._last_epoch:
             return True
-        return stopping is not None and progress.epoch - progress.best_epoch >= stopping.patience
+        return stopping is not None and state.epoch - state.best_epoch >= stopping.patience
 
     def epochs(self) -> Iterator[Record]:
         """Train until finished, yielding the record of each epoch.
 
-        Raises `DivergedError` when a loss is not finite; the network then holds the weights it had
-        after the last good epoch.
+        Raises `DivergedError` if a loss is not finite; the network then has the weights of the last
+        epoch with finite values.
         """
         return (record for record in self.iterate(None) if record is not None)
 
     def iterate(self, pause: Callable[[], bool] | None) -> Generator[Record | None, None, None]:
-        """Train as `epochs` does, and yield None in mid-epoch too, after each step if `pause()`.
+        """Train as `epochs` does, and also yield None in mid-epoch, after each step if `pause()`.
 
-        The bits are the same with and without pauses.
+        Results are bit-identical with and without pauses.
         """
         with self._pool.open():
             while not self.finished:
                 self._last_finite_state.take()
                 before, record = self._position(), None
-                with closing(self._run_epoch(self.training_state.epoch + 1, pause)) as passing:
+                with closing(self._run_epoch(self.training_state.epoch + 1, pause)) as epoch:
                     while record is None:
                         with blas_threads(1 if self.data_parallel else self.threads):
-                            record = self._advance(passing, before)
+                            record = self._advance(epoch, before)
                         yield record
 
     def _position(self) -> _Position:
-        return (
-            self.training_state.step,
-            self.training_state.ema_steps,
-            self.training_state.epoch_state,
-        )
+        state = self.training_state
+        return state.step, state.ema_steps, state.epoch_state
 
-    def _advance(self, passing: Iterator[Record | None], before: _Position) -> Record | None:
-        """Go on to the next pause, or to the end of the epoch."""
-        progress = self.training_state
+    def _advance(self, epoch: Iterator[Record | None], before: _Position) -> Record | None:
+        """Train to the next pause, or to the end of the epoch."""
+        state = self.training_state
         self.consistent = False
         try:
-            with np.errstate(over="ignore", invalid="ignore"):  # told by DivergedError
-                record = next(passing)
+            with np.errstate(over="ignore", invalid="ignore"):  # DivergedError reports it
+                record = next(epoch)
         except (DivergedError, DataError):
             self._last_finite_state.restore()
-            progress.step, progress.ema_steps, progress.epoch_state = before
+            state.step, state.ema_steps, state.epoch_state = before
             self.consistent = True
             raise
         if record is not None:
             self.seen = 0
-            progress.epoch, progress.epoch_state = progress.epoch + 1, None
-            progress.history.append(record)
+            state.epoch, state.epoch_state = state.epoch + 1, None
+            state.history.append(record)
             self._remember_best(record)
         self.consistent = True
         return record
@@ -274,51 +219,55 @@ class Trainer:
     def _run_epoch(
         self, epoch: int, pause: Callable[[], bool] | None
     ) -> Generator[Record | None, None, None]:
-        """Go over the training examples that the epoch has left, then measure.
+        """Train on the remaining examples of an epoch, then evaluate.
 
         Yields None at each pause, and the record at the end.
         """
         count, size = len(self.train), self.settings.step_size
-        order, running = self._order(epoch), self._resume_epoch(epoch, count)
-        step = running.seen // size
+        order, totals = self._order(epoch), self._resume_epoch(epoch, count)
+        step = totals.seen // size
         batch = step * self.settings.accumulate
-        with closing(self._steps_of(order[running.seen :])) as steps:
+        with closing(self._steps_of(order[totals.seen :])) as steps:
             for examples, rows in steps:
-                for shares in self._shards.batches(examples, rows, self.settings.batch_size):
+                for shards in self._shards.batches(examples, rows, self.settings.batch_size):
                     batch += 1
-                    self._check_losses(shares, epoch, batch)
-                    running.add(shares)
+                    self._check_losses(shards, epoch, batch)
+                    totals.add(shards)
                 self._step(epoch - 1, step)
                 step += 1
-                self.seen = running.seen
-                if pause is not None and running.seen < count and pause():
-                    self._check_weights(shares, epoch, batch)
-                    self.training_state.epoch_state = running.epoch_state(count, self._shards)
+                self.seen = totals.seen
+                if pause is not None and totals.seen < count and pause():
+                    self._check_weights(shards, epoch, batch)
+                    self.training_state.epoch_state = totals.state(count, self._shards)
                     yield None
-        del examples  # it may be a window of a large file
-        self._check_weights(shares, epoch, batch)
-        record: Record = {"epoch": epoch, "loss": running.loss / count}
-        if running.outputs is not None:
-            seen = replace(self.train, raw_targets=self.train.raw_targets[order])
-            record |= self.evaluation.metrics(self.network.outputs(running.outputs), seen)
+        del examples  # it may be a chunk of a large file
+        self._check_weights(shards, epoch, batch)
+        yield self._record(epoch, batch, order, totals)
+
+    def _record(self, epoch: int, batch: int, order: Array, totals: EpochTotals) -> Record:
+        """Return the metrics of a finished epoch, whose last batch has this number."""
+        record: Record = {"epoch": epoch, "loss": totals.loss / len(self.train)}
+        if totals.outputs is not None:
+            in_order = replace(self.train, raw_targets=self.train.raw_targets[order])
+            record |= self.evaluation.metrics(self.network.outputs(totals.outputs), in_order)
         if self.validation:
             record |= self._validate(self.validation, epoch, batch)
-        if self._lr_scheduler is not None:
-            record["learning_rate"] = self._optimizer.learning_rate
-        yield record
+        if self._training_step.lr_scheduler is not None:
+            record["learning_rate"] = self._training_step.optimizer.learning_rate
+        return record
 
     def _validate(self, validation: Examples, epoch: int, batch: int) -> Record:
-        """Return what the validation comes to after an epoch and its last batch."""
-        answering = self._inference_network
-        measured = self.evaluation.evaluate(answering, validation)
-        if not math.isfinite(measured["loss"]):
-            passing = answering.context(answering.workspace(reuse=False))
-            explain(answering, passing, validation.x, epoch, batch, "the validation loss")
-        return {f"val_{name}": value for name, value in measured.items()}
+        """Return the validation metrics after an epoch, whose last batch has this number."""
+        network = self._inference_network
+        metrics = self.evaluation.evaluate(network, validation)
+        if not math.isfinite(metrics["loss"]):
+            context = network.context(network.workspace(reuse=False))
+            explain(network, context, validation.x, epoch, batch, "the validation loss")
+        return {f"val_{name}": value for name, value in metrics.items()}
 
     def _order(self, epoch: int) -> Array:
-        """Return the rows in the order in which an epoch goes over them."""
-        x, rng = self.train.x, _stream(self.seed, SHUFFLE_STREAM, epoch)
+        """Return the numbers of the rows in the order of an epoch."""
+        x, rng = self.train.x, generator(self.seed, SHUFFLE_STREAM, epoch)
         if not self.settings.shuffle:
             return np.arange(len(x))
         if isinstance(x, LazyArray):
@@ -326,134 +275,58 @@ class Trainer:
         return rng.permutation(len(x))
 
     def _steps_of(self, order: Array) -> Generator[tuple[Batch, Array], None, None]:
-        """Yield examples that are in memory, and the rows of them that make a step."""
+        """Yield for each step examples that are in memory, and the rows of them to train on."""
         size, weights = self.settings.step_size, self.train.weights
-        with closing(chunks_in_order(self.train.x, order, size)) as segments:
-            for window in segments:
-                own = None if weights is None else weights[window.positions]
-                examples = Batch(window.values, self.train.targets[window.positions], own)
-                for start in range(0, len(window.order), size):
-                    yield examples, window.order[start : start + size]
+        with closing(chunks_in_order(self.train.x, order, size)) as chunks:
+            for chunk in chunks:
+                own = None if weights is None else weights[chunk.positions]
+                examples = Batch(chunk.values, self.train.targets[chunk.positions], own)
+                for start in range(0, len(chunk.order), size):
+                    yield examples, chunk.order[start : start + size]
 
     def _resume_epoch(self, epoch: int, count: int) -> EpochTotals:
-        """Return what is done of an epoch, and put the layers' random streams where they were.
+        """Return the totals of an unfinished epoch, and restore the layers' random generators.
 
-        An epoch that was begun on other examples begins anew.
+        An epoch that was begun on other examples starts again.
         """
-        partial = self.training_state.epoch_state
-        if partial is None or partial.count != count:
-            partial = EpochState(count)
+        done = self.training_state.epoch_state
+        if done is None or done.count != count:
+            done = EpochState(count)
         for index, worker in enumerate(self._shards):
-            worker.workspace.rng = _stream(self.seed, LAYER_STREAM, epoch, index)
-            if index < len(partial.streams):
-                worker.workspace.rng.bit_generator.state = partial.streams[index]
-        self.seen = partial.seen
+            worker.workspace.rng = generator(self.seed, LAYER_STREAM, epoch, index)
+            if index < len(done.streams):
+                worker.workspace.rng.bit_generator.state = done.streams[index]
+        self.seen = done.seen
         if not self.evaluation.named_metrics:
-            return EpochTotals(partial, None)
+            return EpochTotals(done, None)
         shape = (count, *self.network.output_shape)
-        return EpochTotals(partial, np.empty(shape, self.network.dtype))
+        return EpochTotals(done, np.empty(shape, self.network.dtype))
 
-    def _check_weights(self, shares: Sequence[ShardResult], epoch: int, batch: int) -> None:
-        """Find values that the last step spoiled, before anyone saves or measures them."""
+    def _check_weights(self, shards: Sequence[ShardResult], epoch: int, batch: int) -> None:
+        """Raise `DivergedError` for weights that the last step made non-finite."""
         if not (all_finite(self.network.vector) and all_finite(self.network.state_vector)):
-            explain(self.network, shares[0].worker.context, shares[-1].x[-1:], epoch, batch)
+            explain(self.network, shards[0].worker.context, shards[-1].x[-1:], epoch, batch)
 
-    def _check_losses(self, shares: Sequence[ShardResult], epoch: int, batch: int) -> None:
-        for share in shares:
-            if not math.isfinite(share.loss):
-                explain(self.network, share.worker.context, share.x, epoch, batch)
+    def _check_losses(self, shards: Sequence[ShardResult], epoch: int, batch: int) -> None:
+        for shard in shards:
+            if not math.isfinite(shard.loss):
+                explain(self.network, shard.worker.context, shard.x, epoch, batch)
 
     def _step(self, epoch: int, step: int) -> None:
-        """Change the weights by the gradient; epoch and step in it are counted from 0."""
-        progress = self.training_state
-        self._regularization.add()
-        clip(self._gradient, self.settings.clip_norm, self.settings.clip_value)
-        if self._lr_scheduler is not None:
-            self._lr_scheduler.set(epoch, step, progress.history)
-        if self._weight_decay is not None:
-            self._weight_decay.apply(self._optimizer.learning_rate)
-        progress.step += 1
-        self._optimizer.step(progress.step)
-        if self._ema is not None:
-            progress.ema_steps += 1
-            self._ema.add(progress.ema_steps)
+        """Change the weights by the gradient; both numbers, the step's in its epoch, start at 0."""
+        self._training_step.apply(epoch, step)
 
     def _remember_best(self, record: Record) -> None:
-        progress, monitor = self.training_state, self.monitor
+        state, monitor = self.training_state, self.monitor
         if monitor is None:
             better = True
             value = record["loss"]
         else:
             value = record[monitor] * (-1 if self.evaluation.higher_is_better(monitor) else 1)
             stopping = self.settings.early_stopping
-            better = value < progress.best_value - (stopping.min_delta if stopping else 0)
-        if better or progress.best_vector is None:
-            progress.best_epoch, progress.best_value = progress.epoch, value
+            better = value < state.best_value - (stopping.min_delta if stopping else 0)
+        if better or state.best_vector is None:
+            state.best_epoch, state.best_value = state.epoch, value
             best = self._inference_network
-            progress.best_vector = _copied(best.vector, progress.best_vector)
-            progress.best_state = _copied(best.state_vector, progress.best_state)
-
-
-class EpochTotals:
-    """What the examples of an epoch came to so far.
-
-    That is how many they are, the sum of their losses, and in `outputs`, where metrics need it,
-    what the network made of them.
-    """
-
-    def __init__(self, begun: EpochState, outputs: Array | None) -> None:
-        self.seen = begun.seen
-        self.loss = begun.loss
-        self.outputs = outputs
-        if outputs is not None and begun.outputs is not None:
-            outputs[: begun.seen] = begun.outputs
-
-    def add(self, shares: Sequence[ShardResult]) -> None:
-        """Add what the workers made of a batch."""
-        for share in shares:
-            count = len(share.rows)
-            self.loss += share.loss * count
-            if self.outputs is not None:
-                self.outputs[self.seen : self.seen + count] = share.scores
-            self.seen += count
-
-    def epoch_state(self, count: int, workers: Iterable[Worker]) -> EpochState:
-        """Return what the epoch, of so many examples, goes on from."""
-        done = None if self.outputs is None else self.outputs[: self.seen]
-        streams = [worker.context.rng.bit_generator.state for worker in workers]
-        return EpochState(count, self.seen, float(self.loss), done, streams)
-
-
-class _Snapshot:
-    """Copies of arrays to go back to, made in the same memory each time."""
-
-    def __init__(self, arrays: Sequence[Array]) -> None:
-        self._pairs = [(array, np.empty_like(array)) for array in arrays]
-
-    def take(self) -> None:
-        for array, copy in self._pairs:
-            np.copyto(copy, array)
-
-    def restore(self) -> None:
-        for array, copy in self._pairs:
-            np.copyto(array, copy)
-
-
-def _norm(vector: Array) -> float:
-    """Return the Euclidean norm, in float64 where squares leave the range of the vector's type."""
-    with np.errstate(over="ignore"):
-        squares = float(np.dot(vector, vector))
-    if 0 < squares < math.inf:
-        return math.sqrt(squares)
-    return float(np.linalg.norm(vector.astype(np.float64)))
-
-
-def _copied(array: Array, copy: Array | None) -> Array:
-    """Return a copy, in the memory of the one before where there was one."""
-    copy = np.empty_like(array) if copy is None else copy
-    np.copyto(copy, array)
-    return copy
-
-
-def _stream(*key: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence(key))
+            state.best_vector = copy_into(state.best_vector, best.vector)
+            state.best_state = copy_into(state.best_state, best.state_vector)

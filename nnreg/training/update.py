@@ -1,4 +1,4 @@
-"""From a gradient to changed weights: penalties, clipping, the optimizer's step, and their mean."""
+"""Changes of the weights: penalties, clipping, weight decay, optimizer, schedule and average."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from nnreg.network.network import Network
 from nnreg.network.parameters import views
 
 CHUNK_VALUES = 131_072
-"""Values an optimizer works on at a time: its vectors then stay in the processor's cache, and its
-NumPy calls are long enough for two threads to make them side by side."""
+"""The values that an optimizer updates at a time: its vectors then stay in the processor's cache,
+and its NumPy calls are long enough for two threads to run them in parallel."""
 
 MIN_VALUES_PER_THREAD = 4 * CHUNK_VALUES
-"""The fewest values worth a thread of their own."""
+"""The fewest values per thread."""
 
 
 class L1L2Penalty:
@@ -34,7 +34,7 @@ class L1L2Penalty:
         self._weights = [
             (network.parameters[name], gradients[name])
             for name, param in network.params.items()
-            if param.regularized and name not in network.frozen and (l1 or l2)
+            if param.regularized and name not in network.frozen
         ]
 
     def add(self) -> None:
@@ -47,9 +47,9 @@ class L1L2Penalty:
 
 
 class WeightDecay:
-    """Takes the share learning_rate · decay off the weights, not the biases, before a step.
+    """Subtracts the fraction learning_rate · decay from the weights, not the biases, before a step.
 
-    Apart from the gradient, so that the optimizer does not scale it. Loshchilov and Hutter 2019.
+    It is no part of the gradient, so the optimizer does not scale it. Loshchilov and Hutter 2019.
     """
 
     def __init__(self, network: Network, decay: float) -> None:
@@ -67,10 +67,10 @@ class WeightDecay:
 
 
 class ExponentialMovingAverage:
-    """The exponential moving average of a network's weights and state, in a network of its own.
+    """The exponential moving average of a network's weights and state, as a second network.
 
-    It is the mean of the weights after each of `count` steps, each weighing `decay` times as much
-    as the one after it. So it is right from the first step on.
+    It is the weighted mean of the weights after each of `count` steps: each step has `decay` times
+    the weight of the next, so that the average is unbiased from the first step.
     """
 
     def __init__(self, network: Network, decay: float, means: tuple[Array, Array]) -> None:
@@ -84,29 +84,29 @@ class ExponentialMovingAverage:
         ]
 
     def add(self, count: int) -> None:
-        """Take in the weights after the `count`-th step."""
-        share = (1 - self._decay) / (1 - self._decay**count)
+        """Add the weights after the `count`-th step."""
+        fraction = (1 - self._decay) / (1 - self._decay**count)
         for value, mean, part in self._chunks:
             np.subtract(value, mean, out=part)
-            np.multiply(part, share, out=part)
+            np.multiply(part, fraction, out=part)
             np.add(mean, part, out=mean)
 
 
 def clip(gradient: Array, norm: float | None, value: float | None) -> None:
-    """Scale a longer gradient down to length `norm`, then limit each of its values, in place."""
+    """Scale a gradient down to `norm` if its norm is larger, then limit its values, in place."""
     if norm is not None:
-        length = math.sqrt(float(np.dot(gradient, gradient)))
-        if length > norm:
-            np.multiply(gradient, norm / length, out=gradient)
+        current = math.sqrt(float(np.dot(gradient, gradient)))
+        if current > norm:
+            np.multiply(gradient, norm / current, out=gradient)
     if value is not None:
         np.clip(gradient, -value, value, out=gradient)
 
 
 class OptimizerRunner:
-    """An optimizer at work on whole vectors, or on pieces side by side where it allows that.
+    """Runs an optimizer, on chunks in several threads if it is elementwise.
 
-    Pieces do not change a result: of an elementwise optimizer each value is its own business.
-    Another gets what is trained in one vector, of copies where some of the network is frozen.
+    Chunks do not change the result of an elementwise optimizer. Any other gets all trained values
+    in one vector, which is a copy if some layers are frozen.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class OptimizerRunner:
         optimizer: Optimizer,
         network: Network,
         gradient: Array,
-        slots: Mapping[str, Array],
+        vectors: Mapping[str, Array],
         pool: ThreadPool,
     ) -> None:
         self._optimizer = optimizer
@@ -126,21 +126,22 @@ class OptimizerRunner:
         if len(trained) > 1 and not optimizer.elementwise:
             parameters = self._copied(parameters, trained)
             gradient = self._copied(gradient, trained)
-            slots = {name: self._copied(slot, trained) for name, slot in slots.items()}
+            vectors = {name: self._copied(state, trained) for name, state in vectors.items()}
             trained = [slice(0, parameters.size)]
         self._partitions = []
-        for share in _partition(
+        for spans in _partition(
             trained, update_threads(optimizer, network.vector.size, pool.count)
         ):
             scratch = network.workspace(reuse=True)
             steps = []
-            for chunk in _chunks(share) if optimizer.elementwise else share:
-                step = UpdateState(0, {name: slot[chunk] for name, slot in slots.items()}, scratch)
+            for chunk in _chunks(spans) if optimizer.elementwise else spans:
+                state = {name: vector[chunk] for name, vector in vectors.items()}
+                step = UpdateState(0, state, scratch)
                 steps.append((parameters[chunk], gradient[chunk], step))
             self._partitions.append(steps)
 
     def _copied(self, vector: Array, trained: Sequence[slice]) -> Array:
-        """Return what is trained of a vector, side by side; `step` keeps both the same."""
+        """Return a copy of the trained values of a vector; `step` copies them both ways."""
         parts = [vector[span] for span in trained]
         copy = np.concatenate(parts)
         ends = np.cumsum([part.size for part in parts])
@@ -148,9 +149,9 @@ class OptimizerRunner:
         return copy
 
     def scale(self, factor: float) -> None:
-        """Make the steps to come with the optimizer's learning rate times `factor`.
+        """Set the learning rate of later steps to the optimizer's own times `factor`.
 
-        An optimizer is frozen, and may have worked out more from its options: it is made anew.
+        An optimizer is frozen and may derive other values from its options, so it is replaced.
         """
         rate = self._optimizer.learning_rate * factor
         if rate != self.learning_rate:
@@ -164,41 +165,39 @@ class OptimizerRunner:
         if len(self._partitions) == 1:
             self._run(self._partitions[0], count)
         else:
-            self._pool.run(
-                [functools.partial(self._run, share, count) for share in self._partitions]
-            )
+            self._pool.run([functools.partial(self._run, part, count) for part in self._partitions])
         for vector, copy in self._copies:
             np.copyto(vector, copy)
 
-    def _run(self, share: list[tuple[Array, Array, UpdateState]], count: int) -> None:
-        for parameters, gradient, step in share:
+    def _run(self, part: list[tuple[Array, Array, UpdateState]], count: int) -> None:
+        for parameters, gradient, step in part:
             step.count = count
             step.workspace.rewind()
             self._update(parameters, gradient, step)
 
 
 def update_threads(optimizer: Optimizer, size: int, threads: int) -> int:
-    """Return how many of the threads gain by sharing the update of a vector of this size."""
+    """Return how many threads to use for the update of a vector of this size."""
     return max(1, min(threads, size // MIN_VALUES_PER_THREAD)) if optimizer.elementwise else 1
 
 
 def _partition(spans: Sequence[slice], count: int) -> list[list[slice]]:
-    """Divide spans, together, into `count` shares of nearly equal length."""
-    shares: list[list[slice]] = []
+    """Divide the values of all spans into `count` parts of nearly equal length."""
+    parts: list[list[slice]] = []
     for whole in split_evenly(sum(span.stop - span.start for span in spans), count):
-        share, place = [], 0
+        part, offset = [], 0
         for span in spans:
-            start = max(whole.start - place, 0) + span.start
-            stop = min(whole.stop - place + span.start, span.stop)
+            start = max(whole.start - offset, 0) + span.start
+            stop = min(whole.stop - offset + span.start, span.stop)
             if start < stop:
-                share.append(slice(start, stop))
-            place += span.stop - span.start
-        shares.append(share)
-    return shares
+                part.append(slice(start, stop))
+            offset += span.stop - span.start
+        parts.append(part)
+    return parts
 
 
 def _chunks(spans: Sequence[slice]) -> list[slice]:
-    """Cut spans into pieces that stay in the processor's cache."""
+    """Divide spans into chunks that fit into the processor's cache."""
     return [
         slice(start, min(start + CHUNK_VALUES, span.stop))
         for span in spans
@@ -207,41 +206,41 @@ def _chunks(spans: Sequence[slice]) -> list[slice]:
 
 
 class LearningRateScheduler:
-    """Sets the learning rate of an update before each step, as a schedule has it.
+    """Sets the learning rate before each step, according to a schedule.
 
-    The schedule is asked for the moments of a training of `epochs`; what is trained after them has
-    the factor of their last step. `rising` are the figures that are better when higher.
+    The schedule covers `epochs`; any later step has the factor of the last one. `higher_is_better`
+    are the metrics that are better when higher.
     """
 
     def __init__(
         self,
         schedule: Schedule,
-        update: OptimizerRunner,
+        optimizer: OptimizerRunner,
         epochs: int,
         steps_per_epoch: int,
         higher_is_better: frozenset[str],
     ) -> None:
         self._schedule = schedule
-        self._update = update
+        self._optimizer = optimizer
         self._epochs = epochs
         self._steps = steps_per_epoch
         self._higher_is_better = higher_is_better
         self._epoch_set = -1
 
     def set(self, epoch: int, step: int, history: Sequence[Mapping[str, float]]) -> None:
-        """Set it for a step of an epoch; both are counted from 0."""
+        """Set the learning rate for a step of an epoch; both numbers start at 0."""
         if epoch == self._epoch_set:
             return
         total = self._epochs * self._steps
-        place = min(epoch * self._steps + step, total - 1)
+        position = min(epoch * self._steps + step, total - 1)
         factor = self._schedule.factor(
-            ScheduleContext(place, total, self._steps, history, self._higher_is_better)
+            ScheduleContext(position, total, self._steps, history, self._higher_is_better)
         )
         if not 0 <= factor < math.inf:
             raise PluginError(
-                f"{self._schedule} gives the factor {factor} for step {place} of {total}; "
-                "a factor of the learning rate must be a number from 0"
+                f"{self._schedule} returns the factor {factor} for step {position} of {total}; "
+                "a factor of the learning rate must be a finite number >= 0"
             )
-        self._update.scale(factor)
+        self._optimizer.scale(factor)
         if self._schedule.by_epoch:
             self._epoch_set = epoch

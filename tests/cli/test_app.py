@@ -262,7 +262,7 @@ def test_a_run_that_diverges_exits_with_3_and_saves_the_last_finite_weights(spec
     code, out, err = nnreg("run", "-", "--out", "out", "--set", "train.epochs=90",
                            stdin=json.dumps(tree))  # fmt: skip
     assert (code, out) == (3, "")
-    assert "the loss is not finite; first to go bad: " in err
+    assert "the loss is not finite; first non-finite value in " in err
     assert "out/checkpoints/last.h5" in err
     assert nnreg("inspect", "out/checkpoints/last.h5")[0] == 0
     (tmp_path / "out/checkpoints/best.h5").unlink(missing_ok=True)

@@ -41,7 +41,7 @@ def directory(tmp_path, monkeypatch):
         ("shape", json.dumps(CONV), "$.model.layers[1]", "the input has shape (batch, 8), but"),
         ("wrong", '"nonsense"', "$.loss", "no loss 'nonsense'"),
         ("target", json.dumps(csv_data(target="specis")), "$.data", "; did you mean 'species'?"),
-        ("monitor", '{"early_stopping": {}}', "$.train", "early stopping watches 'val_loss', but"),
+        ("monitor", '{"early_stopping": {}}', "$.train", "early stopping monitors 'val_loss', but"),
         ("units", '{"type": "dense", "units": 3}', "$.model.layers[0]", "gives shape (3,) for one"),
     ],
 )  # fmt: skip

@@ -204,7 +204,7 @@ def test_a_factor_that_is_none_is_told_with_its_step(value):
     x, y = line()
     model = nnreg.build(regressor(), data=(x, y))
     object.__setattr__(model.spec, "schedule", Wrong(value))
-    with pytest.raises(PluginError, match=r"Wrong\(value=.*\) gives the factor .* for step 0 of"):
+    with pytest.raises(PluginError, match=r"Wrong\(value=.*\) returns the factor .* for step 0 of"):
         model.fit(x, y)
 
 
@@ -213,5 +213,7 @@ def test_what_a_schedule_watches_must_be_measured():
         trained(classifier(schedule={"type": "reduce_on_plateau", "monitor": "val_los"}))
     after = {"type": "warmup", "after": "reduce_on_plateau"}
     for schedule in ("reduce_on_plateau", after):
-        with pytest.raises(UsageError, match=r"the schedule watches 'val_loss', but there is no v"):
+        with pytest.raises(
+            UsageError, match=r"the schedule monitors 'val_loss', but there is no v"
+        ):
             trained(classifier(schedule=schedule))

@@ -234,7 +234,7 @@ def test_a_history_plots_its_losses_and_marks_the_best_epoch():
     negative = [{"epoch": n, "loss": 1.0 - n} for n in range(1, 6)]
     assert ">−4<" in History(negative).svg("linear")
     for invalid in (records[:1], [{"epoch": n, "loss": math.nan} for n in (1, 2)]):
-        with pytest.raises(ValueError, match=r"a curve takes two epochs|no loss is finite"):
+        with pytest.raises(ValueError, match=r"at least two epochs are needed|no loss is finite"):
             History(invalid).svg("invalid")
 
 

@@ -1,10 +1,10 @@
-"""Kills training processes at random moments, over and over, and counts what was lost.
+"""Kill training processes at random times, repeatedly, and check that nothing is lost.
 
     python -m tests.runs.kill_training 1000
 
-A run is killed and resumed until it is through, and must then equal one that was never stopped, bit
-for bit. After each kill its checkpoint must load, hold exactly the state of the step it names, and
-be no older than one save interval. Then a process that does nothing but save is killed as often.
+A run is killed and resumed until it is finished, and must then be bit-identical to one that was
+never stopped. After each kill its checkpoint must load, have exactly the state of its step, and be
+at most one save interval old. Then a process that only saves is killed as often.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 
 import nnreg
-import nnreg.runs.directory
+from nnreg._utils.atomic_files import remove_stale_temp_files
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.runs.run import prepare_resume, prepare_run
+from nnreg.runs.writer import RunWriter
 
 STEPS = 6
-"""The steps of an epoch."""
+"""The number of steps per epoch."""
 
 SETTINGS: list[tuple[dict[str, Any], int | None]] = [
     ({"every_steps": 4}, 4),
@@ -37,16 +38,16 @@ SETTINGS: list[tuple[dict[str, Any], int | None]] = [
     ({"every_seconds": 0.01}, None),
     ({}, None),
 ]
-"""How runs are saved, and the most steps that a kill may cost where those are counted."""
+"""The checkpoint settings of the runs, and the most steps that a kill may lose if limited."""
 
 FILES = ("spec.json", "metrics.jsonl", "checkpoints/last.h5", "checkpoints/best.h5")
 
-PROCESSES = multiprocessing.get_context("forkserver")  # the server imports nnreg once for all
+PROCESSES = multiprocessing.get_context("forkserver")  # the server imports nnreg once
 PROCESSES.set_forkserver_preload(["nnreg.runs.run", "nnreg._utils.hdf5", "threadpoolctl"])
 
 
 def spec_of(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return a spec with everything that has a state, and write its data."""
+    """Return a spec with every kind of state, and write its data."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, 3, 48)
     x = rng.normal(size=(48, 4)) + np.eye(4)[label]
@@ -76,7 +77,7 @@ def spec_of(directory: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def digest(file: Path) -> str:
-    """Return a hash of everything that a checkpoint holds of the training."""
+    """Return a hash of the training state in a checkpoint."""
     content = read_checkpoint(file)
     result = hashlib.sha256(json.dumps(content.document["progress"], sort_keys=True).encode())
     for name, array in sorted(content.arrays.items()):
@@ -85,16 +86,16 @@ def digest(file: Path) -> str:
 
 
 def train(directory: Path, spec: dict[str, Any], done: Any) -> None:
-    """Begin or go on with a run; `done` is the last step that was made."""
+    """Start or resume a run; `done` is the number of the last step."""
     run = (
         prepare_resume(directory)
         if (directory / "checkpoints/last.h5").exists()
         else prepare_run(spec, out=directory)
     )
-    go = run._trainer._step
+    step = run._trainer._step
 
     def counted(*args: Any) -> None:
-        go(*args)
+        step(*args)
         done.value = run.model.training_state.step
 
     run._trainer._step = counted  # type: ignore[method-assign]
@@ -103,19 +104,19 @@ def train(directory: Path, spec: dict[str, Any], done: Any) -> None:
 
 def record(directory: Path, spec: dict[str, Any], done: Any) -> None:
     """Train without a stop, and write the digest of the state after each step to `states.json`."""
-    states, save = {}, nnreg.runs.directory.RunDirectory.save
+    states, save = {}, RunWriter.save
 
-    def noted(self: nnreg.runs.directory.RunDirectory) -> None:
+    def recorded(self: RunWriter) -> None:
         save(self)
-        states[self._model.training_state.step] = digest(self.last)
+        states[self._model.training_state.step] = digest(self.directory.last)
 
-    nnreg.runs.directory.RunDirectory.save = noted  # type: ignore[method-assign]
+    RunWriter.save = recorded  # type: ignore[method-assign]
     prepare_run({**spec, "checkpoint": {"every_steps": 1}}, out=directory).train()
     (directory / "states.json").write_text(json.dumps(states))
 
 
 def in_process(work: Any, *args: Any, seconds: float | None = None) -> bool:
-    """Run a function in a process, kill that after so many seconds, and tell whether it ended."""
+    """Run a function in a process, kill it after `seconds`, and return True if it ended before."""
     process = PROCESSES.Process(target=work, args=args)
     process.start()
     process.join(seconds)
@@ -127,7 +128,7 @@ def in_process(work: Any, *args: Any, seconds: float | None = None) -> bool:
 
 
 def kill_training(kills: int, directory: Path, seed: int = 0) -> Counter[str]:
-    """Kill and resume runs until there were so many kills; raise AssertionError for any loss."""
+    """Kill and resume runs until there were `kills` kills; raise AssertionError for any loss."""
     moments, counts, made = random.Random(seed), Counter[str](), PROCESSES.RawValue("q", 0)
     in_process(record, directory / "states", spec_of(directory, {}), made)
     states = json.loads((directory / "states/states.json").read_text())
@@ -137,32 +138,32 @@ def kill_training(kills: int, directory: Path, seed: int = 0) -> Counter[str]:
         whole, run = (directory / f"{name}-{counts['runs']}" for name in ("whole", "killed"))
         began = time.perf_counter()
         in_process(train, whole, spec, made)
-        took, made.value = time.perf_counter() - began, 0
+        duration, made.value = time.perf_counter() - began, 0
         while not in_process(
             train, run, spec, made,
-            seconds=moments.uniform(0, took) if counts["kills"] < kills else None,
+            seconds=moments.uniform(0, duration) if counts["kills"] < kills else None,
         ):  # fmt: skip
             counts["kills"] += 1
             counts["temporary files left"] += len(list(run.rglob("*.tmp")))
             last = run / "checkpoints/last.h5"
             if not last.exists():
-                assert made.value == 0, "steps were made before the first save"
+                assert made.value == 0, "steps were done before the first save"
                 counts["before the first save"] += 1
                 continue
             step = nnreg.load(last).training_state.step
-            assert step == 0 or digest(last) == states[str(step)], f"step {step} has other bits"
+            assert step == 0 or digest(last) == states[str(step)], f"step {step} differs"
             assert interval is None or step >= made.value - interval, "older than an interval"
             if (run / "checkpoints/best.h5").exists():
                 nnreg.load(run / "checkpoints/best.h5")
             made.value = step
         for name in FILES:
             assert (run / name).read_bytes() == (whole / name).read_bytes(), f"{name} differs"
-        assert not list(run.rglob("*.tmp")), "stale files were not swept"
+        assert not list(run.rglob("*.tmp")), "stale files were not removed"
         counts["runs"] += 1
     return counts
 
 
-def save_for_ever(file: Path, values: int, saved: Any) -> None:
+def save_forever(file: Path, values: int, saved: Any) -> None:
     """Save arrays of one number each, larger from file to file."""
     number = saved.value
     while True:
@@ -179,23 +180,23 @@ def kill_saving(kills: int, directory: Path, seed: int = 0) -> Counter[str]:
         values = moments.choice([100, 10_000, 300_000])
         file = directory / f"{values}.h5"
         saved.value = read_checkpoint(file).document["number"] if file.exists() else 0
-        in_process(save_for_ever, file, values, saved, seconds=moments.uniform(0.01, 0.1))
+        in_process(save_forever, file, values, saved, seconds=moments.uniform(0.01, 0.1))
         counts["kills"] += 1
         counts["temporary files left"] += len(list(directory.glob(".*.tmp")))
-        nnreg.runs.directory.remove_stale_temp_files(directory)
-        assert not list(directory.glob(".*.tmp")), "stale files were not swept"
+        remove_stale_temp_files(directory)
+        assert not list(directory.glob(".*.tmp")), "stale files were not removed"
         if not file.exists():
             assert saved.value == 0, "a saved file is gone"
             continue
         content = read_checkpoint(file)
         number = content.document["number"]
-        assert number in (saved.value, saved.value + 1), "an older file came back"
+        assert number in (saved.value, saved.value + 1), "an older file is back"
         assert all((array == number).all() for array in content.arrays.values()), "a mixed file"
     return counts
 
 
 def main() -> None:
-    """Kill as often as the command line says, and print what came of it."""
+    """Kill as often as the command line says, and print the counts."""
     parser = argparse.ArgumentParser(prog="python -m tests.runs.kill_training", description=__doc__)
     parser.add_argument("kills", type=int, nargs="?", default=1000)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""The result of a run against a constant guess."""
+"""The result of a run compared with the constant baseline."""
 
 import numpy as np
 import pytest
@@ -18,18 +18,16 @@ def summary(spec, x, y):
     return run.summary
 
 
-def test_classes_are_compared_with_the_majority():
+def test_classes_are_compared_with_the_majority_class():
     spec = classifier(train={"epochs": 60})
     verdict = summary(spec, X, SPECIES)["verdict"]
     assert verdict["guess"] == "common"
     assert verdict["guess_value"] == np.mean(SPECIES == "common")
     assert verdict["better"]
-    assert describe(verdict) == (
-        "training accuracy 1, against 0.5667 for always guessing common: better"
-    )
+    assert describe(verdict) == ("training accuracy 1, baseline (always common) 0.5667: better")
 
 
-def test_numbers_are_compared_with_the_mean():
+def test_numeric_targets_are_compared_with_the_mean():
     y = 3 * X[:, 0] + 1
     found = summary(regressor(train={"epochs": 60}, metrics=["mean_absolute_error"]), X, y)
     verdict = found["verdict"]
@@ -37,10 +35,10 @@ def test_numbers_are_compared_with_the_mean():
     assert verdict["guess_value"] == found["baseline"]["mean_absolute_error"]
     assert verdict["value"] == found["train"]["mean_absolute_error"]
     assert verdict["better"]
-    assert "for always guessing the mean: better" in describe(verdict)
+    assert "baseline (always the mean) " in describe(verdict)
 
 
-def test_a_spec_without_metrics_gets_one_that_people_know():
+def test_a_spec_without_metrics_is_compared_by_a_common_one():
     found = summary(classifier(metrics=[]), X, SPECIES)
     assert found["verdict"]["metric"] == "accuracy"
     assert found["baseline"] == {}
@@ -48,7 +46,7 @@ def test_a_spec_without_metrics_gets_one_that_people_know():
     assert found["verdict"]["metric"] == "mean absolute error"
 
 
-def test_what_has_learned_nothing_is_told_so():
+def test_a_network_that_learned_nothing_is_reported():
     noise = RNG.choice(["a", "b"], p=[0.3, 0.7], size=90)
     spec = classifier(train={"epochs": 1}, optimizer={"type": "sgd", "learning_rate": 1e-9})
     verdict = summary(spec, X, noise)["verdict"]
@@ -59,26 +57,26 @@ def test_what_has_learned_nothing_is_told_so():
     assert describe(worse).endswith(": worse")
 
 
-def test_where_all_answers_are_the_same_no_guess_is_held_against_the_network():
+def test_with_identical_targets_there_is_no_comparison():
     verdict = summary(regressor(train={"epochs": 1}), X[:1], [[0.1]])["verdict"]
     assert verdict["alike"]
-    assert describe(verdict).endswith("; the answer is the same in all rows")
+    assert describe(verdict).endswith("; all targets are identical")
     assert not summary(regressor(train={"epochs": 1}), X, X[:, :1])["verdict"]["alike"]
 
 
 @pytest.mark.parametrize(
-    ("split", "part"),
+    ("settings", "split"),
     [
         ({}, "train"),
         ({"validation": 0.2}, "validation"),
         ({"validation": 0.2, "test": 0.2}, "test"),
     ],
 )
-def test_the_part_that_says_most_is_compared(split, part, tmp_path):
+def test_the_reported_split_is_compared(settings, split, tmp_path):
     rows = "\n".join(f"{a},{b},{s}" for (a, b, _), s in zip(X, SPECIES, strict=True))
     (tmp_path / "data.csv").write_text(f"a,b,s\n{rows}\n")
-    data = {"source": "csv", "path": str(tmp_path / "data.csv"), "target": "s", "split": split}
+    data = {"source": "csv", "path": str(tmp_path / "data.csv"), "target": "s", "split": settings}
     run = prepare_run(classifier(data=data))
     run.train()
-    assert run.summary["verdict"]["part"] == part
-    assert run.summary["verdict"]["value"] == run.summary[part]["accuracy"]
+    assert run.summary["verdict"]["part"] == split
+    assert run.summary["verdict"]["value"] == run.summary[split]["accuracy"]

@@ -1,4 +1,4 @@
-"""Cross-validation: a run for each fold, which goes on where it was stopped."""
+"""Cross-validation: one run per fold, which resumes where it was stopped."""
 
 import json
 import shutil
@@ -13,8 +13,8 @@ import nnreg
 from nnreg import CheckpointError, DataError, SpecError, UsageError
 from nnreg.runs import rerun as comparing_rerun
 from nnreg.runs.api import prepare, prepare_resumed
-from nnreg.runs.directory import RunDirectory
 from nnreg.runs.prepare import prepare_from_spec
+from nnreg.runs.writer import RunWriter
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
@@ -23,7 +23,7 @@ FOLDS = {"epochs": 3, "folds": 3}
 
 @pytest.fixture
 def spec(tmp_path, monkeypatch):
-    """Return a spec of three folds over a file of points around three centres."""
+    """Return a spec with three folds over a file of points around three centres."""
     monkeypatch.chdir(tmp_path)
     x, y = blobs()
     rows = [
@@ -37,43 +37,43 @@ def changed(spec, **sections):
     return {**spec, **{name: {**spec[name], **more} for name, more in sections.items()}}
 
 
-def parts_of(spec, fold):
-    """Return the inputs of each part, in the units of the file, as sets of rows."""
+def splits_of(spec, fold):
+    """Return the inputs of each split, in the units of the file, as sets of rows."""
     spec = changed(spec, train={"fold": fold}, data={"scaling": "none"})
-    parts = prepare_from_spec(read_spec(spec)).splits
-    return {name: set(map(tuple, part.x.tolist())) for name, part in parts.items()}
+    splits = prepare_from_spec(read_spec(spec)).splits
+    return {name: set(map(tuple, split.x.tolist())) for name, split in splits.items()}
 
 
-def test_each_row_is_held_out_once_and_the_test_part_never_seen(spec):
+def test_each_row_is_held_out_once_and_the_test_split_is_never_used(spec):
     with_test = changed(spec, data={"split": {"test": 0.2, "stratify": True}})
     whole = {**with_test, "train": {"epochs": 3}}
     whole = prepare_from_spec(read_spec(changed(whole, data={"scaling": "none"}))).splits
     test = set(map(tuple, whole["test"].x.tolist()))
     held_out = []
     for fold in (1, 2, 3):
-        parts = parts_of(with_test, fold)
-        assert set(parts) == {"train", "validation"}
-        assert not (parts["train"] | parts["validation"]) & test
-        assert len(parts["train"]) + len(parts["validation"]) == 60 - len(test)
-        held_out += parts["validation"]
+        splits = splits_of(with_test, fold)
+        assert set(splits) == {"train", "validation"}
+        assert not (splits["train"] | splits["validation"]) & test
+        assert len(splits["train"]) + len(splits["validation"]) == 60 - len(test)
+        held_out += splits["validation"]
     assert len(set(held_out)) == len(held_out) == 60 - len(test)
 
 
-def test_another_validation_steers_and_the_fold_is_tested(spec):
+def test_with_a_validation_split_the_fold_is_the_test_split(spec):
     split = {"validation": 0.25, "test": 0.2}
     tested = []
     for fold in (1, 2, 3):
-        parts = parts_of(changed(spec, data={"split": split}), fold)
-        assert {name: len(part) for name, part in parts.items()} == {
+        splits = splits_of(changed(spec, data={"split": split}), fold)
+        assert {name: len(rows) for name, rows in splits.items()} == {
             "train": 24, "validation": 8, "test": 16,
         }  # fmt: skip
-        assert not parts["train"] & parts["validation"]
-        assert not parts["test"] & (parts["train"] | parts["validation"])
-        tested += parts["test"]
+        assert not splits["train"] & splits["validation"]
+        assert not splits["test"] & (splits["train"] | splits["validation"])
+        tested += splits["test"]
     assert len(set(tested)) == 48
 
 
-def test_a_fold_in_time_is_later_than_what_steers_it_and_that_than_what_it_learns(spec):
+def test_a_fold_in_time_is_later_than_its_validation_and_training_rows(spec):
     split = {"validation": 0.25, "test": 0.2, "order": True}
     whole = {**changed(spec, data={"scaling": "none"}), "train": {}}
     rows = {
@@ -81,18 +81,18 @@ def test_a_fold_in_time_is_later_than_what_steers_it_and_that_than_what_it_learn
     }
     earlier = set()
     for fold, count in ((1, 9), (2, 18), (3, 27)):
-        parts = parts_of(changed(spec, data={"split": split}), fold)
+        splits = splits_of(changed(spec, data={"split": split}), fold)
         train, validation, test = (
-            [rows[row] for row in parts[name]] for name in ("train", "validation", "test")
+            [rows[row] for row in splits[name]] for name in ("train", "validation", "test")
         )
         assert (len(train), len(validation), len(test)) == (count, count // 3, 12)
         assert max(train) < min(validation) <= max(validation) < min(test)
-        assert earlier <= parts["train"] | parts["validation"]
-        earlier = parts["train"] | parts["validation"] | parts["test"]
+        assert earlier <= splits["train"] | splits["validation"]
+        earlier = splits["train"] | splits["validation"] | splits["test"]
     assert len(earlier) == 48
 
 
-def test_no_group_is_in_two_parts_of_a_fold(spec, tmp_path):
+def test_no_group_is_in_two_splits_of_a_fold(spec, tmp_path):
     lines = (tmp_path / "data.csv").read_text().splitlines()
     rows = [f"{line},{number % 12}" for number, line in enumerate(lines[1:])]
     (tmp_path / "data.csv").write_text("\n".join([f"{lines[0]},g", *rows]) + "\n")
@@ -100,19 +100,19 @@ def test_no_group_is_in_two_parts_of_a_fold(spec, tmp_path):
     tested = []
     for fold in (1, 2, 3):
         data = {"split": split, "inputs": ["g"], "columns": {"g": "number"}}
-        parts = parts_of(changed(spec, data=data), fold)
-        assert sum(map(len, parts.values())) == 12
-        assert len(set.union(*parts.values())) == 12
-        tested += parts["test"]
+        splits = splits_of(changed(spec, data=data), fold)
+        assert sum(map(len, splits.values())) == 12
+        assert len(set.union(*splits.values())) == 12
+        tested += splits["test"]
     assert len(set(tested)) == len(tested) == 12
 
 
-def test_a_file_may_steer_every_fold(spec, tmp_path):
+def test_the_validation_rows_of_every_fold_may_be_a_file(spec, tmp_path):
     lines = (tmp_path / "data.csv").read_text().splitlines(keepends=True)
     (tmp_path / "other.csv").write_text("".join(lines[:11]))
     split = {"validation": "other.csv", "test": "other.csv"}
-    parts = parts_of(changed(spec, data={"split": split}), 1)
-    assert [len(parts[name]) for name in ("train", "validation", "test")] == [40, 10, 20]
+    splits = splits_of(changed(spec, data={"split": split}), 1)
+    assert [len(splits[name]) for name in ("train", "validation", "test")] == [40, 10, 20]
 
 
 def test_the_summary_has_the_mean_and_deviation_over_the_folds(spec, tmp_path):
@@ -132,7 +132,7 @@ def test_the_summary_has_the_mean_and_deviation_over_the_folds(spec, tmp_path):
         np.testing.assert_array_equal(model.network.vector, loaded.network.vector)
 
 
-def test_folds_need_no_folder_and_no_file():
+def test_folds_need_no_directory_and_no_file():
     x, y = line()
     found = nnreg.run(regressor(train=FOLDS), data=(x, y))
     assert len(found.models) == 3
@@ -153,7 +153,7 @@ def test_a_fold_is_a_run_that_can_be_loaded_and_trained_again(spec, tmp_path):
     assert whole.models[1].network.vector.tobytes() == again.network.vector.tobytes()
 
 
-def test_resuming_goes_on_with_the_folds_that_are_left_bit_for_bit(spec, tmp_path):
+def test_resuming_trains_the_remaining_folds_bit_identically(spec, tmp_path):
     spec = changed(spec, train={"epochs": 4}, optimizer={"learning_rate": 3.0})
     whole = nnreg.run(spec, out="runs/whole")
     with pytest.raises(KeyboardInterrupt):
@@ -168,18 +168,18 @@ def test_resuming_goes_on_with_the_folds_that_are_left_bit_for_bit(spec, tmp_pat
         assert one.network.vector.tobytes() == other.network.vector.tobytes()
     assert {**found.summary, "seconds": 0} == {**whole.summary, "seconds": 0}
     assert any(one["best_epoch"] < 4 for one in found.summary["runs"])
-    again = nnreg.resume("runs/x")  # nothing is left
+    again = nnreg.resume("runs/x")  # nothing remains
     assert again.summary == found.summary
     for one, other in zip(again.models, whole.models, strict=True):
         assert one.network.vector.tobytes() == other.network.vector.tobytes()
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"validation": {}}', '{"validation": {"loss": "x"}}'])
-def test_a_summary_that_cannot_be_used_is_made_anew(spec, tmp_path, text):
+def test_an_invalid_summary_is_computed_again(spec, tmp_path, text):
     whole = nnreg.run(spec, out="runs/x")
-    kept = json.loads((tmp_path / "runs/x/fold-2/summary.json").read_text())
-    for broken in (text, json.dumps(kept | (json.loads(text) if text[:1] == "{" else {}))):
-        (tmp_path / "runs/x/fold-2/summary.json").write_text(broken)
+    valid = json.loads((tmp_path / "runs/x/fold-2/summary.json").read_text())
+    for invalid in (text, json.dumps(valid | (json.loads(text) if text[:1] == "{" else {}))):
+        (tmp_path / "runs/x/fold-2/summary.json").write_text(invalid)
         found = nnreg.resume("runs/x")
         assert {**found.summary, "seconds": 0} == {**whole.summary, "seconds": 0}
 
@@ -193,38 +193,38 @@ def test_resuming_can_train_every_fold_for_longer(spec):
 
 
 @pytest.mark.parametrize("change", ["train.folds=4", "train.folds=null", "train={}"])
-def test_the_number_of_folds_is_settled_by_the_first(spec, change):
+def test_the_number_of_folds_cannot_be_changed(spec, change):
     nnreg.run(spec, out="runs/x")
     with pytest.raises((UsageError, SpecError, CheckpointError), match="fold"):
         nnreg.resume("runs/x", overrides=[change])
 
 
-def test_a_folder_may_be_called_as_a_fold_is(spec):
+def test_a_run_directory_may_have_the_name_of_a_fold(spec):
     nnreg.run({**spec, "train": {"epochs": 1}}, out="runs/fold-1")
-    with pytest.raises(UsageError, match="fold-1 was begun as one of no folds"):
+    with pytest.raises(UsageError, match="fold-1 was begun with no folds"):
         nnreg.resume("runs")
 
 
-def test_plugins_hear_of_each_fold_as_a_run(spec):
-    heard = []
+def test_each_fold_is_a_run_for_plugins(spec):
+    runs = []
     for run in prepare(spec, out="runs/x").runs():
-        heard.append((run.name, run.settings["train.fold"]))
+        runs.append((run.name, run.settings["train.fold"]))
         run.train()
-    assert heard == [("x/fold-1", 1), ("x/fold-2", 2), ("x/fold-3", 3)]
+    assert runs == [("x/fold-1", 1), ("x/fold-2", 2), ("x/fold-3", 3)]
 
 
-def test_a_folder_of_folds_says_which_to_choose(spec, tmp_path):
+def test_an_error_lists_the_folds_of_a_cross_validation(spec, tmp_path):
     nnreg.run(spec, out="runs/x")
     for use in (nnreg.load, nnreg.read_history, comparing_rerun.rerun):
         with pytest.raises(CheckpointError, match=r"a cross-validation, .* choose one: .*fold-1, "):
             use("runs/x")
-    with pytest.raises(UsageError, match="there is a run already"):
+    with pytest.raises(UsageError, match="already has a run"):
         prepare(spec, out="runs/x")
-    with pytest.raises(UsageError, match="goes on in its own folder; leave out --out"):
+    with pytest.raises(UsageError, match="resumes in its own directory; omit --out"):
         prepare_resumed("runs/x", out="runs/y")
 
 
-def test_what_is_wrong_with_any_fold_is_told_before_anything_is_written(spec, tmp_path):
+def test_an_error_in_any_fold_is_reported_before_anything_is_written(spec, tmp_path):
     text = (tmp_path / "data.csv").read_text().replace("ash", "birch")
     (tmp_path / "data.csv").write_text(text + "0,0,0,0,yew\n")
     spec = changed(spec, data={"split": {}})
@@ -234,7 +234,7 @@ def test_what_is_wrong_with_any_fold_is_told_before_anything_is_written(spec, tm
 
 
 @pytest.mark.parametrize("split", [{}, {"group": "a"}, {"order": True}])
-def test_more_folds_than_anyone_could_train_are_refused_at_once(spec, split):
+def test_a_huge_number_of_folds_is_rejected_immediately(spec, split):
     spec = changed(spec, train={"folds": 10**15}, data={"split": split})
     with pytest.raises(DataError, match=r"60 rows are too few for 1000000000000000 folds"):
         prepare(spec)
@@ -244,11 +244,11 @@ def test_more_folds_than_anyone_could_train_are_refused_at_once(spec, split):
     ("train", "message"),
     [
         ({"folds": 1}, r"train\.folds: must be .* 2"),
-        ({"folds": 3, "fold": 4}, "there is no fold 4 among 3"),
+        ({"folds": 3, "fold": 4}, "no fold 4; there are 3 folds"),
         ({"fold": 1}, "'fold' is one of 'folds'"),
     ],
 )
-def test_folds_that_cannot_be_are_refused(spec, train, message):
+def test_invalid_folds_are_rejected(spec, train, message):
     with pytest.raises(SpecError, match=message):
         read_spec({**spec, "train": train})
 
@@ -271,7 +271,7 @@ class TestCommands:
         assert "next, a network without folds: nnreg run spec.json --set train.folds=null" in out
         assert "saved in runs/spec-001" in out
 
-    def test_run_with_json_tells_of_which_fold_an_epoch_is(self, nnreg, file, tmp_path):
+    def test_run_with_json_prints_the_fold_of_each_epoch(self, nnreg, file, tmp_path):
         lines = [
             json.loads(line) for line in nnreg("run", file, "--json", "--no-report")[1].splitlines()
         ]
@@ -281,15 +281,15 @@ class TestCommands:
         summary = json.loads((tmp_path / "runs/spec-001/summary.json").read_text())
         assert lines[-1] == {"event": "end", **summary, "folder": "runs/spec-001"}
 
-    def test_a_signal_leaves_what_resume_goes_on_with(self, nnreg, file, monkeypatch):
-        epoch = RunDirectory.epoch
+    def test_a_run_stopped_by_a_signal_resumes(self, nnreg, file, monkeypatch):
+        epoch = RunWriter.epoch
 
         def interrupted(self, record, gradients):
             epoch(self, record, gradients)
-            if self.path.name == "fold-2" and record["epoch"] == 2:
+            if self.directory.path.name == "fold-2" and record["epoch"] == 2:
                 signal.raise_signal(signal.SIGINT)
 
-        monkeypatch.setattr(RunDirectory, "epoch", interrupted)
+        monkeypatch.setattr(RunWriter, "epoch", interrupted)
         code, _, err = nnreg("run", file, "--no-report")
         assert code == 130
         assert "stopped; saved after epoch 2\nresume: nnreg resume runs/spec-001\n" in err
@@ -299,7 +299,7 @@ class TestCommands:
         assert "fold 2 of 3\nepoch 3/3" in err
 
     @pytest.mark.parametrize("command", ["predict", "evaluate", "inspect", "rerun", "diff"])
-    def test_a_command_for_one_run_says_which_folds_there_are(self, nnreg, file, command):
+    def test_a_command_for_one_run_lists_the_folds(self, nnreg, file, command):
         nnreg("run", file, "--quiet", "--no-report")
         more = {"predict": ["data.csv"], "diff": ["runs/spec-001"]}
         code, _out, err = nnreg(command, "runs/spec-001", *more.get(command, []))
@@ -327,7 +327,7 @@ class TestCommands:
         assert "spec-002" not in found["best"][loss]
         assert f" ± {summary['std']['loss']:.4g}" in nnreg("compare", *directories)[1]
 
-    def test_validate_looks_at_every_fold(self, nnreg, file):
+    def test_validate_checks_every_fold(self, nnreg, file):
         code, out, err = nnreg("validate", file)
         assert "fold 1 of 3: 40 training rows, 20 validation rows" in out
         code, out, err = nnreg("validate", file, "--set", "train.folds=61")
@@ -336,7 +336,7 @@ class TestCommands:
 
 
 def stop_at(count):
-    """Return what interrupts the training at the end of this epoch of all."""
+    """Return a callback that interrupts the training after `count` epochs in all."""
     seen = []
 
     def on_epoch(record):

@@ -1,4 +1,4 @@
-"""What a training will take, told from a few steps of it."""
+"""Estimates of a training from a few of its steps."""
 
 import time
 import tracemalloc
@@ -15,19 +15,19 @@ from tests.helpers.paths import MODELS
 from tests.helpers.specs import blobs, classifier, csv_data
 
 
-def assembled(count=60, **changes):
+def prepared(count=60, **changes):
     return prepare_from_spec(read_spec(classifier(**changes)), blobs(count))
 
 
-def test_time_is_that_of_all_epochs():
-    found = estimate(assembled(train={"epochs": 40, "batch_size": 8}), seconds=0.05)
+def test_the_time_is_that_of_all_epochs():
+    found = estimate(prepared(train={"epochs": 40, "batch_size": 8}), seconds=0.05)
     assert (found.epochs, found.epoch_steps) == (40, 8)
     assert found.steps > 8
     assert found.seconds == 40 * found.epoch_seconds > 0
 
 
 class Clock:
-    """A clock by which each step of a training takes a second, and nothing else takes any."""
+    """A clock by which each training step takes a second, and everything else no time."""
 
     def __init__(self, monkeypatch):
         self.now = 0.0
@@ -46,9 +46,9 @@ class Clock:
 
 @pytest.mark.parametrize("rows", [3, 30, 3000], ids=["one step", "many epochs", "not even one"])
 @pytest.mark.parametrize("seconds", [0, 1, 40])
-def test_epochs_shorter_and_longer_than_the_time_are_told_exactly(monkeypatch, rows, seconds):
+def test_epochs_shorter_and_longer_than_the_time_are_estimated_exactly(monkeypatch, rows, seconds):
     Clock(monkeypatch)
-    found = estimate(assembled(rows, train={"epochs": 7, "batch_size": 4}), seconds)
+    found = estimate(prepared(rows, train={"epochs": 7, "batch_size": 4}), seconds)
     assert found.epoch_seconds == pytest.approx(rows / 4, abs=1)
     assert found.seconds == 7 * found.epoch_seconds
 
@@ -56,14 +56,14 @@ def test_epochs_shorter_and_longer_than_the_time_are_told_exactly(monkeypatch, r
 def test_validation_is_part_of_an_epoch(monkeypatch):
     clock = Clock(monkeypatch)
 
-    def measure(own, network, examples):
+    def evaluate(own, network, examples):
         clock.now += len(examples)
         return {"loss": 1.0, "accuracy": 1.0}
 
-    monkeypatch.setattr(Evaluation, "evaluate", measure)
+    monkeypatch.setattr(Evaluation, "evaluate", evaluate)
     for rows, steps in ((60, 8), (30_000, 3750)):
-        parts = assembled(rows, train={"batch_size": 4}, data=halved())
-        assert estimate(parts, 40).epoch_seconds == pytest.approx(steps + rows / 2, rel=0.02)
+        run = prepared(rows, train={"batch_size": 4}, data=halved())
+        assert estimate(run, 40).epoch_seconds == pytest.approx(steps + rows / 2, rel=0.02)
 
 
 def halved():
@@ -72,52 +72,53 @@ def halved():
 
 def test_early_stopping_does_not_end_the_steps():
     stopping = {"patience": 1, "monitor": "loss", "min_delta": 1e9}
-    found = estimate(assembled(train={"epochs": 500, "early_stopping": stopping}), seconds=0.05)
+    found = estimate(prepared(train={"epochs": 500, "early_stopping": stopping}), seconds=0.05)
     assert found.epochs == 500
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "diabetes", "digits_conv"])
-def test_the_time_comes_near_what_the_training_takes(name):
+def test_the_estimated_time_is_close_to_the_actual_one(name):
     spec, ratios = [MODELS / f"{name}.json", ["train.early_stopping=null"]], []
     for _ in range(5):  # others use the machine too
-        told = estimate(prepare_from_spec(read_spec(*spec))).seconds
-        parts = prepare_from_spec(read_spec(*spec))
+        estimated = estimate(prepare_from_spec(read_spec(*spec))).seconds
+        run = prepare_from_spec(read_spec(*spec))
         began = time.perf_counter()
-        for _ in parts.model.trainer(parts.train, parts.validation).epochs():
+        for _ in run.model.trainer(run.train, run.validation).epochs():
             pass
-        ratios.append(told / (time.perf_counter() - began))
+        ratios.append(estimated / (time.perf_counter() - began))
         if 0.67 < ratios[-1] < 1.5:
             return
-    pytest.fail(f"told of what it took: {ratios}")
+    pytest.fail(f"ratios of the estimated to the actual time: {ratios}")
 
 
-def test_memory_comes_near_what_the_training_takes():
+def test_the_estimated_memory_is_close_to_the_actual_one():
     spec = [MODELS / "digits_conv.json", ["train.epochs=1"]]
-    told = estimate(prepare_from_spec(read_spec(*spec)), seconds=0.05).memory
-    parts = prepare_from_spec(read_spec(*spec))
-    kept = parts.model.network.vector.nbytes + parts.model.network.state_vector.nbytes
+    estimated = estimate(prepare_from_spec(read_spec(*spec)), seconds=0.05).memory
+    run = prepare_from_spec(read_spec(*spec))
+    values = run.model.network.vector.nbytes + run.model.network.state_vector.nbytes
     tracemalloc.start()
-    for _ in parts.model.trainer(parts.train, parts.validation).epochs():
+    for _ in run.model.trainer(run.train, run.validation).epochs():
         pass
-    took = tracemalloc.get_traced_memory()[1]
+    actual = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert told["parameters"] == kept
-    assert told["optimizer"] == 2 * kept
-    assert sum(told.values()) - told["data"] - kept == pytest.approx(took, rel=0.3)
+    assert estimated["parameters"] == values
+    assert estimated["optimizer"] == 2 * values
+    total = sum(estimated.values()) - estimated["data"] - values
+    assert total == pytest.approx(actual, rel=0.3)
 
 
-def test_what_is_traced_already_stays_traced():
+def test_memory_tracing_that_was_on_stays_on():
     tracemalloc.start()
     try:
-        estimate(assembled(), seconds=0.01)
+        estimate(prepared(), seconds=0.01)
         assert tracemalloc.is_tracing()
     finally:
         tracemalloc.stop()
 
 
-def test_data_count_as_the_network_takes_them():
-    parts = assembled()
-    found = estimate(parts, seconds=0.01).memory["data"]
-    assert found == parts.train.x.nbytes + parts.train.targets.nbytes
-    assert parts.train.x.dtype == np.float32
+def test_the_data_count_as_the_network_takes_them():
+    run = prepared()
+    found = estimate(run, seconds=0.01).memory["data"]
+    assert found == run.train.x.nbytes + run.train.targets.nbytes
+    assert run.train.x.dtype == np.float32

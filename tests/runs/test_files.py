@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and folders that one process writes at a time."""
+"""Atomic file writes, and locks of directories."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from nnreg._utils.atomic_files import (
 from tests.helpers.fault_injection import FAULTS, Faults
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
-PIECES = [(512, memoryview(NEW)[512:]), (0, NEW[:512])]
+CHUNKS = [(512, memoryview(NEW)[512:]), (0, NEW[:512])]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -32,7 +32,7 @@ def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path, monk
         with monkeypatch.context() as patch:
             patch.setattr(nnreg._utils.atomic_files, "os", system)
             try:
-                replace_file(path, PIECES)
+                replace_file(path, CHUNKS)
                 failed = False
             except OSError:
                 failed = True
@@ -42,7 +42,7 @@ def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path, monk
             break
     *faulty, whole = outcomes
     assert whole == (False, NEW)
-    assert len(faulty) >= 7  # open, two writes, fsync, replace, open and fsync of the folder
+    assert len(faulty) >= 7  # open, two writes, fsync, replace, open and fsync of the directory
     if fault == "half":
         assert set(faulty) == {(False, NEW)}
     else:
@@ -66,11 +66,13 @@ def test_the_old_file_is_never_opened(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(OLD)
     os.link(path, tmp_path / "other name")
-    replace_file(path, PIECES)
+    replace_file(path, CHUNKS)
     assert (tmp_path / "other name").read_bytes() == OLD
 
 
-def test_the_file_and_its_folder_are_synced_before_and_after_the_replacement(tmp_path, monkeypatch):
+def test_the_file_is_synced_before_its_replacement_and_the_directory_after_it(
+    tmp_path, monkeypatch
+):
     calls = []
 
     class Spy:
@@ -94,17 +96,17 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from nnreg._utils.atomic_files import replace_file
-def pieces():
+def chunks():
     yield 0, b"half"
     if len(sys.argv) > 2:
         print("writing", flush=True)
         sys.stdin.read()
     os.kill(os.getpid(), signal.SIGKILL)
-replace_file(Path(sys.argv[1]), pieces())
+replace_file(Path(sys.argv[1]), chunks())
 """
 
 
-def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):
+def test_temporary_files_of_killed_processes_are_removed_and_nothing_else(tmp_path):
     others = {tmp_path / name for name in (".file.tmp", "file", ".file.0123456789ab.tmp.h5")}
     for other in others:
         other.touch()
@@ -114,7 +116,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path):
     assert set(tmp_path.iterdir()) == others
 
 
-def test_the_temporary_file_of_a_living_process_stays(tmp_path):
+def test_the_temporary_file_of_a_running_process_stays(tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path / "file"), "wait"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"writing\n"
@@ -124,46 +126,46 @@ def test_the_temporary_file_of_a_living_process_stays(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_swept_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
-    lock, swept = nnreg._utils.atomic_files._lock, []
+def test_a_temporary_file_removed_before_it_was_locked_is_created_again(tmp_path, monkeypatch):
+    lock, removed = nnreg._utils.atomic_files._lock, []
 
-    def late(file):
-        if not swept:
-            swept.extend(tmp_path.iterdir())
-            swept[0].unlink()
+    def remove_first(file):
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            removed[0].unlink()
         return lock(file)
 
-    monkeypatch.setattr(nnreg._utils.atomic_files, "_lock", late)
+    monkeypatch.setattr(nnreg._utils.atomic_files, "_lock", remove_first)
     replace_file(tmp_path / "file", [(0, NEW)])
-    assert swept
+    assert removed
     assert (tmp_path / "file").read_bytes() == NEW
 
 
-HOLDING = """
+LOCKING = """
 import sys
 from pathlib import Path
 from nnreg._utils.atomic_files import locked
 with locked(Path(sys.argv[1])):
-    print("held", flush=True)
+    print("locked", flush=True)
     sys.stdin.read()
 """
 
 
 @pytest.fixture
 def holder(tmp_path):
-    command = [sys.executable, "-c", HOLDING, str(tmp_path)]
+    command = [sys.executable, "-c", LOCKING, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"held\n"
+        assert process.stdout.readline() == b"locked\n"
         yield process
         process.kill()
 
 
-def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path, holder):
-    with pytest.raises(UsageError, match=f"process {holder.pid} is at work in this folder"):
+def test_a_second_process_is_rejected_with_the_pid_of_the_first(tmp_path, holder):
+    with pytest.raises(UsageError, match=rf"process {holder.pid}\b"):
         locked(tmp_path).__enter__()
 
 
-def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path, holder):
+def test_the_lock_of_a_killed_process_is_released(tmp_path, holder):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     assert (tmp_path / "lock").exists()
@@ -172,23 +174,23 @@ def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path, holder):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_many_processes_one_holds_the_folder_at_a_time(tmp_path):
+def test_one_of_many_processes_has_the_lock_at_a_time(tmp_path):
     script = """
 import sys, time
 from pathlib import Path
 from nnreg import UsageError
 from nnreg._utils.atomic_files import locked
-folder, held_for = Path(sys.argv[1]), 0
+directory, count = Path(sys.argv[1]), 0
 end = time.monotonic() + 1.0
 while time.monotonic() < end:
     try:
-        with locked(folder):
-            (folder / "inside").touch(exist_ok=False)
-            (folder / "inside").unlink()
-            held_for += 1
+        with locked(directory):
+            (directory / "inside").touch(exist_ok=False)
+            (directory / "inside").unlink()
+            count += 1
     except UsageError:
         pass
-print(held_for)
+print(count)
 """
     command = [sys.executable, "-c", script, str(tmp_path)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
@@ -203,4 +205,4 @@ def test_a_file_system_without_locks_works_too(tmp_path, monkeypatch):
     stale = tmp_path / ".file.0123456789ab.tmp"
     stale.touch()
     remove_stale_temp_files(tmp_path)
-    assert stale.exists()  # nobody can tell whether it is in use
+    assert stale.exists()  # it is unknown whether it is in use

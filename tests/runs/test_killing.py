@@ -1,4 +1,4 @@
-"""Processes killed at random moments; `python -m tests.runs.kill_training 1000` is the long run."""
+"""Processes killed at random times; `python -m tests.runs.kill_training 1000` is the long run."""
 
 import subprocess
 import sys

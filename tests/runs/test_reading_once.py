@@ -25,7 +25,7 @@ FOLDS = {"epochs": 2, "folds": 5}
 
 @pytest.fixture
 def reads(monkeypatch):
-    """Count how often a source reads a file, a spec's file is read, and a spec is validated."""
+    """Count the reads of data and spec files, and the validations of specs."""
     counts = Counter()
 
     def counted(owner, name, key):
@@ -84,7 +84,7 @@ def test_validate_reads_each_file_once(spec, reads, nnreg):
 
 def test_resuming_five_folds_reads_the_data_once(spec, reads):
     nnreg.run(spec, out="runs/x")
-    for left in (5, 3):  # all are there, and the last two are to be begun
+    for left in (5, 3):  # all are done, then the last two are missing
         if left < 5:
             for name in ("fold-4", "fold-5"):
                 (Path("runs/x") / name / "checkpoints/last.h5").unlink()
@@ -106,7 +106,7 @@ def test_resuming_a_checkpoint_alone_reads_the_data_once(spec, reads, nnreg, tmp
     assert Path("runs/last-001/summary.json").exists()
 
 
-def test_a_stored_array_is_opened_once_for_all_folds(tmp_path, reads, monkeypatch):
+def test_a_streamed_array_is_opened_once_for_all_folds(tmp_path, reads, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x, y = blobs()
     with h5py.File("data.h5", "w") as file:
@@ -119,7 +119,7 @@ def test_a_stored_array_is_opened_once_for_all_folds(tmp_path, reads, monkeypatc
 
 
 def whole_tables():
-    """Return how many tables with the rows of the whole file are in memory."""
+    """Return the number of tables in memory with all rows of the file."""
     gc.collect()
     tables = [found for found in gc.get_objects() if isinstance(found, Table)]
     return sum(len(table) == 60 and table.origin.endswith("data.csv") for table in tables)
@@ -133,5 +133,5 @@ def test_the_folds_share_one_table_which_is_released_at_the_end(spec):
         alive.append(whole_tables())
     assert alive == [1] * 5
     assert whole_tables() == 0
-    assert len(prepared.train().models) == 5  # which reads it again
+    assert len(prepared.train().models) == 5  # reads it again
     assert whole_tables() == 0

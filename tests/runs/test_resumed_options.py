@@ -1,4 +1,4 @@
-"""With every option of training, a run that was stopped in mid-epoch ends with the same bits."""
+"""With every training option, a run that was stopped in mid-epoch resumes bit-identically."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ OPTIONS = {
     "accumulation": {"accumulate": 2, "batch_size": 4},
     "frozen layers": {"freeze": ["layers/0", "layers/1"]},
     "early stopping": {"ema": 0.9, "early_stopping": {"patience": 2, "monitor": "val_accuracy"}},
-    "all together": {
+    "all options": {
         "weight_decay": 0.1, "ema": 0.9, "accumulate": 2, "batch_size": 4, "l2": 0.01,
         "clip_norm": 0.5, "freeze": ["layers/0"],
     },
@@ -33,8 +33,8 @@ SCHEDULE = {"type": "warmup", "epochs": 1.5, "after": {"type": "cosine", "restar
 LOSS = {"type": "cross_entropy", "label_smoothing": 0.1}
 
 
-def stopped_and_gone_on(spec, data, held_out, step, path):
-    """Train in one go, and with a stop after `step`; return both models."""
+def train_and_resume(spec, data, held_out, step, path):
+    """Train without a stop, and with one after `step`; return both models."""
     whole, parts = (nnreg.build(spec, data=data) for _ in range(2))
     whole.fit(*data, validation=held_out)
     trainer = parts.trainer(parts.examples(*data), parts.examples(*held_out))
@@ -48,7 +48,7 @@ def stopped_and_gone_on(spec, data, held_out, step, path):
     return whole, again
 
 
-def require_same_bits(whole, again):
+def require_identical(whole, again):
     assert list(again.history) == list(whole.history)
     assert again.training_state.best_vector.tobytes() == whole.training_state.best_vector.tobytes()
     for one, other in (
@@ -57,32 +57,32 @@ def require_same_bits(whole, again):
     ):
         assert one.vector.tobytes() == other.vector.tobytes()
         assert one.state_vector.tobytes() == other.state_vector.tobytes()
-    for name, slot in whole.training_state.optimizer_state.items():
-        assert slot.tobytes() == again.training_state.optimizer_state[name].tobytes()
+    for name, vector in whole.training_state.optimizer_state.items():
+        assert vector.tobytes() == again.training_state.optimizer_state[name].tobytes()
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_it_goes_on_from_the_middle_of_an_epoch(name, tmp_path):
+def test_a_run_resumes_in_mid_epoch(name, tmp_path):
     x, y = blobs()
     train = {"epochs": 6, "batch_size": 8, **OPTIONS[name]}
     spec = classifier(model={"layers": LAYERS}, schedule=SCHEDULE, loss=LOSS, train=train)
     data, held_out = (x[:40], y[:40]), (x[40:], y[40:])
-    require_same_bits(*stopped_and_gone_on(spec, data, held_out, 12, tmp_path / "a.h5"))
+    require_identical(*train_and_resume(spec, data, held_out, 12, tmp_path / "a.h5"))
 
 
-def test_it_goes_on_where_threads_divide_the_batches(tmp_path):
+def test_a_data_parallel_run_resumes(tmp_path):
     x, y = images(300)
     train = {"epochs": 2, "batch_size": 50, "accumulate": 2, "threads": 2, "kernels": "numpy",
              "ema": 0.9, "weight_decay": 0.1, "freeze": ["layers/0"]}  # fmt: skip
     layers = [CONVOLUTION[0], *CONVOLUTION, {"type": "dropout"}, OUTPUT]
     spec = classifier(model={"layers": layers}, schedule=SCHEDULE, loss=LOSS, train=train)
     data, held_out = (x[:250], y[:250]), (x[250:], y[250:])
-    whole, again = stopped_and_gone_on(spec, data, held_out, 4, tmp_path / "a.h5")
+    whole, again = train_and_resume(spec, data, held_out, 4, tmp_path / "a.h5")
     assert whole.trainer(whole.examples(*data)).data_parallel
-    require_same_bits(whole, again)
+    require_identical(whole, again)
 
 
-def test_it_goes_on_where_the_data_stay_in_their_file(tmp_path, monkeypatch):
+def test_a_run_with_streamed_data_resumes(tmp_path, monkeypatch):
     monkeypatch.setattr("nnreg.tables.lazy.BLOCK", 64)
     monkeypatch.setattr("nnreg.tables.lazy.WINDOW", 512)
     monkeypatch.chdir(tmp_path)
@@ -90,18 +90,18 @@ def test_it_goes_on_where_the_data_stay_in_their_file(tmp_path, monkeypatch):
     with h5py.File("d.h5", "w") as file:
         file["x"], file["y"] = x, y == "ash"
     source = {"type": "hdf5", "stream": True}
-    part = {"validation": 0.2}
+    split = {"validation": 0.2}
     spec = classifier(
-        data={"source": source, "path": "d.h5", "target": "y", "split": part},
+        data={"source": source, "path": "d.h5", "target": "y", "split": split},
         model={"layers": LAYERS}, schedule=SCHEDULE, loss=LOSS,
-        train={"epochs": 2, **OPTIONS["all together"]},
+        train={"epochs": 2, **OPTIONS["all options"]},
     )  # fmt: skip
     nnreg.run(spec, out="whole")
     stopped = prepare_run(spec, out="parts")
-    go = stopped._trainer._step
+    train_step = stopped._trainer._step
 
     def stop(epoch, step):
-        go(epoch, step)
+        train_step(epoch, step)
         if stopped.model.training_state.step == 17:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -111,5 +111,5 @@ def test_it_goes_on_where_the_data_stay_in_their_file(tmp_path, monkeypatch):
     assert nnreg.load("parts/checkpoints/last.h5").training_state.epoch_state is not None
     prepare_resume("parts").train()
     whole, parts = (nnreg.load(f"{name}/checkpoints/last.h5") for name in ("whole", "parts"))
-    require_same_bits(whole, parts)
+    require_identical(whole, parts)
     assert np.isfinite(whole.history["val_loss"]).all()

@@ -1,4 +1,4 @@
-"""A run and its folder."""
+"""A run and its directory."""
 
 import hashlib
 import json
@@ -42,12 +42,11 @@ def read(path):
     return json.loads(path.read_text())
 
 
-def bits(path):
-    with open(path, "rb") as file:
-        return file.read()
+def content(path):
+    return path.read_bytes()
 
 
-def test_a_run_leaves_its_files(spec, tmp_path):
+def test_a_run_writes_its_files(spec, tmp_path):
     model = nnreg.run(spec, out=tmp_path / "out", overrides=["train.epochs=7"])
     out = tmp_path / "out"
     files = {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file()}
@@ -65,18 +64,18 @@ def test_a_run_leaves_its_files(spec, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{0}", "\ufeff// mine\r\n{0}\r\n", "{0} /* end */"])
-def test_the_spec_is_kept_to_the_byte_and_changes_to_it_beside_it(spec, tmp_path, text):
+def test_the_spec_is_copied_byte_for_byte_and_overrides_are_recorded(spec, tmp_path, text):
     given = text.replace("{0}", spec.read_text()).encode()
     spec.write_bytes(given)
     nnreg.run(spec, out=tmp_path / "out", overrides=["train.epochs=2"])
-    assert bits(tmp_path / "out/spec.json") == given
+    assert content(tmp_path / "out/spec.json") == given
     assert read(tmp_path / "out/environment.json")["overrides"] == ["train.epochs=2"]
     nnreg.resume(tmp_path / "out", overrides=["train.epochs=3"])
-    assert bits(tmp_path / "out/spec.json") == given
+    assert content(tmp_path / "out/spec.json") == given
     assert read(tmp_path / "out/resolved.json")["train"]["epochs"] == 3
 
 
-def test_the_resolved_spec_has_every_option_and_trains_to_the_same_bits(spec, tmp_path):
+def test_the_resolved_spec_has_every_option_and_trains_bit_identically(spec, tmp_path):
     held_out = CSV.splitlines()[:1] + CSV.splitlines()[-3:]
     (tmp_path / "held out.csv").write_text("\n".join(held_out) + "\n")
     changes = ['data.split={"validation": "held out.csv"}', "optimizer=adam"]
@@ -88,7 +87,7 @@ def test_the_resolved_spec_has_every_option_and_trains_to_the_same_bits(spec, tm
     assert tree["data"]["split"]["validation"] == "../../held out.csv"
     nnreg.run(resolved, out=tmp_path / "again")
     for file in ("metrics.jsonl", "gradients.jsonl"):
-        assert bits(tmp_path / "runs/out" / file) == bits(tmp_path / "again" / file)
+        assert content(tmp_path / "runs/out" / file) == content(tmp_path / "again" / file)
     assert read(tmp_path / "again/resolved.json") == {
         **tree,
         "data": {
@@ -127,19 +126,19 @@ def test_the_environment_says_with_what_by_which_command_and_when_it_was_resumed
     assert then["earlier"] == [first]
 
 
-def test_an_environment_that_cannot_be_read_keeps_no_run_from_going_on(spec, tmp_path):
+def test_a_corrupt_environment_file_does_not_prevent_resuming(spec, tmp_path):
     nnreg.run(spec, out=tmp_path / "out")
     (tmp_path / "out/environment.json").write_text('{"python": ')
     nnreg.resume(tmp_path / "out", overrides=["train.epochs=6"])
     assert read(tmp_path / "out/environment.json")["overrides"] == ["train.epochs=6"]
 
 
-def test_the_length_of_each_layers_last_gradient_is_kept_of_every_epoch(spec, tmp_path):
+def test_the_norm_of_each_layers_last_gradient_is_recorded_per_epoch(spec, tmp_path):
     run = prepare_run(spec, out=tmp_path / "out")
     expected = []
 
-    def note(record):
-        gradients = views(run._trainer._gradient, run.model.network.params)
+    def record_norms(record):
+        gradients = views(run._trainer._shards.gradient, run.model.network.params)
         norms = {
             layer: np.sqrt(sum(np.sum(np.square(gradients[f"{layer}/{name}"], dtype=np.float64))
                                for name in ("weight", "bias")))
@@ -147,33 +146,33 @@ def test_the_length_of_each_layers_last_gradient_is_kept_of_every_epoch(spec, tm
         }  # fmt: skip
         expected.append({"epoch": record["epoch"], **norms})
 
-    run.train(note)
+    run.train(record_norms)
     found = lines(tmp_path / "out/gradients.jsonl")
     assert len(found) == len(expected) == 5
     for one, other in zip(found, expected, strict=True):
         assert one == pytest.approx(other)
 
 
-def test_gradients_are_cut_back_to_the_epochs_that_are_kept(spec, tmp_path):
+def test_gradient_records_beyond_the_checkpoint_are_removed(spec, tmp_path):
     nnreg.run(spec, out=tmp_path / "whole")
     nnreg.run(spec, out=tmp_path / "out", overrides=["train.epochs=2"])
     file = tmp_path / "out/gradients.jsonl"
     with file.open("a") as target:
         target.write('{"epoch": 3, "layers/0": 1.0}\n{"epoch": 4, "lay')
     nnreg.resume(tmp_path / "out", overrides=["train.epochs=5"])
-    assert bits(file) == bits(tmp_path / "whole/gradients.jsonl")
+    assert content(file) == content(tmp_path / "whole/gradients.jsonl")
 
 
-def test_runs_that_begin_at_once_get_folders_of_their_own(spec, tmp_path):
+def test_runs_that_start_at_the_same_time_get_separate_directories(spec, tmp_path):
     first, second = (prepare_run(spec, out=create_numbered("spec")) for _ in range(2))
     assert first.directory == second.directory
     first.train()
     second.train()
     assert (str(first.directory), str(second.directory)) == ("runs/spec-001", "runs/spec-002")
-    assert bits(first.directory / "metrics.jsonl") == bits(second.directory / "metrics.jsonl")
+    assert content(first.directory / "metrics.jsonl") == content(second.directory / "metrics.jsonl")
 
 
-def test_best_predicts_as_the_returned_model_and_last_goes_on(spec, tmp_path):
+def test_best_predicts_as_the_returned_model_and_last_is_resumable(spec, tmp_path):
     model = nnreg.run(spec, out=tmp_path / "out")
     best = nnreg.load(tmp_path / "out" / "checkpoints" / "best.h5")
     rows = [{"island": "north", "length": 1, "depth": 5}]
@@ -187,20 +186,20 @@ def test_without_out_nothing_is_written(spec, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_same_spec_gives_the_same_files_twice(spec, tmp_path):
+def test_the_same_spec_gives_identical_files_twice(spec, tmp_path):
     for name in ("a", "b"):
         nnreg.run(spec, out=tmp_path / name)
     for file in ("metrics.jsonl", "checkpoints/best.h5", "checkpoints/last.h5"):
-        assert bits(tmp_path / "a" / file) == bits(tmp_path / "b" / file)
+        assert content(tmp_path / "a" / file) == content(tmp_path / "b" / file)
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(spec, tmp_path):
+def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(spec, tmp_path):
     nnreg.run(spec, out=tmp_path / "once", overrides=["train.epochs=10"])
     nnreg.run(spec, out=tmp_path / "parts", overrides=["train.epochs=4"])
     command = "import nnreg, sys; nnreg.resume(sys.argv[1], overrides=['train.epochs=10'])"
     subprocess.run([sys.executable, "-c", command, str(tmp_path / "parts")], check=True)
     for file in ("spec.json", "metrics.jsonl", "checkpoints/best.h5", "checkpoints/last.h5"):
-        assert bits(tmp_path / "once" / file) == bits(tmp_path / "parts" / file)
+        assert content(tmp_path / "once" / file) == content(tmp_path / "parts" / file)
 
 
 def test_a_checkpoint_file_resumes_in_its_run(spec, tmp_path):
@@ -209,9 +208,9 @@ def test_a_checkpoint_file_resumes_in_its_run(spec, tmp_path):
     assert len(records(tmp_path / "out")) == 6
 
 
-def test_a_run_that_is_there_is_not_overwritten(spec, tmp_path):
+def test_an_existing_run_is_not_overwritten(spec, tmp_path):
     nnreg.run(spec, out=tmp_path / "out")
-    with pytest.raises(UsageError, match="there is a run already; choose another folder or resume"):
+    with pytest.raises(UsageError, match="already has a run; choose another directory or"):
         nnreg.run(spec, out=tmp_path / "out")
 
 
@@ -228,7 +227,7 @@ def test_the_best_weights_alone_do_not_resume(spec, tmp_path):
         nnreg.resume(tmp_path / "out" / "checkpoints" / "best.h5")
 
 
-def test_a_folder_without_a_checkpoint_does_not_resume(tmp_path):
+def test_a_directory_without_a_checkpoint_does_not_resume(tmp_path):
     with pytest.raises(CheckpointError, match=r"has no checkpoints/last\.h5"):
         nnreg.resume(tmp_path)
 
@@ -251,7 +250,7 @@ def test_bad_input_writes_nothing(spec, tmp_path, change, error):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_run_that_diverges_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+def test_a_run_that_diverges_keeps_the_last_finite_checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text("x,y\n1,1\n2,2\n3,5\n4,4\n")
     data = csv_data(target="y", inputs=["x"])
@@ -260,15 +259,15 @@ def test_a_run_that_diverges_keeps_the_last_good_checkpoint(tmp_path, monkeypatc
     )
     with pytest.raises(DivergedError):
         nnreg.run(diverging, out="out")
-    good = nnreg.load("out/checkpoints/last.h5")
-    done = good.training_state.epoch
+    last = nnreg.load("out/checkpoints/last.h5")
+    done = last.training_state.epoch
     assert 1 <= done < 50
     assert len(records(tmp_path / "out")) == done
     assert json.loads((tmp_path / "out/summary.json").read_text())["stopped"] == "diverged"
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     fresh = nnreg.run({**diverging, "train": {"epochs": done}})
-    assert fresh.network.vector.tobytes() == good.network.vector.tobytes()
+    assert fresh.network.vector.tobytes() == last.network.vector.tobytes()
 
 
 def test_an_interrupted_run_is_saved(spec, tmp_path):
@@ -280,7 +279,7 @@ def test_an_interrupted_run_is_saved(spec, tmp_path):
         nnreg.run(spec, out=tmp_path / "out", on_epoch=interrupt)
     nnreg.resume(tmp_path / "out")
     nnreg.run(spec, out=tmp_path / "whole")
-    assert bits(tmp_path / "out/metrics.jsonl") == bits(tmp_path / "whole/metrics.jsonl")
+    assert content(tmp_path / "out/metrics.jsonl") == content(tmp_path / "whole/metrics.jsonl")
 
 
 def test_data_may_be_passed_in():
@@ -292,7 +291,7 @@ def test_data_may_be_passed_in():
         nnreg.run(classifier())
 
 
-def test_a_checkpoint_reads_no_data_file_that_it_does_not_know_the_digest_of(spec, tmp_path):
+def test_a_data_file_is_read_only_if_the_checkpoint_has_its_digest(spec, tmp_path):
     nnreg.run(spec, out=tmp_path / "out")
     file = tmp_path / "out" / "checkpoints" / "last.h5"
     saved = read_checkpoint(file)
@@ -302,7 +301,7 @@ def test_a_checkpoint_reads_no_data_file_that_it_does_not_know_the_digest_of(spe
             nnreg.resume(tmp_path / "out")
 
 
-def test_a_data_file_that_is_a_pipe_is_refused_and_not_waited_for(spec, tmp_path):
+def test_a_data_file_that_is_a_pipe_is_rejected_without_waiting(spec, tmp_path):
     (tmp_path / "data.csv").unlink()
     os.mkfifo(tmp_path / "data.csv")
     with pytest.raises(DataError, match=r"data\.csv: cannot read the data: not a regular file"):

@@ -1,4 +1,4 @@
-"""Beginning with another checkpoint's weights: what is taken, and what is never opened."""
+"""Initial weights from another checkpoint: what is copied, and what is never opened."""
 
 import copy
 import json
@@ -24,8 +24,8 @@ LAYERS = [
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Return a folder with a run in it."""
+def directory(tmp_path, monkeypatch):
+    """Return a directory with a run in it."""
     monkeypatch.chdir(tmp_path)
     nnreg.run(spec(), data=blobs(), out="runs/first")
     return tmp_path
@@ -42,7 +42,7 @@ def start(**options):
 
 @pytest.mark.parametrize("named", [start(), "runs/first"], ids=["object", "path alone"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_all_arrays_are_copied_those_that_are_not_trained_too(folder, dtype, named):
+def test_all_arrays_are_copied_including_the_state(directory, dtype, named):
     first = nnreg.load("runs/first")
     model = nnreg.build(spec(named, dtype=dtype), data=blobs())
     for name, array in {**first.parameters, **first.state}.items():
@@ -51,7 +51,7 @@ def test_all_arrays_are_copied_those_that_are_not_trained_too(folder, dtype, nam
     assert model.training_state.step == 0
 
 
-def test_a_file_may_be_named_and_layers_chosen(folder):
+def test_a_file_and_layers_can_be_selected(directory):
     first = nnreg.load("runs/first/checkpoints/last.h5")
     chosen = start(checkpoint="runs/first/checkpoints/last.h5", layers=["layers/0"])
     layers = [LAYERS[0], {"type": "dense", "units": 9}, *LAYERS[1:]]
@@ -62,28 +62,26 @@ def test_a_file_may_be_named_and_layers_chosen(folder):
         np.testing.assert_array_equal(array, expected.parameters[name])
 
 
-def test_what_does_not_fit_is_listed_with_how_to_choose(folder):
+def test_mismatched_arrays_are_listed_with_a_fix(directory):
     layers = [LAYERS[0], {"type": "dense", "units": 9}, *LAYERS[1:]]
     with pytest.raises(SpecError) as caught:
         nnreg.build(spec(start(), layers), data=blobs())
     (problem,) = caught.value.problems
     assert problem.path == "$.train.start_from"
-    assert "best.h5 does not fit: layers/1/weight is not there; layers/1/bias is not" in str(
+    assert "best.h5 does not match: layers/1/weight is missing, layers/1/bias is missing" in str(
         problem
     )
-    assert "layers/2/gamma is not there" in problem.message
-    assert problem.message.endswith('; take what fits with "layers": ["layers/0"]')
+    assert "layers/2/gamma is missing" in problem.message
+    assert problem.message.endswith('; to copy only what matches, set "layers": ["layers/0"]')
     other = [{**LAYERS[0], "units": 5}]
-    with pytest.raises(
-        SpecError, match=r"layers/0/weight has the shape \(4, 5\) here and \(4, 6\)"
-    ):
+    with pytest.raises(SpecError, match=r"layers/0/weight has the shape \(4, 6\), not \(4, 5\)"):
         nnreg.build(spec(start(layers=["layers/0"]), [*other, *LAYERS[1:]]), data=blobs())
     with pytest.raises(SpecError, match=r"layers\[1\]: no layer 'layer/2'; did you mean 'layers/2"):
         nnreg.build(spec(start(layers=["layers/0", "layer/2"])), data=blobs())
 
 
-def test_a_file_that_is_none_is_told(folder):
-    (folder / "text.h5").write_text("text")
+def test_an_invalid_file_is_reported(directory):
+    (directory / "text.h5").write_text("text")
     for name, message in (
         ("nowhere", "cannot read: No such file"),
         ("text.h5", "not a checkpoint of nnreg"),
@@ -96,12 +94,12 @@ def test_a_file_that_is_none_is_told(folder):
 
 
 @pytest.mark.parametrize("named", [{"checkpoint": "before"}, "before"], ids=["object", "path"])
-def test_the_path_begins_at_the_specs_folder(folder, named):
-    (folder / "specs").mkdir()
-    (folder / "data.csv").write_text(CSV)
-    (folder / "specs/data.csv").write_text(CSV)
+def test_the_path_is_relative_to_the_specs_directory(directory, named):
+    (directory / "specs").mkdir()
+    (directory / "data.csv").write_text(CSV)
+    (directory / "specs/data.csv").write_text(CSV)
     nnreg.run(spec(data=csv_data()), out="specs/before")
-    (folder / "specs/a.json").write_text(json.dumps(spec(named, data=csv_data())))
+    (directory / "specs/a.json").write_text(json.dumps(spec(named, data=csv_data())))
     model = nnreg.build("specs/a.json")
     expected = nnreg.load("specs/before").parameters
     np.testing.assert_array_equal(model.parameters["layers/0/weight"], expected["layers/0/weight"])
@@ -110,10 +108,10 @@ def test_the_path_begins_at_the_specs_folder(folder, named):
     np.testing.assert_array_equal(again.network.vector, nnreg.load("runs/second").network.vector)
 
 
-class TestARunThatStarted:
+class TestAWarmStartedRun:
     @pytest.fixture
-    def second(self, folder):
-        (folder / "data.csv").write_text(CSV)
+    def second(self, directory):
+        (directory / "data.csv").write_text(CSV)
         nnreg.run(spec(data=csv_data()), out="runs/before")
         changes = start(checkpoint="runs/before")
         nnreg.run(spec(changes, data=csv_data()), out="runs/second")
@@ -127,7 +125,7 @@ class TestARunThatStarted:
         recorded = read_summary(f"{second}/checkpoints/last.h5").manifest.started_from
         assert len(next(iter(recorded.values()))) == 64
 
-    def test_it_can_be_trained_again_while_the_file_is_the_same(self, second):
+    def test_it_can_be_trained_again_if_the_file_is_unchanged(self, second):
         assert rerun(f"{second}/checkpoints/last.h5").same
         nnreg.resume("runs/before", overrides=["train.epochs=4"])
         with pytest.raises(
@@ -139,11 +137,11 @@ class TestARunThatStarted:
             rerun(f"{second}/checkpoints/last.h5")
 
     @pytest.mark.parametrize("name", ["/dev/zero", "a\0b", "pipe"])
-    def test_training_again_reads_no_file_without_end_that_a_hostile_one_names(self, second, name):
+    def test_training_again_reads_no_endless_file_of_an_adversarial_checkpoint(self, second, name):
         os.mkfifo("pipe")
         found = read_checkpoint(Path(second, "checkpoints/last.h5"))
         document = copy.deepcopy(dict(found.document))
         document["spec"]["train"]["start_from"]["checkpoint"] = name
-        write_checkpoint(Path("hostile.h5"), Checkpoint(document, found.arrays))
+        write_checkpoint(Path("adversarial.h5"), Checkpoint(document, found.arrays))
         with pytest.raises(DataError, match="not the checkpoint that it started from"):
-            rerun("hostile.h5")
+            rerun("adversarial.h5")

@@ -1,4 +1,4 @@
-"""Several batches a step: what one batch of that size would do."""
+"""Gradient accumulation: several batches per step equal one batch of their total size."""
 
 import h5py
 import numpy as np
@@ -31,16 +31,18 @@ OPTIONS = {"l2": 0.01, "clip_norm": 0.3, "weight_decay": 0.1, "ema": 0.9}
 
 
 @pytest.mark.parametrize("options", [{}, OPTIONS])
-def test_batches_accumulated_come_to_one_batch_as_large_as_they_together(options):
+def test_accumulated_batches_equal_one_batch_of_their_total_size(options):
     """52 examples by 15: the last step has 5 and 2."""
-    whole, parts = trained(15, **options), trained(5, 3, **options)
-    assert parts.training_state.step == whole.training_state.step == 16
-    np.testing.assert_allclose(parts.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12)
-    for record, other in zip(parts.history, whole.history, strict=True):
+    whole, accumulated = trained(15, **options), trained(5, 3, **options)
+    assert accumulated.training_state.step == whole.training_state.step == 16
+    np.testing.assert_allclose(
+        accumulated.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12
+    )
+    for record, other in zip(accumulated.history, whole.history, strict=True):
         assert record == pytest.approx(other, rel=1e-9)
 
 
-def test_the_same_of_data_that_stay_in_their_file(tmp_path, monkeypatch):
+def test_streamed_data_give_the_same_result(tmp_path, monkeypatch):
     monkeypatch.setattr("nnreg.tables.lazy.BLOCK", 64)
     monkeypatch.setattr("nnreg.tables.lazy.WINDOW", 512)
     x, y = blobs(300)
@@ -48,11 +50,13 @@ def test_the_same_of_data_that_stay_in_their_file(tmp_path, monkeypatch):
         file["x"], file["y"] = x, y == "ash"
     source = {"type": "hdf5", "stream": True}
     data = {"source": source, "path": str(tmp_path / "d.h5"), "target": "y"}
-    whole, parts = (nnreg.run({**spec(*sizes), "data": data}) for sizes in ((15, 1), (5, 3)))
-    np.testing.assert_allclose(parts.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12)
+    whole, accumulated = (nnreg.run({**spec(*sizes), "data": data}) for sizes in ((15, 1), (5, 3)))
+    np.testing.assert_allclose(
+        accumulated.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12
+    )
 
 
-def test_no_more_than_a_batch_goes_through_the_network_at_a_time(monkeypatch):
+def test_the_network_gets_one_batch_at_a_time(monkeypatch):
     model = nnreg.build(classifier(train={"batch_size": 8, "accumulate": 4}), data=blobs())
     sizes, forward = set(), model.network.forward
 
@@ -65,18 +69,20 @@ def test_no_more_than_a_batch_goes_through_the_network_at_a_time(monkeypatch):
     assert sizes == {8, 4}
 
 
-def test_threads_that_divide_each_batch_come_to_the_same():
+def test_several_workers_give_the_same_result():
     data, settings = images(300), {"epochs": 3, "kernels": "numpy"}
     whole = trainer(1, data=data, train={**settings, "batch_size": 180, "threads": 1})
     several = {"batch_size": 90, "accumulate": 2, "threads": 2}
-    parts = trainer(2, data=data, train={**settings, **several})
-    assert parts.data_parallel
-    for record, other in zip(whole.epochs(), parts.epochs(), strict=True):
+    accumulated = trainer(2, data=data, train={**settings, **several})
+    assert accumulated.data_parallel
+    for record, other in zip(whole.epochs(), accumulated.epochs(), strict=True):
         assert record == pytest.approx(other, rel=1e-9)
-    np.testing.assert_allclose(parts.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        accumulated.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12
+    )
 
 
-def test_a_bad_batch_of_several_is_named():
+def test_an_accumulated_batch_with_a_non_finite_loss_is_named():
     train = {"batch_size": 8, "accumulate": 4, "shuffle": False}
     model = nnreg.build(classifier(train=train), data=blobs())
     examples = model.examples(*blobs())

@@ -24,7 +24,7 @@ NETWORKS = {
 
 
 def peak(shape, layers, batch, threads):
-    """Return the most bytes that a steady epoch of four batches holds beyond what it began with."""
+    """Return the peak of the bytes allocated in a steady epoch of four batches."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4 * batch, *shape)).astype(np.float32)
     y = rng.integers(0, 3, 4 * batch)
@@ -62,5 +62,5 @@ def test_a_steady_step_allocates_nothing_that_grows_with_the_batch(name, threads
     few, many = (64, 512) if threads == 1 else (256, 1024)
     small, large = (peak(shape, layers, batch, threads) for batch in (few, many))
     per_example = (large - small) / (many - few)
-    # the order of the examples and where their labels are: some numbers, but less than any row
+    # the order of the examples and the indices of their labels: less than any row
     assert per_example < 16 * 8

@@ -1,4 +1,4 @@
-"""The moving average of the weights: it is measured, kept as the best, saved, predicted with."""
+"""The moving average of the weights: it is evaluated, kept as the best, saved, predicted with."""
 
 import json
 
@@ -18,46 +18,46 @@ def spec(ema=0.8, **train):
     return classifier(model={"layers": LAYERS, "dtype": "float64"}, train=settings)
 
 
-def parts():
+def splits():
     x, y = blobs()
     return (x[:40], y[:40]), (x[40:], y[40:])
 
 
 def trained(*args, **train):
-    data, held_out = parts()
+    data, held_out = splits()
     model = nnreg.build(spec(*args, **train), data=data)
     model.fit(*data, validation=held_out)
     return model
 
 
-def test_it_is_the_mean_of_the_weights_after_each_step_the_later_ones_weighing_more():
-    data, _ = parts()
+def test_it_is_the_mean_of_the_weights_after_each_step_with_larger_weights_of_later_ones():
+    data, _ = splits()
     model = nnreg.build(spec(), data=data)
     trainer = model.trainer(model.examples(*data))
     weights, states = [], []
     for _ in trainer.iterate(lambda: True):
         weights.append(model.network.vector.copy())
         states.append(model.network.state_vector.copy())
-    shares = 0.8 ** np.arange(len(weights))[::-1]
+    factors = 0.8 ** np.arange(len(weights))[::-1]
     vector, state = model.training_state.ema
     assert model.training_state.ema_steps == len(weights) == 12
-    np.testing.assert_allclose(vector, np.average(weights, axis=0, weights=shares), rtol=1e-12)
-    np.testing.assert_allclose(state, np.average(states, axis=0, weights=shares), rtol=1e-12)
+    np.testing.assert_allclose(vector, np.average(weights, axis=0, weights=factors), rtol=1e-12)
+    np.testing.assert_allclose(state, np.average(states, axis=0, weights=factors), rtol=1e-12)
 
 
-def test_after_the_first_step_it_is_the_weights():
+def test_after_the_first_step_it_equals_the_weights():
     model = trained(0.999, epochs=1, batch_size=40)
     assert model.training_state.ema_steps == 1
     np.testing.assert_array_equal(model.training_state.ema[0], model.network.vector)
 
 
-def test_training_itself_goes_as_without_it():
+def test_training_itself_is_bit_identical_without_it():
     assert trained().network.vector.tobytes() == trained(None).network.vector.tobytes()
     assert trained().history["loss"].tolist() == trained(None).history["loss"].tolist()
 
 
-def test_the_average_is_validated_and_predicted_with_and_kept_as_the_best():
-    (x, _), held_out = parts()
+def test_the_average_is_used_for_validation_predictions_and_the_best_weights():
+    (x, _), held_out = splits()
     model = trained()
     averaged = model.network.with_values(*model.training_state.ema)
     np.testing.assert_array_equal(model.predict(x), averaged.predict(x))
@@ -72,8 +72,8 @@ def test_the_average_is_validated_and_predicted_with_and_kept_as_the_best():
 
 
 @pytest.mark.parametrize("suffix", ["last", "best"])
-def test_a_run_leaves_files_that_predict_with_the_average(tmp_path, suffix):
-    (x, y), _ = parts()
+def test_the_checkpoints_of_a_run_predict_with_the_average(tmp_path, suffix):
+    (x, y), _ = splits()
     model = nnreg.run(spec(), data=(x, y), out=tmp_path / "run")
     loaded = nnreg.load(tmp_path / f"run/checkpoints/{suffix}.h5")
     np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
@@ -81,21 +81,21 @@ def test_a_run_leaves_files_that_predict_with_the_average(tmp_path, suffix):
     assert summary["train"]["loss"] == model.evaluate(x, y)["loss"]
 
 
-def test_divergence_goes_back_to_the_average_of_the_last_good_epoch():
+def test_divergence_restores_the_average_of_the_last_finite_epoch():
     x, y = line()
     train = {"batch_size": 10, "shuffle": False, "ema": 0.5}
     model = nnreg.build(regressor(train=train), data=(x, y))
     model.fit(x, y, epochs=2)
-    good, count = model.training_state.ema[0].copy(), model.training_state.ema_steps
+    average, count = model.training_state.ema[0].copy(), model.training_state.ema_steps
     y[-1] = 1e200
     with pytest.raises(DivergedError, match="epoch 3, batch 4"):
         model.fit(x, y, epochs=1)
     assert model.training_state.ema_steps == count == 8
-    np.testing.assert_array_equal(model.training_state.ema[0], good)
+    np.testing.assert_array_equal(model.training_state.ema[0], average)
 
 
-def test_it_may_begin_or_end_on_resuming(tmp_path):
-    data, _ = parts()
+def test_it_may_be_turned_on_or_off_on_resuming(tmp_path):
+    data, _ = splits()
     nnreg.save(trained(None), tmp_path / "none.h5")
     nnreg.save(trained(), tmp_path / "some.h5")
     begun = nnreg.load(tmp_path / "none.h5", ["train.ema=0.5"])
@@ -122,7 +122,7 @@ def test_it_may_begin_or_end_on_resuming(tmp_path):
         (lambda d, a: a.update({"average/parameters": np.zeros(3)}), r"float64 \(3,\); the spec"),
     ],
 )
-def test_an_average_that_does_not_fit_its_spec_is_refused(tmp_path, change, message):
+def test_an_average_that_does_not_match_its_spec_is_rejected(tmp_path, change, message):
     nnreg.save(trained(), tmp_path / "a.h5")
     found = read_checkpoint(tmp_path / "a.h5")
     document, arrays = dict(found.document), dict(found.arrays)

@@ -1,4 +1,4 @@
-"""Frozen layers: their values stay, the others learn as they would, and less is computed."""
+"""Frozen layers: their values stay, the others train as usual, and less is computed."""
 
 import numpy as np
 import pytest
@@ -32,12 +32,12 @@ def trained(*args, **kwargs):
     return model, before
 
 
-def moved(model, before):
+def changed(model, before):
     arrays = {**model.parameters, **model.state}
     return {name for name, array in arrays.items() if array.tobytes() != before[name].tobytes()}
 
 
-PULLS = {"l1": 0.01, "l2": 0.01, "weight_decay": 0.1, "ema": 0.9, "clip_norm": 0.1}
+REGULARIZATION = {"l1": 0.01, "l2": 0.01, "weight_decay": 0.1, "ema": 0.9, "clip_norm": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -52,36 +52,36 @@ PULLS = {"l1": 0.01, "l2": 0.01, "weight_decay": 0.1, "ema": 0.9, "clip_norm": 0
     ],
 )
 @pytest.mark.parametrize("optimizer", ["adamw", {"type": "sgd", "momentum": 0.9}, "rmsprop"])
-def test_values_and_optimizer_state_stay_to_the_bit_and_all_others_move(freeze, optimizer):
-    model, before = trained(freeze, optimizer=optimizer, **PULLS)
+def test_frozen_values_and_their_optimizer_state_stay_and_all_others_change(freeze, optimizer):
+    model, before = trained(freeze, optimizer=optimizer, **REGULARIZATION)
     frozen = {name for name in before if name.startswith(tuple(f"{f}/" for f in freeze))}
     assert frozen
-    assert moved(model, before) == before.keys() - frozen
-    for slot in model.training_state.optimizer_state.values():
-        by_name = views(slot, model.network.params)
+    assert changed(model, before) == before.keys() - frozen
+    for vector in model.training_state.optimizer_state.values():
+        by_name = views(vector, model.network.params)
         assert not any(by_name[name].any() for name in frozen & by_name.keys())
-    means = views(model.training_state.ema[0], model.network.params)
-    for name in frozen & means.keys():
-        assert means[name].tobytes() == before[name].tobytes()
+    averages = views(model.training_state.ema[0], model.network.params)
+    for name in frozen & averages.keys():
+        assert averages[name].tobytes() == before[name].tobytes()
 
 
-def start_alike(model, other, later):
-    """Give a model the first values of another, whose layers have numbers higher by `later`."""
+def copy_weights(model, other, offset):
+    """Copy into a model the weights of another, whose layer numbers are higher by `offset`."""
     for name, array in model.parameters.items():
         _, number, kind = name.split("/")
-        array[...] = other.parameters[f"layers/{int(number) + later}/{kind}"]
+        array[...] = other.parameters[f"layers/{int(number) + offset}/{kind}"]
 
 
 @pytest.mark.parametrize("options", [{}, {"l2": 0.1, "clip_norm": 0.2, "weight_decay": 0.1}])
-def test_the_rest_learns_what_it_would_on_the_frozen_layers_outputs(options):
+def test_the_other_layers_train_as_they_would_on_the_frozen_layers_outputs(options):
     x, y = blobs()
     top = [{"type": "dense", "units": 5, "activation": "tanh"}, LAYERS[-1]]
     whole = nnreg.build(spec(["layers/0", "layers/1"], [*LAYERS[:2], *top], **options), data=(x, y))
     features = whole.network.layers["layers/0"]
     z, _ = features.forward(x, whole.network._inference.children["layers/0"])
-    z /= np.sqrt(1 + 1e-5)  # a batch norm that has seen nothing
+    z /= np.sqrt(1 + 1e-5)  # the running variance of an untrained batch norm is 1
     alone = nnreg.build(spec([], top, **options), data=(z, y))
-    start_alike(alone, whole, 2)
+    copy_weights(alone, whole, 2)
     whole.fit(x, y)
     alone.fit(z, y)
     np.testing.assert_allclose(
@@ -92,7 +92,7 @@ def test_the_rest_learns_what_it_would_on_the_frozen_layers_outputs(options):
 
 
 def backward_passes(monkeypatch, freeze, between=()):
-    """Return the units of the dense layers that went back in one step.
+    """Return the units of the dense layers with a backward pass in one step.
 
     There are four and the last; `between` are layers after the first two.
     """
@@ -102,11 +102,11 @@ def backward_passes(monkeypatch, freeze, between=()):
     def counted(self, x, context):
         y, backward = forward(self, x, context)
 
-        def went_back(dy):
+        def counted_backward(dy):
             units.append(self.units)
             return backward(dy)
 
-        return y, went_back
+        return y, counted_backward
 
     monkeypatch.setattr(Dense, "forward", counted)
     layers = [{"type": "dense", "units": n} for n in (5, 6, 7, 8)]
@@ -116,31 +116,31 @@ def backward_passes(monkeypatch, freeze, between=()):
     return units
 
 
-def test_frozen_layers_at_the_bottom_are_never_gone_back_through(monkeypatch):
+def test_frozen_layers_at_the_bottom_have_no_backward_pass(monkeypatch):
     assert backward_passes(monkeypatch, ["layers/0", "layers/1"]) == ["classes", 8, 7]
     monkeypatch.undo()
     assert backward_passes(monkeypatch, ["layers/1"]) == ["classes", 8, 7, 6, 5]
     monkeypatch.undo()
-    batch_norm = ["batch_norm"]  # it gives the gradient of its input whether that is asked or not
+    batch_norm = ["batch_norm"]  # it always computes the gradient of its input
     passes = backward_passes(monkeypatch, ["layers/0", "layers/1"], batch_norm)
     assert passes == ["classes", 8, 7]
 
 
-def test_a_frozen_layer_does_in_training_what_it_does_in_prediction():
+def test_a_frozen_layer_behaves_in_training_as_in_prediction():
     data = blobs()
     layers = [*LAYERS[1:3], LAYERS[4]]
     frozen = nnreg.build(spec(["layers/0", "layers/1"], layers, "sgd"), data=data)
     without = nnreg.build(spec([], [LAYERS[4]], "sgd"), data=data)
-    start_alike(without, frozen, 2)
+    copy_weights(without, frozen, 2)
     for model in (frozen, without):
         model.fit(*data)
-    # a batch norm that has seen nothing divides by √(1 + epsilon)
+    # an untrained batch norm divides by √(1 + epsilon)
     np.testing.assert_allclose(frozen.history["loss"], without.history["loss"], rtol=1e-4)
     assert frozen.state["layers/0/running_mean"].tolist() == [0] * 4
 
 
-class _Whole(Sgd):
-    """An optimizer that wants its vectors whole."""
+class _NotElementwise(Sgd):
+    """An optimizer that needs its vectors in one piece."""
 
     elementwise = False
     sizes = ()
@@ -155,16 +155,16 @@ class _Whole(Sgd):
 
 
 @pytest.mark.parametrize("freeze", [["layers/0", "layers/3/layers/1"], ["layers/0"], []])
-def test_an_optimizer_of_whole_vectors_gets_what_is_trained_and_nothing_else(freeze):
+def test_an_optimizer_that_is_not_elementwise_gets_all_trained_values_and_no_others(freeze):
     found = []
-    for cls in (Sgd, _Whole):
+    for cls in (Sgd, _NotElementwise):
         model = nnreg.build(spec(freeze), data=blobs())
         object.__setattr__(model.spec, "optimizer", cls(0.1, momentum=0.9))
         model.fit(*blobs())
         found.append(model)
     plain, whole = found
     frozen = sum(whole.parameters[name].size for name in whole.network.frozen)
-    assert _Whole.sizes == {whole.network.vector.size - frozen}
+    assert _NotElementwise.sizes == {whole.network.vector.size - frozen}
     assert plain.network.vector.tobytes() == whole.network.vector.tobytes()
     assert (
         plain.training_state.optimizer_state["velocity"].tobytes()
@@ -189,17 +189,17 @@ def test_the_gradient_of_a_frozen_layer_is_zero():
         ([f"layers/{n}" for n in range(5)], r"\$\.train\.freeze: nothing is left to train"),
     ],
 )
-def test_what_cannot_be_frozen_is_told(freeze, message):
+def test_what_cannot_be_frozen_is_reported(freeze, message):
     with pytest.raises(SpecError, match=message):
         nnreg.build(spec(freeze), data=blobs())
 
 
-def test_the_summary_says_how_much_is_frozen():
+def test_the_summary_has_the_number_of_frozen_parameters():
     model = nnreg.build(spec(["layers/0", "layers/1"]), data=blobs())
     assert model.summary().endswith("input (batch, 4), 147 parameters, 42 of them frozen")
 
 
-def test_a_layer_thawed_on_resuming_learns(tmp_path):
+def test_a_layer_unfrozen_on_resuming_trains(tmp_path):
     model, _ = trained(["layers/0"])
     nnreg.save(model, tmp_path / "a.h5")
     before = model.parameters["layers/0/weight"].copy()

@@ -1,4 +1,4 @@
-"""A batch divided among threads: the gradient of the whole, and the same bits each time."""
+"""Batches divided among threads: the same gradient, and bit-identical each time."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from nnreg.errors import DivergedError
 from nnreg.interfaces import Layer
 from nnreg.interfaces.kernels import Kernels
 from nnreg.training.gradient import MIN_SHARD_ROWS, microbatch_size
+from nnreg.training.parallelism import worker_count
 
 CONVOLUTION = [
     {"type": "conv2d", "filters": 16, "padding": "same", "activation": "relu"},
@@ -41,7 +42,7 @@ def trained(*arguments, **keywords):
     return made, list(made.epochs())
 
 
-def test_threads_that_divide_a_batch_come_to_what_one_thread_does():
+def test_several_workers_compute_what_one_does():
     whole, records = trained(1)
     divided, divided_records = trained(3)
     assert (whole.data_parallel, whole.threads) == (False, 1)
@@ -51,36 +52,36 @@ def test_threads_that_divide_a_batch_come_to_what_one_thread_does():
         assert record == pytest.approx(other, rel=1e-9)
 
 
-def test_a_divided_batch_gives_the_same_bits_each_time():
+def test_data_parallel_training_is_bit_identical_each_time():
     layers = [*CONVOLUTION, {"type": "dropout", "rate": 0.5}]
     first, second = (trained(2, layers)[0].network.vector for _ in range(2))
     assert first.tobytes() == second.tobytes()
 
 
-def test_each_thread_draws_a_dropout_of_its_own():
+def test_each_worker_has_its_own_random_generator():
     made = trainer(2, [*CONVOLUTION, {"type": "dropout", "rate": 0.5}])
     next(made.epochs())
     first, second = (worker.workspace.rng.random(8) for worker in made._shards)
     assert not np.allclose(first, second)
 
 
-def test_a_batch_taken_a_few_at_a_time_comes_to_the_same(monkeypatch):
+def test_microbatches_give_the_same_gradient(monkeypatch):
     whole, records = trained(1)
     monkeypatch.setattr(
         "nnreg.training.gradient.CACHED_VALUES", 12 * whole.network.activations_per_example
     )
     monkeypatch.setattr(Kernels, "few_calls", True)
     for threads in (1, 3):
-        parted, parted_records = trained(threads)
-        assert microbatch_size(parted.network, threads) == 12
+        split, split_records = trained(threads)
+        assert microbatch_size(split.network, threads) == 12
         np.testing.assert_allclose(
-            parted.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12
+            split.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12
         )
-        for record, other in zip(records, parted_records, strict=True):
+        for record, other in zip(records, split_records, strict=True):
             assert record == pytest.approx(other, rel=1e-9)
 
 
-def test_few_at_a_time_are_taken_only_where_examples_are_independent_and_large(monkeypatch):
+def test_microbatches_are_used_only_for_independent_examples_with_many_activations(monkeypatch):
     monkeypatch.setattr("nnreg.training.gradient.CACHED_VALUES", 1)
     assert microbatch_size(trainer(1).network) == MIN_SHARD_ROWS
     assert microbatch_size(trainer(2).network, 2) is None  # NumPy's calls would be too short
@@ -91,25 +92,25 @@ def test_few_at_a_time_are_taken_only_where_examples_are_independent_and_large(m
     assert microbatch_size(trainer(1, wide, small).network) is None
 
 
-class _Whole(Layer):
-    """A layer that does not say that examples are independent."""
+class _Dependent(Layer):
+    """A layer that does not declare examples independent."""
 
 
-@pytest.mark.parametrize("layer", [{"type": "batch_norm"}, _Whole(), {"type": "flatten"}])
-def test_only_layers_that_take_examples_one_by_one_are_divided(layer):
+@pytest.mark.parametrize("layer", [{"type": "batch_norm"}, _Dependent(), {"type": "flatten"}])
+def test_only_networks_of_independent_layers_are_data_parallel(layer):
     made = trainer(2)
     plan = made.network.plan
     name = "layers/0"
     if isinstance(layer, Layer):
         plan.children[name] = (layer, plan.children[name][1])
-        assert made._worker_count() == 1
+        assert worker_count(made.network, made.settings, len(made.train)) == 1
     else:
         assert trainer(2, [*CONVOLUTION[:2], layer, CONVOLUTION[2]]).data_parallel == (
             layer["type"] == "flatten"
         )
 
 
-def test_small_batches_and_short_steps_are_not_divided():
+def test_small_batches_and_recurrent_layers_are_not_data_parallel():
     x, y = images(16)
     assert not trainer(2, data=(x, y)).data_parallel
     rng = np.random.default_rng(0)
@@ -117,7 +118,7 @@ def test_small_batches_and_short_steps_are_not_divided():
     assert not trainer(2, [{"type": "lstm", "units": 64}], sequences).data_parallel
 
 
-def test_a_loss_that_is_not_finite_is_told_from_any_thread():
+def test_a_non_finite_loss_in_any_worker_is_reported():
     x, y = images()
     made = trainer(2, data=(x, y))
     made.settings = made.settings.__class__(**{**vars(made.settings), "shuffle": False})

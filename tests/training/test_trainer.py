@@ -14,30 +14,30 @@ def trained(spec, data, **kwargs):
     return model
 
 
-def same_bits(first, second):
+def assert_identical(first, second):
     assert first.network.vector.tobytes() == second.network.vector.tobytes()
     assert first.network.state_vector.tobytes() == second.network.state_vector.tobytes()
     assert list(first.history) == list(second.history)
     assert (
         first.training_state.optimizer_state.keys() == second.training_state.optimizer_state.keys()
     )
-    for name, slot in first.training_state.optimizer_state.items():
-        assert slot.tobytes() == second.training_state.optimizer_state[name].tobytes()
+    for name, vector in first.training_state.optimizer_state.items():
+        assert vector.tobytes() == second.training_state.optimizer_state[name].tobytes()
 
 
-def test_the_same_spec_and_seed_give_the_same_bits_twice():
+def test_the_same_spec_and_seed_give_bit_identical_models():
     data = blobs()
-    same_bits(trained(classifier(), data), trained(classifier(), data))
+    assert_identical(trained(classifier(), data), trained(classifier(), data))
     other = trained(classifier(seed=1), data)
     assert other.network.vector.tobytes() != trained(classifier(), data).network.vector.tobytes()
 
 
-def test_training_in_parts_gives_the_bits_of_training_at_once():
+def test_training_in_two_calls_is_bit_identical_to_training_in_one():
     data = blobs()
     whole = trained(classifier(), data, epochs=10)
     parts = trained(classifier(), data, epochs=4)
     parts.fit(*data, epochs=6)
-    same_bits(whole, parts)
+    assert_identical(whole, parts)
 
 
 def test_a_line_is_learned():
@@ -65,9 +65,9 @@ def test_one_step_of_gradient_descent_is_the_formula():
 
 def test_the_loss_of_an_epoch_is_the_mean_over_examples_not_over_batches():
     x, y = line(41)
-    still = regressor(optimizer={"type": "sgd", "learning_rate": 1e-300})
-    still["train"]["batch_size"] = 20  # the last batch has a single example
-    model = nnreg.build(still, data=(x, y))
+    spec = regressor(optimizer={"type": "sgd", "learning_rate": 1e-300})
+    spec["train"]["batch_size"] = 20  # the last batch has a single example
+    model = nnreg.build(spec, data=(x, y))
     expected = model.evaluate(x, y)["loss"]
     model.fit(x, y, epochs=1)
     assert model.history["loss"][0] == pytest.approx(expected, rel=1e-12)
@@ -75,45 +75,45 @@ def test_the_loss_of_an_epoch_is_the_mean_over_examples_not_over_batches():
 
 def test_metrics_are_computed_over_the_whole_set():
     x, y = line(41)
-    still = regressor(optimizer={"type": "sgd", "learning_rate": 1e-300}, metrics=["r2"])
-    still["train"]["batch_size"] = 10
-    model = nnreg.build(still, data=(x, y))
-    guess = model.predict(x)[:, 0]
+    spec = regressor(optimizer={"type": "sgd", "learning_rate": 1e-300}, metrics=["r2"])
+    spec["train"]["batch_size"] = 10
+    model = nnreg.build(spec, data=(x, y))
+    predicted = model.predict(x)[:, 0]
     model.fit(x, y, epochs=1)
-    expected = 1 - np.sum((guess - y) ** 2) / np.sum((y - y.mean()) ** 2)
+    expected = 1 - np.sum((predicted - y) ** 2) / np.sum((y - y.mean()) ** 2)
     assert model.history["r2"][0] == pytest.approx(expected, rel=1e-12)
 
 
-def test_every_example_is_seen_once_an_epoch_in_an_order_that_changes():
+def test_every_example_is_seen_once_per_epoch_in_an_order_that_changes():
     seen = []
 
     x, y = line(10)
     model = nnreg.build(regressor(), data=(x, y))
     forward = model.network.forward
 
-    def watch(batch, context):
+    def record_batch(batch, context):
         seen.append(np.array(batch))
         return forward(batch, context)
 
-    model.network.forward = watch
+    model.network.forward = record_batch
     model.fit(x, y, epochs=2)
     first, second = (np.concatenate(seen[i : i + 1]) for i in (0, 1))
     assert sorted(map(tuple, first)) == sorted(map(tuple, second)) == sorted(map(tuple, x))
     assert first.tolist() != second.tolist()
 
 
-def test_validation_is_measured_after_each_epoch():
+def test_validation_metrics_are_computed_after_each_epoch():
     x, y = blobs()
     model = nnreg.build(classifier(), data=(x, y))
     model.fit(x[:40], y[:40], validation=(x[40:], y[40:]), epochs=3)
     assert model.history.names == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-    measured = model.evaluate(x[40:], y[40:])
-    assert model.history[-1]["val_loss"] == measured["loss"]
-    assert model.history[-1]["val_accuracy"] == measured["accuracy"]
+    metrics = model.evaluate(x[40:], y[40:])
+    assert model.history[-1]["val_loss"] == metrics["loss"]
+    assert model.history[-1]["val_accuracy"] == metrics["accuracy"]
 
 
 @pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
-def test_early_stopping_waits_its_patience_and_the_best_weights_are_kept(monitor):
+def test_early_stopping_waits_for_its_patience_and_keeps_the_best_weights(monitor):
     x, y = blobs(30)
     train = {"epochs": 500, "early_stopping": {"patience": 5, "monitor": monitor}}
     model = nnreg.build(classifier(train=train), data=(x, y))
@@ -133,16 +133,16 @@ def test_without_validation_the_last_epoch_is_the_best():
 
 def test_l2_and_l1_move_weights_and_leave_biases():
     x, y = line()
-    for option, pull in (("l2", lambda w: 2 * 0.01 * w), ("l1", lambda w: 0.01 * np.sign(w))):
+    for option, penalty in (("l2", lambda w: 2 * 0.01 * w), ("l1", lambda w: 0.01 * np.sign(w))):
         settings = {**regressor()["train"], "batch_size": 40}
         base = nnreg.build(regressor(train=settings), data=(x, y))
         start = base.parameters["layers/0/weight"].copy()
         base.fit(x, y, epochs=1)
-        pulled = trained(regressor(train={**settings, option: 0.01}), (x, y), epochs=1)
-        difference = base.parameters["layers/0/weight"] - pulled.parameters["layers/0/weight"]
-        np.testing.assert_allclose(difference, 0.1 * pull(start), rtol=1e-9)
+        penalized = trained(regressor(train={**settings, option: 0.01}), (x, y), epochs=1)
+        difference = base.parameters["layers/0/weight"] - penalized.parameters["layers/0/weight"]
+        np.testing.assert_allclose(difference, 0.1 * penalty(start), rtol=1e-9)
         np.testing.assert_array_equal(
-            base.parameters["layers/0/bias"], pulled.parameters["layers/0/bias"]
+            base.parameters["layers/0/bias"], penalized.parameters["layers/0/bias"]
         )
 
 
@@ -165,53 +165,53 @@ class TestDivergence:
         spec["model"] = {"layers": layers, "dtype": "float64"}
         return nnreg.build(spec, data=line())
 
-    def test_the_error_says_epoch_batch_layer_and_mend(self):
+    def test_the_error_names_epoch_batch_and_layer_and_suggests_a_fix(self):
         model = self.diverging()
         with pytest.raises(DivergedError) as caught:
             model.fit(*line())
-        assert str(caught.value).startswith("epoch 1, batch 2: the loss is not finite; first to go")
-        assert "first to go bad: the output of layers/1." in str(caught.value)
+        assert str(caught.value).startswith("epoch 1, batch 2: the loss is not finite; first non-")
+        assert "first non-finite value in the output of layers/1." in str(caught.value)
         assert "Lower optimizer.learning_rate" in str(caught.value)
 
-    def test_the_weights_stay_those_of_the_last_good_epoch(self):
+    def test_the_weights_of_the_last_finite_epoch_are_restored(self):
         x, y = line()
         momentum = {"type": "sgd", "learning_rate": 0.1, "momentum": 0.9}
         in_order = {"batch_size": 10, "shuffle": False}
         model = nnreg.build(regressor(optimizer=momentum, train=in_order), data=(x, y))
         model.fit(x, y, epochs=2)
-        good, slots = (
+        weights, velocity = (
             model.network.vector.copy(),
             model.training_state.optimizer_state["velocity"].copy(),
         )
         y[-1] = 1e200
         with pytest.raises(DivergedError, match="epoch 3, batch 4"):
             model.fit(x, y, epochs=1)
-        np.testing.assert_array_equal(model.network.vector, good)
-        np.testing.assert_array_equal(model.training_state.optimizer_state["velocity"], slots)
+        np.testing.assert_array_equal(model.network.vector, weights)
+        np.testing.assert_array_equal(model.training_state.optimizer_state["velocity"], velocity)
         assert model.training_state.epoch == len(model.history) == 2
 
-    def test_a_gradient_that_goes_bad_is_named(self):
+    def test_the_first_non_finite_gradient_is_named(self):
         x, y = line()
         model = nnreg.build(regressor(), data=(x, y))
         layer = model.network.plan.children["layers/0"][0]
         forward = type(layer).forward
 
-        class Broken(type(layer)):
+        class NonFinite(type(layer)):
             def forward(self, x, context):
                 y, backward = forward(self, x, context)
 
-                def bad(dy):
+                def with_nan(dy):
                     dx = backward(dy)
                     context.gradients["weight"][0] = np.nan
                     return dx
 
-                return y, bad
+                return y, with_nan
 
-        model.network.layers["layers/0"] = Broken(**vars(layer))
-        with pytest.raises(DivergedError, match="the gradient of layers/0 in the step before"):
+        model.network.layers["layers/0"] = NonFinite(**vars(layer))
+        with pytest.raises(DivergedError, match="the gradient of layers/0 in the previous step"):
             model.fit(x, y)
 
-    def test_a_validation_loss_that_is_not_finite_stops_too(self):
+    def test_a_non_finite_validation_loss_stops_the_training(self):
         x, y = line()
         model = nnreg.build(regressor(), data=(x, y))
         with pytest.raises(DivergedError, match="the validation loss is not finite"):
@@ -238,20 +238,23 @@ def test_a_steady_step_reuses_its_arrays():
     } == before
 
 
-def test_early_stopping_needs_the_figure_it_watches():
+def test_early_stopping_needs_the_metric_it_monitors():
     x, y = blobs()
     model = nnreg.build(classifier(train={"early_stopping": {}}), data=(x, y))
-    with pytest.raises(UsageError, match="early stopping watches 'val_loss', but there is no"):
+    with pytest.raises(
+        UsageError,
+        match="early stopping monitors 'val_loss', but there is no validation split; add",
+    ):
         model.fit(x, y)
-    watching = {"early_stopping": {"monitor": "loss"}, "epochs": 3}
-    assert len(trained(classifier(train=watching), (x, y)).history) == 3
+    monitored = {"early_stopping": {"monitor": "loss"}, "epochs": 3}
+    assert len(trained(classifier(train=monitored), (x, y)).history) == 3
 
 
 @pytest.mark.parametrize(
     ("units", "threads", "expected"),
     [(8, None, 1), (1_000, None, None), (8, 2, 2), (1_000, 1, 1)],
 )
-def test_threads_are_as_many_as_the_largest_product_gains_from(units, threads, expected):
+def test_the_number_of_threads_depends_on_the_largest_matrix_product(units, threads, expected):
     x, y = blobs()
     layers = [*[{"type": "dense", "units": units}] * 2, classifier()["model"]["layers"][-1]]
     spec = classifier(model={"layers": layers}, train={"threads": threads})
@@ -272,18 +275,18 @@ def test_threads_can_be_limited():
 class TestPauses:
     SPEC = classifier(train={"epochs": 3, "batch_size": 7})
 
-    def stretches(self, model, data, pause):
+    def iterate(self, model, data, pause):
         train = model.examples(data[0][:40], data[1][:40])
         held_out = model.examples(data[0][40:], data[1][40:])
         return model.trainer(train, held_out).iterate(pause)
 
-    def test_pauses_change_no_bit(self):
+    def test_training_with_pauses_is_bit_identical(self):
         data = blobs()
         whole, parts = (nnreg.build(self.SPEC, data=data) for _ in range(2))
-        assert None not in list(self.stretches(whole, data, None))
-        made = list(self.stretches(parts, data, lambda: parts.training_state.step % 2 == 0))
-        assert made.count(None) == 6
-        same_bits(whole, parts)
+        assert None not in list(self.iterate(whole, data, None))
+        records = list(self.iterate(parts, data, lambda: parts.training_state.step % 2 == 0))
+        assert records.count(None) == 6
+        assert_identical(whole, parts)
         assert (
             whole.training_state.best_vector.tobytes() == parts.training_state.best_vector.tobytes()
         )
@@ -291,57 +294,57 @@ class TestPauses:
     def test_there_is_no_pause_after_the_last_step_of_an_epoch(self):
         data = blobs()
         model = nnreg.build(self.SPEC, data=data)
-        made = list(self.stretches(model, data, lambda: True))
-        assert [record is None for record in made] == [*[True] * 5, False] * 3
+        records = list(self.iterate(model, data, lambda: True))
+        assert [record is None for record in records] == [*[True] * 5, False] * 3
 
-    def test_divergence_after_a_pause_goes_back_to_the_last_good_epoch(self):
+    def test_divergence_after_a_pause_restores_the_last_finite_epoch(self):
         x, y = line()
         model = nnreg.build(regressor(train={"epochs": 5, "batch_size": 10}), data=(x, y))
         model.fit(x, y, epochs=1)
-        good = model.network.vector.copy()
+        weights = model.network.vector.copy()
         y[-1] = 1e200
         trainer = model.trainer(model.examples(x, y))
         with pytest.raises(DivergedError, match="epoch 2"):
             list(trainer.iterate(lambda: True))
-        np.testing.assert_array_equal(model.network.vector, good)
+        np.testing.assert_array_equal(model.network.vector, weights)
         assert model.training_state.epoch_state is None
         assert model.training_state.step == 4
         assert trainer.consistent
 
-    def test_spoiled_weights_are_found_before_a_pause(self):
+    def test_non_finite_weights_are_reported_before_a_pause(self):
         x, y = line()
         model = nnreg.build(regressor(train={"epochs": 5, "batch_size": 10}), data=(x, y))
         trainer = model.trainer(model.examples(x, y))
 
-        def spoil():
+        def set_infinite():
             model.network.vector[0] = np.inf
             return True
 
         with pytest.raises(DivergedError, match=r"epoch 1, batch 1: .* the weights of layers/0"):
-            list(trainer.iterate(spoil))
+            list(trainer.iterate(set_infinite))
 
-    def test_an_exception_within_a_step_leaves_the_state_torn(self):
+    def test_the_state_is_inconsistent_after_an_exception_within_a_step(self):
         x, y = line()
         model = nnreg.build(regressor(), data=(x, y))
         trainer = model.trainer(model.examples(x, y))
-        trainer._optimizer.step = lambda count: 1 / 0
+        trainer._training_step.optimizer.step = lambda count: 1 / 0
         with pytest.raises(ZeroDivisionError):
             list(trainer.epochs())
         assert not trainer.consistent
 
-    def test_an_epoch_begun_on_other_examples_begins_anew(self):
+    def test_an_epoch_begun_on_other_examples_starts_again(self):
         x, y = blobs()
         model = nnreg.build(self.SPEC, data=(x, y))
-        next(self.stretches(model, (x, y), lambda: True))
+        next(self.iterate(model, (x, y), lambda: True))
         assert model.training_state.epoch_state.seen == 7
         model.fit(x[:20], y[:20], epochs=1)
         assert model.training_state.step == 1 + 3
 
 
-def test_state_that_overflows_is_divergence_and_not_saved_as_it_is():
+def test_layer_state_that_overflows_is_divergence_and_not_kept():
     x, y = blobs()
     spec = classifier(model={"layers": ["batch_norm", *classifier()["model"]["layers"]]})
     model = nnreg.build(spec, data=(x * 1e30, y))
-    with pytest.raises(DivergedError, match="first to go bad: what layers/0 keeps of past batches"):
+    with pytest.raises(DivergedError, match="first non-finite value in the state of layers/0"):
         model.fit(x * 1e30, y)
     assert np.isfinite(model.network.state_vector).all()

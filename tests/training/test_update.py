@@ -1,4 +1,4 @@
-"""An update shared among threads has the bits of one that is not."""
+"""Optimizer updates in several threads are bit-identical, and weight decay."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from nnreg.training import update
 from tests.helpers.specs import line, regressor
 
 
-class _Whole(Optimizer):
-    """An optimizer that does not say that it is elementwise."""
+class _NotElementwise(Optimizer):
+    """An optimizer that is not declared elementwise."""
 
 
 def trained(monkeypatch, threads, chunk):
@@ -35,23 +35,23 @@ def trained(monkeypatch, threads, chunk):
     return trainer, model.network.vector
 
 
-def test_pieces_and_threads_do_not_change_a_bit(monkeypatch):
+def test_results_are_bit_identical_for_any_chunk_size_and_number_of_threads(monkeypatch):
     _, expected = trained(monkeypatch, 1, 10**6)
     for threads, chunk in ((1, 7), (2, 7), (3, 20)):
         trainer, found = trained(monkeypatch, threads, chunk)
-        assert len(trainer._optimizer._partitions) == threads
+        assert len(trainer._training_step.optimizer._partitions) == threads
         assert found.tobytes() == expected.tobytes()
 
 
-def test_only_large_vectors_of_elementwise_optimizers_are_shared():
+def test_only_large_updates_of_elementwise_optimizers_use_several_threads():
     assert update.update_threads(Adam(), 3 * update.MIN_VALUES_PER_THREAD, 2) == 2
     assert update.update_threads(Adam(), 3 * update.MIN_VALUES_PER_THREAD, 8) == 3
     assert update.update_threads(Adam(), update.MIN_VALUES_PER_THREAD - 1, 8) == 1
-    assert update.update_threads(_Whole(), 3 * update.MIN_VALUES_PER_THREAD, 2) == 1
+    assert update.update_threads(_NotElementwise(), 3 * update.MIN_VALUES_PER_THREAD, 2) == 1
 
 
 @pytest.mark.parametrize(("size", "count"), [(0, 3), (2, 3), (10, 3), (7, 1)])
-def test_pieces_cover_everything_once(size, count):
+def test_split_evenly_covers_every_value_once(size, count):
     values = np.arange(size)
     parts = [values[chunk] for chunk in split_evenly(size, count)]
     assert len(parts) == count
@@ -59,7 +59,7 @@ def test_pieces_cover_everything_once(size, count):
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_a_crew_gives_results_in_order_open_or_closed():
+def test_a_thread_pool_returns_results_in_order_open_or_closed():
     pool = ThreadPool(3)
     jobs = [lambda k=k: k for k in range(3)]
     assert pool.run(jobs) == [0, 1, 2]
@@ -82,7 +82,7 @@ def one_step(**changes):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
-def test_weight_decay_takes_its_share_off_the_weights_and_nothing_off_the_biases(optimizer):
+def test_weight_decay_shrinks_the_weights_and_not_the_biases(optimizer):
     settings = {"optimizer": {"type": optimizer, "learning_rate": 0.1}}
     before, plain = one_step(**settings)
     _, decayed = one_step(train={"weight_decay": 0.2}, **settings)
@@ -113,16 +113,16 @@ def test_weight_decay_with_adam_is_adamw():
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=6), st.integers(1, 4))
-def test_spans_are_shared_out_whole_and_evenly(lengths, count):
-    spans, place = [], 0
+def test_spans_are_partitioned_completely_and_evenly(lengths, count):
+    spans, size = [], 0
     for length in lengths:
-        spans.append(slice(place + 3, place + 3 + length))
-        place += 3 + length
-    shares = update._partition(spans, count)
-    assert len(shares) == count
-    places = np.arange(place)
-    found = [places[chunk] for share in shares for chunk in share]
-    expected = [places[span] for span in spans]
+        spans.append(slice(size + 3, size + 3 + length))
+        size += 3 + length
+    parts = update._partition(spans, count)
+    assert len(parts) == count
+    values = np.arange(size)
+    found = [values[chunk] for part in parts for chunk in part]
+    expected = [values[span] for span in spans]
     np.testing.assert_array_equal(np.concatenate([*found, []]), np.concatenate(expected))
-    sizes = [sum(chunk.stop - chunk.start for chunk in share) for share in shares]
+    sizes = [sum(chunk.stop - chunk.start for chunk in part) for part in parts]
     assert max(sizes) - min(sizes) <= 1

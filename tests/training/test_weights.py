@@ -1,4 +1,4 @@
-"""Weights of classes and of rows: a row of weight 2 trains as two rows do."""
+"""Class weights and sample weights: a row of weight 2 trains as two rows do."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ WEIGHTS = np.random.default_rng(1).integers(0, 4, 40)
 
 @dataclass(frozen=True)
 class FourthPower(Loss):
-    """mean((y - t)⁴), which says nothing of single examples"""
+    """mean((y - t)⁴), without a loss per example"""
 
     def forward(self, y, t):
         d = y - t
@@ -28,7 +28,7 @@ class FourthPower(Loss):
 
 
 def model_of(loss, data):
-    """Return a model in float64 that learns numbers by this loss, or three classes."""
+    """Return a model in float64 with this loss, for a numeric target or three classes."""
     x, y = data
     classes = isinstance(y[0], str)
     layer = {"type": "dense", "units": "classes" if classes else 1}
@@ -79,7 +79,7 @@ def test_only_the_ratios_of_weights_matter():
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_two_classes_of_one_output_are_weighted_too(smoothing):
+def test_two_classes_with_one_output_are_weighted_too(smoothing):
     x, y = line()
     y = np.where(y > 1, "yes", "no")
     loss = {"type": "binary_cross_entropy", "label_smoothing": smoothing}
@@ -95,36 +95,38 @@ def test_two_classes_of_one_output_are_weighted_too(smoothing):
     assert_close(weighted, repeated)
 
 
-def test_every_loss_that_is_built_in_gives_the_loss_of_single_examples_at_once():
+def test_every_built_in_loss_computes_the_loss_per_example_at_once():
     for entry in installed():
         if entry.kind == "loss" and entry.cls.__module__ == "nnreg.builtin.losses":
             assert entry.cls.per_example is not Loss.per_example, entry.name
 
 
-def test_balanced_classes_count_the_same_together():
+def test_balanced_classes_have_equal_total_weights():
     x, y = blobs(90)
     y[:60] = "ash"
     spec = {"class_weights": "balanced", **csv_data(scaling="none")}
-    parts = prepare_from_spec(read_spec(classifier(data=spec)), (x, y))
-    sums = np.bincount(parts.train.raw_targets, weights=parts.train.weights)
+    prepared = prepare_from_spec(read_spec(classifier(data=spec)), (x, y))
+    sums = np.bincount(prepared.train.raw_targets, weights=prepared.train.weights)
     np.testing.assert_allclose(sums, [30, 30, 30], rtol=1e-6)
     given = np.random.default_rng(0).uniform(0, 3, 90)
-    both = parts.model.with_sample_weights(parts.train, x, given).weights
-    np.testing.assert_allclose(np.bincount(parts.train.raw_targets, both), [30, 30, 30], rtol=1e-6)
+    both = prepared.model.with_sample_weights(prepared.train, x, given).weights
+    np.testing.assert_allclose(
+        np.bincount(prepared.train.raw_targets, both), [30, 30, 30], rtol=1e-6
+    )
 
 
-def test_weights_of_classes_and_of_rows_multiply_and_others_are_1(tmp_path, monkeypatch):
+def test_class_and_sample_weights_multiply_and_others_are_1(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text("a,w,species\n1,1,x\n2,2,y\n3,0,y\n4,3,z\n")
     data = csv_data(class_weights={"y": 5, "z": 0.5}, sample_weights="w")
-    parts = prepare_from_spec(read_spec(classifier(data=data)))
-    assert parts.model.preprocessing.names == ("a",)
+    prepared = prepare_from_spec(read_spec(classifier(data=data)))
+    assert prepared.model.preprocessing.names == ("a",)
     expected = np.array([1, 10, 0, 1.5])
-    np.testing.assert_allclose(parts.train.weights, expected / expected.mean(), rtol=1e-6)
-    assert parts.train.weights.dtype == np.float32
+    np.testing.assert_allclose(prepared.train.weights, expected / expected.mean(), rtol=1e-6)
+    assert prepared.train.weights.dtype == np.float32
 
 
-def test_what_is_measured_counts_every_row_once(tmp_path, monkeypatch):
+def test_metrics_are_unweighted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x, y = blobs(60)
     table = {**{f"x{i}": x[:, i] for i in range(4)}, "w": np.arange(60.0)}
@@ -132,15 +134,17 @@ def test_what_is_measured_counts_every_row_once(tmp_path, monkeypatch):
     spec = classifier(data=data, model={"layers": [
         {"type": "dense", "units": "classes", "activation": "softmax"}]},
         optimizer={"type": "sgd", "learning_rate": 1e-12}, train=WHOLE)  # fmt: skip
-    parts = prepare_from_spec(read_spec(spec), (table, y))
-    measured = parts.model.evaluation.evaluate(parts.model.network, parts.validation)
-    (record,) = list(parts.model.trainer(parts.train, parts.validation, epochs=1).epochs())
-    assert record["val_loss"] == pytest.approx(measured["loss"], rel=1e-6)
-    train = parts.model.evaluation.evaluate(parts.model.network, parts.train)
+    prepared = prepare_from_spec(read_spec(spec), (table, y))
+    metrics = prepared.model.evaluation.evaluate(prepared.model.network, prepared.validation)
+    (record,) = list(prepared.model.trainer(prepared.train, prepared.validation, epochs=1).epochs())
+    assert record["val_loss"] == pytest.approx(metrics["loss"], rel=1e-6)
+    train = prepared.model.evaluation.evaluate(prepared.model.network, prepared.train)
     assert record["accuracy"] == train["accuracy"]
-    z = parts.model.network.logits(parts.train.x)
-    each = parts.model.evaluation.loss.per_example(z, parts.train.targets, logits=True)
-    assert record["loss"] == pytest.approx(np.average(each, weights=parts.train.weights), rel=1e-5)
+    z = prepared.model.network.logits(prepared.train.x)
+    each = prepared.model.evaluation.loss.per_example(z, prepared.train.targets, logits=True)
+    assert record["loss"] == pytest.approx(
+        np.average(each, weights=prepared.train.weights), rel=1e-5
+    )
     assert abs(record["loss"] - train["loss"]) > 1e-3
 
 
@@ -160,7 +164,7 @@ def convolution(**train):
     return nnreg.build(classifier(model=model, train=train), data=images())
 
 
-def test_threads_and_a_few_rows_at_a_time_come_to_the_same(monkeypatch):
+def test_workers_and_microbatches_give_the_same_result(monkeypatch):
     weights = np.random.default_rng(2).uniform(0, 3, 130)
     one = convolution(threads=1)
     one.fit(*images(), weights=weights)
@@ -173,12 +177,12 @@ def test_threads_and_a_few_rows_at_a_time_come_to_the_same(monkeypatch):
     monkeypatch.setattr(
         "nnreg.training.gradient.CACHED_VALUES", 12 * one.network.activations_per_example
     )
-    parted = convolution(threads=1)
-    parted.fit(*images(), weights=weights)
-    assert_close(one, parted)
+    split = convolution(threads=1)
+    split.fit(*images(), weights=weights)
+    assert_close(one, split)
 
 
-def test_accumulated_batches_come_to_one_batch():
+def test_accumulated_batches_equal_one_batch():
     x, y = blobs(60)
     weights = np.random.default_rng(2).uniform(0, 3, 60)
     models = []
@@ -191,7 +195,7 @@ def test_accumulated_batches_come_to_one_batch():
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_run_goes_on_in_mid_epoch_with_the_same_bits(tmp_path, monkeypatch, stream):
+def test_a_run_resumes_bit_identically_in_mid_epoch(tmp_path, monkeypatch, stream):
     monkeypatch.setattr(nnreg.tables.lazy, "BLOCK", 32)
     monkeypatch.setattr(nnreg.tables.lazy, "WINDOW", 256)
     monkeypatch.chdir(tmp_path)
@@ -225,14 +229,14 @@ def test_a_run_goes_on_in_mid_epoch_with_the_same_bits(tmp_path, monkeypatch, st
         ("a,weight,species\n1,0,x\n", {"sample_weights": "wieght"}, "did you mean 'weight'"),
     ],
 )
-def test_a_weight_that_cannot_be_is_told_with_its_place(tmp_path, text, options, message):
+def test_an_invalid_weight_is_reported_with_its_location(tmp_path, text, options, message):
     (tmp_path / "data.csv").write_text(text)
     data = csv_data(path=str(tmp_path / "data.csv"), **{"sample_weights": "w", **options})
     with pytest.raises(DataError, match=message):
         prepare_from_spec(read_spec(classifier(data=data)))
 
 
-def test_a_bad_weight_is_told_whatever_part_it_is_in(tmp_path):
+def test_an_invalid_weight_is_reported_in_any_split(tmp_path):
     rows = "".join(f"{i},{-1 if i == 9 else 1},{'xy'[i % 2]}\n" for i in range(10))
     (tmp_path / "data.csv").write_text("a,w,species\n" + rows)
     split = {"validation": 0.2, "order": True}
@@ -241,7 +245,7 @@ def test_a_bad_weight_is_told_whatever_part_it_is_in(tmp_path):
         prepare_from_spec(read_spec(classifier(data=data)))
 
 
-def test_class_weights_are_of_classes_that_there_are():
+def test_class_weights_name_existing_classes():
     x, y = blobs()
     data = csv_data(class_weights={"beech": 2})
     with pytest.raises(SpecError, match=r"class_weights: no class 'beech'; did you mean 'birch'"):
@@ -259,7 +263,7 @@ def test_weights_are_never_an_input():
         read_spec(classifier(data=data))
 
 
-def test_weights_passed_in_are_one_for_each_row():
+def test_one_weight_per_row_is_passed_in():
     x, y = blobs()
     model = nnreg.build(classifier(), data=(x, y))
     with pytest.raises(DataError, match="60 rows, but 59 weights"):

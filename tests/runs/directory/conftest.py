@@ -7,7 +7,7 @@ from tests.helpers.specs import blobs, classifier
 
 @pytest.fixture
 def spec(tmp_path, monkeypatch):
-    """Return a spec with everything that has a state, of six epochs of six steps."""
+    """Return a spec with every kind of state, for six epochs of six steps."""
     monkeypatch.chdir(tmp_path)
     x, y = blobs(48)
     rows = [f"{label},{','.join(map(str, row))}" for row, label in zip(x, y, strict=True)]

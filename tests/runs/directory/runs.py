@@ -1,4 +1,4 @@
-"""Stop runs, and compare their directories."""
+"""Stopping runs, and comparing their directories."""
 
 import os
 import signal
@@ -14,11 +14,11 @@ def same_files(first, second):
 
 
 def stop_at(run, step, number=signal.SIGINT):
-    """Let a signal come within a step of a run."""
-    go = run._trainer._step
+    """Raise a signal at the end of a step of a run."""
+    train_step = run._trainer._step
 
     def signalled(*args):
-        go(*args)
+        train_step(*args)
         if run.model.training_state.step == step:
             os.kill(os.getpid(), number)
 

@@ -1,4 +1,4 @@
-"""What is left of a run that fails, diverges or cannot write."""
+"""The files of a run that fails, diverges or cannot write."""
 
 import errno
 import json
@@ -25,15 +25,15 @@ SAVED_EACH_STEP = {"every_steps": 1}
 class TestFailing:
     def test_a_crash_within_a_step_leaves_the_last_checkpoint(self, spec):
         run = prepare_run(spec | {"checkpoint": {"every_steps": 4}}, out="out")
-        go = run._trainer._step
+        train_step = run._trainer._step
 
-        def broken(*args):
+        def failing(*args):
             if run.model.training_state.step == 15:
                 run.model.network.vector[...] = 0
                 raise ZeroDivisionError
-            go(*args)
+            train_step(*args)
 
-        run._trainer._step = broken
+        run._trainer._step = failing
         with pytest.raises(ZeroDivisionError):
             run.train()
         assert nnreg.load("out/checkpoints/last.h5").training_state.step == 12
@@ -42,31 +42,31 @@ class TestFailing:
         nnreg.run(spec | {"checkpoint": {"every_steps": 4}}, out="whole")
         same_files("whole", "out")
 
-    def test_a_run_that_diverges_leaves_the_state_of_the_last_good_epoch(self, spec):
+    def test_a_run_that_diverges_leaves_the_state_of_the_last_finite_epoch(self, spec):
         spec |= {"optimizer": {"type": "sgd", "learning_rate": 0.1}, "checkpoint": SAVED_EACH_STEP}
         run = prepare_run(spec, out="out")
-        go = run._trainer._step
+        train_step = run._trainer._step
 
-        def spoiled(*args):
-            go(*args)
+        def diverging(*args):
+            train_step(*args)
             if run.model.training_state.step == 15:
                 run.model.network.vector[...] = np.inf
 
-        run._trainer._step = spoiled
+        run._trainer._step = diverging
         with pytest.raises(DivergedError):
             run.train()
-        good = nnreg.load("out/checkpoints/last.h5")
-        assert good.training_state.step == 12
-        assert np.isfinite(good.network.vector).all()
+        last = nnreg.load("out/checkpoints/last.h5")
+        assert last.training_state.step == 12
+        assert np.isfinite(last.network.vector).all()
         nnreg.resume("out")
         nnreg.run(spec, out="whole")
         same_files("whole", "out")
 
-    @pytest.mark.parametrize("fault", [*FAULTS, "gone"])
-    def test_a_failure_at_any_call_of_the_system_stops_no_training(
+    @pytest.mark.parametrize("fault", [*FAULTS, "removed"])
+    def test_a_failing_system_call_does_not_stop_the_training(
         self, spec, monkeypatch, fault, recwarn
     ):
-        """Let one call after another fail, in a run that is saved after its epoch."""
+        """Let each system call fail in turn, in a run that is saved after its epoch."""
         short = spec | {
             "model": {"layers": [{"type": "dense", "units": "classes", "activation": "softmax"}]},
             "optimizer": {"type": "sgd", "learning_rate": 0.1},
@@ -77,25 +77,25 @@ class TestFailing:
         outcomes = []
         for at in range(1, 500):
             shutil.rmtree("out", ignore_errors=True)
-            system = Faults(at, FAULTS.get(fault, self.gone))
+            system = Faults(at, FAULTS.get(fault, self.removed))
             with monkeypatch.context() as patch:
                 patch.setattr(nnreg._utils.atomic_files, "os", system)
                 outcomes.append(self.outcome(short))
-            if outcomes[-1] == "done" and Path("out").exists():  # it may go after the last save
+            if outcomes[-1] == "done" and Path("out").exists():  # maybe removed after the last save
                 same_files("whole", "out")
             elif Path("out/checkpoints/last.h5").exists():
                 assert nnreg.load("out/checkpoints/last.h5").training_state.step == 0
-            assert len(recwarn) <= (2 if fault == "gone" else 1)
+            assert len(recwarn) <= (2 if fault == "removed" else 1)
             recwarn.clear()
             if system.calls < at:
                 break
-        refused = outcomes.count("refused")
-        if fault != "gone":  # gone between two saves, it is made again
-            assert outcomes == ["refused"] * refused + ["done"] * (at - refused)
-        assert (refused > 20) == (fault != "half")
-        assert at - refused > 40
+        rejected = outcomes.count("rejected")
+        if fault != "removed":  # removed between two saves, it is created again
+            assert outcomes == ["rejected"] * rejected + ["done"] * (at - rejected)
+        assert (rejected > 20) == (fault != "half")
+        assert at - rejected > 40
 
-    def gone(self, call, *args):
+    def removed(self, call, *args):
         shutil.rmtree("out", ignore_errors=True)
         return call(*args)
 
@@ -108,20 +108,22 @@ class TestFailing:
         else:
             return "done"
         assert "cannot write" in text or "cannot save" in text
-        assert epochs == []  # nothing was trained that could be lost
-        return "refused"
+        assert epochs == []  # no training is lost
+        return "rejected"
 
-    def test_a_folder_that_vanishes_is_made_again(self, spec):
-        def vanish(record):
+    def test_a_removed_directory_is_created_again(self, spec):
+        def remove(record):
             if record["epoch"] == 2:
                 shutil.rmtree("out")
 
         with pytest.warns(NnregWarning, match=r"metrics\.jsonl: cannot write: No such file"):
-            nnreg.run(spec | {"checkpoint": {"every_epochs": 4}}, out="out", on_epoch=vanish)
+            nnreg.run(spec | {"checkpoint": {"every_epochs": 4}}, out="out", on_epoch=remove)
         nnreg.run(spec | {"checkpoint": {"every_epochs": 4}}, out="whole")
         same_files("whole", "out")
 
-    def test_the_same_trouble_is_told_once_and_the_end_says_what_is_saved(self, spec, monkeypatch):
+    def test_the_same_problem_is_reported_once_and_the_final_error_names_the_last_checkpoint(
+        self, spec, monkeypatch
+    ):
         def fail(*_):
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -130,14 +132,16 @@ class TestFailing:
                 monkeypatch.setattr(os, "fsync", fail)
 
         with (
-            pytest.warns(NnregWarning, match="No space left on device; training goes on") as told,
+            pytest.warns(
+                NnregWarning, match="No space left on device; training continues"
+            ) as caught_warnings,
             pytest.raises(UnsavedError) as caught,
         ):
             nnreg.run(spec | {"checkpoint": {"every_epochs": 1}}, out="out", on_epoch=fill)
-        assert len(told) == 1
+        assert len(warned) == 1
         assert str(caught.value) == (
             "out/checkpoints/last.h5: cannot save: No space left on device. The run is after epoch "
-            "6, but what is saved is after epoch 2; make room or fix the disk, then: "
+            "6, but its last checkpoint is after epoch 2; free disk space, then: "
             "nnreg resume out"
         )
         monkeypatch.undo()
@@ -166,8 +170,8 @@ try:
     print("done")
 except nnreg.UnsavedError as error:
     print("unsaved")
-held = nnreg.load(disk / "run/checkpoints/last.h5")
-print(held.training_state.epoch, sorted(file.name for file in (disk / "run/checkpoints").iterdir()))
+last = nnreg.load(disk / "run/checkpoints/last.h5")
+print(last.training_state.epoch, sorted(file.name for file in (disk / "run/checkpoints").iterdir()))
 (disk / "filler").unlink(missing_ok=True)
 model = nnreg.resume(disk / "run")
 print(model.training_state.epoch)
@@ -178,11 +182,11 @@ print(model.training_state.epoch)
     ("freed", "expected"),
     [(4, "done\n6 ['best.h5', 'last.h5']\n6\n"), (9, "unsaved\n2 ['best.h5', 'last.h5']\n6\n")],
 )
-def test_a_disk_that_is_full_for_a_while_or_to_the_end_loses_nothing(spec, freed, expected):
+def test_nothing_is_lost_on_a_disk_that_is_full_for_some_time_or_to_the_end(spec, freed, expected):
     own_mounts = ["unshare", "--map-root-user", "--mount"]
     try:
-        probe = ["sh", "-c", "mkdir probe && mount -t tmpfs tmpfs probe"]
-        subprocess.run([*own_mounts, *probe], check=True, capture_output=True)
+        trial = ["sh", "-c", "mkdir trial && mount -t tmpfs tmpfs trial"]
+        subprocess.run([*own_mounts, *trial], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"this user may not mount a small file system to fill: {error}")
     spec |= {"checkpoint": {"every_epochs": 1}}
@@ -190,4 +194,4 @@ def test_a_disk_that_is_full_for_a_while_or_to_the_end_loses_nothing(spec, freed
     command = [*own_mounts, sys.executable, "-c", FULL_DISK, str(freed)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == expected
-    assert done.stderr.count("No space left on device; training goes on") >= 1
+    assert done.stderr.count("No space left on device; training continues") >= 1

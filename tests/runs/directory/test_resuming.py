@@ -1,4 +1,4 @@
-"""One process writes to the directory of a run, and what another one resumes."""
+"""Run directories are locked by one process, and runs resume in another."""
 
 import json
 import os
@@ -22,30 +22,30 @@ from tests.runs.directory.runs import same_files, stop_at
 
 
 class TestOneProcess:
-    def test_a_second_run_in_the_folder_is_refused_and_the_first_goes_on(self, spec):
-        refused = []
+    def test_a_second_run_in_the_directory_is_rejected_and_the_first_continues(self, spec):
+        errors = []
 
-        def intrude(record):
+        def start_others(record):
             if record["epoch"] == 2:
-                for enter in (lambda: prepare_resume("out"), lambda: prepare_run(spec, out="out")):
+                for start in (lambda: prepare_resume("out"), lambda: prepare_run(spec, out="out")):
                     with pytest.raises(UsageError) as caught:
-                        enter()
-                    refused.append(str(caught.value))
+                        start()
+                    errors.append(str(caught.value))
 
-        nnreg.run(spec, out="out", on_epoch=intrude)
-        assert f"process {os.getpid()} is at work in this folder" in refused[0]
-        assert "there is a run already" in refused[1]
+        nnreg.run(spec, out="out", on_epoch=start_others)
+        assert f"process {os.getpid()}" in errors[0]
+        assert "already has a run" in errors[1]
 
-    def test_runs_that_begin_at_the_same_time_do_not_share_a_folder(self, spec):
+    def test_runs_that_start_at_the_same_time_do_not_share_a_directory(self, spec):
         first, second = prepare_run(spec, out="out"), prepare_run(spec, out="out")
         with pytest.raises(KeyboardInterrupt):
             first.train(lambda record: (_ for _ in ()).throw(KeyboardInterrupt))
         before = Path("out/checkpoints/last.h5").read_bytes()
-        with pytest.raises(UsageError, match="another process has trained here since"):
+        with pytest.raises(UsageError, match="another process has trained this run"):
             second.train()
         assert Path("out/checkpoints/last.h5").read_bytes() == before
 
-    def test_what_killed_saves_left_is_swept(self, spec):
+    def test_temporary_files_of_killed_saves_are_removed(self, spec):
         nnreg.run(spec, out="out")
         stale = [Path("out/.spec.json.0123456789ab.tmp"),
                  Path("out/checkpoints/.last.h5.0123456789ab.tmp")]  # fmt: skip
@@ -54,24 +54,24 @@ class TestOneProcess:
         nnreg.resume("out")
         assert not any(file.exists() for file in stale)
 
-    def test_folders_are_numbered(self, tmp_path):
+    def test_directories_are_numbered(self, tmp_path):
         assert next_directory("a", tmp_path).name == "a-001"
         (tmp_path / "a-001").mkdir()
         assert next_directory("a", tmp_path).name == "a-002"
 
 
 class TestResuming:
-    def test_another_environment_is_told_in_one_line_and_training_goes_on(self, spec, monkeypatch):
+    def test_a_changed_environment_is_reported_in_one_line(self, spec, monkeypatch):
         nnreg.run(spec, out="out")
         monkeypatch.setattr("numpy.__version__", "1.2.3")
-        with pytest.warns(NnregWarning) as told:
+        with pytest.warns(NnregWarning) as caught:
             nnreg.resume("out", overrides=["train.epochs=7", "train.threads=2"])
-        (text,) = (str(warning.message) for warning in told)
-        assert text.startswith("the bits may differ from those of a run that never stopped: numpy ")
+        (text,) = (str(warning.message) for warning in caught)
+        assert text.startswith("results may not be bit-identical to those of an un")
         assert "numpy is 1.2.3, was " in text
         assert text.endswith("threads is 2, was 1")
 
-    def test_a_change_of_the_spec_holds_from_the_start(self, spec):
+    def test_a_changed_spec_applies_from_the_first_save(self, spec):
         nnreg.run(spec, out="out", overrides=["train.epochs=2"])
         run = prepare_resume("out", overrides=["train.epochs=5"])
         stop_at(run, 13)
@@ -79,7 +79,7 @@ class TestResuming:
             run.train()
         assert nnreg.resume("out").training_state.epoch == 5
 
-    def test_records_beyond_and_behind_the_checkpoint_are_put_right(self, spec):
+    def test_extra_and_missing_records_are_corrected(self, spec):
         nnreg.run(spec, out="whole")
         for damage in (lambda text: text + '{"epoch": 99}\n{"ep', lambda text: text[:30]):
             shutil.rmtree("out", ignore_errors=True)
@@ -92,7 +92,7 @@ class TestResuming:
             nnreg.resume("out")
             same_files("whole", "out")
 
-    def test_a_run_killed_before_its_first_epoch_begins_again(self, spec):
+    def test_a_run_killed_in_its_first_step_resumes(self, spec):
         nnreg.run(spec, out="whole")
         script = """
         import json, os, signal, sys, nnreg
@@ -110,8 +110,8 @@ class TestResuming:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"seen": 0}, "0 of 36 examples are no epoch under way"),
-            ({"seen": 36}, "36 of 36 examples are no epoch under way"),
+            ({"seen": 0}, "0 of 36 examples are not an unfinished epoch"),
+            ({"seen": 36}, "36 of 36 examples are not an unfinished epoch"),
             ({"seen": 5}, "'partial/outputs' is"),
             ({"count": None}, r"\$\.progress\.partial\.count: must be"),
             ({"loss": "x"}, r"\$\.progress\.partial\.loss: must be"),
@@ -120,7 +120,7 @@ class TestResuming:
              r"must be a number below 2\*\*128"),
         ],
     )  # fmt: skip
-    def test_an_epoch_under_way_that_is_not_one_is_refused(self, spec, change, message):
+    def test_an_invalid_unfinished_epoch_is_rejected(self, spec, change, message):
         from nnreg.checkpoint.file_format import Checkpoint as Content
         from nnreg.checkpoint.save_load import from_file_content
 

@@ -1,4 +1,4 @@
-"""What is left of a run that is stopped, and that it resumes bit-identically."""
+"""The files of a run that is stopped, and that it resumes bit-identically."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.runs.directory.runs import same_files, stop_at
 
 class TestStopping:
     @pytest.mark.parametrize("step", [1, 6, 7, 17])
-    def test_ctrl_c_saves_after_the_step_and_the_finished_run_has_the_same_bits(self, spec, step):
+    def test_ctrl_c_saves_after_the_step_and_the_finished_run_is_bit_identical(self, spec, step):
         nnreg.run(spec, out="whole")
         stopped = prepare_run(spec, out="parts")
         stop_at(stopped, step)
@@ -29,7 +29,7 @@ class TestStopping:
         nnreg.resume("parts")
         same_files("whole", "parts")
 
-    def test_a_run_stopped_after_every_step_has_the_bits_of_one_that_was_not(self, spec):
+    def test_a_run_stopped_after_every_step_is_bit_identical_to_one_that_was_not(self, spec):
         whole = nnreg.run(spec, out="whole")
         run = prepare_run(spec, out="parts")
         for step in range(1, whole.training_state.step):
@@ -40,24 +40,24 @@ class TestStopping:
         run.train()
         same_files("whole", "parts")
 
-    def test_a_signal_that_comes_last_is_not_lost(self, spec):
+    def test_a_signal_in_the_last_step_is_not_lost(self, spec):
         run = prepare_run(spec, out="out")
         stop_at(run, 36)
         with pytest.raises(KeyboardInterrupt):
             run.train()
         assert json.loads(Path("out/summary.json").read_text())["stopped"] == "epochs"
 
-    def test_a_second_ctrl_c_stops_at_once_and_leaves_the_last_checkpoint(self, spec):
+    def test_a_second_ctrl_c_stops_immediately_and_leaves_the_last_checkpoint(self, spec):
         run = prepare_run(spec, out="out")
-        go = run._trainer._step
+        train_step = run._trainer._step
 
-        def torn(*args):
-            go(*args)
+        def interrupted(*args):
+            train_step(*args)
             if run.model.training_state.step == 14:
                 os.kill(os.getpid(), signal.SIGINT)
                 os.kill(os.getpid(), signal.SIGINT)
 
-        run._trainer._step = torn
+        run._trainer._step = interrupted
         with pytest.raises(KeyboardInterrupt):
             run.train()
         assert nnreg.load("out/checkpoints/last.h5").training_state.step in (0, 6, 12)
@@ -65,7 +65,7 @@ class TestStopping:
         nnreg.run(spec, out="whole")
         same_files("whole", "out")
 
-    def test_a_second_ctrl_c_while_saving_leaves_no_half_file(self, spec, monkeypatch):
+    def test_a_second_ctrl_c_while_saving_leaves_no_incomplete_file(self, spec, monkeypatch):
         run = prepare_run(spec, out="out")
         stop_at(run, 8)
         replace = os.replace
@@ -84,27 +84,27 @@ class TestStopping:
         nnreg.run(spec, out="whole")
         same_files("whole", "out")
 
-    def test_without_a_folder_ctrl_c_stops_too(self, spec):
+    def test_ctrl_c_also_stops_a_run_without_a_directory(self, spec):
         run = prepare_run(spec)
         stop_at(run, 8)
         with pytest.raises(KeyboardInterrupt):
             run.train()
         assert run.model.training_state.step == 8
 
-    def test_handlers_of_the_program_are_left_alone(self, spec):
-        heard = []
-        before = signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+    def test_signal_handlers_of_the_program_are_not_replaced(self, spec):
+        signals = []
+        before = signal.signal(signal.SIGINT, lambda *_: signals.append(1))
         try:
             run = prepare_run(spec)
             stop_at(run, 8)
             run.train()
         finally:
             signal.signal(signal.SIGINT, before)
-        assert heard == [1]
+        assert signals == [1]
         assert len(run.model.history) == 6
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-    def test_the_command_line_saves_says_how_to_go_on_and_exits(self, spec, number, code):
+    def test_the_command_line_saves_prints_how_to_resume_and_exits(self, spec, number, code):
         spec["train"] = {"epochs": 10**6}
         Path("spec.json").write_text(json.dumps(spec))
         command = [sys.executable, "-m", "nnreg", "run", "spec.json", "--out", "out", "--quiet"]
@@ -115,11 +115,13 @@ class TestStopping:
             process.send_signal(number)
             _, err = process.communicate()
         assert process.returncode == code
-        heard, said, how = err.splitlines()
+        stopping, stopped, resume = err.splitlines()
         name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
-        assert heard == f"{name}: stopping after this step and saving; {name} again stops at once"
+        assert (
+            stopping == f"{name}: stopping after this step and saving; {name} again stops at once"
+        )
         done = nnreg.load("out/checkpoints/last.h5").training_state
-        assert said.startswith("stopped; saved ")
-        assert str(done.epoch if done.epoch_state is None else done.epoch + 1) in said
-        assert how == "resume: nnreg resume out"
+        assert stopped.startswith("stopped; saved ")
+        assert str(done.epoch if done.epoch_state is None else done.epoch + 1) in stopped
+        assert resume == "resume: nnreg resume out"
         assert not Path("out/lock").exists()

@@ -1,0 +1,233 @@
+"""Writing the files of a run while it trains."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from nnreg._utils.atomic_files import append_text, locked, remove_stale_temp_files, replace_text
+from nnreg._utils.os_errors import explain_os_error
+from nnreg.checkpoint.file_format import write_checkpoint
+from nnreg.checkpoint.inspect import read_lines, read_object
+from nnreg.checkpoint.save_load import to_file_content
+from nnreg.errors import CheckpointError, UnsavedError, UsageError
+from nnreg.model.model import Model
+from nnreg.runs.directory import (
+    ENVIRONMENT,
+    GRADIENTS,
+    METRICS,
+    RunDirectory,
+    write_json,
+    write_spec,
+)
+from nnreg.runs.save_schedule import SaveSchedule
+from nnreg.training.state import Record, TrainingState
+
+RETRY_NOTE = "; training continues, and the next save tries again"
+
+NUMBERED_CHECKPOINT = re.compile(r"epoch-(\d+)-step-(\d+)\.h5")
+
+
+@contextmanager
+def open_run(
+    directory: RunDirectory,
+    model: Model,
+    environment: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+) -> Iterator[RunWriter]:
+    """Lock a run directory, write the initial files, and return the writer of all others.
+
+    Results depend on `environment`; `metadata` is written for information only. Raises
+    `UsageError` if another process has locked the directory or trained in it since the object was
+    created, and if it cannot be written to.
+    """
+    with ExitStack() as stack:
+        try:
+            directory.create()
+            directory.last.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(directory.path))
+            directory.refuse_if_changed()
+            remove_stale_temp_files(directory.path)
+            remove_stale_temp_files(directory.last.parent)
+            writer = RunWriter(directory, model, environment, metadata)
+            writer.begin()
+        except OSError as error:
+            problem = f"cannot write: {explain_os_error(error)}"
+            raise UsageError(f"{directory.path}: {problem}") from error
+        yield writer
+
+
+class RunWriter:
+    """Writes checkpoints and records to a locked run directory; `save` and `epoch` never raise.
+
+    If something cannot be written, because the disk is full or the directory was removed, it warns
+    once and tries again at the next save.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        model: Model,
+        environment: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+    ) -> None:
+        self.directory = directory
+        self.schedule = SaveSchedule(model.spec.checkpoint, model.training_state)
+        self.saved = ""
+        """The position of the last checkpoint, as in `after epoch 3`; empty before the first."""
+        self._model = model
+        self._environment = environment
+        self._metadata = metadata
+        self._saved_step = self._saved_best = -1
+        self._records_complete = False
+        self._gradients = self._read_gradients()
+        self._gradients_written = 0
+
+    def begin(self) -> None:
+        """Write the initial files. Raises OSError or `CheckpointError`."""
+        self._save()
+        self._write_description()
+        self.schedule.saved(0.0)  # the first save imports h5py, so its time says nothing
+
+    def epoch(self, record: Record, gradients: Mapping[str, float]) -> None:
+        """Write the record of an epoch and the norms of its last gradients; save if it is time."""
+        self._gradients.append({"epoch": record["epoch"], **gradients})
+        if self._records_complete:
+            path = self.directory.path / METRICS
+            try:
+                append_text(path, _line(record))
+            except OSError as error:
+                self._records_complete = False
+                problem = f"cannot write: {explain_os_error(error)}"
+                self.directory.warn(f"{path}: {problem}{RETRY_NOTE}")
+        if self.schedule.after_epoch():
+            self.save()
+
+    def save(self) -> None:
+        """Write the last checkpoint, the best one if it is new, and a numbered one if asked for."""
+        try:
+            self._save()
+            self._save_numbered()
+        except (CheckpointError, OSError) as error:
+            self.directory.warn(f"{error}{RETRY_NOTE}")
+
+    def close(self, *, needed: bool) -> None:
+        """Save for the last time, with a second try if necessary.
+
+        Raises `UnsavedError` if both fail, or warns if not `needed`. The best checkpoint is written
+        again, so that it has the whole history.
+        """
+        self._saved_best = -1
+        try:
+            try:
+                self._save()
+            except (CheckpointError, OSError):
+                self._save()
+        except (CheckpointError, OSError) as error:
+            if not needed:
+                self.directory.warn(str(error))
+                return
+            now = _position(self._model.training_state)
+            raise UnsavedError(
+                f"{error}. The run is {now}, but its last checkpoint is {self.saved}; "
+                f"free disk space, then: nnreg resume {self.directory.path}",
+                self._model,
+            ) from error
+
+    def _save(self) -> None:
+        """Write everything that is not up to date. Raises OSError or `CheckpointError`."""
+        began = time.perf_counter()
+        try:
+            self._restore_directory()
+            self._save_checkpoints()
+            self._save_records()
+            self.directory.clear_warning()
+        except BaseException:
+            self._forget_saved()
+            raise
+        finally:
+            self.schedule.saved(time.perf_counter() - began)
+
+    def _restore_directory(self) -> None:
+        """Create the directory again if someone removed it."""
+        checkpoints = self.directory.last.parent
+        if not checkpoints.is_dir():
+            checkpoints.mkdir(parents=True)
+            self._records_complete = False
+            self._forget_saved()
+            self._write_description()
+
+    def _forget_saved(self) -> None:
+        """Write every file again at the next save."""
+        self._saved_step = self._saved_best = -1
+        self._gradients_written = 0
+
+    def _save_checkpoints(self) -> None:
+        state = self._model.training_state
+        if state.step != self._saved_step:
+            write_checkpoint(self.directory.last, self._checkpoint())
+            self._saved_step, self.saved = state.step, _position(state)
+        if state.best_epoch not in (0, self._saved_best):
+            write_checkpoint(self.directory.best, self._checkpoint(best=True))
+            self._saved_best = state.best_epoch
+
+    def _save_records(self) -> None:
+        if not self._records_complete:
+            lines = "".join(map(_line, self._model.history))
+            replace_text(self.directory.path / METRICS, lines)
+            self._records_complete = True
+        if self._gradients:
+            write = append_text if self._gradients_written else replace_text
+            rest = self._gradients[self._gradients_written :]
+            write(self.directory.path / GRADIENTS, "".join(map(_line, rest)))
+            self._gradients_written = len(self._gradients)
+
+    def _save_numbered(self) -> None:
+        """Write a numbered checkpoint if the spec retains some, and remove the oldest."""
+        keep, state = self._model.spec.checkpoint.keep, self._model.training_state
+        if not keep:
+            return
+        name = f"epoch-{state.epoch:04}-step-{state.step:08}.h5"
+        write_checkpoint(self.directory.last.with_name(name), self._checkpoint())
+        files = {
+            int(match[2]): file
+            for file in self.directory.last.parent.iterdir()
+            if (match := NUMBERED_CHECKPOINT.fullmatch(file.name))
+        }
+        done = sorted(step for step in files if step <= state.step)  # a resumed run may be earlier
+        for step in done[:-keep]:
+            files[step].unlink()
+
+    def _checkpoint(self, *, best: bool = False) -> Any:
+        return to_file_content(self._model, best=best, environment=self._environment)
+
+    def _write_description(self) -> None:
+        """Write the spec and the environment."""
+        write_spec(self._model.document, self.directory.path)
+        path, record = self.directory.path / ENVIRONMENT, {**self._environment, **self._metadata}
+        before = read_object(path)
+        earlier = before.pop("earlier", [])
+        if before and before != record:
+            earlier = [*earlier, before]
+        write_json(path, {**record, "earlier": earlier} if earlier else record)
+
+    def _read_gradients(self) -> list[Mapping[str, float]]:
+        """Return the gradient norms of the epochs that are done."""
+        done = range(1, self._model.training_state.epoch + 1)
+        records = read_lines(self.directory.path / GRADIENTS)
+        return [record for record in records if record.get("epoch") in done]
+
+
+def _line(record: Mapping[str, float]) -> str:
+    return json.dumps(dict(record)) + "\n"
+
+
+def _position(state: TrainingState) -> str:
+    """Return the position of a training, as in `after epoch 3`."""
+    if state.epoch_state is None:
+        return f"after epoch {state.epoch}"
+    return f"within epoch {state.epoch + 1}, after step {state.step}"
