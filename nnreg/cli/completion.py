@@ -12,7 +12,9 @@ RC_FILES = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/conf
 @command()
 @click.argument("shell", type=click.Choice(list(RC_FILES)))
 def completion(shell: str) -> None:
-    """Print the script for SHELL to complete commands and components.
+    """Print the completion script for SHELL.
+
+    It completes commands, options, components, specs, runs and files.
 
     \b
     nnreg completion bash

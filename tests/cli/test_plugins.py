@@ -128,7 +128,8 @@ def run_counting(directory, *command):
     """Run a command beside 30 plugins; return how often each was imported."""
     log = directory / "log"
     log.unlink(missing_ok=True)
-    environment = {**os.environ, "PYTHONPATH": str(directory / "site")}
+    paths = filter(None, (str(directory / "site"), os.environ.get("PYTHONPATH")))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(
         [sys.executable, "-m", "nnreg", *command], env=environment, capture_output=True, check=True
     )
