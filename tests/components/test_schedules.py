@@ -209,7 +209,7 @@ def test_a_factor_that_is_none_is_told_with_its_step(value):
 
 
 def test_what_a_schedule_watches_must_be_measured():
-    with pytest.raises(SpecError, match=r"\$\.schedule: unknown metric 'val_los'; did you mean 'va"):
+    with pytest.raises(SpecError, match=r"\$\.schedule: unknown metric 'val_los'; did you mean"):
         trained(classifier(schedule={"type": "reduce_on_plateau", "monitor": "val_los"}))
     after = {"type": "warmup", "after": "reduce_on_plateau"}
     for schedule in ("reduce_on_plateau", after):
