@@ -144,7 +144,8 @@ class Reader:
         """Return a section, or the component of an entry, with these options."""
         model = _model(cast(Hashable, cls))
         try:
-            # as JSON, because strict validation of Python values rejects a list for a tuple
+            # As JSON: strict validation of Python values rejects a list for a tuple, and also text
+            # for a path or a date, which options of plugins may be.
             validated = model.model_validate_json(json.dumps(value), context=self)
         except ValidationError as error:
             if error.error_count() > MAX_PROBLEMS:

@@ -14,10 +14,11 @@ from nnreg.builtin.activations import Sigmoid, Softmax
 class Focal(Loss):
     """mean(-Σ_k alpha_k t_k (1 - y_k)^gamma log y_k) over examples, y the probabilities of classes.
 
-    Cross-entropy in which an example counts less the surer the network is of it. Lin et al. 2017,
-    for several classes. `alpha` has a weight for each class, in the order of the model's classes;
-    without it, all count the same. Targets are class numbers `(batch,)` or rows of probabilities
-    `(batch, classes)`. After a softmax it is computed from the logits.
+    Cross-entropy in which an example has a smaller weight the higher the probability of its class.
+    Lin et al. 2017, for several classes. `gamma` is the exponent of this weight. `alpha` has one
+    weight per class, in the order of the model's classes; by default all are 1. Targets are class
+    indices `(batch,)` or probabilities `(batch, classes)`. After a softmax it is computed from the
+    logits.
     """
 
     gamma: Annotated[float, Ge(0)] = 2.0
@@ -28,7 +29,7 @@ class Focal(Loss):
     fused_activation = Softmax
 
     def forward(self, y, t):
-        """Probabilities are kept above the smallest normal number."""
+        """Return the loss of probabilities, which are clipped to the smallest normal number."""
         p = np.maximum(y, np.finfo(y.dtype).tiny)
         weights = self._weights(y, t)
         losses, slopes = _focal(np.log(p), p, np.maximum(1 - p, 0), self.gamma)
@@ -48,7 +49,7 @@ class Focal(Loss):
         return float(np.sum(weights * losses)), backward
 
     def _weights(self, y, t):
-        """Return what each class's loss counts for, in the mean over the examples."""
+        """Return the weight of the loss of each class in the mean over the examples."""
         classes = y.shape[-1]
         if t.ndim < y.ndim:
             t = np.equal(np.expand_dims(t, -1), np.arange(classes)).astype(y.dtype)
@@ -63,8 +64,9 @@ class Focal(Loss):
 class BinaryFocal(Loss):
     """mean(-alpha t (1 - y)^gamma log y - (1 - alpha) (1 - t) y^gamma log(1 - y)).
 
-    Binary cross-entropy in which an example counts less the surer the network is of it. Lin et al.
-    2017, whose best alpha was 0.25; without it, both classes count fully. For independent
+    Binary cross-entropy in which an example has a smaller weight the higher the probability of its
+    class. Lin et al. 2017. `gamma` is the exponent of this weight. `alpha`, in the paper at best
+    0.25, is the weight of class 1; by default both classes have weight 1. For independent
     probabilities y and targets in [0, 1]. After a sigmoid it is computed from the logits.
     """
 
@@ -75,7 +77,7 @@ class BinaryFocal(Loss):
     fused_activation = Sigmoid
 
     def forward(self, y, t):
-        """Probabilities are kept within [eps, 1 - eps]."""
+        """Return the loss of probabilities, which are clipped to [eps, 1 - eps]."""
         eps = float(np.finfo(y.dtype).eps)
         p = np.clip(y, eps, 1 - eps)
         inside = (y >= eps) & (y <= 1 - eps)
@@ -90,19 +92,19 @@ class BinaryFocal(Loss):
         return value, lambda: d_true * q - d_false * p
 
     def _both(self, t, log_p, log_q, p, q):
-        """Return the loss, and its slopes by log y and by log(1 - y)."""
-        of_true, of_false = (1, 1) if self.alpha is None else (self.alpha, 1 - self.alpha)
-        weight, other = of_true * t / t.size, of_false * (1 - t) / t.size
-        losses, slopes = _focal(log_p, p, q, self.gamma)
-        losses_other, slopes_other = _focal(log_q, q, p, self.gamma)
-        value = float(np.sum(weight * losses + other * losses_other))
-        return value, weight * slopes, other * slopes_other
+        """Return the loss, and its derivatives with respect to log y and log(1 - y)."""
+        alpha_1, alpha_0 = (1, 1) if self.alpha is None else (self.alpha, 1 - self.alpha)
+        weight_1, weight_0 = alpha_1 * t / t.size, alpha_0 * (1 - t) / t.size
+        losses_1, slopes_1 = _focal(log_p, p, q, self.gamma)
+        losses_0, slopes_0 = _focal(log_q, q, p, self.gamma)
+        value = float(np.sum(weight_1 * losses_1 + weight_0 * losses_0))
+        return value, weight_1 * slopes_1, weight_0 * slopes_0
 
 
 def _focal(log_p, p, q, gamma):
-    """Return -q^gamma log p, where q = 1 - p, and its slope by log p."""
+    """Return -q^gamma log p, where q = 1 - p, and its derivative with respect to log p."""
     modulation = q**gamma
-    ratio = log_p / np.where(q > 0, q, 1)  # goes to -1 while both go to 0
+    ratio = log_p / np.where(q > 0, q, 1)  # approaches -1 as both approach 0
     return -modulation * log_p, modulation * (gamma * p * ratio - 1)
 
 

@@ -16,11 +16,11 @@ from nnreg.builtin.initializers import GlorotUniform
 class Kan(Layer):
     """y_j = Σ_i (weight_ij · base(x_i) + Σ_g coefficients_igj · B_g(x_i)), over the last axis.
 
-    A function of its own on every edge from an input to an output, learned as a sum of B-splines
-    on a grid, instead of a weight; no activation follows. Kolmogorov-Arnold networks, Liu et al.
-    2024. The splines, of degree `order`, divide [-span, span] into `intervals`; outside it they
-    fall to 0 and `base` remains. Takes `(..., features)`, gives `(..., units)`. Parameters, both
-    from `initializer`: weight `(features, units)` and coefficients `(features, intervals + order,
+    Every edge from an input to an output has its own function, learned as a sum of B-splines on a
+    grid, instead of a weight; no activation is needed after it. Kolmogorov-Arnold networks, Liu et
+    al. 2024. The splines, of degree `order`, divide [-span, span] into `intervals`; outside it they
+    fall to 0 and `base` remains. Input: `(..., features)`; output: `(..., units)`. Parameters, both
+    with `initializer`: weight `(features, units)` and coefficients `(features, intervals + order,
     units)`.
     """
 
@@ -47,7 +47,7 @@ class Kan(Layer):
         features, _, units = coefficients.shape
         table = coefficients.reshape(-1, units)
         rows = x.reshape(-1, features)
-        base, undo_base = self.base.forward(rows)
+        base, base_backward = self.base.forward(rows)
         width = 2 * self.span / self.intervals
         splines, lower = b_splines((rows + self.span) / width, self.intervals, self.order)
         flat = splines.reshape(-1, table.shape[0])
@@ -63,7 +63,7 @@ class Kan(Layer):
             dsplines = np.matmul(dy, table.T, out=context.empty(flat.shape)).reshape(splines.shape)
             slopes = (lower[..., :-1] - lower[..., 1:]) / width
             dbase = np.matmul(dy, weight.T, out=context.empty(rows.shape))
-            return (undo_base(dbase) + np.sum(dsplines * slopes, axis=-1)).reshape(x.shape)
+            return (base_backward(dbase) + np.sum(dsplines * slopes, axis=-1)).reshape(x.shape)
 
         return y.reshape((*x.shape[:-1], units)), backward
 
@@ -71,9 +71,9 @@ class Kan(Layer):
 def b_splines(t, intervals, order):
     """Return the B-splines of degree `order` at t, and those of one degree less.
 
-    The knots are whole numbers: function g is not 0 between g - order and g + 1. There are
-    intervals + order of them, on a new last axis, and one more of the lower degree. By the
-    recursion of de Boor 1972; the slope of a function is the difference of two lower ones.
+    The knots are integers: function g is nonzero between g - order and g + 1. There are
+    intervals + order functions, on a new last axis, and one more of the lower degree. Computed by
+    the recursion of de Boor 1972; the slope of a function is the difference of two lower ones.
     """
     offset = t[..., None] - np.arange(-order, intervals + order, dtype=t.dtype)
     functions = ((offset >= 0) & (offset < 1)).astype(t.dtype)

@@ -1,4 +1,4 @@
-"""Tracks runs with MLflow, for nnreg: settings, figures of every epoch, outcome, files."""
+"""Tracking of nnreg runs with MLflow: settings, metrics of every epoch, outcome, files."""
 
 import contextlib
 import json
@@ -10,24 +10,24 @@ import time
 import nnreg
 from nnreg import hookimpl
 
-SHARE = 0.03
-"""The share of the time that figures may take: a call of 10 ms is followed by 0.3 s without."""
+MAX_OVERHEAD = 0.03
+"""The fraction of time for sending metrics: after a call of 10 ms, there is none for 0.3 s."""
 
 BATCH = 100
-"""The most parameters, and metrics, that a server takes in one call; MLflow's own is higher."""
+"""The number of parameters or metrics per call, below the maximum of MLflow."""
 
-LONGEST = 6000
-"""The characters that MLflow keeps of a value."""
+MAX_VALUE_LENGTH = 6000
+"""The maximum number of characters of a value in MLflow."""
 
 STATUS = {"epochs": "FINISHED", "early_stopping": "FINISHED", "interrupted": "KILLED"}
-"""MLflow's word for an outcome; any other is FAILED."""
+"""The MLflow status of an outcome; that of any other is FAILED."""
 
-IMPATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-"""What the environment says unless it says otherwise: training is not to wait for a server."""
+HTTP_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""Environment variables, set if missing, so that training does not wait long for a server."""
 
 
 class Mlflow:
-    """Keeps the MLflow run of each run of nnreg that is going on."""
+    """Maps each active run of nnreg to its MLflow run."""
 
     def __init__(self):
         self._tracked = {}
@@ -52,7 +52,7 @@ plugin = Mlflow()
 
 
 class Tracked:
-    """A run of MLflow: a new one, that which was begun before, or that which is open in Python."""
+    """A run of MLflow: a new one, that of a resumed run, or the one that is open in Python."""
 
     def __init__(self, run):
         import mlflow
@@ -60,7 +60,7 @@ class Tracked:
 
         self._run = run
         self._client = mlflow.MlflowClient()
-        self._waiting = []
+        self._pending = []
         self._next_call = 0.0
         directory = "" if run.directory is None else str(run.directory.resolve())
         tags = {**resolve_tags(), "nnreg.version": nnreg.__version__, "nnreg.folder": directory}
@@ -76,22 +76,22 @@ class Tracked:
         self._client.log_dict(self.id, dict(run.spec), "spec.json")
 
     def epoch(self, record):
-        """Keep the figures of an epoch, and send what is kept if calls took less than their share.
+        """Add the metrics of an epoch, and send all if the overhead limit allows it.
 
-        `step` is the epoch.
+        The step in MLflow is the epoch.
         """
         now = int(time.time() * 1000)
         step = int(record["epoch"])
-        self._waiting += [(k, v, now, step) for k, v in record.items() if k != "epoch"]
+        self._pending += [(k, v, now, step) for k, v in record.items() if k != "epoch"]
         if time.perf_counter() >= self._next_call:
             self._send()
 
     def end(self, outcome):
-        """Send the rest, the figures of the best weights, and the files."""
+        """Send the remaining metrics, those of the best weights, and the files."""
         summary, now = self._run.summary, int(time.time() * 1000)
         best = summary.get("best_epoch", 0)
         for name, value in summary.get("test", {}).items():
-            self._waiting.append((f"test_{name}", value, now, best))
+            self._pending.append((f"test_{name}", value, now, best))
         self._send()
         self._client.set_tag(self.id, "nnreg.outcome", outcome)
         for name in ("best_epoch", "parameters", "kernels", "threads"):
@@ -106,7 +106,7 @@ class Tracked:
             self._client.set_terminated(self.id, STATUS.get(outcome, "FAILED"))
 
     def _experiment(self):
-        """Return the experiment that the environment names, or else the one of the spec's name."""
+        """Return the experiment that the environment names, or else the one named like the spec."""
         if experiment := os.environ.get("MLFLOW_EXPERIMENT_ID"):
             return experiment
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or self._run.model.document.name
@@ -114,7 +114,7 @@ class Tracked:
         return found.experiment_id if found else self._client.create_experiment(name)
 
     def _earlier(self, directory):
-        """Return the MLflow run of this folder where it goes on, or None."""
+        """Return the MLflow run of this directory if the run is resumed, or None."""
         if not directory or not len(self._run.model.history):
             return None
         quote = '"' if "'" in directory else "'"
@@ -126,18 +126,18 @@ class Tracked:
         )
         return found[0] if found else None
 
-    def _settings(self, there):
-        """Log the values in the spec; those that changed since the run began become a tag."""
+    def _settings(self, logged):
+        """Log the values of the spec; changes since the start of the run become a tag."""
         from mlflow.entities import Param
 
         values = {
-            re.sub(r"[^\w.\- /]", "_", path): str(value)[:LONGEST]
+            re.sub(r"[^\w.\- /]", "_", path): str(value)[:MAX_VALUE_LENGTH]
             for path, value in self._run.settings.items()
         }
-        fresh = [Param(path, value) for path, value in values.items() if path not in there]
-        for start in range(0, len(fresh), BATCH):
-            self._client.log_batch(self.id, params=fresh[start : start + BATCH])
-        changed = {path: v for path, v in values.items() if there.get(path, v) != v}
+        new = [Param(path, value) for path, value in values.items() if path not in logged]
+        for start in range(0, len(new), BATCH):
+            self._client.log_batch(self.id, params=new[start : start + BATCH])
+        changed = {path: v for path, v in values.items() if logged.get(path, v) != v}
         if changed:
             tag = f"nnreg.changed_after_epoch_{len(self._run.model.history)}"
             self._client.set_tag(self.id, tag, json.dumps(changed))
@@ -145,28 +145,28 @@ class Tracked:
     def _send(self):
         from mlflow.entities import Metric
 
-        began = time.perf_counter()
-        for start in range(0, len(self._waiting), BATCH):
-            some = [Metric(*figure) for figure in self._waiting[start : start + BATCH]]
-            self._client.log_batch(self.id, metrics=some)
-        self._waiting.clear()
-        ended = time.perf_counter()
-        self._next_call = ended + (ended - began) / SHARE
+        begin = time.perf_counter()
+        for start in range(0, len(self._pending), BATCH):
+            batch = [Metric(*metric) for metric in self._pending[start : start + BATCH]]
+            self._client.log_batch(self.id, metrics=batch)
+        self._pending.clear()
+        end = time.perf_counter()
+        self._next_call = end + (end - begin) / MAX_OVERHEAD
 
 
 @contextlib.contextmanager
 def _quietly():
-    """Keep MLflow's notes on its database from the screen, and its patience short."""
-    import mlflow  # noqa: F401 (it sets its level when it is imported)
+    """Silence MLflow's messages about its database, and set the HTTP defaults."""
+    import mlflow  # noqa: F401 (sets the level of its logger on import)
 
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
     levels = [logger.level for logger in loggers]
-    unset = [name for name in IMPATIENCE if name not in os.environ]
+    unset = [name for name in HTTP_DEFAULTS if name not in os.environ]
     try:
         for logger in loggers:
             logger.setLevel(logging.WARNING)
         for name in unset:
-            os.environ[name] = IMPATIENCE[name]
+            os.environ[name] = HTTP_DEFAULTS[name]
         yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -1,4 +1,4 @@
-"""Writes what TensorBoard shows of a run, for nnreg, with TensorBoard's own writer."""
+"""Event files of nnreg runs for TensorBoard, written with TensorBoard's own writer."""
 
 import json
 import time
@@ -7,19 +7,19 @@ import numpy as np
 
 from nnreg import hookimpl
 
-FOLDER = "tensorboard"
-"""The folder, in that of the run. Its own folders are shown as curves in one chart."""
+DIRECTORY = "tensorboard"
+"""The subdirectory of the run directory. Its subdirectories are shown as curves in one chart."""
 
 BINS = 30
-SHARE = 0.03
-"""The share of the time that histograms may take: one that cost 10 ms waits 0.3 s."""
+MAX_OVERHEAD = 0.03
+"""The fraction of time for histograms: after one that took 10 ms, there is none for 0.3 s."""
 
 DONE = ("epochs", "early_stopping")
-"""The outcomes of a run that came to its end."""
+"""The outcomes of a completed run."""
 
 
 class TensorBoard:
-    """Keeps a log for each run that has a folder; other runs write nothing."""
+    """Maps each run that has a directory to its log; other runs are not logged."""
 
     def __init__(self):
         self._logs = {}
@@ -45,16 +45,16 @@ plugin = TensorBoard()
 
 
 class Log:
-    """The event files of one run: `train`, `validation`, `test`, and beside them the settings."""
+    """The event files of one run: one for each split, and one for the settings."""
 
     def __init__(self, run):
         self._run = run
         self._writers = {}
         self._next_histograms = 0.0
-        self._described = 0
+        self._last_histograms = 0
 
     def describe(self):
-        """Write the settings, for the tab of hyperparameters, and the spec and layers as text."""
+        """Write the settings as hyperparameters, and the spec and the layers as text."""
         from tensorboard.plugins.hparams import summary_v2
 
         settings = {path: value for path, value in self._run.settings.items() if value is not None}
@@ -63,22 +63,22 @@ class Log:
         self._text("layers", self._run.model.summary())
 
     def epoch(self, record):
-        """Write the figures of an epoch, and the weights if they have not taken their share yet."""
+        """Write the metrics of an epoch, and histograms if the overhead limit allows it."""
         step = int(record["epoch"])
         for name, value in record.items():
             if name != "epoch":
-                part = "validation" if name.startswith("val_") else "train"
-                self._scalar(part, step, name.removeprefix("val_"), value)
+                split = "validation" if name.startswith("val_") else "train"
+                self._scalar(split, step, name.removeprefix("val_"), value)
         if time.perf_counter() >= self._next_histograms:
             self._histograms(step)
 
     def end(self, outcome):
-        """Write the last weights and the figures of the test part, and close the files.
+        """Write the last weights and the metrics of the test split, and close the files.
 
-        The model of a run that is done has its best weights, which may not be the last.
+        The model of a completed run has its best weights, which may not be the last.
         """
         summary, last = self._run.summary, len(self._run.model.history)
-        if self._described < last and (outcome not in DONE or summary["best_epoch"] == last):
+        if self._last_histograms < last and (outcome not in DONE or summary["best_epoch"] == last):
             self._histograms(last)
         for name, value in summary.get("test", {}).items():
             self._scalar("test", summary["best_epoch"], name, value)
@@ -87,15 +87,15 @@ class Log:
             writer.close()
 
     def _histograms(self, step):
-        began = time.perf_counter()
+        start = time.perf_counter()
         for name, array in self._run.model.parameters.items():
             self._add("train", step, self._summary(tag=name, histo=_histogram(array)))
-        ended = time.perf_counter()
-        self._described = step
-        self._next_histograms = ended + (ended - began) / SHARE
+        end = time.perf_counter()
+        self._last_histograms = step
+        self._next_histograms = end + (end - start) / MAX_OVERHEAD
 
-    def _scalar(self, part, step, tag, value):
-        self._add(part, step, self._summary(tag=tag, simple_value=value))
+    def _scalar(self, split, step, tag, value):
+        self._add(split, step, self._summary(tag=tag, simple_value=value))
 
     def _text(self, tag, text):
         from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -125,26 +125,26 @@ class Log:
 
         return Summary(value=[Summary.Value(**value)])
 
-    def _add(self, part, step, summary):
+    def _add(self, split, step, summary):
         from tensorboard.compat.proto.event_pb2 import Event
 
-        self._writer(part).add_event(Event(wall_time=time.time(), step=step, summary=summary))
+        self._writer(split).add_event(Event(wall_time=time.time(), step=step, summary=summary))
 
-    def _writer(self, part):
-        """Return the writer of a part's folder. A new file takes the place of what comes later.
+    def _writer(self, split):
+        """Return the writer of a split, or of the settings for an empty name.
 
-        That is so where a run goes on from an earlier epoch than the last that was written.
+        A new file replaces the data of later epochs, if a run resumes from an earlier one.
         """
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        if part not in self._writers:
-            directory = self._run.directory / FOLDER / part
-            self._writers[part] = writer = EventFileWriter(str(directory), max_queue_size=1000)
+        if split not in self._writers:
+            directory = self._run.directory / DIRECTORY / split
+            self._writers[split] = writer = EventFileWriter(str(directory), max_queue_size=1000)
             first = len(self._run.model.history) + 1
             start = SessionLog(status=SessionLog.START)
             writer.add_event(Event(wall_time=time.time(), step=first, session_log=start))
-        return self._writers[part]
+        return self._writers[split]
 
 
 def _histogram(array):

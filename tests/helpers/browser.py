@@ -1,4 +1,4 @@
-"""Chromium without a window, driven through a pipe by its own protocol.
+"""Headless Chromium, controlled through a pipe by the DevTools protocol.
 
 https://chromedevtools.github.io/devtools-protocol/
 """
@@ -26,7 +26,7 @@ def chromium():
 class Browser:
     """A browser with one page.
 
-    `complaints` are what it says of the page, `requests` what the page asks for.
+    `complaints` are console messages, log entries and exceptions, `requests` the requested URLs.
     """
 
     def __init__(self):
@@ -34,20 +34,20 @@ class Browser:
         self._numbers, self._session = itertools.count(1), None
 
     def __enter__(self):
-        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        theirs_in, self._out = os.pipe()
-        self._in, theirs_out = os.pipe()
-        # its commands come on descriptor 3, its answers and events go to 4
-        command = [chromium(), *OPTIONS, f"--user-data-dir={self._folder.name}", "about:blank"]
-        shell = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
+        self._directory = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        child_in, self._out = os.pipe()
+        self._in, child_out = os.pipe()
+        # Chromium reads commands from descriptor 3, and writes responses and events to 4
+        command = [chromium(), *OPTIONS, f"--user-data-dir={self._directory.name}", "about:blank"]
+        shell = f'exec "$@" 3<&{child_in} 4>&{child_out}'
         self._process = subprocess.Popen(
             ["bash", "-c", shell, "-", *command],
-            pass_fds=(theirs_in, theirs_out),
+            pass_fds=(child_in, child_out),
             stderr=subprocess.DEVNULL,
         )
-        os.close(theirs_in)
-        os.close(theirs_out)
-        self._answers = os.fdopen(self._in, "rb")
+        os.close(child_in)
+        os.close(child_out)
+        self._responses = os.fdopen(self._in, "rb")
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
@@ -59,9 +59,9 @@ class Browser:
         self._session = None
         self.call("Browser.close")
         self._process.wait(20)
-        self._answers.close()
+        self._responses.close()
         os.close(self._out)
-        self._folder.cleanup()
+        self._directory.cleanup()
 
     def call(self, method, **params):
         """Call a method of the protocol and return its result."""
@@ -70,10 +70,10 @@ class Browser:
         if self._session:
             message["sessionId"] = self._session
         os.write(self._out, json.dumps(message).encode() + b"\0")
-        while (answer := self._read()).get("id") != number:
+        while (response := self._read()).get("id") != number:
             pass
-        assert "error" not in answer, answer
-        return answer["result"]
+        assert "error" not in response, response
+        return response["result"]
 
     def show(self, path, width, height=900):
         """Open a file in a window of this size."""
@@ -91,24 +91,19 @@ class Browser:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def picture(self, path):
-        """Save a picture of the whole page."""
-        found = self.call("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(found["data"]))
-
     def pdf(self, path):
-        """Print the page into a file."""
+        """Print the page to a PDF file."""
         path.write_bytes(
             base64.b64decode(self.call("Page.printToPDF", preferCSSPageSize=True)["data"])
         )
 
     def _read(self):
         message = bytearray()
-        while (byte := self._answers.read(1)) != b"\0":
-            assert byte, "the browser has gone"
+        while (byte := self._responses.read(1)) != b"\0":
+            assert byte, "the browser exited"
             message += byte
-        answer = json.loads(message)
-        method, params = answer.get("method"), answer.get("params", {})
+        response = json.loads(message)
+        method, params = response.get("method"), response.get("params", {})
         if method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif method == "Log.entryAdded":
@@ -117,4 +112,4 @@ class Browser:
             self.complaints.append(str(params["args"]))
         elif method == "Runtime.exceptionThrown":
             self.complaints.append(str(params["exceptionDetails"]))
-        return answer
+        return response

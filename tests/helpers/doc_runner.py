@@ -1,20 +1,20 @@
-"""Follow a page of the documentation: run its blocks in order, and compare what it shows.
+"""Run the blocks of a page of the documentation in order, and compare the output it shows.
 
     python -m tests.helpers.doc_runner docs/tutorial.md
 
-writes what the commands print now into the page.
+updates the output that the page shows.
 
-A block's first line says what becomes of it:
+The first line of a block determines how it is used:
 
-* `sh` is run, in a folder that has the ready models. After it may stand `fails` (the command must),
-  `online` (it needs pip's index) or `by hand` (it is not run).
-* `python` is run in the page's one Python session; `python NAME` (or json, csv, …) is written to
-  that file; `python signatures` is left alone.
-* `text` is what the block before it printed. `…` stands for anything, on a line of its own for any
-  lines. Numbers may differ a little, as they do between processors: by one in the
-  last digit where Python printed them, and by a fifth otherwise or after `text about`. `json
-  printed` is the same in colours.
-* `<!-- sh` begins a block that a reader does not see.
+* `sh` is run in a directory with the example models. It may be followed by `fails` (the command
+  must fail), `online` (it needs pip's index) or `by hand` (it is not run).
+* `python` is run in the Python session of the page; `python NAME` (or json, csv, …) is written to
+  that file; `python signatures` is ignored.
+* `text` is the output of the previous block. `…` matches anything, on its own line any lines.
+  Numbers may differ slightly, as they do between processors: by one in the last digit in output of
+  Python, and by a fifth otherwise or after `text about`. `json printed` is the same with syntax
+  highlighting.
+* `<!-- sh` starts a block that is hidden from the reader.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ NUMBER = r"(?<![\w.-])-?\d+(?:\.\d+)?(?:e[-+]\d+)?(?![\w-])"
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a page: its language, what stands after it, the code, and where the code is."""
+    """A block of a page: its language, the note after it, the code, and the range of the code."""
 
     language: str
     note: str
@@ -49,7 +49,7 @@ class Block:
 
     @property
     def shows(self):
-        """Whether it is what the block before it printed."""
+        """Whether it is the output of the previous block."""
         return self.language == "text" or self.note == "printed"
 
 
@@ -66,17 +66,17 @@ def blocks(text):
 
 
 class Follower:
-    """Does in a folder what a page says, and keeps what the last block printed."""
+    """Runs the blocks of a page in a directory, and keeps the output of the last one."""
 
     def __init__(self, directory, *, online=False):
-        self.folder = directory
+        self.directory = directory
         self.online = online
         self.output = ""
         self.exact = False
         self.names = {"__name__": "page"}
 
     def follow(self, block):
-        """Run a block, or compare it, or write it to its file."""
+        """Run a block, compare it, or write it to its file."""
         if block.shows:
             exact = self.exact and block.note != "about"
             require_shown(block.code, self.output, exact=exact)
@@ -86,18 +86,18 @@ class Follower:
         elif block.language == "python" and not block.note:
             self.python(block.code)
         elif block.language in WRITTEN and block.note not in ("", "signatures"):
-            file = self.folder / block.note
+            file = self.directory / block.note
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.code)
 
     def shell(self, code, *, fails):
-        """Run commands; those of nnreg alone in this process, which is quicker."""
+        """Run commands; if all are plain nnreg commands, in this process, which is faster."""
         lines = code.strip().splitlines()
         if not self.online and all(re.fullmatch(r"nnreg [^|><&;$*\\#]*", line) for line in lines):
             runs = [self.nnreg(shlex.split(line)[1:]) for line in lines]
             self.output, failed = "".join(out for out, _ in runs), any(code for _, code in runs)
         else:
-            done = subprocess.run(["bash", "-ec", code], cwd=self.folder, text=True,
+            done = subprocess.run(["bash", "-ec", code], cwd=self.directory, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
             self.output, failed = done.stdout, done.returncode != 0
         assert failed == fails, (code, self.output)
@@ -121,7 +121,7 @@ class Follower:
     @contextlib.contextmanager
     def here(self, printed):
         with (
-            contextlib.chdir(self.folder),
+            contextlib.chdir(self.directory),
             contextlib.redirect_stdout(printed),
             contextlib.redirect_stderr(printed),
         ):
@@ -129,14 +129,14 @@ class Follower:
 
 
 def require_shown(text, output, *, exact):
-    """Require that a command printed what a text block shows, and nothing else."""
+    """Require that the output of a command is that of a text block."""
     assert matches(squeezed(text), squeezed(output), exact=exact), (
-        f"what is shown:\n{text}\nand what is printed:\n{output}"
+        f"the page shows:\n{text}\nbut the output is:\n{output}"
     )
 
 
 def matches(shown, printed, *, exact):
-    """Tell whether lines are those that are shown, where a line `…` stands for any."""
+    """Return True if lines match those shown, where a line `…` matches any lines."""
     if not shown:
         return not printed
     if shown[0] == "…":
@@ -150,12 +150,12 @@ def matches(shown, printed, *, exact):
 
 
 def squeezed(text):
-    """Return the lines that are not blank, without the space that aligns them."""
+    """Return the lines that are not blank, with single spaces."""
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
 def alike(wanted, found, *, exact):
-    """Tell whether a line is what was shown, in which `…` stands for anything."""
+    """Return True if a line matches the one shown, in which `…` matches anything."""
     pattern, numbers = "", []
     for part in re.split(rf"(…|{NUMBER})", wanted):
         if part == "…":
@@ -173,7 +173,7 @@ def alike(wanted, found, *, exact):
 
 
 def tolerance(shown, *, exact):
-    """Return by how much a number may differ from the one that is shown."""
+    """Return the accepted difference from a number that is shown."""
     digits, _, exponent = shown.partition("e")
     fraction = digits.partition(".")[2]
     last = 1.01 * 10.0 ** (int(exponent or 0) - len(fraction))
@@ -183,37 +183,37 @@ def tolerance(shown, *, exact):
 
 
 def prepare(directory):
-    """Make a folder with the ready models; return it, and the settings to follow a page with."""
-    tools, place = directory / "tools", directory / "page"
+    """Create a directory with the example models; return it, and the environment variables."""
+    tools, page_directory = directory / "tools", directory / "page"
     tools.mkdir()
     for name, command in (("nnreg", "-m nnreg"), ("python", "")):
         (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
         (tools / name).chmod(0o755)
     shutil.copytree(
-        ROOT / "models", place / "models", ignore=shutil.ignore_patterns("*.py", "*.md")
+        ROOT / "models", page_directory / "models", ignore=shutil.ignore_patterns("*.py", "*.md")
     )
     path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-    return place, {"PATH": path, "COLUMNS": "100"}
+    return page_directory, {"PATH": path, "COLUMNS": "100"}
 
 
 def rewritten(text, follower):
-    """Return a page with what its blocks print now, where that is not what it shows."""
-    chunks, done = [], 0
+    """Return a page with the output it shows updated if it differs."""
+    parts, end = [], 0
     for block in blocks(text):
         try:
             follower.follow(block)
         except AssertionError:
             if not block.shows:
                 raise
-            chunks += [text[done : block.start], masked(follower.output)]
-            done = block.end
-    return "".join([*chunks, text[done:]])
+            parts += [text[end : block.start], masked(follower.output)]
+            end = block.end
+    return "".join([*parts, text[end:]])
 
 
 def masked(output):
-    """Return an output without what is another each time: how long it took, and in which folder.
+    """Return an output without what differs between runs: durations and directories.
 
-    Of many lines of epochs, the first and the last are left.
+    Of many lines of epochs, the first two and the last remain.
     """
     output = re.sub(r"\d+(\.\d+)? (s|ms|µs)\b", r"… \2", output)
     output = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "…", output)
@@ -222,19 +222,19 @@ def masked(output):
     output = re.sub(r"(?m)^( *seconds +)\S.*", r"\1…", output)
     output = re.sub(r"/\S+/page/", "…/", output).replace(f"{ROOT}/", "…/")
     lines = [line.rstrip() for line in output.strip("\n").splitlines()]
-    epochs = [place for place, line in enumerate(lines) if re.match(r"epoch +\d+/", line)]
+    epochs = [index for index, line in enumerate(lines) if re.match(r"epoch +\d+/", line)]
     if len(epochs) > 5:
         lines[epochs[2] : epochs[-1]] = ["…"]
     return "\n".join([*lines, ""])
 
 
 def rewrite(pages):
-    """Write what is printed now into these files."""
+    """Update the output shown in these files."""
     for page in pages:
         with tempfile.TemporaryDirectory() as directory:
-            place, settings = prepare(Path(directory))
-            os.environ.update(settings)
-            page.write_text(rewritten(page.read_text(), Follower(place)))
+            page_directory, variables = prepare(Path(directory))
+            os.environ.update(variables)
+            page.write_text(rewritten(page.read_text(), Follower(page_directory)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Plugins made up on the spot: their code, as files and as installed distributions."""
+"""Plugins for tests: their code, as files and as installed distributions."""
 
 import importlib.metadata
 import sys
@@ -23,12 +23,12 @@ def nnreg_activations():
 
 
 def swish(name="swish"):
-    """Return the code of a plugin that provides one activation."""
+    """Return the code of a plugin with one activation."""
     return SWISH.replace("NAME", repr(name))
 
 
 def distribution(directory, name, code, *, plugin="plugin", version="1.2", requires=()):
-    """Put a distribution with one plugin module in a folder; return its entry point."""
+    """Write a distribution with one plugin module into a directory; return its entry point."""
     module = name.replace("-", "_")
     (directory / f"{module}.py").write_text(code)
     info = directory / f"{module}-{version}.dist-info"
@@ -43,12 +43,12 @@ def distribution(directory, name, code, *, plugin="plugin", version="1.2", requi
 
 def counting(name, log):
     """Return the code of a plugin that writes a line to a file when it is imported."""
-    note = f"with open({str(log)!r}, 'a') as log:\n    log.write('{name}\\n')\n"
-    return note + swish(name)
+    write = f"with open({str(log)!r}, 'a') as log:\n    log.write('{name}\\n')\n"
+    return write + swish(name)
 
 
 def many(directory, log, count=30):
-    """Install so many plugins, each with one activation; `log` hears of every import."""
+    """Install `count` plugins, each with one activation; each import is written to `log`."""
     for index in range(count):
         name = f"swish{index}"
         distribution(directory, f"nnreg-{name}", counting(name, log), plugin=name,

@@ -1,11 +1,11 @@
-"""An operating system that fails when told to."""
+"""Injection of failures of the operating system."""
 
 import errno
 import os
 
 
 class Faults:
-    """The operating system, failing at its n-th call of those that change a disk."""
+    """A replacement of `os` in which the n-th call that changes the disk fails."""
 
     CALLS = ("open", "write", "fsync", "replace", "unlink", "truncate")
 

@@ -1,4 +1,4 @@
-"""Small specs and data that several test files train on."""
+"""Small specs and data sets that several test files use."""
 
 import copy
 
@@ -66,11 +66,11 @@ WITH_SWISH = classifier(
     data=csv_data(),
     train={"epochs": 2},
 )  # fmt: skip
-"""A spec that names an activation which only a plugin can provide."""
+"""A spec with an activation that only a plugin provides."""
 
 
 def blobs(count=60, seed=0):
-    """Return points around three centres, and the names of the centres."""
+    """Return points around three centers, and the names of the centers."""
     rng = np.random.default_rng(seed)
     label = rng.integers(0, 3, count)
     x = rng.normal(size=(count, 4)) + 2 * np.eye(4)[label]

@@ -1,7 +1,7 @@
-"""Make checkpoints that attack their reader.
+"""Functions that write adversarial checkpoints.
 
-Behind a valid magic, length and SHA-256, which an attacker can make too, each is a checkpoint of a
-small model with one thing changed. `@attack` registers a maker, and says what the reader must say.
+With a valid magic, length and SHA-256, which an attacker can compute too, each is a checkpoint of a
+small model with one change. `@attack` registers a function that writes one, and the error expected.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SPEC: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Attack:
-    """How to make one file, and what its refusal must say (a regular expression)."""
+    """A function that writes one file, and a regular expression for the error message."""
 
     make: Callable[[Path], None]
     message: str
@@ -49,7 +49,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def attack(message: str) -> Callable[..., Any]:
-    """Register a maker under its name."""
+    """Register a function under its name."""
 
     def register(make: Callable[[Path], None]) -> Callable[[Path], None]:
         assert make.__name__ not in ATTACKS, "two attacks have this name"
@@ -60,7 +60,7 @@ def attack(message: str) -> Callable[..., Any]:
 
 
 def content(spec: Document, shape: tuple[int, ...]) -> tuple[Document, Arrays]:
-    """Return the content of a sound checkpoint of this spec, for examples of this shape."""
+    """Return the content of a valid checkpoint of this spec, for examples of this shape."""
     x = np.random.default_rng(0).normal(size=(20, *shape))
     y = np.array(["ash", "birch"] * 10)
     model = nnreg.build(spec, data=(x, y))
@@ -70,12 +70,12 @@ def content(spec: Document, shape: tuple[int, ...]) -> tuple[Document, Arrays]:
 
 
 def victim() -> tuple[Document, Arrays]:
-    """Return what most attacks start from."""
+    """Return the valid content that most attacks modify."""
     return content(SPEC, (3,))
 
 
 def signed(body: bytes, version: str = str(FORMAT)) -> bytes:
-    """Return the file with this body and a digest to match."""
+    """Return the file with this body and a matching digest."""
     head = MAGIC + f"format {version}\nbytes {len(body)}\n".encode()
     digest = hashlib.sha256(head + body).hexdigest()
     return (head + f"sha256 {digest}\n".encode()).ljust(HEADER_BYTES, b"\0") + body
@@ -86,7 +86,7 @@ def image(
     arrays: Arrays,
     change: Callable[[h5py.File], None] = lambda file: None,
 ) -> bytes:
-    """Return the HDF5 image of this content, after a change to it."""
+    """Return the HDF5 image of this content, after a change."""
     text = document if isinstance(document, str | bytes) else json.dumps(document)
     data = text.encode() if isinstance(text, str) else text
     with h5py.File(
@@ -102,33 +102,33 @@ def image(
 
 
 def altered(path: Path, change: Callable[[h5py.File], None]) -> None:
-    """Write a checkpoint whose HDF5 file was changed."""
+    """Write a checkpoint with a changed HDF5 image."""
     path.write_bytes(signed(image(*victim(), change)))
 
 
 def restated(path: Path, change: Callable[[Document, Arrays], Any]) -> None:
-    """Write a checkpoint whose document and arrays were changed, or replaced by what is given."""
+    """Write a checkpoint with changed document and arrays; `change` may return another document."""
     document, arrays = victim()
     replaced = change(document, arrays)
     path.write_bytes(signed(image(document if replaced is None else replaced, arrays)))
 
 
 def forged(path: Path, change: Callable[[h5py.File], None], old: bytes, new: bytes) -> None:
-    """Write a checkpoint with bytes of its HDF5 file exchanged, which no library would write."""
+    """Write a checkpoint with replaced bytes in its HDF5 image, which no library would write."""
     body = image(*victim(), change)
     assert body.count(old) == 1
     path.write_bytes(signed(body.replace(old, new)))
 
 
 def void(_: Any) -> None:
-    """Return nothing, where a lambda would return what was dropped."""
+    """Return None in a lambda, whatever the argument."""
 
 
 def in_spec(path: Path, change: Callable[[Document], Any]) -> None:
-    """Write a checkpoint with another spec."""
+    """Write a checkpoint with a changed spec."""
     restated(path, lambda document, arrays: void(change(document["spec"])))
 
 
 def of_component(path: Path, **changes: Any) -> None:
-    """Write a checkpoint that says of its first component what it pleases."""
+    """Write a checkpoint with a changed description of its first component."""
     restated(path, lambda document, arrays: document["components"][0].update(changes))

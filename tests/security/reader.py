@@ -1,8 +1,8 @@
-"""Read files in a process that has little memory, and tell what came of each.
+"""Read files in a process with limited memory, and print the outcome of each.
 
-`python -m tests.security.reader LIMIT FILE...` prints a line of JSON a file: the error it ended in
-(null where it loaded), its text, and the seconds. LIMIT is in megabytes, beyond what the imports
-and the reading of the first file take; the first file is a sound one.
+`python -m tests.security.reader LIMIT FILE...` prints a line of JSON per file: the type of the
+error (null if it loaded), its text, and the seconds. LIMIT is in megabytes, in addition to the
+memory that the imports and the first file, a valid one, need.
 """
 
 import json
@@ -14,20 +14,20 @@ from nnreg.checkpoint.save_load import load
 
 
 def main(limit: int, files: list[str]) -> None:
-    """Read each file and print what came of it."""
-    for place, file in enumerate(files):
-        began = time.perf_counter()
+    """Read each file and print the outcome."""
+    for index, file in enumerate(files):
+        start = time.perf_counter()
         error = message = None
         try:
             load(file)
         except Exception as caught:
             error, message = type(caught).__name__, str(caught)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         print(json.dumps({"error": error, "message": message, "seconds": seconds}), flush=True)
-        if not place:
+        if index == 0:
             with open("/proc/self/statm") as statm:
-                taken = int(statm.read().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (taken + limit * 2**20,) * 2)
+                used = int(statm.read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + limit * 2**20,) * 2)
 
 
 main(int(sys.argv[1]), sys.argv[2:])

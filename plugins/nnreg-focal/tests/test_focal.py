@@ -1,4 +1,4 @@
-"""The plugin as its users have it: installed, discovered, trained, saved, correct."""
+"""Tests of the installed plugin: discovery, correctness, training, checkpoints."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ Z = np.random.default_rng(0).normal(size=(4, 3))
 
 
 def focal(p, gamma):
-    """Return the loss of one example whose true class has the probability p."""
+    """Return the loss of one example with the probability p for its class."""
     return Focal(gamma=gamma).forward(np.array([[p, 1 - p]]), np.array([0]))[0]
 
 
@@ -28,13 +28,13 @@ def test_the_losses_conform(check):
 
 
 @pytest.mark.parametrize("targets", [LABELS, ONE_HOT, 0.9 * ONE_HOT + 0.05])
-def test_weights_of_classes_keep_the_gradient_right(targets):
+def test_the_gradient_with_class_weights_is_correct(targets):
     loss = Focal(gamma=1.5, alpha=(0.2, 1.0, 3.0))
     check_loss(loss, Z, targets, logits=True)
     check_loss(loss, np.abs(Z) / np.abs(Z).sum(axis=1, keepdims=True), targets)
 
 
-def test_as_in_the_paper_an_example_of_090_counts_a_hundredth_and_of_0968_a_thousandth():
+def test_the_weights_of_examples_with_p_090_and_0968_are_those_of_the_paper():
     assert focal(0.9, 2) == pytest.approx(focal(0.9, 0) / 100)
     assert focal(0.968, 2) == pytest.approx(focal(0.968, 0) / 1000, rel=0.05)
 
@@ -68,8 +68,8 @@ def test_two_classes_are_the_binary_loss(z, gamma, true):
 
 @pytest.mark.parametrize("z", [-1e4, -80.0, -20.0, 20.0, 80.0, 1e4])
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
-def test_far_out_it_is_as_exact_as_longer_numbers_are(z, gamma):
-    """There -log p is -z, and q is 1, on one side; p is 1, and q = exp(-z), on the other."""
+def test_it_is_exact_for_extreme_logits(z, gamma):
+    """For z much below 0, -log p is -z and q is 1; for z much above 0, p is 1 and q is exp(-z)."""
     value, backward = BinaryFocal(gamma).forward_logits(np.array([[z]]), np.array([[1.0]]))
     if z < 0:
         assert value == pytest.approx(-z, rel=1e-8)
@@ -80,7 +80,7 @@ def test_far_out_it_is_as_exact_as_longer_numbers_are(z, gamma):
         assert backward()[0, 0] == pytest.approx(slope, rel=1e-6, abs=1e-300)
 
 
-def test_alpha_is_the_weight_of_class_1_and_the_rest_that_of_class_0():
+def test_alpha_is_the_weight_of_class_1_and_1_minus_alpha_that_of_class_0():
     for target, weight in ((1.0, 0.25), (0.0, 0.75)):
         found, plain = (
             BinaryFocal(alpha=alpha).forward_logits(Z, np.full(Z.shape, target))[0]
@@ -89,7 +89,7 @@ def test_alpha_is_the_weight_of_class_1_and_the_rest_that_of_class_0():
         assert found == pytest.approx(weight * plain)
 
 
-def test_a_probability_that_rounding_made_more_than_one_is_one():
+def test_a_probability_above_one_by_rounding_is_treated_as_one():
     value, backward = Focal(gamma=0.5).forward(np.array([[np.nextafter(1, 2), 0]]), np.array([0]))
     assert value == pytest.approx(0, abs=1e-15)
     assert np.isfinite(backward()).all()
@@ -101,7 +101,7 @@ def test_weights_for_another_number_of_classes_are_refused():
 
 
 def rare(count=400):
-    """Return points of which one in twenty is of the second class, overlapping the first."""
+    """Return points of two overlapping classes, with one in twenty of the second class."""
     rng = np.random.default_rng(0)
     label = (np.arange(count) % 20 == 0).astype(int)
     return rng.normal(size=(count, 2)) + 1.2 * label[:, None], np.array(["common", "rare"])[label]
@@ -118,7 +118,7 @@ def train(loss, activation, units, out=None):
     return nnreg.run(spec, data=rare(), out=out)
 
 
-def test_weighting_the_rare_class_finds_more_of_it():
+def test_weighting_the_rare_class_increases_its_recall():
     plain = train("cross_entropy", "softmax", "classes").evaluate(*rare())["recall"]
     weighted = {"type": "focal", "alpha": [0.05, 0.95]}
     assert train(weighted, "softmax", "classes").evaluate(*rare())["recall"] > plain + 0.1
@@ -128,7 +128,7 @@ def test_weighting_the_rare_class_finds_more_of_it():
     ("loss", "activation", "units"),
     [("focal", "softmax", "classes"), ("binary_focal", "sigmoid", 1)],
 )
-def test_a_spec_may_name_it_and_its_checkpoint_reloads(tmp_path, loss, activation, units):
+def test_a_model_with_it_trains_and_its_checkpoint_reloads(tmp_path, loss, activation, units):
     model = train({"type": loss, "gamma": 1.5}, activation, units, tmp_path / "run")
     assert model.network.output_activation is not None  # computed from the logits
     loaded = nnreg.load(tmp_path / "run" / "checkpoints" / "best.h5")

@@ -1,6 +1,6 @@
-"""Write the example's data: exp(sin(π x) + y²) at points of the square from -1 to 1.
+"""Write the data of the example: exp(sin(π x) + y²) at random points of [-1, 1]².
 
-The function is one of those in Liu et al. 2024.
+The function is from Liu et al. 2024.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""The plugin as its users have it: installed, discovered, trained, saved, correct."""
+"""Tests of the installed plugin: discovery, correctness, training, checkpoints."""
 
 from pathlib import Path
 
@@ -20,36 +20,36 @@ def test_kan_conforms(check):
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 3)])
-def test_the_gradient_is_right_for_every_degree(shape):
+def test_the_gradient_is_correct_for_every_degree(shape):
     for order in range(2, 6):
         check_layer(Kan(units=2, order=order, intervals=4), shape)
 
 
 @pytest.mark.parametrize("order", range(2, 6))
-def test_the_splines_add_up_to_one_on_the_grid_and_are_zero_far_from_it(order):
-    on, _ = b_splines(np.linspace(0, 5, 101)[:-1], 5, order)
-    assert on.shape == (100, 5 + order)
-    np.testing.assert_allclose(on.sum(axis=-1), 1, atol=1e-14)
-    assert on.min() >= 0
-    far, _ = b_splines(np.array([-order - 0.01, 5 + order + 0.01]), 5, order)
-    assert not far.any()
+def test_the_splines_sum_to_one_on_the_grid_and_are_zero_far_from_it(order):
+    inside, _ = b_splines(np.linspace(0, 5, 101)[:-1], 5, order)
+    assert inside.shape == (100, 5 + order)
+    np.testing.assert_allclose(inside.sum(axis=-1), 1, atol=1e-14)
+    assert inside.min() >= 0
+    outside, _ = b_splines(np.array([-order - 0.01, 5 + order + 0.01]), 5, order)
+    assert not outside.any()
 
 
-def test_a_cubic_spline_has_the_values_of_the_textbook():
+def test_a_cubic_spline_has_the_textbook_values():
     """At the knots inside it a cubic B-spline is 1/6, 4/6 and 1/6."""
     at_knots, _ = b_splines(np.arange(5.0), 4, 3)
     np.testing.assert_allclose(at_knots[:, 3], [0, 1 / 6, 4 / 6, 1 / 6, 0], atol=1e-15)
 
 
 @pytest.mark.parametrize("degree", range(4))
-def test_cubic_splines_can_be_any_polynomial_of_their_degree(degree):
+def test_cubic_splines_represent_any_polynomial_of_their_degree(degree):
     x = np.linspace(-2.9, 2.9, 50)
     splines, _ = b_splines((x + 3) / 1.2, 5, 3)
     _, residual, *_ = np.linalg.lstsq(splines, x**degree)
     assert residual.sum() < 1e-20
 
 
-def test_outside_the_grid_the_base_function_remains():
+def test_outside_the_grid_only_the_base_function_remains():
     spec = {
         "model": {"layers": [{"type": "kan", "units": 1, "span": 1, "base": "identity"}],
                   "dtype": "float64"},
@@ -61,8 +61,8 @@ def test_outside_the_grid_the_base_function_remains():
     np.testing.assert_allclose(model.predict([[50.0], [-90.0]])[:, 0], [50 * weight, -90 * weight])
 
 
-def train(*changes):
-    run = prepare_run(SURFACE, overrides=changes)
+def train(*overrides):
+    run = prepare_run(SURFACE, overrides=overrides)
     run.train()
     return run.summary
 
@@ -76,11 +76,11 @@ def dense(activation, rate):
 
 
 def test_the_example_fits_better_than_dense_networks_of_its_size():
-    """Three times better than the best of two activations and two rates, trained as long."""
+    """A third of the loss of the best of two activations and two rates, for as many epochs."""
     kan = train()
-    rivals = [dense(activation, rate) for activation in ("tanh", "silu") for rate in (0.01, 0.03)]
-    assert all(rival["parameters"] >= kan["parameters"] for rival in rivals)
-    best = min(rival["test"]["loss"] for rival in rivals)
+    others = [dense(activation, rate) for activation in ("tanh", "silu") for rate in (0.01, 0.03)]
+    assert all(other["parameters"] >= kan["parameters"] for other in others)
+    best = min(other["test"]["loss"] for other in others)
     assert kan["test"]["loss"] < best / 3
     assert kan["test"]["r2"] > 0.9995
 

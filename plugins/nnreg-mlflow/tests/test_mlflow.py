@@ -1,4 +1,4 @@
-"""What a run logs, read back through MLflow's client from a store in SQLite."""
+"""The data that a run logs, read back with MLflow's client from a SQLite store."""
 
 import contextlib
 import json
@@ -30,9 +30,9 @@ SPEC = {
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
-    """Make the tables once: it takes a second."""
+    """Create the tables once, which takes a second."""
     directory = tmp_path_factory.mktemp("store")
-    with contextlib.chdir(directory):  # where the artifacts of the default experiment go
+    with contextlib.chdir(directory):  # the location of artifacts of the default experiment
         MlflowClient("sqlite:///empty.db").search_experiments()
     return (directory / "empty.db").read_bytes()
 
@@ -60,7 +60,7 @@ def metric(run, name):
     return {point.step: point.value for point in history}
 
 
-def test_every_figure_of_every_epoch_is_there_by_its_step(spec):
+def test_every_metric_of_every_epoch_is_logged_by_step(spec):
     model = nnreg.run(spec, out="runs/hill-001", overrides=["train.epochs=50"])
     (run,) = runs()
     assert run.info.run_name == "hill-001"
@@ -70,7 +70,7 @@ def test_every_figure_of_every_epoch_is_there_by_its_step(spec):
         assert metric(run, name) == expected
 
 
-def test_the_figures_of_the_test_part_stand_at_the_best_epoch(spec, tmp_path):
+def test_the_metrics_of_the_test_split_are_logged_at_the_best_epoch(spec, tmp_path):
     nnreg.run(spec, out="out")
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     (run,) = runs()
@@ -86,7 +86,7 @@ def test_the_settings_are_parameters(spec):
     assert run.data.params["metrics.0"] == "r2"
 
 
-def test_settings_of_any_number_length_and_name_are_taken(spec, tmp_path):
+def test_settings_of_any_number_length_and_name_are_logged(spec, tmp_path):
     layers = [{"type": "dense", "units": 2}] * 60 + [{"type": "dense", "units": 1}]
     columns = {"x": "number", "größe": "number", "a (b) [c]": "category"}
     (tmp_path / "data.csv").write_text("x,größe,a (b) [c],z\n1,2,u,3\n2,3,v,5\n3,2,u,4\n4,4,v,8\n")
@@ -111,7 +111,7 @@ def test_spec_summary_and_checkpoints_are_artifacts(spec, tmp_path):
         assert found == (tmp_path / "out" / "checkpoints" / name).read_bytes()
 
 
-def test_a_run_without_a_folder_is_tracked_with_its_spec(spec):
+def test_a_run_without_a_directory_is_tracked_with_its_spec(spec):
     nnreg.run(spec)
     (run,) = runs()
     (file,) = MlflowClient().list_artifacts(run.info.run_id)
@@ -122,7 +122,7 @@ def test_a_run_without_a_folder_is_tracked_with_its_spec(spec):
 @pytest.mark.parametrize(
     ("error", "status"), [(KeyboardInterrupt, "KILLED"), (ValueError, "FAILED")]
 )
-def test_a_run_that_is_cut_short_is_told_with_all_its_epochs(spec, error, status):
+def test_an_interrupted_or_failed_run_has_its_status_and_all_its_epochs(spec, error, status):
     def stop(record):
         if record["epoch"] == 3:
             raise error
@@ -134,7 +134,7 @@ def test_a_run_that_is_cut_short_is_told_with_all_its_epochs(spec, error, status
     assert list(metric(run, "loss")) == [1, 2, 3]
 
 
-def test_a_resumed_run_goes_on_as_the_same_run(spec):
+def test_a_resumed_run_continues_the_same_mlflow_run(spec):
     nnreg.run(spec, out="it's a run")
     model = nnreg.resume("it's a run", overrides=["train.epochs=6"])
     (run,) = runs()
@@ -144,7 +144,7 @@ def test_a_resumed_run_goes_on_as_the_same_run(spec):
     assert json.loads(run.data.tags["nnreg.changed_after_epoch_4"]) == {"train.epochs": "6"}
 
 
-def test_a_new_run_in_the_place_of_one_that_was_deleted_is_a_new_run(spec, tmp_path):
+def test_a_new_run_in_the_directory_of_a_deleted_run_is_a_new_mlflow_run(spec, tmp_path):
     nnreg.run(spec, out="out")
     (tmp_path / "out").rename(tmp_path / "old")
     nnreg.run(spec, out="out")
@@ -162,7 +162,7 @@ def test_the_environment_names_the_experiment(spec, monkeypatch):
     assert runs() == []
 
 
-def test_a_run_that_is_open_in_python_takes_what_is_logged_and_stays_open(spec):
+def test_a_run_that_is_open_in_python_is_used_and_stays_open(spec):
     with mlflow.start_run(run_name="mine") as opened:
         nnreg.run(spec)
         assert mlflow.active_run().info.status == "RUNNING"
@@ -171,7 +171,7 @@ def test_a_run_that_is_open_in_python_takes_what_is_logged_and_stays_open(spec):
     assert list(metric(found, "loss")) == [1, 2, 3, 4]
 
 
-def test_a_run_has_the_same_bits_with_it_and_without(spec, tmp_path):
+def test_a_run_is_bit_identical_with_and_without_it(spec, tmp_path):
     for name, options in (("with", []), ("without", ["-p", "no:mlflow"])):
         with pytest.raises(SystemExit) as done:
             main([*options, "run", spec, "--quiet", "--out", name])
@@ -182,7 +182,7 @@ def test_a_run_has_the_same_bits_with_it_and_without(spec, tmp_path):
         assert (tmp_path / "with" / file).read_bytes() == (tmp_path / "without" / file).read_bytes()
 
 
-def test_it_says_nothing_even_where_the_store_is_new(spec, tmp_path, monkeypatch):
+def test_it_prints_nothing_even_for_a_new_store(spec, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/new.db")
     command = [sys.executable, "-m", "nnreg", "run", spec, "--quiet", "--no-report"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -191,14 +191,14 @@ def test_it_says_nothing_even_where_the_store_is_new(spec, tmp_path, monkeypatch
     assert len(runs()) == 1
 
 
-def test_a_server_that_is_away_is_told_of_in_one_line_and_training_goes_on(spec, monkeypatch):
+def test_an_unavailable_server_is_reported_in_one_line_and_training_continues(spec, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:9")
-    began = time.perf_counter()
+    start = time.perf_counter()
     with pytest.warns(NnregWarning, match="plugin mlflow .*: nnreg_run_started raised") as warned:
         model = nnreg.run(spec)
     assert len(warned) == 1
     assert len(model.history) == 4
-    assert time.perf_counter() - began < 10
+    assert time.perf_counter() - start < 10
 
 
 def test_it_is_discovered_with_its_distribution_and_version():

@@ -1,4 +1,4 @@
-"""Compiled inner loops for nnreg. Numba itself is imported when the first of them runs."""
+"""Compiled inner loops for nnreg. Numba is imported when the first of them runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from nnreg import Array, Kernels, hookimpl
 from nnreg.interfaces.kernels import Pair, ScratchSpace
 
-FEW = 4096
-"""Up to so many values, NumPy's vectorized exp gains less than its calls cost."""
+MAX_COMPILED_LOGITS = 4096
+"""Up to this many logits, a compiled loop is faster than NumPy's vectorized exp."""
 
 
 @functools.cache
@@ -24,9 +24,9 @@ def _loops() -> ModuleType:
 
 @dataclass(frozen=True)
 class NumbaKernels(Kernels):
-    """Loops compiled by Numba, each on one core, beside which matrix products have the others.
+    """Loops compiled by Numba, each on one core, so that matrix products can use the others.
 
-    Where NumPy's vectorized exp and tanh are what takes the time, NumPy's kernels stay.
+    NumPy's kernels are used where its vectorized exp and tanh are faster.
     """
 
     few_calls = True
@@ -57,7 +57,7 @@ class NumbaKernels(Kernels):
     def softmax_cross_entropy(
         self, z: Array, labels: Array, dz: Array, scratch: ScratchSpace, *, smoothing: float = 0.0
     ) -> float:
-        if z.dtype != np.float32 or z.size > FEW:
+        if z.dtype != np.float32 or z.size > MAX_COMPILED_LOGITS:
             return super().softmax_cross_entropy(z, labels, dz, scratch, smoothing=smoothing)
         return float(_loops().softmax_cross_entropy(z, labels, dz, smoothing))
 
@@ -70,9 +70,9 @@ class NumbaKernels(Kernels):
         _loops().layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta)
 
     def adam(self, parameters, gradient, m, v, scratch, *, rate, beta1, beta2, epsilon) -> None:
-        kind = parameters.dtype.type
+        scalar = parameters.dtype.type
         _loops().adam(
-            parameters, gradient, m, v, kind(rate), kind(beta1), kind(beta2), kind(epsilon)
+            parameters, gradient, m, v, scalar(rate), scalar(beta1), scalar(beta2), scalar(epsilon)
         )
 
     def im2col(self, images: Array, columns: Array, stride: Pair) -> None:
@@ -106,5 +106,5 @@ class NumbaKernels(Kernels):
 
 @hookimpl
 def nnreg_kernels() -> dict[str, type[Kernels]]:
-    """Offer the compiled loops."""
+    """Return the compiled kernels by name."""
     return {"numba": NumbaKernels}

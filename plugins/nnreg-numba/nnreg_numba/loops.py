@@ -1,6 +1,6 @@
-"""The loops, compiled on first use and kept on disk.
+"""The loops, compiled on first use and cached on disk.
 
-They are serial: Numba's threads and those of the matrix products would fight for the cores.
+They are serial: Numba's threads and those of the matrix products would compete for the cores.
 """
 
 from __future__ import annotations
@@ -8,19 +8,19 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-# Not "nnan" and "ninf": NaN and infinity must come through, or a run would not notice them.
+# Without "nnan" and "ninf": NaN and infinity must be propagated, or a run would not detect them.
 compiled = numba.njit(
     cache=True, fastmath={"reassoc", "contract", "arcp", "nsz"}, error_model="numpy", nogil=True
 )
 
 
 BLOCK = 512
-"""Values of each array that an LSTM's loops go over at a time, so that all stay in the cache."""
+"""The values of each array that the loops of an LSTM process at a time, to fit into the cache."""
 
 
 @compiled
 def bias_relu(x, bias):
-    """X ← max(x + bias, 0)."""
+    """Replace x by max(x + bias, 0)."""
     for row in range(x.shape[0]):
         for k in range(x.shape[1]):
             value = x[row, k] + bias[k]
@@ -29,7 +29,7 @@ def bias_relu(x, bias):
 
 @compiled
 def relu_backward(dy, y, dx, dbias):
-    """Dx ← dy where y > 0, otherwise 0; dbias ← Σ dx over rows."""
+    """Write dy · (y > 0) to dx, and its sum over the rows to dbias."""
     dbias[:] = 0
     for row in range(dy.shape[0]):
         for k in range(dy.shape[1]):
@@ -40,7 +40,7 @@ def relu_backward(dy, y, dx, dbias):
 
 @compiled
 def adam(p, g, m, v, rate, beta1, beta2, epsilon):
-    """One pass over memory instead of twelve."""
+    """Make a step of Adam in one pass over memory instead of twelve."""
     for k in range(p.size):
         m[k] = beta1 * m[k] + g[k]
         v[k] = beta2 * v[k] + g[k] * g[k]
@@ -49,9 +49,9 @@ def adam(p, g, m, v, rate, beta1, beta2, epsilon):
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
 def largest_of_rows(x, tops):
-    """The largest value of each row. Of NaN it may make anything: they stay in x itself.
+    """Write the largest value of each row; it is arbitrary for NaN, which remains in x itself.
 
-    A pass of its own: beside the exponentials, neither becomes vector code.
+    A separate pass: in one loop with the exponentials, neither would be vectorized.
     """
     for row in range(x.shape[0]):
         top = x[row, 0]
@@ -62,10 +62,10 @@ def largest_of_rows(x, tops):
 
 @compiled
 def exp(x):
-    """Exp in float32 within 2e-7 relative, for x up to 0; 0 below -87. It compiles to vector code.
+    """Return e^x in float32 within 2e-7 relative, for x <= 0; 0 for x < -87. It is vectorized.
 
-    With n the whole number nearest x / log 2: 2^n, made from its bits, times a polynomial of what
-    is left, whose coefficients are those of the Cephes library.
+    With n the integer nearest to x / log 2: 2^n, from its binary representation, times a polynomial
+    of the remainder, with the coefficients of the Cephes library.
     """
     n = np.floor(x * np.float32(1.44269504088896341) + np.float32(0.5))
     r = x - n * np.float32(0.693359375)
@@ -82,7 +82,7 @@ def exp(x):
 
 @compiled
 def exp_of_row(x, top):
-    """Turn x into exp(x - top) and return the sum. In place: LLVM need not fear an overlap."""
+    """Replace x by exp(x - top) and return the sum. In place, so that LLVM needs no alias check."""
     for k in range(x.size):
         x[k] = exp(x[k] - top)
     total = np.float32(0)
@@ -93,19 +93,19 @@ def exp_of_row(x, top):
 
 @compiled
 def softmax(x):
-    """Turn each row into its softmax, in float32."""
+    """Replace each row by its softmax, in float32."""
     tops = np.empty(x.shape[0], np.float32)
     largest_of_rows(x, tops)
     for row in range(x.shape[0]):
         values = x[row]
-        share = np.float32(1) / exp_of_row(values, tops[row])
+        factor = np.float32(1) / exp_of_row(values, tops[row])
         for k in range(values.size):
-            values[k] *= share
+            values[k] *= factor
 
 
 @compiled
 def softmax_backward(dy, y, dx):
-    """Dx ← y (dy - Σ dy y), row by row."""
+    """Write y (dy - Σ dy y) to dx, row by row."""
     for row in range(y.shape[0]):
         total = y.dtype.type(0)
         for k in range(y.shape[1]):
@@ -120,7 +120,7 @@ def softmax_cross_entropy(z, labels, dz, smoothing):
     rows, classes = z.shape
     tops = np.empty(rows, np.float32)
     largest_of_rows(z, tops)
-    share = np.float32(1 / rows)
+    row_weight = np.float32(1 / rows)
     at_label, everywhere = 1 - smoothing, smoothing / classes
     loss = 0.0
     dz[:] = z
@@ -128,20 +128,20 @@ def softmax_cross_entropy(z, labels, dz, smoothing):
         total = exp_of_row(dz[row], tops[row])
         label = labels[row]
         loss += np.log(total) - at_label * (z[row, label] - tops[row])
-        factor = share / total
+        factor = row_weight / total
         for k in range(classes):
             dz[row, k] *= factor
-        dz[row, label] -= np.float32(at_label) * share
+        dz[row, label] -= np.float32(at_label) * row_weight
         if smoothing > 0:
             for k in range(classes):
                 loss -= everywhere * (z[row, k] - tops[row])
-                dz[row, k] -= np.float32(everywhere) * share
+                dz[row, k] -= np.float32(everywhere) * row_weight
     return loss / rows
 
 
 @compiled
 def layer_norm(x, gamma, beta, y, normal, scale, epsilon):
-    """Each row is read while it is in the cache."""
+    """Normalize each row while it is in the cache."""
     rows, features = x.shape
     for row in range(rows):
         mean = x.dtype.type(0)
@@ -150,8 +150,8 @@ def layer_norm(x, gamma, beta, y, normal, scale, epsilon):
         mean /= features
         variance = x.dtype.type(0)
         for k in range(features):
-            centred = x[row, k] - mean
-            variance += centred * centred
+            centered = x[row, k] - mean
+            variance += centered * centered
         factor = x.dtype.type(1) / np.sqrt(x.dtype.type(variance / features + epsilon))
         scale[row] = factor
         for k in range(features):
@@ -162,7 +162,7 @@ def layer_norm(x, gamma, beta, y, normal, scale, epsilon):
 
 @compiled
 def layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta):
-    """The same backwards."""
+    """Write the gradients of the inputs of `layer_norm`."""
     rows, features = dy.shape
     dgamma[:] = 0
     dbeta[:] = 0
@@ -184,7 +184,7 @@ def layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta):
 
 @compiled
 def im2col(images, columns, sh, sw):
-    """Copy windows: runs of kernel width times channels are contiguous on both sides."""
+    """Copy windows; kernel width times channels values are contiguous in both arrays."""
     batch, oh, ow, kh, kw, channels = columns.shape
     width = images.shape[2]
     source = images.reshape(batch, images.shape[1], width * channels)
@@ -201,7 +201,7 @@ def im2col(images, columns, sh, sw):
 
 @compiled
 def col2im(columns, images, sh, sw):
-    """Sum windows back."""
+    """Add windows to the images that they were copied from."""
     batch, oh, ow, kh, kw, channels = columns.shape
     width = images.shape[2]
     target = images.reshape(batch, images.shape[1], width * channels)
@@ -219,7 +219,7 @@ def col2im(columns, images, sh, sw):
 
 @compiled
 def max_pool(x, y, kh, kw, sh, sw):
-    """The largest value of each window."""
+    """Write the largest value of each window to y."""
     batch, oh, ow, channels = y.shape
     for b in range(batch):
         for r in range(oh):
@@ -236,27 +236,27 @@ def max_pool(x, y, kh, kw, sh, sw):
 
 @compiled
 def max_pool_backward(dy, x, y, dx, kh, kw, sh, sw):
-    """Each window's gradient to the first of its largest values."""
+    """Assign the gradient of each window to the first of its largest values."""
     batch, oh, ow, channels = y.shape
     dx[:] = 0
-    left = np.empty(channels, dy.dtype)
+    remaining = np.empty(channels, dy.dtype)
     for b in range(batch):
         for r in range(oh):
             for s in range(ow):
                 for c in range(channels):
-                    left[c] = dy[b, r, s, c]
+                    remaining[c] = dy[b, r, s, c]
                 for i in range(kh):
                     for j in range(kw):
                         for c in range(channels):
-                            hit = x[b, r * sh + i, s * sw + j, c] == y[b, r, s, c]
-                            share = left[c] if hit else dy.dtype.type(0)
-                            dx[b, r * sh + i, s * sw + j, c] += share
-                            left[c] -= share
+                            is_max = x[b, r * sh + i, s * sw + j, c] == y[b, r, s, c]
+                            assigned = remaining[c] if is_max else dy.dtype.type(0)
+                            dx[b, r * sh + i, s * sw + j, c] += assigned
+                            remaining[c] -= assigned
 
 
 @compiled
 def tanh(x):
-    """Tanh in float32 within 4e-7, as a quotient of polynomials, which compiles to vector code.
+    """Return the hyperbolic tangent in float32 within 4e-7, as a vectorized rational function.
 
     The coefficients are those of the Eigen library.
     """
@@ -276,14 +276,14 @@ def tanh(x):
 
 @compiled
 def tanh_of_row(x):
-    """Turn x into tanh(x)."""
+    """Replace x by tanh(x)."""
     for k in range(x.size):
         x[k] = tanh(x[k])
 
 
 @compiled
 def sigmoid_of_row(x):
-    """Turn x into (1 + tanh(x/2)) / 2."""
+    """Replace x by (1 + tanh(x/2)) / 2."""
     half = np.float32(0.5)
     for k in range(x.size):
         x[k] = half + half * tanh(half * x[k])
@@ -291,9 +291,9 @@ def sigmoid_of_row(x):
 
 @compiled
 def lstm_step(z, c, c_next, tanh_c, h_next):
-    """All that an LSTM does in a step after its matrix product, in float32, a block at a time.
+    """Make a step of an LSTM after its matrix product, in float32, in blocks.
 
-    A loop for each function: a single one over so many arrays does not become vector code.
+    One loop per function, because a single loop over all arrays would not be vectorized.
     """
     size = c.size
     gates, before, after = z.reshape(-1), c.reshape(-1), c_next.reshape(-1)
@@ -318,7 +318,7 @@ def lstm_step(z, c, c_next, tanh_c, h_next):
 
 @compiled
 def lstm_step_backward(dh, dc, gates, c, tanh_c, dz):
-    """The same backwards."""
+    """Write ∂loss/∂z of a step to dz, and replace dc by that of the previous step."""
     size = c.size
     one = c.dtype.type(1)
     all_gates, all_dz, all_dh, all_dc = (
@@ -354,7 +354,7 @@ def lstm_step_backward(dh, dc, gates, c, tanh_c, dz):
 
 @compiled
 def sum_by_index(rows, index, out):
-    """out[index[n]] += rows[n], from nothing."""
+    """Write to out[i] the sum of all rows[n] with index[n] == i."""
     out[:] = 0
     for n in range(index.size):
         for k in range(rows.shape[1]):

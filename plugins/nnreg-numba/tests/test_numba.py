@@ -1,4 +1,4 @@
-"""Each compiled loop beside NumPy's, and the plugin as its users have it."""
+"""Each compiled kernel compared with NumPy's, and the installed plugin."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def classified(kernels, scratch, z):
     return np.array(loss, z.dtype), dz
 
 
-def shared(kernels, scratch, x, dy):
+def normalized_by_softmax(kernels, scratch, x, dy):
     y, dx = x.copy(), np.empty_like(x)
     kernels.softmax(y, scratch)
     kernels.softmax_backward(dy, y, dx, scratch)
@@ -74,7 +74,7 @@ def normalized(kernels, scratch, x, gamma, beta, dy):
     return y, normal, scale, dx, dgamma, dbeta
 
 
-def remembered(kernels, scratch, z, c, dh, dc):
+def lstm_stepped(kernels, scratch, z, c, dh, dc):
     gates, dc, dz = z.copy(), dc.copy(), np.empty_like(z)
     c_next, tanh_c, h_next = (np.empty_like(c) for _ in range(3))
     kernels.lstm_step(gates, c, c_next, tanh_c, h_next)
@@ -89,10 +89,10 @@ CASES = [
     (pooled, [(2, 6, 5, 3), (2, 4, 2, 3)], ((3, 2), (1, 2))),
     (copied, [(2, 6, 5, 3)], ((1, 1),)),
     (copied, [(2, 6, 5, 3)], ((2, 3),)),
-    (remembered, [(24, 5), (6, 5), (6, 5), (6, 5)], ()),
+    (lstm_stepped, [(24, 5), (6, 5), (6, 5), (6, 5)], ()),
     (added, [(5, 6)], ()),
-    (shared, [(7, 5), (7, 5)], ()),
-    (shared, [(7, 100), (7, 100)], ()),
+    (normalized_by_softmax, [(7, 5), (7, 5)], ()),
+    (normalized_by_softmax, [(7, 100), (7, 100)], ()),
     (normalized, [(7, 33), (33,), (33,), (7, 33)], ()),
     (classified, [(9, 4)], ()),
     (classified, [(9, 100)], ()),
@@ -100,11 +100,11 @@ CASES = [
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("job", "shapes", "options"), CASES)
-def test_a_compiled_loop_agrees_with_numpy(job, shapes, options, dtype):
-    given = arrays(dtype, *shapes)
+@pytest.mark.parametrize(("run", "shapes", "options"), CASES)
+def test_a_compiled_kernel_agrees_with_numpy(run, shapes, options, dtype):
+    inputs = arrays(dtype, *shapes)
     scratch = Workspace(dtype, reuse=False)
-    results = [job(kernels, scratch, *given, *options) for kernels in (Kernels(), NumbaKernels())]
+    results = [run(kernels, scratch, *inputs, *options) for kernels in (Kernels(), NumbaKernels())]
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
     for plain, compiled in zip(*results, strict=True):
         assert compiled.dtype == dtype
@@ -116,7 +116,7 @@ def test_the_kernels_conform(check):
     check()
 
 
-def test_what_is_not_a_number_comes_through():
+def test_nan_is_propagated():
     scratch = Workspace(np.float32, reuse=False)
     x = np.array([[np.nan, np.inf, 1]], np.float32)
     y, _, _ = rectified(NumbaKernels(), scratch, x, np.zeros(3, np.float32), x)
@@ -128,30 +128,32 @@ def test_what_is_not_a_number_comes_through():
     assert not np.isfinite(loss)
 
 
-def test_a_softmax_holds_at_extremes_and_lets_what_is_not_a_number_through():
+def test_a_softmax_is_correct_at_extremes_and_propagates_nan():
     x = np.array([[0, -86, -88, -np.inf], [1e4, -1e4, 3e38, 0], [0, np.nan, 1, 2]], np.float32)
-    y, _ = shared(NumbaKernels(), Workspace(np.float32, reuse=False), x, x)
+    y, _ = normalized_by_softmax(NumbaKernels(), Workspace(np.float32, reuse=False), x, x)
     np.testing.assert_allclose(y[0], [1, np.exp(-86), 0, 0], rtol=1e-5)
     np.testing.assert_array_equal(y[1], [0, 0, 1, 0])
     assert np.isnan(y[2]).all()
 
 
-def test_hopeless_logits_give_a_finite_loss():
+def test_extreme_wrong_logits_give_a_finite_loss():
     z = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 0]], np.float32)
     loss, dz = classified(NumbaKernels(), Workspace(np.float32, reuse=False), z[::-1].copy())
     assert loss == pytest.approx(2e4)
     assert np.isfinite(dz).all()
 
 
-def test_the_gates_of_an_lstm_stay_within_their_bounds_at_extremes():
+def test_the_gates_of_an_lstm_are_within_their_bounds_at_extremes():
     z = np.array([[1e4, -1e4, 30, -9.5] * 4], np.float32).T.copy()
     c = np.zeros((4, 1), np.float32)
-    gates, _, _, h, _, dz = remembered(NumbaKernels(), Workspace(c.dtype, reuse=False), z, c, c, c)
+    gates, _, _, h, _, dz = lstm_stepped(
+        NumbaKernels(), Workspace(c.dtype, reuse=False), z, c, c, c
+    )
     assert np.abs(gates).max() <= 1
     assert np.isfinite(h).all()
     assert np.isfinite(dz).all()
     z[0, 0] = np.nan
-    gates = remembered(NumbaKernels(), Workspace(c.dtype, reuse=False), z, c, c, c)[0]
+    gates = lstm_stepped(NumbaKernels(), Workspace(c.dtype, reuse=False), z, c, c, c)[0]
     assert np.isnan(gates[0, 0])
 
 
@@ -170,15 +172,15 @@ SPEC = {
 }
 
 
-def test_it_is_used_where_it_is_installed_and_can_be_turned_off(tmp_path):
+def test_it_is_used_if_installed_and_can_be_disabled(tmp_path):
     assert default_kernels(installed()) == NumbaKernels()
     x = RNG.normal(size=(40, 8, 8))
     y = np.where(x[:, 0, 0] > 0, "up", "down")
     losses = []
-    for choice in ("numba", "numpy"):
-        overrides = [] if choice == "numba" else ["train.kernels=numpy"]
-        out = tmp_path / choice
+    for name in ("numba", "numpy"):
+        overrides = [] if name == "numba" else ["train.kernels=numpy"]
+        out = tmp_path / name
         model = nnreg.run(SPEC, data=(x, y), out=out, overrides=overrides)
-        assert f'"kernels": "{choice}"' in (out / "summary.json").read_text()
+        assert f'"kernels": "{name}"' in (out / "summary.json").read_text()
         losses.append(model.history["loss"])
     np.testing.assert_allclose(*losses, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The plugin as its users have it: installed, discovered, trained, saved, correct."""
+"""Tests of the installed plugin: discovery, correctness, training, checkpoints."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_it_is_discovered_with_its_distribution_and_version():
     assert installed().plugins["swish"].state == "loaded"
 
 
-def test_a_spec_may_name_it_and_its_checkpoint_reloads(tmp_path):
+def test_a_model_with_it_trains_and_its_checkpoint_reloads(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(90, 2))
     y = np.where(x[:, 0] * x[:, 1] > 0, "same", "different")

@@ -1,4 +1,4 @@
-"""What a run logs, read back with TensorBoard's own reader."""
+"""The data that a run logs, read back with TensorBoard's own reader."""
 
 import json
 import threading
@@ -43,26 +43,26 @@ def scalars(directory, tag):
     return {event.step: event.value for event in read(directory).Scalars(tag)}
 
 
-def test_every_figure_of_every_epoch_is_there(spec, tmp_path):
+def test_every_metric_of_every_epoch_is_logged(spec, tmp_path):
     model = nnreg.run(spec, out="run")
     directory = tmp_path / "run" / "tensorboard"
-    for part, prefix in (("train", ""), ("validation", "val_")):
-        assert sorted(read(directory / part).Tags()["scalars"]) == ["loss", "r2"]
+    for split, prefix in (("train", ""), ("validation", "val_")):
+        assert sorted(read(directory / split).Tags()["scalars"]) == ["loss", "r2"]
         for tag in ("loss", "r2"):
             expected = {record["epoch"]: record[f"{prefix}{tag}"] for record in model.history}
-            assert scalars(directory / part, tag) == pytest.approx(expected)
+            assert scalars(directory / split, tag) == pytest.approx(expected)
 
 
-def test_the_figures_of_the_test_part_stand_at_the_best_epoch(spec, tmp_path):
+def test_the_metrics_of_the_test_split_are_logged_at_the_best_epoch(spec, tmp_path):
     nnreg.run(spec, out="run")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     found = scalars(tmp_path / "run" / "tensorboard" / "test", "loss")
     assert found == pytest.approx({summary["best_epoch"]: summary["test"]["loss"]})
 
 
-def test_the_weights_are_there_as_histograms_from_the_first_epoch_to_the_last(spec, tmp_path):
-    changes = ["train.epochs=50", "data.split.validation=null"]  # the last weights are the best
-    model = nnreg.run(spec, out="run", overrides=changes)
+def test_histograms_of_the_weights_are_logged_from_the_first_to_the_last_epoch(spec, tmp_path):
+    overrides = ["train.epochs=50", "data.split.validation=null"]  # the last weights are the best
+    model = nnreg.run(spec, out="run", overrides=overrides)
     events = read(tmp_path / "run" / "tensorboard" / "train")
     assert sorted(events.Tags()["histograms"]) == sorted(model.parameters)
     found = events.Histograms("layers/0/weight")
@@ -77,16 +77,16 @@ def test_the_weights_are_there_as_histograms_from_the_first_epoch_to_the_last(sp
     )
 
 
-def test_the_best_weights_are_not_shown_as_those_of_the_last_epoch(spec, tmp_path, monkeypatch):
-    monkeypatch.setattr("nnreg_tensorboard.SHARE", 1e-9)  # no time for any but the first
-    changes = ["train.epochs=500", 'train.early_stopping={"patience":1}']
-    model = nnreg.run(spec, out="run", overrides=changes)
+def test_the_best_weights_are_not_logged_as_those_of_the_last_epoch(spec, tmp_path, monkeypatch):
+    monkeypatch.setattr("nnreg_tensorboard.MAX_OVERHEAD", 1e-9)  # only the first histograms
+    overrides = ["train.epochs=500", 'train.early_stopping={"patience":1}']
+    model = nnreg.run(spec, out="run", overrides=overrides)
     assert model.training_state.best_epoch < len(model.history) < 500
     events = read(tmp_path / "run" / "tensorboard" / "train").Histograms("layers/0/weight")
     assert [event.step for event in events] == [1]
 
 
-def test_the_settings_are_hyperparameters_and_the_outcome_is_told(spec, tmp_path):
+def test_the_settings_are_hyperparameters_and_the_outcome_is_logged(spec, tmp_path):
     nnreg.run(spec, out="run", overrides=["optimizer.learning_rate=0.02"])
     plugin = read(tmp_path / "run" / "tensorboard").PluginTagToContent(metadata.PLUGIN_NAME)
     start = metadata.parse_session_start_info_plugin_data(plugin[metadata.SESSION_START_INFO_TAG])
@@ -97,7 +97,7 @@ def test_the_settings_are_hyperparameters_and_the_outcome_is_told(spec, tmp_path
     assert end.status == 1
 
 
-def test_a_run_that_is_cut_short_is_a_failure_with_all_its_epochs(spec, tmp_path):
+def test_an_interrupted_run_is_a_failure_with_all_its_epochs(spec, tmp_path):
     def stop(record):
         if record["epoch"] == 2:
             raise KeyboardInterrupt
@@ -111,7 +111,7 @@ def test_a_run_that_is_cut_short_is_a_failure_with_all_its_epochs(spec, tmp_path
     assert end.status == 2
 
 
-def test_the_spec_and_the_layers_are_texts(spec, tmp_path):
+def test_the_spec_and_the_layers_are_logged_as_text(spec, tmp_path):
     model = nnreg.run(spec, out="run")
     events = read(tmp_path / "run" / "tensorboard")
     texts = {
@@ -122,14 +122,14 @@ def test_the_spec_and_the_layers_are_texts(spec, tmp_path):
     assert model.summary() in texts["layers"]
 
 
-def test_a_resumed_run_goes_on_in_the_same_charts(spec, tmp_path):
+def test_a_resumed_run_continues_the_same_charts(spec, tmp_path):
     nnreg.run(spec, out="run")
     model = nnreg.resume("run", overrides=["train.epochs=6"])
     found = scalars(tmp_path / "run" / "tensorboard" / "train", "loss")
     assert found == pytest.approx({record["epoch"]: record["loss"] for record in model.history})
 
 
-def test_epochs_that_are_trained_again_replace_those_written_before(spec, tmp_path):
+def test_epochs_that_are_trained_again_replace_the_earlier_ones(spec, tmp_path):
     nnreg.run(spec, out="run", overrides=["train.epochs=3"])
     early = (tmp_path / "run" / "checkpoints" / "last.h5").read_bytes()
     nnreg.resume("run", overrides=["train.epochs=6"])
@@ -139,7 +139,7 @@ def test_epochs_that_are_trained_again_replace_those_written_before(spec, tmp_pa
     assert found == pytest.approx({record["epoch"]: record["loss"] for record in model.history})
 
 
-def test_a_run_has_the_same_bits_with_it_and_without(spec, tmp_path):
+def test_a_run_is_bit_identical_with_and_without_it(spec, tmp_path):
     for name, options in (("with", []), ("without", ["-p", "no:tensorboard"])):
         with pytest.raises(SystemExit) as done:
             main([*options, "run", spec, "--quiet", "--out", name])
@@ -150,13 +150,13 @@ def test_a_run_has_the_same_bits_with_it_and_without(spec, tmp_path):
         assert (tmp_path / "with" / file).read_bytes() == (tmp_path / "without" / file).read_bytes()
 
 
-def test_no_thread_is_left_behind(spec):
+def test_no_thread_is_left_running(spec):
     before = threading.active_count()
     nnreg.run(spec, out="run")
     assert threading.active_count() == before
 
 
-def test_it_says_nothing_and_without_a_folder_writes_nothing(spec, tmp_path, capfd):
+def test_it_prints_nothing_and_writes_nothing_without_a_directory(spec, tmp_path, capfd):
     before = sorted(tmp_path.rglob("*"))
     nnreg.run(spec)
     assert sorted(tmp_path.rglob("*")) == before

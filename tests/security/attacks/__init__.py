@@ -1,4 +1,4 @@
-"""Checkpoints that attack their reader, each by a maker that can be run and read.
+"""Adversarial checkpoints, each written by one function.
 
 `python -m tests.security.attacks DIR` writes them all.
 """

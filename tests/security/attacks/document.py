@@ -1,4 +1,4 @@
-"""Documents that are not JSON, or not those of a checkpoint."""
+"""Documents that are not JSON, or not valid for a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def no_document(path):
 
 
 @attack("there is no document")
-def a_folder_for_a_document(path):
+def a_group_for_a_document(path):
     path.write_bytes(signed(image(None, {**victim()[1], "document/x": np.zeros(1)})))
 
 
@@ -46,12 +46,12 @@ def two_documents(path):
 
 
 @attack(r"\$.origin: duplicate key")
-def a_key_twice(path):
+def a_duplicate_key(path):
     restated(path, lambda d, a: '{"origin": "a", ' + json.dumps(d)[1:])
 
 
 @attack("duplicate key")
-def a_key_a_hundred_thousand_times(path):
+def a_hundred_thousand_duplicate_keys(path):
     restated(path, lambda d, a: "{" + ",".join(['"a":1'] * 100_000) + "}")
 
 
@@ -76,7 +76,7 @@ def a_number_of_four_thousand_digits(path):
 
 
 @attack("unpaired surrogate")
-def half_a_character(path):
+def an_unpaired_surrogate(path):
     restated(path, lambda d, a: d.update(origin="\ud800"))
 
 
@@ -96,7 +96,7 @@ def a_document_of_too_many_values(path):
 
 
 @attack(r"\$.preprocessing.inputs\[0\].std: must be")
-def thousands_of_columns_all_of_them_wrong(path):
+def thousands_of_invalid_columns(path):
     column = {"type": "number", "name": "a", "mean": 0, "std": 0, "fill": None}
     restated(path, lambda d, a: d["preprocessing"].update(inputs=[column] * 20_000))
 
@@ -122,7 +122,7 @@ def an_extra_key(path):
 
 
 @attack(r"\$.progress.epoch: must be a valid integer, found true")
-def truth_for_a_number(path):
+def a_boolean_for_a_number(path):
     restated(path, lambda d, a: d["progress"].update(epoch=True))
 
 
@@ -137,9 +137,9 @@ def a_million_million_epochs(path):
 
 
 @attack("lacks 'partial/outputs'")
-def an_epoch_under_way_of_a_million_million_examples(path):
-    begun = {"count": 10**12, "seen": 10**12 - 1, "loss": 1.0, "streams": []}
-    restated(path, lambda d, a: d["progress"].update(partial=begun))
+def an_unfinished_epoch_of_a_million_million_examples(path):
+    partial = {"count": 10**12, "seen": 10**12 - 1, "loss": 1.0, "streams": []}
+    restated(path, lambda d, a: d["progress"].update(partial=partial))
 
 
 @attack("must not be empty")
@@ -148,7 +148,7 @@ def no_inputs(path):
 
 
 @attack(r"\$.preprocessing.inputs\[0\].std: must be .* found 0")
-def a_division_by_nothing(path):
+def a_division_by_zero(path):
     restated(path, lambda d, a: d["preprocessing"]["inputs"][0].update(std=0))
 
 
@@ -158,7 +158,7 @@ def a_negative_shape(path):
 
 
 @attack("the only input")
-def more_inputs_than_can_be(path):
+def more_inputs_than_possible(path):
     restated(
         path, lambda d, a: d["preprocessing"]["inputs"].append(d["preprocessing"]["inputs"][0])
     )
@@ -174,24 +174,24 @@ def fewer_class_names_than_outputs(path):
 
 
 def averaged(document: Document, arrays: Arrays, steps: int = 1) -> None:
-    """Let a file hold averages of some steps."""
+    """Add averages over some steps."""
     document["progress"].update(averaged=steps)
     for name in ("parameters", "state"):
         arrays[f"average/{name}"] = arrays[f"best/{name}"].copy()
 
 
 @attack("its spec asks for none")
-def averages_that_nobody_asked_for(path):
+def averages_without_ema_in_the_spec(path):
     restated(path, lambda d, a: void(averaged(d, a)))
 
 
 @attack("99 steps averaged of 2 made")
-def averages_of_more_steps_than_were_made(path):
+def averages_over_more_steps_than_trained(path):
     restated(path, lambda d, a: void(averaged(d, a, steps=99)))
 
 
 @attack("lacks 'average/parameters'")
-def averages_of_nothing(path):
+def missing_averages(path):
     def change(document, arrays):
         document["spec"]["train"].update(ema=0.9)
         document["progress"].update(averaged=1)

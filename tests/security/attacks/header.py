@@ -1,4 +1,4 @@
-"""Files whose header, length or digest is wrong, and paths that are not regular files."""
+"""Files with a wrong header, length or digest, and paths that are not regular files."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def plain_hdf5(path):
 
 
 @attack(f"format '{FORMAT + 1}'")
-def of_the_future(path):
+def a_newer_format(path):
     path.write_bytes(signed(image(*victim()), str(FORMAT + 1)))
 
 
 @attack("format '01'")
-def of_an_odd_version(path):
+def an_invalid_format(path):
     path.write_bytes(signed(image(*victim()), "01"))
 
 
 @attack("cut short or extended")
-def cut(path):
+def truncated(path):
     path.write_bytes(signed(image(*victim()))[:-1])
 
 
@@ -76,7 +76,7 @@ def half_an_image(path):
 
 
 @attack("not the folder of a run")
-def a_folder(path):
+def a_directory(path):
     path.mkdir()
 
 

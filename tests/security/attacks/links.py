@@ -1,4 +1,4 @@
-"""Links, objects, names and attributes that HDF5 has and the format has not."""
+"""Links, objects, names and attributes of HDF5 that the format does not allow."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def a_name_of_dots(path):
 
 
 @attack("is not a name")
-def a_name_that_paints_the_terminal(path):
+def a_name_with_terminal_escapes(path):
     altered(path, lambda file: file.create_group("\x1b[2Jok"))
 
 

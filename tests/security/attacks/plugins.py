@@ -1,4 +1,4 @@
-"""Components of plugins, and what a checkpoint says of them."""
+"""Invalid descriptions of components."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def a_plugin_that_is_a_shell_command(path):
 
 
 @attack("'os' is not a kind of component")
-def a_plugin_of_no_kind(path):
+def a_component_of_an_unknown_kind(path):
     of_component(path, kind="os", name="system")
 
 
 @attack("a component is described by")
-def a_plugin_that_paints_the_terminal(path):
+def a_distribution_with_terminal_escapes(path):
     of_component(path, distribution="\x1b[2Jnnreg")
 
 
@@ -33,7 +33,7 @@ def a_spec_that_requires_a_plugin(path):
 
 
 @attack("can no longer be run on what it was probed with")
-def an_input_too_large_to_probe(path):
+def an_input_too_large_for_fingerprints(path):
     spec = copy.deepcopy(SPEC)
     spec["model"]["layers"][0:0] = [{"type": "max_pool2d", "size": 4}, "flatten"]
     document, arrays = content(spec, (4, 4, 1))
@@ -45,5 +45,5 @@ def an_input_too_large_to_probe(path):
 
 
 @attack(r"\$.components\[0\].kind: must be a valid string")
-def a_plugin_that_is_a_list(path):
+def a_kind_that_is_a_list(path):
     of_component(path, kind=["layer"])

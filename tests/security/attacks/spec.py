@@ -1,4 +1,4 @@
-"""Specs within a checkpoint."""
+"""Adversarial specs in a checkpoint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def another_file_that_the_spec_extends(path):
 
 
 @attack(r"\$\.seed: must be a valid integer, found \"\${env:HOME:-1}\"")
-def a_variable_of_whoever_loads_it(path):
+def an_environment_variable(path):
     in_spec(path, lambda spec: spec.update(seed="${env:HOME:-1}"))
 
 
@@ -38,12 +38,12 @@ def a_bomb_by_spec(path):
 
 
 @attack("the spec makes it float32")
-def a_bomb_by_spec_beyond_all_memory(path):
+def a_bomb_by_spec_larger_than_any_memory(path):
     in_spec(path, lambda spec: spec["model"]["layers"][0].update(units=10**18))
 
 
 @attack("nested too deep|checkpoint is inconsistent")
-def layers_in_layers(path):
+def deeply_nested_layers(path):
     layers = [{"type": "flatten"}]
     for _ in range(47):
         layers = [{"type": "residual", "layers": layers}]
@@ -57,13 +57,13 @@ def twenty_thousand_layers(path):
 
 
 @attack("problems are too many to list")
-def fifteen_thousand_layers_that_nobody_has(path):
+def fifteen_thousand_unknown_layers(path):
     layers = [{"type": f"dens{number}"} for number in range(15_000)]
     in_spec(path, lambda spec: spec["model"].update(layers=layers))
 
 
 @attack(r"\$.train.freeze\[19\]: no layer 'layers/x19'")
-def forty_thousand_frozen_layers_that_nobody_has(path):
+def forty_thousand_unknown_frozen_layers(path):
     names = [f"layers/x{number}" for number in range(40_000)]
     in_spec(path, lambda spec: spec["train"].update(freeze=names))
 

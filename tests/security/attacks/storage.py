@@ -1,4 +1,4 @@
-"""Arrays that are stored in a way that the format does not have."""
+"""Arrays with a storage layout that the format does not allow."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def compact_storage(path):
 
 
 def address(array: h5py.Dataset) -> bytes:
-    """Return how the file writes where the values of an array are."""
+    """Return the address of the values of an array as the file encodes it."""
     return int(array.id.get_offset() - HEADER_BYTES).to_bytes(8, "little")
 
 

@@ -1,4 +1,4 @@
-"""Arrays of types that the format does not have."""
+"""Arrays of types that the format does not allow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.security.harness import altered, attack
 
 
 def of_type(name: str, dtype: Any, values: Any) -> None:
-    """Register an attack with an array of a type that the format does not have."""
+    """Register an attack with an array of this type."""
 
     def make(path):
         altered(path, lambda file: file.create_dataset("x", data=np.array(values, dtype)))
@@ -26,7 +26,7 @@ of_type("big_endian_numbers", ">f4", [1, 2])
 of_type("half_precision", "<f2", [1, 2])
 of_type("complex_numbers", "<c8", [1, 2])
 of_type("long_doubles", np.longdouble, [1, 2])
-of_type("truth_values", bool, [True, False])
+of_type("booleans", bool, [True, False])
 of_type("records", [("a", "<f4"), ("b", "<f4")], [(1, 2)])
 of_type("enumerations", h5py.enum_dtype({"A": 1}, "<i8"), [1])
 of_type("subarrays", [("a", "<f4", (2, 2))], [(0,)])

@@ -1,10 +1,10 @@
-"""Mutated checkpoints and specs: nothing crashes, hangs, or passes for what it is not.
+"""Fuzzing with mutated checkpoints and specs: nothing crashes, hangs or is changed silently.
 
     python -m tests.security.fuzz checkpoints 20000 --seed 1
     python -m tests.security.fuzz specs 20000 --seed 1
 
-Each case follows from the seed and its number. Many run in one process; another watches it, names
-the case in which it ends or stands still, and goes on with the next.
+Each case is determined by the seed and its number. Many run in one process; another monitors it,
+reports the case in which it crashes or hangs, and continues with the next.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import IO
 
 from tests.helpers.paths import ROOT
 
-PATIENCE = 20.0
-"""Seconds after which a case counts as hanging."""
+HANG_SECONDS = 20.0
+"""The seconds after which a case counts as hanging."""
 
 BATCH = 5_000
-"""The cases of one process."""
+"""The number of cases per process."""
 
 BAD = ("crash", "hang", "traceback", "silent change", "no path")
-"""What must never come of a case."""
+"""The outcomes that are failures."""
 
 
 def fuzz(kind: str, count: int, seed: int, first: int = 0) -> tuple[Counter[str], list[str]]:
-    """Run cases and return how often each outcome came, and a line on each that must not be."""
+    """Run cases and return the count of each outcome, and a line about each failure."""
     outcomes: Counter[str] = Counter()
     bad = []
     last = first + count
@@ -44,7 +44,7 @@ def fuzz(kind: str, count: int, seed: int, first: int = 0) -> tuple[Counter[str]
 
 
 def _run(kind: str, seed: int, first: int, last: int) -> list[tuple[str, str]]:
-    """Run cases in one process up to the end of it; the last outcome may be its own."""
+    """Run cases in one process until it ends; the last outcome may be a crash or hang of it."""
     module = "tests.security.fuzz.cases"
     command = [sys.executable, "-m", module, kind, str(seed), str(first), str(last)]
     outcomes: list[tuple[str, str]] = []
@@ -54,13 +54,13 @@ def _run(kind: str, seed: int, first: int, last: int) -> list[tuple[str, str]]:
         assert process.stdout is not None
         assert process.stderr is not None
         lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=_pass_on, args=(process.stdout, lines), daemon=True).start()
+        threading.Thread(target=_forward, args=(process.stdout, lines), daemon=True).start()
         while first + len(outcomes) < last:
             try:
-                line = lines.get(timeout=PATIENCE)
+                line = lines.get(timeout=HANG_SECONDS)
             except queue.Empty:
                 process.kill()
-                return [*outcomes, ("hang", f"no answer in {PATIENCE:g} s")]
+                return [*outcomes, ("hang", f"no output for {HANG_SECONDS:g} s")]
             if not line:
                 error = process.stderr.read().strip()[-300:]
                 return [*outcomes, ("crash", f"exit code {process.wait()}: {error}")]
@@ -69,7 +69,7 @@ def _run(kind: str, seed: int, first: int, last: int) -> list[tuple[str, str]]:
     return outcomes
 
 
-def _pass_on(source: IO[str], lines: queue.Queue[str]) -> None:
+def _forward(source: IO[str], lines: queue.Queue[str]) -> None:
     for line in source:
         lines.put(line)
     lines.put("")

@@ -1,7 +1,7 @@
-"""What a case is, and a process that runs cases.
+"""The cases of fuzzing, and a process that runs them.
 
-`python -m tests.security.fuzz.cases KIND SEED FIRST LAST` prints a line of JSON per case:
-what came of it, and a text about it.
+`python -m tests.security.fuzz.cases KIND SEED FIRST LAST` prints a line of JSON per case: its
+outcome and a text.
 """
 
 from __future__ import annotations
@@ -31,48 +31,48 @@ from tests.security.fuzz import mutations
 from tests.security.harness import image, signed, victim
 
 LARGEST = 100_000
-"""The most parameters, and values of an example, that a case trains."""
+"""The maximum number of parameters, and of activations per example, that a case trains."""
 
 Outcome: TypeAlias = tuple[str, str]
 
 
 class Checkpoints:
-    """Checkpoints with bytes changed, with and without a new digest, and with other content."""
+    """Checkpoints with mutated bytes, with and without a matching digest, and mutated documents."""
 
     def __init__(self, directory: Path) -> None:
         self.file = directory / "case.h5"
         self.document, self.arrays = victim()
-        self.sound = signed(image(self.document, self.arrays))
-        self.content = decode(self.sound, "sound")
+        self.original = signed(image(self.document, self.arrays))
+        self.content = decode(self.original, "original")
         self.x = np.random.default_rng(1).normal(size=(5, 3))
-        self.file.write_bytes(self.sound)
-        self.answers = self._predict().tobytes()
+        self.file.write_bytes(self.original)
+        self.predictions = self._predict().tobytes()
 
     def run(self, rng: Random) -> Outcome:
         """Load and predict."""
         data, resigned = self._mutated(rng)
         self.file.write_bytes(data)
         try:
-            answers = self._predict()
+            predictions = self._predict()
         except nnreg.NnregError as error:
             return type(error).__name__, str(error)
-        if not resigned and data != self.sound:
-            return "silent change", "its digest does not match, and it was loaded"
+        if not resigned and data != self.original:
+            return "silent change", "loaded although the digest does not match"
         content = decode(data, "case")
         if _same(content, self.content):
-            same = answers.tobytes() == self.answers
-            return ("same", "") if same else ("silent change", "the same content, other answers")
+            same = predictions.tobytes() == self.predictions
+            return ("same", "") if same else ("silent change", "same content, other predictions")
         if not _seen_by_h5py(data, content):
-            return "silent change", "h5py reads something else"
+            return "silent change", "h5py reads other arrays"
         return "another model", ""
 
     def _mutated(self, rng: Random) -> tuple[bytes, bool]:
-        """Return a file, and whether its digest was made for it."""
+        """Return a file, and whether its digest matches."""
         match rng.randrange(4):
             case 0 | 1:
-                return mutations.bytes_of(rng, self.sound), False
+                return mutations.bytes_of(rng, self.original), False
             case 2:
-                return signed(mutations.bytes_of(rng, self.sound[HEADER_BYTES:])), True
+                return signed(mutations.bytes_of(rng, self.original[HEADER_BYTES:])), True
             case _:
                 text = mutations.dumps(mutations.tree(rng, self.document), rng)
                 return signed(image(text.encode("utf-8", "surrogatepass"), self.arrays)), True
@@ -93,27 +93,27 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _seen_by_h5py(data: bytes, content: Checkpoint) -> bool:
-    """Tell whether a reader of HDF5 that knows nothing of nnreg finds the same arrays."""
+    """Return True if h5py alone reads the same arrays."""
     with h5py.File.in_memory(data) as file:
         return _equal(content.arrays, {name: file[name][()] for name in content.arrays})
 
 
 class Specs:
-    """Specs with places of their tree and pieces of their text changed."""
+    """Specs with a mutated tree and text."""
 
     def __init__(self, directory: Path) -> None:
         self.file = directory / "spec.json"
         rng = np.random.default_rng(0)
-        words = np.array(["ash", "birch"] * 6)
+        labels = np.array(["ash", "birch"] * 6)
         table, images = rng.normal(size=(12, 4)), rng.normal(size=(12, 8, 8, 1))
         tokens = rng.integers(0, 9, (12, 5))
         self.examples = [
-            (_spec(["batch_norm", _dense(4), {"type": "dropout", "rate": 0.1}]), (table, words)),
+            (_spec(["batch_norm", _dense(4), {"type": "dropout", "rate": 0.1}]), (table, labels)),
             (_spec([{"type": "conv2d", "filters": 3, "kernel": 3},
-                    {"type": "max_pool2d", "size": 2}, "flatten"]), (images, words)),
+                    {"type": "max_pool2d", "size": 2}, "flatten"]), (images, labels)),
             (_spec([{"type": "embedding", "vocabulary": 9, "units": 4}, "add_position",
                     {"type": "residual", "layers": [{"type": "multi_head_attention", "heads": 2}]},
-                    "layer_norm", {"type": "lstm", "units": 3}]), (tokens, words)),
+                    "layer_norm", {"type": "lstm", "units": 3}]), (tokens, labels)),
             ({"model": {"layers": [_dense(3), _dense(1, "identity")], "dtype": "float64"},
               "loss": {"type": "huber", "delta": 0.5}, "metrics": ["r2"],
               "optimizer": {"type": "sgd", "learning_rate": 0.01, "momentum": 0.9},
@@ -126,11 +126,11 @@ class Specs:
               "schedule": {"type": "reduce_on_plateau", "monitor": "accuracy", "patience": 1,
                            "decay": 0.5, "min_delta": 0.1, "cooldown": 1, "floor": 0.01},
               "train": {"batch_size": 4, "start_from": {"checkpoint": "x.h5", "layers": ["a"]}}},
-             (table, words)),
+             (table, labels)),
         ]  # fmt: skip
 
     def run(self, rng: Random) -> Outcome:
-        """Read, plan, and train what is small."""
+        """Read and plan, and train if it is small."""
         spec, data = rng.choice(self.examples)
         if rng.random() < 1 / 3:
             self._write(self.file.with_name("base.json"), rng, spec)
@@ -139,8 +139,8 @@ class Specs:
         try:
             return self._use(data)
         except nnreg.SpecError as error:
-            placed = all(_placed(problem) for problem in error.problems)
-            return "SpecError" if placed and error.problems else "no path", str(error)
+            located = all(_has_path(problem) for problem in error.problems)
+            return "SpecError" if located and error.problems else "no path", str(error)
         except nnreg.NnregError as error:
             return type(error).__name__, str(error)
 
@@ -166,7 +166,7 @@ OVERLAY = {
     "optimizer": {"type": "adam", "learning_rate": 0.02},
     "train": {"epochs": 1, "batch_size": "${env:NNREG_NOTHING:-4}", "early_stopping": None},
 }
-"""What a spec says beside the one that it extends."""
+"""The content of a spec that extends another."""
 
 
 def _dense(units: int, activation: str = "tanh") -> dict[str, Any]:
@@ -184,33 +184,33 @@ def _spec(layers: list[Any]) -> dict[str, Any]:
     }
 
 
-def _placed(problem: Any) -> bool:
-    """Tell whether a problem has its path: the root only where the whole text is the problem."""
-    whole = (
+def _has_path(problem: Any) -> bool:
+    """Return True if a problem has its path, which is the root only for the text as a whole."""
+    of_text = (
         "not JSON",
         "nested too deep",
         "must be a JSON object",
         "NaN or an infinite",
-        "half of a",
+        "unpaired surrogate",
     )
     return problem.path.startswith("$") and (
-        problem.path != "$" or problem.message.startswith(whole)
+        problem.path != "$" or problem.message.startswith(of_text)
     )
 
 
 class Broken:
-    """Cases of which the second of each process does what must not be, to see it noticed."""
+    """Cases of which the second of each process fails, to test that failures are detected."""
 
-    def __init__(self, how: Callable[[], object], directory: Path) -> None:
-        self.how = how
+    def __init__(self, fail: Callable[[], object], directory: Path) -> None:
+        self.fail = fail
         self.count = 0
 
     def run(self, rng: Random) -> Outcome:
-        """Be well the first time only."""
+        """Pass, except for the second call."""
         self.count += 1
         if self.count == 2:
-            self.how()
-        return "well", ""
+            self.fail()
+        return "passed", ""
 
 
 KINDS: dict[str, Callable[[Path], Checkpoints | Specs | Broken]] = {
@@ -223,7 +223,7 @@ KINDS: dict[str, Callable[[Path], Checkpoints | Specs | Broken]] = {
 
 
 def main(kind: str, seed: int, first: int, last: int) -> None:
-    """Run the cases from the first up to the last."""
+    """Run the cases from `first` to before `last`."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     with tempfile.TemporaryDirectory() as directory:
