@@ -71,7 +71,7 @@ def test_a_file_in_many_pieces_is_measured_as_a_whole(folder, nnreg):
     ("line", "message"),
     [
         ("x,1,7,+", "line 2902, column 'a': found 'x', expected a number"),
-        ("1,1,07,+", r"line 2902, column 'code': '07' was not seen in training"),
+        ("1,1,07,+", r"line 2902, column 'code': unknown category '07'"),
         ("1,1", "line 2902: 2 cells, but the header has 4"),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_column_that_the_file_lacks_is_told_with_those_that_are_taken(folder, 
     (folder / "few.csv").write_text("a,sign\n1,+\n")
     code, out, err = nnreg("predict", "out", "few.csv")
     assert (code, out) == (1, "")
-    assert err == "error: few.csv: no column 'b'; the model takes a, b, code\n"
+    assert err == "error: few.csv: no column 'b'; the model expects a, b, code\n"
     (folder / "near.csv").write_text("a,bb,code,sign\n1,1,7,+\n")
     assert "no column 'b'; did you mean 'bb'?" in nnreg("predict", "out", "near.csv")[2]
 
