@@ -1,3 +1,3 @@
-"""From raw rows to what a network takes: tables, splits, and the preprocessing learned on them."""
+"""From raw rows to arrays: the data section of a spec, splits, preprocessing and weights."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From the data section of a spec to tables: read the files, split the rows, learn from them."""
+"""From the data section of a spec to tables: read files, split rows, fit the preprocessing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
-from nnreg.data.preprocessing import ClassTarget, Preprocessing, fit_preprocessing, fit_target
+from nnreg.data.column_encoders import ClassTarget
+from nnreg.data.preprocessing import Preprocessing, fit_preprocessing, fit_target
 from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
 from nnreg.data.weights import sample_weights
@@ -28,7 +29,7 @@ from nnreg.tables.table import Table
 
 @dataclass(frozen=True)
 class Splits:
-    """The examples to train on, and those held out."""
+    """The training rows, and the held-out rows."""
 
     train: Table
     validation: Table | None = None
@@ -36,7 +37,7 @@ class Splits:
 
 
 def source_entry(path: Path, registry: Registry) -> Entry | None:
-    """Return the source for files that are called so, or for folders, if there is one."""
+    """Return the source for a file by its suffix, or for a directory; None if there is none."""
     name = "/" if path.is_dir() else path.name.lower().removesuffix(".gz")
     for entry in registry:
         if issubclass(entry.cls, Source) and name.endswith(entry.cls.suffixes):
@@ -45,18 +46,18 @@ def source_entry(path: Path, registry: Registry) -> Entry | None:
 
 
 def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:
-    """Read a file, with the columns in `text` as words though they look like numbers.
+    """Read a file, with the columns in `text` as text even if they are numeric.
 
-    Raises `DataError` where there is none, or the source cannot read it.
+    Raises `DataError` if there is no file, or the source cannot read it.
     """
     with readable(path):
         return concat_chunks(source, path, text)
 
 
 class DataReader:
-    """Read each data file once, however often it is asked for: the folds of a run share one.
+    """Read each data file once and keep its table: the folds of a run share one.
 
-    As a context it releases the tables at its end; a file that is asked for again is read again.
+    At the end of its context it releases all tables.
     """
 
     def __init__(self) -> None:
@@ -64,12 +65,12 @@ class DataReader:
         self._digests: dict[tuple[Path, tuple[Path, ...]], str] = {}
 
     def table(self, source: Source, path: Path, text: Collection[str]) -> Table:
-        """Return the rows of a file as `read_table` does."""
-        wanted = source, path, frozenset(text)
-        for known, table in self._tables:  # a list, since a plugin's source may have no hash
-            if known == wanted:
+        """Return the table of a file, as `read_table` does."""
+        key = source, path, frozenset(text)
+        for known, table in self._tables:  # a list: a plugin's source may not be hashable
+            if known == key:
                 return table
-        self._tables.append((wanted, read_table(*wanted)))
+        self._tables.append((key, read_table(*key)))
         return self._tables[-1][1]
 
     def digest(self, path: Path, files: Sequence[Path]) -> str:
@@ -88,7 +89,7 @@ class DataReader:
 
 
 def _digest(path: Path, files: Sequence[Path]) -> str:
-    """Return the SHA-256 of a file; of several, that of what `sha256sum` prints of them."""
+    """Return the SHA-256 of a file; for several, the SHA-256 of what `sha256sum` prints."""
     each = {}
     for name in files:
         with name.open("rb") as file:
@@ -101,14 +102,14 @@ def _digest(path: Path, files: Sequence[Path]) -> str:
 
 
 def read_chunks(source: Source, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
-    """Yield the rows of a file a piece at a time; see `read_table`."""
+    """Yield the rows of a file in chunks; see `read_table`."""
     with readable(path):
         yield from source.iter_chunks(path, text)
 
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn what the system says of a file that cannot be read into a `DataError`."""
+    """Raise the error of a file that cannot be read as `DataError`."""
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
@@ -116,10 +117,10 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def data_files(data: Data, directory: Path) -> dict[Path, Sequence[Path]]:
-    """Return the paths that a data section names, each with the files that are read for it.
+    """Return the paths in a data section, each with the files that are read for it.
 
-    Relative ones start at `folder`. Raises `DataError` for what is not a regular file: a pipe or a
-    device may never end.
+    Relative paths start at `directory`. Raises `DataError` for anything but a regular file: a pipe
+    or a device may never end.
     """
     held_out = (data.split.validation, data.split.test)
     named = [directory / path for path in (data.path, *held_out) if isinstance(path, str)]
@@ -156,15 +157,15 @@ def read_splits(
     classification: bool,
     integer_input: bool,
 ) -> tuple[Preprocessing, Splits]:
-    """Read what a data section names and learn the preprocessing from the training part."""
-    data_files(data, directory)  # tells of all of them before one is read
+    """Read the files of a data section and fit the preprocessing on the training split."""
+    data_files(data, directory)  # checks all files before one is read
     text = {name for name, kind in data.columns.items() if kind == "category"}
     if classification:
         text.update(data.targets)
     if data.split.group:
         text.add(data.split.group)
     table = reader.table(data.source, directory / data.path, text)
-    preprocessing, parts = split_table(
+    preprocessing, splits = split_table(
         table,
         data.targets,
         data,
@@ -181,7 +182,7 @@ def read_splits(
         if isinstance(path := getattr(data.split, name), str)
         and (fold is None or name == "validation")
     }
-    return preprocessing, replace(parts, **files)
+    return preprocessing, replace(splits, **files)
 
 
 def split_table(
@@ -195,18 +196,18 @@ def split_table(
     classification: bool,
     integer_input: bool,
 ) -> tuple[Preprocessing, Splits]:
-    """Split the rows of a table by shares and learn the preprocessing from the training part.
+    """Split the rows of a table by fractions and fit the preprocessing on the training split.
 
-    Of a `fold`, the rows that it holds out are the validation part, or the test part where the
-    split says what validation is: a share of the rows that the fold leaves, or a file. The split's
-    own test part is none of it then.
+    The rows that a `fold` holds out are the validation split. If `split.validation` is given, they
+    are the test split instead, and validation is that file, or that fraction of the fold's training
+    rows. The rows of `split.test` are in no fold.
     """
-    named = (split.group, split.order, columns.sample_weights)
-    aside = [name for name in named if isinstance(name, str)]
-    columns = replace(columns, inputs=_inputs(table, targets, columns, aside))
-    table = _in_use(table, [*(columns.inputs or ()), *targets, *aside])
+    names = (split.group, split.order, columns.sample_weights)
+    auxiliary = [name for name in names if isinstance(name, str)]
+    columns = replace(columns, inputs=_inputs(table, targets, columns, auxiliary))
+    table = _in_use(table, [*(columns.inputs or ()), *targets, *auxiliary])
     if columns.sample_weights:
-        sample_weights(table, columns.sample_weights)  # a bad one is told whatever part it is in
+        sample_weights(table, columns.sample_weights)  # check the held-out rows too
     rows = _rows_of_splits(_rows(table, targets, columns, split, classification), split, seed, fold)
     preprocessing = fit_preprocessing(
         table,
@@ -216,27 +217,27 @@ def split_table(
         classification=classification,
         integer_input=integer_input,
     )
-    return preprocessing, Splits(**{name: table.take(part) for name, part in rows.items()})
+    return preprocessing, Splits(**{name: table.take(chosen) for name, chosen in rows.items()})
 
 
 def _inputs(
-    table: Table, targets: tuple[str, ...], columns: Columns, aside: list[str]
+    table: Table, targets: tuple[str, ...], columns: Columns, auxiliary: list[str]
 ) -> tuple[str, ...]:
-    """Return the input columns: those listed, or all that are nothing else."""
+    """Return the input columns: those listed, or all without another use."""
     for name in columns.exclude:
         column(table, name)
-    others = {*columns.exclude, *(() if columns.inputs else (*targets, *aside))}
+    others = {*columns.exclude, *(() if columns.inputs else (*targets, *auxiliary))}
     return tuple(name for name in columns.inputs or table.columns if name not in others)
 
 
 def _in_use(table: Table, names: list[str]) -> Table:
-    """Return the table of these columns, all of one length."""
+    """Return a table of these columns. Raises `DataError` if they differ in length or are empty."""
     used = {name: column(table, name) for name in names}
     lengths = {name: len(values) for name, values in used.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(
-            f"{table.origin}: the columns differ in length ({lengths}); choose those that belong "
-            "together with data.inputs"
+            f"{table.origin}: the columns differ in length ({lengths}); list columns of the same "
+            "length in data.inputs"
         )
     if not len(table):
         raise DataError(f"{table.origin}: there are no rows")
@@ -244,46 +245,48 @@ def _in_use(table: Table, names: list[str]) -> Table:
 
 
 def _rows_of_splits(rows: Rows, split: Split, seed: int, fold: Fold | None) -> dict[str, Array]:
-    """Return the rows of the training part and of each held-out part that is of this table."""
-    shares = {
-        name: part
+    """Return the rows of the training split and of each split held out from this table."""
+    fractions = {
+        name: fraction
         for name in ("validation", "test")
-        if isinstance(part := getattr(split, name), float)
+        if isinstance(fraction := getattr(split, name), float)
     }
-    if fold is None and not shares and (split.group or split.order):
-        problem = "nothing is held out by it: give a share for validation or test, or train.folds"
+    if fold is None and not fractions and (split.group or split.order):
+        problem = "no rows are held out; set validation or test to a fraction, or set train.folds"
         raise SpecError([Problem("$.data.split", problem)])
-    parts = _random_split(rows, shares, seed)
+    splits = _split_by_fractions(rows, fractions, seed)
     if fold is None:
-        return parts
-    pool = np.delete(np.arange(rows.count), parts.get("test", []))
-    known, held_out = rows.take(pool).folds(fold.count, seed)[fold.number - 1]
+        return splits
+    pool = np.delete(np.arange(rows.count), splits.get("test", []))
+    train, held_out = rows.take(pool).folds(fold.count, seed)[fold.number - 1]
     if split.validation is None:
-        return {"train": pool[known], "validation": pool[held_out]}
-    known = pool[known]
-    inner = _random_split(rows.take(known), {n: s for n, s in shares.items() if n != "test"}, seed)
-    return {"test": pool[held_out], **{name: known[part] for name, part in inner.items()}}
+        return {"train": pool[train], "validation": pool[held_out]}
+    train = pool[train]
+    fractions.pop("test", None)
+    inner = _split_by_fractions(rows.take(train), fractions, seed)
+    return {"test": pool[held_out], **{name: train[chosen] for name, chosen in inner.items()}}
 
 
-def _random_split(rows: Rows, shares: dict[str, float], seed: int) -> dict[str, Array]:
-    if not shares:
+def _split_by_fractions(rows: Rows, fractions: dict[str, float], seed: int) -> dict[str, Array]:
+    if not fractions:
         return {"train": np.arange(rows.count)}
-    return dict(zip(["train", *shares], rows.split(list(shares.values()), seed), strict=True))
+    names = ["train", *fractions]
+    return dict(zip(names, rows.split(list(fractions.values()), seed), strict=True))
 
 
 def _rows(
     table: Table, targets: tuple[str, ...], columns: Columns, split: Split, classification: bool
 ) -> Rows:
-    """Return what the split goes by."""
+    """Return the rows with what the split depends on: labels, groups or times."""
     labels = None
     if split.stratify:
         target = fit_target(table, table, targets, columns, classification=classification)
         if not isinstance(target, ClassTarget):
-            problem = "the target holds numbers, which have no classes to keep in proportion"
+            problem = "the target is numeric; stratify needs classes"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         labels = target.encode(table)
         if labels.ndim > 1:
-            problem = f"the target has {labels.shape[1:]} classes a row, not one to keep a share of"
+            problem = f"the target has {labels.shape[1:]} classes per row; stratify needs one"
             raise SpecError([Problem("$.data.split.stratify", problem)])
     if isinstance(split.order, str):
         return Rows(len(table), times=times(table, split.order))

@@ -1,4 +1,4 @@
-"""What each training example counts."""
+"""Weights of training examples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnreg.tables.convert import table_of
 from nnreg.tables.table import Table
 
 GIVEN = "weights"
-"""The name of weights that were passed in."""
+"""The name of weights that are passed in, in error messages."""
 
 
 def example_weights(
@@ -26,10 +26,10 @@ def example_weights(
     classes: tuple[str, ...] | None,
     given: Any = None,
 ) -> Array | None:
-    """Return the weights of training examples `(rows,)`, or None where all count the same.
+    """Return the weights of training examples `(rows,)`, or None if all are equal.
 
-    They are what a sample's weight and its class's give together, divided by the mean of all.
-    `given` weights take the place of the column's.
+    An example's weight is its sample weight times its class weight, divided by the mean of all.
+    `given` weights replace the column's.
     """
     if given is not None:
         found = sample_weights(table_of(given, [GIVEN]), GIVEN)
@@ -44,7 +44,7 @@ def example_weights(
     if columns.class_weights is not None:
         found = found * _class_weights(columns.class_weights, truth, classes, found)
     if not found.any():
-        raise DataError("every example has a weight of 0; there is nothing to train on")
+        raise DataError("every example has weight 0; give some a positive weight")
     weights: Array = found / np.mean(found)
     return weights
 
@@ -55,14 +55,15 @@ def _class_weights(
     classes: tuple[str, ...] | None,
     own: Array,
 ) -> Array:
-    """Return the weight of each example's class; `own` are the examples' own.
+    """Return the class weight of each example; `own` are the sample weights.
 
-    Balanced, it is 1/(K s), s being the class's share of all own weights, and K the number of
-    classes: all classes then have the same sum, as with scikit-learn.
+    A balanced class weight is 1/(K s), with K the number of classes and s the class's fraction of
+    the sum of sample weights: the weights of each class have the same sum, as in scikit-learn.
     """
     if classes is None or truth.ndim > 1:
-        what = "numbers" if classes is None else "several classes a row"
-        raise SpecError([Problem("$.data.class_weights", f"the target holds {what}")])
+        what = "is numeric" if classes is None else "has several classes per row"
+        problem = f"the target {what}; class_weights needs one class per row"
+        raise SpecError([Problem("$.data.class_weights", problem)])
     if weights == "balanced":
         sums = np.bincount(truth, own, minlength=len(classes))
         balanced: Array = sums.sum() / (len(classes) * np.where(sums > 0, sums, 1))
@@ -81,5 +82,5 @@ def sample_weights(table: Table, name: str) -> Array:
     if wrong.any():
         row = int(np.argmax(wrong))
         what = "a missing value" if np.isnan(found[row]) else f"{found[row]:g}"
-        raise DataError(f"{table.location(row, name)}: found {what}, expected a weight from 0")
+        raise DataError(f"{table.location(row, name)}: found {what}, expected a weight >= 0")
     return found

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.data.preprocessing import NumericTarget, Preprocessing
+from nnreg.data.column_encoders import NumericTarget
+from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns
 from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError

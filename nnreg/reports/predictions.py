@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.data.preprocessing import ArrayColumn, CategoricalColumn, Preprocessing
+from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn
+from nnreg.data.preprocessing import Preprocessing
 from nnreg.runs.baseline import best_constant
 from nnreg.runs.prepare import PreparedRun
 from nnreg.tables.lazy import Column, LazyArray, materialize

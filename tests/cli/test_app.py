@@ -294,7 +294,7 @@ def test_invalid_rows_give_an_error_and_no_prediction(spec, nnreg, tmp_path):
     for text, message in (
         ("island,length\nnorth,1\n", "no column 'depth'"),
         ("island,length,depth\nnorth,one,2\n", "line 2, column 'length': found 'one'"),
-        ("island,length,depth\nwest,1,2\n", "'west' was not seen in training"),
+        ("island,length,depth\nwest,1,2\n", "unknown category 'west'"),
         ("", "the file is empty"),
         ("a,b\n1\n", "line 2: 1 cells, but the header has 2"),
     ):

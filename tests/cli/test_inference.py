@@ -73,7 +73,7 @@ def test_a_file_read_in_many_chunks_is_evaluated_as_a_whole(directory, nnreg):
     ("line", "message"),
     [
         ("x,1,7,+", "line 2902, column 'a': found 'x', expected a number"),
-        ("1,1,07,+", r"line 2902, column 'code': '07' was not seen in training"),
+        ("1,1,07,+", r"line 2902, column 'code': unknown category '07'"),
         ("1,1", "line 2902: 2 cells, but the header has 4"),
     ],
 )
@@ -108,7 +108,7 @@ def test_a_missing_column_is_reported_with_the_expected_ones(directory, nnreg):
     (directory / "few.csv").write_text("a,sign\n1,+\n")
     code, out, err = nnreg("predict", "out", "few.csv")
     assert (code, out) == (1, "")
-    assert err == "error: few.csv: no column 'b'; the model takes a, b, code\n"
+    assert err == "error: few.csv: no column 'b'; the model expects a, b, code\n"
     (directory / "near.csv").write_text("a,bb,code,sign\n1,1,7,+\n")
     assert "no column 'b'; did you mean 'bb'?" in nnreg("predict", "out", "near.csv")[2]
 

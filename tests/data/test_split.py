@@ -111,7 +111,7 @@ def test_no_part_is_empty_however_few_the_groups():
     groups = np.repeat([0, 1, 2], [50, 30, 20])
     found = Rows(100, groups=groups).split((0.05, 0.05), seed=0)
     assert [len(part) for part in found] == [50, 30, 20]
-    with pytest.raises(DataError, match="2 groups are too few for 3 parts"):
+    with pytest.raises(DataError, match="2 groups are too few for 3 splits"):
         Rows(10, groups=np.arange(10) % 2).split((0.2, 0.2), seed=0)
 
 
@@ -123,7 +123,7 @@ def test_the_latest_rows_are_held_out_and_rows_of_one_time_stay_together():
     assert when[train].max() < when[validation].min() <= when[validation].max() < when[test].min()
     for part, share in ((validation, 20), (test, 20)):
         assert abs(len(part) - share) <= 3
-    with pytest.raises(DataError, match="2 different times are too few"):
+    with pytest.raises(DataError, match="2 distinct times are too few"):
         Rows(9, times=np.arange(9) // 5).split((0.2, 0.2), seed=0)
     with pytest.raises(DataError, match="too many rows have the same time"):
         Rows(9, times=np.array([0] * 7 + [1, 2])).split((0.5, 0.4), seed=0)
@@ -235,11 +235,11 @@ def test_an_order_leaves_nothing_else_to_go_by(other):
 
 def test_numbers_and_sequences_have_no_classes_to_stratify(folder):
     data = csv_data(target="length", inputs=["patient"], split={"test": 0.3, "stratify": True})
-    with pytest.raises(SpecError, match=r"\$\.data\.split\.stratify: the target holds numbers"):
+    with pytest.raises(SpecError, match=r"\$\.data\.split\.stratify: the target is numeric"):
         prepare_from_spec(read_spec(regressor(data=data)))
     spec = classifier(data={**data, "target": "target", "inputs": ["x"]})
     x, y = np.zeros((6, 4, 2)), np.tile([0, 1], (6, 2))
-    with pytest.raises(SpecError, match="classes a row"):
+    with pytest.raises(SpecError, match="classes per row"):
         prepare_from_spec(read_spec(spec), (x, y))
 
 

@@ -109,7 +109,7 @@ def test_one_row_and_no_row_are_predicted(model):
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (np.zeros((2, 5)), r"examples of shape \(5,\); the model takes \(4,\)"),
+        (np.zeros((2, 5)), r"examples of shape \(5,\); the model expects \(4,\)"),
         ([[1, 2], [3]], "differ in length"),
         ([["a", "b", "c", "d"]], "expected a number"),
         (np.full((1, 4), np.nan), "the value is missing"),
@@ -126,7 +126,7 @@ def test_targets_that_do_not_fit_are_refused(model):
     x, y = blobs()
     with pytest.raises(DataError, match="60 rows of inputs, but 59 of targets"):
         model.evaluate(x, y[:59])
-    with pytest.raises(DataError, match="'oak' was not seen in training; choose one of ash"):
+    with pytest.raises(DataError, match="unknown class 'oak'; choose one of ash"):
         model.evaluate(x[:1], ["oak"])
 
 

@@ -225,7 +225,7 @@ def test_a_run_resumes_bit_identically_in_mid_epoch(tmp_path, monkeypatch, strea
         ("a,w,species\n1,1,x\n2,-2,y\n", {}, r"line 3, column 'w': found -2, expected a weight"),
         ("a,w,species\n1,NA,x\n2,2,y\n", {}, r"line 2, column 'w': found a missing value"),
         ("a,w,species\n1,big,x\n2,2,y\n", {}, "found 'big' among numbers|found 'big', expected"),
-        ("a,w,species\n1,0,x\n2,0,y\n", {}, "every example has a weight of 0"),
+        ("a,w,species\n1,0,x\n2,0,y\n", {}, "every example has weight 0"),
         ("a,weight,species\n1,0,x\n", {"sample_weights": "wieght"}, "did you mean 'weight'"),
     ],
 )
@@ -251,7 +251,7 @@ def test_class_weights_name_existing_classes():
     with pytest.raises(SpecError, match=r"class_weights: no class 'beech'; did you mean 'birch'"):
         prepare_from_spec(read_spec(classifier(data=data)), (x, y))
     data = csv_data(target="length", class_weights="balanced")
-    with pytest.raises(SpecError, match=r"class_weights: the target holds numbers"):
+    with pytest.raises(SpecError, match=r"class_weights: the target is numeric"):
         prepare_from_spec(read_spec(regressor(data=data)), line())
     with pytest.raises(SpecError, match="class_weights"):
         read_spec(classifier(data=csv_data(class_weights={"ash": -1})))

@@ -56,9 +56,7 @@ def test_a_decimal_comma_among_whole_numbers_is_told_as_such(tmp_path, monkeypat
 def test_a_target_of_one_class_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text("species,x\nred,1\nred,2\n")
-    with pytest.raises(
-        DataError, match="'species' is 'red' in every row to train on; expected two"
-    ):
+    with pytest.raises(DataError, match="'species' is 'red' in every training row; expected two"):
         prepare_from_spec(read_spec(classifier(data=csv_data())))
 
 
@@ -67,7 +65,7 @@ def test_a_column_of_names_that_memory_cannot_hold_one_by_one_is_told(tmp_path, 
     rows = "".join(f"{'red' if i % 2 else 'blue'},user {i},1\n" for i in range(3000))
     (tmp_path / "data.csv").write_text("species,name,x\n" + rows)
     monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 10_000_000)
-    with pytest.raises(DataError, match=r"'name' has 3,000 different words in 3,000 rows, "):
+    with pytest.raises(DataError, match=r"'name' has 3,000 distinct categories in 3,000 rows, "):
         prepare_from_spec(read_spec(classifier(data=csv_data())))
     prepare_from_spec(read_spec(classifier(data=csv_data(exclude=["name"]))))
 
