@@ -1,7 +1,4 @@
-"""How two checkpoints differ: what they say, their arrays, their histories.
-
-And how one differs from a training that begins anew with what it says.
-"""
+"""The differences between two checkpoints: their documents, arrays and histories."""
 
 from __future__ import annotations
 
@@ -20,18 +17,19 @@ from nnreg.registry.registry import Registry
 from nnreg.spec.validation import to_json
 
 IGNORED_KEYS = ("origin", "directory", "history")
-"""What says where a file was made rather than what it is, and what the rest says too."""
+"""Keys of a document that are not compared: its origin, and what is compared elsewhere."""
 
 
 @dataclass(frozen=True)
 class Differences:
-    """What differs between two checkpoints, as JSON; everything empty where nothing does.
+    """The differences between two checkpoints, as JSON; empty if there are none.
 
-    `said` has, for each part of the document, `{"path", "a", "b"}` of each place; a side that does
-    not have the place has no key. `arrays` has `{"name", "a", "b", "largest", "relative"}`: types
-    and shapes, the largest difference of two values, and the norm of the difference relative to
-    that of the larger array. `history` has `{"name", "epoch", "largest"}`: where the column first
-    differs. A figure is None where it is not finite or one side has no such array or column.
+    `said` has, for each key of the document, `{"path", "a", "b"}` of each difference; a side
+    without a value at this path has no key. `arrays` has `{"name", "a", "b", "largest",
+    "relative"}`: types and shapes, the largest difference of two values, and the norm of the
+    difference relative to that of the larger array. `history` has `{"name", "epoch", "largest"}`:
+    where a column first differs. A number is None if it is not finite or one side has no such array
+    or column.
     """
 
     said: Mapping[str, list[dict[str, Any]]]
@@ -40,7 +38,7 @@ class Differences:
 
     @property
     def results_same(self) -> bool:
-        """Whether arrays and history have the same bits."""
+        """Whether arrays and history are bit-identical."""
         return not self.arrays and not self.history
 
     @property
@@ -55,12 +53,12 @@ def compare(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> Differences
 
 
 def _compare(a: CheckpointSummary, b: CheckpointSummary) -> Differences:
-    one, other = _said(a.manifest), _said(b.manifest)
-    if one["spec"] != other["spec"]:  # what components compute differs with their options
+    one, other = _comparable(a.manifest), _comparable(b.manifest)
+    if one["spec"] != other["spec"]:  # fingerprints depend on the options
         for component in (*one["components"].values(), *other["components"].values()):
             del component["probes"]
     return Differences(
-        {part: list(_changes(one[part], other[part], "$")) for part in one},
+        {key: list(_changes(one[key], other[key], "$")) for key in one},
         [
             difference
             for name in dict.fromkeys([*a.arrays, *b.arrays])
@@ -71,21 +69,21 @@ def _compare(a: CheckpointSummary, b: CheckpointSummary) -> Differences:
     )
 
 
-def _said(manifest: Manifest) -> dict[str, Any]:
-    """Return the parts of a document that can be compared, in which order does not matter."""
+def _comparable(manifest: Manifest) -> dict[str, Any]:
+    """Return the values of a document that can be compared, independent of their order."""
     tree: dict[str, Any] = to_json(manifest, Registry())
     tree["components"] = {f"{c['kind']} {c['name']}": c for c in tree["components"]}
-    for part in ("data", "started_from"):
-        tree[part] = list(tree[part].values())  # the names depend on where they lie
-    return {part: value for part, value in tree.items() if part not in IGNORED_KEYS}
+    for key in ("data", "started_from"):
+        tree[key] = list(tree[key].values())  # the names depend on the directory
+    return {key: value for key, value in tree.items() if key not in IGNORED_KEYS}
 
 
 def _changes(a: Any, b: Any, path: str) -> Iterator[dict[str, Any]]:
-    """Yield each place in which two JSON trees differ."""
+    """Yield each difference between two JSON trees."""
     if isinstance(a, dict) and isinstance(b, dict):
         for key in dict.fromkeys([*a, *b]):
             yield from _change(a, b, key, f"{path}.{key}")
-    elif isinstance(a, list) and isinstance(b, list) and any(map(_has_parts, [*a, *b])):
+    elif isinstance(a, list) and isinstance(b, list) and any(map(_is_nested, [*a, *b])):
         one, other = dict(enumerate(a)), dict(enumerate(b))
         for index in range(max(len(a), len(b))):
             yield from _change(one, other, index, f"{path}[{index}]")
@@ -103,7 +101,7 @@ def _change(
         yield {"path": path, **{side: tree[key] for side, tree in sides.items() if key in tree}}
 
 
-def _has_parts(value: Any) -> bool:
+def _is_nested(value: Any) -> bool:
     return isinstance(value, dict | list)
 
 

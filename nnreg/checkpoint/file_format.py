@@ -1,9 +1,8 @@
-"""The checkpoint file: everything a run needs to go on, as plain data.
+"""The checkpoint file: everything needed for resuming a run, as plain data.
 
-A file is a 512-byte block with a SHA-256 over what follows, then an HDF5 file without compression,
-links, or values of variable length; text is stored as bytes of UTF-8. HDF5 lays it out in memory
-and never writes to a disk; the file is moved into place whole, so that a crash leaves the old one
-or the new one.
+A file is a 512-byte header with a SHA-256 of the rest, then an HDF5 file without compression, links
+or values of variable length; text is stored as UTF-8 bytes. The HDF5 library writes to memory only;
+the file is written to a temporary file and renamed, so that a crash leaves the old or the new one.
 """
 
 from __future__ import annotations
@@ -32,47 +31,44 @@ MAGIC = b"nnreg checkpoint\n"
 HEADER_BYTES = 512
 MAX_DOCUMENT_BYTES = 1 << 22
 MAX_JSON_VALUES = 400_000
-"""The most bytes of the document, and about the most values in it: a value of two bytes, such as an
-empty list, takes a hundred when it is parsed."""
+"""The maximum of the document's bytes, and of its approximate number of values: a value of two
+bytes, such as an empty list, takes a hundred when it is parsed."""
 
 COPIES_IN_MEMORY = 4
-"""How often the bytes of a file are in memory at once while it is read, at most."""
+"""The maximum number of copies of a file in memory while it is read."""
 
 CheckListener: TypeAlias = Callable[[str], None]
-"""Is told what a check has found to be in order."""
+"""Called with the description of each check that a file passes."""
 
 
 def no_listener(_: str) -> None:
-    """Listen to no check."""
+    """Ignore a passed check."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds: a document of JSON, and arrays by name."""
+    """The content of a file: a JSON document, and arrays by name."""
 
     document: Mapping[str, Any]
     arrays: Mapping[str, Array]
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a file so that at any moment the old one or the new one is there, whole.
-
-    Raises `CheckpointError` where the folder cannot be written to.
-    """
+    """Write a file atomically. Raises `CheckpointError` if it cannot be written."""
     with os_errors_as(CheckpointError, path, "cannot save"):
         replace_file(path, _file(_body(checkpoint)))
 
 
 def read_checkpoint(path: Path, on_check: CheckListener = no_listener) -> Checkpoint:
-    """Read and verify a file. Raises `CheckpointError` for one that is damaged, foreign or hostile.
+    """Read and verify a file; `on_check` is called with each passed check.
 
-    `on_check` is told each check that the file has passed.
+    Raises `CheckpointError` for a file that is damaged, adversarial or not a checkpoint.
     """
     return decode(_read(path, on_check), str(path), on_check)
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Tell whether a file begins as checkpoints do; False for one that cannot be read."""
+    """Return True if a file has the magic of checkpoints; False if it cannot be read."""
     try:
         with open(path, "rb", opener=_open) as file:
             return file.read(len(MAGIC)) == MAGIC
@@ -81,7 +77,7 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def decode(data: bytes, where: str, on_check: CheckListener = no_listener) -> Checkpoint:
-    """Return what the bytes of a file hold; see `read_checkpoint`."""
+    """Return the content of a file, given its bytes; see `read_checkpoint`."""
     version = verify(data, where, on_check)
     from nnreg.checkpoint.validate_hdf5 import image_arrays
 
@@ -89,7 +85,7 @@ def decode(data: bytes, where: str, on_check: CheckListener = no_listener) -> Ch
         arrays = image_arrays(data)
         count, values = len(arrays), sum(array.nbytes for array in arrays.values())
         on_check(
-            f"{count} plain arrays of {values:,} bytes, each at its own place, and nothing else"
+            f"{count} plain arrays of {values:,} bytes, none of which overlap, and nothing else"
         )
         document = _document(arrays.pop("document", None))
         migrate(version, document, arrays)
@@ -100,24 +96,24 @@ def decode(data: bytes, where: str, on_check: CheckListener = no_listener) -> Ch
 
 
 def verify(data: bytes, where: str, on_check: CheckListener = no_listener) -> int:
-    """Check magic, version, length and digest before the HDF5 library sees a byte.
+    """Check magic, version, length and digest without the HDF5 library, and return the version.
 
-    Returns the version. Raises `CheckpointError`.
+    Raises `CheckpointError`.
     """
     version = _check_head(data[:HEADER_BYTES], len(data), where)
     body = memoryview(data)[HEADER_BYTES:]
-    on_check(f"format {version}, {len(body):,} bytes after its header, as it says")
-    block = _block([body], version)
-    if data[:HEADER_BYTES] != block:
-        raise CheckpointError(f"{where}: damaged: the bytes do not match their SHA-256")
-    on_check(f"its SHA-256 is the one in its header, {_fields(block)['sha256'][:16]}…")
+    on_check(f"format {version}; its header states the {len(body):,} bytes that follow")
+    header = _header([body], version)
+    if data[:HEADER_BYTES] != header:
+        raise CheckpointError(f"{where}: damaged: the content does not match its SHA-256")
+    on_check(f"the SHA-256 in its header matches, {_fields(header)['sha256'][:16]}…")
     return version
 
 
 def _read(path: Path, on_check: CheckListener) -> bytes:
-    """Return the bytes of a regular file that is no larger than this machine can take."""
+    """Return the content of a regular file that fits into the memory of this machine."""
     try:
-        file = open(path, "rb", opener=_open)  # noqa: SIM115 - only a name can be a ValueError
+        file = open(path, "rb", opener=_open)  # noqa: SIM115 - only an invalid name raises ValueError
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot read: {explain_os_error(error, path)}") from error
     try:
@@ -130,7 +126,7 @@ def _read(path: Path, on_check: CheckListener) -> bytes:
             _check_head(head, size, str(path))
             if memory is not None and COPIES_IN_MEMORY * size > memory:
                 raise CheckpointError(
-                    f"{path}: {size:,} bytes are too many for {memory:,} bytes of memory"
+                    f"{path}: {size:,} bytes are too large for {memory:,} bytes of memory"
                 )
             data = head + file.read(size - len(head))
     except OSError as error:
@@ -140,14 +136,14 @@ def _read(path: Path, on_check: CheckListener) -> bytes:
 
 
 def _open(path: str, flags: int) -> int:
-    """Open a file without waiting, as opening a pipe would for its other end."""
+    """Open a file without blocking, even if it is a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _document(stored: Array | None) -> dict[str, Any]:
     """Parse the document. Raises `FormatError` or `SpecError`."""
     if stored is None or stored.ndim != 1 or stored.dtype != np.uint8:
-        raise FormatError("there is no document, a line of bytes")
+        raise FormatError("its document is missing, or not an array of bytes")
     try:
         text = stored.tobytes().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -160,17 +156,17 @@ def _document(stored: Array | None) -> dict[str, Any]:
 
 
 def _check_size(text: str) -> None:
-    """Raise `FormatError` for a document that would take much memory and time to read."""
+    """Raise `FormatError` for a document that would need much memory and time."""
     values = jsonc.values(text)
     if len(text) > MAX_DOCUMENT_BYTES or values > MAX_JSON_VALUES:
         raise FormatError(
             f"a document of {len(text):,} bytes and about {values:,} values is too large; "
-            f"{MAX_DOCUMENT_BYTES:,} and {MAX_JSON_VALUES:,} are the most"
+            f"the maximum is {MAX_DOCUMENT_BYTES:,} bytes and {MAX_JSON_VALUES:,} values"
         )
 
 
 def _body(checkpoint: Checkpoint) -> list[memoryview]:
-    """Return the bytes that follow the block, in pieces: the arrays are not copied."""
+    """Return the bytes after the header, in chunks: the arrays are not copied."""
     from nnreg.checkpoint.validate_hdf5 import TYPES
     from nnreg.checkpoint.write_hdf5 import write_image
 
@@ -189,17 +185,17 @@ def _body(checkpoint: Checkpoint) -> list[memoryview]:
 
 
 def _file(body: list[memoryview]) -> Chunks:
-    """Yield the pieces of the file; the block comes last, hashed while the rest was written."""
+    """Yield the chunks of the file; the header is last, hashed while the rest was written."""
     with ThreadPoolExecutor(1) as thread:
-        block = thread.submit(_block, body, FORMAT)
-        place = HEADER_BYTES
+        header = thread.submit(_header, body, FORMAT)
+        offset = HEADER_BYTES
         for chunk in body:
-            yield place, chunk
-            place += len(chunk)
-        yield 0, block.result()
+            yield offset, chunk
+            offset += len(chunk)
+        yield 0, header.result()
 
 
-def _block(body: list[memoryview], version: int) -> bytes:
+def _header(body: list[memoryview], version: int) -> bytes:
     head = MAGIC + f"format {version}\nbytes {sum(map(len, body))}\n".encode()
     digest = hashlib.sha256(head)
     for chunk in body:
@@ -208,7 +204,7 @@ def _block(body: list[memoryview], version: int) -> bytes:
 
 
 def _check_head(head: bytes, size: int, where: str) -> int:
-    """Return the version of a file of `size` bytes that this program reads."""
+    """Return the version of a file of `size` bytes, or raise `CheckpointError`."""
     if not head.startswith(MAGIC):
         raise CheckpointError(f"{where}: not a checkpoint of nnreg")
     fields = _fields(head)
@@ -220,13 +216,13 @@ def _check_head(head: bytes, size: int, where: str) -> int:
         )
     if fields.get("bytes") != str(size - HEADER_BYTES):
         raise CheckpointError(
-            f"{where}: cut short or extended: {max(size - HEADER_BYTES, 0):,} bytes follow "
-            f"its header, which says {fields.get('bytes', 'nothing')!r}"
+            f"{where}: truncated or extended: {max(size - HEADER_BYTES, 0):,} bytes follow "
+            f"its header, which states {fields.get('bytes', 'nothing')!r}"
         )
     return int(version)
 
 
 def _fields(head: bytes) -> dict[str, str]:
-    """Return what the lines of a header say."""
+    """Return the fields of a header."""
     lines = head.decode("latin-1").split("\n")
     return dict(line.split(" ", 1) for line in lines if " " in line)

@@ -1,4 +1,4 @@
-"""What a checkpoint or a run says, without making a model of it: none of this needs a plugin."""
+"""Inspecting checkpoints and runs without building a model: none of this needs a plugin."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nnreg.training.history import History, records
 
 @dataclass(frozen=True)
 class CheckpointSummary:
-    """A checkpoint's file, what its document says, and its arrays."""
+    """A checkpoint's file, its document, and its arrays."""
 
     path: Path
     manifest: Manifest
@@ -37,7 +37,7 @@ class CheckpointSummary:
 
     @property
     def not_finite(self) -> dict[str, int]:
-        """How many values are NaN or infinite, of each array that has any, but the history."""
+        """The number of NaN or infinite values of each array with any, except the history."""
         counts = {
             name: array.size - int(np.isfinite(array).sum())
             for name, array in self.arrays.items()
@@ -49,9 +49,10 @@ class CheckpointSummary:
 def read_summary(
     path: str | os.PathLike[str], on_check: CheckListener = no_listener
 ) -> CheckpointSummary:
-    """Read a checkpoint, or the best one of a run's folder; `on_check` is told of each check.
+    """Read a checkpoint, or the best one in a run directory.
 
-    Raises `CheckpointError` for a file that is damaged or foreign.
+    `on_check` is called with each passed check. Raises `CheckpointError` for a file that is damaged
+    or not a checkpoint.
     """
     file = checkpoint_file(Path(path))
     checkpoint = read_checkpoint(file, on_check)
@@ -60,20 +61,19 @@ def read_summary(
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """Return the arrays of a checkpoint, or of the best one of a run's folder, by name.
+    """Return the arrays of a checkpoint, or of the best one in a run directory, by name.
 
-    `parameters/layers/0/weight` is a weight; `docs/file-format.md` lists the others. Needs none of
-    the plugins that the model needs. Raises `CheckpointError` for a file that is damaged or
-    foreign.
+    `parameters/layers/0/weight` is a weight; `docs/file-format.md` lists the others. The model's
+    plugins are not needed. Raises `CheckpointError` for a file that is damaged or not a checkpoint.
     """
     return dict(read_summary(path).arrays)
 
 
 def read_history(path: str | os.PathLike[str]) -> History:
-    """Return the history of a run's folder, a checkpoint, or a metrics.jsonl.
+    """Return the history of a run directory, a checkpoint, or a metrics.jsonl.
 
-    A run may be going on: a last line that is half written is left out. Raises `CheckpointError`
-    for what is none of them.
+    The run may be in progress: an incomplete last line is ignored. Raises `CheckpointError` for
+    anything else.
     """
     file = Path(path)
     if file.is_dir() and (file / "metrics.jsonl").exists():
@@ -89,18 +89,18 @@ def read_history(path: str | os.PathLike[str]) -> History:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file of a run, or an empty one where that cannot be read."""
+    """Return the JSON object in a file of a run, or an empty one if it cannot be read."""
     objects = _objects([read_text(path)])
     return objects[0] if objects else {}
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the JSON objects in the lines of a file of a run, without those cut short."""
+    """Return the JSON objects in the lines of a file of a run, without incomplete ones."""
     return _objects(read_text(path).split("\n"))
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file of a run, or an empty one where that cannot be read."""
+    """Return the text of a file of a run, or an empty one if it cannot be read."""
     with suppress(OSError, ValueError):
         return read_regular(path).decode()
     return ""
@@ -122,5 +122,5 @@ def _record(line: str, where: str) -> dict[str, float]:
     if not isinstance(record, dict) or not all(
         type(value) in (int, float) for value in record.values()
     ):
-        raise CheckpointError(f"{where}: not a record of an epoch: names with numbers")
+        raise CheckpointError(f"{where}: not a record of an epoch: expected an object of numbers")
     return record

@@ -1,7 +1,7 @@
-"""What a checkpoint's document says, as dataclasses: the format of version 2.
+"""A checkpoint's document as dataclasses: the format of version 2.
 
-It is read as strictly as a spec: an unknown key, a wrong type or a number out of bounds is an error
-with its path. None of it needs the plugins that the checkpoint needs.
+It is validated as strictly as a spec: an unknown key, a wrong type or a number out of bounds is an
+error with its path. The plugins of the checkpoint are not needed.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class RandomState(Configurable):
 
 @dataclass(frozen=True)
 class EpochStateRecord(Configurable):
-    """An epoch under way: `seen` of `count` examples are done; `loss` is the sum over them.
+    """An unfinished epoch: `seen` of `count` examples are done; `loss` is the sum over them.
 
-    `streams` are the random generators of the layers, one for each thread that divides batches.
+    `streams` are the random generators of the layers, one per data-parallel worker.
     """
 
     count: Number
@@ -55,14 +55,14 @@ class EpochStateRecord(Configurable):
 
     def __post_init__(self) -> None:
         if not 0 < self.seen < self.count:
-            raise ValueError(f"{self.seen} of {self.count} examples are no epoch under way")
+            raise ValueError(f"{self.seen} of {self.count} examples are not an unfinished epoch")
 
 
 @dataclass(frozen=True)
 class ProgressRecord(Configurable):
-    """How far training has come; `resumable` where it can go on from here.
+    """The training state; `resumable` if training can resume from it.
 
-    `averaged` is the number of steps that the averages of the weights are over.
+    `averaged` is the number of steps in the moving average of the weights.
     """
 
     epoch: Number
@@ -75,16 +75,16 @@ class ProgressRecord(Configurable):
 
     def __post_init__(self) -> None:
         if self.averaged > (self.step if self.resumable else 0):
-            raise ValueError(f"{self.averaged} steps averaged of {self.step} made")
+            raise ValueError(f"{self.averaged} of {self.step} steps are averaged")
 
 
 @dataclass(frozen=True)
 class Manifest(Configurable):
     """The whole document.
 
-    `spec` is as it was given; `directory` is where its relative paths began and `origin` its file.
+        `spec` is as it was given, `directory` that of its relative paths, and `origin` its file.
     `history` names the columns of the array of that name; `data` has the SHA-256 of each file, and
-    `started_from` that of the checkpoint that the first weights came from.
+    `started_from` that of the checkpoint with the initial weights.
     """
 
     spec: dict[str, Any]
@@ -101,10 +101,9 @@ class Manifest(Configurable):
 
 @contextmanager
 def inconsistent(where: str, hint: str = "") -> Iterator[None]:
-    """Raise `CheckpointError` for what is found to be wrong with the content of the file `where`.
+    """Raise `FormatError` and `SpecError` as `CheckpointError` of the file `where`.
 
-    That is `FormatError` and `SpecError`, but for one that is about changes only, as by --set; any
-    other exception is a bug, not the file's fault.
+    A `SpecError` that is caused by overrides alone stays. Any other exception is a bug.
     """
     try:
         yield
@@ -116,7 +115,7 @@ def inconsistent(where: str, hint: str = "") -> Iterator[None]:
 
 
 def read_manifest(document: Mapping[str, Any], arrays: Mapping[str, Array], where: str) -> Manifest:
-    """Return what a document says, its history checked. Raises `CheckpointError`."""
+    """Return a document as a manifest, with its history checked. Raises `CheckpointError`."""
     with inconsistent(where):
         manifest: Manifest = read(Manifest, dict(document), Reader(Registry()), "its document")
         _check_history(manifest, arrays)
@@ -124,22 +123,22 @@ def read_manifest(document: Mapping[str, Any], arrays: Mapping[str, Array], wher
 
 
 def _check_history(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
-    """Raise `FormatError` unless the history has a row per epoch, counted in its first column."""
+    """Raise `FormatError` unless the history has one row per epoch, with its number first."""
     epochs, columns = manifest.progress.epoch, manifest.history
     check_array(arrays, "history", (epochs, len(columns)), np.dtype(np.float64))
     if len(set(columns)) < len(columns):
-        raise FormatError("'history' has two columns of one name")
+        raise FormatError("'history' has two columns of the same name")
     counted = arrays["history"][:, :1].ravel().tolist() == list(range(1, epochs + 1))
     if epochs and (columns[:1] != ("epoch",) or not counted):
-        raise FormatError("'history' does not count its epochs from 1")
+        raise FormatError("'history' does not number its epochs from 1")
 
 
 def check_array(arrays: Mapping[str, Array], name: str, shape: Shape, dtype: np.dtype[Any]) -> None:
-    """Raise `FormatError` unless there is an array of this name, shape and type."""
+    """Raise `FormatError` unless an array has this shape and type."""
     if name not in arrays:
-        raise FormatError(f"the file lacks {name!r}")
+        raise FormatError(f"{name!r} is missing")
     array = arrays[name]
     if array.shape != shape or array.dtype != dtype:
         raise FormatError(
-            f"{name!r} is {array.dtype} {array.shape}; the spec makes it {dtype} {shape}"
+            f"{name!r} is {array.dtype} {array.shape}; the spec requires {dtype} {shape}"
         )

@@ -9,12 +9,12 @@ from nnreg.errors import CheckpointError
 
 
 def fold_directory(directory: Path, number: int) -> Path:
-    """Return the folder of a fold in that of a cross-validation; folds count from 1."""
+    """Return the directory of a fold in that of a cross-validation; folds are numbered from 1."""
     return directory / f"fold-{number}"
 
 
 def fold_directories(directory: Path) -> list[Path]:
-    """Return the folders of the folds that a cross-validation has begun, none for other folders."""
+    """Return the directories of the folds that a cross-validation has begun; none for others."""
     found: list[Path] = []
     while os.path.isdir((fold := fold_directory(directory, len(found) + 1)) / "checkpoints"):
         found.append(fold)
@@ -22,30 +22,30 @@ def fold_directories(directory: Path) -> list[Path]:
 
 
 def refuse_folds(path: Path) -> None:
-    """Raise `CheckpointError` for the folder of a cross-validation, which has several runs."""
+    """Raise `CheckpointError` for the directory of a cross-validation, which has several runs."""
     if folds := fold_directories(path):
         names = ", ".join(map(str, folds))
         raise CheckpointError(
-            f"{path}: a cross-validation, whose folds are runs of their own; choose one: {names}"
+            f"{path}: a cross-validation, whose folds are separate runs; choose one: {names}"
         )
 
 
 def refuse_directories_of_runs(path: Path) -> None:
-    """Raise `CheckpointError` for a folder that has runs in it and is not one itself."""
-    if not os.path.isdir(path) or os.path.isdir(path / "checkpoints"):  # false for what is no name
+    """Raise `CheckpointError` for a directory that contains runs and is not one itself."""
+    if not os.path.isdir(path) or os.path.isdir(path / "checkpoints"):  # False for an invalid name
         return
     runs = [run for run in path.iterdir() if os.path.isdir(run / "checkpoints")]
     if runs:
         latest = max(runs, key=lambda run: (run / "checkpoints").stat().st_mtime)
         raise CheckpointError(
-            f"{path}: a folder of runs; choose one, such as {latest}, from: nnreg runs {path}"
+            f"{path}: a directory of runs; choose one, such as {latest}, from: nnreg runs {path}"
         )
 
 
 def checkpoint_file(path: Path) -> Path:
-    """Return the best checkpoint of a run's folder, or the file itself.
+    """Return the best checkpoint in a run directory, or the file itself.
 
-    Raises `CheckpointError` for a folder that is that of several runs, or of none.
+    Raises `CheckpointError` for a directory of several runs, or of none.
     """
     refuse_folds(path)
     refuse_directories_of_runs(path)
@@ -53,9 +53,9 @@ def checkpoint_file(path: Path) -> Path:
     if os.path.isdir(directory):
         if not os.path.exists(best := directory / "best.h5"):
             raise CheckpointError(
-                f"{path}: there is no checkpoints/{best.name}: no epoch of the run was saved"
+                f"{path}: no checkpoints/{best.name}; no epoch of the run was saved"
             )
         return best
     if os.path.isdir(path):
-        raise CheckpointError(f"{path}: not the folder of a run, which has checkpoints")
+        raise CheckpointError(f"{path}: not a run directory, which has checkpoints")
     return path

@@ -1,4 +1,4 @@
-"""A model to a checkpoint and back."""
+"""Saving models to checkpoints, and loading them."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from nnreg.spec.document import Document, read_spec
 from nnreg.spec.sections import Spec
 from nnreg.spec.validation import to_json
 from nnreg.training.history import records
-from nnreg.training.state import EpochState
+from nnreg.training.state import EpochState, TrainingState
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
-    """Save a model with its training state, replacing a file that is there only when it is whole.
+    """Save a model with its training state, atomically.
 
-    Raises `CheckpointError` where the file cannot be written, or weights are not finite: the file
-    would not load.
+    Raises `CheckpointError` if the file cannot be written, or if weights are not finite: the file
+    could not be loaded.
     """
     file, checkpoint = Path(path), to_file_content(model)
     try:
@@ -65,13 +65,13 @@ def load(
     *,
     allow_changed: bool = False,
 ) -> Model:
-    """Load a model that predicts, and trains on, with the same bits as when it was saved.
+    """Load a model whose predictions and further training are bit-identical to the saved one's.
 
-    `path` is a checkpoint, or the folder of a run, whose best one is loaded.
-    `overrides` change its spec, as in `train.epochs=20`; components come from `registry`, by
-    default from all that is installed and registered. Raises `CheckpointError` for a file that
-    is damaged or foreign, or, without `allow_changed`, where another version of a plugin computes
-    something else; `MissingPluginError` where a plugin that it needs is not installed.
+    `path` is a checkpoint, or a run directory, whose best checkpoint is loaded. `overrides` change
+    its spec, as in `train.epochs=20`; components are those of `registry`, by default all that are
+    installed and registered. Raises `CheckpointError` for a file that is damaged or not a
+    checkpoint, or, without `allow_changed`, if another version of a plugin behaves differently;
+    `MissingPluginError` if a plugin is not installed.
     """
     file = checkpoint_file(Path(path))
     return from_file_content(
@@ -82,29 +82,30 @@ def load(
 def to_file_content(
     model: Model, *, best: bool = False, environment: Mapping[str, Any] | None = None
 ) -> Checkpoint:
-    """Return everything that a model is, as plain data.
+    """Return a model as plain data.
 
-    With `best`, the weights are those of the best epoch, and what training goes on from is left
-    out. `environment` says where it was trained, by default what that is here and now.
+    With `best`, the weights are those of the best epoch, and the training state is omitted.
+    `environment` is that of the training, by default the current one.
     """
-    progress, document, history = model.training_state, model.document, model.history
+    training_state, document, history = model.training_state, model.document, model.history
     columns = history.names
     parameters, state = model.parameters, model.state
-    if best and progress.best_vector is not None and progress.best_state is not None:
-        parameters = views(progress.best_vector, model.network.params)
-        state = views(progress.best_state, model.network.state_params)
+    best_vector, best_state = training_state.best_vector, training_state.best_state
+    if best and best_vector is not None and best_state is not None:
+        parameters = views(best_vector, model.network.params)
+        state = views(best_state, model.network.state_params)
     resumable = model.resumable and not best
     arrays = {f"parameters/{name}": array for name, array in parameters.items()}
     arrays |= {f"state/{name}": array for name, array in state.items()}
     if resumable:
-        arrays |= {f"optimizer/{name}": slot for name, slot in progress.optimizer_state.items()}
-        if progress.best_vector is not None and progress.best_state is not None:
-            arrays["best/parameters"] = progress.best_vector
-            arrays["best/state"] = progress.best_state
-        if progress.ema_steps and progress.ema is not None:
-            arrays["average/parameters"], arrays["average/state"] = progress.ema
-        if progress.epoch_state and progress.epoch_state.outputs is not None:
-            arrays["partial/outputs"] = progress.epoch_state.outputs
+        vectors = training_state.optimizer_state
+        arrays |= {f"optimizer/{name}": vector for name, vector in vectors.items()}
+        if best_vector is not None and best_state is not None:
+            arrays["best/parameters"], arrays["best/state"] = best_vector, best_state
+        if training_state.ema_steps and training_state.ema is not None:
+            arrays["average/parameters"], arrays["average/state"] = training_state.ema
+        if training_state.epoch_state and training_state.epoch_state.outputs is not None:
+            arrays["partial/outputs"] = training_state.epoch_state.outputs
     arrays["history"] = np.array(
         [[record.get(name, math.nan) for name in columns] for record in history], np.float64
     ).reshape(len(history), len(columns))
@@ -115,15 +116,7 @@ def to_file_content(
             "directory": str(document.directory),
             "preprocessing": to_json(model.preprocessing, document.registry),
             "components": model.components,
-            "progress": {
-                "epoch": progress.epoch,
-                "step": progress.step,
-                "best_epoch": progress.best_epoch,
-                "best_value": progress.best_value if math.isfinite(progress.best_value) else None,
-                "resumable": resumable,
-                "partial": _epoch_state_json(progress.epoch_state) if resumable else None,
-                "averaged": progress.ema_steps if resumable else 0,
-            },
+            "progress": _progress_json(training_state, resumable=resumable),
             "history": columns,
             "data": dict(model.data_digests),
             "started_from": dict(model.started_from),
@@ -142,22 +135,22 @@ def from_file_content(
     allow_changed: bool = False,
     on_check: CheckListener = no_listener,
 ) -> Model:
-    """Return the model that a checkpoint holds; `on_check` is called with each passed check.
+    """Return the model of a checkpoint; `on_check` is called with each passed check.
 
-    Every step raises an error of its own for what can be wrong with a file, and nothing else is
-    caught: any other exception is a bug.
+    Every step raises its own error for an invalid file, and nothing else is caught: any other
+    exception is a bug.
     """
     arrays, registry, overrides = checkpoint.arrays, registry or installed(), as_tuple(overrides)
-    hint = "; --set cannot change the network of a checkpoint: begin a new run" if overrides else ""
+    hint = "; --set cannot change the network of a checkpoint: start a new run" if overrides else ""
     manifest = read_manifest(checkpoint.document, arrays, where)
     on_check("the document has every key of the format and no other")
     with inconsistent(where):
         require(manifest.components, registry, where, manifest.directory)
     document = _document(manifest, where, registry, overrides)
-    on_check("the spec is valid, and all that it names is installed")
+    on_check("the spec is valid, and all its components are installed")
     with inconsistent(where, hint):
         _check_arrays(arrays, manifest, document.spec)
-    on_check("names, shapes and types of the arrays are those that the spec builds")
+    on_check("the arrays have the names, shapes and types that the spec requires")
     with inconsistent(where):
         check_finite(arrays)
     on_check("all weights are finite")
@@ -165,7 +158,7 @@ def from_file_content(
         model = Model(document, manifest.preprocessing)
     if not allow_changed:
         _check_fingerprints(model, manifest, where, overrides)
-    on_check("its components compute what they did when it was saved")
+    on_check("its components behave as they did when it was saved")
     _restore(model, manifest, arrays)
     return model
 
@@ -173,7 +166,7 @@ def from_file_content(
 def _document(
     manifest: Manifest, where: str, registry: Registry, overrides: Sequence[str]
 ) -> Document:
-    """Return the spec of a checkpoint, changed by overrides."""
+    """Return the spec of a checkpoint, with overrides."""
     with inconsistent(where):
         document = read_spec(
             manifest.spec,
@@ -188,9 +181,9 @@ def _document(
 def _check_fingerprints(
     model: Model, manifest: Manifest, where: str, overrides: Sequence[str]
 ) -> None:
-    """Raise `CheckpointError` where components compute something else than they did.
+    """Raise `CheckpointError` if components behave differently from when they were saved.
 
-    What is computed may well be changed by overrides, so these are left out.
+    Overrides may change the results of components, so they are not applied here.
     """
     pairs = changed_versions(manifest.components, model.document.registry)
     if pairs and overrides:
@@ -208,7 +201,7 @@ def _check_fingerprints(
 
 
 def check_finite(arrays: Mapping[str, Array]) -> None:
-    """Raise `FormatError` for weights or state with which a network would predict NaN."""
+    """Raise `FormatError` for non-finite weights or state."""
     for name, array in arrays.items():
         if name.startswith(("parameters/", "state/", "best/", "average/")):
             bad = array.size - int(np.isfinite(array).sum())
@@ -219,15 +212,15 @@ def check_finite(arrays: Mapping[str, Array]) -> None:
 
 
 def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -> None:
-    """Compare with what the spec builds, before anything is made of that size.
+    """Compare the arrays with those that the spec requires, before any are allocated.
 
-    Raises `FormatError` for an array that is missing, too much, or of another shape or type.
+    Raises `FormatError` for an array that is missing, unexpected, or of another shape or type.
     """
     preprocessing, names = manifest.preprocessing, manifest.preprocessing.class_names
     classes = None if names is None else len(names)
     blueprint = plan_network(spec, preprocessing.input_shape, classes)
     if not preprocessing.fits(blueprint.output_shape):
-        raise FormatError(f"the outputs {blueprint.output_shape} do not fit the target")
+        raise FormatError(f"the outputs {blueprint.output_shape} do not match the target")
     parameters, state = declared(blueprint.plan)
     expected = {f"parameters/{name}": param.shape for name, param in parameters.items()}
     expected |= {f"state/{name}": param.shape for name, param in state.items()}
@@ -237,7 +230,7 @@ def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -
             expected |= {"best/parameters": (size,), "best/state": (rest,)}
         if manifest.progress.averaged:
             if not _uses_ema(manifest.spec):
-                raise FormatError("the file has averages, but its spec asks for none (train.ema)")
+                raise FormatError("the file has averages, but its spec has no train.ema")
             expected |= {"average/parameters": (size,), "average/state": (rest,)}
         if manifest.progress.step or any(name.startswith("optimizer/") for name in arrays):
             expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.state_names}
@@ -247,45 +240,56 @@ def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -
     for name, shape in expected.items():
         check_array(arrays, name, shape, np.dtype(spec.model.dtype))
     for name in sorted(arrays.keys() - expected.keys() - {"history"}):
-        raise FormatError(f"the file holds {name!r}, which this model has not")
+        raise FormatError(f"{name!r} is not an array of this model")
 
 
 def _uses_ema(tree: Mapping[str, Any]) -> bool:
-    """Tell whether a spec, as it was saved, keeps averages; changes of today do not count."""
+    """Return True if a spec, as it was saved without overrides, has `train.ema`."""
     train = tree.get("train")
     return isinstance(train, Mapping) and train.get("ema") is not None
 
 
 def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> None:
-    """Put arrays and progress in place."""
+    """Copy arrays and training state into a new model."""
     for prefix, targets in (("parameters", model.parameters), ("state", model.state)):
         for name, target in targets.items():
             target[...] = arrays[f"{prefix}/{name}"]
-    progress, saved = model.training_state, manifest.progress
+    state, saved = model.training_state, manifest.progress
     model.resumable = saved.resumable
     model.data_digests, model.environment = manifest.data, manifest.environment
     model.started_from = manifest.started_from
-    progress.epoch, progress.step, progress.best_epoch = saved.epoch, saved.step, saved.best_epoch
+    state.epoch, state.step, state.best_epoch = saved.epoch, saved.step, saved.best_epoch
     if saved.best_value is not None:
-        progress.best_value = saved.best_value
-    progress.history = records(manifest.history, arrays["history"])
-    progress.best_vector, progress.best_state = (
-        arrays.get("best/parameters"), arrays.get("best/state")
-    )  # fmt: skip
-    progress.optimizer_state = {
+        state.best_value = saved.best_value
+    state.history = records(manifest.history, arrays["history"])
+    state.best_vector, state.best_state = arrays.get("best/parameters"), arrays.get("best/state")
+    state.optimizer_state = {
         name.removeprefix("optimizer/"): array
         for name, array in arrays.items()
         if name.startswith("optimizer/")
     }
     if saved.averaged:
-        progress.ema_steps = saved.averaged
-        progress.ema = arrays["average/parameters"], arrays["average/state"]
-    progress.epoch_state = _epoch_state(saved.partial, arrays.get("partial/outputs"))
+        state.ema_steps = saved.averaged
+        state.ema = arrays["average/parameters"], arrays["average/state"]
+    state.epoch_state = _epoch_state(saved.partial, arrays.get("partial/outputs"))
 
 
-def _epoch_state_json(partial: EpochState | None) -> dict[str, Any] | None:
-    """Return what `manifest.Begun` reads."""
-    if partial is None:
+def _progress_json(state: TrainingState, *, resumable: bool) -> dict[str, Any]:
+    """Return the JSON of a `ProgressRecord`."""
+    return {
+        "epoch": state.epoch,
+        "step": state.step,
+        "best_epoch": state.best_epoch,
+        "best_value": state.best_value if math.isfinite(state.best_value) else None,
+        "resumable": resumable,
+        "partial": _epoch_state_json(state.epoch_state) if resumable else None,
+        "averaged": state.ema_steps if resumable else 0,
+    }
+
+
+def _epoch_state_json(epoch_state: EpochState | None) -> dict[str, Any] | None:
+    """Return the JSON of an `EpochStateRecord`."""
+    if epoch_state is None:
         return None
     streams = [
         {
@@ -293,14 +297,18 @@ def _epoch_state_json(partial: EpochState | None) -> dict[str, Any] | None:
             "has_uint32": stream["has_uint32"],
             "uinteger": stream["uinteger"],
         }
-        for stream in partial.streams
+        for stream in epoch_state.streams
     ]
-    numbers = {"count": partial.count, "seen": partial.seen, "loss": partial.loss}
-    return {**numbers, "streams": streams}
+    return {
+        "count": epoch_state.count,
+        "seen": epoch_state.seen,
+        "loss": epoch_state.loss,
+        "streams": streams,
+    }
 
 
-def _epoch_state(begun: EpochStateRecord | None, outputs: Array | None) -> EpochState | None:
-    if begun is None:
+def _epoch_state(record: EpochStateRecord | None, outputs: Array | None) -> EpochState | None:
+    if record is None:
         return None
     streams = [
         {
@@ -309,6 +317,6 @@ def _epoch_state(begun: EpochStateRecord | None, outputs: Array | None) -> Epoch
             "has_uint32": stream.has_uint32,
             "uinteger": stream.uinteger,
         }
-        for stream in begun.streams
+        for stream in record.streams
     ]
-    return EpochState(begun.count, begun.seen, begun.loss, outputs, streams)
+    return EpochState(record.count, record.seen, record.loss, outputs, streams)

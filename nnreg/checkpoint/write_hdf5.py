@@ -1,4 +1,4 @@
-"""An HDF5 image of arrays, laid out in memory without copying the arrays."""
+"""Writing an HDF5 image of arrays to memory without copying the arrays."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.hdf5 import h5py
 
-PAGE = 4096
-"""Bytes of memory that are allocated together for what the library writes."""
+PAGE_BYTES = 4096
+"""The bytes of memory that are allocated at a time for what the library writes."""
 
 
 def write_image(arrays: Mapping[str, Array], start: int) -> list[memoryview]:
-    """Return an HDF5 file of plain contiguous arrays, in pieces, from the place `start` on.
+    """Return an HDF5 file of plain contiguous arrays, in chunks, from the offset `start` on.
 
-    What comes before `start` is the caller's. The library decides what goes where and writes all
-    but the arrays, into memory; the arrays' own memory stands for them here, without a copy.
+    The bytes before `start` are the caller's. The library chooses the offsets and writes everything
+    but the arrays, to memory; the chunks of the arrays are views of their own memory.
     """
     skeleton = _SparseFile()
-    places = []
+    offsets = []
     with h5py.File(
         "checkpoint", "w", driver="fileobj", fileobj=skeleton, userblock_size=start
     ) as file:
@@ -37,47 +37,44 @@ def write_image(arrays: Mapping[str, Array], start: int) -> list[memoryview]:
             kind = h5py.h5t.py_create(array.dtype)
             dataset = h5py.h5d.create(file.id, name.encode(), kind, space, options, links)
             if array.size:
-                places.append((dataset.get_offset(), array))
+                offsets.append((dataset.get_offset(), array))
     chunks = []
-    for place, array in sorted(places, key=lambda item: item[0]):
-        chunks += [skeleton.cut(start, place), array.reshape(-1).view(np.uint8).data]
-        start = place + array.nbytes
+    for offset, array in sorted(offsets, key=lambda item: item[0]):
+        chunks += [skeleton.cut(start, offset), array.reshape(-1).view(np.uint8).data]
+        start = offset + array.nbytes
     return [*chunks, skeleton.cut(start, skeleton.size)]
 
 
 class _SparseFile:
-    """A file in memory for the HDF5 library to write to, which takes no space where nothing is.
-
-    It has the methods of a binary file that h5py calls.
-    """
+    """A sparse file in memory, with the methods of a binary file that h5py calls."""
 
     def __init__(self) -> None:
         self.size = 0
-        self._place = 0
-        self._pages: defaultdict[int, bytearray] = defaultdict(lambda: bytearray(PAGE))
+        self._position = 0
+        self._pages: defaultdict[int, bytearray] = defaultdict(lambda: bytearray(PAGE_BYTES))
 
-    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        starts = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self.size}
-        self._place = starts[whence] + place
-        return self._place
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        starts = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}
+        self._position = starts[whence] + offset
+        return self._position
 
     def tell(self) -> int:
-        return self._place
+        return self._position
 
     def write(self, data: memoryview) -> int:
         done = 0
         while done < len(data):
-            page, within = divmod(self._place + done, PAGE)
-            part = data[done : done + PAGE - within]
+            page, within = divmod(self._position + done, PAGE_BYTES)
+            part = data[done : done + PAGE_BYTES - within]
             self._pages[page][within : within + len(part)] = part
             done += len(part)
-        self._place += done
-        self.size = max(self.size, self._place)
+        self._position += done
+        self.size = max(self.size, self._position)
         return done
 
     def readinto(self, buffer: memoryview) -> int:
-        buffer[:] = self.cut(self._place, self._place + len(buffer))
-        self._place += len(buffer)
+        buffer[:] = self.cut(self._position, self._position + len(buffer))
+        self._position += len(buffer)
         return len(buffer)
 
     def truncate(self, size: int) -> None:
@@ -87,7 +84,7 @@ class _SparseFile:
         pass
 
     def cut(self, start: int, stop: int) -> memoryview:
-        """Return the bytes of a stretch; zeros where nothing was written."""
-        first, last = start // PAGE, -(-stop // PAGE)
-        pages = b"".join(self._pages.get(page, bytes(PAGE)) for page in range(first, last))
-        return memoryview(pages)[start - first * PAGE : stop - first * PAGE]
+        """Return the bytes of a range; zeros where nothing was written."""
+        first, last = start // PAGE_BYTES, -(-stop // PAGE_BYTES)
+        pages = b"".join(self._pages.get(page, bytes(PAGE_BYTES)) for page in range(first, last))
+        return memoryview(pages)[start - first * PAGE_BYTES : stop - first * PAGE_BYTES]

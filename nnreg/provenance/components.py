@@ -1,8 +1,8 @@
-"""Where a model's components come from, and whether they still compute the same.
+"""The origin of a model's components, and whether they still behave the same.
 
-A checkpoint records each component's distribution, version and probes. Where another version is
-installed, they are run again. Numbers are compared with a tolerance, because those of matrix
-products differ a little from machine to machine.
+A checkpoint records the distribution, version and fingerprints of each component. If another
+version is installed, the fingerprints are computed again and compared with a tolerance, because
+matrix products differ slightly from machine to machine.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from nnreg.registry.registry import KINDS, Entry, Registry
 from nnreg.spec.document import Document
 
 TOLERANCE = 1e-5
-"""The largest change, relative to the largest number of an array, that counts as none."""
+"""The largest change, relative to the largest number of an array, that is ignored."""
 
 MAX_TEXT = 200
-"""The characters that a name may have in a file; what is not printable might move the cursor."""
+"""The maximum length of a name; unprintable characters, which may move the cursor, are refused."""
 
 UNKNOWN = ("unknown", "?")
-"""Versions that tell nothing."""
+"""Versions that do not identify a release."""
 
 _Fingerprints: TypeAlias = dict[str, Fingerprint]
-"""What a component computed, by its place in the spec."""
+"""The fingerprints of a component, by its path in the spec."""
 
 
 @dataclass(frozen=True)
 class ComponentRecord(Configurable):
-    """What a checkpoint says of one component."""
+    """The record of a component in a checkpoint."""
 
     kind: str
     name: str
@@ -49,7 +49,7 @@ class ComponentRecord(Configurable):
     def __post_init__(self) -> None:
         for text in (self.kind, self.name, self.plugin, self.distribution, self.version):
             if not text.isprintable() or len(text) > MAX_TEXT:
-                raise ValueError(f"a component is described by {text[:40]!r}")
+                raise ValueError(f"not a valid description of a component: {text[:40]!r}")
 
     @property
     def provider(self) -> str:
@@ -58,7 +58,7 @@ class ComponentRecord(Configurable):
 
 
 def describe(document: Document, network: Network) -> list[dict[str, Any]]:
-    """Return what a checkpoint records of each component that the spec names."""
+    """Return the record of each component in the spec, for a checkpoint."""
     found = _fingerprints(document, network)
     return [
         {
@@ -76,10 +76,10 @@ def describe(document: Document, network: Network) -> list[dict[str, Any]]:
 def require(
     recorded: Iterable[ComponentRecord], registry: Registry, where: str, directory: str
 ) -> None:
-    """Raise `MissingPluginError` for a component of the file `where` that nothing provides.
+    """Raise `MissingPluginError` for a component of the file `where` that is not installed.
 
-    A plugin that is a file is looked for in `folder` too. Raises `FormatError` for what cannot be
-    the name of a component or a distribution.
+    A plugin file is searched for in `directory` too. Raises `FormatError` for an invalid name of a
+    component or distribution.
     """
     for one in recorded:
         if one.kind not in KINDS:
@@ -87,28 +87,28 @@ def require(
         if registry.find(one.kind, one.name) is not None:
             continue
         pinned = f"{one.distribution}=={one.version}"
-        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", pinned):  # it is shown as a command to type
+        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", pinned):  # it is printed as part of a command
             raise FormatError(f"{pinned} is not a distribution and version")
         needs = f"{where} needs the {one.kind} {one.name!r} of {one.provider}"
-        there = registry.of_distribution(one.distribution)
-        if there is not None and there.why:
-            raise MissingPluginError(f"{needs}, which is {there.state}: {there.why}")
+        plugin = registry.of_distribution(one.distribution)
+        if plugin is not None and plugin.why:
+            raise MissingPluginError(f"{needs}, which is {plugin.state}: {plugin.why}")
         if one.plugin.startswith(PROGRAM):
             raise MissingPluginError(f"{needs}, which a program registered; call {PROGRAM} first")
         if one.distribution.endswith(".py"):
             file = _plugin_file(one.distribution, directory)
-            advice = f"if you trust it, give it with --plugin {file}, or {PROGRAM}('{file}')"
+            advice = f"if you trust it, load it with --plugin {file}, or {PROGRAM}('{file}')"
             raise MissingPluginError(f"{needs}, which is a file: {advice}", file)
-        found = f"{there.version} is" if there else "is not"
+        found = f"{plugin.version} is" if plugin else "is not"
         raise MissingPluginError(
             f"{needs}, which {found} installed; if you trust it, run: pip install {pinned}"
         )
 
 
 def _plugin_file(name: str, directory: str) -> str:
-    """Return where a plugin's file is: here, or where the spec was; otherwise its bare name."""
+    """Return the path of a plugin file in the current or the spec's directory, or else its name."""
     for path in (Path(name), Path(directory) / name):
-        if os.path.isfile(path):  # false for what cannot be a name
+        if os.path.isfile(path):  # False for an invalid name
             inside = path.is_absolute() and path.is_relative_to(Path.cwd())
             return str(path.relative_to(Path.cwd()) if inside else path)
     return name
@@ -117,7 +117,7 @@ def _plugin_file(name: str, directory: str) -> str:
 def changed_versions(
     recorded: Iterable[ComponentRecord], registry: Registry
 ) -> list[tuple[ComponentRecord, Entry]]:
-    """Return the components that are not surely the ones recorded, with what there is now."""
+    """Return the components that may differ from the recorded ones, with the current ones."""
     pairs = []
     for one in recorded:
         entry = registry.find(one.kind, one.name)
@@ -130,35 +130,35 @@ def changed_versions(
 def changes(
     pairs: Iterable[tuple[ComponentRecord, Entry]], document: Document, network: Network
 ) -> list[str]:
-    """Say of each exchanged component that computes something else by how much."""
+    """Return a line for each component that behaves differently, with the difference."""
     found = _fingerprints(document, network)
     lines = []
     for one, entry in pairs:
         now = found.get(entry.cls, {})
-        for path, figures in one.probes.items():
-            difference = _difference(figures, now.get(path, {}))
+        for path, recorded in one.probes.items():
+            difference = _difference(recorded, now.get(path, {}))
             if difference:
-                place = path if path in now else "the spec"
+                location = path if path in now else "the spec"
                 lines.append(
                     f"{one.kind} {one.name!r} of {entry.provider}, saved with {one.provider}: "
-                    f"{difference} (at {place})"
+                    f"{difference} (at {location})"
                 )
                 break
     return lines
 
 
 def _fingerprints(document: Document, network: Network) -> dict[type, _Fingerprints]:
-    """Return what each component computes, by its class."""
+    """Return the fingerprints of each component, by its class."""
     found: dict[type, _Fingerprints] = {}
-    for path, (component, figures) in fingerprint(document.spec, network).items():
-        found.setdefault(type(component), {})[path] = figures
+    for path, (component, numbers) in fingerprint(document.spec, network).items():
+        found.setdefault(type(component), {})[path] = numbers
     return found
 
 
 def _difference(old: Mapping[str, list[float]], new: Mapping[str, list[float]]) -> str:
-    """Say what changed most, or nothing."""
+    """Return a description of the largest difference; empty if there is none."""
     if not new:
-        return "it can no longer be run on what it was probed with"
+        return "it no longer accepts the inputs of its fingerprint"
     worst, text = TOLERANCE, ""
     for name, before in old.items():
         after = new.get(name, [])

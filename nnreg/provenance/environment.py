@@ -1,4 +1,4 @@
-"""What the bits of a result depend on besides the spec and the data, and how they came about."""
+"""The environment of a run: what its results depend on besides spec and data, and metadata."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nnreg._version import __version__
 
 
 def library_versions() -> dict[str, Any]:
-    """Return versions, processor, and the libraries of matrix products."""
+    """Return versions, processor, and the BLAS libraries."""
     keys = ("internal_api", "version", "num_threads", "architecture")
     return {
         "nnreg": __version__,
@@ -36,15 +36,15 @@ def library_versions() -> dict[str, Any]:
 
 GIT = ("git", "-c", "core.fsmonitor=false", "describe", "--always", "--dirty", "--abbrev=40",
        "--exclude=*")  # fmt: skip
-"""Prints the commit, with `-dirty` where files differ from it; starts no program that a repository
-names to watch its files."""
+"""Prints the commit, with `-dirty` if files differ from it. `core.fsmonitor` could name a program of
+the repository, which must not be run."""
 
 GIT_TIMEOUT_SECONDS = 2.0
-"""The seconds after which git, in a very large repository, is waited for no longer."""
+"""The seconds after which git is stopped, as in a very large repository."""
 
 
 def run_metadata() -> dict[str, Any]:
-    """Return when, where, with which distributions and by which command something is done."""
+    """Return the time, platform, distributions, commit and command of this process."""
     return {
         "platform": platform.platform(),
         "distributions": _versions(),
@@ -55,24 +55,24 @@ def run_metadata() -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    """Return the versions of what nnreg requires."""
+    """Return the versions of the distributions that nnreg requires."""
     versions = {}
     with suppress(importlib.metadata.PackageNotFoundError):
         for required in map(Requirement, importlib.metadata.requires("nnreg") or ()):
-            if required.marker is None:  # those of an extra have one
+            if required.marker is None:  # requirements of an extra have a marker
                 versions[required.name] = importlib.metadata.version(required.name)
     return versions
 
 
 def _commit() -> dict[str, Any] | None:
-    """Return the commit of the folder at work in, and whether files differ from it."""
+    """Return the commit of the working directory, and whether files differ from it."""
     here = Path.cwd()
     if not any((directory / ".git").exists() for directory in (here, *here.parents)):
         return None
-    quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # it writes nothing
+    env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     try:
         done = subprocess.run(
-            GIT, capture_output=True, env=quiet, check=True, timeout=GIT_TIMEOUT_SECONDS, text=True
+            GIT, capture_output=True, env=env, check=True, timeout=GIT_TIMEOUT_SECONDS, text=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -82,7 +82,7 @@ def _commit() -> dict[str, Any] | None:
 
 @functools.cache
 def _processor() -> str:
-    """Return the model of the processor: NumPy has loops of its own for some."""
+    """Return the model of the processor: NumPy has specific loops for some."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -91,7 +91,7 @@ def _processor() -> str:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Say in what two environments differ, as far as both tell."""
+    """Return the differences of two environments in the keys that both have."""
     return [
         f"{name} is {_on_one_line(now[name])}, was {_on_one_line(before[name])}"
         for name in now
@@ -100,7 +100,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _on_one_line(value: Any) -> str:
-    """Write a value on one line."""
+    """Format a value on one line."""
     if isinstance(value, list):
         return " and ".join(map(_on_one_line, value))
     if isinstance(value, dict):

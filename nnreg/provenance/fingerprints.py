@@ -1,8 +1,8 @@
-"""What a component makes of fixed inputs, in a few numbers.
+"""Fingerprints of components: a few numbers computed from their outputs for fixed inputs.
 
-Everything is computed in float64 with NumPy's kernels, whatever the network uses, so that the
-numbers depend on the component alone. An array of many values becomes a few weighted sums, in each
-of which every value counts.
+Everything is computed in float64 with NumPy's kernels, independent of the network's settings, so
+that the numbers depend on the component alone. A large array is reduced to a few weighted sums,
+which depend on every value.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 
 MAX_NUMBERS = 12
-"""The most numbers that are kept of an array."""
+"""The maximum number of values recorded per array."""
 
 DIGITS = 9
-"""The digits that are kept of a number."""
+"""The significant digits recorded per value."""
 
 ROWS = 2
-"""The examples in a batch."""
+"""The number of examples in a batch."""
 
 MIN_SIZE = 4
-"""The size to which an example's dimensions are cut first, as far as a layer takes that."""
+"""The size to which an example's dimensions are reduced first, if the layer accepts it."""
 
 MAX_VALUES = 1_000_000
-"""The largest example that is made: a file may claim any shape for its inputs."""
+"""The maximum number of values of an example: a file may declare any input shape."""
 
 Fingerprint: TypeAlias = dict[str, list[float]]
-"""What a probe gave, as in `{"output": […], "gradient": […]}`."""
+"""The recorded values by name, as in `{"output": […], "gradient": […]}`."""
 
 
 def fingerprint(spec: Configurable, network: Network) -> dict[str, tuple[Component, Fingerprint]]:
-    """Return by its path in the spec each component with its figures; of equal ones the first.
+    """Return each component with its fingerprint, by its path in the spec; of equal ones the first.
 
-    A component that cannot take the fixed inputs is left out, and so is one of a kind that makes
-    no numbers: sources and kernels.
+    Components that do not accept the fixed inputs are omitted, and so are those of kinds without
+    numeric outputs: sources and kernels.
     """
     found, seen = {}, set()
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
@@ -64,16 +64,16 @@ def fingerprint(spec: Configurable, network: Network) -> dict[str, tuple[Compone
             if key in seen:
                 continue
             seen.add(key)
-            figures = _fingerprint(component, network, plan)
-            if figures:
-                found[path] = component, figures
+            numbers = _fingerprint(component, network, plan)
+            if numbers:
+                found[path] = component, numbers
     return found
 
 
 def _components(
     spec: Configurable, network: Network
 ) -> Iterator[tuple[str, Component, LayerBuilder | None]]:
-    """Yield the layers as they were built, each with its plan, then everything else of a spec."""
+    """Yield the layers as they were built, each with its builder, then all other components."""
     for layer, plan in nested(network.plan):
         yield plan.path, layer, plan
     for path, value in _walk(spec, "$"):
@@ -97,23 +97,23 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 def _fingerprint(
     component: Component, network: Network, plan: LayerBuilder | None
 ) -> Fingerprint | None:
-    """Return the figures of one component, or None where there are none to be had."""
+    """Return the fingerprint of one component, or None if it has none."""
     try:
         outputs = _outputs(component, network, plan)
-        with _component_code():  # which may return anything
+        with _component_code():  # may return anything
             arrays = {name: np.asarray(output, np.float64) for name, output in outputs.items()}
     except ComponentError:
         return None
-    figures = {name: _compress(array) for name, array in arrays.items() if array.size}
-    finite = all(math.isfinite(number) for numbers in figures.values() for number in numbers)
-    return figures if finite else None
+    numbers = {name: _compress(array) for name, array in arrays.items() if array.size}
+    finite = all(math.isfinite(number) for values in numbers.values() for number in values)
+    return numbers if finite else None
 
 
 @contextmanager
 def _component_code() -> Iterator[None]:
-    """Raise `ComponentError` for any exception: a component need not take the fixed inputs.
+    """Raise any exception as `ComponentError`: a component need not accept the fixed inputs.
 
-    Nothing but calls of a component belongs inside.
+    Only calls of a component belong inside.
     """
     try:
         yield
@@ -153,7 +153,7 @@ def _outputs(
 
 
 def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
-    """Take outputs of the network's shape, and targets as such a loss has them."""
+    """Run a loss on outputs of the network's shape and targets of the matching form."""
     shape = (ROWS, *network.output_shape)
     if math.prod(network.output_shape) > MAX_VALUES:
         return {}
@@ -161,13 +161,13 @@ def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
     y = fixed_input(shape)
     if not logits and loss.input_range != (-math.inf, math.inf):
         y = 0.05 + 0.9 * np.abs(np.sin(y))  # inside (0, 1)
-    places = np.arange(math.prod(shape[:-1])).reshape(shape[:-1])
+    indices = np.arange(math.prod(shape[:-1])).reshape(shape[:-1])
     if not loss.classification:
         t = np.flip(fixed_input(shape))
     elif shape[-1] == 1:
-        t = (places % 2)[..., None].astype(float)
+        t = (indices % 2)[..., None].astype(float)
     else:
-        labels = places % shape[-1]
+        labels = indices % shape[-1]
         t = labels
         if not loss.takes_labels:
             t = np.equal(labels[..., None], np.arange(shape[-1])).astype(float)
@@ -178,38 +178,38 @@ def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
 
 
 def _change(optimizer: Optimizer) -> Array:
-    """Return by how much two updates change parameters."""
+    """Return the change of parameters by two updates."""
     before, gradient = fixed_input((6,)), fixed_input((6,))[::-1].copy()
     parameters, workspace = before.copy(), Workspace(np.float64, reuse=False)
-    slots = {name: np.zeros(6) for name in optimizer.state_names}
+    vectors = {name: np.zeros(6) for name in optimizer.state_names}
     for count in (1, 2):
-        step = UpdateState(count, slots, workspace)
+        step = UpdateState(count, vectors, workspace)
         with _component_code():
             optimizer.update(parameters, gradient / count, step)
     return parameters - before
 
 
 def _factors(schedule: Schedule) -> list[float]:
-    """Return the factors of some steps of a training that stops getting better."""
+    """Return the factors for some steps of a training that stops improving."""
     with _component_code():
-        watched = schedule.monitored_metric() or "val_loss"
-    records = [{watched: max(4.0 - epoch, 1.0)} for epoch in range(MAX_NUMBERS)]
-    moments = [
+        monitor = schedule.monitored_metric() or "val_loss"
+    records = [{monitor: max(4.0 - epoch, 1.0)} for epoch in range(MAX_NUMBERS)]
+    points = [
         ScheduleContext(2 * epoch + 1, 2 * MAX_NUMBERS, 2, records[:epoch])
         for epoch in range(MAX_NUMBERS)
     ]
     with _component_code():
-        return [schedule.factor(moment) for moment in moments]
+        return [schedule.factor(point) for point in points]
 
 
 def _layer(layer: Layer, plan: LayerBuilder) -> Mapping[str, Any]:
-    """Run a layer on examples that are as small as it takes, in a network of its own."""
+    """Run a layer on the smallest examples that it accepts, in a separate network."""
     for shape in _shapes(plan.input):
         if math.prod(shape) > MAX_VALUES:
             break
         try:
             arrays = _run(layer, shape, plan.classes)
-        except NnregError:  # too small for it
+        except NnregError:  # too small for this layer
             continue
         if arrays["output"].size:
             return arrays
@@ -217,7 +217,7 @@ def _layer(layer: Layer, plan: LayerBuilder) -> Mapping[str, Any]:
 
 
 def _shapes(shape: Shape) -> list[Shape]:
-    """Return a shape cut down: everywhere, then less and less along all but the features."""
+    """Return reduced shapes, the smallest first; all but the first keep the number of features."""
     sizes = [MIN_SIZE * 2**power for power in range(max(shape, default=1).bit_length())]
     cut = [tuple(min(size, MIN_SIZE) for size in shape)]
     cut += [(*(min(length, size) for length in shape[:-1]), *shape[-1:]) for size in sizes]
@@ -225,7 +225,7 @@ def _shapes(shape: Shape) -> list[Shape]:
 
 
 def _run(layer: Layer, shape: Shape, classes: int | None) -> Mapping[str, Any]:
-    """Return a layer's output in prediction, and its gradients in training."""
+    """Return a layer's output in inference, and its gradients in training."""
     plan = LayerBuilder("$", classes)
     output = plan.layer("layers/0", layer, shape)
     network = Network(plan, shape, output, dtype=np.float64)
@@ -255,13 +255,13 @@ def _run(layer: Layer, shape: Shape, classes: int | None) -> Mapping[str, Any]:
 
 
 def fixed_input(shape: Shape) -> Array:
-    """Return float64 numbers within 4 of zero, half of them within 1, and none alike nearby."""
+    """Return distinct unordered float64 numbers in [-4, 4], half of them in [-1, 1]."""
     spread = np.resize(_PATTERN, math.prod(shape))
     return spread.reshape(shape)
 
 
 def _compress(array: Any) -> list[float]:
-    """Return an array's values, or of many values weighted sums, rounded."""
+    """Return the rounded values of an array, or weighted sums if there are many."""
     flat = np.asarray(array, np.float64).reshape(-1)
     if flat.size > MAX_NUMBERS:
         padded = np.zeros(-(-flat.size // MAX_NUMBERS) * MAX_NUMBERS)
@@ -272,4 +272,4 @@ def _compress(array: Any) -> list[float]:
 
 _GOLDEN = (2 * (np.arange(1009) * ((5**0.5 - 1) / 2) % 1) - 1)[1:]
 _PATTERN = 4 * _GOLDEN * np.abs(_GOLDEN)
-"""Multiples of the golden ratio lie as far apart as may be; squared, more of them near zero."""
+"""Multiples of the golden ratio are spread evenly; squaring moves more of them near zero."""

@@ -10,7 +10,7 @@ from tests.helpers.specs import CSV
 
 @pytest.fixture
 def saved(tmp_path, monkeypatch):
-    """Train with version 1.0, and return the run's folder."""
+    """Train with version 1.0, and return the run directory."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(CSV)
     nnreg.run(read_spec(SPEC, registry=registry()), out="run")

@@ -38,28 +38,28 @@ SPEC = classifier(
 
 
 def components(change=None):
-    """Return a component of each kind; the one of kind `change` computes something else."""
-    more = {kind: 0.25 * (kind == change) for kind in KINDS}
+    """Return a component of each kind; the one of kind `change` behaves differently."""
+    offset = {kind: 0.25 * (kind == change) for kind in KINDS}
 
     @dataclass(frozen=True)
     class Bent(Activation):
         slope: float = 0.5
 
         def forward(self, x):
-            slope = self.slope + more["activation"]
+            slope = self.slope + offset["activation"]
             return np.where(x > 0, x, slope * x), lambda dy: np.where(x > 0, dy, slope * dy)
 
     @dataclass(frozen=True)
     class Flat(Initializer):
         def draw(self, shape, rng):
-            return rng.uniform(-0.5, 0.5 + more["initializer"], shape)
+            return rng.uniform(-0.5, 0.5 + offset["initializer"], shape)
 
     @dataclass(frozen=True)
     class Twist(Layer):
         angle: float = 0.25
 
         def forward(self, x, context):
-            factor = 1 + self.angle + more["layer"]
+            factor = 1 + self.angle + offset["layer"]
             return factor * x, lambda dy: factor * dy
 
     @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def components(change=None):
 
         def forward_logits(self, y, t):
             value, backward = CrossEntropy().forward_logits(y, t)
-            return value + more["loss"], backward
+            return value + offset["loss"], backward
 
     @dataclass(frozen=True)
     class Walk(Optimizer):
@@ -79,14 +79,14 @@ def components(change=None):
 
         def update(self, parameters, gradient, state):
             state.vectors["pace"][...] = gradient + 0.5 * state.vectors["pace"]
-            parameters -= (1 + more["optimizer"]) * self.learning_rate * state.vectors["pace"]
+            parameters -= (1 + offset["optimizer"]) * self.learning_rate * state.vectors["pace"]
 
     @dataclass(frozen=True)
     class Share(Metric):
         classification = True
 
         def compute(self, y, t):
-            return float(np.mean(y == t)) + more["metric"]
+            return float(np.mean(y == t)) + offset["metric"]
 
     return {"activation": {"bent": Bent}, "initializer": {"flat": Flat}, "layer": {"twist": Twist},
             "loss": {"surprise": Surprise}, "optimizer": {"walk": Walk},
@@ -94,7 +94,7 @@ def components(change=None):
 
 
 def registry(version="1.0", change=None, **own):
-    """Return the built-ins with a plugin of every kind in some version."""
+    """Return the built-ins and a plugin of every kind in this version."""
 
     class Plugin:
         pass

@@ -1,4 +1,4 @@
-"""The checkpoint file: whole, plain, and refused when it is not."""
+"""The checkpoint file: atomic, plain, and rejected if it is damaged."""
 
 import errno
 import os
@@ -40,7 +40,7 @@ def model():
     return model
 
 
-def test_what_is_written_is_read(file):
+def test_written_content_is_read_back(file):
     found = read_checkpoint(file)
     assert found.document == SMALL.document
     assert found.arrays.keys() == SMALL.arrays.keys()
@@ -72,7 +72,7 @@ def test_nothing_in_the_file_is_compressed_or_of_variable_length(model, tmp_path
         opened.visititems(check)
 
 
-def refused(data):
+def rejected(data):
     try:
         verify(data, "small.h5")
     except CheckpointError:
@@ -80,25 +80,25 @@ def refused(data):
     return False
 
 
-def test_every_truncation_is_refused(file):
+def test_every_truncation_is_rejected(file):
     data = file.read_bytes()
-    assert sum(refused(data[:length]) for length in range(len(data))) == len(data)
+    assert sum(rejected(data[:length]) for length in range(len(data))) == len(data)
 
 
-def test_every_single_bit_that_flips_is_noticed(file):
+def test_every_flipped_bit_is_detected(file):
     data = bytearray(file.read_bytes())
-    assert not refused(bytes(data))
-    noticed = 0
-    for place in range(len(data)):
+    assert not rejected(bytes(data))
+    detected = 0
+    for offset in range(len(data)):
         for bit in range(8):
-            data[place] ^= 1 << bit
-            noticed += refused(bytes(data))
-            data[place] ^= 1 << bit
-    assert noticed == 8 * len(data)
+            data[offset] ^= 1 << bit
+            detected += rejected(bytes(data))
+            data[offset] ^= 1 << bit
+    assert detected == 8 * len(data)
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_save_that_fails_leaves_the_old_file_and_no_other(file, monkeypatch, call):
+def test_a_failed_save_leaves_the_old_file_and_no_other(file, monkeypatch, call):
     before = file.read_bytes()
 
     def fail(*_):
@@ -112,14 +112,14 @@ def test_a_save_that_fails_leaves_the_old_file_and_no_other(file, monkeypatch, c
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path):
+def test_a_missing_directory_is_reported(tmp_path):
     with pytest.raises(CheckpointError, match="cannot save: No such file or directory"):
         write_checkpoint(tmp_path / "no" / "m.h5", SMALL)
     with pytest.raises(CheckpointError, match="cannot read: No such file or directory"):
         nnreg.load(tmp_path / "no" / "m.h5")
 
 
-def test_a_loaded_model_predicts_the_same_bits(model, tmp_path):
+def test_predictions_of_a_loaded_model_are_bit_identical(model, tmp_path):
     x, _ = blobs()
     nnreg.save(model, tmp_path / "m.h5")
     loaded = nnreg.load(tmp_path / "m.h5")
@@ -129,7 +129,7 @@ def test_a_loaded_model_predicts_the_same_bits(model, tmp_path):
     assert loaded.state.keys() == {"layers/0/running_mean", "layers/0/running_variance"}
 
 
-def test_training_goes_on_in_a_new_process_with_the_same_bits(tmp_path):
+def test_training_resumes_bit_identically_in_a_new_process(tmp_path):
     script = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -149,15 +149,15 @@ nnreg.save(model, sys.argv[2])
     whole = nnreg.build(classifier(), data=data)
     whole.fit(*data, epochs=10)
     nnreg.save(whole, tmp_path / "whole.h5")
-    parts, once = (read_checkpoint(tmp_path / f"{name}.h5") for name in ("parts", "whole"))
-    assert {name.split("/")[0] for name in parts.arrays} >= {"parameters", "optimizer", "history"}
-    assert parts.arrays.keys() == once.arrays.keys()
-    for name, array in parts.arrays.items():
+    resumed, once = (read_checkpoint(tmp_path / f"{name}.h5") for name in ("parts", "whole"))
+    assert {name.split("/")[0] for name in resumed.arrays} >= {"parameters", "optimizer", "history"}
+    assert resumed.arrays.keys() == once.arrays.keys()
+    for name, array in resumed.arrays.items():
         assert array.tobytes() == once.arrays[name].tobytes(), name
-    assert parts.document["progress"] == once.document["progress"]
+    assert resumed.document["progress"] == once.document["progress"]
 
 
-def test_a_missing_plugin_is_named_with_the_line_that_installs_it(model):
+def test_a_missing_plugin_is_reported_with_the_command_that_installs_it(model):
     checkpoint = to_file_content(model)
     component = {"kind": "activation", "name": "swish", "plugin": "swish",
                  "distribution": "nnreg-swish", "version": "1.0"}  # fmt: skip
@@ -173,10 +173,10 @@ def test_a_missing_plugin_is_named_with_the_line_that_installs_it(model):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d, a: a.pop("parameters/layers/1/bias"), "lacks 'parameters/layers/1/bias'"),
-        (lambda d, a: a.update({"more": np.zeros(1)}), "holds 'more', which this model has not"),
+        (lambda d, a: a.pop("parameters/layers/1/bias"), "'parameters/layers/1/bias' is missing"),
+        (lambda d, a: a.update({"more": np.zeros(1)}), "'more' is not an array of this model"),
         (lambda d, a: a.update({"parameters/layers/1/bias": np.zeros(3, np.float32)}),
-         r"the spec makes it float32 \(8,\)"),
+         r"the spec requires float32 \(8,\)"),
         (lambda d, a: a.update({"parameters/layers/1/bias": np.zeros(8)}), "is float64"),
         (lambda d, a: d.pop("preprocessing"), r"\$.preprocessing: required"),
         (lambda d, a: d.update(preprocessing={"inputs": 3}), "must be a valid array"),
@@ -190,7 +190,7 @@ def test_a_missing_plugin_is_named_with_the_line_that_installs_it(model):
         (lambda d, a: d["spec"].update(loss="nonsense"), "no loss 'nonsense'"),
     ],
 )  # fmt: skip
-def test_parts_that_do_not_fit_are_refused(model, change, message):
+def test_inconsistent_checkpoints_are_rejected(model, change, message):
     checkpoint = to_file_content(model)
     document, arrays = dict(checkpoint.document), dict(checkpoint.arrays)
     document["spec"] = dict(document["spec"])
@@ -199,7 +199,7 @@ def test_parts_that_do_not_fit_are_refused(model, change, message):
         from_file_content(Checkpoint(document, arrays), "m.h5")
 
 
-def test_preprocessing_travels_with_the_model(tmp_path, monkeypatch):
+def test_preprocessing_is_saved_with_the_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     from tests.helpers.specs import CSV
 
@@ -221,7 +221,7 @@ def test_an_untrained_model_is_saved_too(tmp_path):
     assert len(loaded.history) == 1
 
 
-def test_saving_takes_a_file_name_as_text(tmp_path):
+def test_save_accepts_a_file_name_as_text(tmp_path):
     nnreg.save(nnreg.build(regressor(), data=line()), str(tmp_path / "m.h5"))
     assert nnreg.load(str(tmp_path / "m.h5")).parameters.keys() == {
         "layers/0/weight", "layers/0/bias"

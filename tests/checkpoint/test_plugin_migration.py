@@ -1,4 +1,4 @@
-"""A new version of a plugin takes over the options of an old one."""
+"""A new version of a plugin migrates the options of an old one."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tests.checkpoint.plugin_of_every_kind import SPEC, best, registry
 
 
 def migrating(migrate, *, slope=0.5):
-    """Return version 2.0, whose activation has another option and takes the old one over."""
+    """Return version 2.0, whose activation has another option and migrates the old one."""
 
     @dataclass(frozen=True)
     class Bent(Activation):
@@ -62,12 +62,12 @@ def test_a_plugin_may_migrate_its_old_options(saved, tmp_path):
         (lambda cls, config, version: {"percent": np.ones(1)}, "TypeError: Object of type ndarray"),
     ],
 )  # fmt: skip
-def test_a_migration_that_goes_wrong_is_told(saved, migrate, text):
+def test_a_failing_migration_is_reported(saved, migrate, text):
     with pytest.raises(CheckpointError, match=text):
         load(best(saved), registry=migrating(migrate))
 
 
-def test_a_spec_is_not_migrated_nor_a_checkpoint_of_the_same_version(tmp_path, saved):
+def test_specs_and_checkpoints_of_the_same_version_are_not_migrated(tmp_path, saved):
     same = migrating(lambda cls, config, version: 1 / 0)
     with pytest.raises(nnreg.SpecError, match="slope: unknown key"):
         read_spec(SPEC, registry=same)

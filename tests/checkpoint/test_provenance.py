@@ -1,4 +1,4 @@
-"""A checkpoint knows who provided its components, and notices when they compute something else."""
+"""A checkpoint records the origin of its components, and detects different behaviour."""
 
 import json
 import math
@@ -21,7 +21,7 @@ from nnreg.cli.app import main
 from nnreg.errors import ComponentError
 from nnreg.interfaces import LayerBuilder
 from nnreg.provenance import components as provenance
-from nnreg.provenance import fingerprints as probes
+from nnreg.provenance import fingerprints
 from nnreg.registry.registry import installed
 from nnreg.runs.run import prepare_resume
 from nnreg.spec.document import read_spec
@@ -29,7 +29,7 @@ from tests.checkpoint.plugin_of_every_kind import SPEC, best, recorded, registry
 from tests.helpers.specs import CSV, blobs, classifier
 
 
-def test_a_checkpoint_records_who_provides_each_component_and_what_it_computes(saved):
+def test_a_checkpoint_records_the_origin_and_the_fingerprint_of_each_component(saved):
     found = recorded(saved)
     assert found.keys() == {"dense", "bent", "flat", "residual", "twist", "softmax", "surprise",
                             "walk", "share", "csv"}  # fmt: skip
@@ -38,18 +38,18 @@ def test_a_checkpoint_records_who_provides_each_component_and_what_it_computes(s
     assert found["csv"]["probes"] == {}
     assert list(found["dense"]["probes"]) == ["$.model.layers[0]", "$.model.layers[2]"]
     assert list(found["twist"]["probes"]) == ["$.model.layers[1].layers[0]"]
-    (figures,) = found["bent"]["probes"].values()
-    assert figures.keys() == {"output", "gradient"}
-    x = probes.fixed_input((12,))
-    assert figures["output"] == pytest.approx(np.where(x > 0, x, 0.5 * x).tolist(), abs=1e-7)
+    (numbers,) = found["bent"]["probes"].values()
+    assert numbers.keys() == {"output", "gradient"}
+    x = fingerprints.fixed_input((12,))
+    assert numbers["output"] == pytest.approx(np.where(x > 0, x, 0.5 * x).tolist(), abs=1e-7)
 
 
-def test_what_is_recorded_is_little(saved):
+def test_the_records_are_small(saved):
     for component in recorded(saved).values():
         assert len(json.dumps(component)) < 2000
 
 
-def test_every_built_in_that_makes_numbers_can_be_probed():
+def test_every_built_in_with_numeric_outputs_has_a_fingerprint():
     base = classifier()
     dense = base["model"]["layers"][0]
     for entry in installed():
@@ -76,12 +76,12 @@ def test_every_built_in_that_makes_numbers_can_be_probed():
         assert named[entry.kind, entry.name]["probes"], entry
 
 
-def test_the_same_version_is_not_probed_again(saved, monkeypatch):
+def test_no_fingerprint_is_computed_for_the_same_version(saved, monkeypatch):
     monkeypatch.setattr(provenance, "fingerprint", None)
     load(best(saved), registry=registry())
 
 
-def test_a_version_that_is_unknown_is_always_probed(tmp_path, monkeypatch):
+def test_an_unknown_version_is_always_compared(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(CSV)
     nnreg.run(read_spec(SPEC, registry=registry("unknown")), out="run")
@@ -90,7 +90,7 @@ def test_a_version_that_is_unknown_is_always_probed(tmp_path, monkeypatch):
         load(best(tmp_path / "run"), registry=registry("unknown", "activation"))
 
 
-def test_another_version_that_computes_the_same_loads(saved):
+def test_another_version_with_the_same_behaviour_loads(saved):
     old, new = (load(best(saved), registry=registry(v)) for v in ("1.0", "2.0"))
     assert old.network.vector.tobytes() == new.network.vector.tobytes()
     components = {c["name"]: c for c in to_file_content(new).document["components"]}
@@ -114,7 +114,7 @@ def test_another_version_that_computes_the_same_loads(saved):
          "by up to 0.25"),
     ],
 )  # fmt: skip
-def test_another_version_that_computes_something_else_is_refused(saved, kind, text):
+def test_another_version_that_behaves_differently_is_rejected(saved, kind, text):
     changed = registry("2.0", kind)
     with pytest.raises(CheckpointError) as caught:
         load(best(saved), registry=changed)
@@ -128,7 +128,7 @@ def test_another_version_that_computes_something_else_is_refused(saved, kind, te
     load(best(saved), registry=changed, allow_changed=True)
 
 
-def test_a_run_goes_on_with_a_changed_plugin_when_that_is_allowed(saved):
+def test_a_run_resumes_with_a_changed_plugin_if_that_is_allowed(saved):
     changed = registry("2.0", "optimizer")
     overrides = ["train.epochs=3"]
     with pytest.raises(CheckpointError, match="optimizer 'walk'"):
@@ -149,25 +149,25 @@ def test_the_commands_take_allow_changed(saved, monkeypatch, capsys, command):
     assert "its output differs by up to" in capsys.readouterr().err
 
 
-def test_what_a_person_changes_is_no_change_of_a_plugin(saved):
+def test_overrides_are_not_a_change_of_a_plugin(saved):
     changes = ['optimizer={"type":"walk","learning_rate":0.5}', "model.layers.1.layers.0.angle=3"]
     model = load(best(saved), changes, registry("2.0"))
     assert model.spec.optimizer.learning_rate == 0.5
 
 
-def test_rounding_is_no_change(saved):
+def test_rounding_is_not_a_change(saved):
     checkpoint = read_checkpoint(best(saved))
     document = json.loads(json.dumps(checkpoint.document))
     for component in document["components"]:
-        for figures in component["probes"].values():
-            for name, numbers in figures.items():
-                figures[name] = [number * (1 + 1e-7) for number in numbers]
+        for values in component["probes"].values():
+            for name, numbers in values.items():
+                values[name] = [number * (1 + 1e-7) for number in numbers]
     from_file_content(replace(checkpoint, document=document), "m.h5", (), registry("2.0"))
 
 
-def test_a_component_that_cannot_be_probed_is_saved_and_loaded(tmp_path):
+def test_a_component_without_a_fingerprint_is_saved_and_loaded(tmp_path):
     @dataclass(frozen=True)
-    class Picky(Activation):
+    class NoSmallBatches(Activation):
         def forward(self, x):
             if len(x) < 4:
                 raise ValueError("too few")
@@ -175,10 +175,10 @@ def test_a_component_that_cannot_be_probed_is_saved_and_loaded(tmp_path):
 
     spec = classifier()
     spec["model"]["layers"][0]["activation"] = "picky"
-    own = registry(picky=Picky)
+    own = registry(picky=NoSmallBatches)
     model = nnreg.build(read_spec(spec, registry=own), data=blobs())
     nnreg.save(model, tmp_path / "m.h5")
-    load(tmp_path / "m.h5", registry=registry("2.0", picky=Picky))
+    load(tmp_path / "m.h5", registry=registry("2.0", picky=NoSmallBatches))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_component_that_cannot_be_probed_is_saved_and_loaded(tmp_path):
         {"probes": {"$.loss": {"value": [10**400]}}},
     ],
 )
-def test_what_a_file_says_of_a_component_is_checked(saved, change):
+def test_the_record_of_a_component_is_validated(saved, change):
     checkpoint = read_checkpoint(best(saved))
     document = json.loads(json.dumps(checkpoint.document))
     document["components"][0].update(change)
@@ -208,16 +208,16 @@ def test_what_a_file_says_of_a_component_is_checked(saved, change):
     assert len(str(caught.value)) < 200
 
 
-def test_probes_of_places_that_the_spec_has_not_are_a_change(saved):
+def test_a_fingerprint_at_a_path_that_the_spec_does_not_have_is_a_change(saved):
     checkpoint = read_checkpoint(best(saved))
     document = json.loads(json.dumps(checkpoint.document))
     bent = next(c for c in document["components"] if c["name"] == "bent")
     bent["probes"] = {"__class__\n": {"output": [1.0]}}
-    with pytest.raises(CheckpointError, match=r"it can no longer be run .* \(at the spec\)"):
+    with pytest.raises(CheckpointError, match=r"it no longer accepts .* \(at the spec\)"):
         from_file_content(replace(checkpoint, document=document), "m.h5", (), registry("2.0"))
 
 
-def test_without_the_plugin_a_file_is_shown_and_its_weights_are_read(saved, capsys):
+def test_without_the_plugin_a_file_can_be_inspected_and_its_weights_read(saved, capsys):
     with pytest.raises(MissingPluginError, match=r"pip install nnreg-all==1\.0"):
         nnreg.load(best(saved))
     with pytest.raises(SystemExit) as done:
@@ -231,22 +231,22 @@ def test_without_the_plugin_a_file_is_shown_and_its_weights_are_read(saved, caps
         assert np.array_equal(file[name], weight)
 
 
-def test_the_fixed_inputs_stay():
-    """The numbers that they give are in people's files."""
+def test_the_fixed_inputs_do_not_change():
+    """Existing files have fingerprints of these inputs."""
     expected = [0.222912, -1.114562, 2.006211, -0.012422, -2.687371, 0.693582]
-    assert probes.fixed_input((6,)).tolist() == pytest.approx(expected, abs=1e-6)
+    assert fingerprints.fixed_input((6,)).tolist() == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_probe_makes_no_input_of_the_size_that_a_file_claims(monkeypatch):
-    made = []
+def test_a_fingerprint_allocates_no_input_of_the_size_that_a_file_declares(monkeypatch):
+    sizes = []
 
-    def refuse(layer, shape, classes):
-        made.append(math.prod(shape))
+    def reject(layer, shape, classes):
+        sizes.append(math.prod(shape))
         raise ComponentError("too small")
 
-    monkeypatch.setattr(probes, "_run", refuse)
+    monkeypatch.setattr(fingerprints, "_run", reject)
     plan = LayerBuilder("$", 2)
     plan.layer("layers/0", installed().find("layer", "flatten").cls(), (30_000, 30_000, 1))
     (layer, inner) = plan.children["layers/0"]
-    assert probes._layer(layer, inner) == {}
-    assert 1_000 < max(made) <= probes.MAX_VALUES
+    assert fingerprints._layer(layer, inner) == {}
+    assert 1_000 < max(sizes) <= fingerprints.MAX_VALUES

@@ -230,9 +230,9 @@ def test_a_directory_of_runs_is_not_taken_for_a_run(spec, nnreg, tmp_path):
     for command in (["predict", "runs", "rows.csv"], ["resume", "runs"], ["inspect", "runs"]):
         code, _, err = nnreg(*command)
         assert code == 1
-        assert err.startswith("error: runs: a folder of runs; choose one, such as runs/spec-001")
+        assert err.startswith("error: runs: a directory of runs; choose one, such as runs/spec-001")
     (tmp_path / "empty").mkdir()
-    assert "empty: not the folder of a run" in nnreg("evaluate", "empty")[2]
+    assert "empty: not a run directory" in nnreg("evaluate", "empty")[2]
 
 
 def test_a_traceback_is_printed_only_with_debug(spec, nnreg):
@@ -267,7 +267,7 @@ def test_a_run_that_diverges_exits_with_3_and_saves_the_last_finite_weights(spec
     assert nnreg("inspect", "out/checkpoints/last.h5")[0] == 0
     (tmp_path / "out/checkpoints/best.h5").unlink(missing_ok=True)
     err = nnreg("predict", "out", "data.csv")[2]
-    assert err == "error: out: there is no checkpoints/best.h5: no epoch of the run was saved\n"
+    assert err == "error: out: no checkpoints/best.h5; no epoch of the run was saved\n"
 
 
 def test_a_missing_plugin_exits_with_4_and_the_install_command(spec, nnreg, tmp_path):

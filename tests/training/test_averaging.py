@@ -113,11 +113,14 @@ def test_it_may_be_turned_on_or_off_on_resuming(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d, a: a.pop("average/state"), "lacks 'average/state'"),
-        (lambda d, a: d["progress"].update(averaged=0), "holds 'average/parameters'"),
-        (lambda d, a: d["progress"].update(averaged=99), "99 steps averaged of 12 made"),
-        (lambda d, a: d["spec"]["train"].update(ema=None), "its spec asks for none"),
-        (lambda d, a: d["progress"].update(resumable=False), "12 steps averaged of 12 made"),
+        (lambda d, a: a.pop("average/state"), "'average/state' is missing"),
+        (
+            lambda d, a: d["progress"].update(averaged=0),
+            "parameters' is not an array",
+        ),
+        (lambda d, a: d["progress"].update(averaged=99), "99 of 12 steps are averaged"),
+        (lambda d, a: d["spec"]["train"].update(ema=None), "its spec has no train.ema"),
+        (lambda d, a: d["progress"].update(resumable=False), "12 of 12 steps are averaged"),
         (lambda d, a: a["average/parameters"].__setitem__(0, np.nan), "'average/parameters' are n"),
         (lambda d, a: a.update({"average/parameters": np.zeros(3)}), r"float64 \(3,\); the spec"),
     ],

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import nnreg
 import numpy as np
+
+import nnreg
 from benchmarks.peers import RATE
 from benchmarks.workloads import Workload
 

@@ -121,9 +121,7 @@ class TestFailing:
         nnreg.run(spec | {"checkpoint": {"every_epochs": 4}}, out="whole")
         same_files("whole", "out")
 
-    def test_the_same_problem_is_reported_once_and_the_final_error_names_the_last_checkpoint(
-        self, spec, monkeypatch
-    ):
+    def test_a_problem_is_reported_once_and_in_the_final_error(self, spec, monkeypatch):
         def fail(*_):
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -132,13 +130,11 @@ class TestFailing:
                 monkeypatch.setattr(os, "fsync", fail)
 
         with (
-            pytest.warns(
-                NnregWarning, match="No space left on device; training continues"
-            ) as caught_warnings,
+            pytest.warns(NnregWarning, match="No space left on device; training continues") as seen,
             pytest.raises(UnsavedError) as caught,
         ):
             nnreg.run(spec | {"checkpoint": {"every_epochs": 1}}, out="out", on_epoch=fill)
-        assert len(warned) == 1
+        assert len(seen) == 1
         assert str(caught.value) == (
             "out/checkpoints/last.h5: cannot save: No space left on device. The run is after epoch "
             "6, but its last checkpoint is after epoch 2; free disk space, then: "

@@ -7,17 +7,17 @@ import numpy as np
 from tests.security.harness import attack, restated, void
 
 
-@attack("holds 'parameters/more', which this model has not")
+@attack("'parameters/more' is not an array of this model")
 def an_extra_array(path):
     restated(path, lambda d, a: a.update({"parameters/more": np.zeros(3, np.float32)}))
 
 
-@attack("lacks 'parameters/layers/0/bias'")
+@attack("'parameters/layers/0/bias' is missing")
 def a_missing_array(path):
     restated(path, lambda d, a: void(a.pop("parameters/layers/0/bias")))
 
 
-@attack(r"the spec makes it float32 \(3, 4\)")
+@attack(r"the spec requires float32 \(3, 4\)")
 def an_array_of_another_shape(path):
     restated(
         path, lambda d, a: a.update({"parameters/layers/0/weight": np.zeros((4, 3), np.float32)})
@@ -39,6 +39,6 @@ def an_infinite_state(path):
     restated(path, lambda d, a: a["state/layers/1/running_variance"].fill(np.inf))
 
 
-@attack("does not count its epochs")
+@attack("does not number its epochs")
 def a_history_of_nothing(path):
     restated(path, lambda d, a: a["history"].fill(np.inf))

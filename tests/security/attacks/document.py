@@ -10,17 +10,17 @@ import numpy as np
 from tests.security.harness import Arrays, Document, attack, image, restated, signed, victim, void
 
 
-@attack("there is no document")
+@attack("its document is missing")
 def no_document(path):
     path.write_bytes(signed(image(None, victim()[1])))
 
 
-@attack("there is no document")
+@attack("its document is missing")
 def a_group_for_a_document(path):
     path.write_bytes(signed(image(None, {**victim()[1], "document/x": np.zeros(1)})))
 
 
-@attack("there is no document")
+@attack("its document is missing")
 def a_table_for_a_document(path):
     path.write_bytes(signed(image(None, {**victim()[1], "document": np.zeros((2, 2), np.uint8)})))
 
@@ -136,7 +136,7 @@ def a_million_million_epochs(path):
     restated(path, lambda d, a: d["progress"].update(epoch=10**12))
 
 
-@attack("lacks 'partial/outputs'")
+@attack("'partial/outputs' is missing")
 def an_unfinished_epoch_of_a_million_million_examples(path):
     partial = {"count": 10**12, "seen": 10**12 - 1, "loss": 1.0, "streams": []}
     restated(path, lambda d, a: d["progress"].update(partial=partial))
@@ -164,7 +164,7 @@ def more_inputs_than_possible(path):
     )
 
 
-@attack("do not fit the target")
+@attack("do not match the target")
 def fewer_class_names_than_outputs(path):
     def change(document, arrays):
         document["spec"]["model"]["layers"][2]["units"] = 2
@@ -180,17 +180,17 @@ def averaged(document: Document, arrays: Arrays, steps: int = 1) -> None:
         arrays[f"average/{name}"] = arrays[f"best/{name}"].copy()
 
 
-@attack("its spec asks for none")
+@attack("its spec has no train.ema")
 def averages_without_ema_in_the_spec(path):
     restated(path, lambda d, a: void(averaged(d, a)))
 
 
-@attack("99 steps averaged of 2 made")
+@attack("99 of 2 steps are averaged")
 def averages_over_more_steps_than_trained(path):
     restated(path, lambda d, a: void(averaged(d, a, steps=99)))
 
 
-@attack("lacks 'average/parameters'")
+@attack("'average/parameters' is missing")
 def missing_averages(path):
     def change(document, arrays):
         document["spec"]["train"].update(ema=0.9)

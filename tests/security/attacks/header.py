@@ -35,17 +35,17 @@ def an_invalid_format(path):
     path.write_bytes(signed(image(*victim()), "01"))
 
 
-@attack("cut short or extended")
+@attack("truncated or extended")
 def truncated(path):
     path.write_bytes(signed(image(*victim()))[:-1])
 
 
-@attack("cut short or extended")
+@attack("truncated or extended")
 def extended(path):
     path.write_bytes(signed(image(*victim())) + b"\0")
 
 
-@attack("cut short or extended")
+@attack("truncated or extended")
 def a_header_alone(path):
     path.write_bytes(MAGIC + f"format {FORMAT}\nbytes 9\n".encode())
 
@@ -75,7 +75,7 @@ def half_an_image(path):
     path.write_bytes(signed(body[: len(body) // 2]))
 
 
-@attack("not the folder of a run")
+@attack("not a run directory")
 def a_directory(path):
     path.mkdir()
 
@@ -95,7 +95,7 @@ def a_link_to_itself(path):
     path.symlink_to(path.name)
 
 
-@attack("are too many for .* bytes of memory")
+@attack("are too large for .* bytes of memory")
 def larger_than_memory(path):
     size = memory_limit() or 1 << 40
     with path.open("wb") as file:

@@ -22,7 +22,7 @@ def a_component_of_an_unknown_kind(path):
     of_component(path, kind="os", name="system")
 
 
-@attack("a component is described by")
+@attack("not a valid description of a component")
 def a_distribution_with_terminal_escapes(path):
     of_component(path, distribution="\x1b[2Jnnreg")
 
@@ -32,7 +32,7 @@ def a_spec_that_requires_a_plugin(path):
     in_spec(path, lambda spec: spec.update(requires=["nnreg-gone>=1"]))
 
 
-@attack("can no longer be run on what it was probed with")
+@attack("no longer accepts the inputs of its fingerprint")
 def an_input_too_large_for_fingerprints(path):
     spec = copy.deepcopy(SPEC)
     spec["model"]["layers"][0:0] = [{"type": "max_pool2d", "size": 4}, "flatten"]

@@ -32,12 +32,12 @@ def an_unknown_component(path):
     in_spec(path, lambda spec: spec.update(loss="nonsense"))
 
 
-@attack("the spec makes it float32")
+@attack("the spec requires float32")
 def a_bomb_by_spec(path):
     in_spec(path, lambda spec: spec["model"]["layers"][0].update(units=10**9))
 
 
-@attack("the spec makes it float32")
+@attack("the spec requires float32")
 def a_bomb_by_spec_larger_than_any_memory(path):
     in_spec(path, lambda spec: spec["model"]["layers"][0].update(units=10**18))
 

@@ -9,7 +9,7 @@ from nnreg.checkpoint.file_format import HEADER_BYTES
 from tests.security.harness import altered, attack, image, signed, victim
 
 
-@attack("'x' keeps its values in another file")
+@attack("'x' uses external storage")
 def external_storage(path):
     altered(
         path,
@@ -19,7 +19,7 @@ def external_storage(path):
     )
 
 
-@attack("'x' keeps its values in another file")
+@attack("'x' uses external storage")
 def virtual_storage(path):
     def change(file):
         layout = h5py.VirtualLayout(shape=(4,), dtype="f8")
@@ -29,7 +29,7 @@ def virtual_storage(path):
     altered(path, change)
 
 
-@attack("'x' declares 1,099,511,627,776 bytes, but holds 0")
+@attack("'x' declares 1,099,511,627,776 bytes, but has 0")
 def a_bomb_by_shape(path):
     altered(path, lambda file: file.create_dataset("x", shape=(1 << 37,), dtype="f8"))
 
@@ -75,7 +75,7 @@ def address(array: h5py.Dataset) -> bytes:
     return int(array.id.get_offset() - HEADER_BYTES).to_bytes(8, "little")
 
 
-@attack("lies on the bytes of another array")
+@attack("overlaps another array")
 def arrays_on_the_same_bytes(path):
     names = ("best/parameters", "optimizer/m")
     addresses: list[bytes] = []
