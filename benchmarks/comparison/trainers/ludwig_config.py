@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from ludwig.api import LudwigModel
 from ludwig.callbacks import Callback
+from PIL import Image
 
 from benchmarks.peers import RATE
 from benchmarks.workloads import Workload
@@ -45,7 +45,7 @@ def train(
     results = sorted(checkpoint.glob("*_run*")) if checkpoint else []
     with TemporaryDirectory() as directory:
         model.train(
-            training_set=table(workload, x, y),
+            training_set=table(x, y, Path(directory)),
             model_resume_path=str(results[0]) if results else None,
             output_directory=str(checkpoint or directory),
             skip_save_training_description=checkpoint is None,
@@ -59,19 +59,21 @@ def train(
     return [weight.detach().numpy() for weight in model.model.parameters()]
 
 
-def table(workload: Workload, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
-    """Return rows as Ludwig takes them: vectors as text or images as tensors, and class names."""
-    if workload.dense:
-        inputs: list[Any] = [" ".join(map(str, row)) for row in x.tolist()]
+def table(x: np.ndarray, y: np.ndarray, directory: Path) -> pd.DataFrame:
+    """Return rows as Ludwig takes them: vectors as text or images as files, and class names."""
+    if x.ndim == 2:
+        inputs = [" ".join(map(str, row)) for row in x.tolist()]
     else:
-        inputs = list(torch.from_numpy(x).permute(0, 3, 1, 2).contiguous())
+        inputs = [str(directory / f"{number}.png") for number in range(len(x))]
+        for path, image in zip(inputs, (100 + 30 * x[..., 0]).clip(0, 255), strict=True):
+            Image.fromarray(image.astype(np.uint8)).save(path)
     return pd.DataFrame({"x": inputs, "y": [f"class {label}" for label in y]})
 
 
 def config(workload: Workload, epochs: int) -> dict[str, Any]:
     """Return the configuration of a workload."""
     return {
-        "input_features": [vector(workload) if workload.dense else image(workload)],
+        "input_features": [images(workload) if len(workload.shape) == 3 else vector(workload)],
         "combiner": {"type": "concat", "num_fc_layers": 0},
         "output_features": [{"name": "y", "type": "category"}],
         "trainer": {
@@ -88,8 +90,13 @@ def config(workload: Workload, epochs: int) -> dict[str, Any]:
 
 
 def vector(workload: Workload) -> dict[str, Any]:
-    """Return the input of a dense network, with its hidden layers."""
-    sizes = [{"output_size": layer["units"]} for layer in workload.layers]
+    """Return the input of a dense network, with its hidden layers and their dropout."""
+    sizes: list[dict[str, Any]] = []
+    for layer in workload.layers:
+        if layer["type"] == "dropout":
+            sizes[-1]["dropout"] = layer["rate"]
+        else:
+            sizes.append({"output_size": layer["units"]})
     return {
         "name": "x",
         "type": "vector",
@@ -98,7 +105,7 @@ def vector(workload: Workload) -> dict[str, Any]:
     }
 
 
-def image(workload: Workload) -> dict[str, Any]:
+def images(workload: Workload) -> dict[str, Any]:
     """Return the input of a network of convolutions, each with its pooling, and dense layers."""
     height, width, channels = workload.shape
     filters = [layer["filters"] for layer in workload.layers if layer["type"] == "conv2d"]
