@@ -50,11 +50,18 @@ class Finished:
     processor: float
 
 
-def run(command: Sequence[str], environment: Mapping[str, str]) -> Finished:
-    """Run a command to its end. Raises `UnavailableError` with its last line where it fails."""
+def run(
+    command: Sequence[str], environment: Mapping[str, str], directory: Path | None = None
+) -> Finished:
+    """Run a command to its end, in a directory where one is given.
+
+    Raises `UnavailableError` with its last line where it fails.
+    """
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=errors, env=environment, cwd=directory
+        )
         usage = _reap(process)
         seconds = time.perf_counter() - began
         for file in (output, errors):

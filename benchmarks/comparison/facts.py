@@ -24,7 +24,9 @@ NO_GPU_LIBRARY = """
 from importlib.metadata import requires
 assert not any(name in line for line in requires("nnreg") for name in ("torch", "cupy", "jax"))
 """
-APPLICATIONS = "import keras.applications as a; assert len([n for n in dir(a) if n[0].isupper()]) > 30"
+APPLICATIONS = (
+    "import keras.applications as a; assert len([n for n in dir(a) if n[0].isupper()]) > 30"
+)
 
 
 @dataclass(frozen=True)

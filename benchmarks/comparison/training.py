@@ -15,6 +15,7 @@ import json
 import sys
 import time
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.comparison.trainers import MODULES
@@ -38,9 +39,7 @@ def main() -> None:
 
 def trained(options: argparse.Namespace) -> dict[str, object]:
     """Train as the command line asks."""
-    module = importlib.import_module(
-        f"benchmarks.comparison.trainers.{MODULES[options.library]}"
-    )
+    module = importlib.import_module(f"benchmarks.comparison.trainers.{MODULES[options.library]}")
     workload = NAMED[options.workload]
     x, y = workload.examples(options.steps * workload.batch)
     ends: list[float] = []
@@ -54,7 +53,7 @@ def trained(options: argparse.Namespace) -> dict[str, object]:
     )
     digest = hashlib.sha256(b"".join(weight.tobytes() for weight in weights))
     return {
-        "seconds": [end - start for start, end in zip(ends, ends[1:], strict=False)],
+        "seconds": [end - start for start, end in pairwise(ends)],
         "parameters": sum(weight.size for weight in weights),
         "digest": digest.hexdigest(),
     }

@@ -13,7 +13,7 @@ from benchmarks.peers.keras_on_jax import layers
 from benchmarks.workloads import Workload
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
-import keras  # noqa: E402
+import keras
 
 
 def train(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nnreg
-import numpy as np
+import nnreg  # before NumPy, as its command line does
 from benchmarks.peers import RATE
 from benchmarks.workloads import Workload
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def train(
