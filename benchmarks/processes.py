@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -38,27 +39,38 @@ def limited(threads: int, *, path: Path | None = None) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Finished:
-    """A process that has ended: from its start to its end, and its peak memory in bytes."""
+    """A process that has ended: from its start to its end, and its peak memory in bytes.
+
+    `processor` is the time in seconds that it and its children took of the processor.
+    """
 
     seconds: float
     peak: float
     output: str
+    processor: float
 
 
-def run(command: Sequence[str], environment: Mapping[str, str]) -> Finished:
-    """Run a command to its end. Raises `UnavailableError` with its last line where it fails."""
+def run(
+    command: Sequence[str], environment: Mapping[str, str], directory: Path | None = None
+) -> Finished:
+    """Run a command to its end, in a directory where one is given.
+
+    Raises `UnavailableError` with its last line where it fails.
+    """
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
-        peak, code = _reap(process)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=errors, env=environment, cwd=directory
+        )
+        usage = _reap(process)
         seconds = time.perf_counter() - began
         for file in (output, errors):
             file.seek(0)
-        if code:
+        if code := process.returncode:
             raise UnavailableError(
                 (errors.read().strip().splitlines() or [f"exit code {code}"])[-1][:120]
             )
-        return Finished(seconds, peak, output.read())
+        return Finished(seconds, _peak(usage), output.read(), usage.ru_utime + usage.ru_stime)
 
 
 def python(*arguments: str) -> list[str]:
@@ -66,11 +78,16 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
-def _reap(process: subprocess.Popen[str]) -> tuple[float, int]:
-    """Wait for a process and return its peak memory in bytes and its exit code."""
+def _reap(process: subprocess.Popen[str]) -> resource.struct_rusage:
+    """Wait for a process, set its exit code and return what it used."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return float(usage.ru_maxrss * KILOBYTE), process.returncode
+    return usage
+
+
+def _peak(usage: resource.struct_rusage) -> float:
+    """Return the peak memory in bytes."""
+    return float(usage.ru_maxrss * KILOBYTE)
 
 
 class Worker:
@@ -113,7 +130,7 @@ class Worker:
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
-        return _reap(self.process)[0]
+        return _peak(_reap(self.process))
 
 
 class Workers:

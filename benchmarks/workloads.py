@@ -110,4 +110,10 @@ LARGE = Workload("1024-2048-2048-10", (1024,), (dense(2048), dense(2048)), 10, 3
 """Networks whose checkpoints take about 60 kB and 100 MB: weights, the best weights, and the two
 vectors of Adam."""
 
-NAMED = {workload.name: workload for workload in (*WORKLOADS, SMALL, LARGE)}
+DROPOUT = Workload(
+    "64-128-64-10 with dropout", (64,), (dense(128), {"type": "dropout", "rate": 0.2}, dense(64)),
+    10, 32,
+)  # fmt: skip
+"""Its random numbers are part of the state of training."""
+
+NAMED = {workload.name: workload for workload in (*WORKLOADS, SMALL, LARGE, DROPOUT)}

@@ -15,6 +15,7 @@ import json
 import sys
 import time
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.comparison.trainers import MODULES
@@ -52,7 +53,7 @@ def trained(options: argparse.Namespace) -> dict[str, object]:
     )
     digest = hashlib.sha256(b"".join(weight.tobytes() for weight in weights))
     return {
-        "seconds": [end - start for start, end in zip(ends, ends[1:], strict=False)],
+        "seconds": [end - start for start, end in pairwise(ends)],
         "parameters": sum(weight.size for weight in weights),
         "digest": digest.hexdigest(),
     }

@@ -56,6 +56,8 @@ def layers(keras: Any, x: Any, described: Any) -> Any:
         match layer["type"]:
             case "dense":
                 x = of.Dense(layer["units"], activation)(x)
+            case "dropout":
+                x = of.Dropout(layer["rate"])(x)
             case "conv2d":
                 x = of.Conv2D(layer["filters"], 3, activation=activation)(x)
             case "max_pool2d":

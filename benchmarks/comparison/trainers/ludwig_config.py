@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from ludwig.api import LudwigModel
 from ludwig.callbacks import Callback
 
@@ -45,7 +44,7 @@ def train(
     results = sorted(checkpoint.glob("*_run*")) if checkpoint else []
     with TemporaryDirectory() as directory:
         model.train(
-            training_set=table(workload, x, y),
+            training_set=table(x, y),
             model_resume_path=str(results[0]) if results else None,
             output_directory=str(checkpoint or directory),
             skip_save_training_description=checkpoint is None,
@@ -59,19 +58,21 @@ def train(
     return [weight.detach().numpy() for weight in model.model.parameters()]
 
 
-def table(workload: Workload, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
-    """Return rows as Ludwig takes them: vectors as text or images as tensors, and class names."""
-    if workload.dense:
-        inputs: list[Any] = [" ".join(map(str, row)) for row in x.tolist()]
-    else:
-        inputs = list(torch.from_numpy(x).permute(0, 3, 1, 2).contiguous())
-    return pd.DataFrame({"x": inputs, "y": [f"class {label}" for label in y]})
+def table(x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
+    """Return rows as Ludwig takes them: vectors as text, and the names of classes."""
+    vectors = [" ".join(map(str, row)) for row in x.tolist()]
+    return pd.DataFrame({"x": vectors, "y": [f"class {label}" for label in y]})
 
 
 def config(workload: Workload, epochs: int) -> dict[str, Any]:
-    """Return the configuration of a workload."""
+    """Return the configuration of a workload.
+
+    Its encoder of images, `stacked_cnn`, made 113,386 weights of the network that has 225,034.
+    """
+    if len(workload.shape) == 3:
+        raise NotImplementedError("its encoder of images makes another network")
     return {
-        "input_features": [vector(workload) if workload.dense else image(workload)],
+        "input_features": [vector(workload)],
         "combiner": {"type": "concat", "num_fc_layers": 0},
         "output_features": [{"name": "y", "type": "category"}],
         "trainer": {
@@ -88,29 +89,16 @@ def config(workload: Workload, epochs: int) -> dict[str, Any]:
 
 
 def vector(workload: Workload) -> dict[str, Any]:
-    """Return the input of a dense network, with its hidden layers."""
-    sizes = [{"output_size": layer["units"]} for layer in workload.layers]
+    """Return the input of a dense network, with its hidden layers and their dropout."""
+    sizes: list[dict[str, Any]] = []
+    for layer in workload.layers:
+        if layer["type"] == "dropout":
+            sizes[-1]["dropout"] = layer["rate"]
+        else:
+            sizes.append({"output_size": layer["units"]})
     return {
         "name": "x",
         "type": "vector",
         "encoder": {"type": "dense", "fc_layers": sizes, "num_layers": len(sizes)},
         "preprocessing": {"vector_size": workload.shape[0]},
-    }
-
-
-def image(workload: Workload) -> dict[str, Any]:
-    """Return the input of a network of convolutions, each with its pooling, and dense layers."""
-    height, width, channels = workload.shape
-    filters = [layer["filters"] for layer in workload.layers if layer["type"] == "conv2d"]
-    units = [layer["units"] for layer in workload.layers if layer["type"] == "dense"]
-    shape = {"filter_size": 3, "padding": "valid", "pool_size": 2, "pool_stride": 2}
-    return {
-        "name": "x",
-        "type": "image",
-        "encoder": {
-            "type": "stacked_cnn",
-            "conv_layers": [{"num_filters": count, **shape} for count in filters],
-            "fc_layers": [{"output_size": count} for count in units],
-        },
-        "preprocessing": {"height": height, "width": width, "num_channels": channels},
     }

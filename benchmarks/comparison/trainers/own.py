@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+<<<<<<< HEAD
 import numpy as np
 
 import nnreg
+=======
+import nnreg  # before NumPy, as its command line does
+>>>>>>> w7
 from benchmarks.peers import RATE
 from benchmarks.workloads import Workload
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def train(

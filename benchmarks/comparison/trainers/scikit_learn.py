@@ -23,7 +23,7 @@ def train(
 ) -> list[np.ndarray]:
     """Train by one `partial_fit` per epoch, which shuffles; the checkpoint is a pickle."""
     if not workload.dense:
-        raise NotImplementedError("dense layers only")
+        raise NotImplementedError("it has dense layers only")
     network = MLPClassifier(
         tuple(layer["units"] for layer in workload.layers),
         alpha=0,
