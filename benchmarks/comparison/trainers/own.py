@@ -6,13 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
-import numpy as np
-
-import nnreg
-=======
 import nnreg  # before NumPy, as its command line does
->>>>>>> w7
 from benchmarks.peers import RATE
 from benchmarks.workloads import Workload
 
