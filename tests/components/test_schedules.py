@@ -67,9 +67,9 @@ def test_each_restart_begins_at_1_for_any_number_of_steps():
 def test_the_schedule_after_a_warmup_gets_the_history_since():
     records = [{"val_loss": 1.0}] * 5
     plateau = schedules.ReduceOnPlateau(patience=2)
-    moments = [ScheduleContext(epoch, 9, 1, records[:epoch]) for epoch in range(6)]
-    assert [plateau.factor(m) for m in moments] == [1, 1, 1, 1, 0.1, 0.1]
-    assert [schedules.Warmup(3, 1.0, plateau).factor(m) for m in moments] == [1] * 6
+    contexts = [ScheduleContext(epoch, 9, 1, records[:epoch]) for epoch in range(6)]
+    assert [plateau.factor(context) for context in contexts] == [1, 1, 1, 1, 0.1, 0.1]
+    assert [schedules.Warmup(3, 1.0, plateau).factor(context) for context in contexts] == [1] * 6
 
 
 def test_a_run_follows_its_schedule_and_records_the_rate_of_each_epochs_last_step():
