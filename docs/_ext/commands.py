@@ -20,7 +20,7 @@ def commands() -> str:
 
 
 def contexts(context: click.Context) -> Iterator[click.Context]:
-    """Yield the context of a command, and those of the commands below it."""
+    """Yield the context of a command, and those of its subcommands."""
     yield context
     if isinstance(context.command, click.Group):
         for name in context.command.list_commands(context):
@@ -34,9 +34,9 @@ def command(context: click.Context) -> str:
     usage = " ".join(context.command.get_usage(context).removeprefix("Usage: ").split())
     records = [param.get_help_record(context) for param in context.command.get_params(context)]
     rows = [
-        [f"`{name}`".replace("|", r"\|"), plain(words)]
-        for name, words in filter(None, records)
-        if words
+        [f"`{name}`".replace("|", r"\|"), plain(meaning)]
+        for name, meaning in filter(None, records)
+        if meaning
     ]
     return "\n\n".join([
         f"## {context.command_path}",
@@ -48,7 +48,7 @@ def command(context: click.Context) -> str:
 
 
 def paragraphs(text: str) -> str:
-    r"""Return a help text as Markdown; what follows a \b, which click leaves as it is, as code."""
+    r"""Return a help text as Markdown; those that click does not wrap, after a \b, as code."""
     parts = re.split(r"\n\n", inspect.cleandoc(text))
     return "\n\n".join(
         f"```sh\n{part.removeprefix(chr(8)).strip(chr(10))}\n```"

@@ -43,13 +43,13 @@ def model(name: str, report: Path) -> str:
 
 
 def results(summary: dict[str, Any]) -> str:
-    """Return the table of a run's figures, beside those of a constant guess."""
-    parts = [part for part in ("train", "validation", "test") if part in summary]
-    names = list(summary[parts[0]])
-    rows = [[part, *(f"{summary[part][name]:.4g}" for name in names)] for part in parts]
+    """Return the table of a run's metrics and those of the baseline."""
+    splits = [split for split in ("train", "validation", "test") if split in summary]
+    names = list(summary[splits[0]])
+    rows = [[split, *(f"{summary[split][name]:.4g}" for name in names)] for split in splits]
     if summary["baseline"]:
         base = summary["baseline"]
-        rows.append(["a constant guess", *(f"{base[n]:.4g}" if n in base else "" for n in names)])
+        rows.append(["constant baseline", *(f"{base[n]:.4g}" if n in base else "" for n in names)])
     return table(["", *map(plain, names)], rows)
 
 

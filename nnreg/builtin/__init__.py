@@ -1,4 +1,4 @@
-"""The components that come with nnreg: a plugin like any other."""
+"""The built-in components, registered as a plugin is."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def nnreg_metrics() -> Mapping[str, type[Metric]]:
 
 @hookimpl
 def nnreg_kernels() -> Mapping[str, type[Kernels]]:
-    """Return NumPy's inner loops."""
+    """Return the kernels in NumPy."""
     return {"numpy": Kernels}
 
 

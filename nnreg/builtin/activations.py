@@ -47,7 +47,7 @@ class Relu(Activation):
     def forward_bias_inplace(
         self, x: Array, bias: Array | None, context: Context
     ) -> tuple[Array, BiasBackward]:
-        """Overwrite x; the sign of y tells what the sign of x + bias was."""
+        """Overwrite x; backward needs only the sign of y, which is that of x + bias."""
         context.kernels.relu(x, bias, context.workspace)
 
         def backward(dy: Array, dbias: Array | None) -> Array:

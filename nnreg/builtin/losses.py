@@ -99,7 +99,7 @@ class BinaryCrossEntropy(Loss):
     fused_activation = Sigmoid
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
-        """Probabilities are kept within [eps, 1 - eps]."""
+        """Clip probabilities to [eps, 1 - eps]."""
         t = _smooth(t, self.label_smoothing, 2)
         eps = float(np.finfo(y.dtype).eps)
         p = np.clip(y, eps, 1 - eps)
@@ -141,7 +141,7 @@ class CrossEntropy(Loss):
     fused_activation = Softmax
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
-        """Probabilities are kept above the smallest normal number."""
+        """Clip probabilities from below to the smallest normal number."""
         p = np.maximum(y, np.finfo(y.dtype).tiny)
         rows = math.prod(y.shape[:-1])
         weights = _smooth(_rows_of(t, y), self.label_smoothing, y.shape[-1])
@@ -177,7 +177,7 @@ class CrossEntropy(Loss):
     def forward_with_workspace(
         self, y: Array, t: Array, context: Context, *, logits: bool
     ) -> tuple[float, Gradient]:
-        """Hand class numbers to a kernel that gives the loss and the gradient at once."""
+        """Use the kernel that computes loss and gradient together if targets are class numbers."""
         if not logits or t.ndim == y.ndim or not y.size:
             return super().forward_with_workspace(y, t, context, logits=logits)
         z = y.reshape(-1, y.shape[-1])
@@ -198,7 +198,7 @@ class CrossEntropy(Loss):
 
 
 def _by_example(losses: Array) -> Array:
-    """Return the mean over everything but the examples, which are the first axis."""
+    """Return the mean over all axes but the first, the examples."""
     means: Array = np.mean(losses.reshape(len(losses), -1), axis=1)
     return means
 
@@ -224,5 +224,5 @@ def _rows_of(t: Array, y: Array) -> Array:
 
 
 def _smooth(t: Array, smoothing: float, classes: int) -> Array:
-    """Return probabilities of which the share `smoothing` is spread over all classes."""
+    """Return probabilities with the fraction `smoothing` spread over all classes."""
     return t * (1 - smoothing) + smoothing / classes if smoothing else t

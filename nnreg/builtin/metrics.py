@@ -65,8 +65,8 @@ class R2(Metric):
         y2, t2 = y.reshape(len(y), -1), t.reshape(len(t), -1)
         residual = np.sum(np.square(t2 - y2), axis=0)
         total = np.sum(np.square(t2 - np.mean(t2, axis=0)), axis=0)
-        share = np.where(total > 0, residual / np.where(total > 0, total, 1), residual > 0)
-        return float(np.mean(1 - share))
+        unexplained = np.where(total > 0, residual / np.where(total > 0, total, 1), residual > 0)
+        return float(np.mean(1 - unexplained))
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,14 @@ class _Counts(Metric):
     def compute(self, y: Array, t: Array) -> float:
         present = np.array([1]) if self.average == "binary" else np.union1d(y, t)
         hits = np.array([np.sum((y == k) & (t == k)) for k in present], float)
-        claimed = np.array([np.sum(y == k) for k in present], float)
+        predicted = np.array([np.sum(y == k) for k in present], float)
         actual = np.array([np.sum(t == k) for k in present], float)
         if self.average == "micro":
-            hits, claimed, actual = hits.sum(), claimed.sum(), actual.sum()
-        top, bottom = self._parts(hits, claimed, actual)
+            hits, predicted, actual = hits.sum(), predicted.sum(), actual.sum()
+        top, bottom = self._ratio(hits, predicted, actual)
         return float(np.mean(np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1), 0.0)))
 
-    def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
+    def _ratio(self, hits: Array, predicted: Array, actual: Array) -> tuple[Array, Array]:
         raise NotImplementedError
 
 
@@ -103,8 +103,8 @@ class Precision(_Counts):
     It is 0 without predicted positives.
     """
 
-    def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
-        return hits, claimed
+    def _ratio(self, hits: Array, predicted: Array, actual: Array) -> tuple[Array, Array]:
+        return hits, predicted
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Recall(_Counts):
     It is 0 without actual positives.
     """
 
-    def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
+    def _ratio(self, hits: Array, predicted: Array, actual: Array) -> tuple[Array, Array]:
         return hits, actual
 
 
@@ -129,5 +129,5 @@ class F1(_Counts):
     It is 0 without either.
     """
 
-    def _parts(self, hits: Array, claimed: Array, actual: Array) -> tuple[Array, Array]:
-        return 2 * hits, claimed + actual
+    def _ratio(self, hits: Array, predicted: Array, actual: Array) -> tuple[Array, Array]:
+        return 2 * hits, predicted + actual

@@ -1,4 +1,4 @@
-"""The optimizers: arithmetic on vectors, in place, with scratch for what lies between."""
+"""The optimizers: in-place arithmetic on vectors, with scratch space for intermediate results."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Adam(Optimizer):
     epsilon: Annotated[float, Gt(0)] = 1e-8
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
-        """Fold the corrections, and the factors left out of the slots, into two scalars."""
+        """Fold the corrections, and the factors left out of the state arrays, into two scalars."""
         root = math.sqrt((1 - self.beta2**state.count) / (1 - self.beta2))
         rate = self.learning_rate * root * (1 - self.beta1) / (1 - self.beta1**state.count)
         state.kernels.adam(

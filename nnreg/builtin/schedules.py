@@ -1,8 +1,4 @@
-"""The learning-rate schedules: what the optimizer's rate is multiplied by, from step to step.
-
-In the formulas p is the share of the training that is done, from 0 to 1, and e the epochs done,
-with the part of the one under way.
-"""
+"""The learning-rate schedules: factors of the optimizer's learning rate, per step."""
 
 from __future__ import annotations
 
@@ -16,8 +12,8 @@ from annotated_types import Ge, Interval
 from nnreg.interfaces.component import Count, NonNegative
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 
-Share = Annotated[float, Interval(ge=0, le=1)]
-Part = Annotated[float, Interval(gt=0, lt=1)]
+Fraction = Annotated[float, Interval(ge=0, le=1)]
+OpenFraction = Annotated[float, Interval(gt=0, lt=1)]
 Decay = Annotated[float, Interval(gt=0, le=1)]
 
 
@@ -85,14 +81,14 @@ class Cosine(Schedule):
 
     restarts: Annotated[int, Interval(ge=0, le=100)] = 0
     growth: Annotated[int, Interval(ge=1, le=10)] = 1
-    floor: Share = 0.0
+    floor: Fraction = 0.0
 
     def factor(self, context: ScheduleContext) -> float:
-        units = sum(self.growth**part for part in range(self.restarts + 1))
-        place, length = context.step * units / context.total_steps, 1
-        while place >= length:
-            place, length = place - length, length * self.growth
-        return self.floor + (1 - self.floor) * _half_cosine(place / length)
+        units = sum(self.growth**cycle for cycle in range(self.restarts + 1))
+        position, length = context.step * units / context.total_steps, 1
+        while position >= length:
+            position, length = position - length, length * self.growth
+        return self.floor + (1 - self.floor) * _half_cosine(position / length)
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,7 @@ class Polynomial(Schedule):
     """
 
     power: Annotated[float, Interval(gt=0, le=10)] = 1.0
-    floor: Share = 0.0
+    floor: Fraction = 0.0
 
     def factor(self, context: ScheduleContext) -> float:
         return self.floor + (1 - self.floor) * math.pow(1 - context.progress, self.power)
@@ -129,9 +125,9 @@ class OneCycle(Schedule):
         shape: "cosine" (along half a cosine each way) or "linear"
     """
 
-    rise: Part = 0.3
-    start: Share = 0.04
-    end: Share = 4e-6
+    rise: OpenFraction = 0.3
+    start: Fraction = 0.04
+    end: Fraction = 4e-6
     shape: Literal["cosine", "linear"] = "cosine"
 
     def factor(self, context: ScheduleContext) -> float:
@@ -140,8 +136,8 @@ class OneCycle(Schedule):
             return self._between(self.start, 1.0, context.step / top)
         return self._between(1.0, self.end, (context.step - top) / (last - top))
 
-    def _between(self, first: float, last: float, share: float) -> float:
-        left = _half_cosine(share) if self.shape == "cosine" else 1 - share
+    def _between(self, first: float, last: float, fraction: float) -> float:
+        left = _half_cosine(fraction) if self.shape == "cosine" else 1 - fraction
         return last + (first - last) * left
 
 
@@ -161,7 +157,7 @@ class Warmup(Schedule):
     """
 
     epochs: Annotated[float, Interval(gt=0, le=1e6)] = 1.0
-    start: Share = 0.01
+    start: Fraction = 0.01
     after: Schedule = Constant()
 
     def monitored_metric(self) -> str | None:
@@ -175,8 +171,8 @@ class Warmup(Schedule):
             total_steps=max(context.total_steps - steps, 1),
             history=context.history[math.ceil(steps / context.steps_per_epoch) :],
         )
-        share = min(context.step / steps, 1.0)
-        return (self.start + (1 - self.start) * share) * self.after.factor(rest)
+        fraction = min(context.step / steps, 1.0)
+        return (self.start + (1 - self.start) * fraction) * self.after.factor(rest)
 
 
 @dataclass(frozen=True)
@@ -201,14 +197,14 @@ class ReduceOnPlateau(Schedule):
     decay: Decay = 0.1
     min_delta: NonNegative = 0.0
     cooldown: Annotated[int, Ge(0)] = 0
-    floor: Share = 1e-4
+    floor: Fraction = 1e-4
     by_epoch = True
 
     def monitored_metric(self) -> str | None:
         return self.monitor
 
     def factor(self, context: ScheduleContext) -> float:
-        """Go over the whole history: there is nothing to remember then."""
+        """Read the whole history, so that no state is needed."""
         factor, best, waited, resting = 1.0, math.inf, 0, 0
         for value in context.lower_is_better_values(self.monitor):
             waited += 1
@@ -221,6 +217,6 @@ class ReduceOnPlateau(Schedule):
         return max(factor, self.floor)
 
 
-def _half_cosine(share: float) -> float:
-    """Return what falls from 1 to 0 while the share goes from 0 to 1, slowly at both ends."""
-    return (1 + math.cos(math.pi * share)) / 2
+def _half_cosine(fraction: float) -> float:
+    """Return half a cosine, which falls from 1 to 0 as the fraction rises from 0 to 1."""
+    return (1 + math.cos(math.pi * fraction)) / 2

@@ -19,7 +19,38 @@ def test_show_prints_the_source_location_and_the_provider(nnreg, install, tmp_pa
     assert f"code {tmp_path / 'site' / 'nnreg_swish.py'}:5" in out
     (entry,) = json.loads(nnreg("show", "swish", "--json")[1])
     assert (entry["file"], entry["line"]) == (str(tmp_path / "site" / "nnreg_swish.py"), 5)
-    assert entry["options"] == [{"name": "beta", "type": "number", "default": 1.0}]
+    (beta,) = entry["options"]
+    assert beta == {"name": "beta", "type": "number", "default": 1.0, "meaning": ""}
+
+
+def test_show_has_the_lines_of_the_docstring_in_tables_and_not_in_the_prose(nnreg, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    _, out, _ = nnreg("show", "batch_norm")
+    assert re.search(r"option +type +default +meaning\n", out)
+    assert re.search(r"epsilon +number > 0 +1e-05 +added to the variance, > 0\n", out)
+    assert re.search(r"parameter +shape\n.*\n +gamma +\(features,\)\n", out)
+    assert re.search(r"buffer +shape\n.*\n +running_mean +\(features,\)\n", out)
+    assert "Options:" not in out
+    (entry,) = json.loads(nnreg("show", "batch_norm", "--json")[1])
+    assert entry["parameters"][0] == {"name": "gamma", "shape": "(features,)"}
+    assert [array["name"] for array in entry["buffers"]] == ["running_mean", "running_variance"]
+    assert entry["formula"] == "y = gamma · (x - mean) / √(variance + epsilon) + beta"
+    assert "Buffers:" not in entry["documentation"]
+
+
+def test_show_has_no_column_of_meanings_where_the_docstring_has_none(nnreg, install):
+    install("nnreg-swish", swish(), plugin="swish")
+    _, out, _ = nnreg("show", "swish")
+    assert re.search(r"option +type +default\n", out)
+    assert "parameter " not in out
+
+
+def test_the_schema_describes_every_option(nnreg):
+    schema = json.loads(nnreg("schema")[1])
+    (elu,) = (one for one in schema["$defs"]["activation"]["anyOf"]
+              if one.get("properties", {}).get("type") == {"const": "elu"})  # fmt: skip
+    assert elu["properties"]["alpha"]["description"].startswith("the negative of the limit")
+    assert "Options:" not in elu["description"]
 
 
 def test_show_shows_every_kind_of_a_name_unless_one_is_given(nnreg):

@@ -32,7 +32,7 @@ def component(kind, name):
 
 @pytest.mark.parametrize("name", built_in("activation"))
 @given(data=st.data())
-def test_an_activation_is_right_in_every_configuration(name, data):
+def test_an_activation_passes_its_checks_in_every_configuration(name, data):
     activation = data.draw(configurations(component("activation", name)))
     smooth = name in COMPLEX_STEP and not getattr(activation, "exact", False)
     check_activation(activation, smooth=smooth)
@@ -40,14 +40,14 @@ def test_an_activation_is_right_in_every_configuration(name, data):
 
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))
-SHARES = RNG.uniform(0.05, 0.95, (4, 3)), RNG.uniform(size=(4, 3))
-ROWS = SHARES[0] / SHARES[0].sum(axis=1, keepdims=True)
+PROBABILITIES = RNG.uniform(0.05, 0.95, (4, 3)), RNG.uniform(size=(4, 3))
+ROWS = PROBABILITIES[0] / PROBABILITIES[0].sum(axis=1, keepdims=True)
 ONE_HOT = np.eye(3)[[0, 2, 1, 1]]
 LOSSES = {
     "mean_squared_error": [(*NUMBERS, False)],
     "mean_absolute_error": [(*NUMBERS, False)],
     "huber": [(*NUMBERS, False)],
-    "binary_cross_entropy": [(*SHARES, False), (NUMBERS[0], SHARES[1], True)],
+    "binary_cross_entropy": [(*PROBABILITIES, False), (NUMBERS[0], PROBABILITIES[1], True)],
     "cross_entropy": [
         (ROWS, ONE_HOT, False),
         (ROWS, np.array([0, 2, 1, 1]), False),
@@ -72,7 +72,7 @@ def test_every_loss_has_cases():
     ("name", "y", "t", "logits"), [(n, *case) for n, cases in LOSSES.items() for case in cases]
 )
 @given(data=st.data())
-def test_a_loss_is_right_in_every_configuration(name, y, t, logits, data):
+def test_a_loss_passes_its_checks_in_every_configuration(name, y, t, logits, data):
     loss = data.draw(configurations(component("loss", name)))
     check_loss(loss, y.copy(), t, logits=logits)
 
@@ -86,7 +86,7 @@ def test_class_labels_and_one_hot_rows_give_the_same_loss():
 
 
 @pytest.mark.parametrize("classes", [3, MAX_NARROW_FEATURES + 1])
-def test_a_smoothed_label_is_that_row_of_probabilities_in_every_path(classes):
+def test_a_smoothed_label_equals_the_row_of_smoothed_probabilities_in_every_path(classes):
     z, labels = RNG.normal(size=(4, classes)), np.array([0, 2, 1, 1])
     rows = 0.7 * np.eye(classes)[labels] + 0.3 / classes
     plain, smoothed = losses.CrossEntropy(), losses.CrossEntropy(0.3)
@@ -164,7 +164,7 @@ def test_every_layer_has_cases():
 
 @pytest.mark.parametrize("name", LAYERS)
 @given(data=st.data())
-def test_a_layer_is_right_in_every_configuration(name, data):
+def test_a_layer_passes_its_checks_in_every_configuration(name, data):
     layer, shape = data.draw(LAYERS[name])
     check_layer(layer, shape, x=INDICES if layer.integer_input else None)
 
@@ -202,7 +202,7 @@ def test_the_first_layer_skips_its_input_gradient_and_nothing_else(layer, shape)
     np.testing.assert_array_equal(*found)
 
 
-def test_dropout_keeps_the_mean_and_the_share_in_training_and_everything_otherwise():
+def test_dropout_keeps_the_mean_and_its_rate_in_training_and_the_input_otherwise():
     x = np.ones((200, 200))
     network, context, _ = context_of(dense.Dropout(0.3), (200,), training=True)
     context.workspace.rng = np.random.default_rng(0)
@@ -212,7 +212,7 @@ def test_dropout_keeps_the_mean_and_the_share_in_training_and_everything_otherwi
     np.testing.assert_array_equal(network.predict(x), x)
 
 
-def test_batch_norm_remembers_running_statistics_for_inference():
+def test_batch_norm_keeps_running_statistics_for_inference():
     x = np.random.default_rng(0).normal(3, 2, size=(500, 2))
     network, context, _ = context_of(normalization.BatchNorm(momentum=0.5), (2,), training=True)
     y, _ = network.forward(x, context)
@@ -228,7 +228,7 @@ def test_batch_norm_remembers_running_statistics_for_inference():
     np.testing.assert_allclose(network.predict(x), y, atol=5e-3)
 
 
-def test_causal_attention_sees_nothing_later():
+def test_causal_attention_does_not_depend_on_later_steps():
     layer = attention.MultiHeadAttention(2, causal=True)
     network, context, _ = context_of(layer, (4, 6))
     x = np.random.default_rng(0).normal(size=(1, 4, 6))
@@ -240,7 +240,7 @@ def test_causal_attention_sees_nothing_later():
     assert not np.allclose(before[:, 3], after[:, 3])
 
 
-def test_prediction_does_not_depend_on_how_rows_are_cut(monkeypatch):
+def test_prediction_does_not_depend_on_the_batch_size(monkeypatch):
     network, context, _ = context_of(dense.Dense(3, activations.Tanh()), (4,))
     x = np.random.default_rng(0).normal(size=(50, 4))
     whole, _ = network.forward(x, context)
@@ -268,7 +268,7 @@ def test_configurations_stay_within_the_annotated_bounds():
 
 @dataclass(frozen=True)
 class Named(Activation):
-    """y = x, with a `name` that is any text, and a number no less than its `least`."""
+    """y = x, with a `name` that is any text, and a number not below `least`."""
 
     name: str
     number: float = 0.0
@@ -284,7 +284,7 @@ def test_an_option_that_cannot_be_drawn_is_named():
         configurations(Named)
 
 
-def test_what_a_class_refuses_is_not_drawn_and_numbers_have_both_signs():
+def test_values_that_a_class_refuses_are_not_drawn_and_numbers_have_both_signs():
     signs = set()
 
     @given(configurations(Named, name=st.just("a")))
@@ -305,7 +305,7 @@ def test_an_option_that_is_a_component_keeps_its_default_or_gets_a_simple_one():
     check()
 
 
-def test_the_public_names_are_there():
+def test_the_public_names_exist():
     assert [name for name in nnreg.__all__ if not hasattr(nnreg, name)] == []
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = nnreg.nothing

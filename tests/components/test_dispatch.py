@@ -1,7 +1,7 @@
 """Layers run on any array type that NumPy's dispatch protocols (NEP 13, NEP 18) carry.
 
-`tests/conformance` tries every component in the configurations that it draws; here are those with
-layers and activations inside.
+`tests/conformance` checks every component in drawn configurations; these have layers and
+activations as options.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Initializers: what their options do, and the first values that layers choose themselves."""
+"""Initializers: their options, and the first values that layers choose themselves."""
 
 import math
 
@@ -32,7 +32,7 @@ def test_uniform_fills_the_range_between_its_bounds():
     assert 2.99 < values.max() < 3.0
 
 
-def test_uniform_bounds_the_wrong_way_round_are_refused():
+def test_uniform_bounds_in_the_wrong_order_are_refused():
     with pytest.raises(ValueError, match=r"low \(2\) must not be above high \(1\)"):
         Uniform(2, 1)
 
@@ -43,7 +43,7 @@ def test_only_the_forget_gates_of_an_lstm_begin_at_one():
 
 
 @pytest.mark.parametrize("features", [4, 5])
-def test_fixed_positions_are_sines_and_cosines_of_growing_length(features):
+def test_fixed_positions_are_sines_and_cosines_of_growing_wavelength(features):
     found = initialized(AddPosition(learned=False), (3, features)).state["layers/0/position"]
     for time in range(3):
         for k in range(0, features, 2):
@@ -79,7 +79,7 @@ def test_an_initializer_has_its_variance_and_the_seed_decides_it(name):
         assert np.abs(first).max() <= math.sqrt(3 * VARIANCE[name])
 
 
-def test_constant_and_its_kin_give_their_value():
+def test_constant_zeros_and_ones_give_their_value():
     rng = np.random.default_rng(0)
     assert Zeros().draw((2,), rng).tolist() == [0, 0]
     assert Ones().draw((2,), rng).tolist() == [1, 1]

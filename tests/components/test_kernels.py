@@ -1,4 +1,4 @@
-"""NumPy's kernels beside the plain way to say the same."""
+"""NumPy's kernels against straightforward computations."""
 
 import numpy as np
 import pytest
@@ -9,19 +9,19 @@ from nnreg.interfaces.kernels import MIN_MERGED_ROWS, ROUNDS, Kernels, _rows_to_
 SCRATCH = Workspace(np.float64, reuse=False)
 
 
-@pytest.mark.parametrize("places", [1, 3, 40, 5000])
+@pytest.mark.parametrize("positions", [1, 3, 40, 5000])
 @pytest.mark.parametrize("count", [0, 1, 300])
-def test_rows_are_added_wherever_and_however_often_they_are_named(places, count):
+def test_rows_are_summed_by_index_however_often_an_index_occurs(positions, count):
     rng = np.random.default_rng(0)
-    rows, index = rng.normal(size=(count, 7)), rng.integers(0, places, count)
-    out, expected = rng.normal(size=(places, 7)), np.zeros((places, 7))
-    for row, place in zip(rows, index, strict=True):
-        expected[place] += row
+    rows, index = rng.normal(size=(count, 7)), rng.integers(0, positions, count)
+    out, expected = rng.normal(size=(positions, 7)), np.zeros((positions, 7))
+    for row, position in zip(rows, index, strict=True):
+        expected[position] += row
     Kernels().sum_by_index(rows, index, out)
     np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_rows_named_in_as_many_rounds_as_there_are_are_all_added():
+def test_an_index_that_occurs_in_every_round_gets_all_its_rows():
     index = np.repeat([2, 0], [ROUNDS, ROUNDS + 1])
     out = np.zeros((3, 1))
     Kernels().sum_by_index(np.ones((len(index), 1)), index, out)
@@ -29,7 +29,7 @@ def test_rows_named_in_as_many_rounds_as_there_are_are_all_added():
 
 
 def windows(shape, kernel, stride):
-    """Yield each window's place among columns and its slices of the images."""
+    """Yield each window's position among the columns and its slices of the images."""
     (kh, kw), (sh, sw) = kernel, stride
     for row in range((shape[1] - kh) // sh + 1):
         for column in range((shape[2] - kw) // sw + 1):
@@ -43,12 +43,12 @@ def windows(shape, kernel, stride):
 def test_windows_are_copied_and_summed_back(channels, kernel, stride):
     rng = np.random.default_rng(0)
     images = rng.normal(size=(2, 6, 7, channels))
-    places = list(windows(images.shape, kernel, stride))
-    height, width = (1 + max(place[axis] for place, _ in places) for axis in (0, 1))
+    positions = list(windows(images.shape, kernel, stride))
+    height, width = (1 + max(position[axis] for position, _ in positions) for axis in (0, 1))
     columns = np.empty((2, height, width, *kernel, channels))
     Kernels().im2col(images, columns, stride)
     summed, back = np.zeros_like(images), np.empty_like(images)
-    for (row, column), window in places:
+    for (row, column), window in positions:
         np.testing.assert_array_equal(columns[:, row, column], images[window])
         summed[window] += columns[:, row, column]
     Kernels().col2im(columns, back, stride)
@@ -56,17 +56,17 @@ def test_windows_are_copied_and_summed_back(channels, kernel, stride):
 
 
 @pytest.mark.parametrize(("size", "stride"), [((2, 2), (2, 2)), ((2, 2), (1, 1)), ((3, 2), (2, 3))])
-def test_of_equals_in_a_window_the_first_gets_the_gradient(size, stride):
+def test_of_equal_values_in_a_window_the_first_gets_the_gradient(size, stride):
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2, (3, 5, 7, 2)).astype(np.float64)
-    places = list(windows(x.shape, size, stride))
-    height, width = (1 + max(place[axis] for place, _ in places) for axis in (0, 1))
+    positions = list(windows(x.shape, size, stride))
+    height, width = (1 + max(position[axis] for position, _ in positions) for axis in (0, 1))
     y, dx = np.empty((3, height, width, 2)), np.full_like(x, np.nan)
     dy = rng.normal(size=y.shape)
     Kernels().max_pool(x, y, size, stride)
     Kernels().max_pool_backward(dy, x, y, dx, size, stride, SCRATCH)
     expected = np.zeros_like(x)
-    for (row, column), window in places:
+    for (row, column), window in positions:
         for image in range(3):
             for channel in range(2):
                 part = x[window][image, :, :, channel]
@@ -86,7 +86,7 @@ def test_of_equals_in_a_window_the_first_gets_the_gradient(size, stride):
         (MIN_MERGED_ROWS, 500),
     ],
 )
-def test_a_bias_is_added_to_each_row_however_many_are_taken_together(shape):
+def test_a_bias_is_added_to_each_row_for_any_number_of_rows_per_call(shape):
     rng = np.random.default_rng(0)
     x, bias = rng.normal(size=shape), rng.normal(size=shape[1])
     expected = x + bias

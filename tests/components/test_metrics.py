@@ -6,7 +6,7 @@ import pytest
 from nnreg.builtin import metrics
 from nnreg.registry.registry import installed
 
-GUESS = np.array([0, 1, 2, 2, 1, 0, 0])
+PREDICTED = np.array([0, 1, 2, 2, 1, 0, 0])
 TRUTH = np.array([0, 1, 1, 2, 1, 2, 0])
 NUMBERS = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [3.0], [5.0]])
 
@@ -14,12 +14,12 @@ NUMBERS = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [3.0], [5.0]])
 @pytest.mark.parametrize(
     ("metric", "pair", "expected"),
     [
-        (metrics.Accuracy(), (GUESS, TRUTH), 5 / 7),
-        (metrics.Precision(), (GUESS, TRUTH), (2 / 3 + 1 + 1 / 2) / 3),
-        (metrics.Recall(), (GUESS, TRUTH), (1 + 2 / 3 + 1 / 2) / 3),
-        (metrics.F1(), (GUESS, TRUTH), (4 / 5 + 4 / 5 + 1 / 2) / 3),
-        (metrics.Precision("micro"), (GUESS, TRUTH), 5 / 7),
-        (metrics.Recall("binary"), (GUESS, TRUTH), 2 / 3),
+        (metrics.Accuracy(), (PREDICTED, TRUTH), 5 / 7),
+        (metrics.Precision(), (PREDICTED, TRUTH), (2 / 3 + 1 + 1 / 2) / 3),
+        (metrics.Recall(), (PREDICTED, TRUTH), (1 + 2 / 3 + 1 / 2) / 3),
+        (metrics.F1(), (PREDICTED, TRUTH), (4 / 5 + 4 / 5 + 1 / 2) / 3),
+        (metrics.Precision("micro"), (PREDICTED, TRUTH), 5 / 7),
+        (metrics.Recall("binary"), (PREDICTED, TRUTH), 2 / 3),
         (metrics.F1("binary"), (np.zeros(3, int), np.zeros(3, int)), 0),
         (metrics.MeanSquaredErrorMetric(), NUMBERS, 2 / 3),
         (metrics.MeanAbsoluteErrorMetric(), NUMBERS, 2 / 3),
@@ -28,10 +28,10 @@ NUMBERS = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [3.0], [5.0]])
         (metrics.R2(), (np.zeros((3, 1)), np.ones((3, 1))), 0),
     ],
 )
-def test_a_metric_counts_as_by_hand(metric, pair, expected):
+def test_a_metric_equals_the_count_by_hand(metric, pair, expected):
     assert metric.compute(*pair) == pytest.approx(expected)
 
 
-def test_every_metric_tells_which_way_is_better():
+def test_every_metric_declares_whether_higher_is_better():
     better = {e.name for e in installed() if e.kind == "metric" and e.cls.higher_is_better}
     assert better == {"accuracy", "r2", "precision", "recall", "f1"}

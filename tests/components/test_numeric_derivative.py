@@ -1,4 +1,4 @@
-"""An activation that gives its formula alone: it trains, and its derivative is right."""
+"""Activations with a formula alone: they train, and their derivative is correct."""
 
 import json
 from dataclasses import dataclass
@@ -50,18 +50,18 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", SMOOTH)
-def test_where_the_formula_takes_complex_numbers_its_derivative_is_exact(name):
+def test_a_formula_that_takes_complex_numbers_has_an_exact_derivative(name):
     formula, expected = SMOOTH[name]
     np.testing.assert_allclose(slope(of(formula), X), expected(X), rtol=1e-14, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_where_complex_numbers_would_silently_be_wrong_it_is_a_central_difference(name):
+def test_a_formula_that_complex_numbers_would_get_wrong_has_a_central_difference(name):
     formula, expected = OTHERS[name]
     np.testing.assert_allclose(slope(of(formula), X), expected(X), rtol=1e-7, atol=1e-8)
 
 
-def test_the_derivative_is_found_in_double_precision_and_given_in_the_networks():
+def test_the_derivative_is_computed_in_double_precision_and_returned_in_the_networks():
     found = slope(of(lambda x: np.abs(x) ** 3), X.astype(np.float32))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, 3 * np.sign(X) * X**2, rtol=1e-6)

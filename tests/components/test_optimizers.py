@@ -1,4 +1,4 @@
-"""Optimizers in every configuration, against their formulas written out plainly."""
+"""Optimizers in every configuration, against their formulas written out."""
 
 import numpy as np
 import pytest
@@ -50,12 +50,12 @@ def rmsprop(o, p):
     ],
 )
 @given(data=st.data())
-def test_five_steps_are_the_formula_in_every_configuration(cls, formula, data):
+def test_five_steps_follow_the_formula_in_every_configuration(cls, formula, data):
     optimizer = data.draw(configurations(cls))
     start = np.linspace(-1, 1, 7)
-    parameters, slots = start.copy(), {name: np.zeros(7) for name in optimizer.state_names}
+    parameters, states = start.copy(), {name: np.zeros(7) for name in optimizer.state_names}
     for count, gradient in enumerate(GRADIENTS, 1):
-        step = UpdateState(count, slots, Workspace(np.float64, reuse=False))
+        step = UpdateState(count, states, Workspace(np.float64, reuse=False))
         optimizer.update(parameters, gradient, step)
     np.testing.assert_allclose(parameters, formula(optimizer, start), rtol=1e-10, atol=1e-10)
 
@@ -69,29 +69,29 @@ def test_five_steps_are_the_formula_in_every_configuration(cls, formula, data):
         optimizers.RmsProp(),
     ],
 )
-def test_a_vector_in_pieces_gets_the_bits_of_the_whole(optimizer):
+def test_a_vector_in_chunks_is_bit_identical_to_the_whole(optimizer):
     assert optimizer.elementwise
     rng = np.random.default_rng(0)
     whole = rng.normal(size=999).astype(np.float32)
     chunks = whole.copy()
-    slots = [{name: np.zeros(999, np.float32) for name in optimizer.state_names} for _ in range(2)]
+    states = [{name: np.zeros(999, np.float32) for name in optimizer.state_names} for _ in range(2)]
     for count in range(1, 4):
         g = rng.normal(size=999).astype(np.float32)
         scratch = Workspace(np.float32, reuse=False)
-        optimizer.update(whole, g, UpdateState(count, slots[0], scratch))
+        optimizer.update(whole, g, UpdateState(count, states[0], scratch))
         for start in range(0, 999, 100):
-            part = slice(start, start + 100)
-            views = {name: slot[part] for name, slot in slots[1].items()}
-            optimizer.update(chunks[part], g[part], UpdateState(count, views, scratch))
+            chunk = slice(start, start + 100)
+            views = {name: array[chunk] for name, array in states[1].items()}
+            optimizer.update(chunks[chunk], g[chunk], UpdateState(count, views, scratch))
     assert whole.tobytes() == chunks.tobytes()
 
 
-def test_a_gradient_is_left_as_it_was():
+def test_a_gradient_is_not_modified():
     for entry in installed():
         if entry.kind == "optimizer":
             optimizer = entry.cls()
-            slots = {name: np.zeros(3) for name in optimizer.state_names}
+            states = {name: np.zeros(3) for name in optimizer.state_names}
             gradient = np.arange(3.0)
-            step = UpdateState(1, slots, Workspace(np.float64, reuse=False))
+            step = UpdateState(1, states, Workspace(np.float64, reuse=False))
             optimizer.update(np.zeros(3), gradient, step)
             np.testing.assert_array_equal(gradient, np.arange(3.0))

@@ -56,7 +56,7 @@ def test_an_epoch_of_many_steps_ends_where_the_next_begins():
         assert curve(schedule, 4, steps=8) == sorted(curve(schedule, 4, steps=8), reverse=True)
 
 
-def test_each_restart_begins_at_the_top_whatever_the_number_of_steps():
+def test_each_restart_begins_at_1_for_any_number_of_steps():
     for restarts in range(5):
         for steps in range(2 * restarts + 2, 60):
             found = curve(schedules.Cosine(restarts=restarts), steps)
@@ -64,12 +64,12 @@ def test_each_restart_begins_at_the_top_whatever_the_number_of_steps():
             assert rises == restarts, (restarts, steps)
 
 
-def test_what_comes_after_a_warmup_hears_of_the_epochs_since():
+def test_the_schedule_after_a_warmup_gets_the_history_since():
     records = [{"val_loss": 1.0}] * 5
     plateau = schedules.ReduceOnPlateau(patience=2)
-    moments = [ScheduleContext(epoch, 9, 1, records[:epoch]) for epoch in range(6)]
-    assert [plateau.factor(m) for m in moments] == [1, 1, 1, 1, 0.1, 0.1]
-    assert [schedules.Warmup(3, 1.0, plateau).factor(m) for m in moments] == [1] * 6
+    contexts = [ScheduleContext(epoch, 9, 1, records[:epoch]) for epoch in range(6)]
+    assert [plateau.factor(context) for context in contexts] == [1, 1, 1, 1, 0.1, 0.1]
+    assert [schedules.Warmup(3, 1.0, plateau).factor(context) for context in contexts] == [1] * 6
 
 
 def test_a_run_follows_its_schedule_and_records_the_rate_of_each_epochs_last_step():
@@ -92,7 +92,7 @@ def test_one_step_with_a_factor_is_a_step_of_an_optimizer_with_that_rate():
     assert slow.network.vector.tobytes() == expected.network.vector.tobytes()
 
 
-def test_a_constant_schedule_is_none():
+def test_a_constant_schedule_equals_no_schedule():
     first, second = trained(classifier()), trained(classifier(schedule="constant"))
     assert first.network.vector.tobytes() == second.network.vector.tobytes()
     assert list(first.history) == list(second.history)
@@ -116,7 +116,7 @@ def test_every_schedule_has_a_case():
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_run_resumed_in_mid_epoch_ends_with_the_same_bits(name, tmp_path):
+def test_a_run_resumed_mid_epoch_ends_bit_identically(name, tmp_path):
     x, y = blobs()
     data, held_out = (x[:40], y[:40]), (x[40:], y[40:])
     spec = classifier(schedule=SCHEDULES[name], train={"epochs": 6, "batch_size": 7})
@@ -138,7 +138,7 @@ def test_a_run_resumed_in_mid_epoch_ends_with_the_same_bits(name, tmp_path):
     assert list(again.history) == list(whole.history)
 
 
-def test_fit_in_parts_has_the_bits_of_fit_at_once_and_goes_on_at_the_last_rate():
+def test_fit_in_parts_is_bit_identical_to_fit_at_once_and_continues_at_the_last_rate():
     spec = classifier(schedule="cosine", train={"epochs": 6, "batch_size": 20})
     whole, parts = trained(spec), trained(spec, epochs=2)
     parts.fit(*blobs(), epochs=4)
@@ -148,7 +148,7 @@ def test_fit_in_parts_has_the_bits_of_fit_at_once_and_goes_on_at_the_last_rate()
     assert rates[5] == rates[6] == rates[7] > 0
 
 
-def test_with_more_epochs_a_cosine_goes_on_as_that_of_the_longer_training(tmp_path):
+def test_with_more_epochs_a_cosine_continues_as_that_of_the_longer_training(tmp_path):
     spec = classifier(schedule="cosine", train={"epochs": 4})
     nnreg.save(trained(spec), tmp_path / "short.h5")
     longer = nnreg.load(tmp_path / "short.h5", ["train.epochs=8"])
@@ -158,7 +158,7 @@ def test_with_more_epochs_a_cosine_goes_on_as_that_of_the_longer_training(tmp_pa
     assert rates[4] > longer.history["learning_rate"][3]
 
 
-def test_a_metric_that_rises_is_no_plateau():
+def test_a_rising_metric_is_not_a_plateau():
     spec = {"type": "reduce_on_plateau", "monitor": "accuracy", "patience": 0, "decay": 0.5}
     model = trained(classifier(schedule=spec, train={"epochs": 8}))
     best, expected = -1.0, [0.02]
@@ -171,7 +171,7 @@ def test_a_metric_that_rises_is_no_plateau():
 
 @dataclass(frozen=True)
 class Derived(Sgd):
-    """Works out what it needs when it is made, as someone's optimizer may."""
+    """Computes a value from its options when it is constructed."""
 
     def __post_init__(self):
         object.__setattr__(self, "twice", 2 * self.learning_rate)
@@ -191,7 +191,7 @@ def test_an_optimizer_that_derives_from_its_rate_follows_the_schedule():
 
 @dataclass(frozen=True)
 class Wrong(Schedule):
-    """A factor that is no factor."""
+    """A schedule with an invalid factor."""
 
     value: float
 
@@ -200,7 +200,7 @@ class Wrong(Schedule):
 
 
 @pytest.mark.parametrize("value", [-0.1, math.nan, math.inf])
-def test_a_factor_that_is_none_is_told_with_its_step(value):
+def test_an_invalid_factor_is_reported_with_its_step(value):
     x, y = line()
     model = nnreg.build(regressor(), data=(x, y))
     object.__setattr__(model.spec, "schedule", Wrong(value))
@@ -208,7 +208,7 @@ def test_a_factor_that_is_none_is_told_with_its_step(value):
         model.fit(x, y)
 
 
-def test_what_a_schedule_watches_must_be_measured():
+def test_the_metric_that_a_schedule_monitors_must_be_measured():
     with pytest.raises(SpecError, match=r"\$\.schedule: unknown metric 'val_los'; did you mean"):
         trained(classifier(schedule={"type": "reduce_on_plateau", "monitor": "val_los"}))
     after = {"type": "warmup", "after": "reduce_on_plateau"}

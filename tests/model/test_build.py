@@ -51,8 +51,8 @@ def test_shapes_are_inferred_from_the_data():
          "the input has shape (batch, 4), but this layer takes (batch, height, width, channels) "
          "of at least 2 x 2"),
         ([{"type": "residual", "layers": [{"type": "dense", "units": 3}]}], "$.model.layers[0]",
-         "the input has shape (batch, 4), but this layer takes what its layers give back "
-         "unchanged; these give (3,)"),
+         "the input has shape (batch, 4), but this layer takes inputs whose shape its "
+         "layers keep; these return (3,)"),
     ],
 )  # fmt: skip
 def test_a_layer_that_does_not_support_its_input_is_an_error_at_its_path(layers, path, message):

@@ -127,8 +127,8 @@ class MultiHeadAttention(Layer):
         if self.causal:
             later = np.triu(np.ones((time, time), bool), 1)
             np.copyto(scores, -math.inf, where=later)
-        share, undo_softmax = Softmax().forward_inplace(scores, context)
-        heads = np.matmul(share, v, out=context.empty(v.shape))
+        weights, softmax_backward = Softmax().forward_inplace(scores, context)
+        heads = np.matmul(weights, v, out=context.empty(v.shape))
         joined = context.empty((batch, time, self.heads, size))
         joined[...] = np.swapaxes(heads, 1, 2)
         joined_rows = joined.reshape(batch * time, features)
@@ -142,15 +142,15 @@ class MultiHeadAttention(Layer):
             djoined = np.matmul(dy_rows, params["output_weight"].T, out=context.empty(rows.shape))
             dheads = context.empty(v.shape)
             dheads[...] = np.swapaxes(djoined.reshape(joined.shape), 1, 2)
-            dv = np.matmul(np.swapaxes(share, -1, -2), dheads, out=context.empty(v.shape))
-            dshare = np.matmul(dheads, np.swapaxes(v, -1, -2), out=context.empty(scores_shape))
-            dscores = undo_softmax(dshare)
+            dv = np.matmul(np.swapaxes(weights, -1, -2), dheads, out=context.empty(v.shape))
+            dweights = np.matmul(dheads, np.swapaxes(v, -1, -2), out=context.empty(scores_shape))
+            dscores = softmax_backward(dweights)
             dq = np.matmul(dscores, k, out=context.empty(v.shape))
             dk = np.matmul(np.swapaxes(dscores, -1, -2), q, out=context.empty(v.shape))
             np.multiply(dq, 1 / math.sqrt(size), out=dq)
             dmixed = context.empty((batch, time, 3, self.heads, size))
-            for place, gradient in enumerate((dq, dk, dv)):
-                dmixed[:, :, place] = np.swapaxes(gradient, 1, 2)
+            for index, gradient in enumerate((dq, dk, dv)):
+                dmixed[:, :, index] = np.swapaxes(gradient, 1, 2)
             flat = dmixed.reshape(mixed.shape)
             np.matmul(rows.T, flat, out=gradients["weight"])
             context.kernels.sum_rows(flat, gradients["bias"], context.workspace)
@@ -165,8 +165,8 @@ class MultiHeadAttention(Layer):
         """Return q, k and v, each `(batch, heads, time, size)`, contiguous for the products."""
         batch, time, _, heads, size = mixed.shape
         parts = []
-        for place in range(3):
+        for index in range(3):
             part = context.empty((batch, heads, time, size))
-            part[...] = np.swapaxes(mixed[:, :, place], 1, 2)
+            part[...] = np.swapaxes(mixed[:, :, index], 1, 2)
             parts.append(part)
         return parts[0], parts[1], parts[2]

@@ -1,4 +1,4 @@
-"""Layers made of layers."""
+"""Layers that contain layers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Residual(Layer):
         for index, layer in enumerate(self.layers):
             output = builder.layer(f"layers/{index}", layer, output)
         if output != shape:
-            raise ShapeError(shape, f"what its layers give back unchanged; these give {output}")
+            raise ShapeError(shape, f"inputs whose shape its layers keep; these return {output}")
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:

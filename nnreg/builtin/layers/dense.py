@@ -1,4 +1,4 @@
-"""Layers that work on each example's features: dense, and the steps around it."""
+"""Dense layers, and layers without parameters that go with them."""
 
 from __future__ import annotations
 

@@ -58,14 +58,14 @@ class BatchNorm(Layer):
         from_batch = context.training and count > 0
         if from_batch:
             mean = np.mean(x, axis=axes)
-            centred = x - mean
-            variance = np.mean(centred * centred, axis=axes)
-            self._remember(context, mean, variance * (count / max(count - 1, 1)))
+            centered = x - mean
+            variance = np.mean(centered * centered, axis=axes)
+            self._update_running(context, mean, variance * (count / max(count - 1, 1)))
         else:
-            centred = x - context.state["running_mean"]
+            centered = x - context.state["running_mean"]
             variance = context.state["running_variance"]
         scale = 1 / np.sqrt(variance + self.epsilon)
-        normal = centred * scale
+        normal = centered * scale
 
         def backward(dy: Array) -> Array:
             dbeta = np.sum(dy, axis=axes, out=context.gradients["beta"])
@@ -77,7 +77,7 @@ class BatchNorm(Layer):
 
         return normal * gamma + beta, backward
 
-    def _remember(self, context: Context, mean: Array, variance: Array) -> None:
+    def _update_running(self, context: Context, mean: Array, variance: Array) -> None:
         for name, value in (("running_mean", mean), ("running_variance", variance)):
             running = context.state[name]
             np.multiply(running, self.momentum, out=running)

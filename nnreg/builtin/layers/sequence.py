@@ -113,10 +113,10 @@ class Lstm(Layer):
         return (shape[0], self.units) if self.sequences else (self.units,)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        """Work on transposed arrays, `(…, batch)`: each gate is then contiguous.
+        """Work on transposed arrays, `(…, batch)`, in which each gate is contiguous.
 
-        Below h, each step's x and a row of ones make one product of h · recurrent + x · weight +
-        bias, and one of all their gradients.
+        Each step's x and a row of ones lie below h: h · recurrent + x · weight + bias is then one
+        matrix product, and so are all their gradients.
         """
         n, (batch, time, features) = self.units, x.shape
         weights = self._stacked(context)
@@ -181,7 +181,7 @@ class Lstm(Layer):
 
 
 def _rows_first(x: Array, axes: Shape, context: Context) -> Array:
-    """Return a transposed copy, contiguous as other layers want it."""
+    """Return a transposed copy that is contiguous."""
     y = context.empty(tuple(x.shape[axis] for axis in axes))
     y[...] = np.transpose(x, axes)
     return y
