@@ -1,12 +1,12 @@
-"""Measure nnreg beside its peers, print tables with ratios, and say which targets are met.
+"""Compare nnreg with other libraries, print tables with ratios, and check the targets.
 
     pip install -e . -e plugins/nnreg-numba torch jax keras scikit-learn matplotlib
     python -m benchmarks                      # everything
     python -m benchmarks steps --only lstm    # one table, one network
     python -m benchmarks --quick
 
-What is compared is asked in turn, A B C, A B C, …; a figure is the median over the rounds. A
-library that is not installed, or cannot do what is asked, is left out and named.
+Measurements are interleaved, A B C, A B C, …; a value is the median over the rounds. A library that
+is not installed, or does not support a task, is omitted and listed.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from benchmarks.tables import TABLES
 from benchmarks.targets import judge
 
 ENOUGH = 3.0
-"""Seconds after which a row of a quick run gets no further round."""
+"""Seconds after which no further round of a row is started in a quick run."""
 
-SLOW = {"PyTorch compiled": "compiling takes longer than a quick run may"}
+SLOW = {"PyTorch compiled": "compiling takes too long for a quick run"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,12 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     effort = Effort(7, 0.4, options.threads, only=options.only)
     if options.quick:
         effort = replace(effort, rounds=3, seconds=0.1, enough=ENOUGH, quick=True, skipped=SLOW)
-        print("three rounds or fewer: too few for a comparison that counts\n")
+        print("three rounds or fewer: not enough for a reliable comparison\n")
     about = json.loads(run(python("-m", "benchmarks.environment"), limited(options.threads)).output)
     print(
         f"{describe(about, options.threads)}\n\n"
-        "the last columns of a table are ratios: the best peer's figure over nnreg's or over\n"
-        "nnreg+numba's, above 1 is ahead; or what share of our time something else takes alone"
+        "the last columns of a table are ratios: the best value of the other libraries divided by\n"
+        "that of nnreg or nnreg+numba (above 1: nnreg is better), or the fraction of nnreg's time\n"
+        "that the matrix products alone take"
     )
     rows = {}
     for table in TABLES:
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows[table] = _measure(table, effort)
     verdicts = judge({table.name: measured for table, measured in rows.items()})
     if verdicts:
-        print("\ntargets, against what was measured", *(v.line for v in verdicts), sep="\n")
+        print("\ntargets and measured values", *(v.line for v in verdicts), sep="\n")
     options.out.mkdir(parents=True, exist_ok=True)
     document = {
         "environment": about,
@@ -69,7 +70,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument(
         "table", nargs="*", choices=[*names, []], metavar="TABLE",
-        help=f"what to measure: {', '.join(names)} [default: all]",
+        help=f"table to measure: {', '.join(names)} [default: all]",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="three short rounds, under 2 minutes")
     parser.add_argument("--only", default="", help="networks and jobs whose name contains this")
@@ -84,7 +85,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _measure(table: Table, effort: Effort) -> list[Row]:
-    """Measure a table, and print each row as it comes."""
+    """Return the rows of a table; print each when it is measured."""
     print(report.heading(table), flush=True)
     rows = []
     for row in table.measure(effort):

@@ -1,4 +1,4 @@
-"""The reference of what a program or a plugin imports, written from signatures and docstrings."""
+"""The reference of the Python API, generated from signatures and docstrings."""
 
 import inspect
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from sphinx.application import Sphinx
 import nnreg
 
 ALIASES = {"Array", "Shape", "hookimpl"}
-"""Names of `nnreg` that are neither functions nor classes of its own."""
+"""Public names that are neither functions nor classes of nnreg."""
 
 
 PLUGINS = {"interfaces", "tables"}
-"""Packages of what a plugin imports; so is a type that only has bounds, such as `Count`."""
+"""Packages for plugins; types with bounds, such as `Count`, are documented with them."""
 
 
 class Bare(str):
-    """An annotation that is written without quotes, as the code has it."""
+    """An annotation that is written without quotes, as in the code."""
 
     __slots__ = ()
     __repr__ = str.__str__
@@ -34,7 +34,7 @@ def api(subject: str) -> str:
 
 
 def subject_of(thing: Any) -> str:
-    """Return on which page a function or a class is documented."""
+    """Return the page on which a function or a class is documented."""
     if not thing.__module__.startswith("nnreg.") or thing.__module__.split(".")[1] in PLUGINS:
         return "interfaces"
     is_error = inspect.isclass(thing) and issubclass(thing, Exception)
@@ -47,12 +47,14 @@ def section(name: str, thing: Any) -> str:
     if not thing.__module__.startswith("nnreg."):
         return f"{head}\n\n```python\n{name} = {thing!r}\n```".replace("typing.", "")
     if not inspect.isclass(thing):
-        return "\n\n".join([head, signature(f"nnreg.{name}", thing), words(thing)])
-    return "\n\n".join([head, words(thing), *(method(*member) for member in members(thing))])
+        return "\n\n".join([head, signature(f"nnreg.{name}", thing), documentation(thing)])
+    return "\n\n".join(
+        [head, documentation(thing), *(method(*member) for member in members(thing))]
+    )
 
 
 def members(cls: type) -> Iterator[tuple[str, Any]]:
-    """Yield what is public and documented of a class, in the order of its code."""
+    """Yield the public methods and properties of a class, in the order of its code."""
     for name, member in vars(cls).items():
         if not name.startswith("_") and (
             callable(member) or isinstance(member, property | classmethod)
@@ -63,12 +65,12 @@ def members(cls: type) -> Iterator[tuple[str, Any]]:
 def method(name: str, member: Any) -> str:
     """Return the paragraphs of a method or a property."""
     if isinstance(member, property):
-        return f"```python\n{name}\n```\n\n{words(member)}"
-    return f"{signature(name, getattr(member, '__func__', member))}\n\n{words(member)}"
+        return f"```python\n{name}\n```\n\n{documentation(member)}"
+    return f"{signature(name, getattr(member, '__func__', member))}\n\n{documentation(member)}"
 
 
 def signature(name: str, function: Any) -> str:
-    """Return how a function is called, with an argument a line where there are many."""
+    """Return the signature of a function, with one argument per line if it is long."""
     given = inspect.signature(function)
     bare = [
         parameter.replace(annotation=Bare(parameter.annotation))
@@ -85,7 +87,7 @@ def signature(name: str, function: Any) -> str:
     return f"```python\n{name}{text}\n```"
 
 
-def words(thing: Any) -> str:
+def documentation(thing: Any) -> str:
     """Return a docstring as Markdown."""
     return plain(inspect.getdoc(thing) or "")
 

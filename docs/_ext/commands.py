@@ -1,4 +1,4 @@
-"""The reference of the command line, written from click's own objects."""
+"""The reference of the command line, generated from click's objects."""
 
 import inspect
 import re
@@ -20,7 +20,7 @@ def commands() -> str:
 
 
 def contexts(context: click.Context) -> Iterator[click.Context]:
-    """Yield the context of a command, and those of the commands below it."""
+    """Yield the context of a command, and those of its subcommands."""
     yield context
     if isinstance(context.command, click.Group):
         for name in context.command.list_commands(context):
@@ -30,13 +30,13 @@ def contexts(context: click.Context) -> Iterator[click.Context]:
 
 
 def command(context: click.Context) -> str:
-    """Return the section of a command: its usage, help, and options."""
+    """Return the section of a command: usage, help, and options."""
     usage = " ".join(context.command.get_usage(context).removeprefix("Usage: ").split())
     records = [param.get_help_record(context) for param in context.command.get_params(context)]
     rows = [
-        [f"`{name}`".replace("|", r"\|"), plain(words)]
-        for name, words in filter(None, records)
-        if words
+        [f"`{name}`".replace("|", r"\|"), plain(description)]
+        for name, description in filter(None, records)
+        if description
     ]
     return "\n\n".join([
         f"## {context.command_path}",
@@ -48,7 +48,7 @@ def command(context: click.Context) -> str:
 
 
 def paragraphs(text: str) -> str:
-    r"""Return a help text as Markdown; what follows a \b, which click leaves as it is, as code."""
+    r"""Return a help text as Markdown; paragraphs marked with \b become code."""
     parts = re.split(r"\n\n", inspect.cleandoc(text))
     return "\n\n".join(
         f"```sh\n{part.removeprefix(chr(8)).strip(chr(10))}\n```"

@@ -1,4 +1,4 @@
-"""The gallery: every model in `models/`, trained while the pages are built."""
+"""The gallery: all models in `models/`, trained while the pages are built."""
 
 import json
 import tempfile
@@ -17,7 +17,7 @@ MODELS = (
 
 
 def gallery(pages: Path) -> str:
-    """Return a section for each model, and write the report of each beside the page."""
+    """Return a section for each model; write its report beside the page."""
     (pages / "reports").mkdir(parents=True, exist_ok=True)
     return "\n".join(model(name, pages / f"reports/{name}.html") for name in MODELS)
 
@@ -43,13 +43,13 @@ def model(name: str, report: Path) -> str:
 
 
 def results(summary: dict[str, Any]) -> str:
-    """Return the table of a run's figures, beside those of a constant guess."""
-    parts = [part for part in ("train", "validation", "test") if part in summary]
-    names = list(summary[parts[0]])
-    rows = [[part, *(f"{summary[part][name]:.4g}" for name in names)] for part in parts]
+    """Return the table of a run's metrics by split, and those of the baseline."""
+    splits = [split for split in ("train", "validation", "test") if split in summary]
+    names = list(summary[splits[0]])
+    rows = [[split, *(f"{summary[split][name]:.4g}" for name in names)] for split in splits]
     if summary["baseline"]:
         base = summary["baseline"]
-        rows.append(["a constant guess", *(f"{base[n]:.4g}" if n in base else "" for n in names)])
+        rows.append(["baseline", *(f"{base[n]:.4g}" if n in base else "" for n in names)])
     return table(["", *map(plain, names)], rows)
 
 

@@ -1,4 +1,4 @@
-"""The reference of components and of the spec, written from what the code says of itself."""
+"""The reference of components and of the spec, generated from the code."""
 
 import inspect
 import json
@@ -29,24 +29,24 @@ DRAWN = {
     "cosine": {"restarts": 2},
     "step": {"every": 20},
 }
-"""Options of schedules that show better what they do than the defaults."""
+"""Options with which the chart of a schedule is more instructive than with the defaults."""
 
 
 def components(kind: str) -> str:
-    """Return a section for each component of a kind that comes with nnreg."""
+    """Return a section for each built-in component of a kind."""
     own = [entry for entry in installed() if entry.kind == kind and entry.plugin == "nnreg"]
     return "\n".join(component(entry) for entry in own)
 
 
 def component(entry: Entry) -> str:
-    """Return the section of a component: formula, options, an example, a picture, its code."""
-    told = describe(entry, installed())
-    formula, _, rest = told["documentation"].partition("\n\n")
-    file = Path(told["file"]).relative_to(Path(nnreg.__file__).parent.parent)
+    """Return the section of a component: formula, options, an example, a chart, its code."""
+    described = describe(entry, installed())
+    formula, _, rest = described["documentation"].partition("\n\n")
+    file = Path(described["file"]).relative_to(Path(nnreg.__file__).parent.parent)
     parts = [f"## {entry.name}", "{.formula}\n" + plain(formula), plain(rest)]
-    parts += [options(entry.cls)] if told["options"] else []
+    parts += [options(entry.cls)] if described["options"] else []
     parts += [f"```json\n{example(entry)}\n```", picture(entry)]
-    parts += [f"[{file}](../../{file}), line {told['line']}"]
+    parts += [f"[{file}](../../{file}), line {described['line']}"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -63,7 +63,7 @@ def options(cls: type[Configurable]) -> str:
 
 
 def link(name: str) -> str:
-    """Return a link to what a type names: a kind of component, or a section of the spec."""
+    """Return a link to a kind of component, or to a section of the spec."""
     if name in KINDS:
         return f"[{name}]({PAGES[name]}.md)"
     (path,) = (path for cls, path in paths().items() if cls.__name__ == name)
@@ -71,7 +71,7 @@ def link(name: str) -> str:
 
 
 def default(option: dict[str, Any], required: bool) -> str:
-    """Return what an option is where a spec does not give it."""
+    """Return the default of an option as Markdown."""
     if required:
         return "*required*"
     value = option.get("default", "")
@@ -81,20 +81,20 @@ def default(option: dict[str, Any], required: bool) -> str:
 
 
 def minimal(entry: Entry) -> dict[str, Any]:
-    """Return the least that a spec must say of a component, with values that it could have."""
+    """Return a component with its required options only, set to example values."""
     body = SchemaWriter(installed()).options(entry.cls)
     values: dict[str, Any] = {"layers": [{"type": "dense", "units": 8}], "activation": "relu"}
     return {"type": entry.name, **{name: values.get(name, 8) for name in body["required"]}}
 
 
 def instance(entry: Entry, given: dict[str, Any] | None = None) -> Component:
-    """Return a component with the options that it must have, and those that are given."""
+    """Return an instance of a component with its required options and the given ones."""
     base = KINDS[entry.kind][1]
     return read(base, minimal(entry) | (given or {}), Reader(installed()), entry.name)
 
 
 def example(entry: Entry) -> str:
-    """Return how a spec has the component, with every option."""
+    """Return the component as in a spec, with all options."""
     tree = to_json(instance(entry), installed())
     if entry.kind == "layer":
         layer = tree if isinstance(tree, dict) else {"type": tree}
@@ -106,16 +106,16 @@ def example(entry: Entry) -> str:
 
 
 def picture(entry: Entry) -> str:
-    """Return the curve of an activation or a schedule as Markdown, and nothing of others."""
+    """Return the chart of an activation or a schedule as Markdown; empty for other kinds."""
     if entry.kind == "activation":
         svg = plots.file(instance(entry), entry.name, first_line(entry.cls))  # type: ignore[arg-type]
         return image(svg, f"{entry.name} and its derivative")
     if entry.kind == "schedule" and entry.cls is not Constant:
         given = DRAWN.get(entry.name, {})
-        words = ", ".join(f"{name} {value}" for name, value in given.items())
-        shown = f"{entry.name}: {words}" if words else entry.name
+        given_text = ", ".join(f"{name} {value}" for name, value in given.items())
+        shown = f"{entry.name}: {given_text}" if given_text else entry.name
         drawn = instance(entry, given)
-        svg = plots.file(drawn, shown, "what the learning rate is multiplied by")  # type: ignore[arg-type]
+        svg = plots.file(drawn, shown, "factor of the learning rate")  # type: ignore[arg-type]
         return image(svg, shown)
     return ""
 
@@ -126,17 +126,17 @@ def first_line(cls: type) -> str:
 
 
 def sections() -> str:
-    """Return a section for each part of a spec, named by where it is."""
+    """Return the documentation of each section of a spec, with its path as heading."""
     parts = []
     for cls, path in paths().items():
         own = documented(cls)
-        words = [inspect.cleandoc(part.__doc__ or "") for part in cls.__mro__ if part in own]
-        parts += [f"## {path}", *map(plain, words), options(cls)]
+        docstrings = [inspect.cleandoc(base.__doc__ or "") for base in cls.__mro__ if base in own]
+        parts += [f"## {path}", *map(plain, docstrings), options(cls)]
     return "\n\n".join(parts)
 
 
 def paths() -> dict[type[Configurable], str]:
-    """Return the sections of a spec, and where in it they are first named."""
+    """Return the sections of a spec, and the first path of each."""
     known = {cls.__name__: cls for cls in SECTIONS}
     found: dict[type[Configurable], str] = {Spec: "The whole"}
     queue: list[type[Configurable]] = [Spec]
@@ -151,8 +151,8 @@ def paths() -> dict[type[Configurable], str]:
 
 
 def documented(cls: type[Configurable]) -> set[type]:
-    """Return a section's class and those of the sections that it takes options from."""
-    return {part for part in cls.__mro__ if issubclass(part, Configurable)} - {Configurable}
+    """Return the class of a section and those of the sections that it inherits options from."""
+    return {base for base in cls.__mro__ if issubclass(base, Configurable)} - {Configurable}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
