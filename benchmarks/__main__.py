@@ -24,7 +24,7 @@ from benchmarks.harness import Effort, Row, Table
 from benchmarks.plot import plot
 from benchmarks.processes import limited, python, run
 from benchmarks.tables import TABLES
-from benchmarks.targets import judge
+from benchmarks.targets import check_targets
 
 ENOUGH = 3.0
 """Seconds after which no further round of a row is started in a quick run."""
@@ -50,15 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for table in TABLES:
         if not options.table or table.name in options.table:
             rows[table] = _measure(table, effort)
-    verdicts = judge({table.name: measured for table, measured in rows.items()})
-    if verdicts:
-        print("\ntargets and measured values", *(v.line for v in verdicts), sep="\n")
+    results = check_targets({table.name: measured for table, measured in rows.items()})
+    if results:
+        print("\ntargets and measured values", *(result.line for result in results), sep="\n")
     options.out.mkdir(parents=True, exist_ok=True)
     document = {
         "environment": about,
         "effort": {"rounds": effort.rounds, "seconds": effort.seconds, "threads": effort.threads},
         "tables": [report.as_json(table, measured) for table, measured in rows.items()],
-        "targets": [verdict.as_json for verdict in verdicts],
+        "targets": [result.as_json for result in results],
     }
     path = options.out / "results.json"
     path.write_text(json.dumps(document, indent=2) + "\n")

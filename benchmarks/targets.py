@@ -85,7 +85,7 @@ TARGETS = (
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TargetResult:
     """The result for a target: the values of the rows to which it applies."""
 
     target: Target
@@ -121,12 +121,14 @@ class Verdict:
                 "values": dict(self.values)}  # fmt: skip
 
 
-def judge(rows: Mapping[str, Sequence[Row]], targets: Iterable[Target] = TARGETS) -> list[Verdict]:
+def check_targets(
+    rows: Mapping[str, Sequence[Row]], targets: Iterable[Target] = TARGETS
+) -> list[TargetResult]:
     """Return the result for each target of the measured tables, given their rows."""
-    verdicts = []
+    results = []
     for target in targets:
         if target.table in rows:
             counted = [row for row in rows[target.table] if row.name.startswith(target.rows)]
             values = {row.name: v for row in counted if (v := target.value(row)) is not None}
-            verdicts.append(Verdict(target, values))
-    return verdicts
+            results.append(TargetResult(target, values))
+    return results

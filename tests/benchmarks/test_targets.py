@@ -5,7 +5,7 @@ import json
 from benchmarks import targets
 from benchmarks.harness import Row
 from benchmarks.tables import TABLES
-from benchmarks.targets import Target, judge
+from benchmarks.targets import Target, check_targets
 from benchmarks.workloads import WORKLOADS
 
 RATIO = Target("twice as fast", "fake", ("nnreg",), ("PyTorch",), least=2.0, rows=("big", "small"))
@@ -18,23 +18,23 @@ def test_a_target_is_met_missed_or_not_measured_and_names_the_row():
         Row("small net", "µs", {"nnreg": [1.0], "PyTorch": [2.0]}),
         Row("other net", "µs", {"nnreg": [1.0], "PyTorch": [0.1]}),
     ]
-    (met,) = judge({"fake": rows}, [RATIO])
+    (met,) = check_targets({"fake": rows}, [RATIO])
     assert met.word == "met"
     assert met.line.endswith("twice as fast: 2.00 or more (small net: 2.00)")
     rows.append(Row("big one", "µs", {"nnreg": [1.0], "PyTorch": [0.5]}))
-    (missed,) = judge({"fake": rows}, [RATIO])
+    (missed,) = check_targets({"fake": rows}, [RATIO])
     assert missed.word == "missed"
     assert missed.line.endswith("2.00 or more (big one: 0.50)")
-    (unknown,) = judge({"fake": rows[2:3]}, [RATIO])
+    (unknown,) = check_targets({"fake": rows[2:3]}, [RATIO])
     assert unknown.line == "  not measured  twice as fast: 2.00 or more"
-    assert judge({"another": rows}, [RATIO]) == []
+    assert check_targets({"another": rows}, [RATIO]) == []
     assert json.dumps(missed.as_json)
 
 
 def test_a_target_without_peers_is_an_upper_limit_in_the_unit_of_the_row():
-    (met,) = judge({"fake": [Row("a save", "ms", {"nnreg": [0.004]})]}, [QUICK])
+    (met,) = check_targets({"fake": [Row("a save", "ms", {"nnreg": [0.004]})]}, [QUICK])
     assert (met.word, met.line.split(": ", 1)[1]) == ("met", "at most 5.00 ms (a save: 4.00 ms)")
-    (missed,) = judge({"fake": [Row("a save", "ms", {"nnreg": [0.0061]})]}, [QUICK])
+    (missed,) = check_targets({"fake": [Row("a save", "ms", {"nnreg": [0.0061]})]}, [QUICK])
     assert missed.word == "missed"
 
 
