@@ -1,1 +1,1 @@
-"""Comparisons with other libraries, each run as a module: `python -m benchmarks.heldout`."""
+"""Benchmarks and comparisons with other libraries; run as modules, such as `benchmarks.heldout`."""

@@ -1,12 +1,12 @@
-"""Measure nnreg beside its peers, print tables with ratios, and say which targets are met.
+"""Compare nnreg with other libraries, print tables with ratios, and check the targets.
 
     pip install -e . -e plugins/nnreg-numba torch jax keras scikit-learn matplotlib
     python -m benchmarks                      # everything
     python -m benchmarks steps --only lstm    # one table, one network
     python -m benchmarks --quick
 
-What is compared is asked in turn, A B C, A B C, …; a figure is the median over the rounds. A
-library that is not installed, or cannot do what is asked, is left out and named.
+Measurements are interleaved, A B C, A B C, …; a value is the median over the rounds. A library that
+is not installed, or does not support a task, is omitted and listed.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from benchmarks.harness import Effort, Row, Table
 from benchmarks.plot import plot
 from benchmarks.processes import limited, python, run
 from benchmarks.tables import TABLES
-from benchmarks.targets import judge
+from benchmarks.targets import check_targets
 
 ENOUGH = 3.0
-"""Seconds after which a row of a quick run gets no further round."""
+"""Seconds after which no further round of a row is started in a quick run."""
 
-SLOW = {"PyTorch compiled": "compiling takes longer than a quick run may"}
+SLOW = {"PyTorch compiled": "compiling takes too long for a quick run"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,26 +38,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     effort = Effort(7, 0.4, options.threads, only=options.only)
     if options.quick:
         effort = replace(effort, rounds=3, seconds=0.1, enough=ENOUGH, quick=True, skipped=SLOW)
-        print("three rounds or fewer: too few for a comparison that counts\n")
+        print("three rounds or fewer: not enough for a reliable comparison\n")
     about = json.loads(run(python("-m", "benchmarks.environment"), limited(options.threads)).output)
     print(
         f"{describe(about, options.threads)}\n\n"
-        "the last columns of a table are ratios: the best peer's figure over nnreg's or over\n"
-        "nnreg+numba's, above 1 is ahead; or what share of our time something else takes alone"
+        "the last columns of a table are ratios: the best value of the other libraries divided by\n"
+        "that of nnreg or nnreg+numba (above 1: nnreg is better), or the fraction of nnreg's time\n"
+        "that the matrix products alone take"
     )
     rows = {}
     for table in TABLES:
         if not options.table or table.name in options.table:
             rows[table] = _measure(table, effort)
-    verdicts = judge({table.name: measured for table, measured in rows.items()})
-    if verdicts:
-        print("\ntargets, against what was measured", *(v.line for v in verdicts), sep="\n")
+    results = check_targets({table.name: measured for table, measured in rows.items()})
+    if results:
+        print("\ntargets and measured values", *(result.line for result in results), sep="\n")
     options.out.mkdir(parents=True, exist_ok=True)
     document = {
         "environment": about,
         "effort": {"rounds": effort.rounds, "seconds": effort.seconds, "threads": effort.threads},
         "tables": [report.as_json(table, measured) for table, measured in rows.items()],
-        "targets": [verdict.as_json for verdict in verdicts],
+        "targets": [result.as_json for result in results],
     }
     path = options.out / "results.json"
     path.write_text(json.dumps(document, indent=2) + "\n")
@@ -69,7 +70,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument(
         "table", nargs="*", choices=[*names, []], metavar="TABLE",
-        help=f"what to measure: {', '.join(names)} [default: all]",
+        help=f"table to measure: {', '.join(names)} [default: all]",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="three short rounds, under 2 minutes")
     parser.add_argument("--only", default="", help="networks and jobs whose name contains this")
@@ -84,7 +85,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _measure(table: Table, effort: Effort) -> list[Row]:
-    """Measure a table, and print each row as it comes."""
+    """Return the rows of a table; print each when it is measured."""
     print(report.heading(table), flush=True)
     rows = []
     for row in table.measure(effort):

@@ -1,7 +1,7 @@
-"""The machine and the versions that a measurement is made with.
+"""The machine and the library versions of a measurement.
 
-`python -m benchmarks.environment` prints them as JSON. It loads NumPy to ask for
-its BLAS, so the benchmark runs it in a process of its own.
+`python -m benchmarks.environment` prints them as JSON. It imports NumPy to inspect its BLAS, so the
+benchmark runs it in a separate process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DISTRIBUTIONS = (
 
 
 def environment() -> dict[str, Any]:
-    """Return what a figure depends on besides the code."""
+    """Return everything except the code that affects the measured values."""
     import numpy  # noqa: F401 (loads the BLAS that threadpoolctl then finds)
     from threadpoolctl import threadpool_info
 
@@ -41,7 +41,7 @@ def environment() -> dict[str, Any]:
 
 
 def installed(distribution: str) -> str | None:
-    """Return the version of a distribution, or None."""
+    """Return the version of a distribution, or None if it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -49,7 +49,7 @@ def installed(distribution: str) -> str | None:
 
 
 def processor() -> str:
-    """Return the name of the processor, as Linux has it, or what Python knows."""
+    """Return the name of the processor from Linux, or else from Python."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -59,7 +59,7 @@ def processor() -> str:
 
 
 def describe(about: dict[str, Any], threads: int) -> str:
-    """Return it as the first lines of a report."""
+    """Return the environment as the first lines of a report."""
     blas = ", ".join(
         f"{pool['internal_api']} {pool['version']} ({pool['architecture']})"
         for pool in about["blas"]
@@ -72,8 +72,8 @@ def describe(about: dict[str, Any], threads: int) -> str:
     ]
     if about["OPENBLAS_CORETYPE"]:
         lines.append(
-            f"OPENBLAS_CORETYPE={about['OPENBLAS_CORETYPE']} is set: NumPy's products use these "
-            "kernels,\nwhich may not be the fastest of this processor; unset it to compare"
+            f"OPENBLAS_CORETYPE={about['OPENBLAS_CORETYPE']} is set: NumPy uses these kernels, "
+            "which\nmay not be the fastest on this processor; unset it for a comparison"
         )
     return "\n".join(lines)
 

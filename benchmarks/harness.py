@@ -1,4 +1,4 @@
-"""Samples taken in turn, A B C, A B C, …, and the row of a table that they make."""
+"""Interleaved samples, A B C, A B C, …, and the rows of tables."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ T = TypeVar("T")
 
 
 class UnavailableError(Exception):
-    """Why a library has no figure: it is not installed, or cannot do this."""
+    """The reason why a library has no value: it is not installed, or does not support the task."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to measure: so many rounds, each timing so many seconds at least.
+    """The number of rounds, and the minimum number of seconds of each.
 
-    A row that has taken `enough` seconds gets no further round. `skipped` says of libraries why
-    they are left out. `only` limits the networks and jobs to those whose name contains it. A quick
-    run has fewer of them where all would take long.
+    No further round of a row is started after `enough` seconds. `skipped` maps libraries to the
+    reasons why they are omitted. `only` limits the networks and jobs to those whose name contains
+    it. A quick run omits slow ones.
     """
 
     rounds: int
@@ -36,9 +36,9 @@ class Effort:
 
 @dataclass(frozen=True)
 class Row:
-    """The samples of each column: seconds, bytes, or shares of one, as `unit` says.
+    """The samples of each column: seconds, bytes or fractions, depending on `unit`.
 
-    `compared` tells whether a smaller figure is a better one, so that ratios mean something.
+    `compared` is True if a smaller value is better, so that ratios are meaningful.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Row:
         return {column: median(samples) for column, samples in self.samples.items()}
 
     def ratio(self, own: Sequence[str], peers: Sequence[str]) -> float | None:
-        """Return the best of the peers' figures over the best of our own: above 1 is ahead."""
+        """Return the best value of `peers` divided by that of `own`; above 1, nnreg is better."""
         ours, theirs = ([self.figures[c] for c in names if c in self.samples]
                         for names in (own, peers))  # fmt: skip
         if not ours or not theirs or not self.compared or min(ours) <= 0:
@@ -63,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A column of ratios: the best of `peers` over the best of `own`."""
+    """A column of ratios: the best of `peers` divided by the best of `own`."""
 
     title: str
     own: tuple[str, ...]
@@ -74,10 +74,7 @@ class Ratio:
 def interleave(
     samplers: Mapping[str, Callable[[], T]], effort: Effort
 ) -> tuple[dict[str, list[T]], dict[str, str]]:
-    """Take one sample of each in turn, and again, until there are enough.
-
-    Return the samples, and of those that raised `UnavailableError` the reason.
-    """
+    """Return interleaved samples of each, and the reasons of any `UnavailableError`."""
     samples: dict[str, list[T]] = {name: [] for name in samplers}
     left_out = {name: why for name, why in effort.skipped.items() if name in samplers}
     began = time.perf_counter()
@@ -95,7 +92,7 @@ def interleave(
 
 @dataclass(frozen=True)
 class Table:
-    """A table: what it is called, its columns, and how its rows are measured.
+    """A table: its name, columns, and the function that measures its rows.
 
     The first column is nnreg; a table that compares it with others is `plotted`.
     """

@@ -1,10 +1,10 @@
-"""Held-out results of the ready models, beside scikit-learn's networks of the same shape.
+"""Held-out results of the example models, compared with networks of the same shape in scikit-learn.
 
     pip install -e . --group benchmarks && python -m benchmarks.heldout
 
-Each model is trained on five seeds' splits; a fifth of the rows is tested on. scikit-learn gets
-the same encoded rows, those of the validation part added to the training part. Exits with 1 where
-a target is missed.
+Each model is trained on the splits of five seeds, with a fifth of the rows as test split.
+scikit-learn gets the same encoded rows, with the validation rows added to the training rows. The
+exit code is 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MARGIN = 0.005
 
 @dataclass(frozen=True)
 class Case:
-    """A model, the figure it is judged by, what it must reach, and its peer's hidden layers."""
+    """A model, its metric and target value, and the hidden layers of its scikit-learn network."""
 
     model: str
     metric: str
@@ -50,7 +50,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Result:
-    """The means over the seeds; `peer` is None where scikit-learn is not installed."""
+    """The means over the seeds; `peer` is None if scikit-learn is not installed."""
 
     case: Case
     figure: float
@@ -59,7 +59,7 @@ class Result:
 
     @property
     def misses(self) -> list[str]:
-        """What was asked for and not reached."""
+        """The targets that were not reached."""
         found = []
         if self.figure < self.case.target:
             found.append(f"below {self.case.target}")
@@ -71,44 +71,44 @@ class Result:
 
 
 def measure(case: Case, seeds=SEEDS, *, with_peer: bool = True) -> Result:
-    """Train a model and its peer on each seed's split."""
+    """Return the results of a model and its scikit-learn network over the seeds."""
     figures, peers, seconds = [], [], []
     for seed in seeds:
         began = time.perf_counter()
-        assembled = prepare_from_spec(read_spec(MODELS / f"{case.model}.json", [f"seed={seed}"]))
-        run = Run(assembled, None)
+        prepared = prepare_from_spec(read_spec(MODELS / f"{case.model}.json", [f"seed={seed}"]))
+        run = Run(prepared, None)
         run.train()
         seconds.append(time.perf_counter() - began)
         figures.append(run.summary["test"][case.metric])
         if with_peer:
-            peers.append(_peer(case, assembled, seed))
+            peers.append(_peer(case, prepared, seed))
     peer = mean(peers) if peers and None not in peers else None
     return Result(case, mean(figures), peer, max(seconds))
 
 
-def _peer(case: Case, assembled, seed: int) -> float | None:
-    """Return the test figure of scikit-learn's network, or None if it is not installed."""
+def _peer(case: Case, prepared, seed: int) -> float | None:
+    """Return the test score of scikit-learn's network, or None if it is not installed."""
     try:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPClassifier, MLPRegressor
     except ImportError:
         return None
-    parts = [assembled.train, assembled.validation]
-    x = np.concatenate([part.x.reshape(len(part), -1) for part in parts])
-    t = np.concatenate([part.targets.reshape(len(part), -1).squeeze(1) for part in parts])
+    splits = [prepared.train, prepared.validation]
+    x = np.concatenate([split.x.reshape(len(split), -1) for split in splits])
+    t = np.concatenate([split.targets.reshape(len(split), -1).squeeze(1) for split in splits])
     kind = MLPRegressor if case.metric == "r2" else MLPClassifier
     network = kind(hidden_layer_sizes=case.hidden, random_state=seed, max_iter=500)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # 500 epochs are all it gets
+        warnings.simplefilter("ignore", ConvergenceWarning)  # limited to 500 epochs
         network.fit(x, t)
-    test = assembled.test
+    test = prepared.test
     return float(network.score(test.x.reshape(len(test), -1), test.targets.squeeze()))
 
 
 def table(results: list[Result]) -> str:
     """Return the results as text."""
     lines = [
-        f"{'model':12} {'figure':9} {'nnreg':>7} {'scikit-learn':>13} {'difference':>11} "
+        f"{'model':12} {'metric':9} {'nnreg':>7} {'scikit-learn':>13} {'difference':>11} "
         f"{'target':>7} {'slowest run':>12}"
     ]
     for r in results:
@@ -122,7 +122,7 @@ def table(results: list[Result]) -> str:
 
 
 def main() -> int:
-    """Print the table, write it as JSON where asked, and tell whether all was reached."""
+    """Print the table, write it as JSON if requested, and return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="write the results to this file too")
     arguments = parser.parse_args()

@@ -1,11 +1,11 @@
-"""Reading CSV into columns: the time, and the memory it takes beside the size of the file.
+"""Reading CSV into columns: the time, and the memory relative to the size of the file.
 
     python -m benchmarks.loading [--quick] [--only words]
 
-Each reader runs in a fresh process, which imports, and then reads the file, already in the system's
-cache, from its path to columns in memory. The memory is by how much the process grew at its largest
-while it read, over the size of the file. pandas and `numpy.loadtxt` are called as they come; the
-second reads files of numbers alone.
+Each reader runs in a new process, which first imports and then reads the file, which is in the
+system's cache, into columns in memory. The memory is the peak growth of the process while reading,
+divided by the size of the file. pandas and `numpy.loadtxt` are called with defaults; the latter
+reads only numeric files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from benchmarks.processes import limited, python, run
 
 READERS = ("nnreg", "pandas", "loadtxt")
 DIFFERENT = 200_000
-"""How many different cells a file has, but for the names in it, of which each is another."""
+"""The number of distinct cells of a file, except for names, which are all distinct."""
 
 
 def _decimals(rng: Random) -> list[str]:
@@ -62,11 +62,11 @@ FILES: dict[str, tuple[Callable[[Random], list[str]], int]] = {
     "quoted words": (_quoted, 2_000_000),
     "5,000 columns": (_wide, 4_000),
 }
-"""By name, what makes the cells of a line, and how many lines there are."""
+"""The function that makes the cells of a line, and the number of lines, by name."""
 
 
 def write(path: Path, name: str, rows: int) -> None:
-    """Write a file of CSV, the same each time."""
+    """Write a CSV file with reproducible content."""
     make, rng, text = FILES[name][0], Random(0), io.StringIO()
     count = DIFFERENT // len(make(rng))
     table = [make(rng) for _ in range(min(count, rows))]
@@ -80,10 +80,10 @@ def write(path: Path, name: str, rows: int) -> None:
 
 
 def read(reader: str, path: Path) -> tuple[float, int]:
-    """Read a file in this process; return the seconds, and by how many bytes it grew at most."""
+    """Return the seconds of reading a file in this process, and its peak growth in bytes."""
     load = _loader(reader)
     before = _memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the largest size so far is forgotten
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak size
     began = time.perf_counter()
     table = load(path)
     seconds = time.perf_counter() - began
@@ -107,13 +107,13 @@ def _loader(reader: str) -> Callable[[Path], object]:
 
 
 def _memory(field: str) -> int:
-    """Return a figure of this process that Linux keeps in kilobytes."""
+    """Return a value in bytes from the status of this process in Linux."""
     found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(found[1]) * 1024 if found else 0
 
 
 def measure(effort: Effort) -> Iterator[tuple[Row, Row]]:
-    """Yield two rows for each file: seconds, and the growth over the size of the file."""
+    """Yield two rows for each file: seconds, and the growth divided by the size of the file."""
     for name, (_, rows) in FILES.items():
         if effort.only in name:
             with TemporaryDirectory(prefix="nnreg-loading-") as directory:
@@ -129,9 +129,9 @@ def measure(effort: Effort) -> Iterator[tuple[Row, Row]]:
 
 
 def sample(reader: str, path: Path) -> tuple[float, int]:
-    """Read a file in a fresh process; see `read`."""
+    """Read a file in a new process; see `read`."""
     if sys.platform != "linux":
-        raise UnavailableError("only Linux tells how much a process grew")
+        raise UnavailableError("the growth of a process is only available on Linux")
     command = python("-m", "benchmarks.loading", "--read", reader, str(path))
     seconds, grown = json.loads(run(command, limited(1)).output)
     return seconds, grown
@@ -139,7 +139,7 @@ def sample(reader: str, path: Path) -> tuple[float, int]:
 
 RATIOS = (Ratio("nnreg", ("nnreg",), ("pandas", "loadtxt")),)
 SECONDS = Table("loading", "reading CSV (s)", READERS, RATIOS, lambda _: iter(()), plotted=False)
-MEMORY = Table("loading memory", "memory: growth of the process over the size of the file",
+MEMORY = Table("loading memory", "memory: growth of the process divided by the size of the file",
                READERS, RATIOS, lambda _: iter(()), plotted=False)  # fmt: skip
 
 

@@ -1,10 +1,10 @@
-"""What the options of training cost: a batch with each of them, beside one with none.
+"""The cost of training options: the time of a batch with each of them and without any.
 
     python -m benchmarks.options [--quick]
 
-The ways are taken in turn, half a second of epochs each time, on one thread; what is counted is the
-processor's time, so that a busy machine matters less. `batches` are four a step; `frozen` has two
-of the three layers frozen.
+Measurements are interleaved, with half a second of epochs each, on one thread. Processor time is
+measured, so that the load of the machine matters less. `batches` accumulates four batches per step;
+`frozen` freezes two of the three layers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "frozen": {"train": {"freeze": ["layers/0", "layers/1"]}},
 }
 SECONDS = 0.5
-"""How long each way is trained for at a time."""
+"""The duration of each measurement."""
 
 
 def measure(effort: Effort) -> Iterator[Row]:
@@ -43,7 +43,7 @@ def measure(effort: Effort) -> Iterator[Row]:
 
 
 def _trainer(workload: Workload, changes: dict[str, Any]) -> Callable[[], float]:
-    """Return what trains on and tells the seconds of a batch; it is warm."""
+    """Return a function that continues training and returns the seconds per batch."""
     output = {"type": "dense", "units": "classes", "activation": "softmax"}
     train = {"epochs": 10_000, "batch_size": workload.batch, "threads": 1}
     spec = {
@@ -68,7 +68,7 @@ def _trainer(workload: Workload, changes: dict[str, Any]) -> Callable[[], float]
 
 TABLE = Table(
     "options",
-    "a batch, with an option of training (µs)",
+    "a batch with a training option (µs)",
     tuple(WAYS),
     tuple(Ratio(way, ("none",), (way,)) for way in list(WAYS)[1:]),
     measure,

@@ -1,4 +1,4 @@
-"""The tables as a plot: how many times nnreg's time, or memory, each library takes."""
+"""A plot of the tables: the time or memory of each library relative to nnreg's."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ COLOURS = {
     "Keras on JAX": "#CC79A7",
     "scikit-learn": "#56B4E9",
 }
-"""Of Okabe and Ito 2008: distinct for the colour-blind too."""
+"""The palette of Okabe and Ito 2008, distinguishable with colour blindness."""
 OTHER = "#999999"
 TICKS = [step * 10.0**power for power in range(-4, 5) for step in (1, 2, 5)]
 
 BAR, GAP, AROUND = 0.15, 0.16, 0.7
-"""Inches: the height of a bar, the space between rows, and what a panel needs besides them."""
+"""Inches: the height of a bar, the space between rows, and the other height of a panel."""
 
 Bars = list[tuple[str, float]]
 Panel = tuple[Table, list[tuple[str, Bars]]]
 
 
 def plot(tables: Mapping[Table, Sequence[Row]], path: Path) -> str:
-    """Draw a panel for each table that compares, and say where, or why not."""
+    """Draw a panel for each plotted table; return the path, or the reason why there is no plot."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -49,7 +49,7 @@ def plot(tables: Mapping[Table, Sequence[Row]], path: Path) -> str:
         axes[-1].axis("off")
         for ax, (table, rows) in zip(axes, column, strict=False):
             drawn |= _draw(ax, table, rows)
-    figure.suptitle("How many times nnreg's time, or memory, the others take; nnreg's is 1")
+    figure.suptitle("Time or memory relative to nnreg (1)")
     names = dict(drawn.values())
     figure.legend(names.values(), names, loc="outside lower center", ncols=7, frameon=False)
     figure.savefig(path)
@@ -57,7 +57,7 @@ def plot(tables: Mapping[Table, Sequence[Row]], path: Path) -> str:
 
 
 def _bars(table: Table, rows: Sequence[Row]) -> list[tuple[str, Bars]]:
-    """Return the rows that can be drawn: each library's figure over that of the first column."""
+    """Return the rows that can be drawn: the values divided by that of the first column."""
     result = []
     for row in rows:
         figures, own = row.figures, row.figures.get(table.columns[0], 0.0)
@@ -68,7 +68,7 @@ def _bars(table: Table, rows: Sequence[Row]) -> list[tuple[str, Bars]]:
 
 
 def _columns(panels: Sequence[Panel]) -> list[list[Panel]]:
-    """Put each panel below the others in the shorter of two columns."""
+    """Return panels in two columns, each added to the shorter column."""
     columns: tuple[list[Panel], list[Panel]] = ([], [])
     for panel in panels:
         min(columns, key=lambda column: sum(map(_height, column))).append(panel)
@@ -80,7 +80,7 @@ def _height(panel: Panel) -> float:
 
 
 def _draw(ax: Any, table: Table, rows: Sequence[tuple[str, Bars]]) -> dict[str, tuple[str, Any]]:
-    """Draw the bars of a table and return a name and a bar for each colour, for the legend."""
+    """Draw the bars of a table; return a name and a bar for each colour, for the legend."""
     drawn, ticks, top = {}, [], 0.0
     for name, bars in rows:
         middles = [top + (place + 0.5) * BAR for place in range(len(bars))]

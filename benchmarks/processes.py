@@ -1,7 +1,7 @@
-"""The processes that are measured: commands run to their end, and a worker for each library.
+"""The measured processes: commands, and a worker process for each library.
 
-The peak memory that the system reports of a process is never below that of the one that started
-it, so whoever imports this stays small: no NumPy.
+The peak memory that the system reports for a process is never below that of its parent, so the
+process that imports this module must stay small: no NumPy.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from benchmarks.harness import UnavailableError
 
 ROOT = Path(__file__).resolve().parent.parent
 KILOBYTE = 1 if sys.platform == "darwin" else 1024
-"""Bytes in the unit of ru_maxrss."""
+"""Bytes per unit of ru_maxrss."""
 
 
 def limited(threads: int, *, path: Path | None = None) -> dict[str, str]:
-    """Return the environment of a process with so many threads; `path` is searched for modules."""
+    """Return the environment of a process with `threads` threads; `path` is added to PYTHONPATH."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     paths = [str(path or ""), str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {
@@ -91,7 +91,7 @@ def _peak(usage: resource.struct_rusage) -> float:
 
 
 class Worker:
-    """The process of one library, which keeps what it has built until it is asked for another."""
+    """The process of one library, which keeps its network until another task is requested."""
 
     def __init__(self, peer: str, threads: int) -> None:
         self.process = subprocess.Popen(
@@ -104,7 +104,7 @@ class Worker:
         )
 
     def ask(self, task: str, seconds: float, **arguments: Any) -> float:
-        """Return the seconds that a task takes. Raises `UnavailableError` where it cannot."""
+        """Return the seconds of a task; raise `UnavailableError` if it fails."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         request = {"task": task, "arguments": arguments, "seconds": seconds}
@@ -116,7 +116,7 @@ class Worker:
         except (OSError, ValueError):
             raise UnavailableError("the process died") from None
         finally:
-            # The threads of an idle library may spin for work, at the cost of the one timed next.
+            # idle threads of the library may spin, which would slow down the next measurement
             self.process.send_signal(signal.SIGSTOP)
         if "error" in reply:
             raise UnavailableError(reply["error"])
@@ -134,7 +134,7 @@ class Worker:
 
 
 class Workers:
-    """Workers by library, each started when it is first asked; closed with the context."""
+    """Workers by library, each started on first use; closed with the context."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
@@ -148,7 +148,7 @@ class Workers:
             worker.close()
 
     def ask(self, peer: str, task: str, seconds: float, **arguments: Any) -> float:
-        """Ask the worker of a library; see `Worker.ask`."""
+        """Return the seconds of a task of a library; see `Worker.ask`."""
         if peer not in self._started:
             self._started[peer] = Worker(peer, self.threads)
         return self._started[peer].ask(task, seconds, **arguments)

@@ -1,8 +1,8 @@
-"""Held-out results of the specs that `nnreg init` proposes, beside the ready ones.
+"""Held-out results of the specs that `nnreg init` proposes, compared with the example specs.
 
     python -m benchmarks.proposed
 
-Each spec is trained on five seeds' splits, and judged by the part it holds out for a test.
+Each spec is trained on the splits of five seeds, and evaluated on its test split.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ CASES = {
     "diabetes.csv": ("diabetes.json", "r2"),
     "iris.csv": (None, "accuracy"),
 }
-"""For each data file the ready spec, where one holds out a test part, and the figure."""
+"""The example spec of each data file, if it has a test split, and the metric."""
 
 
 def measured(spec, metric: str, seeds=SEEDS) -> tuple[list[float], float]:
-    """Return the test figure for each seed, and the seconds of all trainings."""
+    """Return the test metric for each seed, and the total seconds of training."""
     figures, began = [], time.perf_counter()
     for seed in seeds:
         run = Run(prepare_from_spec(read_spec(spec, [f"seed={seed}"])), None)
@@ -46,11 +46,11 @@ def line(name: str, metric: str, found: tuple[list[float], float]) -> str:
 
 def main() -> None:
     """Print the table."""
-    for data, (ready, metric) in CASES.items():
+    for data, (example, metric) in CASES.items():
         proposal = propose(MODELS / data)
         print(line(f"{data}, proposed", metric, measured(proposal.tree, metric)))
-        if ready:
-            print(line(f"{data}, {ready}", metric, measured(MODELS / ready, metric)))
+        if example:
+            print(line(f"{data}, {example}", metric, measured(MODELS / example, metric)))
         sys.stdout.flush()
 
 

@@ -19,12 +19,12 @@ def figure(value: float) -> str:
 
 
 def in_unit(value: float, unit: str) -> str:
-    """Return a figure in seconds, bytes or shares of one with its unit."""
+    """Return a value in seconds, bytes or as a fraction, formatted with its unit."""
     return f"{figure(value * UNITS[unit])} {unit}".strip()
 
 
 def heading(table: Table) -> str:
-    """Return the title of a table and the names of its columns, over as many lines as needed."""
+    """Return the title of a table and the names of its columns, broken into lines."""
     stacks = [_stack(title) for title in (*table.columns, *(r.title for r in table.ratios))]
     height = max(map(len, stacks))
     lines = [
@@ -46,7 +46,7 @@ def _stack(title: str) -> list[str]:
 
 
 def line(table: Table, row: Row) -> str:
-    """Return a row as text: the figures, then the ratios."""
+    """Return a row as text: the values, then the ratios."""
     scale = UNITS[row.unit]
     cells = [figure(row.figures[c] * scale) if c in row.figures else "-" for c in table.columns]
     cells += [_ratio(ratio, row) for ratio in table.ratios]
@@ -61,13 +61,13 @@ def _ratio(ratio: Ratio, row: Row) -> str:
 
 
 def left_out(rows: Iterable[Row]) -> str:
-    """Return why a library has no figure, once for each reason."""
+    """Return why libraries have no value, once for each reason."""
     reasons = {(name, why) for row in rows for name, why in row.left_out.items()}
-    return "\n".join(f"  left out where '-': {name}: {why}" for name, why in sorted(reasons))
+    return "\n".join(f"  omitted ('-'): {name}: {why}" for name, why in sorted(reasons))
 
 
 def as_json(table: Table, rows: Sequence[Row]) -> dict[str, Any]:
-    """Return everything that is printed of a table, and the samples behind it."""
+    """Return the values and ratios of a table, and its samples."""
     return {
         "name": table.name,
         "title": table.title,

@@ -1,4 +1,4 @@
-"""The command of a benchmark that has one table, and measures on one thread."""
+"""The command of a benchmark with one table, measured on one thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.harness import Effort, Row, Table
 def measure_and_print(
     table: Table, measure: Callable[[Effort], Iterator[Row]], description: str | None, rounds: int
 ) -> None:
-    """Measure a table in so many rounds, or three where the command line asks for that."""
+    """Measure a table in `rounds` rounds, or in three with `--quick`, and print it."""
     name = f"python -m benchmarks.{table.name}"
     parser = argparse.ArgumentParser(name, description=description)
     parser.add_argument("--quick", action="store_true", help="three rounds")

@@ -1,10 +1,10 @@
-"""An epoch over data that stay in their HDF5 file, beside the same epoch in memory.
+"""An epoch over data streamed from an HDF5 file, compared with the same epoch in memory.
 
     python -m benchmarks.streaming [--quick]
 
-The file holds float32 as it is (`plain`) or in chunks, or bytes in compressed chunks (`gzip`).
-The epochs are taken in turn. Before one `from disk`, the system drops the file from its cache; for
-the others it is there. The last columns say how many times as long as in memory an epoch takes.
+The file has float32 without chunks (`plain`) or in chunks, or bytes in compressed chunks (`gzip`).
+Measurements are interleaved. Before each `from disk`, the file is dropped from the system's cache;
+for the others it is in the cache. The last columns are the times relative to those in memory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STORAGE: dict[str, dict[str, Any]] = {
     "chunks": {"chunks": True},
     "gzip": {"chunks": True, "compression": "gzip", "shuffle": True, "dtype": "u1"},
 }
-"""How h5py's `create_dataset` is told to store the inputs."""
+"""The arguments of h5py's `create_dataset` for the inputs."""
 
 
 def measure(effort: Effort) -> Iterator[Row]:
@@ -70,7 +70,7 @@ def _row(workload: Workload, directory: Path, effort: Effort) -> Row:
 
 
 def _epochs(workload: Workload, path: Path, threads: int, *, stream: bool) -> Callable[[], float]:
-    """Return what trains one epoch and tells the seconds; the first, which warms up, is done."""
+    """Return a function that trains one epoch and returns the seconds, after a first epoch."""
     output = {"type": "dense", "units": "classes", "activation": "softmax"}
     source = {"type": "hdf5", "stream": stream}
     spec = {
@@ -80,8 +80,8 @@ def _epochs(workload: Workload, path: Path, threads: int, *, stream: bool) -> Ca
         "optimizer": "adam",
         "train": {"epochs": 10_000, "batch_size": workload.batch, "threads": threads},
     }
-    parts = prepare_from_spec(read_spec(spec))
-    epochs = parts.model.trainer(parts.train).epochs()
+    prepared = prepare_from_spec(read_spec(spec))
+    epochs = prepared.model.trainer(prepared.train).epochs()
     next(epochs)
 
     def epoch() -> float:
@@ -93,9 +93,9 @@ def _epochs(workload: Workload, path: Path, threads: int, *, stream: bool) -> Ca
 
 
 def _uncached(path: Path, epoch: Callable[[], float]) -> float:
-    """Train an epoch for which the disk must be read."""
+    """Return the seconds of an epoch after the file is dropped from the system's cache."""
     if not hasattr(os, "posix_fadvise"):
-        raise UnavailableError("this system cannot be told to drop a file from its cache")
+        raise UnavailableError("this system does not support dropping a file from its cache")
     with path.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -105,7 +105,7 @@ def _uncached(path: Path, epoch: Callable[[], float]) -> float:
 STREAMED = ("from disk", *STORAGE)
 TABLE = Table(
     "streaming",
-    f"an epoch over {BYTES / 1e6:.0f} MB that stay in their file (s)",
+    f"an epoch over {BYTES / 1e6:.0f} MB streamed from a file (s)",
     ("memory", *STREAMED),
     tuple(Ratio(name, ("memory",), (name,)) for name in STREAMED),
     measure,

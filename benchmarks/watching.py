@@ -1,9 +1,9 @@
-"""What it costs to watch a training: the same epochs unseen, with a live line, and with plain ones.
+"""The cost of progress output: the same epochs without output, with a live line, with plain lines.
 
     python -m benchmarks.watching [--quick]
 
-The networks are small, where an epoch takes a millisecond and a line costs most. What is shown goes
-to the null device; the ways are taken in turn, a second of epochs each time.
+The networks are small, with epochs of about a millisecond, for which the relative cost is highest.
+Output goes to the null device; measurements are interleaved, with a second of epochs each.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from nnreg.runs.run import prepare_run
 NETWORKS = ("4-16-8-3", "64-128-64-10")
 WAYS = ("unseen", "live", "lines", "json")
 SECONDS = 1.0
-"""How long each way is trained for at a time."""
+"""The duration of each measurement."""
 
 
 def measure(effort: Effort) -> Iterator[Row]:
-    """Yield a row for each network: the time of an epoch, watched in each way."""
+    """Yield a row for each network: the time of an epoch with each kind of output."""
     for name in NETWORKS:
         count = _epochs(NAMED[name])
         samplers = {way: _trainer(NAMED[name], way, count) for way in WAYS}
@@ -49,12 +49,12 @@ def _spec(workload: Workload, epochs: int) -> dict[str, object]:
 
 
 def _epochs(workload: Workload) -> int:
-    """Return how many epochs take so many seconds."""
+    """Return the number of epochs that take `SECONDS`."""
     return max(int(SECONDS / _trainer(workload, "unseen", 50)()), 10)
 
 
 def _trainer(workload: Workload, way: str, epochs: int) -> Callable[[], float]:
-    """Return what trains anew, watched in a way, and tells the seconds of an epoch."""
+    """Return a function that trains from the start and returns the seconds per epoch."""
 
     def train() -> float:
         run = prepare_run(_spec(workload, epochs), data=workload.examples())
@@ -70,7 +70,7 @@ def _trainer(workload: Workload, way: str, epochs: int) -> Callable[[], float]:
 
 @contextlib.contextmanager
 def _null_device() -> Iterator[None]:
-    """Let what is shown go to the null device, which is taken for a terminal."""
+    """Redirect output to the null device, which is treated as a terminal."""
     with (
         open(os.devnull, "w") as null,
         contextlib.redirect_stdout(null),
@@ -82,7 +82,7 @@ def _null_device() -> Iterator[None]:
 
 TABLE = Table(
     "watching",
-    "an epoch, watched in several ways (µs)",
+    "an epoch with different progress output (µs)",
     WAYS,
     tuple(Ratio(way, ("unseen",), (way,)) for way in WAYS[1:]),
     measure,

@@ -1,4 +1,4 @@
-"""A process of one library, asked over its standard input to time one task after another."""
+"""The process of one library, which times the tasks that it reads from standard input."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from benchmarks.peers import Job, peer
 from benchmarks.workloads import NAMED
 
 
-def seconds_a_call(job: Job, least: float) -> float:
-    """Repeat a job for at least so many seconds and return the mean time of a call."""
+def seconds_per_call(job: Job, least: float) -> float:
+    """Repeat a job for at least `least` seconds and return the mean time of a call."""
     began, calls = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - began) < least or not calls:
         job()
@@ -21,9 +21,9 @@ def seconds_a_call(job: Job, least: float) -> float:
 
 
 def main() -> None:
-    """Answer each line, `{"task": name, "arguments": {}, "seconds": least}`, with a line."""
+    """Reply to each line, `{"task": name, "arguments": {}, "seconds": least}`, with a line."""
     warnings.simplefilter("ignore")
-    answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print
+    replies, sys.stdout = sys.stdout, sys.stderr  # libraries may print
     current, job = None, None
     for line in sys.stdin:
         request = json.loads(line)
@@ -34,13 +34,13 @@ def main() -> None:
                 if "workload" in arguments:
                     arguments["workload"] = NAMED[arguments["workload"]]
                 job = getattr(peer(sys.argv[1]), task)(**arguments)
-                seconds_a_call(job, request["seconds"] / 2)  # compiles, fills caches
+                seconds_per_call(job, request["seconds"] / 2)  # compiles, fills caches
             if job is None:
                 raise RuntimeError("it failed before")
-            reply = {"seconds": seconds_a_call(job, request["seconds"])}
+            reply = {"seconds": seconds_per_call(job, request["seconds"])}
         except Exception as error:
             reply = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:120]}
-        print(json.dumps(reply), file=answers, flush=True)
+        print(json.dumps(reply), file=replies, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The networks that are timed, each described once, as nnreg's own layers."""
+"""The networks that are timed, described as layers of nnreg."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Layer = dict[str, Any]
 
 STEPS = 16
-"""Steps in the examples of a workload: one pass over them is the least that is timed."""
+"""Steps in one pass over the examples of a workload, the shortest job that is timed."""
 
 
 def dense(units: int, activation: str = "relu") -> Layer:
@@ -21,13 +21,13 @@ def dense(units: int, activation: str = "relu") -> Layer:
 
 
 def residual(*layers: Layer) -> Layer:
-    """Return layers with a way around them."""
+    """Return layers with a skip connection."""
     return {"type": "residual", "layers": list(layers)}
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A network that classifies inputs of `shape`; integers below `vocabulary` where given."""
+    """A classifier of inputs of `shape`, which are integers below `vocabulary` if that is given."""
 
     name: str
     shape: tuple[int, ...]
@@ -37,12 +37,12 @@ class Workload:
     vocabulary: int = 0
 
     def examples(self, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Return so many inputs and class numbers, or those of `STEPS` batches."""
-        import numpy as np  # the process that starts the others stays small
+        """Return `count` inputs and class indices, by default those of `STEPS` batches."""
+        import numpy as np  # not at the top: the process that starts the others must stay small
 
         rng = np.random.default_rng(0)
         count = count or STEPS * self.batch
-        y = rng.permutation(count) % self.classes  # every class is there
+        y = rng.permutation(count) % self.classes  # every class occurs
         if self.vocabulary:
             return rng.integers(0, self.vocabulary, (count, *self.shape)), y
         return rng.standard_normal((count, *self.shape), dtype=np.float32), y
@@ -62,15 +62,15 @@ class Workload:
     def flops(self) -> float:
         """Floating-point operations of the matrix products of a dense network's training step.
 
-        There are three for each weight, but the gradient of the input is not needed.
+        There are three products per weight, except that the gradient of the input is not needed.
         """
         sizes = [rows * columns for rows, columns in self.weights]
         return 2.0 * self.batch * (3 * sum(sizes) - sizes[0])
 
-    def pieces(self, x: Any, images: int) -> list[Any]:
-        """Cut inputs into what a peer predicts at a time: all, or so many images.
+    def chunks(self, x: Any, images: int) -> list[Any]:
+        """Return inputs in chunks that a library predicts at once: all, or `images` images.
 
-        Ten thousand images at once make arrays of a gigabyte.
+        Ten thousand images at once would need arrays of a gigabyte.
         """
         size = images if len(self.shape) == 3 else len(x)
         return [x[start : start + size] for start in range(0, len(x), size)]
@@ -89,7 +89,7 @@ BLOCK = (
     residual({"type": "layer_norm"}, dense(512), dense(128, "identity")),
     {"type": "global_average_pool"},
 )
-WORDS = ({"type": "embedding", "vocabulary": 20_000, "units": 64}, {"type": "global_average_pool"})
+TOKENS = ({"type": "embedding", "vocabulary": 20_000, "units": 64}, {"type": "global_average_pool"})
 
 WORKLOADS = (
     Workload("4-16-8-3", (4,), (dense(16), dense(8)), 3, 150),
@@ -99,15 +99,15 @@ WORKLOADS = (
     Workload("cnn 28x28", (28, 28, 1), IMAGE, 10, 64),
     Workload("lstm 128 over 50x32", (50, 32), ({"type": "lstm", "units": 128},), 10, 64),
     Workload("transformer block", (64, 128), BLOCK, 10, 32),
-    Workload("embedding 20,000x64", (50,), WORDS, 10, 256, vocabulary=20_000),
+    Workload("embedding 20,000x64", (50,), TOKENS, 10, 256, vocabulary=20_000),
 )
 LARGE_PRODUCT = 1500
-"""Rows and columns of the square matrices whose product gives the limit."""
+"""Rows and columns of the square matrices whose product determines the limit."""
 
 PREDICTED = WORKLOADS[:5]
 SMALL = Workload("64-40-10", (64,), (dense(40),), 10, 32)
 LARGE = Workload("1024-2048-2048-10", (1024,), (dense(2048), dense(2048)), 10, 32)
-"""Networks whose checkpoints take about 60 kB and 100 MB: weights, the best weights, and the two
+"""Networks whose checkpoints have about 60 kB and 100 MB: weights, best weights, and the two
 vectors of Adam."""
 
 DROPOUT = Workload(

@@ -1,4 +1,4 @@
-"""How Sphinx builds these pages: `sphinx-build -W --keep-going -n docs docs/_build`."""
+"""Configuration of Sphinx: `sphinx-build -W --keep-going -n docs docs/_build`."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 
 from nnreg import __version__
 
-sys.path.insert(0, str(Path(__file__).parent / "_ext"))  # the extensions that are named below
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))  # the extensions below
 
 project = "nnreg"
 version = release = __version__
@@ -31,5 +31,5 @@ html_show_sphinx = False
 
 
 def setup(app: Sphinx) -> None:
-    """Let tables stand in pages: Pygments knows no CSV."""
+    """Register a lexer for CSV, which Pygments does not have."""
     app.add_lexer("csv", TextLexer)

@@ -1,4 +1,4 @@
-"""Small networks with their numbers: values on the way forward, derivatives on the way back."""
+"""Diagrams of small networks with their forward values and derivatives."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from nnreg.plotting.palette import BLUE, MUTED, ORANGE, PANEL, PAPER
 from nnreg.plotting.svg import Drawing, text
 
 ACROSS, DOWN, RADIUS = 250, 130, 36
-"""Pixels from layer to layer, from neuron to neuron, and of a neuron."""
+"""Pixels between layers, between neurons, and the radius of a neuron."""
 
 LEFT, TOP, LABELS = 80, 64, 30
-"""Pixels in front of the first neuron, above it, and for the words below the last."""
+"""Pixels to the left of the first neuron, above it, and for the labels below the last."""
 
 
 def diagram(model: nnreg.Model, x: float, t: float) -> str:
-    """Draw a network of dense sigmoid layers that has one input, for one example.
+    """Draw a network of dense sigmoid layers with one input, for one example.
 
-    Blue are the weights and what the neurons answer, orange the derivatives of the loss: by each
-    weight, and by what goes into each neuron's sigmoid.
+    Weights and outputs of the neurons are blue; the derivatives of the loss are orange, with
+    respect to each weight and to the argument of each neuron's sigmoid.
     """
     weights = [array for name, array in model.parameters.items() if name.endswith("weight")]
     biases = [array for name, array in model.parameters.items() if name.endswith("bias")]
@@ -37,32 +37,32 @@ def diagram(model: nnreg.Model, x: float, t: float) -> str:
     width = 2 * LEFT + (len(values) - 1) * ACROSS
     parts: list[str] = []
     middle = (height - LABELS) / 2
-    places = [_column(index, len(layer), middle) for index, layer in enumerate(values)]
-    for layer, (here, there) in enumerate(pairwise(places)):
-        parts += _edges(here, there, weights[layer], back["weight"][layer])
-    for layer, column in enumerate(places):
+    positions = [_column(index, len(layer), middle) for index, layer in enumerate(values)]
+    for layer, (inputs, outputs) in enumerate(pairwise(positions)):
+        parts += _edges(inputs, outputs, weights[layer], back["weight"][layer])
+    for layer, column in enumerate(positions):
         deltas = back["bias"][layer - 1] if layer else [None] * len(column)
         for (left, top), value, delta in zip(column, values[layer], deltas, strict=True):
             parts += _neuron(left, top, value, delta)
-    words = ("input", *(["hidden"] * (len(values) - 2)), f"output, wanted {t}")
+    labels = ("input", *(["hidden"] * (len(values) - 2)), f"output, target {t}")
     parts += [
-        text(LEFT + index * ACROSS, height - 12, word, anchor="middle")
-        for index, word in enumerate(words)
+        text(LEFT + index * ACROSS, height - 12, label, anchor="middle")
+        for index, label in enumerate(labels)
     ]
     description = f"A network with its weights, values and derivatives; loss {loss:.4f}"
     return Drawing(width, height, description, parts, size=14).file()
 
 
 def _column(index: int, count: int, middle: float) -> list[tuple[float, float]]:
-    """Return where the neurons of a layer are."""
+    """Return the positions of the neurons of a layer."""
     return [(LEFT + index * ACROSS, middle + (k - (count - 1) / 2) * DOWN) for k in range(count)]
 
 
-def _edges(here: Any, there: Any, weight: Array, gradient: Array) -> list[str]:
-    """Return the connections of two layers, each with its weight and the derivative by it."""
+def _edges(inputs: Any, outputs: Any, weight: Array, gradient: Array) -> list[str]:
+    """Return the connections of two layers, each with its weight and derivative."""
     lines, numbers = [], []
     for (row, column), value in np.ndenumerate(weight):
-        (x1, y1), (x2, y2) = here[row], there[column]
+        (x1, y1), (x2, y2) = inputs[row], outputs[column]
         x, y = (x1 + x2) / 2, (y1 + y2) / 2
         lines.append(f'<path d="M{x1} {y1}L{x2} {y2}" stroke="{MUTED}" stroke-width="1.5"/>')
         numbers += [
@@ -74,7 +74,7 @@ def _edges(here: Any, there: Any, weight: Array, gradient: Array) -> list[str]:
 
 
 def _neuron(x: float, y: float, value: float, delta: float | None) -> list[str]:
-    """Return a neuron with its value, and below it the derivative by what goes into it."""
+    """Return a neuron with its value, and below it the derivative of its sigmoid's argument."""
     parts = [
         f'<circle cx="{x}" cy="{y}" r="{RADIUS}" fill="{PANEL}" stroke="{MUTED}" '
         'stroke-width="1.5"/>',

@@ -1,4 +1,4 @@
-"""Makes the pictures of README and lessons, one in a terminal: `python -m docs.pictures`."""
+"""Generate the pictures of README and lessons: `python -m docs.pictures`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ COMMAND = "nnreg run models/penguins.json"
 COLUMNS, LINES = 92, 40
 
 WIDTH, HEIGHT, MARGIN = 8.4, 19, 18
-"""Pixels: of a character, of a line, and around them all."""
+"""Pixels: width of a character, height of a line, and margin."""
 
 FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 COLOURS = {"green": GREEN, "cyan": BLUE}
-"""What the colours of a terminal are in a drawing."""
+"""The colours in a drawing of those in a terminal."""
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def typed(command: str, directory: Path) -> pyte.Screen:
-    """Run a command in a terminal and return its screen, as a person sees it in the end."""
+    """Run a command in a terminal and return its final screen."""
     shutil.copytree(HERE.parent / "models", directory / "models")
     screen = pyte.Screen(COLUMNS, LINES)
     stream = pyte.ByteStream(screen)
@@ -59,7 +59,7 @@ def typed(command: str, directory: Path) -> pyte.Screen:
 
 
 def printed(command: list[str], directory: Path) -> Iterator[bytes]:
-    """Yield what a command writes to a terminal."""
+    """Yield the output of a command in a terminal."""
     quiet = {name: text for name, text in os.environ.items() if name not in ("CI", "NO_COLOR")}
     environment = {**quiet, "TERM": "xterm-256color", "PYTHONPATH": str(HERE.parent)}
     child, terminal = pty.fork()
@@ -74,7 +74,7 @@ def printed(command: list[str], directory: Path) -> Iterator[bytes]:
 
 
 def read(terminal: int) -> bytes:
-    """Return what there is to read, or nothing at the end, which Linux tells by an error."""
+    """Return the available output, or nothing at the end, where Linux raises an error."""
     try:
         return os.read(terminal, 65536)
     except OSError:
@@ -82,7 +82,7 @@ def read(terminal: int) -> bytes:
 
 
 def terminal(screen: pyte.Screen, title: str) -> str:
-    """Return the screen as an SVG that needs no font and no script."""
+    """Return the screen as a self-contained SVG."""
     lines = "\n".join(screen.display).rstrip().count("\n") + 1
     width, height = COLUMNS * WIDTH + 2 * MARGIN, lines * HEIGHT + 2 * MARGIN
     parts = [
@@ -90,25 +90,25 @@ def terminal(screen: pyte.Screen, title: str) -> str:
         f'fill="{PANEL}" stroke="{GRID}"/>'
     ]
     for line in range(lines):
-        for column, word, (weight, colour) in words(screen, line):
-            more = f'textLength="{len(word) * WIDTH:.1f}"{weight}'
+        for column, content, (weight, colour) in segments(screen, line):
+            more = f'textLength="{len(content) * WIDTH:.1f}"{weight}'
             x, y = MARGIN + column * WIDTH, MARGIN + (line + 0.75) * HEIGHT
-            parts.append(text(x, y, word, fill=colour, more=more))
+            parts.append(text(x, y, content, fill=colour, more=more))
     return Drawing(round(width), height, title, parts, font=FONT, size=14).file()
 
 
-def words(screen: pyte.Screen, line: int) -> Iterator[tuple[int, str, tuple[str, str]]]:
-    """Yield the stretches of a line that look alike: where each begins, its text, its look."""
+def segments(screen: pyte.Screen, line: int) -> Iterator[tuple[int, str, tuple[str, str]]]:
+    """Yield the uniformly styled segments of a line: first column, text and style."""
     cells = [screen.buffer[line][column] for column in range(COLUMNS)]
-    for (kind, blank), group in groupby(
-        enumerate(cells), lambda cell: (look(cell[1]), cell[1].data == " ")
+    for (cell_style, blank), group in groupby(
+        enumerate(cells), lambda cell: (style(cell[1]), cell[1].data == " ")
     ):
         segment = list(group)
         if not blank:
-            yield segment[0][0], "".join(cell.data for _, cell in segment), kind
+            yield segment[0][0], "".join(cell.data for _, cell in segment), cell_style
 
 
-def look(cell: pyte.screens.Char) -> tuple[str, str]:
+def style(cell: pyte.screens.Char) -> tuple[str, str]:
     """Return the weight and the colour of a character."""
     return ' font-weight="700"' if cell.bold else "", COLOURS.get(cell.fg, INK)
 

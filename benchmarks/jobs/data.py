@@ -1,4 +1,4 @@
-"""The data of the jobs as arrays, with nothing but NumPy, and what the network is to be."""
+"""The data of the jobs as arrays, prepared with NumPy alone, and their hyperparameters."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
-Part = tuple[np.ndarray, np.ndarray]
+Examples = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One hidden layer of relu units; Adam; stop after `patience` epochs without a better one."""
+    """One hidden layer of relu units; Adam; stop after `patience` epochs without improvement."""
 
     validation: float
     hidden: int
@@ -35,8 +35,8 @@ JOBS = {
 }
 
 
-def from_command_line() -> tuple[Job, Part, Part, Part]:
-    """Return the job that the command line names, and its rows to train, validate and test on."""
+def from_command_line() -> tuple[Job, Examples, Examples, Examples]:
+    """Return the job that the command line names, and its training, validation and test split."""
     name = sys.argv[1]
     job = JOBS[name]
     columns, labels = penguins() if name == "penguins" else digits()
@@ -47,7 +47,7 @@ def from_command_line() -> tuple[Job, Part, Part, Part]:
 
 
 def penguins() -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the columns of the table, numbers with NaN and words with NA, and the species."""
+    """Return the numeric columns with NaN, the categorical ones with NA, and the species."""
     with (MODELS / "penguins.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     columns = []
@@ -68,22 +68,22 @@ def digits() -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def split(y: np.ndarray, classes: int, job: Job) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows to train, validate and test on, each class in proportion."""
+    """Return the rows of the training, validation and test split, stratified by class."""
     rng = np.random.default_rng(0)
-    parts: tuple[list, list, list] = ([], [], [])
+    splits: tuple[list, list, list] = ([], [], [])
     for label in range(classes):
         rows = rng.permutation(np.flatnonzero(y == label))
-        counts = [round(len(rows) * share) for share in (job.validation, job.test)]
-        pieces = np.split(rows, np.cumsum(counts))
-        for part, piece in zip(parts, (pieces[2], pieces[0], pieces[1]), strict=True):
-            part.extend(piece)
-    return tuple(np.array(part) for part in parts)  # type: ignore[return-value]
+        counts = [round(len(rows) * fraction) for fraction in (job.validation, job.test)]
+        validation, test, train = np.split(rows, np.cumsum(counts))
+        for rows_of_split, added in zip(splits, (train, validation, test), strict=True):
+            rows_of_split.extend(added)
+    return tuple(np.array(rows) for rows in splits)  # type: ignore[return-value]
 
 
 def encode(column: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Scale numbers and make words one-hot, by what the training rows hold."""
+    """Standardize numbers and one-hot encode categories, fitted on the training rows."""
     if column.dtype.kind == "U":
-        counts = Counter(word for word in column[train] if word != "NA")
+        counts = Counter(category for category in column[train] if category != "NA")
         column = np.where(column == "NA", counts.most_common(1)[0][0], column)
         return column[:, None] == np.array(sorted(counts))
     known = column[train][~np.isnan(column[train])]
@@ -92,5 +92,5 @@ def encode(column: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def report(accuracy: float, epochs: int) -> None:
-    """Print what came of it."""
+    """Print the results as JSON."""
     print(json.dumps({"accuracy": float(accuracy), "epochs": int(epochs)}))

@@ -8,8 +8,8 @@ from torch import nn
 
 from benchmarks.jobs.data import from_command_line, report
 
-job, *parts = from_command_line()
-(x, y), validation, test = ([torch.from_numpy(array) for array in part] for part in parts)
+job, *splits = from_command_line()
+(x, y), validation, test = ([torch.from_numpy(array) for array in split] for split in splits)
 torch.manual_seed(0)
 network = nn.Sequential(
     nn.Linear(x.shape[1], job.hidden),

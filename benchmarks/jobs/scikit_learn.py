@@ -1,6 +1,6 @@
 """A job with scikit-learn: `python -m benchmarks.jobs.scikit_learn penguins`.
 
-It has no dropout, and holds a validation part out itself, whose accuracy it watches.
+It has no dropout, and monitors the accuracy on its own validation split.
 """
 
 import warnings
@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier
 
 from benchmarks.jobs.data import from_command_line, report
 
-warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs given are all it gets
+warnings.simplefilter("ignore", ConvergenceWarning)  # limited to the given epochs
 job, train, validation, test = from_command_line()
 network = MLPClassifier(
     (job.hidden,),

@@ -1,13 +1,13 @@
-"""Each library's way to train and to predict with a workload: Adam, cross-entropy, float32.
+"""Training and prediction of a workload with each library: Adam, cross-entropy, float32.
 
-A peer is a class with a method for each task that a worker can be asked for:
+A peer is a class with a method for each task of a worker:
 
 * `train(workload)` returns a job that makes one pass of `STEPS` training steps;
-* `predict(workload, rows)` returns a job that turns so many rows, a NumPy array, into
-  probabilities, a NumPy array again.
+* `predict(workload, rows)` returns a job that computes the probabilities of `rows` rows, from and
+  to NumPy arrays.
 
-Its module is imported by its worker alone, and the library when a task is asked for, so that one
-that is not installed is only left out.
+Its module is imported only by its worker, and the library when a task is requested, so that a
+library that is not installed is only omitted.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ PEERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "large product": ("products", "Products", {}),
     "plain h5py": ("plain_h5py", "PlainH5py", {}),
 }
-"""The module, class and options of each peer; the last three do less than a library, to show what
-is the least that a task takes."""
+"""The module, class and options of each peer; the last three do less than a library, as a lower
+bound for the time of a task."""
 
 
 def peer(name: str) -> Any:
-    """Return the peer of this name, its module imported."""
+    """Import the module of a peer and return the peer."""
     module, cls, options = PEERS[name]
     return getattr(importlib.import_module(f"benchmarks.peers.{module}"), cls)(**options)

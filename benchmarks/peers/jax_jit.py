@@ -1,4 +1,4 @@
-"""Plain JAX, a step compiled as a whole."""
+"""Plain JAX, with each step compiled as a whole."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from benchmarks.peers.jax_layers import apply, initial
 from benchmarks.workloads import Layer, Workload
 
 IMAGES = 1000
-"""Predicted at a time: of 100, 250, 1,000 and 10,000, with which it was fastest."""
+"""Images predicted at once: the fastest of 100, 250, 1,000 and 10,000."""
 
 
 class JaxJit:
     """JAX, the training step or the prediction compiled by `jit`."""
 
     def train(self, workload: Workload) -> Job:
-        """Train with Adam, written out."""
+        """Train with an implementation of Adam."""
         import jax
         import jax.numpy as jnp
 
@@ -53,18 +53,18 @@ class JaxJit:
         return job
 
     def predict(self, workload: Workload, rows: int) -> Job:
-        """Predict from NumPy arrays and back."""
+        """Predict from and to NumPy arrays."""
         import jax
 
         layers, params = _network(workload)
         x, _ = workload.examples(rows)
-        pieces = workload.pieces(x, IMAGES)
+        chunks = workload.chunks(x, IMAGES)
 
         @jax.jit
         def probabilities(params: Any, x: Any) -> Any:
             return jax.nn.softmax(apply(layers, params, x))
 
-        return lambda: np.concatenate([probabilities(params, piece) for piece in pieces])
+        return lambda: np.concatenate([probabilities(params, chunk) for chunk in chunks])
 
 
 def _network(workload: Workload) -> tuple[tuple[Layer, ...], Any]:

@@ -1,4 +1,4 @@
-"""The layers of the workloads in plain JAX: their first values, and what they do."""
+"""The layers of the workloads in plain JAX: initial parameters and forward pass."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _initial(layer: Layer, shape: tuple[int, ...], rng: np.random.Generator) -> 
 
 
 def apply(layers: Any, params: Any, x: Any) -> Any:
-    """Return what the layers make of x."""
+    """Return the output of the layers for x."""
     for layer, values in zip(layers, params, strict=True):
         x = _apply(layer, values, x)
     return x
@@ -118,6 +118,6 @@ def _attention(x: Any, heads: int, weight: Any, bias: Any, last: Any, last_bias:
     batch, time, features = x.shape
     size = features // heads
     mixed = (x @ weight + bias).reshape(batch, time, 3, heads, size)
-    q, k, v = (mixed[:, :, part] for part in range(3))
-    share = jax.nn.softmax(jnp.einsum("bqhs,bkhs->bhqk", q, k) * size**-0.5)
-    return jnp.einsum("bhqk,bkhs->bqhs", share, v).reshape(x.shape) @ last + last_bias
+    q, k, v = (mixed[:, :, index] for index in range(3))
+    weights = jax.nn.softmax(jnp.einsum("bqhs,bkhs->bhqk", q, k) * size**-0.5)
+    return jnp.einsum("bhqk,bkhs->bqhs", weights, v).reshape(x.shape) @ last + last_bias

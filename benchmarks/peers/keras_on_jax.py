@@ -1,4 +1,4 @@
-"""Keras with JAX underneath."""
+"""Keras with the JAX backend."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from benchmarks.peers import RATE, Job
 from benchmarks.workloads import Workload
 
 IMAGES = 100
-"""Predicted at a time: of 100, 250, 1,000 and 10,000, with which it was fastest."""
+"""Images predicted at once: the fastest of 100, 250, 1,000 and 10,000."""
 
 
 class KerasOnJax:
-    """Keras through `fit`, one epoch a call, and `predict_on_batch`."""
+    """Keras with `fit`, one epoch per call, and `predict_on_batch`."""
 
     def train(self, workload: Workload) -> Job:
         """Train with `fit`."""
@@ -35,8 +35,8 @@ class KerasOnJax:
         network = keras.Model(network.inputs, keras.layers.Softmax()(network.output))
         network.compile()
         x, _ = workload.examples(rows)
-        pieces = workload.pieces(x, IMAGES)
-        return lambda: np.concatenate([network.predict_on_batch(piece) for piece in pieces])
+        chunks = workload.chunks(x, IMAGES)
+        return lambda: np.concatenate([network.predict_on_batch(chunk) for chunk in chunks])
 
     def _network(self, workload: Workload) -> tuple[Any, Any]:
         os.environ["KERAS_BACKEND"] = "jax"

@@ -1,4 +1,4 @@
-"""nnreg, through what its users call."""
+"""nnreg, through its public interface."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-import nnreg  # before NumPy, as its command line does: it tells OpenBLAS how long to spin
+import nnreg  # before NumPy, like its command line: it sets how long OpenBLAS threads spin
 from benchmarks.peers import RATE, Job
 from benchmarks.workloads import Workload
 
@@ -22,7 +22,7 @@ class Nnreg:
         self.kernels = kernels
 
     def train(self, workload: Workload) -> Job:
-        """Train through nnreg's own trainer, with everything that a user gets."""
+        """Train with nnreg's trainer, with all features of a normal run."""
         x, y = workload.examples()
         model = self._model(workload, x, y)
         epochs = model.trainer(model.examples(x, y)).epochs()
@@ -35,7 +35,7 @@ class Nnreg:
         return lambda: model.predict(x)
 
     def save(self, workload: Workload, directory: str) -> Job:
-        """Save a model that has been trained for an epoch, with all that resuming needs."""
+        """Save a model that has been trained for an epoch, with the state for resuming."""
         model = self.trained(workload)
         return lambda: nnreg.save(model, Path(directory) / "model.h5")
 
@@ -59,9 +59,8 @@ class Nnreg:
         return model
 
     def _model(self, workload: Workload, x: Any, y: Any) -> Any:
-
         if self.kernels == "numba":
-            importlib.import_module("nnreg_numba")  # to say that it is missing, not that a name is
+            importlib.import_module("nnreg_numba")  # for an error that names the missing package
         output = {"type": "dense", "units": workload.classes, "activation": "softmax"}
         spec = {
             "model": {"layers": [*workload.layers, output]},

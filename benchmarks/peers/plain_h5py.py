@@ -1,4 +1,4 @@
-"""What a checkpoint takes without nnreg's care: the same arrays, written with plain h5py."""
+"""The arrays of a checkpoint, written with plain h5py."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from benchmarks.workloads import Workload
 
 
 class PlainH5py:
-    """h5py alone: no digest, no temporary file, no wait for the disk."""
+    """h5py alone: no digest, no temporary file, no fsync."""
 
     def save(self, workload: Workload, directory: str) -> Job:
-        """Write the arrays of a checkpoint that nnreg made of the same network."""
+        """Write the arrays of a checkpoint of the same network."""
         import h5py
 
         import nnreg

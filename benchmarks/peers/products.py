@@ -1,4 +1,4 @@
-"""The matrix products of a training step alone, and a large product: what no library can beat."""
+"""The matrix products of a training step alone, and a large product: lower bounds of the time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from benchmarks.workloads import LARGE_PRODUCT, STEPS, Workload
 
 
 class Products:
-    """Products with `np.matmul` into arrays that are there already."""
+    """Products with `np.matmul` into preallocated arrays."""
 
     def train(self, workload: Workload) -> Job:
-        """Make the products of `STEPS` steps of a dense network, as `nnreg`'s dense layer does.
+        """Compute the products of `STEPS` steps of a dense network, like `nnreg`'s dense layer.
 
-        Forward x · W; backward the weight's gradient xᵀ · dy, and but for the first layer the
-        input's gradient dy · Wᵀ.
+        Forward x · W; backward the gradient of the weight xᵀ · dy and, except in the first layer,
+        that of the input dy · Wᵀ.
         """
         rng = np.random.default_rng(0)
 
@@ -42,7 +42,7 @@ class Products:
         return job
 
     def large_product(self) -> Job:
-        """Make one product of large square matrices."""
+        """Compute one product of large square matrices."""
         a = np.random.default_rng(0).standard_normal(
             (LARGE_PRODUCT, LARGE_PRODUCT), dtype=np.float32
         )

@@ -10,7 +10,7 @@ from benchmarks.peers import RATE, Job
 from benchmarks.workloads import Workload
 
 IMAGES = 250
-"""Predicted at a time: of 100, 250, 1,000 and 10,000, with which it was fastest."""
+"""Images predicted at once: the fastest of 100, 250, 1,000 and 10,000."""
 
 
 class PyTorch:
@@ -20,12 +20,12 @@ class PyTorch:
         self.compiled = compiled
 
     def train(self, workload: Workload) -> Job:
-        """Train with a loop as PyTorch's own examples have it."""
+        """Train with a loop like those in PyTorch's examples."""
         import torch
 
         network = self._network(workload)
         x, y = map(torch.from_numpy, workload.examples())
-        x = _arranged(x)
+        x = _channels_first(x)
         optimizer = torch.optim.Adam(network.parameters(), RATE)
 
         def job() -> None:
@@ -39,19 +39,19 @@ class PyTorch:
         return job
 
     def predict(self, workload: Workload, rows: int) -> Job:
-        """Predict in inference mode, from NumPy arrays and back."""
+        """Predict in inference mode, from and to NumPy arrays."""
         import torch
 
         network = self._network(workload).eval()
         x, _ = workload.examples(rows)
-        pieces = workload.pieces(x, IMAGES)
+        chunks = workload.chunks(x, IMAGES)
 
-        def probabilities(piece: np.ndarray) -> np.ndarray:
-            return network(_arranged(torch.from_numpy(piece))).softmax(-1).numpy()
+        def probabilities(chunk: np.ndarray) -> np.ndarray:
+            return network(_channels_first(torch.from_numpy(chunk))).softmax(-1).numpy()
 
         @torch.inference_mode()
         def job() -> np.ndarray:
-            return np.concatenate([probabilities(piece) for piece in pieces])
+            return np.concatenate([probabilities(chunk) for chunk in chunks])
 
         return job
 
@@ -61,17 +61,19 @@ class PyTorch:
         network = torch.nn.Sequential(
             *_layers(workload.layers, workload.shape), torch.nn.LazyLinear(workload.classes)
         )
-        network(_arranged(torch.from_numpy(workload.examples(2)[0])))  # settles the lazy shapes
+        network(
+            _channels_first(torch.from_numpy(workload.examples(2)[0]))
+        )  # infers the lazy shapes
         if len(workload.shape) == 3:
             network = network.to(memory_format=torch.channels_last)
         if not self.compiled:
             return network
-        torch.compiler.reset()  # after eight networks, it would run the others uncompiled
+        torch.compiler.reset()  # otherwise, networks after the eighth would not be compiled
         return torch.compile(network)
 
 
-def _arranged(x: Any) -> Any:
-    """Return images, channels last in memory, with the shape that PyTorch gives them."""
+def _channels_first(x: Any) -> Any:
+    """Return images in the shape of PyTorch, still channels-last in memory."""
     return x.permute(0, 3, 1, 2) if x.ndim == 4 else x
 
 

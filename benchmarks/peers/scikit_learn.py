@@ -11,7 +11,7 @@ from benchmarks.workloads import Workload
 
 
 class ScikitLearn:
-    """`MLPClassifier`, trained by one pass over the examples a call."""
+    """`MLPClassifier`, trained by one pass over the examples per call."""
 
     def train(self, workload: Workload) -> Job:
         """Train with `partial_fit`."""
@@ -31,7 +31,7 @@ class ScikitLearn:
         from sklearn.neural_network import MLPClassifier
 
         if not workload.dense:
-            raise NotImplementedError("it has dense networks only")
+            raise NotImplementedError("only dense networks are supported")
         hidden = tuple(layer["units"] for layer in workload.layers)
         return MLPClassifier(
             hidden_layer_sizes=hidden, batch_size=workload.batch, alpha=0, shuffle=False

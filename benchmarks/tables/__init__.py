@@ -1,4 +1,4 @@
-"""The tables, a module each, in the order in which they are measured."""
+"""The tables, one module each, in the order of measurement."""
 
 from __future__ import annotations
 

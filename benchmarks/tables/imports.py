@@ -1,4 +1,4 @@
-"""The time to import, each in a fresh process."""
+"""The time of an import in a new process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole jobs, from the start of a process to a trained model: time, memory and what was learned."""
+"""Whole jobs, from the start of a process to a trained model: time, memory and accuracy."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ MEASURED = (
     ("held-out accuracy, %", "%", False),
     ("epochs", "", False),
 )
-"""A row each: its name, its unit, and whether smaller is better."""
+"""The name and unit of each row, and whether smaller is better."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one process came to, in the order of `MEASURED`."""
+    """The results of one process, in the order of `MEASURED`."""
 
     seconds: float
     peak: float
@@ -41,12 +41,12 @@ class Outcome:
 
     @property
     def figures(self) -> tuple[float, ...]:
-        """All of it."""
+        """All values."""
         return self.seconds, self.peak, self.accuracy, self.epochs
 
 
 def measure(effort: Effort) -> Iterator[Row]:
-    """Yield the rows of each job: `nnreg run` beside the script of each library."""
+    """Yield the rows of each job: `nnreg run` and the script of each library."""
     numbers = itertools.count()
     with TemporaryDirectory(prefix="nnreg-jobs-") as directory:
         jobs = JOBS[1:] if effort.quick else JOBS
@@ -57,15 +57,15 @@ def measure(effort: Effort) -> Iterator[Row]:
             for peer, script in SCRIPTS.items():
                 samplers[peer] = partial(_script, script, job, effort)
             outcomes, left_out = interleave(samplers, effort)
-            for place, (name, unit, compared) in enumerate(MEASURED):
-                samples = {p: [o.figures[place] for o in taken] for p, taken in outcomes.items()}
+            for index, (name, unit, compared) in enumerate(MEASURED):
+                samples = {p: [o.figures[index] for o in taken] for p, taken in outcomes.items()}
                 yield Row(f"{job}: {name}", unit, samples, left_out, compared)
 
 
 def _own(
     job: str, kernels: str, directory: Path, numbers: Iterator[int], effort: Effort
 ) -> Outcome:
-    """Run nnreg's command line, which saves checkpoints too."""
+    """Run nnreg's command line, which also saves checkpoints."""
     finished = run(
         python(
             "-m", "nnreg", "run", str(ROOT / "models" / f"{job}.json"), "--quiet", "--json",

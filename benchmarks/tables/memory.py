@@ -13,11 +13,11 @@ from benchmarks.workloads import NAMED
 
 NETWORKS = ("784-512-256-10", "1024-2048-2048-1000", "cnn 28x28")
 ROUNDS = 3
-"""Fewer than for times: peaks differ little, and each takes a fresh process."""
+"""Fewer than for times: peaks vary little, and each needs a new process."""
 
 
 def measure(effort: Effort) -> Iterator[Row]:
-    """Yield a row for each network: a few passes over its examples in a fresh process."""
+    """Yield a row for each network: a few passes over its examples in a new process."""
     fewer = replace(effort, rounds=min(effort.rounds, ROUNDS))
     for name in NETWORKS[:1] if effort.quick else NETWORKS:
         if effort.only in name:

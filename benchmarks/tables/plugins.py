@@ -1,4 +1,4 @@
-"""What 30 installed plugins cost at start-up."""
+"""The cost of 30 installed plugins at startup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.processes import ROOT, limited, python, run
 
 COUNT = 30
 MODULES = [f"bench_plugin_{number:02}" for number in range(COUNT)]
-MODULE = '''"""A plugin as people write them."""
+MODULE = '''"""A typical plugin."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ COLUMNS = ("without", "with 30", "imports", "without, and imports")
 
 
 def install(directory: Path) -> None:
-    """Leave 30 distributions in a directory, as pip would: a module, metadata, an entry point."""
+    """Write 30 distributions to a directory like pip: a module, metadata, an entry point."""
     for module in MODULES:
         (directory / f"{module}.py").write_text(MODULE.replace("NAME", module))
         info = directory / f"{module}-1.0.dist-info"
@@ -61,8 +61,8 @@ def install(directory: Path) -> None:
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for each command.
 
-    Without the plugins, with them, and without but for the time that importing their modules
-    takes, which is measured in the same round.
+    The columns are the times without plugins, with them, and without them plus the time to import
+    their modules, measured in the same round.
     """
     with TemporaryDirectory(prefix="nnreg-plugins-") as name:
         directory = Path(name)

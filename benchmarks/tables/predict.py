@@ -11,11 +11,11 @@ from benchmarks.processes import Workers
 from benchmarks.workloads import PREDICTED
 
 QUICK = 3
-"""How many networks a quick run predicts 10,000 rows with: the last two take a second each."""
+"""The number of networks that predict 10,000 rows in a quick run: the others take a second each."""
 
 
 def measure(effort: Effort) -> Iterator[Row]:
-    """Yield two rows for each network, from NumPy's arrays and back."""
+    """Yield two rows for each network, from and to NumPy arrays."""
     with Workers(effort.threads) as workers:
         for rows, name in ((1, "one row"), (10_000, "10,000 rows")):
             networks = PREDICTED[:QUICK] if effort.quick and rows > 1 else PREDICTED

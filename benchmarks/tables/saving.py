@@ -1,4 +1,4 @@
-"""What saving costs: in a run, and one save beside h5py alone."""
+"""The cost of saving: in a run, and of one save compared with plain h5py."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from benchmarks.processes import Workers
 from benchmarks.workloads import LARGE, SMALL, Workload
 
 EPOCHS = (80, 400)
-"""Of models/digits.json: those of the spec, and five times as many."""
+"""Epochs for models/digits.json: those of the spec, and five times as many."""
 
 PEERS = ("nnreg", "plain h5py")
 
 
 def measure(effort: Effort) -> Iterator[Row]:
-    """Yield a row for the share of a short and of a long run, and one for each size of file."""
+    """Yield a row for the fraction of a short and a long run, and one for each size of file."""
     with TemporaryDirectory(prefix="nnreg-saving-") as directory:
         for epochs in EPOCHS[:1] if effort.quick else EPOCHS:
-            yield _share(directory, epochs, effort)
+            yield _fraction(directory, epochs, effort)
         with Workers(effort.threads) as workers:
             yield _save(workers, directory, SMALL, "60 kB", effort)
             yield _save(workers, directory, LARGE, "100 MB", effort)
 
 
-def _share(directory: str, epochs: int, effort: Effort) -> Row:
-    """Train on the digits with checkpoints and without, in turn, in a process each."""
+def _fraction(directory: str, epochs: int, effort: Effort) -> Row:
+    """Train on the digits with and without checkpoints, interleaved, in separate processes."""
     with Workers(effort.threads) as saving, Workers(effort.threads) as plain:
         runs = {
             "nnreg": partial(saving.ask, "nnreg", "run", 0, directory=directory, epochs=epochs),
             "without": partial(plain.ask, "nnreg", "run", 0, directory=None, epochs=epochs),
         }
         samples, left_out = interleave(runs, effort)
-    shares = []
+    fractions = []
     if not left_out:
         pairs = zip(samples["nnreg"], samples["without"], strict=True)
-        shares = [1 - without / with_them for with_them, without in pairs]
-    share = {"nnreg": shares} if shares else {}
-    return Row(f"saving's share, {epochs} epochs, %", "%", share, left_out, compared=False)
+        fractions = [1 - without / with_them for with_them, without in pairs]
+    columns = {"nnreg": fractions} if fractions else {}
+    name = f"fraction spent on saving, {epochs} epochs, %"
+    return Row(name, "%", columns, left_out, compared=False)
 
 
 def _save(workers: Workers, directory: str, workload: Workload, size: str, effort: Effort) -> Row:

@@ -1,4 +1,4 @@
-"""A training step of each network, and what share of it the matrix products take."""
+"""A training step of each network, and the fraction of it that the matrix products take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.workloads import LARGE_PRODUCT, STEPS, WORKLOADS, Workload
 
 
 def measure(effort: Effort) -> Iterator[Row]:
-    """Yield a row for each network, the libraries and the products timed in turn."""
+    """Yield a row for each network, with interleaved times of the libraries and the products."""
     with Workers(effort.threads) as workers:
         for workload in WORKLOADS:
             if effort.only in workload.name:
@@ -33,14 +33,14 @@ def _step(workers: Workers, peer: str, workload: Workload, effort: Effort) -> fl
 
 
 def _limit(workers: Workers, workload: Workload, effort: Effort) -> float:
-    """Return the seconds of a step's products if all ran at the rate of a large one."""
+    """Return the seconds of a step's matrix products at the rate of a large product."""
     seconds = workers.ask("large product", "large_product", effort.seconds / 2)
     return seconds / (2 * LARGE_PRODUCT**3) * workload.flops
 
 
 TABLE = Table(
     "steps",
-    "training: microseconds a step (network, batch)",
+    "training: microseconds per step (network, batch)",
     LIBRARIES,
     (
         Ratio("nnreg", ("nnreg",), OTHERS),

@@ -1,4 +1,4 @@
-"""Rows and tables to report, and the least effort to measure with."""
+"""Rows and tables for tests, and the minimum effort of a measurement."""
 
 from benchmarks.harness import Effort, Ratio, Row, Table
 from benchmarks.workloads import WORKLOADS
@@ -11,8 +11,8 @@ def row(**figures):
     return Row("a row", "s", {name.replace("_", " "): [value] for name, value in figures.items()})
 
 
-AGAINST = Ratio("nnreg", ("nnreg",), ("PyTorch",))
+RATIO = Ratio("nnreg", ("nnreg",), ("PyTorch",))
 
 
-def table(*rows, columns=("nnreg", "PyTorch"), ratios=(AGAINST,)):
+def table(*rows, columns=("nnreg", "PyTorch"), ratios=(RATIO,)):
     return Table("fake", "a title", columns, ratios, lambda effort: iter(rows))

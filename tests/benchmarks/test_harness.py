@@ -1,4 +1,4 @@
-"""What is computed from times, and that a library left out is named."""
+"""Interleaved sampling, medians and ratios, and the list of omitted libraries."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from benchmarks.harness import Row, UnavailableError, interleave
 from tests.benchmarks.rows import EFFORT, row, table
 
 
-def test_samples_are_taken_in_turn_and_a_figure_is_their_median():
+def test_samples_are_interleaved_and_a_value_is_their_median():
     asked = []
 
     def sampler(name, values):
@@ -26,7 +26,7 @@ def test_samples_are_taken_in_turn_and_a_figure_is_their_median():
     assert Row("", "s", samples).figures == {"a": 2.0, "b": 5.5}
 
 
-def test_a_library_that_fails_is_left_out_and_named_and_the_others_go_on():
+def test_a_library_that_fails_is_omitted_and_listed_and_the_others_are_measured():
     def fail():
         raise UnavailableError("ModuleNotFoundError: No module named 'torch'")
 
@@ -35,22 +35,22 @@ def test_a_library_that_fails_is_left_out_and_named_and_the_others_go_on():
     found = Row("a row", "s", samples, left_out)
     assert report.line(table(), found).split() == ["a", "row", "1.00", "-", "-"]
     assert report.left_out([found, found]) == (
-        "  left out where '-': PyTorch: ModuleNotFoundError: No module named 'torch'"
+        "  omitted ('-'): PyTorch: ModuleNotFoundError: No module named 'torch'"
     )
 
 
-def test_a_row_that_has_taken_enough_gets_no_further_round():
+def test_no_further_round_is_started_after_enough_seconds():
     samples, _ = interleave({"slow": lambda: 1.0}, replace(EFFORT, enough=-1.0))
     assert samples == {"slow": [1.0]}
 
 
-def test_a_library_that_the_run_skips_is_not_asked():
+def test_a_skipped_library_is_not_measured():
     skipping = replace(EFFORT, skipped={"slow": "too slow", "other": "-"})
     samples, left_out = interleave({"slow": lambda: pytest.fail("asked")}, skipping)
     assert (samples, left_out) == ({}, {"slow": "too slow"})
 
 
-def test_a_ratio_is_the_best_peers_figure_over_our_best():
+def test_a_ratio_is_the_best_value_of_the_peers_over_that_of_nnreg():
     found = row(nnreg=2.0, numba=1.0, PyTorch=8.0, JAX_jit=3.0)
     assert found.ratio(["nnreg"], ["PyTorch", "JAX jit"]) == 1.5
     assert found.ratio(["nnreg", "numba"], ["PyTorch", "JAX jit", "absent"]) == 3.0

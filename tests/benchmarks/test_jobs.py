@@ -34,16 +34,16 @@ def test_the_jobs_read_as_many_rows_and_features_as_nnreg(name, monkeypatch):
     from nnreg.spec.document import read_spec
 
     monkeypatch.setattr(sys, "argv", ["job", name])
-    _, *parts = from_command_line()
+    _, *splits = from_command_line()
     prepared = prepare_from_spec(read_spec(ROOT / "models" / f"{name}.json"))
-    theirs = [prepared.train, prepared.validation, prepared.test]
-    for (x, y), part in zip(parts, theirs, strict=True):
-        assert abs(len(x) - len(part)) <= 2
-        assert x[0].size == part.x[0].size
+    expected = [prepared.train, prepared.validation, prepared.test]
+    for (x, y), examples in zip(splits, expected, strict=True):
+        assert abs(len(x) - len(examples)) <= 2
+        assert x[0].size == examples.x[0].size
         assert x.dtype == np.float32
         assert np.isfinite(x).all()
-        assert len(np.unique(y)) == len(np.unique(part.targets))
-    assert parts[0][0].std() == pytest.approx(prepared.train.x.std(), rel=0.05)
+        assert len(np.unique(y)) == len(np.unique(examples.targets))
+    assert splits[0][0].std() == pytest.approx(prepared.train.x.std(), rel=0.05)
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_the_jobs_read_as_many_rows_and_features_as_nnreg(name, monkeypatch):
     ("script", "needs"),
     [("scikit_learn", "sklearn"), ("pytorch", "torch"), ("keras_on_jax", "keras")],
 )
-def test_every_job_script_learns_what_it_should(script, needs, job):
+def test_every_job_script_reaches_the_expected_accuracy(script, needs, job):
     if find_spec(needs) is None or (needs == "keras" and find_spec("jax") is None):
         pytest.skip(f"{needs} is not installed")
     outcome = json.loads(run(python("-m", f"benchmarks.jobs.{script}", job), limited(1)).output)

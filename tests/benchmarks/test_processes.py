@@ -1,4 +1,4 @@
-"""Times and memory measured in processes of their own."""
+"""Time and memory measured in separate processes."""
 
 import time
 
@@ -6,19 +6,19 @@ import pytest
 
 from benchmarks.harness import UnavailableError
 from benchmarks.processes import Worker, Workers, limited, python, run
-from benchmarks.worker import seconds_a_call
+from benchmarks.worker import seconds_per_call
 from tests.benchmarks.rows import TINY
 
 
-def test_the_seconds_of_a_call_are_the_mean_of_as_many_as_fit():
+def test_the_seconds_per_call_are_the_mean_of_the_calls_that_fit():
     calls = []
-    mean = seconds_a_call(lambda: calls.append(time.sleep(0.002)), 0.02)
+    mean = seconds_per_call(lambda: calls.append(time.sleep(0.002)), 0.02)
     assert 2 <= len(calls) <= 10
     assert 0.002 <= mean <= 0.02
-    assert seconds_a_call(lambda: calls.clear(), 0.0) < 0.02
+    assert seconds_per_call(lambda: calls.clear(), 0.0) < 0.02
 
 
-def test_a_worker_times_nnreg_and_says_why_it_cannot():
+def test_a_worker_times_nnreg_and_reports_failures():
     worker = Worker("nnreg", threads=1)
     try:
         assert 0 < worker.ask("train", 0.01, workload=TINY.name) < 1
@@ -32,7 +32,7 @@ def test_a_worker_times_nnreg_and_says_why_it_cannot():
         worker.ask("train", 0.01, workload=TINY.name)
 
 
-def test_one_save_is_timed_beside_h5py_with_the_same_arrays(tmp_path):
+def test_one_save_is_compared_with_h5py_on_the_same_arrays(tmp_path):
     with Workers(threads=1) as workers:
         for name in ("nnreg", "plain h5py"):
             assert workers.ask(name, "save", 0.0, workload="64-40-10", directory=str(tmp_path)) < 1
@@ -41,7 +41,7 @@ def test_one_save_is_timed_beside_h5py_with_the_same_arrays(tmp_path):
     assert 0.8 * size < (tmp_path / "plain.h5").stat().st_size < 1.2 * size
 
 
-def test_a_command_that_fails_leaves_its_last_line_as_the_reason():
+def test_the_reason_of_a_failed_command_is_its_last_line():
     with pytest.raises(
         UnavailableError, match="ModuleNotFoundError: No module named 'nothing_here'"
     ):
@@ -51,7 +51,7 @@ def test_a_command_that_fails_leaves_its_last_line_as_the_reason():
     assert finished.seconds > 0
 
 
-def test_peak_memory_is_that_of_the_process_and_not_of_the_one_that_starts_it():
+def test_peak_memory_is_that_of_the_process_and_not_of_its_parent():
     code = """
 import sys
 from benchmarks import __main__

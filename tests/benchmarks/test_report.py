@@ -1,4 +1,4 @@
-"""What the benchmarks print, write and plot."""
+"""The output, JSON and plot of the benchmarks."""
 
 import json
 import subprocess
@@ -16,8 +16,8 @@ from benchmarks.processes import limited, python
 from tests.benchmarks.rows import TINY, row, table
 
 
-def test_a_line_has_the_figures_in_the_rows_unit_and_the_ratios():
-    ratios = (Ratio("ahead", ("nnreg",), ("PyTorch",)), Ratio("share", ("nnreg",), ("p",), True))
+def test_a_line_has_the_values_in_the_unit_of_the_row_and_the_ratios():
+    ratios = (Ratio("ratio", ("nnreg",), ("PyTorch",)), Ratio("part", ("nnreg",), ("p",), True))
     found = Row("net, 8", "µs", {"nnreg": [0.002], "PyTorch": [0.0001], "p": [0.0015]})
     assert report.line(table(ratios=ratios), found).split()[2:] == ["2,000", "100", "0.05", "75%"]
 
@@ -30,8 +30,8 @@ def test_the_heading_breaks_long_names_over_lines_of_one_width():
     assert len({len(line) for line in lines}) == 1 or lines[0][-7:] == "scikit-"
 
 
-def test_a_plot_has_a_panel_a_table_and_names_the_libraries(tmp_path):
-    pytest.importorskip("matplotlib", reason="the plot needs it, and is left out without")
+def test_a_plot_has_a_panel_per_table_and_names_the_libraries(tmp_path):
+    pytest.importorskip("matplotlib", reason="the plot needs matplotlib")
     rows = [Row("net", "s", {"nnreg": [1.0], "PyTorch": [2.0]})]
     path = tmp_path / "plot.svg"
     assert str(path) in plot({table(): rows}, path)
@@ -39,13 +39,13 @@ def test_a_plot_has_a_panel_a_table_and_names_the_libraries(tmp_path):
     assert plot({table(): [row(nnreg=1.0)]}, path) == ""
 
 
-def test_without_matplotlib_it_says_so(tmp_path, monkeypatch):
+def test_a_missing_matplotlib_is_reported(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert plot({}, tmp_path / "plot.svg") == " (no plot: matplotlib is not installed)"
     assert not list(tmp_path.iterdir())
 
 
-def test_the_first_lines_say_what_the_figures_depend_on_and_that_a_kernel_is_forced():
+def test_the_first_lines_describe_the_environment_and_a_forced_kernel():
     about = {
         "processor": "A chip", "cores": 2, "load": 0.5, "python": "3.13.0", "blas": [],
         "versions": {"numpy": "2.4"}, "OPENBLAS_CORETYPE": None,
@@ -57,7 +57,7 @@ def test_the_first_lines_say_what_the_figures_depend_on_and_that_a_kernel_is_for
     )
 
 
-def test_the_command_prints_tables_and_verdicts_and_writes_all_of_it_as_json(tmp_path):
+def test_the_command_prints_tables_and_targets_and_writes_both_as_json(tmp_path):
     arguments = ["steps", "--quick", "--only", TINY.name, "--threads", "1", "--out", str(tmp_path)]
     code = f"""
 import benchmarks.tables.steps as steps

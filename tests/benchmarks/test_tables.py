@@ -12,7 +12,7 @@ from benchmarks.tables import plugins, saving
 from tests.benchmarks.rows import EFFORT
 
 
-def test_the_thirty_plugins_are_found_and_work(tmp_path):
+def test_the_thirty_plugins_are_loaded(tmp_path):
     plugins.install(tmp_path)
     command = python("-m", "nnreg", "plugins", "--json")
     found = run(command, limited(1, path=tmp_path)).output
@@ -21,14 +21,14 @@ def test_the_thirty_plugins_are_found_and_work(tmp_path):
     run(python("-W", "error", "-c", plugins.ALL), limited(1, path=tmp_path))
 
 
-def test_streaming_is_timed_beside_memory(monkeypatch):
+def test_streaming_is_compared_with_memory(monkeypatch):
     monkeypatch.setattr(streaming, "BYTES", 2**16)
     measured = next(streaming.measure(Effort(1, 0.0, 1, only="64-128")))
     assert set(measured.figures) | set(measured.left_out) == set(streaming.TABLE.columns)
     assert all(seconds > 0 for seconds in measured.figures.values())
 
 
-def test_a_watched_training_is_timed_beside_one_unseen(monkeypatch, capfd):
+def test_training_with_progress_output_is_compared_with_none(monkeypatch, capfd):
     monkeypatch.setattr(watching, "SECONDS", 0.01)
     for measured in watching.measure(Effort(1, 0.0, 1)):
         assert set(measured.figures) == set(watching.WAYS)
@@ -44,25 +44,25 @@ def test_each_option_of_training_is_timed(monkeypatch):
     assert all(seconds > 0 for seconds in measured.figures.values())
 
 
-def test_the_share_of_saving_is_of_the_whole_of_a_run(monkeypatch):
+def test_the_fraction_spent_on_saving_is_relative_to_the_whole_run(monkeypatch):
     class Fake(Workers):
         def ask(self, peer, task, seconds, directory, epochs):
             assert (peer, task) == ("nnreg", "run")
             return 2.0 if directory is None else 2.5
 
     monkeypatch.setattr(saving, "Workers", Fake)
-    share = saving._share("a directory", 80, EFFORT)
-    assert share.figures == {"nnreg": pytest.approx(0.2)}
-    assert share.name.startswith("saving's share")
+    row = saving._fraction("a directory", 80, EFFORT)
+    assert row.figures == {"nnreg": pytest.approx(0.2)}
+    assert row.name.startswith("fraction spent on saving")
 
 
-def test_what_plugins_add_is_held_to_what_their_imports_take():
+def test_the_cost_of_plugins_is_compared_with_that_of_their_imports():
     assert plugins._row((0.1, 0.15, 0.02, 0.06)) == pytest.approx((0.1, 0.15, 0.04, 0.14))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much a process grew")
+@pytest.mark.skipif(sys.platform != "linux", reason="growth is measured on Linux only")
 @pytest.mark.parametrize("name", loading.FILES)
-def test_files_of_csv_are_read_in_processes_of_their_own(tmp_path, name):
+def test_csv_files_are_read_in_separate_processes(tmp_path, name):
     loading.write(tmp_path / "a.csv", name, 30)
     with (tmp_path / "a.csv").open(newline="") as file:
         assert len(list(csv.reader(file))) == 31

@@ -5,36 +5,36 @@ import json
 from benchmarks import targets
 from benchmarks.harness import Row
 from benchmarks.tables import TABLES
-from benchmarks.targets import Target, judge
+from benchmarks.targets import Target, check_targets
 from benchmarks.workloads import WORKLOADS
 
-AHEAD = Target("twice as fast", "fake", ("nnreg",), ("PyTorch",), least=2.0, rows=("big", "small"))
+RATIO = Target("twice as fast", "fake", ("nnreg",), ("PyTorch",), least=2.0, rows=("big", "small"))
 QUICK = Target("quick", "fake", ("nnreg",), most=0.005)
 
 
-def test_a_target_is_met_missed_or_not_measured_and_says_by_what():
+def test_a_target_is_met_missed_or_not_measured_and_names_the_row():
     rows = [
         Row("big net", "µs", {"nnreg": [1.0], "PyTorch": [3.0]}),
         Row("small net", "µs", {"nnreg": [1.0], "PyTorch": [2.0]}),
         Row("other net", "µs", {"nnreg": [1.0], "PyTorch": [0.1]}),
     ]
-    (met,) = judge({"fake": rows}, [AHEAD])
+    (met,) = check_targets({"fake": rows}, [RATIO])
     assert met.word == "met"
     assert met.line.endswith("twice as fast: 2.00 or more (small net: 2.00)")
     rows.append(Row("big one", "µs", {"nnreg": [1.0], "PyTorch": [0.5]}))
-    (missed,) = judge({"fake": rows}, [AHEAD])
+    (missed,) = check_targets({"fake": rows}, [RATIO])
     assert missed.word == "missed"
     assert missed.line.endswith("2.00 or more (big one: 0.50)")
-    (unknown,) = judge({"fake": rows[2:3]}, [AHEAD])
+    (unknown,) = check_targets({"fake": rows[2:3]}, [RATIO])
     assert unknown.line == "  not measured  twice as fast: 2.00 or more"
-    assert judge({"another": rows}, [AHEAD]) == []
+    assert check_targets({"another": rows}, [RATIO]) == []
     assert json.dumps(missed.as_json)
 
 
-def test_a_target_for_a_figure_itself_is_an_upper_limit_in_the_rows_unit():
-    (met,) = judge({"fake": [Row("a save", "ms", {"nnreg": [0.004]})]}, [QUICK])
+def test_a_target_without_peers_is_an_upper_limit_in_the_unit_of_the_row():
+    (met,) = check_targets({"fake": [Row("a save", "ms", {"nnreg": [0.004]})]}, [QUICK])
     assert (met.word, met.line.split(": ", 1)[1]) == ("met", "at most 5.00 ms (a save: 4.00 ms)")
-    (missed,) = judge({"fake": [Row("a save", "ms", {"nnreg": [0.0061]})]}, [QUICK])
+    (missed,) = check_targets({"fake": [Row("a save", "ms", {"nnreg": [0.0061]})]}, [QUICK])
     assert missed.word == "missed"
 
 
@@ -45,7 +45,7 @@ def test_every_target_names_a_table_with_its_columns_and_every_workload_has_its_
         known = {*table.columns, *(name for ratio in table.ratios for name in ratio.peers)}
         assert known >= {*target.own, *target.peers}
     for workload in WORKLOADS:
-        of_it = [
+        applicable = [
             t for t in targets.TARGETS if t.table == "steps" and workload.name.startswith(t.rows)
         ]
-        assert {t.own[0] for t in of_it} == {"nnreg", "nnreg+numba"}
+        assert {t.own[0] for t in applicable} == {"nnreg", "nnreg+numba"}

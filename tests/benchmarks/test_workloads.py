@@ -1,4 +1,4 @@
-"""The same work for every library."""
+"""The workloads are the same for every library."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,14 @@ from benchmarks.workloads import NAMED, STEPS, WORKLOADS, dense
 from tests.benchmarks.rows import EFFORT, TINY
 
 
-def test_the_share_of_the_limit_counts_no_gradient_of_the_input():
+def test_the_limit_excludes_the_gradient_of_the_input():
     forward = 4 * 16 + 16 * 8 + 8 * 3
     assert TINY.flops == 2 * 150 * (3 * forward - 4 * 16)
 
 
 def test_the_products_alone_are_those_of_a_step_of_nnreg(monkeypatch):
     def products(job):
-        """Return the sizes of the products of matrices: what is summed over, and the result's."""
+        """Return the sizes of the matrix products: the summed dimension, and the result's."""
         made = []
 
         def counted(real):
@@ -42,7 +42,7 @@ def test_the_products_alone_are_those_of_a_step_of_nnreg(monkeypatch):
     assert len(alone) == 8 * STEPS
 
 
-def test_every_workload_has_all_its_classes():
+def test_the_examples_of_a_workload_have_all_classes():
     for workload in WORKLOADS[:2]:
         x, y = workload.examples()
         assert len(x) == len(y) == STEPS * workload.batch
@@ -50,7 +50,7 @@ def test_every_workload_has_all_its_classes():
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
-def test_the_network_in_jax_has_as_many_parameters_as_nnregs(workload):
+def test_the_network_in_jax_has_as_many_parameters_as_in_nnreg(workload):
     layers = [*workload.layers, dense(workload.classes, "softmax")]
     x, y = workload.examples()
     spec = {"model": {"layers": layers}, "loss": "cross_entropy", "optimizer": "sgd"}
@@ -64,7 +64,7 @@ def test_the_network_in_jax_has_as_many_parameters_as_nnregs(workload):
     assert shape == (workload.classes,)
 
 
-def test_a_training_step_is_a_part_of_the_pass_that_is_timed():
+def test_the_time_of_a_step_is_that_of_a_pass_divided_by_its_steps():
     class Fake:
         def ask(self, peer, task, seconds, workload):
             return 16e-3
@@ -73,12 +73,12 @@ def test_a_training_step_is_a_part_of_the_pass_that_is_timed():
     assert steps._step(Fake(), "nnreg", TINY, EFFORT) == 1e-3
 
 
-def test_a_large_checkpoint_takes_a_hundred_megabytes():
+def test_a_large_checkpoint_has_a_hundred_megabytes():
     weights = sum(a * b + b for a, b in NAMED["1024-2048-2048-10"].weights)
     assert 4 * 4 * weights == pytest.approx(100e6, rel=0.03)  # with the best and Adam's vectors
 
 
-def test_every_library_has_what_its_tables_ask_for():
+def test_every_library_has_the_tasks_of_its_tables():
     for name in LIBRARIES:
         made = peer(name)
         assert callable(made.train)

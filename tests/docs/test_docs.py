@@ -1,4 +1,4 @@
-"""What README and the pages of docs/ say is run, and prints what they show."""
+"""The commands in README and docs/ are run, and their output is compared."""
 
 import inspect
 import os
@@ -42,12 +42,12 @@ def name_of(page):
     ],
     ids=name_of,
 )
-def test_what_a_page_says_is_done_and_prints_what_it_shows(page, tmp_path, monkeypatch):
-    place, settings = prepare(tmp_path)
+def test_the_commands_of_a_page_print_the_output_it_shows(page, tmp_path, monkeypatch):
+    directory, settings = prepare(tmp_path)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    follower = Follower(place)
-    with np.printoptions():  # what a page changes of NumPy's ends with it
+    follower = Follower(directory)
+    with np.printoptions():  # restores the print options that a page changes
         for block in blocks(page.read_text()):
             follower.follow(block)
 
@@ -56,14 +56,14 @@ LESSONS = [page for page in RUN if page.parent.name == "lessons"]
 
 
 @pytest.mark.parametrize("page", LESSONS, ids=name_of)
-def test_the_numbers_of_a_lesson_are_those_that_its_code_prints(page):
+def test_the_numbers_in_the_prose_of_a_lesson_are_printed_by_its_code(page):
     text = page.read_text()
     printed = [abs(float(number)) for block in blocks(text) if block.language == "text"
                for number in re.findall(NUMBER, block.code)]  # fmt: skip
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
     for number in re.findall(r"\d+\.\d{3,}", prose):
         digits = len(number.partition(".")[2])
-        assert float(number) in [round(there, digits) for there in printed], number
+        assert float(number) in [round(value, digits) for value in printed], number
 
 
 OUTPUT = "epoch 1  loss 0.71\nepoch 2  loss 0.50\n\nsaved in runs/a-001\n"
@@ -79,7 +79,7 @@ OUTPUT = "epoch 1  loss 0.71\nepoch 2  loss 0.50\n\nsaved in runs/a-001\n"
         ("…\nepoch 2 loss 0.55\nsaved in …", False),
     ],
 )
-def test_what_is_shown_may_leave_out_what_is_marked(shown, exact):
+def test_shown_output_may_be_abbreviated_with_an_ellipsis(shown, exact):
     require_shown(shown, OUTPUT, exact=exact)
 
 
@@ -95,15 +95,15 @@ def test_what_is_shown_may_leave_out_what_is_marked(shown, exact):
         ("…\nsaved", True),
     ],
 )
-def test_what_is_shown_and_not_printed_is_found(shown, exact):
+def test_shown_output_that_is_not_printed_is_detected(shown, exact):
     with pytest.raises(AssertionError):
         require_shown(shown, OUTPUT, exact=exact)
 
 
 @pytest.mark.slow
-def test_the_guide_does_what_it_says_with_what_pip_installs(tmp_path, monkeypatch):
+def test_the_plugin_guide_works_with_an_installed_wheel(tmp_path, monkeypatch):
     copy, wheels = tmp_path / "copy", tmp_path / "wheels"
-    place, settings = prepare(tmp_path)
+    directory, settings = prepare(tmp_path)
     shutil.copytree(ROOT / "nnreg", copy / "nnreg", ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, copy)
@@ -114,7 +114,7 @@ def test_the_guide_does_what_it_says_with_what_pip_installs(tmp_path, monkeypatc
     for name, value in {**settings, "PIP_FIND_LINKS": str(wheels)}.items():
         monkeypatch.setenv(name, value)
     run(["pip", "install", "--quiet", "nnreg", "hypothesis", "pytest"], tmp_path)
-    follower = Follower(place, online=True)
+    follower = Follower(directory, online=True)
     for block in BLOCKS:
         follower.follow(block)
 
@@ -128,7 +128,7 @@ def test_every_hook_is_documented_with_its_exact_signature():
 
 
 def _signature(function):
-    """Write a signature as its source does: annotations are text there."""
+    """Return a signature as in the source, where annotations are not quoted."""
     return str(inspect.signature(function)).replace("'", "")
 
 
@@ -139,7 +139,7 @@ def test_every_check_is_named_in_the_row_of_its_kind():
         assert set(re.findall(r"`(.*?)`", row)) - {"examples"} == names
 
 
-def test_what_the_guide_runs_by_machine_it_has_shown_by_hand():
+def test_the_commands_of_the_ci_workflow_are_shown_in_the_guide():
     shown = [block.code for block in BLOCKS if block.language == "sh"]
     (workflow,) = (block.code for block in BLOCKS if block.language == "yaml")
     for command in re.findall(r"- run: (.*)", workflow):
@@ -147,7 +147,7 @@ def test_what_the_guide_runs_by_machine_it_has_shown_by_hand():
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_of)
-def test_a_file_that_a_page_writes_is_named_in_its_words(page):
+def test_a_file_that_a_page_writes_is_named_in_its_prose(page):
     text = page.read_text()
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
     for block in blocks(text):
@@ -157,15 +157,15 @@ def test_a_file_that_a_page_writes_is_named_in_its_words(page):
 
 def test_every_command_has_a_how_to():
     with pytest.raises(SystemExit):
-        main(["--help"])  # the commands register when one is asked for
+        main(["--help"])  # commands are registered on first use
     how_tos = [page.read_text() for page in PAGES if page.parent.name == "howto"]
     for command in cli.commands:
         assert any(f"\n## `nnreg {command}" in text for text in how_tos), command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_link_leads_somewhere(page):
+def test_no_link_is_broken(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M)
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
-        there = target.startswith("https://") or (page.parent / target).exists()
-        assert there, f"{page}: {target}"
+        exists = target.startswith("https://") or (page.parent / target).exists()
+        assert exists, f"{page}: {target}"

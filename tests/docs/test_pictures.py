@@ -1,4 +1,4 @@
-"""The pictures of README and lessons show what there is now."""
+"""The pictures of README and lessons are up to date."""
 
 import re
 from xml.etree import ElementTree
@@ -13,23 +13,23 @@ SPACE = "{http://www.w3.org/2000/svg}"
 
 
 def lines(svg):
-    """Return the words of a picture, line by line."""
+    """Return the text of a picture, line by line."""
     found = {}
     for text in ElementTree.fromstring(svg).iter(f"{SPACE}text"):
         found.setdefault(text.get("y"), []).append(text.text)
-    return "\n".join(" ".join(words) for words in found.values())
+    return "\n".join(" ".join(texts) for texts in found.values())
 
 
 def committed(name):
     return (ROOT / "docs/_static" / name).read_text()
 
 
-def test_the_pictures_show_what_a_run_shows_now(tmp_path, monkeypatch):
+def test_the_pictures_show_the_current_output(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "STATIC", tmp_path)
     pictures.main()
     terminal, loss = (lines((tmp_path / name).read_text()) for name in ("terminal.svg", "loss.svg"))
     shown = masked(lines(committed("terminal.svg")))
-    shown = re.sub(r"[\u2581-\u2588]+", "…", shown)  # the small curve
+    shown = re.sub(r"[\u2581-\u2588]+", "…", shown)  # the curve of the live line
     require_shown(shown, terminal, exact=False)
     assert len(terminal.splitlines()) == len(shown.splitlines())
     require_shown(lines(committed("loss.svg")), loss, exact=False)
@@ -49,16 +49,16 @@ def test_the_numbers_of_a_network_are_those_of_its_lesson(name, lesson):
 
 
 @pytest.mark.parametrize("name", ["terminal", "loss", "single_neuron", "two_layer"])
-def test_a_picture_stands_alone_on_light_and_dark_pages(name):
+def test_a_picture_is_self_contained_and_has_a_dark_mode(name):
     svg = committed(f"{name}.svg")
     assert "prefers-color-scheme: dark" in svg
     assert not re.search(r"<script|@font-face|@import|href|url\(", svg)
 
 
-def test_characters_that_look_alike_are_one_stretch():
+def test_characters_of_the_same_style_are_one_segment():
     screen = pictures.pyte.Screen(pictures.COLUMNS, 2)
     pictures.pyte.Stream(screen).feed("a <b>  \x1b[1;32mgo\x1b[0m!")
-    assert list(pictures.words(screen, 0)) == [
+    assert list(pictures.segments(screen, 0)) == [
         (0, "a", ("", INK)), (2, "<b>", ("", INK)),
         (7, "go", (' font-weight="700"', GREEN)), (9, "!", ("", INK)),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The README's commands and code."""
+"""The commands and code in the README."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.S)
 
 
-def test_there_are_two_commands_each_on_one_line():
+def test_there_are_two_one_line_commands():
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")]
     assert lines == [
         "python3 -m venv .venv && .venv/bin/pip install -q -e '.[plot]' && "
@@ -29,12 +29,12 @@ def test_there_are_two_commands_each_on_one_line():
     ]
 
 
-def test_the_spec_that_is_shown_is_valid():
+def test_the_example_spec_is_valid():
     text = blocks("json")[0]
     assert read_spec(json.loads(text)).spec.train.epochs == 100
 
 
-def test_the_errors_that_are_shown_are_those_of_the_spec_with_mistakes(tmp_path, monkeypatch):
+def test_the_example_errors_are_those_of_the_spec_with_mistakes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     mistakes = {'{"type": "leaky_relu", "slope": 0.1}': '"rleu"', "0.2},\n    {": "true},\n    {"}
     text = blocks("json")[0]
@@ -46,7 +46,7 @@ def test_the_errors_that_are_shown_are_those_of_the_spec_with_mistakes(tmp_path,
     assert f"error: {caught.value}" in README
 
 
-def test_the_python_that_is_shown_runs(tmp_path, monkeypatch):
+def test_the_example_python_code_runs(tmp_path, monkeypatch):
     run, build = blocks("python")[:2]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").symlink_to(ROOT / "models")
@@ -59,7 +59,7 @@ def test_the_python_that_is_shown_runs(tmp_path, monkeypatch):
     assert (tmp_path / "model.h5").exists()
 
 
-def test_the_plugin_that_is_shown_is_the_one_in_the_repository():
+def test_the_example_plugin_is_that_in_the_repository():
     shown = blocks("python")[2]
     code = (ROOT / "plugins/nnreg-swish/nnreg_swish.py").read_text()
     assert re.sub(r"\s+", " ", shown) == re.sub(r"\s+", " ", code)
@@ -69,7 +69,7 @@ def test_the_plugin_that_is_shown_is_the_one_in_the_repository():
 
 def test_every_command_is_listed():
     with pytest.raises(SystemExit):
-        main(["--help"])  # the commands register when one is asked for
+        main(["--help"])  # commands are registered on first use
     assert len(cli.commands) == 19
     for command in cli.commands:
         assert re.search(rf"`(nnreg )?{command}\b", README), command
@@ -88,11 +88,11 @@ COUNTS = {
 
 
 @pytest.mark.parametrize("kind", COUNTS)
-def test_the_changelog_counts_what_there_is(kind):
-    count, words = COUNTS[kind]
+def test_the_changelog_counts_the_components(kind):
+    count, phrase = COUNTS[kind]
     own = [entry for entry in installed() if entry.kind == kind and entry.plugin == "nnreg"]
     assert len(own) == count
-    assert words in re.sub(r"\s+", " ", (ROOT / "CHANGELOG.md").read_text())
+    assert phrase in re.sub(r"\s+", " ", (ROOT / "CHANGELOG.md").read_text())
 
 
 def test_the_version_is_the_same_everywhere():

@@ -1,4 +1,4 @@
-"""The documentation is built without a warning and says all there is to say."""
+"""The documentation is built without warnings, and the reference is complete."""
 
 import dataclasses
 import html
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Build the documentation; return its folder, once it was built without a warning."""
-    there = importlib.util.find_spec("sphinx") is not None
-    if not there and not os.environ.get("NNREG_VERIFY"):
+    """Build the documentation without warnings and return its directory."""
+    has_sphinx = importlib.util.find_spec("sphinx") is not None
+    if not has_sphinx and not os.environ.get("NNREG_VERIFY"):
         pytest.skip("Sphinx is not installed; it comes with the group 'docs'")
     directory = tmp_path_factory.mktemp("docs")
     command = [
@@ -43,12 +43,12 @@ def built(tmp_path_factory):
     return directory
 
 
-def test_the_reference_has_everything_that_there_is(built):
+def test_the_reference_has_all_components_functions_and_commands(built):
     reference = html.unescape("".join(page.read_text() for page in built.glob("reference/*.html")))
     names = [entry.name for entry in installed() if entry.plugin == "nnreg"]
     names += set(nnreg.__all__) - {"Array", "Shape", "hookimpl"}
     with pytest.raises(SystemExit):
-        main(["--help"])  # the commands register when one is asked for
+        main(["--help"])  # commands are registered on first use
     names += [f"nnreg {command}" for command in cli.commands]
     for name in names:
         assert f'<h2>{name}<a class="headerlink"' in reference, name
@@ -65,21 +65,21 @@ TOO_WIDE = """[...document.querySelectorAll('article *')].filter(e => {
 }).map(e => e.outerHTML.slice(0, 80))"""
 
 
-def test_the_gallery_has_every_model(built):
+def test_the_gallery_has_all_models(built):
     models = {path.stem for path in (ROOT / "models").glob("*.json")}
     assert {path.stem for path in (built / "reports").glob("*.html")} == models
 
 
 @pytest.mark.skipif(
-    chromium() is None and "NNREG_VERIFY" not in os.environ,  # there it must not be missing
+    chromium() is None and "NNREG_VERIFY" not in os.environ,  # with it, a skip is an error
     reason="needs Chromium, which .ci/run installs",
 )
 @pytest.mark.parametrize("width", [1280, 375])
-def test_every_page_is_quiet_and_no_wider_than_the_screen(built, width):
+def test_every_page_is_without_errors_and_no_wider_than_the_screen(built, width):
     with Browser() as browser:
         for page in built.rglob("*.html"):
             browser.show(page, width)
-            foreign = [url for url in browser.requests if not url.startswith(("file:", "data:"))]
-            assert (page.name, foreign, browser.complaints) == (page.name, [], [])
+            external = [url for url in browser.requests if not url.startswith(("file:", "data:"))]
+            assert (page.name, external, browser.complaints) == (page.name, [], [])
             assert browser.evaluate(TOO_WIDE) == [], page
             assert browser.evaluate(PICTURES), page
