@@ -159,7 +159,7 @@ def holder(tmp_path):
 
 
 def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path, holder):
-    with pytest.raises(UsageError, match=f"process {holder.pid} is at work in this folder"):
+    with pytest.raises(UsageError, match=f"run directory is locked by process {holder.pid}"):
         locked(tmp_path).__enter__()
 
 

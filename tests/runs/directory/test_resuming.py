@@ -33,7 +33,7 @@ class TestOneProcess:
                     refused.append(str(caught.value))
 
         nnreg.run(spec, out="out", on_epoch=intrude)
-        assert f"process {os.getpid()} is at work in this folder" in refused[0]
+        assert f"run directory is locked by process {os.getpid()}" in refused[0]
         assert "there is a run already" in refused[1]
 
     def test_runs_that_begin_at_the_same_time_do_not_share_a_folder(self, spec):
