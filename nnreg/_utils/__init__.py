@@ -1,1 +1,1 @@
-"""Helpers that know nothing of neural networks: files, text for people, threads, memory."""
+"""General helpers: files, formatting, suggestions, threads, memory, signals, HDF5."""

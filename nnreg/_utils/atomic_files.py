@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and folders that one process writes at a time."""
+"""Atomic file writes, and locks of directories."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from typing import TypeAlias
 from nnreg.errors import UsageError
 
 Chunks: TypeAlias = Iterable[tuple[int, bytes | memoryview]]
-"""The bytes of a file, each piece with the place where it begins."""
+"""The bytes of a file, each chunk with its offset."""
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 LOCK = "lock"
 
 
 def replace_file(path: Path, chunks: Chunks) -> None:
-    """Write a file so that at any moment the old one or the new one is there, whole.
+    """Write a file atomically: write a temporary file, then rename it.
 
-    The old one is never opened. Raises OSError where that fails; the old one is then still there,
-    unless all that failed was to make the new one's name outlast a loss of power.
+    The old file is never opened. Raises OSError on failure; the old file is then unchanged, unless
+    only syncing the directory failed.
     """
     temporary, file = _create_beside(path)
     try:
         try:
-            for place, data in chunks:
-                _write(file, place, data)
+            for offset, data in chunks:
+                _write(file, offset, data)
             os.fsync(file)
-            if os.name == "posix":  # before the file is closed, and no longer seen to be in use
+            if os.name == "posix":  # before closing: then it is no longer locked
                 os.replace(temporary, path)
         finally:
             os.close(file)
@@ -43,7 +43,7 @@ def replace_file(path: Path, chunks: Chunks) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    if os.name == "posix":  # Windows has no handle on a folder to sync
+    if os.name == "posix":  # Windows cannot sync a directory
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)
@@ -52,18 +52,18 @@ def replace_file(path: Path, chunks: Chunks) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file of text as `replace_file` does."""
+    """Write a text file atomically, as `replace_file` does."""
     replace_file(path, [(0, text.encode())])
 
 
 MAX_READ_BYTES = 2**28
-"""The bytes beyond which a file is none of those that a run keeps its records in."""
+"""The most bytes of a file that a run writes its records to."""
 
 
 def read_regular(path: Path) -> bytes:
-    """Return what is in a regular file of at most `MAX_READ_BYTES` bytes.
+    """Return the content of a regular file of at most `MAX_READ_BYTES` bytes.
 
-    Raises OSError where it cannot be read, ValueError for anything else: a pipe may never end.
+    Raises OSError if it cannot be read, ValueError for anything else: a pipe may never end.
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_READ_BYTES:
@@ -72,7 +72,7 @@ def read_regular(path: Path) -> bytes:
 
 
 def append_text(path: Path, text: str) -> None:
-    """Add to the end of a file, or make it. Raises OSError; some of the text may then be there."""
+    """Append to a file, or create it. Raises OSError; part of the text may then be written."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         _write(file, None, text.encode())
@@ -80,27 +80,27 @@ def append_text(path: Path, text: str) -> None:
         os.close(file)
 
 
-def _write(file: int, place: int | None, data: bytes | memoryview) -> None:
-    """Write all of it, however little the system takes at a time."""
+def _write(file: int, offset: int | None, data: bytes | memoryview) -> None:
+    """Write all of `data`, in as many writes as the system needs."""
     rest = memoryview(data).cast("B")
-    if place is not None:
-        os.lseek(file, place, os.SEEK_SET)
+    if offset is not None:
+        os.lseek(file, offset, os.SEEK_SET)
     while rest:
         rest = rest[os.write(file, rest) :]
 
 
 def _create_beside(path: Path) -> tuple[Path, int]:
-    """Make a temporary file that is locked for as long as it is open."""
+    """Create a temporary file that is locked while it is open."""
     while True:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
         if _lock(file) is not False and os.fstat(file).st_nlink:
             return temporary, file
-        os.close(file)  # swept between its making and its locking
+        os.close(file)  # another process removed it before it was locked
 
 
 def remove_stale_temp_files(directory: Path) -> None:
-    """Remove the temporary files that killed processes left; those in use are locked and stay."""
+    """Remove temporary files of killed processes; those in use are locked and stay."""
     with suppress(OSError):
         for temporary in directory.iterdir():
             if TEMPORARY.fullmatch(temporary.name):
@@ -119,20 +119,20 @@ def _remove_if_stale(temporary: Path) -> None:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Keep other processes from holding the same folder, until the context or the process ends.
+    """Lock a directory until the context or the process ends.
 
-    Raises `UsageError` with the process id of the one that holds it, OSError where the folder
-    cannot be written to.
+    Raises `UsageError` with the process id if another process has locked it, OSError if the
+    directory is not writable.
     """
     path = directory / LOCK
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if _lock(file) is False:
-                holder = os.read(file, 20).decode("ascii", "replace").strip()
+                holder = os.read(file, 20).decode("ascii", "replace").strip() or "(unknown)"
                 raise UsageError(
-                    f"{directory}: process {holder or '(unknown)'} is at work in this folder; wait "
-                    "for it to end or stop it, or choose another folder"
+                    f"{directory}: run directory is locked by process {holder}; wait for it to end "
+                    "or stop it, or choose another directory"
                 )
             if _is_still(path, file):
                 os.truncate(file, 0)
@@ -141,7 +141,7 @@ def locked(directory: Path) -> Iterator[None]:
         except BaseException:
             os.close(file)
             raise
-        os.close(file)  # the holder before took the file away, and with it the lock
+        os.close(file)  # the previous holder removed the file, and with it the lock
     try:
         yield
     finally:
@@ -151,8 +151,8 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def is_locked(directory: Path) -> bool:
-    """Whether a process holds a folder. To look, this one tries its lock for a moment."""
-    try:  # Windows locks no file that is open to be read only
+    """Return True if a process has locked a directory; to test this, lock it for a moment."""
+    try:  # Windows locks only files open for writing
         file = os.open(directory / LOCK, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     except OSError:
         return False
@@ -175,7 +175,7 @@ if sys.platform == "win32":
     _BINARY = os.O_BINARY
 
     def _lock(file: int) -> bool | None:
-        """Lock a byte that nobody reads or writes; the lock goes with the process."""
+        """Lock a byte past the content; the lock ends with the process."""
         os.lseek(file, 1 << 30, os.SEEK_SET)
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
@@ -191,9 +191,9 @@ else:
     _BINARY = 0
 
     def _lock(file: int) -> bool | None:
-        """Lock a file, and tell whether it was free; None where the file system has no locks.
+        """Lock a file; return False if it is locked, None if the file system has no locks.
 
-        The lock goes with the process.
+        The lock ends with the process.
         """
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Numbers, sizes and times as text for people."""
+"""Numbers, sizes and times as human-readable text."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ BYTES = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 def number(value: float) -> str:
-    """Return a measured value with four or five digits, large ones with all before the point."""
+    """Return a value with four or five digits; large ones with all digits before the point."""
     if 1e4 <= abs(value) < 1e9:
         return f"{value:,.0f}"
     return f"{value:.4g}" if abs(value) < 1 else f"{value:.5g}"
 
 
 def compact(value: float) -> str:
-    """Return a value in as few characters as show how it changes, always about as many."""
+    """Return a value with about three digits, for text of nearly constant width."""
     return f"{value:.0f}" if 100 <= abs(value) < 1e6 else f"{value:#.3g}"
 
 
@@ -25,7 +25,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def byte_size(size: float) -> str:
-    """Return a number of bytes in the largest unit of which it is one or more: `1.5 GB`."""
+    """Return a number of bytes in the largest unit that makes it at least 1: `1.5 GB`."""
     unit = [name for name, one in BYTES.items() if size >= one or name == "B"][-1]
     size /= BYTES[unit]
     return f"{size:.1f} {unit}" if size < 100 and unit != "B" else f"{size:,.0f} {unit}"
@@ -48,7 +48,7 @@ def duration(seconds: float, *, milliseconds: bool = False) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Return a time that is counted down: `0:07`, `12:34`, `1:02:03`, or in days."""
+    """Return a remaining time: `0:07`, `12:34`, `1:02:03`, or in days."""
     minutes, second = divmod(math.ceil(seconds), 60)
     hours, minute = divmod(minutes, 60)
     if hours >= 48:

@@ -1,7 +1,7 @@
-"""The one place that imports h5py, and makes it safe to import.
+"""Reading HDF5 files safely. All other modules import h5py from here.
 
-An HDF5 file may name a compression filter that the library then searches the disk for and loads,
-unless this variable is set before the first import.
+An HDF5 file can name a compression filter, which the library searches for on disk and loads, unless
+the environment variable below is set before h5py is first imported.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ __all__ = ["FileDataset", "h5py", "h5py_errors", "objects", "plain_datasets"]
 
 
 MAX_DEPTH = 64
-"""The most groups within each other."""
+"""The most levels of nested groups."""
 
 
 @contextmanager
 def h5py_errors() -> Iterator[None]:
-    """Raise `FormatError` for what h5py raises, of five types, where the library cannot read.
+    """Raise the exceptions of h5py for data that it cannot read, of five types, as `FormatError`.
 
-    Nothing but calls of h5py belongs inside: what other code raises is not the file's fault.
+    Put only calls of h5py inside: an exception of other code is a bug.
     """
     try:
         yield
@@ -42,17 +42,17 @@ def h5py_errors() -> Iterator[None]:
 
 
 def plain_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """Return the datasets of a file, by path. Raises `FormatError` for anything but plain data.
+    """Return the datasets of a file by path. Raises `FormatError` for anything but plain data.
 
-    Plain is a hard link to a group, or to a dataset whose bytes are in this file.
+    Plain data are hard links to groups, and to datasets whose bytes are in this file.
     """
     found = {}
     for path, item in objects(file):
         if isinstance(item, h5py.Dataset):
             with h5py_errors():
-                elsewhere = item.external or item.is_virtual
-            if elsewhere:
-                raise FormatError(f"{path!r} keeps its values in another file")
+                external = item.external or item.is_virtual
+            if external:
+                raise FormatError(f"{path!r} uses external storage")
             found[path] = item
     return found
 
@@ -60,9 +60,9 @@ def plain_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
 def objects(
     file: h5py.File, most: float = math.inf
 ) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
-    """Yield every object below the root by path, each reached by one hard link and no other way.
+    """Yield every object below the root by path, each reached by exactly one hard link.
 
-    Raises `FormatError` for any other, and where the library cannot read.
+    Raises `FormatError` for any other link, and if the library cannot read the file.
     """
     with h5py_errors():
         root = file["/"]
@@ -81,7 +81,7 @@ def objects(
             path = f"{prefix}{name}"
             item, address = _linked(group, name, path)
             if address in seen:
-                raise FormatError(f"{path!r} is an object that another name already has")
+                raise FormatError(f"{path!r} is a second name of an object")
             seen.add(address)
             if isinstance(item, h5py.Group):
                 if path.count("/") >= MAX_DEPTH:
@@ -93,27 +93,27 @@ def objects(
 
 
 def _linked(group: h5py.Group, name: str, path: str) -> tuple[Any, int]:
-    """Return the object behind a hard link, and its address; no other link is followed."""
+    """Return the object of a hard link, and its address; other links are not followed."""
     if not _is_name(name):
         raise FormatError(f"{path!r} is not a name")
     with h5py_errors():
         link = group.get(name, getlink=True)
     if not isinstance(link, h5py.HardLink):
-        raise FormatError(f"{path!r} is a link to somewhere else")
+        raise FormatError(f"{path!r} is not a hard link")
     with h5py_errors():
         item = group[name]
         return item, h5py.h5o.get_info(item.id).addr
 
 
 def _is_name(name: str | bytes) -> bool:
-    """Tell a name from what only looks like one: h5py gives bytes for what is not UTF-8."""
+    """Return True for a valid name; h5py returns bytes for a name that is not UTF-8."""
     return (
         isinstance(name, str) and name.isprintable() and "/" not in name and name not in (".", "..")
     )
 
 
 class FileDataset:
-    """A dataset that stays in its file, which is opened for each read and must stay as it is."""
+    """A dataset that stays in its file, which is opened for each read and must not change."""
 
     def __init__(self, path: Path, dataset: h5py.Dataset) -> None:
         self.path = path
@@ -124,10 +124,10 @@ class FileDataset:
         self._version = self._file_state()
 
     def read(self, segments: Sequence[tuple[int, int]]) -> Iterator[Array]:
-        """Yield the rows of each stretch, from one up to another.
+        """Yield the rows of each segment `(start, stop)`.
 
-        Raises `DataError` naming the rows, where they cannot be read or the file has changed: the
-        HDF5 library takes what is missing at the end of an open file for zeros.
+        Raises `DataError` with the rows if they cannot be read or the file has changed: the HDF5
+        library reads zeros past the end of a truncated file.
         """
         first, last = segments[0][0], segments[-1][1] - 1
         try:
@@ -144,7 +144,7 @@ class FileDataset:
 
     def _check(self) -> None:
         if self._file_state() != self._version:
-            raise OSError("the file has changed since it was opened; put the old one back")
+            raise OSError("the file has changed since it was opened; restore it")
 
     def _file_state(self) -> tuple[int, int]:
         state = self.path.stat()

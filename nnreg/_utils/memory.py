@@ -1,4 +1,4 @@
-"""How much memory this process may use."""
+"""The memory that this process may use."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ CONTAINER_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
-"""Where Linux tells the limit of a container, by version 2 of its control groups and by 1."""
+"""The files with a container's limit on Linux, for control groups version 2 and 1."""
 
 
 def memory_limit() -> int | None:
-    """Return the bytes this process may use, or None where the system does not tell.
+    """Return the bytes this process may use, or None if the system does not report it.
 
-    That is the machine's memory, or less where the container or the process has a limit; what
-    others use of it at the moment does not count, so that the answer is the same from run to run.
+    That is the machine's memory, or the limit of the container or the process. Memory in use by
+    other processes is not subtracted, so that the value is the same in every run.
     """
     limits = [*_machine(), *_container(), *_process()]
     return min(limits, default=None)

@@ -1,4 +1,4 @@
-"""What the operating system says of a file that cannot be read or written."""
+"""Explanations of operating system errors on files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from nnreg._utils.suggestions import closest, did_you_mean
 
 SIMILAR_FILE = 0.75
-"""How similar a file's name must be to be suggested; many have an ending in common."""
+"""The least similarity of a suggested file name; many names share a suffix."""
 
 
 @contextmanager

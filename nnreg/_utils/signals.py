@@ -1,4 +1,4 @@
-"""Ctrl-C and its like, put off until what is under way is whole."""
+"""Ctrl-C and other signals, deferred until the current step is complete."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 OnSignal = Callable[[int], None]
-"""Told of a signal from within its handler, so that it may do no more than set a value or call
-`os.write`: what the signal came into may hold any lock, or be half through a write to a stream."""
+"""Called with a signal from within its handler, so it may only set a value or call `os.write`: the
+interrupted code may hold any lock, or be in the middle of a write to a stream."""
 
 
 class Stop:
-    """Whether a signal has asked to stop, and which."""
+    """Whether a signal has requested a stop, and which signal."""
 
     def __init__(self, on_signal: OnSignal | None = None) -> None:
         self.requested = False
@@ -22,7 +22,7 @@ class Stop:
         self._on_signal = on_signal
 
     def on_first_signal(self, number: int, frame: FrameType | None) -> None:
-        """Take note of a first signal; raise KeyboardInterrupt at a second."""
+        """Record the first signal; raise KeyboardInterrupt at the second."""
         if self.requested:
             raise KeyboardInterrupt(number)
         self.requested, self.signal = True, number
@@ -32,11 +32,11 @@ class Stop:
 
 @contextmanager
 def deferred_signals(signals: Iterable[int], on_signal: OnSignal | None = None) -> Iterator[Stop]:
-    """Take note of the first of these signals, and raise KeyboardInterrupt as the context ends.
+    """Record the first of these signals, and raise KeyboardInterrupt at the end of the context.
 
-    `on_signal` is told of it at once. The exception's argument is the signal's number. A second
-    signal raises it at once. Signals that the program itself handles are left to it, and so are all
-    of them in other threads than the main one, where Python delivers none.
+    `on_signal` is called immediately. The exception's argument is the signal's number. A second
+    signal raises it immediately. Signals with a handler of the program are left alone, and so are
+    all signals outside the main thread, where Python delivers none.
     """
     stop = Stop(on_signal)
     default = (signal.default_int_handler, signal.SIG_DFL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 SIMILAR = 0.6
-"""From 0 to 1, how similar a name must be to be suggested."""
+"""The least similarity of a suggested name, from 0 to 1."""
 
 MAX_SUGGESTIONS = 3
 
@@ -13,7 +13,7 @@ MAX_SUGGESTIONS = 3
 def suggest(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """Return `"; did you mean 'relu'?"` for a name similar to a known one.
 
-    For others, say what to do `otherwise`, by default to choose one of those.
+    If none is similar, return the hint `otherwise`, by default to choose one of the known names.
     """
     names = sorted(known)
     if meant := did_you_mean(closest(name, names)):
@@ -29,11 +29,11 @@ def did_you_mean(names: Sequence[str]) -> str:
 
 def closest(name: str, known: Iterable[str], at_least: float = SIMILAR) -> list[str]:
     """Return the known name that is most similar, and others that are as similar, sorted."""
-    from difflib import SequenceMatcher  # only when something is already wrong
+    from difflib import SequenceMatcher  # imported only for an error message
 
     matcher, found = SequenceMatcher(b=name), list[str]()
-    for word in known:
-        matcher.set_seq1(word)
+    for candidate in known:
+        matcher.set_seq1(candidate)
         # two upper bounds first, which are much faster
         if min(matcher.real_quick_ratio(), matcher.quick_ratio()) < at_least:
             continue
@@ -41,7 +41,7 @@ def closest(name: str, known: Iterable[str], at_least: float = SIMILAR) -> list[
         if ratio > at_least:
             at_least, found = ratio, []
         if ratio == at_least:
-            found.append(word)
+            found.append(candidate)
     return sorted(found)
 
 

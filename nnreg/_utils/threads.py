@@ -1,4 +1,4 @@
-"""Threads: how many there are, how many a matrix product may use, and a few that work together."""
+"""Threads: how many there are, limits of BLAS threads, and a thread pool."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 
 def available_threads() -> int:
-    """Return how many threads matrix products use where nothing limits them.
+    """Return how many threads BLAS uses by default.
 
-    That is one for each core, or as many as an environment variable such as OMP_NUM_THREADS says.
+    That is one per core, or the value of an environment variable such as OMP_NUM_THREADS.
     """
     pools = blas_libraries()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -30,13 +30,13 @@ def available_threads() -> int:
 
 
 def blas_libraries() -> list[dict[str, Any]]:
-    """Return name, version, threads and processor type of each library of matrix products."""
+    """Return name, version, threads and processor type of each BLAS library."""
     libraries: list[dict[str, Any]] = _blas_pools().select(user_api="blas").info()
     return libraries
 
 
 def blas_threads(count: int | None) -> AbstractContextManager[Any]:
-    """Limit the threads of matrix products while the context is open; None leaves them alone."""
+    """Limit the threads of BLAS while the context is open; None sets no limit."""
     if count is None:
         return nullcontext()
     limits: AbstractContextManager[Any] = _blas_pools().limit(limits=count, user_api="blas")
@@ -44,23 +44,23 @@ def blas_threads(count: int | None) -> AbstractContextManager[Any]:
 
 
 def split_evenly(size: int, count: int) -> list[slice]:
-    """Divide `size` values into `count` runs of nearly equal length."""
-    ends = [size * place // count for place in range(count + 1)]
+    """Split `size` values into `count` slices of nearly equal length."""
+    ends = [size * index // count for index in range(count + 1)]
     return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 @functools.cache
 def _blas_pools() -> ThreadpoolController:
-    """Look for the libraries once: it takes a millisecond, as much as a small epoch."""
+    """Return the BLAS libraries, searched once: it takes a millisecond, like a small epoch."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
 class ThreadPool:
-    """Threads that work side by side: the caller's, and `count` - 1 others while it is open.
+    """A thread pool of `count` threads: the caller's, and `count` - 1 others while it is open.
 
-    Closed, it does the same work in the caller's thread alone.
+    If it is not open, jobs run in the caller's thread.
     """
 
     def __init__(self, count: int) -> None:
@@ -69,11 +69,11 @@ class ThreadPool:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Keep the other threads while the context is open."""
+        """Start the other threads for the duration of the context."""
         if self.count == 1:
             yield
             return
-        # Each thread begins with NumPy's own settings; a loss that is not finite tells.
+        # NumPy's error settings are per thread; a non-finite loss is reported by the trainer.
         settings = functools.partial(np.seterr, over="ignore", invalid="ignore")
         with ThreadPoolExecutor(self.count - 1, initializer=settings) as self._others:
             try:
@@ -82,7 +82,7 @@ class ThreadPool:
                 self._others = None
 
     def run(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
-        """Return what the jobs return, the first of them run by the caller's thread."""
+        """Run the jobs and return their results; the first runs in the caller's thread."""
         if self._others is None or len(jobs) == 1:
             return [job() for job in jobs]
         first, *others = jobs

@@ -1,4 +1,4 @@
-"""Data frames and Parquet: categories, missing values, truth values, dates, lists."""
+"""Data frames and Parquet: categories, missing values, booleans, dates, lists."""
 
 import datetime
 import sys
@@ -25,7 +25,7 @@ def column(series):
 
 
 @pytest.mark.parametrize("dtype", ["Int64", "Float32", "float64", "UInt8", "boolean"])
-def test_numbers_that_may_be_missing_are_numbers(dtype):
+def test_a_nullable_numeric_column_is_numeric(dtype):
     values = [True, None, False] if dtype == "boolean" else [3, None, 5]
     expected = [1, np.nan, 0] if dtype == "boolean" else values
     table = column(pd.Series(values, dtype=dtype))
@@ -33,20 +33,20 @@ def test_numbers_that_may_be_missing_are_numbers(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["object", "string", "str"])
-def test_text_that_may_be_missing_is_text(dtype):
+def test_a_nullable_text_column_is_text(dtype):
     assert categorical(column(pd.Series(["x", None, "007"], dtype=dtype)), "a").text().tolist() == [
         "x", None, "007"
     ]  # fmt: skip
 
 
-def test_truth_values_are_numbers_with_and_without_a_missing_one():
+def test_booleans_are_numbers_with_and_without_a_missing_one():
     for values in ([True, False, True], [True, None, False]):
         table = column(pd.Series(values))
         assert is_numeric(table, "a")
         assert numbers(table, "a")[0] == 1
 
 
-def test_categories_stay_categories_and_those_that_are_numbers_numbers():
+def test_categories_stay_categories_and_numeric_ones_become_numbers():
     table = column(pd.Series(["x", "y", None, "x"], dtype="category"))
     assert isinstance(table.columns["a"], Categorical)
     assert categorical(table, "a").text().tolist() == ["x", "y", None, "x"]
@@ -54,7 +54,7 @@ def test_categories_stay_categories_and_those_that_are_numbers_numbers():
     np.testing.assert_array_equal(numbers(table, "a"), [10, 2, np.nan, 10])
 
 
-def test_lists_of_one_length_are_arrays_and_others_refused():
+def test_lists_of_equal_length_are_arrays_and_others_are_refused():
     assert column(pd.Series([[1, 2], [3, 4]])).columns["a"].shape == (2, 2)
     with pytest.raises(DataError, match="a: the rows differ in length"):
         column(pd.Series([[1, 2], [3]]))
@@ -73,23 +73,23 @@ def test_dates_are_refused_with_advice(dates):
         nnreg.build(classifier(), data=(frame, target))
 
 
-def test_a_date_that_is_missing_is_missing_and_not_a_word():
+def test_a_missing_date_is_missing_and_not_a_category():
     for series in (pd.Series(DAYS), pd.Series(DAYS, dtype=object)):
         assert categorical(column(series), "a").text().tolist()[1] is None
 
 
-def test_lengths_of_time_and_complex_numbers_are_refused():
+def test_time_differences_and_complex_numbers_are_refused():
     for values in (pd.Series([datetime.timedelta(1)]), np.array([1j])):
         with pytest.raises(DataError, match=r"values of type .*; expected numbers or text"):
             table_of({"a": values})
 
 
-def test_two_columns_of_one_name_are_refused():
+def test_two_columns_of_the_same_name_are_refused():
     with pytest.raises(DataError, match="two columns 'a'"):
         table_of(pd.DataFrame([[1, 2]], columns=["a", "a"]))
 
 
-def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+def test_without_pyarrow_the_error_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "d.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"d\.parquet: .* pip install 'nnreg\[parquet\]'"):
@@ -98,17 +98,17 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
 
 @pytest.mark.verify
 class TestPolars:
-    def test_its_columns_are_what_those_of_pandas_are(self, peer):
+    def test_its_columns_are_read_as_those_of_pandas(self, peer):
         pl = peer("polars")
         table = table_of(pl.DataFrame({
-            "number": [1, None, 3], "truth": [True, None, False], "word": ["x", None, "y"],
+            "number": [1, None, 3], "truth": [True, None, False], "text": ["x", None, "y"],
             "category": pl.Series(["u", "v", None], dtype=pl.Categorical),
             "choice": pl.Series(["u", "v", None], dtype=pl.Enum(["v", "u"])),
             "pair": pl.Series([[1, 2], [3, 4], [5, 6]], dtype=pl.Array(pl.Int8, 2)),
         }))  # fmt: skip
         np.testing.assert_array_equal(numbers(table, "number"), [1, np.nan, 3])
         np.testing.assert_array_equal(numbers(table, "truth"), [1, np.nan, 0])
-        assert categorical(table, "word").text().tolist() == ["x", None, "y"]
+        assert categorical(table, "text").text().tolist() == ["x", None, "y"]
         for name in ("category", "choice"):
             assert categorical(table, name).text().tolist() == ["u", "v", None]
         assert table.columns["pair"].shape == (3, 2)
@@ -137,7 +137,7 @@ class TestParquet:
         table = Parquet().read(written({
             "number": pa.array([1.5, None, 3]), "small": pa.array([1, 2, 3], pa.int8()),
             "gap": pa.array([1, None, 3]), "truth": pa.array([True, None, False]),
-            "word": ["007", None, "x"], "category": pa.array(["u", "v", None]).dictionary_encode(),
+            "text": ["007", None, "x"], "category": pa.array(["u", "v", None]).dictionary_encode(),
             "pair": pa.array([[1, 2], [3, 4], [5, 6]], pa.list_(pa.float32(), 2)),
             "cost": pa.array([1, 2, None], pa.decimal128(5, 2)), "when": pa.array(DAYS),
             "nothing": pa.nulls(3),
@@ -148,13 +148,13 @@ class TestParquet:
         }.items():  # fmt: skip
             np.testing.assert_array_equal(numbers(table, name), expected)
         assert table.columns["small"].dtype == np.int8
-        assert categorical(table, "word").text().tolist() == ["007", None, "x"]
+        assert categorical(table, "text").text().tolist() == ["007", None, "x"]
         assert categorical(table, "category").text().tolist() == ["u", "v", None]
         assert table.columns["pair"].shape == (3, 2)
         assert categorical(table, "when").text()[0].startswith("2024-01-31 08:30:00")
         assert categorical(table, "nothing").text().tolist() == [None] * 3
 
-    def test_many_pieces_are_one_table(self, written, monkeypatch):
+    def test_many_chunks_are_one_table(self, written, monkeypatch):
         monkeypatch.setattr("nnreg.builtin.sources.parquet.ROWS", 7)
         path = written({"a": list(range(100)), "w": ["x", "y"] * 50}, row_group_size=30)
         chunks = list(Parquet().iter_chunks(path))
@@ -172,14 +172,14 @@ class TestParquet:
         data = {"source": "parquet", "path": str(path), "target": "y"}
         prepare_from_spec(read_spec(classifier(data=data)))
 
-    def test_what_is_not_parquet_is_told(self, written, tmp_path):
+    def test_a_file_that_is_not_parquet_is_refused(self, written, tmp_path):
         whole = written({"a": [1, 2, 3]}).read_bytes()
         for data in (b"", b"PAR1", whole[:-9], whole[:20], b"PAR1" + b"\xff" * 50 + b"PAR1"):
             (tmp_path / "d.parquet").write_bytes(data)
-            with pytest.raises(DataError, match=r"d\.parquet: not a Parquet file"):
+            with pytest.raises(DataError, match=r"d\.parquet: not a readable Parquet file"):
                 Parquet().read(tmp_path / "d.parquet")
 
-    def test_rows_there_are_and_structures_there_are_not(self, written, peer):
+    def test_empty_tables_structures_and_ragged_lists_are_refused(self, written, peer):
         pa = peer("pyarrow")
         with pytest.raises(DataError, match="there are no rows"):
             Parquet().read(written({"a": pa.array([], pa.int8())}))

@@ -1,4 +1,4 @@
-"""Which rows are held out: a share of them, whole groups, or the latest."""
+"""Which rows are held out: a fraction of them, whole groups, or the latest."""
 
 import os
 import platform
@@ -18,19 +18,19 @@ from tests.helpers.specs import classifier, csv_data, regressor
 
 
 @pytest.mark.parametrize("count", [10, 37, 344])
-@pytest.mark.parametrize("shares", [(0.2,), (0.2, 0.2), (0.1, 0.33)])
-def test_a_split_has_every_row_once_and_the_shares_asked_for(count, shares):
-    parts = Rows(count).split(shares, seed=3)
-    assert_every_row_once(parts, count)
-    for part, share in zip(parts[1:], shares, strict=True):
-        assert abs(len(part) - share * count) <= 1
+@pytest.mark.parametrize("fractions", [(0.2,), (0.2, 0.2), (0.1, 0.33)])
+def test_a_split_has_every_row_once_and_the_requested_fractions(count, fractions):
+    splits = Rows(count).split(fractions, seed=3)
+    assert_every_row_once(splits, count)
+    for rows, fraction in zip(splits[1:], fractions, strict=True):
+        assert abs(len(rows) - fraction * count) <= 1
 
 
-def test_a_stratified_split_keeps_the_shares_of_the_classes():
+def test_a_stratified_split_keeps_the_class_proportions():
     labels = np.repeat([0, 1, 2], [150, 120, 70])
-    for part in Rows(340, labels).split((0.2, 0.2), seed=1):
-        shares = np.bincount(labels[part]) / len(part)
-        assert shares == pytest.approx(np.array([150, 120, 70]) / 340, abs=0.02)
+    for rows in Rows(340, labels).split((0.2, 0.2), seed=1):
+        fractions = np.bincount(labels[rows]) / len(rows)
+        assert fractions == pytest.approx(np.array([150, 120, 70]) / 340, abs=0.02)
 
 
 def test_the_seed_decides_the_split():
@@ -44,7 +44,7 @@ def test_the_seed_decides_the_split():
         assert one.tolist() != another.tolist()
 
 
-def test_a_split_by_share_has_the_rows_that_it_always_had():
+def test_a_split_by_fraction_has_the_rows_that_it_always_had():
     labels = np.arange(20) % 3
     _, validation, test = Rows(20).split((0.2, 0.2), seed=0)
     assert (validation.tolist(), test.tolist()) == ([1, 10, 11, 19], [0, 6, 12, 16])
@@ -52,14 +52,14 @@ def test_a_split_by_share_has_the_rows_that_it_always_had():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_group_is_in_two_parts_and_the_shares_are_near(seed):
+def test_no_group_is_in_two_splits_and_the_fractions_are_close(seed):
     rng = np.random.default_rng(seed)
     groups = rng.permutation(np.repeat(np.arange(40), rng.integers(1, 12, 40)))
     found = Rows(len(groups), groups=groups).split((0.2, 0.1), seed)
     assert_every_row_once(found, len(groups))
     assert_groups_apart(found, groups)
-    for part, share in zip(found[1:], (0.2, 0.1), strict=True):
-        assert abs(len(part) / len(groups) - share) < 0.02
+    for rows, fraction in zip(found[1:], (0.2, 0.1), strict=True):
+        assert abs(len(rows) / len(groups) - fraction) < 0.02
 
 
 def test_whole_groups_keep_the_classes_in_proportion_too():
@@ -72,8 +72,8 @@ def test_whole_groups_keep_the_classes_in_proportion_too():
         [held_out for _, held_out in Rows(300, labels, groups).folds(4, seed=2)],
     ):
         assert_groups_apart(found, groups)
-        for part in found:
-            assert labels[part].mean() == pytest.approx(overall, abs=0.05)
+        for rows in found:
+            assert labels[rows].mean() == pytest.approx(overall, abs=0.05)
 
 
 SPLIT_DIGEST = """
@@ -85,9 +85,9 @@ for seed in range(200):
     rng = np.random.default_rng(seed)
     groups = rng.permutation(np.repeat(np.arange(24), 4))
     rows = Rows(96, rng.integers(0, 5, 96), groups)
-    parts = [*rows.split((0.2, 0.2), seed), *(held_out for _, held_out in rows.folds(3, seed))]
-    for part in parts:
-        digest.update(part.astype("<i8").tobytes() + b"|")
+    splits = [*rows.split((0.2, 0.2), seed), *(held_out for _, held_out in rows.folds(3, seed))]
+    for rows in splits:
+        digest.update(rows.astype("<i8").tobytes() + b"|")
 print(digest.hexdigest())
 """
 
@@ -107,22 +107,22 @@ def test_whole_groups_are_split_alike_by_every_kernel_of_openblas():
     assert len(digests) == 1
 
 
-def test_no_part_is_empty_however_few_the_groups():
+def test_no_split_is_empty_however_few_the_groups():
     groups = np.repeat([0, 1, 2], [50, 30, 20])
     found = Rows(100, groups=groups).split((0.05, 0.05), seed=0)
-    assert [len(part) for part in found] == [50, 30, 20]
+    assert [len(rows) for rows in found] == [50, 30, 20]
     with pytest.raises(DataError, match="2 groups are too few for 3 splits"):
         Rows(10, groups=np.arange(10) % 2).split((0.2, 0.2), seed=0)
 
 
-def test_the_latest_rows_are_held_out_and_rows_of_one_time_stay_together():
+def test_the_latest_rows_are_held_out_and_rows_of_the_same_time_stay_together():
     order = np.random.default_rng(0).permutation(100)
     when = order // 3
     train, validation, test = Rows(100, times=when).split((0.2, 0.2), seed=0)
     assert_every_row_once([train, validation, test], 100)
     assert when[train].max() < when[validation].min() <= when[validation].max() < when[test].min()
-    for part, share in ((validation, 20), (test, 20)):
-        assert abs(len(part) - share) <= 3
+    for rows in (validation, test):
+        assert abs(len(rows) - 20) <= 3
     with pytest.raises(DataError, match="2 distinct times are too few"):
         Rows(9, times=np.arange(9) // 5).split((0.2, 0.2), seed=0)
     with pytest.raises(DataError, match="too many rows have the same time"):
@@ -142,14 +142,14 @@ def test_each_row_is_held_out_in_one_fold(labels):
         Rows(23).folds(24, seed=0)
 
 
-def test_folds_of_groups_are_of_nearly_one_size():
+def test_folds_of_groups_have_nearly_equal_sizes():
     groups = np.repeat(np.arange(10), np.arange(1, 11))
     folds = Rows(55, groups=groups).folds(5, seed=0)
     assert [len(held_out) for _, held_out in folds] == [11] * 5
     assert_groups_apart([held_out for _, held_out in folds], groups)
 
 
-def test_folds_in_time_train_on_what_came_before():
+def test_folds_in_time_train_on_earlier_rows():
     when = np.random.default_rng(1).permutation(60)
     folds = Rows(60, times=when).folds(5, seed=0)
     for number, (train, held_out) in enumerate(folds, 1):
@@ -174,39 +174,39 @@ p3,2024-01-05,4.2,blue
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(TABLE)
     return tmp_path
 
 
-def assembled(**data):
+def prepared(**data):
     return prepare_from_spec(read_spec(classifier(data=csv_data(**data))))
 
 
-def test_the_column_of_the_group_is_no_input_unless_listed(folder):
+def test_the_group_column_is_not_an_input_unless_listed(directory):
     split = {"validation": 0.34, "group": "patient"}
-    parts = assembled(split=split, exclude=["day"])
-    assert parts.model.preprocessing.names == ("length",)
-    assert [len(parts.train), len(parts.validation)] == [4, 2]
-    listed = assembled(split=split, inputs=["patient", "length"], unseen="ignore")
+    run = prepared(split=split, exclude=["day"])
+    assert run.model.preprocessing.names == ("length",)
+    assert [len(run.train), len(run.validation)] == [4, 2]
+    listed = prepared(split=split, inputs=["patient", "length"], unseen="ignore")
     assert listed.model.preprocessing.names == ("patient", "length")
-    hidden = assembled(split=split, exclude=["day", "patient"])
+    hidden = prepared(split=split, exclude=["day", "patient"])
     assert hidden.model.preprocessing.names == ("length",)
 
 
-def test_a_date_is_no_input_but_can_be_the_order(folder):
+def test_a_date_is_not_an_input_but_can_be_the_order(directory):
     split = {"validation": 0.34, "order": "day"}
-    parts = assembled(split=split, exclude=["patient"])
-    assert parts.model.preprocessing.names == ("length",)
-    scale = parts.model.preprocessing.inputs[0]
+    run = prepared(split=split, exclude=["patient"])
+    assert run.model.preprocessing.names == ("length",)
+    scale = run.model.preprocessing.inputs[0]
     later = (np.array([1.2, 4.2]) - scale.mean) / scale.std
-    np.testing.assert_allclose(parts.validation.x[:, 0], later, rtol=1e-6)
+    np.testing.assert_allclose(run.validation.x[:, 0], later, rtol=1e-6)
 
 
-def test_the_order_may_be_that_of_the_file(folder):
-    parts = assembled(split={"test": 0.34, "order": True}, inputs=["length"], scaling="none")
-    np.testing.assert_allclose(parts.test.x[:, 0], [1.2, 4.2], rtol=1e-6)
+def test_the_order_may_be_that_of_the_file(directory):
+    run = prepared(split={"test": 0.34, "order": True}, inputs=["length"], scaling="none")
+    np.testing.assert_allclose(run.test.x[:, 0], [1.2, 4.2], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -221,19 +221,19 @@ def test_the_order_may_be_that_of_the_file(folder):
         (TABLE.replace("2024-01-04", "2024-02-30"), {"order": "day"}, "found '2024-02-30'"),
     ],
 )  # fmt: skip
-def test_what_a_split_cannot_go_by_is_told_with_its_place(folder, text, split, message):
-    (folder / "data.csv").write_text(text)
+def test_an_unusable_split_column_is_reported_with_its_location(directory, text, split, message):
+    (directory / "data.csv").write_text(text)
     with pytest.raises(DataError, match=message):
-        assembled(split={"validation": 0.34, **split}, inputs=["length"])
+        prepared(split={"validation": 0.34, **split}, inputs=["length"])
 
 
 @pytest.mark.parametrize("other", [{"group": "patient"}, {"stratify": True}])
-def test_an_order_leaves_nothing_else_to_go_by(other):
+def test_an_order_cannot_be_combined_with_groups_or_stratify(other):
     with pytest.raises(SpecError, match="'order' already determines the held-out rows; remove"):
         read_spec(classifier(data=csv_data(split={"validation": 0.2, "order": True, **other})))
 
 
-def test_numbers_and_sequences_have_no_classes_to_stratify(folder):
+def test_numbers_and_sequences_have_no_classes_to_stratify(directory):
     data = csv_data(target="length", inputs=["patient"], split={"test": 0.3, "stratify": True})
     with pytest.raises(SpecError, match=r"\$\.data\.split\.stratify: the target is numeric"):
         prepare_from_spec(read_spec(regressor(data=data)))
@@ -243,12 +243,12 @@ def test_numbers_and_sequences_have_no_classes_to_stratify(folder):
         prepare_from_spec(read_spec(spec), (x, y))
 
 
-def assert_every_row_once(parts, count):
-    assert sorted(np.concatenate(parts).tolist()) == list(range(count))
-    for part in parts:
-        assert np.all(np.diff(part) > 0)
+def assert_every_row_once(splits, count):
+    assert sorted(np.concatenate(splits).tolist()) == list(range(count))
+    for rows in splits:
+        assert np.all(np.diff(rows) > 0)
 
 
-def assert_groups_apart(parts, groups):
-    seen = [set(groups[part].tolist()) for part in parts]
+def assert_groups_apart(splits, groups):
+    seen = [set(groups[rows].tolist()) for rows in splits]
     assert sum(map(len, seen)) == len(set.union(*seen))

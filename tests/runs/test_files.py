@@ -161,7 +161,7 @@ def holder(tmp_path):
 
 
 def test_a_second_process_is_rejected_with_the_pid_of_the_first(tmp_path, holder):
-    with pytest.raises(UsageError, match=rf"process {holder.pid}\b"):
+    with pytest.raises(UsageError, match=f"run directory is locked by process {holder.pid}"):
         locked(tmp_path).__enter__()
 
 

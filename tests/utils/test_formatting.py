@@ -1,4 +1,4 @@
-"""Numbers, sizes and times as people read them, and the names that are suggested."""
+"""Human-readable numbers, sizes and times, and suggested names."""
 
 import math
 
@@ -45,7 +45,7 @@ def test_a_short_duration_may_be_in_milliseconds():
     assert shown == ["7.5 ms", "99.0 ms", "0.1 s"]
 
 
-def test_a_count_has_its_noun_in_the_right_number():
+def test_a_count_has_a_singular_or_plural_noun():
     assert [counted(n, "row") for n in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
 
 
@@ -58,7 +58,7 @@ def test_the_most_similar_names_are_suggested():
     assert suggest("xyz", []) == ""
 
 
-def test_an_os_error_says_what_failed_and_suggests_a_file(tmp_path):
+def test_the_message_of_an_os_error_says_what_failed_and_suggests_a_file(tmp_path):
     (tmp_path / "penguins.csv").touch()
     missing = tmp_path / "penguin.csv"
     message = r"penguin\.csv: cannot read: No such file or directory$"
@@ -87,7 +87,7 @@ def test_the_split_to_report_is_test_else_validation_else_train():
     assert reported_split([]) is None
 
 
-def test_the_best_epoch_is_the_first_of_least_validation_loss():
+def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss():
     def records(*losses):
         return [{"loss": 1.0, "val_loss": loss} for loss in losses]
 

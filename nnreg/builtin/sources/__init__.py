@@ -1,4 +1,4 @@
-"""The data sources that come with nnreg, one file a family of formats."""
+"""The built-in data sources, one module per family of formats."""
 
 from nnreg.builtin.sources.arrays import Hdf5, Npz
 from nnreg.builtin.sources.delimited import Csv, Tsv

@@ -1,4 +1,4 @@
-"""Files of arrays: NumPy's npz, and HDF5."""
+"""Sources of array files: NumPy's npz, and HDF5."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Npz(Source):
 class Hdf5(Source):
     """An HDF5 file; each dataset is a column, named by its path.
 
-    With `stream`, a dataset of arrays stays in the file, and its rows are read as they are needed.
-    By default that is one whose values would take, in float64, more than a fifth of the memory.
-    Rows are then shuffled in blocks, and again among those that are in memory at a time.
+    With `stream`, a dataset of arrays stays in the file, and its rows are read on demand. With
+    "auto", that is a dataset that would take more than a fifth of the memory in float64. Rows are
+    then shuffled in blocks, and within the blocks that are in memory at a time.
 
     Options:
         stream: leave arrays in the file and read rows as needed; "auto" decides by their size
@@ -67,7 +67,7 @@ class Hdf5(Source):
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"{path}: not an HDF5 file of plain datasets: {error}") from error
         if not columns:
-            raise DataError(f"{path}: the file holds no datasets")
+            raise DataError(f"{path}: the file has no datasets")
         return Table(columns, str(path))
 
     def _column(self, path: Path, name: str, dataset: Any) -> Column:
@@ -79,7 +79,7 @@ class Hdf5(Source):
         return LazyArray(stored, np.arange(len(dataset)), stored.shape[1:], stored.dtype)
 
     def _stays(self, dataset: Any) -> bool:
-        """Tell whether a dataset is left in its file."""
+        """Return True if a dataset stays in its file."""
         if not dataset.size or dataset.ndim < 2 or dataset.dtype.kind not in "biuf":
             return False
         if self.stream == "auto":

@@ -1,4 +1,4 @@
-"""Text with a line a row and a delimiter between cells: CSV and TSV."""
+"""Sources of delimited text: CSV and TSV."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from nnreg.tables.concat import concat_chunks
 from nnreg.tables.table import Table
 
 BLOCK = 2**19
-"""About how many characters of a file are taken at a time."""
+"""About how many characters of a file are read at once."""
 
-FEWEST_LINES, LARGEST_BLOCK = 100, 2**24
-"""Of long lines a block has so many nevertheless, up to so many characters."""
+MIN_BLOCK_LINES, MAX_BLOCK = 100, 2**24
+"""The fewest lines in a block, also if lines are long, up to this number of characters."""
 
 FIRST_BLOCK = 2**14
-"""How many are taken first, to see what the columns hold."""
+"""The characters of the first block, from which the types of columns are inferred."""
 
 COMMA = str.maketrans({",": ".", ".": "?"})
-"""Turns a number with a decimal comma into one with a point, and one with a point into none."""
+"""Translates a decimal comma to a point; a number with a point becomes invalid."""
 
 DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 
@@ -47,10 +47,10 @@ DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 class Csv(Source):
     """Comma-separated text with a header line, also compressed with gzip.
 
-    `delimiter` is the one character between cells; `missing` lists what stands for a missing
-    value. `encoding` is Python's name of one, such as `utf-8`, with or without byte-order mark,
-    `utf-16`, or `cp1252`. `decimal` is the mark in numbers. Every row must have as many cells as
-    the header.
+    `delimiter` is one character. `missing` lists the texts of missing values. `encoding` is the
+    name of a Python codec, such as `utf-8` (with or without a byte-order mark), `utf-16` or
+    `cp1252`. `decimal` is the decimal mark in numbers. Every row must have as many cells as the
+    header.
 
     Options:
         delimiter: the character between cells
@@ -68,36 +68,36 @@ class Csv(Source):
 
     def __post_init__(self) -> None:
         if self.delimiter in '\r\n"\0':
-            raise ValueError("delimiter: must not be a quote or the end of a line")
+            raise ValueError("delimiter: must not be a quote or a line break")
         try:
             "".encode(self.encoding)
         except (LookupError, ValueError) as error:
             raise ValueError(f"encoding: {error}; expected one such as utf-8") from error
 
     def read(self, path: Path, text: Collection[str] = ()) -> Table:
-        """Return the columns; those named in `text` are words though they look like numbers."""
+        """Return the columns; those named in `text` are text even if they are numeric."""
         return concat_chunks(self, path, text)
 
     def iter_chunks(self, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
         try:
             yield from self._decoded(path, text)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{path}: not a whole file of gzip: {error}") from error
+            raise DataError(f"{path}: not a complete gzip file: {error}") from error
 
     def _decoded(self, path: Path, text: Collection[str]) -> Iterator[Table]:
         try:
             with _opened(path, self.encoding) as (raw, file):
                 size = path.stat().st_size
                 for columns, lines in _Reader(self, path, file, text).blocks():
-                    share = raw.tell() / size if size else 1.0  # a pipe has neither
-                    yield Table(columns, str(path), lines, fraction_read=share)
+                    fraction = raw.tell() / size if size else 1.0  # a pipe has no size
+                    yield Table(columns, str(path), lines, fraction_read=fraction)
         except UnicodeError as error:
             raise DataError(_undecodable(path, self)) from error
 
 
 @dataclass(frozen=True)
 class Tsv(Csv):
-    """Tab-separated text with a header line; all else is as in `csv`."""
+    """Tab-separated text with a header line; the other options are those of `csv`."""
 
     suffixes = (".tsv", ".tab")
 
@@ -105,10 +105,10 @@ class Tsv(Csv):
 
 
 class _Reader:
-    """Goes through a file, and remembers what its columns were found to hold.
+    """A file read in blocks, with the types of its columns so far.
 
-    A block is read by NumPy's reader, where that is known to do the same, and else by the standard
-    library's, which decides what is well-formed and what a cell is.
+    A block is parsed with `numpy.loadtxt` if that is known to give the same result, otherwise with
+    the standard library's `csv`, which defines what is well-formed and what a cell is.
     """
 
     def __init__(self, options: Csv, path: Path, file: TextIO, text: Collection[str]) -> None:
@@ -118,17 +118,19 @@ class _Reader:
         self.line = 0
         self.header = self._read_header()
         self.columns = [_Column(options, name in text) for name in self.header]
-        self.fills = {"", "nan"} <= set(options.missing)  # a gap may be written so
+        self.fills = {"", "nan"} <= set(options.missing)  # empty cells may be filled with nan
         self.gaps = False
         self.kinds: list[str] = []
         self.dtype: np.dtype[Any] | None = None
 
     def _read_header(self) -> list[str]:
         rows: list[list[str]] = []
-        while not rows:  # blank lines are none
+        while not rows:  # blank lines are not rows
             line = self.file.readline()
             if not line:
-                raise DataError(f"{self.path}: the file is empty; expected a header line and rows")
+                raise DataError(
+                    f"{self.path}: the file is empty; expected a header line, then rows"
+                )
             rows, numbers = self._rows([line])
         header = [name.strip() for name in rows[0]]
         number, twice = numbers[0], [name for name, n in Counter(header).items() if n > 1]
@@ -144,16 +146,16 @@ class _Reader:
             if len(header) == 1 and other in header[0]:
                 advice = _changed(self.options, delimiter=other)
                 raise DataError(
-                    f"{where}: the only column is {header[0]!r}; {its_name} seems to be between "
-                    f"cells: set the source to {advice}"
+                    f"{where}: the only column is {header[0]!r}; the delimiter seems to be "
+                    f"{its_name}: set the source to {advice}"
                 )
         return header
 
     def blocks(self) -> Iterator[tuple[dict[str, Array], Sequence[int] | Array]]:
-        """Yield the columns of each block by name, and the lines of its rows."""
+        """Yield the columns of each block by name, and the line numbers of its rows."""
         size, found = FIRST_BLOCK, False
         while lines := self.file.readlines(size):
-            size = min(max(BLOCK, FEWEST_LINES * len(lines[0])), LARGEST_BLOCK)
+            size = min(max(BLOCK, MIN_BLOCK_LINES * len(lines[0])), MAX_BLOCK)
             first = self.line + 1
             numbers: Sequence[int] = range(first, first + len(lines))
             cells: Sequence[Any] | None = self._by_numpy(lines)
@@ -173,7 +175,7 @@ class _Reader:
             raise DataError(f"{self.path}: the file has a header but no rows")
 
     def _by_numpy(self, lines: list[str]) -> list[Any] | None:
-        """Return the cells of each column, numbers as such, or None where that cannot be done."""
+        """Return the cells of each column, numbers parsed; None if `numpy.loadtxt` cannot."""
         text = "".join(lines)
         if self.dtype is None or text.isspace():
             return None
@@ -186,8 +188,8 @@ class _Reader:
             self.gaps = self.gaps or cells is not None
         return cells
 
-    def _loaded(self, lines: list[str], good: Callable[[Array], Array]) -> list[Any] | None:
-        """Return what NumPy's reader makes of lines, if all numbers in them are good."""
+    def _loaded(self, lines: list[str], valid: Callable[[Array], Array]) -> list[Any] | None:
+        """Return lines as columns by `numpy.loadtxt`; None if it fails or a number is invalid."""
         mark = self.options.delimiter
         try:
             rows = np.loadtxt(
@@ -195,18 +197,18 @@ class _Reader:
             )
         except ValueError:
             return None
-        if len(rows) < len(lines):  # some were blank, or belong together
+        if len(rows) < len(lines):  # blank lines, or rows of several lines
             return None
         if self.dtype == float:
-            fits = rows.shape[1] == len(self.columns) and good(rows).all()
+            fits = rows.shape[1] == len(self.columns) and valid(rows).all()
             return list(np.ascontiguousarray(rows.T)) if fits else None
         fields = [rows[name].reshape(-1) for name in rows.dtype.names or ()]
-        if not all(good(field).all() for field in fields if field.dtype == float):
+        if not all(valid(field).all() for field in fields if field.dtype == float):
             return None
         return [field.tolist() if field.dtype == object else field for field in fields]
 
     def _plan(self) -> None:
-        """Tell NumPy's reader what to expect: a matrix, where all are numbers."""
+        """Set the type for `numpy.loadtxt`: a matrix if all columns are numeric."""
         kinds = ["O" if column.text or not column.plain else "f8" for column in self.columns]
         if kinds != self.kinds:
             self.kinds = kinds
@@ -214,9 +216,9 @@ class _Reader:
             self.dtype = np.dtype(fields if "O" in kinds else float)
 
     def _rows(self, lines: list[str]) -> tuple[list[list[str]], list[int]]:
-        """Return the rows that begin in these lines, each with the number of the line it ends in.
+        """Return the rows that begin in these lines, and the line number in which each ends.
 
-        The last may go on in lines that are read then. Blank lines are no rows.
+        If the last row continues after them, more lines are read. Blank lines are not rows.
         """
         feed = itertools.chain(lines, iter(self.file.readline, ""))
         reader = csv.reader(feed, delimiter=self.options.delimiter, strict=True)
@@ -244,15 +246,15 @@ class _Reader:
 
 
 def _regular(text: str, mark: str) -> bool:
-    """Tell whether every quote is at the beginning or the end of a cell, or doubled in one."""
+    """Return True if every quote begins or ends a cell, or is doubled within one."""
     outside = '"'.join(text.replace('""', "").split('"')[::2])
     beside = re.escape(mark) + r"\r\n"
     return text.count('"') % 2 == 0 and not re.search(rf'[^{beside}]"|"[^{beside}]', outside)
 
 
 def _filled(text: str, mark: str) -> str:
-    """Write nan in the gaps between delimiters, and at the ends of lines."""
-    for _ in range(2):  # of gaps that follow each other, every second one at first
+    """Write nan into empty cells."""
+    for _ in range(2):  # of adjacent empty cells, each pass fills every second one
         text = text.replace(mark * 2, f"{mark}nan{mark}")
     for end in "\r\n":
         text = text.replace(end + mark, f"{end}nan{mark}").replace(mark + end, f"{mark}nan{end}")
@@ -260,81 +262,81 @@ def _filled(text: str, mark: str) -> str:
 
 
 def _span(numbers: Sequence[int]) -> Sequence[int]:
-    """Return numbers that follow each other as a range."""
+    """Return consecutive numbers as a range, others unchanged."""
     span = range(numbers[0], numbers[-1] + 1)
     return span if len(span) == len(numbers) else numbers
 
 
 class _Column:
-    """What a column was found to hold: numbers until a cell is none, and text from then on."""
+    """The type of a column so far: numeric until a cell is not a number, then text."""
 
     def __init__(self, options: Csv, wanted: bool) -> None:
         self.text = self.wanted = wanted
         self.comma = options.decimal == ","
         self.plain = not self.comma
-        """Whether all cells so far are numbers as NumPy's reader takes them, or gaps."""
+        """Whether all cells so far are empty, or numbers that `numpy.loadtxt` reads."""
         self.nan = dict.fromkeys(options.missing, "nan")
         self.none = dict.fromkeys(options.missing)
 
     def parse(self, cells: Sequence[str] | Array) -> Array:
-        """Return cells as float64, NaN where missing; or as text, None where missing."""
+        """Return cells as float64, NaN if missing; or as text, None if missing."""
         if isinstance(cells, np.ndarray):
             return cells
         if not self.text:
             values = self._numbers(cells)
             if values is not None:
                 missing = np.flatnonzero(np.isnan(values)).tolist()
-                self.plain = self.plain and all(cells[place] == "" for place in missing)
+                self.plain = self.plain and all(cells[row] == "" for row in missing)
                 return values
             self.text = True
         cells = list(map(str.strip, cells))
         if self.comma and not self.wanted:
             cells = list(map(_with_point, cells))
-        words = np.empty(len(cells), object)
-        words[:] = list(map(self.none.get, cells, cells))
-        return words
+        text = np.empty(len(cells), object)
+        text[:] = list(map(self.none.get, cells, cells))
+        return text
 
     def _numbers(self, cells: Sequence[str]) -> Array | None:
-        """Return cells as numbers, or None where one is a word."""
+        """Return cells as numbers, or None if one is not a number."""
         if self.comma:
             cells = [c if c.strip() in self.nan else c.translate(COMMA) for c in cells]
         values = self._floats(cells)
         return self._floats(list(map(str.strip, cells))) if values is None else values
 
     def _floats(self, cells: Sequence[str]) -> Array | None:
-        """Return cells as numbers, or None where one is a word or a missing one has blanks."""
+        """Return cells as numbers; None if one is not, or a missing value has spaces around it."""
         try:
             values = np.fromiter(map(float, map(self.nan.get, cells, cells)), float, len(cells))
         except ValueError:
             return None
-        odd = np.flatnonzero(~np.isfinite(values)).tolist()
-        if "_" in "".join(cells) or not all(cells[place] in self.nan for place in odd):
-            return None  # Python takes 1_000 and inf for numbers
+        not_finite = np.flatnonzero(~np.isfinite(values)).tolist()
+        if "_" in "".join(cells) or not all(cells[row] in self.nan for row in not_finite):
+            return None  # Python reads 1_000 and inf as numbers
         return values
 
 
 def _with_point(cell: str) -> str:
-    """Return a number with a decimal comma as one with a point, and what is none as it is."""
+    """Return a number with a decimal comma as one with a point, other text unchanged."""
     translated = cell.translate(COMMA)
     return cell if math.isnan(parse_number(translated)) else translated
 
 
 @contextmanager
 def _opened(path: Path, encoding: str) -> Iterator[tuple[IO[bytes], TextIO]]:
-    """Open a file of text, which may be compressed; give what tells how far it was read, too."""
+    """Open a text file, which may be compressed: the raw file, for its position, and the text."""
     if codecs.lookup(encoding).name == "utf-8":
         encoding = "utf-8-sig"
     with path.open("rb") as raw:
-        packed = raw.peek(2)[:2] == b"\x1f\x8b"
-        binary = gzip.GzipFile(fileobj=raw) if packed else raw
+        compressed = raw.peek(2)[:2] == b"\x1f\x8b"
+        binary = gzip.GzipFile(fileobj=raw) if compressed else raw
         with io.TextIOWrapper(cast(IO[bytes], binary), encoding, newline="") as text:
             yield raw, text
 
 
 def _undecodable(path: Path, options: Csv) -> str:
-    """Say which line of a file is not in its encoding, and which one it may be in."""
+    """Return the line of a file that is not in its encoding, and the encoding it may be in."""
     encoding = options.encoding
-    with _opened(path, "latin-1") as (_, file):  # in which any byte is a character
+    with _opened(path, "latin-1") as (_, file):  # any byte is a character in it
         for line, text in enumerate(file, 1):
             data = text.encode("latin-1")
             if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and line == 1:
@@ -342,7 +344,7 @@ def _undecodable(path: Path, options: Csv) -> str:
             if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
                 break
             if "\0" in text:
-                return f"{path}: not a file of text; set the source that reads it, such as npz"
+                return f"{path}: not a text file; set the source for its format, such as npz"
             try:
                 data.decode(encoding)
             except UnicodeDecodeError as error:
@@ -359,7 +361,7 @@ def _advice(options: Csv, likely: str) -> str:
 
 
 def _changed(options: Csv, **changes: str) -> str:
-    """Return the source with an option changed, and the others as they are, as a spec has it."""
+    """Return the source as a spec has it, with an option changed."""
     given = {field.name: getattr(options, field.name) for field in fields(Csv)}
     kept = {name: value for name, value in given.items() if value != getattr(Csv, name)}
     return json.dumps({"type": "csv", **kept, **changes}, ensure_ascii=False)

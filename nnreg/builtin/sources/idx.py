@@ -1,4 +1,4 @@
-"""IDX, the format of MNIST: one array a file, its sizes in front."""
+"""IDX, the format of MNIST: one array per file, after its sizes."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from nnreg.interfaces.source import Source
 from nnreg.tables.table import Table
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-"""The third byte of a file says how its values are stored, the high byte first."""
+"""NumPy's types by the third byte of a file; values are big-endian."""
 
 MAX_COMPRESSION_RATIO = 1032
-"""The most bytes that a byte of gzip stands for: 258 of a run, in two bits (RFC 1951)."""
+"""The most bytes per byte of gzip: a match of 258 bytes takes two bits (RFC 1951)."""
 
 
 @dataclass(frozen=True)
 class Idx(Source):
-    """MNIST's format (LeCun, Cortes and Burges 1998), as it is or compressed with gzip.
+    """MNIST's format (LeCun, Cortes and Burges 1998), also compressed with gzip.
 
-    The file of images becomes the column `image`. Their labels are in a second file and become
-    `label`: by default that beside the first whose name has `labels` for `images` and `idx1` for
-    `idx3`, such as `train-labels-idx1-ubyte.gz`. Without such a file there is no `label`.
+    The file of images is the column `image`. A second file, `labels`, is the column `label`. By
+    default it is the file in the same directory whose name has `labels` instead of `images` and
+    `idx1` instead of `idx3`, such as `train-labels-idx1-ubyte.gz`. Without such a file there is no
+    `label`.
 
     Options:
         labels: path of the file of labels; null for the default beside the file of images
@@ -48,7 +49,7 @@ class Idx(Source):
             columns[name] = _array(file)
         lengths = [len(column) for column in columns.values()]
         if len(set(lengths)) > 1:
-            raise DataError(f"{path}: {lengths[0]} images, but {lengths[1]} labels beside it")
+            raise DataError(f"{path}: {lengths[0]} images, but {lengths[1]} labels")
         without = "" if "label" in columns else " (without a file of labels)"
         return Table(columns, f"{path}{without}")
 
@@ -60,11 +61,11 @@ class Idx(Source):
 
 
 def _array(path: Path) -> Array:
-    """Read an array, of which no more is made than the size of the file justifies."""
+    """Read an array; allocate no more than the file's size allows."""
     with path.open("rb") as raw:
         size = path.stat().st_size
-        packed = raw.peek(2)[:2] == b"\x1f\x8b"
-        file = gzip.GzipFile(fileobj=raw) if packed else raw
+        compressed = raw.peek(2)[:2] == b"\x1f\x8b"
+        file = gzip.GzipFile(fileobj=raw) if compressed else raw
         try:
             start = file.read(4)
             if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in TYPES or not start[3]:
@@ -75,11 +76,11 @@ def _array(path: Path) -> Array:
             shape = struct.unpack(f">{start[3]}I", sizes)
             dtype = np.dtype(TYPES[start[2]])
             count = math.prod(shape) * dtype.itemsize
-            if count > size * (MAX_COMPRESSION_RATIO if packed else 1):
+            if count > size * (MAX_COMPRESSION_RATIO if compressed else 1):
                 raise DataError(f"{path}: it declares {count:,} bytes, more than it can hold")
             data = file.read(count + 1)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{path}: not a whole file of gzip: {error}") from error
+            raise DataError(f"{path}: not a complete gzip file: {error}") from error
     if len(data) != count:
         found = f"{len(data):,}" if len(data) < count else "more"
         raise DataError(f"{path}: it declares {count:,} bytes, but has {found}")

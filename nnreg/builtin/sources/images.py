@@ -1,4 +1,4 @@
-"""Folders of PNG and JPEG images, one folder per class, through Pillow."""
+"""Directories of PNG and JPEG images, one per class, read with Pillow."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-"""The format of a file by its suffix. Pillow is asked for this one only."""
+"""The format of a file by its suffix; Pillow tries no other."""
 
 OTHERS = (".gif", ".bmp", ".webp", ".tif", ".tiff")
-"""Images that are refused, because to skip them would be to train on a part of the data."""
+"""Images that are refused: skipping them would silently drop data."""
 
 MODES = {"1": 1, "L": 1, "I": 1, "I;16": 1, "LA": 2, "P": 3, "RGB": 3, "RGBA": 4}
-"""The channels that an image of each of Pillow's modes becomes."""
+"""The channels by Pillow's image mode."""
 
 GRAY_16_BITS = ("I", "I;16")
-"""The modes of 16-bit gray: before Pillow 10.4, and since."""
+"""The modes of 16-bit gray images: before Pillow 10.4, and since."""
 
 CHANNELS = {"gray": 1, "rgb": 3, "rgba": 4}
 
@@ -45,13 +45,14 @@ SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 @dataclass(frozen=True)
 class Images(Source):
-    """A folder of PNG or JPEG images, one folder per class; needs `pip install 'nnreg[images]'`.
+    """A directory of PNG or JPEG images, one directory per class; needs the extra `images`.
 
-    The images become the column `image` of shape `(height, width, channels)`, the names of their
-    folders `label`; images that are in no folder of their own have no `label`. All must be of one
-    size. `color` turns them into `gray` (1 channel), `rgb` (3) or `rgba` (4); without it, they
-    must be of one kind: gray (1), gray and alpha (2), colours or a palette (3), or these and alpha
-    (4). Values go up to 255, or 65535 for gray images of 16 bits.
+    Install it with `pip install 'nnreg[images]'`. The column `image` has the shape `(height, width,
+    channels)`; the column `label` has the names of the class directories, and is absent if the
+    images are not in class directories. All images must have the same size. `color` converts them
+    to `gray` (1 channel), `rgb` (3) or `rgba` (4). With `auto`, all must have the same channels:
+    gray (1), gray and alpha (2), colour or palette (3), or colour and alpha (4). Values are 0 to
+    255, or 0 to 65535 for 16-bit gray.
 
     Options:
         color: "gray", "rgb" or "rgba" to convert the images, "auto" to keep them as they are
@@ -64,7 +65,7 @@ class Images(Source):
     def read(self, path: Path) -> Table:
         files = self.files(path)
         if not files:
-            raise DataError(f"{path}: no PNG or JPEG images, in it or in folders in it")
+            raise DataError(f"{path}: no PNG or JPEG images, in it or in its directories")
         images = self._read(files)
         names = sorted({file.parent.name for file in files})
         columns: dict[str, Array | Categorical] = {"image": images}
@@ -72,31 +73,33 @@ class Images(Source):
             codes = np.array([names.index(file.parent.name) for file in files])
             columns["label"] = Categorical(tuple(names), codes)
         directory = path if path.is_dir() else path.parent
-        called = [file.relative_to(directory).as_posix() for file in files]
-        return Table(columns, str(path), row_names=called)
+        row_names = [file.relative_to(directory).as_posix() for file in files]
+        return Table(columns, str(path), row_names=row_names)
 
     def files(self, path: Path) -> Sequence[Path]:
-        """Return the images in the folders of classes, or in the folder itself, in order.
+        """Return the images in the class directories, or in the directory itself, sorted.
 
-        A path that is an image is that one.
+        A path to an image is that image alone.
         """
         try:
             entries = sorted(path.iterdir())
         except NotADirectoryError as error:
             if image := _images([path]):
                 return image
-            raise DataError(f"{path}: not a folder; expected one of PNG or JPEG images") from error
+            raise DataError(
+                f"{path}: not a directory; expected a directory of PNG or JPEG images"
+            ) from error
         own = _images(entries)
         directories = [entry for entry in entries if entry.is_dir() and not _hidden(entry)]
         nested = [
             image for directory in directories for image in _images(sorted(directory.iterdir()))
         ]
         if own and nested:
-            raise DataError(f"{own[0]}: an image beside folders of classes; move it into one")
+            raise DataError(f"{own[0]}: an image beside class directories; move it into one")
         return own or nested
 
     def _read(self, files: Sequence[Path]) -> Array:
-        """Decode images, each after its header has been compared with the first one's."""
+        """Decode images; compare each header with the first before decoding."""
         shape, dtype = self._kind(_open(files[0]))
         _require_memory(files[0], len(files), shape, dtype)
         decoded = np.empty((len(files), *shape), dtype)
@@ -106,27 +109,26 @@ class Images(Source):
             if kind != (shape, dtype):
                 raise DataError(
                     f"{file}: {_described(*kind)}, but {files[0]} is {_described(shape, dtype)}; "
-                    "make all of one size, and set the source's 'color' where they differ in "
-                    "channels"
+                    "resize all to one size, or set the source's 'color' if they differ in channels"
                 )
             decoded[index] = _coloured(_decode(file, image), self.color)
         return decoded
 
     def _kind(self, image: Image) -> tuple[Shape, np.dtype[Any]]:
-        """Return the shape and the type that an image will have, from its header."""
+        """Return the shape and type of an image's array, from its header."""
         channels = CHANNELS.get(self.color, MODES[image.mode])
         dtype = np.dtype(np.uint16 if image.mode in GRAY_16_BITS else np.uint8)
         return (image.height, image.width, channels), dtype
 
 
 def _images(entries: Iterable[Path]) -> list[Path]:
-    """Return the image files of a folder. Raises `DataError` for an image of another format."""
+    """Return the images among entries. Raises `DataError` for one of another format."""
     images = []
     for entry in entries:
         suffix = entry.suffix.lower()
         if suffix in OTHERS:
             raise DataError(
-                f"{entry}: not PNG or JPEG; convert the images, or take it out of the folder"
+                f"{entry}: not PNG or JPEG; convert the image, or remove it from the directory"
             )
         if suffix in FORMATS and not _hidden(entry):
             images.append(entry)
@@ -138,7 +140,7 @@ def _hidden(entry: Path) -> bool:
 
 
 def _open(file: Path) -> Image:
-    """Return an image whose header and checksums are read. Raises `DataError`."""
+    """Open an image and check its header and checksums. Raises `DataError`."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
@@ -152,9 +154,9 @@ def _open(file: Path) -> Image:
             if name == "PNG":  # decoding ignores the checksums of the pixels
                 Image.open(io.BytesIO(data), formats=(name,)).verify()
             image = Image.open(io.BytesIO(data), formats=(name,))
-    except UnidentifiedImageError as error:  # its text names an object in memory
+    except UnidentifiedImageError as error:  # its message has an object's address
         raise DataError(f"{file}: not a {name} image, or its header is damaged") from error
-    except Exception as error:  # Pillow's decoders raise errors of any kind
+    except Exception as error:  # Pillow's decoders raise any exception
         raise DataError(f"{file}: cannot read the {name} image: {error}") from error
     if image.mode not in MODES:
         raise DataError(f"{file}: an image of mode {image.mode}; convert it to gray or RGB")
@@ -167,33 +169,35 @@ def _open(file: Path) -> Image:
 
 
 def _require_complete(data: bytes) -> None:
-    """Raise ValueError for a PNG that Pillow would read in part.
+    """Raise ValueError for a PNG that Pillow would read incompletely.
 
     Pillow leaves missing rows black, ignores the low bytes of 16-bit colours, and skips critical
-    chunks that it does not know. `data` has passed `verify`.
+    chunks that it does not support. `data` has passed `verify`.
     """
     header, width, height, depth, color, *_, interlaced = struct.unpack_from(">4sIIBBBBB", data, 12)
     if header != b"IHDR":
         raise ValueError("it does not begin with a header")
     if interlaced:
-        raise ValueError("it is interlaced; save it without")
+        raise ValueError("it is interlaced; save it without interlacing")
     if depth == 16 and color != 0:
         raise ValueError(
-            "it has 16 bits per channel, which Pillow reads of gray images only; convert it to 8 "
+            "it has 16 bits per channel, which Pillow reads for gray images only; convert it to 8 "
             "bits, or put the images in an NPZ or HDF5 file"
         )
-    position, name, packed = 8, b"", []
+    position, name, compressed = 8, b"", []
     while name != b"IEND":
         length, name = struct.unpack_from(">I4s", data, position)
         if name == b"IDAT":
-            packed.append(data[position + 8 : position + 8 + length])
+            compressed.append(data[position + 8 : position + 8 + length])
         elif name[:1].isupper() and name not in (b"IHDR", b"PLTE", b"IEND"):
-            raise ValueError(f"it has a chunk {name!r}, which no reader may skip")
+            raise ValueError(f"it has a critical chunk {name!r}, which is not supported")
         position += length + 12
     if position > len(data):
         raise ValueError("the file ends too early")
-    size = height * (1 + -(-width * SAMPLES[color] * depth // 8))  # a row begins with its filter
-    if len(zlib.decompressobj().decompress(b"".join(packed), size + 1)) != size:
+    size = height * (
+        1 + -(-width * SAMPLES[color] * depth // 8)
+    )  # each row begins with a filter byte
+    if len(zlib.decompressobj().decompress(b"".join(compressed), size + 1)) != size:
         raise ValueError("it does not have as many pixels as it declares")
 
 
@@ -203,7 +207,7 @@ def _decode(file: Path, image: Image) -> Array:
     try:
         image.load()
         values = np.asarray(image.convert("L") if image.mode == "1" else image)
-    except Exception as error:  # Pillow's decoders raise errors of any kind
+    except Exception as error:  # Pillow's decoders raise any exception
         raise DataError(f"{file}: cannot decode the pixels: {error}") from error
     if image.mode == "P":
         colours: Array = np.frombuffer(palette[: len(palette) // 3 * 3], np.uint8).reshape(-1, 3)
@@ -214,31 +218,31 @@ def _decode(file: Path, image: Image) -> Array:
 
 
 def _require_memory(file: Path, count: int, shape: Shape, dtype: np.dtype[Any]) -> None:
-    """Refuse what half of the memory cannot hold."""
+    """Raise `DataError` if the images would take more than half of the memory."""
     size, limit = count * math.prod(shape) * dtype.itemsize, memory_limit()
     if limit is not None and size > limit / 2:
         raise DataError(
-            f"{file}: {count:,} images of this size take {size / 1e9:.1f} GB; make them smaller, "
+            f"{file}: {count:,} images of this size take {size / 1e9:.1f} GB; resize them, "
             "or put them in an HDF5 file, which may be larger than memory"
         )
 
 
 def _coloured(values: Array, color: str) -> Array:
-    """Turn images `(..., channels)` into gray or colours.
+    """Convert images `(..., channels)` to a colour mode.
 
-    Gray is 0.299 R + 0.587 G + 0.114 B, the luma of ITU-R BT.601, in whole 65536ths.
+    Gray is 0.299 R + 0.587 G + 0.114 B, the luma of ITU-R BT.601, in integer 65536ths.
     """
     if color == "auto" or values.shape[-1] == CHANNELS[color]:
         return values
-    many = values.shape[-1] > 2
+    has_color = values.shape[-1] > 2
     most = np.iinfo(values.dtype).max
     if color == "gray":
-        if not many:
+        if not has_color:
             return values[..., :1]
         weighted = values[..., :3] @ np.array([19595, 38470, 7471], np.uint32)
         gray: Array = ((weighted + 2**15) >> 16).astype(values.dtype)
         return gray[..., None]
-    rgb = values[..., :3] if many else np.repeat(values[..., :1], 3, axis=-1)
+    rgb = values[..., :3] if has_color else np.repeat(values[..., :1], 3, axis=-1)
     if color == "rgb":
         return rgb
     alpha = np.full_like(rgb[..., :1], most) if values.shape[-1] != 2 else values[..., 1:]

@@ -1,4 +1,4 @@
-"""Parquet, through pyarrow."""
+"""Parquet, read with pyarrow."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from nnreg.tables.dataframes import columns_of_arrow
 from nnreg.tables.table import Table
 
 ROWS = 2**14
-"""How many rows are read at a time."""
+"""The rows that are read at once."""
 
 
 @dataclass(frozen=True)
 class Parquet(Source):
     """A Parquet file; needs `pip install 'nnreg[parquet]'`.
 
-    Columns of numbers, truth values, text, dictionaries and lists of equal length are read; dates
-    and times become text.
+    Columns may be numeric, boolean, text, dictionary-encoded, or lists of equal length; dates and
+    times become text.
     """
 
     suffixes = (".parquet", ".pq")
@@ -41,13 +41,13 @@ class Parquet(Source):
             ) from error
         try:
             with path.open("rb") as raw, pyarrow.parquet.ParquetFile(raw) as file:
-                whole, place = file.metadata.num_rows, 0
+                total, done = file.metadata.num_rows, 0
                 for batch in file.iter_batches(ROWS):
-                    rows = np.arange(place, place + len(batch))
-                    place += len(batch)
+                    rows = np.arange(done, done + len(batch))
+                    done += len(batch)
                     columns = columns_of_arrow(batch, str(path))
-                    yield Table(columns, str(path), row_numbers=rows, fraction_read=place / whole)
+                    yield Table(columns, str(path), row_numbers=rows, fraction_read=done / total)
         except (pyarrow.ArrowException, ValueError) as error:
-            raise DataError(f"{path}: not a Parquet file that can be read: {error}") from error
-        if not place:
+            raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+        if not done:
             raise DataError(f"{path}: there are no rows")

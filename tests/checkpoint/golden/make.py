@@ -1,14 +1,12 @@
-"""Make the golden files of the format that is written now.
+"""Write the golden files of the current format.
 
-`python tests/checkpoint/golden/make.py` writes them.
+Run it as `python tests/checkpoint/golden/make.py`. Files of a released format are never written
+again: the tests check that files written by older code still load.
 
-That files of every version go on loading as they are is the point: those of a version that was
-released are never made again.
-
-`format-N/` is the directory in which it was all done: the specs and their data, the directories of
-three runs (a complete one, one stopped in mid-epoch, folds of which one is done), a checkpoint for
-each network that was trained on arrays, `expected.json` with what was computed, and `SHA256SUMS`.
-`format-1.h5` is older than that, and stays as it is.
+`format-N/` has the specs and their data, the directories of three runs (a complete one, one stopped
+mid-epoch, and folds of which one is complete), a checkpoint of each network that was trained on
+arrays, `expected.json` with the computed values, and `SHA256SUMS`. `format-1.h5` is older and stays
+unchanged.
 """
 
 import hashlib
@@ -26,7 +24,7 @@ from nnreg.checkpoint.migrations import FORMAT
 
 HERE = Path(__file__).resolve().parent
 NEUTRAL = Path("/tmp/nnreg-golden")
-"""Where the runs are made: checkpoints record their directory."""
+"""The directory of the runs, since checkpoints record it."""
 
 ROWS = {
     "island": ["north", "south", "north", None, "elsewhere"],
@@ -34,11 +32,11 @@ ROWS = {
     "length": [1.0, 3.5, None, 2.0, 4.2],
     "depth": [5.5, 2.1, 4.0, 3.3, None],
 }
-"""Rows to predict, with missing values and with categories that were not there in training."""
+"""Rows to predict, with missing values and unknown categories."""
 
 
 def main() -> None:
-    """Make all files."""
+    """Write all files."""
     shutil.rmtree(NEUTRAL, ignore_errors=True)
     shutil.copytree(HERE / "specs", NEUTRAL)
     os.chdir(NEUTRAL)
@@ -90,7 +88,7 @@ def write_digests() -> None:
 
 
 def words() -> dict:
-    """Train to the end, in two goes, by a plugin's activation."""
+    """Train to the end, resumed once, with a plugin's activation."""
     fresh = nnreg.run("words.json", overrides=["train.epochs=2"])
     nnreg.run("words.json", out="words", overrides=["train.epochs=5"])
     nnreg.resume("words", overrides=["train.epochs=8"])
@@ -98,7 +96,7 @@ def words() -> dict:
 
 
 def averaged() -> dict:
-    """Stop in mid-epoch; and record what an uninterrupted run comes to."""
+    """Stop mid-epoch, and record the results of the resumed run."""
     interrupted(2, lambda stop: nnreg.run("averaged.json", out="whole", on_epoch=stop))
     shutil.copytree("whole", "averaged")
     model = nnreg.resume("whole")
@@ -112,7 +110,7 @@ def averaged() -> dict:
 
 
 def folds() -> dict:
-    """Stop in the second of three folds; and record what all of them come to."""
+    """Stop in the second of three folds, and record the results of all three."""
     interrupted(6, lambda stop: nnreg.run("folds.json", out="folds", on_epoch=stop))
     shutil.copytree("folds", "whole")
     summary = nnreg.resume("whole").summary
@@ -122,7 +120,7 @@ def folds() -> dict:
 
 
 def interrupted(epochs: int, train) -> None:
-    """Interrupt a training, as Ctrl-C does, after so many epochs."""
+    """Interrupt a training after a number of epochs, as Ctrl-C does."""
     left = epochs
 
     def stop(_) -> None:
@@ -166,12 +164,12 @@ def in_memory(name: str, x, y) -> dict:
 
 
 def as_data(x):
-    """Return what was made of JSON as nnreg takes it: a table as it is, an array as such."""
+    """Return data from JSON: a table unchanged, anything else as an array."""
     return x if isinstance(x, dict) else np.array(x)
 
 
 def answers(path: str, x) -> dict:
-    """Return what a file says and what its model computes."""
+    """Return the content of a file and the predictions of its model."""
     model = nnreg.load(path)
     return {
         "file": path,

@@ -1,4 +1,4 @@
-"""CSV and TSV: what a cell is, what a column holds, and what is reported of a bad file."""
+"""CSV and TSV: cells, types of columns, and errors of bad files."""
 
 import csv
 import gzip
@@ -27,7 +27,7 @@ from tests.helpers.specs import classifier, csv_data, regressor
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Take a line or two at a time, so that a short file has many blocks."""
+    """Read a line or two at a time, so that a short file has many blocks."""
     monkeypatch.setattr(delimited, "BLOCK", 12)
     monkeypatch.setattr(delimited, "FIRST_BLOCK", 4)
 
@@ -52,7 +52,7 @@ def lines(table):
     return [int(line) for line in table.line_numbers]
 
 
-def test_numbers_become_floats_and_words_stay_text(read):
+def test_numbers_become_floats_and_other_cells_stay_text(read):
     table = read("a,b,c\n 1 ,x y,1\n-2.5e3, z,\n")
     assert table.columns["a"].tolist() == [1, -2500]
     assert table.columns["a"].dtype == np.float64
@@ -61,7 +61,7 @@ def test_numbers_become_floats_and_words_stay_text(read):
     assert lines(table) == [2, 3]
 
 
-def test_what_is_asked_for_as_text_keeps_its_text(read):
+def test_a_column_requested_as_text_keeps_its_text(read):
     table = read("a,b\n007,1.50\n7,\n", text=["a", "b"])
     assert columns(table) == {"a": ["007", "7"], "b": ["1.50", None]}
 
@@ -81,7 +81,7 @@ def test_many_blocks_are_one_table(read):
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_numbers_are_kept_in_the_smallest_type_that_holds_them(read):
+def test_numbers_are_stored_in_the_smallest_exact_type(read):
     values = {"f2": "2048", "f4": "2049", "f8": "0.1"}
     for kind, value in values.items():
         table = read("a\n" + "0\n" * 20 + f"{value}\n\n" + "1\n" * 20)
@@ -90,14 +90,14 @@ def test_numbers_are_kept_in_the_smallest_type_that_holds_them(read):
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_words_after_many_numbers_have_all_their_text(read):
+def test_a_column_with_text_after_many_numbers_keeps_all_its_text(read):
     table = read("a,b\n" + "007,1\n" * 50 + "x,2\n" + "08,3\n")
     assert columns(table)["a"] == ["007"] * 50 + ["x", "08"]
     assert table.columns["b"].tolist() == [1] * 50 + [2, 3]
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_a_word_among_numbers_is_told_wherever_it_is(tmp_path, monkeypatch):
+def test_text_among_numbers_is_reported_with_its_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = "species,x\n" + "red,1.5\nblue,2\n" * 500 + "red,1,5\n".replace(",5", "O5") + "red,2\n"
     (tmp_path / "data.csv").write_text(text)
@@ -116,7 +116,7 @@ def test_a_word_among_numbers_is_told_wherever_it_is(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_more_different_words_than_a_categorical_takes_are_kept(read, monkeypatch):
+def test_more_distinct_values_than_a_categorical_can_have_are_kept(read, monkeypatch):
     monkeypatch.setattr("nnreg.tables.concat.MAX_CATEGORIES", 10)
     names = [None if i % 7 == 3 else f"a rather long name, number {i}" for i in range(60)]
     table = read("id\n" + "".join("NA\n" if n is None else f'"{n}"\n' for n in names))
@@ -126,7 +126,7 @@ def test_more_different_words_than_a_categorical_takes_are_kept(read, monkeypatc
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_quotes_blank_lines_and_lines_within_quotes_keep_the_count_of_lines(read):
+def test_line_numbers_are_right_with_quotes_blank_lines_and_line_breaks_in_cells(read):
     table = read('a,b\r\n1,"x ""y"""\r\n\r\n2,"over\r\ntwo, lines"\r\n3,z\r\n"4",q\r\n\r\n')
     assert columns(table) == {
         "a": ["1", "2", "3", "4"],
@@ -148,7 +148,7 @@ CELL = st.one_of(
     st.lists(st.lists(CELL, min_size=2, max_size=2), min_size=1, max_size=25),
     st.sampled_from([1, 10, 1000]),
 )
-def test_blocks_and_numpys_reader_change_nothing(tmp_path_factory, rows, block):
+def test_blocks_and_numpys_reader_do_not_change_the_result(tmp_path_factory, rows, block):
     text = io.StringIO(newline="")
     csv.writer(text).writerows([["a", "b"], *rows])
     path = tmp_path_factory.mktemp("csv") / "t.csv"
@@ -170,7 +170,7 @@ def test_blocks_and_numpys_reader_change_nothing(tmp_path_factory, rows, block):
 
 @settings(max_examples=300)
 @given(st.lists(st.text('a1",\n\r ', max_size=8), min_size=1, max_size=8))
-def test_what_is_well_formed_is_what_the_standard_library_says(tmp_path_factory, lines):
+def test_well_formed_is_what_the_standard_library_accepts(tmp_path_factory, lines):
     path = tmp_path_factory.mktemp("csv") / "t.csv"
     path.write_text("a,b\n1,a\n2,b\n" + "\n".join(lines), newline="")
     with pytest.MonkeyPatch.context() as patch:
@@ -193,7 +193,7 @@ def test_what_is_well_formed_is_what_the_standard_library_says(tmp_path_factory,
 
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("cell", ["-nan", "inf", "-Infinity", "1_0", "1e999", "０x"])
-def test_what_only_looks_like_a_number_is_a_word_in_any_block(read, cell):
+def test_what_only_looks_like_a_number_is_text_in_any_block(read, cell):
     for text in (f"a,b\n{cell},1\n", f"a,b\n1,\n2,3\n4,5\n{cell},6\n"):
         table = read(text)
         assert categorical(table, "a").text().tolist()[-1] == cell
@@ -221,7 +221,7 @@ class TestEncodings:
     TEXT = "naïve,x\nÅsa,1\n"
 
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])
-    def test_a_file_is_read_in_the_encoding_it_is_said_to_have(self, read, encoding):
+    def test_a_file_is_read_in_the_given_encoding(self, read, encoding):
         found = read(self.TEXT.encode(encoding), Csv(encoding=encoding.removesuffix("-sig")))
         assert columns(found) == {"naïve": ["Åsa"], "x": ["1"]}
 
@@ -234,32 +234,32 @@ class TestEncodings:
             ("utf-16-le", "utf-8", r'line 1: not text in utf-8; .*"encoding": "utf-16"'),
         ],
     )
-    def test_another_encoding_is_told_with_the_line_and_a_likely_one(
+    def test_a_wrong_encoding_is_reported_with_the_line_and_a_likely_one(
         self, read, written, said, message
     ):
         text = "name,x\nAsa,1\n" if written == "utf-16-le" else self.TEXT
         with pytest.raises(DataError, match=message):
             read(text.encode(written), Csv(encoding=said))
 
-    def test_a_file_of_another_kind_is_not_taken_for_text(self, read):
-        with pytest.raises(DataError, match=r"t\.csv: not a file of text; set the source"):
+    def test_a_binary_file_is_not_read_as_text(self, read):
+        with pytest.raises(DataError, match=r"t\.csv: not a text file; set the source"):
             read(b"PK\x03\x04\x00\xff\n1,2\n")
 
-    def test_the_line_is_told_however_far_it_is(self, read):
+    def test_the_line_is_reported_also_far_into_the_file(self, read):
         with pytest.raises(DataError, match="line 100002: byte 0xff is not text"):
             read(b"a,b\n" + b"red,1\n" * 100_000 + b"\xff,1\n")
 
     @pytest.mark.parametrize("name", ["utf-9", "base64", "\0"])
-    def test_a_name_that_is_no_encoding_is_refused_with_the_spec(self, name):
+    def test_an_unknown_encoding_is_refused_with_the_spec(self, name):
         with pytest.raises(ValueError, match="encoding"):
             Csv(encoding=name)
 
 
-def test_a_compressed_file_is_read_and_a_cut_one_refused(read):
+def test_a_compressed_file_is_read_and_a_truncated_one_refused(read):
     whole = gzip.compress(b"a,b\n" + b"1,2\n" * 1000)
     assert len(read(whole)) == 1000
     for damaged in (whole[:-9], whole[:20], whole[:12] + b"\xff" * 20):
-        with pytest.raises(DataError, match=r"t\.csv: not a whole file of gzip"):
+        with pytest.raises(DataError, match=r"t\.csv: not a complete gzip file"):
             read(damaged)
 
 
@@ -273,7 +273,7 @@ def test_options_change_how_text_is_read(read):
     assert lines(table) == [2, 4]
 
 
-def test_a_decimal_comma_is_read_where_it_is_said(read):
+def test_a_decimal_comma_is_read_if_the_option_is_set(read):
     table = read("a;b;c\n1,5;1.5;x,y\n-2;1;z\n", Csv(delimiter=";", decimal=","))
     assert table.columns["a"].tolist() == [1.5, -2]
     assert table.columns["b"].tolist() == ["1.5", "1"]
@@ -283,8 +283,11 @@ def test_a_decimal_comma_is_read_where_it_is_said(read):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a;b;c\n1;2;3\n", r"only column is 'a;b;c'; a semicolon .*\"delimiter\": \";\""),
-        ("a\tb\n1\t2\n", r"a tab seems .*\"delimiter\": \"\\t\""),
+        (
+            "a;b;c\n1;2;3\n",
+            r"only column is 'a;b;c'; .* a semicolon: .*\"delimiter\": \";\"",
+        ),
+        ("a\tb\n1\t2\n", r"seems to be a tab: .*\"delimiter\": \"\\t\""),
         ("a,b\n1,2\n1\n", "line 3: 1 cells, but the header has 2; fix the row"),
         ('a,b\n1,2\n1,"2\n', "line 3: not well-formed CSV"),
         ('a,b\n1,"2"x\n', "line 2: not well-formed CSV"),
@@ -293,12 +296,12 @@ def test_a_decimal_comma_is_read_where_it_is_said(read):
         ("a,b\n\n\n", "a header but no rows"),
     ],
 )
-def test_what_is_not_a_table_is_told(read, text, message):
+def test_a_file_that_is_not_a_table_is_refused(read, text, message):
     with pytest.raises(DataError, match=message):
         read(text)
 
 
-def test_a_mend_keeps_the_options_that_are_there(read):
+def test_a_suggested_fix_keeps_the_given_options(read):
     with pytest.raises(DataError) as caught:
         read("ä;b\n1,5;2\n".encode("cp1252"), Csv(encoding="cp1252", decimal=","))
     fix = json.loads(str(caught.value).partition("set the source to ")[2])
@@ -306,7 +309,7 @@ def test_a_mend_keeps_the_options_that_are_there(read):
 
 
 @pytest.mark.parametrize("delimiter", ["\n", "\r", '"', "\0", ";;", ""])
-def test_what_cannot_be_a_delimiter_is_refused_with_the_spec(delimiter):
+def test_an_invalid_delimiter_is_refused_with_the_spec(delimiter):
     spec = regressor(data=csv_data(source={"type": "csv", "delimiter": delimiter}))
     with pytest.raises(Exception, match=r"\$\.data\.source"):
         read_spec(spec)
@@ -323,13 +326,13 @@ def test_thousands_of_columns_are_read_quickly(read):
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_more_than_memory_holds_is_told(read, monkeypatch):
+def test_a_table_larger_than_memory_is_refused(read, monkeypatch):
     monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 2000)
     with pytest.raises(DataError, match=r"t\.csv: its rows take more than half of the memory"):
         read(gzip.compress(b"a,b\n" + b"0,x\n" * 1000))
 
 
-def test_changed_bytes_are_refused_or_read_and_nothing_else(tmp_path):
+def test_changed_bytes_are_refused_or_read_without_other_errors(tmp_path):
     text = 'a,"b b",c\n' + 'red,"1,5",2\n"x ""y""",,-3e2\n\nNA,2024-01-01,0\n' * 3
     rng = Random(0)
     began = time.process_time()
@@ -346,11 +349,13 @@ def test_changed_bytes_are_refused_or_read_and_nothing_else(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much a process grew")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the growth of a process is measured as on Linux"
+)
 @pytest.mark.parametrize("name", loading.FILES)
 def test_two_million_rows_load_in_seconds_and_in_three_times_the_file(tmp_path, name):
     path = tmp_path / "table.csv"
     loading.write(path, name, loading.FILES[name][1])
     seconds, grown = loading.sample("nnreg", path)
     assert grown < 3 * path.stat().st_size
-    assert seconds < 60  # however busy the machine is: it takes two to eight
+    assert seconds < 60  # it takes two to eight on an idle machine

@@ -18,7 +18,7 @@ from tests.helpers.specs import classifier, csv_data
         ["10:30", "11:05:59"],
     ],
 )
-def test_dates_are_refused_with_what_to_do_about_them(tmp_path, monkeypatch, dates):
+def test_dates_are_refused_with_a_fix(tmp_path, monkeypatch, dates):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(
         "species,x,when\n"
@@ -32,21 +32,21 @@ def test_dates_are_refused_with_what_to_do_about_them(tmp_path, monkeypatch, dat
         prepare_from_spec(read_spec(classifier(data=csv_data(**fix))))
 
 
-@pytest.mark.parametrize("words", [["2024-01-31", "soon"], ["1-2", "3-4"], ["a:b", "10:30"]])
-def test_words_that_are_not_all_dates_are_words(tmp_path, monkeypatch, words):
+@pytest.mark.parametrize("values", [["2024-01-31", "soon"], ["1-2", "3-4"], ["a:b", "10:30"]])
+def test_values_that_are_not_all_dates_are_categories(tmp_path, monkeypatch, values):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "data.csv").write_text("species,x\n" + "".join(f"{w},{w}\n" for w in words))
+    (tmp_path / "data.csv").write_text("species,x\n" + "".join(f"{v},{v}\n" for v in values))
     prepare_from_spec(read_spec(classifier(data=csv_data())))
 
 
-def test_decimal_commas_are_refused_with_what_to_do_about_them(tmp_path, monkeypatch):
+def test_decimal_commas_are_refused_with_a_fix(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text('species,x\nred,"1,5"\nblue,"1.002,25"\n')
     with pytest.raises(DataError, match=r"'x' has numbers with a decimal comma, such as '1,5'"):
         prepare_from_spec(read_spec(classifier(data=csv_data())))
 
 
-def test_a_decimal_comma_among_whole_numbers_is_told_as_such(tmp_path, monkeypatch):
+def test_a_decimal_comma_among_whole_numbers_is_reported_as_such(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text('species,x\nred,1\nblue,"1,5"\n')
     with pytest.raises(DataError, match='found \'1,5\' among numbers; set "decimal": ","'):
@@ -60,7 +60,7 @@ def test_a_target_of_one_class_is_refused(tmp_path, monkeypatch):
         prepare_from_spec(read_spec(classifier(data=csv_data())))
 
 
-def test_a_column_of_names_that_memory_cannot_hold_one_by_one_is_told(tmp_path, monkeypatch):
+def test_a_column_too_large_to_be_one_hot_encoded_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = "".join(f"{'red' if i % 2 else 'blue'},user {i},1\n" for i in range(3000))
     (tmp_path / "data.csv").write_text("species,name,x\n" + rows)
@@ -70,7 +70,7 @@ def test_a_column_of_names_that_memory_cannot_hold_one_by_one_is_told(tmp_path, 
     prepare_from_spec(read_spec(classifier(data=csv_data(exclude=["name"]))))
 
 
-def test_the_text_of_a_class_is_its_name(tmp_path, monkeypatch):
+def test_the_name_of_a_class_is_its_text(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text("species,zip,x\n" + "01,007,1\n1,7,2\n" * 4)
     data = csv_data(columns={"zip": "category"})

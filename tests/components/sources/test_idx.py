@@ -1,4 +1,4 @@
-"""IDX, MNIST's format: its types, its pairs of files, and files that are not whole."""
+"""IDX, MNIST's format: types, pairs of files, and damaged files."""
 
 import gzip
 import struct
@@ -22,14 +22,14 @@ def idx(array, kind="u1"):
 
 @pytest.fixture
 def mnist(tmp_path):
-    """Write a training part, compressed, and a test part."""
+    """Write a training split, compressed, and a test split."""
     rng = np.random.default_rng(0)
-    for part, count, pack in (("train", 30, gzip.compress), ("t10k", 10, bytes)):
+    for split, count, pack in (("train", 30, gzip.compress), ("t10k", 10, bytes)):
         labels = rng.integers(0, 3, count)
         images = rng.integers(0, 99, (count, 4, 5)) + 60 * labels[:, None, None]
-        suffix = ".gz" if part == "train" else ""
-        (tmp_path / f"{part}-images-idx3-ubyte{suffix}").write_bytes(pack(idx(images % 256)))
-        (tmp_path / f"{part}-labels-idx1-ubyte{suffix}").write_bytes(pack(idx(labels)))
+        suffix = ".gz" if split == "train" else ""
+        (tmp_path / f"{split}-images-idx3-ubyte{suffix}").write_bytes(pack(idx(images % 256)))
+        (tmp_path / f"{split}-labels-idx1-ubyte{suffix}").write_bytes(pack(idx(labels)))
     return tmp_path
 
 
@@ -47,7 +47,7 @@ def spec_of(directory):
 
 @pytest.mark.parametrize("kind", CODES)
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_every_type_is_read_as_the_machine_has_it(tmp_path, kind, pack):
+def test_every_type_is_read_in_native_byte_order(tmp_path, kind, pack):
     array = np.random.default_rng(0).integers(-99 if "i" in kind else 0, 99, (4, 3, 2))
     (tmp_path / "d").write_bytes(pack(idx(array, kind)))
     found = Idx().read(tmp_path / "d").columns["image"]
@@ -59,13 +59,13 @@ def test_labels_are_found_beside_the_images(mnist):
     table = Idx().read(mnist / "train-images-idx3-ubyte.gz")
     assert table.columns["image"].shape == (30, 4, 5)
     assert table.columns["label"].shape == (30,)
-    (mnist / "train-labels-idx1-ubyte.gz").rename(mnist / "answers")
+    (mnist / "train-labels-idx1-ubyte.gz").rename(mnist / "other-labels")
     assert list(Idx().read(mnist / "train-images-idx3-ubyte.gz").columns) == ["image"]
-    named = Idx(labels="answers").read(mnist / "train-images-idx3-ubyte.gz")
+    named = Idx(labels="other-labels").read(mnist / "train-images-idx3-ubyte.gz")
     np.testing.assert_array_equal(named.columns["label"], table.columns["label"])
 
 
-def test_a_run_has_both_parts_and_knows_all_four_files(mnist, tmp_path):
+def test_a_run_reads_both_splits_and_all_four_files(mnist, tmp_path):
     run = nnreg.run(spec_of(mnist), out=tmp_path / "out")
     assert run.classes == ("0", "1", "2")
     document = read_spec(spec_of(mnist))
@@ -75,7 +75,7 @@ def test_a_run_has_both_parts_and_knows_all_four_files(mnist, tmp_path):
     assert changed == [str(mnist / "t10k-images-idx3-ubyte")]
 
 
-def test_a_target_without_its_file_is_told(mnist):
+def test_a_target_without_its_file_is_reported(mnist):
     (mnist / "train-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(DataError, match=r"\(without a file of labels\): no column 'label'"):
         nnreg.run(spec_of(mnist))
@@ -96,17 +96,17 @@ ARRAY = idx(np.arange(6).reshape(2, 3))
         (ARRAY + b"x", "declares 6 bytes, but has more"),
         (struct.pack(">BBBBIII", 0, 0, 14, 3, 2**32 - 1, 2**32 - 1, 99) + b"x", "more than it can"),
         (gzip.compress(struct.pack(">BBBBI", 0, 0, 8, 1, 2**32 - 1)), "more than it can hold"),
-        (gzip.compress(ARRAY)[:-9], "not a whole file of gzip"),
+        (gzip.compress(ARRAY)[:-9], "not a complete gzip file"),
         (gzip.compress(ARRAY[:-1]), "declares 6 bytes, but has 5"),
     ],
 )
-def test_what_is_not_whole_is_told_and_takes_no_memory(tmp_path, data, message):
+def test_a_damaged_file_is_refused_without_allocating_memory(tmp_path, data, message):
     (tmp_path / "d").write_bytes(data)
     with pytest.raises(DataError, match=rf"/d: .*({message})"):
         Idx().read(tmp_path / "d")
 
 
-def test_images_and_labels_are_as_many(mnist):
+def test_the_numbers_of_images_and_labels_must_be_equal(mnist):
     (mnist / "t10k-labels-idx1-ubyte").write_bytes(idx(np.zeros(9)))
     with pytest.raises(DataError, match="10 images, but 9 labels"):
         Idx().read(mnist / "t10k-images-idx3-ubyte")

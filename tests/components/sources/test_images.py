@@ -1,4 +1,4 @@
-"""Folders of images: what PNG and JPEG become, and which files are refused."""
+"""Directories of images: the arrays of PNG and JPEG, and refused files."""
 
 import contextlib
 import io
@@ -32,31 +32,35 @@ def chunk(name, content):
     return struct.pack(">I", len(content)) + data + struct.pack(">I", zlib.crc32(data))
 
 
-def png(rows, size, depth=8, kind=GRAY, filters=None, palette=None, interlaced=0, packed=None):
-    """Write a PNG of bytes `(height, stride)`, each line with the filter that is asked for."""
+def png(rows, size, depth=8, kind=GRAY, filters=None, palette=None, interlaced=0, compressed=None):
+    """Return a PNG of bytes `(height, stride)`, each line with the given filter."""
     filters = filters or [0] * len(rows)
     width, height = size
     unit = max(SAMPLES[kind] * depth // 8, 1)
     lines = [bytes([kind_of]) + filtered(rows, index, kind_of, unit)
              for index, kind_of in enumerate(filters)]  # fmt: skip
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, interlaced)
-    parts = [SIGNATURE, chunk(b"IHDR", header), chunk(b"tEXt", b"of no interest")]
+    chunks = [SIGNATURE, chunk(b"IHDR", header), chunk(b"tEXt", b"of no interest")]
     if palette is not None:
-        parts.append(chunk(b"PLTE", bytes(palette)))
-    packed = zlib.compress(b"".join(lines)) if packed is None else packed
-    middle = len(packed) // 2
-    parts += [chunk(b"IDAT", packed[:middle]), chunk(b"IDAT", packed[middle:]), chunk(b"IEND", b"")]
-    return b"".join(parts)
+        chunks.append(chunk(b"PLTE", bytes(palette)))
+    compressed = zlib.compress(b"".join(lines)) if compressed is None else compressed
+    middle = len(compressed) // 2
+    chunks += [
+        chunk(b"IDAT", compressed[:middle]),
+        chunk(b"IDAT", compressed[middle:]),
+        chunk(b"IEND", b""),
+    ]
+    return b"".join(chunks)
 
 
 def filtered(rows, index, kind, unit):
-    """Write a line as its differences, byte by byte as the standard has it."""
+    """Return a line filtered byte by byte, as the standard defines it."""
     line, above = rows[index].tolist(), rows[index - 1].tolist() if index else [0] * len(rows[0])
     out = []
-    for place, value in enumerate(line):
-        a = line[place - unit] if place >= unit else 0
-        b = above[place]
-        c = above[place - unit] if place >= unit else 0
+    for column, value in enumerate(line):
+        a = line[column - unit] if column >= unit else 0
+        b = above[column]
+        c = above[column - unit] if column >= unit else 0
         guess = a + b - c
         nearest = min((a, b, c), key=lambda v: (abs(guess - v), (a, b, c).index(v)))
         out.append((value - [0, a, b, (a + b) // 2, nearest][kind]) % 256)
@@ -78,7 +82,7 @@ def decoded(tmp_path_factory):
 
 @settings(max_examples=150)
 @given(st.data())
-def test_what_was_written_with_any_filters_is_read(decoded, data):
+def test_images_with_any_filters_are_read(decoded, data):
     kind, depths = data.draw(st.sampled_from([(0, (8, 16)), (2, (8,)), (4, (8,)), (6, (8,))]))
     depth = data.draw(st.sampled_from(depths))
     width, height = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
@@ -94,7 +98,7 @@ def test_what_was_written_with_any_filters_is_read(decoded, data):
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
 @pytest.mark.parametrize("width", [1, 7, 8, 13])
-def test_few_bits_are_spread_over_the_whole_range(decoded, depth, width):
+def test_low_bit_depths_are_scaled_to_the_whole_range(decoded, depth, width):
     values = RNG.integers(0, 2**depth, (3, width))
     bits = (values[..., None] >> np.arange(depth)[::-1]) & 1
     rows = np.packbits(bits.reshape(3, -1).astype(np.uint8), axis=-1)
@@ -128,14 +132,14 @@ def test_a_transparent_colour_is_read_as_that_colour(decoded, kind, palette, tra
     rows = RNG.integers(0, 5, (4, 6)).astype(np.uint8)
     data = png(rows, (6 // SAMPLES[kind], 4), kind=kind, palette=palette)
     pixels = chunk(b"IDAT", b"")[4:8]
-    place = data.index(pixels) - 4
-    found = decoded(data[:place] + chunk(b"tRNS", transparent) + data[place:])
+    offset = data.index(pixels) - 4
+    found = decoded(data[:offset] + chunk(b"tRNS", transparent) + data[offset:])
     np.testing.assert_array_equal(found, decoded(data))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG"])
-def test_a_jpeg_is_what_pillow_makes_of_it(decoded, mode, suffix):
+def test_a_jpeg_is_read_as_pillow_reads_it(decoded, mode, suffix):
     ramp = np.add.outer(np.arange(40), np.arange(31))[..., None] * [3, 5, 7] % 256
     file = io.BytesIO()
     PIL.Image.fromarray(ramp.astype(np.uint8)).convert(mode).save(file, "jpeg")
@@ -159,12 +163,12 @@ def other(form, mode="RGB"):
         ("a.jpg", other("jpeg", "CMYK"), "mode CMYK; convert it to gray or RGB"),
     ],
 )
-def test_only_the_format_that_the_name_says_is_opened(decoded, name, data, message):
+def test_only_the_format_of_the_suffix_is_opened(decoded, name, data, message):
     with pytest.raises(DataError, match=rf"{name}: .*{message}"):
         decoded(data, name)
 
 
-def test_without_pillow_it_says_what_to_install(tmp_path, monkeypatch):
+def test_without_pillow_the_error_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     (tmp_path / "a.png").write_bytes(SOUND)
     with pytest.raises(DataError, match=r"a\.png: .* pip install 'nnreg\[images\]'"):
@@ -181,22 +185,22 @@ SOUND = png(LINE, (4, 1))
         (b"", "not a PNG image"),
         (b"\xff\xd8\xff\xe0 JFIF", "not a PNG image"),
         (SOUND.replace(b"of no interest", b"of no Interest"), "not a PNG image"),
-        (png(LINE, (4, 1), interlaced=1), "interlaced; save it without"),
+        (png(LINE, (4, 1), interlaced=1), "interlaced; save it without interlacing"),
         (png(LINE, (4, 1), depth=3), "not a PNG image"),
         (png(np.zeros((1, 24), np.uint8), (4, 1), 16, RGB), "16 bits per channel"),
         (png(LINE, (0, 1)), "not a PNG image"),
         (png(LINE, (4, 2)), "not have as many pixels as it declares"),
         (png(LINE, (3, 1)), "not have as many pixels as it declares"),
-        (png(LINE, (4, 1), packed=zlib.compress(b"\x07\0\0\0\0")), "cannot decode the pixels"),
-        (png(LINE, (4, 1), packed=b"no such thing"), "while decompressing"),
+        (png(LINE, (4, 1), compressed=zlib.compress(b"\x07\0\0\0\0")), "cannot decode the pixels"),
+        (png(LINE, (4, 1), compressed=b"no such thing"), "while decompressing"),
         (png(LINE, (2**31 - 1, 2**31 - 1), kind=RGBA), "exceeds limit of .* pixels"),
         (png(LINE, (12_000, 12_000)), "exceeds limit of .* pixels"),
         (SIGNATURE + chunk(b"IHDR", b"short"), "Truncated IHDR"),
-        (SOUND[:33] + chunk(b"QQQQ", b"") + SOUND[33:], "no reader may skip"),
+        (SOUND[:33] + chunk(b"QQQQ", b"") + SOUND[33:], "critical chunk b'QQQQ'"),
         (SIGNATURE + chunk(b"tEXt", b"") + SOUND[8:], "does not begin with a header"),
     ],
 )
-def test_what_is_not_an_image_is_refused_with_its_file(tmp_path, data, message):
+def test_a_damaged_image_is_refused_with_its_file(tmp_path, data, message):
     (tmp_path / "a.png").write_bytes(SOUND)
     (tmp_path / "b.png").write_bytes(data)
     with pytest.raises(DataError, match=rf"b\.png: .*{message}"):
@@ -228,9 +232,9 @@ def test_changed_bytes_are_refused_or_change_nothing(decoded):
     assert time.process_time() - began < 5
 
 
-class TestFolders:
+class TestDirectories:
     @pytest.fixture
-    def folder(self, tmp_path):
+    def directory(self, tmp_path):
         for name, level in (("cat", 10), ("dog", 200)):
             (tmp_path / "pets" / name).mkdir(parents=True)
             for number in range(12):
@@ -241,25 +245,25 @@ class TestFolders:
         (tmp_path / "pets" / "notes.txt").write_text("")
         return tmp_path
 
-    def test_each_folder_is_a_class(self, folder):
-        table = Images().read(folder / "pets")
+    def test_each_directory_is_a_class(self, directory):
+        table = Images().read(directory / "pets")
         assert table.columns["image"].shape == (24, 5, 7, 1)
         assert table.columns["image"].dtype == np.uint8
         assert categorical(table, "label").text().tolist() == ["cat"] * 12 + ["dog"] * 12
         assert (table.columns["image"][:12] < 40).all()
 
-    def test_images_without_folders_have_no_label(self, folder):
-        assert list(Images().read(folder / "pets" / "cat").columns) == ["image"]
+    def test_images_without_class_directories_have_no_label(self, directory):
+        assert list(Images().read(directory / "pets" / "cat").columns) == ["image"]
 
-    def test_colours_can_be_made_one_kind(self, folder):
+    def test_images_can_be_converted_to_the_same_channels(self, directory):
         rows = np.tile(np.array([255, 0, 0, 128], np.uint8), (5, 7))
-        (folder / "pets/cat/12.png").write_bytes(png(rows, (7, 5), kind=RGBA))
+        (directory / "pets/cat/12.png").write_bytes(png(rows, (7, 5), kind=RGBA))
         with pytest.raises(DataError, match=r"12\.png: 7 x 5 pixels of 4 channels and 8 bits, but"):
-            Images().read(folder / "pets")
+            Images().read(directory / "pets")
         for color, pixel in (
             ("gray", [76]), ("rgb", [255, 0, 0]), ("rgba", [255, 0, 0, 128])
         ):  # fmt: skip
-            images = Images(color=color).read(folder / "pets").columns["image"]
+            images = Images(color=color).read(directory / "pets").columns["image"]
             assert images.shape == (25, 5, 7, len(pixel))
             assert images[12, 0, 0].tolist() == pixel
             if color == "rgba":
@@ -269,29 +273,29 @@ class TestFolders:
         ("name", "size", "message"),
         [
             ("cat/99.png", (5, 7), r"99\.png: 5 x 7 pixels .* but .*00\.png is 7 x 5 pixels"),
-            ("cat/99.gif", (7, 5), r"99\.gif: not PNG or JPEG; convert the images"),
-            ("99.png", (7, 5), r"99\.png: an image beside folders of classes"),
+            ("cat/99.gif", (7, 5), r"99\.gif: not PNG or JPEG; convert the image,"),
+            ("99.png", (7, 5), r"99\.png: an image beside class directories"),
         ],
     )
-    def test_what_does_not_belong_is_told(self, folder, name, size, message):
+    def test_images_that_do_not_fit_are_refused(self, directory, name, size, message):
         rows = np.zeros(size[::-1], np.uint8)
-        (folder / "pets" / name).write_bytes(png(rows, size))
+        (directory / "pets" / name).write_bytes(png(rows, size))
         with pytest.raises(DataError, match=message):
-            Images().read(folder / "pets")
+            Images().read(directory / "pets")
 
-    def test_nothing_is_told(self, tmp_path):
+    def test_a_directory_without_images_is_refused(self, tmp_path):
         with pytest.raises(DataError, match="no PNG or JPEG images"):
             Images().read(tmp_path)
 
-    def test_more_than_memory_holds_is_told_before_it_is_taken(self, folder, monkeypatch):
+    def test_images_larger_than_memory_are_refused_before_allocation(self, directory, monkeypatch):
         monkeypatch.setattr("nnreg.builtin.sources.images.memory_limit", lambda: 1000)
         with pytest.raises(DataError, match=r"24 images of this size take .* HDF5"):
-            Images().read(folder / "pets")
+            Images().read(directory / "pets")
 
-    def test_a_run_trains_on_them_predicts_and_goes_on_with_the_same_alone(
-        self, folder, nnreg, monkeypatch
+    def test_a_run_trains_predicts_and_resumes_only_with_the_same_images(
+        self, directory, nnreg, monkeypatch
     ):
-        monkeypatch.chdir(folder)
+        monkeypatch.chdir(directory)
         spec = {
             "data": {"source": "images", "path": "pets", "target": "label",
                      "split": {"test": 0.25, "stratify": True}},
@@ -305,27 +309,27 @@ class TestFolders:
             "metrics": ["accuracy"],
             "train": {"epochs": 30},
         }  # fmt: skip
-        (folder / "spec.json").write_text(json.dumps(spec))
+        (directory / "spec.json").write_text(json.dumps(spec))
         code, _, err = nnreg("run", "spec.json", "--out", "out", "--quiet")
         assert code == 0, err
-        answers = nnreg("predict", "out", "pets/dog")[1].splitlines()
-        assert len(answers) == 13
-        assert answers[0].startswith("name,prediction,")
-        assert all(line.startswith(f"{n:02}.png,dog,") for n, line in enumerate(answers[1:]))
+        predictions = nnreg("predict", "out", "pets/dog")[1].splitlines()
+        assert len(predictions) == 13
+        assert predictions[0].startswith("name,prediction,")
+        assert all(line.startswith(f"{n:02}.png,dog,") for n, line in enumerate(predictions[1:]))
         (alone,) = nnreg("predict", "out", "pets/dog/00.png")[1].splitlines()[1:]
         assert alone.split(",")[:2] == ["00.png", "dog"]
-        assert float(alone.split(",")[-1]) == pytest.approx(float(answers[1].split(",")[-1]))
+        assert float(alone.split(",")[-1]) == pytest.approx(float(predictions[1].split(",")[-1]))
         both = nnreg("predict", "out", "pets")[1].splitlines()
         assert [line.partition(",")[0] for line in both[1:3]] == ["cat/00.png", "cat/01.png"]
         assert nnreg("resume", "out", "--set", "train.epochs=31")[0] == 0
-        (folder / "pets/cat/00.png").write_bytes((folder / "pets/cat/01.png").read_bytes())
+        (directory / "pets/cat/00.png").write_bytes((directory / "pets/cat/01.png").read_bytes())
         code, _, err = nnreg("resume", "out", "--set", "train.epochs=32")
         assert code == 1
         assert "pets: not the data that it was trained on" in err
 
-    def test_a_file_for_a_folder_and_a_pipe_among_the_images_are_told(self, folder):
-        with pytest.raises(DataError, match=r"notes\.txt: not a folder; expected one"):
-            regular_files(Images(), folder / "pets/notes.txt")
-        os.mkfifo(folder / "pets/cat/13.png")
+    def test_a_file_instead_of_a_directory_and_a_pipe_among_the_images_are_refused(self, directory):
+        with pytest.raises(DataError, match=r"notes\.txt: not a directory; expected a"):
+            regular_files(Images(), directory / "pets/notes.txt")
+        os.mkfifo(directory / "pets/cat/13.png")
         with pytest.raises(DataError, match=r"13\.png: cannot read the data: not a regular file"):
-            regular_files(Images(), folder / "pets")
+            regular_files(Images(), directory / "pets")

@@ -1,4 +1,4 @@
-"""Little memory, and a file that does not fit into it."""
+"""Small blocks and windows, so that a small file has many."""
 
 import pytest
 
@@ -10,13 +10,13 @@ from tests.data.lazy.stored import write
 
 @pytest.fixture(autouse=True)
 def little_memory(monkeypatch):
-    """Read 8 rows at once, and have some 64 in memory."""
+    """Read 8 rows at once, and keep about 64 in memory."""
     monkeypatch.setattr(nnreg.tables.lazy, "BLOCK", 64)
     monkeypatch.setattr(nnreg.tables.lazy, "WINDOW", 512)
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write("d.h5")
     return tmp_path

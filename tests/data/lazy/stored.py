@@ -39,7 +39,7 @@ def spec(stream=True, path="d.h5", split=None, **changes):
     return classifier(data=data, **{"model": {"layers": LAYERS}, "train": train, **changes})
 
 
-def assembled(*args, **kwargs):
+def prepared(*args, **kwargs):
     return prepare_from_spec(read_spec(spec(*args, **kwargs)))
 
 
@@ -47,6 +47,6 @@ def readers():
     return [thread for thread in threading.enumerate() if "nnreg-reader" in thread.name]
 
 
-def bits(path):
+def content(path):
     with open(path, "rb") as file:
         return file.read()

@@ -22,11 +22,11 @@ main(sys.argv[2:])
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit leaves out large arrays")
-class TestAFileLargerThanMemory:
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not count large arrays")
+class TestFileLargerThanMemory:
     @pytest.fixture(autouse=True)
     def little_memory(self):
-        """Leave blocks and windows as they are."""
+        """Keep the default blocks and windows."""
 
     @pytest.fixture
     def large(self, tmp_path, monkeypatch):
@@ -40,7 +40,7 @@ class TestAFileLargerThanMemory:
         (tmp_path / "large.h5").unlink()
 
     def make(self, path, rows):
-        """Write so many rows of 784 values, with three classes, a block at a time."""
+        """Write rows of 784 values with three classes, in chunks."""
         rng = np.random.default_rng(0)
         with h5py.File(path, "w") as file:
             x = file.create_dataset("x", (rows, 784), "f4")
@@ -52,18 +52,18 @@ class TestAFileLargerThanMemory:
                 x[start:stop] = values + labels[:, None] / 4
 
     def limited(self, limit, *args):
-        """Run a command in a process that may allocate so many bytes."""
+        """Run a command in a process that may allocate at most `limit` bytes."""
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # each has memory of its own
         command = [sys.executable, "-c", LIMITED, str(limit), *args]
         return subprocess.run(command, capture_output=True, text=True, env=environment)
 
-    def test_it_trains_goes_on_and_predicts_in_less_memory_than_the_file_has(self, large):
+    def test_it_trains_resumes_and_predicts_in_less_memory_than_the_file_takes(self, large):
         assert os.path.getsize("large.h5") > 1.5 * LIMIT
         for command in (
             ["run", "spec.json", "--out", "out"],
             ["resume", "out", "--set", "train.epochs=2"],
             ["evaluate", "out", "large.h5"],
-            ["predict", "out", "large.h5", "--out", "answers.csv"],
+            ["predict", "out", "large.h5", "--out", "predictions.csv"],
         ):
             done = self.limited(LIMIT, *command)
             assert done.returncode == 0, (command, done.stderr)
@@ -71,16 +71,16 @@ class TestAFileLargerThanMemory:
         assert summary["streamed"] is True
         assert summary["epochs"] == 2
         assert summary["test"]["accuracy"] > 0.9
-        with open("answers.csv") as file:
+        with open("predictions.csv") as file:
             assert sum(1 for _ in file) == FILE // (784 * 4) + 1
 
-    def test_read_whole_it_would_not(self, large):
+    def test_reading_it_to_memory_fails(self, large):
         done = self.limited(LIMIT, "run", "spec.json", "--set", "data.source.stream=false")
         assert done.returncode == 1
         assert "out of memory" in done.stderr
 
     @pytest.mark.parametrize(("more", "streamed"), [(0, False), (1, True)])
-    def test_at_the_border_of_streaming_both_ways_fit(self, large, more, streamed):
+    def test_at_the_threshold_of_streaming_both_ways_fit(self, large, more, streamed):
         limit = 2**29
         self.make("large.h5", int(limit / 5) // (784 * 8) + more)
         done = self.limited(limit, "run", "spec.json", "--out", "out")

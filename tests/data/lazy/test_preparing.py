@@ -1,4 +1,4 @@
-"""Which data stay in their file, and what becomes of them before training."""
+"""Which data stay in their file, and how they are prepared for training."""
 
 import os
 import subprocess
@@ -21,8 +21,8 @@ from tests.data.lazy.stored import (
     LAYERS,
     ROWS,
     SPLIT,
-    assembled,
     examples,
+    prepared,
     readers,
     spec,
     write,
@@ -41,48 +41,48 @@ STORAGE = {
 class TestPreparing:
     @pytest.mark.parametrize("storage", STORAGE)
     @pytest.mark.parametrize("dtype", ["f8", ">f4", "u1"])
-    def test_the_network_gets_the_numbers_it_gets_from_memory(self, folder, storage, dtype):
+    def test_the_network_gets_the_same_values_as_from_memory(self, directory, storage, dtype):
         write("d.h5", examples()[0].astype(dtype), **STORAGE[storage])
-        stored, memory = assembled(True, split=SPLIT), assembled(False, split=SPLIT)
-        found, expected = (parts.model.preprocessing.inputs[0] for parts in (stored, memory))
+        stored, memory = prepared(True, split=SPLIT), prepared(False, split=SPLIT)
+        found, expected = (run.model.preprocessing.inputs[0] for run in (stored, memory))
         assert found.mean == pytest.approx(expected.mean, rel=1e-13)
         assert found.std == pytest.approx(expected.std, rel=1e-13)
         stored.model.preprocessing = memory.model.preprocessing
-        for part in ("train", "validation", "test"):
-            inputs = getattr(stored, part).x
+        for split in ("train", "validation", "test"):
+            inputs = getattr(stored, split).x
             assert isinstance(inputs, LazyArray)
             assert inputs.dtype == np.float32
-            np.testing.assert_array_equal(materialize(inputs), getattr(memory, part).x)
+            np.testing.assert_array_equal(materialize(inputs), getattr(memory, split).x)
             np.testing.assert_array_equal(
-                getattr(stored, part).targets, getattr(memory, part).targets
+                getattr(stored, split).targets, getattr(memory, split).targets
             )
 
-    def test_mean_and_deviation_are_found_far_from_zero(self, folder):
+    def test_mean_and_standard_deviation_are_exact_far_from_zero(self, directory):
         x = 1e8 + np.random.default_rng(0).normal(size=(ROWS, 8))
         write("d.h5", x)
-        found = assembled().model.preprocessing.inputs[0]
+        found = prepared().model.preprocessing.inputs[0]
         assert found.mean == pytest.approx(x.mean(), rel=1e-15)
         assert found.std == pytest.approx(x.std(), rel=1e-9)
 
-    def test_scaling_can_be_turned_off(self, folder):
+    def test_scaling_can_be_turned_off(self, directory):
         data = {**spec()["data"], "scaling": "none"}
-        parts = prepare_from_spec(read_spec(classifier(data=data, model={"layers": LAYERS})))
-        np.testing.assert_array_equal(materialize(parts.train.x), examples()[0].astype(np.float32))
+        run = prepare_from_spec(read_spec(classifier(data=data, model={"layers": LAYERS})))
+        np.testing.assert_array_equal(materialize(run.train.x), examples()[0].astype(np.float32))
 
     @pytest.mark.parametrize(
         ("value", "message"), [(np.nan, "the value is missing"), (np.inf, "an infinite value")]
     )
     @pytest.mark.parametrize("scaling", ["standard", "none"])
-    @pytest.mark.parametrize("part", ["train", "validation", "test", "a file"])
-    def test_a_bad_value_is_told_with_its_row_before_anything_is_written(
-        self, folder, value, message, scaling, part
+    @pytest.mark.parametrize("split_name", ["train", "validation", "test", "a file"])
+    def test_a_bad_value_is_reported_with_its_row_before_anything_is_written(
+        self, directory, value, message, scaling, split_name
     ):
         x, path, split = examples()[0], "d.h5", SPLIT
         row = 321
-        if part == "a file":
+        if split_name == "a file":
             path, split = "held-out.h5", {"validation": "held-out.h5"}
         else:
-            row = int(getattr(assembled(split=SPLIT), part).x.rows[-1])
+            row = int(getattr(prepared(split=SPLIT), split_name).x.rows[-1])
         x[row, 1, 2] = value
         write(path, x, chunks=(64, 2, 4))
         bad = spec(split=split)
@@ -92,60 +92,60 @@ class TestPreparing:
         assert not os.path.exists("out")
         assert not readers()
 
-    def test_integers_are_checked_before_training(self, folder):
+    def test_integers_are_checked_before_training(self, directory):
         x = np.random.default_rng(0).integers(0, 9, (ROWS, 5))
         x[400, 2] = 9
         write("d.h5", x)
         layers = [{"type": "embedding", "vocabulary": 9, "units": 3}, *LAYERS]
         with pytest.raises(DataError, match="integers from 0 to 8"):
-            assembled(model={"layers": layers})
+            prepared(model={"layers": layers})
         write("d.h5", np.minimum(x, 8))
-        parts = assembled(model={"layers": layers})
-        np.testing.assert_array_equal(materialize(parts.train.x), np.minimum(x, 8))
+        run = prepared(model={"layers": layers})
+        np.testing.assert_array_equal(materialize(run.train.x), np.minimum(x, 8))
 
-    def test_a_target_of_arrays_is_read_whole(self, folder):
+    def test_a_target_of_arrays_is_read_to_memory(self, directory):
         x, _ = examples()
         write("d.h5", x, x[:, 0])
         layers = [{"type": "flatten"}, {"type": "dense", "units": 4}]
         regression = {"loss": "mean_squared_error", "metrics": ["r2"]}
-        parts = assembled(model={"layers": layers}, **regression)
-        np.testing.assert_array_equal(parts.train.raw_targets, x[:, 0])
-        assert isinstance(parts.train.x, LazyArray)
+        run = prepared(model={"layers": layers}, **regression)
+        np.testing.assert_array_equal(run.train.raw_targets, x[:, 0])
+        assert isinstance(run.train.x, LazyArray)
 
 
-class TestWhatStays:
+class TestStreaming:
     @pytest.mark.parametrize(("limit", "stays"), [(ROWS * 8 * 8 * 5 - 1, True), (2**40, False)])
-    def test_auto_leaves_what_would_take_a_fifth_of_the_memory(
-        self, folder, monkeypatch, limit, stays
+    def test_auto_streams_what_would_take_over_a_fifth_of_the_memory(
+        self, directory, monkeypatch, limit, stays
     ):
         monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: limit)
-        columns = Hdf5().read(folder / "d.h5").columns
+        columns = Hdf5().read(directory / "d.h5").columns
         assert isinstance(columns["x"], LazyArray) == stays
         assert not isinstance(columns["y"], LazyArray)
 
-    def test_where_the_memory_is_not_known_files_are_read_whole(self, folder, monkeypatch):
+    def test_files_are_read_to_memory_if_its_size_is_unknown(self, directory, monkeypatch):
         monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: None)
-        assert not isinstance(Hdf5().read(folder / "d.h5").columns["x"], LazyArray)
+        assert not isinstance(Hdf5().read(directory / "d.h5").columns["x"], LazyArray)
 
-    @pytest.mark.skipif(sys.platform != "linux", reason="limits are told in Linux's ways")
+    @pytest.mark.skipif(sys.platform != "linux", reason="limits are set as on Linux")
     def test_the_limits_of_process_and_container_count(self, tmp_path, monkeypatch):
         machine = memory_limit()
         assert machine > 2**27
-        tell = (
+        program = (
             "import resource; resource.setrlimit(resource.RLIMIT_DATA, (2**27, 2**27));"
             "from nnreg._utils.memory import memory_limit; print(memory_limit())"
         )
-        done = subprocess.run([sys.executable, "-c", tell], capture_output=True, check=True)
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
         assert int(done.stdout) == 2**27
         for text, expected in (("max\n", machine), ("1000\n", 1000)):
             (tmp_path / "memory.max").write_text(text)
             monkeypatch.setattr(nnreg._utils.memory, "CONTAINER_LIMITS", (tmp_path / "memory.max",))
             assert memory_limit() == expected
 
-    def test_words_and_single_values_are_read_whole(self, folder):
-        with h5py.File("words.h5", "w") as file:
-            file["words"] = np.array([["a", "b"], ["c", "d"]], "S1")
+    def test_categorical_columns_and_single_values_are_read_to_memory(self, directory):
+        with h5py.File("categories.h5", "w") as file:
+            file["categories"] = np.array([["a", "b"], ["c", "d"]], "S1")
             file["numbers"] = np.arange(2.0)
-            file["nothing"] = np.zeros((2, 0))
-        columns = Hdf5(stream=True).read(folder / "words.h5").columns
+            file["empty"] = np.zeros((2, 0))
+        columns = Hdf5(stream=True).read(directory / "categories.h5").columns
         assert not any(isinstance(column, LazyArray) for column in columns.values())

@@ -33,7 +33,7 @@ class TestOneProcess:
                     errors.append(str(caught.value))
 
         nnreg.run(spec, out="out", on_epoch=start_others)
-        assert f"process {os.getpid()}" in errors[0]
+        assert f"run directory is locked by process {os.getpid()}" in errors[0]
         assert "already has a run" in errors[1]
 
     def test_runs_that_start_at_the_same_time_do_not_share_a_directory(self, spec):

@@ -8,27 +8,27 @@ import numpy as np
 from tests.security.harness import altered, attack, forged
 
 
-@attack("'x' is a link to somewhere else")
+@attack("'x' is not a hard link")
 def a_soft_link(path):
     altered(path, lambda file: file.update({"x": h5py.SoftLink("/document")}))
 
 
-@attack("'x' is a link to somewhere else")
+@attack("'x' is not a hard link")
 def a_soft_link_to_itself(path):
     altered(path, lambda file: file.update({"x": h5py.SoftLink("/x")}))
 
 
-@attack("'x' is a link to somewhere else")
+@attack("'x' is not a hard link")
 def an_external_link(path):
     altered(path, lambda file: file.update({"x": h5py.ExternalLink("/etc/passwd", "x")}))
 
 
-@attack("is an object that another name already has")
+@attack("is a second name of an object")
 def a_hard_link(path):
     altered(path, lambda file: file.update({"x": file["document"]}))
 
 
-@attack("is an object that another name already has")
+@attack("is a second name of an object")
 def a_thousand_hard_links(path):
     def change(file):
         file["big"] = np.zeros(100_000)
@@ -38,12 +38,12 @@ def a_thousand_hard_links(path):
     altered(path, change)
 
 
-@attack("is an object that another name already has")
+@attack("is a second name of an object")
 def a_cycle(path):
     altered(path, lambda file: file.update({"parameters/up": file["parameters"]}))
 
 
-@attack("is an object that another name already has")
+@attack("is a second name of an object")
 def a_cycle_through_the_root(path):
     altered(path, lambda file: file.update({"parameters/up": file["/"]}))
 
