@@ -36,8 +36,8 @@ def library_versions() -> dict[str, Any]:
 
 GIT = ("git", "-c", "core.fsmonitor=false", "describe", "--always", "--dirty", "--abbrev=40",
        "--exclude=*")  # fmt: skip
-"""Prints the commit, with `-dirty` if files differ from it; `core.fsmonitor` could name a program of
-the repository, which is not to be run."""
+"""Prints the commit, with `-dirty` if files differ from it. A program that a repository names as
+`core.fsmonitor` is not run."""
 
 GIT_TIMEOUT_SECONDS = 2.0
 """The seconds after which git is stopped, as in a very large repository."""
