@@ -46,7 +46,7 @@ def runs(folder: Path, outcomes: tuple[str, ...], sort: str, as_json: bool) -> N
 
     \b
     nnreg runs
-    nnreg runs --outcome killed --outcome interrupted
+    nnreg runs --outcome crashed --outcome interrupted
     nnreg runs experiments --sort name --json
     """
     found = list_runs(folder) if folder.exists() or folder != Path("runs") else []

@@ -104,5 +104,5 @@ def _on_one_line(value: Any) -> str:
     if isinstance(value, list):
         return " and ".join(map(_on_one_line, value))
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_on_one_line(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {_on_one_line(item)}" for name, item in value.items())
     return str(value)

@@ -116,7 +116,7 @@ class TestTraining:
     def test_a_run_that_goes_on_another_way_says_so(self, folder):
         nnreg.run(spec(), out="out")
         overrides = ["data.source.stream=false", "train.epochs=4"]
-        with pytest.warns(NnregWarning, match="bits may differ.* streamed is False, was True"):
+        with pytest.warns(NnregWarning, match="not be bit-identical.* streamed is False, was True"):
             nnreg.resume("out", overrides=overrides)
 
     def test_an_epoch_that_goes_on_from_its_middle_has_the_same_bits(self, folder):
