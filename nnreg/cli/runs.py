@@ -46,7 +46,7 @@ def runs(directory: Path, outcomes: tuple[str, ...], sort: str, as_json: bool) -
 
     \b
     nnreg runs
-    nnreg runs --outcome killed --outcome interrupted
+    nnreg runs --outcome crashed --outcome interrupted
     nnreg runs experiments --sort name --json
     """
     found = list_runs(directory) if directory.exists() or directory != Path("runs") else []

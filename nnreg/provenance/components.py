@@ -26,7 +26,7 @@ TOLERANCE = 1e-5
 """The largest change, relative to the largest number of an array, that is ignored."""
 
 MAX_TEXT = 200
-"""The maximum length of a name; unprintable characters, which may move the cursor, are refused."""
+"""The maximum length of a name. Unprintable characters, which may move the cursor, are invalid."""
 
 UNKNOWN = ("unknown", "?")
 """Versions that do not identify a release."""

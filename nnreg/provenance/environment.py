@@ -36,8 +36,8 @@ def library_versions() -> dict[str, Any]:
 
 GIT = ("git", "-c", "core.fsmonitor=false", "describe", "--always", "--dirty", "--abbrev=40",
        "--exclude=*")  # fmt: skip
-"""Prints the commit, with `-dirty` if files differ from it. `core.fsmonitor` is off: it could name a
-program of the repository, which must not be run."""
+"""Prints the commit, with `-dirty` if files differ from it. A program that a repository names as
+`core.fsmonitor` is not run."""
 
 GIT_TIMEOUT_SECONDS = 2.0
 """The seconds after which git is stopped, as in a very large repository."""
@@ -104,5 +104,5 @@ def _on_one_line(value: Any) -> str:
     if isinstance(value, list):
         return " and ".join(map(_on_one_line, value))
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_on_one_line(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {_on_one_line(item)}" for name, item in value.items())
     return str(value)

@@ -118,19 +118,20 @@ class CrossValidation:
             with os_errors_as(UsageError, self.directory):
                 write_spec(self.document, self.directory)
 
-    def _summarize(self, part: str) -> None:
+    def _summarize(self, split: str) -> None:
         """Write the summary of the folds that are done."""
-        metrics = [summary[part] for summary in self._done]
+        metrics = [summary[split] for summary in self._done]
         columns = {name: [one[name] for one in metrics] for name in metrics[0]}
         self.summary = {
             "name": self.document.name,
             "folds": self._count,
             "done": len(self._done),
-            "part": part,
+            "part": split,
             "mean": {name: statistics.fmean(values) for name, values in columns.items()},
             "std": {name: _deviation(values) for name, values in columns.items()},
             "runs": [
-                {"fold": fold, "epochs": one["epochs"], "best_epoch": one["best_epoch"]} | one[part]
+                {"fold": fold, "epochs": one["epochs"], "best_epoch": one["best_epoch"]}
+                | one[split]
                 for fold, one in enumerate(self._done, 1)
             ],
             "seconds": round(sum(one["seconds"] for one in self._done), 3),
@@ -180,8 +181,8 @@ def _summary_of(run: Run) -> Mapping[str, Any]:
     """Return the summary of a finished run; an empty one if it is unfinished or has no summary."""
     if not run.finished or run.directory is None:
         return {}
-    summary, progress = read_object(run.directory / "summary.json"), run.model.training_state
-    current = {"epochs": progress.epoch, "best_epoch": progress.best_epoch}
+    summary, state = read_object(run.directory / "summary.json"), run.model.training_state
+    current = {"epochs": state.epoch, "best_epoch": state.best_epoch}
     metrics = summary.get(run.prepared.reported[0])
     valid = (
         summary.get("stopped") in FINISHED_OUTCOMES

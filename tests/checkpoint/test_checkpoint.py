@@ -142,14 +142,14 @@ nnreg.save(model, sys.argv[2])
     data = blobs()
     model = nnreg.build(classifier(), data=data)
     model.fit(*data, epochs=4)
-    nnreg.save(model, tmp_path / "parts.h5")
+    nnreg.save(model, tmp_path / "resumed.h5")
     subprocess.run(
-        [sys.executable, "-c", script, str(ROOT), str(tmp_path / "parts.h5")], check=True
+        [sys.executable, "-c", script, str(ROOT), str(tmp_path / "resumed.h5")], check=True
     )
     whole = nnreg.build(classifier(), data=data)
     whole.fit(*data, epochs=10)
     nnreg.save(whole, tmp_path / "whole.h5")
-    resumed, once = (read_checkpoint(tmp_path / f"{name}.h5") for name in ("parts", "whole"))
+    resumed, once = (read_checkpoint(tmp_path / f"{name}.h5") for name in ("resumed", "whole"))
     assert {name.split("/")[0] for name in resumed.arrays} >= {"parameters", "optimizer", "history"}
     assert resumed.arrays.keys() == once.arrays.keys()
     for name, array in resumed.arrays.items():

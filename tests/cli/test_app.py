@@ -128,7 +128,7 @@ def test_resume_refuses_a_change_of_the_network(spec, nnreg):
     code, _, err = nnreg("resume", "out", "--set", "model.layers.0.units=9")
     assert code == 1
     assert "parameters/layers/0/weight" in err
-    assert err.rstrip().endswith("--set cannot change the network of a checkpoint: begin a new run")
+    assert err.rstrip().endswith("--set cannot change the network of a checkpoint: start a new run")
 
 
 def test_inspect_shows_arrays_components_and_the_last_metrics(spec, nnreg):

@@ -35,14 +35,14 @@ LOSS = {"type": "cross_entropy", "label_smoothing": 0.1}
 
 def train_and_resume(spec, data, held_out, step, path):
     """Train without a stop, and with one after `step`; return both models."""
-    whole, parts = (nnreg.build(spec, data=data) for _ in range(2))
+    whole, resumed = (nnreg.build(spec, data=data) for _ in range(2))
     whole.fit(*data, validation=held_out)
-    trainer = parts.trainer(parts.examples(*data), parts.examples(*held_out))
+    trainer = resumed.trainer(resumed.examples(*data), resumed.examples(*held_out))
     segments = trainer.iterate(lambda: True)
-    while parts.training_state.step < step:
+    while resumed.training_state.step < step:
         next(segments)
-    assert parts.training_state.epoch_state is not None
-    nnreg.save(parts, path)
+    assert resumed.training_state.epoch_state is not None
+    nnreg.save(resumed, path)
     again = nnreg.load(path)
     again.fit(*data, validation=held_out)
     return whole, again
@@ -97,7 +97,7 @@ def test_a_run_with_streamed_data_resumes(tmp_path, monkeypatch):
         train={"epochs": 2, **OPTIONS["all options"]},
     )  # fmt: skip
     nnreg.run(spec, out="whole")
-    stopped = prepare_run(spec, out="parts")
+    stopped = prepare_run(spec, out="resumed")
     train_step = stopped._trainer._step
 
     def stop(epoch, step):
@@ -108,8 +108,8 @@ def test_a_run_with_streamed_data_resumes(tmp_path, monkeypatch):
     stopped._trainer._step = stop
     with pytest.raises(KeyboardInterrupt):
         stopped.train()
-    assert nnreg.load("parts/checkpoints/last.h5").training_state.epoch_state is not None
-    prepare_resume("parts").train()
-    whole, parts = (nnreg.load(f"{name}/checkpoints/last.h5") for name in ("whole", "parts"))
-    require_identical(whole, parts)
+    assert nnreg.load("resumed/checkpoints/last.h5").training_state.epoch_state is not None
+    prepare_resume("resumed").train()
+    whole, resumed = (nnreg.load(f"{name}/checkpoints/last.h5") for name in ("whole", "resumed"))
+    require_identical(whole, resumed)
     assert np.isfinite(whole.history["val_loss"]).all()

@@ -98,7 +98,7 @@ def test_the_resolved_spec_has_every_option_and_trains_bit_identically(spec, tmp
     }
 
 
-def test_the_environment_says_with_what_by_which_command_and_when_it_was_resumed(
+def test_the_environment_has_versions_commands_and_those_of_earlier_runs(
     spec, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(sys, "argv", ["/bin/nnreg", "run", "a b.json"])
@@ -195,11 +195,11 @@ def test_the_same_spec_gives_identical_files_twice(spec, tmp_path):
 
 def test_a_resumed_run_is_bit_identical_to_an_uninterrupted_one(spec, tmp_path):
     nnreg.run(spec, out=tmp_path / "once", overrides=["train.epochs=10"])
-    nnreg.run(spec, out=tmp_path / "parts", overrides=["train.epochs=4"])
+    nnreg.run(spec, out=tmp_path / "resumed", overrides=["train.epochs=4"])
     command = "import nnreg, sys; nnreg.resume(sys.argv[1], overrides=['train.epochs=10'])"
-    subprocess.run([sys.executable, "-c", command, str(tmp_path / "parts")], check=True)
+    subprocess.run([sys.executable, "-c", command, str(tmp_path / "resumed")], check=True)
     for file in ("spec.json", "metrics.jsonl", "checkpoints/best.h5", "checkpoints/last.h5"):
-        assert content(tmp_path / "once" / file) == content(tmp_path / "parts" / file)
+        assert content(tmp_path / "once" / file) == content(tmp_path / "resumed" / file)
 
 
 def test_a_checkpoint_file_resumes_in_its_run(spec, tmp_path):

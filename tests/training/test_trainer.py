@@ -35,9 +35,9 @@ def test_the_same_spec_and_seed_give_bit_identical_models():
 def test_training_in_two_calls_is_bit_identical_to_training_in_one():
     data = blobs()
     whole = trained(classifier(), data, epochs=10)
-    parts = trained(classifier(), data, epochs=4)
-    parts.fit(*data, epochs=6)
-    assert_identical(whole, parts)
+    resumed = trained(classifier(), data, epochs=4)
+    resumed.fit(*data, epochs=6)
+    assert_identical(whole, resumed)
 
 
 def test_a_line_is_learned():
@@ -282,13 +282,14 @@ class TestPauses:
 
     def test_training_with_pauses_is_bit_identical(self):
         data = blobs()
-        whole, parts = (nnreg.build(self.SPEC, data=data) for _ in range(2))
+        whole, resumed = (nnreg.build(self.SPEC, data=data) for _ in range(2))
         assert None not in list(self.iterate(whole, data, None))
-        records = list(self.iterate(parts, data, lambda: parts.training_state.step % 2 == 0))
+        records = list(self.iterate(resumed, data, lambda: resumed.training_state.step % 2 == 0))
         assert records.count(None) == 6
-        assert_identical(whole, parts)
+        assert_identical(whole, resumed)
         assert (
-            whole.training_state.best_vector.tobytes() == parts.training_state.best_vector.tobytes()
+            whole.training_state.best_vector.tobytes()
+            == resumed.training_state.best_vector.tobytes()
         )
 
     def test_there_is_no_pause_after_the_last_step_of_an_epoch(self):

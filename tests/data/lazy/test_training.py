@@ -116,7 +116,7 @@ class TestTraining:
     def test_resuming_without_streaming_is_reported(self, directory):
         nnreg.run(spec(), out="out")
         overrides = ["data.source.stream=false", "train.epochs=4"]
-        with pytest.warns(NnregWarning, match="bits may differ.* streamed is False, was True"):
+        with pytest.warns(NnregWarning, match="not be bit-identical.* streamed is False, was True"):
             nnreg.resume("out", overrides=overrides)
 
     def test_an_epoch_resumed_in_its_middle_is_bit_identical(self, directory):

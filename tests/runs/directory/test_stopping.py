@@ -20,25 +20,25 @@ class TestStopping:
     @pytest.mark.parametrize("step", [1, 6, 7, 17])
     def test_ctrl_c_saves_after_the_step_and_the_finished_run_is_bit_identical(self, spec, step):
         nnreg.run(spec, out="whole")
-        stopped = prepare_run(spec, out="parts")
+        stopped = prepare_run(spec, out="resumed")
         stop_at(stopped, step)
         with pytest.raises(KeyboardInterrupt):
             stopped.train()
-        assert nnreg.load("parts/checkpoints/last.h5").training_state.step == step
-        assert json.loads(Path("parts/summary.json").read_text())["stopped"] == "interrupted"
-        nnreg.resume("parts")
-        same_files("whole", "parts")
+        assert nnreg.load("resumed/checkpoints/last.h5").training_state.step == step
+        assert json.loads(Path("resumed/summary.json").read_text())["stopped"] == "interrupted"
+        nnreg.resume("resumed")
+        same_files("whole", "resumed")
 
     def test_a_run_stopped_after_every_step_is_bit_identical_to_one_that_was_not(self, spec):
         whole = nnreg.run(spec, out="whole")
-        run = prepare_run(spec, out="parts")
+        run = prepare_run(spec, out="resumed")
         for step in range(1, whole.training_state.step):
             stop_at(run, step)
             with pytest.raises(KeyboardInterrupt):
                 run.train()
-            run = prepare_resume("parts")
+            run = prepare_resume("resumed")
         run.train()
-        same_files("whole", "parts")
+        same_files("whole", "resumed")
 
     def test_a_signal_in_the_last_step_is_not_lost(self, spec):
         run = prepare_run(spec, out="out")
