@@ -37,16 +37,10 @@ def table(results: Mapping[str, Any]) -> str:
     for name, title in TITLES.items():
         lines.append(_line([title, *_figures(rows[name], libraries)]))
     found = results["reproducibility"]
-    lines.append(
-        _line(
-            [
-                "Same seed, same weights",
-                *(found["same seed"].get(x, "not measured") for x in libraries),
-            ]
-        )
-    )
+    same = [found["same seed"].get(library, "not measured") for library in libraries]
+    lines.append(_line(["Same seed twice, bit-identical weights", *same]))
     resumed = [_resumed(found, library) for library in libraries]
-    lines.append(_line(["Resumed training, same weights", *resumed]))
+    lines.append(_line(["Saved and resumed, bit-identical weights", *resumed]))
     for name, title in FACTS.items():
         lines.append(_line([title, *(results["facts"][name][x] for x in libraries)]))
     return "\n".join(lines)
@@ -61,13 +55,12 @@ def _figures(row: Mapping[str, Any], libraries: list[str]) -> list[str]:
     best = min(figures.values(), default=0.0)
     cells = []
     for library in libraries:
-        if library not in figures:
-            cells.append(
-                "none" if "dense layers only" in row["left out"][library] else "not measured"
-            )
-            continue
-        text = figure(figures[library] * UNITS[row["unit"]])
-        cells.append(f"**{text}**" if figures[library] == best else text)
+        if library in figures:
+            text = figure(figures[library] * UNITS[row["unit"]])
+            cells.append(f"**{text}**" if figures[library] == best else text)
+        else:
+            absent = "dense layers only" in row["left out"][library]
+            cells.append("dense layers only" if absent else "not measured")
     return cells
 
 
