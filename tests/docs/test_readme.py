@@ -23,7 +23,7 @@ def blocks(language):
 def test_there_are_two_one_line_commands():
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")]
     assert lines == [
-        "python3 -m venv .venv && .venv/bin/pip install -q -e '.[plot]' && "
+        "python3 -m venv .venv && .venv/bin/pip install -q -e . && "
         ".venv/bin/nnreg run models/penguins.json",
         "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/pytest",
     ]
