@@ -135,10 +135,10 @@ def test_an_svg_is_self_contained_and_labels_both_curves(nnreg, tmp_path):
         assert not re.search(r"(href|src|url\()", text)
         root = ElementTree.fromstring(text)
         space = "{http://www.w3.org/2000/svg}"
-        words = [node.text for node in root.iter(f"{space}text")]
-        assert words[0] == name
-        assert {"0", "x"} < set(words)
-        labels = [word for word in words if word in ("y", "dy/dx", "y₁(x, 0)", "dy₁/dx")]
+        texts = [node.text for node in root.iter(f"{space}text")]
+        assert texts[0] == name
+        assert {"0", "x"} < set(texts)
+        labels = [text for text in texts if text in ("y", "dy/dx", "y₁(x, 0)", "dy₁/dx")]
         assert len(labels) == 2
 
 
