@@ -22,7 +22,8 @@ assert "experiment" in text.getvalue() and "gradient" not in text.getvalue()
 """
 NO_GPU_LIBRARY = """
 from importlib.metadata import requires
-assert not any(name in line for line in requires("nnreg") for name in ("torch", "cupy", "jax"))
+needed = [line for line in requires("nnreg") if "extra ==" not in line]
+assert needed and not any(name in line for line in needed for name in ("torch", "cupy", "jax"))
 """
 APPLICATIONS = (
     "import keras.applications as a; assert len([n for n in dir(a) if n[0].isupper()]) > 30"
@@ -31,11 +32,15 @@ APPLICATIONS = (
 
 @dataclass(frozen=True)
 class Cell:
-    """A statement, with the arguments of Python that confirm it, or the page that makes it."""
+    """A statement, with the arguments of Python that confirm it, or the page that makes it.
+
+    `here` runs them with the Python of the comparison, which has Hypothesis.
+    """
 
     text: str
     check: tuple[str, ...] = ()
     source: str = ""
+    here: bool = False
 
 
 GUIDE = "https://scikit-learn.org/stable/modules/neural_networks_supervised.html"
@@ -53,7 +58,7 @@ FACTS = {
         ),
     },
     "command that checks gradients by finite differences": {
-        "nnreg": Cell("`nnreg plugin check`", ("-m", "nnreg", "plugin", "check", "gelu")),
+        "nnreg": Cell("`nnreg plugin check`", ("-m", "nnreg", "plugin", "check", "gelu"), here=True),
         "scikit-learn": Cell("no", ("-c", NO_COMMANDS.format("scikit-learn"))),
         "Keras": Cell("no", ("-c", NO_COMMANDS.format("keras"))),
         "Ludwig": Cell("no", ("-c", NO_GRADIENT_COMMAND)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -204,7 +205,9 @@ def confirmed(directory: Path) -> dict[str, dict[str, str]]:
             found[name] = {}
             for library, cell in cells.items():
                 try:
-                    if cell.check:
+                    if cell.here:
+                        run([sys.executable, *cell.check], limited(1), ROOT)
+                    elif cell.check:
                         where.run(library, *cell.check)
                     found[name][library] = cell.text
                 except UnavailableError as reason:
