@@ -25,7 +25,7 @@ from benchmarks.processes import limited, run
 VERSIONS = """
 import importlib.metadata as m, json, platform
 names = ("nnreg", "numpy", "scikit-learn", "keras", "tensorflow-cpu", "ludwig", "torch")
-found = {d.name.lower(): d.version for d in m.distributions() if d.name.lower() in names}
+found = {n: d.version for d in m.distributions() if (n := d.name.lower().replace("_", "-")) in names}
 print(json.dumps({"python": platform.python_version(), **found}))
 """
 
