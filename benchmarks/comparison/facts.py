@@ -58,7 +58,9 @@ FACTS = {
         ),
     },
     "command that checks gradients by finite differences": {
-        "nnreg": Cell("`nnreg plugin check`", ("-m", "nnreg", "plugin", "check", "gelu"), here=True),
+        "nnreg": Cell(
+            "`nnreg plugin check`", ("-m", "nnreg", "plugin", "check", "gelu"), here=True
+        ),
         "scikit-learn": Cell("no", ("-c", NO_COMMANDS.format("scikit-learn"))),
         "Keras": Cell("no", ("-c", NO_COMMANDS.format("keras"))),
         "Ludwig": Cell("no", ("-c", NO_GRADIENT_COMMAND)),
