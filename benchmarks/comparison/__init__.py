@@ -1,1 +1,1 @@
-"""Ten lines that compare nnreg with scikit-learn, Keras and Ludwig, for the README."""
+"""The lines that compare nnreg with scikit-learn, Keras and Ludwig, for the README."""

@@ -25,7 +25,8 @@ from benchmarks.processes import limited, run
 VERSIONS = """
 import importlib.metadata as m, json, platform
 names = ("nnreg", "numpy", "scikit-learn", "keras", "tensorflow-cpu", "ludwig", "torch")
-found = {n: d.version for d in m.distributions() if (n := d.name.lower().replace("_", "-")) in names}
+found = {d.name.lower().replace("_", "-"): d.version for d in m.distributions()}
+found = {name: version for name, version in found.items() if name in names}
 print(json.dumps({"python": platform.python_version(), **found}))
 """
 

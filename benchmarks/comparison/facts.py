@@ -28,6 +28,7 @@ assert needed and not any(name in line for line in needed for name in ("torch", 
 APPLICATIONS = (
     "import keras.applications as a; assert len([n for n in dir(a) if n[0].isupper()]) > 30"
 )
+CHECK = ("-m", "nnreg", "plugin", "check", "gelu")
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ FACTS = {
         ),
     },
     "command that checks gradients by finite differences": {
-        "nnreg": Cell(
-            "`nnreg plugin check`", ("-m", "nnreg", "plugin", "check", "gelu"), here=True
-        ),
+        "nnreg": Cell("`nnreg plugin check`", CHECK, here=True),
         "scikit-learn": Cell("no", ("-c", NO_COMMANDS.format("scikit-learn"))),
         "Keras": Cell("no", ("-c", NO_COMMANDS.format("keras"))),
         "Ludwig": Cell("no", ("-c", NO_GRADIENT_COMMAND)),
