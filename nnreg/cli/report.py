@@ -233,7 +233,7 @@ def _print_comparison(comparison: Comparison) -> None:
 
     sides, best = comparison.sides, comparison.best
     settings = short(list(sides[0].settings))
-    names = list(dict.fromkeys(name for side in sides for name in side.figures))
+    names = list(dict.fromkeys(name for side in sides for name in side.metrics))
     head = ["run", *settings.values(), *names, "best epoch", "seconds", "ended"]
     rows = [
         [
@@ -261,8 +261,8 @@ def _setting_cell(value: Any) -> str:
 
 def _metric_cell(side: Side, name: str, best: Mapping[str, list[str]]) -> str:
     """Return a metric as text, followed by * if it is the best."""
-    if name not in side.figures:
+    if name not in side.metrics:
         return ""
     spread = f" ± {number(side.std[name])}" if name in side.std else ""
     mark = "*" if side.run in best.get(name, ()) else " "
-    return f"{number(side.figures[name])}{spread}{mark}"
+    return f"{number(side.metrics[name])}{spread}{mark}"

@@ -187,7 +187,7 @@ def _train_folds(
             if draw:
                 write_report(run, None)
     if as_json:
-        print_json_line("end", {**prepared.summary, "folder": str(prepared.directory)})
+        print_json_line("end", {**prepared.summary, "directory": str(prepared.directory)})
     else:
         print_folds(prepared)
     if draw and prepared.directory:
@@ -231,4 +231,4 @@ def _train_run(
     finally:
         if as_json and run.summary:
             event = "end" if parent is None else "fold"
-            print_json_line(event, {**run.summary, "folder": str(run.directory)})
+            print_json_line(event, {**run.summary, "directory": str(run.directory)})

@@ -22,7 +22,7 @@ class Side:
 
     run: str
     settings: Mapping[str, Any]
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     """Metrics, such as `test accuracy` of the kept weights, or `val_loss` in the best epoch."""
     std: Mapping[str, float]
     """The standard deviation over the folds of a cross-validation, whose metrics are means."""
@@ -132,9 +132,9 @@ def _best_epoch(record: RunRecord) -> int | None:
 
 def _best(sides: Sequence[Side], higher: set[str], lower: set[str]) -> dict[str, list[str]]:
     best = {}
-    for name in dict.fromkeys(name for side in sides for name in side.figures):
+    for name in dict.fromkeys(name for side in sides for name in side.metrics):
         values = {
-            s.run: s.figures[name] for s in sides if math.isfinite(s.figures.get(name, math.nan))
+            s.run: s.metrics[name] for s in sides if math.isfinite(s.metrics.get(name, math.nan))
         }
         metric = name.split(" ")[-1].removeprefix("val_")
         if len(values) > 1 and (metric in higher or metric in lower):

@@ -16,7 +16,9 @@ def documented(cls: type[Component]) -> None:
     """The docstring starts with a summary line and names every option."""
     text = cls.__doc__ or ""
     if text.startswith(f"{cls.__name__}(") or not text.strip().splitlines():
-        raise AssertionError(f"{cls.__name__}: no docstring; its first line should be the formula")
+        raise AssertionError(
+            f"{cls.__name__}: no docstring; start it with a summary line and the formula"
+        )
     everywhere = " ".join(base.__doc__ or "" for base in cls.__mro__ if base is not object)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # components are dataclasses
         if not re.search(rf"\b{re.escape(field.name)}\b", everywhere):

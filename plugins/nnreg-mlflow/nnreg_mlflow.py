@@ -63,7 +63,7 @@ class Tracked:
         self._pending = []
         self._next_call = 0.0
         directory = "" if run.directory is None else str(run.directory.resolve())
-        tags = {**resolve_tags(), "nnreg.version": nnreg.__version__, "nnreg.folder": directory}
+        tags = {**resolve_tags(), "nnreg.version": nnreg.__version__, "nnreg.directory": directory}
         opened = mlflow.active_run()
         self._own = opened is None
         found = opened or self._earlier(directory)
@@ -120,7 +120,7 @@ class Tracked:
         quote = '"' if "'" in directory else "'"
         found = self._client.search_runs(
             [self._experiment()],
-            f"tags.`nnreg.folder` = {quote}{directory}{quote}",
+            f"tags.`nnreg.directory` = {quote}{directory}{quote}",
             order_by=["attributes.start_time DESC"],
             max_results=1,
         )

@@ -61,7 +61,7 @@ def test_json_is_printed_for_programs(spec, nnreg):
     assert [(line["event"], line["epoch"]) for line in epochs] == [
         ("epoch", n + 1) for n in range(5)
     ]
-    assert (end["event"], end["epochs"], end["folder"]) == ("end", 5, "out")
+    assert (end["event"], end["epochs"], end["directory"]) == ("end", 5, "out")
     for data, split in ((["data.csv"], "data"), ([], "train")):
         metrics = json.loads(nnreg("evaluate", "out", *data, "--json")[1])
         assert metrics.keys() == {split}

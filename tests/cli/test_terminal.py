@@ -209,7 +209,7 @@ def test_json_has_one_line_per_epoch_and_the_summary_last(spec, nnreg):
     assert [line["epoch"] for line in epochs] == [1, 100, 200, 300, 400]
     assert epochs[0].keys() >= {"event", "loss", "accuracy", "val_loss", "val_accuracy"}
     summary = json.loads(Path("runs/spec-001/summary.json").read_text())
-    assert end == {"event": "end", **summary, "folder": "runs/spec-001"}
+    assert end == {"event": "end", **summary, "directory": "runs/spec-001"}
     assert [
         json.loads(line)["event"]
         for line in nnreg("run", "--no-report", spec, "--json", "--quiet")[1].splitlines()

@@ -309,7 +309,7 @@ def test_a_run_without_an_epoch_does_not_affect_the_others(runs, nnreg):
     shutil.copytree(runs[2], "runs/failed")
     Path("runs/failed/metrics.jsonl").write_text("")
     sides = json.loads(nnreg("compare", "runs/a", "runs/failed", "--json")[1])["sides"]
-    assert [set(side["figures"]) for side in sides] == [{"test loss", "test accuracy"}, set()]
+    assert [set(side["metrics"]) for side in sides] == [{"test loss", "test accuracy"}, set()]
 
 
 def test_each_of_many_runs_has_a_row(runs, nnreg):
@@ -328,8 +328,8 @@ def test_compare_as_json_with_a_run_that_has_not_ended(runs, nnreg):
     assert (a["run"], a["stopped"], c["stopped"]) == ("a", "epochs", None)
     assert (a["settings"]["optimizer"], c["settings"]["optimizer"]) == ("adam", "sgd")
     assert a["settings"]["optimizer.learning_rate"] == 1e-9
-    assert "test accuracy" in a["figures"]
-    assert c["figures"].keys() == {"loss", "accuracy"}
+    assert "test accuracy" in a["metrics"]
+    assert c["metrics"].keys() == {"loss", "accuracy"}
     assert found["best"]["test loss"] == ["b"]
     assert "a" not in found["best"]["loss"]
     assert Path("curves.pdf").read_bytes().startswith(b"%PDF")

@@ -279,7 +279,7 @@ class TestCommands:
         assert epochs == [(fold, epoch) for fold in (1, 2, 3) for epoch in (1, 2, 3)]
         assert [line["event"] for line in lines].count("fold") == 3
         summary = json.loads((tmp_path / "runs/spec-001/summary.json").read_text())
-        assert lines[-1] == {"event": "end", **summary, "folder": "runs/spec-001"}
+        assert lines[-1] == {"event": "end", **summary, "directory": "runs/spec-001"}
 
     def test_a_run_stopped_by_a_signal_resumes(self, nnreg, file, monkeypatch):
         epoch = RunWriter.epoch
@@ -321,7 +321,7 @@ class TestCommands:
         first, second, alone = found["sides"]
         summary = json.loads(Path("runs/spec-001/summary.json").read_text())
         loss = f"{summary['part']} loss"
-        assert first["figures"][loss] == summary["mean"]["loss"]
+        assert first["metrics"][loss] == summary["mean"]["loss"]
         assert first["std"][loss] == summary["std"]["loss"]
         assert (alone["std"], second["settings"]["optimizer.learning_rate"]) == ({}, 1e-9)
         assert "spec-002" not in found["best"][loss]
