@@ -11,8 +11,6 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.formatting import number
-from nnreg.plotting import svg
-from nnreg.plotting.curves import by_epoch
 
 
 def records(names: Sequence[str], rows: Array) -> list[dict[str, float]]:
@@ -98,6 +96,9 @@ class History(Sequence[Mapping[str, float]]):
         losses = {name: column for name, column in self.columns.items() if name.endswith("loss")}
         if not any(np.isfinite(losses[name]).any() for name in losses):
             raise ValueError("no loss is finite")
+        from nnreg.plotting import svg  # only to draw: each command imports this module
+        from nnreg.plotting.curves import by_epoch
+
         chart = by_epoch({title: self.columns}, "loss", {title: best_epoch(self.records)})
         return svg.draw(chart, f"{title}: loss by epoch", title=title, width=640, height=340).file()
 
