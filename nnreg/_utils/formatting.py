@@ -54,3 +54,8 @@ def clock(seconds: float) -> str:
     if hours >= 48:
         return f"{hours / 24:.0f} days"
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def epoch_of(epoch: int, epochs: int) -> str:
+    """Return `epoch/epochs`, padded to the same width for each epoch."""
+    return f"{epoch:>{len(str(epochs))}}/{epochs}"

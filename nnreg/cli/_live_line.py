@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from nnreg._utils.formatting import clock, compact
+from nnreg._utils.formatting import clock, compact, epoch_of
 from nnreg.plotting.palette import TERMINAL, TRAINING
 
 if TYPE_CHECKING:
@@ -116,11 +116,6 @@ class LiveLine:
         if found:
             fields["metric"] = f"{found[0]} {compact(last[found[0]])}"
         return fields
-
-
-def epoch_of(epoch: int, epochs: int) -> str:
-    """Return `epoch/epochs`, padded to the same width for each epoch."""
-    return f"{epoch:>{len(str(epochs))}}/{epochs}"
 
 
 def curve(history: Sequence[Mapping[str, float]], width: int) -> str:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 import click
 
-from nnreg._utils.formatting import number
-from nnreg.cli._live_line import LiveLine, epoch_of
+from nnreg._utils.formatting import epoch_of, number
 
 if TYPE_CHECKING:
     from nnreg._utils.signals import OnSignal
@@ -50,6 +49,8 @@ def showing_progress(
     else:
         from rich.console import Console
         from rich.live import Live
+
+        from nnreg.cli._live_line import LiveLine
 
         line = LiveLine(run)
         console = Console(stderr=True, highlight=False)
