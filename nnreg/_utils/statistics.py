@@ -7,14 +7,22 @@ which then looks like a deviation, and squares overflow at the square root of th
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import numpy as np
 
 from nnreg._types import Array
 
+Numbers: TypeAlias = float | tuple[float, ...]
+"""One number for all columns, or one for each."""
+
 SAFE = 1e150
 """Values up to this magnitude have squares whose sums stay below the largest float64."""
+
+ROUNDING = 8
+"""The deviation that rounding alone may cause, in units of the last digit of the mean."""
 
 
 def mean_and_deviation(values: Array) -> tuple[Array, Array]:
@@ -26,8 +34,9 @@ def mean_and_deviation(values: Array) -> tuple[Array, Array]:
     remainders is taken out twice, the corrected two-pass algorithm (Chan et al. 1983).
     """
     x = np.asarray(values, np.float64)
-    exponent = _exponent(x)
-    x = np.ldexp(x, -exponent) if exponent else x
+    exponents = _exponents(x)
+    if exponents.any():
+        x = np.ldexp(x, -exponents)
     first = x[0]
     rest = x - first
     shift = np.mean(rest, axis=0)
@@ -36,13 +45,14 @@ def mean_and_deviation(values: Array) -> tuple[Array, Array]:
     rest -= correction
     deviation = np.sqrt(np.mean(np.square(rest, out=rest), axis=0))
     mean = first + (shift + correction)
-    return np.ldexp(mean, exponent), np.ldexp(deviation, exponent)
+    return np.ldexp(mean, exponents), np.ldexp(deviation, exponents)
 
 
-def _exponent(x: Array) -> int:
-    """Return the power of two to divide by before differences and squares are taken, mostly 0."""
-    largest = float(np.max(np.abs(x), initial=0.0))
-    return 0 if largest == 0 or 1 / SAFE < largest < SAFE else math.frexp(largest)[1] + 1
+def _exponents(x: Array) -> Array:
+    """Return the power of two to divide each column by before its values are squared, mostly 0."""
+    largest = np.maximum(np.max(x, axis=0), -np.min(x, axis=0))
+    safe = (largest == 0) | ((largest > 1 / SAFE) & (largest < SAFE))
+    return np.where(safe, 0, np.frexp(largest)[1] + 1)
 
 
 def mean_and_deviation_of_chunks(chunks: Iterable[Array]) -> tuple[Array, Array]:
@@ -66,6 +76,44 @@ def mean_and_deviation_of_chunks(chunks: Iterable[Array]) -> tuple[Array, Array]
     if not count:
         raise ValueError("there are no rows")
     return mean, deviation
+
+
+def scale_of(mean: Array, deviation: Array) -> Array:
+    """Return the number to divide each column by: its deviation, or 1 if it is constant.
+
+    It is constant too if its deviation is no more than the rounding of its values.
+    """
+    rounding = ROUNDING * sys.float_info.epsilon * np.abs(mean)
+    return np.where(deviation > rounding, deviation, 1.0)
+
+
+def standardize(values: Array, mean: Numbers, scale: Numbers) -> Array:
+    """Replace float64 values by (value - mean) / scale in place, and return them."""
+    factor = _safe_factor(mean, scale)
+    if factor != 1:
+        values *= factor
+    values -= np.multiply(mean, factor)
+    values /= np.multiply(scale, factor)
+    return values
+
+
+def unstandardize(values: Array, mean: Numbers, scale: Numbers) -> Array:
+    """Replace float64 values by value · scale + mean in place, and return them."""
+    factor = _safe_factor(mean, scale)
+    values *= np.multiply(scale, factor)
+    values += np.multiply(mean, factor)
+    if factor != 1:
+        values /= factor
+    return values
+
+
+def _safe_factor(mean: Numbers, scale: Numbers) -> float:
+    """Return the power of two by which to multiply so that no difference overflows, mostly 1."""
+    largest = max(
+        max(map(abs, numbers)) if isinstance(numbers, tuple) else abs(numbers)
+        for numbers in (mean, scale)
+    )
+    return 1.0 if largest < sys.float_info.max / 8 else 1 / 8
 
 
 def norm(vector: Array) -> float:

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nnreg._utils.statistics import mean_and_deviation, mean_and_deviation_of_chunks, norm
+from nnreg._utils.statistics import (
+    mean_and_deviation,
+    mean_and_deviation_of_chunks,
+    norm,
+    scale_of,
+    standardize,
+    unstandardize,
+)
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -49,6 +56,36 @@ def test_errors_do_not_grow_with_the_rows_or_with_a_common_offset():
     values = np.random.default_rng(0).normal(1e9, 1e-3, 300_000)
     assert_close(mean_and_deviation(values), values.tolist())
     assert_close(mean_and_deviation_of_chunks(np.array_split(values, 7)), values.tolist())
+
+
+def test_each_column_keeps_its_own_magnitude():
+    values = np.array([[1e300, 1e-300, 1.0], [3e300, 3e-300, 3.0]])
+    mean, deviation = mean_and_deviation(values)
+    np.testing.assert_allclose(mean, [2e300, 2e-300, 2.0], rtol=1e-15)
+    np.testing.assert_allclose(deviation, [1e300, 1e-300, 1.0], rtol=1e-15)
+
+
+@pytest.mark.parametrize("value", [14.62, -1e-300, 1e300, 0.0])
+def test_a_column_that_differs_by_rounding_alone_is_divided_by_1(value):
+    column = np.array([value, np.nextafter(value, np.inf), value, np.nextafter(value, -np.inf)])
+    if value:  # differences of the smallest numbers from zero are no rounding
+        assert scale_of(*mean_and_deviation(column)) == 1
+    assert scale_of(*mean_and_deviation(np.full(3, value))) == 1
+    values = np.array([value, value + 1e-6 * (abs(value) or 1)])
+    assert scale_of(*mean_and_deviation(values)) == pytest.approx(5e-7 * (abs(value) or 1))
+
+
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1.7e308])
+def test_standardized_values_have_mean_0_and_deviation_1_and_return(size):
+    values = size * np.array([1.0, -1.0, -1.0, -1.0, 0.5])
+    mean, deviation = (float(one) for one in mean_and_deviation(values))
+    scaled = standardize(values.copy(), mean, deviation)
+    assert np.mean(scaled) == pytest.approx(0, abs=1e-15)
+    assert np.std(scaled) == pytest.approx(1)
+    np.testing.assert_allclose(unstandardize(scaled.copy(), mean, deviation), values, rtol=1e-14)
+    columns = np.stack([scaled, scaled], axis=1)
+    restored = unstandardize(columns, (mean, 0.0), (deviation, 1.0))
+    np.testing.assert_allclose(restored.T, [values, scaled], rtol=1e-14, atol=1e-15)
 
 
 def test_float32_is_summed_in_float64():
