@@ -6,10 +6,11 @@ which then looks like a deviation, and squares overflow at the square root of th
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from nnreg._types import Array
 
 Numbers: TypeAlias = float | tuple[float, ...]
 """One number for all columns, or one for each."""
+
+HEADROOM = 8.0
+"""The power of two by which numbers near the largest float64 are divided before a difference."""
 
 SAFE = 1e150
 """Values up to this magnitude have squares whose sums stay below the largest float64."""
@@ -89,45 +93,61 @@ def scale_of(mean: Array, deviation: Array) -> Array:
 
 def standardize(values: Array, mean: Numbers, scale: Numbers) -> Array:
     """Replace float64 values by (value - mean) / scale in place, and return them."""
-    factor = _safe_factor(mean, scale)
-    if factor != 1:
-        values *= factor
-    values -= np.multiply(mean, factor)
-    values /= np.multiply(scale, factor)
+    if not (_huge(mean) or _huge(scale)):
+        values -= mean
+        values /= scale
+        return values
+    values /= HEADROOM
+    values -= np.divide(mean, HEADROOM)
+    values /= np.divide(scale, HEADROOM)
     return values
 
 
 def unstandardize(values: Array, mean: Numbers, scale: Numbers) -> Array:
     """Replace float64 values by value · scale + mean in place, and return them."""
-    factor = _safe_factor(mean, scale)
-    values *= np.multiply(scale, factor)
-    values += np.multiply(mean, factor)
-    if factor != 1:
-        values /= factor
+    if not (_huge(mean) or _huge(scale)):
+        values *= scale
+        values += mean
+        return values
+    values *= np.divide(scale, HEADROOM)
+    values += np.divide(mean, HEADROOM)
+    values *= HEADROOM
     return values
 
 
-def _safe_factor(mean: Numbers, scale: Numbers) -> float:
-    """Return the power of two by which to multiply so that no difference overflows, mostly 1."""
-    largest = max(
-        max(map(abs, numbers)) if isinstance(numbers, tuple) else abs(numbers)
-        for numbers in (mean, scale)
-    )
-    return 1.0 if largest < sys.float_info.max / 8 else 1 / 8
+def _huge(numbers: Numbers) -> bool:
+    """Return True if a difference from one of these numbers may overflow."""
+    largest = max(map(abs, numbers), default=0) if isinstance(numbers, tuple) else abs(numbers)
+    return largest > sys.float_info.max / HEADROOM
 
 
 def norm(vector: Array) -> float:
     """Return the Euclidean norm of a vector of floats; inf or nan if a value is.
 
     One product where its result is in the range of the type; scaled by the largest value otherwise.
+    To be called with NumPy's warnings of overflow switched off.
     """
-    limits = np.finfo(vector.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = float(np.dot(vector, vector))
-    if float(limits.tiny) / float(limits.eps) * vector.size < squares <= float(limits.max):
+    low, high = _range_of_squares(vector.dtype)
+    squares = float(np.dot(vector, vector))
+    if low * vector.size < squares <= high:
         return math.sqrt(squares)
     largest = float(np.max(np.abs(vector), initial=0.0))
     if largest == 0 or not math.isfinite(largest):
         return largest
     scaled = vector.astype(np.float64) / largest
     return largest * math.sqrt(float(np.dot(scaled, scaled)))
+
+
+@functools.cache
+def _range_of_squares(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the bounds between which a sum of squares is precise; the lower one is per value."""
+    limits = np.finfo(dtype)
+    return float(limits.tiny) / float(limits.eps), float(limits.max)
+
+
+def all_finite(values: Array) -> bool:
+    """Return True if all values are finite; each is checked only if the sum of squares is not.
+
+    To be called with NumPy's warnings of overflow switched off.
+    """
+    return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())

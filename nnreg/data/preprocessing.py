@@ -15,7 +15,12 @@ from pydantic import FailFast
 from nnreg._types import Array, Shape
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
-from nnreg._utils.statistics import mean_and_deviation, mean_and_deviation_of_chunks, scale_of
+from nnreg._utils.statistics import (
+    all_finite,
+    mean_and_deviation,
+    mean_and_deviation_of_chunks,
+    scale_of,
+)
 from nnreg._utils.suggestions import suggest
 from nnreg.data.column_encoders import (
     ArrayColumn,
@@ -127,10 +132,10 @@ class Preprocessing(Configurable):
             encoded = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
             if dtype is not None:
                 encoded = encoded.astype(dtype, copy=False)
-        if not np.isfinite(encoded).all():
-            several = len(self.inputs) > 1
-            widths = [one.shape[0] if several else 1 for one in self.inputs]
-            refuse_too_large(table, np.repeat(self.names, widths).tolist(), encoded)
+            if not all_finite(encoded):
+                several = len(self.inputs) > 1
+                widths = [one.shape[0] if several else 1 for one in self.inputs]
+                refuse_too_large(table, np.repeat(self.names, widths).tolist(), encoded)
         return encoded
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import all_finite
 from nnreg.data.column_encoders import NumericTarget, refuse_too_large
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns
@@ -114,7 +115,8 @@ class Model:
             y = self.inference_network.predict(self._prepare_inputs(x))
             if self.evaluation.unscale is not None:
                 y = self.evaluation.unscale(y)
-        if not np.isfinite(y).all():
+            finite = all_finite(y)
+        if not finite:
             row = int(np.argwhere(~np.isfinite(y))[0][0])
             table = table_of(x, self.preprocessing.names)
             raise DataError(
@@ -250,8 +252,8 @@ class Model:
         classes = None if self.classes is None else len(self.classes)
         with np.errstate(over="ignore"):
             targets = encode_targets(scaled, self.network, self.spec.loss, classes)
-        if not np.isfinite(targets).all():
-            refuse_too_large(table, names, targets)
+            if not all_finite(targets):
+                refuse_too_large(table, names, targets)
         return Examples(inputs, targets, raw_targets)
 
     def with_sample_weights(self, examples: Examples, x: Any, weights: Any = None) -> Examples:

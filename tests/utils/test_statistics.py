@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nnreg._utils.statistics import (
+    all_finite,
     mean_and_deviation,
     mean_and_deviation_of_chunks,
     norm,
@@ -113,11 +114,21 @@ def test_the_norm_is_that_of_exact_arithmetic(dtype):
         # math.hypot scales by itself; it is exact to an ulp
         true = math.hypot(*vector.astype(np.float64).tolist())
         if math.isfinite(true):
-            assert norm(vector) == pytest.approx(true, rel=1e-6 if dtype is np.float32 else 1e-14)
+            with np.errstate(over="ignore"):
+                found = norm(vector)
+            assert found == pytest.approx(true, rel=1e-6 if dtype is np.float32 else 1e-14)
 
     check()
 
 
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
 def test_the_norm_of_a_vector_that_is_not_finite_is_not_finite(bad):
-    assert not math.isfinite(norm(np.array([1.0, bad, 2.0])))
+    with np.errstate(invalid="ignore"):
+        assert not math.isfinite(norm(np.array([1.0, bad, 2.0])))
+
+
+@pytest.mark.parametrize(("bad", "expected"), [(3e38, True), (math.inf, False), (math.nan, False)])
+def test_values_whose_squares_overflow_are_finite(bad, expected):
+    values = np.array([[1.0, bad], [2.0, 3.0]], np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert all_finite(values) is expected
