@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import norm
 from nnreg.checkpoint.inspect import CheckpointSummary, read_summary
 from nnreg.checkpoint.manifest import Manifest
 from nnreg.registry.registry import Registry
@@ -119,8 +120,8 @@ def _array_difference(name: str, a: Array | None, b: Array | None) -> dict[str, 
     one, other = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(all="ignore"):
         difference = np.abs(one - other)
-        norm = max(float(np.linalg.norm(one)), float(np.linalg.norm(other)))
-        relative = float(np.linalg.norm(difference)) / norm if norm else 0.0
+        larger = max(norm(one.reshape(-1)), norm(other.reshape(-1)))
+        relative = norm(difference.reshape(-1)) / larger if larger else 0.0
         return {**found, "largest": _finite(np.max(difference)), "relative": _finite(relative)}
 
 

@@ -156,10 +156,12 @@ def _sizes(array: Any) -> list[str]:
     """Return the norm of an array and its largest absolute value."""
     import numpy as np
 
-    values = array.astype(np.float64)
+    from nnreg._utils.statistics import norm
+
+    values = array.astype(np.float64).reshape(-1)
     with np.errstate(all="ignore"):
         largest = np.max(np.abs(values), initial=0.0)
-        return [number(float(np.linalg.norm(values))), number(float(largest))]
+        return [number(norm(values)), number(float(largest))]
 
 
 def _record(record: Any) -> str:

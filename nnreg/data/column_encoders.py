@@ -5,6 +5,7 @@ Each is a frozen dataclass that is stored in the checkpoint as JSON.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NoReturn, TypeAlias
 
@@ -12,6 +13,7 @@ import numpy as np
 from annotated_types import Ge, Len
 
 from nnreg._types import Array, Shape
+from nnreg._utils.statistics import standardize, unstandardize
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Positive
@@ -43,7 +45,7 @@ class NumericColumn(Configurable):
                 _refuse_missing(table, self.name, missing)
             else:
                 values[missing] = self.fill
-        return ((values - self.mean) / self.std)[:, None]
+        return standardize(values, self.mean, self.std)[:, None]
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,7 @@ class ArrayColumn(Configurable):
         values = complete_column(table, self.name)
         if self.integer:
             return values.astype(np.int64)
-        values -= self.mean  # in place: the array may be large
-        values /= self.std
-        return values
+        return standardize(values, self.mean, self.std)
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,11 @@ class NumericTarget(Configurable):
 
     def scale(self, values: Array) -> Array:
         """Convert values in the target's own units to the scale of the network's outputs."""
-        scaled: Array = (values - np.array(self.mean)) / np.array(self.std)
-        return scaled
+        return standardize(values.astype(np.float64), self.mean, self.std)
 
     def unscale(self, y: Array) -> Array:
         """Convert the network's outputs to the target's own units."""
-        values: Array = y.astype(np.float64) * np.array(self.std) + np.array(self.mean)
-        return values
+        return unstandardize(y.astype(np.float64), self.mean, self.std)
 
 
 Input: TypeAlias = NumericColumn | CategoricalColumn | ArrayColumn
@@ -167,6 +165,19 @@ def complete_column(table: Table, name: str, *, target: bool = False) -> Array:
     if missing.any():
         _refuse_missing(table, name, missing, target=target)
     return values
+
+
+def refuse_too_large(table: Table, names: Sequence[str], encoded: Array) -> NoReturn:
+    """Raise `DataError` for the first value of `(rows, columns, ...)` that became infinite.
+
+    `names` are those of the columns, or a single one.
+    """
+    row, *others = map(int, np.argwhere(~np.isfinite(encoded))[0])
+    name = names[others[0]] if len(names) > 1 else names[0]
+    raise DataError(
+        f"{table.location(row, name)}: the value is too large; once it is scaled, it is beyond the "
+        f"range of {encoded.dtype}; correct it or remove the row"
+    )
 
 
 def _refuse_missing(table: Table, name: str, missing: Array, *, target: bool = False) -> NoReturn:

@@ -15,6 +15,12 @@ from pydantic import FailFast
 from nnreg._types import Array, Shape
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
+from nnreg._utils.statistics import (
+    all_finite,
+    mean_and_deviation,
+    mean_and_deviation_of_chunks,
+    scale_of,
+)
 from nnreg._utils.suggestions import suggest
 from nnreg.data.column_encoders import (
     ArrayColumn,
@@ -25,6 +31,7 @@ from nnreg.data.column_encoders import (
     NumericTarget,
     Target,
     complete_column,
+    refuse_too_large,
 )
 from nnreg.data.settings import Columns
 from nnreg.errors import DataError
@@ -109,20 +116,27 @@ class Preprocessing(Configurable):
         count = max(lengths.values())
         size = max(BLOCK // max(math.prod(self.input_shape), 1), 1)
         if count <= size:
-            encoded = self._encode(table)
-            return encoded if dtype is None else encoded.astype(dtype, copy=False)
+            return self._encode(table, dtype)
         used = replace(table, columns={name: column(table, name) for name in self.names})
-        chunk = self._encode(used.slice_rows(slice(size)))
-        encoded = np.empty((count, *chunk.shape[1:]), chunk.dtype if dtype is None else dtype)
+        chunk = self._encode(used.slice_rows(slice(size)), dtype)
+        encoded = np.empty((count, *chunk.shape[1:]), chunk.dtype)
         encoded[:size] = chunk
         for start in range(size, count, size):
             rows = slice(start, start + size)
-            encoded[rows] = self._encode(used.slice_rows(rows))
+            encoded[rows] = self._encode(used.slice_rows(rows), dtype)
         return encoded
 
-    def _encode(self, table: Table) -> Array:
-        encoded = [encoder.encode(table) for encoder in self.inputs]
-        return encoded[0] if len(encoded) == 1 else np.concatenate(encoded, axis=1)
+    def _encode(self, table: Table, dtype: npt.DTypeLike | None) -> Array:
+        with np.errstate(over="ignore"):
+            parts = [encoder.encode(table) for encoder in self.inputs]
+            encoded = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            if dtype is not None:
+                encoded = encoded.astype(dtype, copy=False)
+            if not all_finite(encoded):
+                several = len(self.inputs) > 1
+                widths = [one.shape[0] if several else 1 for one in self.inputs]
+                refuse_too_large(table, np.repeat(self.names, widths).tolist(), encoded)
+        return encoded
 
 
 def fit_preprocessing(
@@ -173,7 +187,7 @@ def _fit_input(table: Table, train: Table, name: str, columns: Columns, integer:
         return CategoricalColumn(name, tuple(sorted(counts)), fill, columns.unseen == "ignore")
     values = numbers(train, name)
     known = values[~np.isnan(values)]
-    fill_number = float(np.mean(known)) if impute and len(known) else None
+    fill_number = float(mean_and_deviation(known)[0]) if impute and len(known) else None
     mean, std = _moments(known, columns.scaling)
     return NumericColumn(name, mean, std, fill_number)
 
@@ -198,34 +212,26 @@ def _category_counts(train: Table, name: str) -> dict[str, int]:
 
 
 def _array_moments(train: Table, name: str, scaling: str) -> tuple[float, float]:
-    """Return `_moments` of a column of arrays.
-
-    If it stays in its file, it is read in chunks, whose moments are combined (Chan, Golub and
-    LeVeque 1983, "Algorithms for Computing the Sample Variance").
-    """
-    if not isinstance(train.columns[name], LazyArray):
+    """Return `_moments` of a column of arrays; one that stays in its file is read in chunks."""
+    column = train.columns[name]
+    if not isinstance(column, LazyArray):
         return _moments(numbers(train, name), scaling)
-    count, mean, squares = 0, 0.0, 0.0  # squares: Σ (value - mean)²
     with closing(iter_chunks(train, [name])) as chunks:
-        for chunk in chunks:
-            values = complete_column(chunk, name)
-            added, step = count + values.size, float(np.mean(values)) - mean
-            squares += float(np.var(values)) * values.size
-            squares += step * step * count * values.size / added
-            mean += step * values.size / added
-            count = added
-    if scaling == "none" or not count:
-        return 0.0, 1.0
-    return mean, math.sqrt(squares / count) or 1.0
+        values = (complete_column(chunk, name).reshape(-1) for chunk in chunks)
+        if not math.prod(column.shape):
+            return 0.0, 1.0
+        mean, deviation = mean_and_deviation_of_chunks(values)
+    return (0.0, 1.0) if scaling == "none" else (float(mean), float(scale_of(mean, deviation)))
 
 
 def _moments(values: Array, scaling: str) -> tuple[float, float]:
-    """Return mean and standard deviation, or 0 and 1 if values are not scaled."""
+    """Return the mean, and the number to divide by; or 0 and 1 if values are not scaled."""
     missing = np.isnan(values)
     known = values[~missing] if missing.any() else values.reshape(-1)  # a view if possible
     if scaling == "none" or not known.size:
         return 0.0, 1.0
-    return float(np.mean(known)), float(np.std(known)) or 1.0
+    mean, deviation = mean_and_deviation(known)
+    return float(mean), float(scale_of(mean, deviation))
 
 
 def fit_target(
@@ -247,9 +253,9 @@ def fit_target(
     width = flat.shape[1]
     if columns.target_scaling == "none" or not len(flat):
         return NumericTarget(targets, (0.0,) * width, (1.0,) * width)
-    std = np.std(flat, axis=0)
-    std = np.where(std > 0, std, 1.0)
-    return NumericTarget(targets, tuple(np.mean(flat, axis=0).tolist()), tuple(std.tolist()))
+    mean, deviation = mean_and_deviation(flat)
+    scale = scale_of(mean, deviation)
+    return NumericTarget(targets, tuple(mean.tolist()), tuple(scale.tolist()))
 
 
 def _is_class_target(table: Table, target: str, columns: Columns, *, classification: bool) -> bool:

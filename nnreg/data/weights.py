@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import mean_and_deviation
 from nnreg._utils.suggestions import suggest
 from nnreg.data.settings import Columns
 from nnreg.errors import DataError, Problem, SpecError
@@ -41,12 +42,20 @@ def example_weights(
         return None
     if len(found) != len(truth):
         raise DataError(f"{len(truth)} rows, but {len(found)} weights")
+    # by powers of two, so that neither a sum nor a product overflows
+    found = _scaled_down(found)
     if columns.class_weights is not None:
         found = found * _class_weights(columns.class_weights, truth, classes, found)
     if not found.any():
         raise DataError("every example has weight 0; give some a positive weight")
-    weights: Array = found / np.mean(found)
+    weights: Array = found / mean_and_deviation(found)[0]
     return weights
+
+
+def _scaled_down(values: Array) -> Array:
+    """Return values >= 0 divided by a power of two, the largest being at most 1."""
+    scaled: Array = np.ldexp(values, -np.frexp(np.max(values, initial=0.0))[1])
+    return scaled
 
 
 def _class_weights(
@@ -72,7 +81,7 @@ def _class_weights(
         if name not in classes:
             problem = f"no class {name!r}{suggest(name, classes)}"
             raise SpecError([Problem("$.data.class_weights", problem)])
-    return np.array([weights.get(name, 1.0) for name in classes])[truth]
+    return _scaled_down(np.array([weights.get(name, 1.0) for name in classes])[truth])
 
 
 def sample_weights(table: Table, name: str) -> Array:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.data.column_encoders import NumericTarget
+from nnreg._utils.statistics import all_finite
+from nnreg.data.column_encoders import NumericTarget, refuse_too_large
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns
 from nnreg.data.weights import example_weights
@@ -110,8 +111,19 @@ class Model:
 
         Numbers are in the units of the target. Raises `DataError` for rows that do not fit.
         """
-        y = self.inference_network.predict(self._prepare_inputs(x))
-        return y if self.evaluation.unscale is None else self.evaluation.unscale(y)
+        with np.errstate(over="ignore", invalid="ignore"):
+            y = self.inference_network.predict(self._prepare_inputs(x))
+            if self.evaluation.unscale is not None:
+                y = self.evaluation.unscale(y)
+            finite = all_finite(y)
+        if not finite:
+            row = int(np.argwhere(~np.isfinite(y))[0][0])
+            table = table_of(x, self.preprocessing.names)
+            raise DataError(
+                f"{table.origin}, {table.row_label(row)}: the prediction is not finite; look for "
+                "extreme values in the row and in the weights"
+            )
+        return y
 
     def classify(self, x: Any) -> Array:
         """Return the name of the most probable class of each row."""
@@ -238,7 +250,10 @@ class Model:
             raise DataError("there are no rows")
         scaled = target.scale(raw_targets) if isinstance(target, NumericTarget) else raw_targets
         classes = None if self.classes is None else len(self.classes)
-        targets = encode_targets(scaled, self.network, self.spec.loss, classes)
+        with np.errstate(over="ignore"):
+            targets = encode_targets(scaled, self.network, self.spec.loss, classes)
+            if not all_finite(targets):
+                refuse_too_large(table, names, targets)
         return Examples(inputs, targets, raw_targets)
 
     def with_sample_weights(self, examples: Examples, x: Any, weights: Any = None) -> Examples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import NoReturn
@@ -41,9 +40,13 @@ def explain(
     )
 
 
-def all_finite(vector: Array) -> bool:
-    """Return True if all values are finite; each is checked only if the sum of squares is not."""
-    return math.isfinite(float(np.dot(vector, vector))) or bool(np.isfinite(vector).all())
+def explain_optimizer_state(name: str, values: Array, epoch: int, batch: int) -> NoReturn:
+    """Raise `DivergedError` for an optimizer's state that overflowed: its weights stand still."""
+    raise DivergedError(
+        f"epoch {epoch}, batch {batch}: the optimizer's {name} is not finite; a gradient, or its "
+        f"square, was beyond the range of {values.dtype}. Set train.clip_norm, or look for extreme "
+        "values in the data"
+    )
 
 
 def _non_finite_gradient(steps: Sequence[_NamedStep]) -> str | None:

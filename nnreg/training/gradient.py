@@ -196,12 +196,3 @@ class DataParallelGradient:
         total = self._first[chunk]
         for worker in self._workers[1:]:
             np.add(total, worker.gradient[chunk], out=total)
-
-
-def norm(vector: Array) -> float:
-    """Return the Euclidean norm, in float64 if squares leave the range of the vector's type."""
-    with np.errstate(over="ignore"):
-        squares = float(np.dot(vector, vector))
-    if 0 < squares < math.inf:
-        return math.sqrt(squares)
-    return float(np.linalg.norm(vector.astype(np.float64)))

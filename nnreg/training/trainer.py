@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import all_finite, norm
 from nnreg._utils.threads import ThreadPool, available_threads, blas_threads
 from nnreg.builtin.schedules import Constant
 from nnreg.errors import DataError, DivergedError, UsageError
@@ -22,10 +23,10 @@ from nnreg.interfaces.schedule import Schedule
 from nnreg.network.network import Network
 from nnreg.network.parameters import by_layer
 from nnreg.tables.lazy import LazyArray, chunks_in_order
-from nnreg.training.divergence import all_finite, explain
+from nnreg.training.divergence import explain, explain_optimizer_state
 from nnreg.training.epoch import LAYER_STREAM, SHUFFLE_STREAM, EpochTotals, generator
 from nnreg.training.evaluation import Evaluation, Examples
-from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult, norm
+from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
 from nnreg.training.parallelism import max_threads, worker_count
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
@@ -144,7 +145,8 @@ class Trainer:
 
     def gradient_norms(self) -> dict[str, float]:
         """Return the norm of each layer's gradient in the last step, as the optimizer got it."""
-        return {layer: norm(gradient) for layer, gradient in self._gradients.items()}
+        with np.errstate(over="ignore", invalid="ignore"):
+            return {layer: norm(gradient) for layer, gradient in self._gradients.items()}
 
     def memory(self) -> dict[str, int]:
         """Return the bytes in use throughout training, by purpose.
@@ -303,9 +305,12 @@ class Trainer:
         return EpochTotals(done, np.empty(shape, self.network.dtype))
 
     def _check_weights(self, shards: Sequence[ShardResult], epoch: int, batch: int) -> None:
-        """Raise `DivergedError` for weights that the last step made non-finite."""
+        """Raise `DivergedError` for weights or a state that the last steps made non-finite."""
         if not (all_finite(self.network.vector) and all_finite(self.network.state_vector)):
             explain(self.network, shards[0].worker.context, shards[-1].x[-1:], epoch, batch)
+        for name, values in self.training_state.optimizer_state.items():
+            if not all_finite(values):
+                explain_optimizer_state(name, values, epoch, batch)
 
     def _check_losses(self, shards: Sequence[ShardResult], epoch: int, batch: int) -> None:
         for shard in shards:

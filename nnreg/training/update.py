@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils import statistics
 from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.errors import PluginError
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
@@ -95,9 +96,13 @@ class ExponentialMovingAverage:
 def clip(gradient: Array, norm: float | None, value: float | None) -> None:
     """Scale a gradient down to `norm` if its norm is larger, then limit its values, in place."""
     if norm is not None:
-        current = math.sqrt(float(np.dot(gradient, gradient)))
+        current = statistics.norm(gradient)
         if current > norm:
-            np.multiply(gradient, norm / current, out=gradient)
+            factor = norm / current
+            if factor < np.finfo(gradient.dtype).tiny:  # in two steps that the type can represent
+                factor = math.sqrt(factor)
+                np.multiply(gradient, factor, out=gradient)
+            np.multiply(gradient, factor, out=gradient)
     if value is not None:
         np.clip(gradient, -value, value, out=gradient)
 

@@ -6,6 +6,7 @@ import pytest
 
 from nnreg import DataError
 from nnreg.builtin.sources.arrays import Hdf5, Npz
+from nnreg.builtin.sources.delimited import Csv
 from nnreg.data.column_encoders import CategoricalColumn, ClassTarget, NumericColumn
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
@@ -59,6 +60,42 @@ def test_preprocessing_is_fitted_on_the_training_split_alone(directory):
     assert [len(run.train), len(run.validation), len(run.test)] == [4, 2, 2]
     assert run.train.x.mean(axis=0) == pytest.approx([0, 0], abs=1e-6)
     assert abs(np.concatenate([run.train.x, run.test.x]).mean(axis=0)).max() > 1e-3
+
+
+@pytest.mark.parametrize("value", ["14.62", "1e200", "1e-200", "-1e308", "0"])
+def test_a_constant_column_is_divided_by_1(directory, value):
+    rows = "".join(f"{number},{value},{'xy'[number % 2]}\n" for number in range(1000))
+    (directory / "data.csv").write_text("a,constant,species\n" + rows)
+    column = prepared(classifier(data=csv_data())).model.preprocessing.inputs[1]
+    assert (column.mean, column.std, column.fill) == (float(value), 1.0, float(value))
+
+
+@pytest.mark.parametrize("target_scaling", ["standard", "none"])
+def test_a_column_of_huge_numbers_trains_or_is_refused_with_its_location(directory, target_scaling):
+    rows = "".join(f"{number % 7 - 3}e307,{number % 5 - 2}e200\n" for number in range(40))
+    (directory / "data.csv").write_text("a,price\n" + rows)
+    data = csv_data(target="price", target_scaling=target_scaling)
+    spec = regressor(data=data, model={"layers": [{"type": "dense", "units": 1}]})
+    if target_scaling == "none":
+        with pytest.raises(DataError, match=r"data\.csv, line 2, column 'price': the value is too"):
+            prepared(spec)
+        return
+    run = prepared(spec)
+    assert run.train.x.std() == pytest.approx(1)
+    assert run.train.targets.std() == pytest.approx(1)
+    for record in run.model.trainer(run.train).epochs():
+        assert np.isfinite(record["loss"])
+    assert np.isfinite(run.model.predict({"a": [1e307]})).all()
+
+
+def test_a_value_beyond_the_range_of_the_network_is_refused_with_its_location(directory):
+    model = prepared(classifier(data=csv_data())).model
+    (directory / "new.csv").write_text("island,length,depth\nnorth,1,2\nsouth,1,1e300\n")
+    table = Csv().read(directory / "new.csv")
+    with pytest.raises(
+        DataError, match=r"new\.csv, line 3, column 'depth': the value is too large"
+    ):
+        model.predict(table)
 
 
 def test_a_split_can_be_a_file_of_its_own(directory):

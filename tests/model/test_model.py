@@ -122,6 +122,15 @@ def test_rows_that_do_not_fit_are_refused(model, x, message):
         model.predict(x)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_prediction_that_is_not_finite_is_refused_with_its_row():
+    x, y = line()
+    model = nnreg.build(regressor(model={"layers": [{"type": "dense", "units": 1}]}), data=(x, y))
+    model.parameters["layers/0/weight"][...] = 1e30
+    with pytest.raises(DataError, match="row 2: the prediction is not finite"):
+        model.predict([[0, 0], [1, 1], [1e20, 0]])
+
+
 def test_targets_that_do_not_fit_are_refused(model):
     x, y = blobs()
     with pytest.raises(DataError, match="60 rows of inputs, but 59 of targets"):

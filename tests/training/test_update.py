@@ -1,5 +1,7 @@
 """Optimizer updates in several threads are bit-identical, and weight decay."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -126,3 +128,15 @@ def test_spans_are_partitioned_completely_and_evenly(lengths, count):
     np.testing.assert_array_equal(np.concatenate([*found, []]), np.concatenate(expected))
     sizes = [sum(chunk.stop - chunk.start for chunk in part) for part in parts]
     assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("largest", [1e-30, 1.0, 1e19, 3e38])
+@pytest.mark.parametrize("limit", [1e-35, 1e-12, 0.5])
+def test_a_gradient_of_any_size_is_clipped_to_its_direction(largest, limit):
+    gradient = (largest * np.array([1.0, -0.5, 0.25, 1.0])).astype(np.float32)
+    expected = gradient.astype(np.float64)
+    length = math.hypot(*expected)
+    expected *= min(limit / length, 1)
+    with np.errstate(over="ignore"):
+        update.clip(gradient, limit, None)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6)

@@ -9,12 +9,16 @@ import pytest
 import nnreg
 import nnreg.tables.lazy
 from nnreg import DataError, Loss, SpecError
+from nnreg.data.settings import Columns
+from nnreg.data.weights import example_weights
 from nnreg.registry.registry import installed
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
+from nnreg.tables.convert import table_of
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
 
 WHOLE = {"epochs": 4, "batch_size": 1000, "kernels": "numpy"}
+CLASSES = ("ash", "birch", "cedar")
 WEIGHTS = np.random.default_rng(1).integers(0, 4, 40)
 
 
@@ -76,6 +80,21 @@ def test_only_the_ratios_of_weights_matter():
     one.fit(*data, weights=WEIGHTS)
     other.fit(*data, weights=WEIGHTS * 1000.0)
     assert_close(one, other)
+
+
+@pytest.mark.parametrize("size", [1e308, 5e-324, 1e-200])
+@pytest.mark.parametrize(
+    "class_weights", [None, "balanced", {"ash": 1e300, "birch": 2e300, "cedar": 3e300}]
+)
+def test_weights_of_any_size_train_as_their_ratios_do(size, class_weights):
+    columns = Columns(class_weights=class_weights)
+    truth = np.arange(60) % 7 % 3
+    found = [
+        example_weights(columns, table_of(truth, ["y"]), truth, CLASSES, np.full(60, factor))
+        for factor in (1.0, size)
+    ]
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+    assert np.mean(found[0]) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

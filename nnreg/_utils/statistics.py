@@ -1,0 +1,153 @@
+"""Mean, standard deviation and norm that are right for every finite input.
+
+The textbook formulas are not: the mean of a constant column can differ from it in the last digit,
+which then looks like a deviation, and squares overflow at the square root of the largest number.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from nnreg._types import Array
+
+Numbers: TypeAlias = float | tuple[float, ...]
+"""One number for all columns, or one for each."""
+
+HEADROOM = 8.0
+"""The power of two by which numbers near the largest float64 are divided before a difference."""
+
+SAFE = 1e150
+"""Values up to this magnitude have squares whose sums stay below the largest float64."""
+
+ROUNDING = 8
+"""The deviation that rounding alone may cause, in units of the last digit of the mean."""
+
+
+def mean_and_deviation(values: Array) -> tuple[Array, Array]:
+    """Return the mean and standard deviation of each column, as float64 arrays `values.shape[1:]`.
+
+    `values` is `(rows, ...)` with one row or more, all finite; the deviation is that of the
+    population (divided by the number of rows). The mean of a constant column is its value and its
+    deviation 0, exactly. Rounding errors do not grow with the number of rows: the mean of the
+    remainders is taken out twice, the corrected two-pass algorithm (Chan et al. 1983).
+    """
+    x = np.asarray(values, np.float64)
+    exponents = _exponents(x)
+    if exponents.any():
+        x = np.ldexp(x, -exponents)
+    first = x[0]
+    rest = x - first
+    shift = np.mean(rest, axis=0)
+    rest -= shift
+    correction = np.mean(rest, axis=0)
+    rest -= correction
+    deviation = np.sqrt(np.mean(np.square(rest, out=rest), axis=0))
+    mean = first + (shift + correction)
+    return np.ldexp(mean, exponents), np.ldexp(deviation, exponents)
+
+
+def _exponents(x: Array) -> Array:
+    """Return the power of two to divide each column by before its values are squared, mostly 0."""
+    largest = np.maximum(np.max(x, axis=0), -np.min(x, axis=0))
+    safe = (largest == 0) | ((largest > 1 / SAFE) & (largest < SAFE))
+    return np.where(safe, 0, np.frexp(largest)[1] + 1)
+
+
+def mean_and_deviation_of_chunks(chunks: Iterable[Array]) -> tuple[Array, Array]:
+    """Return what `mean_and_deviation` returns of all rows, given as chunks `(rows, ...)`.
+
+    Raises ValueError if there is no row.
+    """
+    count, mean, deviation = 0, np.array(0.0), np.array(0.0)
+    for chunk in chunks:
+        if not len(chunk):
+            continue
+        mean_here, deviation_here = mean_and_deviation(chunk)
+        total = count + len(chunk)
+        known, new = count / total, len(chunk) / total
+        # halves, since a difference may overflow; the formulas are those of Chan et al. 1983
+        half = (mean_here / 2 - mean / 2) if count else np.zeros_like(mean_here)
+        within = np.hypot(deviation * math.sqrt(known), deviation_here * math.sqrt(new))
+        deviation = np.hypot(within, half * (2 * math.sqrt(known * new)))
+        mean = mean + half * new + half * new if count else mean_here
+        count = total
+    if not count:
+        raise ValueError("there are no rows")
+    return mean, deviation
+
+
+def scale_of(mean: Array, deviation: Array) -> Array:
+    """Return the number to divide each column by: its deviation, or 1 if it is constant.
+
+    It is constant too if its deviation is no more than the rounding of its values.
+    """
+    rounding = ROUNDING * sys.float_info.epsilon * np.abs(mean)
+    return np.where(deviation > rounding, deviation, 1.0)
+
+
+def standardize(values: Array, mean: Numbers, scale: Numbers) -> Array:
+    """Replace float64 values by (value - mean) / scale in place, and return them."""
+    if not (_huge(mean) or _huge(scale)):
+        values -= mean
+        values /= scale
+        return values
+    values /= HEADROOM
+    values -= np.divide(mean, HEADROOM)
+    values /= np.divide(scale, HEADROOM)
+    return values
+
+
+def unstandardize(values: Array, mean: Numbers, scale: Numbers) -> Array:
+    """Replace float64 values by value · scale + mean in place, and return them."""
+    if not (_huge(mean) or _huge(scale)):
+        values *= scale
+        values += mean
+        return values
+    values *= np.divide(scale, HEADROOM)
+    values += np.divide(mean, HEADROOM)
+    values *= HEADROOM
+    return values
+
+
+def _huge(numbers: Numbers) -> bool:
+    """Return True if a difference from one of these numbers may overflow."""
+    largest = max(map(abs, numbers), default=0) if isinstance(numbers, tuple) else abs(numbers)
+    return largest > sys.float_info.max / HEADROOM
+
+
+def norm(vector: Array) -> float:
+    """Return the Euclidean norm of a vector of floats; inf or nan if a value is.
+
+    One product where its result is in the range of the type; scaled by the largest value otherwise.
+    To be called with NumPy's warnings of overflow switched off.
+    """
+    low, high = _range_of_squares(vector.dtype)
+    squares = float(np.dot(vector, vector))
+    if low * vector.size < squares <= high:
+        return math.sqrt(squares)
+    largest = float(np.max(np.abs(vector), initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    scaled = vector.astype(np.float64) / largest
+    return largest * math.sqrt(float(np.dot(scaled, scaled)))
+
+
+@functools.cache
+def _range_of_squares(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Return the bounds between which a sum of squares is precise; the lower one is per value."""
+    limits = np.finfo(dtype)
+    return float(limits.tiny) / float(limits.eps), float(limits.max)
+
+
+def all_finite(values: Array) -> bool:
+    """Return True if all values are finite; each is checked only if the sum of squares is not.
+
+    To be called with NumPy's warnings of overflow switched off.
+    """
+    return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
