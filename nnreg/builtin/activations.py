@@ -21,6 +21,8 @@ class Identity(Activation):
     y = x
     """
 
+    sums_to_one = False
+
     def forward(self, x: Array) -> tuple[Array, Backward]:
         return x, lambda dy: dy
 
@@ -35,6 +37,7 @@ class Relu(Activation):
     """
 
     range = (0.0, math.inf)
+    sums_to_one = False
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         return np.maximum(x, 0), lambda dy: dy * (x > 0)
@@ -71,6 +74,7 @@ class LeakyRelu(Activation):
     """
 
     slope: Annotated[float, Interval(ge=0, le=1)] = 0.01
+    sums_to_one = False
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         slope = np.where(x > 0, x.dtype.type(1), x.dtype.type(self.slope))
@@ -87,6 +91,7 @@ class Sigmoid(Activation):
     """
 
     range = (0.0, 1.0)
+    sums_to_one = False
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         y = 0.5 + 0.5 * np.tanh(0.5 * x)
@@ -115,6 +120,7 @@ class Tanh(Activation):
     """
 
     range = (-1.0, 1.0)
+    sums_to_one = False
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         y = np.tanh(x)
@@ -142,6 +148,7 @@ class Softmax(Activation):
     """
 
     range = (0.0, 1.0)
+    sums_to_one = True
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         e = np.exp(x - np.max(x, axis=-1, keepdims=True))
@@ -174,6 +181,7 @@ class Elu(Activation):
     """
 
     alpha: Annotated[float, Interval(gt=0, le=10)] = 1.0
+    sums_to_one = False
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         negative = self.alpha * np.expm1(np.minimum(x, 0))
@@ -189,6 +197,8 @@ class Selu(Activation):
 
     alpha is 1.6733 and scale 1.0507. Klambauer et al. 2017.
     """
+
+    sums_to_one = False
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         alpha, scale = 1.6732632423543772, 1.0507009873554805
@@ -209,6 +219,7 @@ class Gelu(Activation):
     """
 
     exact: bool = False
+    sums_to_one = False
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         if self.exact:
@@ -232,6 +243,8 @@ class Silu(Activation):
     Elfwing et al. 2017.
     """
 
+    sums_to_one = False
+
     def forward(self, x: Array) -> tuple[Array, Backward]:
         s = 0.5 + 0.5 * np.tanh(0.5 * x)
         y = x * s
@@ -248,6 +261,7 @@ class Softplus(Activation):
     """
 
     range = (0.0, math.inf)
+    sums_to_one = False
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         y = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
@@ -264,6 +278,7 @@ class Softsign(Activation):
     """
 
     range = (-1.0, 1.0)
+    sums_to_one = False
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         d = 1 + np.abs(x)

@@ -138,6 +138,7 @@ class CrossEntropy(Loss):
     takes_labels = True
     classification = True
     input_range = (0.0, 1.0)
+    takes_distribution = True
     fused_activation = Softmax
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:

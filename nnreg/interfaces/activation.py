@@ -26,6 +26,8 @@ class Activation(Component):
     kind = "activation"
     range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """Bounds of every output. A loss of probabilities requires outputs within (0, 1)."""
+    sums_to_one: ClassVar[bool | None] = None
+    """Whether outputs are probabilities that sum to 1 over the last axis; None if unknown."""
 
     def formula(self, x: Array) -> Array:
         """Return `y`; each of its values depends only on the same value of `x`."""

@@ -8,6 +8,7 @@ from typing import ClassVar, TypeAlias
 
 from nnreg._types import Array, Shape
 from nnreg.errors import ComponentError, NnregError, Problem, ShapeError, SpecError
+from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
@@ -24,6 +25,19 @@ class Layer(Component):
     independent: ClassVar[bool] = False
     """Whether the output of an example depends on that example alone, and the layer has no buffers,
     so that a batch may be split between threads. Nested layers declare this themselves."""
+
+    @property
+    def output_range(self) -> tuple[float, float] | None:
+        """Bounds of every output; None if unknown, which every loss accepts."""
+        return None
+
+    def split_output_activation(self) -> tuple[Layer, Activation] | None:
+        """Return the layer without the activation of its outputs, and that activation.
+
+        For a layer whose outputs are `activation(…)`: a loss may then compute the activation
+        together with itself. None for a layer whose outputs are not, such as a recurrent one.
+        """
+        return None
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         """Declare on `builder` the arrays for inputs of `shape` (without the batch axis).

@@ -28,6 +28,8 @@ class Loss(Component):
     """Whether a single numeric target column is read as classes."""
     input_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """Bounds of valid outputs."""
+    takes_distribution: ClassVar[bool] = False
+    """Whether outputs must be probabilities that sum to 1 over the last axis."""
     fused_activation: ClassVar[type[Activation] | None] = None
     """The output activation that can be fused with this loss, computed then from the logits."""
 

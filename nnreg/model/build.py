@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from nnreg._types import Array, Shape
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.suggestions import suggest
-from nnreg.builtin.activations import Identity
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.kernels import Kernels
@@ -95,27 +93,26 @@ def unknown_layers(plan: LayerBuilder, names: Sequence[str], path: str) -> list[
 def _fuse_loss_activation(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:
     """Return the layers and the output activation, which is removed if fused with the loss."""
     *before, last = spec.model.layers
-    activation = getattr(last, "activation", None)
-    if not isinstance(activation, Activation):
-        activation = Identity()
-    path = f"$.model.layers[{len(before)}]"
-    if spec.loss.fused_activation is not None and type(activation) is spec.loss.fused_activation:
-        bare: Layer = dataclasses.replace(cast(Any, last), activation=Identity())
-        return (*before, bare), activation
-    low, high = spec.loss.input_range
-    if activation.range[0] < low or activation.range[1] > high:
-        hint = (
-            f", such as {spec.loss.fused_activation.__name__.lower()}"
-            if spec.loss.fused_activation
-            else ""
-        )
+    split, fused = last.split_output_activation(), spec.loss.fused_activation
+    if split is not None and fused is not None and type(split[1]) is fused:
+        return (*before, split[0]), split[1]
+    (low, high), bounds = spec.loss.input_range, last.output_range
+    if bounds is not None and (bounds[0] < low or bounds[1] > high):
+        path, outputs, fix = f"$.model.layers[{len(before)}]", "this layer", "add an activation"
+        if split is not None:
+            path += ".activation"
+            outputs, fix = type(split[1]).__name__.lower(), "give this layer another activation"
         problem = (
-            f"the loss takes outputs within {low:g} and {high:g}, but those of "
-            f"{type(activation).__name__.lower()} are within {activation.range[0]:g} and "
-            f"{activation.range[1]:g}; give this layer another activation{hint}"
+            f"the loss takes outputs within {low:g} and {high:g}, but those of {outputs} are "
+            f"within {bounds[0]:g} and {bounds[1]:g}; {fix}{such_as(fused)}"
         )
-        raise SpecError([Problem(f"{path}.activation", problem)])
+        raise SpecError([Problem(path, problem)])
     return spec.model.layers, None
+
+
+def such_as(activation: type[Activation] | None) -> str:
+    """Return the end of a message that suggests an activation, if there is one."""
+    return f", such as {activation.__name__.lower()}" if activation else ""
 
 
 def _check_memory(plan: LayerBuilder, itemsize: int) -> None:

@@ -18,6 +18,7 @@ from nnreg.data.settings import Columns
 from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network, encode_targets, name_metrics
+from nnreg.model.compatibility import refuse_incompatible
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
 from nnreg.provenance.components import describe
@@ -37,9 +38,12 @@ class Model:
     """A network with its preprocessing, as `nnreg.build` and `nnreg.load` return it.
 
     It takes raw rows, as arrays, lists, mappings or data frames. A new instance has weights of 0.
+    `check` refuses components that do not fit each other; a checkpoint's are used as they are.
     """
 
-    def __init__(self, document: Document, preprocessing: Preprocessing) -> None:
+    def __init__(
+        self, document: Document, preprocessing: Preprocessing, *, check: bool = True
+    ) -> None:
         self.document = document
         self.preprocessing = preprocessing
         self.training_state = TrainingState()
@@ -56,6 +60,8 @@ class Model:
                 None if names is None else len(names),
                 self.spec.train.kernels or default_kernels(document.registry),
             )
+            if check:
+                refuse_incompatible(self.spec, self.network)
             metrics = name_metrics(self.spec, document.registry, classification=names is not None)
         target = preprocessing.target
         self.evaluation = Evaluation(

@@ -156,6 +156,17 @@ def declared_range(activation: Activation) -> None:
         )
 
 
+def sums_to_one(activation: Activation) -> None:
+    """Outputs are >= 0 and sum to 1 over the last axis if the class declares it, and only then."""
+    y, _ = activation.forward(X)
+    found = bool(np.min(y) >= 0 and np.allclose(np.sum(y, axis=-1), 1))
+    if found is not activation.sums_to_one:
+        raise AssertionError(
+            f"{activation}: the class declares sums_to_one = {activation.sums_to_one}, but the "
+            f"outputs {'are such probabilities' if found else 'are not such probabilities'}"
+        )
+
+
 CHECKS = (
     gradient,
     kinks,
@@ -168,13 +179,18 @@ CHECKS = (
     buffered,
     dispatch,
     declared_range,
+    sums_to_one,
 )
 
 
 def checks_of(cls: type[Activation]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
-    unbounded = cls.range == (-math.inf, math.inf)
-    return [check for check in CHECKS if not (check is declared_range and unbounded)]
+    skipped = set()
+    if cls.range == (-math.inf, math.inf):
+        skipped.add(declared_range)
+    if cls.sums_to_one is None:
+        skipped.add(sums_to_one)
+    return [check for check in CHECKS if check not in skipped]
 
 
 def cases(activation: Activation) -> Sequence[Any]:

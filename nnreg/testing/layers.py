@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -265,6 +265,26 @@ def dispatch(case: LayerCase) -> None:
             close(case, f"the input's gradient {what}", dx_found, dx, 1e-12)
 
 
+def output_range(case: LayerCase) -> None:
+    """Every output in inference is within the `output_range` that the layer declares."""
+    y, _ = Pass(case, training=False).run()
+    low, high = case.layer.output_range or (-np.inf, np.inf)
+    if not (low <= np.min(y) and np.max(y) <= high):
+        raise AssertionError(
+            f"{case}: outputs from {np.min(y):.6g} to {np.max(y):.6g}, but the layer declares "
+            f"output_range = ({low:g}, {high:g})"
+        )
+
+
+def output_activation(case: LayerCase) -> None:
+    """The layer that is split from its output activation, followed by it, gives the same output."""
+    split = case.layer.split_output_activation()
+    if split is None:
+        return
+    (y, _), (z, _) = Pass(case).run(), Pass(replace(case, layer=split[0])).run()
+    close(case, "the output of its split activation", split[1].forward(z)[0], y, 1e-12)
+
+
 CHECKS = (
     gradient,
     written,
@@ -278,12 +298,21 @@ CHECKS = (
     refuses,
     independent,
     dispatch,
+    output_range,
+    output_activation,
 )
 
 
 def checks_of(cls: type[Layer]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
-    return [check for check in CHECKS if not (check is independent and not cls.independent)]
+    skipped = set()
+    if not cls.independent:
+        skipped.add(independent)
+    if cls.output_range is Layer.output_range:
+        skipped.add(output_range)
+    if cls.split_output_activation is Layer.split_output_activation:
+        skipped.add(output_activation)
+    return [check for check in CHECKS if check not in skipped]
 
 
 def cases(example: Layer | tuple[Layer, Shape]) -> Sequence[LayerCase]:

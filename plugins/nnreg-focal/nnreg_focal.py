@@ -26,6 +26,7 @@ class Focal(Loss):
     takes_labels = True
     classification = True
     input_range = (0.0, 1.0)
+    takes_distribution = True
     fused_activation = Softmax
 
     def forward(self, y, t):

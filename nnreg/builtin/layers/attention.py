@@ -53,6 +53,7 @@ class AddPosition(Layer):
     learned: bool = True
     initializer: Initializer = Normal(std=0.02)
     independent = True
+    output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) != 2:
@@ -99,6 +100,7 @@ class MultiHeadAttention(Layer):
     causal: bool = False
     initializer: Initializer = GlorotUniform()
     independent = True
+    output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) != 2 or shape[1] % self.heads:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -63,6 +63,13 @@ class Conv2d(Layer):
     initializer: Initializer = GlorotUniform()
     bias_initializer: Initializer = Zeros()
     independent = True
+
+    @property
+    def output_range(self) -> tuple[float, float]:
+        return self.activation.range
+
+    def split_output_activation(self) -> tuple[Layer, Activation]:
+        return replace(self, activation=Identity()), self.activation
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) not in (2, 3):
@@ -150,6 +157,7 @@ class MaxPool2d(Layer):
     size: Pair = 2
     stride: Pair | None = None
     independent = True
+    output_range = (-math.inf, math.inf)
 
     def _strides(self) -> tuple[int, int]:
         return _pair(self.size if self.stride is None else self.stride)
@@ -189,6 +197,7 @@ class GlobalAveragePool(Layer):
     """
 
     independent = True
+    output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) < 2:

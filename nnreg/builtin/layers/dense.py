@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import numpy as np
@@ -46,6 +46,13 @@ class Dense(Layer):
     initializer: Initializer = GlorotUniform()
     bias_initializer: Initializer = Zeros()
     independent = True
+
+    @property
+    def output_range(self) -> tuple[float, float]:
+        return self.activation.range
+
+    def split_output_activation(self) -> tuple[Layer, Activation]:
+        return replace(self, activation=Identity()), self.activation
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if not shape:
@@ -93,6 +100,13 @@ class ActivationLayer(Layer):
     activation: Activation = field()
     independent = True
 
+    @property
+    def output_range(self) -> tuple[float, float]:
+        return self.activation.range
+
+    def split_output_activation(self) -> tuple[Layer, Activation]:
+        return replace(self, activation=Identity()), self.activation
+
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         return self.activation.forward(x)
 
@@ -111,6 +125,7 @@ class Dropout(Layer):
 
     rate: Annotated[float, Interval(ge=0, lt=1)] = 0.5
     independent = True
+    output_range = (-math.inf, math.inf)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         if not context.training or self.rate == 0:
@@ -131,6 +146,7 @@ class Flatten(Layer):
     """
 
     independent = True
+    output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         return (math.prod(shape),)

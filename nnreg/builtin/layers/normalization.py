@@ -41,6 +41,7 @@ class BatchNorm(Layer):
 
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
     epsilon: Annotated[float, Gt(0)] = 1e-5
+    output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if not shape:
@@ -102,6 +103,7 @@ class LayerNorm(Layer):
 
     epsilon: Annotated[float, Gt(0)] = 1e-5
     independent = True
+    output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if not shape:

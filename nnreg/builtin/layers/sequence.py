@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,7 @@ class Embedding(Layer):
     initializer: Initializer = Uniform()
     integer_input = True
     independent = True
+    output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         builder.param("weight", (self.vocabulary, self.units), self.initializer, regularized=True)
@@ -98,6 +100,7 @@ class Lstm(Layer):
     initializer: Initializer = GlorotUniform()
     recurrent_initializer: Initializer = GlorotUniform()
     independent = True
+    output_range = (-1.0, 1.0)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) != 2 or shape[0] == 0:

@@ -141,6 +141,13 @@ class OutOfRange(Good):
 
 
 @dataclass(frozen=True)
+class NoDistribution(Good):
+    """y = tanh(gain · x)"""
+
+    sums_to_one = True
+
+
+@dataclass(frozen=True)
 class FormulaWithKinks(Activation):
     """y = |x| - max(x, shift), for which complex steps are wrong"""
 
@@ -172,4 +179,5 @@ BROKEN = {
     "buffered": [WrongInplace],
     "dispatch": [Converts],
     "declared range": [OutOfRange],
+    "sums to one": [NoDistribution],
 }

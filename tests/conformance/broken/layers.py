@@ -1,13 +1,15 @@
 """Layers with one mistake each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from nnreg import (
+    Activation,
     Layer,
     ShapeError,
 )
+from nnreg.builtin.activations import Identity, Tanh
 from nnreg.builtin.initializers import Ones
 from tests.conformance.broken.drift import DRIFT, KEPT
 
@@ -165,6 +167,28 @@ class ConvertingLayer(Scale):
         return super().forward(np.asarray(x), context)
 
 
+@dataclass(frozen=True)
+class OutOfRange(Scale):
+    """y = scale · x"""
+
+    output_range = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ActivationInside(Scale):
+    """y = scale · activation(x), whose activation is not that of its outputs"""
+
+    activation: Activation = field(default=Tanh())
+
+    def split_output_activation(self):
+        return replace(self, activation=Identity()), self.activation
+
+    def forward(self, x, context):
+        inside, inner = self.activation.forward(x)
+        y, backward = super().forward(inside, context)
+        return y, lambda dy: inner(backward(dy))
+
+
 BROKEN = {
     "gradient": [Averages],
     "written": [Adds, WritesHalf],
@@ -178,4 +202,6 @@ BROKEN = {
     "refuses": [FailsToRefuse],
     "independent": [Centres],
     "dispatch": [ConvertingLayer],
+    "output range": [OutOfRange],
+    "output activation": [ActivationInside],
 }

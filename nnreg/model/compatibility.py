@@ -1,0 +1,52 @@
+"""Combinations of components that cannot be right, refused when a network is built.
+
+A checkpoint that has one still loads, and predicts what it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nnreg.errors import Problem, SpecError
+from nnreg.model.build import such_as
+from nnreg.network.network import Network
+from nnreg.network.parameters import nested
+from nnreg.spec.sections import Spec
+
+
+def refuse_incompatible(spec: Spec, network: Network) -> None:
+    """Raise `SpecError` for components of a network that do not fit each other."""
+    problems = [*_constant_outputs(network), *_no_distribution(spec)]
+    if problems:
+        raise SpecError(problems)
+
+
+def _constant_outputs(network: Network) -> Iterator[Problem]:
+    """Yield a problem for each activation that sums to 1 over a single value."""
+    layers = list(nested(network.plan))
+    last = list(network.plan.children.values())[-1][1]
+    for layer, plan in layers:
+        split = layer.split_output_activation()
+        activation = None if split is None else split[1]
+        if plan is last and network.output_activation is not None:
+            activation = network.output_activation
+        if activation is not None and activation.sums_to_one and plan.output[-1:] == (1,):
+            name = type(activation).__name__.lower()
+            problem = (
+                f"{name} of a single output is 1 whatever the input, so that nothing can be "
+                "learned; use more units, or another activation such as sigmoid"
+            )
+            yield Problem(f"{plan.path}.activation", problem)
+
+
+def _no_distribution(spec: Spec) -> Iterator[Problem]:
+    """Yield a problem for outputs that do not sum to 1, if the loss takes only those that do."""
+    split = spec.model.layers[-1].split_output_activation()
+    if spec.loss.takes_distribution and split is not None and split[1].sums_to_one is False:
+        problem = (
+            f"the loss takes probabilities that sum to 1, but those of "
+            f"{type(split[1]).__name__.lower()} do not; give this layer another activation"
+            f"{such_as(spec.loss.fused_activation)}, or use binary_cross_entropy for labels that "
+            "are independent"
+        )
+        yield Problem(f"$.model.layers[{len(spec.model.layers) - 1}].activation", problem)
