@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.atomic_files import remove_stale_temp_files
+from nnreg._utils.atomic_files import real_path, remove_stale_temp_files
 from nnreg.checkpoint.file_format import (
     CheckListener,
     Checkpoint,
@@ -55,7 +55,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     except FormatError as error:
         raise CheckpointError(f"{file}: cannot save: {error}") from error
     write_checkpoint(file, checkpoint)
-    remove_stale_temp_files(file.parent)
+    if file.is_file():  # not a device
+        remove_stale_temp_files(real_path(file).parent)
 
 
 def load(

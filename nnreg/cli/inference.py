@@ -121,23 +121,15 @@ def predict(
             shutil.copyfileobj(output, sys.stdout)
             return
         with os_errors_as(click.UsageError, out):
-            _copy(output, out)
+            replace_file(out, _copied(output))
 
 
-def _copy(output: IO[str], out: Path) -> None:
-    """Write the output to a file atomically, or directly if it is not a regular file."""
-    if out.exists() and not out.is_file():
-        with out.open("w", encoding="utf-8", newline="") as file:
-            shutil.copyfileobj(output, file)
-        return
-
-    def chunks() -> Iterator[tuple[int, bytes]]:
-        position = 0
-        while data := output.read(COPY_BUFFER_BYTES).encode():
-            yield position, data
-            position += len(data)
-
-    replace_file(out.resolve(), chunks())
+def _copied(output: IO[str]) -> Iterator[tuple[int, bytes]]:
+    """Yield the output in chunks, each with its offset."""
+    position = 0
+    while data := output.read(COPY_BUFFER_BYTES).encode():
+        yield position, data
+        position += len(data)
 
 
 def _write_csv(target: IO[str], chunks: Iterable[_Predictions]) -> None:

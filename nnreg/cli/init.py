@@ -62,7 +62,7 @@ def init(
 
     out = out or Path(f"{data.resolve().name.split('.')[0]}.json")
     to_file = str(out) != "-"
-    if to_file and out.exists() and not force:
+    if to_file and out.is_file() and not force:  # a device has nothing to be replaced
         raise UsageError(f"{out}: already exists; choose another --out, or replace it with --force")
     directory, registry = out.parent if to_file else Path(), registry_with(files)
     proposal = propose(data, target, directory=directory, registry=registry)

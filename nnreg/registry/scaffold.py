@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nnreg import interfaces
+from nnreg._utils.atomic_files import replace_text
 from nnreg.errors import UsageError
 from nnreg.registry.loading import canonical
 
@@ -115,7 +116,7 @@ class Scaffold:
         for path, text in texts.items():
             target = directory / path
             target.parent.mkdir(exist_ok=True)
-            target.write_text(text, encoding="utf-8")
+            replace_text(target, text)
         return [directory / path for path in texts]
 
     def _text(self, source: str) -> str:

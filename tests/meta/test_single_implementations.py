@@ -58,6 +58,12 @@ def test_only_one_module_compares_sizes_with_the_memory_limit():
     }
 
 
+@pytest.mark.parametrize("method", ["write_text", "write_bytes"])
+def test_only_one_module_writes_files(method):
+    """It keeps links, devices and modes; the exceptions write into temporary directories."""
+    assert users(method) <= {"doctor/selftest.py", "testing/sources.py"}
+
+
 def test_only_one_module_formats_sizes_and_times():
     """No other f-string divides bytes by a unit, or seconds by 60."""
     found = {
