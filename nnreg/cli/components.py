@@ -271,6 +271,6 @@ def _print_curve(component: Drawable) -> None:
 
 
 def _default_text(value: Any) -> str:
-    import json
+    from nnreg._utils import json_text
 
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json_text.dumps(value)

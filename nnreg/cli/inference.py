@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from nnreg._utils import json_text
 from nnreg._utils.atomic_files import replace_file
 from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
@@ -145,7 +145,7 @@ def _write_json(target: IO[str], chunks: Iterable[_Predictions]) -> None:
     separator = "[\n"
     for head, rows in chunks:
         for row in rows:
-            text = json.dumps(dict(zip(head, row, strict=True)), indent=2, ensure_ascii=False)
+            text = json_text.dumps(dict(zip(head, row, strict=True)), indent=2, ensure_ascii=False)
             target.write(separator + "  " + text.replace("\n", "\n  "))
             separator = ",\n"
     target.write("\n]\n" if separator == ",\n" else "[]\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nnreg._utils import json_text
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_file
 from nnreg.cli._help import command
@@ -126,7 +126,7 @@ def _print(proposal: SpecProposal, data: Path, out: Path) -> None:
             "row, add a line of names above it"
         )
     if isinstance(source, dict):
-        lines.append(f"reads it with the source {json.dumps(source, ensure_ascii=False)}")
+        lines.append(f"reads it with the source {json_text.dumps(source, ensure_ascii=False)}")
     inputs = ", ".join(names[: len(proposal.inputs)])
     lines.append(f"predicts {proposal.target!r}, {kind} ({proposal.why}), from {inputs}")
     excluded = [f"excludes {name!r} ({why})" for name, why in proposal.excluded.items()]
