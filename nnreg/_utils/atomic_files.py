@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
 import stat
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,16 +22,30 @@ Chunks: TypeAlias = Iterable[tuple[int, bytes | memoryview]]
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 LOCK = "lock"
 
+READER_SECONDS = 2.0
+"""The time in which a pipe that is written to must get a reader."""
+
 
 def replace_file(path: Path, chunks: Chunks) -> None:
     """Write a file atomically: write a temporary file, then rename it.
 
-    The old file is never opened. Raises OSError on failure; the old file is then unchanged, unless
-    only syncing the directory failed.
+    The old file is never opened, and its mode and owner are kept. A symbolic link stays: the file
+    that it leads to is replaced. A device or a pipe is written to. Raises OSError on failure; the
+    old file is then unchanged, unless only syncing the directory failed.
     """
+    try:
+        old = os.stat(path)
+    except FileNotFoundError:  # also for a link to a file that does not exist
+        old = None
+    if old is not None and not stat.S_ISREG(old.st_mode):
+        _write_in_order(path, chunks)
+        return
+    path = real_path(path)
     temporary, file = _create_beside(path)
     try:
         try:
+            if old is not None:
+                _copy_owner_and_mode(old, file)
             for offset, data in chunks:
                 _write(file, offset, data)
             os.fsync(file)
@@ -49,6 +65,62 @@ def replace_file(path: Path, chunks: Chunks) -> None:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def real_path(path: Path) -> Path:
+    """Return the path of the file that `replace_file` replaces, without symbolic links."""
+    return Path(os.path.realpath(path))
+
+
+def _copy_owner_and_mode(old: os.stat_result, file: int) -> None:
+    """Give a new file the mode of the old one, and its owner and group where that is allowed."""
+    if os.name != "posix":
+        return
+    new = os.fstat(file)
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        with suppress(PermissionError):
+            os.fchown(file, old.st_uid, old.st_gid)
+    if stat.S_IMODE(new.st_mode) != stat.S_IMODE(old.st_mode):
+        os.fchmod(file, stat.S_IMODE(old.st_mode))
+
+
+def _write_in_order(path: Path, chunks: Chunks) -> None:
+    """Write to a device or a pipe, which has no offsets: a chunk waits for those before it."""
+    file = _open_to_write(path)
+    try:
+        waiting: dict[int, bytes | memoryview] = {}
+        position = 0
+        for offset, data in chunks:
+            waiting[offset] = data
+            while position in waiting:
+                next_data = waiting.pop(position)
+                _write(file, None, next_data)
+                position += len(next_data)
+    finally:
+        os.close(file)
+
+
+def _open_to_write(path: Path, flags: int = 0) -> int:
+    """Open a file, device or pipe.
+
+    Raises OSError for a pipe that gets no reader within `READER_SECONDS`: opened in the usual way,
+    it would block the program for ever.
+    """
+    latest = time.monotonic() + READER_SECONDS
+    while True:
+        try:
+            file = os.open(path, os.O_WRONLY | _NONBLOCK | flags, 0o666)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > latest:
+                raise OSError(errno.ENXIO, "no process reads from this pipe or socket") from error
+            time.sleep(0.02)
+        else:
+            break
+    if _NONBLOCK:
+        os.set_blocking(file, True)
+    return file
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -73,7 +145,7 @@ def read_regular(path: Path) -> bytes:
 
 def append_text(path: Path, text: str) -> None:
     """Append to a file, or create it. Raises OSError; part of the text may then be written."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    file = _open_to_write(path, os.O_CREAT | os.O_APPEND)
     try:
         _write(file, None, text.encode())
     finally:
@@ -172,7 +244,7 @@ def _is_still(path: Path, file: int) -> bool:
 if sys.platform == "win32":
     import msvcrt
 
-    _BINARY = os.O_BINARY
+    _BINARY, _NONBLOCK = os.O_BINARY, 0
 
     def _lock(file: int) -> bool | None:
         """Lock a byte past the content; the lock ends with the process."""
@@ -188,7 +260,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    _BINARY = 0
+    _BINARY, _NONBLOCK = 0, os.O_NONBLOCK
 
     def _lock(file: int) -> bool | None:
         """Lock a file; return False if it is locked, None if the file system has no locks.

@@ -8,7 +8,6 @@ the file is written to a temporary file and renamed, so that a crash leaves the 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils import json_text
 from nnreg._utils.atomic_files import Chunks, replace_file
 from nnreg._utils.memory import memory_limit
 from nnreg._utils.os_errors import explain_os_error, os_errors_as
@@ -170,7 +170,7 @@ def _body(checkpoint: Checkpoint) -> list[memoryview]:
     from nnreg.checkpoint.validate_hdf5 import TYPES
     from nnreg.checkpoint.write_hdf5 import write_image
 
-    text = json.dumps(checkpoint.document, allow_nan=False)
+    text = json_text.dumps(checkpoint.document)
     try:
         _check_size(text)
     except FormatError as error:

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.atomic_files import read_regular
+from nnreg._utils.json_text import with_numbers
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.checkpoint.file_format import CheckListener, is_checkpoint, no_listener, read_checkpoint
 from nnreg.checkpoint.manifest import Manifest, read_manifest
@@ -33,7 +34,9 @@ class CheckpointSummary:
     @property
     def history(self) -> History:
         """The records of the epochs so far."""
-        return History(records(self.manifest.history, self.arrays["history"]))
+        arrays = self.arrays
+        measured = arrays.get("history_measured")
+        return History(records(self.manifest.history, arrays["history"], measured))
 
     @property
     def not_finite(self) -> dict[str, int]:
@@ -94,6 +97,14 @@ def read_object(path: Path) -> dict[str, Any]:
     return objects[0] if objects else {}
 
 
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Return the JSON object of a summary.json, with the metrics in it as numbers."""
+    return {
+        key: with_numbers(value) if isinstance(value, dict) and key != "verdict" else value
+        for key, value in read_object(path).items()
+    }
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Return the JSON objects in the lines of a file of a run, without incomplete ones."""
     return _objects(read_text(path).split("\n"))
@@ -116,11 +127,10 @@ def _objects(texts: Iterable[str]) -> list[dict[str, Any]]:
 
 def _record(line: str, where: str) -> dict[str, float]:
     try:
-        record = json.loads(line)
+        record = json.loads(line)  # also the bare NaN of earlier versions
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{where}: not a record of an epoch: {error}") from error
-    if not isinstance(record, dict) or not all(
-        type(value) in (int, float) for value in record.values()
-    ):
+    record = with_numbers(record) if isinstance(record, dict) else {"": None}
+    if not all(type(value) in (int, float) for value in record.values()):
         raise CheckpointError(f"{where}: not a record of an epoch: expected an object of numbers")
     return record

@@ -126,6 +126,10 @@ def _check_history(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
     """Raise `FormatError` unless the history has one row per epoch, with its number first."""
     epochs, columns = manifest.progress.epoch, manifest.history
     check_array(arrays, "history", (epochs, len(columns)), np.dtype(np.float64))
+    if "history_measured" in arrays:
+        check_array(arrays, "history_measured", (epochs, len(columns)), np.dtype(np.uint8))
+        if not (np.isnan(arrays["history"]) | (arrays["history_measured"] == 1)).all():
+            raise FormatError("'history' has a value that 'history_measured' lacks")
     if len(set(columns)) < len(columns):
         raise FormatError("'history' has two columns of the same name")
     counted = arrays["history"][:, :1].ravel().tolist() == list(range(1, epochs + 1))

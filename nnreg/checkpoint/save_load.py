@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.atomic_files import remove_stale_temp_files
+from nnreg._utils.atomic_files import real_path, remove_stale_temp_files
 from nnreg.checkpoint.file_format import (
     CheckListener,
     Checkpoint,
@@ -39,7 +39,7 @@ from nnreg.spec.compose import as_tuple
 from nnreg.spec.document import Document, read_spec
 from nnreg.spec.sections import Spec
 from nnreg.spec.validation import to_json
-from nnreg.training.history import records
+from nnreg.training.history import records, table
 from nnreg.training.state import EpochState, TrainingState
 
 
@@ -55,7 +55,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     except FormatError as error:
         raise CheckpointError(f"{file}: cannot save: {error}") from error
     write_checkpoint(file, checkpoint)
-    remove_stale_temp_files(file.parent)
+    if file.is_file():  # not a device
+        remove_stale_temp_files(real_path(file).parent)
 
 
 def load(
@@ -106,9 +107,9 @@ def to_file_content(
             arrays["average/parameters"], arrays["average/state"] = training_state.ema
         if training_state.epoch_state and training_state.epoch_state.outputs is not None:
             arrays["partial/outputs"] = training_state.epoch_state.outputs
-    arrays["history"] = np.array(
-        [[record.get(name, math.nan) for name in columns] for record in history], np.float64
-    ).reshape(len(history), len(columns))
+    arrays["history"], measured = table(columns, history)
+    if measured is not None:
+        arrays["history_measured"] = measured
     return Checkpoint(
         {
             "spec": document.tree,
@@ -239,7 +240,7 @@ def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -
             expected["partial/outputs"] = (seen, *blueprint.output_shape)
     for name, shape in expected.items():
         check_array(arrays, name, shape, np.dtype(spec.model.dtype))
-    for name in sorted(arrays.keys() - expected.keys() - {"history"}):
+    for name in sorted(arrays.keys() - expected.keys() - {"history", "history_measured"}):
         raise FormatError(f"{name!r} is not an array of this model")
 
 
@@ -261,7 +262,8 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
     state.epoch, state.step, state.best_epoch = saved.epoch, saved.step, saved.best_epoch
     if saved.best_value is not None:
         state.best_value = saved.best_value
-    state.history = records(manifest.history, arrays["history"])
+    measured = arrays.get("history_measured")
+    state.history = records(manifest.history, arrays["history"], measured)
     state.best_vector, state.best_state = arrays.get("best/parameters"), arrays.get("best/state")
     state.optimizer_state = {
         name.removeprefix("optimizer/"): array

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -15,20 +14,22 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from nnreg._utils import json_text
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
 def print_json(value: Any) -> None:
     """Print a JSON document."""
-    click.echo(printable(json.dumps(value, indent=2, ensure_ascii=False)))
+    click.echo(printable(json_text.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def printable(text: str) -> str:
     """Escape control characters as JSON does, so that a file cannot control the terminal."""
     if text.replace("\n", "").isprintable():
         return text
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() or c == "\n" else json_text.dumps(c)[1:-1] for c in text)
 
 
 def print_table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 import click
 
+from nnreg._utils import json_text
 from nnreg._utils.formatting import epoch_of, number
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def every_nth(report: OnEpoch, epochs: int, every: int) -> OnEpoch:
 
 def print_json_line(event: str, content: Mapping[str, Any], **first: Any) -> None:
     """Print an event as one line of JSON, with the keys `first` before its content."""
-    click.echo(json.dumps({"event": event, **first, **content}))
+    click.echo(json_text.dumps({"event": event, **first, **content}))
 
 
 def line_printer(epochs: int) -> OnEpoch:

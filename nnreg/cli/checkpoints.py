@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nnreg._utils import json_text
 from nnreg._utils.formatting import number
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
@@ -171,7 +171,7 @@ def _record(record: Any) -> str:
 
 def _indented(value: Any, indent: str = "  ") -> str:
     """Return indented JSON, with each value that fits on one line on one line."""
-    line = indent + json.dumps(value, ensure_ascii=False)
+    line = indent + json_text.dumps(value, ensure_ascii=False)
     if len(line) <= WIDTH or not isinstance(value, dict | list) or not value:
         return line
     opening, closing = "{}" if isinstance(value, dict) else "[]"
@@ -179,7 +179,7 @@ def _indented(value: Any, indent: str = "  ") -> str:
         items = [_indented(item, indent + "  ") for item in value]
     else:
         items = [
-            f"{indent}  {json.dumps(key, ensure_ascii=False)}: "
+            f"{indent}  {json_text.dumps(key, ensure_ascii=False)}: "
             f"{_indented(item, indent + '  ').lstrip()}"
             for key, item in value.items()
         ]
@@ -276,7 +276,7 @@ def _print_changes(title: str, changes: list[dict[str, Any]]) -> None:
         _print_line(f"  {change['path']}")
         for sign, side in (("-", "a"), ("+", "b")):
             if side in change:
-                text = json.dumps(change[side], ensure_ascii=False)
+                text = json_text.dumps(change[side], ensure_ascii=False)
                 _print_line(
                     f"    {sign} {text if len(text) <= WIDTH - 6 else text[: WIDTH - 7] + '…'}"
                 )

@@ -206,6 +206,7 @@ def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Dra
 def _write_svg(
     path: Path, entry: Entry, component: Drawable | None, options: tuple[str, ...]
 ) -> None:
+    from nnreg._utils.atomic_files import replace_text
     from nnreg.plotting.components import file
     from nnreg.spec.docstrings import parse_docstring
 
@@ -215,7 +216,7 @@ def _write_svg(
     docstring = parse_docstring(entry.cls.__doc__)
     formula = docstring.formula.partition("\n")[0] or docstring.summary
     with os_errors_as(click.UsageError, path):
-        path.write_text(file(component, title, formula), encoding="utf-8")
+        replace_text(path, file(component, title, formula))
 
 
 def _paragraphs(text: str) -> str:
@@ -270,6 +271,6 @@ def _print_curve(component: Drawable) -> None:
 
 
 def _default_text(value: Any) -> str:
-    import json
+    from nnreg._utils import json_text
 
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json_text.dumps(value)

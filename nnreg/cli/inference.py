@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from nnreg._utils import json_text
 from nnreg._utils.atomic_files import replace_file
 from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
@@ -121,23 +121,15 @@ def predict(
             shutil.copyfileobj(output, sys.stdout)
             return
         with os_errors_as(click.UsageError, out):
-            _copy(output, out)
+            replace_file(out, _copied(output))
 
 
-def _copy(output: IO[str], out: Path) -> None:
-    """Write the output to a file atomically, or directly if it is not a regular file."""
-    if out.exists() and not out.is_file():
-        with out.open("w", encoding="utf-8", newline="") as file:
-            shutil.copyfileobj(output, file)
-        return
-
-    def chunks() -> Iterator[tuple[int, bytes]]:
-        position = 0
-        while data := output.read(COPY_BUFFER_BYTES).encode():
-            yield position, data
-            position += len(data)
-
-    replace_file(out.resolve(), chunks())
+def _copied(output: IO[str]) -> Iterator[tuple[int, bytes]]:
+    """Yield the output in chunks, each with its offset."""
+    position = 0
+    while data := output.read(COPY_BUFFER_BYTES).encode():
+        yield position, data
+        position += len(data)
 
 
 def _write_csv(target: IO[str], chunks: Iterable[_Predictions]) -> None:
@@ -153,7 +145,7 @@ def _write_json(target: IO[str], chunks: Iterable[_Predictions]) -> None:
     separator = "[\n"
     for head, rows in chunks:
         for row in rows:
-            text = json.dumps(dict(zip(head, row, strict=True)), indent=2, ensure_ascii=False)
+            text = json_text.dumps(dict(zip(head, row, strict=True)), indent=2, ensure_ascii=False)
             target.write(separator + "  " + text.replace("\n", "\n  "))
             separator = ",\n"
     target.write("\n]\n" if separator == ",\n" else "[]\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nnreg._utils import json_text
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_file
 from nnreg.cli._help import command
@@ -62,7 +62,7 @@ def init(
 
     out = out or Path(f"{data.resolve().name.split('.')[0]}.json")
     to_file = str(out) != "-"
-    if to_file and out.exists() and not force:
+    if to_file and out.is_file() and not force:  # a device has nothing to be replaced
         raise UsageError(f"{out}: already exists; choose another --out, or replace it with --force")
     directory, registry = out.parent if to_file else Path(), registry_with(files)
     proposal = propose(data, target, directory=directory, registry=registry)
@@ -126,7 +126,7 @@ def _print(proposal: SpecProposal, data: Path, out: Path) -> None:
             "row, add a line of names above it"
         )
     if isinstance(source, dict):
-        lines.append(f"reads it with the source {json.dumps(source, ensure_ascii=False)}")
+        lines.append(f"reads it with the source {json_text.dumps(source, ensure_ascii=False)}")
     inputs = ", ".join(names[: len(proposal.inputs)])
     lines.append(f"predicts {proposal.target!r}, {kind} ({proposal.why}), from {inputs}")
     excluded = [f"excludes {name!r} ({why})" for name, why in proposal.excluded.items()]

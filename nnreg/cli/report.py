@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from nnreg._utils import json_text
 from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_run
@@ -256,7 +256,7 @@ def _print_comparison(comparison: Comparison) -> None:
 
 def _setting_cell(value: Any) -> str:
     """Return a setting as text; a dash if the run's spec does not have it."""
-    return value if isinstance(value, str) else "–" if value is None else json.dumps(value)
+    return value if isinstance(value, str) else "–" if value is None else json_text.dumps(value)
 
 
 def _metric_cell(side: Side, name: str, best: Mapping[str, list[str]]) -> str:

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from nnreg._utils.atomic_files import replace_file
 from nnreg.plotting.chart import Axis, Chart, Dash, number, thin
 from nnreg.plotting.palette import GRID, MUTED, PAPER
 
@@ -47,7 +48,7 @@ def save(drawn: Figure, path: Path) -> None:
         # the viewer's font may have glyphs that matplotlib's font does not
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
         drawn.savefig(buffer, format=kind, dpi=150, metadata=undated.get(kind))
-    path.write_bytes(buffer.getvalue())
+    replace_file(path, [(0, buffer.getvalue())])
 
 
 def _draw(axes: Axes, chart: Chart) -> None:

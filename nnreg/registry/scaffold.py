@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import importlib.resources
 import importlib.util
-import json
 import keyword
 import re
 from collections.abc import Mapping
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nnreg import interfaces
+from nnreg._utils import json_text
+from nnreg._utils.atomic_files import replace_text
 from nnreg.errors import UsageError
 from nnreg.registry.loading import canonical
 
@@ -115,14 +116,14 @@ class Scaffold:
         for path, text in texts.items():
             target = directory / path
             target.parent.mkdir(exist_ok=True)
-            target.write_text(text, encoding="utf-8")
+            replace_text(target, text)
         return [directory / path for path in texts]
 
     def _text(self, source: str) -> str:
         text: str = (self.TEMPLATES / source).read_text(encoding="utf-8")
         author = self.author or f"The authors of {self.distribution}"
         replacements = {
-            '"AUTHOR"': json.dumps(author, ensure_ascii=False),
+            '"AUTHOR"': json_text.dumps(author, ensure_ascii=False),
             "AUTHOR": author,
             "YEAR": str(datetime.date.today().year),
             "LICENSE-ID": self.license,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -30,8 +29,6 @@ def format_value(value: Any) -> str:
         return escape(value)
     if isinstance(value, int):
         return f"{value:,}"
-    if not math.isfinite(value):
-        return "–"
     return formatting.number(value).replace("-", "−")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from nnreg._types import Shape
+from nnreg._utils import json_text
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.model.model import Model
 from nnreg.network.parameters import declared, total_size
@@ -113,7 +113,7 @@ def _format_option(value: Any) -> str:
         return str(value["type"])
     if isinstance(value, list):
         return " × ".join(map(_format_option, value))
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json_text.dumps(value)
 
 
 def _compressed(boxes: Sequence[Box]) -> tuple[Box, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnreg._utils.os_errors import explain_os_error
-from nnreg.checkpoint.inspect import read_history, read_lines, read_object, read_text
+from nnreg.checkpoint.inspect import read_history, read_lines, read_metrics, read_object, read_text
 from nnreg.checkpoint.paths import refuse_folds
 from nnreg.data.split import reported_split
 from nnreg.errors import CheckpointError, UsageError
@@ -102,7 +102,7 @@ def _read(directory: Path, history: History) -> RunRecord:
         read_text(directory / "spec.json"),
         read_object(directory / "resolved.json"),
         read_object(directory / ENVIRONMENT),
-        read_object(directory / "summary.json"),
+        read_metrics(directory / "summary.json"),
         history,
         read_lines(directory / GRADIENTS),
     )

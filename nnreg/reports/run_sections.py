@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nnreg._utils import json_text
 from nnreg._utils.formatting import duration
 from nnreg.reports.evaluation import SPLIT_ROWS
 from nnreg.reports.html import escape, format_value, table
@@ -88,7 +88,7 @@ def spec(record: RunRecord) -> str:
         items = "".join(f"<li><code>--set {escape(text)}</code></li>" for text in overrides)
         parts.append(f"<p>Overrides:</p><ul>{items}</ul>")
     if record.resolved:
-        resolved = json.dumps(record.resolved, indent=2, ensure_ascii=False)
+        resolved = json_text.dumps(record.resolved, indent=2, ensure_ascii=False)
         if len(resolved) <= MAX_SPEC_CHARACTERS:
             parts.append(
                 "<details><summary>With all defaults (resolved.json)</summary>"

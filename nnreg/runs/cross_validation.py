@@ -6,6 +6,7 @@ and `summary.json` with the results, which is updated after each of them.
 
 from __future__ import annotations
 
+import math
 import signal
 import statistics
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Any, TypeAlias
 from nnreg._utils.atomic_files import locked
 from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
-from nnreg.checkpoint.inspect import read_object
+from nnreg.checkpoint.inspect import read_metrics
 from nnreg.checkpoint.paths import fold_directory
 from nnreg.data.loading import DataReader
 from nnreg.errors import DataError, UsageError
@@ -181,7 +182,7 @@ def _summary_of(run: Run) -> Mapping[str, Any]:
     """Return the summary of a finished run; an empty one if it is unfinished or has no summary."""
     if not run.finished or run.directory is None:
         return {}
-    summary, state = read_object(run.directory / "summary.json"), run.model.training_state
+    summary, state = read_metrics(run.directory / "summary.json"), run.model.training_state
     current = {"epochs": state.epoch, "best_epoch": state.best_epoch}
     metrics = summary.get(run.prepared.reported[0])
     valid = (
@@ -195,4 +196,6 @@ def _summary_of(run: Run) -> Mapping[str, Any]:
 
 
 def _deviation(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) if len(values) > 1 else None
+    if len(values) < 2:
+        return None
+    return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan

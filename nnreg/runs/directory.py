@@ -11,13 +11,13 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nnreg._utils import json_text
 from nnreg._utils.atomic_files import locked, replace_text
 from nnreg._utils.os_errors import explain_os_error
 from nnreg.checkpoint.paths import fold_directories
@@ -130,7 +130,7 @@ def write_spec(document: Document, directory: Path) -> None:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON object atomically. Raises OSError."""
-    replace_text(path, json.dumps(value, indent=2) + "\n")
+    replace_text(path, json_text.dumps(value, indent=2) + "\n")
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

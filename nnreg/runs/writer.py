@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from nnreg._utils import json_text
 from nnreg._utils.atomic_files import append_text, locked, remove_stale_temp_files, replace_text
 from nnreg._utils.os_errors import explain_os_error
 from nnreg.checkpoint.file_format import write_checkpoint
@@ -223,7 +223,7 @@ class RunWriter:
 
 
 def _line(record: Mapping[str, float]) -> str:
-    return json.dumps(dict(record)) + "\n"
+    return json_text.dumps(dict(record)) + "\n"
 
 
 def _position(state: TrainingState) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nnreg._types import Shape
+from nnreg._utils import json_text
 from nnreg._utils.formatting import counted
 from nnreg.starter.column_summary import ColumnFacts
 
@@ -175,8 +175,8 @@ class SpecDraft:
         if "stratify" in split:
             text = f"{text} Each split has the classes in proportion."
         if self.time_column:
-            order = json.dumps({key: split[key] for key in split if key != "stratify"})
-            name = json.dumps(self.time_column, ensure_ascii=False)
+            order = json_text.dumps({key: split[key] for key in split if key != "stratify"})
+            name = json_text.dumps(self.time_column, ensure_ascii=False)
             text += f'\nTo hold out the latest rows instead: {order[:-1]}, "order": {name}}}'
         return text
 

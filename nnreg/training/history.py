@@ -13,16 +13,38 @@ from nnreg._types import Array
 from nnreg._utils.formatting import number
 
 
-def records(names: Sequence[str], rows: Array) -> list[dict[str, float]]:
-    """Return the records of a table with these columns; a NaN stands for a missing metric."""
+def records(
+    names: Sequence[str], rows: Array, measured: Array | None = None
+) -> list[dict[str, float]]:
+    """Return the records of a table with these columns.
+
+    `measured` is 0 for a metric that a record lacks; without it, a NaN stands for such a metric.
+    """
+    measured = ~np.isnan(rows) if measured is None else measured
     return [
         {
             name: int(value) if name == "epoch" else float(value)
-            for name, value in zip(names, row, strict=True)
-            if not math.isnan(value)
+            for name, value, present in zip(names, row, known, strict=True)
+            if present
         }
-        for row in rows
+        for row, known in zip(rows, measured, strict=True)
     ]
+
+
+def table(
+    names: Sequence[str], records: Sequence[Mapping[str, float]]
+) -> tuple[Array, Array | None]:
+    """Return the table of records, with NaN for a metric that a record lacks, and what is measured.
+
+    The latter is None unless a metric was measured as NaN, so that it cannot be derived.
+    """
+    shape = len(records), len(names)
+    rows = np.array(
+        [[record.get(name, math.nan) for name in names] for record in records], np.float64
+    ).reshape(shape)
+    measured = np.array([[name in record for name in names] for record in records], np.uint8)
+    ambiguous = bool((np.isnan(rows) & (measured.reshape(shape) == 1)).any())
+    return rows, measured.reshape(shape) if ambiguous else None
 
 
 class History(Sequence[Mapping[str, float]]):
@@ -79,7 +101,9 @@ class History(Sequence[Mapping[str, float]]):
         head = "".join(f"<th>{name}</th>" for name in self.names)
         rows = "".join(
             "<tr>"
-            + "".join(f"<td>{_formatted(n, record.get(n, math.nan))}</td>" for n in self.names)
+            + "".join(
+                f"<td>{_formatted(n, record[n]) if n in record else ''}</td>" for n in self.names
+            )
             + "</tr>"
             for record in self.records[-5:]
         )

@@ -7,6 +7,7 @@ epoch resumes bit-identically; `EpochState` has what a stop in mid-epoch needs b
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -17,7 +18,7 @@ from nnreg._types import Array
 from nnreg._utils.statistics import all_finite, norm
 from nnreg._utils.threads import ThreadPool, available_threads, blas_threads
 from nnreg.builtin.schedules import Constant
-from nnreg.errors import DataError, DivergedError, UsageError
+from nnreg.errors import DataError, DivergedError, NnregWarning, UsageError
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.network.network import Network
@@ -71,6 +72,7 @@ class Trainer:
         """Whether the state is that between two steps; False after an exception within a step."""
         self.seen = 0
         """The examples done of an unfinished epoch; another thread may read it at any time."""
+        self._warned = False
         self._last_epoch = settings.epochs if epochs is None else epochs
         schedule = schedule or Constant()
         self._check_monitored(schedule)
@@ -328,6 +330,9 @@ class Trainer:
             value = record["loss"]
         else:
             value = record[monitor] * (-1 if self.evaluation.higher_is_better(monitor) else 1)
+            if not math.isfinite(value):
+                self._warn_not_finite(monitor, record)
+                value = math.inf  # so that any later finite value is better
             stopping = self.settings.early_stopping
             better = value < state.best_value - (stopping.min_delta if stopping else 0)
         if better or state.best_vector is None:
@@ -335,3 +340,10 @@ class Trainer:
             best = self._inference_network
             state.best_vector = copy_into(state.best_vector, best.vector)
             state.best_state = copy_into(state.best_state, best.state_vector)
+
+    def _warn_not_finite(self, monitor: str, record: Record) -> None:
+        """Warn, once, that the monitored metric was not a finite number."""
+        if not self._warned:
+            self._warned = True
+            text = f"{monitor} is {record[monitor]} in epoch {record['epoch']}"
+            warnings.warn(f"{text}, which is not an improvement", NnregWarning, stacklevel=2)

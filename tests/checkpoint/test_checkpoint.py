@@ -235,3 +235,29 @@ def test_weights_that_are_not_finite_are_not_saved(model, tmp_path):
     with pytest.raises(CheckpointError, match="cannot save: 1 of the 8 values of 'parameters/lay"):
         nnreg.save(model, tmp_path / "m.h5")
     assert (tmp_path / "m.h5").read_bytes() == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and devices of POSIX")
+def test_saving_to_a_link_replaces_the_file_behind_it_and_to_a_device_writes(model, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "latest.h5").symlink_to("disk/model.h5")
+    nnreg.save(model, tmp_path / "latest.h5")
+    stale = tmp_path / "disk" / ".model.h5.0123456789ab.tmp"  # of a process that was killed
+    stale.touch()
+    model.parameters["layers/1/bias"][...] = 7
+    nnreg.save(model, tmp_path / "latest.h5")
+    assert (tmp_path / "latest.h5").is_symlink()
+    assert (nnreg.load(tmp_path / "disk/model.h5").parameters["layers/1/bias"] == 7).all()
+    assert not stale.exists()
+    (tmp_path / "null").symlink_to("/dev/null")
+    nnreg.save(model, tmp_path / "null")
+    assert (tmp_path / "null").is_char_device()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_a_pipe_gets_the_bytes_of_the_file(model, tmp_path):
+    nnreg.save(model, tmp_path / "model.h5")
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
+        nnreg.save(model, tmp_path / "pipe")
+        assert reader.communicate(timeout=10)[0] == (tmp_path / "model.h5").read_bytes()

@@ -1,6 +1,7 @@
 """`nnreg init`."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,18 @@ class TestCommand:
         assert (directory / "iris.json").read_text() == "mine"
         assert nnreg("init", "iris.csv", "--force")[0] == 0
         assert read_spec("iris.json")
+
+    @pytest.mark.skipif(os.name != "posix", reason="links and devices of POSIX")
+    def test_a_link_stays_and_a_device_is_written_to(self, directory, nnreg):
+        (directory / "specs").mkdir()
+        (directory / "link.json").symlink_to("specs/real.json")
+        assert nnreg("init", "iris.csv", "--out", "link.json")[0] == 0
+        assert (directory / "link.json").is_symlink()
+        assert read_spec("link.json")
+        assert nnreg("init", "iris.csv", "--out", "link.json")[0] == 2
+        (directory / "null").symlink_to("/dev/null")
+        assert nnreg("init", "iris.csv", "--out", "null")[0] == 0
+        assert (directory / "null").is_char_device()
 
     def test_a_directory_gives_the_spec_its_name(self, directory, nnreg, monkeypatch):
         (directory / "cats" / "tabby").mkdir(parents=True)

@@ -58,6 +58,26 @@ def test_only_one_module_compares_sizes_with_the_memory_limit():
     }
 
 
+@pytest.mark.parametrize("method", ["write_text", "write_bytes"])
+def test_only_one_module_writes_files(method):
+    """It keeps links, devices and modes; the exceptions write into temporary directories."""
+    assert users(method) <= {"doctor/selftest.py", "testing/sources.py"}
+
+
+def test_only_one_module_writes_json():
+    """It writes no NaN. What `spec` writes is checked for it: that is its own format."""
+    found = {
+        file
+        for file, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("dump", "dumps")
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "json"
+    }
+    assert {file for file in found if not file.startswith("spec/")} == {"_utils/json_text.py"}
+
+
 def test_only_one_module_formats_sizes_and_times():
     """No other f-string divides bytes by a unit, or seconds by 60."""
     found = {

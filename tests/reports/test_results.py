@@ -168,7 +168,7 @@ def test_several_targets_and_sequences_are_drawn(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("value", "text"),
     [(3, "3"), (1234567, "1,234,567"), (0.123456, "0.1235"), (-2.5, "−2.5"), (1e-7, "1e−07"),
-     (123456.7, "123,457"), (7.4e18, "7.4e+18"), (float("nan"), "–"),
+     (123456.7, "123,457"), (7.4e18, "7.4e+18"), (float("nan"), "nan"), (float("-inf"), "−inf"),
      (True, "True"), ("<", "&lt;")],
 )  # fmt: skip
 def test_numbers_are_human_readable(value, text):

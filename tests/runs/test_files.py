@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 
@@ -68,6 +69,100 @@ def test_the_old_file_is_never_opened(tmp_path):
     os.link(path, tmp_path / "other name")
     replace_file(path, CHUNKS)
     assert (tmp_path / "other name").read_bytes() == OLD
+
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes of POSIX")
+
+
+@posix_only
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_a_file_keeps_its_mode(tmp_path, mode):
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    path.chmod(mode)
+    replace_file(path, CHUNKS)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert path.read_bytes()[512:] == NEW[512:]
+
+
+@posix_only
+def test_a_private_file_is_private_before_anything_is_written_to_it(tmp_path):
+    path, modes = tmp_path / "file", []
+    path.touch()
+    path.chmod(0o600)
+
+    def chunks():
+        (temporary,) = set(tmp_path.iterdir()) - {path}
+        modes.append(stat.S_IMODE(temporary.stat().st_mode))
+        yield 0, NEW
+
+    replace_file(path, chunks())
+    assert modes == [0o600]
+
+
+@posix_only
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() != 0, reason="only root changes owners")
+def test_a_file_keeps_its_owner(tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    os.chown(path, 12345, 23456)
+    replace_file(path, CHUNKS)
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
+
+
+@posix_only
+@pytest.mark.parametrize("existing", [True, False])
+def test_the_file_behind_a_symbolic_link_is_replaced(tmp_path, existing):
+    (tmp_path / "disk").mkdir()
+    link, path = tmp_path / "link", tmp_path / "disk" / "file"
+    link.symlink_to("disk/file")
+    if existing:
+        path.write_bytes(OLD)
+    replace_text(link, "new")
+    assert link.is_symlink()
+    assert path.read_text() == "new"
+    assert [*(tmp_path / "disk").iterdir()] == [path]
+
+
+@posix_only
+def test_a_circle_of_links_is_an_error_and_stays(tmp_path):
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(OSError, match="symbolic links"):
+        replace_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+
+
+@posix_only
+def test_a_pipe_gets_the_bytes_in_order_and_stays(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    chunks = [(512, NEW[512:]), (len(NEW), b""), (len(NEW), b"end"), (0, NEW[:512])]
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        replace_file(pipe, chunks)
+        assert reader.communicate(timeout=10)[0] == NEW + b"end"
+    assert [*tmp_path.iterdir()] == [pipe]
+    assert pipe.is_fifo()
+
+
+@posix_only
+@pytest.mark.parametrize("write", [replace_text, append_text])
+def test_a_pipe_without_a_reader_is_an_error(tmp_path, monkeypatch, write):
+    monkeypatch.setattr(nnreg._utils.atomic_files, "READER_SECONDS", 0)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no process reads from this pipe"):
+        write(tmp_path / "pipe", "text")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@posix_only
+def test_a_device_is_written_to(tmp_path):
+    """By a link: as root, a mistake would otherwise replace the machine's own device."""
+    (tmp_path / "null").symlink_to("/dev/null")
+    replace_file(tmp_path / "null", CHUNKS)
+    assert stat.S_ISCHR((tmp_path / "null").stat().st_mode)
+    (tmp_path / "full").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(tmp_path / "full", CHUNKS)
 
 
 def test_the_file_is_synced_before_its_replacement_and_the_directory_after_it(

@@ -7,7 +7,6 @@ import csv
 import gzip
 import io
 import itertools
-import json
 import math
 import re
 import zlib
@@ -22,6 +21,7 @@ import numpy as np
 from annotated_types import Len
 
 from nnreg._types import Array
+from nnreg._utils import json_text
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
 from nnreg.tables.column_types import parse_number
@@ -364,4 +364,4 @@ def _changed(options: Csv, **changes: str) -> str:
     """Return the source as a spec has it, with an option changed."""
     given = {field.name: getattr(options, field.name) for field in fields(Csv)}
     kept = {name: value for name, value in given.items() if value != getattr(Csv, name)}
-    return json.dumps({"type": "csv", **kept, **changes}, ensure_ascii=False)
+    return json_text.dumps({"type": "csv", **kept, **changes}, ensure_ascii=False)

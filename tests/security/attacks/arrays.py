@@ -39,6 +39,16 @@ def an_infinite_state(path):
     restated(path, lambda d, a: a["state/layers/1/running_variance"].fill(np.inf))
 
 
+@attack("'history' has a value that 'history_measured' lacks")
+def a_history_that_was_not_measured(path):
+    restated(path, lambda d, a: a.update(history_measured=np.zeros(a["history"].shape, "u1")))
+
+
+@attack(r"'history_measured' is uint8 \(1,\); the spec requires uint8 \(2, ")
+def measured_of_another_shape(path):
+    restated(path, lambda d, a: a.update(history_measured=np.ones(1, "u1")))
+
+
 @attack("does not number its epochs")
 def a_history_of_nothing(path):
     restated(path, lambda d, a: a["history"].fill(np.inf))
