@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.builtin.sources.delimited import Csv
 from nnreg.data.column_encoders import NumericTarget
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns
@@ -23,6 +24,7 @@ from nnreg.provenance.components import describe
 from nnreg.registry.registry import default_kernels
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
+from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.convert import table_of
 from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
@@ -224,7 +226,7 @@ class Model:
         names = self.preprocessing.target_names
         if isinstance(target, NumericTarget) and not isinstance(y, Table | Mapping):
             y = _columns(y, names)
-        table = table_of(y, names)
+        table = self._table(y, names)
         if missing := [name for name in names if name not in table.columns]:
             raise DataError(
                 f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
@@ -247,15 +249,20 @@ class Model:
         `x` has the raw rows of the examples.
         """
         columns = self.spec.data or Columns()
-        table = table_of(x, self.preprocessing.names)
+        table = self._table(x, self.preprocessing.names)
         values = example_weights(columns, table, examples.raw_targets, self.classes, weights)
         if values is not None:
             values = values.astype(self.network.dtype)
         return replace(examples, weights=values)
 
+    def _table(self, x: Any, names: Iterable[str]) -> Table:
+        """Return raw rows as a table; which text is missing is as in the model's own data."""
+        source = self.spec.data.source if self.spec.data else None
+        return table_of(x, names, source.missing if isinstance(source, Csv) else MISSING_TEXTS)
+
     def _prepare_inputs(self, x: Any) -> Column:
         """Return the inputs of the network for raw rows; lazily, if the rows are read lazily."""
-        table = table_of(x, self.preprocessing.names)
+        table = self._table(x, self.preprocessing.names)
         name, *others = self.preprocessing.names
         column = table.columns.get(name)
         if others or not isinstance(column, LazyArray):

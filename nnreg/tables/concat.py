@@ -63,7 +63,8 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
         return table, set()
     mixed = {name for name, column in columns.items() if column.mixed}
     joined = {name: columns.pop(name).column() for name in list(columns) if name not in mixed}
-    return Table(joined, table.origin, _concat_line_numbers(lines)), mixed
+    joined_lines = _concat_line_numbers(lines)
+    return Table(joined, table.origin, joined_lines, missing_texts=table.missing_texts), mixed
 
 
 def _require_memory(path: Path, size: int) -> None:

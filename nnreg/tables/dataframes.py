@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
 from nnreg.errors import DataError
-from nnreg.tables.categorical import Categorical
+from nnreg.tables.categorical import Categorical, CategoryCodes
+from nnreg.tables.cells import date_text
 from nnreg.tables.column_types import plain_values
 from nnreg.tables.lazy import AnyColumn, materialize
 
@@ -37,7 +38,7 @@ def _arrow_values(values: Any, where: str) -> Array | Categorical:
         categories = materialize(_arrow_values(values.dictionary, where))
         if categories.dtype == object and categories.ndim == 1:
             codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-            return Categorical(tuple(categories.tolist()), codes)
+            return _coded(categories, codes)
         return _arrow_values(values.dictionary_decode(), where)
     if types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind):
         lengths = values.value_lengths().unique().to_pylist()
@@ -46,20 +47,24 @@ def _arrow_values(values: Any, where: str) -> Array | Categorical:
                 f"{where}: lists of different lengths; expected the same length in every row"
             )
         return materialize(_arrow_values(values.flatten(), where)).reshape(len(values), -1)
-    if types.is_boolean(kind) or types.is_decimal(kind):
-        values = values.cast(pyarrow.float64()) if types.is_decimal(kind) else values.cast("uint8")
+    if types.is_decimal(kind):
+        values = values.cast(pyarrow.float64())
     if types.is_temporal(values.type):
-        values = values.cast(pyarrow.string())
+        dates = values.cast(pyarrow.string()).to_pylist()
+        return _text([None if date is None else date_text(date) for date in dates])
     if types.is_null(values.type):
         return np.full(len(values), None, object)
     if types.is_primitive(values.type):
-        array: Array = values.to_numpy(zero_copy_only=False)
-        return array
+        return plain_values(values.to_numpy(zero_copy_only=False), where)
     if types.is_string(values.type) or types.is_large_string(values.type):
-        text = np.empty(len(values), object)
-        text[:] = values.to_pylist()
-        return text
+        return plain_values(_text(values.to_pylist()), where)
     raise DataError(f"{where}: values of type {kind}; expected numbers or text")
+
+
+def _text(cells: Sequence[str | None]) -> Array:
+    text = np.empty(len(cells), object)
+    text[:] = cells
+    return text
 
 
 def is_frame(x: Any) -> bool:
@@ -84,12 +89,25 @@ def _column(series: Any, name: str) -> AnyColumn:
         categories = array_of(series.cat.categories, name)
         codes = np.asarray(series.cat.codes)
         if categories.dtype == object:
-            return Categorical(tuple(categories.tolist()), codes)
+            return _coded(categories, codes)
+        if (codes >= 0).all():
+            return array_of(categories[codes], name)
+        if categories.dtype == bool:
+            return _coded(array_of(categories.astype(object), name), codes)
         numbers: Array = np.append(categories.astype(np.float64), np.nan)[codes]
         return numbers
-    if getattr(dtype, "kind", "") in tuple("biuf") and not isinstance(dtype, np.dtype):
-        return array_of(series.to_numpy(dtype=np.float64, na_value=np.nan), name)  # nullable
+    if getattr(dtype, "kind", "") in tuple("biuf") and not isinstance(dtype, np.dtype):  # nullable
+        if dtype.kind == "b":
+            return array_of(series.to_numpy(dtype=object, na_value=None), name)
+        return array_of(series.to_numpy(dtype=np.float64, na_value=np.nan), name)
     return array_of(series, name)
+
+
+def _coded(categories: Array, codes: Array) -> Categorical:
+    """Return the categories of the codes, -1 where missing; two may be the same text."""
+    code_of = CategoryCodes()
+    own = np.array([code_of[category] for category in categories.tolist()] + [-1], np.int32)
+    return Categorical(code_of.categories, own[codes])
 
 
 def array_of(values: Any, name: str) -> Array:

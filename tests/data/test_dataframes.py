@@ -39,11 +39,13 @@ def test_a_nullable_text_column_is_text(dtype):
     ]  # fmt: skip
 
 
-def test_booleans_are_numbers_with_and_without_a_missing_one():
+def test_truth_values_are_categories_as_in_a_csv_file_with_and_without_a_missing_one():
     for values in ([True, False, True], [True, None, False]):
         table = column(pd.Series(values))
-        assert is_numeric(table, "a")
-        assert numbers(table, "a")[0] == 1
+        assert not is_numeric(table, "a")
+        expected = [None if value is None else str(value) for value in values]
+        assert categorical(table, "a").text().tolist() == expected
+        assert numbers(table, "a")[0] == 1  # for a checkpoint that was trained on numbers
 
 
 def test_categories_stay_categories_and_numeric_ones_become_numbers():
