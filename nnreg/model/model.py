@@ -26,6 +26,7 @@ from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.convert import table_of
+from nnreg.tables.dataframes import array_of
 from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
 from nnreg.training.evaluation import Evaluation, Examples, classes_of
@@ -325,10 +326,7 @@ class Model:
 
 def _columns(y: Any, names: tuple[str, ...]) -> Any:
     """Return numeric targets given as one array as a mapping of the target columns."""
-    try:
-        array = np.asarray(y)
-    except ValueError as error:
-        raise DataError(f"the targets differ in length: {error}") from error
+    array = array_of(y, "the targets")
     if len(names) == 1 and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     return table_of(array, names)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
+from nnreg._types import Array
 from nnreg.errors import DataError
 
 MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null")
@@ -19,6 +20,9 @@ MISSING_TYPES = ("NoneType", "NAType", "NaTType", "MaskedConstant")
 
 TRUTH = ("False", "True")
 """The texts of truth values."""
+
+MAX_EXACT = 2**53
+"""The largest integer up to which float64 has all."""
 
 MAX_DIGITS = 300
 """The most digits of an integer that is compared exactly: longer ones are not floats either."""
@@ -38,6 +42,13 @@ def parse_number(text: str) -> float:
 def number_text(value: float) -> str:
     """Return a number as text: whole numbers without a decimal point."""
     return str(int(value)) if float(value).is_integer() else repr(value)
+
+
+def beyond_float(values: Array) -> bool:
+    """Return True for integers that float64 would round."""
+    if values.dtype.kind not in "iu" or not values.size:
+        return False
+    return int(values.max()) > MAX_EXACT or int(values.min()) < -MAX_EXACT
 
 
 def date_text(text: str) -> str:

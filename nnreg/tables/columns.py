@@ -44,11 +44,12 @@ def categorical(table: Table, name: str, known: Sequence[str] = ()) -> Categoric
     """
     values = column(table, name)
     if not isinstance(values, Categorical):
-        values = _categorical(materialize(values))
+        values = categories_of(materialize(values))
     return values.without([text for text in table.missing_texts or () if text not in known])
 
 
-def _categorical(values: Array) -> Categorical:
+def categories_of(values: Array) -> Categorical:
+    """Return an array as categories; see `categorical`."""
     if values.dtype.kind == "b":
         return Categorical(TRUTH, values.astype(np.int8))
     if is_text(values):

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnreg.errors import DataError
 from nnreg.tables.cells import MISSING_TEXTS
-from nnreg.tables.dataframes import array_of, columns_of_frame, is_frame
+from nnreg.tables.dataframes import column_of, columns_of_frame, is_frame
 from nnreg.tables.lazy import AnyColumn, LazyArray, materialize, read_ahead
 from nnreg.tables.table import Table
 
@@ -24,8 +24,8 @@ def table_of(
 ) -> Table:
     """Return a data frame, a mapping, a list of mappings, a table or an array as a table.
 
-    `missing_texts` are the texts of a missing value. If there are several `names`, a two-dimensional array has these columns, in this order;
-    otherwise an array is one column.
+    `missing_texts` are the texts of a missing value. If there are several `names`, a
+    two-dimensional array has these columns, in this order; otherwise an array is one column.
     """
     if isinstance(x, Table):
         return x
@@ -40,10 +40,10 @@ def _columns(x: Any, names: list[str]) -> Mapping[str, AnyColumn]:
         keys = list(dict.fromkeys(key for row in x for key in row))
         x = {key: [row.get(key) for row in x] for key in keys}
     if isinstance(x, Mapping):
-        return {str(key): array_of(value, str(key)) for key, value in x.items()}
+        return {str(key): column_of(value, str(key)) for key, value in x.items()}
     if is_frame(x):
         return columns_of_frame(x)
-    array = array_of(x, "the array")
+    array = column_of(x, "the array")
     if len(names) <= 1:
         return {(names or [ARRAY])[0]: array}
     if array.ndim != 2 or array.shape[1] != len(names):
@@ -51,7 +51,8 @@ def _columns(x: Any, names: list[str]) -> Mapping[str, AnyColumn]:
             f"the array has shape {array.shape}; expected (rows, {len(names)}) with the columns "
             f"{', '.join(names)}"
         )
-    return {name: array[:, index] for index, name in enumerate(names)}
+    values = materialize(array)
+    return {name: values[:, index] for index, name in enumerate(names)}
 
 
 def iter_chunks(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:

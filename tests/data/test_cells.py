@@ -9,7 +9,6 @@ from nnreg.tables.cells import positions, value_of
 from nnreg.tables.columns import categorical, is_numeric, numbers
 from nnreg.tables.convert import table_of
 
-
 SPEC = {
     "model": {"layers": [{"type": "dense", "units": "classes", "activation": "softmax"}]},
     "loss": "cross_entropy",
@@ -95,9 +94,16 @@ def test_a_source_with_its_own_missing_texts_decides_about_rows_in_memory(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "one, other",
-    [("1", "1.0"), ("01", "1"), ("True", "true"), ("1e3", "1000"), (" a ", "a")]
-    + [("2024-01-05", "2024-01-05 00:00:00"), ("0.1", "0.10000000000000001")],
+    ("one", "other"),
+    [
+        ("1", "1.0"),
+        ("01", "1"),
+        ("True", "true"),
+        ("1e3", "1000"),
+        (" a ", "a"),
+        ("2024-01-05", "2024-01-05 00:00:00"),
+        ("0.1", "0.10000000000000001"),
+    ],
 )
 def test_texts_of_one_value(one, other):
     assert value_of(one) == value_of(other)
@@ -112,3 +118,54 @@ def test_the_value_decides_only_where_the_text_does_not():
 def test_truth_values_are_numbers_for_a_numeric_column():
     table = table_of({"flag": [True, None, False]})
     np.testing.assert_array_equal(numbers(table, "flag"), [1, np.nan, 0])
+
+
+BIG = 2**53 + 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pandas.Series([BIG, None], dtype="Int64"),
+        pandas.Series([BIG, None], dtype=object),
+        [BIG, None],
+        [BIG, float("nan")],
+        np.ma.masked_array([BIG, 5], mask=[False, True]),
+    ],
+)
+def test_a_large_integer_beside_a_missing_value_is_not_rounded(values):
+    found = categorical(table_of({"id": values}), "id").text().tolist()
+    assert found == ["9007199254740993", None]
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.float32, np.float64, bool])
+def test_what_is_behind_a_mask_is_missing(kind):
+    values = np.ma.masked_array(np.array([1, 0, 1], kind), mask=[False, False, True])
+    for given in (values, list(values), values[:, None]):
+        found = numbers(table_of({"a": given}), "a").reshape(-1)
+        np.testing.assert_array_equal(found, [1, 0, np.nan])
+
+
+def test_masked_text_is_missing():
+    values = np.ma.masked_array(["a", "b"], mask=[False, True])
+    assert categorical(table_of({"a": values}), "a").text().tolist() == ["a", None]
+
+
+def test_a_masked_target_is_refused_by_evaluate_and_fit():
+    x, y = np.ones((4, 2)), np.ma.masked_array(np.ones(4), mask=[0, 0, 1, 0])
+    spec = {
+        "model": {"layers": [{"type": "dense", "units": 1}]},
+        "loss": "mean_squared_error",
+        "optimizer": "sgd",
+    }
+    model = nnreg.build(spec, data=(x, np.ones(4)))
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(nnreg.DataError, match=r"row 2.*: the target is missing"):
+            call(x, y)
+
+
+def test_two_names_that_are_not_utf8_are_refused_and_not_merged():
+    for values in ([b"caf\xe9", b"caf\xe8"], np.array([b"caf\xe9", b"caf\xe8"])):
+        with pytest.raises(nnreg.DataError, match=r"name: found b'caf\\xe9', which is not UTF-8"):
+            table_of({"name": values})
+    assert categorical(table_of({"name": ["café".encode()]}), "name").categories == ("café",)
