@@ -17,6 +17,7 @@ from nnreg._utils.statistics import standardize, unstandardize
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Positive
+from nnreg.tables.cells import positions
 from nnreg.tables.columns import categorical, column, first_marked, numbers, single
 from nnreg.tables.table import Table
 
@@ -65,21 +66,22 @@ class CategoricalColumn(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, categories)`."""
-        cells = single(categorical(table, self.name), table, self.name)
+        found = categorical(table, self.name, self.categories)
+        cells = single(found, table, self.name)
         missing = cells.codes < 0
         if self.fill is None and missing.any():
             _refuse_missing(table, self.name, missing)
-        position_of = {category: position for position, category in enumerate(self.categories)}
-        known = [position_of.get(category, -1) for category in cells.categories]
+        known = positions(cells.categories, self.categories)
         if not self.ignore_unseen:
             where, unknown = first_marked(table, self.name, cells, np.less(known, 0))
             if unknown is not None:
                 raise DataError(
-                    f"{where}: unknown category {unknown!r}{suggest(unknown, position_of)} "
+                    f"{where}: unknown category {unknown!r}{suggest(unknown, self.categories)} "
                     '(or set data.unseen to "ignore")'
                 )
-        positions = cells.each(known, position_of.get(self.fill or "", -1), np.intp)
-        return np.equal(positions[:, None], np.arange(len(self.categories))).astype(np.float64)
+        filled = self.categories.index(self.fill) if self.fill in self.categories else -1
+        chosen = cells.each(known, filled, np.intp)
+        return np.equal(chosen[:, None], np.arange(len(self.categories))).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,11 @@ class ClassTarget(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return class numbers `(rows, ...)`."""
-        cells = categorical(table, self.name)
+        cells = categorical(table, self.name, self.names)
         missing = cells.codes < 0
         if missing.any():
             _refuse_missing(table, self.name, missing, target=True)
-        number_of = {name: number for number, name in enumerate(self.names)}
-        known = [number_of.get(category, -1) for category in cells.categories]
+        known = positions(cells.categories, self.names)
         where, unknown = first_marked(table, self.name, cells, np.less(known, 0))
         if unknown is not None:
             raise DataError(f"{where}: unknown class {unknown!r}{suggest(unknown, self.names)}")

@@ -36,6 +36,7 @@ from nnreg.data.column_encoders import (
 from nnreg.data.settings import Columns
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable
+from nnreg.tables.cells import parse_number
 from nnreg.tables.column_types import refuse_misread
 from nnreg.tables.columns import categorical, column, is_numeric, numbers
 from nnreg.tables.convert import iter_chunks
@@ -261,6 +262,8 @@ def fit_target(
 def _is_class_target(table: Table, target: str, columns: Columns, *, classification: bool) -> bool:
     if classification and target not in columns.columns:
         return True
+    if column(table, target).dtype.kind == "b" and target not in columns.columns:
+        return False  # given as numbers, 0 and 1
     return _is_categorical(table, target, columns)
 
 
@@ -277,7 +280,5 @@ def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
 
 def _class_order(name: str) -> tuple[int, float, str]:
     """Sort classes that are numbers by value, then all others by name."""
-    try:
-        return 0, float(name), name
-    except ValueError:
-        return 1, 0.0, name
+    number = parse_number(name)
+    return (1, 0.0, name) if math.isnan(number) else (0, number, name)

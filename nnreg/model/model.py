@@ -12,6 +12,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import all_finite
+from nnreg.builtin.sources.delimited import Csv
 from nnreg.data.column_encoders import NumericTarget, refuse_too_large
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns
@@ -25,7 +26,9 @@ from nnreg.provenance.components import describe
 from nnreg.registry.registry import default_kernels
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
+from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.convert import table_of
+from nnreg.tables.dataframes import array_of
 from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
 from nnreg.training.evaluation import Evaluation, Examples, classes_of
@@ -242,7 +245,7 @@ class Model:
         names = self.preprocessing.target_names
         if isinstance(target, NumericTarget) and not isinstance(y, Table | Mapping):
             y = _columns(y, names)
-        table = table_of(y, names)
+        table = self._table(y, names)
         if missing := [name for name in names if name not in table.columns]:
             raise DataError(
                 f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
@@ -268,15 +271,20 @@ class Model:
         `x` has the raw rows of the examples.
         """
         columns = self.spec.data or Columns()
-        table = table_of(x, self.preprocessing.names)
+        table = self._table(x, self.preprocessing.names)
         values = example_weights(columns, table, examples.raw_targets, self.classes, weights)
         if values is not None:
             values = values.astype(self.network.dtype)
         return replace(examples, weights=values)
 
+    def _table(self, x: Any, names: Iterable[str]) -> Table:
+        """Return raw rows as a table; which text is missing is as in the model's own data."""
+        source = self.spec.data.source if self.spec.data else None
+        return table_of(x, names, source.missing if isinstance(source, Csv) else MISSING_TEXTS)
+
     def _prepare_inputs(self, x: Any) -> Column:
         """Return the inputs of the network for raw rows; lazily, if the rows are read lazily."""
-        table = table_of(x, self.preprocessing.names)
+        table = self._table(x, self.preprocessing.names)
         name, *others = self.preprocessing.names
         column = table.columns.get(name)
         if others or not isinstance(column, LazyArray):
@@ -339,10 +347,7 @@ class Model:
 
 def _columns(y: Any, names: tuple[str, ...]) -> Any:
     """Return numeric targets given as one array as a mapping of the target columns."""
-    try:
-        array = np.asarray(y)
-    except ValueError as error:
-        raise DataError(f"the targets differ in length: {error}") from error
+    array = array_of(y, "the targets")
     if len(names) == 1 and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     return table_of(array, names)

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.tables.column_types import COMMA, DATE, parse_number
+from nnreg.tables.cells import parse_number
+from nnreg.tables.column_types import COMMA, DATE
 from nnreg.tables.columns import categorical, column, is_text, numbers
 from nnreg.tables.table import Table
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,15 @@ class Categorical:
 
     def __getitem__(self, rows: Any) -> Categorical:
         return Categorical(self.categories, self.codes[rows])
+
+    def without(self, marked: Collection[str]) -> Categorical:
+        """Return the column with the `marked` categories missing."""
+        if not any(category in marked for category in self.categories):
+            return self
+        kept = tuple(category for category in self.categories if category not in marked)
+        number_of = {category: number for number, category in enumerate(kept)}
+        codes = self.each([number_of.get(c, -1) for c in self.categories], -1, np.int32)
+        return Categorical(kept, codes)
 
     def each(self, values: Iterable[Any], missing: Any, dtype: Any) -> Array:
         """Return for each row the item of `values` for its category, or `missing`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
@@ -10,20 +9,8 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.errors import DataError
+from nnreg.tables.cells import cell_text, date_text
 from nnreg.tables.table import Table
-
-
-def parse_number(text: str) -> float:
-    """Return the text of a cell as a finite number, or NaN."""
-    try:
-        value = float(text)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) and "_" not in text else math.nan
-
-
-MISSING = ("NoneType", "NAType", "NaTType")
-"""The types of a missing value in Python and pandas, by name: pandas may not be installed."""
 
 
 def plain_values(array: Array, where: str) -> Array:
@@ -32,35 +19,19 @@ def plain_values(array: Array, where: str) -> Array:
         raise DataError(f"{where}: a single value; expected one value per row, also for one row")
     if array.dtype.kind in "biuf":
         return array
-    if array.dtype.kind == "M":
-        dates = np.datetime_as_string(array).astype(object)
-        dates[np.isnat(array)] = None
-        array = dates
-    if array.dtype.kind not in "USTO":
+    if array.dtype.kind not in "USTOM":
         raise DataError(f"{where}: values of type {array.dtype}; expected numbers or text")
-    cells = array.reshape(-1).tolist()
-    kinds = {type(cell).__name__ for cell in cells}
-    if "bool" in kinds and kinds <= {"bool", *MISSING}:  # as NumPy does without missing ones
-        known = [cell if isinstance(cell, bool) else np.nan for cell in cells]
-        return np.array(known, np.float64).reshape(array.shape)
+    if array.dtype.kind == "M":
+        dates = np.datetime_as_string(array)
+        cells = [
+            None if missing else date_text(date)
+            for date, missing in zip(dates.flat, np.isnat(array).flat, strict=True)
+        ]
+    else:
+        cells = [cell_text(cell, where) for cell in array.reshape(-1).tolist()]
     text = np.empty(array.shape, object)
-    text.reshape(-1)[:] = [
-        cell if cell is None or isinstance(cell, str) else _text(cell, where) for cell in cells
-    ]
+    text.reshape(-1)[:] = cells
     return text
-
-
-def _text(value: object, where: str) -> str | None:
-    """Return a cell as text: None if it is missing, whole numbers without a decimal point."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, float):
-        return None if np.isnan(value) else f"{value:.17g}"
-    if isinstance(value, list | tuple | dict | set | np.ndarray):
-        raise DataError(
-            f"{where}: a cell holds a {type(value).__name__}; expected a number or text"
-        )
-    return None if type(value).__name__ in MISSING else str(value)
 
 
 SAMPLE = 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -11,7 +12,8 @@ from nnreg._types import Array
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, categorical_of
-from nnreg.tables.column_types import COMMA, parse_number
+from nnreg.tables.cells import TRUTH, number_text, parse_number
+from nnreg.tables.column_types import COMMA
 from nnreg.tables.lazy import AnyColumn, materialize
 from nnreg.tables.table import Table
 
@@ -28,20 +30,32 @@ def column(table: Table, name: str) -> AnyColumn:
 
 
 def is_text(values: AnyColumn) -> bool:
-    """Return True if a column is stored as text, even if all of it can be read as numbers."""
-    return values.dtype.kind in "OT"
+    """Return True if a column is text, even if all of it can be read as numbers.
+
+    Truth values are, as in a CSV file.
+    """
+    return values.dtype.kind in "OT" or (values.dtype.kind == "b" and values.ndim == 1)
 
 
-def categorical(table: Table, name: str) -> Categorical:
-    """Return a column as categories; numbers become text as `label` writes them."""
+def categorical(table: Table, name: str, known: Sequence[str] = ()) -> Categorical:
+    """Return a column as categories; numbers become text as `number_text` writes them.
+
+    The missing texts of the table are missing, unless they are among the categories `known`.
+    """
     values = column(table, name)
-    if isinstance(values, Categorical):
-        return values
-    values = materialize(values)
+    if not isinstance(values, Categorical):
+        values = categories_of(materialize(values))
+    return values.without([text for text in table.missing_texts or () if text not in known])
+
+
+def categories_of(values: Array) -> Categorical:
+    """Return an array as categories; see `categorical`."""
+    if values.dtype.kind == "b":
+        return Categorical(TRUTH, values.astype(np.int8))
     if is_text(values):
         return categorical_of(values)
     distinct, codes = np.unique(values, return_inverse=True)
-    categories = tuple(label(value) for value in distinct.tolist() if value == value)
+    categories = tuple(number_text(value) for value in distinct.tolist() if value == value)
     codes = codes.reshape(values.shape)
     return Categorical(categories, np.where(codes < len(categories), codes, -1))
 
@@ -56,6 +70,8 @@ def numbers(table: Table, name: str) -> Array:
             raise DataError(f"{table.location(row, name)}: an infinite value; expected a number")
         return result
     cells = categorical(table, name)
+    if set(cells.categories) <= set(TRUTH):
+        return cells.each(map(TRUTH.index, cells.categories), np.nan, np.float64)
     read = [parse_number(category) for category in cells.categories]
     where, found = first_marked(table, name, cells, np.isnan(read))
     if found is not None:
@@ -94,11 +110,6 @@ def is_numeric(table: Table, name: str) -> bool:
             '"category" in data.columns'
         )
     return not not_number.any()
-
-
-def label(value: float) -> str:
-    """Return a number as the name of a class: whole numbers without a decimal point."""
-    return str(int(value)) if float(value).is_integer() else repr(value)
 
 
 def single(values: ColumnT, table: Table, name: str) -> ColumnT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, CategoryCodes
+from nnreg.tables.cells import beyond_float
+from nnreg.tables.columns import categories_of
 from nnreg.tables.lazy import AnyColumn, materialize
 from nnreg.tables.table import Table
 
@@ -50,20 +52,23 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
     """Return the table, and the names of the columns that were numeric first and then text."""
     chunks = iter(source.iter_chunks(path, text))
     table = next(chunks)
-    columns: dict[str, _NumericBuffer | _CategoricalBuffer] = {}
+    columns: dict[str, _Buffer] = {}
     for chunk in chunks:
         if not columns:
             columns = {name: _growing_column(column) for name, column in table.columns.items()}
             lines = [table.line_numbers]
         lines.append(chunk.line_numbers)
         for name, column in chunk.columns.items():
-            columns[name].add(materialize(column))
+            values = materialize(column)
+            columns[name] = _buffer_for(columns[name], values)
+            columns[name].add(values)
         _require_memory(path, sum(column.size for column in columns.values()))
     if not columns:
         return table, set()
     mixed = {name for name, column in columns.items() if column.mixed}
     joined = {name: columns.pop(name).column() for name in list(columns) if name not in mixed}
-    return Table(joined, table.origin, _concat_line_numbers(lines)), mixed
+    joined_lines = _concat_line_numbers(lines)
+    return Table(joined, table.origin, joined_lines, missing_texts=table.missing_texts), mixed
 
 
 def _require_memory(path: Path, size: int) -> None:
@@ -75,11 +80,27 @@ def _require_memory(path: Path, size: int) -> None:
         )
 
 
-def _growing_column(column: AnyColumn) -> _NumericBuffer | _CategoricalBuffer:
+def _growing_column(column: AnyColumn) -> _Buffer:
     numeric = column.dtype.kind in "biuf"
     buffer = _NumericBuffer(column.shape[1:]) if numeric else _CategoricalBuffer()
     buffer.add(materialize(column))
     return buffer
+
+
+_Buffer: TypeAlias = "_NumericBuffer | _CategoricalBuffer"
+
+
+def _buffer_for(buffer: _Buffer, values: Array) -> _Buffer:
+    """Return a buffer that can take these values: as text, where a number would be rounded."""
+    if isinstance(buffer, _CategoricalBuffer) or buffer.dtype is None:
+        return buffer
+    kinds = {buffer.dtype.kind, values.dtype.kind}
+    exact = kinds & {*"OT"} and kinds & {*"biu"}
+    if not exact and not ("f" in kinds and (beyond_float(values) or beyond_float(buffer.column()))):
+        return buffer
+    text = _CategoricalBuffer()
+    text.add(buffer.column())
+    return text
 
 
 class _NumericBuffer:
@@ -144,6 +165,8 @@ class _CategoricalBuffer:
 
     def add(self, values: Array) -> None:
         """Append rows."""
+        if values.dtype.kind in "biuf":
+            values = categories_of(values).text()
         if self.texts:
             self.texts.append(values.astype(TEXT))
             return

@@ -3,48 +3,56 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nnreg.errors import DataError
-from nnreg.tables.dataframes import array_of, columns_of_frame, is_frame
-from nnreg.tables.lazy import LazyArray, materialize, read_ahead
+from nnreg.tables.cells import MISSING_TEXTS
+from nnreg.tables.dataframes import column_of, columns_of_frame, is_frame
+from nnreg.tables.lazy import AnyColumn, LazyArray, materialize, read_ahead
 from nnreg.tables.table import Table
 
 ARRAY = "x"
 """The name of the only column if the input is one array instead of a table."""
 
 
-def table_of(x: Any, names: Iterable[str] = ()) -> Table:
+def table_of(
+    x: Any, names: Iterable[str] = (), missing_texts: Sequence[str] = MISSING_TEXTS
+) -> Table:
     """Return a data frame, a mapping, a list of mappings, a table or an array as a table.
 
-    If there are several `names`, a two-dimensional array has these columns, in this order;
-    otherwise an array is one column.
+    `missing_texts` are the texts of a missing value. If there are several `names`, a
+    two-dimensional array has these columns, in this order; otherwise an array is one column.
     """
     if isinstance(x, Table):
         return x
     if isinstance(x, str | os.PathLike):
         raise DataError(f"{x}: expected rows, not a file name; for a file, use `nnreg predict`")
-    names = list(names)
+    columns = _columns(x, list(names))
+    return Table(columns, missing_texts=missing_texts)
+
+
+def _columns(x: Any, names: list[str]) -> Mapping[str, AnyColumn]:
     if isinstance(x, list | tuple) and x and all(isinstance(row, Mapping) for row in x):
         keys = list(dict.fromkeys(key for row in x for key in row))
         x = {key: [row.get(key) for row in x] for key in keys}
     if isinstance(x, Mapping):
-        return Table({str(key): array_of(value, str(key)) for key, value in x.items()})
+        return {str(key): column_of(value, str(key)) for key, value in x.items()}
     if is_frame(x):
-        return Table(columns_of_frame(x))
-    array = array_of(x, "the array")
+        return columns_of_frame(x)
+    array = column_of(x, "the array")
     if len(names) <= 1:
-        return Table({(names or [ARRAY])[0]: array})
+        return {(names or [ARRAY])[0]: array}
     if array.ndim != 2 or array.shape[1] != len(names):
         raise DataError(
             f"the array has shape {array.shape}; expected (rows, {len(names)}) with the columns "
             f"{', '.join(names)}"
         )
-    return Table({name: array[:, index] for index, name in enumerate(names)})
+    values = materialize(array)
+    return {name: values[:, index] for index, name in enumerate(names)}
 
 
 def iter_chunks(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:

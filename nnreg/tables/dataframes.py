@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
 from nnreg.errors import DataError
-from nnreg.tables.categorical import Categorical
+from nnreg.tables.categorical import Categorical, CategoryCodes
+from nnreg.tables.cells import MAX_EXACT, beyond_float, date_text
 from nnreg.tables.column_types import plain_values
 from nnreg.tables.lazy import AnyColumn, materialize
 
 
-def columns_of_arrow(table: Any, origin: str) -> Mapping[str, AnyColumn]:
-    """Return the columns of a pyarrow table or record batch. Raises `DataError`."""
+def columns_of_arrow(
+    table: Any, origin: str, text: Collection[str] = ()
+) -> Mapping[str, AnyColumn]:
+    """Return the columns of a pyarrow table or record batch. Raises `DataError`.
+
+    Integers beside a missing one become text if they are in the columns `text`, or are so large
+    that float64 would round them.
+    """
+    import pyarrow
+
     names = table.schema.names
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{origin}: column {twice[0]!r} occurs twice; rename one")
-    columns = {}
+    columns: dict[str, AnyColumn] = {}
     for name in names:
         values = table.column(name)
         combined = values.combine_chunks() if hasattr(values, "combine_chunks") else values
-        columns[name] = _arrow_values(combined, f"{origin}, column {name!r}")
+        where = f"{origin}, column {name!r}"
+        if combined.null_count and pyarrow.types.is_integer(combined.type):
+            known = combined.drop_null().to_numpy(zero_copy_only=False)
+            if name in text or beyond_float(known):
+                columns[name] = plain_values(_objects(combined.to_pylist()), where)
+                continue
+        columns[name] = _arrow_values(combined, where)
     return columns
 
 
@@ -37,7 +52,7 @@ def _arrow_values(values: Any, where: str) -> Array | Categorical:
         categories = materialize(_arrow_values(values.dictionary, where))
         if categories.dtype == object and categories.ndim == 1:
             codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-            return Categorical(tuple(categories.tolist()), codes)
+            return _coded(categories, codes)
         return _arrow_values(values.dictionary_decode(), where)
     if types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind):
         lengths = values.value_lengths().unique().to_pylist()
@@ -45,21 +60,26 @@ def _arrow_values(values: Any, where: str) -> Array | Categorical:
             raise DataError(
                 f"{where}: lists of different lengths; expected the same length in every row"
             )
-        return materialize(_arrow_values(values.flatten(), where)).reshape(len(values), -1)
-    if types.is_boolean(kind) or types.is_decimal(kind):
-        values = values.cast(pyarrow.float64()) if types.is_decimal(kind) else values.cast("uint8")
+        inner = materialize(_arrow_values(values.flatten(), where))
+        return inner.reshape(len(values), lengths[0], *inner.shape[1:])
+    if types.is_decimal(kind):
+        values = values.cast(pyarrow.float64())
     if types.is_temporal(values.type):
-        values = values.cast(pyarrow.string())
+        dates = values.cast(pyarrow.string()).to_pylist()
+        return _objects([None if date is None else date_text(date) for date in dates])
     if types.is_null(values.type):
         return np.full(len(values), None, object)
     if types.is_primitive(values.type):
-        array: Array = values.to_numpy(zero_copy_only=False)
-        return array
+        return plain_values(values.to_numpy(zero_copy_only=False), where)
     if types.is_string(values.type) or types.is_large_string(values.type):
-        text = np.empty(len(values), object)
-        text[:] = values.to_pylist()
-        return text
+        return plain_values(_objects(values.to_pylist()), where)
     raise DataError(f"{where}: values of type {kind}; expected numbers or text")
+
+
+def _objects(cells: Sequence[object]) -> Array:
+    array = np.empty(len(cells), object)
+    array[:] = cells
+    return array
 
 
 def is_frame(x: Any) -> bool:
@@ -75,32 +95,81 @@ def columns_of_frame(frame: Any) -> dict[str, AnyColumn]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"the data frame has two columns {twice[0]!r}; rename one")
-    return {name: _column(frame[key], name) for key, name in zip(frame.columns, names, strict=True)}
+    return {
+        name: column_of(frame[key], name) for key, name in zip(frame.columns, names, strict=True)
+    }
 
 
-def _column(series: Any, name: str) -> AnyColumn:
+def column_of(series: Any, name: str) -> AnyColumn:
+    """Return a column of a data frame, an array or a list as an array or categories."""
     dtype = getattr(series, "dtype", None)
     if hasattr(dtype, "categories") and hasattr(series.cat, "codes"):  # pandas' categoricals
         categories = array_of(series.cat.categories, name)
         codes = np.asarray(series.cat.codes)
         if categories.dtype == object:
-            return Categorical(tuple(categories.tolist()), codes)
+            return _coded(categories, codes)
+        if (codes >= 0).all():
+            return array_of(categories[codes], name)
+        if categories.dtype == bool:
+            return _coded(array_of(categories.astype(object), name), codes)
         numbers: Array = np.append(categories.astype(np.float64), np.nan)[codes]
         return numbers
-    if getattr(dtype, "kind", "") in tuple("biuf") and not isinstance(dtype, np.dtype):
-        return array_of(series.to_numpy(dtype=np.float64, na_value=np.nan), name)  # nullable
+    kind = getattr(dtype, "kind", "")
+    if kind in tuple("biuf") and not isinstance(dtype, np.dtype):  # nullable
+        if kind == "b" or beyond_float(series.dropna().to_numpy(dtype=kind + "8")):
+            return array_of(series.to_numpy(dtype=object, na_value=None), name)
+        return array_of(series.to_numpy(dtype=np.float64, na_value=np.nan), name)
+    if hasattr(series, "drop_nulls") and series.null_count():  # polars
+        if beyond_float(np.asarray(series.drop_nulls())):
+            return array_of(_objects(series.to_list()), name)
     return array_of(series, name)
+
+
+def _coded(categories: Array, codes: Array) -> Categorical:
+    """Return the categories of the codes, -1 where missing; two may be the same text."""
+    code_of = CategoryCodes()
+    own = np.array([code_of[category] for category in categories.tolist()] + [-1], np.int32)
+    return Categorical(code_of.categories, own[codes])
 
 
 def array_of(values: Any, name: str) -> Array:
     """Return values as an array of numbers or of text. Raises `DataError`."""
     try:
-        array = np.asarray(values)
+        if isinstance(values, list | tuple):
+            values = [None if cell is np.ma.masked else cell for cell in values]
+            masked = any(isinstance(cell, np.ma.MaskedArray) for cell in values)
+            values = np.ma.stack(values) if masked else values
+        array = _filled(np.asanyarray(values))
+        if isinstance(values, list | tuple) and array.dtype.kind == "f":
+            array = _exact(values, array)
         if array.dtype == object and array.ndim == 1 and len(array) and _is_list(array[0]):
             array = np.stack([np.asarray(row) for row in array])
     except ValueError as error:
         raise DataError(f"{name}: the rows differ in length: {error}") from error
     return plain_values(array, name)
+
+
+def _filled(array: Array) -> Array:
+    """Return an array whose masked values, if it has any, are missing."""
+    if not isinstance(array, np.ma.MaskedArray):
+        return np.asarray(array)
+    values: Array = np.array(array.data)
+    mask = np.ma.getmaskarray(array)
+    if not mask.any():
+        return values
+    exact = values.dtype.kind not in "iuf" or beyond_float(values)
+    values = values.astype(object if exact else np.result_type(values, np.float32))
+    values[mask] = None if exact else np.nan
+    return values
+
+
+def _exact(values: Any, array: Array) -> Array:
+    """Return a list's array, of objects if integers in it are so large that they were rounded."""
+    if not (np.abs(array) >= MAX_EXACT).any():
+        return array
+    objects = np.array(values, object)
+    whole = [cell for cell in objects.flat if isinstance(cell, int) and abs(cell) > MAX_EXACT]
+    return objects if whole else array
 
 
 def _is_list(value: object) -> bool:

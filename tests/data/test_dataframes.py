@@ -14,6 +14,7 @@ from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.columns import categorical, is_numeric, numbers
+from nnreg.tables.concat import concat_chunks
 from nnreg.tables.convert import table_of
 from tests.helpers.specs import classifier
 
@@ -39,11 +40,13 @@ def test_a_nullable_text_column_is_text(dtype):
     ]  # fmt: skip
 
 
-def test_booleans_are_numbers_with_and_without_a_missing_one():
+def test_truth_values_are_categories_as_in_a_csv_file_with_and_without_a_missing_one():
     for values in ([True, False, True], [True, None, False]):
         table = column(pd.Series(values))
-        assert is_numeric(table, "a")
-        assert numbers(table, "a")[0] == 1
+        assert not is_numeric(table, "a")
+        expected = [None if value is None else str(value) for value in values]
+        assert categorical(table, "a").text().tolist() == expected
+        assert numbers(table, "a")[0] == 1  # for a checkpoint that was trained on numbers
 
 
 def test_categories_stay_categories_and_numeric_ones_become_numbers():
@@ -113,6 +116,10 @@ class TestPolars:
             assert categorical(table, name).text().tolist() == ["u", "v", None]
         assert table.columns["pair"].shape == (3, 2)
 
+    def test_large_integers_beside_a_missing_one_are_exact(self, peer):
+        table = table_of(peer("polars").DataFrame({"id": [2**53 + 1, None]}))
+        assert categorical(table, "id").text().tolist() == ["9007199254740993", None]
+
     def test_dates_are_refused_with_advice(self, peer):
         frame = peer("polars").DataFrame({"when": [DAYS[0], DAYS[2]] * 5, "x": range(10)})
         with pytest.raises(DataError, match="'when' holds dates or times, such as '2024-01-31"):
@@ -153,6 +160,28 @@ class TestParquet:
         assert table.columns["pair"].shape == (3, 2)
         assert categorical(table, "when").text()[0].startswith("2024-01-31 08:30:00")
         assert categorical(table, "nothing").text().tolist() == [None] * 3
+
+    def test_the_axes_of_nested_lists_are_kept(self, written, peer):
+        pa = peer("pyarrow")
+        images = np.arange(12.0).reshape(2, 3, 2)
+        for kind in (pa.list_(pa.list_(pa.float64())), pa.list_(pa.list_(pa.float64(), 2), 3)):
+            table = Parquet().read(written({"image": pa.array(images.tolist(), kind)}))
+            np.testing.assert_array_equal(table.columns["image"], images)
+
+    @pytest.mark.parametrize("rows", [1, 2, 5])
+    def test_large_integers_and_truth_values_beside_missing_ones_are_exact(
+        self, written, peer, monkeypatch, rows
+    ):
+        monkeypatch.setattr("nnreg.builtin.sources.parquet.ROWS", rows)
+        pa, big = peer("pyarrow"), 2**53 + 1
+        for numbers_read in ([3, None, 4, None, big], [big, None, 4], [None, 4, big], [4, big]):
+            truth = [n if n is None else n > 4 for n in numbers_read]
+            path = written({"id": pa.array(numbers_read, pa.int64()), "truth": truth})
+            for names in ((), ("id", "truth")):
+                table = concat_chunks(Parquet(), path, names)
+                for name, values in (("id", numbers_read), ("truth", truth)):
+                    expected = [None if value is None else str(value) for value in values]
+                    assert categorical(table, name).text().tolist() == expected
 
     def test_many_chunks_are_one_table(self, written, monkeypatch):
         monkeypatch.setattr("nnreg.builtin.sources.parquet.ROWS", 7)

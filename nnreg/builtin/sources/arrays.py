@@ -12,6 +12,7 @@ import numpy as np
 from nnreg._utils.memory import exceeds_memory
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
+from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.column_types import plain_values
 from nnreg.tables.lazy import Column, LazyArray
 from nnreg.tables.table import Table
@@ -36,7 +37,7 @@ class Npz(Source):
             raise DataError(f"{path}: not an npz archive of plain arrays: {error}") from error
         if not columns:
             raise DataError(f"{path}: the archive is empty")
-        return Table(columns, str(path))
+        return Table(columns, str(path), missing_texts=MISSING_TEXTS)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Hdf5(Source):
             raise DataError(f"{path}: not an HDF5 file of plain datasets: {error}") from error
         if not columns:
             raise DataError(f"{path}: the file has no datasets")
-        return Table(columns, str(path))
+        return Table(columns, str(path), missing_texts=MISSING_TEXTS)
 
     def _column(self, path: Path, name: str, dataset: Any) -> Column:
         if not self._stays(dataset):

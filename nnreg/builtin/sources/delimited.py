@@ -24,7 +24,7 @@ from nnreg._types import Array
 from nnreg._utils import json_text
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
-from nnreg.tables.column_types import parse_number
+from nnreg.tables.cells import MISSING_TEXTS, parse_number
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.table import Table
 
@@ -62,7 +62,7 @@ class Csv(Source):
     suffixes = (".csv", ".txt")
 
     delimiter: Annotated[str, Len(1, 1)] = ","
-    missing: tuple[str, ...] = ("", "NA", "N/A", "NaN", "nan", "null")
+    missing: tuple[str, ...] = MISSING_TEXTS
     encoding: str = "utf-8"
     decimal: Literal[".", ","] = "."
 

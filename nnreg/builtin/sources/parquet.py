@@ -10,6 +10,7 @@ import numpy as np
 
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
+from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.dataframes import columns_of_arrow
 from nnreg.tables.table import Table
@@ -45,8 +46,13 @@ class Parquet(Source):
                 for batch in file.iter_batches(ROWS):
                     rows = np.arange(done, done + len(batch))
                     done += len(batch)
-                    columns = columns_of_arrow(batch, str(path))
-                    yield Table(columns, str(path), row_numbers=rows, fraction_read=done / total)
+                    yield Table(
+                        columns_of_arrow(batch, str(path), text),
+                        str(path),
+                        row_numbers=rows,
+                        fraction_read=done / total,
+                        missing_texts=MISSING_TEXTS,
+                    )
         except (pyarrow.ArrowException, ValueError) as error:
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
         if not done:

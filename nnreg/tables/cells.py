@@ -1,0 +1,121 @@
+"""The meaning of a cell: the same from every source as in a CSV file of the same table."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.errors import DataError
+
+MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null")
+"""The texts of a missing value, unless the source has its own."""
+
+MISSING_TYPES = ("NoneType", "NAType", "NaTType", "MaskedConstant")
+"""The types of a missing value in Python, pandas and NumPy, by name: pandas may be absent."""
+
+TRUTH = ("False", "True")
+"""The texts of truth values."""
+
+MAX_EXACT = 2**53
+"""The largest integer up to which float64 has all."""
+
+MAX_DIGITS = 300
+"""The most digits of an integer that is compared exactly: longer ones are not floats either."""
+
+INTEGER = re.compile(rf"[+-]?\d{{1,{MAX_DIGITS}}}")
+
+
+def parse_number(text: str) -> float:
+    """Return the text of a cell as a finite number, or NaN."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) and "_" not in text else math.nan
+
+
+def number_text(value: float) -> str:
+    """Return a number as text: whole numbers without a decimal point."""
+    return str(int(value)) if float(value).is_integer() else repr(value)
+
+
+def beyond_float(values: Array) -> bool:
+    """Return True for integers that float64 would round."""
+    if values.dtype.kind not in "iu" or not values.size:
+        return False
+    return int(values.max()) > MAX_EXACT or int(values.min()) < -MAX_EXACT
+
+
+def date_text(text: str) -> str:
+    """Return a date or time as text: without a time at midnight, or a fraction of zeros."""
+    text = re.sub(r"(\.\d*?)0+$", r"\1", re.sub(r"(?<=\d)T", " ", text)).removesuffix(".")
+    return text.removesuffix(" 00:00:00")
+
+
+def cell_text(value: object, where: str) -> str | None:
+    """Return any cell as the text that it has in a CSV file, None if missing. Raises `DataError`.
+
+    Text that marks a missing value is returned as it is: which text does depends on the table.
+    """
+    if isinstance(value, str):
+        return value.strip()
+    if type(value).__name__ in MISSING_TYPES:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bytes):
+        try:
+            return value.decode().strip()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{where}: found {value!r}, which is not UTF-8; decode it with the right encoding"
+            ) from error
+    if isinstance(value, float):
+        return None if math.isnan(value) else number_text(value) if math.isfinite(value) else "inf"
+    if isinstance(value, datetime):
+        return date_text(str(value))
+    if isinstance(value, list | tuple | dict | set | np.ndarray):
+        raise DataError(
+            f"{where}: a cell holds a {type(value).__name__}; expected a number or text"
+        )
+    return str(value)
+
+
+def value_of(text: str) -> Hashable:
+    """Return what a text stands for: equal for "1", "1.0" and "01", for "True" and "true"."""
+    text = text.strip()
+    if text.title() in TRUTH:
+        return text.title() == "True"
+    if INTEGER.fullmatch(text):
+        return int(text)  # exact, also where a float is not
+    number = parse_number(text)
+    if not math.isnan(number):
+        return number
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+def positions(cells: Sequence[str], known: Sequence[str]) -> list[int]:
+    """Return for each cell the position of the known category that it means, -1 for none.
+
+    A cell that is none of them means the one with the same value, if there is only one.
+    """
+    position_of = {category: position for position, category in enumerate(known)}
+    found = [position_of.get(cell, -1) for cell in cells]
+    if -1 not in found:
+        return found
+    of_value: dict[Hashable, int] = {}
+    for position, category in enumerate(known):
+        value = value_of(category)
+        of_value[value] = -1 if value in of_value else position
+    return [
+        of_value.get(value_of(cell), -1) if position < 0 else position
+        for cell, position in zip(cells, found, strict=True)
+    ]
