@@ -96,8 +96,10 @@ class SchemaWriter:
 
         The lines of the docstring's block of options are their descriptions.
         """
-        # Defaults are written here, because pydantic cannot write components.
-        schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
+        # Defaults are written here, because pydantic cannot write components, of which it warns.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
         schema = _inline(schema, schema.pop("$defs", {}))
         meanings = dict(class_docstring(cls).options)
         for field in dataclasses.fields(cls):
