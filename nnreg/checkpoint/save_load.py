@@ -32,7 +32,7 @@ from nnreg.errors import CheckpointError, FormatError
 from nnreg.model.build import plan_network
 from nnreg.model.model import Model
 from nnreg.network.parameters import declared, total_size, views
-from nnreg.provenance.components import changed_versions, changes, require
+from nnreg.provenance.components import changes, possibly_changed, require
 from nnreg.provenance.environment import library_versions as here
 from nnreg.registry.registry import Registry, installed
 from nnreg.spec.compose import as_tuple
@@ -71,7 +71,7 @@ def load(
     `path` is a checkpoint, or a run directory, whose best checkpoint is loaded. `overrides` change
     its spec, as in `train.epochs=20`; components are those of `registry`, by default all that are
     installed and registered. Raises `CheckpointError` for a file that is damaged or not a
-    checkpoint, or, without `allow_changed`, if another version of a plugin behaves differently;
+    checkpoint, or, without `allow_changed`, if a plugin behaves differently than when it was saved;
     `MissingPluginError` if a plugin is not installed.
     """
     file = checkpoint_file(Path(path))
@@ -186,7 +186,7 @@ def _check_fingerprints(
 
     Overrides may change the results of components, so they are not applied here.
     """
-    pairs = changed_versions(manifest.components, model.document.registry)
+    pairs = possibly_changed(manifest.components, model.document.registry)
     if pairs and overrides:
         document = _document(manifest, where, model.document.registry, ())
         with inconsistent(where):
@@ -196,8 +196,8 @@ def _check_fingerprints(
         title = f"{where}: components behave differently from when this checkpoint was saved:"
         raise CheckpointError(
             "\n  ".join([title, *lines])
-            + "\nInstall the versions it was saved with, or load it anyway with --allow-changed "
-            "(in Python, allow_changed=True)"
+            + "\nInstall the versions, or restore the code, that it was saved with, or load it "
+            "anyway with --allow-changed (in Python, allow_changed=True)"
         )
 
 

@@ -20,6 +20,7 @@ from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
 from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError
+from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.source import Source
 from nnreg.registry.registry import Entry, Registry
 from nnreg.tables.columns import column, groups, times
@@ -104,7 +105,10 @@ def _digest(path: Path, files: Sequence[Path]) -> str:
 def read_chunks(source: Source, path: Path, text: Collection[str] = ()) -> Iterator[Table]:
     """Yield the rows of a file in chunks; see `read_table`."""
     with readable(path):
-        yield from source.iter_chunks(path, text)
+        for table in source.iter_chunks(path, text):
+            if not isinstance(table, Table):
+                raise Caller(source).error("read", f"returned {describe(table)}; expected a Table")
+            yield table
 
 
 @contextmanager

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
+import numpy as np
+
 from nnreg._types import Array, Shape
 from nnreg.errors import ComponentError, NnregError, Problem, ShapeError, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.returned import Caller, describe
 
 LayerBackward: TypeAlias = Callable[[Array], Array | None]
 
@@ -113,9 +116,13 @@ class LayerBuilder:
                 f"{plan.path}: {type(layer).__name__} of the module {type(layer).__module__} "
                 f"failed on input shape {shape}: {error!r}"
             ) from error
-        plan.input, plan.output = shape, output
+        if not (isinstance(output, tuple) and all(isinstance(n, int | np.integer) for n in output)):
+            raise Caller(layer, plan.path).error(
+                "build", f"returned {describe(output)}; expected the shape of one output, a tuple"
+            )
+        plan.input, plan.output = shape, tuple(map(int, output))
         self.children[name] = (layer, plan)
-        return output
+        return plan.output
 
     def size(self, units: int | str) -> int:
         """Return `units` as a number; it may be `"classes"`."""

@@ -21,6 +21,7 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
+from nnreg.interfaces.returned import Caller
 from nnreg.network.parameters import (
     _params,
     _walk,
@@ -146,7 +147,11 @@ class Network:
             for index, (name, param) in enumerate(params.items()):
                 stream = np.random.SeedSequence([seed, INITIAL_STREAM, index])
                 rng = np.random.default_rng(stream)
-                arrays[name][...] = param.initializer.draw(param.shape, rng)
+                caller = Caller(param.initializer, f"the initial values of {name!r}")
+                drawn = caller.call("draw", param.shape, rng)
+                if np.shape(drawn) != param.shape or np.asarray(drawn).dtype.kind not in "biuf":
+                    drawn = caller.array("draw", drawn, param.shape, np.float64)
+                arrays[name][...] = drawn
 
     def context(
         self,

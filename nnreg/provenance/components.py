@@ -1,15 +1,17 @@
 """The origin of a model's components, and whether they still behave the same.
 
-A checkpoint records the distribution, version and fingerprints of each component. If another
-version is installed, the fingerprints are computed again and compared with a tolerance, because
-matrix products differ slightly from machine to machine.
+A checkpoint records the distribution, version and fingerprints of each component. When it is
+loaded, the fingerprints are computed again and compared with a tolerance, because matrix products
+differ slightly from machine to machine. They are compared whatever the version, because an editable
+install, or a module beside a plugin file, keeps its version while its formulas change; only those
+of built-in components of the same version are not.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +20,7 @@ from nnreg.errors import FormatError, MissingPluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.network.network import Network
 from nnreg.provenance.fingerprints import Fingerprint, fingerprint
-from nnreg.registry.loading import PROGRAM
+from nnreg.registry.loading import BUILT_IN, PROGRAM
 from nnreg.registry.registry import KINDS, Entry, Registry
 from nnreg.spec.document import Document
 
@@ -27,9 +29,6 @@ TOLERANCE = 1e-5
 
 MAX_TEXT = 200
 """The maximum length of a name. Unprintable characters, which may move the cursor, are invalid."""
-
-UNKNOWN = ("unknown", "?")
-"""Versions that do not identify a release."""
 
 _Fingerprints: TypeAlias = dict[str, Fingerprint]
 """The fingerprints of a component, by its path in the spec."""
@@ -114,15 +113,14 @@ def _plugin_file(name: str, directory: str) -> str:
     return name
 
 
-def changed_versions(
+def possibly_changed(
     recorded: Iterable[ComponentRecord], registry: Registry
 ) -> list[tuple[ComponentRecord, Entry]]:
     """Return the components that may differ from the recorded ones, with the current ones."""
     pairs = []
     for one in recorded:
         entry = registry.find(one.kind, one.name)
-        same = (one.distribution, one.version)
-        if entry and ((entry.distribution, entry.version) != same or one.version in UNKNOWN):
+        if entry and (entry.plugin != BUILT_IN or entry.provider != one.provider):
             pairs.append((one, entry))
     return pairs
 
@@ -131,26 +129,31 @@ def changes(
     pairs: Iterable[tuple[ComponentRecord, Entry]], document: Document, network: Network
 ) -> list[str]:
     """Return a line for each component that behaves differently, with the difference."""
-    found = _fingerprints(document, network)
+    pairs = list(pairs)
+    found = _fingerprints(document, network, {entry.cls for _, entry in pairs})
     lines = []
     for one, entry in pairs:
+        same = entry.provider == one.provider
+        before = "changed under the same version" if same else f"saved with {one.provider}"
         now = found.get(entry.cls, {})
         for path, recorded in one.probes.items():
             difference = _difference(recorded, now.get(path, {}))
             if difference:
                 location = path if path in now else "the spec"
                 lines.append(
-                    f"{one.kind} {one.name!r} of {entry.provider}, saved with {one.provider}: "
-                    f"{difference} (at {location})"
+                    f"{one.kind} {one.name!r} of {entry.provider}, {before}: {difference} "
+                    f"(at {location})"
                 )
                 break
     return lines
 
 
-def _fingerprints(document: Document, network: Network) -> dict[type, _Fingerprints]:
-    """Return the fingerprints of each component, by its class."""
+def _fingerprints(
+    document: Document, network: Network, only: Collection[type] | None = None
+) -> dict[type, _Fingerprints]:
+    """Return the fingerprints of each component, or of those of some classes, by its class."""
     found: dict[type, _Fingerprints] = {}
-    for path, (component, numbers) in fingerprint(document.spec, network).items():
+    for path, (component, numbers) in fingerprint(document.spec, network, only).items():
         found.setdefault(type(component), {})[path] = numbers
     return found
 

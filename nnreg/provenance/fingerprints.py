@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -50,8 +50,12 @@ Fingerprint: TypeAlias = dict[str, list[float]]
 """The recorded values by name, as in `{"output": […], "gradient": […]}`."""
 
 
-def fingerprint(spec: Configurable, network: Network) -> dict[str, tuple[Component, Fingerprint]]:
+def fingerprint(
+    spec: Configurable, network: Network, only: Collection[type] | None = None
+) -> dict[str, tuple[Component, Fingerprint]]:
     """Return each component with its fingerprint, by its path in the spec; of equal ones the first.
+
+    With `only`, there are those of these classes alone.
 
     Components that do not accept the fixed inputs are omitted, and so are those of kinds without
     numeric outputs: sources and kernels.
@@ -59,9 +63,9 @@ def fingerprint(spec: Configurable, network: Network) -> dict[str, tuple[Compone
     found, seen = {}, set()
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for path, component, plan in _components(spec, network):
+        for path, component, plan in components_of(spec, network):
             key = (type(component), repr(component), plan and plan.input)
-            if key in seen:
+            if key in seen or not (only is None or type(component) in only):
                 continue
             seen.add(key)
             numbers = _fingerprint(component, network, plan)
@@ -70,7 +74,7 @@ def fingerprint(spec: Configurable, network: Network) -> dict[str, tuple[Compone
     return found
 
 
-def _components(
+def components_of(
     spec: Configurable, network: Network
 ) -> Iterator[tuple[str, Component, LayerBuilder | None]]:
     """Yield the layers as they were built, each with its builder, then all other components."""

@@ -10,12 +10,10 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import hashlib
-import importlib
 import os
 import re
 import sys
 import time
-import traceback
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from typing import Literal, TypeAlias
 
 from nnreg._version import __version__
 from nnreg.errors import PluginError, UsageError
+from nnreg.interfaces.returned import plugin_line
 
 ENTRY_POINT_GROUP = "nnreg"
 ONLY_VARIABLE = "NNREG_PLUGINS"
@@ -131,15 +130,7 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, PluginError):
         return text  # a message of nnreg
     named = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    own = ("<frozen", str(Path(__file__).parent.parent), str(Path(importlib.__file__).parent))
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(own)
-    ]
-    if isinstance(error, SyntaxError) or not frames:
-        return named
-    return f"{named} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+    return named if isinstance(error, SyntaxError) else f"{named}{plugin_line(error)}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from nnreg.builtin.metrics import Accuracy, MeanAbsoluteErrorMetric
 from nnreg.interfaces.metric import Metric
 from nnreg.model.model import Model
 from nnreg.runs.prepare import PreparedRun
-from nnreg.training.evaluation import Examples
+from nnreg.training.evaluation import Examples, metric_value
 
 
 def evaluate_with_baseline(prepared: PreparedRun) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def _comparison(
         value = metrics[name]
     else:
         y = model.evaluation.predictions(model.inference_network.predict(examples.x))
-        value = metric.compute(y, examples.raw_targets)
+        value = metric_value(metric, y, examples.raw_targets)
     baseline = _metric_of(constant, metric, examples)
     better = value > baseline if metric.higher_is_better else value < baseline
     return {
@@ -57,7 +57,7 @@ def _comparison(
 
 def _metric_of(constant: Array, metric: Metric, examples: Examples) -> float:
     targets = examples.raw_targets
-    return metric.compute(np.broadcast_to(constant, targets.shape), targets)
+    return metric_value(metric, np.broadcast_to(constant, targets.shape), targets)
 
 
 def describe(comparison: Mapping[str, Any]) -> str:

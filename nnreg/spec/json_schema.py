@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, ClassVar, Final, cast
 
 from nnreg.errors import NnregWarning, PluginError
@@ -82,12 +82,12 @@ class SchemaWriter:
         return {"anyOf": [{"enum": short}, *bodies]}
 
     def _default(self, cls: type[Any], name: str, value: Any) -> Any:
-        default = to_json(value, self.registry)
         try:
-            json.dumps(default)
+            default = to_json(value, self.registry)
+            json.dumps(default, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise PluginError(
-                f"the default of {cls.__qualname__}.{name} is {default!r}, which is not JSON"
+                f"the default of {cls.__qualname__}.{name} is {value!r}, which is not JSON"
             ) from error
         return default
 
@@ -96,8 +96,11 @@ class SchemaWriter:
 
         The lines of the docstring's block of options are their descriptions.
         """
-        # Defaults are written here, because pydantic cannot write components.
-        schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
+        # Defaults are written here, because pydantic cannot write components, of which it warns.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
+        schema = _inline(schema, schema.pop("$defs", {}))
         meanings = dict(class_docstring(cls).options)
         for field in dataclasses.fields(cls):
             body = schema.get("properties", {}).get(field.name, {})
@@ -128,6 +131,20 @@ def _or_variable(schema: Any) -> Any:
     outer = {key: schema[key] for key in ("default", "description") if key in schema}
     inner = {key: value for key, value in schema.items() if key not in outer}
     return {**outer, "anyOf": [inner, {"$ref": VARIABLE}]}
+
+
+def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
+    """Replace references to definitions of a class, such as an Enum, by these."""
+    if isinstance(node, dict):
+        name = str(node.get("$ref", "")).removeprefix("#/$defs/")
+        if name in definitions:
+            others = {key: value for key, value in definitions.items() if key != name}
+            rest = {key: value for key, value in node.items() if key != "$ref"}
+            node = {**_inline(definitions[name], others), **rest}
+        return {key: _inline(value, definitions) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_inline(item, definitions) for item in node]
+    return node
 
 
 def _references(node: Any) -> Any:

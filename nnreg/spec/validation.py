@@ -14,14 +14,16 @@ import json
 import typing
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_python
 
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import ComponentError, PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
+from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import KINDS, Entry, Registry
 
 T = TypeVar("T")
@@ -116,11 +118,28 @@ class Reader:
         self.used[kind, name] = entry
         config = {key: option for key, option in options.items() if key != "type"}
         try:
-            return self._fields(entry.cls, self._migrate(entry, config), entry)
+            component = self._fields(entry.cls, self._migrate(entry, config), entry)
+            if entry.plugin != BUILT_IN:
+                self._require_json(component)
+            return component
         except ComponentError:
             raise
         except PluginError as error:
             raise _error(f"{entry.provider}: {error}") from error
+
+    def _require_json(self, component: Component) -> None:
+        """Raise `PluginError` for an option of a plugin whose value JSON cannot represent.
+
+        The output files of a run and its checkpoints have every option as JSON.
+        """
+        for name, value in vars(component).items():
+            try:
+                json.dumps(to_json(value, self.registry), allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise PluginError(
+                    f"the option {name!r} of {type(component).__qualname__} is {value!r}, which "
+                    "JSON cannot represent; use a number, text, a list or an Enum of these"
+                ) from error
 
     def _migrate(self, entry: Entry, config: dict[str, Any]) -> dict[str, Any]:
         """Return options migrated to the installed version of a component."""
@@ -273,4 +292,6 @@ def to_json(value: Any, registry: Registry) -> Any:
         return [to_json(item, registry) for item in value]
     if isinstance(value, Mapping):
         return {key: to_json(item, registry) for key, item in value.items()}
-    return value
+    if value is None or (isinstance(value, str | int | float) and not isinstance(value, Enum)):
+        return value
+    return to_jsonable_python(value)  # an option of a plugin, such as an Enum or a path

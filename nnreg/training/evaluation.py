@@ -11,6 +11,7 @@ from nnreg._types import Array
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.returned import Caller
 from nnreg.network.network import Network
 from nnreg.tables.lazy import Column
 
@@ -65,7 +66,8 @@ class Evaluation:
 
     def loss_of(self, z: Array, t: Array, context: Context) -> tuple[float, Callable[[], Array]]:
         """Return the loss of a network's scores, and the function that computes its gradient."""
-        return self.loss.forward_with_workspace(z, t, context, logits=self.logits)
+        loss, backward = self.loss.forward_with_workspace(z, t, context, logits=self.logits)
+        return float(loss), backward  # a loss in float32 would lose digits when it is summed
 
     def weighted_loss(self, z: Array, t: Array, weights: Array) -> float:
         """Return the mean over the examples of loss times weight."""
@@ -76,7 +78,7 @@ class Evaluation:
         """Return every metric of the outputs `y`."""
         predictions = self.predictions(y)
         return {
-            name: metric.compute(predictions, examples.raw_targets)
+            name: metric_value(metric, predictions, examples.raw_targets)
             for name, metric in self.named_metrics.items()
         }
 
@@ -95,6 +97,11 @@ class Evaluation:
             context = Context({}, {}, {}, {}, network.workspace(reuse=False))
             loss, _ = self.loss_of(z, examples.targets, context)
             return {"loss": loss, **self.metrics(network.outputs(z), examples)}
+
+
+def metric_value(metric: Metric, y: Array, t: Array) -> float:
+    """Return the value of a metric. Raises `PluginError` if it is not a number."""
+    return Caller(metric).number("compute", metric.compute(y, t))
 
 
 def classes_of(y: Array) -> Array:

@@ -14,6 +14,7 @@ from nnreg._utils import statistics
 from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.errors import PluginError
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.returned import Caller
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
@@ -241,6 +242,8 @@ class LearningRateScheduler:
         factor = self._schedule.factor(
             ScheduleContext(position, total, self._steps, history, self._higher_is_better)
         )
+        if type(factor) is not float:
+            factor = Caller(self._schedule).number("factor", factor)
         if not 0 <= factor < math.inf:
             raise PluginError(
                 f"{self._schedule} returns the factor {factor} for step {position} of {total}; "

@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+import types
 from dataclasses import dataclass, replace
 
 import h5py
@@ -20,7 +22,6 @@ from nnreg.checkpoint.save_load import from_file_content, load, to_file_content
 from nnreg.cli.app import main
 from nnreg.errors import ComponentError
 from nnreg.interfaces import LayerBuilder
-from nnreg.provenance import components as provenance
 from nnreg.provenance import fingerprints
 from nnreg.registry.registry import installed
 from nnreg.runs.run import prepare_resume
@@ -76,18 +77,61 @@ def test_every_built_in_with_numeric_outputs_has_a_fingerprint():
         assert named[entry.kind, entry.name]["probes"], entry
 
 
-def test_no_fingerprint_is_computed_for_the_same_version(saved, monkeypatch):
-    monkeypatch.setattr(provenance, "fingerprint", None)
+def test_no_fingerprint_of_a_built_in_of_the_same_version_is_computed(saved, monkeypatch):
+    computed = []
+
+    def record(component, network, plan, compute=fingerprints._fingerprint):
+        computed.append(type(component).__name__)
+        return compute(component, network, plan)
+
+    monkeypatch.setattr(fingerprints, "_fingerprint", record)
     load(best(saved), registry=registry())
+    assert sorted(computed) == ["Bent", "Flat", "Share", "Surprise", "Twist", "Walk"]
 
 
-def test_an_unknown_version_is_always_compared(tmp_path, monkeypatch):
+@pytest.mark.parametrize("version", ["1.0", "unknown"])
+@pytest.mark.parametrize(
+    "kind", ["activation", "initializer", "layer", "loss", "optimizer", "metric"]
+)
+def test_a_formula_that_changed_under_the_same_version_is_rejected(
+    tmp_path, monkeypatch, kind, version
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data.csv").write_text(CSV)
-    nnreg.run(read_spec(SPEC, registry=registry("unknown")), out="run")
-    load(best(tmp_path / "run"), registry=registry("unknown"))
-    with pytest.raises(CheckpointError, match="'bent'"):
-        load(best(tmp_path / "run"), registry=registry("unknown", "activation"))
+    nnreg.run(read_spec(SPEC, registry=registry(version)), out="run")
+    load(best(tmp_path / "run"), registry=registry(version))
+    changed = registry(version, kind)
+    with pytest.raises(CheckpointError) as caught:
+        load(best(tmp_path / "run"), registry=changed)
+    (line,) = str(caught.value).splitlines()[1:-1]
+    assert line.startswith(f"  {kind} '")
+    assert f"of nnreg-all {version}, changed under the same version: its " in line
+    load(best(tmp_path / "run"), registry=changed, allow_changed=True)
+
+
+def test_a_module_beside_a_plugin_file_that_changed_is_detected(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    helper = types.ModuleType("own_formulas")
+    monkeypatch.setitem(sys.modules, "own_formulas", helper)
+    helper.f = lambda x: 1.0 * x
+    (tmp_path / "own.py").write_text(
+        "from dataclasses import dataclass\nimport own_formulas\n"
+        "from nnreg import Activation, hookimpl\n@dataclass(frozen=True)\n"
+        "class Own(Activation):\n    def formula(self, x):\n        return own_formulas.f(x)\n"
+        "@hookimpl\ndef nnreg_activations():\n    return {'own': Own}\n"
+    )
+    with_own = registry()
+    with_own.add_file(tmp_path / "own.py")
+    (tmp_path / "data.csv").write_text(CSV)
+    layers = [{"type": "dense", "units": 3, "activation": "own"}, *SPEC["model"]["layers"][2:]]
+    spec = {**SPEC, "model": {"layers": layers}}
+    nnreg.run(read_spec(spec, registry=with_own), out="run")
+    load(best(tmp_path / "run"), registry=with_own)
+    helper.f = lambda x: 5 * x * x - 3
+    with pytest.raises(
+        CheckpointError, match=r"'own' of own\.py .* changed under the same version"
+    ):
+        load(best(tmp_path / "run"), registry=with_own)
 
 
 def test_another_version_with_the_same_behaviour_loads(saved):
