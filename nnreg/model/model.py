@@ -64,6 +64,18 @@ class Model:
             unscale=target.unscale if isinstance(target, NumericTarget) else None,
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle and copy the values of the network; the rest follows from the document."""
+        derived = ("network", "evaluation", "components")
+        kept = {name: value for name, value in vars(self).items() if name not in derived}
+        return {**kept, "values": (self.network.vector, self.network.state_vector)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vector, state_vector = state.pop("values")
+        Model.__init__(self, state["document"], state["preprocessing"])
+        vars(self).update(state)
+        self.network.vector[...], self.network.state_vector[...] = vector, state_vector
+
     @property
     def spec(self) -> Spec:
         """The sections of the spec."""
