@@ -74,6 +74,18 @@ class Model:
             unscale=target.unscale if isinstance(target, NumericTarget) else None,
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle and copy the values of the network; the rest follows from the document."""
+        derived = ("network", "evaluation", "components")
+        kept = {name: value for name, value in vars(self).items() if name not in derived}
+        return {**kept, "values": (self.network.vector, self.network.state_vector)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vector, state_vector = state.pop("values")
+        Model.__init__(self, state["document"], state["preprocessing"])
+        vars(self).update(state)
+        self.network.vector[...], self.network.state_vector[...] = vector, state_vector
+
     @property
     def spec(self) -> Spec:
         """The sections of the spec."""
@@ -190,8 +202,8 @@ class Model:
     ) -> History:
         """Train on raw rows and targets for `epochs` more epochs, or up to those of the spec.
 
-        Without `epochs`, a model that has completed those of the spec is not trained further. The
-        preprocessing was learned when the model was built. `weights` has one number >= 0 per row,
+        Without `epochs`, a model that has completed those of the spec is not trained further. One
+        that early stopping has ended is: its patience starts anew. The preprocessing was learned when the model was built. `weights` has one number >= 0 per row,
         and replaces the weight column of the spec.
         """
         if epochs is not None and (not isinstance(epochs, int | np.integer) or epochs < 0):
@@ -200,15 +212,20 @@ class Model:
             raise UsageError("validation: expected (x, y), the inputs and the targets")
         train = self.with_sample_weights(self.examples(x, y), x, weights)
         held_out = None if validation is None else self.examples(*validation)
-        for record in self.trainer(train, held_out, epochs=epochs).epochs():
+        for record in self.trainer(train, held_out, epochs=epochs, wait_again=True).epochs():
             if on_epoch:
                 on_epoch(record)
         return self.history
 
     def trainer(
-        self, train: Examples, validation: Examples | None = None, *, epochs: int | None = None
+        self,
+        train: Examples,
+        validation: Examples | None = None,
+        *,
+        epochs: int | None = None,
+        wait_again: bool = False,
     ) -> Trainer:
-        """Return a trainer on prepared examples; see `fit` for `epochs`."""
+        """Return a trainer on prepared examples; see `fit` for `epochs`, `Trainer` for the rest."""
         if not self.resumable:
             self.training_state, self.resumable = TrainingState(), True
         return Trainer(
@@ -222,6 +239,7 @@ class Model:
             seed=self.spec.seed,
             training_state=self.training_state,
             epochs=None if epochs is None else self.training_state.epoch + epochs,
+            wait_again=wait_again,
         )
 
     def use_best(self) -> None:

@@ -6,12 +6,11 @@ views of them. An optimizer is then arithmetic on vectors, and a checkpoint a fe
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -82,11 +81,8 @@ class Network:
             for name, (_, child) in plan.children.items()
             if any(param not in self.frozen for param, _ in _walk(child, _params, f"{name}/"))
         }
-        self.vector = np.zeros(total_size(self.params), self.dtype)
-        self.state_vector = np.zeros(total_size(self.state_params), self.dtype)
-        self.parameters = views(self.vector, self.params)
-        self.state = views(self.state_vector, self.state_params)
-        self._inference = self.context(self.workspace(reuse=False))
+        sizes = total_size(self.params), total_size(self.state_params)
+        self._set_values(*(np.zeros(size, self.dtype) for size in sizes))
 
     @property
     def integer_input(self) -> bool:
@@ -108,12 +104,26 @@ class Network:
 
     def with_values(self, vector: Array, state_vector: Array) -> Network:
         """Return the same network with other values, which are not copied."""
-        other = copy.copy(self)
-        other.vector, other.state_vector = vector, state_vector
-        other.parameters = views(vector, self.params)
-        other.state = views(state_vector, self.state_params)
-        other._inference = other.context(other.workspace(reuse=False))
+        other = object.__new__(type(self))
+        vars(other).update(self.__getstate__())
+        other._set_values(vector, state_vector)
         return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle and copy the vectors, and not their views."""
+        views_of_them = ("parameters", "state", "_inference")
+        return {name: value for name, value in vars(self).items() if name not in views_of_them}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._set_values(self.vector, self.state_vector)
+
+    def _set_values(self, vector: Array, state_vector: Array) -> None:
+        """Use these vectors, which are not copied."""
+        self.vector, self.state_vector = vector, state_vector
+        self.parameters = views(vector, self.params)
+        self.state = views(state_vector, self.state_params)
+        self._inference = self.context(self.workspace(reuse=False))
 
     def workspace(self, *, reuse: bool) -> Workspace:
         """Return a workspace for passes through this network."""

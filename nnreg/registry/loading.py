@@ -10,18 +10,20 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import hashlib
+import inspect
 import os
 import re
 import sys
 import time
 import types
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from nnreg._version import __version__
-from nnreg.errors import PluginError, UsageError
+from nnreg.errors import NnregWarning, PluginError, UsageError
 from nnreg.interfaces.returned import plugin_line
 
 ENTRY_POINT_GROUP = "nnreg"
@@ -216,3 +218,17 @@ def import_file(path: Path, source: bytes) -> types.ModuleType:
 def digest(content: bytes) -> str:
     """Return a short digest of the content of a file, used as its version."""
     return hashlib.sha256(content).hexdigest()[:12]
+
+
+def note(text: str) -> None:
+    """Warn on behalf of the caller's caller."""
+    warnings.warn(text, NnregWarning, stacklevel=3)
+
+
+def source_and_digest(source: types.ModuleType | type) -> tuple[str, str]:
+    """Return the name of the file that defines a module or class, and a digest of its content."""
+    try:
+        path = Path(inspect.getsourcefile(source) or "")
+        return path.name, digest(path.read_bytes())
+    except (TypeError, OSError):
+        return source.__module__ if isinstance(source, type) else source.__name__, "unknown"

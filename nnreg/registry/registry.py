@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import inspect
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +20,7 @@ from nnreg import hookspecs
 from nnreg._utils.os_errors import os_errors_as
 from nnreg._utils.suggestions import suggest
 from nnreg._version import __version__
-from nnreg.errors import NnregWarning, PluginError
+from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.initializer import Initializer
@@ -47,6 +45,8 @@ from nnreg.registry.loading import (
     import_file,
     loading_plugin,
     newer_nnreg,
+    note,
+    source_and_digest,
 )
 
 KINDS: Mapping[str, tuple[str, type[Component]]] = {
@@ -199,10 +199,15 @@ class Registry:
             copy.manager.register(plugin, name)
         record = copy.add_file(path, requested=False)
         if record.failures:
-            _note(f"plugin {path} failed: {record.why}")
+            note(f"plugin {path} failed: {record.why}")
         elif not record.blocked_by:
-            _note(f"plugin {path} is loaded for this spec")
+            note(f"plugin {path} is loaded for this spec")
         return copy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what was asked for, not the plugins: these are imported again."""
+        files = [plugin.path for plugin in self.plugins.values() if plugin.path]
+        return _discover_again, (self.selection, files)
 
     def remove(self, name: str) -> None:
         """Remove the plugin of this name, if there is one."""
@@ -290,10 +295,6 @@ def _ambiguous(entries: list[Entry]) -> str:
     )
 
 
-def _note(text: str) -> None:
-    warnings.warn(text, NnregWarning, stacklevel=3)
-
-
 def default_kernels(registry: Registry) -> Kernels:
     """Return the kernels that a plugin provides, or NumPy's if none or several do."""
     entries = [e for e in registry if e.kind == "kernels" and e.cls is not Kernels]
@@ -313,7 +314,18 @@ def discover(selection: Selection) -> Registry:
     known = {name for plugin in registry.plugins.values() for name in plugin.names} - {BUILT_IN}
     for name in selection.blocked:
         if canonical(name) not in known and not name.endswith(".py"):
-            _note(f"-p no:{name}: no such plugin{suggest(name, known)}")
+            note(f"-p no:{name}: no such plugin{suggest(name, known)}")
+    return registry
+
+
+def _discover_again(selection: Selection, files: list[Path]) -> Registry:
+    """Return the registry of this process, or one with another selection or more plugin files."""
+    here = installed()
+    if selection == here.selection and all(map(here._of_file, files)):
+        return here
+    registry = discover(selection)
+    for path in files:
+        registry.add_file(path)
     return registry
 
 
@@ -360,7 +372,7 @@ def register(plugin: object, component: type[Component] | None = None, /) -> Non
     name = f"{PROGRAM} {label}"
     registry.remove(name)
     _raise_failure(
-        registry, registry.add_plugin(name, plugin, *_source_and_digest(source), "program")
+        registry, registry.add_plugin(name, plugin, *source_and_digest(source), "program")
     )
 
 
@@ -371,15 +383,6 @@ def _hook_for(name: str, component: Any) -> object:
         bases = ", ".join(base.__name__ for _, base in KINDS.values())
         raise PluginError(f"{component!r} is not a component; derive it from one of {bases}")
     return SimpleNamespace(**{hook: hookspecs.hookimpl(lambda: {name: component})})
-
-
-def _source_and_digest(source: ModuleType | type) -> tuple[str, str]:
-    """Return the name of the file that defines a module or class, and a digest of its content."""
-    try:
-        path = Path(inspect.getsourcefile(source) or "")
-        return path.name, digest(path.read_bytes())
-    except (TypeError, OSError):
-        return source.__module__ if isinstance(source, type) else source.__name__, "unknown"
 
 
 def _raise_failure(registry: Registry, record: Plugin) -> None:

@@ -6,11 +6,11 @@ import copy
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nnreg.errors import Problem, SpecError
+from nnreg.errors import PluginError, Problem, SpecError
 from nnreg.registry import requirements
 from nnreg.registry.registry import Entry, Registry, installed
 from nnreg.spec import jsonc
@@ -54,6 +54,16 @@ class Document:
     def text(self) -> str:
         """The source text of the spec, unchanged."""
         return self.texts[-1].text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the JSON, not the components: their classes may be those of a plugin file."""
+        providers = [(one.kind, one.name, one.provider) for one in self.components]
+        text = (self.directory, self.origin, self.texts, self.origins, self.overrides)
+        return _read_again, (self.tree, self.registry, text, providers)
+
+    def __deepcopy__(self, memo: object) -> Document:
+        """Return this document, which nothing changes."""
+        return self
 
     def locating_errors(self) -> AbstractContextManager[None]:
         """Add source locations to a `SpecError` raised in this context."""
@@ -102,6 +112,25 @@ def read_spec(
         tree = schema.to_json(spec, registry)
     used, base, overrides = tuple(reader.used.values()), directory or base, (*earlier, *overrides)
     return Document(spec, tree, base, origin, used, registry, composed.texts, origins, overrides)
+
+
+def _read_again(
+    tree: Mapping[str, Any],
+    registry: Registry,
+    text: tuple[Path, str, tuple[SpecText, ...], Origins, tuple[str, ...]],
+    providers: Iterable[tuple[str, str, str]],
+) -> Document:
+    """Return a pickled document. Raises `PluginError` if others provide its components here."""
+    directory, origin, texts, origins, overrides = text
+    document = read_spec(tree, directory=directory, registry=registry)
+    for entry, (kind, name, provider) in zip(document.components, providers, strict=True):
+        if entry.provider != provider:
+            raise PluginError(
+                f"{origin}: the {kind} {name!r} was that of {provider} when the model was pickled, "
+                f"here it is that of {entry.provider}; pass models between installations that "
+                "differ with nnreg.save and nnreg.load"
+            )
+    return replace(document, origin=origin, texts=texts, origins=origins, overrides=overrides)
 
 
 def _composed(source: SpecSource) -> tuple[ComposedSpec, Path, str, Path | None]:

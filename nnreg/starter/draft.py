@@ -124,8 +124,8 @@ class SpecDraft:
         units = next(units for least, units in HIDDEN_UNITS.items() if self.rows >= least)
         if self.images:
             units = units[:1]  # the convolutions do most of the work
-        if self.rows >= 1000:
-            layers.append({"type": "dropout", "rate": 0.2})
+            if self.rows >= 1000:  # never on raw inputs, where it hides values from the network
+                layers.append({"type": "dropout", "rate": 0.2})
         return [*layers, *({"type": "dense", "units": count, **relu} for count in units)]
 
     def _train(self, held_out: bool) -> dict[str, Any]:

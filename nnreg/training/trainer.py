@@ -28,6 +28,7 @@ from nnreg.training.divergence import explain, explain_optimizer_state
 from nnreg.training.epoch import LAYER_STREAM, SHUFFLE_STREAM, EpochTotals, generator
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
+from nnreg.training.monitor import Monitor
 from nnreg.training.parallelism import max_threads, worker_count
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
@@ -43,8 +44,10 @@ class Trainer:
 
     `train` and `validation` hold inputs and targets as the network takes them. `evaluation` has
     the loss and the metrics. `training_state` is what to resume from, and `epochs` the last epoch,
-    by default that of the settings, by which the schedule goes in any case. Raises `UsageError`
-    if early stopping or the schedule monitors a metric of a missing validation split.
+    by default that of the settings, by which the schedule goes in any case. If early
+    stopping has ended an earlier training, it ends this one too, unless it is to `wait_again`.
+    Raises `UsageError` if early stopping or the schedule monitors a metric of a missing validation
+    split, or if the best epoch is one whose weights were not kept.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Trainer:
         seed: int = 0,
         training_state: TrainingState | None = None,
         epochs: int | None = None,
+        wait_again: bool = False,
     ) -> None:
         self.network = network
         self.evaluation = evaluation
@@ -89,6 +93,9 @@ class Trainer:
         self._training_step.lr_scheduler = self._lr_scheduler(schedule)
         self._gradients = by_layer(self._shards.gradient, network.params)
         self._last_finite_state = self._snapshot()
+        self._monitor = self._resume_monitor()
+        if wait_again and self._waited_long_enough:
+            self._monitor.improved_epoch = self.training_state.epoch
 
     def _check_monitored(self, schedule: Schedule) -> None:
         self._require_split("early stopping", self.monitor, "train.early_stopping.monitor")
@@ -168,10 +175,13 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether all epochs are done or early stopping applies."""
-        stopping, state = self.settings.early_stopping, self.training_state
-        if state.epoch >= self._last_epoch:
-            return True
-        return stopping is not None and state.epoch - state.best_epoch >= stopping.patience
+        return self.training_state.epoch >= self._last_epoch or self._waited_long_enough
+
+    @property
+    def _waited_long_enough(self) -> bool:
+        """Whether the monitored metric has not improved for the patience of early stopping."""
+        stopping, epoch = self.settings.early_stopping, self.training_state.epoch
+        return stopping is not None and epoch - self._monitor.improved_epoch >= stopping.patience
 
     def epochs(self) -> Iterator[Record]:
         """Train until finished, yielding the record of each epoch.
@@ -323,27 +333,52 @@ class Trainer:
         """Change the weights by the gradient; both numbers, the step's in its epoch, start at 0."""
         self._training_step.apply(epoch, step)
 
-    def _remember_best(self, record: Record) -> None:
-        state, monitor = self.training_state, self.monitor
-        if monitor is None:
-            better = True
-            value = record["loss"]
-        else:
-            value = record[monitor] * (-1 if self.evaluation.higher_is_better(monitor) else 1)
-            if not math.isfinite(value):
-                self._warn_not_finite(monitor, record)
-                value = math.inf  # so that any later finite value is better
-            stopping = self.settings.early_stopping
-            better = value < state.best_value - (stopping.min_delta if stopping else 0)
-        if better or state.best_vector is None:
-            state.best_epoch, state.best_value = state.epoch, value
-            best = self._inference_network
-            state.best_vector = copy_into(state.best_vector, best.vector)
-            state.best_state = copy_into(state.best_state, best.state_vector)
+    def _resume_monitor(self) -> Monitor:
+        """Return the monitor after the epochs of the history, and the best epoch by it.
 
-    def _warn_not_finite(self, monitor: str, record: Record) -> None:
-        """Warn, once, that the monitored metric was not a finite number."""
-        if not self._warned:
-            self._warned = True
-            text = f"{monitor} is {record[monitor]} in epoch {record['epoch']}"
-            warnings.warn(f"{text}, which is not an improvement", NnregWarning, stacklevel=2)
+        Raises `UsageError` if it is one whose weights were not kept: another metric was monitored.
+        """
+        stopping, state, metric = self.settings.early_stopping, self.training_state, self.monitor
+        monitor = Monitor(
+            metric,
+            higher_is_better=metric is not None and self.evaluation.higher_is_better(metric),
+            min_delta=stopping.min_delta if stopping else 0.0,
+        )
+        monitor.follow(state.history)
+        kept = state.best_epoch
+        if metric is None or not monitor.best_epoch:
+            return monitor
+        if monitor.best_epoch != kept and monitor.improved_epoch == kept:
+            monitor.settle(state.history[kept - 1])  # an older version kept the best by min_delta
+        if monitor.best_epoch == kept:
+            state.best_value = monitor.best_value
+        elif monitor.best_epoch == state.epoch and state.epoch_state is None:
+            self._keep_best(monitor)
+        else:
+            raise UsageError(
+                f"epoch {monitor.best_epoch} has the best {metric!r}, but the weights of epoch "
+                f"{kept} were kept, the best one by another metric; monitor that one, or start a "
+                "new run"
+            )
+        return monitor
+
+    def _remember_best(self, record: Record) -> None:
+        self._warn_not_finite(record)
+        if self._monitor.add(record) or self.training_state.best_vector is None:
+            self._keep_best(self._monitor)
+
+    def _keep_best(self, monitor: Monitor) -> None:
+        """Keep the current weights as those of the best epoch."""
+        state, best = self.training_state, self._inference_network
+        state.best_epoch, state.best_value = state.epoch, monitor.best_value
+        state.best_vector = copy_into(state.best_vector, best.vector)
+        state.best_state = copy_into(state.best_state, best.state_vector)
+
+    def _warn_not_finite(self, record: Record) -> None:
+        """Warn, once, if the monitored metric is not a finite number."""
+        metric = self.monitor
+        if metric is None or self._warned or math.isfinite(record[metric]):
+            return
+        self._warned = True
+        text = f"{metric} is {record[metric]} in epoch {record['epoch']}"
+        warnings.warn(f"{text}, which is not an improvement", NnregWarning, stacklevel=2)

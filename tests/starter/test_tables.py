@@ -199,3 +199,22 @@ class Pairs(Source):
     def read(self, path):
         number, word = zip(*map(str.split, path.read_text().splitlines()), strict=True)
         return Table({"number": np.array(number, object), "word": np.array(word, object)})
+
+
+class TestNoDropoutOnRawInputs:
+    def test_a_large_table_gets_none(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        x = rng().normal(size=(1200, 3))
+        np.savetxt(
+            "d.csv", np.column_stack([x, x.sum(1)]), "%.4f", ",", header="a,b,c,y", comments=""
+        )
+        assert [one["type"] for one in propose("d.csv").tree["model"]["layers"]] == ["dense"] * 3
+
+    def test_flattened_arrays_get_none_and_convolved_images_do(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        label = np.arange(1200) % 3
+        for name, shape in (("curves", (3, 20)), ("images", (8, 8))):
+            np.savez(f"{name}.npz", label=label, values=rng().normal(size=(1200, *shape)))
+            types = [one["type"] for one in propose(f"{name}.npz").tree["model"]["layers"]]
+            assert ("dropout" in types) == (name == "images"), name
+            assert "dropout" not in types[: types.index("flatten")]

@@ -1,0 +1,64 @@
+"""The monitored metric: which epoch is the best so far, and how long it has not improved.
+
+Both follow from the history, so that a resumed training continues with any settings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+
+class Monitor:
+    """Follows a metric over the epochs.
+
+    The best epoch is the first one with the best value, however small the improvement is. Only an
+    improvement by more than `min_delta` ends the wait of early stopping. NaN is worse than any
+    number. Without a `metric`, the last epoch is the best.
+    """
+
+    def __init__(
+        self, metric: str | None, *, higher_is_better: bool = False, min_delta: float = 0.0
+    ) -> None:
+        self.metric = metric
+        self.best_epoch = 0
+        self.best_value = math.inf
+        """The value of the best epoch; with the opposite sign if higher values are better."""
+        self.improved_epoch = 0
+        """The epoch from which early stopping counts."""
+        self._sign = -1 if higher_is_better else 1
+        self._min_delta = min_delta
+        self._reference = math.inf
+
+    def add(self, record: Mapping[str, float]) -> bool:
+        """Follow another epoch, and return True if it is the best so far."""
+        epoch = int(record["epoch"])
+        value = self._value(record)
+        if value is None:
+            if not self.best_epoch:
+                self.improved_epoch = epoch
+            return False
+        if not self.best_epoch or value < self._reference - self._min_delta:
+            self._reference, self.improved_epoch = value, epoch
+        better = self.metric is None or not self.best_epoch or value < self.best_value
+        if better:
+            self.best_epoch, self.best_value = epoch, value
+        return better
+
+    def follow(self, records: Iterable[Mapping[str, float]]) -> None:
+        """Follow the epochs of a history."""
+        for record in records:
+            self.add(record)
+
+    def settle(self, record: Mapping[str, float]) -> None:
+        """Take an epoch for the best one so far."""
+        value = self._value(record)
+        if value is not None:
+            self.best_epoch, self.best_value = int(record["epoch"]), value
+
+    def _value(self, record: Mapping[str, float]) -> float | None:
+        """Return the value to minimize of an epoch; None if the metric was not measured in it."""
+        value = record.get(self.metric or "loss")
+        if value is None:
+            return None
+        return math.inf if math.isnan(value) else self._sign * value
