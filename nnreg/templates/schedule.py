@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Interval
-from nnreg import ScheduleContext, Schedule, hookimpl
+from nnreg import Schedule, ScheduleContext, hookimpl
 
 
 @dataclass(frozen=True)
