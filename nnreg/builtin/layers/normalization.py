@@ -53,13 +53,12 @@ class BatchNorm(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         gamma, beta = context.params["gamma"], context.params["beta"]
-        axes = tuple(range(x.ndim - 1))
         count = math.prod(x.shape[:-1])
         from_batch = context.training and count > 0
         if from_batch:
-            mean = np.mean(x, axis=axes)
+            mean = self._sums(x, context) / count
             centered = x - mean
-            variance = np.mean(centered * centered, axis=axes)
+            variance = self._sums(centered * centered, context) / count
             self._update_running(context, mean, variance * (count / max(count - 1, 1)))
         else:
             centered = x - context.state["running_mean"]
@@ -68,14 +67,20 @@ class BatchNorm(Layer):
         normal = centered * scale
 
         def backward(dy: Array) -> Array:
-            dbeta = np.sum(dy, axis=axes, out=context.gradients["beta"])
-            dgamma = np.sum(dy * normal, axis=axes, out=context.gradients["gamma"])
+            dbeta = self._sums(dy, context, context.gradients["beta"])
+            dgamma = self._sums(dy * normal, context, context.gradients["gamma"])
             dx: Array = dy * (gamma * scale)
             if from_batch:
                 dx -= (dbeta / count + normal * (dgamma / count)) * (gamma * scale)
             return dx
 
         return normal * gamma + beta, backward
+
+    def _sums(self, x: Array, context: Context, out: Array | None = None) -> Array:
+        """Return the sums over all axes but the last."""
+        sums = context.empty(x.shape[-1:]) if out is None else out
+        context.kernels.sum_rows(x.reshape(-1, x.shape[-1]), sums, context.workspace)
+        return sums
 
     def _update_running(self, context: Context, mean: Array, variance: Array) -> None:
         for name, value in (("running_mean", mean), ("running_variance", variance)):
