@@ -17,7 +17,7 @@ from nnreg._types import Array
 from nnreg._utils.statistics import all_finite, norm
 from nnreg._utils.threads import ThreadPool, available_threads, blas_threads
 from nnreg.builtin.schedules import Constant
-from nnreg.errors import DataError, DivergedError, UsageError
+from nnreg.errors import DataError, DivergedError, Problem, SpecError, UsageError
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.network.network import Network
@@ -43,7 +43,8 @@ class Trainer:
     `train` and `validation` hold inputs and targets as the network takes them. `evaluation` has
     the loss and the metrics. `training_state` is what to resume from, and `epochs` the last epoch,
     by default that of the settings, by which the schedule goes in any case. Raises `UsageError`
-    if early stopping or the schedule monitors a metric of a missing validation split.
+    if early stopping or the schedule monitors a metric of a missing validation split, `SpecError`
+    if a layer cannot be trained on the smallest batch.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class Trainer:
         self._last_epoch = settings.epochs if epochs is None else epochs
         schedule = schedule or Constant()
         self._check_monitored(schedule)
+        if not self.finished:
+            _check_batches(network, settings.batch_size, len(train))
         workers = worker_count(network, settings, len(train))
         self.threads = max_threads(network, settings, workers)
         """The most threads that training uses, see `max_threads`."""
@@ -335,3 +338,23 @@ class Trainer:
             best = self._inference_network
             state.best_vector = copy_into(state.best_vector, best.vector)
             state.best_state = copy_into(state.best_state, best.state_vector)
+
+
+def _check_batches(network: Network, size: int, rows: int) -> None:
+    """Raise `SpecError` if a layer cannot be trained on the smallest batch, mostly the last one."""
+    smallest = _smallest_batch(rows, size)
+    layer = network.untrainable_on(smallest)
+    if layer is None:
+        return
+    path, needed = layer
+    other = next((n for n in range(size + 1, rows + 1) if _smallest_batch(rows, n) >= needed), None)
+    fix = "add training rows" if other is None else f"set it to {other}, for example"
+    problem = (
+        f"found {size}, so that {rows} training rows leave a batch of {smallest}, but the layer "
+        f"{path.removeprefix('$.')} needs {needed} rows or more in each batch; {fix}"
+    )
+    raise SpecError([Problem("$.train.batch_size", problem)])
+
+
+def _smallest_batch(rows: int, size: int) -> int:
+    return rows % size or min(rows, size)

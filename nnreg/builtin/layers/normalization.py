@@ -24,7 +24,8 @@ class BatchNorm(Layer):
 
     Input `(..., features)`, output of the same shape. In training the mean and variance are those
     of the batch over all axes but the last, and update the running ones, of which the variance is
-    unbiased; otherwise the running ones are used. Ioffe and Szegedy 2015.
+    unbiased; otherwise the running ones are used. A single value per feature has no variance, so a
+    batch of one row is refused in training. Ioffe and Szegedy 2015.
 
     Options:
         momentum: decay of the running mean and variance per batch, in [0, 1)
@@ -49,6 +50,8 @@ class BatchNorm(Layer):
         builder.param("beta", shape[-1:], Zeros())
         builder.buffer("running_mean", shape[-1:], Zeros())
         builder.buffer("running_variance", shape[-1:], Ones())
+        if math.prod(shape[:-1]) == 1:
+            builder.min_training_rows = 2  # a single value has no variance
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
