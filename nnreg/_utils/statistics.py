@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +21,9 @@ Numbers: TypeAlias = float | tuple[float, ...]
 
 HEADROOM = 8.0
 """The power of two by which numbers near the largest float64 are divided before a difference."""
+
+BLOCK_ROWS = 512
+"""The rows whose sum is right to a few units of the last digit without a wider type."""
 
 SAFE = 1e150
 """Values up to this magnitude have squares whose sums stay below the largest float64."""
@@ -119,6 +122,25 @@ def _huge(numbers: Numbers) -> bool:
     """Return True if a difference from one of these numbers may overflow."""
     largest = max(map(abs, numbers), default=0) if isinstance(numbers, tuple) else abs(numbers)
     return largest > sys.float_info.max / HEADROOM
+
+
+def sum_rows(x: Array, ones: Callable[[int], Array], out: Array) -> None:
+    """Write the sums of `(..., rows, features)` over the rows, by matrix products.
+
+    Many rows are summed in blocks, whose sums are added in float64, so that errors do not grow with
+    the rows. `ones` returns a vector of so many ones.
+    """
+    *leading, rows, features = x.shape
+    if rows <= 2 * BLOCK_ROWS:
+        product = np.matmul if leading else np.dot  # the latter takes half the time if it is small
+        product(ones(rows), x, out=out)
+        return
+    blocks, rest = divmod(rows, BLOCK_ROWS)
+    end = rows - rest
+    parts = x[..., :end, :].reshape(*leading, blocks, BLOCK_ROWS, features)
+    total = np.sum(np.matmul(ones(BLOCK_ROWS), parts), axis=-2, dtype=np.float64)
+    total += np.matmul(ones(rest), x[..., end:, :])
+    out[...] = total
 
 
 def norm(vector: Array) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array, Shape
+from nnreg._utils.statistics import sum_rows
 from nnreg.interfaces.component import Component
 
 Pair: TypeAlias = tuple[int, int]
@@ -53,8 +54,8 @@ class Kernels(Component):
     calls of NumPy, threads would wait for each other."""
 
     def sum_rows(self, x: Array, out: Array, scratch: ScratchSpace) -> None:
-        """Sum `(rows, features)` over the rows by a matrix product, much faster than np.sum."""
-        np.dot(scratch.ones(x.shape[0]), x, out=out)
+        """Sum `(rows, features)` over the rows by matrix products, much faster than np.sum."""
+        sum_rows(x, scratch.ones, out)
 
     def add_bias(self, x: Array, bias: Array, scratch: ScratchSpace) -> None:
         """Add bias `(features,)` to each row of x in place."""
@@ -138,8 +139,7 @@ class Kernels(Component):
         return np.subtract(columns, top, out=columns)
 
     def _column_sums(self, columns: Array, scratch: ScratchSpace) -> Array:
-        count, rows = columns.shape
-        return np.dot(scratch.ones(count), columns, out=scratch.empty((rows,)))
+        return np.dot(scratch.ones(len(columns)), columns, out=scratch.empty(columns.shape[1:]))
 
     def adam(
         self,

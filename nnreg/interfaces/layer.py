@@ -79,6 +79,7 @@ class LayerBuilder:
     `input` and `output` are the shapes of the layer's input and output, once it is built. A layer
     with many intermediate values per example may set `activation_count` to their number, and a
     recurrent layer `sequence_length` to its number of time steps: threads are planned by them.
+    `min_training_rows` is the fewest examples of a batch that the layer can be trained on.
     """
 
     path: str
@@ -87,6 +88,7 @@ class LayerBuilder:
     output: Shape = ()
     activation_count: int = 0
     sequence_length: int = 1
+    min_training_rows: int = 1
     params: dict[str, Param] = field(default_factory=dict)
     state: dict[str, Param] = field(default_factory=dict)
     children: dict[str, tuple[Layer, LayerBuilder]] = field(default_factory=dict)

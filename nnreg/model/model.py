@@ -228,19 +228,20 @@ class Model:
         """Return a trainer on prepared examples; see `fit` for `epochs`, `Trainer` for the rest."""
         if not self.resumable:
             self.training_state, self.resumable = TrainingState(), True
-        return Trainer(
-            self.network,
-            self.evaluation,
-            self.spec.optimizer,
-            self.spec.train,
-            train,
-            validation,
-            schedule=self.spec.schedule,
-            seed=self.spec.seed,
-            training_state=self.training_state,
-            epochs=None if epochs is None else self.training_state.epoch + epochs,
-            wait_again=wait_again,
-        )
+        with self.document.locating_errors():
+            return Trainer(
+                self.network,
+                self.evaluation,
+                self.spec.optimizer,
+                self.spec.train,
+                train,
+                validation,
+                schedule=self.spec.schedule,
+                seed=self.spec.seed,
+                training_state=self.training_state,
+                epochs=None if epochs is None else self.training_state.epoch + epochs,
+                wait_again=wait_again,
+            )
 
     def use_best(self) -> None:
         """Restore the weights of the best epoch, averaged if training averages them.

@@ -29,6 +29,7 @@ from nnreg.network.parameters import (
     declared,
     nested,
     total_size,
+    trained,
     views,
 )
 from nnreg.tables.lazy import Column, iter_chunks
@@ -140,6 +141,15 @@ class Network:
     def independent(self) -> bool:
         """Whether the output of each example depends on that example alone."""
         return all(layer.independent for layer, _ in nested(self.plan))
+
+    def untrainable_on(self, rows: int) -> tuple[str, int] | None:
+        """Return the spec path of a layer that needs more rows than this in a training batch.
+
+        Also returns how many it needs. None if there is no such layer.
+        """
+        plans = trained(self.plan, self._frozen_layers)
+        needed = ((plan.path, plan.min_training_rows) for plan in plans)
+        return next((pair for pair in needed if pair[1] > rows), None)
 
     @property
     def activations_per_example(self) -> int:

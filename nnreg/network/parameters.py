@@ -82,6 +82,16 @@ def nested(plan: LayerBuilder) -> Iterator[tuple[Layer, LayerBuilder]]:
         yield from nested(child)
 
 
+def trained(
+    plan: LayerBuilder, frozen: Collection[str], prefix: str = ""
+) -> Iterator[LayerBuilder]:
+    """Yield the plan of every layer below a plan that is in training mode during training."""
+    for name, (_, child) in plan.children.items():
+        if prefix + name not in frozen:
+            yield child
+            yield from trained(child, frozen, f"{prefix}{name}/")
+
+
 def belongs_to(name: str, layers: Collection[str]) -> bool:
     """Return True if an array belongs to one of these layers or to a layer nested in them."""
     parts = name.split("/")

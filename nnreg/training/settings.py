@@ -36,7 +36,8 @@ class StartFrom(Configurable):
 class Train(Configurable):
     """Training settings.
 
-    One step uses the gradient of `accumulate` batches, as a batch of their total size would.
+    One step uses the gradient of `accumulate` batches, as a batch of their total size would. The
+    last batch of an epoch has the remaining rows; batch norm needs two or more.
 
     `l1` and `l2` add l1 · Σ|w| + l2 · Σw² over the weights (not the biases) to what is minimized,
     not to the loss that is reported. `weight_decay` subtracts the fraction learning_rate ·

@@ -24,6 +24,7 @@ from nnreg.interfaces.schedule import Schedule
 from nnreg.network.network import Network
 from nnreg.network.parameters import by_layer
 from nnreg.tables.lazy import LazyArray, chunks_in_order
+from nnreg.training.batch_size import check_batches
 from nnreg.training.divergence import explain, explain_optimizer_state
 from nnreg.training.epoch import LAYER_STREAM, SHUFFLE_STREAM, EpochTotals, generator
 from nnreg.training.evaluation import Evaluation, Examples
@@ -47,7 +48,8 @@ class Trainer:
     by default that of the settings, by which the schedule goes in any case. If early
     stopping has ended an earlier training, it ends this one too, unless it is to `wait_again`.
     Raises `UsageError` if early stopping or the schedule monitors a metric of a missing validation
-    split, or if the best epoch is one whose weights were not kept.
+    split, or if the best epoch is one whose weights were not kept; `SpecError` if a layer cannot be
+    trained on the smallest batch.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class Trainer:
         self._last_epoch = settings.epochs if epochs is None else epochs
         schedule = schedule or Constant()
         self._check_monitored(schedule)
+        if not self.finished:
+            check_batches(network, settings.batch_size, len(train))
         workers = worker_count(network, settings, len(train))
         self.threads = max_threads(network, settings, workers)
         """The most threads that training uses, see `max_threads`."""

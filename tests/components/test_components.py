@@ -169,13 +169,13 @@ def test_a_layer_passes_its_checks_in_every_configuration(name, data):
     check_layer(layer, shape, x=INDICES if layer.integer_input else None)
 
 
-def context_of(layer, shape, **kwargs):
+def context_of(layer, shape, dtype=np.float64, **kwargs):
     plan = LayerBuilder("$")
     output = plan.layer("layers/0", layer, shape)
-    network = Network(plan, shape, output, dtype=np.float64)
+    network = Network(plan, shape, output, dtype=dtype)
     network.initialize(0)
     gradient = np.zeros_like(network.vector)
-    context = network.context(Workspace(np.float64, reuse=True), gradient, **kwargs)
+    context = network.context(Workspace(dtype, reuse=True), gradient, **kwargs)
     return network, context, gradient
 
 
@@ -226,6 +226,29 @@ def test_batch_norm_keeps_running_statistics_for_inference():
     for _ in range(60):
         network.forward(x, context)
     np.testing.assert_allclose(network.predict(x), y, atol=5e-3)
+
+
+@pytest.mark.parametrize("size", [20, 400])
+def test_batch_norm_of_images_of_any_size_agrees_with_float64(size):
+    layer, shape = normalization.BatchNorm(), (size, size, 2)
+    x, dy = np.random.default_rng(0).normal(size=(2, 3, *shape)).astype(np.float32)
+    x += 100
+    found = []
+    for dtype in (np.float32, np.float64):
+        network, context, gradient = context_of(layer, shape, dtype, training=True)
+        y, backward = network.layers["layers/0"].forward(
+            x.astype(dtype), context.children["layers/0"]
+        )
+        found.append((y.copy(), backward(dy.astype(dtype)), gradient, network.state_vector))
+    for single, double, tolerance in zip(*found, (2e-4, 2e-4, 1e-2, 1e-6), strict=True):
+        np.testing.assert_allclose(single, double, rtol=1e-6, atol=tolerance)
+
+
+def test_the_average_of_large_images_agrees_with_float64():
+    x = np.random.default_rng(0).normal(100, 1, size=(2, 1000, 1000, 1)).astype(np.float32)
+    network, context, _ = context_of(convolution.GlobalAveragePool(), x.shape[1:], np.float32)
+    y, _ = network.forward(x, context)
+    np.testing.assert_allclose(y, x.mean(axis=(1, 2), dtype=np.float64), rtol=2e-7)
 
 
 def test_causal_attention_does_not_depend_on_later_steps():

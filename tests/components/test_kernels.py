@@ -28,6 +28,14 @@ def test_an_index_that_occurs_in_every_round_gets_all_its_rows():
     np.testing.assert_array_equal(out[:, 0], [ROUNDS + 1, 0, ROUNDS])
 
 
+@pytest.mark.parametrize("rows", [0, 1, 512, 1024, 1025, 5000, 2**20 + 1])
+def test_errors_of_sums_do_not_grow_with_the_rows(rows):
+    x = np.random.default_rng(0).normal(100, 1, (rows, 3)).astype(np.float32)
+    out = np.empty(3, np.float32)
+    Kernels().sum_rows(x, out, Workspace(np.float32, reuse=False))
+    np.testing.assert_allclose(out, x.sum(axis=0, dtype=np.float64), rtol=1e-6)
+
+
 def windows(shape, kernel, stride):
     """Yield each window's position among the columns and its slices of the images."""
     (kh, kw), (sh, sw) = kernel, stride

@@ -85,7 +85,7 @@ def test_microbatches_are_used_only_for_independent_examples_with_many_activatio
     monkeypatch.setattr("nnreg.training.gradient.CACHED_VALUES", 1)
     assert microbatch_size(trainer(1).network) == MIN_SHARD_ROWS
     assert microbatch_size(trainer(2).network, 2) is None  # NumPy's calls would be too short
-    assert microbatch_size(trainer(1, [*CONVOLUTION, {"type": "batch_norm"}]).network) is None
+    assert microbatch_size(trainer(1, [{"type": "batch_norm"}, *CONVOLUTION]).network) is None
     rng = np.random.default_rng(0)
     small = rng.normal(size=(130, 8)), rng.integers(0, 3, 130)
     wide = [{"type": "dense", "units": 64}]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg import DivergedError, UsageError
+from nnreg import DivergedError, SpecError, UsageError
 from tests.helpers.specs import blobs, classifier, line, regressor
 
 
@@ -263,6 +263,48 @@ def test_early_stopping_needs_the_metric_it_monitors():
         model.fit(x, y)
     monitored = {"early_stopping": {"monitor": "loss"}, "epochs": 3}
     assert len(trained(classifier(train=monitored), (x, y)).history) == 3
+
+
+def normalized(layers, size, rows, **train):
+    """Return a model with these layers, and its examples."""
+    x, y = line(rows)
+    layers = [*layers, {"type": "dense", "units": 1}]
+    settings = {"epochs": 2, "batch_size": size, **train}
+    model = nnreg.build(regressor(model={"layers": layers}, train=settings), data=(x, y))
+    return model, (x, y)
+
+
+@pytest.mark.parametrize(
+    ("size", "rows", "fix"),
+    [
+        (32, 33, "set it to 33"),
+        (1, 33, "set it to 3,"),
+        (4, 5, "set it to 5"),
+        (32, 1, "add training rows"),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_batch_norm_is_not_trained_on_a_single_row(size, rows, fix, nested):
+    layer = {"type": "batch_norm"}
+    layers = [{"type": "residual", "layers": [layer]} if nested else layer]
+    model, data = normalized(layers, size, rows)
+    before = model.network.vector.copy()
+    with pytest.raises(SpecError, match=rf"batch_size: found {size}, .*layers\[0\].*{fix}"):
+        model.fit(*data)
+    np.testing.assert_array_equal(model.network.vector, before)
+
+
+def test_batch_norm_is_trained_where_each_batch_has_several_values_per_feature():
+    for size, rows in ((32, 34), (33, 33), (100, 2)):
+        model, data = normalized([{"type": "batch_norm"}], size, rows)
+        model.fit(*data)
+    frozen = normalized([{"type": "batch_norm"}], 32, 33, freeze=["layers/0"])
+    frozen[0].fit(*frozen[1])
+    pictures = np.random.default_rng(0).normal(size=(3, 2, 2, 1))
+    layers = [{"type": "batch_norm"}, {"type": "flatten"}, {"type": "dense", "units": 1}]
+    data = (pictures, np.arange(3.0))
+    spec = regressor(model={"layers": layers}, train={"epochs": 1, "batch_size": 2})
+    nnreg.build(spec, data=data).fit(*data)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg._utils.statistics import sum_rows
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.errors import ShapeError
@@ -214,5 +215,6 @@ class GlobalAveragePool(Layer):
             return dx.reshape(x.shape)
 
         # as a product with ones, which is several times as fast as np.mean
-        total = np.matmul(context.workspace.ones(count), rows, out=context.empty((batch, features)))
+        total = context.empty((batch, features))
+        sum_rows(rows, context.workspace.ones, total)
         return np.divide(total, count, out=total), backward

@@ -24,7 +24,8 @@ class BatchNorm(Layer):
 
     Input `(..., features)`, output of the same shape. In training the mean and variance are those
     of the batch over all axes but the last, and update the running ones, of which the variance is
-    unbiased; otherwise the running ones are used. Ioffe and Szegedy 2015.
+    unbiased; otherwise the running ones are used. A single value per feature has no variance, so a
+    batch of one row is refused in training. Ioffe and Szegedy 2015.
 
     Options:
         momentum: decay of the running mean and variance per batch, in [0, 1)
@@ -50,17 +51,18 @@ class BatchNorm(Layer):
         builder.param("beta", shape[-1:], Zeros())
         builder.buffer("running_mean", shape[-1:], Zeros())
         builder.buffer("running_variance", shape[-1:], Ones())
+        if math.prod(shape[:-1]) == 1:
+            builder.min_training_rows = 2  # a single value has no variance
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         gamma, beta = context.params["gamma"], context.params["beta"]
-        axes = tuple(range(x.ndim - 1))
         count = math.prod(x.shape[:-1])
         from_batch = context.training and count > 0
         if from_batch:
-            mean = np.mean(x, axis=axes)
+            mean = self._sums(x, context) / count
             centered = x - mean
-            variance = np.mean(centered * centered, axis=axes)
+            variance = self._sums(centered * centered, context) / count
             self._update_running(context, mean, variance * (count / max(count - 1, 1)))
         else:
             centered = x - context.state["running_mean"]
@@ -69,14 +71,20 @@ class BatchNorm(Layer):
         normal = centered * scale
 
         def backward(dy: Array) -> Array:
-            dbeta = np.sum(dy, axis=axes, out=context.gradients["beta"])
-            dgamma = np.sum(dy * normal, axis=axes, out=context.gradients["gamma"])
+            dbeta = self._sums(dy, context, context.gradients["beta"])
+            dgamma = self._sums(dy * normal, context, context.gradients["gamma"])
             dx: Array = dy * (gamma * scale)
             if from_batch:
                 dx -= (dbeta / count + normal * (dgamma / count)) * (gamma * scale)
             return dx
 
         return normal * gamma + beta, backward
+
+    def _sums(self, x: Array, context: Context, out: Array | None = None) -> Array:
+        """Return the sums over all axes but the last."""
+        sums = context.empty(x.shape[-1:]) if out is None else out
+        context.kernels.sum_rows(x.reshape(-1, x.shape[-1]), sums, context.workspace)
+        return sums
 
     def _update_running(self, context: Context, mean: Array, variance: Array) -> None:
         for name, value in (("running_mean", mean), ("running_variance", variance)):
