@@ -101,7 +101,7 @@ class ArrayColumn(Configurable):
             )
         values = complete_column(table, self.name)
         if self.integer:
-            return values.astype(np.int64)
+            return values
         values -= self.mean  # in place: the array may be large
         values /= self.std
         return values

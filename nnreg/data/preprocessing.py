@@ -120,6 +120,22 @@ class Preprocessing(Configurable):
             encoded[rows] = self._encode(used.slice_rows(rows))
         return encoded
 
+    def encode_integers(self, table: Table) -> Array:
+        """Return the inputs as integers. Raises `DataError` for a value that is none."""
+        values = self.encode(table)
+        with np.errstate(invalid="ignore"):  # a number beyond int64 becomes another one
+            integers = values.astype(np.int64)
+        wrong = integers != values
+        if wrong.any():
+            where = tuple(np.argwhere(wrong)[0])
+            names = [one.name for one in self.inputs for _ in range(math.prod(one.shape))]
+            name = names[where[1]] if len(self.inputs) > 1 else names[0]
+            raise DataError(
+                f"{table.location(int(where[0]), name)}: found {values[where]:.16g}, but the "
+                "network takes integers, such as token indices; fix the value"
+            )
+        return integers
+
     def _encode(self, table: Table) -> Array:
         encoded = [encoder.encode(table) for encoder in self.inputs]
         return encoded[0] if len(encoded) == 1 else np.concatenate(encoded, axis=1)
@@ -167,14 +183,20 @@ def _fit_input(table: Table, train: Table, name: str, columns: Columns, integer:
         return ArrayColumn(name, tuple(shape), mean, std, integer)
     impute = columns.missing == "impute"
     if _is_categorical(table, name, columns):
+        if integer:
+            raise DataError(
+                f"{table.origin}: column {name!r} is categorical and would be one-hot encoded, but "
+                "the network takes integers; write its values as integers, or list it in 'exclude'"
+            )
         counts = _category_counts(train, name)
         _require_memory(table, name, len(counts))
         fill = min(counts, key=lambda name: (-counts[name], name)) if impute and counts else None
         return CategoricalColumn(name, tuple(sorted(counts)), fill, columns.unseen == "ignore")
     values = numbers(train, name)
+    scaling = "none" if integer else columns.scaling
     known = values[~np.isnan(values)]
     fill_number = float(np.mean(known)) if impute and len(known) else None
-    mean, std = _moments(known, columns.scaling)
+    mean, std = _moments(known, scaling)
     return NumericColumn(name, mean, std, fill_number)
 
 

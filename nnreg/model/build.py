@@ -14,7 +14,7 @@ from nnreg._utils.suggestions import suggest
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer, LayerBuilder
+from nnreg.interfaces.layer import Layer, LayerBuilder, takes_integers
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.network.network import Network
@@ -45,10 +45,8 @@ def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Bluepri
     `SpecError` with the path of a layer that does not support its input.
     """
     layers, output_activation = _fuse_loss_activation(spec)
-    plan = LayerBuilder("$.model", classes)
-    shape = input_shape
-    for index, layer in enumerate(layers):
-        shape = plan.layer(f"layers/{index}", layer, shape)
+    plan = LayerBuilder("$.model", classes, integer=takes_integers(layers))
+    shape = plan.chain(layers, input_shape)
     _check_frozen(plan, spec.train.freeze)
     return Blueprint(plan, shape, output_activation)
 

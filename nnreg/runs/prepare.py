@@ -11,6 +11,7 @@ from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns, Split
 from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
+from nnreg.interfaces.layer import takes_integers
 from nnreg.model.model import Model
 from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
@@ -153,7 +154,7 @@ def _from_files(document: Document, reader: DataReader | None) -> tuple[Preproce
         _fold(spec),
         reader or DataReader(),
         classification=_is_classification(spec),
-        integer_input=spec.model.layers[0].integer_input,
+        integer_input=takes_integers(spec.model.layers),
     )
 
 
@@ -179,7 +180,7 @@ def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Prep
         spec.seed,
         _fold(spec),
         classification=_is_classification(spec),
-        integer_input=spec.model.layers[0].integer_input,
+        integer_input=takes_integers(spec.model.layers),
     )
 
 
