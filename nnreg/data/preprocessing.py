@@ -26,11 +26,11 @@ from nnreg.data.column_encoders import (
     Target,
     complete_column,
 )
-from nnreg.data.settings import Columns
+from nnreg.data.settings import Columns, NumericClasses
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable
 from nnreg.tables.column_types import refuse_misread
-from nnreg.tables.columns import categorical, column, is_numeric, numbers
+from nnreg.tables.columns import categorical, column, is_numeric, is_text, numbers
 from nnreg.tables.convert import iter_chunks
 from nnreg.tables.lazy import BLOCK, LazyArray
 from nnreg.tables.table import Table
@@ -147,13 +147,14 @@ def fit_preprocessing(
     targets: tuple[str, ...],
     columns: Columns,
     *,
-    classification: bool,
+    numeric_classes: NumericClasses,
     integer_input: bool,
 ) -> Preprocessing:
     """Fit the preprocessing of a table on its training `rows`.
 
     The type of a column is inferred from the whole table; means and categories are those of the
-    training rows. With `classification`, a numeric target is read as classes too.
+    training rows. `data.columns` decides whether a target is classes, else `numeric_classes` if
+    it is numeric.
     """
     train = table.take(rows)
     names = columns.inputs
@@ -172,7 +173,7 @@ def fit_preprocessing(
             f"{table.origin}: column {arrays[0].name!r} holds arrays and must be the only input; "
             f"list it alone in 'inputs', or the others in 'exclude' (inputs: {', '.join(names)})"
         )
-    target = fit_target(table, train, targets, columns, classification=classification)
+    target = fit_target(table, train, targets, columns, numeric_classes=numeric_classes)
     return Preprocessing(inputs, target)
 
 
@@ -251,12 +252,15 @@ def _moments(values: Array, scaling: str) -> tuple[float, float]:
 
 
 def fit_target(
-    table: Table, train: Table, targets: tuple[str, ...], columns: Columns, *, classification: bool
+    table: Table,
+    train: Table,
+    targets: tuple[str, ...],
+    columns: Columns,
+    *,
+    numeric_classes: NumericClasses,
 ) -> Target:
     """Fit the encoder of the target; see `fit_preprocessing`."""
-    if len(targets) == 1 and _is_class_target(
-        table, targets[0], columns, classification=classification
-    ):
+    if len(targets) == 1 and _is_class_target(table, targets[0], columns, numeric_classes):
         labels = _category_counts(train, targets[0])
         if len(labels) == 1:
             raise DataError(
@@ -274,8 +278,13 @@ def fit_target(
     return NumericTarget(targets, tuple(np.mean(flat, axis=0).tolist()), tuple(std.tolist()))
 
 
-def _is_class_target(table: Table, target: str, columns: Columns, *, classification: bool) -> bool:
-    if classification and target not in columns.columns:
+def _is_class_target(
+    table: Table, target: str, columns: Columns, numeric_classes: NumericClasses
+) -> bool:
+    values = column(table, target)
+    several = not is_text(values) and math.prod(values.shape[1:]) != 1
+    declared = ("all",) if several else ("single", "all")
+    if numeric_classes in declared and target not in columns.columns:
         return True
     return _is_categorical(table, target, columns)
 
