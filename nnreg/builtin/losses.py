@@ -96,6 +96,7 @@ class BinaryCrossEntropy(Loss):
     label_smoothing: Fraction = 0.0
     classification = True
     input_range = (0.0, 1.0)
+    target_range = (0.0, 1.0)
     fused_activation = Sigmoid
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
@@ -138,6 +139,7 @@ class CrossEntropy(Loss):
     takes_labels = True
     classification = True
     input_range = (0.0, 1.0)
+    target_range = (0.0, 1.0)
     takes_distribution = True
     fused_activation = Softmax
 

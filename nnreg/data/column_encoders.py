@@ -105,7 +105,7 @@ class ArrayColumn(Configurable):
             )
         values = complete_column(table, self.name)
         if self.integer:
-            return values.astype(np.int64)
+            return values
         return standardize(values, self.mean, self.std)
 
 

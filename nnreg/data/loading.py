@@ -16,7 +16,7 @@ from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
 from nnreg.data.column_encoders import ClassTarget
 from nnreg.data.preprocessing import Preprocessing, fit_preprocessing, fit_target
-from nnreg.data.settings import Columns, Data, Split
+from nnreg.data.settings import Columns, Data, NumericClasses, Split
 from nnreg.data.split import Rows
 from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError
@@ -158,13 +158,13 @@ def read_splits(
     fold: Fold | None,
     reader: DataReader,
     *,
-    classification: bool,
+    numeric_classes: NumericClasses,
     integer_input: bool,
 ) -> tuple[Preprocessing, Splits]:
     """Read the files of a data section and fit the preprocessing on the training split."""
     data_files(data, directory)  # checks all files before one is read
     text = {name for name, kind in data.columns.items() if kind == "category"}
-    if classification:
+    if numeric_classes != "none":
         text.update(data.targets)
     if data.split.group:
         text.add(data.split.group)
@@ -176,7 +176,7 @@ def read_splits(
         data.split,
         seed,
         fold,
-        classification=classification,
+        numeric_classes=numeric_classes,
         integer_input=integer_input,
     )
     text.update(preprocessing.text)
@@ -197,7 +197,7 @@ def split_table(
     seed: int,
     fold: Fold | None = None,
     *,
-    classification: bool,
+    numeric_classes: NumericClasses,
     integer_input: bool,
 ) -> tuple[Preprocessing, Splits]:
     """Split the rows of a table by fractions and fit the preprocessing on the training split.
@@ -212,13 +212,15 @@ def split_table(
     table = _in_use(table, [*(columns.inputs or ()), *targets, *auxiliary])
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too
-    rows = _rows_of_splits(_rows(table, targets, columns, split, classification), split, seed, fold)
+    rows = _rows_of_splits(
+        _rows(table, targets, columns, split, numeric_classes), split, seed, fold
+    )
     preprocessing = fit_preprocessing(
         table,
         rows["train"],
         targets,
         columns,
-        classification=classification,
+        numeric_classes=numeric_classes,
         integer_input=integer_input,
     )
     return preprocessing, Splits(**{name: table.take(chosen) for name, chosen in rows.items()})
@@ -279,12 +281,16 @@ def _split_by_fractions(rows: Rows, fractions: dict[str, float], seed: int) -> d
 
 
 def _rows(
-    table: Table, targets: tuple[str, ...], columns: Columns, split: Split, classification: bool
+    table: Table,
+    targets: tuple[str, ...],
+    columns: Columns,
+    split: Split,
+    numeric_classes: NumericClasses,
 ) -> Rows:
     """Return the rows with what the split depends on: labels, groups or times."""
     labels = None
     if split.stratify:
-        target = fit_target(table, table, targets, columns, classification=classification)
+        target = fit_target(table, table, targets, columns, numeric_classes=numeric_classes)
         if not isinstance(target, ClassTarget):
             problem = "the target is numeric; stratify needs classes"
             raise SpecError([Problem("$.data.split.stratify", problem)])

@@ -33,12 +33,12 @@ from nnreg.data.column_encoders import (
     complete_column,
     refuse_too_large,
 )
-from nnreg.data.settings import Columns
+from nnreg.data.settings import Columns, NumericClasses
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable
 from nnreg.tables.cells import parse_number
 from nnreg.tables.column_types import refuse_misread
-from nnreg.tables.columns import categorical, column, is_numeric, numbers
+from nnreg.tables.columns import categorical, column, is_numeric, is_text, numbers
 from nnreg.tables.convert import iter_chunks
 from nnreg.tables.lazy import BLOCK, LazyArray
 from nnreg.tables.table import Table
@@ -139,6 +139,22 @@ class Preprocessing(Configurable):
                 refuse_too_large(table, np.repeat(self.names, widths).tolist(), encoded)
         return encoded
 
+    def encode_integers(self, table: Table) -> Array:
+        """Return the inputs as integers. Raises `DataError` for a value that is none."""
+        values = self.encode(table)
+        with np.errstate(invalid="ignore"):  # a number beyond int64 becomes another one
+            integers = values.astype(np.int64)
+        wrong = integers != values
+        if wrong.any():
+            where = tuple(np.argwhere(wrong)[0])
+            names = [one.name for one in self.inputs for _ in range(math.prod(one.shape))]
+            name = names[where[1]] if len(self.inputs) > 1 else names[0]
+            raise DataError(
+                f"{table.location(int(where[0]), name)}: found {values[where]:.16g}, but the "
+                "network takes integers, such as token indices; fix the value"
+            )
+        return integers
+
 
 def fit_preprocessing(
     table: Table,
@@ -146,13 +162,14 @@ def fit_preprocessing(
     targets: tuple[str, ...],
     columns: Columns,
     *,
-    classification: bool,
+    numeric_classes: NumericClasses,
     integer_input: bool,
 ) -> Preprocessing:
     """Fit the preprocessing of a table on its training `rows`.
 
     The type of a column is inferred from the whole table; means and categories are those of the
-    training rows. With `classification`, a numeric target is read as classes too.
+    training rows. `data.columns` decides whether a target is classes, else `numeric_classes` if
+    it is numeric.
     """
     train = table.take(rows)
     names = columns.inputs
@@ -171,7 +188,7 @@ def fit_preprocessing(
             f"{table.origin}: column {arrays[0].name!r} holds arrays and must be the only input; "
             f"list it alone in 'inputs', or the others in 'exclude' (inputs: {', '.join(names)})"
         )
-    target = fit_target(table, train, targets, columns, classification=classification)
+    target = fit_target(table, train, targets, columns, numeric_classes=numeric_classes)
     return Preprocessing(inputs, target)
 
 
@@ -182,14 +199,20 @@ def _fit_input(table: Table, train: Table, name: str, columns: Columns, integer:
         return ArrayColumn(name, tuple(shape), mean, std, integer)
     impute = columns.missing == "impute"
     if _is_categorical(table, name, columns):
+        if integer:
+            raise DataError(
+                f"{table.origin}: column {name!r} is categorical and would be one-hot encoded, but "
+                "the network takes integers; write its values as integers, or list it in 'exclude'"
+            )
         counts = _category_counts(train, name)
         _require_memory(table, name, len(counts))
         fill = min(counts, key=lambda name: (-counts[name], name)) if impute and counts else None
         return CategoricalColumn(name, tuple(sorted(counts)), fill, columns.unseen == "ignore")
     values = numbers(train, name)
+    scaling = "none" if integer else columns.scaling
     known = values[~np.isnan(values)]
     fill_number = float(mean_and_deviation(known)[0]) if impute and len(known) else None
-    mean, std = _moments(known, columns.scaling)
+    mean, std = _moments(known, scaling)
     return NumericColumn(name, mean, std, fill_number)
 
 
@@ -236,12 +259,15 @@ def _moments(values: Array, scaling: str) -> tuple[float, float]:
 
 
 def fit_target(
-    table: Table, train: Table, targets: tuple[str, ...], columns: Columns, *, classification: bool
+    table: Table,
+    train: Table,
+    targets: tuple[str, ...],
+    columns: Columns,
+    *,
+    numeric_classes: NumericClasses,
 ) -> Target:
     """Fit the encoder of the target; see `fit_preprocessing`."""
-    if len(targets) == 1 and _is_class_target(
-        table, targets[0], columns, classification=classification
-    ):
+    if len(targets) == 1 and _is_class_target(table, targets[0], columns, numeric_classes):
         labels = _category_counts(train, targets[0])
         if len(labels) == 1:
             raise DataError(
@@ -259,8 +285,13 @@ def fit_target(
     return NumericTarget(targets, tuple(mean.tolist()), tuple(scale.tolist()))
 
 
-def _is_class_target(table: Table, target: str, columns: Columns, *, classification: bool) -> bool:
-    if classification and target not in columns.columns:
+def _is_class_target(
+    table: Table, target: str, columns: Columns, numeric_classes: NumericClasses
+) -> bool:
+    values = column(table, target)
+    several = not is_text(values) and math.prod(values.shape[1:]) != 1
+    declared = ("all",) if several else ("single", "all")
+    if numeric_classes in declared and target not in columns.columns:
         return True
     if column(table, target).dtype.kind == "b" and target not in columns.columns:
         return False  # given as numbers, 0 and 1

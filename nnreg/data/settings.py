@@ -12,6 +12,8 @@ from nnreg.interfaces.source import Source
 
 Fraction: TypeAlias = Annotated[float, Interval(gt=0, lt=1)]
 Text: TypeAlias = Annotated[str, Len(1)]
+NumericClasses: TypeAlias = Literal["none", "single", "all"]
+"""Which targets of numbers are classes: none, those of one column, or arrays of several too."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,10 @@ class Columns(Configurable):
 @dataclass(frozen=True, kw_only=True)
 class Data(Columns):
     """Where the examples are: a file, its format, and the column or columns to predict.
+
+    A target of text is classes. One column of numbers is classes if the loss, a metric or
+    `"units": "classes"` takes classes. An array with several numbers per row, such as a 0 or 1 for
+    each of several labels, is numbers, unless `"units": "classes"` or `columns` says otherwise.
 
     The other options are those of `Columns`.
     """

@@ -25,6 +25,9 @@ class Layer(Component):
     kind = "layer"
     integer_input: ClassVar[bool] = False
     """Whether the input is integers, such as token indices; they are never scaled."""
+    keeps_integers: ClassVar[bool | None] = None
+    """Whether the output is integers if the input is, such as that of a reshape; None if unknown,
+    which a layer that takes integers accepts."""
     independent: ClassVar[bool] = False
     """Whether the output of an example depends on that example alone, and the layer has no buffers,
     so that a batch may be split between threads. Nested layers declare this themselves."""
@@ -76,9 +79,10 @@ class LayerBuilder:
     """The arrays and nested layers that a layer declares in `build`.
 
     `path` is the path of the layer in the spec; `classes` the number of classes of the target;
-    `input` and `output` are the shapes of the layer's input and output, once it is built. A layer
-    with many intermediate values per example may set `activation_count` to their number, and a
-    recurrent layer `sequence_length` to its number of time steps: threads are planned by them.
+    `integer` is whether its input is integers, None if unknown; `input` and `output` are the shapes
+    of the layer's input and output, once it is built. A layer with many intermediate values per
+    example may set `activation_count` to their number, and a recurrent layer `sequence_length` to
+    its number of time steps: threads are planned by them.
     `min_training_rows` is the fewest examples of a batch that the layer can be trained on.
     """
 
@@ -89,6 +93,7 @@ class LayerBuilder:
     activation_count: int = 0
     sequence_length: int = 1
     min_training_rows: int = 1
+    integer: bool | None = None
     params: dict[str, Param] = field(default_factory=dict)
     state: dict[str, Param] = field(default_factory=dict)
     children: dict[str, tuple[Layer, LayerBuilder]] = field(default_factory=dict)
@@ -103,10 +108,13 @@ class LayerBuilder:
         """Declare an array that the layer updates itself, such as a running mean."""
         self.state[name] = Param(shape, initializer)
 
-    def layer(self, name: str, layer: Layer, shape: Shape) -> Shape:
-        """Build a nested layer, named as in `layers/0`, and return the shape of its output."""
+    def layer(self, name: str, layer: Layer, shape: Shape, *, integer: bool | None = None) -> Shape:
+        """Build a nested layer, named as in `layers/0`, and return the shape of its output.
+
+        `integer` is whether its input is integers, None if unknown.
+        """
         path = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in name.split("/"))
-        plan = LayerBuilder(self.path + path, self.classes)
+        plan = LayerBuilder(self.path + path, self.classes, integer=integer)
         try:
             output = layer.build(shape, plan)
         except ShapeError as error:
@@ -126,6 +134,17 @@ class LayerBuilder:
         self.children[name] = (layer, plan)
         return plan.output
 
+    def chain(self, layers: Iterable[Layer], shape: Shape) -> Shape:
+        """Build nested layers in sequence, named `layers/0`, …, and return the shape of the output.
+
+        The input of the first is that of the layer itself.
+        """
+        integer = self.integer
+        for index, layer in enumerate(layers):
+            shape = self.layer(f"layers/{index}", layer, shape, integer=integer)
+            integer = integer if layer.keeps_integers else layer.keeps_integers
+        return shape
+
     def size(self, units: int | str) -> int:
         """Return `units` as a number; it may be `"classes"`."""
         if isinstance(units, int):
@@ -134,6 +153,14 @@ class LayerBuilder:
             problem = "'units' is \"classes\", but the target is numeric; give a number of units"
             raise SpecError([Problem(self.path, problem)])
         return self.classes
+
+
+def takes_integers(layers: Iterable[Layer]) -> bool:
+    """Return True if the input of a sequence of layers reaches one that takes integers as it is."""
+    for layer in layers:
+        if layer.integer_input or not layer.keeps_integers:
+            return layer.integer_input
+    return False
 
 
 def chain(steps: Iterable[tuple[Layer, Context]], x: Array) -> tuple[Array, LayerBackward]:

@@ -28,8 +28,11 @@ class Loss(Component):
     """Whether a single numeric target column is read as classes."""
     input_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """Bounds of valid outputs."""
+    target_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    """Bounds of valid targets that are numbers."""
     takes_distribution: ClassVar[bool] = False
-    """Whether outputs must be probabilities that sum to 1 over the last axis."""
+    """Whether outputs must be probabilities that sum to 1 over the last axis, and targets that are
+    numbers too."""
     fused_activation: ClassVar[type[Activation] | None] = None
     """The output activation that can be fused with this loss, computed then from the logits."""
 

@@ -11,10 +11,10 @@ from nnreg._types import Array, Shape
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.suggestions import suggest
-from nnreg.errors import Problem, SpecError
+from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer, LayerBuilder
+from nnreg.interfaces.layer import Layer, LayerBuilder, takes_integers
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.network.network import Network
@@ -25,6 +25,9 @@ from nnreg.spec.sections import Spec
 RESERVED_METRIC_NAMES = ("epoch", "loss", "learning_rate")
 """The names in a record of the history besides those of metrics."""
 
+
+SUM_TOLERANCE = 1e-3
+"""How far from 1 the sum of probabilities given as targets may be."""
 
 MAX_UNKNOWN_SHOWN = 20
 """The maximum number of unknown layers reported: an untrusted spec may contain any number."""
@@ -45,10 +48,8 @@ def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Bluepri
     `SpecError` with the path of a layer that does not support its input.
     """
     layers, output_activation = _fuse_loss_activation(spec)
-    plan = LayerBuilder("$.model", classes)
-    shape = input_shape
-    for index, layer in enumerate(layers):
-        shape = plan.layer(f"layers/{index}", layer, shape)
+    plan = LayerBuilder("$.model", classes, integer=takes_integers(layers))
+    shape = plan.chain(layers, input_shape)
     _check_frozen(plan, spec.train.freeze)
     return Blueprint(plan, shape, output_activation)
 
@@ -164,7 +165,11 @@ def encode_targets(targets: Array, network: Network, loss: Loss, classes: int | 
     expected = targets.shape[1:]
     if classes is None:
         if output != expected:
-            raise SpecError([Problem(last, _mismatch(output, expected, "the target has"))])
+            problem = _mismatch(output, expected, "the target has")
+            if loss.classification and output[:-1] == expected:
+                problem += '; if its numbers are classes, set "units" to "classes"'
+            raise SpecError([Problem(last, problem)])
+        _check_numbers(targets, loss)
         return targets.astype(network.dtype)
     if output == (*expected, classes):
         if loss.takes_labels:
@@ -174,6 +179,24 @@ def encode_targets(targets: Array, network: Network, loss: Loss, classes: int | 
         return targets[..., None].astype(network.dtype)
     reason = f'the target has {classes} classes, so that "units": "classes" would give'
     raise SpecError([Problem(last, _mismatch(output, (*expected, classes), reason))])
+
+
+def _check_numbers(targets: Array, loss: Loss) -> None:
+    """Raise `DataError` for numeric targets that a loss does not take."""
+    (low, high), (least, most) = loss.target_range, (np.min(targets), np.max(targets))
+    if least < low or most > high:
+        raise DataError(
+            f"the loss takes targets within {low:g} and {high:g}, but they are from {least:g} to "
+            f"{most:g}; fix the data or use another loss"
+        )
+    sums = np.sum(targets, axis=-1)
+    wrong = np.abs(sums - 1) > SUM_TOLERANCE
+    if loss.takes_distribution and wrong.any():
+        raise DataError(
+            "the loss takes targets that are probabilities of classes, but those of a row sum to "
+            f"{sums[wrong][0]:g}, not 1; for labels that are independent, use binary_cross_entropy "
+            "and a sigmoid"
+        )
 
 
 def _mismatch(output: Shape, expected: Shape, reason: str) -> str:

@@ -16,9 +16,20 @@ from nnreg.spec.sections import Spec
 
 def refuse_incompatible(spec: Spec, network: Network) -> None:
     """Raise `SpecError` for components of a network that do not fit each other."""
-    problems = [*_constant_outputs(network), *_no_distribution(spec)]
+    problems = [*_not_integers(network), *_constant_outputs(network), *_no_distribution(spec)]
     if problems:
         raise SpecError(problems)
+
+
+def _not_integers(network: Network) -> Iterator[Problem]:
+    """Yield a problem for each layer that takes integers, but gets other numbers."""
+    for layer, plan in nested(network.plan):
+        if layer.integer_input and plan.integer is False:
+            problem = (
+                "this layer takes integers, such as token indices, but its input is other numbers; "
+                "make it the first layer, or the first after layers such as flatten"
+            )
+            yield Problem(plan.path, problem)
 
 
 def _constant_outputs(network: Network) -> Iterator[Problem]:

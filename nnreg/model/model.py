@@ -316,10 +316,11 @@ class Model:
         return column.encoded(encode, self.network.input_shape, dtype)
 
     def _encode_rows(self, table: Table) -> Array:
-        integer = self.network.integer_input
-        encoded = self.preprocessing.encode(table, None if integer else self.network.dtype)
-        first = next(iter(self.network.layers.values()))
-        first.check_input(encoded)
+        if self.network.integer_input:
+            encoded = self.preprocessing.encode_integers(table)
+        else:
+            encoded = self.preprocessing.encode(table, self.network.dtype)
+        self.network.check_input(encoded)
         return np.ascontiguousarray(encoded)
 
     def layer_table(self) -> list[tuple[str, str, str, int]]:

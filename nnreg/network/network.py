@@ -19,7 +19,13 @@ from nnreg._types import Array, Shape
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
+from nnreg.interfaces.layer import (
+    Layer,
+    LayerBackward,
+    LayerBuilder,
+    chain,
+    takes_integers,
+)
 from nnreg.interfaces.returned import Caller
 from nnreg.network.parameters import (
     _params,
@@ -87,8 +93,21 @@ class Network:
 
     @property
     def integer_input(self) -> bool:
-        """Whether the first layer takes integers."""
-        return any(layer.integer_input for layer in list(self.layers.values())[:1])
+        """Whether the input is integers, which a layer takes."""
+        return takes_integers(self.layers.values())
+
+    def check_input(self, x: Array) -> None:
+        """Raise `DataError` for values that the first layer does not accept.
+
+        Integers are checked by each layer that they reach.
+        """
+        for layer, context in zip(
+            self.layers.values(), self._inference.children.values(), strict=True
+        ):
+            layer.check_input(x)
+            if layer.integer_input or not layer.keeps_integers:
+                return
+            x = layer.forward(x, context)[0]
 
     @property
     def trainable_slices(self) -> list[slice]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from nnreg.data.loading import DataReader, Fold, Splits, data_files, read_splits, split_table
 from nnreg.data.preprocessing import Preprocessing
-from nnreg.data.settings import Columns, Split
+from nnreg.data.settings import Columns, NumericClasses, Split
 from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
+from nnreg.interfaces.layer import takes_integers
 from nnreg.model.model import Model
 from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
@@ -152,8 +153,8 @@ def _from_files(document: Document, reader: DataReader | None) -> tuple[Preproce
         spec.seed,
         _fold(spec),
         reader or DataReader(),
-        classification=_is_classification(spec),
-        integer_input=spec.model.layers[0].integer_input,
+        numeric_classes=_numeric_classes(spec),
+        integer_input=takes_integers(spec.model.layers),
     )
 
 
@@ -178,8 +179,8 @@ def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Prep
         spec.data.split if spec.data else Split(),
         spec.seed,
         _fold(spec),
-        classification=_is_classification(spec),
-        integer_input=spec.model.layers[0].integer_input,
+        numeric_classes=_numeric_classes(spec),
+        integer_input=takes_integers(spec.model.layers),
     )
 
 
@@ -188,9 +189,9 @@ def _fold(spec: Spec) -> Fold | None:
     return Fold(spec.train.fold or 1, spec.train.folds) if spec.train.folds else None
 
 
-def _is_classification(spec: Spec) -> bool:
-    """Return True if numeric targets are classes, according to the loss, a layer, or a metric."""
-    layers = any(getattr(layer, "units", None) == "classes" for layer in spec.model.layers)
-    return (
-        layers or spec.loss.classification or any(metric.classification for metric in spec.metrics)
-    )
+def _numeric_classes(spec: Spec) -> NumericClasses:
+    """Return which numeric targets are classes, according to a layer, the loss, or a metric."""
+    if any(getattr(layer, "units", None) == "classes" for layer in spec.model.layers):
+        return "all"
+    classification = spec.loss.classification or any(one.classification for one in spec.metrics)
+    return "single" if classification else "none"

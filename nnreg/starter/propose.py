@@ -243,11 +243,11 @@ def _split_works(tree: Mapping[str, Any], table: Table, registry: Registry) -> b
     document = read_spec(tree, registry=registry)
     data, spec = document.spec.data, document.spec
     assert data is not None  # a proposal has it
-    classification, integer = spec.loss.classification or spec.loss.takes_labels, False
+    classification = spec.loss.classification or spec.loss.takes_labels
     try:
         preprocessing, splits = split_table(
             table, data.targets, data, data.split, spec.seed,
-            classification=classification, integer_input=integer,
+            numeric_classes="all" if classification else "none", integer_input=False,
         )  # fmt: skip
         attach_data(Model(document, preprocessing), splits)
     except DataError:

@@ -265,6 +265,17 @@ def dispatch(case: LayerCase) -> None:
             close(case, f"the input's gradient {what}", dx_found, dx, 1e-12)
 
 
+def keeps_integers(case: LayerCase) -> None:
+    """If declared, the output for integers is integers."""
+    tried = Pass(case, training=False)
+    x = case.x if case.layer.integer_input else np.arange(case.x.size).reshape(case.x.shape)
+    y, _ = tried.forward(x)
+    if y.dtype.kind not in "iu":
+        raise AssertionError(
+            f"{case}: the output for integers is {y.dtype}, but the layer declares keeps_integers"
+        )
+
+
 def output_range(case: LayerCase) -> None:
     """Every output in inference is within the `output_range` that the layer declares."""
     y, _ = Pass(case, training=False).run()
@@ -298,6 +309,7 @@ CHECKS = (
     refuses,
     independent,
     dispatch,
+    keeps_integers,
     output_range,
     output_activation,
 )
@@ -308,6 +320,8 @@ def checks_of(cls: type[Layer]) -> Sequence[Any]:
     skipped = set()
     if not cls.independent:
         skipped.add(independent)
+    if not cls.keeps_integers:
+        skipped.add(keeps_integers)
     if cls.output_range is Layer.output_range:
         skipped.add(output_range)
     if cls.split_output_activation is Layer.split_output_activation:

@@ -232,7 +232,9 @@ def cases(loss: Loss) -> Sequence[LossCase]:
     one_hot = np.eye(3)[LABELS]
     y = _outputs_in_range(loss.input_range, (4, 3), seed=0)
     if not loss.classification:
-        return [LossCase(loss, y, _outputs_in_range(loss.input_range, (4, 3), seed=1))]
+        unbounded = loss.target_range == (-math.inf, math.inf)
+        bounds = loss.input_range if unbounded else loss.target_range
+        return [LossCase(loss, y, _outputs_in_range(bounds, (4, 3), seed=1))]
     targets = [one_hot, LABELS] if loss.takes_labels else [one_hot]
     if loss.input_range == (0, 1):
         y = y / y.sum(axis=1, keepdims=True)

@@ -26,6 +26,7 @@ class Focal(Loss):
     takes_labels = True
     classification = True
     input_range = (0.0, 1.0)
+    target_range = (0.0, 1.0)
     takes_distribution = True
     fused_activation = Softmax
 
@@ -75,6 +76,7 @@ class BinaryFocal(Loss):
     alpha: Annotated[float, Interval(ge=0, le=1)] | None = None
     classification = True
     input_range = (0.0, 1.0)
+    target_range = (0.0, 1.0)
     fused_activation = Sigmoid
 
     def forward(self, y, t):

@@ -53,6 +53,7 @@ class AddPosition(Layer):
     learned: bool = True
     initializer: Initializer = Normal(std=0.02)
     independent = True
+    keeps_integers = False
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
@@ -100,6 +101,7 @@ class MultiHeadAttention(Layer):
     causal: bool = False
     initializer: Initializer = GlorotUniform()
     independent = True
+    keeps_integers = False
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:

@@ -27,12 +27,11 @@ class Residual(Layer):
 
     layers: tuple[Layer, ...]
     independent = True
+    keeps_integers = False
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        output = shape
-        for index, layer in enumerate(self.layers):
-            output = builder.layer(f"layers/{index}", layer, output)
+        output = builder.chain(self.layers, shape)
         if output != shape:
             raise ShapeError(shape, f"inputs whose shape its layers keep; these return {output}")
         return shape

@@ -64,6 +64,7 @@ class Conv2d(Layer):
     initializer: Initializer = GlorotUniform()
     bias_initializer: Initializer = Zeros()
     independent = True
+    keeps_integers = False
 
     @property
     def output_range(self) -> tuple[float, float]:
@@ -158,6 +159,7 @@ class MaxPool2d(Layer):
     size: Pair = 2
     stride: Pair | None = None
     independent = True
+    keeps_integers = False
     output_range = (-math.inf, math.inf)
 
     def _strides(self) -> tuple[int, int]:
@@ -198,6 +200,7 @@ class GlobalAveragePool(Layer):
     """
 
     independent = True
+    keeps_integers = False
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:

@@ -46,6 +46,7 @@ class Dense(Layer):
     initializer: Initializer = GlorotUniform()
     bias_initializer: Initializer = Zeros()
     independent = True
+    keeps_integers = False
 
     @property
     def output_range(self) -> tuple[float, float]:
@@ -99,6 +100,7 @@ class ActivationLayer(Layer):
 
     activation: Activation = field()
     independent = True
+    keeps_integers = False
 
     @property
     def output_range(self) -> tuple[float, float]:
@@ -125,6 +127,7 @@ class Dropout(Layer):
 
     rate: Annotated[float, Interval(ge=0, lt=1)] = 0.5
     independent = True
+    keeps_integers = False
     output_range = (-math.inf, math.inf)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
@@ -146,6 +149,7 @@ class Flatten(Layer):
     """
 
     independent = True
+    keeps_integers = True
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:

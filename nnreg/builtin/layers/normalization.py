@@ -42,6 +42,7 @@ class BatchNorm(Layer):
 
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
     epsilon: Annotated[float, Gt(0)] = 1e-5
+    keeps_integers = False
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
@@ -111,6 +112,7 @@ class LayerNorm(Layer):
 
     epsilon: Annotated[float, Gt(0)] = 1e-5
     independent = True
+    keeps_integers = False
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:

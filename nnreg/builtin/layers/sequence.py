@@ -38,6 +38,7 @@ class Embedding(Layer):
     initializer: Initializer = Uniform()
     integer_input = True
     independent = True
+    keeps_integers = False
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
@@ -100,6 +101,7 @@ class Lstm(Layer):
     initializer: Initializer = GlorotUniform()
     recurrent_initializer: Initializer = GlorotUniform()
     independent = True
+    keeps_integers = False
     output_range = (-1.0, 1.0)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:

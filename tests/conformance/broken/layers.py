@@ -168,6 +168,13 @@ class ConvertingLayer(Scale):
 
 
 @dataclass(frozen=True)
+class ScalesIntegers(Scale):
+    """y = scale · x"""
+
+    keeps_integers = True
+
+
+@dataclass(frozen=True)
 class OutOfRange(Scale):
     """y = scale · x"""
 
@@ -202,6 +209,7 @@ BROKEN = {
     "refuses": [FailsToRefuse],
     "independent": [Centres],
     "dispatch": [ConvertingLayer],
+    "keeps integers": [ScalesIntegers],
     "output range": [OutOfRange],
     "output activation": [ActivationInside],
 }
