@@ -19,6 +19,8 @@ from nnreg.tables.cells import positions
 from nnreg.tables.columns import categorical, column, first_marked, numbers, single
 from nnreg.tables.table import Table
 
+ClassKind: TypeAlias = Literal["text", "integer", "number", "boolean"]
+
 
 @dataclass(frozen=True)
 class NumericColumn(Configurable):
@@ -111,11 +113,30 @@ class ArrayColumn(Configurable):
 
 @dataclass(frozen=True)
 class ClassTarget(Configurable):
-    """A categorical target; class numbers are positions in `names`."""
+    """A categorical target; class numbers are positions in `names`.
+
+    `kind` is the type that the classes were given in. With `single`, the target has one value per
+    row, and so has a prediction from a network with one output.
+    """
 
     name: str
     names: Annotated[tuple[str, ...], Len(1)]
     type: Literal["classes"] = "classes"
+    kind: ClassKind = "text"
+    single: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self.classes  # raises ValueError for a name that is not of the kind
+
+    @property
+    def classes(self) -> Array:
+        """The classes in the type that they were given in."""
+        if self.kind == "text":
+            return np.array(self.names)
+        if self.kind == "boolean":
+            return np.array([bool(("false", "true").index(name.lower())) for name in self.names])
+        dtype = np.int64 if self.kind == "integer" else np.float64
+        return np.array(list(map(dtype, self.names)))
 
     def encode(self, table: Table) -> Array:
         """Return class numbers `(rows, ...)`."""
@@ -132,12 +153,16 @@ class ClassTarget(Configurable):
 
 @dataclass(frozen=True)
 class NumericTarget(Configurable):
-    """A numeric target of one or more columns, each scaled as (value - mean) / std."""
+    """A numeric target of one or more columns, each scaled as (value - mean) / std.
+
+    With `single`, the target has one value per row, and so has a prediction.
+    """
 
     names: Annotated[tuple[str, ...], Len(1)]
     mean: tuple[float, ...]
     std: tuple[Positive, ...]
     type: Literal["numbers"] = "numbers"
+    single: bool = False
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, columns)` in the target's own units, or a column of arrays unchanged."""

@@ -285,6 +285,8 @@ def _rows(
             problem = "the target is numeric; stratify needs classes"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         labels = target.encode(table)
+        if labels.shape[1:] == (1,):
+            labels = labels[:, 0]
         if labels.ndim > 1:
             problem = f"the target has {labels.shape[1:]} classes per row; stratify needs one"
             raise SpecError([Problem("$.data.split.stratify", problem)])

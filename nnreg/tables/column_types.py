@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -28,10 +29,23 @@ def plain_values(array: Array, where: str) -> Array:
             for date, missing in zip(dates.flat, np.isnat(array).flat, strict=True)
         ]
     else:
+        if array.dtype == object and (typed := _typed(array)) is not None:
+            return typed
         cells = [cell_text(cell, where) for cell in array.reshape(-1).tolist()]
     text = np.empty(array.shape, object)
     text.reshape(-1)[:] = cells
     return text
+
+
+def _typed(array: Array) -> Array | None:
+    """Return an array of objects that are all integers, or all truth values, as such an array."""
+    kinds = set(map(type, array.flat))
+    if kinds in ({bool}, {np.bool_}):
+        return array.astype(bool)
+    if kinds and all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds):
+        with suppress(OverflowError):
+            return array.astype(np.int64)
+    return None
 
 
 SAMPLE = 1000

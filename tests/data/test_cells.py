@@ -111,7 +111,7 @@ def test_texts_of_one_value(one, other):
 
 
 def test_the_value_decides_only_where_the_text_does_not():
-    assert positions(["01", "1", "1.0"], ["1", "01"]) == [1, 0, -1]
+    assert positions(["01", "1", "1.0", "001"], ["1", "01"]) == [1, 0, 0, -1]
     assert positions(["9007199254740993"], ["9007199254740992"]) == [-1]
 
 

@@ -78,7 +78,7 @@ def test_a_scaled_target_is_predicted_in_its_own_units(directory):
     model.parameters["layers/0/weight"][...] = 0
     model.parameters["layers/0/bias"][...] = 0
     rows = table_of([{"depth": 1, "species": "red"}])
-    assert model.predict(rows)[0, 0] == pytest.approx(2.525)
+    assert model.predict(rows)[0] == pytest.approx(2.525)
 
 
 def test_several_target_columns_are_predicted_together(directory):

@@ -74,7 +74,7 @@ class Images(Source):
             columns["label"] = Categorical(tuple(names), codes)
         directory = path if path.is_dir() else path.parent
         row_names = [file.relative_to(directory).as_posix() for file in files]
-        return Table(columns, str(path), row_names=row_names)
+        return Table(columns, str(path), row_names=row_names, missing_texts=())
 
     def files(self, path: Path) -> Sequence[Path]:
         """Return the images in the class directories, or in the directory itself, sorted.
