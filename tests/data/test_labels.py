@@ -6,6 +6,8 @@ import pytest
 
 import nnreg
 from nnreg.data.column_encoders import ClassTarget
+from nnreg.runs.prepare import prepare_from_spec
+from nnreg.spec.document import read_spec
 
 DENSE = {"type": "dense", "units": "classes", "activation": "softmax"}
 SPEC = {
@@ -112,6 +114,30 @@ def test_a_single_probability_has_the_shape_of_the_target():
 def test_truth_values_are_numbers_where_the_spec_wants_numbers():
     model = nnreg.build(POINT, data=(X, RIGHT))
     assert model.classes is None
+
+
+def held_out_row(data, rows, kinds):
+    """Return a row of the validation or test split."""
+    prepared = prepare_from_spec(
+        read_spec({**SPEC, "data": {**data, "scaling": "none"}}), (rows, kinds)
+    )
+    return int((prepared.validation or prepared.test).x[0, 0])
+
+
+@pytest.mark.parametrize(
+    "split", [{"validation": 0.3}, {"test": 0.3}, {"validation": 0.3, "order": True}]
+)
+def test_a_class_that_only_a_held_out_split_has_is_refused_with_a_way_out(split):
+    data = {"source": "csv", "path": "none.csv", "target": "t", "split": split}
+    rows, kinds = np.arange(40.0)[:, None], np.where(np.arange(40) % 2, "cat", "dog")
+    rare = held_out_row(data, rows, kinds)
+    kinds = kinds.astype(object)
+    kinds[rare] = "rare"
+    (name,) = split.keys() - {"order"}
+    text = f"row {rare}, column 'target': class 'rare' is in the {name} split only, with 1"
+    with pytest.raises(nnreg.DataError, match=text) as caught:
+        nnreg.build({**SPEC, "data": data}, data=(rows, kinds))
+    assert ("set data.split.stratify" in str(caught.value)) == ("order" not in split)
 
 
 def test_class_weights_may_name_a_class_as_a_number():
