@@ -110,6 +110,9 @@ class Preprocessing(Configurable):
         lengths = {name: len(table.columns[name]) for name in self.names}
         if len(set(lengths.values())) > 1:
             raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
+        for encoder in self.inputs:
+            if isinstance(encoder, CategoricalColumn):
+                encoder.report_ignored(table)
         count = max(lengths.values())
         size = max(BLOCK // max(math.prod(self.input_shape), 1), 1)
         if count <= size:
