@@ -144,9 +144,13 @@ def _printing_notes() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("always", NnregWarning)
         show_other = warnings.showwarning
+        shown: set[str] = set()
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, NnregWarning):
+                if str(message) in shown:
+                    return
+                shown.add(str(message))
                 # Look up sys.stderr now: a live line replaces it.
                 click.echo(f"note: {message}", file=sys.stderr)
             else:

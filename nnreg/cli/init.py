@@ -112,7 +112,6 @@ def _as_json(proposal: SpecProposal, out: str | None) -> dict[str, Any]:
 
 def _print(proposal: SpecProposal, data: Path, out: Path) -> None:
     """Print a summary of the proposal, and the next command."""
-    from nnreg.starter.column_summary import values_among
     from nnreg.starter.draft import NAMELESS
 
     target = proposal.columns[proposal.target]
@@ -120,11 +119,6 @@ def _print(proposal: SpecProposal, data: Path, out: Path) -> None:
     names = [*(name or NAMELESS for name in proposal.inputs[:MAX_SHOWN]), "…"]
     source = proposal.tree["data"]["source"]
     lines = [f"{data}: {target.rows:,} rows, {len(proposal.columns):,} columns"]
-    if found := values_among(proposal.columns):
-        lines.append(
-            f"uses the first line as column names, but {found[0]!r} looks like a value; if it is a "
-            "row, add a line of names above it"
-        )
     if isinstance(source, dict):
         lines.append(f"reads it with the source {json_text.dumps(source, ensure_ascii=False)}")
     inputs = ", ".join(names[: len(proposal.inputs)])

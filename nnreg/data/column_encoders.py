@@ -5,6 +5,7 @@ Each is a frozen dataclass that is stored in the checkpoint as JSON.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NoReturn, TypeAlias
@@ -15,11 +16,13 @@ from annotated_types import Ge, Len
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import standardize, unstandardize
 from nnreg._utils.suggestions import suggest
-from nnreg.errors import DataError
+from nnreg.errors import DataError, NnregWarning
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.tables.cells import positions
 from nnreg.tables.columns import categorical, column, first_marked, numbers, single
 from nnreg.tables.table import Table
+
+ClassKind: TypeAlias = Literal["text", "integer", "number", "boolean"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,22 @@ class CategoricalColumn(Configurable):
         chosen = cells.each(known, filled, np.intp)
         return np.equal(chosen[:, None], np.arange(len(self.categories))).astype(np.float64)
 
+    def report_ignored(self, table: Table) -> None:
+        """Warn once of all categories in a table that training did not have, if it ignores them."""
+        if not self.ignore_unseen:
+            return
+        cells = categorical(table, self.name, self.categories)
+        unknown = np.less(positions(cells.categories, self.categories), 0)
+        where, first = first_marked(table, self.name, cells, unknown)
+        if first is not None:
+            count = int(cells.each(unknown, False, bool).sum())
+            warnings.warn(
+                f"{where}: unknown category {first!r}, the first of {count} in {len(table)} rows; "
+                'they are ignored, as data.unseen is "ignore"',
+                NnregWarning,
+                stacklevel=2,
+            )
+
 
 @dataclass(frozen=True)
 class ArrayColumn(Configurable):
@@ -111,11 +130,30 @@ class ArrayColumn(Configurable):
 
 @dataclass(frozen=True)
 class ClassTarget(Configurable):
-    """A categorical target; class numbers are positions in `names`."""
+    """A categorical target; class numbers are positions in `names`.
+
+    `kind` is the type that the classes were given in. With `single`, the target has one value per
+    row, and so has a prediction from a network with one output.
+    """
 
     name: str
     names: Annotated[tuple[str, ...], Len(1)]
     type: Literal["classes"] = "classes"
+    kind: ClassKind = "text"
+    single: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self.classes  # raises ValueError for a name that is not of the kind
+
+    @property
+    def classes(self) -> Array:
+        """The classes in the type that they were given in."""
+        if self.kind == "text":
+            return np.array(self.names)
+        if self.kind == "boolean":
+            return np.array([bool(("false", "true").index(name.lower())) for name in self.names])
+        dtype = np.int64 if self.kind == "integer" else np.float64
+        return np.array(list(map(dtype, self.names)))
 
     def encode(self, table: Table) -> Array:
         """Return class numbers `(rows, ...)`."""
@@ -132,12 +170,16 @@ class ClassTarget(Configurable):
 
 @dataclass(frozen=True)
 class NumericTarget(Configurable):
-    """A numeric target of one or more columns, each scaled as (value - mean) / std."""
+    """A numeric target of one or more columns, each scaled as (value - mean) / std.
+
+    With `single`, the target has one value per row, and so has a prediction.
+    """
 
     names: Annotated[tuple[str, ...], Len(1)]
     mean: tuple[float, ...]
     std: tuple[Positive, ...]
     type: Literal["numbers"] = "numbers"
+    single: bool = False
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, columns)` in the target's own units, or a column of arrays unchanged."""

@@ -23,7 +23,8 @@ from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.source import Source
 from nnreg.registry.registry import Entry, Registry
-from nnreg.tables.columns import column, groups, times
+from nnreg.tables.cells import positions
+from nnreg.tables.columns import categorical, column, first_marked, groups, times
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.table import Table
 
@@ -223,7 +224,27 @@ def split_table(
         numeric_classes=numeric_classes,
         integer_input=integer_input,
     )
-    return preprocessing, Splits(**{name: table.take(chosen) for name, chosen in rows.items()})
+    splits = {name: table.take(chosen) for name, chosen in rows.items()}
+    if isinstance(preprocessing.target, ClassTarget):
+        for name in sorted(splits.keys() - {"train"}):
+            _require_trained_classes(splits[name], name, preprocessing.target, split)
+    return preprocessing, Splits(**splits)
+
+
+def _require_trained_classes(table: Table, name: str, target: ClassTarget, split: Split) -> None:
+    """Raise `DataError` if a held-out split has a class that the training split has not."""
+    cells = categorical(table, target.name, target.names)
+    unknown = np.less(positions(cells.categories, target.names), 0)
+    where, found = first_marked(table, target.name, cells, unknown)
+    if found is not None:
+        count = int(cells.each([text == found for text in cells.categories], False, bool).sum())
+        stratify = (
+            "" if split.stratify or split.order or split.group else "set data.split.stratify, "
+        )
+        raise DataError(
+            f"{where}: class {found!r} is in the {name} split only, with {count} of its rows; "
+            f"{stratify}use another seed, add rows of this class, or remove them"
+        )
 
 
 def _inputs(
@@ -295,6 +316,8 @@ def _rows(
             problem = "the target is numeric; stratify needs classes"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         labels = target.encode(table)
+        if labels.shape[1:] == (1,):
+            labels = labels[:, 0]
         if labels.ndim > 1:
             problem = f"the target has {labels.shape[1:]} classes per row; stratify needs one"
             raise SpecError([Problem("$.data.split.stratify", problem)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -25,6 +26,7 @@ from nnreg._utils.suggestions import suggest
 from nnreg.data.column_encoders import (
     ArrayColumn,
     CategoricalColumn,
+    ClassKind,
     ClassTarget,
     Input,
     NumericColumn,
@@ -36,7 +38,8 @@ from nnreg.data.column_encoders import (
 from nnreg.data.settings import Columns, NumericClasses
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable
-from nnreg.tables.cells import parse_number
+from nnreg.tables.categorical import Categorical
+from nnreg.tables.cells import MAX_EXACT, TRUTH, canonical, number_text, parse_number
 from nnreg.tables.column_types import refuse_misread
 from nnreg.tables.columns import categorical, column, is_numeric, is_text, numbers
 from nnreg.tables.convert import iter_chunks
@@ -114,6 +117,9 @@ class Preprocessing(Configurable):
         lengths = {name: len(table.columns[name]) for name in self.names}
         if len(set(lengths.values())) > 1:
             raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
+        for encoder in self.inputs:
+            if isinstance(encoder, CategoricalColumn):
+                encoder.report_ignored(table)
         count = max(lengths.values())
         size = max(BLOCK // max(math.prod(self.input_shape), 1), 1)
         if count <= size:
@@ -232,7 +238,13 @@ def _category_counts(train: Table, name: str) -> dict[str, int]:
     cells = categorical(train, name)
     known = cells.codes[cells.codes >= 0]
     counts = np.bincount(known, minlength=len(cells.categories)).tolist()
-    return {name: count for name, count in zip(cells.categories, counts, strict=True) if count}
+    present = {name: count for name, count in zip(cells.categories, counts, strict=True) if count}
+    spelled = Counter(map(canonical, present))
+    merged: Counter[str] = Counter()
+    for text, count in present.items():  # 1 and 1.0 are one number
+        number = canonical(text)
+        merged[number if spelled[number] > 1 else text] += count
+    return merged
 
 
 def _array_moments(train: Table, name: str, scaling: str) -> tuple[float, float]:
@@ -267,6 +279,7 @@ def fit_target(
     numeric_classes: NumericClasses,
 ) -> Target:
     """Fit the encoder of the target; see `fit_preprocessing`."""
+    single = len(targets) == 1 and column(table, targets[0]).ndim == 1
     if len(targets) == 1 and _is_class_target(table, targets[0], columns, numeric_classes):
         labels = _category_counts(train, targets[0])
         if len(labels) == 1:
@@ -274,15 +287,17 @@ def fit_target(
                 f"{table.origin}: the target {targets[0]!r} is {next(iter(labels))!r} in every "
                 "training row; expected two or more classes"
             )
-        return ClassTarget(targets[0], tuple(sorted(labels, key=_class_order)))
+        names = tuple(sorted(labels, key=_class_order))
+        kind = _class_kind(table, targets[0], names)
+        return ClassTarget(targets[0], names, kind=kind, single=single)
     raw = NumericTarget(targets, (), ()).encode(train)
     flat = raw.reshape(-1, raw.shape[-1])
     width = flat.shape[1]
     if columns.target_scaling == "none" or not len(flat):
-        return NumericTarget(targets, (0.0,) * width, (1.0,) * width)
+        return NumericTarget(targets, (0.0,) * width, (1.0,) * width, single=single)
     mean, deviation = mean_and_deviation(flat)
     scale = scale_of(mean, deviation)
-    return NumericTarget(targets, tuple(mean.tolist()), tuple(scale.tolist()))
+    return NumericTarget(targets, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
 
 
 def _is_class_target(
@@ -307,6 +322,23 @@ def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
         return False
     refuse_misread(table, name, categorical(table, name).categories)
     return True
+
+
+def _class_kind(table: Table, name: str, names: tuple[str, ...]) -> ClassKind:
+    """Return the type of the classes: that of the column, or what untyped text stands for."""
+    values = column(table, name)
+    if not isinstance(values, Categorical) and values.dtype.kind in "biuf":
+        kinds: dict[str, ClassKind] = {"b": "boolean", "f": "number"}
+        return kinds.get(values.dtype.kind, "integer")
+    if table.missing_texts is None:
+        if set(names) <= set(TRUTH):
+            return "boolean"
+        numeric = [parse_number(name) for name in names]
+        spelled = zip(names, numeric, strict=True)
+        if all(name in (number_text(value), repr(value)) for name, value in spelled):
+            whole = all(value.is_integer() and abs(value) < MAX_EXACT for value in numeric)
+            return "integer" if whole else "number"
+    return "text"
 
 
 def _class_order(name: str) -> tuple[int, float, str]:

@@ -12,6 +12,7 @@ from nnreg._utils.statistics import mean_and_deviation
 from nnreg._utils.suggestions import suggest
 from nnreg.data.settings import Columns
 from nnreg.errors import DataError, Problem, SpecError
+from nnreg.tables.cells import positions
 from nnreg.tables.columns import numbers, single
 from nnreg.tables.convert import table_of
 from nnreg.tables.table import Table
@@ -77,11 +78,13 @@ def _class_weights(
         sums = np.bincount(truth, own, minlength=len(classes))
         balanced: Array = sums.sum() / (len(classes) * np.where(sums > 0, sums, 1))
         return balanced[truth]
-    for name in weights:
-        if name not in classes:
+    of_class = np.ones(len(classes))
+    for name, position in zip(weights, positions(list(weights), classes), strict=True):
+        if position < 0:
             problem = f"no class {name!r}{suggest(name, classes)}"
             raise SpecError([Problem("$.data.class_weights", problem)])
-    return _scaled_down(np.array([weights.get(name, 1.0) for name in classes])[truth])
+        of_class[position] = weights[name]
+    return _scaled_down(of_class[truth])
 
 
 def sample_weights(table: Table, name: str) -> Array:

@@ -130,7 +130,16 @@ class Model:
     def predict(self, x: Any) -> Array:
         """Return the predictions `(rows, …)`: probabilities of the classes, or numbers.
 
-        Numbers are in the units of the target. Raises `DataError` for rows that do not fit.
+        Numbers are in the units of the target. A network with one output gives the shape of the
+        target: `(rows,)` if it has one value per row. Raises `DataError` for rows that do not fit.
+        """
+        y = self._outputs(x)
+        return y[:, 0] if self.preprocessing.target.single and y.shape[1:] == (1,) else y
+
+    def _outputs(self, x: Any) -> Array:
+        """Return the outputs of the network `(rows, …, outputs)`, in the units of the target.
+
+        Raises `DataError` if one is not finite.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             y = self.inference_network.predict(self._prepare_inputs(x))
@@ -147,14 +156,15 @@ class Model:
         return y
 
     def classify(self, x: Any) -> Array:
-        """Return the name of the most probable class of each row."""
-        if self.classes is None:
+        """Return the most probable class of each row, in the type that the classes were given."""
+        target = self.preprocessing.target
+        if isinstance(target, NumericTarget):
             raise DataError("the target of this model is numeric, not categorical; use predict")
-        return np.array(self.classes)[classes_of(self.predict(x))]
+        return target.classes[classes_of(self._outputs(x))]
 
     def probabilities(self, x: Any) -> Array:
         """Return one column per class, even if the network has a single output."""
-        y = self.predict(x)
+        y = self._outputs(x)
         single_output = y.shape[-1] == 1 and self.classes is not None
         return np.concatenate([1 - y, y], axis=-1) if single_output else y
 
@@ -271,6 +281,8 @@ class Model:
                 "use predict"
             )
         raw_targets = target.encode(table)
+        if raw_targets.shape[1:] == (1,) and self.classes and len(self.network.output_shape) == 1:
+            raw_targets = raw_targets[:, 0]
         inputs = self._prepare_inputs(x)
         if len(raw_targets) != len(inputs):
             raise DataError(f"{len(inputs)} rows of inputs, but {len(raw_targets)} of targets")

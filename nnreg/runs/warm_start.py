@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import json
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nnreg._types import Array
 from nnreg.checkpoint.file_format import is_checkpoint
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.paths import checkpoint_file
-from nnreg.errors import CheckpointError, DataError, Problem, SpecError
+from nnreg.data.column_encoders import CategoricalColumn
+from nnreg.data.preprocessing import Preprocessing
+from nnreg.errors import CheckpointError, DataError, NnregWarning, Problem, SpecError
 from nnreg.model.build import unknown_layers
 from nnreg.model.model import Model
 from nnreg.network.parameters import belongs_to, layer_names
@@ -42,7 +46,8 @@ def take_weights(model: Model) -> None:
     }
     try:
         file = _file(model)
-        saved = read_summary(file).arrays
+        summary = read_summary(file)
+        saved = summary.arrays
     except CheckpointError as error:
         raise SpecError([Problem(PATH, str(error))]) from error
     mismatches = {
@@ -51,6 +56,7 @@ def take_weights(model: Model) -> None:
     if mismatches:
         named = [name for name in model.network.layers if name in layers]
         raise SpecError([Problem(PATH, _describe_mismatches(file, mismatches, named))])
+    _compare_meaning(file, summary.manifest.preprocessing, model, list(wanted))
     for name, array in wanted.items():
         array[...] = saved[name]
     model.started_from = {str(file): _digest(file)}
@@ -88,6 +94,46 @@ def _mismatch(array: Array, saved: Mapping[str, Array], name: str) -> str:
         return "is missing"
     shape = saved[name].shape
     return "" if shape == array.shape else f"has the shape {shape}, not {array.shape}"
+
+
+def _compare_meaning(
+    file: Path, before: Preprocessing, model: Model, copied: Sequence[str]
+) -> None:
+    """Compare the inputs of the first layer, and the classes of the last, if they are copied.
+
+    Raises `SpecError` if they are the same in another order; warns if they are others.
+    """
+    names, now = list(model.parameters), model.preprocessing
+    pairs = {}
+    if names and f"parameters/{names[0]}" in copied:
+        pairs["inputs"] = _features(before), _features(now)
+    if names and f"parameters/{names[-1]}" in copied:
+        pairs["classes"] = before.class_names or (), now.class_names or ()
+    for what, (old, new) in pairs.items():
+        if old == new:
+            continue
+        listed = f"{', '.join(old[:MAX_SHOWN])}, here they are {', '.join(new[:MAX_SHOWN])}"
+        if sorted(old) == sorted(new):
+            fix = f'set "inputs": {json.dumps(before.names, ensure_ascii=False)} in data'
+            if what == "classes":
+                fix = '"layers" without the last one copies the others'
+            problem = f"the {what} of {file} are in another order: {listed}; {fix}"
+            raise SpecError([Problem(PATH, problem)])
+        text = f"the {what} of {file} were {listed}; their weights are taken by position"
+        warnings.warn(f"{PATH}: {text}", NnregWarning, stacklevel=3)
+
+
+def _features(preprocessing: Preprocessing) -> tuple[str, ...]:
+    """Return what each input of a network is: a column, or a category of one."""
+    return tuple(
+        feature
+        for encoder in preprocessing.inputs
+        for feature in (
+            [f"{encoder.name}={category}" for category in encoder.categories]
+            if isinstance(encoder, CategoricalColumn)
+            else [encoder.name]
+        )
+    )
 
 
 def _describe_mismatches(file: Path, mismatches: Mapping[str, str], layers: Iterable[str]) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -128,21 +126,6 @@ def markers(columns: dict[str, ColumnFacts]) -> list[str]:
         for marker in one.markers
     }
     return sorted(found)
-
-
-def values_among(names: Iterable[str]) -> list[str]:
-    """Return the column names that look like values, as if the first line were a row.
-
-    Increasing integers, such as years, count as names.
-    """
-    found = [
-        name
-        for name in names
-        if DATE.fullmatch(name) or COMMA.fullmatch(name) or not math.isnan(parse_number(name))
-    ]
-    values = [parse_number(name) for name in found]
-    increasing = all(a < b for a, b in pairwise(values))
-    return [] if increasing and all(map(float.is_integer, values)) else found
 
 
 def _summarize(table: Table, name: str) -> ColumnFacts:

@@ -27,6 +27,8 @@ MAX_EXACT = 2**53
 MAX_DIGITS = 300
 """The most digits of an integer that is compared exactly: longer ones are not floats either."""
 
+LEADING_ZERO = re.compile(r"[+-]?0\d")
+
 INTEGER = re.compile(rf"[+-]?\d{{1,{MAX_DIGITS}}}")
 
 
@@ -41,7 +43,7 @@ def parse_number(text: str) -> float:
 
 def number_text(value: float) -> str:
     """Return a number as text: whole numbers without a decimal point."""
-    return str(int(value)) if float(value).is_integer() else repr(value)
+    return str(int(value)) if value == value // 1 else repr(value)
 
 
 def beyond_float(values: Array) -> bool:
@@ -86,6 +88,14 @@ def cell_text(value: object, where: str) -> str | None:
     return str(value)
 
 
+def canonical(text: str) -> str:
+    """Return a number as `number_text` writes it; other text, and codes such as 007, unchanged."""
+    value = value_of(text)
+    if isinstance(value, bool) or not isinstance(value, int | float) or LEADING_ZERO.match(text):
+        return text
+    return number_text(value)
+
+
 def value_of(text: str) -> Hashable:
     """Return what a text stands for: equal for "1", "1.0" and "01", for "True" and "true"."""
     text = text.strip()
@@ -105,17 +115,20 @@ def value_of(text: str) -> Hashable:
 def positions(cells: Sequence[str], known: Sequence[str]) -> list[int]:
     """Return for each cell the position of the known category that it means, -1 for none.
 
-    A cell that is none of them means the one with the same value, if there is only one.
+    A cell that is none of them means the one that is the same number or has the same value, if
+    there is only one.
     """
     position_of = {category: position for position, category in enumerate(known)}
     found = [position_of.get(cell, -1) for cell in cells]
-    if -1 not in found:
-        return found
-    of_value: dict[Hashable, int] = {}
-    for position, category in enumerate(known):
-        value = value_of(category)
-        of_value[value] = -1 if value in of_value else position
-    return [
-        of_value.get(value_of(cell), -1) if position < 0 else position
-        for cell, position in zip(cells, found, strict=True)
-    ]
+    for meaning in (canonical, value_of):
+        if -1 not in found:
+            break
+        of_meaning: dict[Hashable, int] = {}
+        for position, category in enumerate(known):
+            key = meaning(category)
+            of_meaning[key] = -1 if key in of_meaning else position
+        found = [
+            of_meaning.get(meaning(cell), -1) if position < 0 else position
+            for cell, position in zip(cells, found, strict=True)
+        ]
+    return found

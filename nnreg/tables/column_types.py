@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import pairwise
 
 import numpy as np
 
 from nnreg._types import Array
 from nnreg.errors import DataError
-from nnreg.tables.cells import cell_text, date_text
+from nnreg.tables.cells import cell_text, date_text, parse_number
 from nnreg.tables.table import Table
 
 
@@ -28,10 +31,23 @@ def plain_values(array: Array, where: str) -> Array:
             for date, missing in zip(dates.flat, np.isnat(array).flat, strict=True)
         ]
     else:
+        if array.dtype == object and (typed := _typed(array)) is not None:
+            return typed
         cells = [cell_text(cell, where) for cell in array.reshape(-1).tolist()]
     text = np.empty(array.shape, object)
     text.reshape(-1)[:] = cells
     return text
+
+
+def _typed(array: Array) -> Array | None:
+    """Return an array of objects that are all integers, or all truth values, as such an array."""
+    kinds = set(map(type, array.flat))
+    if kinds in ({bool}, {np.bool_}):
+        return array.astype(bool)
+    if kinds and all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds):
+        with suppress(OverflowError):
+            return array.astype(np.int64)
+    return None
 
 
 SAMPLE = 1000
@@ -61,3 +77,18 @@ def refuse_misread(table: Table, name: str, categories: Sequence[str]) -> None:
             f'{some[0]!r}; write them with a point, or set "decimal": "," in the source, as in '
             '{"type": "csv", "decimal": ","}, or set it to "category" in data.columns'
         )
+
+
+def values_among(names: Iterable[str]) -> list[str]:
+    """Return the column names that look like values, as if the first line were a row.
+
+    Increasing integers, such as years, count as names.
+    """
+    found = [
+        name
+        for name in names
+        if DATE.fullmatch(name) or COMMA.fullmatch(name) or not math.isnan(parse_number(name))
+    ]
+    values = [parse_number(name) for name in found]
+    increasing = all(a < b for a, b in pairwise(values))
+    return [] if increasing and all(map(float.is_integer, values)) else found

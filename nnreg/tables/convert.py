@@ -38,6 +38,8 @@ def table_of(
 def _columns(x: Any, names: list[str]) -> Mapping[str, AnyColumn]:
     if isinstance(x, list | tuple) and x and all(isinstance(row, Mapping) for row in x):
         keys = list(dict.fromkeys(key for row in x for key in row))
+        for key in keys:
+            _require_in_all_rows(x, key, names)
         x = {key: [row.get(key) for row in x] for key in keys}
     if isinstance(x, Mapping):
         return {str(key): column_of(value, str(key)) for key, value in x.items()}
@@ -53,6 +55,15 @@ def _columns(x: Any, names: list[str]) -> Mapping[str, AnyColumn]:
         )
     values = materialize(array)
     return {name: values[:, index] for index, name in enumerate(names)}
+
+
+def _require_in_all_rows(rows: Sequence[Mapping[str, Any]], key: str, names: list[str]) -> None:
+    """Raise `DataError` if a row has no value of a column that is used."""
+    absent = next((number for number, row in enumerate(rows) if key not in row), None)
+    if absent is not None and (not names or key in names):
+        raise DataError(
+            f"the data, row {absent}: no {key!r}, which other rows have; give None if it is missing"
+        )
 
 
 def iter_chunks(table: Table, names: Iterable[str]) -> Generator[Table, None, None]:

@@ -18,10 +18,10 @@ class Table:
     A column is an array of numbers `(rows, ...)`; or of objects `(rows,)`, text or None if missing;
     or of text in NumPy's `StringDType`; or a `Categorical`; or a `LazyArray`, numbers that stay in
     their file. `line_numbers` has each row's line in a text file, or `row_names` its name, such as
-    the file of an image; both are indexed by row number. `missing_texts` are the texts of a missing
-    value in its cells; None if its source has replaced them. `row_numbers` has the row numbers in the
+    the file of an image; both are indexed by row number. `row_numbers` has the row numbers in the
     file if the table has only some of its rows. `fraction_read` is the fraction of the file read up
-    to the end of this chunk.
+    to the end of this chunk. `missing_texts` are the texts of a missing value in its cells; None if
+    its cells have no types, and its source has replaced such texts.
     """
 
     columns: Mapping[str, AnyColumn]

@@ -25,7 +25,7 @@ class StartFrom(Configurable):
     """Start from the weights of another checkpoint, or of the best one in a run directory.
 
     Every array of these `layers`, by default of all, is copied; names and shapes must be the same.
-    The meaning of the data's columns is not compared. A path is relative to the spec's directory.
+    The same columns in another order are refused. A path is relative to the spec's directory.
     """
 
     checkpoint: Annotated[str, Len(1)]

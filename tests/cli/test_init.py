@@ -93,11 +93,11 @@ class TestCommand:
         body = "5.1,3.5,a\n" + "".join(f"{i * 0.3:.1f},{i},{'ab'[i % 2]}\n" for i in range(30))
         (directory / "bare.csv").write_text(body)
         assert (
-            "uses the first line as column names, but '5.1' looks like a value"
-            in nnreg("init", "bare.csv")[1]
+            "line 1: taken as column names, but '5.1' looks like a value"
+            in nnreg("init", "bare.csv")[2]
         )
         (directory / "years.csv").write_text(body.replace("5.1,3.5", "2019,2020"))
-        assert "first line" not in nnreg("init", "years.csv")[1]
+        assert "column names" not in nnreg("init", "years.csv")[2]
 
     def test_a_mistyped_target_writes_nothing(self, directory, nnreg):
         code, _, err = nnreg("init", "iris.csv", "--target", "specis")

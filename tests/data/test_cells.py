@@ -111,7 +111,7 @@ def test_texts_of_one_value(one, other):
 
 
 def test_the_value_decides_only_where_the_text_does_not():
-    assert positions(["01", "1", "1.0"], ["1", "01"]) == [1, 0, -1]
+    assert positions(["01", "1", "1.0", "001"], ["1", "01"]) == [1, 0, 0, -1]
     assert positions(["9007199254740993"], ["9007199254740992"]) == [-1]
 
 
@@ -169,3 +169,11 @@ def test_two_names_that_are_not_utf8_are_refused_and_not_merged():
         with pytest.raises(nnreg.DataError, match=r"name: found b'caf\\xe9', which is not UTF-8"):
             table_of({"name": values})
     assert categorical(table_of({"name": ["café".encode()]}), "name").categories == ("café",)
+
+
+def test_a_mapping_without_a_key_that_others_have_is_refused_if_the_column_is_used(model):
+    full = dict(zip(CELLS, next(zip(*CELLS.values(), strict=True)), strict=True))
+    rows = [full, {name: cell for name, cell in full.items() if name != "word"}]
+    with pytest.raises(nnreg.DataError, match="the data, row 1: no 'word', which other rows have"):
+        model.predict(rows)
+    assert len(model.predict([{**full, "note": "new"}, full])) == 2

@@ -8,6 +8,7 @@ from nnreg import DataError
 from nnreg.builtin.sources.arrays import Hdf5, Npz
 from nnreg.builtin.sources.delimited import Csv
 from nnreg.data.column_encoders import CategoricalColumn, ClassTarget, NumericColumn
+from nnreg.errors import NnregWarning
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.columns import numbers
@@ -115,7 +116,7 @@ def test_a_scaled_target_is_predicted_in_its_own_units(directory):
     model.parameters["layers/0/weight"][...] = 0
     model.parameters["layers/0/bias"][...] = 0
     rows = table_of([{"depth": 1, "species": "red"}])
-    assert model.predict(rows)[0, 0] == pytest.approx(2.525)
+    assert model.predict(rows)[0] == pytest.approx(2.525)
 
 
 def test_several_target_columns_are_predicted_together(directory):
@@ -186,7 +187,9 @@ def test_an_unknown_category_is_refused_or_ignored_as_the_spec_says(directory, u
         with pytest.raises(DataError, match=r"row 0, column 'island': unknown category 'west'"):
             model.predict(rows)
     else:
-        assert model.predict(rows).shape == (1, 2)
+        with pytest.warns(NnregWarning, match="'west', the first of 3 in 5 rows; they are ign"):
+            found = model.predict([*rows * 3, *({**rows[0], "island": "north"} for _ in "ab")])
+        assert found.shape == (5, 2)
 
 
 def test_npz_and_hdf5_give_the_same_columns(tmp_path):
@@ -261,7 +264,7 @@ def test_a_table_comes_from_frames_mappings_rows_and_arrays():
         def __getitem__(self, key):
             return {"a": np.array([1.0, 2.0]), "b": np.array(["x", None], object)}[key]
 
-    rows = [{"a": 1.0, "b": "x"}, {"a": 2.0}]
+    rows = [{"a": 1.0, "b": "x"}, {"a": 2.0, "b": None}]
     array = np.array([[1.0, "x"], [2.0, None]], object)
     for table in (table_of(Frame()), table_of(rows), table_of(array, ["a", "b"])):
         assert numbers(table, "a").tolist() == [1.0, 2.0]

@@ -10,6 +10,7 @@ import pytest
 
 from nnreg import DataError, SpecError
 from nnreg.data.split import Rows
+from nnreg.errors import NnregWarning
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.columns import times
@@ -189,7 +190,8 @@ def test_the_group_column_is_not_an_input_unless_listed(directory):
     run = prepared(split=split, exclude=["day"])
     assert run.model.preprocessing.names == ("length",)
     assert [len(run.train), len(run.validation)] == [4, 2]
-    listed = prepared(split=split, inputs=["patient", "length"], unseen="ignore")
+    with pytest.warns(NnregWarning, match="unknown category 'p2'"):
+        listed = prepared(split=split, inputs=["patient", "length"], unseen="ignore")
     assert listed.model.preprocessing.names == ("patient", "length")
     hidden = prepared(split=split, exclude=["day", "patient"])
     assert hidden.model.preprocessing.names == ("length",)

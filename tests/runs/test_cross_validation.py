@@ -138,7 +138,7 @@ def test_folds_need_no_directory_and_no_file():
     assert len(found.models) == 3
     assert found.directory is None
     assert len(found.train().models) == 3
-    assert found.models[0].predict(x).shape == (40, 1)
+    assert found.models[0].predict(x).shape == (40,)
 
 
 def test_a_fold_is_a_run_that_can_be_loaded_and_trained_again(spec, tmp_path):

@@ -13,6 +13,7 @@ import nnreg
 from nnreg import DataError, SpecError
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.checkpoint.inspect import read_summary
+from nnreg.errors import NnregWarning
 from nnreg.runs.rerun import rerun
 from tests.helpers.specs import CSV, blobs, classifier, csv_data
 
@@ -145,3 +146,37 @@ class TestAWarmStartedRun:
         write_checkpoint(Path("adversarial.h5"), Checkpoint(document, found.arrays))
         with pytest.raises(DataError, match="not the checkpoint that it started from"):
             rerun("adversarial.h5")
+
+
+class TestTheMeaningOfTheWeights:
+    ROWS = "".join(f"{n % 7},{n % 5},{'cat' if n % 2 else 'dog'}\n" for n in range(20))
+
+    def run(self, directory, head, name, labels=("cat", "dog"), **options):
+        rows = self.ROWS.replace("cat", labels[0]).replace("dog", labels[1])
+        (directory / f"{name}.csv").write_text(f"{head}\n{rows}")
+        data = {"source": "csv", "path": f"{name}.csv", "target": "t"}
+        return nnreg.run(spec(options.pop("start", None), data={**data, **options}), out=name)
+
+    def test_the_same_columns_in_another_order_are_refused_with_the_order_to_use(self, directory):
+        first = self.run(directory, "a,b,t", "one")
+        with pytest.raises(
+            SpecError, match=r"inputs of .* in another order: a, b, here they are b"
+        ):
+            self.run(directory, "b,a,t", "two", start="one")
+        assert not (directory / "two").exists()
+        model = self.run(directory, "b,a,t", "three", start="one", inputs=["a", "b"])
+        assert model.preprocessing.names == first.preprocessing.names
+
+    def test_other_columns_and_other_classes_give_a_warning_each(self, directory):
+        self.run(directory, "a,b,t", "one")
+        with pytest.warns(NnregWarning) as told:
+            self.run(directory, "a,c,t", "two", labels=("fox", "owl"), start="one")
+        texts = [str(warning.message) for warning in told]
+        assert len(texts) == 2
+        assert "were a, b, here they are a, c; their weights are taken by position" in texts[0]
+        assert "the classes of" in texts[1]
+
+    def test_layers_that_are_not_copied_are_not_compared(self, directory):
+        self.run(directory, "a,b,t", "one")
+        only = {"checkpoint": "one", "layers": ["layers/1"]}
+        self.run(directory, "b,a,t", "two", labels=("fox", "owl"), start=only)

@@ -78,7 +78,7 @@ def test_metrics_are_computed_over_the_whole_set():
     spec = regressor(optimizer={"type": "sgd", "learning_rate": 1e-300}, metrics=["r2"])
     spec["train"]["batch_size"] = 10
     model = nnreg.build(spec, data=(x, y))
-    predicted = model.predict(x)[:, 0]
+    predicted = model.predict(x)
     model.fit(x, y, epochs=1)
     expected = 1 - np.sum((predicted - y) ** 2) / np.sum((y - y.mean()) ** 2)
     assert model.history["r2"][0] == pytest.approx(expected, rel=1e-12)

@@ -9,6 +9,7 @@ import io
 import itertools
 import math
 import re
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -22,9 +23,10 @@ from annotated_types import Len
 
 from nnreg._types import Array
 from nnreg._utils import json_text
-from nnreg.errors import DataError
+from nnreg.errors import DataError, NnregWarning
 from nnreg.interfaces.source import Source
 from nnreg.tables.cells import MISSING_TEXTS, parse_number
+from nnreg.tables.column_types import values_among
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.table import Table
 
@@ -149,6 +151,10 @@ class _Reader:
                     f"{where}: the only column is {header[0]!r}; the delimiter seems to be "
                     f"{its_name}: set the source to {advice}"
                 )
+        if values := values_among(header):
+            text = f"taken as column names, but {values[0]!r} looks like a value; if it is a row, "
+            text += "add a line of names above it"
+            warnings.warn(f"{where}: {text}", NnregWarning, stacklevel=2)
         return header
 
     def blocks(self) -> Iterator[tuple[dict[str, Array], Sequence[int] | Array]]:

@@ -7,7 +7,7 @@ import math
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """The format of a file by its suffix; Pillow tries no other."""
 
-OTHERS = (".gif", ".bmp", ".webp", ".tif", ".tiff")
+OTHERS = (".gif", ".bmp", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jfif")
 """Images that are refused: skipping them would silently drop data."""
 
 MODES = {"1": 1, "L": 1, "I": 1, "I;16": 1, "LA": 2, "P": 3, "RGB": 3, "RGBA": 4}
@@ -74,7 +74,7 @@ class Images(Source):
             columns["label"] = Categorical(tuple(names), codes)
         directory = path if path.is_dir() else path.parent
         row_names = [file.relative_to(directory).as_posix() for file in files]
-        return Table(columns, str(path), row_names=row_names)
+        return Table(columns, str(path), row_names=row_names, missing_texts=())
 
     def files(self, path: Path) -> Sequence[Path]:
         """Return the images in the class directories, or in the directory itself, sorted.
@@ -91,11 +91,13 @@ class Images(Source):
             ) from error
         own = _images(entries)
         directories = [entry for entry in entries if entry.is_dir() and not _hidden(entry)]
-        nested = [
-            image for directory in directories for image in _images(sorted(directory.iterdir()))
-        ]
+        found = {directory: _images(sorted(directory.iterdir())) for directory in directories}
+        nested = [image for images in found.values() for image in images]
         if own and nested:
             raise DataError(f"{own[0]}: an image beside class directories; move it into one")
+        if nested:
+            _require_images(found)
+        _refuse_deeper(directories)
         return own or nested
 
     def _read(self, files: Sequence[Path]) -> Array:
@@ -119,6 +121,31 @@ class Images(Source):
         channels = CHANNELS.get(self.color, MODES[image.mode])
         dtype = np.dtype(np.uint16 if image.mode in GRAY_16_BITS else np.uint8)
         return (image.height, image.width, channels), dtype
+
+
+def _require_images(images: Mapping[Path, Sequence[Path]]) -> None:
+    """Raise `DataError` for a class directory that has files, but no images."""
+    for directory, found in images.items():
+        if not found and any(not _hidden(entry) for entry in directory.iterdir()):
+            raise DataError(
+                f"{directory}: no PNG or JPEG images in this class directory; convert its images, "
+                "or remove the directory"
+            )
+
+
+def _refuse_deeper(directories: Iterable[Path]) -> None:
+    """Raise `DataError` for images in the directories of these, which are not read."""
+    for directory in directories:
+        for inner in sorted(directory.iterdir()):
+            if (
+                inner.is_dir()
+                and not _hidden(inner)
+                and (deeper := _images(sorted(inner.iterdir())))
+            ):
+                raise DataError(
+                    f"{deeper[0]}: an image in a directory within a class directory; move it up, "
+                    "or make its directory a class"
+                )
 
 
 def _images(entries: Iterable[Path]) -> list[Path]:

@@ -18,6 +18,7 @@ from benchmarks import loading
 from nnreg import DataError
 from nnreg.builtin.sources import delimited
 from nnreg.builtin.sources.delimited import Csv, Tsv
+from nnreg.errors import NnregWarning
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.categorical import Categorical
@@ -59,6 +60,18 @@ def test_numbers_become_floats_and_other_cells_stay_text(read):
     assert table.columns["b"].tolist() == ["x y", "z"]
     np.testing.assert_array_equal(table.columns["c"], [1, np.nan])
     assert lines(table) == [2, 3]
+
+
+@pytest.mark.parametrize("head", ["5.1,3.5,setosa", "2024-01-05,x", "2021,2020"])
+def test_a_first_line_with_values_gives_one_warning(read, head):
+    with pytest.warns(NnregWarning, match="line 1: taken as column names, but '") as told:
+        read(head + "\n" + ",".join("1" for _ in head.split(",")) + "\n")
+    assert len(told) == 1
+
+
+def test_years_and_numbers_that_count_up_are_column_names(read):
+    for head in ("0,1,2", "2020,2021,t"):
+        assert list(read(f"{head}\n1,2,3\n").columns) == head.split(",")
 
 
 def test_a_column_requested_as_text_keeps_its_text(read):
@@ -332,6 +345,7 @@ def test_a_table_larger_than_memory_is_refused(read, monkeypatch):
         read(gzip.compress(b"a,b\n" + b"0,x\n" * 1000))
 
 
+@pytest.mark.filterwarnings("ignore:.*taken as column names")
 def test_changed_bytes_are_refused_or_read_without_other_errors(tmp_path):
     text = 'a,"b b",c\n' + 'red,"1,5",2\n"x ""y""",,-3e2\n\nNA,2024-01-01,0\n' * 3
     rng = Random(0)

@@ -283,6 +283,22 @@ class TestDirectories:
         with pytest.raises(DataError, match=message):
             Images().read(directory / "pets")
 
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("cat/more/1.png", r"more/1\.png: an image in a directory within a class directory"),
+            ("owl/1.png/2.png", r"2\.png: an image in a directory within"),
+            ("owl/1.heic", r"1\.heic: not PNG or JPEG; convert"),
+            ("owl/1.raw", r"owl: no PNG or JPEG images in this class directory; convert"),
+        ],
+    )
+    def test_images_that_would_be_passed_over_are_refused(self, directory, name, message):
+        file = directory / "pets" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
+        with pytest.raises(DataError, match=message):
+            Images().read(directory / "pets")
+
     def test_a_directory_without_images_is_refused(self, tmp_path):
         with pytest.raises(DataError, match="no PNG or JPEG images"):
             Images().read(tmp_path)
