@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg import Activation, Initializer, Layer, Loss, Metric, Schedule, builtin, hookimpl
+from nnreg import Initializer, Layer, Loss, Metric, Schedule, builtin, hookimpl
 from nnreg.errors import PluginError
 from nnreg.registry.registry import KINDS, Registry
 from nnreg.spec.document import read_spec
