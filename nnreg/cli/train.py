@@ -48,6 +48,10 @@ report_option = click.option(
     "--no-report", "draw", is_flag=True, flag_value=False, default=True,
     help="Write no report.html and no plots.",
 )  # fmt: skip
+check_option = click.option(
+    "--no-check", "check", is_flag=True, flag_value=False, default=True,
+    help="Do not test the components of plugins first.",
+)  # fmt: skip
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 json_option = click.option(
     "--json",
@@ -69,6 +73,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 @every_option
 @quiet_option
 @report_option
+@check_option
 @json_option
 def run(
     spec: str,
@@ -79,6 +84,7 @@ def run(
     every: int | None,
     quiet: bool,
     draw: bool,
+    check: bool,
     as_json: bool,
 ) -> None:
     """Train the network of SPEC (- for standard input).
@@ -101,7 +107,7 @@ def run(
     if dry_run:
         preview(document, as_json=as_json)
         return
-    prepared = prepare(document, out=out or create_numbered(document.name))
+    prepared = prepare(document, out=out or create_numbered(document.name), check=check)
     _train(prepared, every, quiet, as_json, draw=draw)
 
 
@@ -119,6 +125,7 @@ def run(
 @every_option
 @quiet_option
 @report_option
+@check_option
 @json_option
 def resume(
     path: Path,
@@ -129,6 +136,7 @@ def resume(
     every: int | None,
     quiet: bool,
     draw: bool,
+    check: bool,
     as_json: bool,
 ) -> None:
     """Resume a run as if it had never stopped.
@@ -149,6 +157,7 @@ def resume(
         overrides=overrides,
         registry=registry_with(files),
         allow_changed=allow_changed,
+        check=check,
     )
     _train(prepared, every, quiet, as_json, draw=draw)
 

@@ -36,6 +36,9 @@ class Component(Configurable):
     """Anything that a spec refers to by name. `kind` is, for example, `activation`."""
 
     kind: ClassVar[str]
+    exact_gradient: ClassVar[bool] = True
+    """Whether the gradient is that of the output, so that it can be checked by finite differences;
+    False for a deliberate approximation, such as a straight-through estimator."""
 
     @classmethod
     def examples(cls) -> Iterable[Any]:

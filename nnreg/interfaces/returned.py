@@ -129,6 +129,6 @@ def describe(value: Any) -> str:
 
 def plugin_line(error: BaseException) -> str:
     """Return the last line of a plugin's own code that an exception passed, in parentheses."""
-    frames = traceback.extract_tb(error.__traceback__)
-    frames = [frame for frame in frames if not frame.filename.startswith(OWN_CODE)]
+    passed = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in passed if not frame.filename.startswith(OWN_CODE)]
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

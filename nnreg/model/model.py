@@ -23,6 +23,7 @@ from nnreg.model.compatibility import refuse_incompatible
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
 from nnreg.provenance.components import describe
+from nnreg.provenance.fingerprints import components_of
 from nnreg.registry.registry import default_kernels
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
@@ -31,6 +32,7 @@ from nnreg.tables.convert import table_of
 from nnreg.tables.dataframes import array_of
 from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
+from nnreg.training.component_checks import check_components
 from nnreg.training.evaluation import Evaluation, Examples, classes_of
 from nnreg.training.history import History
 from nnreg.training.state import Record, TrainingState
@@ -55,6 +57,7 @@ class Model:
         self.started_from: Mapping[str, str] = {}
         """The SHA-256 of the checkpoint of the initial weights, by its path."""
         self.environment: Mapping[str, Any] = {}
+        self._checked = False
         names = preprocessing.class_names
         with document.locating_errors():
             self.network = build_network(
@@ -209,12 +212,14 @@ class Model:
         validation: tuple[Any, Any] | None = None,
         epochs: int | None = None,
         on_epoch: Callable[[Record], None] | None = None,
+        check: bool = True,
     ) -> History:
         """Train on raw rows and targets for `epochs` more epochs, or up to those of the spec.
 
-        Without `epochs`, a model that has completed those of the spec is not trained further. One
-        that early stopping has ended is: its patience starts anew. The preprocessing was learned when the model was built. `weights` has one number >= 0 per row,
-        and replaces the weight column of the spec.
+        Without `epochs`, a model that has completed those of the spec is not trained further; one
+        that early stopping has ended is, and its patience starts anew. The preprocessing was
+        learned when the model was built. `weights` has one number >= 0 per row, and replaces the
+        weight column of the spec. Without `check`, the components of plugins are not tested first.
         """
         if epochs is not None and (not isinstance(epochs, int | np.integer) or epochs < 0):
             raise UsageError(f"epochs: found {epochs!r}, expected a non-negative integer")
@@ -222,7 +227,8 @@ class Model:
             raise UsageError("validation: expected (x, y), the inputs and the targets")
         train = self.with_sample_weights(self.examples(x, y), x, weights)
         held_out = None if validation is None else self.examples(*validation)
-        for record in self.trainer(train, held_out, epochs=epochs, wait_again=True).epochs():
+        trainer = self.trainer(train, held_out, epochs=epochs, wait_again=True, check=check)
+        for record in trainer.epochs():
             if on_epoch:
                 on_epoch(record)
         return self.history
@@ -234,8 +240,17 @@ class Model:
         *,
         epochs: int | None = None,
         wait_again: bool = False,
+        check: bool = True,
     ) -> Trainer:
-        """Return a trainer on prepared examples; see `fit` for `epochs`, `Trainer` for the rest."""
+        """Return a trainer on prepared examples; see `fit` for `epochs` and `check`.
+
+        Raises `PluginError` for a component of a plugin that fails a check.
+        """
+        if check and not self._checked:
+            components = components_of(self.spec, self.network)
+            registry = self.document.registry
+            check_components(components, registry, self.network, self.evaluation, train)
+            self._checked = True
         if not self.resumable:
             self.training_state, self.resumable = TrainingState(), True
         with self.document.locating_errors():

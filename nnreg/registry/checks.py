@@ -55,6 +55,7 @@ def check_components(base: type[Component], components: Any) -> Mapping[str, typ
         if issubclass(cls, Activation) and not _implements_its_kind(cls):
             raise PluginError(f"registers {name!r}, which needs a method 'formula' or 'forward'")
         _refuse_old_names(base, name, cls)
+        _refuse_reserved_options(base, name, cls)
     return components
 
 
@@ -68,3 +69,34 @@ def _refuse_old_names(base: type[Component], name: str, cls: type[Component]) ->
     for old, new in RENAMED.get(base, {}).items():
         if old in defined and old not in options:
             raise PluginError(f"registers {name!r}, which defines {old!r}; rename it to {new!r}")
+
+
+def _refuse_reserved_options(base: type[Component], name: str, cls: type[Component]) -> None:
+    for field in dataclasses.fields(cast(Any, cls)):
+        if field.name in ("type", "kind") or callable(getattr(base, field.name, None)):
+            raise PluginError(
+                f"registers {name!r}, whose option {field.name!r} has a name that nnreg uses for "
+                f"something else in each {base.__name__}; give it another name"
+            )
+
+
+def unannotated(cls: type[Component]) -> dict[str, Any]:
+    """Return the attributes that look like options, but are none because they have no annotation.
+
+    Those that override an attribute of the kind, and constants with names in capitals, do not.
+    """
+    base = next(
+        parent for parent in cls.__mro__ if parent.__module__.startswith("nnreg.interfaces")
+    )
+    found = {}
+    for parent in cls.__mro__[: cls.__mro__.index(base)]:
+        for name, value in vars(parent).items():
+            plain = value is None or isinstance(value, bool | int | float | str | tuple)
+            public = not name.startswith("_") and name.islower()
+            if plain and public and not hasattr(base, name) and name not in _annotated(cls):
+                found[name] = value
+    return found
+
+
+def _annotated(cls: type[Component]) -> set[str]:
+    return {name for parent in cls.__mro__ for name in vars(parent).get("__annotations__", {})}

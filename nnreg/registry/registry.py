@@ -378,7 +378,8 @@ def register(plugin: object, component: type[Component] | None = None, /) -> Non
 
 def _hook_for(name: str, component: Any) -> object:
     """Return a plugin with one hook, which returns this component."""
-    hook, _ = KINDS.get(getattr(component, "kind", ""), (None, None))
+    hooks = (hook for hook, base in KINDS.values() if issubclass(component, base))
+    hook = next(hooks, None) if isinstance(component, type) else None
     if hook is None:
         bases = ", ".join(base.__name__ for _, base in KINDS.values())
         raise PluginError(f"{component!r} is not a component; derive it from one of {bases}")

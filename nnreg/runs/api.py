@@ -28,17 +28,20 @@ def run(
     overrides: Iterable[str] = (),
     data: tuple[Any, Any] | None = None,
     on_epoch: OnEpoch | None = None,
+    check: bool = True,
 ) -> Model | Any:
     """Train a spec (a path or a mapping) and return the model with its best weights.
 
     `out` is the run directory; without it, nothing is written. `overrides` are values such as
     `train.epochs=5`, `data=(x, y)` replaces the spec's data files, and `on_epoch` is called with
-    each record. Raises an `NnregError` for an invalid spec or data before anything is written.
+    each record. Raises an `NnregError` for an invalid spec or data before anything is written, and
+    for a component of a plugin that fails a test of its methods and gradients, unless `check` is
+    false.
 
     A spec with `train.folds` returns a `CrossValidation` instead. (Hence the `Any` in the return
     type: with a union, every caller would have to narrow it.)
     """
-    return prepare(spec, out=out, overrides=overrides, data=data).train(on_epoch)
+    return prepare(spec, out=out, overrides=overrides, data=data, check=check).train(on_epoch)
 
 
 def resume(
@@ -48,13 +51,17 @@ def resume(
     overrides: Iterable[str] = (),
     allow_changed: bool = False,
     on_epoch: OnEpoch | None = None,
+    check: bool = True,
 ) -> Model | Any:
     """Resume a run from its directory or from a checkpoint, as if it had never stopped.
 
-    `allow_changed` accepts plugins that behave differently from when it was saved. In the directory
+    `allow_changed` accepts plugins that behave differently from when it was saved; for `check`, see
+    `run`. In the directory
     of a cross-validation, the remaining folds are trained. Returns what `run` returns.
     """
-    prepared = prepare_resumed(path, out=out, overrides=overrides, allow_changed=allow_changed)
+    prepared = prepare_resumed(
+        path, out=out, overrides=overrides, allow_changed=allow_changed, check=check
+    )
     return prepared.train(on_epoch)
 
 
@@ -64,19 +71,20 @@ def prepare(
     out: Out = None,
     overrides: Iterable[str] = (),
     data: tuple[Any, Any] | None = None,
+    check: bool = True,
 ) -> Run | CrossValidation:
     """Prepare a run, or one per fold: read, check and build everything, and write nothing."""
     document = read_spec(spec, overrides)
     if not document.spec.train.folds or document.spec.train.fold:
-        return prepare_run(document, out=out, data=data)
+        return prepare_run(document, out=out, data=data, check=check)
     directory = directory_of(out)
     if directory:
         directory.refuse_if_run()
     reader = DataReader()
     if data is not None:
         data = tables_of(data)
-    check_folds(document, data, reader)
-    return CrossValidation(document, directory, data, reader=reader)
+    check_folds(document, data, reader, check=check)
+    return CrossValidation(document, directory, data, reader=reader, check=check)
 
 
 def prepare_resumed(
@@ -86,10 +94,15 @@ def prepare_resumed(
     overrides: Iterable[str] = (),
     registry: Registry | None = None,
     allow_changed: bool = False,
+    check: bool = True,
 ) -> Run | CrossValidation:
     """Prepare to resume a run, or the remaining folds of a cross-validation."""
     prepare_one = functools.partial(
-        prepare_resume, overrides=overrides, registry=registry, allow_changed=allow_changed
+        prepare_resume,
+        overrides=overrides,
+        registry=registry,
+        allow_changed=allow_changed,
+        check=check,
     )
     begun = fold_directories(Path(path))
     if not begun:
@@ -106,5 +119,9 @@ def prepare_resumed(
             "number cannot be changed on resuming; start a new run"
         )
     return CrossValidation(
-        without_fold(document), RunDirectory(Path(path)), resume=prepare_fold, reader=reader
+        without_fold(document),
+        RunDirectory(Path(path)),
+        resume=prepare_fold,
+        reader=reader,
+        check=check,
     )

@@ -49,6 +49,7 @@ class CrossValidation:
         resume: Resume | None = None,
         *,
         reader: DataReader,
+        check: bool = True,
     ) -> None:
         self.document = document
         self.models: list[Model] = []
@@ -58,6 +59,7 @@ class CrossValidation:
         self._data = data
         self._resume = resume
         self._reader = reader
+        self._check = check
         self._done: list[Mapping[str, Any]] = []
 
     @property
@@ -101,7 +103,8 @@ class CrossValidation:
         if directory and self._resume and directory.last.exists():
             return self._resume(directory.path)
         document = _with_fold(self.document, fold)
-        return Run(prepare_from_spec(document, self._data, self._reader), directory)
+        prepared = prepare_from_spec(document, self._data, self._reader)
+        return Run(prepared, directory, check=self._check)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -148,7 +151,11 @@ class CrossValidation:
 
 
 def check_folds(
-    document: Document, data: tuple[Any, Any] | None = None, reader: DataReader | None = None
+    document: Document,
+    data: tuple[Any, Any] | None = None,
+    reader: DataReader | None = None,
+    *,
+    check: bool = True,
 ) -> PreparedRun:
     """Read, check and build everything for every fold, so that none fails after hours.
 
@@ -158,7 +165,7 @@ def check_folds(
     for fold in range(count, 0, -1):
         try:
             prepared = prepare_from_spec(_with_fold(document, fold), data, reader)
-            Run(prepared, None)
+            Run(prepared, None, check=check)
         except DataError as error:
             raise DataError(f"fold {fold} of {count}: {error}") from error
     return prepared

@@ -35,7 +35,9 @@ def rerun(
     prepared = prepare_from_spec(model.document)
     saved, state = original.manifest.progress, prepared.model.training_state
     epochs = saved.epoch + (saved.partial is not None)
-    trainer = prepared.model.trainer(prepared.train, prepared.validation, epochs=epochs)
+    trainer = prepared.model.trainer(
+        prepared.train, prepared.validation, epochs=epochs, check=False
+    )
     for record in trainer.iterate(lambda: state.step == saved.step):
         if record is None:  # in mid-epoch, at the step where it was saved
             break

@@ -43,12 +43,16 @@ def prepare_run(
     out: Out = None,
     overrides: Iterable[str] = (),
     data: tuple[Any, Any] | None = None,
+    check: bool = True,
 ) -> Run:
-    """Prepare a run: read, check and build everything, and write nothing."""
+    """Prepare a run: read, check and build everything, and write nothing.
+
+    Without `check`, the components of plugins are not tested.
+    """
     directory = directory_of(out)
     if directory:
         directory.refuse_if_run()
-    return Run(prepare_from_spec(read_spec(spec, overrides), data), directory)
+    return Run(prepare_from_spec(read_spec(spec, overrides), data), directory, check=check)
 
 
 def prepare_resume(
@@ -59,6 +63,7 @@ def prepare_resume(
     registry: Registry | None = None,
     allow_changed: bool = False,
     reader: DataReader | None = None,
+    check: bool = True,
 ) -> Run:
     """Prepare to resume a run in its directory, or from a checkpoint file.
 
@@ -78,7 +83,7 @@ def prepare_resume(
     model = load(file, overrides, registry, allow_changed=allow_changed)
     if not model.resumable:
         raise UsageError(f"{file}: has the best weights only; resume its last.h5")
-    return Run(prepare_from_checkpoint(model, reader), directory)
+    return Run(prepare_from_checkpoint(model, reader), directory, check=check)
 
 
 def run_folder(path: Path) -> RunDirectory | None:
@@ -97,12 +102,14 @@ def directory_of(out: Out) -> RunDirectory | None:
 class Run:
     """A run that is ready to be trained or resumed, by `train`."""
 
-    def __init__(self, prepared: PreparedRun, directory: RunDirectory | None) -> None:
+    def __init__(
+        self, prepared: PreparedRun, directory: RunDirectory | None, *, check: bool = True
+    ) -> None:
         self.prepared = prepared
         self._directory = directory
         self._writer: RunWriter | None = None
         self.summary: dict[str, Any] = {}
-        self._trainer = prepared.model.trainer(prepared.train, prepared.validation)
+        self._trainer = prepared.model.trainer(prepared.train, prepared.validation, check=check)
 
     @property
     def model(self) -> Model:

@@ -23,6 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_pyt
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import ComponentError, PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
+from nnreg.registry.checks import unannotated
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import KINDS, Entry, Registry
 
@@ -231,8 +232,9 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
         if line["type"] in ("nnreg", MISSING, UNKNOWN):
             text, kind = line["msg"], line["type"]
         elif line["type"] == "extra_forbidden":
-            hint = suggest(str(loc[-1]), known) or "; there are no options"
-            text, kind = f"unknown key {str(loc[-1])!r}{hint}", UNKNOWN
+            key = str(loc[-1])
+            hint = _without_annotation(cls, key) or suggest(key, known) or "; there are no options"
+            text, kind = f"unknown key {key!r}{hint}", UNKNOWN
         elif line["type"] == "missing":
             text, kind = "required, but not given", MISSING
         elif line["type"] == "too_short":
@@ -244,6 +246,18 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
             if "a valid array" in expected and not isinstance(at, list | dict):
                 text += f"; write [{_show(at)}]"
         yield {"type": _error(text, kind), "loc": loc, "input": None}
+
+
+def _without_annotation(cls: type[Any], key: str) -> str:
+    """Return the reason why an attribute of a plugin's class is no option; empty for others."""
+    found = unannotated(cls) if issubclass(cls, Component) else {}
+    if key not in found:
+        return ""
+    name, value = type(found[key]).__name__, found[key]
+    return (
+        f"; {cls.__qualname__}.{key} has no annotation, so that it is not an option: its author "
+        f"must write {key}: {name} = {value!r}"
+    )
 
 
 def _within(value: Any, loc: tuple[int | str, ...]) -> tuple[int | str, ...]:

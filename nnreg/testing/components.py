@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from nnreg.interfaces.component import Component
+from nnreg.registry.checks import unannotated
 from nnreg.registry.registry import Entry, Registry
 from nnreg.spec.validation import Reader, read, to_json
 
@@ -25,6 +26,15 @@ def documented(cls: type[Component]) -> None:
             raise AssertionError(
                 f"{cls.__name__}: its docstring does not describe the option {field.name!r}"
             )
+
+
+def annotated(cls: type[Component]) -> None:
+    """Every attribute of the class that looks like an option has an annotation."""
+    for name, value in unannotated(cls).items():
+        raise AssertionError(
+            f"{cls.__name__}: {name} has no annotation, so that it is not an option; write "
+            f"{name}: {type(value).__name__} = {value!r}, or ClassVar[…] for a constant"
+        )
 
 
 def round_trip(component: Component, registry: Registry) -> None:

@@ -105,7 +105,10 @@ def checks(
     Raises `UsageError` if Hypothesis, which draws the configurations, is not installed.
     """
     _require_hypothesis()
-    found = [_check(general.documented, lambda: general.documented(cls))]
+    found = [
+        _check(general.documented, lambda: general.documented(cls)),
+        _check(general.annotated, lambda: general.annotated(cls)),
+    ]
     round_trip = functools.partial(general.round_trip, registry=registry or installed())
     functools.update_wrapper(round_trip, general.round_trip)
     functions = [(round_trip, lambda example: [_component(example)])]

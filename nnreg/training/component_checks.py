@@ -1,0 +1,365 @@
+"""Checks of the components of plugins, once before training.
+
+Each is called on a small batch, and what its methods return is checked, so that the error names the
+component and not a line of nnreg; and its gradients are compared with finite differences, because a
+network with a wrong gradient trains, only worse. This takes milliseconds, and a training step
+checks nothing. Built-in components are tested where they are developed.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nnreg._types import Array, Shape
+from nnreg._utils.threads import blas_threads
+from nnreg.errors import PluginError
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.component import Component
+from nnreg.interfaces.context import Context, Workspace
+from nnreg.interfaces.layer import Layer, LayerBuilder
+from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.returned import Caller, describe
+from nnreg.interfaces.schedule import Schedule, ScheduleContext
+from nnreg.network.network import Network
+from nnreg.network.parameters import declared, total_size, views
+from nnreg.registry.loading import BUILT_IN
+from nnreg.registry.registry import Registry
+from nnreg.tables.lazy import materialize
+from nnreg.training.evaluation import Evaluation, Examples
+from nnreg.training.gradient_check import wrong_gradient
+
+ROWS = 4
+"""The number of examples of the small batch."""
+
+METRIC_ROWS = 1000
+"""The number of targets that a metric gets: of a few, all may have one class."""
+
+MAX_VALUES = 250_000
+"""The size of a layer, in parameters or values of an example, above which its backward pass is not
+checked: that would need a second copy of it."""
+
+BACKWARD = "forward: the backward function"
+
+_Located: TypeAlias = tuple[str, Component, LayerBuilder | None]
+"""The path of a component in the spec, and for a layer how it was built."""
+
+
+class GradientError(PluginError):
+    """A gradient that differs from that of the output."""
+
+
+def check_components(
+    components: Iterable[_Located],
+    registry: Registry,
+    network: Network,
+    evaluation: Evaluation,
+    examples: Examples,
+) -> None:
+    """Raise `PluginError` for a component that is not built in and fails a check."""
+    built_in = {entry.cls for entry in registry if entry.plugin == BUILT_IN}
+    located = list(components)
+    plugins = [one for one in located if type(one[1]) not in built_in]
+    if not plugins:
+        return
+    providers = {entry.cls: entry.provider for entry in registry}
+    inexact = [path for path, component, _ in located if not component.exact_gradient]
+    layers: list[tuple[Caller, LayerBuilder, bool]] = []
+    with blas_threads(1), _quiet():
+        for path, component, plan in plugins:
+            provider = providers.get(type(component), type(component).__module__)
+            caller = Caller(component, f"{path}: {provider}")
+            exact = not any(other.startswith(path) for other in inexact)
+            match component:
+                case Activation():
+                    check_activation(caller, network.dtype, exact=exact)
+                case Loss():
+                    check_loss(caller, network, evaluation, examples, exact=exact)
+                case Metric():
+                    check_metric(caller, examples.raw_targets)
+                case Optimizer():
+                    check_optimizer(caller, network)
+                case Schedule():
+                    caller.number("factor", caller.call("factor", ScheduleContext(0, 100, 10)))
+                case Layer() if plan is not None:
+                    layers.append((caller, plan, exact))
+        _check_layers(layers, network, examples)
+
+
+def check_activation(caller: Caller, dtype: npt.DTypeLike, *, exact: bool = True) -> None:
+    """Check what the methods of an activation return, and its gradient."""
+    activation = caller.component
+    assert isinstance(activation, Activation)
+    x, cls = _numbers((ROWS, 5)).astype(dtype), type(activation)
+    if cls.forward is Activation.forward:
+        caller.array("formula", caller.call("formula", x.copy()), x.shape, dtype)
+    context = Context({}, {}, {}, {}, Workspace(dtype, reuse=False))
+    dy = _numbers(x.shape, 1).astype(dtype)
+    calls: list[tuple[str, tuple[Any, ...], tuple[Any, ...]]] = [("forward", (), ())]
+    if cls.forward_inplace is not Activation.forward_inplace:
+        calls.append(("forward_inplace", (context,), ()))
+    if cls.forward_bias_inplace is not Activation.forward_bias_inplace:
+        calls.append(("forward_bias_inplace", (np.ones(5, dtype), context), (np.ones(5, dtype),)))
+    for method, more, gradients in calls:
+        returned = caller.call(method, x.copy(), *more)
+        y, backward = caller.pair(method, returned, "the output")
+        caller.array(method, y, x.shape, dtype)
+        name = f"{method}: the backward function"
+        dx = caller.run(name, functools.partial(backward, dy.copy(), *gradients))
+        caller.array(name, dx, x.shape, dtype)
+    if not exact:
+        return
+    x, dy = x.astype(np.float64), dy.astype(np.float64)
+    with _unless_unsupported(dtype):
+        y, backward = activation.forward(x.copy())
+        dx = caller.array("forward", backward(dy.copy()), x.shape, np.float64)
+
+        def total(at: Array) -> float:
+            return float(np.sum(activation.forward(at.copy())[0] * dy))
+
+        _require_gradient(caller, "the gradient", wrong_gradient(total, x, dx))
+
+
+def check_loss(
+    caller: Caller,
+    network: Network,
+    evaluation: Evaluation,
+    examples: Examples,
+    *,
+    exact: bool = True,
+) -> None:
+    """Check what the methods of a loss return for some of the targets, and its gradient."""
+    loss, logits = caller.component, evaluation.logits
+    assert isinstance(loss, Loss)
+    bounds = (-math.inf, math.inf) if logits else loss.input_range
+    t = examples.targets[:ROWS].copy()
+    y = _within(bounds, (len(t), *network.output_shape)).astype(network.dtype)
+    method = "forward_logits" if logits else "forward"
+    if type(loss).forward_with_workspace is not Loss.forward_with_workspace:
+        method = "forward_with_workspace"
+
+    def forward(y: Array, t: Array) -> Any:
+        context = Context({}, {}, {}, {}, Workspace(y.dtype, reuse=False))
+        return loss.forward_with_workspace(y.copy(), t.copy(), context, logits=logits)
+
+    returned = caller.run(method, lambda: forward(y, t))
+    value, backward = caller.pair(method, returned, "the loss")
+    caller.number(method, value)
+    name = f"{method}: the backward function"
+    caller.array(name, caller.run(name, backward), y.shape, network.dtype)
+    if examples.weights is not None:
+        each = caller.call("per_example", y.copy(), t.copy(), logits=logits)
+        if np.shape(each) != (len(t),):
+            found = f"returned {describe(each)}; expected the loss of each of {len(t)} examples"
+            raise caller.error("per_example", found)
+    if not exact:
+        return
+    y = y.astype(np.float64)
+    t = t if t.dtype.kind in "iu" else t.astype(np.float64)
+    with _unless_unsupported(network.dtype):
+        dy = caller.array(name, forward(y, t)[1](), y.shape, np.float64)
+        wrong = wrong_gradient(lambda at: float(forward(at, t)[0]), y, dy)
+        _require_gradient(caller, "the gradient", wrong)
+
+
+def check_metric(caller: Caller, targets: Array) -> None:
+    """Check what a metric returns for some of the targets."""
+    rows = np.unique(np.linspace(0, len(targets) - 1, METRIC_ROWS).astype(np.intp))
+    t = targets[rows]
+    caller.number("compute", caller.call("compute", t[::-1].copy(), t))
+
+
+def check_optimizer(caller: Caller, network: Network) -> None:
+    """Check that an optimizer changes the parameters in place."""
+    optimizer = caller.component
+    assert isinstance(optimizer, Optimizer)
+    before, gradient = (_numbers((7,), seed).astype(network.dtype) for seed in (0, 1))
+    parameters = before.copy()
+    vectors = {name: np.zeros_like(before) for name in optimizer.state_names}
+    state = UpdateState(1, vectors, network.workspace(reuse=False))
+    returned = caller.call("update", parameters, gradient, state)
+    if returned is not None and np.array_equal(parameters, before):
+        found = f"returned {describe(returned)}, and did not change `parameters`"
+        raise caller.error("update", f"{found}; expected it to change them in place")
+
+
+def _check_layers(
+    layers: list[tuple[Caller, LayerBuilder, bool]], network: Network, examples: Examples
+) -> None:
+    """Check each layer: those of the network on its own intermediate values."""
+    by_plan = {id(plan): (caller, exact) for caller, plan, exact in layers}
+    own = {id(plan) for _, plan in network.plan.children.values()}
+    if own & by_plan.keys():
+        state = network.state_vector.copy()
+        x = materialize(examples.x[:ROWS] if isinstance(examples.x, np.ndarray)
+                        else examples.x.select(np.arange(min(ROWS, len(examples.x)))))  # fmt: skip
+        context = network.context(network.workspace(reuse=False))
+        for name, (layer, plan) in network.plan.children.items():
+            if id(plan) not in by_plan:
+                x, _ = layer.forward(x, context.children[name])
+                continue
+            caller, exact = by_plan[id(plan)]
+            check_layer(caller, plan, x, network, exact=exact)
+            returned = caller.call("forward", x, context.children[name])
+            y, _ = caller.pair("forward", returned, "the output")
+            x = caller.array("forward", y, (len(x), *plan.output), network.dtype)
+        network.state_vector[...] = state
+    for caller, plan, exact in layers:
+        if id(plan) not in own:
+            nested, shape = caller.component, (ROWS, *plan.input)
+            integer = isinstance(nested, Layer) and nested.integer_input
+            x = np.zeros(shape, np.intp) if integer else _numbers(shape).astype(network.dtype)
+            check_layer(caller, plan, x, network, exact=exact)
+
+
+def check_layer(
+    caller: Caller, plan: LayerBuilder, x: Array, network: Network, *, exact: bool = True
+) -> None:
+    """Check what a layer returns for the input `x`, and its gradients."""
+    size = max(total_size(declared(plan)[0]), math.prod(x.shape[1:]))
+    if size > MAX_VALUES:
+        return
+    single = _OneLayer(caller, plan, x, network.dtype)
+    for training in (False, True):
+        single.run(training=training)
+    if not exact:
+        return
+    with _unless_unsupported(network.dtype):
+        double = _OneLayer(caller, plan, x, np.float64)
+        dx = double.run(training=True)
+        double.require_gradients(dx)
+
+
+class _OneLayer:
+    """A layer in a network of its own, with the same random numbers in each pass."""
+
+    def __init__(self, caller: Caller, plan: LayerBuilder, x: Array, dtype: npt.DTypeLike) -> None:
+        layer = caller.component
+        assert isinstance(layer, Layer)
+        self._caller, self._layer = caller, layer
+        root = LayerBuilder("$", plan.classes)
+        output = root.layer("layers/0", layer, plan.input)
+        self._network = Network(root, plan.input, output, dtype=dtype)
+        self._network.initialize(0)
+        self._network.vector += 0.1 * _numbers(self._network.vector.shape).astype(dtype)
+        self._state = self._network.state_vector.copy()
+        self._x = x if layer.integer_input else x.astype(dtype)
+        self._dy = _numbers((len(x), *output), 1).astype(dtype)
+        self._gradient = np.zeros_like(self._network.vector)
+
+    def run(self, *, training: bool) -> Array | None:
+        """Run forward and backward, check what they return, and return the input's gradient."""
+        caller, dtype = self._caller, self._network.dtype
+        self._gradient.fill(math.nan)
+        returned = caller.run("forward", lambda: self._forward(self._x, training=training))
+        y, backward = caller.pair("forward", returned, "the output")
+        caller.array("forward", y, self._dy.shape, dtype)
+        dx = caller.run(BACKWARD, lambda: backward(self._dy.copy()))
+        if not self._layer.integer_input:
+            dx = caller.array(BACKWARD, dx, self._x.shape, dtype)
+        self._require_written(y)
+        return None if self._layer.integer_input else dx
+
+    def _require_written(self, y: Array) -> None:
+        """Require that backward has written each gradient, where the output is finite."""
+        for name, gradient in self._views(self._gradient).items():
+            if np.isnan(gradient).all() and gradient.size and np.isfinite(y).all():
+                raise self._caller.error(
+                    BACKWARD,
+                    f"did not write the gradient of {name!r}; expected it in "
+                    f"context.gradients[{name!r}]",
+                )
+
+    def require_gradients(self, dx: Array | None) -> None:
+        """Require correct gradients, of the input and of each parameter."""
+        if dx is not None:
+            _require_gradient(
+                self._caller, "the gradient of its input", wrong_gradient(self._total, self._x, dx)
+            )
+        gradient, values = self._gradient.copy(), self._network.vector.copy()
+        for name, found in self._views(gradient).items():
+            target = self._views(self._network.vector)[name]
+
+            def total(at: Array, target: Array = target) -> float:
+                target[...] = at
+                result = self._total(self._x)
+                self._network.vector[...] = values
+                return result
+
+            wrong = wrong_gradient(total, target.copy(), found)
+            _require_gradient(self._caller, f"the gradient of {name!r}", wrong)
+
+    def _total(self, x: Array) -> float:
+        """Return Σ y dy, the function that the backward pass differentiates."""
+        return float(np.sum(self._forward(x, training=True)[0] * self._dy))
+
+    def _forward(self, x: Array, *, training: bool) -> Any:
+        network = self._network
+        network.state_vector[...] = self._state
+        workspace = network.workspace(reuse=False)
+        workspace.rng = np.random.default_rng(0)
+        wanted = not self._layer.integer_input
+        context = network.context(
+            workspace, self._gradient, training=training, input_gradient=wanted
+        )
+        return self._layer.forward(x.copy(), context.children["layers/0"])
+
+    def _views(self, vector: Array) -> dict[str, Array]:
+        """Return the parts of a vector by the names that the layer gave its parameters."""
+        named = views(vector, self._network.params)
+        return {name.removeprefix("layers/0/"): array for name, array in named.items()}
+
+
+def _require_gradient(caller: Caller, what: str, wrong: str) -> None:
+    """Raise `PluginError` if a gradient is wrong in this way."""
+    if wrong:
+        raise GradientError(
+            f"{caller.where or caller.component}: {type(caller.component).__name__}: {what} is not "
+            f"that of its output: {wrong}; correct the backward function, or if that is intended, "
+            "set exact_gradient = False in the class; --no-check (check=False in Python) skips "
+            "this check"
+        )
+
+
+@contextmanager
+def _unless_unsupported(dtype: npt.DTypeLike) -> Iterator[None]:
+    """Skip the test of a gradient for a component that computes in float32 only."""
+    try:
+        yield
+    except GradientError:
+        raise
+    except Exception:
+        if np.dtype(dtype) == np.float64:
+            raise
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence warnings about numbers outside the domain of a function, as in training."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _numbers(shape: Shape, seed: int = 0) -> Array:
+    """Return normally distributed numbers."""
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def _within(bounds: tuple[float, float], shape: Shape) -> Array:
+    """Return numbers within bounds, and not too close to them."""
+    (low, high), x = bounds, _numbers(shape)
+    if math.isfinite(low) and math.isfinite(high):
+        return low + (high - low) * (0.05 + 0.9 * np.abs(np.sin(x)))
+    if math.isfinite(low):
+        return low + 0.1 + np.abs(x)
+    return high - 0.1 - np.abs(x) if math.isfinite(high) else x
