@@ -28,6 +28,7 @@ from nnreg.checkpoint.manifest import (
     read_manifest,
 )
 from nnreg.checkpoint.paths import checkpoint_file
+from nnreg.checkpoint.resume_rules import check_resume
 from nnreg.errors import CheckpointError, FormatError
 from nnreg.model.build import plan_network
 from nnreg.model.model import Model
@@ -68,9 +69,10 @@ def load(
     """Load a model whose predictions and further training are bit-identical to the saved one's.
 
     `path` is a checkpoint, or a run directory, whose best checkpoint is loaded. `overrides` change
-    its spec, as in `train.epochs=20`; components are those of `registry`, by default all that are
-    installed and registered. Raises `CheckpointError` for a file that is damaged or not a
-    checkpoint, or, without `allow_changed`, if another version of a plugin behaves differently;
+    its spec, as in `train.epochs=20`; of a checkpoint for resuming, what `resume_rules` allow.
+    Components are those of `registry`, by default all that are installed and registered. Raises
+    `CheckpointError` for a file that is damaged or not a checkpoint, or, without `allow_changed`,
+    if another version of a plugin behaves differently; `SpecError` for overrides that are refused;
     `MissingPluginError` if a plugin is not installed.
     """
     file = checkpoint_file(Path(path))
@@ -147,6 +149,9 @@ def from_file_content(
     with inconsistent(where):
         require(manifest.components, registry, where, manifest.directory)
     document = _document(manifest, where, registry, overrides)
+    if overrides and manifest.progress.resumable:
+        before = _document(manifest, where, registry, ())
+        check_resume(before, document, where, mid_epoch=manifest.progress.partial is not None)
     on_check("the spec is valid, and all its components are installed")
     with inconsistent(where, hint):
         _check_arrays(arrays, manifest, document.spec)

@@ -182,8 +182,9 @@ class Model:
         """Train on raw rows and targets for `epochs` more epochs, or up to those of the spec.
 
         Without `epochs`, a model that has completed those of the spec is not trained further. One
-        that early stopping has ended is: its patience starts anew. The preprocessing was learned when the model was built. `weights` has one number >= 0 per row,
-        and replaces the weight column of the spec.
+        that early stopping has ended is: its patience starts anew. The preprocessing was learned
+        when the model was built. `weights` has one number >= 0 per row, and replaces the weight
+        column of the spec.
         """
         if epochs is not None and (not isinstance(epochs, int | np.integer) or epochs < 0):
             raise UsageError(f"epochs: found {epochs!r}, expected a non-negative integer")
