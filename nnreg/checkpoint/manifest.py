@@ -45,13 +45,15 @@ class RandomState(Configurable):
 class EpochStateRecord(Configurable):
     """An unfinished epoch: `seen` of `count` examples are done; `loss` is the sum over them.
 
-    `streams` are the random generators of the layers, one per data-parallel worker.
+    `streams` are the random generators of the layers, one per data-parallel worker. `examples` is
+    the SHA-256 of the examples, or empty.
     """
 
     count: Number
     seen: Number
     loss: float
     streams: tuple[RandomState, ...]
+    examples: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.seen < self.count:

@@ -309,6 +309,7 @@ def _epoch_state_json(epoch_state: EpochState | None) -> dict[str, Any] | None:
         "seen": epoch_state.seen,
         "loss": epoch_state.loss,
         "streams": streams,
+        "examples": epoch_state.examples,
     }
 
 
@@ -324,4 +325,4 @@ def _epoch_state(record: EpochStateRecord | None, outputs: Array | None) -> Epoc
         }
         for stream in record.streams
     ]
-    return EpochState(record.count, record.seen, record.loss, outputs, streams)
+    return EpochState(record.count, record.seen, record.loss, outputs, streams, record.examples)

@@ -22,6 +22,7 @@ class EpochState:
 
     `loss` is the sum of their losses, `outputs` the outputs for them, in the order of training, if
     metrics need these. `streams` are the states of the layers' random generators, one per worker.
+    `examples` is the digest of the examples, if it is known.
     """
 
     count: int
@@ -29,6 +30,7 @@ class EpochState:
     loss: float = 0.0
     outputs: Array | None = None
     streams: Sequence[Mapping[str, Any]] = ()
+    examples: str = ""
 
 
 @dataclass
