@@ -32,7 +32,7 @@ from nnreg.checkpoint.resume_rules import check_resume
 from nnreg.errors import CheckpointError, FormatError
 from nnreg.model.build import plan_network
 from nnreg.model.model import Model
-from nnreg.network.parameters import declared, total_size, views
+from nnreg.network.parameters import belongs_to, declared, total_size, views
 from nnreg.provenance.components import changed_versions, changes, require
 from nnreg.provenance.environment import library_versions as here
 from nnreg.registry.registry import Registry, installed
@@ -42,6 +42,7 @@ from nnreg.spec.sections import Spec
 from nnreg.spec.validation import to_json
 from nnreg.training.history import records
 from nnreg.training.state import EpochState, TrainingState
+from nnreg.training.update import reset_optimizer
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -149,6 +150,7 @@ def from_file_content(
     with inconsistent(where):
         require(manifest.components, registry, where, manifest.directory)
     document = _document(manifest, where, registry, overrides)
+    before = None
     if overrides and manifest.progress.resumable:
         before = _document(manifest, where, registry, ())
         check_resume(before, document, where, mid_epoch=manifest.progress.partial is not None)
@@ -165,6 +167,11 @@ def from_file_content(
         _check_fingerprints(model, manifest, where, overrides)
     on_check("its components behave as they did when it was saved")
     _restore(model, manifest, arrays)
+    if before:
+        freeze = before.spec.train.freeze
+        frozen = {name for name in model.network.params if belongs_to(name, freeze)}
+        names = frozen - model.network.frozen
+        reset_optimizer(model.network, model.spec.optimizer, model.training_state, names)
     return model
 
 
@@ -276,6 +283,7 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
     if saved.averaged:
         state.ema_steps = saved.averaged
         state.ema = arrays["average/parameters"], arrays["average/state"]
+    state.unfrozen = dict(saved.unfrozen)
     state.epoch_state = _epoch_state(saved.partial, arrays.get("partial/outputs"))
 
 
@@ -289,6 +297,7 @@ def _progress_json(state: TrainingState, *, resumable: bool) -> dict[str, Any]:
         "resumable": resumable,
         "partial": _epoch_state_json(state.epoch_state) if resumable else None,
         "averaged": state.ema_steps if resumable else 0,
+        "unfrozen": state.unfrozen if resumable else {},
     }
 
 

@@ -38,7 +38,8 @@ class TrainingState:
     """Everything besides the weights from which training resumes.
 
     `epoch` and `step` count what is done; `epoch_state` is set in mid-epoch only. `ema` are the
-    averages of the weights and of the network's state over `ema_steps` steps.
+    averages of the weights and of the network's state over `ema_steps` steps. `unfrozen` has the
+    step after which the optimizer began with a parameter, by its name, if it was frozen before.
     """
 
     epoch: int = 0
@@ -52,6 +53,7 @@ class TrainingState:
     best_state: Array | None = None
     ema_steps: int = 0
     ema: tuple[Array, Array] | None = None
+    unfrozen: dict[str, int] = field(default_factory=dict)
 
 
 class Snapshot:
