@@ -45,13 +45,15 @@ class RandomState(Configurable):
 class EpochStateRecord(Configurable):
     """An unfinished epoch: `seen` of `count` examples are done; `loss` is the sum over them.
 
-    `streams` are the random generators of the layers, one per data-parallel worker.
+    `streams` are the random generators of the layers, one per data-parallel worker. `examples` is
+    the SHA-256 of the examples, or empty.
     """
 
     count: Number
     seen: Number
     loss: float
     streams: tuple[RandomState, ...]
+    examples: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.seen < self.count:
@@ -62,7 +64,8 @@ class EpochStateRecord(Configurable):
 class ProgressRecord(Configurable):
     """The training state; `resumable` if training can resume from it.
 
-    `averaged` is the number of steps in the moving average of the weights.
+    `averaged` is the number of steps in the moving average of the weights, `unfrozen` the step
+    after which the optimizer began with a parameter that was frozen before.
     """
 
     epoch: Number
@@ -72,10 +75,13 @@ class ProgressRecord(Configurable):
     resumable: bool
     partial: EpochStateRecord | None = None
     averaged: Number = 0
+    unfrozen: dict[str, Number] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.averaged > (self.step if self.resumable else 0):
             raise ValueError(f"{self.averaged} of {self.step} steps are averaged")
+        if max(self.unfrozen.values(), default=0) > self.step:
+            raise ValueError(f"a layer was unfrozen after more than {self.step} steps")
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,11 @@ from nnreg.checkpoint.manifest import (
     read_manifest,
 )
 from nnreg.checkpoint.paths import checkpoint_file
+from nnreg.checkpoint.resume_rules import check_resume
 from nnreg.errors import CheckpointError, FormatError
 from nnreg.model.build import plan_network
 from nnreg.model.model import Model
-from nnreg.network.parameters import declared, total_size, views
+from nnreg.network.parameters import belongs_to, declared, total_size, views
 from nnreg.provenance.components import changes, possibly_changed, require
 from nnreg.provenance.environment import library_versions as here
 from nnreg.registry.registry import Registry, installed
@@ -41,6 +42,7 @@ from nnreg.spec.sections import Spec
 from nnreg.spec.validation import to_json
 from nnreg.training.history import records, table
 from nnreg.training.state import EpochState, TrainingState
+from nnreg.training.update import reset_optimizer
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -69,9 +71,10 @@ def load(
     """Load a model whose predictions and further training are bit-identical to the saved one's.
 
     `path` is a checkpoint, or a run directory, whose best checkpoint is loaded. `overrides` change
-    its spec, as in `train.epochs=20`; components are those of `registry`, by default all that are
-    installed and registered. Raises `CheckpointError` for a file that is damaged or not a
-    checkpoint, or, without `allow_changed`, if a plugin behaves differently than when it was saved;
+    its spec, as in `train.epochs=20`; of a checkpoint for resuming, what `resume_rules` allow.
+    Components are those of `registry`, by default all that are installed and registered. Raises
+    `CheckpointError` for a file that is damaged or not a checkpoint, or, without `allow_changed`,
+    if a plugin behaves differently than when it was saved; `SpecError` for overrides that are refused;
     `MissingPluginError` if a plugin is not installed.
     """
     file = checkpoint_file(Path(path))
@@ -148,6 +151,10 @@ def from_file_content(
     with inconsistent(where):
         require(manifest.components, registry, where, manifest.directory)
     document = _document(manifest, where, registry, overrides)
+    before = None
+    if overrides and manifest.progress.resumable:
+        before = _document(manifest, where, registry, ())
+        check_resume(before, document, where, mid_epoch=manifest.progress.partial is not None)
     on_check("the spec is valid, and all its components are installed")
     with inconsistent(where, hint):
         _check_arrays(arrays, manifest, document.spec)
@@ -161,6 +168,11 @@ def from_file_content(
         _check_fingerprints(model, manifest, where, overrides)
     on_check("its components behave as they did when it was saved")
     _restore(model, manifest, arrays)
+    if before:
+        freeze = before.spec.train.freeze
+        frozen = {name for name in model.network.params if belongs_to(name, freeze)}
+        names = frozen - model.network.frozen
+        reset_optimizer(model.network, model.spec.optimizer, model.training_state, names)
     return model
 
 
@@ -273,6 +285,7 @@ def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> N
     if saved.averaged:
         state.ema_steps = saved.averaged
         state.ema = arrays["average/parameters"], arrays["average/state"]
+    state.unfrozen = dict(saved.unfrozen)
     state.epoch_state = _epoch_state(saved.partial, arrays.get("partial/outputs"))
 
 
@@ -286,6 +299,7 @@ def _progress_json(state: TrainingState, *, resumable: bool) -> dict[str, Any]:
         "resumable": resumable,
         "partial": _epoch_state_json(state.epoch_state) if resumable else None,
         "averaged": state.ema_steps if resumable else 0,
+        "unfrozen": state.unfrozen if resumable else {},
     }
 
 
@@ -306,6 +320,7 @@ def _epoch_state_json(epoch_state: EpochState | None) -> dict[str, Any] | None:
         "seen": epoch_state.seen,
         "loss": epoch_state.loss,
         "streams": streams,
+        "examples": epoch_state.examples,
     }
 
 
@@ -321,4 +336,4 @@ def _epoch_state(record: EpochStateRecord | None, outputs: Array | None) -> Epoc
         }
         for stream in record.streams
     ]
-    return EpochState(record.count, record.seen, record.loss, outputs, streams)
+    return EpochState(record.count, record.seen, record.loss, outputs, streams, record.examples)

@@ -34,6 +34,7 @@ from nnreg.network.parameters import (
     belongs_to,
     declared,
     nested,
+    slices,
     total_size,
     trained,
     views,
@@ -113,13 +114,10 @@ class Network:
     def trainable_slices(self) -> list[slice]:
         """The slices of the vector that are not frozen, in order, with adjacent ones merged."""
         spans: list[slice] = []
-        start = 0
-        for name, param in self.params.items():
-            stop = start + math.prod(param.shape)
+        for name, span in slices(self.params).items():
             if name not in self.frozen:
-                adjacent = spans and spans[-1].stop == start
-                spans.append(slice(spans.pop().start if adjacent else start, stop))
-            start = stop
+                adjacent = spans and spans[-1].stop == span.start
+                spans.append(slice(spans.pop().start, span.stop) if adjacent else span)
         return spans
 
     def with_values(self, vector: Array, state_vector: Array) -> Network:

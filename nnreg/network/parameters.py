@@ -36,6 +36,16 @@ def views(vector: Array, params: Mapping[str, Param]) -> Views:
     return Views(result)
 
 
+def slices(params: Mapping[str, Param]) -> dict[str, slice]:
+    """Return the slice of each array in the vector of all."""
+    result, start = {}, 0
+    for name, param in params.items():
+        stop = start + math.prod(param.shape)
+        result[name] = slice(start, stop)
+        start = stop
+    return result
+
+
 def by_layer(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
     """Split a vector into the values of each layer, including nested ones: `layers/0`, …"""
     bounds: dict[str, tuple[int, int]] = {}

@@ -20,6 +20,7 @@ from typing import Any
 from nnreg._utils import json_text
 from nnreg._utils.atomic_files import locked, replace_text
 from nnreg._utils.os_errors import explain_os_error
+from nnreg.checkpoint.inspect import read_object
 from nnreg.checkpoint.paths import fold_directories
 from nnreg.errors import NnregWarning, UsageError
 from nnreg.spec.document import Document
@@ -89,6 +90,10 @@ class RunDirectory:
                 self.path = next_directory(self._name, self.path.parent)
             else:
                 return
+
+    def read_summary(self) -> Mapping[str, Any]:
+        """Return the summary; empty if there is none that can be read."""
+        return read_object(self.path / SUMMARY)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write the summary, or warn."""

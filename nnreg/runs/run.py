@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import signal
 import time
@@ -208,7 +209,7 @@ class Run:
         return {**here, "overrides": overrides, "data": data}
 
     def _train(self, listeners: Listeners, on_epoch: OnEpoch | None, stop: Stop) -> None:
-        began = time.perf_counter()
+        began = time.perf_counter() - self._earlier_seconds()
         stopped = "failed"
         try:
             with closing(self._trainer.iterate(self._pause_between_steps(stop))) as records:
@@ -234,6 +235,13 @@ class Run:
             self.summary = self._summarize(stopped, time.perf_counter() - began)
             if self._directory:
                 self._directory.write_summary(self.summary)
+
+    def _earlier_seconds(self) -> float:
+        """Return the duration of the earlier parts of a resumed run, as far as they are known."""
+        if self._directory is None or not self.model.training_state.step:
+            return 0.0
+        seconds = self._directory.read_summary().get("seconds")
+        return seconds if isinstance(seconds, float) and 0 <= seconds < math.inf else 0.0
 
     def _pause_between_steps(self, stop: Stop) -> Callable[[], bool]:
         """Return the function that decides after each step whether to pause."""

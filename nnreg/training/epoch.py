@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.training.evaluation import Examples
 from nnreg.training.gradient import ShardResult, Worker
 from nnreg.training.state import EpochState
 
@@ -44,8 +45,9 @@ class EpochTotals:
                 self.outputs[self.seen : self.seen + count] = shard.scores
             self.seen += count
 
-    def state(self, count: int, workers: Iterable[Worker]) -> EpochState:
-        """Return the state from which an epoch of `count` examples resumes."""
+    def state(self, examples: Examples, workers: Iterable[Worker]) -> EpochState:
+        """Return the state from which an epoch on these examples resumes."""
         done = None if self.outputs is None else self.outputs[: self.seen]
         streams = [worker.context.rng.bit_generator.state for worker in workers]
-        return EpochState(count, self.seen, float(self.loss), done, streams)
+        loss, digest = float(self.loss), examples.digest
+        return EpochState(len(examples), self.seen, loss, done, streams, digest)

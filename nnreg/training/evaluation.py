@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -32,6 +34,17 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The SHA-256 of targets and weights, and of the inputs if they are in memory."""
+        arrays = (self.x, self.targets, self.weights)
+        found = hashlib.sha256()
+        for array in arrays:
+            if isinstance(array, np.ndarray):
+                found.update(f"{array.dtype} {array.shape}".encode())
+                found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
 
 
 class Evaluation:

@@ -22,6 +22,7 @@ class EpochState:
 
     `loss` is the sum of their losses, `outputs` the outputs for them, in the order of training, if
     metrics need these. `streams` are the states of the layers' random generators, one per worker.
+    `examples` is the digest of the examples, if it is known.
     """
 
     count: int
@@ -29,6 +30,7 @@ class EpochState:
     loss: float = 0.0
     outputs: Array | None = None
     streams: Sequence[Mapping[str, Any]] = ()
+    examples: str = ""
 
 
 @dataclass
@@ -36,7 +38,8 @@ class TrainingState:
     """Everything besides the weights from which training resumes.
 
     `epoch` and `step` count what is done; `epoch_state` is set in mid-epoch only. `ema` are the
-    averages of the weights and of the network's state over `ema_steps` steps.
+    averages of the weights and of the network's state over `ema_steps` steps. `unfrozen` has the
+    step after which the optimizer began with a parameter, by its name, if it was frozen before.
     """
 
     epoch: int = 0
@@ -50,6 +53,7 @@ class TrainingState:
     best_state: Array | None = None
     ema_steps: int = 0
     ema: tuple[Array, Array] | None = None
+    unfrozen: dict[str, int] = field(default_factory=dict)
 
 
 class Snapshot:

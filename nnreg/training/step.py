@@ -39,7 +39,9 @@ class TrainingStep:
         for name in optimizer.state_names:
             training_state.optimizer_state.setdefault(name, np.zeros(size, dtype))
         vectors = training_state.optimizer_state
-        self.optimizer = OptimizerRunner(optimizer, network, gradient, vectors, pool)
+        self.optimizer = OptimizerRunner(
+            optimizer, network, gradient, vectors, pool, training_state.unfrozen
+        )
         self.lr_scheduler: LearningRateScheduler | None = None
         self.ema = _prepare_ema(network, settings.ema, training_state)
         self._training_state = training_state

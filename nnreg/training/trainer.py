@@ -256,7 +256,7 @@ class Trainer:
                 self.seen = totals.seen
                 if pause is not None and totals.seen < count and pause():
                     self._check_weights(shards, epoch, batch)
-                    self.training_state.epoch_state = totals.state(count, self._shards)
+                    self.training_state.epoch_state = totals.state(self.train, self._shards)
                     yield None
         del examples  # it may be a chunk of a large file
         self._check_weights(shards, epoch, batch)
@@ -303,13 +303,8 @@ class Trainer:
                     yield examples, chunk.order[start : start + size]
 
     def _resume_epoch(self, epoch: int, count: int) -> EpochTotals:
-        """Return the totals of an unfinished epoch, and restore the layers' random generators.
-
-        An epoch that was begun on other examples starts again.
-        """
-        done = self.training_state.epoch_state
-        if done is None or done.count != count:
-            done = EpochState(count)
+        """Return the totals of an unfinished epoch, and restore the layers' random generators."""
+        done = self._unfinished_epoch(count)
         for index, worker in enumerate(self._shards):
             worker.workspace.rng = generator(self.seed, LAYER_STREAM, epoch, index)
             if index < len(done.streams):
@@ -319,6 +314,23 @@ class Trainer:
             return EpochTotals(done, None)
         shape = (count, *self.network.output_shape)
         return EpochTotals(done, np.empty(shape, self.network.dtype))
+
+    def _unfinished_epoch(self, count: int) -> EpochState:
+        """Return the state of an unfinished epoch.
+
+        If it was begun on other examples, it starts again, with a warning.
+        """
+        done = self.training_state.epoch_state
+        if done is None:
+            return EpochState(count)
+        if done.count == count and done.examples in ("", self.train.digest):
+            return done
+        warnings.warn(
+            f"epoch {self.training_state.epoch + 1} was begun on other examples; it starts again",
+            NnregWarning,
+            stacklevel=2,
+        )
+        return EpochState(count)
 
     def _check_weights(self, shards: Sequence[ShardResult], epoch: int, batch: int) -> None:
         """Raise `DivergedError` for weights or a state that the last steps made non-finite."""

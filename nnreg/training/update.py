@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from nnreg.interfaces.optimizer import Optimizer, UpdateState
 from nnreg.interfaces.returned import Caller
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
-from nnreg.network.parameters import views
+from nnreg.network.parameters import slices, views
+from nnreg.training.state import TrainingState
 
 CHUNK_VALUES = 131_072
 """The values that an optimizer updates at a time: its vectors then stay in the processor's cache,
@@ -112,7 +113,9 @@ class OptimizerRunner:
     """Runs an optimizer, on chunks in several threads if it is elementwise.
 
     Chunks do not change the result of an elementwise optimizer. Any other gets all trained values
-    in one vector, which is a copy if some layers are frozen.
+    in one vector, which is a copy if some layers are frozen. `unfrozen` has the step after which
+    the steps of a parameter are counted, by its name; if it is not elementwise, the last of these
+    is that of all parameters.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class OptimizerRunner:
         gradient: Array,
         vectors: Mapping[str, Array],
         pool: ThreadPool,
+        unfrozen: Mapping[str, int],
     ) -> None:
         self._optimizer = optimizer
         self.learning_rate = optimizer.learning_rate
@@ -134,6 +138,11 @@ class OptimizerRunner:
             gradient = self._copied(gradient, trained)
             vectors = {name: self._copied(state, trained) for name, state in vectors.items()}
             trained = [slice(0, parameters.size)]
+        begun = {span.start: 0 for span in trained}
+        if unfrozen and optimizer.elementwise:
+            trained, begun = _by_first_step(network, unfrozen)
+        elif unfrozen:
+            begun = dict.fromkeys(begun, max(unfrozen.values()))
         self._partitions = []
         for spans in _partition(
             trained, update_threads(optimizer, network.vector.size, pool.count)
@@ -143,7 +152,8 @@ class OptimizerRunner:
             for chunk in _chunks(spans) if optimizer.elementwise else spans:
                 state = {name: vector[chunk] for name, vector in vectors.items()}
                 step = UpdateState(0, state, scratch)
-                steps.append((parameters[chunk], gradient[chunk], step))
+                first = begun[max(start for start in begun if start <= chunk.start)]
+                steps.append((parameters[chunk], gradient[chunk], step, first))
             self._partitions.append(steps)
 
     def _copied(self, vector: Array, trained: Sequence[slice]) -> Array:
@@ -175,11 +185,46 @@ class OptimizerRunner:
         for vector, copy in self._copies:
             np.copyto(vector, copy)
 
-    def _run(self, part: list[tuple[Array, Array, UpdateState]], count: int) -> None:
-        for parameters, gradient, step in part:
-            step.count = count
+    def _run(self, part: list[tuple[Array, Array, UpdateState, int]], count: int) -> None:
+        for parameters, gradient, step, first in part:
+            step.count = count - first
             step.workspace.rewind()
             self._update(parameters, gradient, step)
+
+
+def reset_optimizer(
+    network: Network, optimizer: Optimizer, state: TrainingState, names: Collection[str]
+) -> None:
+    """Begin the optimizer's state of these parameters anew, as they were frozen so far.
+
+    So Adam corrects its means for starting at zero. An optimizer that is not elementwise begins
+    anew with all parameters.
+    """
+    if not (names and state.step):
+        return
+    names = names if optimizer.elementwise else network.params
+    for vector in state.optimizer_state.values():
+        arrays = views(vector, network.params)
+        for name in names:
+            arrays[name][...] = 0
+    state.unfrozen |= {name: state.step for name in network.params if name in names}
+
+
+def _by_first_step(
+    network: Network, unfrozen: Mapping[str, int]
+) -> tuple[list[slice], dict[int, int]]:
+    """Return spans of trained values whose steps are counted alike, and where each count begins."""
+    spans: list[slice] = []
+    begun: dict[int, int] = {}
+    for name, span in slices(network.params).items():
+        if name in network.frozen:
+            continue
+        first = unfrozen.get(name, 0)
+        if spans and spans[-1].stop == span.start and begun[spans[-1].start] == first:
+            span = slice(spans.pop().start, span.stop)
+        spans.append(span)
+        begun[span.start] = first
+    return spans, begun
 
 
 def update_threads(optimizer: Optimizer, size: int, threads: int) -> int:

@@ -306,3 +306,21 @@ def test_a_data_file_that_is_a_pipe_is_rejected_without_waiting(spec, tmp_path):
     os.mkfifo(tmp_path / "data.csv")
     with pytest.raises(DataError, match=r"data\.csv: cannot read the data: not a regular file"):
         nnreg.run(spec)
+
+
+def test_a_resumed_run_adds_its_seconds_to_the_earlier_ones(spec, tmp_path):
+    summary = tmp_path / "out/summary.json"
+    nnreg.run(spec, out=tmp_path / "out")
+    summary.write_text(json.dumps({**read(summary), "seconds": 1000.0}))
+    nnreg.resume(tmp_path / "out")
+    assert 1000 <= read(summary)["seconds"] < 1500
+    nnreg.resume(tmp_path / "out", overrides=["train.epochs=9"])
+    assert 1000 <= read(summary)["seconds"] < 1500
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"seconds": "x"}', '{"seconds": 1e999}', "[1]"])
+def test_a_resumed_run_whose_summary_is_lost_counts_from_there(spec, tmp_path, text):
+    nnreg.run(spec, out=tmp_path / "out")
+    (tmp_path / "out/summary.json").write_text(text)
+    nnreg.resume(tmp_path / "out", overrides=["train.epochs=9"])
+    assert 0 <= read(tmp_path / "out/summary.json")["seconds"] < 500

@@ -6,7 +6,7 @@ import pytest
 import nnreg
 from nnreg import SpecError
 from nnreg.builtin.layers.dense import Dense
-from nnreg.builtin.optimizers import Sgd
+from nnreg.builtin.optimizers import Adam, Sgd
 from nnreg.network.parameters import views
 from tests.helpers.specs import blobs, classifier
 
@@ -206,3 +206,76 @@ def test_a_layer_unfrozen_on_resuming_trains(tmp_path):
     again = nnreg.load(tmp_path / "a.h5", ["train.freeze=[]"])
     again.fit(*blobs(), epochs=1)
     assert not np.array_equal(again.parameters["layers/0/weight"], before)
+
+
+class TestUnfrozenOnResuming:
+    """The optimizer begins anew with parameters that were frozen."""
+
+    @staticmethod
+    def resumed(tmp_path, optimizer, *, epochs=1, steps=100):
+        x, y = blobs()
+        train = {"epochs": steps, "batch_size": 60, "freeze": ["layers/0"]}
+        layers = [{"type": "dense", "units": 4, "activation": "tanh"},
+                  {"type": "dense", "units": "classes", "activation": "softmax"}]  # fmt: skip
+        model = nnreg.build(
+            classifier(
+                model={"layers": layers, "dtype": "float64"}, optimizer=optimizer, train=train
+            ),
+            data=(x, y),
+        )
+        model.fit(x, y)
+        nnreg.save(model, tmp_path / "a.h5")
+        again = nnreg.load(tmp_path / "a.h5", ["train.freeze=[]"])
+        return model, again
+
+    def test_the_first_step_of_adam_is_one_learning_rate(self, tmp_path):
+        model, again = self.resumed(tmp_path, {"type": "adam", "learning_rate": 0.01})
+        again.fit(*blobs(), epochs=1)
+        name = "layers/0/weight"
+        change = np.abs(again.parameters[name] - model.parameters[name])
+        np.testing.assert_allclose(change, 0.01, rtol=1e-3)
+
+    def test_its_steps_are_those_of_a_new_optimizer_and_the_others_continue(self, tmp_path):
+        model, again = self.resumed(tmp_path, {"type": "adam", "learning_rate": 0.01})
+        rows, state = blobs(), model.training_state
+        m, v = (state.optimizer_state[one].copy() for one in "mv")
+        size = again.network.params["layers/0/weight"].shape
+        vector = again.network.vector
+        first = slice(0, size[0] * size[1] + size[1])
+        m[first] = v[first] = 0
+        expected, counts = vector.copy(), np.full(vector.size, 100)
+        counts[first] = 0
+        for _ in range(3):
+            gradient = np.concatenate([g.ravel() for g in again.gradients(*rows)[1].values()])
+            counts += 1
+            m, v = 0.9 * m + gradient, 0.999 * v + gradient**2
+            corrected = 0.1 * m / (1 - 0.9**counts)
+            root = np.sqrt(0.001 * v / (1 - 0.999**counts))
+            expected -= 0.01 * corrected / (root + 1e-8)
+            again.fit(*rows, epochs=1)
+            np.testing.assert_allclose(vector, expected, rtol=1e-9)
+
+    def test_the_count_survives_a_second_checkpoint(self, tmp_path):
+        _, whole = self.resumed(tmp_path, "adam")
+        _, parts = self.resumed(tmp_path, "adam")
+        whole.fit(*blobs(), epochs=4)
+        parts.fit(*blobs(), epochs=2)
+        nnreg.save(parts, tmp_path / "b.h5")
+        parts = nnreg.load(tmp_path / "b.h5", ["train.threads=1"])
+        assert parts.training_state.unfrozen == {"layers/0/weight": 100, "layers/0/bias": 100}
+        parts.fit(*blobs(), epochs=2)
+        assert parts.network.vector.tobytes() == whole.network.vector.tobytes()
+
+    def test_an_optimizer_that_mixes_values_begins_anew_with_all(self, tmp_path, monkeypatch):
+        counts = []
+        update = Adam.update
+
+        def mixing(self, parameters, gradient, state):
+            counts.append((state.count, bool(state.vectors["m"].any())))
+            update(self, parameters, gradient, state)
+
+        monkeypatch.setattr(Adam, "update", mixing)
+        monkeypatch.setattr(Adam, "elementwise", False)
+        _, again = self.resumed(tmp_path, "adam", steps=5)
+        again.fit(*blobs(), epochs=2)
+        assert counts[-2:] == [(1, False), (2, True)]

@@ -5,6 +5,7 @@ import pytest
 
 import nnreg
 from nnreg import DivergedError, SpecError, UsageError
+from nnreg.errors import NnregWarning
 from tests.helpers.specs import blobs, classifier, line, regressor
 
 
@@ -395,8 +396,26 @@ class TestPauses:
         model = nnreg.build(self.SPEC, data=(x, y))
         next(self.iterate(model, (x, y), lambda: True))
         assert model.training_state.epoch_state.seen == 7
-        model.fit(x[:20], y[:20], epochs=1)
+        with pytest.warns(NnregWarning, match="epoch 1 was begun on other examples; it starts ag"):
+            model.fit(x[:20], y[:20], epochs=1)
         assert model.training_state.step == 1 + 3
+
+    @pytest.mark.parametrize("other", ["inputs", "targets", "weights"])
+    def test_as_many_other_examples_start_an_epoch_again(self, other, tmp_path):
+        x, y = blobs()
+        model = nnreg.build(self.SPEC, data=(x, y))
+        next(self.iterate(model, (x, y), lambda: True))
+        nnreg.save(model, tmp_path / "mid.h5")
+        model = nnreg.load(tmp_path / "mid.h5")
+        weights = np.arange(60) + 1 if other == "weights" else None
+        rows = (x + (other == "inputs"), y[::-1] if other == "targets" else y)
+        fresh = nnreg.load(tmp_path / "mid.h5")
+        fresh.training_state.epoch_state = None
+        fresh.fit(*rows, weights=weights, epochs=1)
+        with pytest.warns(NnregWarning, match="epoch 1 was begun on other examples"):
+            model.fit(*rows, weights=weights, epochs=1)
+        assert model.training_state.step == 1 + 9
+        assert_identical(fresh, model)
 
 
 def test_layer_state_that_overflows_is_divergence_and_not_kept():
