@@ -82,8 +82,6 @@ class Trainer:
         self._last_epoch = settings.epochs if epochs is None else epochs
         schedule = schedule or Constant()
         self._check_monitored(schedule)
-        if not self.finished:
-            check_batches(network, settings.batch_size, len(train))
         workers = worker_count(network, settings, len(train))
         self.threads = max_threads(network, settings, workers)
         """The most threads that training uses, see `max_threads`."""
@@ -100,6 +98,8 @@ class Trainer:
         self._monitor = self._resume_monitor()
         if wait_again and self._waited_long_enough:
             self._monitor.improved_epoch = self.training_state.epoch
+        if not self.finished:
+            check_batches(network, settings.batch_size, len(train))
 
     def _check_monitored(self, schedule: Schedule) -> None:
         self._require_split("early stopping", self.monitor, "train.early_stopping.monitor")

@@ -53,7 +53,7 @@ class Step(Activation):
 def test_only_an_activation_that_the_layer_splits_off_is_fused_with_the_loss():
     nnreg.register("cell", Cell)
     x = np.array([[[1.0], [2.0]], [[0.5], [-1.0]]])
-    expected = [[0.938835], [0.406720]]  # sigmoid(x_1 + sigmoid(x_0))
+    expected = [0.938835, 0.406720]  # sigmoid(x_1 + sigmoid(x_0))
     for loss, y in (("mean_squared_error", [0.5, 0.7]), ("binary_cross_entropy", [0, 1])):
         spec = classifier(model={"layers": ["cell"]}, loss=loss, metrics=[])
         model = nnreg.build(spec, data=(x, np.array(y)))
