@@ -74,7 +74,7 @@ def load(
     its spec, as in `train.epochs=20`; of a checkpoint for resuming, what `resume_rules` allow.
     Components are those of `registry`, by default all that are installed and registered. Raises
     `CheckpointError` for a file that is damaged or not a checkpoint, or, without `allow_changed`,
-    if a plugin behaves differently than when it was saved; `SpecError` for overrides that are refused;
+    if a plugin behaves differently than when it was saved; `SpecError` for refused overrides;
     `MissingPluginError` if a plugin is not installed.
     """
     file = checkpoint_file(Path(path))
