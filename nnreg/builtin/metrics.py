@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import mean_and_deviation
 from nnreg.interfaces.metric import Metric
 
 Average = Literal["macro", "micro", "binary"]
@@ -63,9 +64,11 @@ class R2(Metric):
 
     def compute(self, y: Array, t: Array) -> float:
         y2, t2 = y.reshape(len(y), -1), t.reshape(len(t), -1)
-        residual = np.sum(np.square(t2 - y2), axis=0)
-        total = np.sum(np.square(t2 - np.mean(t2, axis=0)), axis=0)
-        unexplained = np.where(total > 0, residual / np.where(total > 0, total, 1), residual > 0)
+        _, deviation = mean_and_deviation(t2)
+        # in units of the deviation, whose square may be beyond the range of float64
+        error = (t2 - y2) / np.where(deviation > 0, deviation, 1)
+        inexact = np.any(error != 0, axis=0)
+        unexplained = np.where(deviation > 0, np.sum(error * error, axis=0) / len(t2), inexact)
         return float(np.mean(1 - unexplained))
 
 

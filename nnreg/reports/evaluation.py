@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import mean_and_deviation
 from nnreg.plotting.svg import Drawing
 from nnreg.reports.html import escape, figures, format_value, percent, table
 from nnreg.reports.png import data_uri
@@ -30,8 +31,8 @@ def compare_with_baseline(results: SplitPredictions) -> str:
     """Return the accuracy or error of the predictions beside that of the baseline, as HTML."""
     if results.classes is not None:
         return _compare_accuracy(results)
-    errors = np.mean(np.abs(results.predictions - results.true_values), axis=0)
-    baseline = np.mean(np.abs(results.baseline - results.true_values), axis=0)
+    errors, _ = mean_and_deviation(np.abs(results.predictions - results.true_values))
+    baseline, _ = mean_and_deviation(np.abs(results.baseline - results.true_values))
     rows = f"{len(results.true_values):,} {SPLIT_ROWS[results.split]}"
     if not baseline.any():
         error = format_value(float(np.mean(errors)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import mean_and_deviation, scale_of
 from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.runs.baseline import best_constant
@@ -57,8 +58,7 @@ class SplitPredictions:
             size = self.confidence[wrong]
         else:
             error = np.abs(self.predictions - self.true_values)
-            spread = np.std(self.true_values, axis=0)
-            size = np.max(error / np.where(spread > 0, spread, 1), axis=1)
+            size = np.max(error / scale_of(*mean_and_deviation(self.true_values)), axis=1)
             wrong = np.flatnonzero(size > 0)
             size = size[wrong]
         return wrong[np.argsort(-size, kind="stable")][:count]

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.formatting import number
+from nnreg._utils.statistics import mean_and_deviation
 from nnreg.builtin.metrics import Accuracy, MeanAbsoluteErrorMetric
 from nnreg.interfaces.metric import Metric
 from nnreg.model.model import Model
@@ -86,6 +87,6 @@ def _deciding_metric(model: Model) -> tuple[str, Metric]:
 def best_constant(model: Model, train: Examples) -> tuple[Array, str]:
     """Return the best constant prediction, and its name."""
     if model.classes is None:
-        return train.raw_targets.mean(axis=0), "the mean"
+        return mean_and_deviation(train.raw_targets)[0], "the mean"
     majority = int(np.bincount(train.raw_targets.reshape(-1)).argmax())
     return np.array(majority), model.classes[majority]

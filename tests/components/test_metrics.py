@@ -26,6 +26,11 @@ NUMBERS = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [3.0], [5.0]])
         (metrics.R2(), NUMBERS, 1 - 2 / 8),
         (metrics.R2(), (np.ones((3, 1)), np.ones((3, 1))), 1),
         (metrics.R2(), (np.zeros((3, 1)), np.ones((3, 1))), 0),
+        # the mean of equal numbers, computed plainly, differs from them in the last digit
+        (metrics.R2(), (np.full((1000, 1), 14.62), np.full((1000, 1), 14.62)), 1),
+        (metrics.R2(), (np.zeros((1000, 1)), np.full((1000, 1), 14.62)), 0),
+        (metrics.R2(), (1e200 * NUMBERS[0], 1e200 * NUMBERS[1]), 1 - 2 / 8),
+        (metrics.R2(), (1e-200 * NUMBERS[0], 1e-200 * NUMBERS[1]), 1 - 2 / 8),
     ],
 )
 def test_a_metric_equals_the_count_by_hand(metric, pair, expected):
