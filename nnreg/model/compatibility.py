@@ -5,7 +5,7 @@ A checkpoint that has one still loads, and predicts what it did.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nnreg.errors import Problem, SpecError
 from nnreg.model.build import such_as
@@ -14,9 +14,14 @@ from nnreg.network.parameters import nested
 from nnreg.spec.sections import Spec
 
 
-def refuse_incompatible(spec: Spec, network: Network) -> None:
-    """Raise `SpecError` for components of a network that do not fit each other."""
-    problems = [*_not_integers(network), *_constant_outputs(network), *_no_distribution(spec)]
+def refuse_incompatible(spec: Spec, network: Network, classes: Sequence[str] | None) -> None:
+    """Raise `SpecError` for components that do not fit each other or the classes of the target."""
+    problems = [
+        *_not_integers(network),
+        *_constant_outputs(network),
+        *_no_distribution(spec),
+        *_metrics_of_other_classes(spec, classes or ()),
+    ]
     if problems:
         raise SpecError(problems)
 
@@ -61,3 +66,13 @@ def _no_distribution(spec: Spec) -> Iterator[Problem]:
             "are independent"
         )
         yield Problem(f"$.model.layers[{len(spec.model.layers) - 1}].activation", problem)
+
+
+def _metrics_of_other_classes(spec: Spec, classes: Sequence[str]) -> Iterator[Problem]:
+    """Yield a problem for each metric that has no meaning for these classes."""
+    for index, metric in enumerate(spec.metrics):
+        if metric.classification and classes:
+            try:
+                metric.check_classes(classes)
+            except ValueError as error:
+                yield Problem(f"$.metrics[{index}]", str(error))

@@ -60,8 +60,8 @@ class Model:
                 self.spec.train.kernels or default_kernels(document.registry),
             )
             if check:
-                refuse_incompatible(self.spec, self.network)
-            metrics = name_metrics(self.spec, document.registry, classification=names is not None)
+                refuse_incompatible(self.spec, self.network, names)
+            metrics = name_metrics(self.spec, document.registry, names)
         target = preprocessing.target
         self.evaluation = Evaluation(
             self.spec.loss,

@@ -130,8 +130,36 @@ def test_all_problems_are_reported_at_once():
 
 def test_a_checkpoint_with_such_components_still_loads(tmp_path, monkeypatch):
     x, y = blobs()
-    monkeypatch.setattr("nnreg.model.model.refuse_incompatible", lambda spec, network: None)
+    monkeypatch.setattr("nnreg.model.model.refuse_incompatible", lambda *_: None)
     model = nnreg.build(classifier(model={"layers": [dense("classes", "sigmoid")]}), data=(x, y))
     nnreg.save(model, tmp_path / "old.h5")
     monkeypatch.undo()
     assert np.array_equal(nnreg.load(tmp_path / "old.h5").predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize("name", ["precision", "recall", "f1"])
+def test_a_binary_metric_of_three_classes_is_refused(name):
+    layers = [dense("classes", "softmax")]
+    for option in ({}, {"positive": "ash"}):
+        metric = {"type": name, "average": "binary", **option}
+        assert problem(layers, blobs(), metrics=["accuracy", metric]) == (
+            "$.metrics[1]",
+            '"average": "binary" is for two classes, but the target has 3; use "macro" or "micro"',
+        )
+
+
+def test_the_positive_class_of_a_metric_is_named(tmp_path):
+    x, y = blobs()
+    y = np.where(y == "ash", "ash", "other")
+    metric = {"type": "recall", "average": "binary", "positive": "ash"}
+    layers = {"layers": [dense("classes", "softmax")]}
+    model = nnreg.build(classifier(model=layers, metrics=[metric]), data=(x, y))
+    model.fit(x, y)
+    expected = np.mean(model.classify(x)[y == "ash"] == "ash")
+    nnreg.save(model, tmp_path / "model.h5")
+    for one in (model, nnreg.load(tmp_path / "model.h5")):
+        assert one.evaluate(x, y)["recall"] == pytest.approx(expected)
+    unknown = {**metric, "positive": "asch"}
+    assert problem(layers["layers"], (x, y), metrics=[unknown]) == (
+        "$.metrics[0]", "no class 'asch'; did you mean 'ash'?"
+    )  # fmt: skip
