@@ -140,15 +140,19 @@ def _usage(error: click.ClickException) -> str:
 
 @contextmanager
 def _printing_notes() -> Iterator[None]:
-    """Print nnreg's own warnings as notes, one per line."""
+    """Print nnreg's own warnings as notes, one per line, each once: a fold repeats the others'."""
+    shown = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", NnregWarning)
         show_other = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, NnregWarning):
+                if (text := str(message)) in shown:
+                    return
+                shown.add(text)
                 # Look up sys.stderr now: a live line replaces it.
-                click.echo(f"note: {message}", file=sys.stderr)
+                click.echo(f"note: {text}", file=sys.stderr)
             else:
                 show_other(message, category, *where, **more)
 
