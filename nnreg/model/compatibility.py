@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nnreg.errors import Problem, SpecError
+from nnreg.interfaces.activation import Activation
 from nnreg.model.build import such_as
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
@@ -58,7 +59,7 @@ def _constant_outputs(network: Network) -> Iterator[Problem]:
 def _no_distribution(spec: Spec) -> Iterator[Problem]:
     """Yield a problem for outputs that do not sum to 1, if the loss takes only those that do."""
     split = spec.model.layers[-1].split_output_activation()
-    if spec.loss.takes_distribution and split is not None and split[1].sums_to_one is False:
+    if spec.loss.takes_distribution and split is not None and _never_sums_to_one(split[1]):
         problem = (
             f"the loss takes probabilities that sum to 1, but those of "
             f"{type(split[1]).__name__.lower()} do not; give this layer another activation"
@@ -66,6 +67,12 @@ def _no_distribution(spec: Spec) -> Iterator[Problem]:
             "are independent"
         )
         yield Problem(f"$.model.layers[{len(spec.model.layers) - 1}].activation", problem)
+
+
+def _never_sums_to_one(activation: Activation) -> bool:
+    """Return True if an activation declares it, or has a formula alone, which is elementwise."""
+    elementwise = type(activation).forward is Activation.forward
+    return activation.sums_to_one is False or (activation.sums_to_one is None and elementwise)
 
 
 def _metrics_of_other_classes(spec: Spec, classes: Sequence[str]) -> Iterator[Problem]:

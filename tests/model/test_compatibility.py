@@ -42,12 +42,22 @@ class Cell(Layer):
 
 @dataclass(frozen=True)
 class Step(Activation):
-    """y = 1 if x > 0 else 0, which does not declare whether it sums to 1"""
+    """y = 1 if x > 0 else 0"""
 
     range = (0.0, 1.0)
 
     def formula(self, x):
         return (x > 0).astype(x.dtype)
+
+
+@dataclass(frozen=True)
+class Largest(Activation):
+    """y = 1 for the largest x, otherwise 0; whether it sums to 1 is not declared"""
+
+    range = (0.0, 1.0)
+
+    def forward(self, x):
+        return (x == x.max(axis=-1, keepdims=True)).astype(x.dtype), np.zeros_like
 
 
 def test_only_an_activation_that_the_layer_splits_off_is_fused_with_the_loss():
@@ -92,11 +102,18 @@ def test_probabilities_of_classes_must_sum_to_one():
 
 
 def test_what_a_plugin_does_not_declare_is_accepted():
-    nnreg.register("step", Step)
+    nnreg.register("largest", Largest)
     nnreg.register("cell", Cell)
     x, y = blobs()
-    nnreg.build(classifier(model={"layers": [dense(3, "step")]}), data=(x, y))
+    nnreg.build(classifier(model={"layers": [dense(3, "largest")]}), data=(x, y))
     nnreg.build(classifier(model={"layers": ["cell"]}), data=(x[:, None, :3], y))
+
+
+def test_an_activation_with_a_formula_alone_does_not_sum_to_one():
+    nnreg.register("step", Step)
+    path, message = problem([dense(3, "step")], blobs())
+    assert path == "$.model.layers[0].activation"
+    assert message.startswith("the loss takes probabilities that sum to 1, but those of step do")
 
 
 @pytest.mark.parametrize(
