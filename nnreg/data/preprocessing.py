@@ -97,6 +97,7 @@ class Preprocessing(Configurable):
         """Return the inputs as one array: `(rows, features)`, or `(rows, *shape)`.
 
         Values are computed in float64, in chunks of rows, then converted to `dtype` if it is given.
+        Raises `DataError` for a fraction if `dtype` is one of integers.
         """
         absent = [name for name in self.names if name not in table.columns]
         if absent:
@@ -107,22 +108,27 @@ class Preprocessing(Configurable):
         if len(set(lengths.values())) > 1:
             raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
         count = max(lengths.values())
+        integer = dtype is not None and np.dtype(dtype).kind == "i"
         size = max(BLOCK // max(math.prod(self.input_shape), 1), 1)
         if count <= size:
-            encoded = self._encode(table)
+            encoded = self._encode(table, integer=integer)
             return encoded if dtype is None else encoded.astype(dtype, copy=False)
         used = replace(table, columns={name: column(table, name) for name in self.names})
-        chunk = self._encode(used.slice_rows(slice(size)))
+        chunk = self._encode(used.slice_rows(slice(size)), integer=integer)
         encoded = np.empty((count, *chunk.shape[1:]), chunk.dtype if dtype is None else dtype)
         encoded[:size] = chunk
         for start in range(size, count, size):
             rows = slice(start, start + size)
-            encoded[rows] = self._encode(used.slice_rows(rows))
+            encoded[rows] = self._encode(used.slice_rows(rows), integer=integer)
         return encoded
 
-    def encode_integers(self, table: Table) -> Array:
-        """Return the inputs as integers. Raises `DataError` for a value that is none."""
-        values = self.encode(table)
+    def _encode(self, table: Table, *, integer: bool) -> Array:
+        encoded = [encoder.encode(table) for encoder in self.inputs]
+        values = encoded[0] if len(encoded) == 1 else np.concatenate(encoded, axis=1)
+        return self._integers(values, table) if integer else values
+
+    def _integers(self, values: Array, table: Table) -> Array:
+        """Return encoded values as integers. Raises `DataError` for one that is none."""
         with np.errstate(invalid="ignore"):  # a number beyond int64 becomes another one
             integers = values.astype(np.int64)
         wrong = integers != values
@@ -135,10 +141,6 @@ class Preprocessing(Configurable):
                 "network takes integers, such as token indices; fix the value"
             )
         return integers
-
-    def _encode(self, table: Table) -> Array:
-        encoded = [encoder.encode(table) for encoder in self.inputs]
-        return encoded[0] if len(encoded) == 1 else np.concatenate(encoded, axis=1)
 
 
 def fit_preprocessing(

@@ -270,14 +270,10 @@ class Model:
         def encode(values: Array, rows: Array) -> Array:
             return self._encode_rows(replace(table, columns={name: values}, row_numbers=rows))
 
-        dtype = np.int64 if self.network.integer_input else self.network.dtype
-        return column.encoded(encode, self.network.input_shape, dtype)
+        return column.encoded(encode, self.network.input_shape, self.network.input_dtype)
 
     def _encode_rows(self, table: Table) -> Array:
-        if self.network.integer_input:
-            encoded = self.preprocessing.encode_integers(table)
-        else:
-            encoded = self.preprocessing.encode(table, self.network.dtype)
+        encoded = self.preprocessing.encode(table, self.network.input_dtype)
         self.network.check_input(encoded)
         return np.ascontiguousarray(encoded)
 
