@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,9 +11,14 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import mean_and_deviation
+from nnreg._utils.suggestions import suggest
+from nnreg.errors import NnregWarning
 from nnreg.interfaces.metric import Metric
 
 Average = Literal["macro", "micro", "binary"]
+
+POSITIVE = ("1", "true", "yes", "positive")
+"""The names of a second class that is the positive one without a doubt."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +84,41 @@ class _Counts(Metric):
     """A ratio of counts of true positives, predicted and actual examples per class.
 
     Options:
-        average: "macro" (mean over classes that occur), "micro" (over all) or "binary" (class 1)
+        average: "macro" (mean over classes that occur), "micro" (over all), or of two classes
+            "binary" (the positive one alone)
+        positive: name of the positive class of "binary"; the second in order if null
     """
 
     classification = True
     average: Average = "macro"
+    positive: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.positive is not None and self.average != "binary":
+            raise ValueError('\'positive\' is only for "average": "binary"')
+
+    def check_classes(self, names: Sequence[str]) -> None:
+        if self.average != "binary":
+            return
+        if len(names) != 2:
+            raise ValueError(
+                f'"average": "binary" is for two classes, but the target has {len(names)}; use '
+                '"macro" or "micro"'
+            )
+        if self.positive is None and names[1].lower() not in POSITIVE:
+            text = (
+                f"the {type(self).__name__.lower()} is that of class {names[1]!r}, the second of "
+                f"{names[0]!r} and {names[1]!r}; set 'positive' to the class that is meant"
+            )
+            warnings.warn(text, NnregWarning, stacklevel=2)
+
+    def for_classes(self, names: Sequence[str]) -> Metric:
+        if self.positive is None:
+            return self
+        if self.positive not in names:
+            problem = f"no class {self.positive!r}{suggest(self.positive, names)}"
+            raise ValueError(problem)
+        return _OneClass(self, list(names).index(self.positive))
 
     def compute(self, y: Array, t: Array) -> float:
         present = np.array([1]) if self.average == "binary" else np.union1d(y, t)
@@ -95,6 +132,18 @@ class _Counts(Metric):
 
     def _ratio(self, hits: Array, predicted: Array, actual: Array) -> tuple[Array, Array]:
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _OneClass(Metric):
+    """A binary metric whose positive class has a certain number."""
+
+    classification = True
+    metric: Metric
+    number: int
+
+    def compute(self, y: Array, t: Array) -> float:
+        return self.metric.compute(np.equal(y, self.number), np.equal(t, self.number))
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,8 @@ def _usage(error: click.ClickException) -> str:
 
 @contextmanager
 def _printing_notes() -> Iterator[None]:
-    """Print nnreg's own warnings as notes, one per line."""
+    """Print nnreg's own warnings as notes, one per line, each once: a fold repeats the others'."""
+    shown = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", NnregWarning)
         show_other = warnings.showwarning
@@ -148,11 +149,11 @@ def _printing_notes() -> Iterator[None]:
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, NnregWarning):
-                if str(message) in shown:
+                if (text := str(message)) in shown:
                     return
-                shown.add(str(message))
+                shown.add(text)
                 # Look up sys.stderr now: a live line replaces it.
-                click.echo(f"note: {message}", file=sys.stderr)
+                click.echo(f"note: {text}", file=sys.stderr)
             else:
                 show_other(message, category, *where, **more)
 

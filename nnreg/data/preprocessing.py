@@ -108,6 +108,7 @@ class Preprocessing(Configurable):
         """Return the inputs as one array: `(rows, features)`, or `(rows, *shape)`.
 
         Values are computed in float64, in chunks of rows, then converted to `dtype` if it is given.
+        Raises `DataError` for a fraction if `dtype` is one of integers.
         """
         absent = [name for name in self.names if name not in table.columns]
         if absent:
@@ -134,20 +135,21 @@ class Preprocessing(Configurable):
         return encoded
 
     def _encode(self, table: Table, dtype: npt.DTypeLike | None) -> Array:
-        with np.errstate(over="ignore"):
-            parts = [encoder.encode(table) for encoder in self.inputs]
-            encoded = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-            if dtype is not None:
+        parts = [encoder.encode(table) for encoder in self.inputs]
+        encoded = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if dtype is not None and np.dtype(dtype).kind == "i":
+            return self._integers(encoded, table)
+        if dtype is not None:
+            with np.errstate(over="ignore"):
                 encoded = encoded.astype(dtype, copy=False)
-            if not all_finite(encoded):
-                several = len(self.inputs) > 1
-                widths = [one.shape[0] if several else 1 for one in self.inputs]
-                refuse_too_large(table, np.repeat(self.names, widths).tolist(), encoded)
+        if not all_finite(encoded):
+            several = len(self.inputs) > 1
+            widths = [one.shape[0] if several else 1 for one in self.inputs]
+            refuse_too_large(table, np.repeat(self.names, widths).tolist(), encoded)
         return encoded
 
-    def encode_integers(self, table: Table) -> Array:
-        """Return the inputs as integers. Raises `DataError` for a value that is none."""
-        values = self.encode(table)
+    def _integers(self, values: Array, table: Table) -> Array:
+        """Return encoded values as integers. Raises `DataError` for one that is none."""
         with np.errstate(invalid="ignore"):  # a number beyond int64 becomes another one
             integers = values.astype(np.int64)
         wrong = integers != values

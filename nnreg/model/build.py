@@ -127,9 +127,15 @@ def _check_memory(plan: LayerBuilder, itemsize: int) -> None:
         raise SpecError([Problem(plan.path, problem)])
 
 
-def name_metrics(spec: Spec, registry: Registry, *, classification: bool) -> dict[str, Metric]:
-    """Return the metrics by name. Raises `SpecError` for a metric that does not fit the target."""
+def name_metrics(
+    spec: Spec, registry: Registry, classes: Sequence[str] | None
+) -> dict[str, Metric]:
+    """Return the metrics by name, for `classes` or a numeric target.
+
+    Raises `SpecError` for a metric that does not fit the target.
+    """
     problems, named = [], {}
+    classification = classes is not None
     for index, metric in enumerate(spec.metrics):
         name = registry.name_of(metric)
         path = f"$.metrics[{index}]"
@@ -140,6 +146,11 @@ def name_metrics(spec: Spec, registry: Registry, *, classification: bool) -> dic
         if name in named or name in RESERVED_METRIC_NAMES:
             problems.append(Problem(path, f"the name {name} is already in use"))
         named[name] = metric
+        if metric.classification and classes is not None:
+            try:
+                named[name] = metric.for_classes(classes)
+            except ValueError as error:
+                problems.append(Problem(path, str(error)))
     stopping = spec.train.early_stopping
     known = [f"{prefix}{name}" for prefix in ("", "val_") for name in ("loss", *named)]
     for path, monitored in (

@@ -5,18 +5,24 @@ A checkpoint that has one still loads, and predicts what it did.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nnreg.errors import Problem, SpecError
+from nnreg.interfaces.activation import Activation
 from nnreg.model.build import such_as
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.spec.sections import Spec
 
 
-def refuse_incompatible(spec: Spec, network: Network) -> None:
-    """Raise `SpecError` for components of a network that do not fit each other."""
-    problems = [*_not_integers(network), *_constant_outputs(network), *_no_distribution(spec)]
+def refuse_incompatible(spec: Spec, network: Network, classes: Sequence[str] | None) -> None:
+    """Raise `SpecError` for components that do not fit each other or the classes of the target."""
+    problems = [
+        *_not_integers(network),
+        *_constant_outputs(network),
+        *_no_distribution(spec),
+        *_metrics_of_other_classes(spec, classes or ()),
+    ]
     if problems:
         raise SpecError(problems)
 
@@ -53,7 +59,7 @@ def _constant_outputs(network: Network) -> Iterator[Problem]:
 def _no_distribution(spec: Spec) -> Iterator[Problem]:
     """Yield a problem for outputs that do not sum to 1, if the loss takes only those that do."""
     split = spec.model.layers[-1].split_output_activation()
-    if spec.loss.takes_distribution and split is not None and split[1].sums_to_one is False:
+    if spec.loss.takes_distribution and split is not None and _never_sums_to_one(split[1]):
         problem = (
             f"the loss takes probabilities that sum to 1, but those of "
             f"{type(split[1]).__name__.lower()} do not; give this layer another activation"
@@ -61,3 +67,19 @@ def _no_distribution(spec: Spec) -> Iterator[Problem]:
             "are independent"
         )
         yield Problem(f"$.model.layers[{len(spec.model.layers) - 1}].activation", problem)
+
+
+def _never_sums_to_one(activation: Activation) -> bool:
+    """Return True if an activation declares it, or has a formula alone, which is elementwise."""
+    elementwise = type(activation).forward is Activation.forward
+    return activation.sums_to_one is False or (activation.sums_to_one is None and elementwise)
+
+
+def _metrics_of_other_classes(spec: Spec, classes: Sequence[str]) -> Iterator[Problem]:
+    """Yield a problem for each metric that has no meaning for these classes."""
+    for index, metric in enumerate(spec.metrics):
+        if metric.classification and classes:
+            try:
+                metric.check_classes(classes)
+            except ValueError as error:
+                yield Problem(f"$.metrics[{index}]", str(error))

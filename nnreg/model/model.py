@@ -67,8 +67,8 @@ class Model:
                 self.spec.train.kernels or default_kernels(document.registry),
             )
             if check:
-                refuse_incompatible(self.spec, self.network)
-            metrics = name_metrics(self.spec, document.registry, classification=names is not None)
+                refuse_incompatible(self.spec, self.network, names)
+            metrics = name_metrics(self.spec, document.registry, names)
         target = preprocessing.target
         self.evaluation = Evaluation(
             self.spec.loss,
@@ -339,14 +339,10 @@ class Model:
         def encode(values: Array, rows: Array) -> Array:
             return self._encode_rows(replace(table, columns={name: values}, row_numbers=rows))
 
-        dtype = np.int64 if self.network.integer_input else self.network.dtype
-        return column.encoded(encode, self.network.input_shape, dtype)
+        return column.encoded(encode, self.network.input_shape, self.network.input_dtype)
 
     def _encode_rows(self, table: Table) -> Array:
-        if self.network.integer_input:
-            encoded = self.preprocessing.encode_integers(table)
-        else:
-            encoded = self.preprocessing.encode(table, self.network.dtype)
+        encoded = self.preprocessing.encode(table, self.network.input_dtype)
         self.network.check_input(encoded)
         return np.ascontiguousarray(encoded)
 

@@ -97,6 +97,11 @@ class Network:
         """Whether the input is integers, which a layer takes."""
         return takes_integers(self.layers.values())
 
+    @property
+    def input_dtype(self) -> npt.DTypeLike:
+        """The type of the input."""
+        return np.int64 if self.integer_input else self.dtype
+
     def check_input(self, x: Array) -> None:
         """Raise `DataError` for values that the first layer does not accept.
 

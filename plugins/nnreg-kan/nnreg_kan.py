@@ -31,6 +31,8 @@ class Kan(Layer):
     base: Activation = Silu()
     initializer: Initializer = GlorotUniform()
     independent = True
+    keeps_integers = False
+    output_range = (-math.inf, math.inf)
 
     def build(self, shape, builder):
         if not shape:

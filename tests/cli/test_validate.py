@@ -152,3 +152,13 @@ class TestDryRun:
         for name in ("penguins.json", "penguins.csv"):
             shutil.copy(MODELS / name, directory)
         assert ", or less if it stops early" in nnreg("run", "penguins.json", "--dry-run")[1]
+
+
+def test_a_warning_of_each_fold_is_printed_once(spec, nnreg):
+    metric = '--set=metrics=[{"type": "f1", "average": "binary"}]'
+    folds = "--set=train.folds=2", "--set=data.split={}"
+    assert nnreg("run", "plain.json", "--quiet", "--out", "out", metric, *folds)[::2] == (
+        0,
+        "note: the f1 is that of class 'red', the second of 'blue' and 'red'; set 'positive' to "
+        "the class that is meant\n",
+    )

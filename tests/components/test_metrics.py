@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nnreg.builtin import metrics
+from nnreg.errors import NnregWarning
 from nnreg.registry.registry import installed
 
 PREDICTED = np.array([0, 1, 2, 2, 1, 0, 0])
@@ -40,3 +41,32 @@ def test_a_metric_equals_the_count_by_hand(metric, pair, expected):
 def test_every_metric_declares_whether_higher_is_better():
     better = {e.name for e in installed() if e.kind == "metric" and e.cls.higher_is_better}
     assert better == {"accuracy", "r2", "precision", "recall", "f1"}
+
+
+@pytest.mark.parametrize(
+    ("positive", "expected"),
+    [(None, 3 / 4), ("ill", 1 / 2), ("well", 3 / 4)],
+)
+def test_a_binary_metric_is_that_of_the_positive_class(positive, expected):
+    truth, predicted = np.array([0, 0, 1, 1, 1, 1]), np.array([0, 1, 1, 1, 1, 0])
+    metric = metrics.Recall("binary", positive).for_classes(["ill", "well"])
+    assert metric.compute(predicted, truth) == expected
+
+
+def test_a_positive_class_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match=r"no class 'il'; did you mean 'ill'\?"):
+        metrics.F1("binary", "il").for_classes(["ill", "well"])
+
+
+def test_a_positive_class_needs_a_binary_average():
+    with pytest.raises(ValueError, match="'positive' is only for"):
+        metrics.F1("macro", "ill")
+
+
+def test_a_binary_metric_of_classes_without_an_evident_positive_one_warns():
+    with pytest.warns(NnregWarning, match="the f1 is that of class 'well', the second of 'ill'"):
+        metrics.F1("binary").check_classes(["ill", "well"])
+    for names in (["0", "1"], ["False", "True"], ["no", "yes"]):
+        metrics.F1("binary").check_classes(names)
+    metrics.F1("binary", "ill").check_classes(["ill", "well"])
+    metrics.F1("macro").check_classes(["ill", "well"])

@@ -42,12 +42,22 @@ class Cell(Layer):
 
 @dataclass(frozen=True)
 class Step(Activation):
-    """y = 1 if x > 0 else 0, which does not declare whether it sums to 1"""
+    """y = 1 if x > 0 else 0"""
 
     range = (0.0, 1.0)
 
     def formula(self, x):
         return (x > 0).astype(x.dtype)
+
+
+@dataclass(frozen=True)
+class Largest(Activation):
+    """y = 1 for the largest x, otherwise 0; whether it sums to 1 is not declared"""
+
+    range = (0.0, 1.0)
+
+    def forward(self, x):
+        return (x == x.max(axis=-1, keepdims=True)).astype(x.dtype), np.zeros_like
 
 
 def test_only_an_activation_that_the_layer_splits_off_is_fused_with_the_loss():
@@ -92,11 +102,18 @@ def test_probabilities_of_classes_must_sum_to_one():
 
 
 def test_what_a_plugin_does_not_declare_is_accepted():
-    nnreg.register("step", Step)
+    nnreg.register("largest", Largest)
     nnreg.register("cell", Cell)
     x, y = blobs()
-    nnreg.build(classifier(model={"layers": [dense(3, "step")]}), data=(x, y))
+    nnreg.build(classifier(model={"layers": [dense(3, "largest")]}), data=(x, y))
     nnreg.build(classifier(model={"layers": ["cell"]}), data=(x[:, None, :3], y))
+
+
+def test_an_activation_with_a_formula_alone_does_not_sum_to_one():
+    nnreg.register("step", Step)
+    path, message = problem([dense(3, "step")], blobs())
+    assert path == "$.model.layers[0].activation"
+    assert message.startswith("the loss takes probabilities that sum to 1, but those of step do")
 
 
 @pytest.mark.parametrize(
@@ -130,8 +147,36 @@ def test_all_problems_are_reported_at_once():
 
 def test_a_checkpoint_with_such_components_still_loads(tmp_path, monkeypatch):
     x, y = blobs()
-    monkeypatch.setattr("nnreg.model.model.refuse_incompatible", lambda spec, network: None)
+    monkeypatch.setattr("nnreg.model.model.refuse_incompatible", lambda *_: None)
     model = nnreg.build(classifier(model={"layers": [dense("classes", "sigmoid")]}), data=(x, y))
     nnreg.save(model, tmp_path / "old.h5")
     monkeypatch.undo()
     assert np.array_equal(nnreg.load(tmp_path / "old.h5").predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize("name", ["precision", "recall", "f1"])
+def test_a_binary_metric_of_three_classes_is_refused(name):
+    layers = [dense("classes", "softmax")]
+    for option in ({}, {"positive": "ash"}):
+        metric = {"type": name, "average": "binary", **option}
+        assert problem(layers, blobs(), metrics=["accuracy", metric]) == (
+            "$.metrics[1]",
+            '"average": "binary" is for two classes, but the target has 3; use "macro" or "micro"',
+        )
+
+
+def test_the_positive_class_of_a_metric_is_named(tmp_path):
+    x, y = blobs()
+    y = np.where(y == "ash", "ash", "other")
+    metric = {"type": "recall", "average": "binary", "positive": "ash"}
+    layers = {"layers": [dense("classes", "softmax")]}
+    model = nnreg.build(classifier(model=layers, metrics=[metric]), data=(x, y))
+    model.fit(x, y)
+    expected = np.mean(model.classify(x)[y == "ash"] == "ash")
+    nnreg.save(model, tmp_path / "model.h5")
+    for one in (model, nnreg.load(tmp_path / "model.h5")):
+        assert one.evaluate(x, y)["recall"] == pytest.approx(expected)
+    unknown = {**metric, "positive": "asch"}
+    assert problem(layers["layers"], (x, y), metrics=[unknown]) == (
+        "$.metrics[0]", "no class 'asch'; did you mean 'ash'?"
+    )  # fmt: skip

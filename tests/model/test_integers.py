@@ -104,6 +104,15 @@ def test_a_fraction_in_a_column_is_reported_with_the_column():
         model.predict({**rows, "b": [0, 1, 2.5]})
 
 
+def test_a_fraction_beyond_the_first_chunk_is_reported_with_its_row(monkeypatch):
+    monkeypatch.setattr("nnreg.data.preprocessing.BLOCK", 12)
+    model = nnreg.build(spec(EMBEDDING, "flatten", DENSE), data=(TOKENS, SUMS))
+    tokens = TOKENS.astype(float)
+    tokens[25, 0, 0] = 0.5
+    with pytest.raises(DataError, match=r"row 25, column 'x': found 0\.5, but the network takes"):
+        model.predict(tokens)
+
+
 def test_tokens_outside_the_vocabulary_are_refused_after_a_flatten_too():
     model = nnreg.build(spec("flatten", EMBEDDING, "flatten", DENSE), data=(TOKENS, SUMS))
     with pytest.raises(DataError, match="embedding takes integers from 0 to 8"):
