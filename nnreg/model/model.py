@@ -189,7 +189,8 @@ class Model:
     ) -> Trainer:
         """Return a trainer on prepared examples; see `fit` for `epochs`."""
         if not self.resumable:
-            self.training_state, self.resumable = TrainingState(), True
+            self.training_state = TrainingState(lock=self.training_state.lock)
+            self.resumable = True
         return Trainer(
             self.network,
             self.evaluation,
@@ -213,10 +214,11 @@ class Model:
         is_last = state.best_epoch == state.epoch and not state.ema_steps
         if is_last or state.best_vector is None:
             return
-        self.network.vector[...] = state.best_vector
-        self.network.state_vector[...] = state.best_state
-        state.ema_steps, state.ema = 0, None
-        self.resumable = False
+        with state.lock.training():
+            self.network.vector[...] = state.best_vector
+            self.network.state_vector[...] = state.best_state
+            state.ema_steps, state.ema = 0, None
+            self.resumable = False
 
     def examples(self, x: Any, y: Any) -> Examples:
         """Return examples for the network from raw rows and targets."""

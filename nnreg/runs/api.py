@@ -10,6 +10,7 @@ from typing import Any
 
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.paths import fold_directories
+from nnreg.checkpoint.save_load import check_saveable
 from nnreg.data.loading import DataReader
 from nnreg.errors import UsageError
 from nnreg.model.model import Model
@@ -75,7 +76,9 @@ def prepare(
     reader = DataReader()
     if data is not None:
         data = tables_of(data)
-    check_folds(document, data, reader)
+    prepared = check_folds(document, data, reader)
+    if directory:
+        check_saveable(prepared.model, directory.path)
     return CrossValidation(document, directory, data, reader=reader)
 
 
