@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, ClassVar, Final, cast
 
 from nnreg.errors import NnregWarning, PluginError
@@ -82,12 +82,12 @@ class SchemaWriter:
         return {"anyOf": [{"enum": short}, *bodies]}
 
     def _default(self, cls: type[Any], name: str, value: Any) -> Any:
-        default = to_json(value, self.registry)
         try:
+            default = to_json(value, self.registry)
             json.dumps(default)
         except (TypeError, ValueError) as error:
             raise PluginError(
-                f"the default of {cls.__qualname__}.{name} is {default!r}, which is not JSON"
+                f"the default of {cls.__qualname__}.{name} is {value!r}, which is not JSON"
             ) from error
         return default
 
@@ -112,7 +112,8 @@ class SchemaWriter:
         schema.pop("title", None)
         schema.setdefault("properties", {})
         schema.setdefault("required", [])
-        return cast(dict[str, Any], _references(schema))
+        own = schema.pop("$defs", {})  # those of Enums, which are at the root of a schema only
+        return cast(dict[str, Any], _references(schema, own))
 
 
 VARIABLE: Final = "#/$defs/variable"
@@ -130,13 +131,23 @@ def _or_variable(schema: Any) -> Any:
     return {**outer, "anyOf": [inner, {"$ref": VARIABLE}]}
 
 
-def _references(node: Any) -> Any:
-    """Replace the markers of `Configurable` by references to definitions."""
+def _references(node: Any, own: Mapping[str, Any]) -> Any:
+    """Replace the markers of `Configurable` by references to definitions.
+
+    References to the definitions in `own` are replaced by these.
+    """
     if isinstance(node, dict):
         if "nnreg" in node:
             rest = {key: value for key, value in node.items() if key != "nnreg"}
             return {"$ref": f"#/$defs/{node['nnreg']}", **rest}
-        return {key: _references(value) for key, value in node.items()}
+        name = str(node.get("$ref", "")).removeprefix("#/$defs/")
+        if name in own:
+            rest = {key: value for key, value in node.items() if key != "$ref"}
+            others = {
+                key: value for key, value in own.items() if key != name
+            }  # it may be recursive
+            return {**_references(own[name], others), **rest}
+        return {key: _references(value, own) for key, value in node.items()}
     if isinstance(node, list):
-        return [_references(item) for item in node]
+        return [_references(item, own) for item in node]
     return node

@@ -17,7 +17,12 @@ from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import (
+    InitErrorDetails,
+    PydanticCustomError,
+    PydanticSerializationError,
+    to_jsonable_python,
+)
 
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import ComponentError, PluginError, Problem, SpecError
@@ -116,11 +121,13 @@ class Reader:
         self.used[kind, name] = entry
         config = {key: option for key, option in options.items() if key != "type"}
         try:
-            return self._fields(entry.cls, self._migrate(entry, config), entry)
+            component = self._fields(entry.cls, self._migrate(entry, config), entry)
         except ComponentError:
             raise
         except PluginError as error:
             raise _error(f"{entry.provider}: {error}") from error
+        _check_written(component, entry, self.registry)
+        return component
 
     def _migrate(self, entry: Entry, config: dict[str, Any]) -> dict[str, Any]:
         """Return options migrated to the installed version of a component."""
@@ -258,8 +265,28 @@ def _article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"
 
 
+def _check_written(component: Any, entry: Entry, registry: Registry) -> None:
+    """Raise an error for an option, such as a default, that no spec or checkpoint can contain."""
+    for field in dataclasses.fields(component):
+        value = getattr(component, field.name)
+        try:
+            to_json(value, registry)
+        except PydanticSerializationError as error:
+            raise _error(
+                f"{entry.kind} {entry.name!r} of {entry.provider}: its option {field.name!r} is "
+                f"{value!r}, which JSON cannot express; options are numbers, text, lists, "
+                "components or an Enum of these"
+            ) from error
+
+
 def to_json(value: Any, registry: Registry) -> Any:
-    """Return the JSON that describes a component or a section, with every option filled in."""
+    """Return the JSON that describes a component or a section, with every option filled in.
+
+    Options that JSON has no type for are written as pydantic reads them: a member of an Enum as its
+    value, a path or a date as text. Raises PydanticSerializationError for others.
+    """
+    if value is None or type(value) in (str, int, float, bool):
+        return value
     if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
         options = {
             field.name: to_json(getattr(value, field.name), registry)
@@ -272,5 +299,7 @@ def to_json(value: Any, registry: Registry) -> Any:
     if isinstance(value, list | tuple):
         return [to_json(item, registry) for item in value]
     if isinstance(value, Mapping):
-        return {key: to_json(item, registry) for key, item in value.items()}
-    return value
+        return {to_json(key, registry): to_json(item, registry) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((to_json(item, registry) for item in value), key=repr)
+    return to_jsonable_python(value)
