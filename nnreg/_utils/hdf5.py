@@ -6,9 +6,10 @@ the environment variable below is set before h5py is first imported.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
 
 import h5py  # after the line above
 
-__all__ = ["FileDataset", "h5py", "h5py_errors", "objects", "plain_datasets"]
+__all__ = ["FileDataset", "check_paths", "h5py", "h5py_errors", "objects", "plain_datasets"]
 
 
 MAX_DEPTH = 64
@@ -74,7 +75,7 @@ def objects(
         with h5py_errors():
             count += len(group)
         if count > most:
-            raise FormatError(f"there are more than {most:,} groups and datasets")
+            raise FormatError(_TOO_MANY.format(most))
         with h5py_errors():
             names = list(group)
         for name in names:
@@ -94,7 +95,7 @@ def objects(
 
 def _linked(group: h5py.Group, name: str, path: str) -> tuple[Any, int]:
     """Return the object of a hard link, and its address; other links are not followed."""
-    if not _is_name(name):
+    if not is_name(name):
         raise FormatError(f"{path!r} is not a name")
     with h5py_errors():
         link = group.get(name, getlink=True)
@@ -105,11 +106,31 @@ def _linked(group: h5py.Group, name: str, path: str) -> tuple[Any, int]:
         return item, h5py.h5o.get_info(item.id).addr
 
 
-def _is_name(name: str | bytes) -> bool:
+def is_name(name: str | bytes) -> bool:
     """Return True for a valid name; h5py returns bytes for a name that is not UTF-8."""
     return (
-        isinstance(name, str) and name.isprintable() and "/" not in name and name not in (".", "..")
+        isinstance(name, str)
+        and name.isprintable()
+        and "/" not in name
+        and name not in ("", ".", "..")
     )
+
+
+def check_paths(paths: Iterable[str], most: float = math.inf) -> None:
+    """Raise `FormatError` for paths of datasets that `objects` would refuse in a file."""
+    found: set[str] = set()
+    for path in paths:
+        parts = path.split("/")
+        if not all(map(is_name, parts)):
+            raise FormatError(f"{path!r} is not a name")
+        if len(parts) - 1 > MAX_DEPTH:
+            raise FormatError(f"{path!r} is nested too deep")
+        found.update(itertools.accumulate(parts, "{}/{}".format))
+    if len(found) > most:
+        raise FormatError(_TOO_MANY.format(most))
+
+
+_TOO_MANY = "there are more than {:,} groups and datasets"
 
 
 class FileDataset:

@@ -26,6 +26,7 @@ from nnreg._utils.os_errors import explain_os_error, os_errors_as
 from nnreg.checkpoint.migrations import FORMAT, migrate
 from nnreg.errors import CheckpointError, FormatError, SpecError
 from nnreg.spec import jsonc
+from nnreg.spec.jsonc import UNPAIRED_SURROGATE
 
 MAGIC = b"nnreg checkpoint\n"
 HEADER_BYTES = 512
@@ -54,9 +55,27 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a file atomically. Raises `CheckpointError` if it cannot be written."""
+    """Write a file atomically. Raises `CheckpointError` if it cannot be written.
+
+    What a reader would refuse is not written, so that it replaces no good file.
+    """
+    body = check_readable(path, checkpoint)
     with os_errors_as(CheckpointError, path, "cannot save"):
-        replace_file(path, _file(_body(checkpoint)))
+        replace_file(path, _file(body))
+
+
+def check_readable(path: Path, checkpoint: Checkpoint) -> list[memoryview]:
+    """Return the bytes after the header, in chunks that share the memory of the arrays.
+
+    Raises `CheckpointError` for what `decode` would refuse.
+    """
+    try:
+        return _body(checkpoint)
+    except (FormatError, SpecError) as error:
+        hint = ""
+        if UNPAIRED_SURROGATE in str(error):
+            hint = "\nA name of a file, directory or class is not UTF-8; rename it"
+        raise CheckpointError(f"{path}: cannot save: {error}{hint}") from error
 
 
 def read_checkpoint(path: Path, on_check: CheckListener = no_listener) -> Checkpoint:
@@ -166,16 +185,18 @@ def _check_size(text: str) -> None:
 
 
 def _body(checkpoint: Checkpoint) -> list[memoryview]:
-    """Return the bytes after the header, in chunks: the arrays are not copied."""
-    from nnreg.checkpoint.validate_hdf5 import TYPES
+    """Return the bytes after the header, in chunks: the arrays are not copied.
+
+    Raises `FormatError` or `SpecError` for what `decode` would refuse.
+    """
+    from nnreg._utils.hdf5 import check_paths
+    from nnreg.checkpoint.validate_hdf5 import MAX_LINKS, TYPES
     from nnreg.checkpoint.write_hdf5 import write_image
 
-    text = json_text.dumps(checkpoint.document)
-    try:
-        _check_size(text)
-    except FormatError as error:
-        raise CheckpointError(f"cannot save spec, categories and class names: {error}") from error
-    arrays = {"document": np.frombuffer(text.encode(), np.uint8)}
+    document = np.frombuffer(json_text.dumps(checkpoint.document).encode(), np.uint8)
+    _document(document)
+    arrays = {"document": document}
+    check_paths([*arrays, *checkpoint.arrays], MAX_LINKS)
     for name, array in checkpoint.arrays.items():
         little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
         if little.dtype.str not in TYPES.values():

@@ -16,6 +16,7 @@ from nnreg._utils.atomic_files import real_path, remove_stale_temp_files
 from nnreg.checkpoint.file_format import (
     CheckListener,
     Checkpoint,
+    check_readable,
     no_listener,
     read_checkpoint,
     write_checkpoint,
@@ -48,17 +49,35 @@ from nnreg.training.update import reset_optimizer
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Save a model with its training state, atomically.
 
-    Raises `CheckpointError` if the file cannot be written, or if weights are not finite: the file
-    could not be loaded.
+    Another thread may be training it: what is saved is a snapshot between two of its steps. Raises
+    `CheckpointError` if the file cannot be written, or could not be loaded: if weights are not
+    finite, or a name is not UTF-8.
     """
-    file, checkpoint = Path(path), to_file_content(model)
+    file = Path(path)
+    with model.training_state.lock.reading():
+        content = to_file_content(model)
+        arrays = {name: array.copy() for name, array in content.arrays.items()}
+    checkpoint = replace(content, arrays=arrays)
     try:
-        check_finite(checkpoint.arrays)
+        check_finite(arrays)
     except FormatError as error:
         raise CheckpointError(f"{file}: cannot save: {error}") from error
     write_checkpoint(file, checkpoint)
     if file.is_file():  # not a device
         remove_stale_temp_files(real_path(file).parent)
+
+
+def check_saveable(model: Model, path: Path) -> None:
+    """Raise `CheckpointError` if a checkpoint of this model could not be loaded again.
+
+    Nothing is written. The message names `path`, where checkpoints will be written.
+    """
+    checkpoint = to_file_content(model)
+    check_readable(path, checkpoint)
+    try:
+        read_manifest(checkpoint.document, checkpoint.arrays, "the content")
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: cannot save: {error}") from error
 
 
 def load(

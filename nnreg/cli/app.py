@@ -141,11 +141,10 @@ def _usage(error: click.ClickException) -> str:
 @contextmanager
 def _printing_notes() -> Iterator[None]:
     """Print nnreg's own warnings as notes, one per line, each once: a fold repeats the others'."""
-    shown = set()
+    shown: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", NnregWarning)
         show_other = warnings.showwarning
-        shown: set[str] = set()
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, NnregWarning):

@@ -252,7 +252,8 @@ class Model:
             check_components(components, registry, self.network, self.evaluation, train)
             self._checked = True
         if not self.resumable:
-            self.training_state, self.resumable = TrainingState(), True
+            self.training_state = TrainingState(lock=self.training_state.lock)
+            self.resumable = True
         with self.document.locating_errors():
             return Trainer(
                 self.network,
@@ -278,10 +279,11 @@ class Model:
         is_last = state.best_epoch == state.epoch and not state.ema_steps
         if is_last or state.best_vector is None:
             return
-        self.network.vector[...] = state.best_vector
-        self.network.state_vector[...] = state.best_state
-        state.ema_steps, state.ema = 0, None
-        self.resumable = False
+        with state.lock.training():
+            self.network.vector[...] = state.best_vector
+            self.network.state_vector[...] = state.best_state
+            state.ema_steps, state.ema = 0, None
+            self.resumable = False
 
     def examples(self, x: Any, y: Any) -> Examples:
         """Return examples for the network from raw rows and targets."""

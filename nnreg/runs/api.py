@@ -10,6 +10,7 @@ from typing import Any
 
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.paths import fold_directories
+from nnreg.checkpoint.save_load import check_saveable
 from nnreg.data.loading import DataReader
 from nnreg.errors import UsageError
 from nnreg.model.model import Model
@@ -83,7 +84,9 @@ def prepare(
     reader = DataReader()
     if data is not None:
         data = tables_of(data)
-    check_folds(document, data, reader, check=check)
+    prepared = check_folds(document, data, reader, check=check)
+    if directory:
+        check_saveable(prepared.model, directory.path)
     return CrossValidation(document, directory, data, reader=reader, check=check)
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from nnreg._utils.signals import OnSignal, Stop, deferred_signals
 from nnreg._utils.threads import available_threads
 from nnreg.checkpoint.paths import fold_directory, refuse_directories_of_runs
-from nnreg.checkpoint.save_load import load
+from nnreg.checkpoint.save_load import check_saveable, load
 from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.model.model import Model
@@ -110,6 +110,8 @@ class Run:
         self._directory = directory
         self._writer: RunWriter | None = None
         self.summary: dict[str, Any] = {}
+        if directory is not None:  # before anything is trained or written
+            check_saveable(prepared.model, directory.path)
         self._trainer = prepared.model.trainer(prepared.train, prepared.validation, check=check)
 
     @property

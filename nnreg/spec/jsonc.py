@@ -27,6 +27,9 @@ MAX_DEPTH = 100
 MAX_VALUES = 50_000
 """The approximate maximum number of values in a spec."""
 
+UNPAIRED_SURROGATE = "unpaired surrogate"
+"""The problem of text that is not UTF-8, such as the name of a file in another encoding."""
+
 LINE_WIDTH = 100
 """The maximum number of characters of a written line that can be broken."""
 
@@ -134,7 +137,7 @@ def _check_text(text: str, path: str, problems: list[Problem]) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        problems.append(Problem(path, "unpaired surrogate"))
+        problems.append(Problem(path, UNPAIRED_SURROGATE))
 
 
 def dumps(tree: Any, comments: Mapping[str, str]) -> str:

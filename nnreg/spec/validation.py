@@ -305,7 +305,9 @@ def to_json(value: Any, registry: Registry) -> Any:
     if isinstance(value, list | tuple):
         return [to_json(item, registry) for item in value]
     if isinstance(value, Mapping):
-        return {key: to_json(item, registry) for key, item in value.items()}
+        return {to_json(key, registry): to_json(item, registry) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((to_json(item, registry) for item in value), key=repr)
     if value is None or (isinstance(value, str | int | float) and not isinstance(value, Enum)):
         return value
     return to_jsonable_python(value)  # an option of a plugin, such as an Enum or a path

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +35,49 @@ class EpochState:
     examples: str = ""
 
 
+class StepLock:
+    """Lets other threads read what training changes between two steps, never within one.
+
+    Training holds the lock. Between two steps it only looks whether a thread is waiting, because a
+    lock that is released and acquired at once hardly ever goes to another thread.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._counting = threading.Lock()
+        self.waiting = 0
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Hold the lock for a number of steps."""
+        with self._changed:
+            yield
+
+    def let_others_read(self) -> None:
+        """Release the lock, between two steps, until no thread is waiting."""
+        self._changed.wait_for(lambda: not self.waiting)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold the lock to read, as soon as a step is complete."""
+        self._count(1)
+        try:
+            with self._changed:
+                yield
+        finally:
+            self._count(-1)
+            with self._changed:
+                self._changed.notify_all()
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self.waiting += change
+
+    def __reduce__(self) -> tuple[type[StepLock], tuple[()]]:
+        """Give a copy a lock of its own."""
+        return StepLock, ()
+
+
 @dataclass
 class TrainingState:
     """Everything besides the weights from which training resumes.
@@ -54,6 +99,7 @@ class TrainingState:
     ema_steps: int = 0
     ema: tuple[Array, Array] | None = None
     unfrozen: dict[str, int] = field(default_factory=dict)
+    lock: StepLock = field(default_factory=StepLock, repr=False, compare=False)
 
 
 class Snapshot:

@@ -215,7 +215,11 @@ class Trainer:
         return state.step, state.ema_steps, state.epoch_state
 
     def _advance(self, epoch: Iterator[Record | None], before: _Position) -> Record | None:
-        """Train to the next pause, or to the end of the epoch."""
+        """Train to the next pause, or to the end of the epoch, with the lock of the state."""
+        with self.training_state.lock.training():
+            return self._advance_locked(epoch, before)
+
+    def _advance_locked(self, epoch: Iterator[Record | None], before: _Position) -> Record | None:
         state = self.training_state
         self.consistent = False
         try:
@@ -244,7 +248,7 @@ class Trainer:
         count, size = len(self.train), self.settings.step_size
         order, totals = self._order(epoch), self._resume_epoch(epoch, count)
         step = totals.seen // size
-        batch = step * self.settings.accumulate
+        batch, lock = step * self.settings.accumulate, self.training_state.lock
         with closing(self._steps_of(order[totals.seen :])) as steps:
             for examples, rows in steps:
                 for shards in self._shards.batches(examples, rows, self.settings.batch_size):
@@ -254,10 +258,14 @@ class Trainer:
                 self._step(epoch - 1, step)
                 step += 1
                 self.seen = totals.seen
-                if pause is not None and totals.seen < count and pause():
-                    self._check_weights(shards, epoch, batch)
-                    self.training_state.epoch_state = totals.state(self.train, self._shards)
-                    yield None
+                if totals.seen < count:
+                    paused = pause is not None and pause()
+                    if paused or lock.waiting:
+                        self._check_weights(shards, epoch, batch)
+                        self.training_state.epoch_state = totals.state(self.train, self._shards)
+                        lock.let_others_read()
+                    if paused:
+                        yield None
         del examples  # it may be a chunk of a large file
         self._check_weights(shards, epoch, batch)
         yield self._record(epoch, batch, order, totals)
