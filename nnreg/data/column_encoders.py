@@ -161,10 +161,13 @@ class ClassTarget(Configurable):
         """The classes in the type that they were given in."""
         if self.kind == "text":
             return np.array(self.names)
+        dtype = np.int64 if self.kind == "integer" else np.float64
         if self.kind == "boolean":
             return np.array([bool(("false", "true").index(name.lower())) for name in self.names])
-        dtype = np.int64 if self.kind == "integer" else np.float64
-        return np.array(list(map(dtype, self.names)))
+        try:
+            return np.array(list(map(int if self.kind == "integer" else float, self.names)), dtype)
+        except OverflowError as error:
+            raise ValueError(f"names: {error}") from error
 
     def encode(self, table: Table) -> Array:
         """Return class numbers `(rows, ...)`."""
