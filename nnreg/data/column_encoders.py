@@ -27,21 +27,25 @@ ClassKind: TypeAlias = Literal["text", "integer", "number", "boolean"]
 
 @dataclass(frozen=True)
 class NumericColumn(Configurable):
-    """A numeric column: (value - mean) / std; a missing value becomes `fill`, if given."""
+    """A numeric column: (value - mean) / std; a missing value becomes `fill`, if given.
+
+    With `indicator`, a second value is 1 where the first is missing, and 0 elsewhere.
+    """
 
     name: str
     mean: float
     std: Positive
     fill: float | None
     type: Literal["number"] = "number"
+    indicator: bool = False
 
     @property
     def shape(self) -> Shape:
         """The shape of one encoded value."""
-        return (1,)
+        return (2,) if self.indicator else (1,)
 
     def encode(self, table: Table) -> Array:
-        """Return `(rows, 1)`."""
+        """Return `(rows, 1)`, or `(rows, 2)` with an indicator."""
         values = single(numbers(table, self.name), table, self.name)
         missing = np.isnan(values)
         if missing.any():
@@ -49,30 +53,36 @@ class NumericColumn(Configurable):
                 _refuse_missing(table, self.name, missing)
             else:
                 values[missing] = self.fill
-        return standardize(values, self.mean, self.std)[:, None]
+        scaled = standardize(values, self.mean, self.std)[:, None]
+        return np.hstack([scaled, missing[:, None]]) if self.indicator else scaled
 
 
 @dataclass(frozen=True)
 class CategoricalColumn(Configurable):
-    """A categorical column, one-hot encoded."""
+    """A categorical column, one-hot encoded.
+
+    A missing value becomes `fill`, if given; with `indicator`, it is a category of its own, the
+    last one.
+    """
 
     name: str
     categories: tuple[str, ...]
     fill: str | None
     ignore_unseen: bool
     type: Literal["category"] = "category"
+    indicator: bool = False
 
     @property
     def shape(self) -> Shape:
         """The shape of one encoded value."""
-        return (len(self.categories),)
+        return (len(self.categories) + self.indicator,)
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, categories)`."""
         found = categorical(table, self.name, self.categories)
         cells = single(found, table, self.name)
         missing = cells.codes < 0
-        if self.fill is None and missing.any():
+        if self.fill is None and not self.indicator and missing.any():
             _refuse_missing(table, self.name, missing)
         known = positions(cells.categories, self.categories)
         if not self.ignore_unseen:
@@ -83,8 +93,9 @@ class CategoricalColumn(Configurable):
                     '(or set data.unseen to "ignore")'
                 )
         filled = self.categories.index(self.fill) if self.fill in self.categories else -1
+        filled = len(self.categories) if self.indicator else filled
         chosen = cells.each(known, filled, np.intp)
-        return np.equal(chosen[:, None], np.arange(len(self.categories))).astype(np.float64)
+        return np.equal(chosen[:, None], np.arange(*self.shape)).astype(np.float64)
 
     def report_ignored(self, table: Table) -> None:
         """Warn once of all categories in a table that training did not have, if it ignores them."""
@@ -150,10 +161,13 @@ class ClassTarget(Configurable):
         """The classes in the type that they were given in."""
         if self.kind == "text":
             return np.array(self.names)
+        dtype = np.int64 if self.kind == "integer" else np.float64
         if self.kind == "boolean":
             return np.array([bool(("false", "true").index(name.lower())) for name in self.names])
-        dtype = np.int64 if self.kind == "integer" else np.float64
-        return np.array(list(map(dtype, self.names)))
+        try:
+            return np.array(list(map(int if self.kind == "integer" else float, self.names)), dtype)
+        except OverflowError as error:
+            raise ValueError(f"names: {error}") from error
 
     def encode(self, table: Table) -> Array:
         """Return class numbers `(rows, ...)`."""
@@ -225,6 +239,8 @@ def refuse_too_large(table: Table, names: Sequence[str], encoded: Array) -> NoRe
 
 def _refuse_missing(table: Table, name: str, missing: Array, *, target: bool = False) -> NoReturn:
     row = int(np.argwhere(missing)[0][0])
-    fix = "fix or remove the row" if target else 'fix it, or set data.missing to "impute"'
+    fix = 'fix it, or set data.missing to "impute" or "indicate"'
+    if target:
+        fix = 'fix or remove the row, or set data.missing_target to "drop"'
     what = "the target is missing" if target else "the value is missing"
     raise DataError(f"{table.location(row, name)}: {what}; {fix}")

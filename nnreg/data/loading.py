@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,12 +20,19 @@ from nnreg.data.preprocessing import Preprocessing, fit_preprocessing, fit_targe
 from nnreg.data.settings import Columns, Data, NumericClasses, Split
 from nnreg.data.split import Rows
 from nnreg.data.weights import sample_weights
-from nnreg.errors import DataError, Problem, SpecError
+from nnreg.errors import DataError, NnregWarning, Problem, SpecError
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.source import Source
 from nnreg.registry.registry import Entry, Registry
 from nnreg.tables.cells import positions
-from nnreg.tables.columns import categorical, column, first_marked, groups, times
+from nnreg.tables.columns import (
+    categorical,
+    column,
+    first_marked,
+    groups,
+    missing_rows,
+    times,
+)
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.table import Table
 
@@ -182,7 +190,7 @@ def read_splits(
     )
     text.update(preprocessing.text)
     files = {
-        name: reader.table(data.source, directory / path, text)
+        name: _with_target(reader.table(data.source, directory / path, text), data.targets, data)
         for name in ("validation", "test")
         if isinstance(path := getattr(data.split, name), str)
         and (fold is None or name == "validation")
@@ -211,6 +219,7 @@ def split_table(
     auxiliary = [name for name in names if isinstance(name, str)]
     columns = replace(columns, inputs=_inputs(table, targets, columns, auxiliary))
     table = _in_use(table, [*(columns.inputs or ()), *targets, *auxiliary])
+    table = _with_target(table, targets, columns)
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too
     rows = _rows_of_splits(
@@ -229,6 +238,24 @@ def split_table(
         for name in sorted(splits.keys() - {"train"}):
             _require_trained_classes(splits[name], name, preprocessing.target, split)
     return preprocessing, Splits(**splits)
+
+
+def _with_target(table: Table, targets: tuple[str, ...], columns: Columns) -> Table:
+    """Return the rows that have a target, and warn of how many have not, if those are dropped."""
+    if columns.missing_target != "drop":
+        return table
+    missing = np.any([missing_rows(table, name) for name in targets], axis=0)
+    if not missing.any():
+        return table
+    warnings.warn(
+        f"{table.origin}: dropped {int(missing.sum())} of {len(table)} rows, whose target is "
+        "missing",
+        NnregWarning,
+        stacklevel=2,
+    )
+    if missing.all():
+        raise DataError(f"{table.origin}: the target is missing in every row")
+    return table.take(np.flatnonzero(~missing))
 
 
 def _require_trained_classes(table: Table, name: str, target: ClassTarget, split: Split) -> None:

@@ -41,7 +41,14 @@ from nnreg.interfaces.component import Configurable
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import MAX_EXACT, TRUTH, canonical, number_text, parse_number
 from nnreg.tables.column_types import refuse_misread
-from nnreg.tables.columns import categorical, column, is_numeric, is_text, numbers
+from nnreg.tables.columns import (
+    categorical,
+    column,
+    is_numeric,
+    is_text,
+    missing_rows,
+    numbers,
+)
 from nnreg.tables.convert import iter_chunks
 from nnreg.tables.lazy import BLOCK, LazyArray
 from nnreg.tables.table import Table
@@ -205,7 +212,7 @@ def _fit_input(table: Table, train: Table, name: str, columns: Columns, integer:
         shape = table.columns[name].shape[1:]
         mean, std = (0.0, 1.0) if integer else _array_moments(train, name, columns.scaling)
         return ArrayColumn(name, tuple(shape), mean, std, integer)
-    impute = columns.missing == "impute"
+    impute, indicate = columns.missing != "refuse", columns.missing == "indicate"
     if _is_categorical(table, name, columns):
         if integer:
             raise DataError(
@@ -215,13 +222,18 @@ def _fit_input(table: Table, train: Table, name: str, columns: Columns, integer:
         counts = _category_counts(train, name)
         _require_memory(table, name, len(counts))
         fill = min(counts, key=lambda name: (-counts[name], name)) if impute and counts else None
-        return CategoricalColumn(name, tuple(sorted(counts)), fill, columns.unseen == "ignore")
+        ignored, indicator = (
+            columns.unseen == "ignore",
+            indicate and bool(missing_rows(train, name).any()),
+        )
+        return CategoricalColumn(name, tuple(sorted(counts)), fill, ignored, indicator=indicator)
     values = numbers(train, name)
     scaling = "none" if integer else columns.scaling
     known = values[~np.isnan(values)]
     fill_number = float(mean_and_deviation(known)[0]) if impute and len(known) else None
     mean, std = _moments(known, scaling)
-    return NumericColumn(name, mean, std, fill_number)
+    indicator = indicate and len(known) < len(values)
+    return NumericColumn(name, mean, std, fill_number, indicator=indicator)
 
 
 def _require_memory(table: Table, name: str, distinct: int) -> None:

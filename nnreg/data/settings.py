@@ -49,9 +49,12 @@ class Columns(Configurable):
 
     By default, `inputs` are all columns except the target and those in `exclude`. `columns` sets
     the type of a column, `number` or `category`, instead of inferring it from the values.
-    `missing` values are refused, or imputed with the mean or the most frequent category. `unseen`
-    categories, which do not occur in the training split, are refused or ignored. `standard`
-    scaling subtracts the mean and divides by the standard deviation, both of the training split.
+    `missing` values are refused, or imputed with the mean or the most frequent category; with
+    `indicate`, missing is a category of its own, and a number has a second input that is 1 where it
+    is missing, in columns with missing values in the training split. Rows with a `missing_target`
+    are refused or dropped. `unseen` categories, which do not occur in the training split, are
+    refused or ignored. `standard` scaling subtracts the mean and divides by the standard deviation,
+    both of the training split.
 
     In training, all examples have the same weight unless weights are given. `sample_weights` names
     a column of weights >= 0, which is never an input. `class_weights` gives a weight per class, 1
@@ -63,7 +66,8 @@ class Columns(Configurable):
     inputs: Annotated[tuple[Text, ...], Len(1)] | None = None
     exclude: tuple[Text, ...] = ()
     columns: dict[str, Literal["number", "category"]] = field(default_factory=dict)
-    missing: Literal["refuse", "impute"] = "refuse"
+    missing: Literal["refuse", "impute", "indicate"] = "refuse"
+    missing_target: Literal["refuse", "drop"] = "refuse"
     unseen: Literal["refuse", "ignore"] = "refuse"
     scaling: Literal["standard", "none"] = "standard"
     target_scaling: Literal["standard", "none"] = "none"

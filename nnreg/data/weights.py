@@ -79,7 +79,7 @@ def _class_weights(
         balanced: Array = sums.sum() / (len(classes) * np.where(sums > 0, sums, 1))
         return balanced[truth]
     of_class = np.ones(len(classes))
-    for name, position in zip(weights, positions(list(weights), classes), strict=True):
+    for name, position in zip(weights, positions(tuple(weights), classes), strict=True):
         if position < 0:
             problem = f"no class {name!r}{suggest(name, classes)}"
             raise SpecError([Problem("$.data.class_weights", problem)])

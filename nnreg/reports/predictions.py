@@ -128,7 +128,10 @@ def _columns(preprocessing: Preprocessing, values: Array) -> dict[str, str]:
         start += column.shape[0]
         if isinstance(column, CategoricalColumn):
             known = encoded.any()
-            found[column.name] = column.categories[int(encoded.argmax())] if known else "(unknown)"
+            categories = (*column.categories, "(missing)")
+            found[column.name] = categories[int(encoded.argmax())] if known else "(unknown)"
+        elif column.shape == (2,) and encoded[1]:
+            found[column.name] = "(missing)"
         elif not isinstance(column, ArrayColumn):
             found[column.name] = f"{float(encoded[0]) * column.std + column.mean:.6g}"
     return found

@@ -12,7 +12,7 @@ from nnreg._types import Array
 from nnreg.checkpoint.file_format import is_checkpoint
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.paths import checkpoint_file
-from nnreg.data.column_encoders import CategoricalColumn
+from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn, Input
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import CheckpointError, DataError, NnregWarning, Problem, SpecError
 from nnreg.model.build import unknown_layers
@@ -125,15 +125,16 @@ def _compare_meaning(
 
 def _features(preprocessing: Preprocessing) -> tuple[str, ...]:
     """Return what each input of a network is: a column, or a category of one."""
-    return tuple(
-        feature
-        for encoder in preprocessing.inputs
-        for feature in (
-            [f"{encoder.name}={category}" for category in encoder.categories]
-            if isinstance(encoder, CategoricalColumn)
-            else [encoder.name]
-        )
-    )
+    return tuple(feature for encoder in preprocessing.inputs for feature in _features_of(encoder))
+
+
+def _features_of(encoder: Input) -> list[str]:
+    features = [encoder.name]
+    if isinstance(encoder, CategoricalColumn):
+        features = [f"{encoder.name}={category}" for category in encoder.categories]
+    if not isinstance(encoder, ArrayColumn) and encoder.indicator:
+        features.append(f"{encoder.name} is missing")
+    return features
 
 
 def _describe_mismatches(file: Path, mismatches: Mapping[str, str], layers: Iterable[str]) -> str:

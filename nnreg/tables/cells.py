@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
 
@@ -112,7 +113,8 @@ def value_of(text: str) -> Hashable:
         return text
 
 
-def positions(cells: Sequence[str], known: Sequence[str]) -> list[int]:
+@lru_cache(maxsize=16)  # a table is encoded in chunks, which have the same categories
+def positions(cells: tuple[str, ...], known: tuple[str, ...]) -> tuple[int, ...]:
     """Return for each cell the position of the known category that it means, -1 for none.
 
     A cell that is none of them means the one that is the same number or has the same value, if
@@ -131,4 +133,4 @@ def positions(cells: Sequence[str], known: Sequence[str]) -> list[int]:
             of_meaning.get(meaning(cell), -1) if position < 0 else position
             for cell, position in zip(cells, found, strict=True)
         ]
-    return found
+    return tuple(found)

@@ -90,6 +90,15 @@ def first_marked(
     return table.location(int(index[0]), name), cells.categories[cells.codes[index]]
 
 
+def missing_rows(table: Table, name: str) -> Array:
+    """Return for each row whether a value of a column is missing."""
+    values = column(table, name)
+    text = is_text(values)
+    missing = categorical(table, name).codes < 0 if text else np.isnan(materialize(values))
+    rows: Array = np.any(missing, axis=tuple(range(1, values.ndim)))
+    return rows
+
+
 def is_numeric(table: Table, name: str) -> bool:
     """Return True if a column is numeric. Raises `DataError` if it mixes numbers and text."""
     values = column(table, name)

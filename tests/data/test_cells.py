@@ -107,12 +107,12 @@ def test_a_source_with_its_own_missing_texts_decides_about_rows_in_memory(tmp_pa
 )
 def test_texts_of_one_value(one, other):
     assert value_of(one) == value_of(other)
-    assert positions([one], [other, "z"]) == [0]
+    assert positions((one,), (other, "z")) == (0,)
 
 
 def test_the_value_decides_only_where_the_text_does_not():
-    assert positions(["01", "1", "1.0", "001"], ["1", "01"]) == [1, 0, 0, -1]
-    assert positions(["9007199254740993"], ["9007199254740992"]) == [-1]
+    assert positions(("01", "1", "1.0", "001"), ("1", "01")) == (1, 0, 0, -1)
+    assert positions(("9007199254740993",), ("9007199254740992",)) == (-1,)
 
 
 def test_truth_values_are_numbers_for_a_numeric_column():
