@@ -167,7 +167,8 @@ class ConvertingLayer(Scale):
 
 BROKEN = {
     "gradient": [Averages],
-    "written": [Adds, WritesHalf],
+    "returns": [WritesHalf],
+    "written": [Adds],
     "extremes": [OverflowingLayer],
     "float32": [DoubleLayer],
     "shapes": [NoEmptyBatchLayer],
