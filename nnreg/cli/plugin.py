@@ -100,12 +100,15 @@ def check(target: str, examples: int, seed: int, as_json: bool) -> None:
     nnreg plugin check ./mish.py
     """
     from nnreg.testing.suite import checks, leaving_no_traces, results
+    from nnreg.testing.training import training_check
 
     registry = registry_with()
     reports = []
     for entry in _chosen(registry, target):
         with leaving_no_traces():
             tried = checks(entry.cls, examples=examples, seed=seed, registry=registry)
+            if trains := training_check(entry.cls, registry):
+                tried.append(trains)
             found = [dataclasses.asdict(result) for result in results(tried)]
         passed = all(result["passed"] for result in found)
         reports.append(

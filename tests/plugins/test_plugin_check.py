@@ -50,7 +50,7 @@ def test_a_failure_is_reported_with_the_simplest_configuration_and_exit_code_1(c
     assert all(c["promise"] for c in component["checks"])
     code, out, _ = check("bad.py")
     assert code == 1
-    assert "swish: 2 of 14 checks failed" in out
+    assert "swish: 2 of 15 checks failed" in out
 
 
 def test_more_examples_find_rare_failures(check, tmp_path):
