@@ -99,18 +99,21 @@ def check(target: str, examples: int, seed: int, as_json: bool) -> None:
     nnreg plugin check mish
     nnreg plugin check ./mish.py
     """
-    from nnreg.testing.suite import checks, leaving_no_traces
+    from nnreg.testing.suite import checks, leaving_no_traces, results
+    from nnreg.testing.training import training_check
 
     registry = registry_with()
     reports = []
     for entry in _chosen(registry, target):
         with leaving_no_traces():
             tried = checks(entry.cls, examples=examples, seed=seed, registry=registry)
-            results = [dataclasses.asdict(check.result()) for check in tried]
-        passed = all(result["passed"] for result in results)
+            if trains := training_check(entry.cls, registry):
+                tried.append(trains)
+            found = [dataclasses.asdict(result) for result in results(tried)]
+        passed = all(result["passed"] for result in found)
         reports.append(
             {"kind": entry.kind, "name": entry.name, "distribution": entry.distribution,
-             "version": entry.version, "passed": passed, "checks": results}
+             "version": entry.version, "passed": passed, "checks": found}
         )  # fmt: skip
         if not as_json:
             _print_report(reports[-1])

@@ -50,9 +50,11 @@ class Caller:
         """Return what a function returns that runs code of a method."""
         try:
             return function()
+        except PluginError as error:
+            raise PluginError(f"{self.where or self.component}: {error}") from error
         except NnregError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             hint = ""
             if isinstance(error, TypeError) and "Python scalars" in str(error):
                 hint = "; functions of math take one number: use NumPy's, such as np.exp"

@@ -11,6 +11,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context, Workspace
+from nnreg.interfaces.returned import Caller
 from nnreg.testing.assertions import TOLERANCE, close, close_in_float32, finite, same, shape
 from nnreg.testing.finite_differences import (
     EXTREMES,
@@ -20,6 +21,7 @@ from nnreg.testing.finite_differences import (
     require_subgradient,
 )
 from nnreg.testing.strict_arrays import StrictArray, StrictWorkspace, unwrap
+from nnreg.training.component_checks import check_activation as check_activation_returns
 
 KINKS = (0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 6.0)
 """Where published activations have kinks, on either side; values of options are tried too."""
@@ -39,6 +41,11 @@ def check_activation(activation: Activation, *, smooth: bool = False) -> None:
         _, dx = _pass(activation, X, DY)
         exact = complex_step(lambda x: activation.forward(x)[0], X, DY)
         close(activation, "the gradient", dx, exact, 1e-12)
+
+
+def returns(activation: Activation) -> None:
+    """Each method returns what it should: an array, and a backward function that returns one."""
+    check_activation_returns(Caller(activation), np.float64, exact=False)
 
 
 def gradient(activation: Activation) -> None:
@@ -168,6 +175,7 @@ def sums_to_one(activation: Activation) -> None:
 
 
 CHECKS = (
+    returns,
     gradient,
     kinks,
     extremes,
@@ -185,7 +193,7 @@ CHECKS = (
 
 def checks_of(cls: type[Activation]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
-    skipped = set()
+    skipped: set[Any] = set() if cls.exact_gradient else {gradient, kinks}
     if cls.range == (-math.inf, math.inf):
         skipped.add(declared_range)
     if cls.sums_to_one is None:

@@ -14,10 +14,12 @@ from nnreg.errors import DataError, NnregError, ShapeError
 from nnreg.interfaces.context import Workspace
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder
+from nnreg.interfaces.returned import Caller
 from nnreg.network.network import Network
 from nnreg.testing.assertions import TOLERANCE, close, finite, same, shape
 from nnreg.testing.finite_differences import EXTREMES, central_difference, points
 from nnreg.testing.strict_arrays import StrictArray, StrictGenerator, StrictWorkspace, unwrap
+from nnreg.training.component_checks import check_layer as check_layer_returns
 
 SHAPES: tuple[Shape, ...] = ((6,), (5, 4), (6, 5, 3), (3, 4, 4, 2))
 """The shapes of inputs: a layer is checked on those that its `build` accepts."""
@@ -106,6 +108,14 @@ def check_layer(
     case = LayerCase(layer, _input(layer, (batch, *shape)) if x is None else x, seed)
     for check in checks_of(type(layer)):
         check(case)
+
+
+def returns(case: LayerCase) -> None:
+    """`forward` returns an array and a backward function, which does its part."""
+    root = LayerBuilder("$", CLASSES)
+    root.layer("layers/0", case.layer, case.x.shape[1:])
+    plan = root.children["layers/0"][1]
+    check_layer_returns(Caller(case.layer), plan, case.x, np.float64, exact=False)
 
 
 def gradient(case: LayerCase) -> None:
@@ -297,6 +307,7 @@ def output_activation(case: LayerCase) -> None:
 
 
 CHECKS = (
+    returns,
     gradient,
     written,
     extremes,
@@ -317,7 +328,7 @@ CHECKS = (
 
 def checks_of(cls: type[Layer]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
-    skipped = set()
+    skipped: set[Any] = set() if cls.exact_gradient else {gradient}
     if not cls.independent:
         skipped.add(independent)
     if not cls.keeps_integers:

@@ -12,6 +12,7 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.returned import Caller, as_number
 from nnreg.testing.assertions import TOLERANCE, close, close_in_float32, finite, same, shape
 from nnreg.testing.finite_differences import (
     EXTREMES,
@@ -20,6 +21,7 @@ from nnreg.testing.finite_differences import (
     require_subgradient,
 )
 from nnreg.testing.strict_arrays import StrictWorkspace, as_strict, unwrap
+from nnreg.training.component_checks import check_loss as check_loss_returns
 
 LABELS = np.array([0, 2, 1, 1])
 
@@ -59,6 +61,11 @@ def check_loss(loss: Loss, y: Array, t: Array, *, logits: bool = False) -> None:
     case = LossCase(loss, y, t, logits)
     for check in CHECKS:
         check(case)
+
+
+def returns(case: LossCase) -> None:
+    """Each method returns what it should: a number, and a backward function with an array."""
+    check_loss_returns(Caller(case.component), case.y, case.t, case.logits, exact=False)
 
 
 def gradient(case: LossCase) -> None:
@@ -112,11 +119,11 @@ def float32(case: LossCase) -> None:
 
 
 def shapes(case: LossCase) -> None:
-    """The loss is a float and the gradient has the shape of the outputs, for 1 or more examples."""
+    """The loss is a number, and the gradient has the shape of the outputs, also for one row."""
     for count in (1, len(case.y)):
         value, backward = case.forward(case.y[:count], case.t[:count])
-        if not isinstance(value, float):
-            raise AssertionError(f"{case}: the loss is {type(value).__name__}, not a float")
+        if as_number(value) is None:
+            raise AssertionError(f"{case}: the loss is {type(value).__name__}, not a number")
         shape(case, f"the gradient of {count} rows", backward(), case.y[:count].shape)
 
 
@@ -201,6 +208,7 @@ def dispatch(case: LossCase) -> None:
 
 
 CHECKS = (
+    returns,
     gradient,
     kinks,
     extremes,
@@ -219,7 +227,7 @@ CHECKS = (
 
 def checks_of(cls: type[Loss]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
-    skipped = set()
+    skipped: set[Any] = set() if cls.exact_gradient else {gradient, kinks}
     if cls.fused_activation is None:
         skipped.add(fused)
     if cls.classification or cls.input_range != (-math.inf, math.inf):

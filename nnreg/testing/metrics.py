@@ -10,12 +10,13 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.returned import as_number
 from nnreg.testing.assertions import same
 from nnreg.testing.finite_differences import points
 
 
 def a_number(metric: Metric) -> None:
-    """It is a finite float for good, bad and perfect predictions, and for a single example."""
+    """It is a finite number for good, bad and perfect predictions, and for a single example."""
     predictions, targets = _predictions_and_targets(metric)
     for y, t in (
         (predictions, targets),
@@ -24,8 +25,9 @@ def a_number(metric: Metric) -> None:
         (predictions[:1], targets[:1]),
     ):
         value = metric.compute(y.copy(), t.copy())
-        if not isinstance(value, float) or not math.isfinite(value):
-            raise AssertionError(f"{metric}: compute returned {value!r}, not a finite float")
+        number = as_number(value)
+        if number is None or not math.isfinite(number):
+            raise AssertionError(f"{metric}: compute returned {value!r}, not a finite number")
 
 
 def direction(metric: Metric) -> None:

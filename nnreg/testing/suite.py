@@ -6,8 +6,8 @@ import contextlib
 import functools
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +45,9 @@ KINDS: dict[str, Any] = {
     "kernels": kernels,
 }
 """For each kind, the module with its checks."""
+
+RETURNS = "returns"
+"""The check without which the later ones are not run."""
 
 EXAMPLES = 20
 """The default number of configurations per check."""
@@ -121,6 +124,26 @@ def checks(
 
         found.append(_check(function, run))
     return found
+
+
+def results(checks: Iterable[Check]) -> list[Result]:
+    """Run checks and return their results, with one failure for each cause.
+
+    If a method returns something else than it should, the later checks are not run: all would
+    fail. A check that fails with the text of an earlier one refers to that.
+    """
+    done: list[Result] = []
+    causes: dict[str, str] = {}
+    for check in checks:
+        result = check.result()
+        if not result.passed:
+            first = causes.setdefault(result.found, check.name)
+            if first != check.name:
+                result = replace(result, found=f"as in {first!r}")
+        done.append(result)
+        if check.name == RETURNS and not result.passed:
+            break
+    return done
 
 
 @contextlib.contextmanager

@@ -83,11 +83,14 @@ def check_components(
                 case Activation():
                     check_activation(caller, network.dtype, exact=exact)
                 case Loss():
-                    check_loss(caller, network, evaluation, examples, exact=exact)
+                    t, weighted = examples.targets[:ROWS], examples.weights is not None
+                    bounds = (-math.inf, math.inf) if evaluation.logits else component.input_range
+                    y = _within(bounds, (len(t), *network.output_shape)).astype(network.dtype)
+                    check_loss(caller, y, t, evaluation.logits, weighted=weighted, exact=exact)
                 case Metric():
                     check_metric(caller, examples.raw_targets)
                 case Optimizer():
-                    check_optimizer(caller, network)
+                    check_optimizer(caller, network.dtype)
                 case Schedule():
                     caller.number("factor", caller.call("factor", ScheduleContext(0, 100, 10)))
                 case Layer() if plan is not None:
@@ -130,19 +133,11 @@ def check_activation(caller: Caller, dtype: npt.DTypeLike, *, exact: bool = True
 
 
 def check_loss(
-    caller: Caller,
-    network: Network,
-    evaluation: Evaluation,
-    examples: Examples,
-    *,
-    exact: bool = True,
+    caller: Caller, y: Array, t: Array, logits: bool, *, weighted: bool = True, exact: bool = True
 ) -> None:
-    """Check what the methods of a loss return for some of the targets, and its gradient."""
-    loss, logits = caller.component, evaluation.logits
+    """Check what the methods of a loss return for outputs and targets, and its gradient."""
+    loss, dtype = caller.component, y.dtype
     assert isinstance(loss, Loss)
-    bounds = (-math.inf, math.inf) if logits else loss.input_range
-    t = examples.targets[:ROWS].copy()
-    y = _within(bounds, (len(t), *network.output_shape)).astype(network.dtype)
     method = "forward_logits" if logits else "forward"
     if type(loss).forward_with_workspace is not Loss.forward_with_workspace:
         method = "forward_with_workspace"
@@ -155,8 +150,8 @@ def check_loss(
     value, backward = caller.pair(method, returned, "the loss")
     caller.number(method, value)
     name = f"{method}: the backward function"
-    caller.array(name, caller.run(name, backward), y.shape, network.dtype)
-    if examples.weights is not None:
+    caller.array(name, caller.run(name, backward), y.shape, dtype)
+    if weighted:
         each = caller.call("per_example", y.copy(), t.copy(), logits=logits)
         if np.shape(each) != (len(t),):
             found = f"returned {describe(each)}; expected the loss of each of {len(t)} examples"
@@ -165,7 +160,7 @@ def check_loss(
         return
     y = y.astype(np.float64)
     t = t if t.dtype.kind in "iu" else t.astype(np.float64)
-    with _unless_unsupported(network.dtype):
+    with _unless_unsupported(dtype):
         dy = caller.array(name, forward(y, t)[1](), y.shape, np.float64)
         wrong = wrong_gradient(lambda at: float(forward(at, t)[0]), y, dy)
         _require_gradient(caller, "the gradient", wrong)
@@ -178,14 +173,14 @@ def check_metric(caller: Caller, targets: Array) -> None:
     caller.number("compute", caller.call("compute", t[::-1].copy(), t))
 
 
-def check_optimizer(caller: Caller, network: Network) -> None:
+def check_optimizer(caller: Caller, dtype: npt.DTypeLike) -> None:
     """Check that an optimizer changes the parameters in place."""
     optimizer = caller.component
     assert isinstance(optimizer, Optimizer)
-    before, gradient = (_numbers((7,), seed).astype(network.dtype) for seed in (0, 1))
+    before, gradient = (_numbers((7,), seed).astype(dtype) for seed in (0, 1))
     parameters = before.copy()
     vectors = {name: np.zeros_like(before) for name in optimizer.state_names}
-    state = UpdateState(1, vectors, network.workspace(reuse=False))
+    state = UpdateState(1, vectors, Workspace(dtype, reuse=False))
     returned = caller.call("update", parameters, gradient, state)
     if returned is not None and np.array_equal(parameters, before):
         found = f"returned {describe(returned)}, and did not change `parameters`"
@@ -208,7 +203,7 @@ def _check_layers(
                 x, _ = layer.forward(x, context.children[name])
                 continue
             caller, exact = by_plan[id(plan)]
-            check_layer(caller, plan, x, network, exact=exact)
+            check_layer(caller, plan, x, network.dtype, exact=exact)
             returned = caller.call("forward", x, context.children[name])
             y, _ = caller.pair("forward", returned, "the output")
             x = caller.array("forward", y, (len(x), *plan.output), network.dtype)
@@ -218,22 +213,22 @@ def _check_layers(
             nested, shape = caller.component, (ROWS, *plan.input)
             integer = isinstance(nested, Layer) and nested.integer_input
             x = np.zeros(shape, np.intp) if integer else _numbers(shape).astype(network.dtype)
-            check_layer(caller, plan, x, network, exact=exact)
+            check_layer(caller, plan, x, network.dtype, exact=exact)
 
 
 def check_layer(
-    caller: Caller, plan: LayerBuilder, x: Array, network: Network, *, exact: bool = True
+    caller: Caller, plan: LayerBuilder, x: Array, dtype: npt.DTypeLike, *, exact: bool = True
 ) -> None:
     """Check what a layer returns for the input `x`, and its gradients."""
     size = max(total_size(declared(plan)[0]), math.prod(x.shape[1:]))
     if size > MAX_VALUES:
         return
-    single = _OneLayer(caller, plan, x, network.dtype)
+    single = _OneLayer(caller, plan, x, dtype)
     for training in (False, True):
         single.run(training=training)
     if not exact:
         return
-    with _unless_unsupported(network.dtype):
+    with _unless_unsupported(dtype):
         double = _OneLayer(caller, plan, x, np.float64)
         dx = double.run(training=True)
         double.require_gradients(dx)

@@ -50,7 +50,7 @@ def test_a_failure_is_reported_with_the_simplest_configuration_and_exit_code_1(c
     assert all(c["promise"] for c in component["checks"])
     code, out, _ = check("bad.py")
     assert code == 1
-    assert "swish: 2 of 13 checks failed" in out
+    assert "swish: 2 of 15 checks failed" in out
 
 
 def test_more_examples_find_rare_failures(check, tmp_path):
@@ -109,3 +109,15 @@ def test_without_hypothesis_the_error_says_what_to_install(check, monkeypatch):
     code, _, err = check("relu")
     assert code == 2
     assert "pip install hypothesis" in err
+
+
+FORGETFUL = GOOD.replace("        return", "        ", 1)
+
+
+def test_one_cause_is_reported_once(check, tmp_path):
+    (tmp_path / "forgetful.py").write_text(FORGETFUL)
+    code, out, _ = check("forgetful.py", "--json")
+    (component,) = json.loads(out)["components"]
+    (found,) = [c["found"] for c in component["checks"] if not c["passed"]]
+    assert code == 1
+    assert ".forward returned None; expected two values, the output and the backward" in found

@@ -22,6 +22,26 @@ class Good(Activation):
 
 
 @dataclass(frozen=True)
+class Returnless(Good):
+    """y = tanh(gain · x)"""
+
+    def forward(self, x):
+        y, backward = super().forward(x)
+
+        def forgets(dy):
+            backward(dy)
+
+        return y, forgets
+
+
+@dataclass(frozen=True)
+class Unannotated(Good):
+    """y = tanh(gain · x) + offset"""
+
+    offset = 1
+
+
+@dataclass(frozen=True)
 class Undocumented(Good):
     def forward(self, x):
         return super().forward(x)
@@ -167,7 +187,9 @@ class FormulaOverAnAxis(Activation):
 
 BROKEN = {
     "documented": [Undocumented, OptionUndocumented],
+    "annotated": [Unannotated],
     "round trip": [ChangesItself],
+    "returns": [Returnless],
     "gradient": [WrongBetweenIntegers],
     "kinks": [WrongAtZero],
     "extremes": [Overflows],

@@ -198,7 +198,8 @@ class ActivationInside(Scale):
 
 BROKEN = {
     "gradient": [Averages],
-    "written": [Adds, WritesHalf],
+    "returns": [WritesHalf],
+    "written": [Adds],
     "extremes": [OverflowingLayer],
     "float32": [DoubleLayer],
     "shapes": [NoEmptyBatchLayer],

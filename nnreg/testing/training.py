@@ -1,0 +1,141 @@
+"""A short training with a component, which writes a run directory as any run does."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.checkpoint.save_load import load
+from nnreg.errors import DivergedError, NnregError, NnregWarning
+from nnreg.interfaces.component import Component
+from nnreg.interfaces.layer import Layer, LayerBuilder
+from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.source import Source
+from nnreg.registry.registry import Registry
+from nnreg.runs.run import prepare_run
+from nnreg.spec.document import read_spec
+from nnreg.spec.validation import to_json
+from nnreg.testing import layers
+from nnreg.testing.finite_differences import points
+from nnreg.testing.suite import Check
+
+CLASSES = ["a", "b", "c"]
+ROWS = 12
+
+
+def training_check(cls: type[Component], registry: Registry) -> Check | None:
+    """Return the check that a network with a component trains; None for one that needs a file.
+
+    It is not among those of `checks`, since it takes a registry that has the component. It runs on
+    the first example of the class, or else on one with every default.
+    """
+    example = next(iter(cls.examples()), None)
+    if issubclass(cls, Source):
+        return None
+    if example is None:
+        try:
+            example = cls()
+        except (TypeError, ValueError):  # an option without a default
+            return None
+    promise = "A network with it trains, and predicts the same from its checkpoint."
+    return Check("trains", promise, _failing(lambda: _train(example, registry)))
+
+
+def _failing(run: Callable[[], None]) -> Callable[[], None]:
+    """Return the function with each of its errors as an `AssertionError`."""
+
+    def checked() -> None:
+        try:
+            run()
+        except AssertionError:
+            raise
+        except DivergedError:  # a large learning rate is no fault of a component
+            pass
+        except NnregError as error:
+            raise AssertionError(str(error)) from error
+        except (Exception, SystemExit) as error:
+            raise AssertionError(f"{type(error).__name__}: {error}") from error
+
+    return checked
+
+
+def _train(example: Any, registry: Registry) -> None:
+    component = example[0] if isinstance(example, tuple) else example
+    spec, x, y = _spec_and_data(example, component, to_json(component, registry), registry)
+    with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NnregWarning)
+        run = Path(directory) / "run"
+        document = read_spec(spec, registry=registry)
+        # Other checks test the methods and gradients one by one.
+        model = prepare_run(document, out=run, data=(x, y), check=False).train()
+        again = load(run, registry=registry)
+        if again.predict(x).tobytes() != model.predict(x).tobytes():
+            raise AssertionError(f"{component}: its checkpoint predicts something else")
+
+
+def _spec_and_data(
+    example: Any, component: Component, tree: Any, registry: Registry
+) -> tuple[dict[str, Any], Array, Array]:
+    """Return a small spec with a component, and data for it."""
+    x, classes = points((ROWS, 6)), np.resize(CLASSES, ROWS)
+    hidden: dict[str, Any] = {"type": "dense", "units": 4, "activation": "tanh"}
+    output: dict[str, Any] = {"type": "dense", "units": 1}
+    spec: dict[str, Any] = {
+        "data": {
+            "source": "csv",  # replaced by the arrays
+            "path": "unused.csv",
+            "target": "target",
+            "scaling": "none",
+            "split": {"validation": 0.25},
+        },
+        "loss": "mean_squared_error",
+        "optimizer": "sgd",
+        "train": {"epochs": 2, "batch_size": 4},
+    }
+    y: Array = x.sum(axis=1)
+    first: list[Any] = [hidden]
+    if isinstance(component, Loss):
+        output, y = _output_for(component, output, y, registry)
+    elif isinstance(component, Layer) or getattr(component, "classification", False):
+        spec["loss"], y = "cross_entropy", classes
+        output = {"type": "dense", "units": "classes", "activation": "softmax"}
+    if isinstance(component, Layer):
+        case = layers.cases(example)[0]
+        x = np.resize(case.x, (ROWS, *case.x.shape[1:]))
+        shape = LayerBuilder("$", len(CLASSES)).layer("layers/0", component, x.shape[1:])
+        first = [tree, *(["flatten"] if len(shape) > 1 else [])]
+    elif component.kind in ("activation", "initializer"):
+        hidden[component.kind] = tree
+    elif isinstance(component, Metric):
+        spec["metrics"] = [tree]
+    elif component.kind == "kernels":
+        spec["train"]["kernels"] = tree
+    else:
+        spec[component.kind] = tree  # also the loss
+    return {**spec, "model": {"layers": [*first, output]}}, x, y
+
+
+def _output_for(
+    loss: Loss, output: dict[str, Any], y: Array, registry: Registry
+) -> tuple[dict[str, Any], Array]:
+    """Return a last layer whose outputs the loss accepts, and targets within their range."""
+    fused = loss.fused_activation
+    low, high = loss.input_range
+    if loss.classification:
+        name = "softmax" if fused is None else registry.name_of(fused())
+        units = 1 if name == "sigmoid" else "classes"
+        return {"type": "dense", "units": units, "activation": name}, np.resize(
+            CLASSES[: 2 if name == "sigmoid" else 3], len(y)
+        )
+    if np.isfinite([low, high]).all():
+        return {**output, "activation": "sigmoid"}, low + (high - low) / (1 + np.exp(-y))
+    if np.isfinite(low):
+        return {**output, "activation": "softplus"}, low + 0.1 + np.abs(y)
+    return output, y
