@@ -48,18 +48,19 @@ class NumericColumn(Configurable):
 
 @dataclass(frozen=True)
 class CategoricalColumn(Configurable):
-    """A categorical column, one-hot encoded."""
+    """A categorical column, one-hot encoded; with `other`, all others are one more category."""
 
     name: str
     categories: tuple[str, ...]
     fill: str | None
     ignore_unseen: bool
     type: Literal["category"] = "category"
+    other: bool = False
 
     @property
     def shape(self) -> Shape:
         """The shape of one encoded value."""
-        return (len(self.categories),)
+        return (len(self.categories) + self.other,)
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, categories)`."""
@@ -68,7 +69,8 @@ class CategoricalColumn(Configurable):
         if self.fill is None and missing.any():
             _refuse_missing(table, self.name, missing)
         position_of = {category: position for position, category in enumerate(self.categories)}
-        known = [position_of.get(category, -1) for category in cells.categories]
+        unseen = len(self.categories) if self.other else -1
+        known = [position_of.get(category, unseen) for category in cells.categories]
         if not self.ignore_unseen:
             where, unknown = first_marked(table, self.name, cells, np.less(known, 0))
             if unknown is not None:
@@ -77,7 +79,7 @@ class CategoricalColumn(Configurable):
                     '(or set data.unseen to "ignore")'
                 )
         positions = cells.each(known, position_of.get(self.fill or "", -1), np.intp)
-        return np.equal(positions[:, None], np.arange(len(self.categories))).astype(np.float64)
+        return np.equal(positions[:, None], np.arange(*self.shape)).astype(np.float64)
 
 
 @dataclass(frozen=True)

@@ -168,9 +168,12 @@ def _fit_input(table: Table, train: Table, name: str, columns: Columns, integer:
     impute = columns.missing == "impute"
     if _is_categorical(table, name, columns):
         counts = _category_counts(train, name)
-        _require_memory(table, name, len(counts))
-        fill = min(counts, key=lambda name: (-counts[name], name)) if impute and counts else None
-        return CategoricalColumn(name, tuple(sorted(counts)), fill, columns.unseen == "ignore")
+        frequent = sorted(counts, key=lambda name: (-counts[name], name))[: columns.max_categories]
+        _require_memory(table, name, len(frequent))
+        fill = frequent[0] if impute and counts else None
+        other = len(frequent) < len(counts)
+        kept = tuple(sorted(frequent))
+        return CategoricalColumn(name, kept, fill, columns.unseen == "ignore", other=other)
     values = numbers(train, name)
     known = values[~np.isnan(values)]
     fill_number = float(np.mean(known)) if impute and len(known) else None

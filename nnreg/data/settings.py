@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
-from annotated_types import Interval, Len
+from annotated_types import Ge, Interval, Len
 
 from nnreg.interfaces.component import Configurable, NonNegative
 from nnreg.interfaces.source import Source
@@ -48,7 +48,9 @@ class Columns(Configurable):
     By default, `inputs` are all columns except the target and those in `exclude`. `columns` sets
     the type of a column, `number` or `category`, instead of inferring it from the values.
     `missing` values are refused, or imputed with the mean or the most frequent category. `unseen`
-    categories, which do not occur in the training split, are refused or ignored. `standard`
+    categories, which do not occur in the training split, are refused or ignored. `max_categories`
+    keeps that many of a column, the most frequent ones in the training split; all others, unseen
+    ones too, are one more category. `standard`
     scaling subtracts the mean and divides by the standard deviation, both of the training split.
 
     In training, all examples have the same weight unless weights are given. `sample_weights` names
@@ -63,6 +65,7 @@ class Columns(Configurable):
     columns: dict[str, Literal["number", "category"]] = field(default_factory=dict)
     missing: Literal["refuse", "impute"] = "refuse"
     unseen: Literal["refuse", "ignore"] = "refuse"
+    max_categories: Annotated[int, Ge(1)] | None = None
     scaling: Literal["standard", "none"] = "standard"
     target_scaling: Literal["standard", "none"] = "none"
     class_weights: Literal["balanced"] | dict[str, NonNegative] | None = None

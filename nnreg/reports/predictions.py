@@ -128,7 +128,9 @@ def _columns(preprocessing: Preprocessing, values: Array) -> dict[str, str]:
         start += column.shape[0]
         if isinstance(column, CategoricalColumn):
             known = encoded.any()
-            found[column.name] = column.categories[int(encoded.argmax())] if known else "(unknown)"
+            found[column.name] = (
+                [*column.categories, "(other)"][int(encoded.argmax())] if known else "(unknown)"
+            )
         elif not isinstance(column, ArrayColumn):
             found[column.name] = f"{float(encoded[0]) * column.std + column.mean:.6g}"
     return found
