@@ -80,6 +80,8 @@ class ProgressRecord(Configurable):
     def __post_init__(self) -> None:
         if self.averaged > (self.step if self.resumable else 0):
             raise ValueError(f"{self.averaged} of {self.step} steps are averaged")
+        if self.best_epoch > self.epoch:
+            raise ValueError(f"the best epoch is {self.best_epoch} of {self.epoch}")
         if max(self.unfrozen.values(), default=0) > self.step:
             raise ValueError(f"a layer was unfrozen after more than {self.step} steps")
 

@@ -61,8 +61,8 @@ class NumericColumn(Configurable):
 class CategoricalColumn(Configurable):
     """A categorical column, one-hot encoded.
 
-    A missing value becomes `fill`, if given; with `indicator`, it is a category of its own, the
-    last one.
+    With `other`, all categories that are not listed are one more; with `indicator`, so is a missing
+    value, after it. Otherwise a missing value becomes `fill`, if given.
     """
 
     name: str
@@ -71,11 +71,12 @@ class CategoricalColumn(Configurable):
     ignore_unseen: bool
     type: Literal["category"] = "category"
     indicator: bool = False
+    other: bool = False
 
     @property
     def shape(self) -> Shape:
         """The shape of one encoded value."""
-        return (len(self.categories) + self.indicator,)
+        return (len(self.categories) + self.other + self.indicator,)
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, categories)`."""
@@ -85,6 +86,8 @@ class CategoricalColumn(Configurable):
         if self.fill is None and not self.indicator and missing.any():
             _refuse_missing(table, self.name, missing)
         known = positions(cells.categories, self.categories)
+        if self.other:
+            known = np.where(np.less(known, 0), len(self.categories), known)
         if not self.ignore_unseen:
             where, unknown = first_marked(table, self.name, cells, np.less(known, 0))
             if unknown is not None:
@@ -93,13 +96,13 @@ class CategoricalColumn(Configurable):
                     '(or set data.unseen to "ignore")'
                 )
         filled = self.categories.index(self.fill) if self.fill in self.categories else -1
-        filled = len(self.categories) if self.indicator else filled
+        filled = self.shape[0] - 1 if self.indicator else filled
         chosen = cells.each(known, filled, np.intp)
         return np.equal(chosen[:, None], np.arange(*self.shape)).astype(np.float64)
 
     def report_ignored(self, table: Table) -> None:
         """Warn once of all categories in a table that training did not have, if it ignores them."""
-        if not self.ignore_unseen:
+        if self.other or not self.ignore_unseen:
             return
         cells = categorical(table, self.name, self.categories)
         unknown = np.less(positions(cells.categories, self.categories), 0)

@@ -220,13 +220,16 @@ def _fit_input(table: Table, train: Table, name: str, columns: Columns, integer:
                 "the network takes integers; write its values as integers, or list it in 'exclude'"
             )
         counts = _category_counts(train, name)
-        _require_memory(table, name, len(counts))
-        fill = min(counts, key=lambda name: (-counts[name], name)) if impute and counts else None
-        ignored, indicator = (
+        frequent = sorted(counts, key=lambda name: (-counts[name], name))[: columns.max_categories]
+        _require_memory(table, name, len(frequent))
+        return CategoricalColumn(
+            name,
+            tuple(sorted(frequent)),
+            frequent[0] if impute and counts else None,
             columns.unseen == "ignore",
-            indicate and bool(missing_rows(train, name).any()),
+            indicator=indicate and bool(missing_rows(train, name).any()),
+            other=len(frequent) < len(counts),
         )
-        return CategoricalColumn(name, tuple(sorted(counts)), fill, ignored, indicator=indicator)
     values = numbers(train, name)
     scaling = "none" if integer else columns.scaling
     known = values[~np.isnan(values)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
-from annotated_types import Interval, Len
+from annotated_types import Ge, Interval, Len
 
 from nnreg.interfaces.component import Configurable, NonNegative
 from nnreg.interfaces.source import Source
@@ -53,8 +53,9 @@ class Columns(Configurable):
     `indicate`, missing is a category of its own, and a number has a second input that is 1 where it
     is missing, in columns with missing values in the training split. Rows with a `missing_target`
     are refused or dropped. `unseen` categories, which do not occur in the training split, are
-    refused or ignored. `standard` scaling subtracts the mean and divides by the standard deviation,
-    both of the training split.
+    refused or ignored. `max_categories` keeps that many of a column, the most frequent ones in the
+    training split; all others, unseen ones too, are one more category. `standard` scaling subtracts
+    the mean and divides by the standard deviation, both of the training split.
 
     In training, all examples have the same weight unless weights are given. `sample_weights` names
     a column of weights >= 0, which is never an input. `class_weights` gives a weight per class, 1
@@ -69,6 +70,7 @@ class Columns(Configurable):
     missing: Literal["refuse", "impute", "indicate"] = "refuse"
     missing_target: Literal["refuse", "drop"] = "refuse"
     unseen: Literal["refuse", "ignore"] = "refuse"
+    max_categories: Annotated[int, Ge(1)] | None = None
     scaling: Literal["standard", "none"] = "standard"
     target_scaling: Literal["standard", "none"] = "none"
     class_weights: Literal["balanced"] | dict[str, NonNegative] | None = None

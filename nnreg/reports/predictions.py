@@ -128,8 +128,9 @@ def _columns(preprocessing: Preprocessing, values: Array) -> dict[str, str]:
         start += column.shape[0]
         if isinstance(column, CategoricalColumn):
             known = encoded.any()
-            categories = (*column.categories, "(missing)")
-            found[column.name] = categories[int(encoded.argmax())] if known else "(unknown)"
+            others = ["(other)"] * column.other + ["(missing)"] * column.indicator
+            names = [*column.categories, *others]
+            found[column.name] = names[int(encoded.argmax())] if known else "(unknown)"
         elif column.shape == (2,) and encoded[1]:
             found[column.name] = "(missing)"
         elif not isinstance(column, ArrayColumn):

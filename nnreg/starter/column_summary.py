@@ -35,6 +35,11 @@ MIN_ROWS_FOR_IDENTIFIER = 10
 MAX_CATEGORIES = 50
 """The maximum number of categories of an input; each is one-hot encoded as one input."""
 
+MIN_CATEGORY_ROWS = 10
+MIN_FREQUENT_ROWS = 0.1
+"""Of a column with more categories, those with at least so many rows each must be those of at least
+this fraction of the rows."""
+
 Kind = Literal["arrays", "numbers", "categories", "mixed", "empty"]
 
 
@@ -44,6 +49,8 @@ class ColumnFacts:
 
     `mixed` is text among numbers, and `markers` are these texts. `distinct` is the number of
     distinct values, `missing` the number of missing ones, `smallest` the count of the rarest value;
+    `frequent` is the number of rows with one of the `MAX_CATEGORIES` most frequent categories that
+    have `MIN_CATEGORY_ROWS`;
     `integers` is True if all are integers. `comma` is set if numbers have one, and whether it is a
     decimal comma. For arrays, only the `shape` of one is known.
     """
@@ -54,6 +61,7 @@ class ColumnFacts:
     missing: int = 0
     distinct: int = 0
     smallest: int = 0
+    frequent: int = 0
     integers: bool = False
     counts_up: bool = False
     dates: bool = False
@@ -83,9 +91,23 @@ class ColumnFacts:
             return "differs in each row, so it only identifies the row"
         if self.counts_up or (self.distinct == known and self._named_as_identifier):
             return "numbers the rows"
-        if self.kind == "categories" and self.distinct > min(MAX_CATEGORIES, known / 2):
+        if self.kind == "categories" and self.distinct > known / 2:
             return f"holds {self.distinct:,} categories in {known:,} rows"
+        if self.many_categories and self.frequent < MIN_FREQUENT_ROWS * known:
+            return f"holds {self.distinct:,} categories in {known:,} rows, few of them frequent"
         return ""
+
+    @property
+    def many_categories(self) -> bool:
+        """Whether only the most frequent categories become inputs, and the others one more."""
+        return self.kind == "categories" and self.distinct > MAX_CATEGORIES
+
+    @property
+    def width(self) -> int:
+        """The number of inputs that the column becomes."""
+        if self.kind != "categories":
+            return 1
+        return MAX_CATEGORIES + 1 if self.many_categories else self.distinct
 
     @property
     def why_not_target(self) -> str:
@@ -151,6 +173,7 @@ def _summarize(table: Table, name: str) -> ColumnFacts:
         len(values) - len(known),
         len(present),
         min(present.values(), default=0),
+        sum(n for n in sorted(present.values())[-MAX_CATEGORIES:] if n >= MIN_CATEGORY_ROWS),
         dates=bool(present) and all(map(DATE.fullmatch, present)),
         comma=_comma([text for text in not_numbers if text.lower() not in MISSING_MARKERS]),
         markers=not_numbers if mixed else (),

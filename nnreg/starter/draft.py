@@ -9,7 +9,7 @@ from typing import Any
 from nnreg._types import Shape
 from nnreg._utils import json_text
 from nnreg._utils.formatting import counted
-from nnreg.starter.column_summary import ColumnFacts
+from nnreg.starter.column_summary import MAX_CATEGORIES, ColumnFacts
 
 HIDDEN_UNITS = {10_000: (128, 64), 1_000: (64, 32), 200: (32,), 0: (16,)}
 EPOCHS = {20_000: 30, 1_000: 60, 0: 200}
@@ -53,7 +53,7 @@ class SpecDraft:
         """The shape of an example, as the network receives it."""
         if self.inputs[0].kind == "arrays":
             return self.inputs[0].shape
-        return (sum(one.distinct if one.kind == "categories" else 1 for one in self.inputs),)
+        return (sum(one.width for one in self.inputs),)
 
     @property
     def images(self) -> bool:
@@ -100,6 +100,8 @@ class SpecDraft:
             data["missing"] = "impute"
         if any(one.kind == "categories" for one in self.inputs):
             data["unseen"] = "ignore"
+        if any(one.many_categories for one in self.inputs):
+            data["max_categories"] = MAX_CATEGORIES
         if not self.target.classification:
             data["target_scaling"] = "standard"
         return {**data, "split": dict(split)} if split else data
@@ -153,6 +155,7 @@ class SpecDraft:
             "$.data.exclude": _listed(self.excluded),
             "$.data.missing": f"{counted(missing, 'missing value')}: numbers are imputed with the "
             "mean, categories with the most frequent one.",
+            "$.data.max_categories": _many(self.inputs),
             "$.data.unseen": "An unknown category, one not seen in training, is not an error.",
             "$.data.target_scaling": "The target is standardized for training; predictions are "
             "in its own units.",
@@ -199,6 +202,11 @@ def _listed(reasons: Mapping[str, str]) -> str:
         listed = f"{', '.join(name or NAMELESS for name in group[:MAX_NAMED])}{more}"
         lines.append(f"{listed} {are} excluded: {it} {reason}.")
     return "\n".join(lines)
+
+
+def _many(inputs: Iterable[ColumnFacts]) -> str:
+    names = [one.name or NAMELESS for one in inputs if one.many_categories][:MAX_NAMED]
+    return f"The rarer categories, as of {', '.join(names)}, are one more category."
 
 
 def _shape_text(shape: Shape) -> str:

@@ -56,6 +56,10 @@ class Monitor:
         if value is not None:
             self.best_epoch, self.best_value = int(record["epoch"]), value
 
+    def forget_best(self) -> None:
+        """Take the next epoch in which the metric is measured for the best one so far."""
+        self.best_epoch, self.best_value = 0, math.inf
+
     def _value(self, record: Mapping[str, float]) -> float | None:
         """Return the value to minimize of an epoch; None if the metric was not measured in it."""
         value = record.get(self.metric or "loss")

@@ -378,6 +378,8 @@ class Trainer:
             state.best_value = monitor.best_value
         elif monitor.best_epoch == state.epoch and state.epoch_state is None:
             self._keep_best(monitor)
+        elif not kept or metric not in state.history[kept - 1]:
+            monitor.forget_best()  # it was not measured, so that they cannot be compared
         else:
             raise UsageError(
                 f"epoch {monitor.best_epoch} has the best {metric!r}, but the weights of epoch "

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg import SpecError
+from nnreg import CheckpointError, SpecError
+from nnreg.checkpoint.file_format import read_checkpoint, write_checkpoint
 from nnreg.checkpoint.resume_rules import RULES, rule_of
 from nnreg.spec.document import read_spec
 from nnreg.spec.validation import to_json
@@ -158,3 +159,19 @@ def test_the_page_on_resuming_states_the_rules():
     text = (ROOT / "docs/howto/train-and-resume.md").read_text()
     for key, rule in RULES.items():
         assert re.search(rf"\| `{re.escape(key)}`[^|]*\|.*{re.escape(rule.effect)}", text), key
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"best_epoch": 9}, "the best epoch is 9 of 3"),
+        ({"unfrozen": {"layers/0/weight": 10**6}}, "unfrozen after more than"),
+    ],
+)
+def test_a_position_that_was_never_reached_is_refused(directory, change, message):
+    last = Path("run/checkpoints/last.h5")
+    checkpoint = read_checkpoint(last)
+    checkpoint.document["progress"] |= change
+    write_checkpoint(last, checkpoint)
+    with pytest.raises(CheckpointError, match=message):
+        nnreg.resume("run")

@@ -217,3 +217,14 @@ def test_the_metric_that_a_schedule_monitors_must_be_measured():
             UsageError, match=r"the schedule monitors 'val_loss', but there is no v"
         ):
             trained(classifier(schedule=schedule))
+
+
+def test_nan_is_no_improvement_and_does_not_hide_a_later_one():
+    plateau = schedules.ReduceOnPlateau(monitor="loss", patience=1, decay=0.5)
+
+    def factor(*losses):
+        records = [{"epoch": epoch, "loss": loss} for epoch, loss in enumerate(losses, 1)]
+        return plateau.factor(ScheduleContext(0, 10, 1, records, frozenset()))
+
+    assert factor(math.nan, 3.0, 2.0, 1.0) == 1
+    assert factor(3.0, math.nan, math.nan) == 0.5

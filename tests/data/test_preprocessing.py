@@ -281,3 +281,19 @@ def test_ragged_rows_are_refused():
 def test_class_names_of_whole_numbers_have_no_decimal_point():
     target = ClassTarget("y", ("0", "1", "2.5"))
     assert target.encode(table_of({"y": np.array([1.0, 0.0, 2.5])})).tolist() == [1, 0, 2]
+
+
+def test_the_categories_that_are_not_the_most_frequent_are_one_more(directory):
+    names = ["a", "b", "b", "c", "c", "c", "d", ""]
+    rows = [f"{name},{number}" for number, name in enumerate(names)]
+    (directory / "names.csv").write_text("\n".join(["name,t", *rows]) + "\n")
+    data = {"source": "csv", "path": "names.csv", "target": "t", "missing": "impute"}
+    model = prepared(regressor(data={**data, "max_categories": 2})).model
+    (column,) = model.preprocessing.inputs
+    assert column == CategoricalColumn("name", ("b", "c"), "c", False, other=True)
+    expected = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]]
+    table = table_of({"name": ["b", "c", "a", "never seen", None]})
+    np.testing.assert_array_equal(column.encode(table), expected)
+    assert model.predict(table_of({"name": ["a"]})) == model.predict(table_of({"name": ["new"]}))
+    enough = prepared(regressor(data={**data, "max_categories": 4})).model
+    assert enough.preprocessing.inputs[0].shape == (4,)

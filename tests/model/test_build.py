@@ -160,3 +160,15 @@ def test_the_seed_determines_the_initial_weights_and_each_parameter_has_its_own_
     np.testing.assert_array_equal(
         nnreg.build(wider, data=blobs()).parameters["layers/0/weight"], first["layers/0/weight"]
     )
+
+
+@pytest.mark.parametrize(("dtype", "itemsize"), [("float32", 4), ("float64", 8)])
+def test_four_times_the_parameters_must_fit_into_memory(monkeypatch, dtype, itemsize):
+    spec = regressor(model={"layers": [{"type": "dense", "units": 1}], "dtype": dtype})
+    needed = 4 * 3 * itemsize  # weights, gradients, and two vectors of the optimizer
+    monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: needed)
+    data = (np.zeros((5, 2)), np.zeros(5))
+    nnreg.build(spec, data=data)
+    monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: needed - 1)
+    with pytest.raises(SpecError, match="training 3 parameters needs about"):
+        nnreg.build(spec, data=data)

@@ -255,3 +255,15 @@ def test_model_and_history_have_an_html_representation(model):
     empty = nnreg.build(classifier(), data=blobs())
     assert "<img" not in empty._repr_html_()
     assert repr(empty.history) == "History(no epochs yet)"
+
+
+def test_a_probability_of_exactly_one_half_is_the_first_class():
+    x, y = blobs()
+    two = [{"type": "dense", "units": 1, "activation": "sigmoid"}]
+    spec = classifier(model={"layers": two}, loss="binary_cross_entropy")
+    model = nnreg.build(spec, data=(x, np.where(y == "ash", "no", "yes")))
+    model.network.vector[...] = 0
+    assert (model.predict(x) == 0.5).all()
+    assert set(model.classify(x)) == {"no"}
+    model.parameters["layers/0/bias"] = 1e-3
+    assert set(model.classify(x)) == {"yes"}

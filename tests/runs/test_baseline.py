@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnreg.runs.baseline import describe
+from nnreg.runs.baseline import describe, evaluate_with_baseline
 from nnreg.runs.run import prepare_run
 from tests.helpers.specs import classifier, regressor
 
@@ -82,3 +82,18 @@ def test_the_reported_split_is_compared(settings, split, tmp_path):
     run.train()
     assert run.summary["verdict"]["part"] == split
     assert run.summary["verdict"]["value"] == run.summary[split]["accuracy"]
+
+
+@pytest.mark.parametrize("target", ["classes", "numbers"])
+def test_a_network_that_predicts_the_constant_is_not_better(target):
+    classes = target == "classes"
+    y = SPECIES if classes else np.arange(90.0)
+    spec = classifier() if classes else regressor(metrics=["mean_absolute_error"])
+    prepared = prepare_run(spec, data=(X, y)).prepared
+    model = prepared.model
+    model.network.vector[...] = 0
+    last = list(model.parameters)[-1]
+    model.parameters[last] = [1, 0] if classes else y.mean()
+    verdict = evaluate_with_baseline(prepared)["verdict"]
+    assert verdict["value"] == verdict["guess_value"]
+    assert verdict["better"] is False

@@ -218,3 +218,41 @@ class TestNoDropoutOnRawInputs:
             types = [one["type"] for one in propose(f"{name}.npz").tree["model"]["layers"]]
             assert ("dropout" in types) == (name == "images"), name
             assert "dropout" not in types[: types.index("flatten")]
+
+
+class TestManyCategories:
+    @staticmethod
+    def cities(count=4000, cities=200):
+        chance = 1 / np.arange(1, cities + 1)
+        number = rng().choice(cities, count, p=chance / chance.sum())
+        value = rng(1).normal(size=cities)[number]
+        return {
+            "city": [f"city {n}" for n in number],
+            "y": (value + 0.1 * rng(2).normal(size=count)).round(4),
+        }
+
+    def test_the_frequent_ones_are_kept_and_the_others_are_one_category(self, table):
+        proposal = table(self.cities())
+        assert proposal.inputs == ("city",)
+        assert proposal.tree["data"]["max_categories"] == 50
+        assert "as of city, are one more category" in proposal.comments["$.data.max_categories"]
+        assert "51 numbers" in proposal.comments["$.model"]
+
+    def test_they_predict(self, table):
+        columns = self.cities()
+        proposal = table(columns)
+        model = nnreg.run(proposal.tree)
+        targets = np.array(columns["y"], dtype=float)
+        assert model.evaluate({"city": columns["city"]}, targets)["r2"] > 0.6
+
+    def test_categories_of_a_few_rows_each_are_excluded(self, table):
+        names = [f"name {n // 3}" for n in range(600)]
+        proposal = table({"x": rng().normal(size=600), "name": names, "y": rng(1).normal(size=600)})
+        assert proposal.excluded == {
+            "name": "holds 200 categories in 600 rows, few of them frequent"
+        }
+
+    def test_up_to_fifty_categories_are_all_kept(self, table):
+        names = [f"name {n % 50}" for n in range(600)]
+        proposal = table({"name": names, "y": rng(1).normal(size=600)})
+        assert "max_categories" not in proposal.tree["data"]

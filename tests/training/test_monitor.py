@@ -141,3 +141,12 @@ def test_a_metric_that_is_measured_from_now_on_decides_from_now_on(data):
     losses = model.history["val_loss"]
     assert model.training_state.best_epoch == np.nanargmin(losses) + 1
     assert model.training_state.best_value == np.nanmin(losses)
+
+
+def test_fit_with_and_without_validation_may_alternate(data):
+    model = nnreg.build(classifier(train={"epochs": 60, "batch_size": 16}), data=data[0])
+    for validation in (data[1], None, data[1]):
+        model.fit(*data[0], validation=validation, epochs=3)
+    losses, state = model.history["val_loss"], model.training_state
+    assert state.best_epoch == 7 + np.argmin(losses[6:])
+    assert state.best_value == losses[6:].min()
