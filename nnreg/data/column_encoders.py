@@ -87,7 +87,7 @@ class CategoricalColumn(Configurable):
             _refuse_missing(table, self.name, missing)
         known = positions(cells.categories, self.categories)
         if self.other:
-            known = np.where(np.less(known, 0), len(self.categories), known)
+            known = tuple(len(self.categories) if place < 0 else place for place in known)
         if not self.ignore_unseen:
             where, unknown = first_marked(table, self.name, cells, np.less(known, 0))
             if unknown is not None:
