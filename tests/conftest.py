@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from nnreg.cli.app import main
+from nnreg.registry.registry import installed
 from tests.helpers.fake_distributions import distribution
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
@@ -48,6 +49,15 @@ def nnreg(capfd, monkeypatch):
         return caught.value.code, out, err
 
     return run
+
+
+@pytest.fixture
+def registering():
+    """Remove what a test registered."""
+    before = set(installed().plugins)
+    yield
+    for name in set(installed().plugins) - before:
+        installed().remove(name)
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ class Largest(Activation):
         return (x == x.max(axis=-1, keepdims=True)).astype(x.dtype), np.zeros_like
 
 
-def test_only_an_activation_that_the_layer_splits_off_is_fused_with_the_loss():
+def test_only_an_activation_that_the_layer_splits_off_is_fused_with_the_loss(registering):
     nnreg.register("cell", Cell)
     x = np.array([[[1.0], [2.0]], [[0.5], [-1.0]]])
     expected = [0.938835, 0.406720]  # sigmoid(x_1 + sigmoid(x_0))
@@ -101,7 +101,7 @@ def test_probabilities_of_classes_must_sum_to_one():
         )
 
 
-def test_what_a_plugin_does_not_declare_is_accepted():
+def test_what_a_plugin_does_not_declare_is_accepted(registering):
     nnreg.register("largest", Largest)
     nnreg.register("cell", Cell)
     x, y = blobs()
@@ -109,7 +109,7 @@ def test_what_a_plugin_does_not_declare_is_accepted():
     nnreg.build(classifier(model={"layers": ["cell"]}), data=(x[:, None, :3], y))
 
 
-def test_an_activation_with_a_formula_alone_does_not_sum_to_one():
+def test_an_activation_with_a_formula_alone_does_not_sum_to_one(registering):
     nnreg.register("step", Step)
     path, message = problem([dense(3, "step")], blobs())
     assert path == "$.model.layers[0].activation"

@@ -143,14 +143,14 @@ def test_an_embedding_of_other_numbers_is_refused(layers, path):
     )
 
 
-def test_a_layer_that_declares_it_passes_integers_on():
+def test_a_layer_that_declares_it_passes_integers_on(registering):
     nnreg.register("halve_integers", HalveIntegers)
     layers = "halve_integers", {**EMBEDDING, "vocabulary": 5}, "flatten", DENSE
     model = nnreg.build(spec(*layers), data=(TOKENS, SUMS))
     np.testing.assert_allclose(model.predict(TOKENS), looked_up(model, TOKENS // 2), rtol=1e-12)
 
 
-def test_what_a_plugin_does_not_declare_is_accepted():
+def test_what_a_plugin_does_not_declare_is_accepted(registering):
     nnreg.register("halve", Halve)
     nnreg.register("lookup", Lookup)
     for first in (["halve", EMBEDDING], ["lookup"]):

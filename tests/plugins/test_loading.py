@@ -28,15 +28,6 @@ def directory(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def registering():
-    """Remove what a test registered."""
-    before = set(installed().plugins)
-    yield
-    for name in set(installed().plugins) - before:
-        installed().remove(name)
-
-
 def found(**selection):
     return discover(Selection(**selection))
 
