@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, ClassVar, Final, cast
 
+from pydantic.json_schema import PydanticJsonSchemaWarning
+
 from nnreg.errors import NnregWarning, PluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.registry.registry import KINDS, Registry, installed
@@ -97,7 +99,9 @@ class SchemaWriter:
         The lines of the docstring's block of options are their descriptions.
         """
         # Defaults are written here, because pydantic cannot write components.
-        schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PydanticJsonSchemaWarning)
+            schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
         meanings = dict(class_docstring(cls).options)
         for field in dataclasses.fields(cls):
             body = schema.get("properties", {}).get(field.name, {})
