@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, ClassVar, Final, cast
 
+from pydantic.json_schema import PydanticJsonSchemaWarning
+
 from nnreg.errors import NnregWarning, PluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.registry.registry import KINDS, Registry, installed
@@ -98,7 +100,7 @@ class SchemaWriter:
         """
         # Defaults are written here, because pydantic cannot write components, of which it warns.
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore", PydanticJsonSchemaWarning)
             schema = _model(cast(Hashable, cls)).model_json_schema(by_alias=True)
         schema = _inline(schema, schema.pop("$defs", {}))
         meanings = dict(class_docstring(cls).options)

@@ -94,7 +94,6 @@ def test_an_option_that_json_cannot_express_is_refused_by_its_name(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.filterwarnings("ignore::pydantic.json_schema.PydanticJsonSchemaWarning")
 def test_every_reference_of_the_schema_is_defined():
     with pytest.warns(NnregWarning, match="'odd' of .* is omitted: the default of Odd.scale is"):
         schema = json_schema(installed())
