@@ -206,7 +206,10 @@ def test_preprocessing_is_saved_with_the_model(tmp_path, monkeypatch):
     (tmp_path / "data.csv").write_text(CSV)
     model = nnreg.run(classifier(data=csv_data()))
     nnreg.save(model, "m.h5")
-    rows = [{"island": None, "length": "4.0", "depth": None}, {"island": "south", "length": 1}]
+    rows = [
+        {"island": None, "length": "4.0", "depth": None},
+        {"island": "south", "length": 1, "depth": None},
+    ]
     loaded = nnreg.load("m.h5")
     assert loaded.preprocessing == model.preprocessing
     assert loaded.predict(rows).tobytes() == model.predict(rows).tobytes()
