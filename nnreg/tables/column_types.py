@@ -33,7 +33,10 @@ def plain_values(array: Array, where: str) -> Array:
     else:
         if array.dtype == object and (typed := _typed(array)) is not None:
             return typed
-        cells = [cell_text(cell, where) for cell in array.reshape(-1).tolist()]
+        cells = [
+            cell.strip() if type(cell) is str else cell_text(cell, where)  # most cells, fast
+            for cell in array.reshape(-1).tolist()
+        ]
     text = np.empty(array.shape, object)
     text.reshape(-1)[:] = cells
     return text
@@ -41,7 +44,7 @@ def plain_values(array: Array, where: str) -> Array:
 
 def _typed(array: Array) -> Array | None:
     """Return an array of objects that are all integers, or all truth values, as such an array."""
-    kinds = set(map(type, array.flat))
+    kinds = set(map(type, array.reshape(-1).tolist()))
     if kinds in ({bool}, {np.bool_}):
         return array.astype(bool)
     if kinds and all(issubclass(kind, int | np.integer) and kind is not bool for kind in kinds):

@@ -228,7 +228,9 @@ def test_an_error_in_any_fold_is_reported_before_anything_is_written(spec, tmp_p
     text = (tmp_path / "data.csv").read_text().replace("ash", "birch")
     (tmp_path / "data.csv").write_text(text + "0,0,0,0,yew\n")
     spec = changed(spec, data={"split": {}})
-    with pytest.raises(DataError, match=r"fold \d of 3: .* unknown class 'yew'"):
+    with pytest.raises(
+        DataError, match=r"fold \d of 3: .* class 'yew' is in the validation split only"
+    ):
         nnreg.run(spec, out="runs/x")
     assert not (tmp_path / "runs").exists()
 
