@@ -128,7 +128,7 @@ def sum_rows(x: Array, ones: Callable[[int], Array], out: Array) -> None:
     """Write the sums of `(..., rows, features)` over the rows, by matrix products.
 
     Many rows are summed in blocks, whose sums are added in float64, so that errors do not grow with
-    the rows. `ones` returns a vector of so many ones.
+    the rows. `ones(n)` returns a vector of n ones.
     """
     *leading, rows, features = x.shape
     if rows <= 2 * BLOCK_ROWS:

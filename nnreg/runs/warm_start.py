@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nnreg._types import Array
+from nnreg._utils import json_text
 from nnreg.checkpoint.file_format import is_checkpoint
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.paths import checkpoint_file
@@ -114,7 +114,7 @@ def _compare_meaning(
             continue
         listed = f"{', '.join(old[:MAX_SHOWN])}, here they are {', '.join(new[:MAX_SHOWN])}"
         if sorted(old) == sorted(new):
-            fix = f'set "inputs": {json.dumps(before.names, ensure_ascii=False)} in data'
+            fix = f'set "inputs": {json_text.dumps(before.names, ensure_ascii=False)} in data'
             if what == "classes":
                 fix = '"layers" without the last one copies the others'
             problem = f"the {what} of {file} are in another order: {listed}; {fix}"

@@ -37,8 +37,8 @@ MAX_CATEGORIES = 50
 
 MIN_CATEGORY_ROWS = 10
 MIN_FREQUENT_ROWS = 0.1
-"""Of a column with more categories, those with at least so many rows each must be those of at least
-this fraction of the rows."""
+"""A column with more categories than that is an input if those with `MIN_CATEGORY_ROWS` rows or more
+have at least the fraction `MIN_FREQUENT_ROWS` of the rows."""
 
 Kind = Literal["arrays", "numbers", "categories", "mixed", "empty"]
 

@@ -97,7 +97,7 @@ def _spec_and_data(
         },
         "loss": "mean_squared_error",
         "optimizer": "sgd",
-        "train": {"epochs": 2, "batch_size": 4},
+        "train": {"epochs": 2, "batch_size": 3},
     }
     y: Array = x.sum(axis=1)
     first: list[Any] = [hidden]

@@ -13,8 +13,8 @@ class Monitor:
     """Follows a metric over the epochs.
 
     The best epoch is the first one with the best value, however small the improvement is. Only an
-    improvement by more than `min_delta` ends the wait of early stopping. NaN is worse than any
-    number. Without a `metric`, the last epoch is the best.
+    improvement by more than `min_delta` ends the wait of early stopping. A value
+    that is not finite is worse than any number. Without a `metric`, the last epoch is the best.
     """
 
     def __init__(
@@ -65,4 +65,4 @@ class Monitor:
         value = record.get(self.metric or "loss")
         if value is None:
             return None
-        return math.inf if math.isnan(value) else self._sign * value
+        return self._sign * value if math.isfinite(value) else math.inf

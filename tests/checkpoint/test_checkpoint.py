@@ -208,11 +208,7 @@ def test_preprocessing_is_saved_with_the_model(tmp_path, monkeypatch):
     nnreg.save(model, "m.h5")
     rows = [
         {"island": None, "length": "4.0", "depth": None},
-<<<<<<< HEAD
         {"island": "south", "length": 1, "depth": 2},
-=======
-        {"island": "south", "length": 1, "depth": None},
->>>>>>> sd
     ]
     loaded = nnreg.load("m.h5")
     assert loaded.preprocessing == model.preprocessing

@@ -92,8 +92,8 @@ class TestCommand:
     def test_a_first_line_that_looks_like_a_row_is_reported(self, directory, nnreg):
         body = "5.1,3.5,a\n" + "".join(f"{i * 0.3:.1f},{i},{'ab'[i % 2]}\n" for i in range(30))
         (directory / "bare.csv").write_text(body)
-        told = nnreg("init", "bare.csv")[2]
-        assert told.count("line 1: taken as column names, but '5.1' looks like a value") == 1
+        note = nnreg("init", "bare.csv")[2]
+        assert note.count("line 1: taken as column names, but '5.1' looks like a value") == 1
         (directory / "years.csv").write_text(body.replace("5.1,3.5", "2019,2020"))
         assert "column names" not in nnreg("init", "years.csv")[2]
 

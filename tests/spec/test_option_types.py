@@ -89,8 +89,8 @@ def test_an_option_that_json_cannot_express_is_refused_by_its_name(tmp_path):
     x = np.ones((4, 1))
     with pytest.raises(SpecError) as caught:
         nnreg.run(spec("odd"), data=(x, x[:, 0]), out=tmp_path / "run")
-    assert "its option 'scale' is np.float32(1.5), which JSON cannot express" in str(caught.value)
-    assert "$.model.layers[0].activation: activation 'odd' of " in str(caught.value)
+    assert "is np.float32(1.5), which JSON cannot represent" in str(caught.value)
+    assert "$.model.layers[0].activation: test_option_types.py " in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 

@@ -64,9 +64,9 @@ def test_numbers_become_floats_and_other_cells_stay_text(read):
 
 @pytest.mark.parametrize("head", ["5.1,3.5,setosa", "2024-01-05,x", "2021,2020"])
 def test_a_first_line_with_values_gives_one_warning(read, head):
-    with pytest.warns(NnregWarning, match="line 1: taken as column names, but '") as told:
+    with pytest.warns(NnregWarning, match="line 1: taken as column names, but '") as notes:
         read(head + "\n" + ",".join("1" for _ in head.split(",")) + "\n")
-    assert len(told) == 1
+    assert len(notes) == 1
 
 
 def test_years_and_numbers_that_count_up_are_column_names(read):
