@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import re
 from typing import Any
@@ -51,8 +50,7 @@ def _with(registry: Registry, cls: type[Component]) -> Registry:
     """Return the registry, with this class added where it is missing."""
     if any(entry.cls is cls for entry in registry):
         return registry
-    registry = copy.copy(registry)
     name = "component_under_test"
     entry = Entry(cls.kind, name, cls, name, name, "0")
-    registry.entries = {**registry.entries, (cls.kind, name): [entry]}
-    return registry
+    # not copy.copy, which gives the registry of this process itself
+    return dataclasses.replace(registry, entries={**registry.entries, (cls.kind, name): [entry]})

@@ -6,7 +6,10 @@ Both follow from the history, so that a resumed training continues with any sett
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping
+
+from nnreg.errors import NnregWarning
 
 
 class Monitor:
@@ -29,6 +32,7 @@ class Monitor:
         self._sign = -1 if higher_is_better else 1
         self._min_delta = min_delta
         self._reference = math.inf
+        self._warned = False
 
     def add(self, record: Mapping[str, float]) -> bool:
         """Follow another epoch, and return True if it is the best so far."""
@@ -49,6 +53,15 @@ class Monitor:
         """Follow the epochs of a history."""
         for record in records:
             self.add(record)
+
+    def warn_not_finite(self, record: Mapping[str, float]) -> None:
+        """Warn, once, if the metric is not a finite number."""
+        metric = self.metric
+        if metric is None or self._warned or math.isfinite(record[metric]):
+            return
+        self._warned = True
+        text = f"{metric} is {record[metric]} in epoch {record['epoch']}"
+        warnings.warn(f"{text}, which is not an improvement", NnregWarning, stacklevel=2)
 
     def settle(self, record: Mapping[str, float]) -> None:
         """Take an epoch for the best one so far."""

@@ -78,7 +78,6 @@ class Trainer:
         """Whether the state is that between two steps; False after an exception within a step."""
         self.seen = 0
         """The examples done of an unfinished epoch; another thread may read it at any time."""
-        self._warned = False
         self._last_epoch = settings.epochs if epochs is None else epochs
         schedule = schedule or Constant()
         self._check_monitored(schedule)
@@ -389,7 +388,7 @@ class Trainer:
         return monitor
 
     def _remember_best(self, record: Record) -> None:
-        self._warn_not_finite(record)
+        self._monitor.warn_not_finite(record)
         if self._monitor.add(record) or self.training_state.best_vector is None:
             self._keep_best(self._monitor)
 
@@ -399,12 +398,3 @@ class Trainer:
         state.best_epoch, state.best_value = state.epoch, monitor.best_value
         state.best_vector = copy_into(state.best_vector, best.vector)
         state.best_state = copy_into(state.best_state, best.state_vector)
-
-    def _warn_not_finite(self, record: Record) -> None:
-        """Warn, once, if the monitored metric is not a finite number."""
-        metric = self.monitor
-        if metric is None or self._warned or math.isfinite(record[metric]):
-            return
-        self._warned = True
-        text = f"{metric} is {record[metric]} in epoch {record['epoch']}"
-        warnings.warn(f"{text}, which is not an improvement", NnregWarning, stacklevel=2)
