@@ -37,8 +37,8 @@ MAX_CATEGORIES = 50
 
 MIN_CATEGORY_ROWS = 10
 MIN_FREQUENT_ROWS = 0.1
-"""A column with more categories than that is an input if those with at least `MIN_CATEGORY_ROWS` have
-the fraction `MIN_FREQUENT_ROWS` of the rows or more."""
+"""A column with more categories is an input if those with at least `MIN_CATEGORY_ROWS` rows have at
+least the fraction `MIN_FREQUENT_ROWS` of the rows."""
 
 Kind = Literal["arrays", "numbers", "categories", "mixed", "empty"]
 
