@@ -30,12 +30,12 @@ X, DY = points((4, 5)), points((4, 5), seed=1)
 
 
 def check_activation(activation: Activation, *, smooth: bool = False) -> None:
-    """Run all checks on an activation.
+    """Run on an activation all checks that apply to its class.
 
     `smooth` also compares the gradient with complex steps, exact to 1e-12, for formulas that accept
     complex numbers.
     """
-    for check in CHECKS:
+    for check in checks_of(type(activation)):
         check(activation)
     if smooth:
         _, dx = _pass(activation, X, DY)

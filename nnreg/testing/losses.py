@@ -54,12 +54,12 @@ class LossCase:
 
 
 def check_loss(loss: Loss, y: Array, t: Array, *, logits: bool = False) -> None:
-    """Run all checks on a loss, with outputs `y` (float64) and targets `t`.
+    """Run on a loss all checks that apply to its class, with outputs `y` (float64) and targets `t`.
 
     With `logits`, `y` are the outputs before the activation `loss.fused_activation`.
     """
     case = LossCase(loss, y, t, logits)
-    for check in CHECKS:
+    for check in checks_of(type(loss)):
         check(case)
 
 

@@ -3,11 +3,12 @@
 import itertools
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from nnreg import Activation, Layer, ShapeError
 from nnreg.registry.registry import installed
-from nnreg.testing import checks
+from nnreg.testing import check_activation, checks
 from nnreg.testing.suite import KINDS, results
 from tests.conformance.broken import BROKEN, CORRECT
 from tests.conformance.broken.activations import FormulaOverAnAxis
@@ -147,3 +148,27 @@ def test_every_check_states_what_it_verifies():
     for entry in installed():
         for check in checks(entry.cls):
             assert check.promise.endswith("."), check
+
+
+@dataclass(frozen=True)
+class Undeclared(Activation):
+    """y = tanh(x); it declares neither its range nor that outputs do not sum to 1."""
+
+    def forward(self, x):
+        y = np.tanh(x)
+        return y, lambda dy: dy * (1 - y * y)
+
+
+@dataclass(frozen=True)
+class StraightThrough(Undeclared):
+    """y = tanh(x), with the gradient of y = x."""
+
+    exact_gradient = False
+
+    def forward(self, x):
+        return np.tanh(x), lambda dy: dy.copy()
+
+
+@pytest.mark.parametrize("cls", [Undeclared, StraightThrough])
+def test_only_checks_of_what_a_class_declares_are_run_on_an_instance(cls):
+    check_activation(cls())
