@@ -87,7 +87,8 @@ def prepare(
     prepared = check_folds(document, data, reader, check=check)
     if directory:
         check_saveable(prepared.model, directory.path)
-    return CrossValidation(document, directory, data, reader=reader, check=check)
+    # check_folds has tested the components of plugins
+    return CrossValidation(document, directory, data, reader=reader, check=False)
 
 
 def prepare_resumed(

@@ -135,3 +135,13 @@ def test_the_folds_share_one_table_which_is_released_at_the_end(spec):
     assert whole_tables() == 0
     assert len(prepared.train().models) == 5  # reads it again
     assert whole_tables() == 0
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_the_components_of_each_fold_are_tested_once_or_not_at_all(spec, monkeypatch, check):
+    tested = []
+    monkeypatch.setattr(
+        "nnreg.model.model.check_components", lambda components, *rest: tested.append(components)
+    )
+    nnreg.run(spec, check=check)
+    assert len(tested) == (5 if check else 0)
