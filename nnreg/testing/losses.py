@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnreg._types import Array, Shape
+from nnreg._types import Array
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.returned import Caller, as_number
@@ -22,6 +22,7 @@ from nnreg.testing.finite_differences import (
 )
 from nnreg.testing.strict_arrays import StrictWorkspace, as_strict, unwrap
 from nnreg.training.component_checks import check_loss as check_loss_returns
+from nnreg.training.component_checks import within
 
 LABELS = np.array([0, 2, 1, 1])
 
@@ -238,11 +239,11 @@ def checks_of(cls: type[Loss]) -> Sequence[Any]:
 def cases(loss: Loss) -> Sequence[LossCase]:
     """Return the loss with outputs and targets of each form that it declares."""
     one_hot = np.eye(3)[LABELS]
-    y = _outputs_in_range(loss.input_range, (4, 3), seed=0)
+    y = within(loss.input_range, points((4, 3)))
     if not loss.classification:
         unbounded = loss.target_range == (-math.inf, math.inf)
         bounds = loss.input_range if unbounded else loss.target_range
-        return [LossCase(loss, y, _outputs_in_range(bounds, (4, 3), seed=1))]
+        return [LossCase(loss, y, within(bounds, points((4, 3), seed=1)))]
     targets = [one_hot, LABELS] if loss.takes_labels else [one_hot]
     if loss.input_range == (0, 1):
         y = y / y.sum(axis=1, keepdims=True)
@@ -255,17 +256,6 @@ def cases(loss: Loss) -> Sequence[LossCase]:
 def _takes_any_number(case: LossCase) -> bool:
     loss = case.component
     return not (case.logits or loss.classification) and loss.input_range == (-math.inf, math.inf)
-
-
-def _outputs_in_range(bounds: tuple[float, float], shape: Shape, seed: int) -> Array:
-    """Return outputs within bounds, and not too close to them."""
-    low, high = bounds
-    if math.isfinite(low) and math.isfinite(high):
-        return low + (high - low) * np.random.default_rng(seed).uniform(0.05, 0.95, shape)
-    x = points(shape, seed)
-    if math.isfinite(low):
-        return low + 0.1 + np.abs(x)
-    return high - 0.1 - np.abs(x) if math.isfinite(high) else x
 
 
 def _single(t: Array) -> Array:

@@ -85,7 +85,9 @@ def check_components(
                 case Loss():
                     t, weighted = examples.targets[:ROWS], examples.weights is not None
                     bounds = (-math.inf, math.inf) if evaluation.logits else component.input_range
-                    y = _within(bounds, (len(t), *network.output_shape)).astype(network.dtype)
+                    y = within(bounds, _numbers((len(t), *network.output_shape))).astype(
+                        network.dtype
+                    )
                     check_loss(caller, y, t, evaluation.logits, weighted=weighted, exact=exact)
                 case Metric():
                     check_metric(caller, examples.raw_targets)
@@ -350,9 +352,9 @@ def _numbers(shape: Shape, seed: int = 0) -> Array:
     return np.random.default_rng(seed).normal(size=shape)
 
 
-def _within(bounds: tuple[float, float], shape: Shape) -> Array:
-    """Return numbers within bounds, and not too close to them."""
-    (low, high), x = bounds, _numbers(shape)
+def within(bounds: tuple[float, float], x: Array) -> Array:
+    """Return numbers within bounds, and not too close to them, from any numbers `x`."""
+    low, high = bounds
     if math.isfinite(low) and math.isfinite(high):
         return low + (high - low) * (0.05 + 0.9 * np.abs(np.sin(x)))
     if math.isfinite(low):
