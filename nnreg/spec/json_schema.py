@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import warnings
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, ClassVar, Final, cast
@@ -16,7 +15,7 @@ from nnreg.registry.registry import KINDS, Registry, installed
 from nnreg.spec.compose import EXTENDS
 from nnreg.spec.docstrings import class_docstring, parse_docstring
 from nnreg.spec.sections import SECTIONS, Spec
-from nnreg.spec.validation import _model, to_json
+from nnreg.spec.validation import _model, to_strict_json
 
 
 def json_schema(registry: Registry | None = None) -> dict[str, Any]:
@@ -85,13 +84,11 @@ class SchemaWriter:
 
     def _default(self, cls: type[Any], name: str, value: Any) -> Any:
         try:
-            default = to_json(value, self.registry)
-            json.dumps(default, allow_nan=False)
+            return to_strict_json(value, self.registry)
         except (TypeError, ValueError) as error:
             raise PluginError(
                 f"the default of {cls.__qualname__}.{name} is {value!r}, which is not JSON"
             ) from error
-        return default
 
     def options(self, cls: type[Any]) -> dict[str, Any]:
         """Return the schema of a JSON object with the fields of a dataclass.

@@ -135,7 +135,7 @@ class Reader:
         """
         for name, value in vars(component).items():
             try:
-                json.dumps(to_json(value, self.registry), allow_nan=False)
+                to_strict_json(value, self.registry)
             except (TypeError, ValueError) as error:
                 raise PluginError(
                     f"the option {name!r} of {type(component).__qualname__} is {value!r}, which "
@@ -289,6 +289,13 @@ def _show(value: Any) -> str:
 
 def _article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"
+
+
+def to_strict_json(value: Any, registry: Registry) -> Any:
+    """Return what `to_json` returns. Raises TypeError or ValueError if that is not JSON."""
+    tree = to_json(value, registry)
+    json.dumps(tree, allow_nan=False)
+    return tree
 
 
 def to_json(value: Any, registry: Registry) -> Any:
