@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nnreg.builtin import activations, initializers, losses, metrics, optimizers, schedules, sources
-from nnreg.builtin.layers import attention, composition, convolution, dense, normalization, sequence
+from nnreg.builtin.layers import (
+    attention,
+    composition,
+    convolution,
+    dense,
+    joins,
+    normalization,
+    sequence,
+)
 from nnreg.hookspecs import hookimpl
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.initializer import Initializer
@@ -67,6 +75,16 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
         "add_position": attention.AddPosition,
         "multi_head_attention": attention.MultiHeadAttention,
         "residual": composition.Residual,
+        "stack": composition.Stack,
+        "add": joins.Add,
+        "subtract": joins.Subtract,
+        "multiply": joins.Multiply,
+        "average": joins.Average,
+        "maximum": joins.Maximum,
+        "minimum": joins.Minimum,
+        "concat": joins.Concat,
+        "dot": joins.Dot,
+        "distance": joins.Distance,
     }
 
 

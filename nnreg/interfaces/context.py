@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array, Shape
+from nnreg.interfaces.graph import Node
 from nnreg.interfaces.kernels import Kernels
 
 
@@ -62,7 +63,10 @@ class Workspace:
 
 @dataclass(slots=True)
 class Context:
-    """The arrays and state of one layer during one pass; the arrays are views of its own only."""
+    """The arrays and state of one layer during one pass; the arrays are views of its own only.
+
+    `node` has the connections of an entry of a graph; it is None in a chain.
+    """
 
     params: Mapping[str, Array]
     gradients: Mapping[str, Array]
@@ -71,6 +75,7 @@ class Context:
     workspace: Workspace
     training: bool = False
     needs_input_gradient: bool = True
+    node: Node | None = None
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
         """Return an array of arbitrary values, valid until the next pass."""

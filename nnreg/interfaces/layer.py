@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -13,10 +15,12 @@ from nnreg.errors import ComponentError, NnregError, Problem, ShapeError, SpecEr
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context
+from nnreg.interfaces.graph import ENTRY_KEYS, EntryKeys, Wire, connect, is_chain, run_graph
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.returned import Caller, describe
 
 LayerBackward: TypeAlias = Callable[[Array], Array | None]
+JoinBackward: TypeAlias = Callable[[Array], Sequence[Array | None]]
 
 
 class Layer(Component):
@@ -45,6 +49,14 @@ class Layer(Component):
         """
         return None
 
+    def transposed(self, params: Mapping[str, Param]) -> Layer | None:
+        """Return the layer that applies the transposed weight of this one; None if it has none.
+
+        `params` are the parameters that this layer declared. The other layer declares one
+        parameter, `weight`, with the shape of this layer's weight reversed.
+        """
+        return None
+
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         """Declare on `builder` the arrays for inputs of `shape` (without the batch axis).
 
@@ -65,6 +77,83 @@ class Layer(Component):
         raise NotImplementedError
 
 
+class Join(Layer):
+    """A layer of several inputs."""
+
+    def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:  # type: ignore[override]  # several inputs
+        """Declare on `builder` the arrays for inputs of these shapes; return the output's shape.
+
+        Raises `ShapeError` for inputs that it does not support.
+        """
+        raise NotImplementedError
+
+    def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:  # type: ignore[override]  # several inputs
+        """Return `y` and the function that takes ∂loss/∂y and returns the gradient of each input."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class OneInput(Layer):
+    """A join as a layer of one input `(batch, values)`, which is split into those of the join."""
+
+    join: Join
+    shapes: tuple[Shape, ...]
+
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        return self.join.build(self.shapes, builder)
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        ends = list(itertools.accumulate(math.prod(shape) for shape in self.shapes))
+        spans = zip([0, *ends], ends, self.shapes, strict=False)
+        xs = [x[:, start:end].reshape(len(x), *shape) for start, end, shape in spans]
+        y, backward_fn = self.join.forward(xs, context)
+
+        def backward(dy: Array) -> Array:
+            return flat_inputs([dx for dx in backward_fn(dy) if dx is not None])
+
+        return y, backward
+
+
+def flat_inputs(xs: Sequence[Array]) -> Array:
+    """Return the inputs of a join as the input of `OneInput`."""
+    return np.concatenate([x.reshape(len(x), -1) for x in xs], axis=1)
+
+
+def one_input(layer: Layer, shapes: tuple[Shape, ...]) -> tuple[Layer, Shape]:
+    """Return a layer as one that has a single input, with the shape of that."""
+    if isinstance(layer, Join):
+        return OneInput(layer, shapes), (sum(map(math.prod, shapes)),)
+    return layer, shapes[0]
+
+
+@dataclass(frozen=True)
+class LayerEntry(Layer):
+    """An entry of a list of layers that has keys of its own, such as a name.
+
+    `layer` is None for an entry that uses the layer of an earlier one.
+    """
+
+    layer: Layer | None
+    keys: EntryKeys
+
+    @property
+    def output_range(self) -> tuple[float, float] | None:
+        return None if self.layer is None else self.layer.output_range
+
+    def split_output_activation(self) -> tuple[Layer, Activation] | None:
+        split = None if self.layer is None else self.layer.split_output_activation()
+        return split and (replace(self, layer=split[0]), split[1])
+
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        keys = ", ".join(map(repr, self.keys.given()))
+        problem = f"{keys} may be given only in a list of layers; one of {', '.join(ENTRY_KEYS)}"
+        raise SpecError([Problem(builder.path, problem)])
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        assert self.layer is not None  # an entry that uses another is run as part of a graph
+        return self.layer.forward(x, context)
+
+
 @dataclass(frozen=True)
 class Param:
     """An array that a layer declared: its shape and initializer, and whether L1/L2 apply to it."""
@@ -79,24 +168,36 @@ class LayerBuilder:
     """The arrays and nested layers that a layer declares in `build`.
 
     `path` is the path of the layer in the spec; `classes` the number of classes of the target;
-    `integer` is whether its input is integers, None if unknown; `input` and `output` are the shapes
-    of the layer's input and output, once it is built. A layer with many intermediate values per
-    example may set `activation_count` to their number, and a recurrent layer `sequence_length` to
-    its number of time steps: threads are planned by them.
+    `integer` is whether its input is integers, None if unknown; `inputs` and `output` are the
+    shapes of its inputs and of its output, once it is built. A layer with many intermediate values
+    per example may set `activation_count` to their number, and a recurrent layer `sequence_length`
+    to its number of time steps: threads are planned by them.
     `min_training_rows` is the fewest examples of a batch that the layer can be trained on.
+    `wire` has the connections of a layer in a graph; it is None in a chain.
     """
 
     path: str
     classes: int | None = None
-    input: Shape = ()
+    inputs: tuple[Shape, ...] = ()
     output: Shape = ()
     activation_count: int = 0
     sequence_length: int = 1
     min_training_rows: int = 1
     integer: bool | None = None
+    wire: Wire | None = None
     params: dict[str, Param] = field(default_factory=dict)
     state: dict[str, Param] = field(default_factory=dict)
     children: dict[str, tuple[Layer, LayerBuilder]] = field(default_factory=dict)
+
+    @property
+    def input(self) -> Shape:
+        """The shape of the first input."""
+        return self.inputs[0]
+
+    @property
+    def shares(self) -> bool:
+        """Whether the arrays are those of an earlier layer."""
+        return self.wire is not None and self.wire.use is not None
 
     def param(
         self, name: str, shape: Shape, initializer: Initializer, *, regularized: bool = False
@@ -108,15 +209,67 @@ class LayerBuilder:
         """Declare an array that the layer updates itself, such as a running mean."""
         self.state[name] = Param(shape, initializer)
 
-    def layer(self, name: str, layer: Layer, shape: Shape, *, integer: bool | None = None) -> Shape:
+    def layer(
+        self,
+        name: str,
+        layer: Layer,
+        shape: Shape,
+        *,
+        integer: bool | None = None,
+        path: str | None = None,
+    ) -> Shape:
         """Build a nested layer, named as in `layers/0`, and return the shape of its output.
 
-        `integer` is whether its input is integers, None if unknown.
+        `integer` is whether its input is integers, None if unknown. `path` is its path in the spec,
+        by default that which its name says.
         """
-        path = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in name.split("/"))
-        plan = LayerBuilder(self.path + path, self.classes, integer=integer)
+        if path is None:
+            parts = name.split("/")
+            path = self.path + "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in parts)
+        return self._build(name, layer, (shape,), LayerBuilder(path, integer=integer))
+
+    def chain(self, layers: Iterable[Layer], shape: Shape) -> Shape:
+        """Build a list of nested layers, named `layers/0`, …, and return the shape of the output.
+
+        The input of the list is that of the layer itself. An entry with a name has it in place of
+        its number; the entries of a list are connected as their keys say.
+        """
+        layers = tuple(layers)
+        wires = connect_layers(layers, self.path)
+        values = [(shape, self.integer)]
+        for index, (entry, wire) in enumerate(zip(layers, wires, strict=True)):
+            plan = LayerBuilder(f"{self.path}.layers[{index}]")
+            plan.wire = None if is_chain(wires) else wire
+            plan.integer = _common([values[value][1] for value in wire.inputs])
+            layer = self._layer_of(entry, plan)
+            read = [values[value][0] for value in wire.inputs]
+            shape = self._build(f"layers/{_name(entry) or index}", layer, read, plan)
+            values.append((shape, plan.integer if layer.keeps_integers else layer.keeps_integers))
+        return shape
+
+    def _layer_of(self, entry: Layer, plan: LayerBuilder) -> Layer:
+        """Return the layer of an entry, which may be that of an earlier one."""
+        if not isinstance(entry, LayerEntry):
+            return entry
+        if entry.layer is not None:
+            return entry.layer
+        assert plan.wire is not None and plan.wire.use is not None
+        layer, original = list(self.children.values())[plan.wire.use]
+        if not entry.keys.transposed:
+            return layer
+        if (transposed := layer.transposed(original.params)) is None:
+            problem = f"{type(layer).__name__} has no weight that can be transposed"
+            raise SpecError([Problem(f"{plan.path}.transposed", problem)])
+        return transposed
+
+    def _build(
+        self, name: str, layer: Layer, shapes: Sequence[Shape], plan: LayerBuilder
+    ) -> Shape:
+        """Build a nested layer for inputs of these shapes, and add it to the children."""
+        plan.classes, plan.inputs = self.classes, tuple(shapes)
+        _check_count(layer, shapes, plan.path)
         try:
-            output = layer.build(shape, plan)
+            output = layer.build(plan.inputs if isinstance(layer, Join) else shapes[0], plan)
         except ShapeError as error:
             raise SpecError([Problem(plan.path, str(error))]) from error
         except NnregError:
@@ -124,26 +277,31 @@ class LayerBuilder:
         except Exception as error:
             raise ComponentError(
                 f"{plan.path}: {type(layer).__name__} of the module {type(layer).__module__} "
-                f"failed on input shape {shape}: {error!r}"
+                f"failed on input shape {', '.join(map(str, shapes))}: {error!r}"
             ) from error
         if not (isinstance(output, tuple) and all(isinstance(n, int | np.integer) for n in output)):
             raise Caller(layer, plan.path).error(
                 "build", f"returned {describe(output)}; expected the shape of one output, a tuple"
             )
-        plan.input, plan.output = shape, tuple(map(int, output))
+        plan.output = tuple(map(int, output))
+        if plan.shares:
+            self._require_same_arrays(plan)
         self.children[name] = (layer, plan)
         return plan.output
 
-    def chain(self, layers: Iterable[Layer], shape: Shape) -> Shape:
-        """Build nested layers in sequence, named `layers/0`, …, and return the shape of the output.
-
-        The input of the first is that of the layer itself.
-        """
-        integer = self.integer
-        for index, layer in enumerate(layers):
-            shape = self.layer(f"layers/{index}", layer, shape, integer=integer)
-            integer = integer if layer.keeps_integers else layer.keeps_integers
-        return shape
+    def _require_same_arrays(self, plan: LayerBuilder) -> None:
+        """Raise `SpecError` for a layer whose arrays do not fit this use of it."""
+        assert plan.wire is not None and plan.wire.use is not None
+        name, (_, original) = list(self.children.items())[plan.wire.use]
+        before, now = _shapes(original), _shapes(plan)
+        if plan.wire.transposed:
+            before = {"weight": before["weight"][::-1]}
+        if before != now:
+            problem = (
+                f"its input {plan.input} needs arrays of other shapes than that of "
+                f"{name.removeprefix('layers/')!r}, {original.input}; give it an input of the same"
+            )
+            raise SpecError([Problem(f"{plan.path}.use", problem)])
 
     def size(self, units: int | str) -> int:
         """Return `units` as a number; it may be `"classes"`."""
@@ -155,21 +313,66 @@ class LayerBuilder:
         return self.classes
 
 
-def takes_integers(layers: Iterable[Layer]) -> bool:
-    """Return True if the input of a sequence of layers reaches one that takes integers as it is."""
-    for layer in layers:
-        if layer.integer_input or not layer.keeps_integers:
-            return layer.integer_input
+def connect_layers(layers: Sequence[Layer], path: str) -> list[Wire]:
+    """Return the connections of a list of layers at a path of the spec."""
+    return connect([one.keys if isinstance(one, LayerEntry) else None for one in layers], path)
+
+
+def _name(entry: Layer) -> str | None:
+    return entry.keys.name if isinstance(entry, LayerEntry) else None
+
+
+def _common(integers: Sequence[bool | None]) -> bool | None:
+    """Return whether inputs are integers: if all agree, else None."""
+    return integers[0] if len(set(integers)) == 1 else None
+
+
+def _check_count(layer: Layer, shapes: Sequence[Shape], path: str) -> None:
+    """Raise `SpecError` for another number of inputs than a layer reads."""
+    if isinstance(layer, Join) and len(shapes) < 2:
+        problem = "needs two inputs or more; name them in 'inputs'"
+    elif not isinstance(layer, Join) and len(shapes) > 1:
+        problem = f"reads one input, found {len(shapes)}; join them first, by concat or add"
+    else:
+        return
+    raise SpecError([Problem(f"{path}.inputs", problem)])
+
+
+def _shapes(plan: LayerBuilder) -> dict[str, Shape]:
+    """Return the shapes of all arrays that a plan and its nested plans declare, by name."""
+    own = {name: param.shape for name, param in (plan.params | plan.state).items()}
+    nested = {
+        f"{key}/{name}": shape
+        for key, (_, child) in plan.children.items()
+        for name, shape in _shapes(child).items()
+    }
+    return own | nested
+
+
+def takes_integers(layers: Sequence[Layer], path: str = "$.model") -> bool:
+    """Return True if the input of a list of layers reaches one that takes integers as it is."""
+    unchanged, plain = {0}, list[Layer]()
+    for index, (entry, wire) in enumerate(zip(layers, connect_layers(layers, path), strict=True)):
+        layer = entry.layer if isinstance(entry, LayerEntry) else entry
+        plain.append(layer or plain[wire.use or 0])
+        if wire.transposed or not unchanged.intersection(wire.inputs):
+            continue
+        if plain[-1].integer_input:
+            return True
+        if plain[-1].keeps_integers:
+            unchanged.add(index + 1)
     return False
 
 
 def chain(steps: Iterable[tuple[Layer, Context]], x: Array) -> tuple[Array, LayerBackward]:
-    """Run layers in sequence; the returned function runs their backward functions in reverse.
+    """Run the layers of a list; the returned function runs their backward functions in reverse.
 
     It returns None, early, if the gradient of a layer's input is not needed.
     """
     backward_fns = []
-    for layer, context in steps:
+    for layer, context in (pairs := tuple(steps)):
+        if context.node is not None:  # and so for all entries of the list
+            return run_graph([own for _, own in pairs], x)
         x, backward_fn = layer.forward(x, context)
         backward_fns.append((backward_fn, context))
 

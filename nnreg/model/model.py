@@ -21,7 +21,7 @@ from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network, encode_targets, name_metrics
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.network.network import Network
-from nnreg.network.parameters import views
+from nnreg.network.parameters import sources, views
 from nnreg.provenance.components import describe
 from nnreg.provenance.fingerprints import components_of
 from nnreg.registry.registry import default_kernels
@@ -356,6 +356,8 @@ class Model:
             own = [p for key, p in self.parameters.items() if key.startswith(f"{name}/")]
             shape = ", ".join(["batch", *map(str, plan.output)])
             kind = names.get(type(layer), type(layer).__name__)
+            if read := sources(self.network.plan, name):
+                kind += f" ({read})"
             result.append((name, kind, f"({shape})", sum(p.size for p in own)))
         return result
 

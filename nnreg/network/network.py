@@ -19,13 +19,8 @@ from nnreg._types import Array, Shape
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import (
-    Layer,
-    LayerBackward,
-    LayerBuilder,
-    chain,
-    takes_integers,
-)
+from nnreg.interfaces.graph import Node, Wire
+from nnreg.interfaces.layer import Join, Layer, LayerBackward, LayerBuilder, chain
 from nnreg.interfaces.returned import Caller
 from nnreg.network.parameters import (
     _params,
@@ -34,6 +29,7 @@ from nnreg.network.parameters import (
     belongs_to,
     declared,
     nested,
+    owner,
     slices,
     total_size,
     trained,
@@ -95,7 +91,7 @@ class Network:
     @property
     def integer_input(self) -> bool:
         """Whether the input is integers, which a layer takes."""
-        return takes_integers(self.layers.values())
+        return self.plan.integer is True
 
     @property
     def input_dtype(self) -> npt.DTypeLike:
@@ -107,13 +103,15 @@ class Network:
 
         Integers are checked by each layer that they reach.
         """
-        for layer, context in zip(
-            self.layers.values(), self._inference.children.values(), strict=True
-        ):
-            layer.check_input(x)
-            if layer.integer_input or not layer.keeps_integers:
-                return
-            x = layer.forward(x, context)[0]
+        unchanged = {0: x}
+        steps = zip(self.layers.values(), self._inference.children.values(), strict=True)
+        for index, (layer, context) in enumerate(steps):
+            read = index if context.node is None else context.node.inputs[0]
+            if isinstance(layer, Join) or read not in unchanged:
+                continue
+            layer.check_input(unchanged[read])
+            if layer.keeps_integers and not layer.integer_input:
+                unchanged[index + 1] = layer.forward(unchanged[read], context)[0]
 
     @property
     def trainable_slices(self) -> list[slice]:
@@ -219,10 +217,11 @@ class Network:
         )
         frozen = self._frozen_layers if training else None
         root = _contexts(self.plan, "", arrays, workspace, frozen)
-        trained = input_gradient
-        for name, child in root.children.items():
-            child.needs_input_gradient = trained
-            trained = trained or name in self._learning
+        needed = [input_gradient]
+        for index, (name, child) in enumerate(root.children.items()):
+            read = (index,) if child.node is None else child.node.inputs
+            child.needs_input_gradient = any(needed[value] for value in read)
+            needed.append(child.needs_input_gradient or owner(self.plan, name) in self._learning)
         return root
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
@@ -257,26 +256,59 @@ class Network:
         return self.outputs(self.logits(x))
 
 
+_Arrays: TypeAlias = tuple[Mapping[str, Array], Mapping[str, Array], Mapping[str, Array]]
+"""Parameters, gradients and buffers, by their full names."""
+
+
 def _contexts(
-    plan: LayerBuilder, prefix: str, arrays: tuple[Mapping[str, Array], ...],
-    workspace: Workspace, frozen: Collection[str] | None,
-) -> Context:  # fmt: skip
+    plan: LayerBuilder,
+    prefix: str,
+    arrays: _Arrays,
+    workspace: Workspace,
+    frozen: Collection[str] | None,
+) -> Context:
     """Return the context of a plan; `frozen` are layers in inference mode, None means all."""
     parameters, gradients, state = arrays
-    return Context(
+    context = Context(
         params={name: parameters[prefix + name] for name in plan.params},
         gradients={name: gradients[prefix + name] for name in plan.params if gradients},
         state={name: state[prefix + name] for name in plan.state},
-        children={
-            name: _contexts(
-                child,
-                f"{prefix}{name}/",
-                arrays,
-                workspace,
-                None if frozen is None or prefix + name in frozen else frozen,
-            )
-            for name, (_, child) in plan.children.items()
-        },
+        children={},
         workspace=workspace,
         training=frozen is not None,
     )
+    children: dict[str, Context] = {}
+    for name, (layer, child) in plan.children.items():
+        own = prefix + owner(plan, name)
+        inner = None if frozen is None or own in frozen else frozen
+        wire = child.wire
+        if wire is None:
+            children[name] = _contexts(child, f"{own}/", arrays, workspace, inner)
+            continue
+        its_arrays, shared = _arrays_of_use(wire, own, arrays) if child.shares else (arrays, [])
+        children[name] = _contexts(child, f"{own}/", its_arrays, workspace, inner)
+        children[name].node = Node(layer, wire.inputs, isinstance(layer, Join))
+        if shared:
+            original = children[owner(plan, name)].node
+            assert original is not None
+            original.shared.extend(shared)
+    context.children = children
+    return context
+
+
+def _arrays_of_use(
+    wire: Wire, layer: str, arrays: _Arrays
+) -> tuple[_Arrays, list[tuple[Array, Array]]]:
+    """Return the arrays of a further use of a layer, and its gradients in pairs with the layer's.
+
+    Its gradients are arrays of their own, as every backward function writes them in full.
+    """
+    parameters, gradients, state = arrays
+    names = [name for name in gradients if name.startswith(f"{layer}/")]
+    if wire.transposed:
+        weight = f"{layer}/weight"
+        parameters = {weight: parameters[weight].T}
+        spare = {name: np.zeros_like(gradients[name].T, order="C") for name in names if name == weight}
+        return (parameters, spare, {}), [(gradients[name], spare[name].T) for name in spare]
+    spare = {name: np.zeros_like(gradients[name]) for name in names}
+    return (parameters, spare, state), [(gradients[name], spare[name]) for name in spare]

@@ -8,6 +8,7 @@ from typing import Any
 
 from nnreg._types import Array
 from nnreg._utils.suggestions import suggest
+from nnreg.interfaces.graph import INPUT
 from nnreg.interfaces.layer import Layer, LayerBuilder, Param
 
 
@@ -69,7 +70,8 @@ def _walk(
     for name, param in arrays(plan).items():
         yield prefix + name, param
     for name, (_, child) in plan.children.items():
-        yield from _walk(child, arrays, f"{prefix}{name}/")
+        if not child.shares:
+            yield from _walk(child, arrays, f"{prefix}{name}/")
 
 
 def _params(plan: LayerBuilder) -> Mapping[str, Param]:
@@ -97,9 +99,10 @@ def trained(
 ) -> Iterator[LayerBuilder]:
     """Yield the plan of every layer below a plan that is in training mode during training."""
     for name, (_, child) in plan.children.items():
-        if prefix + name not in frozen:
+        own = f"{prefix}{owner(plan, name)}"
+        if own not in frozen:
             yield child
-            yield from trained(child, frozen, f"{prefix}{name}/")
+            yield from trained(child, frozen, f"{own}/")
 
 
 def belongs_to(name: str, layers: Collection[str]) -> bool:
@@ -111,5 +114,25 @@ def belongs_to(name: str, layers: Collection[str]) -> bool:
 def layer_names(plan: LayerBuilder, prefix: str = "") -> Iterator[str]:
     """Yield the name of every layer below a plan, as in `layers/0` and `layers/0/layers/1`."""
     for name, (_, child) in plan.children.items():
-        yield prefix + name
-        yield from layer_names(child, f"{prefix}{name}/")
+        if not child.shares:
+            yield prefix + name
+            yield from layer_names(child, f"{prefix}{name}/")
+
+
+def owner(plan: LayerBuilder, name: str) -> str:
+    """Return the name of the child whose arrays a child uses: its own, or an earlier one's."""
+    wire = plan.children[name][1].wire
+    return name if wire is None or wire.use is None else list(plan.children)[wire.use]
+
+
+def sources(plan: LayerBuilder, name: str) -> str:
+    """Return what a child reads and uses, as text; empty if it reads the child before."""
+    children = list(plan.children)
+    wire = plan.children[name][1].wire
+    if wire is None:
+        return ""
+    values = [INPUT, *(child.removeprefix("layers/") for child in children)]
+    used = f"uses {values[wire.use + 1]}" if wire.use is not None else ""
+    read = ", ".join(values[value] for value in wire.inputs)
+    plain = wire.inputs == (children.index(name),)
+    return ", ".join(filter(None, (used, "" if plain else f"reads {read}")))

@@ -23,7 +23,7 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBuilder
+from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry, one_input
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
@@ -64,7 +64,7 @@ def fingerprint(
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path, component, plan in components_of(spec, network):
-            key = (type(component), repr(component), plan and plan.input)
+            key = (type(component), repr(component), plan and plan.inputs)
             if key in seen or not (only is None or type(component) in only):
                 continue
             seen.add(key)
@@ -86,6 +86,8 @@ def components_of(
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, LayerEntry):
+        value = value.layer
     yield path, value
     inner: Mapping[str, Any] = {}
     if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
@@ -206,9 +208,10 @@ def _factors(schedule: Schedule) -> list[float]:
         return [schedule.factor(point) for point in points]
 
 
-def _layer(layer: Layer, plan: LayerBuilder) -> Mapping[str, Any]:
+def _layer(layer_or_join: Layer, plan: LayerBuilder) -> Mapping[str, Any]:
     """Run a layer on the smallest examples that it accepts, in a separate network."""
-    for shape in _shapes(plan.input):
+    for shapes in (*zip(*map(_shapes, plan.inputs), strict=False), plan.inputs):
+        layer, shape = one_input(layer_or_join, shapes)
         if math.prod(shape) > MAX_VALUES:
             break
         try:

@@ -9,6 +9,8 @@ from typing import Any, cast
 from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
+from nnreg.interfaces.graph import ENTRY_KEYS
+from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
@@ -72,8 +74,9 @@ def _refuse_old_names(base: type[Component], name: str, cls: type[Component]) ->
 
 
 def _refuse_reserved_options(base: type[Component], name: str, cls: type[Component]) -> None:
+    reserved = ("type", "kind", *(ENTRY_KEYS if base is Layer else ()))
     for field in dataclasses.fields(cast(Any, cls)):
-        if field.name in ("type", "kind") or callable(getattr(base, field.name, None)):
+        if field.name in reserved or callable(getattr(base, field.name, None)):
             raise PluginError(
                 f"registers {name!r}, whose option {field.name!r} has a name that nnreg uses for "
                 f"something else in each {base.__name__}; give it another name"

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from nnreg._types import Shape
 from nnreg._utils import json_text
-from nnreg.interfaces.layer import Layer, LayerBuilder
+from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.model.model import Model
-from nnreg.network.parameters import declared, total_size
+from nnreg.network.parameters import declared, sources, total_size
 from nnreg.plotting.palette import BLUE, GRID, INK, MUTED, PANEL, PAPER
 from nnreg.plotting.svg import Drawing, escape, text
 from nnreg.registry.registry import Registry
@@ -68,22 +68,27 @@ def diagram(model: Model) -> Drawing:
 
 def boxes_of(model: Model) -> tuple[Box, ...]:
     """Return the layers of a model as in the spec, with the activation of the last layer."""
-    named = model.network.plan.children.items()
-    layers = zip(model.spec.model.layers, named, strict=True)
-    return _compressed([_box(layer, name, plan, model) for layer, (name, (_, plan)) in layers])
+    plan, boxes = model.network.plan, []
+    for entry, (name, (layer, _)) in zip(model.spec.model.layers, plan.children.items(), strict=True):
+        given = entry.layer if isinstance(entry, LayerEntry) else entry
+        boxes.append(_box(given or layer, plan, name, "", model))
+    return _compressed(boxes)
 
 
-def _box(layer: Layer, name: str, plan: LayerBuilder, model: Model) -> Box:
-    """Return the box of a layer, given by its full name, with those of its nested layers."""
-    registry, params = model.document.registry, declared(plan)[0]
+def _box(layer: Layer, parent: LayerBuilder, name: str, prefix: str, model: Model) -> Box:
+    """Return the box of a layer, given by its name in its parent, with those of nested layers."""
+    plan = parent.children[name][1]
+    registry, params = model.document.registry, {} if plan.shares else declared(plan)[0]
     children = [
-        _box(child, f"{name}/{key}", child_plan, model)
-        for key, (child, child_plan) in plan.children.items()
+        _box(child, plan, key, f"{prefix}{name}/", model)
+        for key, (child, _) in plan.children.items()
     ]
-    own = {f"{name}/{key}" for key in params}
+    own = {f"{prefix}{name}/{key}" for key in params}
+    title = name.removeprefix("layers/")
+    kind = registry.name_of(layer)
     return Box(
-        registry.name_of(layer),
-        _options(layer, registry),
+        kind if title.isdecimal() else f"{title}: {kind}",
+        ", ".join(filter(None, (_options(layer, registry), sources(parent, name)))),
         plan.output,
         total_size(params),
         _compressed(children),

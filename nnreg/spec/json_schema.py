@@ -11,6 +11,7 @@ from pydantic.json_schema import PydanticJsonSchemaWarning
 
 from nnreg.errors import NnregWarning, PluginError
 from nnreg.interfaces.component import Configurable
+from nnreg.interfaces.graph import EntryKeys
 from nnreg.registry.registry import KINDS, Registry, installed
 from nnreg.spec.compose import EXTENDS
 from nnreg.spec.docstrings import class_docstring, parse_docstring
@@ -80,7 +81,16 @@ class SchemaWriter:
                 f"{parse_docstring(entry.cls.__doc__).prose}\n\nFrom {entry.provider}."
             )
             bodies.append(body)
+        if kind == "layer":
+            bodies = self._entries(bodies)
         return {"anyOf": [{"enum": short}, *bodies]}
+
+    def _entries(self, layers: Iterable[Any]) -> list[Any]:
+        """Return the schemas of entries of a list of layers: layers, or the use of an earlier one."""
+        use = {**self.options(EntryKeys), "required": ["use"]}
+        keys = {key: use["properties"][key] for key in ("name", "inputs")}
+        entries = [{**layer, "properties": {**layer["properties"], **keys}} for layer in layers]
+        return [*entries, use]
 
     def _default(self, cls: type[Any], name: str, value: Any) -> Any:
         try:

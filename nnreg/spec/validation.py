@@ -23,6 +23,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_pyt
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import ComponentError, PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
+from nnreg.interfaces.graph import ENTRY_KEYS, EntryKeys
+from nnreg.interfaces.layer import LayerEntry
 from nnreg.registry.checks import unannotated
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import KINDS, Entry, Registry
@@ -102,6 +104,8 @@ class Reader:
 
     def _component(self, kind: str, value: Any) -> Any:
         options = {"type": value} if isinstance(value, str) else value
+        if kind == "layer" and isinstance(value, dict) and not value.keys().isdisjoint(ENTRY_KEYS):
+            return self._entry(value)
         if not isinstance(options, dict) or not isinstance(options.get("type"), str):
             raise _error(
                 f'must be the name of {_article(kind)} or {{"type": NAME, …}}, found {_show(value)}'
@@ -127,6 +131,17 @@ class Reader:
             raise
         except PluginError as error:
             raise _error(f"{entry.provider}: {error}") from error
+
+    def _entry(self, value: dict[str, Any]) -> LayerEntry:
+        """Return an entry of a list of layers that has keys of its own, besides those of a layer."""
+        given = {key: option for key, option in value.items() if key in ENTRY_KEYS}
+        others = {key: option for key, option in value.items() if key not in ENTRY_KEYS}
+        keys = self._fields(EntryKeys, given)
+        if keys.use is None:
+            return LayerEntry(self._component("layer", others), keys)
+        if others:
+            raise _error(f"'use' takes an earlier layer as it is; remove {', '.join(others)}")
+        return LayerEntry(None, keys)
 
     def _require_json(self, component: Component) -> None:
         """Raise `PluginError` for an option of a plugin whose value JSON cannot represent.
@@ -300,6 +315,9 @@ def to_strict_json(value: Any, registry: Registry) -> Any:
 
 def to_json(value: Any, registry: Registry) -> Any:
     """Return the JSON that describes a component or a section, with every option filled in."""
+    if isinstance(value, LayerEntry):
+        layer = {} if value.layer is None else to_json(value.layer, registry)
+        return ({"type": layer} if isinstance(layer, str) else layer) | value.keys.given()
     if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
         options = {
             field.name: to_json(getattr(value, field.name), registry)

@@ -24,7 +24,8 @@ from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context, Workspace
-from nnreg.interfaces.layer import Layer, LayerBuilder
+from nnreg.interfaces.graph import read_input
+from nnreg.interfaces.layer import Join, Layer, LayerBuilder, flat_inputs, one_input
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
@@ -199,21 +200,25 @@ def _check_layers(
         state = network.state_vector.copy()
         x = materialize(examples.x[:ROWS] if isinstance(examples.x, np.ndarray)
                         else examples.x.select(np.arange(min(ROWS, len(examples.x)))))  # fmt: skip
-        context = network.context(network.workspace(reuse=False))
+        values, contexts = [x], network.context(network.workspace(reuse=False)).children
         for name, (layer, plan) in network.plan.children.items():
+            x = read_input(contexts[name], values)
             if id(plan) not in by_plan:
-                x, _ = layer.forward(x, context.children[name])
+                values.append(layer.forward(x, contexts[name])[0])
                 continue
             caller, exact = by_plan[id(plan)]
-            check_layer(caller, plan, x, network.dtype, exact=exact)
-            returned = caller.call("forward", x, context.children[name])
+            flat = flat_inputs(x) if isinstance(layer, Join) else x
+            check_layer(caller, plan, flat, network.dtype, exact=exact)
+            returned = caller.call("forward", x, contexts[name])
             y, _ = caller.pair("forward", returned, "the output")
-            x = caller.array("forward", y, (len(x), *plan.output), network.dtype)
+            rows = len(values[0])
+            values.append(caller.array("forward", y, (rows, *plan.output), network.dtype))
         network.state_vector[...] = state
     for caller, plan, exact in layers:
         if id(plan) not in own:
-            nested, shape = caller.component, (ROWS, *plan.input)
-            integer = isinstance(nested, Layer) and nested.integer_input
+            assert isinstance(caller.component, Layer)
+            nested, shape = one_input(caller.component, plan.inputs)
+            shape, integer = (ROWS, *shape), nested.integer_input
             x = np.zeros(shape, np.intp) if integer else _numbers(shape).astype(network.dtype)
             check_layer(caller, plan, x, network.dtype, exact=exact)
 
@@ -240,12 +245,12 @@ class _OneLayer:
     """A layer in a network of its own, with the same random numbers in each pass."""
 
     def __init__(self, caller: Caller, plan: LayerBuilder, x: Array, dtype: npt.DTypeLike) -> None:
-        layer = caller.component
-        assert isinstance(layer, Layer)
+        assert isinstance(caller.component, Layer)
+        layer, shape = one_input(caller.component, plan.inputs)
         self._caller, self._layer = caller, layer
         root = LayerBuilder("$", plan.classes)
-        output = root.layer("layers/0", layer, plan.input)
-        self._network = Network(root, plan.input, output, dtype=dtype)
+        output = root.layer("layers/0", layer, shape)
+        self._network = Network(root, shape, output, dtype=dtype)
         self._network.initialize(0)
         self._network.vector += 0.1 * _numbers(self._network.vector.shape).astype(dtype)
         self._state = self._network.state_vector.copy()

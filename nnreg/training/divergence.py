@@ -11,6 +11,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.errors import DivergedError
 from nnreg.interfaces.context import Context
+from nnreg.interfaces.graph import read_input
 from nnreg.interfaces.layer import Layer
 from nnreg.network.network import Network
 from nnreg.tables.lazy import Column, iter_chunks
@@ -59,14 +60,15 @@ def _non_finite_gradient(steps: Sequence[_NamedStep]) -> str | None:
 
 def _non_finite_output(steps: Sequence[_NamedStep], x: Column) -> str | None:
     with closing(iter_chunks(x, len(x))) as chunks:
-        for values in chunks:
+        for chunk in chunks:
+            values = [chunk]
             for name, layer, context in steps:
                 if not _finite(context, lambda c: c.params):
                     return f"the weights of {name}"
                 if not _finite(context, lambda c: c.state):
                     return f"the state of {name}"
-                values, _ = layer.forward(values, context)
-                if not np.isfinite(values).all():
+                values.append(layer.forward(read_input(context, values), context)[0])
+                if not np.isfinite(values[-1]).all():
                     return f"the output of {name}"
     return None
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.errors import ShapeError
+from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
 
@@ -44,3 +45,33 @@ class Residual(Layer):
             return dy if dx is None else np.add(dx, dy, out=context.empty(x.shape))
 
         return np.add(x, y, out=context.empty(x.shape)), backward
+
+
+@dataclass(frozen=True)
+class Stack(Layer):
+    """A list of layers, repeated with weights of their own.
+
+    y = layers(… layers(x))
+
+    Input of any shape that the layers take, and if they are repeated also return.
+
+    Options:
+        layers: the layers, in order
+        times: number of repetitions
+    """
+
+    layers: tuple[Layer, ...]
+    times: Count = 1
+    independent = True
+
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        if self.times == 1:
+            return builder.chain(self.layers, shape)
+        for index in range(self.times):
+            once, integer = replace(self, times=1), None if index else builder.integer
+            shape = builder.layer(str(index), once, shape, integer=integer, path=builder.path)
+        return shape
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        layers = self.layers if self.times == 1 else [replace(self, times=1)] * self.times
+        return chain(zip(layers, context.children.values(), strict=True), x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Units
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, Param
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Dense(Layer):
 
     def split_output_activation(self) -> tuple[Layer, Activation]:
         return replace(self, activation=Identity()), self.activation
+
+    def transposed(self, params: Mapping[str, Param]) -> Layer:
+        return Dense(params["weight"].shape[0], bias=False)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if not shape:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform, Uniform
+from nnreg.builtin.layers.dense import Dense
 from nnreg.errors import DataError, ShapeError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, Param
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Embedding(Layer):
     independent = True
     keeps_integers = False
     output_range = (-math.inf, math.inf)
+
+    def transposed(self, params: Mapping[str, Param]) -> Layer:
+        return Dense(self.vocabulary, bias=False)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         builder.param("weight", (self.vocabulary, self.units), self.initializer, regularized=True)
