@@ -15,6 +15,8 @@ from nnreg.interfaces.context import Context as Context
 from nnreg.interfaces.context import Workspace as Workspace
 from nnreg.interfaces.initializer import Initializer as Initializer
 from nnreg.interfaces.initializer import fans as fans
+from nnreg.interfaces.join import Join as Join
+from nnreg.interfaces.join import JoinBackward as JoinBackward
 from nnreg.interfaces.kernels import Kernels as Kernels
 from nnreg.interfaces.kernels import Pair as Pair
 from nnreg.interfaces.kernels import ScratchSpace as ScratchSpace

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array, Shape
-from nnreg.interfaces.graph import Node
 from nnreg.interfaces.kernels import Kernels
 
 
@@ -59,6 +58,24 @@ class Workspace:
     def allocate(self, shape: Shape, dtype: npt.DTypeLike | None) -> Array:
         """Allocate a new array. Override it for another array library."""
         return np.empty(shape, self.dtype if dtype is None else dtype)
+
+
+@dataclass(slots=True)
+class Node:
+    """An entry of a graph with the arrays of a pass.
+
+    `shared` has, for each further use of its layer, the gradients of its parameters and those that
+    the use computes, which are added to them.
+    """
+
+    layer: Any
+    inputs: tuple[int, ...]
+    joins: bool
+    shared: list[tuple[Array, Array]] = field(default_factory=list)
+
+    def read(self, values: Sequence[Array]) -> Any:
+        """Return the input of the layer, or the list of its inputs if it is a join."""
+        return [values[i] for i in self.inputs] if self.joins else values[self.inputs[0]]
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -17,9 +17,7 @@ from nnreg._types import Array
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.component import Configurable
-
-if TYPE_CHECKING:
-    from nnreg.interfaces.context import Context
+from nnreg.interfaces.context import Context
 
 INPUT: Final = "input"
 """The name of the input of a list."""
@@ -141,7 +139,11 @@ def _require_all_read(wires: Sequence[Wire], names: Sequence[str | None], path: 
         problems.append(Problem(f"{path}.layers", f"no entry reads {INPUT!r}, the input"))
     for index, name in enumerate(names[:-1]):
         if index + 1 not in read:
-            fix = f"name {name!r} in the 'inputs' of a later entry" if name else "name it, and read it"
+            fix = (
+                f"name {name!r} in the 'inputs' of a later entry"
+                if name
+                else "name it, and read it"
+            )
             text = f"no entry reads its output; {fix}, or remove the entry"
             problems.append(Problem(f"{path}.layers[{index}]", text))
     if problems:
@@ -151,24 +153,6 @@ def _require_all_read(wires: Sequence[Wire], names: Sequence[str | None], path: 
 def is_chain(wires: Sequence[Wire]) -> bool:
     """Return True if each entry reads the one before and none is used again."""
     return all(wire == Wire((index,)) for index, wire in enumerate(wires))
-
-
-@dataclass(slots=True)
-class Node:
-    """An entry of a graph with the arrays of a pass.
-
-    `shared` has, for each further use of its layer, the gradients of its parameters and those that
-    the use computes, which are added to them.
-    """
-
-    layer: Any
-    inputs: tuple[int, ...]
-    joins: bool
-    shared: list[tuple[Array, Array]] = field(default_factory=list)
-
-    def read(self, values: Sequence[Array]) -> Any:
-        """Return the input of the layer, or the list of its inputs if it is a join."""
-        return [values[i] for i in self.inputs] if self.joins else values[self.inputs[0]]
 
 
 def read_input(context: Context, values: Sequence[Array]) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeAlias
@@ -20,7 +18,6 @@ from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.returned import Caller, describe
 
 LayerBackward: TypeAlias = Callable[[Array], Array | None]
-JoinBackward: TypeAlias = Callable[[Array], Sequence[Array | None]]
 
 
 class Layer(Component):
@@ -32,6 +29,8 @@ class Layer(Component):
     keeps_integers: ClassVar[bool | None] = None
     """Whether the output is integers if the input is, such as that of a reshape; None if unknown,
     which a layer that takes integers accepts."""
+    joins: ClassVar[bool] = False
+    """Whether the layer reads several inputs; see `Join`."""
     independent: ClassVar[bool] = False
     """Whether the output of an example depends on that example alone, and the layer has no buffers,
     so that a batch may be split between threads. Nested layers declare this themselves."""
@@ -57,73 +56,25 @@ class Layer(Component):
         """
         return None
 
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        """Declare on `builder` the arrays for inputs of `shape` (without the batch axis).
+    def build(self, shape: Any, builder: LayerBuilder) -> Shape:
+        """Declare on `builder` the arrays for inputs of `shape: Shape` (without the batch axis).
 
         Returns the shape of one output. Raises `ShapeError` for an input it does not support.
         """
-        return shape
+        built: Shape = shape
+        return built
 
     def check_input(self, x: Array) -> None:
         """Raise `DataError` for values that the layer does not accept as the first of a network."""
 
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        """Return `y` and the function that takes ∂loss/∂y and returns ∂loss/∂x.
+    def forward(self, x: Any, context: Context) -> tuple[Array, Callable[[Array], Any]]:
+        """Return `y` for `x: Array` and the function that takes ∂loss/∂y and returns ∂loss/∂x.
 
         The returned function also writes (never adds) every gradient in `context.gradients`, in
         full. It may return None if `context.needs_input_gradient` is false. Neither `x` nor the
         gradient passed to it may be modified.
         """
         raise NotImplementedError
-
-
-class Join(Layer):
-    """A layer of several inputs."""
-
-    def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:  # type: ignore[override]  # several inputs
-        """Declare on `builder` the arrays for inputs of these shapes; return the output's shape.
-
-        Raises `ShapeError` for inputs that it does not support.
-        """
-        raise NotImplementedError
-
-    def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:  # type: ignore[override]  # several inputs
-        """Return `y` and the function that takes ∂loss/∂y and returns the gradient of each input."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class OneInput(Layer):
-    """A join as a layer of one input `(batch, values)`, which is split into those of the join."""
-
-    join: Join
-    shapes: tuple[Shape, ...]
-
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        return self.join.build(self.shapes, builder)
-
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        ends = list(itertools.accumulate(math.prod(shape) for shape in self.shapes))
-        spans = zip([0, *ends], ends, self.shapes, strict=False)
-        xs = [x[:, start:end].reshape(len(x), *shape) for start, end, shape in spans]
-        y, backward_fn = self.join.forward(xs, context)
-
-        def backward(dy: Array) -> Array:
-            return flat_inputs([dx for dx in backward_fn(dy) if dx is not None])
-
-        return y, backward
-
-
-def flat_inputs(xs: Sequence[Array]) -> Array:
-    """Return the inputs of a join as the input of `OneInput`."""
-    return np.concatenate([x.reshape(len(x), -1) for x in xs], axis=1)
-
-
-def one_input(layer: Layer, shapes: tuple[Shape, ...]) -> tuple[Layer, Shape]:
-    """Return a layer as one that has a single input, with the shape of that."""
-    if isinstance(layer, Join):
-        return OneInput(layer, shapes), (sum(map(math.prod, shapes)),)
-    return layer, shapes[0]
 
 
 @dataclass(frozen=True)
@@ -138,18 +89,22 @@ class LayerEntry(Layer):
 
     @property
     def output_range(self) -> tuple[float, float] | None:
+        """The bounds of the layer's outputs."""
         return None if self.layer is None else self.layer.output_range
 
     def split_output_activation(self) -> tuple[Layer, Activation] | None:
+        """Return the entry without the activation of its layer, and that activation."""
         split = None if self.layer is None else self.layer.split_output_activation()
         return split and (replace(self, layer=split[0]), split[1])
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        """Raise `SpecError`: the builder of a list builds the layer, not the entry."""
         keys = ", ".join(map(repr, self.keys.given()))
         problem = f"{keys} may be given only in a list of layers; one of {', '.join(ENTRY_KEYS)}"
         raise SpecError([Problem(builder.path, problem)])
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        """Run the layer, in a chain whose entries have names."""
         assert self.layer is not None  # an entry that uses another is run as part of a graph
         return self.layer.forward(x, context)
 
@@ -253,8 +208,7 @@ class LayerBuilder:
             return entry
         if entry.layer is not None:
             return entry.layer
-        assert plan.wire is not None and plan.wire.use is not None
-        layer, original = list(self.children.values())[plan.wire.use]
+        layer, original = self.children[self._original(plan)]
         if not entry.keys.transposed:
             return layer
         if (transposed := layer.transposed(original.params)) is None:
@@ -262,14 +216,12 @@ class LayerBuilder:
             raise SpecError([Problem(f"{plan.path}.transposed", problem)])
         return transposed
 
-    def _build(
-        self, name: str, layer: Layer, shapes: Sequence[Shape], plan: LayerBuilder
-    ) -> Shape:
+    def _build(self, name: str, layer: Layer, shapes: Sequence[Shape], plan: LayerBuilder) -> Shape:
         """Build a nested layer for inputs of these shapes, and add it to the children."""
         plan.classes, plan.inputs = self.classes, tuple(shapes)
         _check_count(layer, shapes, plan.path)
         try:
-            output = layer.build(plan.inputs if isinstance(layer, Join) else shapes[0], plan)
+            output = layer.build(plan.inputs if layer.joins else shapes[0], plan)
         except ShapeError as error:
             raise SpecError([Problem(plan.path, str(error))]) from error
         except NnregError:
@@ -289,12 +241,18 @@ class LayerBuilder:
         self.children[name] = (layer, plan)
         return plan.output
 
+    def _original(self, plan: LayerBuilder) -> str:
+        """Return the name of the earlier child whose layer an entry uses."""
+        number = None if plan.wire is None else plan.wire.use
+        assert number is not None  # only called for such an entry
+        return list(self.children)[number]
+
     def _require_same_arrays(self, plan: LayerBuilder) -> None:
         """Raise `SpecError` for a layer whose arrays do not fit this use of it."""
-        assert plan.wire is not None and plan.wire.use is not None
-        name, (_, original) = list(self.children.items())[plan.wire.use]
+        name = self._original(plan)
+        original = self.children[name][1]
         before, now = _shapes(original), _shapes(plan)
-        if plan.wire.transposed:
+        if plan.wire is not None and plan.wire.transposed:
             before = {"weight": before["weight"][::-1]}
         if before != now:
             problem = (
@@ -329,9 +287,9 @@ def _common(integers: Sequence[bool | None]) -> bool | None:
 
 def _check_count(layer: Layer, shapes: Sequence[Shape], path: str) -> None:
     """Raise `SpecError` for another number of inputs than a layer reads."""
-    if isinstance(layer, Join) and len(shapes) < 2:
+    if layer.joins and len(shapes) < 2:
         problem = "needs two inputs or more; name them in 'inputs'"
-    elif not isinstance(layer, Join) and len(shapes) > 1:
+    elif not layer.joins and len(shapes) > 1:
         problem = f"reads one input, found {len(shapes)}; join them first, by concat or add"
     else:
         return

@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from nnreg._types import Array, Shape
 from nnreg.interfaces.activation import Activation
-from nnreg.interfaces.context import Context, Workspace
+from nnreg.interfaces.context import Context, Node, Workspace
+from nnreg.interfaces.graph import Wire
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.graph import Node, Wire
-from nnreg.interfaces.layer import Join, Layer, LayerBackward, LayerBuilder, chain
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
 from nnreg.interfaces.returned import Caller
 from nnreg.network.parameters import (
     _params,
@@ -107,7 +107,7 @@ class Network:
         steps = zip(self.layers.values(), self._inference.children.values(), strict=True)
         for index, (layer, context) in enumerate(steps):
             read = index if context.node is None else context.node.inputs[0]
-            if isinstance(layer, Join) or read not in unchanged:
+            if layer.joins or read not in unchanged:
                 continue
             layer.check_input(unchanged[read])
             if layer.keeps_integers and not layer.integer_input:
@@ -208,15 +208,15 @@ class Network:
         of frozen parameters are not changed. `wrap` converts each view to the array type of another
         library. With `input_gradient`, the gradient of the network's input is computed too.
         """
-        gradients = {} if gradient is None else views(gradient, self.params)
+        gradients: dict[str, Array] = {} if gradient is None else views(gradient, self.params)
         if gradient is not None:
             gradients |= {name: np.zeros_like(gradients[name]) for name in self.frozen}
-        arrays = tuple(
+        arrays: list[Mapping[str, Array]] = [
             {name: wrap(view) for name, view in group.items()} if wrap else group
             for group in (self.parameters, gradients, self.state)
-        )
+        ]
         frozen = self._frozen_layers if training else None
-        root = _contexts(self.plan, "", arrays, workspace, frozen)
+        root = _contexts(self.plan, "", (arrays[0], arrays[1], arrays[2]), workspace, frozen)
         needed = [input_gradient]
         for index, (name, child) in enumerate(root.children.items()):
             read = (index,) if child.node is None else child.node.inputs
@@ -287,7 +287,7 @@ def _contexts(
             continue
         its_arrays, shared = _arrays_of_use(wire, own, arrays) if child.shares else (arrays, [])
         children[name] = _contexts(child, f"{own}/", its_arrays, workspace, inner)
-        children[name].node = Node(layer, wire.inputs, isinstance(layer, Join))
+        children[name].node = Node(layer, wire.inputs, layer.joins)
         if shared:
             original = children[owner(plan, name)].node
             assert original is not None
@@ -308,7 +308,9 @@ def _arrays_of_use(
     if wire.transposed:
         weight = f"{layer}/weight"
         parameters = {weight: parameters[weight].T}
-        spare = {name: np.zeros_like(gradients[name].T, order="C") for name in names if name == weight}
+        spare = {
+            name: np.zeros_like(gradients[name].T, order="C") for name in names if name == weight
+        }
         return (parameters, spare, {}), [(gradients[name], spare[name].T) for name in spare]
     spare = {name: np.zeros_like(gradients[name]) for name in names}
     return (parameters, spare, state), [(gradients[name], spare[name]) for name in spare]

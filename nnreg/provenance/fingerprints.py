@@ -23,7 +23,8 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry, one_input
+from nnreg.interfaces.join import one_input
+from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer, UpdateState

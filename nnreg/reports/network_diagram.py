@@ -69,7 +69,9 @@ def diagram(model: Model) -> Drawing:
 def boxes_of(model: Model) -> tuple[Box, ...]:
     """Return the layers of a model as in the spec, with the activation of the last layer."""
     plan, boxes = model.network.plan, []
-    for entry, (name, (layer, _)) in zip(model.spec.model.layers, plan.children.items(), strict=True):
+    for entry, (name, (layer, _)) in zip(
+        model.spec.model.layers, plan.children.items(), strict=True
+    ):
         given = entry.layer if isinstance(entry, LayerEntry) else entry
         boxes.append(_box(given or layer, plan, name, "", model))
     return _compressed(boxes)

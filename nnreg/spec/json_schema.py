@@ -86,7 +86,7 @@ class SchemaWriter:
         return {"anyOf": [{"enum": short}, *bodies]}
 
     def _entries(self, layers: Iterable[Any]) -> list[Any]:
-        """Return the schemas of entries of a list of layers: layers, or the use of an earlier one."""
+        """Return the schemas of entries of a list of layers, with the use of an earlier one."""
         use = {**self.options(EntryKeys), "required": ["use"]}
         keys = {key: use["properties"][key] for key in ("name", "inputs")}
         entries = [{**layer, "properties": {**layer["properties"], **keys}} for layer in layers]

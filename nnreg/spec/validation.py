@@ -133,7 +133,7 @@ class Reader:
             raise _error(f"{entry.provider}: {error}") from error
 
     def _entry(self, value: dict[str, Any]) -> LayerEntry:
-        """Return an entry of a list of layers that has keys of its own, besides those of a layer."""
+        """Return an entry of a list of layers that has keys besides those of its layer."""
         given = {key: option for key, option in value.items() if key in ENTRY_KEYS}
         others = {key: option for key, option in value.items() if key not in ENTRY_KEYS}
         keys = self._fields(EntryKeys, given)

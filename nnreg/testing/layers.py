@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nnreg._types import Array, Shape
 from nnreg.errors import DataError, NnregError, ShapeError
 from nnreg.interfaces.context import Workspace
+from nnreg.interfaces.join import one_input
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.returned import Caller
@@ -99,14 +100,17 @@ class Pass:
 
 
 def check_layer(
-    layer: Layer, shape: Shape, *, x: Array | None = None, seed: int = 0, batch: int = 3
+    layer: Layer, shape: Any, *, x: Array | None = None, seed: int = 0, batch: int = 3
 ) -> None:
-    """Run all checks on a layer, with inputs of `shape`.
+    """Run all checks on a layer, with inputs of `shape`, or for a `Join`, of several shapes.
 
     A layer that takes integers needs `x`, unless zeros are sufficient.
     """
+    checks = checks_of(type(layer))
+    if layer.joins:
+        layer, shape = one_input(layer, shape)
     case = LayerCase(layer, _input(layer, (batch, *shape)) if x is None else x, seed)
-    for check in checks_of(type(layer)):
+    for check in checks:
         check(case)
 
 
@@ -346,6 +350,9 @@ def cases(example: Layer | tuple[Layer, Shape]) -> Sequence[LayerCase]:
     Raises AssertionError if `build` fails on all inputs with another error than ShapeError.
     """
     layer, tried = (example, SHAPES) if isinstance(example, Layer) else (example[0], [example[1]])
+    if layer.joins:
+        pairs: Any = [(s, s) for s in SHAPES] if isinstance(example, Layer) else [example[1]]
+        return [case for pair in pairs for case in cases(one_input(layer, pair))]
     found, failures = [], []
     for size in tried:
         try:

@@ -25,7 +25,8 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.graph import read_input
-from nnreg.interfaces.layer import Join, Layer, LayerBuilder, flat_inputs, one_input
+from nnreg.interfaces.join import flat_inputs, one_input
+from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
@@ -207,7 +208,7 @@ def _check_layers(
                 values.append(layer.forward(x, contexts[name])[0])
                 continue
             caller, exact = by_plan[id(plan)]
-            flat = flat_inputs(x) if isinstance(layer, Join) else x
+            flat = flat_inputs(x) if layer.joins else x
             check_layer(caller, plan, flat, network.dtype, exact=exact)
             returned = caller.call("forward", x, contexts[name])
             y, _ = caller.pair("forward", returned, "the output")

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 import nnreg
 from nnreg import Activation
 from nnreg.builtin import activations, initializers, losses
-from nnreg.builtin.layers import attention, composition, convolution, dense, normalization, sequence
+from nnreg.builtin.layers import (
+    attention,
+    composition,
+    convolution,
+    dense,
+    joins,
+    normalization,
+    sequence,
+)
 from nnreg.interfaces import Context, LayerBuilder, Workspace
 from nnreg.interfaces.kernels import MAX_NARROW_FEATURES, Kernels
 from nnreg.network.network import Network
@@ -155,6 +163,21 @@ LAYERS = {
                           st.sampled_from([(3,), (2, 3)])),
     "add_position": of(attention.AddPosition, (3, 4), (2, 3)),
     "multi_head_attention": of(attention.MultiHeadAttention, (3, 6), heads=SMALL),
+    "stack": st.tuples(st.just(composition.Stack((TWO, dense.Dense(3)), 2)), st.just((3,))),
+    **{
+        name: of(cls, ((3,), (3,)), ((2, 3), (2, 3), (2, 3)))
+        for name, cls in {
+            "add": joins.Add,
+            "subtract": joins.Subtract,
+            "multiply": joins.Multiply,
+            "average": joins.Average,
+            "maximum": joins.Maximum,
+            "minimum": joins.Minimum,
+        }.items()
+    },
+    "concat": of(joins.Concat, ((3, 2), (3, 4)), ((3, 1), (3, 1), (3, 2)), axis=st.just(-1)),
+    "dot": of(joins.Dot, ((3,), (3,)), ((2, 3), (2, 3))),
+    "distance": of(joins.Distance, ((3,), (3,)), ((2, 3), (2, 3)), epsilon=st.floats(1e-3, 1)),
 }  # fmt: skip
 
 

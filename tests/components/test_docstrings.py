@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnreg.interfaces import LayerBuilder
+from nnreg.interfaces.join import one_input
 from nnreg.registry.registry import installed
 from nnreg.spec.docstrings import class_docstring, parse_docstring
 from nnreg.spec.json_schema import SchemaWriter
@@ -59,6 +60,8 @@ def test_every_formula_follows_a_summary_of_one_line(entry):
 def declared_by(layer, shape):
     """Return the parameters and the buffers that a layer declares for inputs of a shape."""
     builder = LayerBuilder("$", CLASSES)
+    if layer.joins:
+        layer, shape = one_input(layer, shape)
     builder.layer("layers/0", layer, shape)
     own = builder.children["layers/0"][1]
     return own.params, own.state

@@ -15,7 +15,8 @@ from annotated_types import Gt
 from nnreg._types import Array, Shape
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
-from nnreg.interfaces.layer import Join, JoinBackward, LayerBuilder
+from nnreg.interfaces.join import Join, JoinBackward
+from nnreg.interfaces.layer import LayerBuilder
 
 
 class _Elementwise(Join):
