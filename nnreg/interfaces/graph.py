@@ -42,20 +42,12 @@ class EntryKeys(Configurable):
     transposed: bool = False
 
     def __post_init__(self) -> None:
-        name = self.name
-        if name is not None and (not name or name.isdecimal() or set(name) & set("./")):
-            raise ValueError(f"the name {name!r} is not a text without '.' and '/' or is a number")
-        if name in (INPUT, "type"):
-            raise ValueError(f"the name {name!r} is reserved; give the entry another name")
+        if self.name is not None and (why := _unsuitable(self.name)):
+            raise ValueError(f"the name {self.name!r} {why}; give the entry another name")
         if self.inputs == ():
             raise ValueError("'inputs' is empty; omit it to read the entry before")
         if self.transposed and self.use is None:
             raise ValueError("'transposed' needs 'use', the name of the layer that is transposed")
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The names of the inputs; empty for the entry before."""
-        return (self.inputs,) if isinstance(self.inputs, str) else self.inputs or ()
 
     def given(self) -> dict[str, Any]:
         """Return the keys that were given, as JSON."""
@@ -68,6 +60,17 @@ class EntryKeys(Configurable):
 
 
 ENTRY_KEYS: Final = tuple(one.name for one in dataclasses.fields(EntryKeys))
+
+
+def _unsuitable(name: str) -> str:
+    """Return why a text cannot be the name of an entry; empty if it can."""
+    if not name:
+        return "is empty"
+    if name.isdecimal():
+        return "is a number, which unnamed entries have"
+    if set(name) & set("./"):
+        return "contains '/' or '.', which separate names"
+    return "is reserved" if name in (INPUT, "type") else ""
 
 
 @dataclass(frozen=True)
@@ -88,66 +91,83 @@ def connect(entries: Sequence[EntryKeys | None], path: str) -> list[Wire]:
     Raises `SpecError` with every name that is unknown, defined later or defined twice, and every
     value that is not read.
     """
-    problems: list[Problem] = []
-    values = {INPUT: 0}
-    wires: list[Wire] = []
     names = [None if keys is None else keys.name for keys in entries]
-
-    def find(name: str, where: str) -> int:
-        if name in values:
-            return values[name]
-        if name in names:
-            text = f"refers to {name!r}, which is not before it; move it behind that entry"
-        else:
-            text = f"unknown name {name!r}{suggest(name, values)}"
-        problems.append(Problem(where, text))
-        return 1
-
+    scope, wires = _Scope(names), list[Wire]()
     for index, keys in enumerate(entries):
         here = f"{path}.layers[{index}]"
         if keys is None:
             wires.append(Wire((index,)))
             continue
-        many = isinstance(keys.inputs, tuple)
-        inputs = tuple(
-            find(name, f"{here}.inputs[{position}]" if many else f"{here}.inputs")
-            for position, name in enumerate(keys.sources)
-        )
-        use = None if keys.use is None else find(keys.use, f"{here}.use") - 1
-        if keys.use == INPUT:
-            problems.append(Problem(f"{here}.use", f"{INPUT!r} is the input, not a layer"))
-        elif use is not None and wires[use].transposed:
-            problems.append(Problem(f"{here}.use", "is transposed itself; name the layer it uses"))
-        elif use is not None and wires[use].use is not None:
-            use = wires[use].use
-        wires.append(Wire(inputs or (index,), use, keys.transposed))
+        inputs = scope.find_all(keys, f"{here}.inputs") or (index,)
+        use = None if keys.use is None else scope.find_layer(keys.use, wires, f"{here}.use")
+        wires.append(Wire(inputs, use, keys.transposed))
         if keys.name is not None:
-            if keys.name in values:
-                problems.append(Problem(f"{here}.name", f"the name {keys.name!r} is used twice"))
-            values[keys.name] = index + 1
+            scope.add(keys.name, index + 1, f"{here}.name")
+    problems = scope.problems or _unread(wires, names, path)
     if problems:
         raise SpecError(problems)
-    _require_all_read(wires, names, path)
     return wires
 
 
-def _require_all_read(wires: Sequence[Wire], names: Sequence[str | None], path: str) -> None:
-    """Raise `SpecError` for each value but the last that no entry reads."""
+class _Scope:
+    """The names of a list as far as it was read, with the numbers of their values."""
+
+    def __init__(self, names: Sequence[str | None]) -> None:
+        self.problems: list[Problem] = []
+        self._names = names
+        self._values = {INPUT: 0}
+
+    def add(self, name: str, value: int, where: str) -> None:
+        """Add the name of an entry."""
+        if name in self._values:
+            text = f"the name {name!r} is used twice; give one of the entries another name"
+            self.problems.append(Problem(where, text))
+        self._values[name] = value
+
+    def find(self, name: str, where: str) -> int:
+        """Return the number of a value; 0, with a problem, if there is none before this entry."""
+        if name not in self._values:
+            text = f"unknown name {name!r}{suggest(name, self._values)}"
+            if name in self._names:
+                text = f"refers to {name!r}, which is not before it; move it behind that entry"
+            self.problems.append(Problem(where, text))
+        return self._values.get(name, 0)
+
+    def find_all(self, keys: EntryKeys, where: str) -> tuple[int, ...]:
+        """Return the numbers of the values that an entry reads."""
+        if isinstance(keys.inputs, str):
+            return (self.find(keys.inputs, where),)
+        return tuple(
+            self.find(name, f"{where}[{position}]")
+            for position, name in enumerate(keys.inputs or ())
+        )
+
+    def find_layer(self, name: str, wires: Sequence[Wire], where: str) -> int | None:
+        """Return the number of the entry whose layer is used by the name of that or of a use."""
+        index = self.find(name, where) - 1
+        if name == INPUT:
+            self.problems.append(Problem(where, f"{INPUT!r} is the input, not a layer"))
+        if index < 0:
+            return None
+        if wires[index].transposed:
+            text = "is transposed itself; name the layer it uses"
+            self.problems.append(Problem(where, text))
+        use = wires[index].use
+        return index if use is None else use
+
+
+def _unread(wires: Sequence[Wire], names: Sequence[str | None], path: str) -> list[Problem]:
+    """Return a problem for each value but the last that no entry reads."""
     read = {value for wire in wires for value in wire.inputs}
     problems = []
     if 0 not in read:
         problems.append(Problem(f"{path}.layers", f"no entry reads {INPUT!r}, the input"))
     for index, name in enumerate(names[:-1]):
         if index + 1 not in read:
-            fix = (
-                f"name {name!r} in the 'inputs' of a later entry"
-                if name
-                else "name it, and read it"
-            )
-            text = f"no entry reads its output; {fix}, or remove the entry"
+            fix = f"name {name!r} in the 'inputs' of" if name else "name it and read it in"
+            text = f"no entry reads its output; {fix} a later entry, or remove it"
             problems.append(Problem(f"{path}.layers[{index}]", text))
-    if problems:
-        raise SpecError(problems)
+    return problems
 
 
 def is_chain(wires: Sequence[Wire]) -> bool:

@@ -1,0 +1,503 @@
+"""Lists of layers whose entries have names, read several earlier entries, or share layers."""
+
+import copy
+import json
+import pickle
+from dataclasses import dataclass
+
+import jsonschema
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg import DivergedError, Join, Layer, PluginError, ShapeError, SpecError
+from nnreg.registry.registry import installed
+from nnreg.reports.network_diagram import boxes_of
+from nnreg.spec.json_schema import json_schema
+from nnreg.testing.finite_differences import central_difference
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(12, 3))
+Y = X[:, 0] * X[:, 1]
+DENSE = {"type": "dense", "units": 3, "activation": "tanh"}
+OUTPUT = {"type": "dense", "units": 1}
+
+SKIP = [
+    {**DENSE, "name": "low"},
+    DENSE,
+    {**DENSE, "name": "high"},
+    {"type": "concat", "inputs": ["high", "low"]},
+    OUTPUT,
+]
+SHARED = [
+    {**DENSE, "name": "tower"},
+    {"use": "tower", "name": "again"},
+    {"use": "again", "inputs": "input", "name": "first"},
+    {"type": "multiply", "inputs": ["again", "first", "tower"]},
+    OUTPUT,
+]
+TIED = [
+    {"type": "dense", "units": 2, "name": "code"},
+    {"type": "activation", "activation": "tanh"},
+    {"use": "code", "transposed": True, "name": "decoded"},
+    {"type": "subtract", "inputs": ["decoded", "input"]},
+    OUTPUT,
+]
+NESTED = [
+    {"type": "stack", "times": 2, "layers": [
+        {**DENSE, "name": "a"},
+        {**DENSE, "inputs": "input", "name": "b"},
+        {"type": "residual", "layers": [{**DENSE, "name": "c"}, {"use": "c"}]},
+        {"type": "add", "inputs": ["a", "b", "input"], "name": "sum"},
+        {"type": "maximum", "inputs": ["sum", "2"]},
+    ]},
+    OUTPUT,
+]  # fmt: skip
+NESTED[0]["layers"][2]["name"] = "r"
+NESTED[0]["layers"][4]["inputs"] = ["sum", "r"]
+SHARED_BLOCK = [
+    {"type": "residual", "layers": [DENSE, {"type": "layer_norm"}], "name": "block"},
+    {"use": "block"},
+    {"use": "block", "name": "third"},
+    {"type": "average", "inputs": ["third", "block"]},
+    OUTPUT,
+]
+GRAPHS = {
+    "skip": SKIP,
+    "shared": SHARED,
+    "tied": TIED,
+    "nested": NESTED,
+    "shared block": SHARED_BLOCK,
+}
+
+
+def spec(layers, **changes):
+    return {
+        "model": {"layers": copy.deepcopy(layers), "dtype": "float64"},
+        "loss": "mean_squared_error",
+        "optimizer": {"type": "adam", "learning_rate": 0.02},
+        "train": {"epochs": 3},
+        **changes,
+    }
+
+
+def build(layers, **changes):
+    return nnreg.build(spec(layers, **changes), data=(X, Y))
+
+
+def problems(layers, **changes):
+    with pytest.raises(SpecError) as caught:
+        build(layers, **changes)
+    return [(one.path, one.message) for one in caught.value.problems]
+
+
+def gradients(network, x):
+    """Return the gradients of Σ y dy and those by central differences, of parameters and input."""
+    gradient = np.zeros_like(network.vector)
+    context = network.context(
+        network.workspace(reuse=True), gradient, training=True, input_gradient=True
+    )
+    dy = np.random.default_rng(1).normal(size=(len(x), *network.output_shape))
+    x = x.copy()
+
+    def total():
+        context.workspace.rewind()
+        return float(np.sum(network.forward(x, context)[0] * dy))
+
+    expected = central_difference(total, network.vector), central_difference(total, x)
+    context.workspace.rewind()
+    gradient[...] = np.nan
+    _, backward = network.forward(x, context)
+    dx = backward(dy)
+    return (gradient, dx), expected
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_gradients_agree_with_central_differences(name):
+    network = build(GRAPHS[name]).network
+    found, expected = gradients(network, X)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-7 * np.abs(other).max())
+
+
+def test_a_skip_connection_reads_what_it_names():
+    model = build(SKIP)
+    p = model.parameters
+    low = np.tanh(X @ p["layers/low/weight"] + p["layers/low/bias"])
+    middle = np.tanh(low @ p["layers/1/weight"] + p["layers/1/bias"])
+    high = np.tanh(middle @ p["layers/high/weight"] + p["layers/high/bias"])
+    y = np.hstack([high, low]) @ p["layers/4/weight"] + p["layers/4/bias"]
+    np.testing.assert_allclose(model.predict(X), y[:, 0], rtol=1e-12)
+
+
+def test_a_layer_that_is_used_again_has_one_set_of_weights():
+    model = build(SHARED)
+    p = model.parameters
+    assert set(p) == {
+        f"layers/{one}" for one in ("tower/weight", "tower/bias", "4/weight", "4/bias")
+    }
+
+    def tower(x):
+        return np.tanh(x @ p["layers/tower/weight"] + p["layers/tower/bias"])
+
+    product = tower(tower(X)) * tower(X) * tower(X)
+    y = product @ p["layers/4/weight"] + p["layers/4/bias"]
+    np.testing.assert_allclose(model.predict(X), y[:, 0], rtol=1e-12)
+
+
+def test_a_transposed_use_multiplies_by_the_transposed_weight_alone():
+    model = build(TIED)
+    p = model.parameters
+    code = np.tanh(X @ p["layers/code/weight"] + p["layers/code/bias"])
+    y = (code @ p["layers/code/weight"].T - X) @ p["layers/4/weight"] + p["layers/4/bias"]
+    np.testing.assert_allclose(model.predict(X), y[:, 0], rtol=1e-12)
+
+
+def test_words_and_the_output_over_them_can_share_an_embedding():
+    tokens = RNG.integers(0, 5, (8, 4))
+    layers = [
+        {"type": "embedding", "vocabulary": 5, "units": 3, "name": "words"},
+        {"type": "dense", "units": 3, "activation": "tanh"},
+        {"use": "words", "transposed": True},
+        {"type": "activation", "activation": "softmax"},
+    ]
+    data = tokens, np.eye(5)[(tokens + 1) % 5]
+    model = nnreg.build(spec(layers, loss="cross_entropy"), data=data)
+    assert set(model.parameters) == {"layers/words/weight", "layers/1/weight", "layers/1/bias"}
+    assert model.network.output_shape == (4, 5)
+    gradient = np.zeros_like(model.network.vector)
+    network = model.network
+    context = network.context(network.workspace(reuse=True), gradient, training=True)
+    dy = RNG.normal(size=(8, 4, 5))
+
+    def total():
+        context.workspace.rewind()
+        return float(np.sum(network.forward(tokens, context)[0] * dy))
+
+    expected = central_difference(total, network.vector)
+    network.forward(tokens, context)[1](dy)
+    np.testing.assert_allclose(gradient, expected, atol=1e-7 * np.abs(expected).max())
+
+
+def test_a_residual_network_is_the_same_nested_and_as_a_graph():
+    nested = build([{"type": "residual", "layers": [DENSE, DENSE]}, OUTPUT], seed=3)
+    graph = build([
+        {**DENSE, "name": "a"},
+        {**DENSE, "name": "b"},
+        {"type": "add", "inputs": ["b", "input"]},
+        OUTPUT,
+    ], seed=3)  # fmt: skip
+    graph.network.vector[...] = nested.network.vector
+    np.testing.assert_array_equal(graph.predict(X), nested.predict(X))
+    (found, _), (expected, _) = gradients(graph.network, X)[0], gradients(nested.network, X)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_chain_with_names_stays_a_chain():
+    plain = nnreg.run(spec([DENSE, OUTPUT]), data=(X, Y))
+    named = nnreg.run(
+        spec([{**DENSE, "name": "hidden"}, {**OUTPUT, "inputs": "hidden"}]), data=(X, Y)
+    )
+    assert all(plan.wire is None for _, plan in named.network.plan.children.values())
+    assert next(iter(named.parameters)) == "layers/hidden/weight"
+    np.testing.assert_array_equal(named.network.vector, plain.network.vector)
+
+
+ERRORS = {
+    "unknown name": (
+        [{**DENSE, "name": "low"}, {"type": "add", "inputs": ["lov", "input"]}],
+        "$.model.layers[1].inputs[0]",
+        "unknown name 'lov'; did you mean 'low'?",
+    ),
+    "later entry": (
+        [{**DENSE, "inputs": "high"}, {**DENSE, "name": "high"}],
+        "$.model.layers[0].inputs",
+        "refers to 'high', which is not before it; move it behind that entry",
+    ),
+    "itself": (
+        [{**DENSE, "name": "a", "inputs": "a"}],
+        "$.model.layers[0].inputs",
+        "refers to 'a', which is not before it; move it behind that entry",
+    ),
+    "use of a later entry": (
+        [{"use": "b"}, {**DENSE, "name": "b"}],
+        "$.model.layers[0].use",
+        "refers to 'b', which is not before it; move it behind that entry",
+    ),
+    "use of the input": (
+        [{"use": "input"}],
+        "$.model.layers[0].use",
+        "'input' is the input, not a layer",
+    ),
+    "use of a transposed use": (
+        [{**DENSE, "name": "a"}, {"use": "a", "transposed": True, "name": "b"}, {"use": "b"}],
+        "$.model.layers[2].use",
+        "is transposed itself; name the layer it uses",
+    ),
+    "used twice": (
+        [{**DENSE, "name": "a"}, {**DENSE, "name": "a"}],
+        "$.model.layers[1].name",
+        "the name 'a' is used twice; give one of the entries another name",
+    ),
+    "unused output": (
+        [DENSE, {**DENSE, "inputs": "input"}],
+        "$.model.layers[0]",
+        "no entry reads its output; name it and read it in a later entry, or remove it",
+    ),
+    "unused named output": (
+        [{**DENSE, "name": "a"}, {**DENSE, "inputs": "input"}],
+        "$.model.layers[0]",
+        "no entry reads its output; name 'a' in the 'inputs' of a later entry, or remove it",
+    ),
+    "shapes that do not join": (
+        [{"type": "dense", "units": 2, "name": "a"}, {"type": "add", "inputs": ["a", "input"]}],
+        "$.model.layers[1]",
+        "the input has shape (batch, 3), but this layer takes inputs of one shape; "
+        "the first has (2,)",
+    ),
+    "several inputs of a layer": (
+        [{**DENSE, "name": "a"}, {**DENSE, "inputs": ["a", "input"]}],
+        "$.model.layers[1].inputs",
+        "reads one input, found 2; join them first, by concat or add",
+    ),
+    "one input of a join": (
+        [{"type": "add"}],
+        "$.model.layers[0].inputs",
+        "needs two inputs or more; name them in 'inputs'",
+    ),
+    "three inputs of a pair": (
+        [{**DENSE, "name": "a"}, {"type": "dot", "inputs": ["a", "a", "input"]}],
+        "$.model.layers[1]",
+        "the input has shape (batch, 3), but this layer takes two inputs (..., features)",
+    ),
+    "use on another shape": (
+        [{"type": "dense", "units": 2, "name": "a"}, {"use": "a"}],
+        "$.model.layers[1].use",
+        "its input (2,) needs arrays of other shapes than that of 'a', (3,); give it an input "
+        "of the same",
+    ),
+    "nothing to transpose": (
+        [{"type": "layer_norm", "name": "a"}, {"use": "a", "transposed": True}],
+        "$.model.layers[1].transposed",
+        "LayerNorm has no weight that can be transposed",
+    ),
+    "transposed without use": (
+        [{**DENSE, "transposed": True}],
+        "$.model.layers[0]",
+        "'transposed' needs 'use', the name of the layer that is transposed",
+    ),
+    "options beside use": (
+        [{**DENSE, "name": "a"}, {"use": "a", "units": 3}],
+        "$.model.layers[1]",
+        "'use' takes an earlier layer as it is; remove units",
+    ),
+    "reserved name": (
+        [{**DENSE, "name": "input"}],
+        "$.model.layers[0]",
+        "the name 'input' is reserved; give the entry another name",
+    ),
+    "number as a name": (
+        [{**DENSE, "name": "7"}],
+        "$.model.layers[0]",
+        "the name '7' is a number, which unnamed entries have; give the entry another name",
+    ),
+    "separator in a name": (
+        [{**DENSE, "name": "a/b"}],
+        "$.model.layers[0]",
+        "the name 'a/b' contains '/' or '.', which separate names; give the entry another name",
+    ),
+    "no inputs": (
+        [{**DENSE, "inputs": []}],
+        "$.model.layers[0]",
+        "'inputs' is empty; omit it to read the entry before",
+    ),
+    "name outside of a list": (
+        [{"type": "residual", "layers": [{"type": "residual", "layers": [{"use": "x"}]}]}],
+        "$.model.layers[0].layers[0].layers[0].use",
+        "unknown name 'x'; choose one of input",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_each_error_is_reported_at_its_place(name):
+    layers, path, message = ERRORS[name]
+    assert (path, message) in problems(layers)
+
+
+def test_an_input_that_no_entry_reads_is_reported():
+    layers = [{"type": "stack", "layers": [{**DENSE, "name": "a"}]}, OUTPUT]
+    assert build(layers)
+    layers = [{**DENSE, "name": "a"}, {"type": "stack", "layers": [{**DENSE, "inputs": "a"}]}]
+    ((path, message), *_) = problems(layers)
+    assert path == "$.model.layers[1].layers[0].inputs"
+    assert message == "unknown name 'a'; choose one of input"
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_graph_saves_resumes_and_copies_bit_identically(name, tmp_path):
+    whole = nnreg.run(spec(GRAPHS[name], train={"epochs": 4}), data=(X, Y))
+    half = nnreg.run(spec(GRAPHS[name], train={"epochs": 2}), data=(X, Y))
+    nnreg.save(half, tmp_path / "half.h5")
+    loaded = nnreg.load(tmp_path / "half.h5")
+    np.testing.assert_array_equal(loaded.predict(X), half.predict(X))
+    loaded.fit(X, Y, epochs=2)
+    np.testing.assert_array_equal(loaded.network.vector, whole.network.vector)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(whole)).predict(X), whole.predict(X))
+
+
+def test_a_named_layer_can_be_frozen_and_so_are_its_uses():
+    before = build(SHARED).parameters["layers/tower/weight"].copy()
+    model = nnreg.run(spec(SHARED, train={"epochs": 2, "freeze": ["layers/tower"]}), data=(X, Y))
+    np.testing.assert_array_equal(model.parameters["layers/tower/weight"], before)
+    path, message = problems(SHARED, train={"freeze": ["layers/again"]})[0]
+    assert path == "$.train.freeze[0]"
+    assert message.startswith("no layer 'layers/again'")
+
+
+def test_gradients_below_a_frozen_branch_are_right():
+    layers = [{**DENSE, "name": "a"}, {**DENSE, "inputs": "input", "name": "b"},
+              {"type": "add", "inputs": ["a", "b"]}, OUTPUT]  # fmt: skip
+    free, frozen = build(layers), build(layers, train={"freeze": ["layers/b"]})
+    found, expected = (np.zeros_like(free.network.vector) for _ in range(2))
+    for model, gradient in ((free, expected), (frozen, found)):
+        network = model.network
+        context = network.context(network.workspace(reuse=True), gradient, training=True)
+        network.forward(X, context)[1](np.ones((len(X), 1)))
+    names = list(free.network.params)
+    assert names[0] == "layers/a/weight"
+    np.testing.assert_array_equal(found[:12], expected[:12])
+    np.testing.assert_array_equal(found[12:24], 0)
+    np.testing.assert_array_equal(found[24:], expected[24:])
+
+
+def test_weights_of_named_layers_can_be_taken_over(tmp_path):
+    nnreg.save(nnreg.run(spec(SKIP), data=(X, Y)), tmp_path / "first.h5")
+    start = {"epochs": 1, "start_from": {
+        "checkpoint": str(tmp_path / "first.h5"), "layers": ["layers/low"]}}  # fmt: skip
+    first = nnreg.load(tmp_path / "first.h5")
+    second = nnreg.build(spec(SKIP, seed=9, train=start), data=(X, Y))
+    low, high = "layers/low/weight", "layers/high/weight"
+    np.testing.assert_array_equal(second.parameters[low], first.parameters[low])
+    assert not np.array_equal(second.parameters[high], first.parameters[high])
+
+
+def test_an_option_of_a_layer_in_a_graph_can_be_set():
+    model = nnreg.run(spec(SKIP), overrides=["model.layers.0.units=5"], data=(X, Y))
+    assert model.parameters["layers/low/weight"].shape == (3, 5)
+    assert model.parameters["layers/4/weight"].shape == (8, 1)
+
+
+def test_the_summary_and_the_diagram_show_what_an_entry_reads():
+    model = build(TIED)
+    assert "layers/decoded  dense (uses code)" in model.summary()
+    assert "subtract (reads decoded, input)" in model.summary()
+    code, _, decoded, difference, _ = boxes_of(model)
+    assert code.kind == "code: dense"
+    assert (decoded.options.rpartition(", ")[2], decoded.size) == ("uses code", 0)
+    assert difference.options == "reads decoded, input"
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_schema_accepts_graphs(name):
+    jsonschema.validate(spec(GRAPHS[name]), json_schema())
+    model = build(GRAPHS[name])
+    jsonschema.validate(json.loads(json.dumps(spec(GRAPHS[name]))), json_schema())
+    assert model.document.tree["model"]["layers"] == GRAPHS[name]
+
+
+def test_the_schema_refuses_other_keys_beside_use():
+    layers = [{**DENSE, "name": "a"}, {"use": "a", "units": 3}]
+    assert list(jsonschema.Draft202012Validator(json_schema()).iter_errors(spec(layers)))
+
+
+def test_integers_reach_an_embedding_by_each_of_its_uses():
+    tokens = RNG.integers(0, 5, (20, 3))
+    layers = [
+        {"type": "embedding", "vocabulary": 5, "units": 2, "name": "words"},
+        {"use": "words", "inputs": "input", "name": "again"},
+        {"type": "add", "inputs": ["words", "again"]},
+        {"type": "flatten"},
+        OUTPUT,
+    ]
+    model = nnreg.build(spec(layers), data=(tokens, tokens.sum(axis=1).astype(float)))
+    assert model.network.integer_input
+    with pytest.raises(nnreg.DataError, match="from 0 to 4"):
+        model.predict(tokens + 1)
+
+
+def test_a_non_finite_value_names_the_entry(tmp_path):
+    model = build(SKIP)
+    model.parameters["layers/high/weight"][...] = np.inf
+    with pytest.raises(DivergedError, match="layers/high"):
+        model.fit(X, Y, epochs=1)
+
+
+def test_shards_of_a_batch_give_the_same_gradients():
+    one = nnreg.run(spec(SHARED, train={"epochs": 2, "threads": 1}), data=(X, Y))
+    two = nnreg.run(spec(SHARED, train={"epochs": 2, "threads": 2}), data=(X, Y))
+    np.testing.assert_allclose(one.network.vector, two.network.vector, rtol=1e-9)
+
+
+@dataclass(frozen=True)
+class Scaled(Join):
+    """y = weight · (a + b)"""
+
+    def build(self, shapes, builder):
+        if len(shapes) != 2:
+            raise ShapeError(shapes[0], "two inputs")
+        builder.param("weight", (1,), nnreg.registry.registry.installed()
+                      .find("initializer", "ones").cls())  # fmt: skip
+        return shapes[0]
+
+    def forward(self, xs, context):
+        total = xs[0] + xs[1]
+
+        def backward(dy):
+            context.gradients["weight"][...] = np.sum(dy * total)
+            return [dy * context.params["weight"], dy * context.params["weight"]]
+
+        return context.params["weight"] * total, backward
+
+
+@dataclass(frozen=True)
+class WrongSign(Scaled):
+    """Scaled, with a wrong gradient of its second input"""
+
+    def forward(self, xs, context):
+        y, backward = super().forward(xs, context)
+        return y, lambda dy: [backward(dy)[0], -backward(dy)[1]]
+
+
+@pytest.fixture
+def register():
+    yield nnreg.register
+    for name in ("scaled", "wrong_sign", "named"):
+        installed().remove(f"nnreg.register {name}")
+
+
+def test_a_join_of_a_plugin_is_checked_and_saved(register, tmp_path):
+    register("scaled", Scaled)
+    register("wrong_sign", WrongSign)
+    layers = [{**DENSE, "name": "a"}, {"type": "scaled", "inputs": ["a", "input"]}, OUTPUT]
+    model = nnreg.run(spec(layers), data=(X, Y))
+    nnreg.save(model, tmp_path / "m.h5")
+    np.testing.assert_array_equal(nnreg.load(tmp_path / "m.h5").predict(X), model.predict(X))
+    layers[1]["type"] = "wrong_sign"
+    with pytest.raises(PluginError, match="the gradient of its input is not that of its output"):
+        nnreg.run(spec(layers), data=(X, Y))
+
+
+@dataclass(frozen=True)
+class Named(Layer):
+    """y = x, with an option that an entry has"""
+
+    name: str = "x"
+
+    def forward(self, x, context):
+        return x, lambda dy: dy
+
+
+def test_an_option_with_the_name_of_a_key_of_entries_is_refused(register):
+    with pytest.raises(PluginError, match="option 'name' has a name that nnreg uses"):
+        register("named", Named)
