@@ -156,9 +156,12 @@ def from_file_content(
     registry: Registry | None = None,
     *,
     allow_changed: bool = False,
+    run_plugin_file: bool = False,
     on_check: CheckListener = no_listener,
 ) -> Model:
     """Return the model of a checkpoint; `on_check` is called with each passed check.
+
+    `run_plugin_file` is for resuming: an `nnregfile.py` beside the spec is run, as at the start.
 
     Every step raises its own error for an invalid file, and nothing else is caught: any other
     exception is a bug.
@@ -167,6 +170,8 @@ def from_file_content(
     hint = "; --set cannot change the network of a checkpoint: start a new run" if overrides else ""
     manifest = read_manifest(checkpoint.document, arrays, where)
     on_check("the document has every key of the format and no other")
+    if run_plugin_file:
+        registry = registry.with_plugin_file(Path(manifest.directory), run=True)
     with inconsistent(where):
         require(manifest.components, registry, where, manifest.directory)
     document = _document(manifest, where, registry, overrides)

@@ -103,7 +103,8 @@ def run(
     from nnreg.runs.directory import create_numbered
     from nnreg.spec.document import read_spec
 
-    document = read_spec(spec, overrides, registry=registry_with(files))
+    registry = registry_with(files)
+    document = read_spec(spec, overrides, registry=registry, run_plugin_file=not dry_run)
     if dry_run:
         preview(document, as_json=as_json)
         return

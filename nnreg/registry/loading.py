@@ -29,9 +29,6 @@ from nnreg.interfaces.returned import plugin_line
 ENTRY_POINT_GROUP = "nnreg"
 ONLY_VARIABLE = "NNREG_PLUGINS"
 BUILT_IN = "nnreg"
-PLUGIN_FILE = "nnregfile.py"
-"""The plugin file that is loaded for the specs in its directory."""
-
 PROGRAM = "nnreg.register"
 """The prefix of the names of plugins registered by a program."""
 

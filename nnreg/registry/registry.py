@@ -31,11 +31,11 @@ from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.interfaces.source import Source
+from nnreg.registry import plugin_file
 from nnreg.registry.checks import check_components
 from nnreg.registry.loading import (
     BUILT_IN,
     ENTRY_POINT_GROUP,
-    PLUGIN_FILE,
     PROGRAM,
     Origin,
     Plugin,
@@ -166,19 +166,19 @@ class Registry:
             self._register(record, plugin)
         return record
 
-    def add_file(self, path: Path, *, requested: bool = True) -> Plugin:
+    def add_file(self, path: Path, *, requested: bool = True, blocked_by: str = "") -> Plugin:
         """Execute a file and register it as a plugin. Its version is a digest of its content.
 
         `requested` is False for a file that the user did not name. Raises `PluginError` if it
         cannot be read.
         """
-        if known := self._of_file(path):
+        if known := self.of_file(path):
             return known
         with os_errors_as(PluginError, path, "cannot read the plugin"):
             source = path.read_bytes()
         record = Plugin(path.name, path.name, digest(source), "file", path.resolve())
         self._enter(record, str(path))
-        record.blocked_by = self.selection.blocks(record, requested=requested)
+        record.blocked_by = self.selection.blocks(record, requested=requested) or blocked_by
         if record.blocked_by:
             return record
         with record.attempt():
@@ -187,26 +187,23 @@ class Registry:
             self._register(record, plugin)
         return record
 
-    def with_plugin_file(self, directory: Path) -> Registry:
-        """Return this registry, or a copy with the `nnregfile.py` of a directory that has one."""
-        path = directory / PLUGIN_FILE
-        if not path.is_file() or self._of_file(path):
+    def with_plugin_file(self, directory: Path, *, run: bool) -> Registry:
+        """Return this registry, or a copy with the `nnregfile.py` of a directory, run or blocked."""
+        path = directory / plugin_file.NAME
+        if not path.is_file() or self.of_file(path):
             return self
         copy = Registry(self.selection)
         copy.entries = {key: list(entries) for key, entries in self.entries.items()}
         copy.plugins = dict(self.plugins)
         for name, plugin in self.manager.list_name_plugin():
             copy.manager.register(plugin, name)
-        record = copy.add_file(path, requested=False)
-        if record.failures:
-            note(f"plugin {path} failed: {record.why}")
-        elif not record.blocked_by:
-            note(f"plugin {path} is loaded for this spec")
+        blocked_by = plugin_file.blocked_by(path, run=run)
+        plugin_file.describe(copy.add_file(path, requested=False, blocked_by=blocked_by), path)
         return copy
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what was asked for, not the plugins: these are imported again."""
-        files = [plugin.path for plugin in self.plugins.values() if plugin.path]
+        files = [one.path for one in self.plugins.values() if one.path and not one.blocked_by]
         return _discover_again, (self.selection, files)
 
     def remove(self, name: str) -> None:
@@ -224,10 +221,11 @@ class Registry:
 
     def remove_file(self, path: Path) -> None:
         """Remove the plugin of a file, if there is one."""
-        if record := self._of_file(path):
+        if record := self.of_file(path):
             self.remove(record.name)
 
-    def _of_file(self, path: Path) -> Plugin | None:
+    def of_file(self, path: Path) -> Plugin | None:
+        """Return the plugin of a file, if it was added."""
         found = (plugin for plugin in self.plugins.values() if plugin.path == path.resolve())
         return next(found, None)
 
@@ -321,7 +319,7 @@ def discover(selection: Selection) -> Registry:
 def _discover_again(selection: Selection, files: list[Path]) -> Registry:
     """Return the registry of this process, or one with another selection or more plugin files."""
     here = installed()
-    if selection == here.selection and all(map(here._of_file, files)):
+    if selection == here.selection and all(map(here.of_file, files)):
         return here
     registry = discover(selection)
     for path in files:

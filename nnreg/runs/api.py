@@ -75,7 +75,7 @@ def prepare(
     check: bool = True,
 ) -> Run | CrossValidation:
     """Prepare a run, or one per fold: read, check and build everything, and write nothing."""
-    document = read_spec(spec, overrides)
+    document = read_spec(spec, overrides, run_plugin_file=True)
     if not document.spec.train.folds or document.spec.train.fold:
         return prepare_run(document, out=out, data=data, check=check)
     directory = directory_of(out)
@@ -125,7 +125,7 @@ def prepare_resumed(
     return CrossValidation(
         without_fold(document),
         RunDirectory(Path(path)),
-        resume=prepare_fold,
+        resume=functools.partial(prepare_fold, registry=document.registry),
         reader=reader,
         check=check,
     )

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 
 from nnreg._utils.signals import OnSignal, Stop, deferred_signals
 from nnreg._utils.threads import available_threads
+from nnreg.checkpoint.file_format import read_checkpoint
 from nnreg.checkpoint.paths import fold_directory, refuse_directories_of_runs
-from nnreg.checkpoint.save_load import check_saveable, load
+from nnreg.checkpoint.save_load import check_saveable, from_file_content
 from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.model.model import Model
@@ -53,7 +54,8 @@ def prepare_run(
     directory = directory_of(out)
     if directory:
         directory.refuse_if_run()
-    return Run(prepare_from_spec(read_spec(spec, overrides), data), directory, check=check)
+    document = read_spec(spec, overrides, run_plugin_file=True)
+    return Run(prepare_from_spec(document, data), directory, check=check)
 
 
 def prepare_resume(
@@ -81,7 +83,14 @@ def prepare_resume(
             )
     if directory:
         directory.refuse_if_locked()
-    model = load(file, overrides, registry, allow_changed=allow_changed)
+    model = from_file_content(
+        read_checkpoint(file),
+        str(file),
+        overrides,
+        registry,
+        allow_changed=allow_changed,
+        run_plugin_file=True,
+    )
     if not model.resumable:
         raise UsageError(f"{file}: has the best weights only; resume its last.h5")
     return Run(prepare_from_checkpoint(model, reader), directory, check=check)

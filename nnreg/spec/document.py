@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nnreg.errors import PluginError, Problem, SpecError
-from nnreg.registry import requirements
+from nnreg.registry import plugin_file, requirements
 from nnreg.registry.registry import Entry, Registry, installed
 from nnreg.spec import jsonc
 from nnreg.spec import validation as schema
@@ -77,12 +77,13 @@ def read_spec(
     directory: Path | None = None,
     registry: Registry | None = None,
     written_by: Mapping[tuple[str, str], str] | None = None,
+    run_plugin_file: bool = False,
 ) -> Document:
     """Read a spec from a file (`-` for standard input) or a mapping, and validate all of it.
 
     A file may extend others and name environment variables (see `compose`); a mapping is used as it
     is. Each of `overrides` sets a value, as in `train.epochs=5`. An `nnregfile.py` in the directory
-    of a file is loaded as a plugin. `written_by` has the versions of components from which their
+    of a file is run only with `run_plugin_file`, which is for training. `written_by` has the versions of components from which their
     options are migrated; the document then has all options as in the installed versions. Raises
     `SpecError` with every problem, `MissingPluginError` for a requirement that is not installed.
     """
@@ -104,10 +105,12 @@ def read_spec(
         registry = registry or installed()
         requirements.check_blocked(needed, registry, origin)
         if plugin_directory is not None:
-            registry = registry.with_plugin_file(plugin_directory)
+            registry = registry.with_plugin_file(plugin_directory, run=run_plugin_file)
         reader = schema.Reader(registry, written_by)
         body = {key: value for key, value in tree.items() if key != "$schema"}
         spec = schema.read(Spec, body, reader, origin)
+    if plugin_directory is not None:
+        plugin_file.note_if_blocked(registry.of_file(plugin_directory / plugin_file.NAME))
     if reader.migrated:
         tree = schema.to_json(spec, registry)
     used, base, overrides = tuple(reader.used.values()), directory or base, (*earlier, *overrides)

@@ -100,7 +100,7 @@ def test_a_model_with_a_plugin_from_a_file_is_copied(again, tmp_path, monkeypatc
     (tmp_path / "s.json").write_text(json.dumps(classifier(model={"layers": layers})))
     x, y = blobs()
     with pytest.warns(NnregWarning, match="is loaded for this spec"):
-        model = nnreg.build("s.json", data=(x, y))
+        model = nnreg.run("s.json", data=(x, y))
     assert again(model).predict(x).tobytes() == model.predict(x).tobytes()
 
 

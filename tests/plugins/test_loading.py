@@ -82,7 +82,7 @@ def test_a_file_may_use_postponed_annotations(directory):
 def test_nnregfile_is_loaded_only_for_the_specs_in_its_directory(directory):
     (directory / "nnregfile.py").write_text(swish())
     with pytest.warns(NnregWarning, match=r"plugin nnregfile\.py is loaded for this spec"):
-        document = read_spec("spec.json")
+        document = read_spec("spec.json", run_plugin_file=True)
     assert {"swish", "softmax"} <= {entry.name for entry in document.components}
     assert read_spec(document).registry is document.registry
     with pytest.raises(SpecError, match="no activation 'swish'"):
@@ -104,10 +104,10 @@ def test_a_failing_nnregfile_is_reported_and_does_not_affect_specs_that_do_not_n
     (directory / "nnregfile.py").write_text("import nothing_of_this_name")
     failed = r"nnregfile\.py \(failed: ModuleNotFoundError"
     with pytest.warns(NnregWarning), pytest.raises(SpecError, match=failed):
-        read_spec("spec.json")
+        read_spec("spec.json", run_plugin_file=True)
     (directory / "plain.json").write_text(json.dumps(classifier()))
     with pytest.warns(NnregWarning, match=r"nnregfile\.py failed: ModuleNotFoundError: No module"):
-        read_spec("plain.json")
+        read_spec("plain.json", run_plugin_file=True)
 
 
 ODD = """
