@@ -13,6 +13,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.atomic_files import real_path, remove_stale_temp_files
+from nnreg._utils.home import with_home, without_home
 from nnreg.checkpoint.file_format import (
     CheckListener,
     Checkpoint,
@@ -111,7 +112,7 @@ def to_file_content(
     `environment` is that of the training, by default the current one.
     """
     training_state, document, history = model.training_state, model.document, model.history
-    columns = history.names
+    columns, origin = history.names, Path(document.origin)
     parameters, state = model.parameters, model.state
     best_vector, best_state = training_state.best_vector, training_state.best_state
     if best and best_vector is not None and best_state is not None:
@@ -135,8 +136,8 @@ def to_file_content(
     return Checkpoint(
         {
             "spec": document.tree,
-            "origin": document.origin,
-            "directory": str(document.directory),
+            "origin": origin.name if origin.is_absolute() else document.origin,
+            "directory": without_home(str(document.directory)),
             "preprocessing": to_json(model.preprocessing, document.registry),
             "components": model.components,
             "progress": _progress_json(training_state, resumable=resumable),
@@ -169,6 +170,7 @@ def from_file_content(
     arrays, registry, overrides = checkpoint.arrays, registry or installed(), as_tuple(overrides)
     hint = "; --set cannot change the network of a checkpoint: start a new run" if overrides else ""
     manifest = read_manifest(checkpoint.document, arrays, where)
+    manifest = replace(manifest, directory=with_home(manifest.directory))
     on_check("the document has every key of the format and no other")
     if run_plugin_file:
         registry = registry.with_plugin_file(Path(manifest.directory), run=True)

@@ -212,7 +212,7 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
 def _source(model: Model, data: str) -> Source:
     """Return the source of the model's own data, or of a file with another suffix."""
     from nnreg.builtin.sources.delimited import Csv
-    from nnreg.data.loading import source_entry
+    from nnreg.data.loading import source_entry, with_secrets
     from nnreg.interfaces.source import Source
     from nnreg.spec.validation import Reader
 
@@ -221,5 +221,5 @@ def _source(model: Model, data: str) -> Source:
     known = source_entry(path, registry)
     same_suffix = section is not None and path.suffix == Path(section.path).suffix
     if data == "-" or same_suffix or known is None or known.cls is type(own):
-        return own
+        return with_secrets(own)
     return Reader(registry).read(Source, known.name)

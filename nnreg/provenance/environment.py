@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from packaging.requirements import Requirement
 
+from nnreg._utils.home import without_home
 from nnreg._utils.threads import blas_libraries
 from nnreg._version import __version__
 
@@ -49,7 +50,7 @@ def run_metadata() -> dict[str, Any]:
         "platform": platform.platform(),
         "distributions": _versions(),
         "git": _commit(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *map(without_home, sys.argv[1:])],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

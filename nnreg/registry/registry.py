@@ -188,7 +188,7 @@ class Registry:
         return record
 
     def with_plugin_file(self, directory: Path, *, run: bool) -> Registry:
-        """Return this registry, or a copy with the `nnregfile.py` of a directory, run or blocked."""
+        """Return this registry, or a copy with the `nnregfile.py` of a directory, or `self`."""
         path = directory / plugin_file.NAME
         if not path.is_file() or self.of_file(path):
             return self

@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from nnreg._utils.home import without_home
 from nnreg._utils.signals import OnSignal, Stop, deferred_signals
 from nnreg._utils.threads import available_threads
 from nnreg.checkpoint.file_format import read_checkpoint
@@ -216,7 +217,8 @@ class Run:
         document, here = self.model.document, run_metadata()
         plugins = document.registry.plugins.values()
         here["distributions"] |= {one.distribution: one.version for one in plugins}
-        overrides, data = list(document.overrides), dict(self.model.data_digests)
+        overrides = [without_home(one) for one in document.overrides]
+        data = dict(self.model.data_digests)
         return {**here, "overrides": overrides, "data": data}
 
     def _train(self, listeners: Listeners, on_epoch: OnEpoch | None, stop: Stop) -> None:

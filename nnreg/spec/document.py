@@ -10,12 +10,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from nnreg._utils.secret_text import START, malformed
 from nnreg.errors import PluginError, Problem, SpecError
 from nnreg.registry import plugin_file, requirements
 from nnreg.registry.registry import Entry, Registry, installed
 from nnreg.spec import jsonc
 from nnreg.spec import validation as schema
-from nnreg.spec.compose import EXTENDS, ComposedSpec, Origins, apply_override, as_tuple, compose
+from nnreg.spec.compose import (
+    EXTENDS,
+    FILE_PATHS,
+    ComposedSpec,
+    Origins,
+    apply_override,
+    as_tuple,
+    compose,
+    replace_texts,
+)
 from nnreg.spec.renamed import replace_renamed
 from nnreg.spec.sections import Spec
 from nnreg.spec.source_text import SourceText as SpecText
@@ -83,9 +93,10 @@ def read_spec(
 
     A file may extend others and name environment variables (see `compose`); a mapping is used as it
     is. Each of `overrides` sets a value, as in `train.epochs=5`. An `nnregfile.py` in the directory
-    of a file is run only with `run_plugin_file`, which is for training. `written_by` has the versions of components from which their
-    options are migrated; the document then has all options as in the installed versions. Raises
-    `SpecError` with every problem, `MissingPluginError` for a requirement that is not installed.
+    of a file is run only with `run_plugin_file`, which is for training. `written_by` has the
+    versions of components from which their options are migrated; the document then has all options
+    as in the installed versions. Raises `SpecError` with every problem, `MissingPluginError` for a
+    requirement that is not installed.
     """
     overrides = as_tuple(overrides)
     if isinstance(source, Document) and not (overrides or directory or registry or written_by):
@@ -101,6 +112,8 @@ def read_spec(
         apply_override(tree, override, origins)
     replace_renamed(tree, origins, origin)
     with origins.locating_errors(origin):
+        if written_by is None:  # a checkpoint's spec passed this when it was given
+            _check_secrets(tree)
         needed = requirements.check(tree.get("requires"), origin)
         registry = registry or installed()
         requirements.check_blocked(needed, registry, origin)
@@ -149,6 +162,23 @@ def _composed(source: SpecSource) -> tuple[ComposedSpec, Path, str, Path | None]
     if name == "-":
         return compose(name), Path.cwd(), "spec", None
     return compose(name), Path(name).resolve().parent, name, Path(name).parent
+
+
+def _check_secrets(tree: Any) -> None:
+    """Raise `SpecError` for each `${secret:NAME}` that is malformed, or where it has no meaning."""
+    problems = []
+
+    def check(path: str, text: str) -> str:
+        if wrong := malformed(text):
+            problems.append(Problem(path, f"{wrong!r} is not a secret; write ${{secret:NAME}}"))
+        elif START in text and path not in FILE_PATHS and not path.startswith("$.data.source."):
+            problem = "a secret can only be in the path of a file or in an option of data.source"
+            problems.append(Problem(path, problem))
+        return text
+
+    replace_texts(tree, check)
+    if problems:
+        raise SpecError(problems)
 
 
 def _check_tree(tree: Mapping[str, Any]) -> Any:

@@ -140,7 +140,7 @@ def test_a_directory_whose_name_is_not_utf_8_starts_no_run(tmp_path, monkeypatch
     data = {"source": "csv", "path": "data.csv", "target": "y"}
     with pytest.raises(CheckpointError) as caught:
         nnreg.run(regressor(data=data, train={"epochs": 1, **folds}), out="runs/a")
-    assert str(caught.value).startswith("runs/a: cannot save: its document: 2 problems")
+    assert str(caught.value).startswith("runs/a: cannot save: its document: 1 problem")
     assert str(caught.value).endswith("file, directory or class is not UTF-8; rename it")
     assert os.listdir() == ["data.csv"]
     assert nnreg.run(regressor(data=data, train={"epochs": 1}))  # in memory
