@@ -11,7 +11,7 @@ import pytest
 
 import nnreg
 from nnreg import CheckpointError
-from nnreg._utils import hdf5
+from nnreg._utils.hdf5_names import MAX_DEPTH
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.training.state import StepLock
 from tests.helpers.specs import blobs, classifier, regressor
@@ -171,7 +171,7 @@ def test_a_name_that_is_not_read_is_not_written(tmp_path, name):
 
 
 def test_the_deepest_names_and_the_most_arrays_that_are_written_are_read(tmp_path):
-    deepest = "/".join("a" * (hdf5.MAX_DEPTH + 1))
+    deepest = "/".join("a" * (MAX_DEPTH + 1))
     write_checkpoint(tmp_path / "a.h5", Checkpoint({}, {deepest: ARRAY}))
     assert read_checkpoint(tmp_path / "a.h5").arrays.keys() == {deepest}
     most = {f"a{i}": ARRAY for i in range(9_999)}  # with the document, 10,000
