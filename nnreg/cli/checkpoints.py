@@ -144,12 +144,9 @@ def _print_provenance(contents: CheckpointSummary) -> None:
 
 def _installed_version(distribution: str) -> str:
     """Return the installed version of a distribution, without importing it."""
-    import importlib.metadata
+    from nnreg._utils.distributions import installed_version
 
-    try:
-        return importlib.metadata.version(distribution)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return "not installed"
+    return installed_version(distribution) or "not installed"
 
 
 def _sizes(array: Any) -> list[str]:
