@@ -32,7 +32,7 @@ from nnreg.cli import (
     validate,
 )
 from nnreg.cli._help import Program, debug_option
-from nnreg.cli._output import printable, wrapped
+from nnreg.cli._output import one_line, prepare_streams, print_lines, print_text, printable, wrapped
 from nnreg.errors import MissingPluginError, NnregError, NnregWarning
 
 
@@ -96,6 +96,7 @@ def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code. Print an error as one message, without a traceback."""
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
+    prepare_streams()
     try:
         with _printing_notes():
             code = cli.main(args, prog_name="nnreg", standalone_mode=False)
@@ -115,7 +116,7 @@ def main(args: list[str] | None = None) -> None:
         code = _fail("error: out of memory; use a smaller network, batch or file", 1, debug)
     except Exception as error:
         advice = f"this is a bug in nnreg or in a plugin{_plugin_check(args)}; --debug shows where"
-        code = _fail(f"error: {type(error).__name__}: {error}; {advice}", 1, debug)
+        code = _fail(f"error: {type(error).__name__}: {one_line(error)}; {advice}", 1, debug)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -144,17 +145,20 @@ def _printing_notes() -> Iterator[None]:
     shown: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", NnregWarning)
-        show_other = warnings.showwarning
 
-        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        def show(
+            message: Any, category: type[Warning], filename: str, lineno: int,
+            file: Any = None, line: str | None = None,
+        ) -> None:  # fmt: skip
             if issubclass(category, NnregWarning):
                 if (text := str(message)) in shown:
                     return
                 shown.add(text)
-                # Look up sys.stderr now: a live line replaces it.
-                click.echo(f"note: {text}", file=sys.stderr)
+                print_lines(f"note: {text}", err=True)
             else:
-                show_other(message, category, *where, **more)
+                print_text(
+                    warnings.formatwarning(message, category, filename, lineno, line)[:-1], err=True
+                )
 
         warnings.showwarning = show
         yield
@@ -162,6 +166,6 @@ def _printing_notes() -> Iterator[None]:
 
 def _fail(message: str, code: int, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
-    click.echo(wrapped(printable(message), sys.stderr), err=True)
+        print_text(traceback.format_exc(), err=True)
+    print_text(wrapped(printable(message), sys.stderr), err=True)
     return code
