@@ -95,20 +95,20 @@ def describe_finished_run(run: Run) -> str:
     return f"note: {why}; train longer with --set {change}"
 
 
-def describe_stopped_run(run: Run, parent: Path | None = None) -> str:
+def describe_stopped_run(run: Run, parent: Path | None = None) -> list[str]:
     """Return what was saved of a stopped run, and the command to resume it, or all its folds.
 
     `parent` is the directory of the cross-validation that the run is a fold of.
     """
     command = _command(run.model.document, "resume", str(parent or run.directory))
-    return f"stopped; saved {run.saved}\nresume: {command}"
+    return [f"stopped; saved {run.saved}", f"resume: {command}"]
 
 
-def describe_failed_run(run: Run) -> str:
+def describe_failed_run(run: Run) -> list[str]:
     """Return what was saved of a run that failed."""
     if not run.summary.get("epochs"):
-        return ""
-    return f"\nthe run {run.saved} is in {run.directory}/checkpoints/last.h5"
+        return []
+    return [f"the run {run.saved} is in {run.directory}/checkpoints/last.h5"]
 
 
 def suggest_lower_learning_rate(run: Run) -> str:
@@ -118,7 +118,7 @@ def suggest_lower_learning_rate(run: Run) -> str:
     if isinstance(rate, float):
         change = f"optimizer.learning_rate={rate / LEARNING_RATE_DIVISOR:g}"
     command = _command(run.model.document, "resume", str(run.directory), "--set", change)
-    return f"\nresume: {command}"
+    return f"resume: {command}"
 
 
 def next_command(run: Run) -> str:

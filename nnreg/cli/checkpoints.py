@@ -83,7 +83,8 @@ def _verify(checkpoint: Path, registry: Registry, as_json: bool) -> None:
         for check in checks:
             print_lines(f"ok      {check}")
         if error is not None:
-            print_lines(f"failed  {error}")
+            first, *others = error.lines
+            print_lines(f"failed  {first}", *others)
     if error is not None:
         raise SystemExit(error.exit_code)
 

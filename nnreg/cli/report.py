@@ -159,7 +159,8 @@ def _write_and_report(write: Callable[[], Path], stream: IO[str] | None) -> None
     try:
         page = write()
     except NnregError as error:
-        print_lines(f"note: no report was written: {error}", err=True)
+        first, *others = error.lines
+        print_lines(f"note: no report was written: {first}", *others, err=True)
     else:
         if stream is not None:
             print_lines(f"report: {page}", err=stream is sys.stderr)

@@ -15,7 +15,7 @@ import click
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
 from nnreg.cli._options import allow_changed_option, overrides_option, plugin_option, spec_argument
-from nnreg.cli._output import print_lines, print_text
+from nnreg.cli._output import print_lines
 from nnreg.cli._progress import print_json_line, showing_progress
 from nnreg.cli._registry import registry_with
 from nnreg.cli._summary import (
@@ -229,14 +229,14 @@ def _train_run(
         if draw:
             write_report(run, None if as_json else sys.stderr)
         # All folds have the same learning rate, so none is suggested for one of them.
-        advice = suggest_lower_learning_rate(run) if parent is None else ""
-        raise DivergedError(f"{error}{describe_failed_run(run)}{advice}") from error
+        advice = [suggest_lower_learning_rate(run)] if parent is None else []
+        raise DivergedError(*error.lines, *describe_failed_run(run), *advice) from error
     except DataError as error:
-        raise DataError(f"{error}{describe_failed_run(run)}") from error
+        raise DataError(*error.lines, *describe_failed_run(run)) from error
     except KeyboardInterrupt as stop:
         if not run.saved:
             raise
-        print_text(describe_stopped_run(run, parent), err=True)
+        print_lines(*describe_stopped_run(run, parent), err=True)
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
     finally:
         if as_json and run.summary:

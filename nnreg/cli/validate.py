@@ -76,7 +76,8 @@ def validate(
             codes.add(error.exit_code)
             problems += [{"spec": spec, **problem} for problem in _as_json(error)]
             if not as_json:
-                print_text(f"error: {error}", err=True)
+                first, *others = error.lines
+                print_lines(f"error: {first}", *others, err=True)
         else:
             if not as_json:
                 _describe(prepared)

@@ -1,6 +1,9 @@
 """Damaged metadata of one distribution: what is left of an installation that was interrupted."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -53,6 +56,19 @@ def test_damaged_metadata_is_named_and_all_else_goes_on(nnreg, damage, files):
     assert nnreg("show", "good")[0] == 0
     out = json.loads(nnreg("doctor", "--json")[1])
     assert any("half_removed-1.0" in finding["found"] for finding in out["findings"])
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[pydantic]\nx = nothing_of_this_name\n"])
+def test_libraries_that_search_entry_points_too_do_not_stop_a_command(damage, tmp_path, content):
+    damage({"entry_points.txt": content})
+    (tmp_path / "data.csv").write_text("a,y\n" + "1,p\n2,q\n" * 10)
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import sys\nsys.path.append({str(tmp_path / 'site')!r})"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, "-m", "nnreg", "init", "data.csv", "--out", "-"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("files", HARMLESS.values(), ids=HARMLESS)
