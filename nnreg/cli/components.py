@@ -13,7 +13,7 @@ from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_component
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option, plugin_option
-from nnreg.cli._output import print_json, print_prose, print_table
+from nnreg.cli._output import console, print_json, print_lines, print_prose, print_table
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
     )  # fmt: skip
     for row in rows:
         for failure in row["failures"]:
-            click.echo(f"{row['plugin']} failed: {failure['error']}\n  fix: {failure['fix']}")
+            print_lines(f"{row['plugin']} failed: {failure['error']}", f"  fix: {failure['fix']}")
         if row["blocked_by"]:
-            click.echo(f"{row['plugin']} is blocked by {row['blocked_by']}")
+            print_lines(f"{row['plugin']} is blocked by {row['blocked_by']}")
     for ambiguity in registry.ambiguities():
-        click.echo(ambiguity)
+        print_lines(ambiguity)
 
 
 def _plugin_row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
@@ -95,14 +95,14 @@ def _state(row: dict[str, Any]) -> str:
     return f"{row['state']} in {seconds:.1f} s" if slow else str(row["state"])
 
 
-def _provided(row: dict[str, Any]) -> str:
+def _provided(row: dict[str, Any]) -> list[str]:
     """Return the components that a plugin provides, and the events it receives."""
     from nnreg.registry.registry import KINDS
 
     lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
     events = set(row["hooks"]) - {hook for hook, _ in KINDS.values()}
     lines += [f"events: {', '.join(sorted(events))}"] if events else []
-    return "\n".join(lines)
+    return lines
 
 
 @command()
@@ -156,7 +156,7 @@ def show(
         return
     for index, entry in enumerate(entries):
         if index:
-            click.echo()
+            print_lines("")
         _print_entry(describe(entry, registry), pictures.get(entry))
 
 
@@ -228,8 +228,9 @@ def _paragraphs(text: str) -> str:
 
 
 def _print_entry(entry: dict[str, Any], component: Drawable | None) -> None:
-    click.echo(f"{entry['kind']} {entry['name']}\n")
-    print_prose(_paragraphs(entry["documentation"]) or "No documentation.")
+    print_lines(f"{entry['kind']} {entry['name']}", "")
+    documentation = _paragraphs(entry["documentation"]) or "No documentation."
+    print_prose(*documentation.split("\n"))
     _print_options(entry["options"])
     for block in ("parameters", "buffers"):
         if entry[block]:
@@ -237,15 +238,15 @@ def _print_entry(entry: dict[str, Any], component: Drawable | None) -> None:
             print_table([block.removesuffix("s"), "shape"], rows)
     if component is not None:
         _print_curve(component)
-    click.echo(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")
+    print_lines(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")
     if entry["file"]:
-        click.echo(f"code {entry['file']}:{entry['line']}")
+        print_lines(f"code {entry['file']}:{entry['line']}")
 
 
 def _print_options(options: list[dict[str, Any]]) -> None:
     """Print a table of the options, with their meaning where the docstring has lines of it."""
     if not options:
-        click.echo()
+        print_lines("")
         return
     head = ["option", "type", "default", "meaning"]
     rows = [[o["name"], o["type"], _default_text(o["default"]), o["meaning"]] for o in options]
@@ -255,19 +256,18 @@ def _print_options(options: list[dict[str, Any]]) -> None:
 
 
 def _print_curve(component: Drawable) -> None:
-    from rich.console import Console
-
     from nnreg.plotting.braille import draw
     from nnreg.plotting.components import chart
 
-    console = Console(highlight=False)
+    terminal = console()
     try:
-        picture = draw(chart(component), width=min(console.width, 100), height=14)
+        picture = draw(chart(component), width=min(terminal.width, 100), height=14)
     except Exception as error:  # a plugin's code
-        click.echo(f"the curve cannot be drawn: {type(error).__name__}: {error}\n", err=True)
+        why = f"{type(error).__name__}: {error}"
+        print_lines(f"the curve cannot be drawn: {why}", "", err=True)
     else:
-        console.print(picture)
-        click.echo()
+        terminal.print(picture)
+        print_lines("")
 
 
 def _default_text(value: Any) -> str:

@@ -11,7 +11,7 @@ import click
 from nnreg.cli._complete import complete_target
 from nnreg.cli._help import group
 from nnreg.cli._options import json_option
-from nnreg.cli._output import print_json, print_table
+from nnreg.cli._output import print_json, print_lines, print_table
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def new(distribution: str, license_: str, author: str, **components: str | None)
     _require_new(kind, name)
     directory = Path(distribution)
     for path in Scaffold(distribution, kind, name, license_, author).write(directory):
-        click.echo(f"wrote {path}", err=True)
-    click.echo(
+        print_lines(f"wrote {path}", err=True)
+    print_lines(
         f"next: cd {directory} && pip install -e '.[test]' && pytest && nnreg plugin check {name}"
     )
 
@@ -166,11 +166,11 @@ def _print_report(report: dict[str, Any]) -> None:
     results = report["checks"]
     rows = [
         [result["check"], "passed" if result["passed"] else "failed",
-         result["promise"] if result["passed"] else result["found"]]
+         result["promise"] if result["passed"] else result["found"].split("\n")]
         for result in results
     ]  # fmt: skip
     title = f"{report['kind']} {report['name']}, from {report['distribution']} {report['version']}"
     print_table(["check", "result", "passed check, or failure"], rows, title=title)
     failed = sum(not result["passed"] for result in results)
     outcome = f"{failed} of {len(results)} checks failed" if failed else "passed"
-    click.echo(f"{report['name']}: {outcome}\n")
+    print_lines(f"{report['name']}: {outcome}", "")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from packaging.requirements import Requirement
 
+from nnreg._utils.distributions import installed_version
 from nnreg._utils.home import without_home
 from nnreg._utils.threads import blas_libraries
 from nnreg._version import __version__
@@ -57,12 +58,12 @@ def run_metadata() -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     """Return the versions of the distributions that nnreg requires."""
-    versions = {}
-    with suppress(importlib.metadata.PackageNotFoundError):
-        for required in map(Requirement, importlib.metadata.requires("nnreg") or ()):
-            if required.marker is None:  # requirements of an extra have a marker
-                versions[required.name] = importlib.metadata.version(required.name)
-    return versions
+    names = []
+    with suppress(Exception):  # not installed, or damaged metadata
+        required = map(Requirement, importlib.metadata.requires("nnreg") or ())
+        names = [one.name for one in required if one.marker is None]  # extras have a marker
+    versions = {name: installed_version(name) for name in names}
+    return {name: version for name, version in versions.items() if version}
 
 
 def _commit() -> dict[str, Any] | None:

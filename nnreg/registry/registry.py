@@ -17,6 +17,7 @@ from typing import Any, cast, overload
 import pluggy
 
 from nnreg import hookspecs
+from nnreg._utils.distributions import entry_points
 from nnreg._utils.os_errors import os_errors_as
 from nnreg._utils.suggestions import suggest
 from nnreg._version import __version__
@@ -148,14 +149,9 @@ class Registry:
 
     def add_entry_point(self, point: importlib.metadata.EntryPoint) -> Plugin:
         """Import and register the plugin of an entry point of an installed distribution."""
-        distribution, version, requirements = "unknown", "?", []
-        if point.dist is not None:
-            metadata = point.dist.metadata  # parsed on each access
-            distribution, version = metadata["Name"], metadata["Version"]
-            requirements = metadata.get_all("Requires-Dist") or []
-        record = self._enter(Plugin(point.name, distribution, version))
-        record.blocked_by = self.selection.blocks(record)
-        if record.blocked_by:
+        record, requirements = Plugin.of_entry_point(point)
+        self._enter(record).blocked_by = self.selection.blocks(record)
+        if record.why:
             return record
         with record.attempt():
             if newer := newer_nnreg(requirements):
@@ -305,10 +301,11 @@ def discover(selection: Selection) -> Registry:
 
     registry = Registry(selection)
     registry.add_plugin(BUILT_IN, builtin, "nnreg", __version__)
-    for point in sorted(
-        importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name
-    ):
+    points, damaged = entry_points(ENTRY_POINT_GROUP)
+    for point in sorted(points, key=lambda point: point.name):
         registry.add_entry_point(point)
+    for directory, error in damaged.items():
+        registry._enter(Plugin.of_damaged(directory, error))
     known = {name for plugin in registry.plugins.values() for name in plugin.names} - {BUILT_IN}
     for name in selection.blocked:
         if canonical(name) not in known and not name.endswith(".py"):

@@ -13,7 +13,7 @@ import functools
 import json
 import typing
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
@@ -49,6 +49,12 @@ def _model(cls: Hashable) -> type[BaseModel]:
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
     with _annotations_of(cls):
         return create_model(getattr(cls, "__name__", "options"), __config__=config, **fields)
+
+
+# When pydantic is first used, it searches the entry points of all distributions for plugins of its
+# own, and stops at damaged metadata of any of them. It does so only once.
+with suppress(Exception):
+    create_model("First")
 
 
 @contextmanager
