@@ -14,6 +14,9 @@ from pathlib import Path
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
+MAX_RECORDS_BYTES = 2**28
+"""The most bytes that are read of a file with a record for each epoch."""
+
 KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFDIR: "a directory",

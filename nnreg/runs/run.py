@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from nnreg._utils.signals import OnSignal, Stop, deferred_signals
 from nnreg._utils.threads import available_threads
-from nnreg.checkpoint.paths import fold_directory, refuse_directories_of_runs
+from nnreg.checkpoint.paths import fold_directory, refuse_directories_of_runs, refuse_links
 from nnreg.checkpoint.save_load import check_saveable, load
 from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
@@ -50,10 +50,10 @@ def prepare_run(
 
     Without `check`, the components of plugins are not tested.
     """
-    directory = directory_of(out)
+    document, directory = read_spec(spec, overrides), directory_of(out)
     if directory:
-        directory.refuse_if_run()
-    return Run(prepare_from_spec(read_spec(spec, overrides), data), directory, check=check)
+        directory.refuse_if_run(document.text)
+    return Run(prepare_from_spec(document, data), directory, check=check)
 
 
 def prepare_resume(
@@ -74,6 +74,7 @@ def prepare_resume(
     refuse_directories_of_runs(file)
     if file.is_dir():
         file = file / "checkpoints" / "last.h5"
+        refuse_links(file)
         if not file.exists():
             raise CheckpointError(
                 f"{path}: the run has no checkpoints/last.h5 to resume from; start again with "
@@ -91,8 +92,8 @@ def run_folder(path: Path) -> RunDirectory | None:
     """Return the run directory at a path or around a checkpoint; None for a checkpoint alone."""
     if path.is_dir():
         return RunDirectory(path)
-    alone = not (path.parent.parent / "spec.json").exists()
-    return None if alone else RunDirectory(path.resolve().parent.parent)
+    directory = path.parent.resolve().parent  # not that of the file that a link leads to
+    return RunDirectory(directory) if (directory / "spec.json").exists() else None
 
 
 def directory_of(out: Out) -> RunDirectory | None:
