@@ -21,7 +21,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils import json_text
-from nnreg._utils.atomic_files import Chunks, replace_file
+from nnreg._utils.atomic_files import Chunks, Replace, replace_file
 from nnreg._utils.memory import memory_limit
 from nnreg._utils.os_errors import explain_os_error, os_errors_as
 from nnreg.checkpoint.hdf5.objects import MAX_RANK, TYPES
@@ -57,14 +57,14 @@ class Checkpoint:
     arrays: Mapping[str, Array]
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+def write_checkpoint(path: Path, checkpoint: Checkpoint, replace: Replace = replace_file) -> None:
     """Write a file atomically. Raises `CheckpointError` if it cannot be written.
 
     What a reader would refuse is not written, so that it replaces no good file.
     """
     body = check_readable(path, checkpoint)
     with os_errors_as(CheckpointError, path, "cannot save"):
-        replace_file(path, _file(body))
+        replace(path, _file(body))
 
 
 def check_readable(path: Path, checkpoint: Checkpoint) -> list[memoryview]:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from nnreg._utils import json_text
+from nnreg._utils.atomic_files import Replace, replace_file, replace_regular
 from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_run
@@ -93,10 +94,15 @@ def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
         for name, record in records.items():
             _print_losses(name, record)
         return
-    if out is None:
-        out = paths[0] / "plots" / "curves.svg" if len(paths) == 1 else Path("curves.svg")
-        out.parent.mkdir(exist_ok=True)
-    _draw(records, out)
+    if out is None and len(paths) == 1:
+        from nnreg.errors import UsageError
+        from nnreg.runs.directory import make_plots
+
+        with os_errors_as(UsageError, paths[0] / "plots"):
+            out = make_plots(paths[0]) / "curves.svg"
+        _draw(records, out, replace_regular)
+    else:
+        _draw(records, out := out or Path("curves.svg"))
     print_lines(out)
 
 
@@ -191,7 +197,7 @@ def _means(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
     return dict(zip(labels(record.path for record in records), records, strict=True))
 
 
-def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
+def _draw(records: Mapping[str, RunRecord], file: Path, replace: Replace = replace_file) -> None:
     """Draw curves into a file."""
     from nnreg.errors import UsageError
     from nnreg.plotting.curves import by_epoch, metrics_of
@@ -210,7 +216,7 @@ def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
     if not charts:
         raise UsageError("no epoch has finished yet; there is nothing to draw")
     with os_errors_as(UsageError, file):
-        matplotlib_file.save(matplotlib_file.figure(charts), file)
+        matplotlib_file.save(matplotlib_file.figure(charts), file, replace)
 
 
 def _print_losses(name: str, record: RunRecord) -> None:

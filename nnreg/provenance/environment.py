@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import os
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +19,7 @@ from nnreg._utils.distributions import installed_version
 from nnreg._utils.home import without_home
 from nnreg._utils.threads import blas_libraries
 from nnreg._version import __version__
+from nnreg.provenance.git import commit_of
 
 
 def library_versions() -> dict[str, Any]:
@@ -36,21 +35,13 @@ def library_versions() -> dict[str, Any]:
     }
 
 
-GIT = ("git", "-c", "core.fsmonitor=false", "describe", "--always", "--dirty", "--abbrev=40",
-       "--exclude=*")  # fmt: skip
-"""Prints the commit, with `-dirty` if files differ from it. A program that a repository names as
-`core.fsmonitor` is not run."""
-
-GIT_TIMEOUT_SECONDS = 2.0
-"""The seconds after which git is stopped, as in a very large repository."""
-
-
 def run_metadata() -> dict[str, Any]:
     """Return the time, platform, distributions, commit and command of this process."""
+    commit = commit_of(Path.cwd())
     return {
         "platform": platform.platform(),
         "distributions": _versions(),
-        "git": _commit(),
+        "git": None if commit is None else {"commit": commit},
         "command": [Path(sys.argv[0]).name, *map(without_home, sys.argv[1:])],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -64,22 +55,6 @@ def _versions() -> dict[str, str]:
         names = [one.name for one in required if one.marker is None]  # extras have a marker
     versions = {name: installed_version(name) for name in names}
     return {name: version for name, version in versions.items() if version}
-
-
-def _commit() -> dict[str, Any] | None:
-    """Return the commit of the working directory, and whether files differ from it."""
-    here = Path.cwd()
-    if not any((directory / ".git").exists() for directory in (here, *here.parents)):
-        return None
-    env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    try:
-        done = subprocess.run(
-            GIT, capture_output=True, env=env, check=True, timeout=GIT_TIMEOUT_SECONDS, text=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    commit, _, dirty = done.stdout.strip().partition("-")
-    return {"commit": commit, "dirty": bool(dirty)}
 
 
 @functools.cache

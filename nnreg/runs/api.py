@@ -12,7 +12,7 @@ from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.paths import fold_directories
 from nnreg.checkpoint.save_load import check_saveable
 from nnreg.data.loading import DataReader
-from nnreg.errors import UsageError
+from nnreg.errors import CheckpointError, UsageError
 from nnreg.model.model import Model
 from nnreg.registry.registry import Registry
 from nnreg.runs.cross_validation import CrossValidation, check_folds, without_fold
@@ -80,7 +80,7 @@ def prepare(
         return prepare_run(document, out=out, data=data, check=check)
     directory = directory_of(out)
     if directory:
-        directory.refuse_if_run()
+        directory.refuse_if_run(document.text)
     reader = DataReader()
     if data is not None:
         data = tables_of(data)
@@ -113,6 +113,11 @@ def prepare_resumed(
         return prepare_one(path, out=out)
     if out is not None:
         raise UsageError(f"{path}: a cross-validation resumes in its own directory; omit --out")
+    if not (begun[0] / "checkpoints" / "last.h5").exists():
+        raise CheckpointError(
+            f"{path}: the first fold has not saved anything to resume from; start again with "
+            f"nnreg run SPEC --out {path}"
+        )
     reader = DataReader()
     prepare_fold = functools.partial(prepare_one, reader=reader)
     document = prepare_fold(begun[0]).model.document

@@ -174,7 +174,7 @@ def test_resuming_trains_the_remaining_folds_bit_identically(spec, tmp_path):
         assert one.network.vector.tobytes() == other.network.vector.tobytes()
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"validation": {}}', '{"validation": {"loss": "x"}}'])
+@pytest.mark.parametrize("text", ["", '{"validation": {}}', '{"validation": {"loss": "x"}}'])
 def test_an_invalid_summary_is_computed_again(spec, tmp_path, text):
     whole = nnreg.run(spec, out="runs/x")
     valid = json.loads((tmp_path / "runs/x/fold-2/summary.json").read_text())
