@@ -68,6 +68,7 @@ class Adam(Optimizer):
     """
 
     state_names = ("m", "v")
+    non_negative = ("v",)
     elementwise = True
     learning_rate: Annotated[float, Gt(0)] = 0.001
     beta1: Fraction = 0.9
@@ -125,6 +126,7 @@ class RmsProp(Optimizer):
     """
 
     state_names = ("square",)
+    non_negative = ("square",)
     elementwise = True
     learning_rate: Annotated[float, Gt(0)] = 0.001
     rho: Fraction = 0.9

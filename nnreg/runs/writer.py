@@ -18,7 +18,8 @@ from nnreg._utils.atomic_files import (
 from nnreg._utils.os_errors import explain_os_error, os_errors_as
 from nnreg._utils.regular_files import make_directory, make_real_directory
 from nnreg.checkpoint.file_format import write_checkpoint
-from nnreg.checkpoint.save_load import to_file_content
+from nnreg.checkpoint.inspect import read_lines, read_object
+from nnreg.checkpoint.save_load import check_content, to_file_content
 from nnreg.errors import CheckpointError, UnsavedError, UsageError
 from nnreg.model.model import Model
 from nnreg.runs.directory import (
@@ -225,7 +226,9 @@ class RunWriter:
             files[step].unlink()
 
     def _checkpoint(self, *, best: bool = False) -> Any:
-        return to_file_content(self._model, best=best, environment=self._environment)
+        content = to_file_content(self._model, best=best, environment=self._environment)
+        check_content(self._model, content, self.directory.path)
+        return content
 
     def _write_description(self) -> None:
         """Write the spec and the environment."""

@@ -65,7 +65,6 @@ def test_only_one_module_compares_sizes_with_the_memory_limit():
         "_utils/memory.py",
         "doctor/environment.py",  # displays it
         "checkpoint/file_format.py",  # shows it in a message
-        "builtin/sources/images.py",  # whose restructuring is not done
     }
 
 
@@ -102,7 +101,7 @@ def test_only_one_module_formats_sizes_and_times():
         and isinstance(part.right, ast.Constant)
         and part.right.value in (1e3, 1e6, 1e9, 60, 3600)
     }
-    assert found <= {"builtin/sources/images.py"}  # whose restructuring is not done
+    assert not found
 
 
 def test_only_one_module_lists_the_splits_in_order():
