@@ -5,9 +5,9 @@ again: the tests check that files written by older code still load.
 
 `format-N/` has the specs and their data, the directories of three runs (a complete one, one stopped
 mid-epoch, and folds of which one is complete), a checkpoint of each network that was trained on
-arrays, `expected.json` with the computed values, and `SHA256SUMS`. From `format-2/` on, `optimizers/`
-has a checkpoint of each optimizer after some steps, and what further steps change. `format-1.h5` is
-older and stays unchanged.
+arrays, `expected.json` with the computed values, and `SHA256SUMS`. `optimizers/`, not in
+`format-1/`, has a checkpoint of each optimizer in mid-training, and what further steps change.
+`format-1.h5` is older and stays unchanged.
 """
 
 import hashlib
