@@ -347,3 +347,25 @@ def stop_at(count):
             raise KeyboardInterrupt
 
     return on_epoch
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_last_batch_of_one_row_in_a_later_fold_is_found_before_any_fold(
+    tmp_path, monkeypatch, resumed
+):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{k},{k % 3}\n" for k in range(11))  # 7, 7 and 8 rows for training
+    (tmp_path / "data.csv").write_text(f"a,b\n{rows}")
+    spec = regressor(data=csv_data(target="b"), train={"epochs": 2, "folds": 3, "batch_size": 4})
+    spec["model"] = {"layers": ["batch_norm", {"type": "dense", "units": 1}]}
+    if resumed:
+        prepared = prepare(spec, out="run")
+        next(prepared.runs()).train()
+        call = lambda seen: nnreg.resume("run", overrides=["train.batch_size=7"], on_epoch=seen)
+    else:
+        spec["train"]["batch_size"] = 7
+        call = lambda seen: nnreg.run(spec, out="run", on_epoch=seen)
+    epochs = []
+    with pytest.raises(SpecError, match="8 training rows leave a batch of 1"):
+        call(epochs.append)
+    assert not epochs
