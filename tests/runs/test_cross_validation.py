@@ -1,5 +1,6 @@
 """Cross-validation: one run per fold, which resumes where it was stopped."""
 
+import functools
 import json
 import shutil
 import signal
@@ -358,14 +359,13 @@ def test_a_last_batch_of_one_row_in_a_later_fold_is_found_before_any_fold(
     (tmp_path / "data.csv").write_text(f"a,b\n{rows}")
     spec = regressor(data=csv_data(target="b"), train={"epochs": 2, "folds": 3, "batch_size": 4})
     spec["model"] = {"layers": ["batch_norm", {"type": "dense", "units": 1}]}
-    if resumed:
-        prepared = prepare(spec, out="run")
-        next(prepared.runs()).train()
-        call = lambda seen: nnreg.resume("run", overrides=["train.batch_size=7"], on_epoch=seen)
-    else:
-        spec["train"]["batch_size"] = 7
-        call = lambda seen: nnreg.run(spec, out="run", on_epoch=seen)
     epochs = []
+    if resumed:
+        next(prepare(spec, out="run").runs()).train()
+        changed_size = ["train.batch_size=7"]
+        train = functools.partial(nnreg.resume, "run", overrides=changed_size)
+    else:
+        train = functools.partial(nnreg.run, spec, out="run", overrides=["train.batch_size=7"])
     with pytest.raises(SpecError, match="8 training rows leave a batch of 1"):
-        call(epochs.append)
+        train(on_epoch=epochs.append)
     assert not epochs
