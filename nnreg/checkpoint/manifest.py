@@ -1,4 +1,4 @@
-"""A checkpoint's document as dataclasses: the format of version 2.
+"""A checkpoint's document as dataclasses: the format of version 3.
 
 It is validated as strictly as a spec: an unknown key, a wrong type or a number out of bounds is an
 error with its path. The plugins of the checkpoint are not needed.

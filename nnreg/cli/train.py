@@ -14,7 +14,13 @@ import click
 
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
-from nnreg.cli._options import allow_changed_option, overrides_option, plugin_option, spec_argument
+from nnreg.cli._options import (
+    allow_changed_option,
+    check_option,
+    overrides_option,
+    plugin_option,
+    spec_argument,
+)
 from nnreg.cli._output import print_lines
 from nnreg.cli._progress import print_json_line, showing_progress
 from nnreg.cli._registry import registry_with
@@ -48,10 +54,6 @@ every_option = click.option(
 report_option = click.option(
     "--no-report", "draw", is_flag=True, flag_value=False, default=True,
     help="Write no report.html and no plots.",
-)  # fmt: skip
-check_option = click.option(
-    "--no-check", "check", is_flag=True, flag_value=False, default=True,
-    help="Do not test the components of plugins first.",
 )  # fmt: skip
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 json_option = click.option(
@@ -107,7 +109,7 @@ def run(
     registry = registry_with(files)
     document = read_spec(spec, overrides, registry=registry, run_plugin_file=not dry_run)
     if dry_run:
-        preview(document, as_json=as_json)
+        preview(document, as_json=as_json, check=check)
         return
     prepared = prepare(document, out=out or create_numbered(document.name), check=check)
     _train(prepared, every, quiet, as_json, draw=draw)

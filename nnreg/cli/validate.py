@@ -11,7 +11,7 @@ import click
 from nnreg._utils.formatting import byte_size, counted, duration
 from nnreg.cli._complete import complete_spec
 from nnreg.cli._help import command
-from nnreg.cli._options import json_option, overrides_option, plugin_option
+from nnreg.cli._options import check_option, json_option, overrides_option, plugin_option
 from nnreg.cli._output import print_json, print_lines, print_text
 from nnreg.cli._registry import registry_with
 from nnreg.errors import (
@@ -52,9 +52,14 @@ MEMORY = {
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=complete_spec)
 @overrides_option
 @plugin_option
+@check_option
 @json_option
 def validate(
-    specs: tuple[str, ...], overrides: tuple[str, ...], files: tuple[Path, ...], as_json: bool
+    specs: tuple[str, ...],
+    overrides: tuple[str, ...],
+    files: tuple[Path, ...],
+    check: bool,
+    as_json: bool,
 ) -> None:
     """Check specs, their data, and the input shape of every layer.
 
@@ -71,7 +76,7 @@ def validate(
     codes = set()
     for spec in specs:
         try:
-            prepared = _check(spec, overrides, registry)
+            prepared = _check(spec, overrides, registry, check=check)
         except NnregError as error:
             codes.add(error.exit_code)
             problems += [{"spec": spec, **problem} for problem in _as_json(error)]
@@ -88,7 +93,9 @@ def validate(
     raise SystemExit(max(codes, default=0))
 
 
-def _check(spec: str, overrides: tuple[str, ...], registry: Registry) -> PreparedRun:
+def _check(
+    spec: str, overrides: tuple[str, ...], registry: Registry, *, check: bool
+) -> PreparedRun:
     """Prepare training without running it; raise `SpecError` with the location of a problem."""
     from nnreg.runs.cross_validation import check_folds
     from nnreg.runs.prepare import prepare_from_spec
@@ -98,10 +105,10 @@ def _check(spec: str, overrides: tuple[str, ...], registry: Registry) -> Prepare
     section = "$.data"
     try:
         if document.spec.train.folds and not document.spec.train.fold:
-            return check_folds(document)
+            return check_folds(document, check=check)
         prepared = prepare_from_spec(document)
         section = "$.train"
-        prepared.model.trainer(prepared.train, prepared.validation)
+        prepared.model.trainer(prepared.train, prepared.validation, check=check)
     except (DataError, UsageError) as error:
         problem = document.origins.with_location(Problem(section, str(error)))
         raise SpecError([problem], document.origin) from error
@@ -136,7 +143,7 @@ def _describe(prepared: PreparedRun) -> None:
     print_lines(of_fold + ", ".join(rows))
 
 
-def preview(document: Document, *, as_json: bool) -> None:
+def preview(document: Document, *, as_json: bool, check: bool) -> None:
     """Print an estimate of memory and time, from a few steps that are then discarded."""
     from nnreg.runs.estimate import estimate
     from nnreg.runs.prepare import prepare_from_spec
@@ -144,7 +151,7 @@ def preview(document: Document, *, as_json: bool) -> None:
 
     prepared = prepare_from_spec(document)
     with document.locating_errors():
-        found = estimate(prepared)
+        found = estimate(prepared, check=check)
     if as_json:
         print_json(_preview_as_json(prepared, found))
         return

@@ -87,7 +87,6 @@ def prepare(
     prepared = check_folds(document, data, reader, check=check)
     if directory:
         check_saveable(prepared.model, directory.path)
-    # check_folds has tested the components of plugins
     return CrossValidation(document, directory, data, reader=reader, check=False)
 
 
@@ -127,10 +126,13 @@ def prepare_resumed(
             f"{path}: {begun[0].name} was begun with {before.get('folds', 'no')} folds, whose "
             "number cannot be changed on resuming; start a new run"
         )
+    whole = without_fold(document)
+    if len(begun) < document.spec.train.folds:
+        check_folds(whole, reader=reader, begun=len(begun), check=check)
     return CrossValidation(
-        without_fold(document),
+        whole,
         RunDirectory(Path(path)),
         resume=functools.partial(prepare_fold, registry=document.registry),
         reader=reader,
-        check=check,
+        check=False,
     )

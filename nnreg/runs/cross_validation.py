@@ -158,14 +158,16 @@ def check_folds(
     data: tuple[Any, Any] | None = None,
     reader: DataReader | None = None,
     *,
+    begun: int = 0,
     check: bool = True,
 ) -> PreparedRun:
     """Read, check and build everything for every fold, so that none fails after hours.
 
-    Returns the prepared run of the first fold. A `reader` caches the data for training the folds.
+    The first `begun` folds, which are resumed, are left out. Returns the prepared run of the first
+    of the others. A `reader` caches the data for training the folds.
     """
     count, reader = document.spec.train.folds or 0, reader or DataReader()
-    for fold in range(count, 0, -1):
+    for fold in range(count, begun, -1):
         try:
             prepared = prepare_from_spec(_with_fold(document, fold), data, reader)
             Run(prepared, None, check=check)

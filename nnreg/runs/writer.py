@@ -18,7 +18,6 @@ from nnreg._utils.atomic_files import (
 from nnreg._utils.os_errors import explain_os_error, os_errors_as
 from nnreg._utils.regular_files import make_directory, make_real_directory
 from nnreg.checkpoint.file_format import write_checkpoint
-from nnreg.checkpoint.inspect import read_lines, read_object
 from nnreg.checkpoint.save_load import check_content, to_file_content
 from nnreg.errors import CheckpointError, UnsavedError, UsageError
 from nnreg.model.model import Model
