@@ -36,6 +36,7 @@ from nnreg.model.model import Model
 from nnreg.network.parameters import belongs_to, declared, total_size, views
 from nnreg.provenance.components import changes, possibly_changed, require
 from nnreg.provenance.environment import library_versions as here
+from nnreg.registry.names import Preferences
 from nnreg.registry.registry import Registry, installed
 from nnreg.spec.compose import as_tuple
 from nnreg.spec.document import Document, read_spec
@@ -167,6 +168,7 @@ def from_file_content(
     hint = "; --set cannot change the network of a checkpoint: start a new run" if overrides else ""
     manifest = read_manifest(checkpoint.document, arrays, where)
     on_check("the document has every key of the format and no other")
+    registry = registry.preferring(Preferences(recorded=_recorded(manifest)))
     with inconsistent(where):
         require(manifest.components, registry, where, manifest.directory)
     document = _document(manifest, where, registry, overrides)
@@ -205,9 +207,15 @@ def _document(
             overrides,
             directory=Path(manifest.directory),
             registry=registry,
+            recorded=_recorded(manifest),
             written_by={(one.kind, one.name): one.version for one in manifest.components},
         )
     return replace(document, origin=manifest.origin)
+
+
+def _recorded(manifest: Manifest) -> dict[tuple[str, str], str]:
+    """Return the distribution of each component in the spec, by kind and name."""
+    return {(one.kind, one.name): one.distribution for one in manifest.components}
 
 
 def _check_fingerprints(

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from nnreg.interfaces.activation import Activation
     from nnreg.interfaces.schedule import Schedule
     from nnreg.registry.loading import Plugin
-    from nnreg.registry.registry import Entry, Registry
+    from nnreg.registry.names import Entry
+    from nnreg.registry.registry import Registry
 
     Drawable: TypeAlias = Activation | Schedule
 
@@ -65,8 +66,8 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
             click.echo(f"{row['plugin']} failed: {failure['error']}\n  fix: {failure['fix']}")
         if row["blocked_by"]:
             click.echo(f"{row['plugin']} is blocked by {row['blocked_by']}")
-    for ambiguity in registry.ambiguities():
-        click.echo(ambiguity)
+    for shared in registry.shared_names():
+        click.echo(shared)
 
 
 def _plugin_row(plugin: Plugin, registry: Registry) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from nnreg.cli._output import print_json, print_table
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
-    from nnreg.registry.registry import Entry, Registry
+    from nnreg.registry.names import Entry
+    from nnreg.registry.registry import Registry
 
 
 KINDS = ("activation", "loss", "layer", "optimizer", "schedule", "metric", "source")

@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from nnreg.registry.registry import Entry, Registry
+from nnreg.registry.names import Entry
+from nnreg.registry.registry import Registry
 from nnreg.spec.docstrings import class_docstring
 from nnreg.spec.json_schema import SchemaWriter
 

@@ -118,9 +118,8 @@ def test_plugins_reports_a_name_registered_by_two(nnreg, install):
     install("nnreg-a", swish(), plugin="a")
     install("nnreg-b", swish(), plugin="b")
     assert (
-        "activation 'swish' is registered by both nnreg-a 1.2 (plugin a) and "
-        "nnreg-b 1.2 (plugin b); "
-        "block one with nnreg -p no:b …, or uninstall one of these distributions\n"
+        "activation 'swish' is provided by both nnreg-a 1.2 (plugin a) and "
+        'nnreg-b 1.2 (plugin b); write "nnreg-a:swish" or "nnreg-b:swish"\n'
     ) in nnreg("plugins")[1]
 
 

@@ -1,6 +1,7 @@
 """nnreg plugin new: the generated plugin works unchanged, and no file is overwritten."""
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -35,7 +36,8 @@ def test_the_tests_of_a_new_plugin_of_every_kind_pass(tmp_path, monkeypatch):
         assert new(f"nnreg-new-{kind}", f"--{kind}", f"new_{kind}") == 0
         directories.append(tmp_path / f"nnreg-new-{kind}")
         install(directories[-1], f"nnreg_new_{kind}", f"new_{kind}")
-    monkeypatch.setenv("PYTHONPATH", ":".join(map(str, directories)))
+    paths = [*map(str, directories), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setenv("NNREG_PLUGINS", ",".join(directory.name for directory in directories))
     tests = [str(directory / "tests") for directory in directories]
     options = ["-c", str(directories[0] / "pyproject.toml"), "--import-mode=importlib"]

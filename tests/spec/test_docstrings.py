@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from nnreg.registry.registry import Entry, Registry
+from nnreg.registry.names import Entry
+from nnreg.registry.registry import Registry
 from nnreg.spec.component_reference import describe
 from nnreg.spec.docstrings import class_docstring, parse_docstring
 

@@ -1,0 +1,156 @@
+"""Which of the plugins that have a component's name provides it.
+
+A qualified name, `nnreg-mish:mish`, is the component of that distribution: `nnreg:mish` the
+built-in one, `mish.py:mish` that of a file. An unqualified name, `mish`, means the first of these
+that exists:
+
+1. in a checkpoint, that of the distribution which it recorded for the name;
+2. what was asked for: that of a plugin file (`--plugin`, `nnregfile.py`), of `nnreg.register`, or
+   of a distribution in the spec's `requires`;
+3. the built-in one, unless a checkpoint recorded another;
+4. that of an installed plugin.
+
+If two of 2, or two of 4, have it, using it is an error that lists the qualified names: none of
+them precedes the others. What is registered again by `nnreg.register` replaces what it registered
+before, so that these are not two. `nnreg` in `requires` is a version and asks for no name.
+
+Where the recorded distribution of 1 is missing, as after a file became a distribution, 2 and 4
+apply, and the fingerprints of the checkpoint show whether it is the same component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nnreg._utils.suggestions import suggest
+from nnreg.interfaces.component import Component
+from nnreg.registry.loading import BUILT_IN, Origin, canonical
+
+SEPARATOR = ":"
+"""What is between the distribution and the name of a component."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One component and the plugin that provides it."""
+
+    kind: str
+    name: str
+    cls: type[Component]
+    plugin: str
+    distribution: str
+    version: str
+    origin: Origin = "distribution"
+
+    @property
+    def provider(self) -> str:
+        """The distribution and its version, as in `nnreg-swish 1.0`."""
+        return f"{self.distribution} {self.version}"
+
+    @property
+    def qualified(self) -> str:
+        """The name that means this component in every spec, as in `nnreg-swish:swish`."""
+        return f"{self.distribution}{SEPARATOR}{self.name}"
+
+    def is_of(self, distribution: str) -> bool:
+        """Return True if a distribution provides it; `nnreg_Swish` is `nnreg-swish`."""
+        if self.origin == "distribution":
+            return canonical(self.distribution) == canonical(distribution)
+        return self.distribution == distribution
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """What a spec prefers among the components of one name.
+
+    `required` are the distributions in its `requires`. `recorded` has the distribution of each
+    kind and name, as the spec writes it, of a spec that has been read before.
+    """
+
+    required: tuple[str, ...] = ()
+    recorded: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def asks_for(self, entry: Entry) -> bool:
+        """Return True if the user, or the spec, asked for the plugin of a component."""
+        if entry.origin != "distribution":
+            return True
+        return entry.plugin != BUILT_IN and any(map(entry.is_of, self.required))
+
+
+def split(name: str) -> tuple[str, str]:
+    """Return the distribution, or an empty string, and the unqualified name."""
+    distribution, _, unqualified = name.rpartition(SEPARATOR)
+    return distribution, unqualified
+
+
+def meanings(name: str, same: Sequence[Entry], preferences: Preferences) -> list[Entry]:
+    """Return what a name may mean, of all components of its kind and unqualified name.
+
+    There are several if the name is ambiguous.
+    """
+    if not same:
+        return []
+    if distribution := split(name)[0]:
+        return [entry for entry in same if entry.is_of(distribution)]
+    recorded = preferences.recorded.get((same[0].kind, name))
+    own = [entry for entry in same if recorded is not None and entry.is_of(recorded)]
+    asked = [entry for entry in same if preferences.asks_for(entry)]
+    built_in = [entry for entry in same if entry.plugin == BUILT_IN and recorded is None]
+    installed = [entry for entry in same if entry.plugin != BUILT_IN]
+    return own or asked or built_in or installed
+
+
+def reference(entry: Entry, same: Sequence[Entry], preferences: Preferences) -> str:
+    """Return the name to write for a component: qualified if the unqualified one means another.
+
+    It is read with these preferences, or later without what they recorded, or elsewhere without
+    the plugin files and what a program registers.
+    """
+    later = Preferences(preferences.required)
+    elsewhere = [one for one in same if one.origin == "distribution"]
+    means_it = (
+        meanings(entry.name, same, preferences) == [entry]
+        and meanings(entry.name, same, later) == [entry]
+        and meanings(entry.name, elsewhere, later) in ([entry], [])
+    )
+    return entry.name if means_it else entry.qualified
+
+
+def ambiguous(found: Sequence[Entry]) -> str:
+    """Return an error message for a name that may mean several components."""
+    first, forms = found[0], dict.fromkeys(entry.qualified for entry in found)
+    providers = " and ".join(f"{entry.provider} (plugin {entry.plugin})" for entry in found)
+    both = "both " if len(found) == 2 else ""
+    fix = f"write {_quoted(forms)}"
+    if len(forms) < len(found):
+        fix = f"block one with nnreg -p no:{found[-1].plugin} …, or give it another name"
+    return f"{first.kind} {first.name!r} is provided by {both}{providers}; {fix}"
+
+
+def shadowed(entry: Entry, others: Sequence[Entry]) -> str:
+    """Return a warning that an unqualified name means a component, not those of other plugins."""
+    providers = " and ".join(other.provider for other in others)
+    forms = _quoted(dict.fromkeys(other.qualified for other in others))
+    return (
+        f"{entry.kind} {entry.name!r} is that of {entry.provider}, although {providers} "
+        f"{'has' if len(others) == 1 else 'have'} it too; write {forms} for the plugin's, or "
+        f'"{entry.qualified}" for this one'
+    )
+
+
+def unknown(kind: str, name: str, entries: Iterable[Entry], *, hint: bool = True) -> str:
+    """Return an error message for a name that none of some components has, with a suggestion."""
+    entries, (distribution, unqualified) = list(entries), split(name)
+    text = f"no {kind} {name!r}"
+    if not distribution:
+        return text + (suggest(name, {entry.name for entry in entries}) if hint else "")
+    own = {entry.qualified for entry in entries if entry.is_of(distribution)}
+    same = {entry.qualified for entry in entries if entry.name == unqualified}
+    if not own:
+        text += f", as no plugin of {distribution!r} provides any"
+    return text + (suggest(name, own | same) if hint else "")
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return " or ".join(f'"{name}"' for name in names)
