@@ -91,8 +91,8 @@ def meanings(name: str, same: Sequence[Entry], preferences: Preferences) -> list
     """
     if not same:
         return []
-    if distribution := split(name)[0]:
-        return [entry for entry in same if entry.is_of(distribution)]
+    if SEPARATOR in name:
+        return [entry for entry in same if entry.is_of(split(name)[0])]
     recorded = preferences.recorded.get((same[0].kind, name))
     own = [entry for entry in same if recorded is not None and entry.is_of(recorded)]
     asked = [entry for entry in same if preferences.asks_for(entry)]
@@ -143,7 +143,7 @@ def unknown(kind: str, name: str, entries: Iterable[Entry], *, hint: bool = True
     """Return an error message for a name that none of some components has, with a suggestion."""
     entries, (distribution, unqualified) = list(entries), split(name)
     text = f"no {kind} {name!r}"
-    if not distribution:
+    if SEPARATOR not in name:
         return text + (suggest(name, {entry.name for entry in entries}) if hint else "")
     own = {entry.qualified for entry in entries if entry.is_of(distribution)}
     same = {entry.qualified for entry in entries if entry.name == unqualified}

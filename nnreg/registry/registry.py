@@ -113,7 +113,8 @@ class Registry:
     def unknown(self, kind: str, name: str, *, hint: bool = True) -> str:
         """Return an error message for a name that means nothing, with a suggestion if `hint`."""
         recorded = self.preferences.recorded.get((kind, name))
-        name = name if recorded is None or names.split(name)[0] else f"{recorded}:{name}"
+        if recorded is not None and names.SEPARATOR not in name:
+            name = f"{recorded}{names.SEPARATOR}{name}"
         of_kind = [entry for entry in self if entry.kind == kind]
         return names.unknown(kind, name, of_kind, hint=hint) + self.unavailable()
 
