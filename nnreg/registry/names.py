@@ -1,21 +1,23 @@
 """Which of the plugins that have a component's name provides it.
 
 A qualified name, `nnreg-mish:mish`, is the component of that distribution: `nnreg:mish` the
-built-in one, `mish.py:mish` that of a file. An unqualified name, `mish`, means the first of these
-that exists:
+built-in one, `mish.py:mish` that of a file.
 
-1. in a checkpoint, that of the distribution which it recorded for the name;
-2. what was asked for: that of a plugin file (`--plugin`, `nnregfile.py`), of `nnreg.register`, or
-   of a distribution in the spec's `requires`;
-3. the built-in one, unless a checkpoint recorded another;
-4. that of an installed plugin.
+An unqualified name, `mish`, means the first of these that exists:
 
-If two of 2, or two of 4, have it, using it is an error that lists the qualified names: none of
-them precedes the others. What is registered again by `nnreg.register` replaces what it registered
-before, so that these are not two. `nnreg` in `requires` is a version and asks for no name.
+1. what was asked for: that of a plugin file (`--plugin`, `nnregfile.py`), of `nnreg.register`, or
+   of a distribution in the spec's `requires`, except `nnreg`, which is there for its version;
+2. the built-in one;
+3. that of an installed plugin.
 
-Where the recorded distribution of 1 is missing, as after a file became a distribution, 2 and 4
-apply, and the fingerprints of the checkpoint show whether it is the same component.
+If two of 1, or two of 3, have it, using it is an error that lists the qualified names: none of
+them precedes the others. What `nnreg.register` registers again replaces what it registered before,
+so that these are not two.
+
+In a checkpoint, an unqualified name means that of the distribution which the checkpoint recorded.
+If this does not have it, as after a plugin file became a distribution, it means what was asked for,
+or else that of an installed plugin, if there is only one; the fingerprints of the checkpoint show
+whether it computes the same. It never means a built-in one instead.
 """
 
 from __future__ import annotations
@@ -93,12 +95,16 @@ def meanings(name: str, same: Sequence[Entry], preferences: Preferences) -> list
         return []
     if SEPARATOR in name:
         return [entry for entry in same if entry.is_of(split(name)[0])]
-    recorded = preferences.recorded.get((same[0].kind, name))
-    own = [entry for entry in same if recorded is not None and entry.is_of(recorded)]
     asked = [entry for entry in same if preferences.asks_for(entry)]
-    built_in = [entry for entry in same if entry.plugin == BUILT_IN and recorded is None]
+    built_in = [entry for entry in same if entry.plugin == BUILT_IN]
     installed = [entry for entry in same if entry.plugin != BUILT_IN]
-    return own or asked or built_in or installed
+    recorded = preferences.recorded.get((same[0].kind, name))
+    if recorded is None:
+        return asked or built_in or installed
+    others = asked or installed
+    return [entry for entry in same if entry.is_of(recorded)] or (
+        others if len(others) == 1 else []
+    )
 
 
 def reference(entry: Entry, same: Sequence[Entry], preferences: Preferences) -> str:

@@ -68,7 +68,8 @@ EVERYTHING = [BUILT_IN, A, B, FILE, PROGRAM]
         ("mish", [BUILT_IN], (), "nnreg-mish", []),
         ("mish", [BUILT_IN, B], (), "nnreg-mish", [B]),
         ("mish", [BUILT_IN, A, PROGRAM], (), "predict.py", [PROGRAM]),
-        ("mish", [BUILT_IN, A, B], (), "mish.py", [A, B]),
+        ("mish", [BUILT_IN, A, B], (), "mish.py", []),
+        ("mish", [BUILT_IN, A, B], ("nnreg-more",), "mish.py", [B]),
         ("mish", [A], (), "nnreg", [A]),
         # qualified
         ("nnreg:mish", EVERYTHING, (), None, [BUILT_IN]),
