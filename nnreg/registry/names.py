@@ -107,6 +107,16 @@ def meanings(name: str, same: Sequence[Entry], preferences: Preferences) -> list
     )
 
 
+def named(name: str, entries: Iterable[Entry]) -> list[Entry]:
+    """Return all components that have a name, qualified or not, of all kinds and plugins."""
+    distribution, unqualified = split(name)
+    return [
+        entry
+        for entry in entries
+        if entry.name == unqualified and (SEPARATOR not in name or entry.is_of(distribution))
+    ]
+
+
 def reference(entry: Entry, same: Sequence[Entry], preferences: Preferences) -> str:
     """Return the name to write for a component: qualified if the unqualified one means another.
 

@@ -6,6 +6,7 @@ import pickle
 import warnings
 from dataclasses import dataclass
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from nnreg.registry.loading import Selection
 from nnreg.registry.names import Entry, Preferences, meanings, reference
 from nnreg.registry.registry import discover
 from nnreg.spec.document import read_spec
+from nnreg.spec.json_schema import json_schema
 from nnreg.spec.resolve import resolved
 from nnreg.spec.validation import to_json
 from tests.helpers.fake_distributions import swish
@@ -342,3 +344,30 @@ class Seven(Metric):
 def nnreg_metrics():
     return {"r2": Seven}
 """
+
+
+# The JSON Schema
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [
+        ("swish", True),
+        ("nnreg:swish", True),
+        ("nnreg-swish:swish", True),
+        ("a (1)+.py:swish", True),
+        ("nnreg-swish:relu", False),
+        ("nnreg-swush:swish", False),
+        ("a (1)+xpy:swish", False),
+    ],
+)
+def test_the_schema_accepts_qualified_names(built_in_swish, install, directory, name, valid):
+    install("nnreg-swish", swish())
+    (directory / "a (1)+.py").write_text(swish())
+    registry = found()
+    registry.add_file(directory / "a (1)+.py")
+    validator = jsonschema.Draft202012Validator(json_schema(registry))
+    assert validator.is_valid(network(name)) == valid
+    assert validator.is_valid(network({"type": name})) == valid
+    if name != "nnreg:swish":  # that of the plugin has an option
+        assert validator.is_valid(network({"type": name, "beta": 2})) == valid

@@ -202,7 +202,7 @@ class TestSchema:
     def test_every_component_is_in_the_schema(self):
         for entry in installed():
             consts = [
-                branch["properties"]["type"]["const"]
+                branch["properties"]["type"]["oneOf"][0]["const"]
                 for branch in self.schema["$defs"][entry.kind]["anyOf"]
                 if "properties" in branch
             ]
