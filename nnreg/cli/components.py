@@ -242,8 +242,8 @@ def _print_entry(entry: dict[str, Any], component: Drawable | None) -> None:
     if component is not None:
         _print_curve(component)
     click.echo(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")
-    if entry["reference"] != entry["name"]:
-        click.echo(f'in a spec "{entry["reference"]}"')
+    if entry["spec_name"] != entry["name"]:
+        click.echo(f'in a spec "{entry["spec_name"]}"')
     if entry["file"]:
         click.echo(f"code {entry['file']}:{entry['line']}")
 

@@ -138,20 +138,18 @@ def ambiguous(found: Sequence[Entry]) -> str:
     first, forms = found[0], dict.fromkeys(entry.qualified for entry in found)
     providers = " and ".join(f"{entry.provider} (plugin {entry.plugin})" for entry in found)
     both = "both " if len(found) == 2 else ""
-    fix = f"write {_quoted(forms)}"
+    fix = "write " + " or ".join(f'"{form}"' for form in forms)
     if len(forms) < len(found):
         fix = f"block one with nnreg -p no:{found[-1].plugin} …, or give it another name"
     return f"{first.kind} {first.name!r} is provided by {both}{providers}; {fix}"
 
 
-def shadowed(entry: Entry, others: Sequence[Entry]) -> str:
-    """Return a warning that an unqualified name means a component, not those of other plugins."""
-    providers = " and ".join(other.provider for other in others)
-    forms = _quoted(dict.fromkeys(other.qualified for other in others))
+def shadowed(entry: Entry, others: Iterable[Entry]) -> str:
+    """Return a message that an unqualified name means a component, and not others."""
+    rest = " or ".join(f'{other.provider} ("{other.qualified}")' for other in others)
     return (
-        f"{entry.kind} {entry.name!r} is that of {entry.provider}, although {providers} "
-        f"{'has' if len(others) == 1 else 'have'} it too; write {forms} for the plugin's, or "
-        f'"{entry.qualified}" for this one'
+        f'{entry.kind} {entry.name!r} means that of {entry.provider} ("{entry.qualified}"), not '
+        f"that of {rest}; the names in parentheses mean one of them in every spec"
     )
 
 
@@ -166,7 +164,3 @@ def unknown(kind: str, name: str, entries: Iterable[Entry], *, hint: bool = True
     if not own:
         text += f", as no plugin of {distribution!r} provides any"
     return text + (suggest(name, own | same) if hint else "")
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return " or ".join(f'"{name}"' for name in names)

@@ -31,7 +31,7 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
     file, line = _source(entry.cls)
     return {
         "name": entry.name,
-        "reference": registry.reference(entry),
+        "spec_name": registry.reference(entry),
         "kind": entry.kind,
         "distribution": entry.distribution,
         "version": entry.version,

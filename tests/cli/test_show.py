@@ -69,7 +69,7 @@ def test_show_shows_every_provider_of_a_name_unless_one_is_given(nnreg, install,
 
     def shown(*args):
         out = json.loads(nnreg("show", *args, "--plugin", tmp_path / "loss.py", "--json")[1])
-        return [(entry["distribution"], entry["reference"]) for entry in out]
+        return [(entry["distribution"], entry["spec_name"]) for entry in out]
 
     every = [("nnreg", "nnreg:elu"), ("nnreg-elu", "nnreg-elu:elu"), ("loss.py", "loss.py:elu")]
     assert shown("elu") == shown("activation.elu") == every

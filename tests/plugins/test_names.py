@@ -175,8 +175,9 @@ def test_a_built_in_that_an_installed_plugin_shadows_is_used_with_one_warning(
     with pytest.warns(NnregWarning) as notes:
         document = read_spec(network("swish", "swish", {"type": "swish"}), registry=registry)
     assert [str(note.message) for note in notes] == [
-        f"activation 'swish' is that of nnreg {nnreg.__version__}, although nnreg-swish 1.2 has it "
-        'too; write "nnreg-swish:swish" for the plugin\'s, or "nnreg:swish" for this one'
+        f"activation 'swish' means that of nnreg {nnreg.__version__} "
+        '("nnreg:swish"), not that of nnreg-swish 1.2 ("nnreg-swish:swish"); the names in '
+        "parentheses mean one of them in every spec"
     ]
     assert classes(document) == [NewBuiltIn] * 3
     read_spec(document, ["train.epochs=3"])  # no second warning
