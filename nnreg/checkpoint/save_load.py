@@ -34,6 +34,7 @@ from nnreg.model.model import Model
 from nnreg.network.parameters import belongs_to, views
 from nnreg.provenance.components import changes, possibly_changed, require
 from nnreg.provenance.environment import library_versions as here
+from nnreg.registry.names import Preferences
 from nnreg.registry.registry import Registry, installed
 from nnreg.spec.compose import as_tuple
 from nnreg.spec.document import Document, read_spec
@@ -174,6 +175,7 @@ def from_file_content(
     on_check("the document has every key of the format and no other")
     if run_plugin_file:
         registry = registry.with_plugin_file(Path(manifest.directory), run=True)
+    registry = registry.preferring(Preferences(recorded=_recorded(manifest)))
     with inconsistent(where):
         require(manifest.components, registry, where, manifest.directory)
     document = _document(manifest, where, registry, overrides)
@@ -212,9 +214,15 @@ def _document(
             overrides,
             directory=Path(manifest.directory),
             registry=registry,
+            recorded=_recorded(manifest),
             written_by={(one.kind, one.name): one.version for one in manifest.components},
         )
     return replace(document, origin=manifest.origin)
+
+
+def _recorded(manifest: Manifest) -> dict[tuple[str, str], str]:
+    """Return the distribution of each component in the spec, by kind and name."""
+    return {(one.kind, one.name): one.distribution for one in manifest.components}
 
 
 def _check_fingerprints(

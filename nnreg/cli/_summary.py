@@ -135,6 +135,6 @@ def next_command(run: Run) -> str:
 def _command(document: Document, *args: str) -> str:
     """Return a command with the plugin files that the spec needs."""
     plugins = document.registry.plugins
-    files = {plugins[entry.plugin].path for entry in document.components}
+    files = {plugins[entry.plugin].path for entry in document.components.values()}
     plugin_args = [arg for file in sorted(filter(None, files)) for arg in ("--plugin", str(file))]
     return shlex.join(["nnreg", *args, *plugin_args])

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from nnreg.interfaces.activation import Activation
     from nnreg.interfaces.schedule import Schedule
     from nnreg.registry.loading import Plugin
-    from nnreg.registry.registry import Entry, Registry
+    from nnreg.registry.names import Entry
+    from nnreg.registry.registry import Registry
 
     Drawable: TypeAlias = Activation | Schedule
 
@@ -65,8 +66,8 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
             print_lines(f"{row['plugin']} failed: {failure['error']}", f"  fix: {failure['fix']}")
         if row["blocked_by"]:
             print_lines(f"{row['plugin']} is blocked by {row['blocked_by']}")
-    for ambiguity in registry.ambiguities():
-        print_lines(ambiguity)
+    for shared in registry.shared_names():
+        print_lines(shared)
 
 
 def _plugin_row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
@@ -138,6 +139,7 @@ def show(
     \b
     nnreg show leaky_relu
     nnreg show loss.mean_squared_error
+    nnreg show nnreg-mish:mish
     nnreg show elu --set alpha=2 --plot elu.svg
     nnreg show cosine --set restarts=3
     """
@@ -161,22 +163,22 @@ def show(
 
 
 def _find(name: str, kind: str | None, registry: Registry) -> list[Entry]:
-    """Return the components that `name` or `kind.name` refers to."""
+    """Return the components that `name` or `kind.name` refers to, of all plugins that have it."""
     from nnreg._utils.suggestions import suggest
     from nnreg.errors import UsageError
+    from nnreg.registry import names
     from nnreg.registry.registry import KINDS
 
-    if "." in name and kind is None:
+    entries = names.named(name, registry)
+    if "." in name and kind is None and not entries:  # a file has a dot in its name, too
         kind, name = name.split(".", 1)
     if kind is not None and kind not in KINDS:
         raise UsageError(f"no kind {kind!r}{suggest(kind, KINDS)}")
     of_kind = [entry for entry in registry if kind in (None, entry.kind)]
-    entries = [entry for entry in of_kind if entry.name == name]
+    entries = names.named(name, of_kind)
     if not entries:
-        known = {entry.name for entry in of_kind}
-        raise UsageError(
-            f"no {kind or 'component'} {name!r}{suggest(name, known)}{registry.unavailable()}"
-        )
+        text = names.unknown(kind or "component", name, of_kind)
+        raise UsageError(f"{text}{registry.unavailable()}")
     return entries
 
 
@@ -187,6 +189,8 @@ def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Dra
     from nnreg.spec.validation import Reader, read
 
     tree: dict[str, Any] = {"type": entry.name}
+    alone = {(entry.kind, entry.name): [entry]}
+    registry = dataclasses.replace(registry, entries={**registry.entries, **alone})
     origins = Origins()
     for option in options:
         apply_override(tree, option, origins)
@@ -239,6 +243,8 @@ def _print_entry(entry: dict[str, Any], component: Drawable | None) -> None:
     if component is not None:
         _print_curve(component)
     print_lines(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")
+    if entry["spec_name"] != entry["name"]:
+        print_lines(f'in a spec "{entry["spec_name"]}"')
     if entry["file"]:
         print_lines(f"code {entry['file']}:{entry['line']}")
 

@@ -275,4 +275,4 @@ def _source(model: Model, data: str) -> Source:
     same_suffix = section is not None and path.suffix == Path(section.path).suffix
     if data == "-" or same_suffix or known is None or known.cls is type(own):
         return with_secrets(own)
-    return Reader(registry).read(Source, known.name)
+    return Reader(registry).read(Source, registry.reference(known))

@@ -25,7 +25,8 @@ from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, NnregWarning, Problem, SpecError
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.source import Source
-from nnreg.registry.registry import Entry, Registry
+from nnreg.registry.names import Entry
+from nnreg.registry.registry import Registry
 from nnreg.tables.cells import positions
 from nnreg.tables.columns import (
     categorical,

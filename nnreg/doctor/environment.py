@@ -137,8 +137,8 @@ def _plugins(registry: Registry) -> Iterator[Finding]:
             yield Finding(f"plugin {plugin.name}", "failed", failure.error, failure.fix)
         if plugin.blocked_by:
             yield Finding(f"plugin {plugin.name}", "note", f"blocked {plugin.why}")
-    for ambiguity in registry.ambiguities():
-        yield Finding("plugins", "note", ambiguity)
+    for shared in registry.shared_names():
+        yield Finding("plugins", "note", shared)
 
 
 def _memory() -> Finding:

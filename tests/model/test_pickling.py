@@ -106,8 +106,8 @@ def test_a_model_with_a_plugin_from_a_file_is_copied(again, tmp_path, monkeypatc
 
 def test_a_component_of_another_version_is_refused():
     document = trained().document
-    changed = [replace(one, version="0.0") for one in document.components]
-    pickled = pickle.dumps(replace(document, components=tuple(changed)))
+    changed = {key: replace(one, version="0.0") for key, one in document.components.items()}
+    pickled = pickle.dumps(replace(document, components=changed))
     with pytest.raises(PluginError, match=r"was that of nnreg 0\.0 when the model was pickled"):
         pickle.loads(pickled)
 

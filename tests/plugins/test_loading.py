@@ -83,7 +83,7 @@ def test_nnregfile_is_loaded_only_for_the_specs_in_its_directory(directory):
     (directory / "nnregfile.py").write_text(swish())
     with pytest.warns(NnregWarning, match=r"plugin nnregfile\.py is loaded for this spec"):
         document = read_spec("spec.json", run_plugin_file=True)
-    assert {"swish", "softmax"} <= {entry.name for entry in document.components}
+    assert {"swish", "softmax"} <= {name for _, name in document.components}
     assert read_spec(document).registry is document.registry
     with pytest.raises(SpecError, match="no activation 'swish'"):
         read_spec(WITH_SWISH)
@@ -215,7 +215,6 @@ def test_a_module_an_object_or_a_file_is_registered(registering, directory):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("relu", Mish), "registers the activation 'relu', which nnreg .* has already"),
         (("my mish", Mish), "registers the name 'my mish'; expected an identifier"),
         (("mish", int), "is not a component; derive it from one of Activation, Loss"),
         (("mish", type("Bare", (Activation,), {})), r"needs @dataclass\(frozen=True\)"),
@@ -235,7 +234,7 @@ def test_what_cannot_be_registered_is_refused_and_removed(
 def test_a_name_of_another_plugin_cannot_be_registered(registering, directory):
     (directory / "other.py").write_text(swish("mish"))
     nnreg.register("other.py")
-    with pytest.raises(PluginError, match=r"by both other\.py .* and test_loading\.py "):
+    with pytest.raises(PluginError, match=r"by both other\.py .* and test_loading\.py .*write"):
         nnreg.register("mish", Mish)
     assert installed().find("activation", "mish").distribution == "other.py"
 

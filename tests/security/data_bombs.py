@@ -201,7 +201,7 @@ def main(path: str) -> None:
     assert entry is not None
     if path.endswith(".parquet"):
         import pyarrow.parquet  # noqa: F401 - its own memory is not that of the data
-    import nnreg._utils.hdf5  # noqa: F401
+    import nnreg._utils.hdf5
 
     nnreg._utils.memory.memory_limit = lambda: MEMORY
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
