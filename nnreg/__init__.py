@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from nnreg.checkpoint.save_load import load, save
     from nnreg.hookspecs import hookimpl
     from nnreg.model.model import Model
-    from nnreg.registry.registry import register
+    from nnreg.registry.register import register
     from nnreg.reports.report import report
     from nnreg.runs.api import resume, run
     from nnreg.runs.cross_validation import CrossValidation
@@ -76,7 +76,7 @@ _LAZY = {
     "propose": "starter.propose",
     "read_arrays": "checkpoint.inspect",
     "read_history": "checkpoint.inspect",
-    "register": "registry.registry",
+    "register": "registry.register",
     "report": "reports.report",
     "resume": "runs.api",
     "run": "runs.api",

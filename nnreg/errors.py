@@ -16,9 +16,21 @@ MAX_EXCERPTS = 10
 
 
 class NnregError(Exception):
-    """The base class of errors that a user can fix. `exit_code` is that of the command line."""
+    """The base class of errors that a user can fix. `exit_code` is that of the command line.
+
+    Its arguments are the lines of the message. A name in one of them may contain line breaks, so
+    the command line prints `lines`, not the text.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the message."""
+        return tuple(map(str, self.args))
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 @dataclass(frozen=True)
@@ -65,16 +77,18 @@ class SpecError(NnregError):
         """Whether all problems are those of overrides, as given by --set."""
         return all(isinstance(problem.location, Override) for problem in self.problems)
 
-    def __str__(self) -> str:
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The number of problems, and each problem with an excerpt of its line."""
         count = len(self.problems)
         lines = [f"{self.where}: {count} problem{'s' if count != 1 else ''}"]
         for index, problem in enumerate(self.problems[:MAX_PROBLEMS_SHOWN]):
             lines.append(f"  {problem}")
             if isinstance(problem.location, SourceLocation) and index < MAX_EXCERPTS:
-                lines.append(problem.location.excerpt())
+                lines += problem.location.excerpt()
         if count > MAX_PROBLEMS_SHOWN:
             lines.append(f"  and {count - MAX_PROBLEMS_SHOWN} more")
-        return "\n".join(lines)
+        return tuple(lines)
 
 
 def _reading_order(problem: Problem) -> tuple[int, str, int, int]:
@@ -174,7 +188,7 @@ class SourceLocation:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
-    def excerpt(self) -> str:
+    def excerpt(self) -> tuple[str, str]:
         """Return the line, and a second line with carets below the location."""
         start = self.column - 1
         first = max(0, min(start - MAX_EXCERPT_WIDTH // 3, len(self.text) - MAX_EXCERPT_WIDTH))
@@ -183,7 +197,7 @@ class SourceLocation:
         left, right = "…" * (first > 0), "…" * (first + MAX_EXCERPT_WIDTH < len(self.text))
         line = f"{left}{shown.rstrip()}{right}".replace("\t", " ")
         blanks, carets = " " * _columns(left + before), "^" * max(_columns(marked), 1)
-        return f"{self.line:>6} | {line}\n{'':>6} | {blanks}{carets}"
+        return f"{self.line:>6} | {line}", f"{'':>6} | {blanks}{carets}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import nnreg
 from nnreg.builtin.schedules import Constant
 from nnreg.interfaces import Component, Configurable
 from nnreg.plotting import components as plots
-from nnreg.registry.registry import KINDS, Entry, installed
+from nnreg.registry.names import Entry
+from nnreg.registry.registry import KINDS, installed
 from nnreg.spec.component_reference import describe, type_text
 from nnreg.spec.docstrings import parse_docstring
 from nnreg.spec.json_schema import SchemaWriter

@@ -9,25 +9,30 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from nnreg._utils.regular_files import is_regular, open_regular, sync_directory
 from nnreg.errors import UsageError
 
 Chunks: TypeAlias = Iterable[tuple[int, bytes | memoryview]]
 """The bytes of a file, each chunk with its offset."""
 
+Replace: TypeAlias = Callable[[Path, Chunks], None]
+"""`replace_file`, or `replace_regular` for a file whose name nnreg chose."""
+
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 LOCK = "lock"
+LOCK_CONTENT = re.compile(rb"[0-9]{0,19}\n?")
 
 READER_SECONDS = 2.0
 """The time in which a pipe that is written to must get a reader."""
 
 
 def replace_file(path: Path, chunks: Chunks) -> None:
-    """Write a file atomically: write a temporary file, then rename it.
+    """Write a file whose name the user gave atomically: write a temporary file, then rename it.
 
     The old file is never opened, and its mode and owner are kept. A symbolic link stays: the file
     that it leads to is replaced. A device or a pipe is written to. Raises OSError on failure; the
@@ -37,10 +42,18 @@ def replace_file(path: Path, chunks: Chunks) -> None:
         old = os.stat(path)
     except FileNotFoundError:  # also for a link to a file that does not exist
         old = None
-    if old is not None and not stat.S_ISREG(old.st_mode):
+    if old is None or stat.S_ISREG(old.st_mode):
+        replace_regular(real_path(path), chunks)
+    else:
         _write_in_order(path, chunks)
-        return
-    path = real_path(path)
+
+
+def replace_regular(path: Path, chunks: Chunks) -> None:
+    """Write a file whose name nnreg chose, as `replace_file` does, but follow no link.
+
+    Raises OSError if there is something else than a regular file.
+    """
+    old = os.lstat(path) if is_regular(path) else None
     temporary, file = _create_beside(path)
     try:
         try:
@@ -59,12 +72,7 @@ def replace_file(path: Path, chunks: Chunks) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    if os.name == "posix":  # Windows cannot sync a directory
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+    sync_directory(path.parent)
 
 
 def real_path(path: Path) -> Path:
@@ -100,8 +108,8 @@ def _write_in_order(path: Path, chunks: Chunks) -> None:
         os.close(file)
 
 
-def _open_to_write(path: Path, flags: int = 0) -> int:
-    """Open a file, device or pipe.
+def _open_to_write(path: Path) -> int:
+    """Open a device or pipe.
 
     Raises OSError for a pipe that gets no reader within `READER_SECONDS`: opened in the usual way,
     it would block the program for ever.
@@ -109,7 +117,7 @@ def _open_to_write(path: Path, flags: int = 0) -> int:
     latest = time.monotonic() + READER_SECONDS
     while True:
         try:
-            file = os.open(path, os.O_WRONLY | _NONBLOCK | flags, 0o666)
+            file = os.open(path, os.O_WRONLY | _NONBLOCK)
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
@@ -123,31 +131,23 @@ def _open_to_write(path: Path, flags: int = 0) -> int:
     return file
 
 
+def text_chunks(text: str) -> Chunks:
+    """Return the bytes of a text file."""
+    return [(0, text.encode())]
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a text file atomically, as `replace_file` does."""
-    replace_file(path, [(0, text.encode())])
+    replace_file(path, text_chunks(text))
 
 
-MAX_READ_BYTES = 2**28
-"""The most bytes of a file that a run writes its records to."""
-
-
-def read_regular(path: Path) -> bytes:
-    """Return the content of a regular file of at most `MAX_READ_BYTES` bytes.
-
-    Raises OSError if it cannot be read, ValueError for anything else: a pipe may never end.
-    """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_READ_BYTES:
-        raise ValueError(f"{path.name} is not a regular file of at most {MAX_READ_BYTES:,} bytes")
-    return path.read_bytes()
-
-
-def append_text(path: Path, text: str) -> None:
-    """Append to a file, or create it. Raises OSError; part of the text may then be written."""
-    file = _open_to_write(path, os.O_CREAT | os.O_APPEND)
+def append_text(path: Path, text: str, *, sync: bool = False) -> None:
+    """Append to a regular file, or create it. Raises OSError; part of the text may be written."""
+    file = open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         _write(file, None, text.encode())
+        if sync:
+            os.fsync(file)
     finally:
         os.close(file)
 
@@ -181,7 +181,7 @@ def remove_stale_temp_files(directory: Path) -> None:
 
 def _remove_if_stale(temporary: Path) -> None:
     with suppress(OSError):
-        file = os.open(temporary, os.O_WRONLY)
+        file = open_regular(temporary, os.O_WRONLY)
         try:
             if _lock(file) is True:
                 os.unlink(temporary)
@@ -194,20 +194,21 @@ def locked(directory: Path) -> Iterator[None]:
     """Lock a directory until the context or the process ends.
 
     Raises `UsageError` with the process id if another process has locked it, OSError if the
-    directory is not writable.
+    directory is not writable, or its file `lock` was not written by this function.
     """
     path = directory / LOCK
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        file = open_regular(path, os.O_RDWR | os.O_CREAT)
         try:
+            holder = _holder(file)
             if _lock(file) is False:
-                holder = os.read(file, 20).decode("ascii", "replace").strip() or "(unknown)"
                 raise UsageError(
-                    f"{directory}: run directory is locked by process {holder}; wait for it to end "
-                    "or stop it, or choose another directory"
+                    f"{directory}: run directory is locked by process {holder or '(unknown)'}; "
+                    "wait for it to end or stop it, or choose another directory"
                 )
             if _is_still(path, file):
                 os.truncate(file, 0)
+                os.lseek(file, 0, os.SEEK_SET)
                 os.write(file, f"{os.getpid()}\n".encode())
                 break
         except BaseException:
@@ -222,10 +223,18 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(file)
 
 
+def _holder(file: int) -> str:
+    """Return the process id in a lock; raise OSError for another file, which is not overwritten."""
+    content = os.read(file, 21)
+    if not LOCK_CONTENT.fullmatch(content) or os.fstat(file).st_nlink > 1:
+        raise OSError(errno.EEXIST, f'the file "{LOCK}" is not one of nnreg; rename it')
+    return content.decode().strip()
+
+
 def is_locked(directory: Path) -> bool:
     """Return True if a process has locked a directory; to test this, lock it for a moment."""
     try:  # Windows locks only files open for writing
-        file = os.open(directory / LOCK, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+        file = open_regular(directory / LOCK, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     except OSError:
         return False
     try:

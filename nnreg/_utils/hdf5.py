@@ -6,10 +6,8 @@ the environment variable below is set before h5py is first imported.
 
 from __future__ import annotations
 
-import itertools
-import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,9 @@ os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
 
 import h5py  # after the line above
 
-__all__ = ["FileDataset", "check_paths", "h5py", "h5py_errors", "objects", "plain_datasets"]
+from nnreg._utils.hdf5_names import MAX_DEPTH, is_name
 
-
-MAX_DEPTH = 64
-"""The most levels of nested groups."""
+__all__ = ["FileDataset", "h5py", "h5py_errors", "plain_datasets"]
 
 
 @contextmanager
@@ -48,7 +44,7 @@ def plain_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
     Plain data are hard links to groups, and to datasets whose bytes are in this file.
     """
     found = {}
-    for path, item in objects(file):
+    for path, item in _objects(file):
         if isinstance(item, h5py.Dataset):
             with h5py_errors():
                 external = item.external or item.is_virtual
@@ -58,9 +54,7 @@ def plain_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
     return found
 
 
-def objects(
-    file: h5py.File, most: float = math.inf
-) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+def _objects(file: h5py.File) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
     """Yield every object below the root by path, each reached by exactly one hard link.
 
     Raises `FormatError` for any other link, and if the library cannot read the file.
@@ -69,13 +63,8 @@ def objects(
         root = file["/"]
         seen = {h5py.h5o.get_info(root.id).addr}
     groups = [("", root)]
-    count = 0
     while groups:
         prefix, group = groups.pop()
-        with h5py_errors():
-            count += len(group)
-        if count > most:
-            raise FormatError(_TOO_MANY.format(most))
         with h5py_errors():
             names = list(group)
         for name in names:
@@ -104,33 +93,6 @@ def _linked(group: h5py.Group, name: str, path: str) -> tuple[Any, int]:
     with h5py_errors():
         item = group[name]
         return item, h5py.h5o.get_info(item.id).addr
-
-
-def is_name(name: str | bytes) -> bool:
-    """Return True for a valid name; h5py returns bytes for a name that is not UTF-8."""
-    return (
-        isinstance(name, str)
-        and name.isprintable()
-        and "/" not in name
-        and name not in ("", ".", "..")
-    )
-
-
-def check_paths(paths: Iterable[str], most: float = math.inf) -> None:
-    """Raise `FormatError` for paths of datasets that `objects` would refuse in a file."""
-    found: set[str] = set()
-    for path in paths:
-        parts = path.split("/")
-        if not all(map(is_name, parts)):
-            raise FormatError(f"{path!r} is not a name")
-        if len(parts) - 1 > MAX_DEPTH:
-            raise FormatError(f"{path!r} is nested too deep")
-        found.update(itertools.accumulate(parts, "{}/{}".format))
-    if len(found) > most:
-        raise FormatError(_TOO_MANY.format(most))
-
-
-_TOO_MANY = "there are more than {:,} groups and datasets"
 
 
 class FileDataset:

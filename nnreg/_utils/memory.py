@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnreg._utils.formatting import byte_size
+from nnreg.errors import DataError
 
 CONTAINER_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -26,6 +34,40 @@ def exceeds_memory(size: int, fraction: float = 1.0) -> bool:
     """Return True if a number of bytes is more than a fraction of what this process may use."""
     limit = memory_limit()
     return limit is not None and size > fraction * limit
+
+
+HINT = "use fewer rows or columns, or arrays in an HDF5 file, which may be larger than memory"
+
+
+def data_limit() -> float:
+    """Return the bytes that decoded data may take: half of what this process may use."""
+    limit = memory_limit()
+    return math.inf if limit is None else limit / 2
+
+
+def require_memory(size: float, where: str, hint: str = HINT) -> None:
+    """Raise `DataError` if data would take more than `data_limit`; called before they are decoded.
+
+    `size` is the number of bytes in memory, which a small compressed file may exceed by far, and
+    `where` the location of the data.
+    """
+    limit = data_limit()
+    if size > limit:
+        raise DataError(
+            f"{where}: {byte_size(size)} in memory, more than half of the {byte_size(2 * limit)} "
+            f"that this process may use; {hint}, or raise the limit of the container or of ulimit, "
+            "or use a machine with more memory"
+        )
+
+
+def array_bytes(shape: Iterable[int], dtype: np.dtype[Any]) -> int:
+    """Return the bytes of an array, with a Python object for each value that is not a number."""
+    each = dtype.itemsize + (0 if dtype.kind in "biuf" else OBJECT_BYTES)
+    return math.prod(shape) * each
+
+
+OBJECT_BYTES = 64
+"""About how many bytes a short text takes as an object, with the pointer to it."""
 
 
 def _machine() -> list[int]:

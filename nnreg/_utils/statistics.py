@@ -145,6 +145,26 @@ def sum_rows(x: Array, ones: Callable[[int], Array], out: Array) -> None:
     out[...] = total
 
 
+def mean(values: Array) -> float:
+    """Return the mean of floats, also if only their sum is beyond the range of their type.
+
+    To be called with NumPy's warnings of overflow switched off.
+    """
+    found = float(np.mean(values))
+    if not math.isinf(found):
+        return found
+    largest = float(np.max(np.abs(values)))
+    return largest if math.isinf(largest) else float(np.mean(values / largest)) * largest
+
+
+def means_of_rows(values: Array) -> Array:
+    """Return the mean of each row of `(rows, values)` as `mean` does."""
+    found: Array = np.mean(values, axis=1)
+    if np.isinf(found).any():
+        return np.array([mean(row) for row in values], values.dtype)
+    return found
+
+
 def norm(vector: Array) -> float:
     """Return the Euclidean norm of a vector of floats; inf or nan if a value is.
 

@@ -11,6 +11,7 @@ import numpy as np
 from annotated_types import Gt, Interval
 
 from nnreg._types import Array
+from nnreg._utils.statistics import mean, means_of_rows
 from nnreg.builtin.activations import Sigmoid, Softmax
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.loss import Loss
@@ -31,7 +32,10 @@ class MeanSquaredError(Loss):
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         difference = y - t
         flat = difference.reshape(-1)
-        return float(np.dot(flat, flat)) / y.size, lambda: difference * (2 / y.size)
+        value = float(np.dot(flat, flat)) / y.size
+        if math.isinf(value):  # perhaps their sum alone is
+            value = mean(flat * flat)
+        return value, lambda: difference * (2 / y.size)
 
     def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
         return _by_example((y - t) ** 2)
@@ -48,7 +52,7 @@ class MeanAbsoluteError(Loss):
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         difference = y - t
-        return float(np.mean(np.abs(difference))), lambda: np.sign(difference) * (1 / y.size)
+        return mean(np.abs(difference)), lambda: np.sign(difference) * (1 / y.size)
 
     def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
         return _by_example(np.abs(y - t))
@@ -71,7 +75,7 @@ class Huber(Loss):
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         difference = y - t
         clipped = np.clip(difference, -self.delta, self.delta)
-        value = float(np.mean(clipped * (difference - 0.5 * clipped)))
+        value = mean(clipped * (difference - 0.5 * clipped))
         return value, lambda: clipped * (1 / y.size)
 
     def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
@@ -111,7 +115,7 @@ class BinaryCrossEntropy(Loss):
     def forward_logits(self, z: Array, t: Array) -> tuple[float, Gradient]:
         t = _smooth(t, self.label_smoothing, 2)
         p, _ = Sigmoid().forward(z)
-        return float(np.mean(_from_logits(z, t))), lambda: (p - t) * (1 / z.size)
+        return mean(_from_logits(z, t)), lambda: (p - t) * (1 / z.size)
 
     def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
         t = _smooth(t, self.label_smoothing, 2)
@@ -202,8 +206,7 @@ class CrossEntropy(Loss):
 
 def _by_example(losses: Array) -> Array:
     """Return the mean over all axes but the first, the examples."""
-    means: Array = np.mean(losses.reshape(len(losses), -1), axis=1)
-    return means
+    return means_of_rows(losses.reshape(len(losses), -1))
 
 
 def _log_likelihood(p: Array, t: Array) -> Array:

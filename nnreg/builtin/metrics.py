@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.statistics import mean_and_deviation
+from nnreg._utils.statistics import mean, mean_and_deviation
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import NnregWarning
 from nnreg.interfaces.metric import Metric
@@ -44,7 +44,7 @@ class MeanSquaredErrorMetric(Metric):
     higher_is_better = False
 
     def compute(self, y: Array, t: Array) -> float:
-        return float(np.mean(np.square(y - t)))
+        return mean(np.square(y - t))
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class MeanAbsoluteErrorMetric(Metric):
     higher_is_better = False
 
     def compute(self, y: Array, t: Array) -> float:
-        return float(np.mean(np.abs(y - t)))
+        return mean(np.abs(y - t))
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,7 @@ class Adam(Optimizer):
     m ← beta1 · m + (1 - beta1) · g; v ← beta2 · v + (1 - beta2) · g²;
     p ← p - learning_rate · m̂ / (√v̂ + epsilon)
 
-    m̂ and v̂ are m and v corrected for starting at zero. The state arrays hold m / (1 - beta1) and
-    v / (1 - beta2). Kingma and Ba 2015.
+    m̂ and v̂ are m and v corrected for starting at zero. Kingma and Ba 2015.
 
     Options:
         learning_rate: step size, > 0
@@ -68,6 +67,7 @@ class Adam(Optimizer):
     """
 
     state_names = ("m", "v")
+    non_negative = ("v",)
     elementwise = True
     learning_rate: Annotated[float, Gt(0)] = 0.001
     beta1: Fraction = 0.9
@@ -75,9 +75,9 @@ class Adam(Optimizer):
     epsilon: Annotated[float, Gt(0)] = 1e-8
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
-        """Fold the corrections, and the factors left out of the state arrays, into two scalars."""
-        root = math.sqrt((1 - self.beta2**state.count) / (1 - self.beta2))
-        rate = self.learning_rate * root * (1 - self.beta1) / (1 - self.beta1**state.count)
+        """Fold the corrections of m and v into two scalars."""
+        root = math.sqrt(1 - self.beta2**state.count)
+        rate = self.learning_rate * root / (1 - self.beta1**state.count)
         state.kernels.adam(
             parameters,
             gradient,
@@ -125,6 +125,7 @@ class RmsProp(Optimizer):
     """
 
     state_names = ("square",)
+    non_negative = ("square",)
     elementwise = True
     learning_rate: Annotated[float, Gt(0)] = 0.001
     rho: Fraction = 0.9
@@ -134,8 +135,8 @@ class RmsProp(Optimizer):
         square = state.vectors["square"]
         scratch = state.empty(parameters)
         np.multiply(square, self.rho, out=square)
-        np.multiply(gradient, gradient, out=scratch)
-        np.multiply(scratch, 1 - self.rho, out=scratch)
+        np.multiply(gradient, math.sqrt(1 - self.rho), out=scratch)  # g² alone could overflow
+        np.multiply(scratch, scratch, out=scratch)
         np.add(square, scratch, out=square)
         np.sqrt(square, out=scratch)
         np.add(scratch, self.epsilon, out=scratch)

@@ -1,8 +1,9 @@
 """The checkpoint file: everything needed for resuming a run, as plain data.
 
 A file is a 512-byte header with a SHA-256 of the rest, then an HDF5 file without compression, links
-or values of variable length; text is stored as UTF-8 bytes. The HDF5 library writes to memory only;
-the file is written to a temporary file and renamed, so that a crash leaves the old or the new one.
+or values of variable length; text is stored as UTF-8 bytes. The HDF5 library writes to memory only,
+and reads nothing; the file is written to a temporary file and renamed, so that a crash leaves the
+old or the new one.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils import json_text
-from nnreg._utils.atomic_files import Chunks, replace_file
+from nnreg._utils.atomic_files import Chunks, Replace, replace_file
 from nnreg._utils.memory import memory_limit
 from nnreg._utils.os_errors import explain_os_error, os_errors_as
+from nnreg.checkpoint.hdf5.objects import MAX_RANK, TYPES
+from nnreg.checkpoint.hdf5.reading import check_paths, read_arrays
 from nnreg.checkpoint.migrations import FORMAT, migrate
 from nnreg.errors import CheckpointError, FormatError, SpecError
 from nnreg.spec import jsonc
@@ -54,14 +57,14 @@ class Checkpoint:
     arrays: Mapping[str, Array]
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+def write_checkpoint(path: Path, checkpoint: Checkpoint, replace: Replace = replace_file) -> None:
     """Write a file atomically. Raises `CheckpointError` if it cannot be written.
 
     What a reader would refuse is not written, so that it replaces no good file.
     """
     body = check_readable(path, checkpoint)
     with os_errors_as(CheckpointError, path, "cannot save"):
-        replace_file(path, _file(body))
+        replace(path, _file(body))
 
 
 def check_readable(path: Path, checkpoint: Checkpoint) -> list[memoryview]:
@@ -98,10 +101,8 @@ def is_checkpoint(path: Path) -> bool:
 def decode(data: bytes, where: str, on_check: CheckListener = no_listener) -> Checkpoint:
     """Return the content of a file, given its bytes; see `read_checkpoint`."""
     version = verify(data, where, on_check)
-    from nnreg.checkpoint.validate_hdf5 import image_arrays
-
     try:
-        arrays = image_arrays(data)
+        arrays = read_arrays(data, HEADER_BYTES)
         count, values = len(arrays), sum(array.nbytes for array in arrays.values())
         on_check(
             f"{count} plain arrays of {values:,} bytes, none of which overlap, and nothing else"
@@ -147,7 +148,8 @@ def _read(path: Path, on_check: CheckListener) -> bytes:
                 raise CheckpointError(
                     f"{path}: {size:,} bytes are too large for {memory:,} bytes of memory"
                 )
-            data = head + file.read(size - len(head))
+            file.seek(0)
+            data = file.read(size)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot read: {explain_os_error(error, path)}") from error
     on_check(f"a regular file of {size:,} bytes")
@@ -189,18 +191,18 @@ def _body(checkpoint: Checkpoint) -> list[memoryview]:
 
     Raises `FormatError` or `SpecError` for what `decode` would refuse.
     """
-    from nnreg._utils.hdf5 import check_paths
-    from nnreg.checkpoint.validate_hdf5 import MAX_LINKS, TYPES
-    from nnreg.checkpoint.write_hdf5 import write_image
+    from nnreg.checkpoint.hdf5.writing import write_image
 
     document = np.frombuffer(json_text.dumps(checkpoint.document).encode(), np.uint8)
     _document(document)
     arrays = {"document": document}
-    check_paths([*arrays, *checkpoint.arrays], MAX_LINKS)
+    check_paths([*arrays, *checkpoint.arrays])
     for name, array in checkpoint.arrays.items():
         little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
-        if little.dtype.str not in TYPES.values():
+        if little.dtype not in TYPES.values():
             raise ValueError(f"{name!r} has the type {array.dtype}")
+        if array.ndim > MAX_RANK:
+            raise FormatError(f"{name!r} has {array.ndim} dimensions; the maximum is {MAX_RANK}")
         arrays[name] = little.reshape(array.shape)
     return write_image(arrays, HEADER_BYTES)
 

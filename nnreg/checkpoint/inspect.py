@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.atomic_files import read_regular
+from nnreg._utils.atomic_files import real_path
 from nnreg._utils.json_text import with_numbers
 from nnreg._utils.os_errors import os_errors_as
+from nnreg._utils.regular_files import MAX_RECORDS_BYTES, read_regular
 from nnreg.checkpoint.file_format import CheckListener, is_checkpoint, no_listener, read_checkpoint
 from nnreg.checkpoint.manifest import Manifest, read_manifest
 from nnreg.checkpoint.paths import checkpoint_file
@@ -79,50 +78,18 @@ def read_history(path: str | os.PathLike[str]) -> History:
     anything else.
     """
     file = Path(path)
-    if file.is_dir() and (file / "metrics.jsonl").exists():
+    if file.is_dir() and os.path.lexists(file / "metrics.jsonl"):
         file = file / "metrics.jsonl"
-    if file.is_dir() or is_checkpoint(file):
+    elif file.is_dir() or is_checkpoint(file):
         return read_summary(file).history
+    else:
+        file = real_path(file)  # the user may name a link
     try:
         with os_errors_as(CheckpointError, path, "cannot read"):
-            lines = file.read_text(encoding="utf-8").split("\n")[:-1]
+            lines = read_regular(file, MAX_RECORDS_BYTES).decode().split("\n")[:-1]
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{path}: neither a checkpoint nor text") from error
     return History([_record(line, f"{file}, line {n}") for n, line in enumerate(lines, 1)])
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file of a run, or an empty one if it cannot be read."""
-    objects = _objects([read_text(path)])
-    return objects[0] if objects else {}
-
-
-def read_metrics(path: Path) -> dict[str, Any]:
-    """Return the JSON object of a summary.json, with the metrics in it as numbers."""
-    return {
-        key: with_numbers(value) if isinstance(value, dict) and key != "verdict" else value
-        for key, value in read_object(path).items()
-    }
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the JSON objects in the lines of a file of a run, without incomplete ones."""
-    return _objects(read_text(path).split("\n"))
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a file of a run, or an empty one if it cannot be read."""
-    with suppress(OSError, ValueError):
-        return read_regular(path).decode()
-    return ""
-
-
-def _objects(texts: Iterable[str]) -> list[dict[str, Any]]:
-    found = []
-    for text in texts:
-        with suppress(ValueError, RecursionError):
-            found.append(json.loads(text))
-    return [value for value in found if isinstance(value, dict)]
 
 
 def _record(line: str, where: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A checkpoint's document as dataclasses: the format of version 2.
+"""A checkpoint's document as dataclasses: the format of version 3.
 
 It is validated as strictly as a spec: an unknown key, a wrong type or a number out of bounds is an
 error with its path. The plugins of the checkpoint are not needed.
@@ -6,6 +6,7 @@ error with its path. The plugins of the checkpoint are not needed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from nnreg.provenance.components import ComponentRecord
 from nnreg.registry.registry import Registry
 from nnreg.spec.validation import Reader, read
 
+SHA256 = re.compile("[0-9a-f]{64}")
+
 Number: TypeAlias = Annotated[int, Interval(ge=0, lt=2**63)]
 
 
@@ -39,6 +42,8 @@ class RandomState(Configurable):
         for text in (self.state, self.inc):
             if not (text.isascii() and text.isdecimal() and len(text) < 40 and int(text) < 2**128):
                 raise ValueError(f"must be a number below 2**128, found {text[:50]!r}")
+        if int(self.inc) % 2 == 0:  # as in every state of this generator
+            raise ValueError(f"inc: must be odd, found {self.inc}")
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class EpochStateRecord(Configurable):
     def __post_init__(self) -> None:
         if not 0 < self.seen < self.count:
             raise ValueError(f"{self.seen} of {self.count} examples are not an unfinished epoch")
+        if self.examples and not SHA256.fullmatch(self.examples):
+            raise ValueError(f"examples: must be a SHA-256, found {self.examples[:70]!r}")
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,16 @@ class ProgressRecord(Configurable):
     unfrozen: dict[str, Number] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.epoch + (self.partial is not None) > self.step:
+            raise ValueError(f"{self.epoch} epochs cannot be {self.step} steps")
         if self.averaged > (self.step if self.resumable else 0):
             raise ValueError(f"{self.averaged} of {self.step} steps are averaged")
         if self.best_epoch > self.epoch:
             raise ValueError(f"the best epoch is {self.best_epoch} of {self.epoch}")
         if max(self.unfrozen.values(), default=0) > self.step:
             raise ValueError(f"a layer was unfrozen after more than {self.step} steps")
+        if not self.resumable and (self.partial or self.unfrozen):
+            raise ValueError("has the state of an optimizer or of an epoch, but is not resumable")
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,12 @@ class Manifest(Configurable):
     data: dict[str, str]
     environment: dict[str, Any]
     started_from: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key, digests in (("data", self.data), ("started_from", self.started_from)):
+            for digest in digests.values():
+                if not SHA256.fullmatch(digest):
+                    raise ValueError(f"{key}: must be a SHA-256, found {digest[:70]!r}")
 
 
 @contextmanager
@@ -134,15 +151,20 @@ def _check_history(manifest: Manifest, arrays: Mapping[str, Array]) -> None:
     """Raise `FormatError` unless the history has one row per epoch, with its number first."""
     epochs, columns = manifest.progress.epoch, manifest.history
     check_array(arrays, "history", (epochs, len(columns)), np.dtype(np.float64))
+    rows = arrays["history"]
+    measured = ~np.isnan(rows)
     if "history_measured" in arrays:
         check_array(arrays, "history_measured", (epochs, len(columns)), np.dtype(np.uint8))
-        if not (np.isnan(arrays["history"]) | (arrays["history_measured"] == 1)).all():
+        if not (np.isnan(rows) | (arrays["history_measured"] == 1)).all():
             raise FormatError("'history' has a value that 'history_measured' lacks")
+        measured = arrays["history_measured"] == 1
     if len(set(columns)) < len(columns):
         raise FormatError("'history' has two columns of the same name")
-    counted = arrays["history"][:, :1].ravel().tolist() == list(range(1, epochs + 1))
+    counted = rows[:, :1].ravel().tolist() == list(range(1, epochs + 1))
     if epochs and (columns[:1] != ("epoch",) or not counted):
         raise FormatError("'history' does not number its epochs from 1")
+    if epochs and not (columns[1:2] == ("loss",) and measured[:, 1].all()):
+        raise FormatError("'history' does not have the loss of each epoch in its second column")
 
 
 def check_array(arrays: Mapping[str, Array], name: str, shape: Shape, dtype: np.dtype[Any]) -> None:

@@ -4,8 +4,8 @@ A file says its version in its first lines. A version that a release has written
 change to what is in the document, to the names, types or meaning of arrays, or to the layout of the
 file raises `FORMAT`, and comes with a step
 
-    def migrate_2_to_3(document: dict[str, Any], arrays: dict[str, Array]) -> None:
-        '''Add the key that version 3 has and version 2 does not.'''
+    def migrate_3_to_4(document: dict[str, Any], arrays: dict[str, Array]) -> None:
+        '''Add the key that version 4 has and version 3 does not.'''
         document["new"] = ...
 
 that changes both in place, listed in `STEPS`, and a directory of the new version in
@@ -24,7 +24,7 @@ from nnreg.errors import FormatError
 
 Step: TypeAlias = Callable[[dict[str, Any], dict[str, Array]], None]
 
-FORMAT = 2
+FORMAT = 3
 """The version that is written. Until the first release, what is added to it is optional instead."""
 
 
@@ -58,7 +58,29 @@ def _rename_column_type(tree: Any, *keys: str) -> None:
             tree[key] = "category"
 
 
-STEPS: Mapping[int, Step] = {1: migrate_1_to_2}
+def migrate_2_to_3(document: dict[str, Any], arrays: dict[str, Array]) -> None:
+    """Multiply Adam's m and v by 1 - beta1 and 1 - beta2, by which they were divided."""
+    options = _get(document.get("spec"), "optimizer")
+    if isinstance(options, str):
+        options = {"type": options}
+    name = _get(options, "type")
+    if name not in ("adam", "adamw") or not _built_in(document.get("components"), name):
+        return
+    for state, option, default in (("m", "beta1", 0.9), ("v", "beta2", 0.999)):
+        beta, key = options.get(option, default), f"optimizer/{state}"
+        floats = key in arrays and arrays[key].dtype.kind == "f"
+        if floats and isinstance(beta, (int, float)) and 0 <= beta < 1:
+            arrays[key] = arrays[key] * (1 - beta)
+
+
+def _built_in(components: Any, optimizer: str) -> bool:
+    """Return True if these records have nnreg's own optimizer of this name, not a plugin's."""
+    records = components if isinstance(components, list) else []
+    own = {"kind": "optimizer", "name": optimizer, "distribution": "nnreg"}
+    return any(all(_get(one, key) == value for key, value in own.items()) for one in records)
+
+
+STEPS: Mapping[int, Step] = {1: migrate_1_to_2, 2: migrate_2_to_3}
 """For each older version the step to the next one."""
 
 

@@ -17,8 +17,19 @@ def fold_directories(directory: Path) -> list[Path]:
     """Return the directories of the folds that a cross-validation has begun; none for others."""
     found: list[Path] = []
     while os.path.isdir((fold := fold_directory(directory, len(found) + 1)) / "checkpoints"):
+        refuse_links(fold / "checkpoints")
         found.append(fold)
     return found
+
+
+def refuse_links(path: Path) -> None:
+    """Raise `CheckpointError` if a file or directory within one of a run, or that one, is a link.
+
+    A run directory itself may be one, and so may a checkpoint that the user names.
+    """
+    for one in (path.parent, path):
+        if one.is_symlink():
+            raise CheckpointError(f"{one}: a symbolic link within a run directory; remove it")
 
 
 def refuse_folds(path: Path) -> None:
@@ -51,7 +62,8 @@ def checkpoint_file(path: Path) -> Path:
     refuse_directories_of_runs(path)
     directory = path / "checkpoints"
     if os.path.isdir(directory):
-        if not os.path.exists(best := directory / "best.h5"):
+        refuse_links(best := directory / "best.h5")
+        if not os.path.exists(best):
             raise CheckpointError(
                 f"{path}: no checkpoints/{best.name}; no epoch of the run was saved"
             )

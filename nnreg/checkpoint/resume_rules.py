@@ -78,7 +78,7 @@ def check_resume(before: Document, after: Document, where: str, *, mid_epoch: bo
 
     `mid_epoch` is True if an epoch of the checkpoint `where` is unfinished.
     """
-    trees = (to_json(one.spec, one.registry) for one in (before, after))
+    trees = (to_json(one.spec, after.registry) for one in (before, after))
     problems = [
         Problem(f"$.{path}", why)
         for path, old, new in _changes(*trees)

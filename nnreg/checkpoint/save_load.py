@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nnreg._types import Array
 from nnreg._utils.atomic_files import real_path, remove_stale_temp_files
+from nnreg._utils.home import with_home, without_home
+from nnreg.checkpoint.array_rules import check_arrays, check_values
 from nnreg.checkpoint.file_format import (
     CheckListener,
     Checkpoint,
@@ -24,22 +24,20 @@ from nnreg.checkpoint.file_format import (
 from nnreg.checkpoint.manifest import (
     EpochStateRecord,
     Manifest,
-    check_array,
     inconsistent,
     read_manifest,
 )
 from nnreg.checkpoint.paths import checkpoint_file
 from nnreg.checkpoint.resume_rules import check_resume
 from nnreg.errors import CheckpointError, FormatError
-from nnreg.model.build import plan_network
 from nnreg.model.model import Model
-from nnreg.network.parameters import belongs_to, declared, total_size, views
+from nnreg.network.parameters import belongs_to, views
 from nnreg.provenance.components import changes, possibly_changed, require
 from nnreg.provenance.environment import library_versions as here
+from nnreg.registry.names import Preferences
 from nnreg.registry.registry import Registry, installed
 from nnreg.spec.compose import as_tuple
 from nnreg.spec.document import Document, read_spec
-from nnreg.spec.sections import Spec
 from nnreg.spec.validation import to_json
 from nnreg.training.history import records, table
 from nnreg.training.state import EpochState, TrainingState
@@ -50,18 +48,15 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Save a model with its training state, atomically.
 
     Another thread may be training it: what is saved is a snapshot between two of its steps. Raises
-    `CheckpointError` if the file cannot be written, or could not be loaded: if weights are not
-    finite, or a name is not UTF-8.
+    `CheckpointError` if the file cannot be written, or could not be loaded: for example, if weights
+    are not finite, or a name is not UTF-8.
     """
     file = Path(path)
     with model.training_state.lock.reading():
         content = to_file_content(model)
         arrays = {name: array.copy() for name, array in content.arrays.items()}
     checkpoint = replace(content, arrays=arrays)
-    try:
-        check_finite(arrays)
-    except FormatError as error:
-        raise CheckpointError(f"{file}: cannot save: {error}") from error
+    check_content(model, checkpoint, file)
     write_checkpoint(file, checkpoint)
     if file.is_file():  # not a device
         remove_stale_temp_files(real_path(file).parent)
@@ -74,9 +69,16 @@ def check_saveable(model: Model, path: Path) -> None:
     """
     checkpoint = to_file_content(model)
     check_readable(path, checkpoint)
+    check_content(model, checkpoint, path)
+
+
+def check_content(model: Model, checkpoint: Checkpoint, path: Path) -> None:
+    """Raise `CheckpointError` for content of a model that `load` would refuse."""
+    arrays = checkpoint.arrays
     try:
-        read_manifest(checkpoint.document, checkpoint.arrays, "the content")
-    except CheckpointError as error:
+        read_manifest(checkpoint.document, arrays, "the content")
+        check_values(arrays, model.network.state_params, model.spec.optimizer)
+    except (CheckpointError, FormatError) as error:
         raise CheckpointError(f"{path}: cannot save: {error}") from error
 
 
@@ -111,7 +113,7 @@ def to_file_content(
     `environment` is that of the training, by default the current one.
     """
     training_state, document, history = model.training_state, model.document, model.history
-    columns = history.names
+    columns, origin = history.names, Path(document.origin)
     parameters, state = model.parameters, model.state
     best_vector, best_state = training_state.best_vector, training_state.best_state
     if best and best_vector is not None and best_state is not None:
@@ -135,8 +137,8 @@ def to_file_content(
     return Checkpoint(
         {
             "spec": document.tree,
-            "origin": document.origin,
-            "directory": str(document.directory),
+            "origin": origin.name if origin.is_absolute() else document.origin,
+            "directory": without_home(str(document.directory)),
             "preprocessing": to_json(model.preprocessing, document.registry),
             "components": model.components,
             "progress": _progress_json(training_state, resumable=resumable),
@@ -156,9 +158,12 @@ def from_file_content(
     registry: Registry | None = None,
     *,
     allow_changed: bool = False,
+    run_plugin_file: bool = False,
     on_check: CheckListener = no_listener,
 ) -> Model:
     """Return the model of a checkpoint; `on_check` is called with each passed check.
+
+    `run_plugin_file` is for resuming: an `nnregfile.py` beside the spec is run, as at the start.
 
     Every step raises its own error for an invalid file, and nothing else is caught: any other
     exception is a bug.
@@ -166,7 +171,11 @@ def from_file_content(
     arrays, registry, overrides = checkpoint.arrays, registry or installed(), as_tuple(overrides)
     hint = "; --set cannot change the network of a checkpoint: start a new run" if overrides else ""
     manifest = read_manifest(checkpoint.document, arrays, where)
+    manifest = replace(manifest, directory=with_home(manifest.directory))
     on_check("the document has every key of the format and no other")
+    if run_plugin_file:
+        registry = registry.with_plugin_file(Path(manifest.directory), run=True)
+    registry = registry.preferring(Preferences(recorded=_recorded(manifest)))
     with inconsistent(where):
         require(manifest.components, registry, where, manifest.directory)
     document = _document(manifest, where, registry, overrides)
@@ -176,13 +185,13 @@ def from_file_content(
         check_resume(before, document, where, mid_epoch=manifest.progress.partial is not None)
     on_check("the spec is valid, and all its components are installed")
     with inconsistent(where, hint):
-        _check_arrays(arrays, manifest, document.spec)
+        check_arrays(arrays, manifest, document.spec)
     on_check("the arrays have the names, shapes and types that the spec requires")
-    with inconsistent(where):
-        check_finite(arrays)
-    on_check("all weights are finite")
     with inconsistent(where, hint):
         model = Model(document, manifest.preprocessing, check=False)
+    with inconsistent(where):
+        check_values(arrays, model.network.state_params, model.spec.optimizer)
+    on_check("their values are finite, and none is negative that cannot be")
     if not allow_changed:
         _check_fingerprints(model, manifest, where, overrides)
     on_check("its components behave as they did when it was saved")
@@ -205,9 +214,15 @@ def _document(
             overrides,
             directory=Path(manifest.directory),
             registry=registry,
+            recorded=_recorded(manifest),
             written_by={(one.kind, one.name): one.version for one in manifest.components},
         )
     return replace(document, origin=manifest.origin)
+
+
+def _recorded(manifest: Manifest) -> dict[tuple[str, str], str]:
+    """Return the distribution of each component in the spec, by kind and name."""
+    return {(one.kind, one.name): one.distribution for one in manifest.components}
 
 
 def _check_fingerprints(
@@ -230,55 +245,6 @@ def _check_fingerprints(
             + "\nInstall the versions, or restore the code, that it was saved with, or load it "
             "anyway with --allow-changed (in Python, allow_changed=True)"
         )
-
-
-def check_finite(arrays: Mapping[str, Array]) -> None:
-    """Raise `FormatError` for non-finite weights or state."""
-    for name, array in arrays.items():
-        if name.startswith(("parameters/", "state/", "best/", "average/")):
-            bad = array.size - int(np.isfinite(array).sum())
-            if bad:
-                raise FormatError(
-                    f"{bad:,} of the {array.size:,} values of {name!r} are not finite"
-                )
-
-
-def _check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -> None:
-    """Compare the arrays with those that the spec requires, before any are allocated.
-
-    Raises `FormatError` for an array that is missing, unexpected, or of another shape or type.
-    """
-    preprocessing, names = manifest.preprocessing, manifest.preprocessing.class_names
-    classes = None if names is None else len(names)
-    blueprint = plan_network(spec, preprocessing.input_shape, classes)
-    if not preprocessing.fits(blueprint.output_shape):
-        raise FormatError(f"the outputs {blueprint.output_shape} do not match the target")
-    parameters, state = declared(blueprint.plan)
-    expected = {f"parameters/{name}": param.shape for name, param in parameters.items()}
-    expected |= {f"state/{name}": param.shape for name, param in state.items()}
-    if manifest.progress.resumable:
-        size, rest = total_size(parameters), total_size(state)
-        if "best/parameters" in arrays:
-            expected |= {"best/parameters": (size,), "best/state": (rest,)}
-        if manifest.progress.averaged:
-            if not _uses_ema(manifest.spec):
-                raise FormatError("the file has averages, but its spec has no train.ema")
-            expected |= {"average/parameters": (size,), "average/state": (rest,)}
-        if manifest.progress.step or any(name.startswith("optimizer/") for name in arrays):
-            expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.state_names}
-        if manifest.progress.partial and spec.metrics:
-            seen = manifest.progress.partial.seen
-            expected["partial/outputs"] = (seen, *blueprint.output_shape)
-    for name, shape in expected.items():
-        check_array(arrays, name, shape, np.dtype(spec.model.dtype))
-    for name in sorted(arrays.keys() - expected.keys() - {"history", "history_measured"}):
-        raise FormatError(f"{name!r} is not an array of this model")
-
-
-def _uses_ema(tree: Mapping[str, Any]) -> bool:
-    """Return True if a spec, as it was saved without overrides, has `train.ema`."""
-    train = tree.get("train")
-    return isinstance(train, Mapping) and train.get("ema") is not None
 
 
 def _restore(model: Model, manifest: Manifest, arrays: Mapping[str, Array]) -> None:

@@ -13,20 +13,22 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
+    from nnreg.registry.names import Entry
     from nnreg.registry.registry import Registry
 
 
 def complete_component(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Return the components whose name, or `kind.name`, starts with the input."""
+    """Return the components whose name, `kind.name` or qualified name starts with the input."""
     registry = _quiet_registry(context)
     kind = context.params["kind"]
     entries = [entry for entry in registry if kind in (None, entry.kind)]
-    names = [(f"{e.kind}.{e.name}" if "." in incomplete else e.name, e) for e in entries]
+    named = [(f"{e.kind}.{e.name}" if "." in incomplete else e.name, e) for e in entries]
+    named += [(e.qualified, e) for e in entries if _is_shared(e, registry) or ":" in incomplete]
     return [
         CompletionItem(name, help=f"{entry.kind} of {entry.provider}")
-        for name, entry in names
+        for name, entry in named
         if name.startswith(incomplete)
     ]
 
@@ -37,9 +39,15 @@ def complete_target(
     """Return the matching components and distributions, else the Python files."""
     registry = _quiet_registry(context)
     names = {entry.name for entry in registry}
+    names |= {e.qualified for e in registry if _is_shared(e, registry) or ":" in incomplete}
     names |= {plugin.distribution for plugin in registry.plugins.values()}
     items = [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
     return items or _paths(incomplete, lambda path: path.suffix == ".py")
+
+
+def _is_shared(entry: Entry, registry: Registry) -> bool:
+    """Return True if several plugins have a component of this kind and name."""
+    return len(registry.entries[entry.kind, entry.name]) > 1
 
 
 def _quiet_registry(context: click.Context) -> Registry:

@@ -23,6 +23,10 @@ plugin_option = click.option(
     help="Load a plugin from a file; may be repeated.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+check_option = click.option(
+    "--no-check", "check", is_flag=True, flag_value=False, default=True,
+    help="Do not test the components of plugins first.",
+)  # fmt: skip
 allow_changed_option = click.option(
     "--allow-changed",
     is_flag=True,

@@ -1,7 +1,12 @@
-"""Output of JSON, tables and prose, and input from files or standard input."""
+"""Output of lines, JSON, tables and prose, and input from files or standard input.
+
+All text that commands print is written here, and only here are its control characters escaped:
+names and messages come from files that may be hostile. Styles are added after that.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -10,31 +15,78 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
-
-import click
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 from nnreg._utils import json_text
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+Cell: TypeAlias = "str | Sequence[str]"
+"""The text of a table cell: one line, or several."""
 
 
-def print_json(value: Any) -> None:
-    """Print a JSON document."""
-    click.echo(printable(json_text.dumps(value, indent=2, ensure_ascii=False)))
+def prepare_streams() -> None:
+    """Make the standard streams UTF-8, and let no character fail to be written.
+
+    A terminal keeps its encoding, and shows characters outside of it as escapes.
+    """
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            errors = "strict" if stream is sys.stdin else "backslashreplace"
+            stream.reconfigure(encoding=encoding, errors=errors)
 
 
 def printable(text: str) -> str:
-    """Escape control characters as JSON does, so that a file cannot control the terminal."""
+    """Escape all non-printable characters but line breaks, as JSON does.
+
+    They are control characters, those that change the direction of writing, and lone surrogates.
+    JSON stays the same JSON.
+    """
     if text.replace("\n", "").isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else json_text.dumps(c)[1:-1] for c in text)
 
 
+def one_line(text: object) -> str:
+    """Escape all non-printable characters, line breaks included."""
+    return printable(str(text)).replace("\n", "\\n")
+
+
+def print_text(text: str, *, err: bool = False) -> None:
+    """Print text whose line breaks are the program's own."""
+    print(printable(text), file=sys.stderr if err else sys.stdout, flush=True)
+
+
+def print_lines(*lines: object, err: bool = False) -> None:
+    """Print lines, each of which may contain any text."""
+    print_text("\n".join(map(one_line, lines)), err=err)
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print a JSON document."""
+    print_text(json_text.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def console(*, err: bool = False) -> Console:
+    """Return a console that shows markup in text as it is, and control characters as escapes."""
+    from rich.console import Console
+
+    class EscapingConsole(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+    return EscapingConsole(stderr=err, highlight=False, markup=False, emoji=False)
+
+
 def print_table(
     head: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: Iterable[Sequence[Cell]],
     title: str = "",
     *,
     min_columns: int | None = None,
@@ -44,19 +96,22 @@ def print_table(
     If the terminal is too narrow, the last columns are dropped, but at least `min_columns` are
     shown. Without `min_columns`, or if these are still too wide, each row becomes a list of cells.
     """
-    from rich.console import Console
-
-    cells = [[printable(cell) for cell in row] for row in rows]
-    console = Console(highlight=False)
-    needed = _width_of([list(head), *cells])
-    piped = not (console.is_terminal or "COLUMNS" in os.environ)
-    while not piped and needed > console.width and len(head) > (min_columns or len(head)):
+    terminal = console()
+    head = list(map(one_line, head))
+    cells = [[_cell_text(cell) for cell in row] for row in rows]
+    needed = _width_of([head, *cells])
+    piped = not (terminal.is_terminal or "COLUMNS" in os.environ)
+    while not piped and needed > terminal.width and len(head) > (min_columns or len(head)):
         head, cells = head[:-1], [row[:-1] for row in cells]
-        needed = _width_of([list(head), *cells])
+        needed = _width_of([head, *cells])
     if piped:
-        console.width = max(console.width, needed)
-    draw = _as_lists if needed > console.width else _columns
-    show(console, *draw(head, cells, title))
+        terminal.width = max(terminal.width, needed)
+    draw = _as_lists if needed > terminal.width else _columns
+    show(terminal, *draw(head, cells, one_line(title)))
+
+
+def _cell_text(cell: Cell) -> str:
+    return one_line(cell) if isinstance(cell, str) else "\n".join(map(one_line, cell))
 
 
 def show(console: Console, *parts: RenderableType) -> None:
@@ -112,13 +167,14 @@ def _as_lists(
     yield Text()
 
 
-def print_prose(text: str, style: str = "") -> None:
-    """Print prose, wrapped to the width of the terminal."""
-    from rich.console import Console
+def print_prose(*lines: str, style: str = "") -> None:
+    """Print lines of prose, wrapped to the width of the terminal."""
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
-    show(console, Text(wrapped(printable(text), sys.stdout), style))
+    terminal = console()
+    terminal.soft_wrap = True
+    text = "\n".join(map(one_line, lines))
+    show(terminal, Text(wrapped(text, sys.stdout), style))
 
 
 COMMAND_PREFIXES = ("usage: ", "help: ", "run: ", "next: ", "resume: ")

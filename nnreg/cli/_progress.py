@@ -10,10 +10,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
-import click
-
-from nnreg._utils import json_text
 from nnreg._utils.formatting import epoch_of, number
+from nnreg.cli._output import console, print_json, print_lines
 
 if TYPE_CHECKING:
     from nnreg._utils.signals import OnSignal
@@ -47,16 +45,17 @@ def showing_progress(
     elif not animated(sys.stderr):
         yield every_nth(line_printer(epochs), epochs, every or 1), on_signal_received
     else:
-        from rich.console import Console
         from rich.live import Live
 
         from nnreg.cli._live_line import LiveLine
 
         line = LiveLine(run)
-        console = Console(stderr=True, highlight=False)
         # Anything else written to standard error is printed above the line.
         with Live(
-            line, console=console, refresh_per_second=REDRAWS_PER_SECOND, redirect_stdout=False
+            line,
+            console=console(err=True),
+            refresh_per_second=REDRAWS_PER_SECOND,
+            redirect_stdout=False,
         ):
             try:
                 yield every_nth(line_printer(epochs), epochs, every) if every else None, line.stop
@@ -92,7 +91,7 @@ def every_nth(report: OnEpoch, epochs: int, every: int) -> OnEpoch:
 
 def print_json_line(event: str, content: Mapping[str, Any], **first: Any) -> None:
     """Print an event as one line of JSON, with the keys `first` before its content."""
-    click.echo(json_text.dumps({"event": event, **first, **content}))
+    print_json({"event": event, **first, **content}, indent=None)
 
 
 def line_printer(epochs: int) -> OnEpoch:
@@ -100,6 +99,6 @@ def line_printer(epochs: int) -> OnEpoch:
 
     def print_line(record: Mapping[str, float]) -> None:
         metrics = "  ".join(f"{k} {number(v)}" for k, v in record.items() if k != "epoch")
-        click.echo(f"epoch {epoch_of(int(record['epoch']), epochs)}  {metrics}", file=sys.stderr)
+        print_lines(f"epoch {epoch_of(int(record['epoch']), epochs)}  {metrics}", err=True)
 
     return print_line

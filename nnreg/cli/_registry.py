@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nnreg.cli._output import print_lines
+
 if TYPE_CHECKING:
     from nnreg.registry.registry import Registry
 
@@ -22,5 +24,5 @@ def registry_with(files: Iterable[Path] = (), context: click.Context | None = No
     for file in files:
         plugin = registry.add_file(file)
         if plugin.failures:
-            click.echo(f"note: plugin {file} failed: {plugin.why}", err=True)
+            print_lines(f"note: plugin {file} failed: {plugin.why}", err=True)
     return registry

@@ -7,10 +7,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from nnreg._utils.formatting import duration, number
-from nnreg.cli._output import print_prose, print_table
+from nnreg.cli._output import print_lines, print_prose, print_table
 
 if TYPE_CHECKING:
     from nnreg.runs.cross_validation import CrossValidation
@@ -35,8 +33,10 @@ def print_result(run: Run) -> None:
     if base:
         values = [number(base[name]) if name in base else "" for name in names]
         rows.append([_baseline_label(run, comparison["guess"]), *values])
-    print_table(["", *names], rows, title=f"\nResults: {summary['name']}")
-    print_prose(describe(comparison), "bold green" if comparison["better"] else "bold yellow")
+    print_lines("")
+    print_table(["", *names], rows, title=f"Results: {summary['name']}")
+    style = "bold green" if comparison["better"] else "bold yellow"
+    print_prose(describe(comparison), style=style)
     if comparison["part"] == "train":
         print_prose("(evaluated on the training rows; data.split holds out others)")
     early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""
@@ -44,8 +44,7 @@ def print_result(run: Run) -> None:
         f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
         f"{summary['parameters']:,} parameters, {duration(summary['seconds'])}"
     )
-    click.echo(f"saved in {run.directory}")
-    click.echo(f"next: {next_command(run)}")
+    print_lines(f"saved in {run.directory}", f"next: {next_command(run)}")
 
 
 def _baseline_label(run: Run, constant: str) -> str:
@@ -65,16 +64,16 @@ def print_folds(validation: CrossValidation) -> None:
     ]
     rows.append(["mean", *(number(mean[name]) for name in mean), ""])
     rows.append(["std", *(number(std[name]) for name in mean), ""])
-    title = f"\n{summary['name']}: {summary['folds']} folds"
+    title = f"{summary['name']}: {summary['folds']} folds"
+    print_lines("")
     print_table(["fold", *mean, "best epoch"], rows, title=title)
     if summary["part"] == "test":
         print_prose("each fold is evaluated on its held-out rows")
     else:
         print_prose(
-            "each fold is evaluated on its held-out rows, which also select its best epoch,\n"
-            "so the reported score is optimistic; data.split.validation selects it on other rows"
+            "each fold is evaluated on its held-out rows, which also select its best epoch,",
+            "so the reported score is optimistic; data.split.validation selects it on other rows",
         )
-    click.echo(f"saved in {validation.directory}")
     document = validation.document
     spec = document.origin
     overrides = [text for text in document.overrides if "train.folds=" not in text]
@@ -82,7 +81,7 @@ def print_folds(validation: CrossValidation) -> None:
         spec, overrides = f"{validation.directory}/resolved.json", []
     options = set_options([*overrides, "train.folds=null"])
     command = _command(document, "run", spec, *options)
-    click.echo(f"next, a network without folds: {command}")
+    print_lines(f"saved in {validation.directory}", f"next, a network without folds: {command}")
 
 
 def describe_finished_run(run: Run) -> str:
@@ -96,20 +95,20 @@ def describe_finished_run(run: Run) -> str:
     return f"note: {why}; train longer with --set {change}"
 
 
-def describe_stopped_run(run: Run, parent: Path | None = None) -> str:
+def describe_stopped_run(run: Run, parent: Path | None = None) -> list[str]:
     """Return what was saved of a stopped run, and the command to resume it, or all its folds.
 
     `parent` is the directory of the cross-validation that the run is a fold of.
     """
     command = _command(run.model.document, "resume", str(parent or run.directory))
-    return f"stopped; saved {run.saved}\nresume: {command}"
+    return [f"stopped; saved {run.saved}", f"resume: {command}"]
 
 
-def describe_failed_run(run: Run) -> str:
+def describe_failed_run(run: Run) -> list[str]:
     """Return what was saved of a run that failed."""
     if not run.summary.get("epochs"):
-        return ""
-    return f"\nthe run {run.saved} is in {run.directory}/checkpoints/last.h5"
+        return []
+    return [f"the run {run.saved} is in {run.directory}/checkpoints/last.h5"]
 
 
 def suggest_lower_learning_rate(run: Run) -> str:
@@ -119,7 +118,7 @@ def suggest_lower_learning_rate(run: Run) -> str:
     if isinstance(rate, float):
         change = f"optimizer.learning_rate={rate / LEARNING_RATE_DIVISOR:g}"
     command = _command(run.model.document, "resume", str(run.directory), "--set", change)
-    return f"\nresume: {command}"
+    return f"resume: {command}"
 
 
 def next_command(run: Run) -> str:
@@ -136,6 +135,6 @@ def next_command(run: Run) -> str:
 def _command(document: Document, *args: str) -> str:
     """Return a command with the plugin files that the spec needs."""
     plugins = document.registry.plugins
-    files = {plugins[entry.plugin].path for entry in document.components}
+    files = {plugins[entry.plugin].path for entry in document.components.values()}
     plugin_args = [arg for file in sorted(filter(None, files)) for arg in ("--plugin", str(file))]
     return shlex.join(["nnreg", *args, *plugin_args])

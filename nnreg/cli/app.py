@@ -32,7 +32,7 @@ from nnreg.cli import (
     validate,
 )
 from nnreg.cli._help import Program, debug_option
-from nnreg.cli._output import printable, wrapped
+from nnreg.cli._output import one_line, prepare_streams, print_lines, print_text, wrapped
 from nnreg.errors import MissingPluginError, NnregError, NnregWarning
 
 
@@ -96,26 +96,27 @@ def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code. Print an error as one message, without a traceback."""
     args = sys.argv[1:] if args is None else args
     debug = "--debug" in args
+    prepare_streams()
     try:
         with _printing_notes():
             code = cli.main(args, prog_name="nnreg", standalone_mode=False)
     except click.ClickException as error:
-        code = _fail(_usage(error), error.exit_code, debug)
+        code = _fail(*_usage(error), code=error.exit_code, debug=debug)
     except NnregError as error:
-        hint = ""
+        first, *others = error.lines
         if isinstance(error, MissingPluginError) and error.file:
-            hint = f"\nrun: {shlex.join(['nnreg', *args, '--plugin', error.file])}"
-        code = _fail(f"error: {error}{hint}", error.exit_code, debug)
+            others.append(f"run: {shlex.join(['nnreg', *args, '--plugin', error.file])}")
+        code = _fail(f"error: {first}", *others, code=error.exit_code, debug=debug)
     except (KeyboardInterrupt, click.Abort):
-        code = _fail("stopped", 130, debug=False)
+        code = _fail("stopped", code=130)
     except BrokenPipeError:
         sys.stderr.close()
         code = 1
     except MemoryError:
-        code = _fail("error: out of memory; use a smaller network, batch or file", 1, debug)
+        code = _fail("error: out of memory; use a smaller network, batch or file", debug=debug)
     except Exception as error:
         advice = f"this is a bug in nnreg or in a plugin{_plugin_check(args)}; --debug shows where"
-        code = _fail(f"error: {type(error).__name__}: {error}; {advice}", 1, debug)
+        code = _fail(f"error: {type(error).__name__}: {error}; {advice}", debug=debug)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -125,7 +126,7 @@ def _plugin_check(args: list[str]) -> str:
     return f" (nnreg plugin check {shlex.quote(files[0])} may find it)" if files else ""
 
 
-def _usage(error: click.ClickException) -> str:
+def _usage(error: click.ClickException) -> list[str]:
     """Return what is wrong with a command line, and the command's usage."""
     message = error.format_message().rstrip(".").replace("\n\t", " ")
     if message[1:2].islower():
@@ -133,9 +134,9 @@ def _usage(error: click.ClickException) -> str:
     text = f"error: {message}"
     context = getattr(error, "ctx", None)
     if context is None:
-        return text
+        return [text]
     usage = context.get_usage().removeprefix("Usage: ")
-    return f"{text}\nusage: {usage}\nhelp: {context.command_path} --help"
+    return [text, *f"usage: {usage}".split("\n"), f"help: {context.command_path} --help"]
 
 
 @contextmanager
@@ -144,24 +145,27 @@ def _printing_notes() -> Iterator[None]:
     shown: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", NnregWarning)
-        show_other = warnings.showwarning
 
-        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        def show(
+            message: Any, category: type[Warning], filename: str, lineno: int,
+            file: Any = None, line: str | None = None,
+        ) -> None:  # fmt: skip
             if issubclass(category, NnregWarning):
                 if (text := str(message)) in shown:
                     return
                 shown.add(text)
-                # Look up sys.stderr now: a live line replaces it.
-                click.echo(f"note: {text}", file=sys.stderr)
+                print_lines(f"note: {text}", err=True)
             else:
-                show_other(message, category, *where, **more)
+                text = one_line(message)
+                text = warnings.formatwarning(text, category, filename, lineno, line)
+                print_text(text.removesuffix("\n"), err=True)
 
         warnings.showwarning = show
         yield
 
 
-def _fail(message: str, code: int, debug: bool) -> int:
+def _fail(*lines: str, code: int = 1, debug: bool = False) -> int:
     if debug:
-        traceback.print_exc()
-    click.echo(wrapped(printable(message), sys.stderr), err=True)
+        print_text(traceback.format_exc(), err=True)
+    print_text("\n".join(wrapped(one_line(line), sys.stderr) for line in lines), err=True)
     return code

@@ -15,7 +15,7 @@ from nnreg._utils.formatting import number
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
 from nnreg.cli._options import allow_changed_option, checkpoint_argument, json_option, plugin_option
-from nnreg.cli._output import print_json, print_table, printable
+from nnreg.cli._output import print_json, print_lines, print_table, print_text
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
@@ -81,9 +81,10 @@ def _verify(checkpoint: Path, registry: Registry, as_json: bool) -> None:
         )
     else:
         for check in checks:
-            click.echo(f"ok      {printable(check)}")
+            print_lines(f"ok      {check}")
         if error is not None:
-            click.echo(f"failed  {printable(str(error))}")
+            first, *others = error.lines
+            print_lines(f"failed  {first}", *others)
     if error is not None:
         raise SystemExit(error.exit_code)
 
@@ -103,16 +104,18 @@ def _print_contents(contents: CheckpointSummary) -> None:
     progress = manifest.progress
     epoch = progress.epoch if progress.resumable else progress.best_epoch
     use = "resumable" if progress.resumable else "inference only"
-    click.echo(f"{contents.path}: intact, {contents.path.stat().st_size:,} bytes")
-    _print_line(f"{manifest.origin}: weights after epoch {epoch} of {progress.epoch}, {use}")
+    print_lines(
+        f"{contents.path}: intact, {contents.path.stat().st_size:,} bytes",
+        f"{manifest.origin}: weights after epoch {epoch} of {progress.epoch}, {use}",
+    )
     if len(history):
         best = history[progress.best_epoch - 1] if progress.best_epoch else history[-1]
-        _print_line(f"epoch {_record(history[-1])}")
+        print_lines(f"epoch {_record(history[-1])}")
         if best != history[-1]:
-            _print_line(f"best: epoch {_record(best)}")
+            print_lines(f"best: epoch {_record(best)}")
     for name, count in contents.not_finite.items():
-        _print_line(f"warning: {count:,} values of {name} are not finite")
-    _print_line(f"\nspec\n{_indented(manifest.spec)}\n")
+        print_lines(f"warning: {count:,} values of {name} are not finite")
+    print_text(f"\nspec\n{_indented(manifest.spec)}\n")
     _print_provenance(contents)
     print_table(
         ["array", "type", "shape", "norm", "max |x|"],
@@ -128,11 +131,11 @@ def _print_provenance(contents: CheckpointSummary) -> None:
     manifest = contents.manifest
     scalars = {k: v for k, v in manifest.environment.items() if isinstance(v, str | int | float)}
     created = "created with " + ", ".join(f"{name} {value}" for name, value in scalars.items())
-    _print_line(textwrap.fill(created, WIDTH, subsequent_indent="  "))
+    print_text(textwrap.fill(created, WIDTH, subsequent_indent="  "))
     for path, digest in manifest.data.items():
-        _print_line(f"data {digest[:16]}… {path}")
+        print_lines(f"data {digest[:16]}… {path}")
     for path, digest in manifest.started_from.items():
-        _print_line(f"started from {digest[:16]}… {path}")
+        print_lines(f"started from {digest[:16]}… {path}")
     print_table(
         ["component", "kind", "saved with", "installed"],
         [
@@ -144,12 +147,9 @@ def _print_provenance(contents: CheckpointSummary) -> None:
 
 def _installed_version(distribution: str) -> str:
     """Return the installed version of a distribution, without importing it."""
-    import importlib.metadata
+    from nnreg._utils.distributions import installed_version
 
-    try:
-        return importlib.metadata.version(distribution)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return "not installed"
+    return installed_version(distribution) or "not installed"
 
 
 def _sizes(array: Any) -> list[str]:
@@ -186,10 +186,6 @@ def _indented(value: Any, indent: str = "  ") -> str:
     return "\n".join([indent + opening, ",\n".join(items), indent + closing])
 
 
-def _print_line(text: str) -> None:
-    click.echo(printable(text))
-
-
 @command()
 @click.argument("a", type=click.Path(path_type=Path), shell_complete=complete_run)
 @click.argument("b", type=click.Path(path_type=Path), shell_complete=complete_run)
@@ -212,7 +208,7 @@ def diff(a: Path, b: Path, as_json: bool) -> None:
         _print_documents(differences)
         _print_results(differences)
         if differences.same:
-            click.echo("no differences")
+            print_lines("no differences")
     if not differences.same:
         raise SystemExit(1)
 
@@ -241,13 +237,13 @@ def rerun(checkpoint: Path, files: tuple[Path, ...], allow_changed: bool, as_jso
     if as_json:
         print_json({"same": differences.results_same, **dataclasses.asdict(differences)})
     elif differences.results_same:
-        click.echo("bit-identical: weights and history")
+        print_lines("bit-identical: weights and history")
     else:
         _print_results(differences)
         if environment:
             _print_changes("environment, when saved and now", environment)
         else:
-            click.echo("the recorded environment is unchanged")
+            print_lines("the recorded environment is unchanged")
     if not differences.results_same:
         raise SystemExit(1)
 
@@ -258,7 +254,7 @@ def _progress() -> Callable[[Any], None]:
     def print_line(record: Any) -> None:
         epoch = int(record["epoch"])
         if epoch & (epoch - 1) == 0:
-            click.echo(f"epoch {_record(record)}", err=True)
+            print_lines(f"epoch {_record(record)}", err=True)
 
     return print_line
 
@@ -271,13 +267,13 @@ def _print_documents(differences: Differences) -> None:
 
 def _print_changes(title: str, changes: list[dict[str, Any]]) -> None:
     """Print the paths that differ, each with the old value after - and the new one after +."""
-    _print_line(title)
+    print_lines(title)
     for change in changes:
-        _print_line(f"  {change['path']}")
+        print_lines(f"  {change['path']}")
         for sign, side in (("-", "a"), ("+", "b")):
             if side in change:
                 text = json_text.dumps(change[side], ensure_ascii=False)
-                _print_line(
+                print_lines(
                     f"    {sign} {text if len(text) <= WIDTH - 6 else text[: WIDTH - 7] + '…'}"
                 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from nnreg.cli._help import command
+from nnreg.cli._output import print_text
 
 RC_FILES = {"bash": "~/.bashrc", "zsh": "~/.zshrc", "fish": "~/.config/fish/config.fish"}
 
@@ -29,5 +30,5 @@ def completion(shell: str) -> None:
     load = f"nnreg completion {shell} | source"
     if shell != "fish":
         load = f'eval "$(nnreg completion {shell})"'
-    click.echo(f"# To load it in every shell, add this line to {RC_FILES[shell]}:\n#   {load}")
-    click.echo(script)
+    print_text(f"# To load it in every shell, add this line to {RC_FILES[shell]}:\n#   {load}")
+    print_text(script)

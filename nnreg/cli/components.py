@@ -13,14 +13,15 @@ from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_component
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option, plugin_option
-from nnreg.cli._output import print_json, print_prose, print_table
+from nnreg.cli._output import console, print_json, print_lines, print_prose, print_table
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
     from nnreg.interfaces.activation import Activation
     from nnreg.interfaces.schedule import Schedule
     from nnreg.registry.loading import Plugin
-    from nnreg.registry.registry import Entry, Registry
+    from nnreg.registry.names import Entry
+    from nnreg.registry.registry import Registry
 
     Drawable: TypeAlias = Activation | Schedule
 
@@ -62,11 +63,11 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
     )  # fmt: skip
     for row in rows:
         for failure in row["failures"]:
-            click.echo(f"{row['plugin']} failed: {failure['error']}\n  fix: {failure['fix']}")
+            print_lines(f"{row['plugin']} failed: {failure['error']}", f"  fix: {failure['fix']}")
         if row["blocked_by"]:
-            click.echo(f"{row['plugin']} is blocked by {row['blocked_by']}")
-    for ambiguity in registry.ambiguities():
-        click.echo(ambiguity)
+            print_lines(f"{row['plugin']} is blocked by {row['blocked_by']}")
+    for shared in registry.shared_names():
+        print_lines(shared)
 
 
 def _plugin_row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
@@ -95,14 +96,14 @@ def _state(row: dict[str, Any]) -> str:
     return f"{row['state']} in {seconds:.1f} s" if slow else str(row["state"])
 
 
-def _provided(row: dict[str, Any]) -> str:
+def _provided(row: dict[str, Any]) -> list[str]:
     """Return the components that a plugin provides, and the events it receives."""
     from nnreg.registry.registry import KINDS
 
     lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
     events = set(row["hooks"]) - {hook for hook, _ in KINDS.values()}
     lines += [f"events: {', '.join(sorted(events))}"] if events else []
-    return "\n".join(lines)
+    return lines
 
 
 @command()
@@ -138,6 +139,7 @@ def show(
     \b
     nnreg show leaky_relu
     nnreg show loss.mean_squared_error
+    nnreg show nnreg-mish:mish
     nnreg show elu --set alpha=2 --plot elu.svg
     nnreg show cosine --set restarts=3
     """
@@ -156,27 +158,27 @@ def show(
         return
     for index, entry in enumerate(entries):
         if index:
-            click.echo()
+            print_lines("")
         _print_entry(describe(entry, registry), pictures.get(entry))
 
 
 def _find(name: str, kind: str | None, registry: Registry) -> list[Entry]:
-    """Return the components that `name` or `kind.name` refers to."""
+    """Return the components that `name` or `kind.name` refers to, of all plugins that have it."""
     from nnreg._utils.suggestions import suggest
     from nnreg.errors import UsageError
+    from nnreg.registry import names
     from nnreg.registry.registry import KINDS
 
-    if "." in name and kind is None:
+    entries = names.named(name, registry)
+    if "." in name and kind is None and not entries:  # a file has a dot in its name, too
         kind, name = name.split(".", 1)
     if kind is not None and kind not in KINDS:
         raise UsageError(f"no kind {kind!r}{suggest(kind, KINDS)}")
     of_kind = [entry for entry in registry if kind in (None, entry.kind)]
-    entries = [entry for entry in of_kind if entry.name == name]
+    entries = names.named(name, of_kind)
     if not entries:
-        known = {entry.name for entry in of_kind}
-        raise UsageError(
-            f"no {kind or 'component'} {name!r}{suggest(name, known)}{registry.unavailable()}"
-        )
+        text = names.unknown(kind or "component", name, of_kind)
+        raise UsageError(f"{text}{registry.unavailable()}")
     return entries
 
 
@@ -187,6 +189,8 @@ def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Dra
     from nnreg.spec.validation import Reader, read
 
     tree: dict[str, Any] = {"type": entry.name}
+    alone = {(entry.kind, entry.name): [entry]}
+    registry = dataclasses.replace(registry, entries={**registry.entries, **alone})
     origins = Origins()
     for option in options:
         apply_override(tree, option, origins)
@@ -228,8 +232,9 @@ def _paragraphs(text: str) -> str:
 
 
 def _print_entry(entry: dict[str, Any], component: Drawable | None) -> None:
-    click.echo(f"{entry['kind']} {entry['name']}\n")
-    print_prose(_paragraphs(entry["documentation"]) or "No documentation.")
+    print_lines(f"{entry['kind']} {entry['name']}", "")
+    documentation = _paragraphs(entry["documentation"]) or "No documentation."
+    print_prose(*documentation.split("\n"))
     _print_options(entry["options"])
     for block in ("parameters", "buffers"):
         if entry[block]:
@@ -237,15 +242,17 @@ def _print_entry(entry: dict[str, Any], component: Drawable | None) -> None:
             print_table([block.removesuffix("s"), "shape"], rows)
     if component is not None:
         _print_curve(component)
-    click.echo(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")
+    print_lines(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")
+    if entry["spec_name"] != entry["name"]:
+        print_lines(f'in a spec "{entry["spec_name"]}"')
     if entry["file"]:
-        click.echo(f"code {entry['file']}:{entry['line']}")
+        print_lines(f"code {entry['file']}:{entry['line']}")
 
 
 def _print_options(options: list[dict[str, Any]]) -> None:
     """Print a table of the options, with their meaning where the docstring has lines of it."""
     if not options:
-        click.echo()
+        print_lines("")
         return
     head = ["option", "type", "default", "meaning"]
     rows = [[o["name"], o["type"], _default_text(o["default"]), o["meaning"]] for o in options]
@@ -255,19 +262,18 @@ def _print_options(options: list[dict[str, Any]]) -> None:
 
 
 def _print_curve(component: Drawable) -> None:
-    from rich.console import Console
-
     from nnreg.plotting.braille import draw
     from nnreg.plotting.components import chart
 
-    console = Console(highlight=False)
+    terminal = console()
     try:
-        picture = draw(chart(component), width=min(console.width, 100), height=14)
+        picture = draw(chart(component), width=min(terminal.width, 100), height=14)
     except Exception as error:  # a plugin's code
-        click.echo(f"the curve cannot be drawn: {type(error).__name__}: {error}\n", err=True)
+        why = f"{type(error).__name__}: {error}"
+        print_lines(f"the curve cannot be drawn: {why}", "", err=True)
     else:
-        console.print(picture)
-        click.echo()
+        terminal.print(picture)
+        print_lines("")
 
 
 def _default_text(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nnreg._utils.formatting import counted
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option
-from nnreg.cli._output import print_json, print_prose, printable, show
+from nnreg.cli._output import console, one_line, print_json, print_prose, show
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
@@ -39,11 +39,12 @@ def doctor(as_json: bool) -> None:
         rows = [dataclasses.asdict(finding) for finding in findings]
         print_json({"healthy": not failed, "findings": rows})
     elif failed:
-        print_prose(f"\n{len(failed)} of {len(findings)} failed: {', '.join(failed)}", "bold red")
+        text = f"{len(failed)} of {len(findings)} failed: {', '.join(failed)}"
+        print_prose("", text, style="bold red")
     else:
         notes = sum(finding.state == "note" for finding in findings)
         warnings = f" ({counted(notes, 'warning')})" if notes else ""
-        print_prose(f"\nOK{warnings}", "bold green")
+        print_prose("", f"OK{warnings}", style="bold green")
     if failed:
         raise SystemExit(1)
 
@@ -63,18 +64,18 @@ def _findings() -> Iterator[Finding]:
 
 def _printed(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Print each finding as soon as it is known."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    terminal = console()
     for finding in findings:
         table = Table.grid(padding=(0, 2))
         table.add_column(width=6)
         table.add_column(width=12)
         table.add_column(overflow="fold")
-        text = printable(finding.found + (f"\nfix: {finding.fix}" if finding.fix else ""))
+        lines = [finding.found, *([f"fix: {finding.fix}"] if finding.fix else [])]
         state = Text(finding.state, STYLES[finding.state])
-        table.add_row(state, Text(printable(finding.subject)), Text(text))
-        show(console, table)
+        text = "\n".join(map(one_line, lines))
+        table.add_row(state, Text(one_line(finding.subject)), Text(text))
+        show(terminal, table)
         yield finding

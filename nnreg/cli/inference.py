@@ -6,7 +6,7 @@ import csv
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
@@ -20,7 +20,7 @@ from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_file
 from nnreg.cli._help import command
 from nnreg.cli._options import allow_changed_option, checkpoint_argument, json_option, plugin_option
-from nnreg.cli._output import data_file, print_json, print_table, printable
+from nnreg.cli._output import console, data_file, one_line, print_json, print_table, printable
 from nnreg.cli._progress import animated
 from nnreg.cli._registry import registry_with
 
@@ -86,6 +86,11 @@ def evaluate(
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead."
 )
+@click.option(
+    "--escape-formulas",
+    is_flag=True,
+    help="Put a ' before text that a spreadsheet would run as a formula.",
+)
 @allow_changed_option
 @json_option
 def predict(
@@ -93,6 +98,7 @@ def predict(
     data: str,
     files: tuple[Path, ...],
     out: Path | None,
+    escape_formulas: bool,
     allow_changed: bool,
     as_json: bool,
 ) -> None:
@@ -101,7 +107,8 @@ def predict(
     The column `prediction` has the class or the number; for classes, one column
     `probability_CLASS` for each follows. DATA (- for standard input) has the columns that the
     model was trained on, in any order; others are ignored. For images, the column `name` has the
-    file name.
+    file name. A terminal shows control characters in names as escapes; files and pipes get them
+    unchanged, as UTF-8.
 
     \b
     nnreg predict runs/penguins-001 new.csv > predictions.csv
@@ -110,12 +117,20 @@ def predict(
 
     if out is not None and not out.parent.is_dir():
         raise click.UsageError(f"{out}: no directory {out.parent}; create it first")
+    if escape_formulas and as_json:
+        raise click.UsageError("--escape-formulas changes CSV only; leave it out with --json")
     registry = registry_with(files)
     model = load(checkpoint, registry=registry, allow_changed=allow_changed)
-    with tempfile.SpooledTemporaryFile(SPOOL_BYTES, "w+", encoding="utf-8", newline="") as output:
+    with tempfile.SpooledTemporaryFile(
+        SPOOL_BYTES, "w+", encoding="utf-8", errors="backslashreplace", newline=""
+    ) as output:
         with _chunks(model, data, model.preprocessing.names) as chunks:
-            write = _write_json if as_json else _write_csv
-            write(output, (_with_row_names(chunk, _predictions(model, chunk)) for chunk in chunks))
+            found = (_with_row_names(chunk, _predictions(model, chunk)) for chunk in chunks)
+            if as_json:
+                _write_json(output, found)
+            else:
+                on_terminal = out is None and sys.stdout.isatty()
+                _write_csv(output, found, _conversions(escape_formulas, on_terminal))
         output.seek(0)
         if out is None:
             shutil.copyfileobj(output, sys.stdout)
@@ -132,12 +147,46 @@ def _copied(output: IO[str]) -> Iterator[tuple[int, bytes]]:
         position += len(data)
 
 
-def _write_csv(target: IO[str], chunks: Iterable[_Predictions]) -> None:
-    writer = csv.writer(target, lineterminator="\n")
+class _Lines:
+    """A target of `csv.writer`, which quotes a carriage return only if its lines end with one."""
+
+    def __init__(self, target: IO[str]) -> None:
+        self._target = target
+
+    def write(self, row: str) -> None:
+        """Write a row that ends with both characters."""
+        self._target.write(row[:-2] + "\n")
+
+
+FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
+"""The characters with which a formula begins in a spreadsheet, according to OWASP."""
+
+
+def _without_formula(text: str) -> str:
+    """Return text that a spreadsheet shows as it is; numbers stay numbers."""
+    if not text.startswith(FORMULA_STARTS):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def _conversions(escape_formulas: bool, on_terminal: bool) -> Sequence[Callable[[str], str]]:
+    """Return the conversions of text in a cell; a file or pipe gets the data unchanged."""
+    return [_without_formula] * escape_formulas + [one_line] * on_terminal
+
+
+def _write_csv(
+    target: IO[str], chunks: Iterable[_Predictions], conversions: Sequence[Callable[[str], str]]
+) -> None:
+    writer = csv.writer(_Lines(target), lineterminator="\r\n")
     for index, (head, rows) in enumerate(chunks):
-        if not index:
-            writer.writerow(head)
-        writer.writerows(rows)
+        shown = [head, *rows] if index == 0 else rows
+        for convert in conversions:
+            shown = [[convert(v) if isinstance(v, str) else v for v in row] for row in shown]
+        writer.writerows(shown)
 
 
 def _write_json(target: IO[str], chunks: Iterable[_Predictions]) -> None:
@@ -146,7 +195,7 @@ def _write_json(target: IO[str], chunks: Iterable[_Predictions]) -> None:
     for head, rows in chunks:
         for row in rows:
             text = json_text.dumps(dict(zip(head, row, strict=True)), indent=2, ensure_ascii=False)
-            target.write(separator + "  " + text.replace("\n", "\n  "))
+            target.write(separator + "  " + printable(text).replace("\n", "\n  "))
             separator = ",\n"
     target.write("\n]\n" if separator == ",\n" else "[]\n")
 
@@ -186,21 +235,25 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
 
     On a terminal, a progress bar shows the fraction of the file that has been read.
     """
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     from nnreg.data.loading import read_chunks
     from nnreg.tables.convert import iter_chunks
 
     source = _source(model, data)
     suffix = Path(model.spec.data.path).suffix if model.spec.data else ".csv"
-    bar = Progress(console=Console(stderr=True), transient=True)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        console=console(err=True),
+        transient=True,
+    )
     # not `disable=True`: rich before 14.3 still ends a disabled bar with a newline
     shown = bar if animated(sys.stderr) else nullcontext()
 
     def read() -> Iterator[Table]:
-        task = bar.add_task(escape(printable(data)), total=1.0)
+        task = bar.add_task(one_line(data), total=1.0)
         for table in read_chunks(source, file, model.preprocessing.text):
             yield from iter_chunks(table, names)
             bar.update(task, completed=table.fraction_read)
@@ -212,7 +265,7 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
 def _source(model: Model, data: str) -> Source:
     """Return the source of the model's own data, or of a file with another suffix."""
     from nnreg.builtin.sources.delimited import Csv
-    from nnreg.data.loading import source_entry
+    from nnreg.data.loading import source_entry, with_secrets
     from nnreg.interfaces.source import Source
     from nnreg.spec.validation import Reader
 
@@ -221,5 +274,5 @@ def _source(model: Model, data: str) -> Source:
     known = source_entry(path, registry)
     same_suffix = section is not None and path.suffix == Path(section.path).suffix
     if data == "-" or same_suffix or known is None or known.cls is type(own):
-        return own
-    return Reader(registry).read(Source, known.name)
+        return with_secrets(own)
+    return Reader(registry).read(Source, registry.reference(known))

@@ -14,7 +14,7 @@ from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_file
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option, plugin_option
-from nnreg.cli._output import print_json, printable
+from nnreg.cli._output import one_line, print_json, print_lines, print_text
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def init(
     elif to_file:
         _print(proposal, data, out)
     else:
-        click.echo(proposal.text(), nl=False)
+        print_text(proposal.text().removesuffix("\n"))
 
 
 def on_terminal() -> bool:
@@ -91,10 +91,15 @@ def on_terminal() -> bool:
 def _ask(proposal: SpecProposal) -> str:
     """Prompt for the name of the column to predict."""
     names = [*list(proposal.columns)[:MAX_CHOICES], "…"][: len(proposal.columns)]
-    click.echo(f"columns: {printable(', '.join(names))}")
+    print_lines(f"columns: {', '.join(names)}")
     choice = click.Choice(list(proposal.columns))
     answer: str = click.prompt(
-        "column to predict", proposal.target, type=choice, show_choices=False, err=True
+        f"column to predict [{one_line(proposal.target)}]",
+        proposal.target,
+        type=choice,
+        show_choices=False,
+        show_default=False,
+        err=True,
     )
     return answer
 
@@ -128,4 +133,4 @@ def _print(proposal: SpecProposal, data: Path, out: Path) -> None:
         excluded[MAX_SHOWN:] = [f"excludes {rest:,} more; the spec has the reasons"]
     lines += excluded
     lines += [f"wrote {out}", f"next: {shlex.join(['nnreg', 'run', str(out)])}"]
-    click.echo(printable("\n".join(lines)))
+    print_lines(*lines)

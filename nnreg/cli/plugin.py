@@ -11,11 +11,12 @@ import click
 from nnreg.cli._complete import complete_target
 from nnreg.cli._help import group
 from nnreg.cli._options import json_option
-from nnreg.cli._output import print_json, print_table
+from nnreg.cli._output import print_json, print_lines, print_table
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
-    from nnreg.registry.registry import Entry, Registry
+    from nnreg.registry.names import Entry
+    from nnreg.registry.registry import Registry
 
 
 KINDS = ("activation", "loss", "layer", "optimizer", "schedule", "metric", "source")
@@ -63,22 +64,23 @@ def new(distribution: str, license_: str, author: str, **components: str | None)
             f"(options: {', '.join(f'--{kind}' for kind in KINDS)})"
         )
     ((kind, name),) = given
-    _require_new(kind, name)
     directory = Path(distribution)
     for path in Scaffold(distribution, kind, name, license_, author).write(directory):
-        click.echo(f"wrote {path}", err=True)
-    click.echo(
+        print_lines(f"wrote {path}", err=True)
+    _note_others(distribution, kind, name)
+    print_lines(
         f"next: cd {directory} && pip install -e '.[test]' && pytest && nnreg plugin check {name}"
     )
 
 
-def _require_new(kind: str, name: str) -> None:
-    from nnreg.errors import UsageError
-
+def _note_others(distribution: str, kind: str, name: str) -> None:
+    """Print which plugins have a component of this kind and name already."""
     for entry in registry_with():
         if (entry.kind, entry.name) == (kind, name):
-            raise UsageError(
-                f"{kind} {name!r} already exists, from {entry.provider}; choose another name"
+            click.echo(
+                f"note: {entry.provider} has the {kind} {name!r} too; write "
+                f'"{distribution}:{name}" for yours',
+                err=True,
             )
 
 
@@ -91,7 +93,8 @@ def _require_new(kind: str, name: str) -> None:
 def check(target: str, examples: int, seed: int, as_json: bool) -> None:
     """Run the conformance checks of components.
 
-    TARGET is a component, a plugin's file, a module or a distribution. Each check runs on
+    TARGET is a component, of all plugins that have it or as nnreg-mish:mish of one, a plugin's
+    file, a module or a distribution. Each check runs on
     configurations drawn from the annotations of the component's options, and reports the simplest
     one that fails. The exit code is 1 if a check failed.
 
@@ -128,21 +131,25 @@ def _chosen(registry: Registry, target: str) -> list[Entry]:
     """Return the components of a name, a file, a module or a distribution."""
     from nnreg._utils.suggestions import suggest
     from nnreg.errors import PluginError, UsageError
+    from nnreg.registry import names
     from nnreg.registry.loading import canonical
 
-    path = Path(target)
+    file, _, component = target.rpartition(names.SEPARATOR)  # as in mish.py:mish
+    if not file.endswith(".py"):
+        file, component = target, ""
+    path = Path(file)
     if path.suffix == ".py" or path.is_file():
         found = [registry.add_file(path)]
     else:
-        named = [entry for entry in registry if entry.name == target]
-        if named:
+        if named := names.named(target, registry):
             return named
         found = [p for p in registry.plugins.values() if canonical(target) in p.names]
-    names = {plugin.name for plugin in found}
+    plugins = {plugin.name for plugin in found}
     entries = [
         entry
         for entry in registry
-        if entry.plugin in names or f"{entry.cls.__module__}.".startswith(f"{target}.")
+        if entry.plugin in plugins or f"{entry.cls.__module__}.".startswith(f"{target}.")
+        if component in ("", entry.name)
     ]
     failed = [
         f"plugin {p.name} {'is blocked ' if p.blocked_by else 'failed: '}{p.why}"
@@ -155,6 +162,8 @@ def _chosen(registry: Registry, target: str) -> list[Entry]:
         raise UsageError(f"{target} provides no component to check")
     if not entries:
         known = {entry.name for entry in registry} | registry.plugins.keys()
+        if names.SEPARATOR in target:
+            known = {entry.qualified for entry in registry}
         raise UsageError(
             f"no component, file, module or distribution {target!r}{suggest(target, known)}"
             f"{registry.unavailable()}"
@@ -166,11 +175,11 @@ def _print_report(report: dict[str, Any]) -> None:
     results = report["checks"]
     rows = [
         [result["check"], "passed" if result["passed"] else "failed",
-         result["promise"] if result["passed"] else result["found"]]
+         result["promise"] if result["passed"] else result["found"].split("\n")]
         for result in results
     ]  # fmt: skip
     title = f"{report['kind']} {report['name']}, from {report['distribution']} {report['version']}"
     print_table(["check", "result", "passed check, or failure"], rows, title=title)
     failed = sum(not result["passed"] for result in results)
     outcome = f"{failed} of {len(results)} checks failed" if failed else "passed"
-    click.echo(f"{report['name']}: {outcome}\n")
+    print_lines(f"{report['name']}: {outcome}", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -11,12 +12,13 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from nnreg._utils import json_text
+from nnreg._utils.atomic_files import Replace, replace_file, replace_regular
 from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
 from nnreg.cli._options import allow_changed_option, json_option, plugin_option
-from nnreg.cli._output import print_json, print_prose, print_table
+from nnreg.cli._output import console, print_json, print_lines, print_prose, print_table
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def report(path: Path, show: bool, files: tuple[Path, ...], allow_changed: bool)
     from nnreg.reports.report import report as write
 
     page = write(path, registry=registry_with(files), allow_changed=allow_changed)
-    click.echo(page)
+    print_lines(page)
     if show:
         import webbrowser
 
@@ -92,11 +94,16 @@ def plot(paths: tuple[Path, ...], out: Path | None, text: bool) -> None:
         for name, record in records.items():
             _print_losses(name, record)
         return
-    if out is None:
-        out = paths[0] / "plots" / "curves.svg" if len(paths) == 1 else Path("curves.svg")
-        out.parent.mkdir(exist_ok=True)
-    _draw(records, out)
-    click.echo(out)
+    if out is None and len(paths) == 1:
+        from nnreg.errors import UsageError
+        from nnreg.runs.directory import make_plots
+
+        with os_errors_as(UsageError, paths[0] / "plots"):
+            out = make_plots(paths[0]) / "curves.svg"
+        _draw(records, out, replace_regular)
+    else:
+        _draw(records, out := out or Path("curves.svg"))
+    print_lines(out)
 
 
 @command()
@@ -158,10 +165,11 @@ def _write_and_report(write: Callable[[], Path], stream: IO[str] | None) -> None
     try:
         page = write()
     except NnregError as error:
-        click.echo(f"note: no report was written: {error}", err=True)
+        first, *others = error.lines
+        print_lines(f"note: no report was written: {first}", *others, err=True)
     else:
         if stream is not None:
-            click.echo(f"report: {page}", file=stream)
+            print_lines(f"report: {page}", err=stream is sys.stderr)
 
 
 def _records(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
@@ -189,7 +197,7 @@ def _means(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
     return dict(zip(labels(record.path for record in records), records, strict=True))
 
 
-def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
+def _draw(records: Mapping[str, RunRecord], file: Path, replace: Replace = replace_file) -> None:
     """Draw curves into a file."""
     from nnreg.errors import UsageError
     from nnreg.plotting.curves import by_epoch, metrics_of
@@ -208,23 +216,21 @@ def _draw(records: Mapping[str, RunRecord], file: Path) -> None:
     if not charts:
         raise UsageError("no epoch has finished yet; there is nothing to draw")
     with os_errors_as(UsageError, file):
-        matplotlib_file.save(matplotlib_file.figure(charts), file)
+        matplotlib_file.save(matplotlib_file.figure(charts), file, replace)
 
 
 def _print_losses(name: str, record: RunRecord) -> None:
     """Draw the losses of a run in the terminal."""
-    from rich.console import Console
-
     from nnreg.errors import UsageError
     from nnreg.plotting.braille import draw
     from nnreg.plotting.curves import by_epoch
 
     if not len(record.history):
         raise UsageError(f"{name}: no epoch has finished yet; there is nothing to draw")
-    console = Console(highlight=False)
+    terminal = console()
     chart = by_epoch({name: record.history.columns}, "loss", {})
-    print_prose(f"\n{name}: loss")
-    console.print(draw(chart, width=min(console.width, 100), height=14))
+    print_prose("", f"{name}: loss")
+    terminal.print(draw(chart, width=min(terminal.width, 100), height=14))
 
 
 def _print_comparison(comparison: Comparison) -> None:
@@ -251,7 +257,7 @@ def _print_comparison(comparison: Comparison) -> None:
         head, *rows = map(list, zip(head, *rows, strict=True))
     print_table(head, rows)
     if not settings and len(sides) > 1:
-        click.echo("the specs are identical")
+        print_lines("the specs are identical")
 
 
 def _setting_cell(value: Any) -> str:

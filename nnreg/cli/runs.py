@@ -13,7 +13,7 @@ import click
 from nnreg._utils.formatting import counted, number
 from nnreg.cli._help import command
 from nnreg.cli._options import json_option
-from nnreg.cli._output import print_json, print_prose, print_table
+from nnreg.cli._output import print_json, print_lines, print_prose, print_table
 from nnreg.runs.listing import ALL_OUTCOMES, RunSummary, list_runs
 
 COLUMNS = ("run", "outcome", "test", "validation", "metric", "epochs", "training", "when")
@@ -55,7 +55,7 @@ def runs(directory: Path, outcomes: tuple[str, ...], sort: str, as_json: bool) -
     if as_json:
         print_json([_as_json(run) for run in chosen])
     elif not found:
-        click.echo(f"no runs in {directory}; create one with nnreg run SPEC")
+        print_lines(f"no runs in {directory}; create one with nnreg run SPEC")
     else:
         print_table(COLUMNS, [_row(run) for run in chosen], min_columns=2)
         print_prose(_count(found, chosen))

@@ -14,7 +14,14 @@ import click
 
 from nnreg.cli._complete import complete_run
 from nnreg.cli._help import command
-from nnreg.cli._options import allow_changed_option, overrides_option, plugin_option, spec_argument
+from nnreg.cli._options import (
+    allow_changed_option,
+    check_option,
+    overrides_option,
+    plugin_option,
+    spec_argument,
+)
+from nnreg.cli._output import print_lines
 from nnreg.cli._progress import print_json_line, showing_progress
 from nnreg.cli._registry import registry_with
 from nnreg.cli._summary import (
@@ -47,10 +54,6 @@ every_option = click.option(
 report_option = click.option(
     "--no-report", "draw", is_flag=True, flag_value=False, default=True,
     help="Write no report.html and no plots.",
-)  # fmt: skip
-check_option = click.option(
-    "--no-check", "check", is_flag=True, flag_value=False, default=True,
-    help="Do not test the components of plugins first.",
 )  # fmt: skip
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 json_option = click.option(
@@ -103,9 +106,10 @@ def run(
     from nnreg.runs.directory import create_numbered
     from nnreg.spec.document import read_spec
 
-    document = read_spec(spec, overrides, registry=registry_with(files))
+    registry = registry_with(files)
+    document = read_spec(spec, overrides, registry=registry, run_plugin_file=not dry_run)
     if dry_run:
-        preview(document, as_json=as_json)
+        preview(document, as_json=as_json, check=check)
         return
     prepared = prepare(document, out=out or create_numbered(document.name), check=check)
     _train(prepared, every, quiet, as_json, draw=draw)
@@ -191,7 +195,7 @@ def _train_folds(
     with closing(prepared.runs()) as runs:
         for run in runs:
             if announce:
-                click.echo(f"fold {run.model.spec.train.fold} of {folds}", err=True)
+                print_lines(f"fold {run.model.spec.train.fold} of {folds}", err=True)
             train(run, parent=prepared.directory)
             if draw:
                 write_report(run, None)
@@ -219,7 +223,7 @@ def _train_run(
     from nnreg.errors import DataError, DivergedError
 
     if run.finished:
-        click.echo(describe_finished_run(run), err=True)
+        print_lines(describe_finished_run(run), err=True)
     progress = showing_progress(run, every=every, quiet=quiet, as_json=as_json)
     try:
         with progress as (on_epoch, on_signal):
@@ -228,14 +232,14 @@ def _train_run(
         if draw:
             write_report(run, None if as_json else sys.stderr)
         # All folds have the same learning rate, so none is suggested for one of them.
-        advice = suggest_lower_learning_rate(run) if parent is None else ""
-        raise DivergedError(f"{error}{describe_failed_run(run)}{advice}") from error
+        advice = [suggest_lower_learning_rate(run)] if parent is None else []
+        raise DivergedError(*error.lines, *describe_failed_run(run), *advice) from error
     except DataError as error:
-        raise DataError(f"{error}{describe_failed_run(run)}") from error
+        raise DataError(*error.lines, *describe_failed_run(run)) from error
     except KeyboardInterrupt as stop:
         if not run.saved:
             raise
-        click.echo(describe_stopped_run(run, parent), err=True)
+        print_lines(*describe_stopped_run(run, parent), err=True)
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
     finally:
         if as_json and run.summary:

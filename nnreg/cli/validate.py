@@ -11,8 +11,8 @@ import click
 from nnreg._utils.formatting import byte_size, counted, duration
 from nnreg.cli._complete import complete_spec
 from nnreg.cli._help import command
-from nnreg.cli._options import json_option, overrides_option, plugin_option
-from nnreg.cli._output import print_json, printable
+from nnreg.cli._options import check_option, json_option, overrides_option, plugin_option
+from nnreg.cli._output import print_json, print_lines, print_text
 from nnreg.cli._registry import registry_with
 from nnreg.errors import (
     DataError,
@@ -52,9 +52,14 @@ MEMORY = {
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=complete_spec)
 @overrides_option
 @plugin_option
+@check_option
 @json_option
 def validate(
-    specs: tuple[str, ...], overrides: tuple[str, ...], files: tuple[Path, ...], as_json: bool
+    specs: tuple[str, ...],
+    overrides: tuple[str, ...],
+    files: tuple[Path, ...],
+    check: bool,
+    as_json: bool,
 ) -> None:
     """Check specs, their data, and the input shape of every layer.
 
@@ -71,22 +76,26 @@ def validate(
     codes = set()
     for spec in specs:
         try:
-            prepared = _check(spec, overrides, registry)
+            prepared = _check(spec, overrides, registry, check=check)
         except NnregError as error:
             codes.add(error.exit_code)
             problems += [{"spec": spec, **problem} for problem in _as_json(error)]
             if not as_json:
-                click.echo(printable(f"error: {error}"), err=True)
+                first, *others = error.lines
+                print_lines(f"error: {first}", *others, err=True)
         else:
             if not as_json:
                 _describe(prepared)
-                click.echo(nl=len(specs) > 1)
+                if len(specs) > 1:
+                    print_lines("")
     if as_json:
         print_json({"valid": not codes, "problems": problems})
     raise SystemExit(max(codes, default=0))
 
 
-def _check(spec: str, overrides: tuple[str, ...], registry: Registry) -> PreparedRun:
+def _check(
+    spec: str, overrides: tuple[str, ...], registry: Registry, *, check: bool
+) -> PreparedRun:
     """Prepare training without running it; raise `SpecError` with the location of a problem."""
     from nnreg.runs.cross_validation import check_folds
     from nnreg.runs.prepare import prepare_from_spec
@@ -96,10 +105,10 @@ def _check(spec: str, overrides: tuple[str, ...], registry: Registry) -> Prepare
     section = "$.data"
     try:
         if document.spec.train.folds and not document.spec.train.fold:
-            return check_folds(document)
+            return check_folds(document, check=check)
         prepared = prepare_from_spec(document)
         section = "$.train"
-        prepared.model.trainer(prepared.train, prepared.validation)
+        prepared.model.trainer(prepared.train, prepared.validation, check=check)
     except (DataError, UsageError) as error:
         problem = document.origins.with_location(Problem(section, str(error)))
         raise SpecError([problem], document.origin) from error
@@ -124,17 +133,17 @@ def _problem_as_json(problem: Problem) -> dict[str, Any]:
 
 def _describe(prepared: PreparedRun) -> None:
     """Print the layers with their shapes and parameters, and the rows of each split."""
-    click.echo(f"{prepared.model.document.origin}: valid\n")
-    click.echo(prepared.model.summary())
+    print_lines(f"{prepared.model.document.origin}: valid", "")
+    print_text(prepared.model.summary())
     counts = {name: len(split) for name, split in prepared.splits.items()}
     names = {name: "training" if name == "train" else name for name in counts}
     rows = [f"{count:,} {names[name]} rows" for name, count in counts.items()]
     train = prepared.model.spec.train
     of_fold = f"fold {train.fold or 1} of {train.folds}: " if train.folds else ""
-    click.echo(of_fold + ", ".join(rows))
+    print_lines(of_fold + ", ".join(rows))
 
 
-def preview(document: Document, *, as_json: bool) -> None:
+def preview(document: Document, *, as_json: bool, check: bool) -> None:
     """Print an estimate of memory and time, from a few steps that are then discarded."""
     from nnreg.runs.estimate import estimate
     from nnreg.runs.prepare import prepare_from_spec
@@ -142,18 +151,18 @@ def preview(document: Document, *, as_json: bool) -> None:
 
     prepared = prepare_from_spec(document)
     with document.locating_errors():
-        found = estimate(prepared)
+        found = estimate(prepared, check=check)
     if as_json:
         print_json(_preview_as_json(prepared, found))
         return
     _describe(prepared)
     total = sum(found.memory.values())
-    click.echo("\nmemory, excluding Python itself and reading the data")
+    print_lines("", "memory, excluding Python itself and reading the data")
     for name, label in MEMORY.items():
-        click.echo(f"{byte_size(found.memory[name]):>11}  {label}")
-    click.echo(f"{byte_size(total):>11}  total")
+        print_lines(f"{byte_size(found.memory[name]):>11}  {label}")
+    print_lines(f"{byte_size(total):>11}  total")
     early = prepared.model.spec.train.early_stopping is not None
-    click.echo(
+    print_text(
         f"\ntime, estimated from {counted(found.steps, 'warm-up step')}\n"
         f"{_time(found.epoch_seconds)}  per epoch ({counted(found.epoch_steps, 'step')})\n"
         f"{_time(found.seconds)}  for {counted(found.epochs, 'epoch')}"
@@ -161,11 +170,11 @@ def preview(document: Document, *, as_json: bool) -> None:
     )
     folds = _folds(prepared)
     if folds > 1:
-        click.echo(f"{_time(found.seconds * folds)}  for {folds} folds")
-    click.echo("\nnothing was written")
+        print_lines(f"{_time(found.seconds * folds)}  for {folds} folds")
+    print_lines("", "nothing was written")
     if document.texts[-1].path:
         options = set_options(document.overrides)
-        click.echo(f"next: {shlex.join(['nnreg', 'run', document.origin, *options])}")
+        print_lines(f"next: {shlex.join(['nnreg', 'run', document.origin, *options])}")
 
 
 def _time(seconds: float) -> str:

@@ -5,8 +5,10 @@ Each is a frozen dataclass that is stored in the checkpoint as JSON.
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NoReturn, TypeAlias
 
@@ -18,11 +20,13 @@ from nnreg._utils.statistics import standardize, unstandardize
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError, NnregWarning
 from nnreg.interfaces.component import Configurable, Positive
-from nnreg.tables.cells import positions
+from nnreg.tables.cells import INTEGER, TRUTH, parse_number, positions
 from nnreg.tables.columns import categorical, column, first_marked, numbers, single
 from nnreg.tables.table import Table
 
 ClassKind: TypeAlias = Literal["text", "integer", "number", "boolean"]
+
+_CLASS_TYPES: Mapping[str, type] = {"integer": np.int64, "number": np.float64, "boolean": np.bool_}
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,11 @@ class CategoricalColumn(Configurable):
     type: Literal["category"] = "category"
     indicator: bool = False
     other: bool = False
+
+    def __post_init__(self) -> None:
+        _require_distinct("categories", self.categories, self.categories)
+        if self.fill is not None and self.fill not in self.categories:
+            raise ValueError(f"fill: must be one of the categories, found {self.fill!r}")
 
     @property
     def shape(self) -> Shape:
@@ -157,20 +166,28 @@ class ClassTarget(Configurable):
     single: bool = False
 
     def __post_init__(self) -> None:
-        _ = self.classes  # raises ValueError for a name that is not of the kind
+        if not all(map(str.strip, self.names)):
+            raise ValueError("names: must not contain an empty text")
+        classes = self.names if self.kind == "text" else self.classes.tolist()
+        _require_distinct("names", self.names, classes)
 
     @property
     def classes(self) -> Array:
         """The classes in the type that they were given in."""
         if self.kind == "text":
             return np.array(self.names)
-        dtype = np.int64 if self.kind == "integer" else np.float64
-        if self.kind == "boolean":
-            return np.array([bool(("false", "true").index(name.lower())) for name in self.names])
-        try:
-            return np.array(list(map(int if self.kind == "integer" else float, self.names)), dtype)
-        except OverflowError as error:
-            raise ValueError(f"names: {error}") from error
+        return np.array(list(map(self._class, self.names)), _CLASS_TYPES[self.kind])
+
+    def _class(self, name: str) -> int | float | bool:
+        """Return what a name stands for. Raises ValueError for one that is not of the kind."""
+        number = parse_number(name)
+        if self.kind == "boolean" and name.title() in TRUTH:
+            return name.title() == "True"
+        if self.kind == "integer" and INTEGER.fullmatch(name) and -(2**63) <= int(name) < 2**63:
+            return int(name)
+        if self.kind == "number" and not math.isnan(number):
+            return number
+        raise ValueError(f"names: {name!r} is not a finite {self.kind} of 64 bits")
 
     def encode(self, table: Table) -> Array:
         """Return class numbers `(rows, ...)`."""
@@ -198,12 +215,19 @@ class NumericTarget(Configurable):
     type: Literal["numbers"] = "numbers"
     single: bool = False
 
+    def __post_init__(self) -> None:
+        widths = [len(self.mean), len(self.std)]
+        if len(self.names) > 1 or self.single:
+            widths.append(len(self.names))
+        if len(set(widths)) > 1 or (self.single and len(self.names) > 1):
+            raise ValueError(
+                f"{len(self.mean)} means and {len(self.std)} deviations do not fit the columns "
+                f"{', '.join(self.names)}"
+            )
+
     def encode(self, table: Table) -> Array:
         """Return `(rows, columns)` in the target's own units, or a column of arrays unchanged."""
-        columns = [complete_column(table, name, target=True) for name in self.names]
-        if len(columns) == 1 and columns[0].ndim > 1:
-            return columns[0]
-        return np.stack(columns, axis=1)
+        return numeric_targets(table, self.names)
 
     def scale(self, values: Array) -> Array:
         """Convert values in the target's own units to the scale of the network's outputs."""
@@ -216,6 +240,22 @@ class NumericTarget(Configurable):
 
 Input: TypeAlias = NumericColumn | CategoricalColumn | ArrayColumn
 Target: TypeAlias = ClassTarget | NumericTarget
+
+
+def numeric_targets(table: Table, names: Sequence[str]) -> Array:
+    """Return `(rows, columns)`, or the only column unchanged if it holds arrays."""
+    columns = [complete_column(table, name, target=True) for name in names]
+    if len(columns) == 1 and columns[0].ndim > 1:
+        return columns[0]
+    return np.stack(columns, axis=1)
+
+
+def _require_distinct(field: str, names: Sequence[str], values: Sequence[Hashable]) -> None:
+    """Raise ValueError for the first of these names that stands for the same value as another."""
+    count = Counter(values)
+    for name, value in zip(names, values, strict=True):
+        if count[value] > 1:
+            raise ValueError(f"{field}: must be distinct, found {name!r} twice")
 
 
 def complete_column(table: Table, name: str, *, target: bool = False) -> Array:

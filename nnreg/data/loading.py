@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import stat
@@ -15,6 +16,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
+from nnreg._utils.secret_text import START, reveal, reveal_path
 from nnreg.data.column_encoders import ClassTarget
 from nnreg.data.preprocessing import Preprocessing, fit_preprocessing, fit_target
 from nnreg.data.settings import Columns, Data, NumericClasses, Split
@@ -23,7 +25,8 @@ from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, NnregWarning, Problem, SpecError
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.source import Source
-from nnreg.registry.registry import Entry, Registry
+from nnreg.registry.names import Entry
+from nnreg.registry.registry import Registry
 from nnreg.tables.cells import positions
 from nnreg.tables.columns import (
     categorical,
@@ -129,15 +132,32 @@ def readable(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot read the data: {explain_os_error(error, path)}") from error
 
 
-def data_files(data: Data, directory: Path) -> dict[Path, Sequence[Path]]:
-    """Return the paths in a data section, each with the files that are read for it.
+def data_files(data: Data, directory: Path) -> dict[Path, tuple[str, Sequence[Path]]]:
+    """Return each path of a data section with its text there, and the files that are read for it.
 
     Relative paths start at `directory`. Raises `DataError` for anything but a regular file: a pipe
     or a device may never end.
     """
-    held_out = (data.split.validation, data.split.test)
-    named = [directory / path for path in (data.path, *held_out) if isinstance(path, str)]
-    return {path: regular_files(data.source, path) for path in named}
+    texts = (data.path, *_held_out_files(data).values())
+    source, paths = with_secrets(data.source), {directory / reveal_path(t): t for t in texts}
+    return {path: (text, regular_files(source, path)) for path, text in paths.items()}
+
+
+def _held_out_files(data: Data) -> dict[str, str]:
+    """Return the files of the held-out splits that are not fractions, by the name of the split."""
+    splits = {"validation": data.split.validation, "test": data.split.test}
+    return {name: path for name, path in splits.items() if isinstance(path, str)}
+
+
+def with_secrets(source: Source) -> Source:
+    """Return a source whose text options have the values of their secrets."""
+    fields = dataclasses.fields(source)  # type: ignore[arg-type] # all components are dataclasses
+    texts = {field.name: getattr(source, field.name) for field in fields}
+    secret = {k: reveal(v) for k, v in texts.items() if isinstance(v, str) and START in v}
+    try:
+        return dataclasses.replace(source, **secret) if secret else source  # type: ignore[type-var]
+    except ValueError as error:
+        raise DataError(f"data.source: {error}") from error
 
 
 def regular_files(source: Source, path: Path) -> Sequence[Path]:
@@ -177,7 +197,8 @@ def read_splits(
         text.update(data.targets)
     if data.split.group:
         text.add(data.split.group)
-    table = reader.table(data.source, directory / data.path, text)
+    source = with_secrets(data.source)
+    table = reader.table(source, directory / reveal_path(data.path), text)
     preprocessing, splits = split_table(
         table,
         data.targets,
@@ -190,10 +211,11 @@ def read_splits(
     )
     text.update(preprocessing.text)
     files = {
-        name: _with_target(reader.table(data.source, directory / path, text), data.targets, data)
-        for name in ("validation", "test")
-        if isinstance(path := getattr(data.split, name), str)
-        and (fold is None or name == "validation")
+        name: _with_target(
+            reader.table(source, directory / reveal_path(path), text), data.targets, data
+        )
+        for name, path in _held_out_files(data).items()
+        if fold is None or name == "validation"
     }
     return preprocessing, replace(splits, **files)
 

@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Len
-from pydantic import FailFast
+from pydantic import Discriminator, FailFast, Tag
 
 from nnreg._types import Array, Shape
 from nnreg._utils.formatting import byte_size
@@ -33,6 +33,7 @@ from nnreg.data.column_encoders import (
     NumericTarget,
     Target,
     complete_column,
+    numeric_targets,
     refuse_too_large,
 )
 from nnreg.data.settings import Columns, NumericClasses
@@ -54,15 +55,32 @@ from nnreg.tables.lazy import BLOCK, LazyArray
 from nnreg.tables.table import Table
 
 
+def _type_of(value: Any) -> Any:
+    """Return the key by which one of several classes is chosen, so that errors are those of it."""
+    return value.get("type") if isinstance(value, dict) else None
+
+
+_Input: TypeAlias = Annotated[
+    Annotated[NumericColumn, Tag("number")]
+    | Annotated[CategoricalColumn, Tag("category")]
+    | Annotated[ArrayColumn, Tag("values")],
+    Discriminator(
+        _type_of, "nnreg", "must be an object whose type is 'number', 'category' or 'values'"
+    ),
+]
+_Target: TypeAlias = Annotated[
+    Annotated[ClassTarget, Tag("classes")] | Annotated[NumericTarget, Tag("numbers")],
+    Discriminator(_type_of, "nnreg", "must be an object whose type is 'classes' or 'numbers'"),
+]
+
+
 @dataclass(frozen=True)
 class Preprocessing(Configurable):
     """How each input column and the target become arrays."""
 
     # stop at the first error: an untrusted checkpoint may have very many columns
-    inputs: Annotated[
-        tuple[NumericColumn | CategoricalColumn | ArrayColumn, ...], Len(1), FailFast()
-    ]
-    target: ClassTarget | NumericTarget
+    inputs: Annotated[tuple[_Input, ...], Len(1), FailFast()]
+    target: _Target
 
     def __post_init__(self) -> None:
         if len(self.inputs) > 1 and any(
@@ -299,6 +317,11 @@ def fit_target(
     single = len(targets) == 1 and column(table, targets[0]).ndim == 1
     if len(targets) == 1 and _is_class_target(table, targets[0], columns, numeric_classes):
         labels = _category_counts(train, targets[0])
+        if "" in labels:
+            raise DataError(
+                f"{table.origin}: a class of the target {targets[0]!r} is the empty text; give it "
+                "a name, or list \"\" in the source's 'missing'"
+            )
         if len(labels) == 1:
             raise DataError(
                 f"{table.origin}: the target {targets[0]!r} is {next(iter(labels))!r} in every "
@@ -307,7 +330,7 @@ def fit_target(
         names = tuple(sorted(labels, key=_class_order))
         kind = _class_kind(table, targets[0], names)
         return ClassTarget(targets[0], names, kind=kind, single=single)
-    raw = NumericTarget(targets, (), ()).encode(train)
+    raw = numeric_targets(train, targets)
     flat = raw.reshape(-1, raw.shape[-1])
     width = flat.shape[1]
     if columns.target_scaling == "none" or not len(flat):

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from packaging.requirements import Requirement
 
+from nnreg._utils.distributions import installed_version
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import memory_limit
 from nnreg._utils.os_errors import explain_os_error
@@ -95,12 +96,17 @@ def _requirements() -> Iterator[Finding]:
     """Yield whether the required distributions, and those of each user extra, are installed."""
     try:
         metadata = importlib.metadata.metadata("nnreg")
+        requirements = [Requirement(text) for text in metadata.get_all("Requires-Dist") or ()]
     except importlib.metadata.PackageNotFoundError:
         yield Finding(
             "required", "note", "nnreg is not installed; it runs from its source directory"
         )
         return
-    requirements = [Requirement(text) for text in metadata.get_all("Requires-Dist") or ()]
+    except Exception:  # of any type, for damaged metadata
+        requirements = []
+    if not requirements:
+        yield Finding("required", "failed", "the metadata of nnreg is damaged", REINSTALL)
+        return
     always = [one for one in requirements if _is_required(one, "")]
     yield _check_requirements("required", always, "failed", "nnreg")
     for extra in sorted(set(metadata.get_all("Provides-Extra") or ()) - DEVELOPERS):
@@ -118,7 +124,7 @@ def _check_requirements(
     missing = [f"{one.name}{one.specifier} ({found})" for one in needed if (found := unmet(one))]
     if missing:
         return Finding(subject, if_missing, ", ".join(missing), f"pip install '{install}'")
-    installed = [f"{one.name} {importlib.metadata.version(one.name)}" for one in needed]
+    installed = [f"{one.name} {installed_version(one.name)}" for one in needed]
     return Finding(subject, "ok", ", ".join(installed))
 
 
@@ -131,8 +137,8 @@ def _plugins(registry: Registry) -> Iterator[Finding]:
             yield Finding(f"plugin {plugin.name}", "failed", failure.error, failure.fix)
         if plugin.blocked_by:
             yield Finding(f"plugin {plugin.name}", "note", f"blocked {plugin.why}")
-    for ambiguity in registry.ambiguities():
-        yield Finding("plugins", "note", ambiguity)
+    for shared in registry.shared_names():
+        yield Finding("plugins", "note", shared)
 
 
 def _memory() -> Finding:

@@ -29,6 +29,7 @@ class Workspace:
         self._buffers: dict[Any, Array] | None = {} if reuse else None
         self._requests = 0
         self._ones: dict[int, Array] = {}
+        self._scalars: dict[tuple[int, int], tuple[Array, list[Array]]] = {}
 
     def rewind(self) -> None:
         """Begin a pass that reuses the same arrays."""
@@ -54,6 +55,20 @@ class Workspace:
             if self._buffers is not None:
                 self._ones[count] = vector
         return vector
+
+    def scalars(self, *values: float) -> Sequence[Array]:
+        """Return these numbers as arrays without axes, which NumPy takes faster than numbers."""
+        self._requests += 1
+        key = (self._requests, len(values))
+        found = self._scalars.get(key)
+        if found is None:
+            vector = self.allocate((len(values),), None)
+            found = vector, [vector[k, ...] for k in range(len(values))]
+            if self._buffers is not None:
+                self._scalars[key] = found
+        vector, arrays = found
+        vector[...] = values
+        return arrays
 
     def allocate(self, shape: Shape, dtype: npt.DTypeLike | None) -> Array:
         """Allocate a new array. Override it for another array library."""

@@ -11,7 +11,8 @@ passed as the last positional argument instead of `out=`, which is faster.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias
 
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import sum_rows
 from nnreg.interfaces.component import Component
+from nnreg.interfaces.windows import rows_of_windows, windows_of
 
 Pair: TypeAlias = tuple[int, int]
 
@@ -42,6 +44,9 @@ class ScratchSpace(Protocol):
 
     def ones(self, count: int) -> Array:
         """Return a vector of ones, which must not be modified."""
+
+    def scalars(self, *values: float) -> Sequence[Array]:
+        """Return these numbers as arrays without axes, which NumPy takes faster than numbers."""
 
 
 @dataclass(frozen=True)
@@ -154,17 +159,25 @@ class Kernels(Component):
         beta2: float,
         epsilon: float,
     ) -> None:
-        """Update m ← beta1 m + g and v ← beta2 v + g², then p ← p - rate · m / (√v + epsilon)."""
+        """Update m ← beta1 m + (1 - beta1) g and v ← beta2 v + (1 - beta2) g², then p.
+
+        p ← p - rate · m / (√v + epsilon). g² alone could overflow: √(1 - beta2) g is squared.
+        """
+        decay1, new1, decay2, new2, floor, step = scratch.scalars(
+            beta1, 1 - beta1, beta2, math.sqrt(1 - beta2), epsilon, rate
+        )
         change = scratch.empty(parameters.shape)
-        np.multiply(m, beta1, m)
-        np.add(m, gradient, m)
-        np.multiply(v, beta2, v)
-        np.multiply(gradient, gradient, change)
+        np.multiply(m, decay1, m)
+        np.multiply(gradient, new1, change)
+        np.add(m, change, m)
+        np.multiply(v, decay2, v)
+        np.multiply(gradient, new2, change)
+        np.multiply(change, change, change)
         np.add(v, change, v)
         np.sqrt(v, change)
-        np.add(change, epsilon, change)
+        np.add(change, floor, change)
         np.divide(m, change, change)
-        np.multiply(change, rate, change)
+        np.multiply(change, step, change)
         np.subtract(parameters, change, parameters)
 
     def im2col(self, images: Array, columns: Array, stride: Pair) -> None:
@@ -175,7 +188,7 @@ class Kernels(Component):
         _, oh, ow, kh, kw, channels = columns.shape
         sh, sw = stride
         if sw == 1 and channels > 1:
-            for rows, windows in _rows_of_windows(images, columns, sh):
+            for rows, windows in rows_of_windows(images, columns, sh):
                 windows[...] = rows
             return
         for i in range(kh):
@@ -188,7 +201,7 @@ class Kernels(Component):
         sh, sw = stride
         images[...] = 0
         if sw == 1 and channels > 1:
-            for rows, windows in _rows_of_windows(images, columns, sh):
+            for rows, windows in rows_of_windows(images, columns, sh):
                 np.add(rows, windows, out=rows)
             return
         for i in range(kh):
@@ -198,7 +211,7 @@ class Kernels(Component):
 
     def max_pool(self, x: Array, y: Array, size: Pair, stride: Pair) -> None:
         """Write the largest value of each window of `(batch, height, width, channels)`."""
-        first, *others = _windows(y, size, stride)
+        first, *others = windows_of(y, size, stride)
         y[...] = x[first]
         for window in others:
             np.maximum(y, x[window], out=y)
@@ -218,7 +231,7 @@ class Kernels(Component):
         disjoint = size[0] <= stride[0] and size[1] <= stride[1]
         remaining, product = scratch.empty(y.shape), scratch.empty(y.shape)
         remaining[...] = dy
-        for window in _windows(y, size, stride):
+        for window in windows_of(y, size, stride):
             part = dx[window]
             np.equal(x[window], y, out=product)
             assigned = np.multiply(product, remaining, out=part if disjoint else product)
@@ -368,33 +381,3 @@ def _rows_to_merge(rows: int, features: int) -> int:
     if rows < MIN_MERGED_ROWS or features >= MAX_NARROW_FEATURES:
         return 1
     return max(n for n in range(1, MAX_MERGED_FEATURES // features + 1) if rows % n == 0)
-
-
-def _rows_of_windows(images: Array, columns: Array, step: int) -> Iterator[tuple[Array, Array]]:
-    """Yield corresponding views of images and of columns, one row of the kernel at a time.
-
-    The windows of a row are divided into groups of adjacent windows that do not overlap: kernel
-    width times channels values are contiguous in both views.
-    """
-    batch, oh, ow, kh, kw, channels = columns.shape
-    for i in range(kh):
-        rows = images[:, i : i + oh * step : step]
-        for offset in range(min(kw, ow)):
-            windows = columns[:, :, offset::kw, i]
-            count = windows.shape[2]
-            adjacent = rows[:, :, offset : offset + count * kw]
-            yield adjacent.reshape(batch, oh, count, kw, channels), windows
-
-
-def _windows(y: Array, size: Pair, stride: Pair) -> list[tuple[slice, slice, slice]]:
-    """Return, for each position in a window, the slices of the images at this position."""
-    _, oh, ow, _ = y.shape
-    return [
-        (
-            slice(None),
-            slice(i, i + oh * stride[0], stride[0]),
-            slice(j, j + ow * stride[1], stride[1]),
-        )
-        for i in range(size[0])
-        for j in range(size[1])
-    ]

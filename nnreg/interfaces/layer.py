@@ -111,11 +111,15 @@ class LayerEntry(Layer):
 
 @dataclass(frozen=True)
 class Param:
-    """An array that a layer declared: its shape and initializer, and whether L1/L2 apply to it."""
+    """An array that a layer declared: its shape and initializer, and whether L1/L2 apply to it.
+
+    `non_negative` is for a buffer of which a checkpoint with a value below 0 is refused.
+    """
 
     shape: Shape
     initializer: Initializer
     regularized: bool = False
+    non_negative: bool = False
 
 
 @dataclass
@@ -160,9 +164,14 @@ class LayerBuilder:
         """Declare a trainable array; `regularized` is for weights, not for biases."""
         self.params[name] = Param(shape, initializer, regularized)
 
-    def buffer(self, name: str, shape: Shape, initializer: Initializer) -> None:
-        """Declare an array that the layer updates itself, such as a running mean."""
-        self.state[name] = Param(shape, initializer)
+    def buffer(
+        self, name: str, shape: Shape, initializer: Initializer, *, non_negative: bool = False
+    ) -> None:
+        """Declare an array that the layer updates itself, such as a running mean.
+
+        `non_negative` is for values that are never below 0, such as a running variance.
+        """
+        self.state[name] = Param(shape, initializer, non_negative=non_negative)
 
     def layer(
         self,

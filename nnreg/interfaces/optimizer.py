@@ -21,6 +21,8 @@ class Optimizer(Component):
     kind = "optimizer"
     state_names: ClassVar[tuple[str, ...]] = ()
     """The vectors of state kept between steps, initially zero, each as long as the parameters."""
+    non_negative: ClassVar[tuple[str, ...]] = ()
+    """Those vectors of state whose values are never below 0, such as a mean of squares."""
     elementwise: ClassVar[bool] = False
     """Whether the update of each parameter depends only on its own values, so that the vectors may
     be passed in chunks that fit the processor's cache."""

@@ -136,8 +136,10 @@ def name_metrics(
     """
     problems, named = [], {}
     classification = classes is not None
-    for index, metric in enumerate(spec.metrics):
-        name = registry.name_of(metric)
+    entries = [registry.entry_of(metric) for metric in spec.metrics]
+    for index, (metric, entry) in enumerate(zip(spec.metrics, entries, strict=True)):
+        others = [one for one in entries if one.name == entry.name and one.cls is not entry.cls]
+        name = entry.qualified if others else entry.name
         path = f"$.metrics[{index}]"
         if metric.classification != classification:
             needs = "classes" if metric.classification else "numbers"

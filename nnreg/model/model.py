@@ -350,7 +350,8 @@ class Model:
 
     def layer_table(self) -> list[tuple[str, str, str, int]]:
         """Return each layer's name, kind, output shape, and number of parameters."""
-        names = {entry.cls: entry.name for entry in self.document.registry}
+        registry = self.document.registry
+        names = {entry.cls: registry.reference(entry) for entry in registry}
         result = []
         for name, (layer, plan) in self.network.plan.children.items():
             own = [p for key, p in self.parameters.items() if key.startswith(f"{name}/")]

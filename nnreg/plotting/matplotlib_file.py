@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from nnreg._utils.atomic_files import replace_file
+from nnreg._utils.atomic_files import Replace, replace_file
 from nnreg.plotting.chart import Axis, Chart, Dash, number, thin
 from nnreg.plotting.palette import GRID, MUTED, PAPER
 
@@ -37,7 +37,7 @@ def figure(charts: Sequence[Chart]) -> Figure:
     return drawn
 
 
-def save(drawn: Figure, path: Path) -> None:
+def save(drawn: Figure, path: Path, replace: Replace = replace_file) -> None:
     """Write a figure in the format of the suffix; the bytes are reproducible."""
     kind = path.suffix.removeprefix(".")
     # text rather than paths: smaller, searchable and readable by screen readers
@@ -48,7 +48,7 @@ def save(drawn: Figure, path: Path) -> None:
         # the viewer's font may have glyphs that matplotlib's font does not
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing", UserWarning)
         drawn.savefig(buffer, format=kind, dpi=150, metadata=undated.get(kind))
-    replace_file(path, [(0, buffer.getvalue())])
+    replace(path, [(0, buffer.getvalue())])
 
 
 def _draw(axes: Axes, chart: Chart) -> None:

@@ -21,7 +21,8 @@ from nnreg.interfaces.component import Configurable
 from nnreg.network.network import Network
 from nnreg.provenance.fingerprints import Fingerprint, fingerprint
 from nnreg.registry.loading import BUILT_IN, PROGRAM
-from nnreg.registry.registry import KINDS, Entry, Registry
+from nnreg.registry.names import Entry
+from nnreg.registry.registry import KINDS, Registry
 from nnreg.spec.document import Document
 
 TOLERANCE = 1e-5
@@ -36,7 +37,7 @@ _Fingerprints: TypeAlias = dict[str, Fingerprint]
 
 @dataclass(frozen=True)
 class ComponentRecord(Configurable):
-    """The record of a component in a checkpoint."""
+    """The record of a component in a checkpoint; `name` is as the spec writes it."""
 
     kind: str
     name: str
@@ -61,14 +62,14 @@ def describe(document: Document, network: Network) -> list[dict[str, Any]]:
     found = _fingerprints(document, network)
     return [
         {
-            "kind": entry.kind,
-            "name": entry.name,
+            "kind": kind,
+            "name": name,
             "plugin": entry.plugin,
             "distribution": entry.distribution,
             "version": entry.version,
             "probes": found.get(entry.cls, {}),
         }
-        for entry in document.components
+        for (kind, name), entry in document.components.items()
     ]
 
 

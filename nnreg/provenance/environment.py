@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import os
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,8 +15,11 @@ from typing import Any
 import numpy as np
 from packaging.requirements import Requirement
 
+from nnreg._utils.distributions import installed_version
+from nnreg._utils.home import without_home
 from nnreg._utils.threads import blas_libraries
 from nnreg._version import __version__
+from nnreg.provenance.git import commit_of
 
 
 def library_versions() -> dict[str, Any]:
@@ -34,50 +35,26 @@ def library_versions() -> dict[str, Any]:
     }
 
 
-GIT = ("git", "-c", "core.fsmonitor=false", "describe", "--always", "--dirty", "--abbrev=40",
-       "--exclude=*")  # fmt: skip
-"""Prints the commit, with `-dirty` if files differ from it. A program that a repository names as
-`core.fsmonitor` is not run."""
-
-GIT_TIMEOUT_SECONDS = 2.0
-"""The seconds after which git is stopped, as in a very large repository."""
-
-
 def run_metadata() -> dict[str, Any]:
     """Return the time, platform, distributions, commit and command of this process."""
+    commit = commit_of(Path.cwd())
     return {
         "platform": platform.platform(),
         "distributions": _versions(),
-        "git": _commit(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git": None if commit is None else {"commit": commit},
+        "command": [Path(sys.argv[0]).name, *map(without_home, sys.argv[1:])],
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
 def _versions() -> dict[str, str]:
     """Return the versions of the distributions that nnreg requires."""
-    versions = {}
-    with suppress(importlib.metadata.PackageNotFoundError):
-        for required in map(Requirement, importlib.metadata.requires("nnreg") or ()):
-            if required.marker is None:  # requirements of an extra have a marker
-                versions[required.name] = importlib.metadata.version(required.name)
-    return versions
-
-
-def _commit() -> dict[str, Any] | None:
-    """Return the commit of the working directory, and whether files differ from it."""
-    here = Path.cwd()
-    if not any((directory / ".git").exists() for directory in (here, *here.parents)):
-        return None
-    env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    try:
-        done = subprocess.run(
-            GIT, capture_output=True, env=env, check=True, timeout=GIT_TIMEOUT_SECONDS, text=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    commit, _, dirty = done.stdout.strip().partition("-")
-    return {"commit": commit, "dirty": bool(dirty)}
+    names = []
+    with suppress(Exception):  # not installed, or damaged metadata
+        required = map(Requirement, importlib.metadata.requires("nnreg") or ())
+        names = [one.name for one in required if one.marker is None]  # extras have a marker
+    versions = {name: installed_version(name) for name in names}
+    return {name: version for name, version in versions.items() if version}
 
 
 @functools.cache

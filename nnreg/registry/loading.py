@@ -17,11 +17,13 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from nnreg._utils.distributions import DamagedError, directory_name, identity
 from nnreg._version import __version__
 from nnreg.errors import NnregWarning, PluginError, UsageError
 from nnreg.interfaces.returned import plugin_line
@@ -29,9 +31,6 @@ from nnreg.interfaces.returned import plugin_line
 ENTRY_POINT_GROUP = "nnreg"
 ONLY_VARIABLE = "NNREG_PLUGINS"
 BUILT_IN = "nnreg"
-PLUGIN_FILE = "nnregfile.py"
-"""The plugin file that is loaded for the specs in its directory."""
-
 PROGRAM = "nnreg.register"
 """The prefix of the names of plugins registered by a program."""
 
@@ -64,6 +63,25 @@ class Plugin:
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
     """The duration of its import."""
+
+    @classmethod
+    def of_entry_point(cls, point: EntryPoint) -> tuple[Plugin, Sequence[str]]:
+        """Return the record of the plugin of an entry point, and what its distribution requires."""
+        if point.dist is None:
+            return cls(point.name, "unknown", "?"), ()
+        try:
+            found = identity(point.dist)
+        except DamagedError as error:
+            damaged = cls.of_damaged(directory_name(point.dist), str(error))
+            return replace(damaged, name=point.name), ()
+        return cls(point.name, found.name, found.version), found.requirements
+
+    @classmethod
+    def of_damaged(cls, directory: str, error: str) -> Plugin:
+        """Return the record for a directory of damaged metadata."""
+        fix = f"install its distribution again, or delete {directory}"
+        failure = Failure(f"{directory}: the installation is damaged: {error}", fix)
+        return cls(directory, directory, "?", failures=[failure])
 
     @property
     def state(self) -> Literal["loaded", "blocked", "failed"]:

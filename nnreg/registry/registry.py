@@ -9,14 +9,14 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any, cast, overload
+from typing import Any, cast
 
 import pluggy
 
 from nnreg import hookspecs
+from nnreg._utils.distributions import entry_points
 from nnreg._utils.os_errors import os_errors_as
 from nnreg._utils.suggestions import suggest
 from nnreg._version import __version__
@@ -31,23 +31,21 @@ from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.interfaces.source import Source
+from nnreg.registry import names, plugin_file
 from nnreg.registry.checks import check_components
 from nnreg.registry.loading import (
     BUILT_IN,
     ENTRY_POINT_GROUP,
-    PLUGIN_FILE,
-    PROGRAM,
     Origin,
     Plugin,
     Selection,
     canonical,
     digest,
     import_file,
-    loading_plugin,
     newer_nnreg,
     note,
-    source_and_digest,
 )
+from nnreg.registry.names import Entry, Preferences
 
 KINDS: Mapping[str, tuple[str, type[Component]]] = {
     "activation": ("nnreg_activations", Activation),
@@ -61,23 +59,6 @@ KINDS: Mapping[str, tuple[str, type[Component]]] = {
     "source": ("nnreg_sources", Source),
 }
 """For each kind, the hook that returns its components and their base class."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One component and the plugin that provides it."""
-
-    kind: str
-    name: str
-    cls: type[Component]
-    plugin: str
-    distribution: str
-    version: str
-
-    @property
-    def provider(self) -> str:
-        """The distribution and its version, as in `nnreg-swish 1.0`."""
-        return f"{self.distribution} {self.version}"
 
 
 def _manager() -> pluggy.PluginManager:
@@ -95,6 +76,12 @@ class Registry:
     plugins: dict[str, Plugin] = field(default_factory=dict)
     manager: pluggy.PluginManager = field(default_factory=_manager)
     """All imported plugins, for calling their event hooks."""
+    preferences: Preferences = Preferences()
+    """Which components of one name the spec that is read with this registry prefers."""
+
+    def preferring(self, preferences: Preferences) -> Registry:
+        """Return a view of this registry, in which unqualified names mean what a spec prefers."""
+        return replace(self, preferences=preferences)
 
     def names(self, kind: str) -> list[str]:
         """Return the names of a kind, sorted."""
@@ -105,22 +92,60 @@ class Registry:
             yield from self.entries[key]
 
     def find(self, kind: str, name: str) -> Entry | None:
-        """Return a component, or None. Raises `PluginError` if two plugins register the name."""
-        entries = self.entries.get((kind, name), [])
-        if len(entries) > 1:
-            raise PluginError(_ambiguous(entries))
-        return entries[0] if entries else None
+        """Return the component that a name in a spec means, or None. `names` has the rules.
 
-    def ambiguities(self) -> list[str]:
+        Raises `PluginError` if it may mean several.
+        """
+        found = names.meanings(name, self._same(kind, name), self.preferences)
+        if len(found) > 1:
+            raise PluginError(names.ambiguous(found))
+        return found[0] if found else None
+
+    def shadowed(self, kind: str, name: str) -> str:
+        """Return a warning if a name means a built-in by default, and plugins have it too."""
+        same, recorded = self._same(kind, name), self.preferences.recorded
+        entry = self.find(kind, name) if len(same) > 1 else None
+        if entry is None or entry.plugin != BUILT_IN or name != entry.name:
+            return ""
+        others = [other for other in same if other is not entry]
+        return "" if (kind, name) in recorded else names.shadowed(entry, others)
+
+    def unknown(self, kind: str, name: str, *, hint: bool = True) -> str:
+        """Return an error message for a name that means nothing, with a suggestion if `hint`."""
+        recorded = self.preferences.recorded.get((kind, name))
+        if recorded is not None and names.SEPARATOR not in name:
+            name = f"{recorded}{names.SEPARATOR}{name}"
+        of_kind = [entry for entry in self if entry.kind == kind]
+        return names.unknown(kind, name, of_kind, hint=hint) + self.unavailable()
+
+    def shared_names(self) -> list[str]:
         """Return a message for each name that several plugins register."""
-        return [_ambiguous(entries) for entries in self.entries.values() if len(entries) > 1]
+        messages = []
+        for (_, name), same in self.entries.items():
+            if len(same) > 1:
+                found = names.meanings(name, same, self.preferences)
+                others = [entry for entry in same if entry not in found]
+                one = len(found) == 1
+                messages.append(names.shadowed(found[0], others) if one else names.ambiguous(found))
+        return messages
 
-    def name_of(self, component: Component) -> str:
-        """Return the name of a component in a spec."""
+    def reference(self, entry: Entry) -> str:
+        """Return the name that means a component in a spec, qualified where that is necessary."""
+        return names.reference(entry, self.entries[entry.kind, entry.name], self.preferences)
+
+    def entry_of(self, component: Component) -> Entry:
+        """Return the entry of a component's class. Raises `PluginError` if it is not registered."""
         for entry in self:
             if entry.cls is type(component):
-                return entry.name
+                return entry
         raise PluginError(f"{type(component).__name__} is not registered; return it from a hook")
+
+    def name_of(self, component: Component) -> str:
+        """Return the name of a component in a spec, qualified where that is necessary."""
+        return self.reference(self.entry_of(component))
+
+    def _same(self, kind: str, name: str) -> list[Entry]:
+        return self.entries.get((kind, names.split(name)[1]), [])
 
     def of_distribution(self, distribution: str) -> Plugin | None:
         """Return a plugin of a distribution, preferably one that is not fully loaded."""
@@ -148,14 +173,9 @@ class Registry:
 
     def add_entry_point(self, point: importlib.metadata.EntryPoint) -> Plugin:
         """Import and register the plugin of an entry point of an installed distribution."""
-        distribution, version, requirements = "unknown", "?", []
-        if point.dist is not None:
-            metadata = point.dist.metadata  # parsed on each access
-            distribution, version = metadata["Name"], metadata["Version"]
-            requirements = metadata.get_all("Requires-Dist") or []
-        record = self._enter(Plugin(point.name, distribution, version))
-        record.blocked_by = self.selection.blocks(record)
-        if record.blocked_by:
+        record, requirements = Plugin.of_entry_point(point)
+        self._enter(record).blocked_by = self.selection.blocks(record)
+        if record.why:
             return record
         with record.attempt():
             if newer := newer_nnreg(requirements):
@@ -166,19 +186,19 @@ class Registry:
             self._register(record, plugin)
         return record
 
-    def add_file(self, path: Path, *, requested: bool = True) -> Plugin:
+    def add_file(self, path: Path, *, requested: bool = True, blocked_by: str = "") -> Plugin:
         """Execute a file and register it as a plugin. Its version is a digest of its content.
 
         `requested` is False for a file that the user did not name. Raises `PluginError` if it
         cannot be read.
         """
-        if known := self._of_file(path):
+        if known := self.of_file(path):
             return known
         with os_errors_as(PluginError, path, "cannot read the plugin"):
             source = path.read_bytes()
         record = Plugin(path.name, path.name, digest(source), "file", path.resolve())
         self._enter(record, str(path))
-        record.blocked_by = self.selection.blocks(record, requested=requested)
+        record.blocked_by = self.selection.blocks(record, requested=requested) or blocked_by
         if record.blocked_by:
             return record
         with record.attempt():
@@ -187,27 +207,24 @@ class Registry:
             self._register(record, plugin)
         return record
 
-    def with_plugin_file(self, directory: Path) -> Registry:
-        """Return this registry, or a copy with the `nnregfile.py` of a directory that has one."""
-        path = directory / PLUGIN_FILE
-        if not path.is_file() or self._of_file(path):
+    def with_plugin_file(self, directory: Path, *, run: bool) -> Registry:
+        """Return this registry, or a copy with the `nnregfile.py` of a directory, or `self`."""
+        path = directory / plugin_file.NAME
+        if not path.is_file() or self.of_file(path):
             return self
-        copy = Registry(self.selection)
+        copy = Registry(self.selection, preferences=self.preferences)
         copy.entries = {key: list(entries) for key, entries in self.entries.items()}
         copy.plugins = dict(self.plugins)
         for name, plugin in self.manager.list_name_plugin():
             copy.manager.register(plugin, name)
-        record = copy.add_file(path, requested=False)
-        if record.failures:
-            note(f"plugin {path} failed: {record.why}")
-        elif not record.blocked_by:
-            note(f"plugin {path} is loaded for this spec")
+        blocked_by = plugin_file.blocked_by(path, run=run)
+        plugin_file.describe(copy.add_file(path, requested=False, blocked_by=blocked_by), path)
         return copy
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what was asked for, not the plugins: these are imported again."""
-        files = [plugin.path for plugin in self.plugins.values() if plugin.path]
-        return _discover_again, (self.selection, files)
+        files = [one.path for one in self.plugins.values() if one.path and not one.blocked_by]
+        return _discover_again, (self.selection, files, self.preferences)
 
     def remove(self, name: str) -> None:
         """Remove the plugin of this name, if there is one."""
@@ -224,10 +241,11 @@ class Registry:
 
     def remove_file(self, path: Path) -> None:
         """Remove the plugin of a file, if there is one."""
-        if record := self._of_file(path):
+        if record := self.of_file(path):
             self.remove(record.name)
 
-    def _of_file(self, path: Path) -> Plugin | None:
+    def of_file(self, path: Path) -> Plugin | None:
+        """Return the plugin of a file, if it was added."""
         found = (plugin for plugin in self.plugins.values() if plugin.path == path.resolve())
         return next(found, None)
 
@@ -268,31 +286,16 @@ class Registry:
     def _register_components(
         self, record: Plugin, kind: str, components: Mapping[str, type[Component]]
     ) -> None:
-        """Register components, except under the name of a built-in."""
         for name, cls in components.items():
-            entries = self.entries.setdefault((kind, name), [])
-            if entries and entries[0].plugin == BUILT_IN:
-                record.fail(
-                    f"registers the {kind} {name!r}, which {entries[0].provider} has already",
-                    f"give it another name in {record.distribution}; the built-in takes precedence",
+            self.entries.setdefault((kind, name), []).append(
+                Entry(
+                    kind, name, cls, record.name, record.distribution, record.version, record.origin
                 )
-            else:
-                entries.append(
-                    Entry(kind, name, cls, record.name, record.distribution, record.version)
-                )
+            )
 
 
 HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("nnreg_"))
 """The names of all hooks."""
-
-
-def _ambiguous(entries: list[Entry]) -> str:
-    plugins = " and ".join(f"{entry.provider} (plugin {entry.plugin})" for entry in entries)
-    both = "both " if len(entries) == 2 else ""
-    return (
-        f"{entries[0].kind} {entries[0].name!r} is registered by {both}{plugins}; block one with "
-        f"nnreg -p no:{entries[-1].plugin} …, or uninstall one of these distributions"
-    )
 
 
 def default_kernels(registry: Registry) -> Kernels:
@@ -307,10 +310,11 @@ def discover(selection: Selection) -> Registry:
 
     registry = Registry(selection)
     registry.add_plugin(BUILT_IN, builtin, "nnreg", __version__)
-    for point in sorted(
-        importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name
-    ):
+    points, damaged = entry_points(ENTRY_POINT_GROUP)
+    for point in sorted(points, key=lambda point: point.name):
         registry.add_entry_point(point)
+    for directory, error in damaged.items():
+        registry._enter(Plugin.of_damaged(directory, error))
     known = {name for plugin in registry.plugins.values() for name in plugin.names} - {BUILT_IN}
     for name in selection.blocked:
         if canonical(name) not in known and not name.endswith(".py"):
@@ -318,83 +322,17 @@ def discover(selection: Selection) -> Registry:
     return registry
 
 
-def _discover_again(selection: Selection, files: list[Path]) -> Registry:
+def _discover_again(selection: Selection, files: list[Path], preferences: Preferences) -> Registry:
     """Return the registry of this process, or one with another selection or more plugin files."""
-    here = installed()
-    if selection == here.selection and all(map(here._of_file, files)):
-        return here
-    registry = discover(selection)
-    for path in files:
-        registry.add_file(path)
-    return registry
+    registry = installed()
+    if selection != registry.selection or not all(map(registry.of_file, files)):
+        registry = discover(selection)
+        for path in files:
+            registry.add_file(path)
+    return registry if registry.preferences == preferences else registry.preferring(preferences)
 
 
 @functools.cache
 def installed() -> Registry:
     """Return the registry of this process, with all installed and registered plugins."""
     return discover(Selection.of_environment())
-
-
-@overload
-def register(name: str, component: type[Component], /) -> None: ...
-@overload
-def register(plugin: object, /) -> None: ...
-
-
-def register(plugin: object, component: type[Component] | None = None, /) -> None:
-    """Register components for the specs of this program.
-
-    `register("mish", Mish)` adds a component under a name; its class gives the kind.
-    `register("mish.py")` executes a file with hooks, and `register(plugin)` takes a module or
-    another object with hooks. A previous registration of the same name, file or object is replaced.
-    The components are checked like those of an installed plugin; raises `PluginError` if they are
-    not valid.
-    """
-    if loading_plugin():
-        raise PluginError(
-            f"nnreg.register cannot be called while plugin {loading_plugin()} is loading; return "
-            "the component from a hook, as in @hookimpl def nnreg_activations(): "
-            "return {'mish': Mish}"
-        )
-    registry = installed()
-    source: ModuleType | type
-    if component is not None:
-        label, source = str(plugin), component
-        plugin = _hook_for(label, component)
-    elif isinstance(plugin, str | Path):
-        path = Path(plugin)
-        registry.remove_file(path)
-        _raise_failure(registry, registry.add_file(path))
-        return
-    else:
-        source = plugin if isinstance(plugin, ModuleType | type) else type(plugin)
-        label = source.__name__
-    name = f"{PROGRAM} {label}"
-    registry.remove(name)
-    _raise_failure(
-        registry, registry.add_plugin(name, plugin, *source_and_digest(source), "program")
-    )
-
-
-def _hook_for(name: str, component: Any) -> object:
-    """Return a plugin with one hook, which returns this component."""
-    hooks = (hook for hook, base in KINDS.values() if issubclass(component, base))
-    hook = next(hooks, None) if isinstance(component, type) else None
-    if hook is None:
-        bases = ", ".join(base.__name__ for _, base in KINDS.values())
-        raise PluginError(f"{component!r} is not a component; derive it from one of {bases}")
-    return SimpleNamespace(**{hook: hookspecs.hookimpl(lambda: {name: component})})
-
-
-def _raise_failure(registry: Registry, record: Plugin) -> None:
-    """Raise `PluginError` and remove the plugin if what a program registered is not valid."""
-    problem = record.why
-    try:
-        if not problem:
-            for entry in [entry for entry in registry if entry.plugin == record.name]:
-                registry.find(entry.kind, entry.name)
-    except PluginError as error:
-        problem = str(error)
-    if problem:
-        registry.remove(record.name)
-        raise PluginError(f"{record.name}: {problem}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from nnreg._utils.distributions import installed_version
 from nnreg._version import __version__
 from nnreg.errors import MissingPluginError, Problem, SpecError
 from nnreg.registry.loading import canonical
@@ -63,9 +63,8 @@ def _applies(requirement: Requirement, index: int, origin: str) -> bool:
 
 def unmet(requirement: Requirement) -> str:
     """Return what is installed instead of a requirement; empty if the requirement is met."""
-    try:
-        found = importlib.metadata.version(requirement.name)
-    except importlib.metadata.PackageNotFoundError:
+    found = installed_version(requirement.name)
+    if found is None:
         if canonical(requirement.name) != "nnreg":
             return "not installed"
         found = __version__  # run from a source tree

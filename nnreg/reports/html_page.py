@@ -6,8 +6,8 @@ defence, the Content-Security-Policy of the page blocks scripts and requests.
 
 from __future__ import annotations
 
+import importlib.resources
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from string import Template
 
 from nnreg.plotting.palette import dark_rules, variables
@@ -67,7 +67,8 @@ def cross_validation_page(
 
 def _document(record: RunRecord, parts: Iterable[str]) -> str:
     """Return the complete HTML document."""
-    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    # A resource, as the package may be in a zip file.
+    template = (importlib.resources.files("nnreg.reports") / "page.html").read_text("utf-8")
     return Template(template).substitute(
         title=escape(f"{record.name}: report"),
         light=variables(),

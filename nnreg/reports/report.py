@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nnreg._utils.atomic_files import replace_text
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.checkpoint.paths import fold_directories
 from nnreg.checkpoint.save_load import load
@@ -21,6 +20,7 @@ from nnreg.reports.html_page import cross_validation_page, run_page
 from nnreg.reports.network_diagram import diagram
 from nnreg.reports.predictions import predict_held_out
 from nnreg.reports.run_record import read_run, read_whole
+from nnreg.runs.directory import make_plots, write_text
 from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
 
 PAGE = "report.html"
@@ -80,8 +80,8 @@ def report_folds(run: str | os.PathLike[str]) -> Path:
 
 def _write(directory: Path, body: str, drawn: Mapping[str, Drawing]) -> Path:
     with os_errors_as(UsageError, directory):
-        (directory / "plots").mkdir(exist_ok=True)
+        plots = make_plots(directory)
         for name, drawing in drawn.items():
-            replace_text(directory / "plots" / f"{name}.svg", drawing.file())
-        replace_text(directory / PAGE, body)
+            write_text(plots / f"{name}.svg", drawing.file())
+        write_text(directory / PAGE, body)
     return directory / PAGE

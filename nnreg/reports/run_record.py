@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from nnreg._utils.os_errors import explain_os_error
-from nnreg.checkpoint.inspect import read_history, read_lines, read_metrics, read_object, read_text
+from nnreg.checkpoint.inspect import read_history
 from nnreg.checkpoint.paths import refuse_folds
 from nnreg.data.split import reported_split
 from nnreg.errors import CheckpointError, UsageError
 from nnreg.runs.directory import ENVIRONMENT, GRADIENTS
+from nnreg.runs.read_files import read_lines, read_metrics, read_object, read_text
 from nnreg.training.history import History
 
 
@@ -67,7 +68,7 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord:
         raise UsageError(
             f"{path}: cannot read the run: {explain_os_error(error, directory)}"
         ) from error
-    if not (directory / "metrics.jsonl").is_file():
+    if not os.path.lexists(directory / "metrics.jsonl"):
         raise UsageError(
             f"{path}: not a run directory (no metrics.jsonl); list runs with `nnreg runs`"
         )

@@ -134,6 +134,7 @@ def _environment_rows(recorded: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         yield "BLAS", " ".join(str(value) for value in library.values())
     git = recorded.get("git")
     if isinstance(git, Mapping):
+        # earlier versions recorded whether files differed from the commit
         dirty = ", with uncommitted changes" if git.get("dirty") else ""
         yield "commit", f"{git.get('commit')}{dirty}"
     versions = recorded.get("distributions")

@@ -12,7 +12,7 @@ from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.paths import fold_directories
 from nnreg.checkpoint.save_load import check_saveable
 from nnreg.data.loading import DataReader
-from nnreg.errors import UsageError
+from nnreg.errors import CheckpointError, UsageError
 from nnreg.model.model import Model
 from nnreg.registry.registry import Registry
 from nnreg.runs.cross_validation import CrossValidation, check_folds, without_fold
@@ -75,19 +75,18 @@ def prepare(
     check: bool = True,
 ) -> Run | CrossValidation:
     """Prepare a run, or one per fold: read, check and build everything, and write nothing."""
-    document = read_spec(spec, overrides)
+    document = read_spec(spec, overrides, run_plugin_file=True)
     if not document.spec.train.folds or document.spec.train.fold:
         return prepare_run(document, out=out, data=data, check=check)
     directory = directory_of(out)
     if directory:
-        directory.refuse_if_run()
+        directory.refuse_if_run(document.text)
     reader = DataReader()
     if data is not None:
         data = tables_of(data)
     prepared = check_folds(document, data, reader, check=check)
     if directory:
         check_saveable(prepared.model, directory.path)
-    # check_folds has tested the components of plugins
     return CrossValidation(document, directory, data, reader=reader, check=False)
 
 
@@ -113,6 +112,11 @@ def prepare_resumed(
         return prepare_one(path, out=out)
     if out is not None:
         raise UsageError(f"{path}: a cross-validation resumes in its own directory; omit --out")
+    if not (begun[0] / "checkpoints" / "last.h5").exists():
+        raise CheckpointError(
+            f"{path}: the first fold has not saved anything to resume from; start again with "
+            f"nnreg run SPEC --out {path}"
+        )
     reader = DataReader()
     prepare_fold = functools.partial(prepare_one, reader=reader)
     document = prepare_fold(begun[0]).model.document
@@ -122,10 +126,13 @@ def prepare_resumed(
             f"{path}: {begun[0].name} was begun with {before.get('folds', 'no')} folds, whose "
             "number cannot be changed on resuming; start a new run"
         )
+    whole = without_fold(document)
+    if len(begun) < document.spec.train.folds:
+        check_folds(whole, reader=reader, begun=len(begun), check=check)
     return CrossValidation(
-        without_fold(document),
+        whole,
         RunDirectory(Path(path)),
-        resume=prepare_fold,
+        resume=functools.partial(prepare_fold, registry=document.registry),
         reader=reader,
-        check=check,
+        check=False,
     )

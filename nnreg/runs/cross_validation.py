@@ -18,13 +18,13 @@ from typing import Any, TypeAlias
 from nnreg._utils.atomic_files import locked
 from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
-from nnreg.checkpoint.inspect import read_metrics
 from nnreg.checkpoint.paths import fold_directory
 from nnreg.data.loading import DataReader
 from nnreg.errors import DataError, UsageError
 from nnreg.model.model import Model
 from nnreg.runs.directory import RunDirectory, write_spec
 from nnreg.runs.prepare import PreparedRun, prepare_from_spec
+from nnreg.runs.read_files import read_metrics
 from nnreg.runs.run import FINISHED_OUTCOMES, OnEpoch, Run
 from nnreg.spec.document import Document
 
@@ -113,7 +113,10 @@ class CrossValidation:
             if self._directory:
                 with os_errors_as(UsageError, self._directory.path):
                     self._directory.create()
-                    self._directory.path.mkdir(parents=True, exist_ok=True)
+                    folds = range(1, self._count + 1)
+                    self._directory.refuse_obstacles(
+                        fold_directory(self._directory.path, fold) for fold in folds
+                    )
                     stack.enter_context(locked(self._directory.path))
             yield
 
@@ -155,14 +158,16 @@ def check_folds(
     data: tuple[Any, Any] | None = None,
     reader: DataReader | None = None,
     *,
+    begun: int = 0,
     check: bool = True,
 ) -> PreparedRun:
     """Read, check and build everything for every fold, so that none fails after hours.
 
-    Returns the prepared run of the first fold. A `reader` caches the data for training the folds.
+    The first `begun` folds, which are resumed, are left out. Returns the prepared run of the first
+    of the others. A `reader` caches the data for training the folds.
     """
     count, reader = document.spec.train.folds or 0, reader or DataReader()
-    for fold in range(count, 0, -1):
+    for fold in range(count, begun, -1):
         try:
             prepared = prepare_from_spec(_with_fold(document, fold), data, reader)
             Run(prepared, None, check=check)

@@ -7,22 +7,39 @@
 * `checkpoints/last.h5` for resuming, `checkpoints/best.h5` for inference, earlier checkpoints if
   the spec asks for them
 * `lock` while a process writes to it
+
+The directory itself may be a symbolic link. Inside it, nothing else than regular files and real
+directories is read or written (`regular_files`): a link that someone else put there would lead to
+any file of the user.
 """
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from nnreg._utils import json_text
-from nnreg._utils.atomic_files import locked, replace_text
-from nnreg._utils.os_errors import explain_os_error
-from nnreg.checkpoint.inspect import read_object
+from nnreg._utils.atomic_files import (
+    locked,
+    remove_stale_temp_files,
+    replace_regular,
+    text_chunks,
+)
+from nnreg._utils.os_errors import explain_os_error, os_errors_as
+from nnreg._utils.regular_files import (
+    is_real_directory,
+    is_regular,
+    make_directory,
+    make_real_directory,
+    sync_directory,
+)
 from nnreg.checkpoint.paths import fold_directories
 from nnreg.errors import NnregWarning, UsageError
+from nnreg.runs.read_files import read_object, read_text
 from nnreg.spec.document import Document
 from nnreg.spec.resolve import resolved
 
@@ -30,6 +47,8 @@ METRICS = "metrics.jsonl"
 GRADIENTS = "gradients.jsonl"
 ENVIRONMENT = "environment.json"
 SUMMARY = "summary.json"
+FILES = ("spec.json", "resolved.json", ENVIRONMENT, METRICS, GRADIENTS, SUMMARY)
+"""The files of a run beside `lock` and the checkpoints."""
 
 
 class RunDirectory:
@@ -55,17 +74,34 @@ class RunDirectory:
         """The checkpoint for inference."""
         return self.path / "checkpoints" / "best.h5"
 
-    @property
-    def has_run(self) -> bool:
-        """Whether it already has a run."""
-        begun = self.last.exists() or fold_directories(self.path)
-        return bool(begun) or (self.path / "spec.json").exists()
+    def refuse_if_run(self, spec: str) -> None:
+        """Raise `UsageError` if it already has a run, or the `spec.json` of another spec.
 
-    def refuse_if_run(self) -> None:
-        """Raise `UsageError` if it already has a run."""
-        if self.has_run:
+        A cross-validation that was killed before its first save has only the text of its spec and
+        `resolved.json`, and may be started again.
+        """
+        results = [self.path / name for name in (ENVIRONMENT, METRICS, SUMMARY, "checkpoints")]
+        for fold in fold_directories(self.path):
+            results += [RunDirectory(fold).last, RunDirectory(fold).best]
+        given, complete = self.path / "spec.json", self.path / "resolved.json"
+        if not os.path.lexists(given) and not os.path.lexists(self.last):
+            return
+        if any(map(os.path.lexists, results)) or not os.path.lexists(complete):
             problem = "already has a run; choose another directory or resume it"
-            raise UsageError(f"{self.path}: {problem}")
+        elif read_text(given) != spec:
+            problem = "has the spec.json of another run; choose another directory"
+        else:
+            return
+        raise UsageError(f"{self.path}: {problem}")
+
+    def refuse_obstacles(self, subdirectories: Iterable[Path]) -> None:
+        """Raise `UsageError` if something else has the name of what nnreg writes."""
+        names = [self.path / name for name in FILES] + [self.last, self.best]
+        for check, paths in ((is_real_directory, subdirectories), (is_regular, names)):
+            for path in paths:
+                with os_errors_as(UsageError, path):
+                    check(path)
+        self.read_summary()
 
     def refuse_if_locked(self) -> None:
         """Raise `UsageError` if another process has locked it."""
@@ -81,18 +117,20 @@ class RunDirectory:
             )
 
     def create(self) -> None:
-        """Create a directory with a `name`, under a number that no other process has taken."""
+        """Create the directory; with a `name`, under a number that no other process has taken."""
+        make_directory(self.path.parent)
         while self._name is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self.path.mkdir()
             except FileExistsError:
                 self.path = next_directory(self._name, self.path.parent)
             else:
+                sync_directory(self.path.parent)
                 return
+        make_directory(self.path)
 
     def read_summary(self) -> Mapping[str, Any]:
-        """Return the summary; empty if there is none that can be read."""
+        """Return the summary; empty if there is none."""
         return read_object(self.path / SUMMARY)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
@@ -116,7 +154,7 @@ class RunDirectory:
 def next_directory(name: str, parent: Path = Path("runs")) -> Path:
     """Return the first of `runs/name-001`, `runs/name-002`, … that does not exist."""
     number = 1
-    while (parent / f"{name}-{number:03}").exists():
+    while os.path.lexists(parent / f"{name}-{number:03}"):
         number += 1
     return parent / f"{name}-{number:03}"
 
@@ -127,15 +165,29 @@ def create_numbered(name: str, parent: Path = Path("runs")) -> RunDirectory:
 
 
 def write_spec(document: Document, directory: Path) -> None:
-    """Write a spec as it was given, unless there is one, and with every default."""
-    if not (directory / "spec.json").exists():
-        replace_text(directory / "spec.json", document.text)
+    """Write a spec with every default, and as it was given, unless there is one."""
     write_json(directory / "resolved.json", resolved(document, directory))
+    if not is_regular(directory / "spec.json"):
+        write_text(directory / "spec.json", document.text)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON object atomically. Raises OSError."""
-    replace_text(path, json_text.dumps(value, indent=2) + "\n")
+    write_text(path, json_text.dumps(value, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically. Raises OSError."""
+    replace_regular(path, text_chunks(text))
+
+
+def make_plots(directory: Path) -> Path:
+    """Create the subdirectory of drawings without stale temporary files. Raises OSError."""
+    plots = directory / "plots"
+    make_real_directory(plots)
+    for place in (directory, plots):
+        remove_stale_temp_files(place)
+    return plots
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

@@ -49,13 +49,14 @@ class Estimate:
         return self.epochs * self.epoch_seconds
 
 
-def estimate(prepared: PreparedRun, seconds: float = SECONDS) -> Estimate:
+def estimate(prepared: PreparedRun, seconds: float = SECONDS, *, check: bool = True) -> Estimate:
     """Train for about this many seconds, and estimate the whole training.
 
-    The model is changed by it. Raises what training raises, such as `DivergedError`.
+    The model is changed by it. Raises what training raises, such as `DivergedError`. Without
+    `check`, the components of plugins are not tested first.
     """
     model, settings = prepared.model, prepared.model.spec.train
-    trainer = model.trainer(prepared.train, prepared.validation, epochs=MANY_EPOCHS)
+    trainer = model.trainer(prepared.train, prepared.validation, epochs=MANY_EPOCHS, check=check)
     passes = _pass_bytes(trainer)
     return Estimate(
         {

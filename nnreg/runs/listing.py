@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnreg._utils.atomic_files import is_locked, read_regular
-from nnreg._utils.os_errors import explain_os_error, os_errors_as
+from nnreg._utils.atomic_files import is_locked
+from nnreg._utils.os_errors import os_errors_as
+from nnreg._utils.regular_files import MAX_RECORDS_BYTES
 from nnreg.errors import UsageError
+from nnreg.runs.read_files import read_object, read_text
 from nnreg.training.history import best_epoch
 
 OUTCOMES = {
@@ -64,7 +67,7 @@ def list_runs(directory: Path) -> list[RunSummary]:
     runs = [
         describe(path)
         for path in directories
-        if any((path / name).exists() for name in SUMMARY_FILES)
+        if any(os.path.lexists(path / name) for name in SUMMARY_FILES)
     ]
     return sorted(runs, key=lambda run: (run.when, run.name))
 
@@ -73,21 +76,23 @@ def describe(directory: Path) -> RunSummary:
     """Return the summary of a run directory, from its small files."""
     name, when = directory.resolve().name, _when(directory)
     try:
-        summary = _object(directory / "summary.json")
+        summary = read_object(directory / "summary.json")
         values = (
             _cross_validation_summary(directory, summary)
             if "folds" in summary
             else _run_summary(directory, summary)
         )
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        is_os_error = isinstance(error, OSError)
-        problem = explain_os_error(error) if is_os_error else f"{type(error).__name__}: {error}"
+    except UsageError as error:
+        values = {"outcome": "corrupt", "problem": str(error)}
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        problem = f"{type(error).__name__}: {error}"
         values = {"outcome": "corrupt", "problem": problem}
     return RunSummary(name, directory, when=when, **values)
 
 
 def _run_summary(directory: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
-    lines = _bytes(directory / "metrics.jsonl").split(b"\n")[:-1]  # the last may be incomplete
+    text = read_text(directory / "metrics.jsonl", MAX_RECORDS_BYTES)
+    lines = text.split("\n")[:-1]  # the last may be incomplete
     running = is_locked(directory)
     ended = bool(summary) and not running and summary["epochs"] >= len(lines)
     records = [] if ended else [_numbers(json.loads(line)) for line in lines]
@@ -104,7 +109,7 @@ def _run_summary(directory: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "outcome": OUTCOMES.get(summary["stopped"], "corrupt") if ended else outcome,
         "epochs": len(lines),
-        "planned": _object(directory / "resolved.json").get("train", {}).get("epochs"),
+        "planned": read_object(directory / "resolved.json").get("train", {}).get("epochs"),
         "best_epoch": best or None,
         "measure": _measure(summary, record),
         "training": training,
@@ -140,30 +145,15 @@ def _when(directory: Path) -> float:
     """Return the time when the run last wrote a record or its summary, or else when it began."""
     for names in (SUMMARY_FILES[:2], SUMMARY_FILES[2:]):
         times = [
-            (directory / name).stat().st_mtime for name in names if (directory / name).exists()
+            os.lstat(directory / name).st_mtime
+            for name in names
+            if os.path.lexists(directory / name)
         ]
         if times:
             return max(times)
     return 0.0
 
 
-def _object(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file, or an empty one if there is no file."""
-    text = _bytes(path)
-    value = json.loads(text) if text else {}
-    if not isinstance(value, dict):
-        raise TypeError(f"{path.name} is not a JSON object")
-    return value
-
-
 def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
     """Return a record with all values as numbers."""
     return {name: float(value) for name, value in record.items()}
-
-
-def _bytes(path: Path) -> bytes:
-    """Return the content of a file, or nothing if there is none."""
-    try:
-        return read_regular(path)
-    except FileNotFoundError:
-        return b""

@@ -100,8 +100,9 @@ def check_data(model: Model, reader: DataReader | None = None) -> None:
         now = digests(document, reader)
         for path, found, known in zip(now, now.values(), model.data_digests.values(), strict=False):
             if found != known:
+                file = document.directory / path
                 raise DataError(
-                    f"{path}: not the data that it was trained on (SHA-256 {known[:16]}…); "
+                    f"{file}: not the data that it was trained on (SHA-256 {known[:16]}…); "
                     "restore the old file, or start a new run"
                 )
         if len(now) != len(model.data_digests):
@@ -134,12 +135,12 @@ def _examples(model: Model, table: Table, *, read: bool = False) -> Examples:
 
 
 def digests(document: Document, reader: DataReader | None = None) -> dict[str, str]:
-    """Return the SHA-256 of the data at each path in the spec."""
+    """Return the SHA-256 of the data at each path in the spec, as the spec has it."""
     data, reader = document.spec.data, reader or DataReader()
     if data is None:
         return {}
     named = data_files(data, document.directory)
-    return {str(path): reader.digest(path, files) for path, files in named.items()}
+    return {text: reader.digest(path, files) for path, (text, files) in named.items()}
 
 
 def _from_files(document: Document, reader: DataReader | None) -> tuple[Preprocessing, Splits]:

@@ -13,10 +13,12 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from nnreg._utils.home import without_home
 from nnreg._utils.signals import OnSignal, Stop, deferred_signals
 from nnreg._utils.threads import available_threads
-from nnreg.checkpoint.paths import fold_directory, refuse_directories_of_runs
-from nnreg.checkpoint.save_load import check_saveable, load
+from nnreg.checkpoint.file_format import read_checkpoint
+from nnreg.checkpoint.paths import fold_directory, refuse_directories_of_runs, refuse_links
+from nnreg.checkpoint.save_load import check_saveable, from_file_content
 from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.model.model import Model
@@ -50,10 +52,10 @@ def prepare_run(
 
     Without `check`, the components of plugins are not tested.
     """
-    directory = directory_of(out)
+    document, directory = read_spec(spec, overrides, run_plugin_file=True), directory_of(out)
     if directory:
-        directory.refuse_if_run()
-    return Run(prepare_from_spec(read_spec(spec, overrides), data), directory, check=check)
+        directory.refuse_if_run(document.text)
+    return Run(prepare_from_spec(document, data), directory, check=check)
 
 
 def prepare_resume(
@@ -74,6 +76,7 @@ def prepare_resume(
     refuse_directories_of_runs(file)
     if file.is_dir():
         file = file / "checkpoints" / "last.h5"
+        refuse_links(file)
         if not file.exists():
             raise CheckpointError(
                 f"{path}: the run has no checkpoints/last.h5 to resume from; start again with "
@@ -81,7 +84,14 @@ def prepare_resume(
             )
     if directory:
         directory.refuse_if_locked()
-    model = load(file, overrides, registry, allow_changed=allow_changed)
+    model = from_file_content(
+        read_checkpoint(file),
+        str(file),
+        overrides,
+        registry,
+        allow_changed=allow_changed,
+        run_plugin_file=True,
+    )
     if not model.resumable:
         raise UsageError(f"{file}: has the best weights only; resume its last.h5")
     return Run(prepare_from_checkpoint(model, reader), directory, check=check)
@@ -91,8 +101,8 @@ def run_folder(path: Path) -> RunDirectory | None:
     """Return the run directory at a path or around a checkpoint; None for a checkpoint alone."""
     if path.is_dir():
         return RunDirectory(path)
-    alone = not (path.parent.parent / "spec.json").exists()
-    return None if alone else RunDirectory(path.resolve().parent.parent)
+    directory = path.parent.resolve().parent  # not that of the file that a link leads to
+    return RunDirectory(directory) if (directory / "spec.json").exists() else None
 
 
 def directory_of(out: Out) -> RunDirectory | None:
@@ -207,7 +217,8 @@ class Run:
         document, here = self.model.document, run_metadata()
         plugins = document.registry.plugins.values()
         here["distributions"] |= {one.distribution: one.version for one in plugins}
-        overrides, data = list(document.overrides), dict(self.model.data_digests)
+        overrides = [without_home(one) for one in document.overrides]
+        data = dict(self.model.data_digests)
         return {**here, "overrides": overrides, "data": data}
 
     def _train(self, listeners: Listeners, on_epoch: OnEpoch | None, stop: Stop) -> None:

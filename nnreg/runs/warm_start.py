@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nnreg._types import Array
 from nnreg._utils import json_text
+from nnreg._utils.secret_text import reveal_path
 from nnreg.checkpoint.file_format import is_checkpoint
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.paths import checkpoint_file
@@ -59,7 +60,7 @@ def take_weights(model: Model) -> None:
     _compare_meaning(file, summary.manifest.preprocessing, model, list(wanted))
     for name, array in wanted.items():
         array[...] = saved[name]
-    model.started_from = {str(file): _digest(file)}
+    model.started_from = {option.checkpoint: _digest(file)}
 
 
 def check_start(model: Model) -> None:
@@ -80,7 +81,7 @@ def check_start(model: Model) -> None:
 def _file(model: Model) -> Path:
     option = model.spec.train.start
     assert option is not None  # both callers check it
-    return checkpoint_file(model.document.directory / option.checkpoint)
+    return checkpoint_file(model.document.directory / reveal_path(option.checkpoint))
 
 
 def _digest(file: Path) -> str:

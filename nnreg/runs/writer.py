@@ -9,11 +9,16 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from nnreg._utils import json_text
-from nnreg._utils.atomic_files import append_text, locked, remove_stale_temp_files, replace_text
-from nnreg._utils.os_errors import explain_os_error
+from nnreg._utils.atomic_files import (
+    append_text,
+    locked,
+    remove_stale_temp_files,
+    replace_regular,
+)
+from nnreg._utils.os_errors import explain_os_error, os_errors_as
+from nnreg._utils.regular_files import make_directory, make_real_directory
 from nnreg.checkpoint.file_format import write_checkpoint
-from nnreg.checkpoint.inspect import read_lines, read_object
-from nnreg.checkpoint.save_load import to_file_content
+from nnreg.checkpoint.save_load import check_content, to_file_content
 from nnreg.errors import CheckpointError, UnsavedError, UsageError
 from nnreg.model.model import Model
 from nnreg.runs.directory import (
@@ -23,7 +28,9 @@ from nnreg.runs.directory import (
     RunDirectory,
     write_json,
     write_spec,
+    write_text,
 )
+from nnreg.runs.read_files import read_lines, read_object
 from nnreg.runs.save_schedule import SaveSchedule
 from nnreg.training.state import Record, TrainingState
 
@@ -48,7 +55,8 @@ def open_run(
     with ExitStack() as stack:
         try:
             directory.create()
-            directory.last.parent.mkdir(parents=True, exist_ok=True)
+            directory.refuse_obstacles([directory.last.parent])
+            make_real_directory(directory.last.parent)
             stack.enter_context(locked(directory.path))
             directory.refuse_if_changed()
             remove_stale_temp_files(directory.path)
@@ -81,7 +89,7 @@ class RunWriter:
         """The position of the last checkpoint, as in `after epoch 3`; empty before the first."""
         self._model = model
         self._environment = environment
-        self._metadata = metadata
+        self._description = self._describe({**environment, **metadata})
         self._saved_step = self._saved_best = -1
         self._records_complete = False
         self._gradients = self._read_gradients()
@@ -143,8 +151,13 @@ class RunWriter:
         began = time.perf_counter()
         try:
             self._restore_directory()
+            try:
+                self._save_gradients()  # first, because a checkpoint does not have them
+            except CheckpointError:
+                self._save_checkpoints()
+                raise
             self._save_checkpoints()
-            self._save_records()
+            self._save_metrics()
             self.directory.clear_warning()
         except BaseException:
             self._forget_saved()
@@ -156,7 +169,8 @@ class RunWriter:
         """Create the directory again if someone removed it."""
         checkpoints = self.directory.last.parent
         if not checkpoints.is_dir():
-            checkpoints.mkdir(parents=True)
+            make_directory(self.directory.path)
+            make_real_directory(checkpoints)
             self._records_complete = False
             self._forget_saved()
             self._write_description()
@@ -169,22 +183,29 @@ class RunWriter:
     def _save_checkpoints(self) -> None:
         state = self._model.training_state
         if state.step != self._saved_step:
-            write_checkpoint(self.directory.last, self._checkpoint())
+            write_checkpoint(self.directory.last, self._checkpoint(), replace_regular)
             self._saved_step, self.saved = state.step, _position(state)
         if state.best_epoch not in (0, self._saved_best):
-            write_checkpoint(self.directory.best, self._checkpoint(best=True))
+            write_checkpoint(self.directory.best, self._checkpoint(best=True), replace_regular)
             self._saved_best = state.best_epoch
 
-    def _save_records(self) -> None:
-        if not self._records_complete:
-            lines = "".join(map(_line, self._model.history))
-            replace_text(self.directory.path / METRICS, lines)
-            self._records_complete = True
-        if self._gradients:
-            write = append_text if self._gradients_written else replace_text
-            rest = self._gradients[self._gradients_written :]
-            write(self.directory.path / GRADIENTS, "".join(map(_line, rest)))
+    def _save_gradients(self) -> None:
+        rest = self._gradients[self._gradients_written :]
+        if rest:
+            path, lines = self.directory.path / GRADIENTS, "".join(map(_line, rest))
+            with os_errors_as(CheckpointError, path):
+                if self._gradients_written:
+                    append_text(path, lines, sync=True)
+                else:
+                    write_text(path, lines)
             self._gradients_written = len(self._gradients)
+
+    def _save_metrics(self) -> None:
+        if not self._records_complete:
+            path, lines = self.directory.path / METRICS, "".join(map(_line, self._model.history))
+            with os_errors_as(CheckpointError, path):
+                write_text(path, lines)
+            self._records_complete = True
 
     def _save_numbered(self) -> None:
         """Write a numbered checkpoint if the spec retains some, and remove the oldest."""
@@ -192,7 +213,8 @@ class RunWriter:
         if not keep:
             return
         name = f"epoch-{state.epoch:04}-step-{state.step:08}.h5"
-        write_checkpoint(self.directory.last.with_name(name), self._checkpoint())
+        file = self.directory.last.with_name(name)
+        write_checkpoint(file, self._checkpoint(), replace_regular)
         files = {
             int(match[2]): file
             for file in self.directory.last.parent.iterdir()
@@ -203,17 +225,25 @@ class RunWriter:
             files[step].unlink()
 
     def _checkpoint(self, *, best: bool = False) -> Any:
-        return to_file_content(self._model, best=best, environment=self._environment)
+        content = to_file_content(self._model, best=best, environment=self._environment)
+        check_content(self._model, content, self.directory.path)
+        return content
 
     def _write_description(self) -> None:
         """Write the spec and the environment."""
         write_spec(self._model.document, self.directory.path)
-        path, record = self.directory.path / ENVIRONMENT, {**self._environment, **self._metadata}
+        write_json(self.directory.path / ENVIRONMENT, self._description)
+
+    def _describe(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the environment with those of the earlier parts of the run."""
+        path = self.directory.path / ENVIRONMENT
         before = read_object(path)
         earlier = before.pop("earlier", [])
+        if not isinstance(earlier, list):
+            raise UsageError(f'{path}: "earlier" is not a list; restore or remove the file')
         if before and before != record:
             earlier = [*earlier, before]
-        write_json(path, {**record, "earlier": earlier} if earlier else record)
+        return {**record, "earlier": earlier} if earlier else record
 
     def _read_gradients(self) -> list[Mapping[str, float]]:
         """Return the gradient norms of the epochs that are done."""

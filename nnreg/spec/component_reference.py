@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from nnreg.registry.registry import Entry, Registry
+from nnreg.registry.names import Entry
+from nnreg.registry.registry import Registry
 from nnreg.spec.docstrings import class_docstring
 from nnreg.spec.json_schema import SchemaWriter
 
@@ -30,6 +31,7 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
     file, line = _source(entry.cls)
     return {
         "name": entry.name,
+        "spec_name": registry.reference(entry),
         "kind": entry.kind,
         "distribution": entry.distribution,
         "version": entry.version,

@@ -10,12 +10,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from nnreg._utils.secret_text import START, malformed
 from nnreg.errors import PluginError, Problem, SpecError
-from nnreg.registry import requirements
-from nnreg.registry.registry import Entry, Registry, installed
+from nnreg.registry import plugin_file, requirements
+from nnreg.registry.names import Entry, Preferences
+from nnreg.registry.registry import Registry, installed
 from nnreg.spec import jsonc
 from nnreg.spec import validation as schema
-from nnreg.spec.compose import EXTENDS, ComposedSpec, Origins, apply_override, as_tuple, compose
+from nnreg.spec.compose import (
+    EXTENDS,
+    FILE_PATHS,
+    ComposedSpec,
+    Origins,
+    apply_override,
+    as_tuple,
+    compose,
+    replace_texts,
+)
 from nnreg.spec.renamed import replace_renamed
 from nnreg.spec.sections import Spec
 from nnreg.spec.source_text import SourceText as SpecText
@@ -30,7 +41,9 @@ class Document:
 
     `tree` is the composed spec: with what it extends, with its variables replaced and its overrides
     applied. Relative paths in it start at `directory`; `origin` is the name of the file it was read
-    from. `registry` resolved its components, and is used by everything built from it. `texts` are
+    from. `components` has what each name in it means, by the kind and the name as it is written;
+    `registry` resolved them, and is used by everything built from it: if the document is read again
+    with it, each name means the same. `texts` are
     the source files, with the spec's own last, and `overrides` the overrides applied to them, such
     as `train.epochs=5`; `origins` records which of these each value comes from.
     """
@@ -39,7 +52,7 @@ class Document:
     tree: Mapping[str, Any]
     directory: Path
     origin: str
-    components: tuple[Entry, ...]
+    components: Mapping[tuple[str, str], Entry]
     registry: Registry
     texts: tuple[SpecText, ...]
     origins: Origins
@@ -57,7 +70,7 @@ class Document:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the JSON, not the components: their classes may be those of a plugin file."""
-        providers = [(one.kind, one.name, one.provider) for one in self.components]
+        providers = {key: entry.provider for key, entry in self.components.items()}
         text = (self.directory, self.origin, self.texts, self.origins, self.overrides)
         return _read_again, (self.tree, self.registry, text, providers)
 
@@ -76,15 +89,19 @@ def read_spec(
     *,
     directory: Path | None = None,
     registry: Registry | None = None,
+    recorded: Mapping[tuple[str, str], str] | None = None,
     written_by: Mapping[tuple[str, str], str] | None = None,
+    run_plugin_file: bool = False,
 ) -> Document:
     """Read a spec from a file (`-` for standard input) or a mapping, and validate all of it.
 
     A file may extend others and name environment variables (see `compose`); a mapping is used as it
     is. Each of `overrides` sets a value, as in `train.epochs=5`. An `nnregfile.py` in the directory
-    of a file is loaded as a plugin. `written_by` has the versions of components from which their
-    options are migrated; the document then has all options as in the installed versions. Raises
-    `SpecError` with every problem, `MissingPluginError` for a requirement that is not installed.
+    of a file is run only with `run_plugin_file`, which is for training. `recorded` has the
+    distributions that a checkpoint recorded, by kind and name, and `written_by` their versions,
+    from which options are migrated; the document then has all options as in the installed versions.
+    Raises `SpecError` with every problem, `MissingPluginError` for a requirement that is not
+    installed.
     """
     overrides = as_tuple(overrides)
     if isinstance(source, Document) and not (overrides or directory or registry or written_by):
@@ -93,6 +110,7 @@ def read_spec(
     earlier: tuple[str, ...] = ()
     if isinstance(source, Document):
         registry, earlier = registry or source.registry, source.overrides
+        recorded = source.registry.preferences.recorded
     if not isinstance(composed.tree, Mapping):
         raise SpecError([Problem("$", "must be a JSON object with a model, a loss, …")], origin)
     tree, origins = copy.deepcopy(dict(composed.tree)), composed.origins.copy()
@@ -100,17 +118,26 @@ def read_spec(
         apply_override(tree, override, origins)
     replace_renamed(tree, origins, origin)
     with origins.locating_errors(origin):
+        if written_by is None:  # a checkpoint's spec passed this when it was given
+            _check_secrets(tree)
         needed = requirements.check(tree.get("requires"), origin)
         registry = registry or installed()
         requirements.check_blocked(needed, registry, origin)
         if plugin_directory is not None:
-            registry = registry.with_plugin_file(plugin_directory)
+            registry = registry.with_plugin_file(plugin_directory, run=run_plugin_file)
+        registry = registry.preferring(Preferences(tuple(needed), recorded or {}))
         reader = schema.Reader(registry, written_by)
         body = {key: value for key, value in tree.items() if key != "$schema"}
         spec = schema.read(Spec, body, reader, origin)
+    if plugin_directory is not None:
+        plugin_file.note_if_blocked(registry.of_file(plugin_directory / plugin_file.NAME))
     if reader.migrated:
         tree = schema.to_json(spec, registry)
-    used, base, overrides = tuple(reader.used.values()), directory or base, (*earlier, *overrides)
+        reader = schema.Reader(registry)  # for the names that were written
+        spec = schema.read(Spec, tree, reader, origin)
+    recorded = {key: entry.distribution for key, entry in reader.used.items()}
+    registry = registry.preferring(Preferences(tuple(needed), recorded))
+    used, base, overrides = reader.used, directory or base, (*earlier, *overrides)
     return Document(spec, tree, base, origin, used, registry, composed.texts, origins, overrides)
 
 
@@ -118,13 +145,14 @@ def _read_again(
     tree: Mapping[str, Any],
     registry: Registry,
     text: tuple[Path, str, tuple[SpecText, ...], Origins, tuple[str, ...]],
-    providers: Iterable[tuple[str, str, str]],
+    providers: Mapping[tuple[str, str], str],
 ) -> Document:
     """Return a pickled document. Raises `PluginError` if others provide its components here."""
     directory, origin, texts, origins, overrides = text
-    document = read_spec(tree, directory=directory, registry=registry)
-    for entry, (kind, name, provider) in zip(document.components, providers, strict=True):
-        if entry.provider != provider:
+    recorded = registry.preferences.recorded
+    document = read_spec(tree, directory=directory, registry=registry, recorded=recorded)
+    for (kind, name), entry in document.components.items():
+        if entry.provider != (provider := providers.get((kind, name))):
             raise PluginError(
                 f"{origin}: the {kind} {name!r} was that of {provider} when the model was pickled, "
                 f"here it is that of {entry.provider}; pass models between installations that "
@@ -146,6 +174,23 @@ def _composed(source: SpecSource) -> tuple[ComposedSpec, Path, str, Path | None]
     if name == "-":
         return compose(name), Path.cwd(), "spec", None
     return compose(name), Path(name).resolve().parent, name, Path(name).parent
+
+
+def _check_secrets(tree: Any) -> None:
+    """Raise `SpecError` for each `${secret:NAME}` that is malformed, or where it has no meaning."""
+    problems = []
+
+    def check(path: str, text: str) -> str:
+        if wrong := malformed(text):
+            problems.append(Problem(path, f"{wrong!r} is not a secret; write ${{secret:NAME}}"))
+        elif START in text and path not in FILE_PATHS and not path.startswith("$.data.source."):
+            problem = "a secret can only be in the path of a file or in an option of data.source"
+            problems.append(Problem(path, problem))
+        return text
+
+    replace_texts(tree, check)
+    if problems:
+        raise SpecError(problems)
 
 
 def _check_tree(tree: Mapping[str, Any]) -> Any:

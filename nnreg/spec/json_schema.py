@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, ClassVar, Final, cast
@@ -12,6 +13,7 @@ from pydantic.json_schema import PydanticJsonSchemaWarning
 from nnreg.errors import NnregWarning, PluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.graph import EntryKeys
+from nnreg.registry.names import SEPARATOR, Entry
 from nnreg.registry.registry import KINDS, Registry, installed
 from nnreg.spec.compose import EXTENDS
 from nnreg.spec.docstrings import class_docstring, parse_docstring
@@ -61,7 +63,9 @@ class SchemaWriter:
     def _kind(self, kind: str) -> Any:
         """Return the schema of a kind: a name if all options have defaults, or an object.
 
-        A component that cannot be described is omitted, with a warning.
+        A name is accepted for each component that has it, since a spec may prefer any, and so is
+        its qualified form, as a pattern: editors then do not suggest it for every component. A
+        component that cannot be described is omitted, with a warning.
         """
         short, bodies = [], []
         for entry in self.registry:
@@ -74,8 +78,9 @@ class SchemaWriter:
                 warnings.warn(text, NnregWarning, stacklevel=4)
                 continue
             if not body["required"]:
-                short.append(entry.name)
-            body["properties"] = {"type": {"const": entry.name}, **body["properties"]}
+                short.append(entry)
+            name = {"oneOf": [{"const": entry.name}, _qualified([entry])]}
+            body["properties"] = {"type": name, **body["properties"]}
             body["required"] = ["type", *body["required"]]
             body["description"] = (
                 f"{parse_docstring(entry.cls.__doc__).prose}\n\nFrom {entry.provider}."
@@ -83,7 +88,9 @@ class SchemaWriter:
             bodies.append(body)
         if kind == "layer":
             bodies = self._entries(bodies)
-        return {"anyOf": [{"enum": short}, *bodies]}
+        names = list(dict.fromkeys(entry.name for entry in short))
+        qualified = [_qualified(short)] if short else []
+        return {"anyOf": [{"enum": names}, *qualified, *bodies]}
 
     def _entries(self, layers: Iterable[Any]) -> list[Any]:
         """Return the schemas of entries of a list of layers, with the use of an earlier one."""
@@ -125,6 +132,23 @@ class SchemaWriter:
         schema.setdefault("properties", {})
         schema.setdefault("required", [])
         return cast(dict[str, Any], _references(schema))
+
+
+def _qualified(entries: Iterable[Entry]) -> dict[str, Any]:
+    """Return the schema of the qualified names of components."""
+    by_distribution: dict[str, list[str]] = {}
+    for entry in entries:
+        by_distribution.setdefault(entry.distribution, []).append(entry.name)
+    forms = [
+        f"{_escaped(distribution)}{SEPARATOR}({'|'.join(names)})"
+        for distribution, names in by_distribution.items()
+    ]
+    return {"type": "string", "pattern": f"^({'|'.join(forms)})$"}
+
+
+def _escaped(text: str) -> str:
+    """Escape a text for a pattern of JSON Schema, which refuses some escapes of `re.escape`."""
+    return re.sub(r"[\^$\\.*+?()\[\]{}|/]", r"\\\g<0>", text)
 
 
 VARIABLE: Final = "#/$defs/variable"

@@ -52,7 +52,8 @@ class Spec(Configurable):
     on resuming, the longer plan applies from there on.
 
     `requires` names distributions as `pip install` takes them, such as `nnreg-mish>=1.2`; a spec
-    whose requirements are not met is not read further.
+    whose requirements are not met is not read further. Their components precede built-in ones of
+    the same name.
     """
 
     model: Model

@@ -12,8 +12,9 @@ import dataclasses
 import functools
 import json
 import typing
+import warnings
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
@@ -21,13 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_python
 
 from nnreg._utils.suggestions import suggest
-from nnreg.errors import ComponentError, PluginError, Problem, SpecError
+from nnreg.errors import ComponentError, NnregWarning, PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.graph import ENTRY_KEYS, EntryKeys
 from nnreg.interfaces.layer import LayerEntry
 from nnreg.registry.checks import unannotated
 from nnreg.registry.loading import BUILT_IN
-from nnreg.registry.registry import KINDS, Entry, Registry
+from nnreg.registry.names import Entry
+from nnreg.registry.registry import KINDS, Registry
 
 T = TypeVar("T")
 
@@ -51,6 +53,12 @@ def _model(cls: Hashable) -> type[BaseModel]:
     config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
     with _annotations_of(cls):
         return create_model(getattr(cls, "__name__", "options"), __config__=config, **fields)
+
+
+# When pydantic is first used, it searches the entry points of all distributions for plugins of its
+# own, and stops at damaged metadata of any of them. It does so only once.
+with suppress(Exception):
+    create_model("First")
 
 
 @contextmanager
@@ -78,7 +86,7 @@ untrusted spec may contain any number."""
 
 
 class Reader:
-    """Reads components and sections of a spec, and records which components it names.
+    """Reads components and sections of a spec, and records in `used` what each name means.
 
     `written_by` has the versions of the components' distributions when the JSON was written, as far
     as they are known: options are migrated from these. `migrated` is True if any option changed.
@@ -116,14 +124,15 @@ class Reader:
         except PluginError as error:
             raise _error(str(error)) from error
         if entry is None:
-            known = self.registry.names(kind)
             self.unknown += 1
-            hint = suggest(name, known) if self.unknown <= MAX_HINTS else ""
-            raise _error(f"no {kind} {name!r}{hint}{self.registry.unavailable()}")
+            raise _error(self.registry.unknown(kind, name, hint=self.unknown <= MAX_HINTS))
+        if (kind, name) not in self.used and (text := self.registry.shadowed(kind, name)):
+            warnings.warn(text, NnregWarning, stacklevel=2)
         self.used[kind, name] = entry
         config = {key: option for key, option in options.items() if key != "type"}
+        version = self.written_by.get((kind, name), entry.version)
         try:
-            component = self._fields(entry.cls, self._migrate(entry, config), entry)
+            component = self._fields(entry.cls, self._migrate(entry, config, version), entry)
             if entry.plugin != BUILT_IN:
                 self._require_json(component)
             return component
@@ -157,9 +166,8 @@ class Reader:
                     "JSON cannot represent; use a number, text, a list or an Enum of these"
                 ) from error
 
-    def _migrate(self, entry: Entry, config: dict[str, Any]) -> dict[str, Any]:
-        """Return options migrated to the installed version of a component."""
-        version = self.written_by.get((entry.kind, entry.name), entry.version)
+    def _migrate(self, entry: Entry, config: dict[str, Any], version: str) -> dict[str, Any]:
+        """Return options of a version, migrated to the installed version of a component."""
         if version == entry.version:
             return config
         try:

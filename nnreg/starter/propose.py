@@ -142,7 +142,7 @@ def _count_numeric(columns: Mapping[str, ColumnFacts]) -> int:
 def _source(path: Path, registry: Registry) -> str:
     """Return the name of the source that reads files with this suffix."""
     if entry := source_entry(path, registry):
-        return entry.name
+        return registry.reference(entry)
     sources = [one.cls for one in registry if issubclass(one.cls, Source)]
     suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes} - {"/"})
     raise UsageError(

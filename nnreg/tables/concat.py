@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg._utils.formatting import byte_size
-from nnreg._utils.memory import exceeds_memory
+from nnreg._utils.memory import array_bytes, require_memory
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, CategoryCodes
 from nnreg.tables.cells import beyond_float
@@ -62,8 +62,10 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
             values = materialize(column)
             columns[name] = _buffer_for(columns[name], values)
             columns[name].add(values)
-        _require_memory(path, sum(column.size for column in columns.values()))
+        size = sum(column.size for column in columns.values())
+        require_memory(size, f"{path}, its rows so far")
     if not columns:
+        require_memory(_size(table), f"{path}, its table")
         return table, set()
     mixed = {name for name, column in columns.items() if column.mixed}
     joined = {name: columns.pop(name).column() for name in list(columns) if name not in mixed}
@@ -71,13 +73,10 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
     return Table(joined, table.origin, joined_lines, missing_texts=table.missing_texts), mixed
 
 
-def _require_memory(path: Path, size: int) -> None:
-    """Raise `DataError` if a table takes more than half of the memory."""
-    if exceeds_memory(size, 1 / 2):
-        raise DataError(
-            f"{path}: its rows take more than half of the memory ({byte_size(size)} so far); use "
-            "fewer rows or columns, or arrays in an HDF5 file, which may be larger than memory"
-        )
+def _size(table: Table) -> int:
+    """Return the bytes of a table's arrays that are in memory."""
+    columns = table.columns.values()
+    return sum(array_bytes(one.shape, one.dtype) for one in columns if isinstance(one, np.ndarray))
 
 
 def _growing_column(column: AnyColumn) -> _Buffer:
@@ -157,21 +156,26 @@ class _CategoricalBuffer:
         self.code_of = CategoryCodes()
         self.codes = bytearray()
         self.texts: list[Array] = []
+        self.characters = 0
+        """Of the distinct texts, or of all once they are too many for codes."""
 
     @property
     def size(self) -> int:
-        """The bytes of memory in use, except for text over 15 bytes."""
-        return len(self.codes) + sum(chunk.nbytes for chunk in self.texts)
+        """The bytes of memory in use; a character may take up to four."""
+        return len(self.codes) + sum(chunk.nbytes for chunk in self.texts) + self.characters
 
     def add(self, values: Array) -> None:
         """Append rows."""
         if values.dtype.kind in "biuf":
             values = categories_of(values).text()
+        cells = values.tolist()
         if self.texts:
             self.texts.append(values.astype(TEXT))
+            self.characters += sum(map(len, filter(None, cells)))
             return
-        cells = values.tolist()
+        known = len(self.code_of)
         codes = np.fromiter(map(self.code_of.__getitem__, cells), np.int32, len(cells))
+        self.characters += sum(map(len, filter(None, itertools.islice(self.code_of, known, None))))
         if len(self.code_of) <= MAX_CATEGORIES:
             self.codes += codes.astype(np.int16).tobytes()
             return

@@ -13,6 +13,6 @@ def test_it_conforms(check: Check) -> None:
 
 
 def test_it_is_found_by_its_name() -> None:
-    entry = installed().find(MyComponent.kind, "my_component")
+    entry = installed().find(MyComponent.kind, "nnreg-my-plugin:my_component")
     assert entry is not None
     assert entry.cls is MyComponent

@@ -8,7 +8,8 @@ from typing import Any
 
 from nnreg.interfaces.component import Component
 from nnreg.registry.checks import unannotated
-from nnreg.registry.registry import Entry, Registry
+from nnreg.registry.names import Entry
+from nnreg.registry.registry import Registry
 from nnreg.spec.validation import Reader, read, to_json
 
 

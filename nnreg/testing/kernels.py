@@ -74,10 +74,12 @@ def losses(kernels: Kernels) -> None:
 
 
 def optimizers(kernels: Kernels) -> None:
-    """Steps of Adam agree with those of NumPy's."""
-    for dtype, tolerance in TOLERANCES:
-        found, expected = (_trained(k, dtype) for k in (kernels, Kernels()))
-        close(kernels, f"a parameter in {np.dtype(dtype)}", found, expected, tolerance)
+    """Steps of Adam, and its state, agree with those of NumPy's, also if g² would overflow."""
+    for (dtype, tolerance), size in itertools.product(TOLERANCES, (1.0, 1e20)):
+        found, expected = (_trained(k, dtype, size) for k in (kernels, Kernels()))
+        for name, values in expected.items():
+            what = f"{name} with gradients of up to {size:g} in {np.dtype(dtype)}"
+            close(kernels, what, found[name], values, tolerance)
 
 
 CHECKS = (layers, losses, optimizers)
@@ -99,10 +101,12 @@ def _loss(kernels: Kernels, loss: CrossEntropy, z: Array, labels: Array) -> tupl
     return value, backward().copy()
 
 
-def _trained(kernels: Kernels, dtype: npt.DTypeLike) -> Array:
+def _trained(kernels: Kernels, dtype: npt.DTypeLike, size: float) -> dict[str, Array]:
+    """Return the parameters and the state after three steps of Adam."""
     parameters = points((99,)).astype(dtype)
     vectors = {name: np.zeros_like(parameters) for name in Adam.state_names}
     for count in (1, 2, 3):
         state = UpdateState(count, vectors, Workspace(dtype, reuse=False, kernels=kernels))
-        Adam(0.01).update(parameters, points((99,), seed=count).astype(dtype), state)
-    return parameters
+        gradient = size * points((99,), seed=count)
+        Adam(0.01).update(parameters, gradient.astype(dtype), state)
+    return {"a parameter": parameters, **vectors}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import mean
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -85,7 +86,7 @@ class Evaluation:
     def weighted_loss(self, z: Array, t: Array, weights: Array) -> float:
         """Return the mean over the examples of loss times weight."""
         losses = self.loss.per_example(z, t, logits=self.logits)
-        return float(np.mean(weights * losses))
+        return mean(weights * losses)
 
     def metrics(self, y: Array, examples: Examples) -> dict[str, float]:
         """Return every metric of the outputs `y`."""

@@ -54,6 +54,51 @@ def test_the_old_column_type_is_renamed_in_spec_and_preprocessing():
     assert inputs["length"] == "number"
 
 
+def continued(form, name):
+    """Return the document of a golden checkpoint in mid-training, and its optimizer's state."""
+    found = read_checkpoint(GOLDEN / f"format-{form}" / "optimizers" / f"{name}.h5")
+    arrays = found.arrays.items()
+    return found.document, {key: array for key, array in arrays if key.startswith("optimizer/")}
+
+
+@pytest.mark.parametrize(
+    "name", ["sgd", "adam", "adam-options", "adam-overridden", "adamw", "rmsprop"]
+)
+def test_the_state_of_every_optimizer_in_format_2_is_read_as_that_of_format_3(name):
+    (_, found), (_, expected) = continued(2, name), continued(3, name)
+    assert found.keys() == expected.keys()
+    for key, array in expected.items():
+        assert found[key].dtype == array.dtype
+        np.testing.assert_allclose(found[key], array, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spec": None},
+        {"spec": {"optimizer": ["adam"]}},
+        {"spec": {"optimizer": {"type": ["adam"]}}},
+        {"spec": {"optimizer": {"type": "adam", "beta1": True, "beta2": "0.9"}}},
+        {"spec": {"optimizer": {"type": "adam", "beta1": 1, "beta2": -1}}},
+        {"components": None},
+        {"components": [1, {}, {"kind": "optimizer"}]},
+        {"components": [{"kind": "optimizer", "name": "adam", "distribution": "nnreg-own"}]},
+    ],
+)
+def test_the_state_of_another_optimizer_is_read_as_it_is(change):
+    document, _ = continued(2, "adam")
+    arrays = {"optimizer/m": np.ones(3), "optimizer/v": np.ones(3)}
+    migrations.migrate(2, {**document, **change}, arrays)
+    assert all((array == 1).all() for array in arrays.values())
+
+
+def test_an_optimizer_state_that_is_missing_or_of_another_type_is_left_to_the_later_checks():
+    document, _ = continued(2, "adam")
+    arrays = {"optimizer/m": np.ones(3, np.int64)}
+    migrations.migrate(2, document, arrays)
+    assert arrays["optimizer/m"].dtype == np.int64
+
+
 @pytest.mark.parametrize(
     "section",
     [

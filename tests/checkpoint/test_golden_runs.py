@@ -25,6 +25,8 @@ MODELS = ("regression", "tokens", "images", "line", "digits")
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}
 """What processors and numbers of threads may differ by; float32 is the coarsest there is."""
 
+OPTIMIZERS = sorted(path for directory in FORMATS for path in directory.glob("optimizers/*.h5"))
+
 QUIET = ("--plugin", "swish.py", "--quiet", "--no-report")
 
 
@@ -104,6 +106,16 @@ def test_a_saved_model_predicts_as_it_did_and_trains_on(golden, name):
     same_history(model.history, known["history"])
     model.fit(x, y, epochs=1)
     assert len(model.history) == len(known["history"]) + 1
+
+
+@pytest.mark.parametrize("path", OPTIMIZERS, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_every_optimizer_continues_as_it_did(path):
+    content = json.loads((path.parent / "expected.json").read_text())
+    x, y, known = np.array(content["x"]), np.array(content["y"]), content["continued"][path.stem]
+    model = library.load(path)
+    model.fit(x, y, epochs=2)
+    same_history(model.history, known["history"])
+    np.testing.assert_allclose(model.predict(x), known["predictions"], **CLOSE)
 
 
 @pytest.mark.parametrize("name", MODELS)

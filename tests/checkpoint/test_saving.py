@@ -11,7 +11,7 @@ import pytest
 
 import nnreg
 from nnreg import CheckpointError
-from nnreg._utils import hdf5
+from nnreg._utils.hdf5_names import MAX_DEPTH
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
 from nnreg.training.state import StepLock
 from tests.helpers.specs import blobs, classifier, regressor
@@ -140,7 +140,7 @@ def test_a_directory_whose_name_is_not_utf_8_starts_no_run(tmp_path, monkeypatch
     data = {"source": "csv", "path": "data.csv", "target": "y"}
     with pytest.raises(CheckpointError) as caught:
         nnreg.run(regressor(data=data, train={"epochs": 1, **folds}), out="runs/a")
-    assert str(caught.value).startswith("runs/a: cannot save: its document: 2 problems")
+    assert str(caught.value).startswith("runs/a: cannot save: its document: 1 problem")
     assert str(caught.value).endswith("file, directory or class is not UTF-8; rename it")
     assert os.listdir() == ["data.csv"]
     assert nnreg.run(regressor(data=data, train={"epochs": 1}))  # in memory
@@ -171,7 +171,7 @@ def test_a_name_that_is_not_read_is_not_written(tmp_path, name):
 
 
 def test_the_deepest_names_and_the_most_arrays_that_are_written_are_read(tmp_path):
-    deepest = "/".join("a" * (hdf5.MAX_DEPTH + 1))
+    deepest = "/".join("a" * (MAX_DEPTH + 1))
     write_checkpoint(tmp_path / "a.h5", Checkpoint({}, {deepest: ARRAY}))
     assert read_checkpoint(tmp_path / "a.h5").arrays.keys() == {deepest}
     most = {f"a{i}": ARRAY for i in range(9_999)}  # with the document, 10,000

@@ -42,6 +42,19 @@ def test_the_shell_completes_components_specs_and_runs(spec, monkeypatch, capfd,
     assert completions("predict", "runs/spec-001", "d") == ["file,d"]
 
 
+def test_the_shell_completes_qualified_names_where_a_name_has_several(monkeypatch, capfd, install):
+    install("nnreg-elu", swish("elu"), plugin="elu")
+
+    def completions(*typed):
+        return complete(monkeypatch, capfd, typed)
+
+    assert completions("show", "nnreg") == ["plain,nnreg:elu", "plain,nnreg-elu:elu"]
+    assert completions("show", "nnreg:hub") == ["plain,nnreg:huber"]
+    assert "plain,nnreg-elu:elu" in completions("plugin", "check", "nnreg")
+    assert "plain,nnreg:relu" not in completions("plugin", "check", "nnreg")
+    assert completions("plugin", "check", "nnreg:hub") == ["plain,nnreg:huber"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_prints_the_line_for_the_shell_configuration(nnreg, shell):
     code, out, _ = nnreg("completion", shell)

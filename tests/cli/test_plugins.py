@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,10 +60,10 @@ def test_the_command_has_the_path_of_the_file(spec, nnreg, tmp_path):
 
 def test_an_nnregfile_beside_the_spec_is_loaded_and_reported(spec, nnreg, tmp_path):
     (tmp_path / "nnregfile.py").write_text(f"print('noise')\n{swish()}")
-    code, out, err = nnreg("validate", spec, "--json")
-    assert (code, json.loads(out)["valid"]) == (0, True)
+    code, out, err = nnreg("run", spec, "--json", "--no-report", "--quiet")
+    assert (code, json.loads(out.splitlines()[-1])["event"]) == (0, "end")
     assert err == "noise\nnote: plugin nnregfile.py is loaded for this spec\n"
-    assert nnreg("-p", "no:nnregfile.py", "validate", spec)[0] == 2
+    assert nnreg("-p", "no:nnregfile.py", "run", spec)[0] == 2
     assert nnreg("plugins")[1].count("nnregfile") == 0
 
 
@@ -118,10 +119,38 @@ def test_plugins_reports_a_name_registered_by_two(nnreg, install):
     install("nnreg-a", swish(), plugin="a")
     install("nnreg-b", swish(), plugin="b")
     assert (
-        "activation 'swish' is registered by both nnreg-a 1.2 (plugin a) and "
-        "nnreg-b 1.2 (plugin b); "
-        "block one with nnreg -p no:b …, or uninstall one of these distributions\n"
+        "activation 'swish' is provided by both nnreg-a 1.2 (plugin a) and "
+        'nnreg-b 1.2 (plugin b); write "nnreg-a:swish" or "nnreg-b:swish"\n'
     ) in nnreg("plugins")[1]
+
+
+def test_plugins_reports_what_a_name_means_that_a_built_in_has_too(nnreg, install, tmp_path):
+    install("nnreg-elu", swish("elu"))
+    _, out, _ = nnreg("plugins")
+    assert re.search(
+        r"activation 'elu' means that of nnreg \S+ \(\"nnreg:elu\"\), not that of nnreg-elu 1.2 ",
+        out,
+    )
+    (tmp_path / "mine.py").write_text(swish("elu"))
+    assert "'elu' means that of mine.py" in nnreg("plugins", "--plugin", tmp_path / "mine.py")[1]
+
+
+@pytest.mark.usefixtures("spec")
+def test_a_run_warns_once_about_a_name_that_a_built_in_and_a_plugin_have(nnreg, install):
+    install("nnreg-tanh", swish("tanh"))
+    tree = json.loads(Path("plain.json").read_text())
+    tree["model"]["layers"] = [{"type": "dense", "units": 2, "activation": "tanh"}] * 2 + [
+        tree["model"]["layers"][-1]
+    ]
+    tree["train"]["folds"] = 2
+    Path("twice.json").write_text(json.dumps(tree))
+    code, _, err = nnreg("run", "twice.json", "--out", "out", "--quiet")
+    assert code == 0, err
+    assert err.count("means that of nnreg ") == 1
+    assert "means that of" not in nnreg("resume", "out/fold-1", "--set", "train.epochs=9")[2]
+    change = ("--set", "model.layers.0.activation=nnreg-tanh:tanh")
+    change += ("--set", "model.layers.1.activation=nnreg:tanh")
+    assert "means that of" not in nnreg("validate", "twice.json", *change)[2]
 
 
 def run_counting(directory, *command):
@@ -154,15 +183,15 @@ def test_each_plugin_is_imported_once_where_they_are_needed(spec, install, tmp_p
 
 def test_installed_distributions_are_searched_once(spec, nnreg, monkeypatch):
     calls = []
-    found = importlib.metadata.entry_points
+    found = importlib.metadata.distributions
 
-    def entry_points(**what):
+    def distributions(**what):
         calls.append(what)
         return found(**what)
 
-    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    monkeypatch.setattr(importlib.metadata, "distributions", distributions)
     assert nnreg("run", "plain.json", "--out", "out")[0] == 0
-    assert calls == [{"group": "nnreg"}]
+    assert calls == [{}]
 
 
 def test_plugins_prints_state_error_and_fix(nnreg, install):

@@ -47,10 +47,11 @@ def test_show_has_no_column_of_meanings_where_the_docstring_has_none(nnreg, inst
 
 def test_the_schema_describes_every_option(nnreg):
     schema = json.loads(nnreg("schema")[1])
-    (elu,) = (one for one in schema["$defs"]["activation"]["anyOf"]
-              if one.get("properties", {}).get("type") == {"const": "elu"})  # fmt: skip
-    assert elu["properties"]["alpha"]["description"].startswith("the negative of the limit")
-    assert "Options:" not in elu["description"]
+    bodies = [one["properties"] for one in schema["$defs"]["activation"]["anyOf"]
+              if "properties" in one]  # fmt: skip
+    (elu,) = (body for body in bodies if {"const": "elu"} in body["type"]["oneOf"])
+    assert elu["alpha"]["description"].startswith("the negative of the limit")
+    assert "Options:" not in json.dumps(schema["$defs"]["activation"])
 
 
 def test_show_shows_every_kind_of_a_name_unless_one_is_given(nnreg):
@@ -62,9 +63,32 @@ def test_show_shows_every_kind_of_a_name_unless_one_is_given(nnreg):
     assert kinds("mean_squared_error", "--kind", "metric") == ["metric"]
 
 
+def test_show_shows_every_provider_of_a_name_unless_one_is_given(nnreg, install, tmp_path):
+    install("nnreg-elu", swish("elu"), plugin="elu")
+    (tmp_path / "loss.py").write_text(swish("elu"))
+
+    def shown(*args):
+        out = json.loads(nnreg("show", *args, "--plugin", tmp_path / "loss.py", "--json")[1])
+        return [(entry["distribution"], entry["spec_name"]) for entry in out]
+
+    every = [("nnreg", "nnreg:elu"), ("nnreg-elu", "nnreg-elu:elu"), ("loss.py", "loss.py:elu")]
+    assert shown("elu") == shown("activation.elu") == every
+    assert shown("nnreg_Elu:elu") == shown("activation.nnreg-elu:elu") == every[1:2]
+    assert shown("loss.py:elu") == shown("activation.loss.py:elu") == every[2:]
+    out = nnreg("show", "nnreg-elu:elu")[1]
+    assert 'in a spec "nnreg-elu:elu"' in out
+    assert "in a spec" not in nnreg("show", "nnreg:elu")[1]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (["nnreg:reluu"], "no component 'nnreg:reluu'; did you mean 'nnreg:relu'?"),
+        (
+            ["loss.nreg:huber"],
+            "no loss 'nreg:huber', as no plugin of 'nreg' provides any; did you mean "
+            "'nnreg:huber'?",
+        ),
         (["los.huber"], "no kind 'los'; did you mean 'loss'?"),
         (["loss.relu"], "no loss 'relu'"),
         (

@@ -162,3 +162,42 @@ def test_a_warning_of_each_fold_is_printed_once(spec, nnreg):
         "note: the f1 is that of class 'red', the second of 'blue' and 'red'; set 'positive' to "
         "the class that is meant\n",
     )
+
+
+WRONG = """
+from dataclasses import dataclass
+from nnreg import Activation, hookimpl
+
+@dataclass(frozen=True)
+class Wrong(Activation):
+    def forward(self, x):
+        return x * x, lambda dy: dy * x
+
+@hookimpl
+def nnreg_activations():
+    return {"wrong": Wrong}
+"""
+
+
+@pytest.mark.parametrize("command", [["validate"], ["run", "--dry-run"]])
+@pytest.mark.parametrize("folds", [None, 3])
+def test_a_plugin_that_fails_its_checks_is_refused_without_no_check(
+    nnreg, tmp_path, monkeypatch, command, folds
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wrong.py").write_text(WRONG)
+    (tmp_path / "data.csv").write_text(CSV)
+    layers = [{"type": "dense", "units": 3, "activation": "wrong"},
+              {"type": "dense", "units": "classes", "activation": "softmax"}]  # fmt: skip
+    train = {"epochs": 1, **({"folds": folds} if folds else {})}
+    (tmp_path / "spec.json").write_text(
+        json.dumps(
+            classifier(data=csv_data(unseen="ignore"), model={"layers": layers}, train=train)
+        )
+    )
+    call = [*command, "spec.json", "--plugin", "wrong.py"]
+    code, out, err = nnreg(*call)
+    assert code == 1, out
+    assert "the gradient is not that of its output" in err
+    code, out, err = nnreg(*call, "--no-check")
+    assert code == 0, err

@@ -9,6 +9,17 @@ from nnreg.interfaces.kernels import MIN_MERGED_ROWS, ROUNDS, Kernels, _rows_to_
 SCRATCH = Workspace(np.float64, reuse=False)
 
 
+def test_scalars_are_arrays_of_their_own_until_the_pass_ends():
+    workspace = Workspace(np.float32, reuse=True)
+    first = workspace.scalars(1.5, 2.5), workspace.scalars(3.5, 4.5)
+    assert [[float(one) for one in pair] for pair in first] == [[1.5, 2.5], [3.5, 4.5]]
+    assert {(one.shape, one.dtype) for pair in first for one in pair} == {((), np.dtype("f4"))}
+    workspace.rewind()
+    again = workspace.scalars(5.5, 6.5)
+    assert [float(one) for one in again] == [5.5, 6.5]
+    assert again[0] is first[0][0]
+
+
 @pytest.mark.parametrize("positions", [1, 3, 40, 5000])
 @pytest.mark.parametrize("count", [0, 1, 300])
 def test_rows_are_summed_by_index_however_often_an_index_occurs(positions, count):

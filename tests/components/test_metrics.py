@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnreg.builtin import metrics
+from nnreg.builtin import losses, metrics
 from nnreg.errors import NnregWarning
 from nnreg.registry.registry import installed
 
@@ -70,3 +70,30 @@ def test_a_binary_metric_of_classes_without_an_evident_positive_one_warns():
         metrics.F1("binary").check_classes(names)
     metrics.F1("binary", "ill").check_classes(["ill", "well"])
     metrics.F1("macro").check_classes(["ill", "well"])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_mean_is_finite_if_only_the_sum_of_its_values_is_not(dtype):
+    top = float(np.finfo(dtype).max)
+    t, large = np.zeros((5, 2), dtype), np.full((5, 2), 0.9 * top, dtype)
+    root = np.full((5, 2), np.sqrt(0.9 * top), dtype)
+    cases = [
+        (metrics.MeanAbsoluteErrorMetric().compute, large),
+        (metrics.MeanSquaredErrorMetric().compute, root),
+        (lambda y, t: losses.MeanAbsoluteError().forward(y, t)[0], large),
+        (lambda y, t: losses.MeanSquaredError().forward(y, t)[0], root),
+        (lambda y, t: losses.Huber().forward(y, t)[0], large),
+        (lambda y, t: losses.BinaryCrossEntropy().forward_logits(y, t)[0], large),
+        *((lambda y, t, loss=loss: loss.per_example(y, t, logits=True)[3], y)
+          for loss, y in ((losses.MeanAbsoluteError(), large), (losses.MeanSquaredError(), root),
+                          (losses.Huber(), large), (losses.BinaryCrossEntropy(), large))),
+    ]  # fmt: skip
+    for compute, y in cases:
+        with np.errstate(over="ignore"):
+            assert compute(y, t) == pytest.approx(0.9 * top, rel=1e-5)
+
+
+def test_a_mean_with_infinite_or_invalid_values_stays_infinite_or_nan():
+    metric = metrics.MeanAbsoluteErrorMetric()
+    assert metric.compute(np.array([np.inf, 1]), np.zeros(2)) == np.inf
+    assert np.isnan(metric.compute(np.array([np.nan, 1]), np.zeros(2)))

@@ -86,6 +86,33 @@ def test_a_vector_in_chunks_is_bit_identical_to_the_whole(optimizer):
     assert whole.tobytes() == chunks.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "size"),
+    [
+        (optimizers.Adam(), 3.3e20),
+        (optimizers.Adam(beta2=0.9), 3.3e19),
+        (optimizers.AdamW(), 3.3e20),
+        (optimizers.RmsProp(), 3.3e19),
+        (optimizers.RmsProp(rho=0.99), 1e20),
+    ],
+)
+def test_steps_are_right_for_gradients_whose_square_overflows(optimizer, size):
+    (small, _), (large, states) = (stepped(optimizer, factor) for factor in (1, size))
+    np.testing.assert_allclose(large, small, rtol=1e-5)
+    assert all(np.isfinite(state).all() for state in states.values())
+
+
+def stepped(optimizer, size):
+    """Return parameters and state in float32 after steps along gradients of up to this size."""
+    parameters = np.zeros(7, np.float32)
+    states = {name: np.zeros_like(parameters) for name in optimizer.state_names}
+    for count in range(1, 4):
+        gradient = np.linspace(-1, 1, 7).astype(np.float32) * np.float32(size)
+        step = UpdateState(count, states, Workspace(np.float32, reuse=False))
+        optimizer.update(parameters, gradient, step)
+    return parameters, states
+
+
 def test_a_gradient_is_not_modified():
     for entry in installed():
         if entry.kind == "optimizer":

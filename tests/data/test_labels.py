@@ -149,5 +149,5 @@ def test_class_weights_may_name_a_class_as_a_number():
 
 @pytest.mark.parametrize("name", ["a", "9" * 30, "9" * 5000])
 def test_a_class_that_is_not_of_its_kind_is_refused(name):
-    with pytest.raises(ValueError, match=r"invalid literal|names: |Exceeds the limit"):
+    with pytest.raises(ValueError, match=r"names: .* is not a finite integer of 64 bits"):
         ClassTarget("t", (name, "1"), kind="integer")

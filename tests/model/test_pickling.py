@@ -100,14 +100,14 @@ def test_a_model_with_a_plugin_from_a_file_is_copied(again, tmp_path, monkeypatc
     (tmp_path / "s.json").write_text(json.dumps(classifier(model={"layers": layers})))
     x, y = blobs()
     with pytest.warns(NnregWarning, match="is loaded for this spec"):
-        model = nnreg.build("s.json", data=(x, y))
+        model = nnreg.run("s.json", data=(x, y))
     assert again(model).predict(x).tobytes() == model.predict(x).tobytes()
 
 
 def test_a_component_of_another_version_is_refused():
     document = trained().document
-    changed = [replace(one, version="0.0") for one in document.components]
-    pickled = pickle.dumps(replace(document, components=tuple(changed)))
+    changed = {key: replace(one, version="0.0") for key, one in document.components.items()}
+    pickled = pickle.dumps(replace(document, components=changed))
     with pytest.raises(PluginError, match=r"was that of nnreg 0\.0 when the model was pickled"):
         pickle.loads(pickled)
 

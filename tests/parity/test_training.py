@@ -11,18 +11,22 @@ from tests.parity.comparison import RNG, close
 pytestmark = pytest.mark.verify
 
 
+MOMENTUM = {"velocity": "momentum_buffer"}
+MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq"}
+
 OPTIMIZERS = [
-    (optimizers.Sgd(0.1), "SGD", {}),
-    (optimizers.Sgd(0.1, momentum=0.9), "SGD", {"momentum": 0.9}),
-    (optimizers.Sgd(0.1, momentum=0.9, nesterov=True), "SGD", {"momentum": 0.9, "nesterov": True}),
-    (optimizers.Adam(0.1, beta1=0.8, beta2=0.95), "Adam", {"betas": (0.8, 0.95)}),
-    (optimizers.AdamW(0.1, weight_decay=0.05), "AdamW", {"weight_decay": 0.05}),
-    (optimizers.RmsProp(0.1, rho=0.8), "RMSprop", {"alpha": 0.8}),
+    (optimizers.Sgd(0.1), "SGD", {}, {}),
+    (optimizers.Sgd(0.1, momentum=0.9), "SGD", {"momentum": 0.9}, MOMENTUM),
+    (optimizers.Sgd(0.1, 0.9, True), "SGD", {"momentum": 0.9, "nesterov": True}, MOMENTUM),
+    (optimizers.Adam(0.1, beta1=0.8, beta2=0.95), "Adam", {"betas": (0.8, 0.95)}, MOMENTS),
+    (optimizers.AdamW(0.1, weight_decay=0.05), "AdamW", {"weight_decay": 0.05}, MOMENTS),
+    (optimizers.RmsProp(0.1, rho=0.8), "RMSprop", {"alpha": 0.8}, {"square": "square_avg"}),
 ]
+"""Each with PyTorch's class, its options, and its names of the state."""
 
 
-@pytest.mark.parametrize(("optimizer", "name", "options"), OPTIMIZERS)
-def test_five_steps_of_an_optimizer_are_pytorchs(torch, optimizer, name, options):
+@pytest.mark.parametrize(("optimizer", "name", "options", "states"), OPTIMIZERS)
+def test_steps_and_state_of_an_optimizer_are_pytorchs(torch, optimizer, name, options, states):
     parameters = RNG.normal(size=40)
     leaf = torch.tensor(parameters.copy(), requires_grad=True)
     theirs = getattr(torch.optim, name)([leaf], lr=0.1, **options)
@@ -34,6 +38,24 @@ def test_five_steps_of_an_optimizer_are_pytorchs(torch, optimizer, name, options
         leaf.grad = torch.tensor(gradient)
         theirs.step()
         close(parameters, leaf)
+        for own, other in states.items():
+            close(slots[own], theirs.state[leaf][other])
+
+
+@pytest.mark.parametrize("size", [1e20, 5.8e20, 6e20])
+def test_a_step_along_an_extreme_gradient_in_float32_is_pytorchs(torch, size):
+    parameters, slots = np.zeros(3, np.float32), {name: np.zeros(3, np.float32) for name in MOMENTS}
+    gradient = np.array([-1, 1, 0.5], np.float32) * np.float32(size)
+    step = UpdateState(1, slots, Workspace(np.float32, reuse=False))
+    with np.errstate(over="ignore"):
+        optimizers.Adam(0.1).update(parameters, gradient, step)
+    leaf = torch.zeros(3, requires_grad=True)
+    theirs = torch.optim.Adam([leaf], lr=0.1)
+    leaf.grad = torch.tensor(gradient)
+    theirs.step()
+    close(parameters, leaf)
+    for own, other in MOMENTS.items():
+        close(slots[own], theirs.state[leaf][other])
 
 
 SCHEDULES = [

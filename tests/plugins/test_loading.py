@@ -82,8 +82,8 @@ def test_a_file_may_use_postponed_annotations(directory):
 def test_nnregfile_is_loaded_only_for_the_specs_in_its_directory(directory):
     (directory / "nnregfile.py").write_text(swish())
     with pytest.warns(NnregWarning, match=r"plugin nnregfile\.py is loaded for this spec"):
-        document = read_spec("spec.json")
-    assert {"swish", "softmax"} <= {entry.name for entry in document.components}
+        document = read_spec("spec.json", run_plugin_file=True)
+    assert {"swish", "softmax"} <= {name for _, name in document.components}
     assert read_spec(document).registry is document.registry
     with pytest.raises(SpecError, match="no activation 'swish'"):
         read_spec(WITH_SWISH)
@@ -104,10 +104,10 @@ def test_a_failing_nnregfile_is_reported_and_does_not_affect_specs_that_do_not_n
     (directory / "nnregfile.py").write_text("import nothing_of_this_name")
     failed = r"nnregfile\.py \(failed: ModuleNotFoundError"
     with pytest.warns(NnregWarning), pytest.raises(SpecError, match=failed):
-        read_spec("spec.json")
+        read_spec("spec.json", run_plugin_file=True)
     (directory / "plain.json").write_text(json.dumps(classifier()))
     with pytest.warns(NnregWarning, match=r"nnregfile\.py failed: ModuleNotFoundError: No module"):
-        read_spec("plain.json")
+        read_spec("plain.json", run_plugin_file=True)
 
 
 ODD = """
@@ -215,7 +215,6 @@ def test_a_module_an_object_or_a_file_is_registered(registering, directory):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("relu", Mish), "registers the activation 'relu', which nnreg .* has already"),
         (("my mish", Mish), "registers the name 'my mish'; expected an identifier"),
         (("mish", int), "is not a component; derive it from one of Activation, Loss"),
         (("mish", type("Bare", (Activation,), {})), r"needs @dataclass\(frozen=True\)"),
@@ -235,7 +234,7 @@ def test_what_cannot_be_registered_is_refused_and_removed(
 def test_a_name_of_another_plugin_cannot_be_registered(registering, directory):
     (directory / "other.py").write_text(swish("mish"))
     nnreg.register("other.py")
-    with pytest.raises(PluginError, match=r"by both other\.py .* and test_loading\.py "):
+    with pytest.raises(PluginError, match=r"by both other\.py .* and test_loading\.py .*write"):
         nnreg.register("mish", Mish)
     assert installed().find("activation", "mish").distribution == "other.py"
 

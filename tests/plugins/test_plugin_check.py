@@ -121,3 +121,24 @@ def test_one_cause_is_reported_once(check, tmp_path):
     (found,) = [c["found"] for c in component["checks"] if not c["passed"]]
     assert code == 1
     assert ".forward returned None; expected two values, the output and the backward" in found
+
+
+def test_a_component_of_a_built_in_s_name_is_checked_by_file_or_qualified_name(
+    check, tmp_path, monkeypatch
+):
+    (tmp_path / "good.py").write_text(GOOD.replace("'swish'", "'relu'"))
+    (tmp_path / "site").mkdir()
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    distribution(tmp_path / "site", "nnreg-relu", GOOD.replace("'swish'", "'relu'"))
+    for target, provider in (
+        ("good.py", "good.py"), ("./good.py:relu", "good.py"), ("nnreg_relu:relu", "nnreg-relu"),
+    ):  # fmt: skip
+        code, out, _ = check(target, "--json", "--examples", "2")
+        report = json.loads(out)
+        assert code == 0
+        assert [one["distribution"] for one in report["components"]] == [provider]
+    _, out, _ = check("relu", "--examples", "2")
+    assert "activation relu, from nnreg 0" in out
+    assert "activation relu, from nnreg-relu 1.2" in out
+    assert "did you mean 'nnreg-relu:relu'?" in check("nnreg-relu:reluu")[2]
+    assert "good.py:relo provides no component to check" in check("good.py:relo")[2]

@@ -1,12 +1,14 @@
 """nnreg plugin new: the generated plugin works unchanged, and no file is overwritten."""
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
 
 import pytest
 
+import nnreg
 from nnreg.cli.app import main
 from nnreg.cli.plugin import KINDS, LICENSES
 from nnreg.errors import UsageError
@@ -35,7 +37,8 @@ def test_the_tests_of_a_new_plugin_of_every_kind_pass(tmp_path, monkeypatch):
         assert new(f"nnreg-new-{kind}", f"--{kind}", f"new_{kind}") == 0
         directories.append(tmp_path / f"nnreg-new-{kind}")
         install(directories[-1], f"nnreg_new_{kind}", f"new_{kind}")
-    monkeypatch.setenv("PYTHONPATH", ":".join(map(str, directories)))
+    paths = [*map(str, directories), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setenv("NNREG_PLUGINS", ",".join(directory.name for directory in directories))
     tests = [str(directory / "tests") for directory in directories]
     options = ["-c", str(directories[0] / "pyproject.toml"), "--import-mode=importlib"]
@@ -95,7 +98,6 @@ def test_an_invalid_name_is_refused(distribution, component, message):
     [
         (["nnreg-mish"], "found 0"),
         (["nnreg-mish", "--activation", "a", "--loss", "b"], "found 2"),
-        (["nnreg-mish", "--loss", "huber"], "loss 'huber' already exists, from nnreg"),
         (["numpy", "--loss", "focal"], "a module 'numpy' is installed already"),
         (["taken", "--loss", "focal"], "taken exists already; nothing was written"),
         (["nnreg-mish", "--loss", "focal", "--license", "GPL"], "invalid value for '--license'"),
@@ -109,3 +111,12 @@ def test_invalid_arguments_are_an_error_and_nothing_is_written(
     assert new(*arguments) == 2
     assert message in capfd.readouterr().err
     assert [path.name for path in tmp_path.rglob("*")] == ["taken"]
+
+
+def test_a_component_may_have_the_name_of_another_which_is_noted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert new("nnreg-mine", "--loss", "huber") == 0
+    note = (
+        f"nnreg {nnreg.__version__} has the loss 'huber' too; write \"nnreg-mine:huber\" for yours"
+    )
+    assert note in capsys.readouterr().err

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import nnreg
+from nnreg import UsageError
 from nnreg.reports.html import escape
 from nnreg.reports.html_page import run_page
 from nnreg.reports.png import png
@@ -100,7 +101,11 @@ def test_files_of_an_untrusted_directory_may_have_any_content(spec, name, conten
     assert "b" not in {tag for tag, _ in page_of("out").tags}
     for text in ("", "{", "[1]", "\x00"):
         Path("out", name).write_text(text)
-        Page(run_page(read_run("out"), None, None, [], [], []))
+        if text and name not in ("gradients.jsonl", "spec.json"):
+            with pytest.raises(UsageError, match=f"out/{name}: not .*; restore or"):
+                read_run("out")
+        else:
+            Page(run_page(read_run("out"), None, None, [], [], []))
 
 
 def test_a_page_with_missing_data_or_plugins_has_a_note(spec):

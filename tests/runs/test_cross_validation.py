@@ -1,5 +1,6 @@
 """Cross-validation: one run per fold, which resumes where it was stopped."""
 
+import functools
 import json
 import shutil
 import signal
@@ -174,7 +175,7 @@ def test_resuming_trains_the_remaining_folds_bit_identically(spec, tmp_path):
         assert one.network.vector.tobytes() == other.network.vector.tobytes()
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"validation": {}}', '{"validation": {"loss": "x"}}'])
+@pytest.mark.parametrize("text", ["", '{"validation": {}}', '{"validation": {"loss": "x"}}'])
 def test_an_invalid_summary_is_computed_again(spec, tmp_path, text):
     whole = nnreg.run(spec, out="runs/x")
     valid = json.loads((tmp_path / "runs/x/fold-2/summary.json").read_text())
@@ -347,3 +348,24 @@ def stop_at(count):
             raise KeyboardInterrupt
 
     return on_epoch
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_last_batch_of_one_row_in_a_later_fold_is_found_before_any_fold(
+    tmp_path, monkeypatch, resumed
+):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{k},{k % 3}\n" for k in range(11))  # 7, 7 and 8 rows for training
+    (tmp_path / "data.csv").write_text(f"a,b\n{rows}")
+    spec = regressor(data=csv_data(target="b"), train={"epochs": 2, "folds": 3, "batch_size": 4})
+    spec["model"] = {"layers": ["batch_norm", {"type": "dense", "units": 1}]}
+    epochs = []
+    if resumed:
+        next(prepare(spec, out="run").runs()).train()
+        changed_size = ["train.batch_size=7"]
+        train = functools.partial(nnreg.resume, "run", overrides=changed_size)
+    else:
+        train = functools.partial(nnreg.run, spec, out="run", overrides=["train.batch_size=7"])
+    with pytest.raises(SpecError, match="8 training rows leave a batch of 1"):
+        train(on_epoch=epochs.append)
+    assert not epochs

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import nnreg._utils.atomic_files
+import nnreg._utils.regular_files
 from nnreg import UsageError
 from nnreg._utils.atomic_files import (
     append_text,
@@ -31,7 +32,8 @@ def test_a_failure_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path, monk
         path.write_bytes(OLD)
         system = Faults(at, FAULTS[fault])
         with monkeypatch.context() as patch:
-            patch.setattr(nnreg._utils.atomic_files, "os", system)
+            for module in (nnreg._utils.atomic_files, nnreg._utils.regular_files):
+                patch.setattr(module, "os", system)
             try:
                 replace_file(path, CHUNKS)
                 failed = False
@@ -145,12 +147,11 @@ def test_a_pipe_gets_the_bytes_in_order_and_stays(tmp_path):
 
 
 @posix_only
-@pytest.mark.parametrize("write", [replace_text, append_text])
-def test_a_pipe_without_a_reader_is_an_error(tmp_path, monkeypatch, write):
+def test_a_pipe_without_a_reader_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(nnreg._utils.atomic_files, "READER_SECONDS", 0)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="no process reads from this pipe"):
-        write(tmp_path / "pipe", "text")
+        replace_text(tmp_path / "pipe", "text")
     assert (tmp_path / "pipe").is_fifo()
 
 
@@ -176,7 +177,8 @@ def test_the_file_is_synced_before_its_replacement_and_the_directory_after_it(
                 calls.append(name)
             return getattr(os, name)
 
-    monkeypatch.setattr(nnreg._utils.atomic_files, "os", Spy())
+    for module in (nnreg._utils.atomic_files, nnreg._utils.regular_files):
+        monkeypatch.setattr(module, "os", Spy())
     replace_file(tmp_path / "file", [(0, b"x")])
     assert calls == ["write", "fsync", "replace", "fsync"]
 

@@ -89,13 +89,16 @@ def image(
     """Return the HDF5 image of this content, after a change."""
     text = document if isinstance(document, str | bytes) else json.dumps(document)
     data = text.encode() if isinstance(text, str) else text
+    plain = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plain.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plain.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     with h5py.File(
         "m", "w", driver="core", backing_store=False, userblock_size=HEADER_BYTES
     ) as file:
         if document is not None:
-            file["document"] = np.frombuffer(data, np.uint8)
+            arrays = {"document": np.frombuffer(data, np.uint8), **arrays}
         for name, array in arrays.items():
-            file[name] = array
+            file.create_dataset(name, data=array, dcpl=plain.copy())
         change(file)
         file.flush()
         return bytes(file.id.get_file_image())

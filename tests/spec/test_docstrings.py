@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from nnreg.registry.registry import Entry, Registry
+from nnreg.registry.names import Entry
+from nnreg.registry.registry import Registry
 from nnreg.spec.component_reference import describe
 from nnreg.spec.docstrings import class_docstring, parse_docstring
 
@@ -94,5 +95,6 @@ def test_a_class_inherits_the_lines_of_its_bases_and_may_replace_them():
     assert docstring.prose == "A derived class."
     expected = {"alpha": "the first", "beta": "another second", "gamma": "the third"}
     assert dict(docstring.options) == expected
-    described = describe(Entry("loss", "derived", Derived, "p", "d", "1"), Registry())
+    entry = Entry("loss", "derived", Derived, "p", "d", "1")
+    described = describe(entry, Registry(entries={("loss", "derived"): [entry]}))
     assert {option["name"]: option["meaning"] for option in described["options"]} == expected

@@ -51,7 +51,7 @@ class BatchNorm(Layer):
         builder.param("gamma", shape[-1:], Ones())
         builder.param("beta", shape[-1:], Zeros())
         builder.buffer("running_mean", shape[-1:], Zeros())
-        builder.buffer("running_variance", shape[-1:], Ones())
+        builder.buffer("running_variance", shape[-1:], Ones(), non_negative=True)
         if math.prod(shape[:-1]) == 1:
             builder.min_training_rows = 2  # a single value has no variance
         return shape

@@ -13,16 +13,16 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, TextIO, cast
+from typing import Annotated, Any, Literal, TextIO
 
 import numpy as np
 from annotated_types import Len
 
 from nnreg._types import Array
 from nnreg._utils import json_text
+from nnreg.builtin.sources.text_file import CountedFile, open_text
 from nnreg.errors import DataError, NnregWarning
 from nnreg.interfaces.source import Source
 from nnreg.tables.cells import MISSING_TEXTS, parse_number
@@ -88,9 +88,9 @@ class Csv(Source):
 
     def _decoded(self, path: Path, text: Collection[str]) -> Iterator[Table]:
         try:
-            with _opened(path, self.encoding) as (raw, file):
+            with open_text(path, self.encoding) as (raw, counted, file):
                 size = path.stat().st_size
-                for columns, lines in _Reader(self, path, file, text).blocks():
+                for columns, lines in _Reader(self, path, file, counted, text).blocks():
                     fraction = raw.tell() / size if size else 1.0  # a pipe has no size
                     yield Table(columns, str(path), lines, fraction_read=fraction)
         except UnicodeError as error:
@@ -113,10 +113,18 @@ class _Reader:
     the standard library's `csv`, which defines what is well-formed and what a cell is.
     """
 
-    def __init__(self, options: Csv, path: Path, file: TextIO, text: Collection[str]) -> None:
+    def __init__(
+        self,
+        options: Csv,
+        path: Path,
+        file: TextIO,
+        counted: CountedFile,
+        text: Collection[str],
+    ) -> None:
         self.options = options
         self.path = path
         self.file = file
+        self.counted = counted
         self.line = 0
         self.header = self._read_header()
         self.columns = [_Column(options, name in text) for name in self.header]
@@ -159,9 +167,10 @@ class _Reader:
 
     def blocks(self) -> Iterator[tuple[dict[str, Array], Sequence[int] | Array]]:
         """Yield the columns of each block by name, and the line numbers of its rows."""
-        size, found = FIRST_BLOCK, False
+        largest = min(MAX_BLOCK, self.counted.limit / 8)  # a character takes up to four bytes
+        size, found = int(min(FIRST_BLOCK, largest)), False
         while lines := self.file.readlines(size):
-            size = min(max(BLOCK, MIN_BLOCK_LINES * len(lines[0])), MAX_BLOCK)
+            size = int(min(max(BLOCK, MIN_BLOCK_LINES * len(lines[0])), largest))
             first = self.line + 1
             numbers: Sequence[int] = range(first, first + len(lines))
             cells: Sequence[Any] | None = self._by_numpy(lines)
@@ -177,6 +186,7 @@ class _Reader:
                 table = dict(zip(self.header, parsed, strict=True))
                 self._plan()
                 yield table, _span(numbers)
+            self.counted.restart()
         if not found:
             raise DataError(f"{self.path}: the file has a header but no rows")
 
@@ -327,23 +337,12 @@ def _with_point(cell: str) -> str:
     return cell if math.isnan(parse_number(translated)) else translated
 
 
-@contextmanager
-def _opened(path: Path, encoding: str) -> Iterator[tuple[IO[bytes], TextIO]]:
-    """Open a text file, which may be compressed: the raw file, for its position, and the text."""
-    if codecs.lookup(encoding).name == "utf-8":
-        encoding = "utf-8-sig"
-    with path.open("rb") as raw:
-        compressed = raw.peek(2)[:2] == b"\x1f\x8b"
-        binary = gzip.GzipFile(fileobj=raw) if compressed else raw
-        with io.TextIOWrapper(cast(IO[bytes], binary), encoding, newline="") as text:
-            yield raw, text
-
-
 def _undecodable(path: Path, options: Csv) -> str:
     """Return the line of a file that is not in its encoding, and the encoding it may be in."""
     encoding = options.encoding
-    with _opened(path, "latin-1") as (_, file):  # any byte is a character in it
+    with open_text(path, "latin-1") as (_, counted, file):  # any byte is a character in it
         for line, text in enumerate(file, 1):
+            counted.restart()
             data = text.encode("latin-1")
             if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and line == 1:
                 return f"{path}: {_advice(options, 'utf-16')}"

@@ -15,6 +15,7 @@ import numpy as np
 from annotated_types import Len
 
 from nnreg._types import Array
+from nnreg._utils.memory import require_memory
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
 from nnreg.tables.table import Table
@@ -78,6 +79,7 @@ def _array(path: Path) -> Array:
             count = math.prod(shape) * dtype.itemsize
             if count > size * (MAX_COMPRESSION_RATIO if compressed else 1):
                 raise DataError(f"{path}: it declares {count:,} bytes, more than it can hold")
+            require_memory(2 * count, f"{path}, an array of the shape {shape}")  # it is copied
             data = file.read(count + 1)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{path}: not a complete gzip file: {error}") from error

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg._utils.memory import memory_limit
+from nnreg._utils.memory import require_memory
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
 from nnreg.tables.categorical import Categorical
@@ -38,6 +38,8 @@ GRAY_16_BITS = ("I", "I;16")
 """The modes of 16-bit gray images: before Pillow 10.4, and since."""
 
 CHANNELS = {"gray": 1, "rgb": 3, "rgba": 4}
+
+HINT = "resize them, or put them in an HDF5 file, which may be larger than memory"
 
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """The samples per pixel of each colour type of PNG (ISO/IEC 15948)."""
@@ -103,7 +105,9 @@ class Images(Source):
     def _read(self, files: Sequence[Path]) -> Array:
         """Decode images; compare each header with the first before decoding."""
         shape, dtype = self._kind(_open(files[0]))
-        _require_memory(files[0], len(files), shape, dtype)
+        size = len(files) * math.prod(shape) * dtype.itemsize
+        where = f"{files[0].parent}, {len(files):,} images of {_described(shape, dtype)}"
+        require_memory(size, where, HINT)
         decoded = np.empty((len(files), *shape), dtype)
         for index, file in enumerate(files):
             image = _open(file)
@@ -242,16 +246,6 @@ def _decode(file: Path, image: Image) -> Array:
             raise DataError(f"{file}: a pixel has a colour that is not in the palette")
         values = colours[values]
     return values if values.ndim == 3 else values[..., None]
-
-
-def _require_memory(file: Path, count: int, shape: Shape, dtype: np.dtype[Any]) -> None:
-    """Raise `DataError` if the images would take more than half of the memory."""
-    size, limit = count * math.prod(shape) * dtype.itemsize, memory_limit()
-    if limit is not None and size > limit / 2:
-        raise DataError(
-            f"{file}: {count:,} images of this size take {size / 1e9:.1f} GB; resize them, "
-            "or put them in an HDF5 file, which may be larger than memory"
-        )
 
 
 def _coloured(values: Array, color: str) -> Array:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from nnreg._utils.memory import require_memory
 from nnreg.errors import DataError
 from nnreg.interfaces.source import Source
 from nnreg.tables.cells import MISSING_TEXTS
@@ -43,7 +45,9 @@ class Parquet(Source):
         try:
             with path.open("rb") as raw, pyarrow.parquet.ParquetFile(raw) as file:
                 total, done = file.metadata.num_rows, 0
+                _check_row_groups(file.metadata, path)
                 for batch in file.iter_batches(ROWS):
+                    require_memory(batch.nbytes, f"{path}, {len(batch):,} rows after row {done:,}")
                     rows = np.arange(done, done + len(batch))
                     done += len(batch)
                     yield Table(
@@ -57,3 +61,11 @@ class Parquet(Source):
             raise DataError(f"{path}: not a readable Parquet file: {error}") from error
         if not done:
             raise DataError(f"{path}: there are no rows")
+
+
+def _check_row_groups(metadata: Any, path: Path) -> None:
+    """Raise `DataError` for a group of rows, read at once, that declares more than the memory."""
+    for group in range(metadata.num_row_groups):
+        size = metadata.row_group(group).total_byte_size
+        hint = "write it with smaller groups, such as row_group_size=100_000 of pyarrow"
+        require_memory(size, f"{path}, row group {group}", hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -70,10 +71,8 @@ class NumbaKernels(Kernels):
         _loops().layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta)
 
     def adam(self, parameters, gradient, m, v, scratch, *, rate, beta1, beta2, epsilon) -> None:
-        scalar = parameters.dtype.type
-        _loops().adam(
-            parameters, gradient, m, v, scalar(rate), scalar(beta1), scalar(beta2), scalar(epsilon)
-        )
+        factors = (beta1, 1 - beta1, beta2, math.sqrt(1 - beta2), epsilon, rate)
+        _loops().adam(parameters, gradient, m, v, *map(parameters.dtype.type, factors))
 
     def im2col(self, images: Array, columns: Array, stride: Pair) -> None:
         _loops().im2col(images, columns, *stride)

@@ -38,12 +38,14 @@ def relu_backward(dy, y, dx, dbias):
             dbias[k] += value
 
 
-@compiled
-def adam(p, g, m, v, rate, beta1, beta2, epsilon):
+# Without "reassoc": √(1 - beta2) g must be multiplied before it is squared, as g² may overflow.
+@numba.njit(cache=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy", nogil=True)
+def adam(p, g, m, v, beta1, rest1, beta2, root2, epsilon, rate):
     """Make a step of Adam in one pass over memory instead of twelve."""
     for k in range(p.size):
-        m[k] = beta1 * m[k] + g[k]
-        v[k] = beta2 * v[k] + g[k] * g[k]
+        scaled = root2 * g[k]
+        m[k] = beta1 * m[k] + rest1 * g[k]
+        v[k] = beta2 * v[k] + scaled * scaled
         p[k] -= rate * m[k] / (np.sqrt(v[k]) + epsilon)
 
 

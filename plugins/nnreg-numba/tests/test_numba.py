@@ -136,6 +136,14 @@ def test_a_softmax_is_correct_at_extremes_and_propagates_nan():
     assert np.isnan(y[2]).all()
 
 
+def test_steps_of_adam_are_right_for_gradients_whose_square_overflows():
+    scratch, (p, g) = Workspace(np.float32, reuse=False), arrays(np.float32, (99,), (99,))
+    small = stepped(NumbaKernels(), scratch, p, g, g)
+    large = stepped(NumbaKernels(), scratch, p, *[g * np.float32(1e20)] * 2)
+    np.testing.assert_allclose(large[0], small[0], rtol=1e-4, atol=1e-5)
+    assert np.isfinite(large[2]).all()
+
+
 def test_extreme_wrong_logits_give_a_finite_loss():
     z = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 0]], np.float32)
     loss, dz = classified(NumbaKernels(), Workspace(np.float32, reuse=False), z[::-1].copy())

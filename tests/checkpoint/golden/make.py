@@ -5,8 +5,9 @@ again: the tests check that files written by older code still load.
 
 `format-N/` has the specs and their data, the directories of three runs (a complete one, one stopped
 mid-epoch, and folds of which one is complete), a checkpoint of each network that was trained on
-arrays, `expected.json` with the computed values, and `SHA256SUMS`. `format-1.h5` is older and stays
-unchanged.
+arrays, `expected.json` with the computed values, and `SHA256SUMS`. `optimizers/`, not in
+`format-1/`, has a checkpoint of each optimizer in mid-training, and what further steps change.
+`format-1.h5` is older and stays unchanged.
 """
 
 import hashlib
@@ -34,6 +35,24 @@ ROWS = {
 }
 """Rows to predict, with missing values and unknown categories."""
 
+STEPS = {
+    "seed": 29,
+    "model": {"layers": [{"type": "dense", "units": 4, "activation": "tanh"},
+                         {"type": "dense", "units": 1}]},
+    "loss": "mean_squared_error",
+    "train": {"epochs": 3, "batch_size": 8},
+}  # fmt: skip
+
+OPTIMIZERS = (
+    ("sgd", {"type": "sgd", "momentum": 0.9}, []),
+    ("adam", "adam", []),
+    ("adam-options", {"type": "adam", "learning_rate": 0.05, "beta1": 0.6, "beta2": 0.8}, []),
+    ("adam-overridden", {"type": "adam", "beta1": 0.5}, ["optimizer.beta2=0.7"]),
+    ("adamw", {"type": "adamw", "learning_rate": 0.05, "weight_decay": 0.1}, []),
+    ("rmsprop", {"type": "rmsprop", "learning_rate": 0.02, "rho": 0.7}, []),
+)
+"""The optimizers of `STEPS`, each with the overrides of its spec."""
+
 
 def main() -> None:
     """Write all files."""
@@ -51,6 +70,7 @@ def main() -> None:
         **{name: in_memory(name, *arrays) for name, arrays in examples().items()},
     }
     Path("expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+    write_optimizers()
     for unneeded in [*NEUTRAL.rglob("lock"), *NEUTRAL.rglob("*.tmp")]:
         unneeded.unlink()
     write_digests()
@@ -117,6 +137,23 @@ def folds() -> dict:
     shutil.rmtree("whole")
     rows = {name: ROWS[name][:2] for name in ("length", "island")}
     return {**answers("folds/fold-1", rows), "mean": summary["mean"], "runs": summary["runs"]}
+
+
+def write_optimizers() -> None:
+    """Save after three epochs with each optimizer, and record the results of two more."""
+    directory = Path("optimizers")
+    directory.mkdir()
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(24, 3)).round(3), rng.normal(size=24).round(3)
+    continued = {}
+    for name, optimizer, overrides in OPTIMIZERS:
+        spec = {**STEPS, "optimizer": optimizer}
+        model = nnreg.run(spec, data=(x, y), overrides=overrides)
+        nnreg.save(model, directory / f"{name}.h5")
+        model.fit(x, y, epochs=2)
+        continued[name] = {"history": records(model), "predictions": model.predict(x).tolist()}
+    content = {"x": x.tolist(), "y": y.tolist(), "continued": continued}
+    (directory / "expected.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
 def interrupted(epochs: int, train) -> None:

@@ -304,8 +304,8 @@ class TestDirectories:
             Images().read(tmp_path)
 
     def test_images_larger_than_memory_are_refused_before_allocation(self, directory, monkeypatch):
-        monkeypatch.setattr("nnreg.builtin.sources.images.memory_limit", lambda: 1000)
-        with pytest.raises(DataError, match=r"24 images of this size take .* HDF5"):
+        monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 1000)
+        with pytest.raises(DataError, match=r"24 images of .* in memory, more than half .* HDF5"):
             Images().read(directory / "pets")
 
     def test_a_run_trains_predicts_and_resumes_only_with_the_same_images(

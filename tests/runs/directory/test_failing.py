@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,8 @@ import numpy as np
 import pytest
 
 import nnreg
-import nnreg._utils.atomic_files
 from nnreg import DivergedError, UnsavedError
+from nnreg._utils import atomic_files, regular_files
 from nnreg.errors import NnregWarning
 from nnreg.runs.run import prepare_run
 from tests.helpers.fault_injection import FAULTS, Faults
@@ -79,7 +80,8 @@ class TestFailing:
             shutil.rmtree("out", ignore_errors=True)
             system = Faults(at, FAULTS.get(fault, self.removed))
             with monkeypatch.context() as patch:
-                patch.setattr(nnreg._utils.atomic_files, "os", system)
+                for module in (atomic_files, regular_files):
+                    patch.setattr(module, "os", system)
                 outcomes.append(self.outcome(short))
             if outcomes[-1] == "done" and Path("out").exists():  # maybe removed after the last save
                 same_files("whole", "out")
@@ -107,7 +109,7 @@ class TestFailing:
             text = str(error)
         else:
             return "done"
-        assert "cannot write" in text or "cannot save" in text
+        assert re.search("cannot (read|write|save): ", text)
         assert epochs == []  # no training is lost
         return "rejected"
 

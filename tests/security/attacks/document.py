@@ -133,13 +133,13 @@ def a_negative_epoch(path):
 
 @attack(r"'history' is float64 \(2, 3\)")
 def a_million_million_epochs(path):
-    restated(path, lambda d, a: d["progress"].update(epoch=10**12))
+    restated(path, lambda d, a: d["progress"].update(epoch=10**12, step=10**12))
 
 
 @attack("'partial/outputs' is missing")
 def an_unfinished_epoch_of_a_million_million_examples(path):
     partial = {"count": 10**12, "seen": 10**12 - 1, "loss": 1.0, "streams": []}
-    restated(path, lambda d, a: d["progress"].update(partial=partial))
+    restated(path, lambda d, a: d["progress"].update(partial=partial, step=3))
 
 
 @attack("must not be empty")

@@ -17,7 +17,7 @@ def of_type(name: str, dtype: Any, values: Any) -> None:
         altered(path, lambda file: file.create_dataset("x", data=np.array(values, dtype)))
 
     make.__name__ = f"an_array_of_{name}"
-    attack("'x' has the type ")(make)
+    attack("'x', byte .*: its values are ")(make)
 
 
 of_type("text", h5py.string_dtype(), ["a", "b"])
@@ -33,7 +33,7 @@ of_type("subarrays", [("a", "<f4", (2, 2))], [(0,)])
 of_type("blobs", "V8", [b"12345678"])
 
 
-@attack("'x' has the type vlen")
+@attack("'x', byte .*: its values are values of variable length")
 def an_array_of_variable_length(path):
     def change(file):
         rows = file.create_dataset("x", (2,), dtype=h5py.vlen_dtype("<f4"))
@@ -42,13 +42,13 @@ def an_array_of_variable_length(path):
     altered(path, change)
 
 
-@attack("'x' has the type reference")
+@attack("'x', byte .*: its values are references")
 def an_array_of_references(path):
     altered(
         path, lambda file: file.create_dataset("x", data=file["document"].ref, dtype=h5py.ref_dtype)
     )
 
 
-@attack("'x' has no shape")
+@attack("'x', byte .*: it has no shape")
 def an_array_without_a_shape(path):
     altered(path, lambda file: file.create_dataset("x", data=h5py.Empty("<f4")))

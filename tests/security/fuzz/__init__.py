@@ -1,26 +1,27 @@
 """Fuzzing with mutated checkpoints and specs: nothing crashes, hangs or is changed silently.
 
+    python -m tests.security.fuzz structures 200000 --seed 1
     python -m tests.security.fuzz checkpoints 20000 --seed 1
     python -m tests.security.fuzz specs 20000 --seed 1
 
-Each case is determined by the seed and its number. Many run in one process; another monitors it,
-reports the case in which it crashes or hangs, and continues with the next.
+Each case is determined by the seed and its number. Many run in one process, with limits of time on
+the processor and of memory; another reports the case in which it crashes or hangs, and continues
+with the next.
 """
 
 from __future__ import annotations
 
 import json
-import queue
+import signal
 import subprocess
 import sys
-import threading
 from collections import Counter
-from typing import IO
+from pathlib import Path
 
 from tests.helpers.paths import ROOT
 
 HANG_SECONDS = 20.0
-"""The seconds after which a case counts as hanging."""
+"""The seconds on the processor after which a case counts as hanging."""
 
 BATCH = 5_000
 """The number of cases per process."""
@@ -29,8 +30,13 @@ BAD = ("crash", "hang", "traceback", "silent change", "no path")
 """The outcomes that are failures."""
 
 
-def fuzz(kind: str, count: int, seed: int, first: int = 0) -> tuple[Counter[str], list[str]]:
-    """Run cases and return the count of each outcome, and a line about each failure."""
+def fuzz(
+    kind: str, count: int, seed: int, first: int = 0, keep: Path | None = None
+) -> tuple[Counter[str], list[str]]:
+    """Run cases and return the count of each outcome, and a line about each failure.
+
+    The files of failing cases of `structures` are written into the directory `keep`.
+    """
     outcomes: Counter[str] = Counter()
     bad = []
     last = first + count
@@ -39,37 +45,33 @@ def fuzz(kind: str, count: int, seed: int, first: int = 0) -> tuple[Counter[str]
             outcomes[outcome] += 1
             if outcome in BAD:
                 bad.append(f"{kind} --seed {seed} --case {first}: {outcome}: {text}")
+                if keep:
+                    write_case(kind, seed, first, keep)
             first += 1
     return outcomes, bad
+
+
+def write_case(kind: str, seed: int, number: int, directory: Path) -> None:
+    """Write the file of a case of `structures`."""
+    from tests.security.fuzz.cases import random_of
+    from tests.security.fuzz.structures import Structures
+
+    if kind == "structures":
+        directory.mkdir(parents=True, exist_ok=True)
+        data = Structures(directory).mutated(random_of(kind, seed, number))
+        (directory / f"{kind}-{seed}-{number}.h5").write_bytes(data)
 
 
 def _run(kind: str, seed: int, first: int, last: int) -> list[tuple[str, str]]:
     """Run cases in one process until it ends; the last outcome may be a crash or hang of it."""
     module = "tests.security.fuzz.cases"
-    command = [sys.executable, "-m", module, kind, str(seed), str(first), str(last)]
-    outcomes: list[tuple[str, str]] = []
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=_forward, args=(process.stdout, lines), daemon=True).start()
-        while first + len(outcomes) < last:
-            try:
-                line = lines.get(timeout=HANG_SECONDS)
-            except queue.Empty:
-                process.kill()
-                return [*outcomes, ("hang", f"no output for {HANG_SECONDS:g} s")]
-            if not line:
-                error = process.stderr.read().strip()[-300:]
-                return [*outcomes, ("crash", f"exit code {process.wait()}: {error}")]
-            outcome, text = json.loads(line)
-            outcomes.append((outcome, text))
+    arguments = [kind, str(seed), str(first), str(last), str(HANG_SECONDS)]
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    outcomes = [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+    if done.returncode == -signal.SIGPROF:
+        outcomes.append(("hang", f"more than {HANG_SECONDS:g} s on the processor"))
+    elif done.returncode:
+        outcomes.append(("crash", f"exit code {done.returncode}: {done.stderr.strip()[-300:]}"))
     return outcomes
-
-
-def _forward(source: IO[str], lines: queue.Queue[str]) -> None:
-    for line in source:
-        lines.put(line)
-    lines.put("")

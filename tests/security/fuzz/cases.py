@@ -1,17 +1,19 @@
 """The cases of fuzzing, and a process that runs them.
 
-`python -m tests.security.fuzz.cases KIND SEED FIRST LAST` prints a line of JSON per case: its
-outcome and a text.
+`python -m tests.security.fuzz.cases KIND SEED FIRST LAST SECONDS` prints a line of JSON per case:
+its outcome and a text. A case that takes more seconds on the processor ends the process by SIGPROF.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
+import resource
+import signal
 import sys
 import tempfile
-import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -28,6 +30,7 @@ from nnreg.model.build import plan_network
 from nnreg.network.parameters import declared, total_size
 from nnreg.spec.document import read_spec
 from tests.security.fuzz import mutations
+from tests.security.fuzz.structures import Structures
 from tests.security.harness import image, signed, victim
 
 LARGEST = 100_000
@@ -213,28 +216,38 @@ class Broken:
         return "passed", ""
 
 
-KINDS: dict[str, Callable[[Path], Checkpoints | Specs | Broken]] = {
+KINDS: dict[str, Callable[[Path], Checkpoints | Structures | Specs | Broken]] = {
     "checkpoints": Checkpoints,
+    "structures": Structures,
     "specs": Specs,
     "crashing": functools.partial(Broken, os.abort),
-    "hanging": functools.partial(Broken, functools.partial(time.sleep, 1000)),
+    "hanging": functools.partial(Broken, lambda: sum(itertools.repeat(0))),
     "raising": functools.partial(Broken, lambda: 1 / 0),
 }
 
 
-def main(kind: str, seed: int, first: int, last: int) -> None:
+def random_of(kind: str, seed: int, number: int) -> Random:
+    """Return the generator that determines a case."""
+    return Random(f"{kind} {seed} {number}")
+
+
+def main(kind: str, seed: int, first: int, last: int, seconds: float) -> None:
     """Run the cases from `first` to before `last`."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     with tempfile.TemporaryDirectory() as directory:
         cases = KINDS[kind](Path(directory))
+        if limit := getattr(cases, "memory", None):
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + limit,) * 2)
         for number in range(first, last):
+            signal.setitimer(signal.ITIMER_PROF, seconds)
             try:
-                outcome = cases.run(Random(f"{kind} {seed} {number}"))
+                outcome = cases.run(random_of(kind, seed, number))
             except Exception:
-                outcome = "traceback", "".join(traceback.format_exc()[-1500:])
+                outcome = "traceback", traceback.format_exc()[-1500:]
             print(json.dumps(outcome), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(sys.argv[1], *map(int, sys.argv[2:5]), float(sys.argv[5]))

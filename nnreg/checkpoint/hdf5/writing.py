@@ -10,6 +10,10 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.hdf5 import h5py
+from nnreg.checkpoint.hdf5.reading import locate_arrays
+
+LIBVER = ("earliest", "v110")
+"""The structures of the file: the oldest. The library's own choice depends on its version."""
 
 PAGE_BYTES = 4096
 """The bytes of memory that are allocated at a time for what the library writes."""
@@ -19,12 +23,12 @@ def write_image(arrays: Mapping[str, Array], start: int) -> list[memoryview]:
     """Return an HDF5 file of plain contiguous arrays, in chunks, from the offset `start` on.
 
     The bytes before `start` are the caller's. The library chooses the offsets and writes everything
-    but the arrays, to memory; the chunks of the arrays are views of their own memory.
+    but the arrays, to memory; the chunks of the arrays are views of their own memory. Raises
+    `FormatError` if the library wrote anything that the reader would refuse.
     """
     skeleton = _SparseFile()
-    offsets = []
     with h5py.File(
-        "checkpoint", "w", driver="fileobj", fileobj=skeleton, userblock_size=start
+        "checkpoint", "w", driver="fileobj", fileobj=skeleton, userblock_size=start, libver=LIBVER
     ) as file:
         options = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         options.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -35,13 +39,14 @@ def write_image(arrays: Mapping[str, Array], start: int) -> list[memoryview]:
         for name, array in arrays.items():
             space = h5py.h5s.create_simple(array.shape) if array.ndim else h5py.h5s.create(0)
             kind = h5py.h5t.py_create(array.dtype)
-            dataset = h5py.h5d.create(file.id, name.encode(), kind, space, options, links)
-            if array.size:
-                offsets.append((dataset.get_offset(), array))
+            h5py.h5d.create(file.id, name.encode(), kind, space, options, links)
+    located = locate_arrays(skeleton.cut, start, skeleton.size)
     chunks = []
-    for offset, array in sorted(offsets, key=lambda item: item[0]):
-        chunks += [skeleton.cut(start, offset), array.reshape(-1).view(np.uint8).data]
-        start = offset + array.nbytes
+    for name, stored in sorted(located.items(), key=lambda item: item[1].start):
+        array = arrays[name]
+        if array.size:
+            chunks += [skeleton.cut(start, stored.start), array.reshape(-1).view(np.uint8).data]
+            start = stored.start + array.nbytes
     return [*chunks, skeleton.cut(start, skeleton.size)]
 
 

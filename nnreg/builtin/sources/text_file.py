@@ -1,0 +1,63 @@
+"""Text files, perhaps compressed with gzip, read in bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TextIO, cast
+
+from nnreg._utils.formatting import byte_size
+from nnreg._utils.memory import data_limit, require_memory
+
+BYTES_PER_BYTE = 32
+"""The most bytes of memory that a byte of text takes while it is parsed: cells of two characters
+are objects of 51 bytes, each in two lists."""
+
+
+class CountedFile(io.BufferedIOBase):
+    """A file, perhaps decompressed, that refuses to be read without end before a `restart`.
+
+    A line has no maximum length, and its cells as objects take up to `BYTES_PER_BYTE` times its
+    bytes.
+    """
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self.file = file
+        self.path = path
+        self.limit = data_limit() / BYTES_PER_BYTE
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from 0: what was read is no longer in memory as lines."""
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int = -1) -> bytes:
+        data: bytes = self.file.read1(size)  # type: ignore[attr-defined]
+        self.count += len(data)
+        if self.count > self.limit:
+            where = f"{self.path}, a line of more than {byte_size(self.limit)}"
+            require_memory(BYTES_PER_BYTE * self.count, where)
+        return data
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self.read1(-1 if size is None else size)
+
+
+@contextmanager
+def open_text(path: Path, encoding: str) -> Iterator[tuple[IO[bytes], CountedFile, TextIO]]:
+    """Open a text file, which may be compressed: the raw file, for its position, and the text."""
+    if codecs.lookup(encoding).name == "utf-8":
+        encoding = "utf-8-sig"
+    with path.open("rb") as raw:
+        compressed = raw.peek(2)[:2] == b"\x1f\x8b"
+        binary = gzip.GzipFile(fileobj=raw) if compressed else raw
+        counted = CountedFile(cast(IO[bytes], binary), path)
+        with io.TextIOWrapper(cast(IO[bytes], counted), encoding, newline="") as text:
+            yield raw, counted, text

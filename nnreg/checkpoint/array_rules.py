@@ -1,0 +1,110 @@
+"""What the arrays of a checkpoint must be: their names, shapes and types, then their values.
+
+The constraints are stated by whom they belong to: the shape and sign of a buffer by the layer that
+declares it, those of the optimizer's state by the optimizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.checkpoint.manifest import Manifest, ProgressRecord, check_array
+from nnreg.errors import FormatError
+from nnreg.interfaces.layer import Param
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.model.build import plan_network
+from nnreg.network.parameters import declared, total_size, views
+from nnreg.spec.sections import Spec
+
+ANY_VALUE = ("history", "history_measured", "partial/outputs")
+"""The arrays of which a value may be NaN or infinite: metrics, and outputs of which they are."""
+
+
+def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -> None:
+    """Compare the arrays with those that the spec requires, before any are allocated.
+
+    Raises `FormatError` for an array that is missing, unexpected, or of another shape or type.
+    """
+    preprocessing, names = manifest.preprocessing, manifest.preprocessing.class_names
+    classes = None if names is None else len(names)
+    blueprint = plan_network(spec, preprocessing.input_shape, classes)
+    if not preprocessing.fits(blueprint.output_shape):
+        raise FormatError(f"the outputs {blueprint.output_shape} do not match the target")
+    parameters, state = declared(blueprint.plan)
+    expected = {f"parameters/{name}": param.shape for name, param in parameters.items()}
+    expected |= {f"state/{name}": param.shape for name, param in state.items()}
+    progress = manifest.progress
+    if progress.resumable:
+        size, rest = total_size(parameters), total_size(state)
+        if progress.best_epoch:
+            expected |= {"best/parameters": (size,), "best/state": (rest,)}
+        if progress.averaged:
+            if not _uses_ema(manifest.spec):
+                raise FormatError("the file has averages, but its spec has no train.ema")
+            expected |= {"average/parameters": (size,), "average/state": (rest,)}
+        if progress.step or any(name.startswith("optimizer/") for name in arrays):
+            expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.state_names}
+        if progress.partial and spec.metrics:
+            expected["partial/outputs"] = (progress.partial.seen, *blueprint.output_shape)
+    for name, shape in expected.items():
+        check_array(arrays, name, shape, np.dtype(spec.model.dtype))
+    for name in sorted(arrays.keys() - expected.keys() - {"history", "history_measured"}):
+        raise FormatError(f"{name!r} is not an array of this model")
+    _check_unfrozen(progress, parameters)
+
+
+def _uses_ema(tree: Mapping[str, Any]) -> bool:
+    """Return True if a spec, as it was saved without overrides, has `train.ema`."""
+    train = tree.get("train")
+    return isinstance(train, Mapping) and train.get("ema") is not None
+
+
+def _check_unfrozen(progress: ProgressRecord, parameters: Mapping[str, Param]) -> None:
+    for name in progress.unfrozen:
+        if name not in parameters:
+            raise FormatError(f"$.progress.unfrozen: {name!r} is not a parameter of this model")
+
+
+def check_values(
+    arrays: Mapping[str, Array], buffers: Mapping[str, Param], optimizer: Optimizer
+) -> None:
+    """Raise `FormatError` for values that training never leaves in arrays of these shapes.
+
+    `buffers` are those that the layers declare.
+    """
+    for name, array in arrays.items():
+        if name not in ANY_VALUE:
+            _require(name, array, np.isfinite(array), "not finite", "finite numbers")
+    for name, array in _non_negative(arrays, buffers, optimizer):
+        _require(name, array, array >= 0, "negative", "numbers >= 0")
+
+
+def _non_negative(
+    arrays: Mapping[str, Array], buffers: Mapping[str, Param], optimizer: Optimizer
+) -> Iterator[tuple[str, Array]]:
+    """Yield the arrays, or parts of them, whose values are never below 0."""
+    signed = [name for name, param in buffers.items() if param.non_negative]
+    for name in signed:
+        yield f"state/{name}", arrays[f"state/{name}"]
+    for whole in ("best/state", "average/state"):
+        if whole in arrays:
+            parts = views(arrays[whole], buffers)
+            yield from ((f"{whole}, {name}", parts[name]) for name in signed)
+    for name in optimizer.non_negative:
+        if f"optimizer/{name}" in arrays:
+            yield f"optimizer/{name}", arrays[f"optimizer/{name}"]
+
+
+def _require(name: str, array: Array, valid: Array, found: str, expected: str) -> None:
+    """Raise `FormatError` with the number of invalid values, if there are any."""
+    bad = array.size - int(np.count_nonzero(valid))
+    if bad:
+        first = array[~valid][0]
+        raise FormatError(
+            f"{bad:,} of the {array.size:,} values of {name!r} are {found}, such as {first}; "
+            f"expected {expected}"
+        )

@@ -1,0 +1,36 @@
+"""A small data file that becomes large is refused before it takes the memory, from any source."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers.paths import ROOT
+from tests.security.data_bombs import BOMBS, MEMORY
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="measures memory as on Linux")
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_file_that_becomes_large_is_refused_before_it_takes_the_memory(tmp_path, name):
+    if name.endswith(".parquet") and importlib.util.find_spec("pyarrow") is None:
+        pytest.skip("pyarrow is not installed")
+    write, message = BOMBS[name]
+    file = tmp_path / name
+    write(file)
+    assert file.stat().st_size < 10 * 10**6
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.security.data_bombs", file],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    assert outcome["message"].startswith(str(file))
+    assert re.search(message, outcome["message"]), outcome["message"]
+    assert "allow_pickle" not in outcome["message"]
+    assert outcome["grown"] < 0.6 * MEMORY
