@@ -157,7 +157,5 @@ def test_a_class_without_a_name_is_refused(tmp_path):
     file = tmp_path / "t.csv"
     file.write_text("x,t\n1,a\n2,\n3,a\n4,\n")
     data = {"source": {"type": "csv", "missing": ["NA"]}, "path": str(file), "target": "t"}
-    with pytest.raises(
-        nnreg.DataError, match="a class of the target 't' is the empty text; give it a"
-    ):
+    with pytest.raises(nnreg.DataError, match="a class of the target 't' is the empty text; give"):
         prepare_from_spec(read_spec({**SPEC, "data": data}))
