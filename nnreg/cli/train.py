@@ -87,7 +87,7 @@ def run(
     check: bool,
     as_json: bool,
 ) -> None:
-    """Train the network of SPEC (- for standard input).
+    """Train the network of SPEC (- for standard input), with an nnregfile.py beside it, if any.
 
     The first Ctrl-C saves and stops, and `nnreg resume` continues; a second one stops at once.
     With --json each line of output is an object whose "event" is "epoch" or, in the last line,
