@@ -87,7 +87,9 @@ def run(
     check: bool,
     as_json: bool,
 ) -> None:
-    """Train the network of SPEC (- for standard input), with an nnregfile.py beside it, if any.
+    """Train the network of SPEC (- for standard input).
+
+    The plugin nnregfile.py beside SPEC is loaded, if there is one that only you can write.
 
     The first Ctrl-C saves and stops, and `nnreg resume` continues; a second one stops at once.
     With --json each line of output is an object whose "event" is "epoch" or, in the last line,
