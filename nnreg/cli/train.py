@@ -92,6 +92,8 @@ def run(
 ) -> None:
     """Train the network of SPEC (- for standard input).
 
+    The plugin nnregfile.py beside SPEC is loaded, if there is one that only you can write.
+
     The first Ctrl-C saves and stops, and `nnreg resume` continues; a second one stops at once.
     With --json each line of output is an object whose "event" is "epoch" or, in the last line,
     "end". With train.folds the network is trained once for each fold, in a subdirectory of the

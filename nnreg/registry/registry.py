@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -210,7 +211,7 @@ class Registry:
     def with_plugin_file(self, directory: Path, *, run: bool) -> Registry:
         """Return this registry, or a copy with the `nnregfile.py` of a directory, or `self`."""
         path = directory / plugin_file.NAME
-        if not path.is_file() or self.of_file(path):
+        if not os.path.isfile(path) or self.of_file(path):  # False for an invalid name
             return self
         copy = Registry(self.selection, preferences=self.preferences)
         copy.entries = {key: list(entries) for key, entries in self.entries.items()}

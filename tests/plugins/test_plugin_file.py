@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -217,6 +218,18 @@ def test_a_spec_from_standard_input_or_a_mapping_runs_none(directory, nnreg, mon
     with pytest.raises(SpecError, match="no activation 'swish'"):
         library.run(WITH_SWISH)
     assert not (directory / "models" / "executed").exists()
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "missing"])
+def test_a_directory_that_cannot_exist_has_none(name):
+    assert installed().with_plugin_file(Path(name), run=True) is installed()
+
+
+def test_a_file_that_was_not_run_is_not_recorded(directory, nnreg):
+    (directory / "models" / "nnregfile.py").chmod(0o666)
+    assert nnreg("run", "models/plain.json", "--out", "run", "--no-report")[0] == 0
+    recorded = json.loads((directory / "run" / "environment.json").read_text())
+    assert "nnregfile.py" not in recorded["distributions"]
 
 
 def test_unpickling_does_not_run_a_file_that_was_not_run(directory):
