@@ -42,6 +42,12 @@ def test_the_shell_completes_components_specs_and_runs(spec, monkeypatch, capfd,
     assert completions("predict", "runs/spec-001", "d") == ["file,d"]
 
 
+def test_file_names_with_control_characters_are_not_completed(spec, monkeypatch, capfd, tmp_path):
+    (tmp_path / "st\x1b]0;owned\x07\nrange.json").touch()
+    (tmp_path / "stored.json").touch()
+    assert complete(monkeypatch, capfd, ["run", "st"]) == ["plain,stored.json"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_prints_the_line_for_the_shell_configuration(nnreg, shell):
     code, out, _ = nnreg("completion", shell)
