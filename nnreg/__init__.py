@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
-# OpenBLAS's threads spin for 26 ms after a matrix product, on cores that other threads need. This
-# variable, read when NumPy is first imported, limits it to 2^18 ticks (0.1 ms).
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
-
+from nnreg import _openblas as _openblas  # before NumPy is imported
 from nnreg._types import Array, Shape
 from nnreg._version import __version__ as __version__
 from nnreg.errors import (
