@@ -2,16 +2,19 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import nnreg
 import nnreg._utils.atomic_files
+from nnreg.cli.train import SIGNALS
 from nnreg.runs.run import prepare_resume, prepare_run
 from tests.runs.directory.runs import same_files, stop_at
 
@@ -103,7 +106,39 @@ class TestStopping:
         assert signals == [1]
         assert len(run.model.history) == 6
 
-    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    @pytest.mark.parametrize("quiet", [["--quiet"], []])
+    def test_closing_the_terminal_saves_and_stops(self, spec, quiet):
+        spec["train"] = {"epochs": 10**6}
+        Path("spec.json").write_text(json.dumps(spec))
+        args = [sys.executable, "-m", "nnreg", "run", "spec.json", "--out", "out", *quiet]
+        process, terminal = pty.fork()
+        if not process:
+            os.execv(args[0], args)
+        os.set_blocking(terminal, False)
+        while not Path("out/checkpoints/best.h5").exists():
+            with suppress(BlockingIOError):
+                os.read(terminal, 10_000)
+            assert os.waitpid(process, os.WNOHANG) == (0, 0)
+            time.sleep(0.01)
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 129
+        assert json.loads(Path("out/summary.json").read_text())["stopped"] == "interrupted"
+        assert not Path("out/lock").exists()
+        assert nnreg.load("out/checkpoints/last.h5").training_state.epoch > 0
+
+    def test_a_program_that_ignores_the_signal_still_does(self, spec):
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        try:
+            run = prepare_run(spec)
+            stop_at(run, 8, signal.SIGHUP)
+            run.train(signals=SIGNALS)
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        assert len(run.model.history) == 6
+
+    @pytest.mark.parametrize(
+        ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    )
     def test_the_command_line_saves_prints_how_to_resume_and_exits(self, spec, number, code):
         spec["train"] = {"epochs": 10**6}
         Path("spec.json").write_text(json.dumps(spec))
@@ -116,7 +151,7 @@ class TestStopping:
             _, err = process.communicate()
         assert process.returncode == code
         stopping, stopped, resume = err.splitlines()
-        name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
+        name = "Ctrl-C" if number == signal.SIGINT else number.name
         assert (
             stopping == f"{name}: stopping after this step and saving; {name} again stops at once"
         )
