@@ -9,10 +9,10 @@ was. Where NumPy has been imported before, nothing changes.
 import os
 import sys
 
-VARIABLE = "OPENBLAS_THREAD_TIMEOUT"
+VARIABLE, TICKS = "OPENBLAS_THREAD_TIMEOUT", "18"
 
 if "numpy" not in sys.modules and VARIABLE not in os.environ:
-    os.environ[VARIABLE] = "18"
+    os.environ[VARIABLE] = TICKS
     try:
         import numpy  # noqa: F401
     finally:

@@ -323,3 +323,22 @@ def test_help_is_quick():
         )
 
     assert min(seconds() for _ in range(5)) < 0.3
+
+
+INTERRUPTED = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from nnreg.cli import main
+main(["runs"])
+"""
+
+
+@pytest.mark.parametrize("module", ["numpy", "click", "nnreg.cli.app", "nnreg.cli.train"])
+def test_ctrl_c_while_modules_are_imported_is_no_traceback(tmp_path, module):
+    command = [sys.executable, "-c", INTERRUPTED, module]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
