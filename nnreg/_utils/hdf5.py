@@ -1,7 +1,8 @@
-"""Reading HDF5 files safely. All other modules import h5py from here.
+"""Reading HDF5 data files. All other modules import h5py from here.
 
-An HDF5 file can name a compression filter, which the library searches for on disk and loads, unless
-the environment variable below is set before h5py is first imported.
+Structures that are damaged on purpose can crash the library, so it reads no checkpoint. A file can
+name a compression filter, which the library searches for on disk and loads, unless the environment
+variable below is set before h5py is first imported.
 """
 
 from __future__ import annotations
