@@ -1,7 +1,8 @@
-"""Reading HDF5 files safely. All other modules import h5py from here.
+"""Reading HDF5 data files. All other modules import h5py from here.
 
-An HDF5 file can name a compression filter, which the library searches for on disk and loads when
-it reads data. Only data with filters that are part of the library, or already loaded, are read.
+Structures that are damaged on purpose can crash the library, so it reads no checkpoint. A file can
+also name a compression filter, which the library searches for on disk and loads when it reads data:
+only data with filters that are part of the library, or already loaded, are read.
 """
 
 from __future__ import annotations
