@@ -159,7 +159,7 @@ def mean(values: Array) -> float:
 
 def means_of_rows(values: Array) -> Array:
     """Return the mean of each row of `(rows, values)` as `mean` does."""
-    found = np.mean(values, axis=1)
+    found: Array = np.mean(values, axis=1)
     if np.isinf(found).any():
         return np.array([mean(row) for row in values], values.dtype)
     return found
