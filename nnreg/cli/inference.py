@@ -190,6 +190,7 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
     from rich.markup import escape
     from rich.progress import Progress
 
+    from nnreg.data.ignored_categories import reported_at_the_end
     from nnreg.data.loading import read_chunks
     from nnreg.tables.convert import iter_chunks
 
@@ -205,7 +206,7 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
             yield from iter_chunks(table, names)
             bar.update(task, completed=table.fraction_read)
 
-    with data_file(data, suffix) as file, shown:
+    with reported_at_the_end(), data_file(data, suffix) as file, shown:
         yield read()
 
 

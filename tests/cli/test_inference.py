@@ -191,3 +191,18 @@ def test_two_million_rows_are_predicted_in_the_memory_of_a_few(directory):
             assert sum(1 for _ in file) == ROWS * times + 1
     few, many = peaks.values()
     assert many - few < 20e6  # the predictions alone are 80 MB
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_unknown_categories_in_many_chunks_are_counted_over_the_file(directory, nnreg, command):
+    spec = json.loads((directory / "out" / "spec.json").read_text())
+    spec["data"]["unseen"] = "ignore"
+    library.run(spec, out="ignoring")
+    lines = (directory / "long.csv").read_text().splitlines()
+    for place in (1, 1500, 2900):
+        lines[place] = "1,1,07,+"
+    (directory / "long.csv").write_text("\n".join(lines) + "\n")
+    code, _, err = nnreg(command, "ignoring", "long.csv")
+    assert code == 0, err
+    assert err.count("unknown category") == 1
+    assert "line 2, column 'code': unknown category '07', the first of 3 in 3000 rows" in err
