@@ -62,11 +62,13 @@ def evaluate(
     """
     from nnreg.checkpoint.save_load import load
     from nnreg.runs.prepare import prepare_from_checkpoint
+    from nnreg.training.evaluation import reported
 
     registry = registry_with(files)
     model = load(checkpoint, registry=registry, allow_changed=allow_changed)
     if data is None:
-        results = prepare_from_checkpoint(model).evaluate()
+        found = prepare_from_checkpoint(model).evaluate()
+        results = {name: reported(one, f"the {name} split") for name, one in found.items()}
     else:
         columns = (*model.preprocessing.names, *model.preprocessing.target_names)
         with _chunks(model, data, columns) as chunks:

@@ -34,7 +34,7 @@ from nnreg.tables.dataframes import array_of
 from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
-from nnreg.training.evaluation import Evaluation, Examples, classes_of
+from nnreg.training.evaluation import Evaluation, Examples, classes_of, reported
 from nnreg.training.history import History
 from nnreg.training.state import Record, TrainingState
 from nnreg.training.trainer import Trainer
@@ -174,23 +174,22 @@ class Model:
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
-        x, y, _ = self._with_targets(x, y)
-        return self.evaluation.evaluate(self.inference_network, self.examples(x, y))
+        examples = self.examples(*self._with_targets(x, y)[:2])
+        return reported(self.evaluation.evaluate(self.inference_network, examples))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def evaluate_chunks(self, tables: Iterable[Table]) -> dict[str, float]:
         """Return the result of `evaluate` for all tables, with one of them in memory at a time.
 
         Of the others, only the outputs and the targets are in memory.
         """
         network, columns = self.inference_network, self.spec.data or Columns()
-        outputs, targets, raw_targets = [], [], []
+        parts = []
         for table in parts_with_target(tables, self.preprocessing.target_names, columns):
             examples = self.examples(table, table)
-            outputs.append(network.logits(examples.x))
-            targets.append(examples.targets)
-            raw_targets.append(examples.raw_targets)
-        z, t, raw = (np.concatenate(arrays) for arrays in (outputs, targets, raw_targets))
-        return self.evaluation.evaluate_logits(network, z, Examples(z, t, raw))
+            parts.append((network.logits(examples.x), examples.targets, examples.raw_targets))
+        z, t, raw = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return reported(self.evaluation.evaluate_logits(network, z, Examples(z, t, raw)))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradients by parameter name, in inference mode (no dropout).

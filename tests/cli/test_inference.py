@@ -12,6 +12,7 @@ import pytest
 
 import nnreg as library
 from nnreg.builtin.sources import delimited
+from nnreg.errors import NnregWarning
 from tests.helpers.specs import classifier
 
 ROWS = 3000
@@ -206,3 +207,18 @@ def test_unknown_categories_in_many_chunks_are_counted_over_the_file(directory, 
     assert code == 0, err
     assert err.count("unknown category") == 1
     assert "line 2, column 'code': unknown category '07', the first of 3 in 3000 rows" in err
+
+
+def test_a_loss_that_is_not_finite_is_reported(directory, nnreg):
+    (directory / "extreme.csv").write_text("a,b,code,sign\n3e38,-3e38,7,+\n1,1,7,-\n")
+    model = library.load("out")
+    for weight in model.parameters.values():
+        weight[...] = 3e38
+    library.save(model, "huge.h5")
+    code, out, err = nnreg("evaluate", "huge.h5", "extreme.csv", "--json")
+    assert code == 0, err
+    assert json.loads(out)["data"]["loss"] == "NaN"
+    assert err.count("loss is nan; look for extreme values in the data and in the weights") == 1
+    rows = {"a": [3e38, 1], "b": [-3e38, 1], "code": ["7", "7"]}
+    with pytest.warns(NnregWarning, match="loss is nan"):
+        model.evaluate(rows, ["+", "-"])
