@@ -83,10 +83,6 @@ class Registry:
         """Return a view of this registry, in which unqualified names mean what a spec prefers."""
         return replace(self, preferences=preferences)
 
-    def names(self, kind: str) -> list[str]:
-        """Return the names of a kind, sorted."""
-        return sorted(name for k, name in self.entries if k == kind)
-
     def __iter__(self) -> Iterator[Entry]:
         for key in sorted(self.entries):
             yield from self.entries[key]

@@ -5,6 +5,7 @@ import json
 import pickle
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import nnreg
 from nnreg import SpecError, builtin
 from nnreg.builtin.activations import Relu, Tanh
+from nnreg.data.loading import source_entry
 from nnreg.errors import NnregWarning
 from nnreg.registry.loading import Selection
 from nnreg.registry.names import Entry, Preferences, meanings, reference
@@ -344,6 +346,29 @@ class Seven(Metric):
 @hookimpl
 def nnreg_metrics():
     return {"r2": Seven}
+"""
+
+
+def test_the_source_of_a_plugin_file_precedes_others_of_a_suffix_and_of_a_name(directory):
+    (directory / "mine.py").write_text(SOURCE)
+    registry = found()
+    assert source_entry(Path("a.csv"), registry).qualified == "nnreg:csv"
+    registry.add_file(directory / "mine.py")
+    assert source_entry(Path("a.csv"), registry).qualified == "mine.py:tsv"
+    assert registry.reference(source_entry(Path("a.tsv"), registry)) == "nnreg:tsv"
+
+
+SOURCE = """
+from dataclasses import dataclass
+from nnreg import Source, hookimpl
+
+@dataclass(frozen=True)
+class Mine(Source):
+    suffixes = (".csv",)
+
+@hookimpl
+def nnreg_sources():
+    return {"tsv": Mine}
 """
 
 
