@@ -213,7 +213,7 @@ class Registry:
         path = directory / PLUGIN_FILE
         if not path.is_file() or self._of_file(path):
             return self
-        copy = Registry(self.selection, preferences=self.preferences)
+        copy = Registry(self.selection)
         copy.entries = {key: list(entries) for key, entries in self.entries.items()}
         copy.plugins = dict(self.plugins)
         for name, plugin in self.manager.list_name_plugin():

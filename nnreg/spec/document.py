@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nnreg.errors import PluginError, Problem, SpecError
+from nnreg.errors import NnregWarning, PluginError, Problem, SpecError
 from nnreg.registry import requirements
 from nnreg.registry.names import Entry, Preferences
 from nnreg.registry.registry import Registry, installed
@@ -114,7 +115,10 @@ def read_spec(
         registry = registry.preferring(Preferences(tuple(needed), recorded or {}))
         reader = schema.Reader(registry, written_by)
         body = {key: value for key, value in tree.items() if key != "$schema"}
-        spec = schema.read(Spec, body, reader, origin)
+        try:
+            spec = schema.read(Spec, body, reader, origin)
+        finally:  # options of the other component may be the reason for an error
+            _warn_of_shadowed_names(reader)
     if reader.migrated:
         tree = schema.to_json(spec, registry)
         reader = schema.Reader(registry)  # for the names that were written
@@ -123,6 +127,13 @@ def read_spec(
     registry = registry.preferring(Preferences(tuple(needed), recorded))
     used, base, overrides = reader.used, directory or base, (*earlier, *overrides)
     return Document(spec, tree, base, origin, used, registry, composed.texts, origins, overrides)
+
+
+def _warn_of_shadowed_names(reader: schema.Reader) -> None:
+    """Warn of each name that means a built-in component, although a plugin has it too."""
+    for kind, name in reader.used:
+        if text := reader.registry.shadowed(kind, name):
+            warnings.warn(text, NnregWarning, stacklevel=3)
 
 
 def _read_again(
