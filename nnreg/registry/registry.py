@@ -115,11 +115,11 @@ class Registry:
         return names.unknown(kind, name, of_kind, hint=hint) + self.unavailable()
 
     def shared_names(self) -> list[str]:
-        """Return a message for each name that several plugins register."""
+        """Return what each name means that several plugins have, in a spec without `requires`."""
         messages = []
         for (_, name), same in self.entries.items():
             if len(same) > 1:
-                found = names.meanings(name, same, self.preferences)
+                found = names.meanings(name, same, Preferences())
                 others = [entry for entry in same if entry not in found]
                 one = len(found) == 1
                 messages.append(names.shadowed(found[0], others) if one else names.ambiguous(found))

@@ -112,7 +112,8 @@ def read_spec(
         requirements.check_blocked(needed, registry, origin)
         if plugin_directory is not None:
             registry = registry.with_plugin_file(plugin_directory)
-        registry = registry.preferring(Preferences(tuple(needed), recorded or {}))
+        required = tuple(dict.fromkeys(needed))
+        registry = registry.preferring(Preferences(required, recorded or {}))
         reader = schema.Reader(registry, written_by)
         body = {key: value for key, value in tree.items() if key != "$schema"}
         try:
@@ -124,7 +125,7 @@ def read_spec(
         reader = schema.Reader(registry)  # for the names that were written
         spec = schema.read(Spec, tree, reader, origin)
     recorded = {key: entry.distribution for key, entry in reader.used.items()}
-    registry = registry.preferring(Preferences(tuple(needed), recorded))
+    registry = registry.preferring(Preferences(required, recorded))
     used, base, overrides = reader.used, directory or base, (*earlier, *overrides)
     return Document(spec, tree, base, origin, used, registry, composed.texts, origins, overrides)
 
