@@ -49,12 +49,13 @@ class Splits:
 
 
 def source_entry(path: Path, registry: Registry) -> Entry | None:
-    """Return the source for a file by its suffix, or for a directory; None if there is none."""
+    """Return the source for a file by its suffix, or for a directory; None if there is none.
+
+    One that was asked for, as by `--plugin`, precedes the others.
+    """
     name = "/" if path.is_dir() else path.name.lower().removesuffix(".gz")
-    for entry in registry:
-        if issubclass(entry.cls, Source) and name.endswith(entry.cls.suffixes):
-            return entry
-    return None
+    entries = [e for e in registry if issubclass(e.cls, Source) and name.endswith(e.cls.suffixes)]
+    return max(entries, key=registry.preferences.asks_for, default=None)
 
 
 def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:
