@@ -1,5 +1,7 @@
 """Mutated checkpoints and specs, some of those that `python -m tests.security.fuzz` generates."""
 
+import queue
+
 import pytest
 
 from tests.security import fuzz
@@ -17,7 +19,21 @@ def test_no_mutation_crashes_hangs_or_is_loaded_silently(kind, count):
     ("kind", "outcome"), [("crashing", "crash"), ("hanging", "hang"), ("raising", "traceback")]
 )
 def test_a_failing_case_is_detected_and_reported(monkeypatch, kind, outcome):
-    monkeypatch.setattr(fuzz, "HANG_SECONDS", 5.0)
+    monkeypatch.setattr(fuzz, "HANG_CPU_SECONDS", 1.0)
     outcomes, bad = fuzz.fuzz(kind, 3, seed=7)
     assert outcomes == {"passed": 2, outcome: 1}
     assert [line.split(": ")[:2] for line in bad] == [[f"{kind} --seed 7 --case 1", outcome]]
+
+
+def test_a_case_that_waits_for_ever_is_detected_and_reported(monkeypatch):
+    class Impatient(queue.Queue):
+        """It waits for the first line of each process only."""
+
+        def get(self, timeout):
+            timeout, self.later = 0 if hasattr(self, "later") else timeout, True
+            return super().get(timeout=timeout)
+
+    monkeypatch.setattr(fuzz.queue, "Queue", Impatient)
+    outcomes, bad = fuzz.fuzz("waiting", 3, seed=7)
+    assert outcomes == {"passed": 2, "hang": 1}
+    assert [line.split(": ")[:2] for line in bad] == [["waiting --seed 7 --case 1", "hang"]]

@@ -4,7 +4,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
 
 import mlflow
 import numpy as np
@@ -193,12 +192,10 @@ def test_it_prints_nothing_even_for_a_new_store(spec, tmp_path, monkeypatch):
 
 def test_an_unavailable_server_is_reported_in_one_line_and_training_continues(spec, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:9")
-    start = time.perf_counter()
     with pytest.warns(NnregWarning, match="plugin mlflow .*: nnreg_run_started raised") as warned:
         model = nnreg.run(spec)
     assert len(warned) == 1
     assert len(model.history) == 4
-    assert time.perf_counter() - start < 10
 
 
 def test_it_is_discovered_with_its_distribution_and_version():

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 import nnreg
 import nnreg._utils.atomic_files
 from nnreg.runs.run import prepare_resume, prepare_run
+from tests.helpers.work import wait_until
 from tests.runs.directory.runs import same_files, stop_at
 
 
@@ -109,9 +109,7 @@ class TestStopping:
         Path("spec.json").write_text(json.dumps(spec))
         command = [sys.executable, "-m", "nnreg", "run", "spec.json", "--out", "out", "--quiet"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            while not Path("out/checkpoints/best.h5").exists():
-                assert process.poll() is None
-                time.sleep(0.01)
+            wait_until(Path("out/checkpoints/best.h5").exists, process)
             process.send_signal(number)
             _, err = process.communicate()
         assert process.returncode == code

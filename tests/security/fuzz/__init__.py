@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -18,9 +19,10 @@ from collections import Counter
 from typing import IO
 
 from tests.helpers.paths import ROOT
+from tests.helpers.work import HANG_SECONDS
 
-HANG_SECONDS = 20.0
-"""The seconds after which a case counts as hanging."""
+HANG_CPU_SECONDS = 20.0
+"""The CPU seconds after which the system ends a case, which counts as hanging."""
 
 BATCH = 5_000
 """The number of cases per process."""
@@ -47,6 +49,7 @@ def _run(kind: str, seed: int, first: int, last: int) -> list[tuple[str, str]]:
     """Run cases in one process until it ends; the last outcome may be a crash or hang of it."""
     module = "tests.security.fuzz.cases"
     command = [sys.executable, "-m", module, kind, str(seed), str(first), str(last)]
+    command.append(str(HANG_CPU_SECONDS))
     outcomes: list[tuple[str, str]] = []
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -63,7 +66,8 @@ def _run(kind: str, seed: int, first: int, last: int) -> list[tuple[str, str]]:
                 return [*outcomes, ("hang", f"no output for {HANG_SECONDS:g} s")]
             if not line:
                 error = process.stderr.read().strip()[-300:]
-                return [*outcomes, ("crash", f"exit code {process.wait()}: {error}")]
+                outcome = "hang" if process.wait() == -signal.SIGPROF else "crash"
+                return [*outcomes, (outcome, f"exit code {process.returncode}: {error}")]
             outcome, text = json.loads(line)
             outcomes.append((outcome, text))
     return outcomes

@@ -1,17 +1,18 @@
 """The cases of fuzzing, and a process that runs them.
 
-`python -m tests.security.fuzz.cases KIND SEED FIRST LAST` prints a line of JSON per case: its
-outcome and a text.
+`python -m tests.security.fuzz.cases KIND SEED FIRST LAST CPU_SECONDS` prints a line of JSON per
+case: its outcome and a text. The system ends it with SIGPROF if a case takes more CPU seconds.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import sys
 import tempfile
-import time
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from nnreg.checkpoint.file_format import HEADER_BYTES, Checkpoint, decode
 from nnreg.model.build import plan_network
 from nnreg.network.parameters import declared, total_size
 from nnreg.spec.document import read_spec
+from tests.helpers.work import end_after_cpu_seconds
 from tests.security.fuzz import mutations
 from tests.security.harness import image, signed, victim
 
@@ -217,18 +219,20 @@ KINDS: dict[str, Callable[[Path], Checkpoints | Specs | Broken]] = {
     "checkpoints": Checkpoints,
     "specs": Specs,
     "crashing": functools.partial(Broken, os.abort),
-    "hanging": functools.partial(Broken, functools.partial(time.sleep, 1000)),
+    "hanging": functools.partial(Broken, lambda: sum(itertools.repeat(0))),
+    "waiting": functools.partial(Broken, threading.Event().wait),
     "raising": functools.partial(Broken, lambda: 1 / 0),
 }
 
 
-def main(kind: str, seed: int, first: int, last: int) -> None:
+def main(kind: str, seed: int, first: int, last: int, cpu_seconds: float) -> None:
     """Run the cases from `first` to before `last`."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     with tempfile.TemporaryDirectory() as directory:
         cases = KINDS[kind](Path(directory))
         for number in range(first, last):
+            end_after_cpu_seconds(cpu_seconds)
             try:
                 outcome = cases.run(Random(f"{kind} {seed} {number}"))
             except Exception:
@@ -237,4 +241,4 @@ def main(kind: str, seed: int, first: int, last: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(sys.argv[1], *map(int, sys.argv[2:5]), float(sys.argv[5]))
