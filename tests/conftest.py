@@ -7,6 +7,7 @@ import signal
 import sys
 
 import pytest
+import threadpoolctl
 from hypothesis import settings
 
 from nnreg.cli.app import main
@@ -16,8 +17,17 @@ from tests.helpers.fake_distributions import distribution
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # in what a test starts
+    threadpoolctl.threadpool_limits(1, "blas")
+
 settings.register_profile("nnreg", max_examples=20, deadline=None, derandomize=True)
 settings.load_profile("nnreg")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Print the seed of the order, which `-q` hides."""
+    terminalreporter.write_line(f"order: --randomly-seed={config.option.randomly_seed}")
 
 
 @pytest.fixture
