@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -19,7 +18,7 @@ from collections import Counter
 from typing import IO
 
 from tests.helpers.paths import ROOT
-from tests.helpers.work import HANG_SECONDS
+from tests.helpers.work import CPU_TIME_IS_OVER, HANG_SECONDS
 
 HANG_CPU_SECONDS = 20.0
 """The CPU seconds after which the system ends a case, which counts as hanging."""
@@ -66,7 +65,7 @@ def _run(kind: str, seed: int, first: int, last: int) -> list[tuple[str, str]]:
                 return [*outcomes, ("hang", f"no output for {HANG_SECONDS:g} s")]
             if not line:
                 error = process.stderr.read().strip()[-300:]
-                outcome = "hang" if process.wait() == -signal.SIGPROF else "crash"
+                outcome = "hang" if process.wait() == CPU_TIME_IS_OVER else "crash"
                 return [*outcomes, (outcome, f"exit code {process.returncode}: {error}")]
             outcome, text = json.loads(line)
             outcomes.append((outcome, text))
