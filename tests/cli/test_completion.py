@@ -53,6 +53,8 @@ def test_the_shell_completes_qualified_names_where_a_name_has_several(monkeypatc
     assert "plain,nnreg-elu:elu" in completions("plugin", "check", "nnreg")
     assert "plain,nnreg:relu" not in completions("plugin", "check", "nnreg")
     assert completions("plugin", "check", "nnreg:hub") == ["plain,nnreg:huber"]
+
+
 def test_file_names_with_control_characters_are_not_completed(spec, monkeypatch, capfd, tmp_path):
     (tmp_path / "st\x1b]0;owned\x07\nrange.json").touch()
     (tmp_path / "stored.json").touch()

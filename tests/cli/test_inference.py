@@ -14,6 +14,7 @@ import nnreg as library
 from nnreg.builtin.sources import delimited
 from nnreg.errors import NnregWarning
 from tests.helpers.specs import classifier
+from tests.helpers.work import HANG_SECONDS
 
 ROWS = 3000
 
@@ -139,7 +140,7 @@ def test_a_file_that_is_not_regular_is_written_to_and_kept(directory, nnreg):
     os.mkfifo("pipe")
     reader = subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE)
     assert nnreg("predict", "out", "data.csv", "--out", "pipe")[0] == 0
-    assert reader.communicate(timeout=10)[0].startswith(b"prediction,")
+    assert reader.communicate(timeout=HANG_SECONDS)[0].startswith(b"prediction,")
     assert (directory / "pipe").is_fifo()
 
 

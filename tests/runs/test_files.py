@@ -24,6 +24,7 @@ from nnreg.runs.api import prepare
 from nnreg.runs.directory import create_numbered
 from tests.helpers.fault_injection import FAULTS, Faults
 from tests.helpers.specs import line, regressor
+from tests.helpers.work import HANG_SECONDS
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
 CHUNKS = [(512, memoryview(NEW)[512:]), (0, NEW[:512])]
@@ -146,7 +147,7 @@ def test_a_pipe_gets_the_bytes_in_order_and_stays(tmp_path):
     chunks = [(512, NEW[512:]), (len(NEW), b""), (len(NEW), b"end"), (0, NEW[:512])]
     with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
         replace_file(pipe, chunks)
-        assert reader.communicate(timeout=10)[0] == NEW + b"end"
+        assert reader.communicate(timeout=HANG_SECONDS)[0] == NEW + b"end"
     assert [*tmp_path.iterdir()] == [pipe]
     assert pipe.is_fifo()
 
@@ -278,13 +279,14 @@ def test_the_lock_of_a_killed_process_is_released(tmp_path, holder):
 
 def test_one_of_many_processes_has_the_lock_at_a_time(tmp_path):
     script = """
-import sys, time
+import sys
 from pathlib import Path
 from nnreg import UsageError
 from nnreg._utils.atomic_files import locked
 directory, count = Path(sys.argv[1]), 0
-end = time.monotonic() + 1.0
-while time.monotonic() < end:
+print("ready", flush=True)
+sys.stdin.readline()
+while count < 100:
     try:
         with locked(directory):
             (directory / "inside").touch(exist_ok=False)
@@ -295,9 +297,14 @@ while time.monotonic() < end:
 print(count)
 """
     command = [sys.executable, "-c", script, str(tmp_path)]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
-    outputs = [process.communicate()[0] for process in processes]
-    assert all(int(output) > 0 for output in outputs)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
+    for process in processes:
+        process.stdin.write("begin\n")
+        process.stdin.flush()
+    outputs = [process.communicate(timeout=HANG_SECONDS)[0] for process in processes]
+    assert outputs == ["100\n"] * 3
 
 
 def test_a_file_system_without_locks_works_too(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ def test_no_mutation_crashes_hangs_or_is_loaded_silently(kind, count):
     ("kind", "outcome"), [("crashing", "crash"), ("hanging", "hang"), ("raising", "traceback")]
 )
 def test_a_failing_case_is_detected_and_reported(monkeypatch, kind, outcome):
-    monkeypatch.setattr(fuzz, "HANG_SECONDS", 1.0)
+    monkeypatch.setattr(fuzz, "HANG_CPU_SECONDS", 1.0)
     outcomes, bad = fuzz.fuzz(kind, 3, seed=7)
     assert outcomes == {"passed": 2, outcome: 1}
     assert [line.split(": ")[:2] for line in bad] == [[f"{kind} --seed 7 --case 1", outcome]]

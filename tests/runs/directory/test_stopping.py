@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import nnreg
 import nnreg._utils.atomic_files
 from nnreg.cli.train import SIGNALS
 from nnreg.runs.run import prepare_resume, prepare_run
+from tests.helpers.work import wait_until
 from tests.runs.directory.runs import same_files, stop_at
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGHUP")
@@ -126,11 +126,13 @@ class TestStopping:
         with subprocess.Popen(command, start_new_session=True, **streams) as process:
             os.close(own)
             os.set_blocking(terminal, False)
-            while not Path("out/checkpoints/best.h5").exists():
+
+            def saved():
                 with suppress(BlockingIOError):
                     os.read(terminal, 10_000)
-                assert process.poll() is None
-                time.sleep(0.01)
+                return Path("out/checkpoints/best.h5").exists()
+
+            wait_until(saved, process)
             os.close(terminal)
         assert process.returncode == 129
         assert json.loads(Path("out/summary.json").read_text())["stopped"] == "interrupted"
@@ -154,9 +156,7 @@ class TestStopping:
         Path("spec.json").write_text(json.dumps(spec))
         command = [sys.executable, "-m", "nnreg", "run", "spec.json", "--out", "out", "--quiet"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            while not Path("out/checkpoints/best.h5").exists():
-                assert process.poll() is None
-                time.sleep(0.01)
+            wait_until(Path("out/checkpoints/best.h5").exists, process)
             process.send_signal(number)
             _, err = process.communicate()
         assert process.returncode == 128 + number

@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import resource
-import signal
 import sys
 import tempfile
 import traceback
@@ -29,6 +28,7 @@ from nnreg.checkpoint.file_format import HEADER_BYTES, Checkpoint, decode
 from nnreg.model.build import plan_network
 from nnreg.network.parameters import declared, total_size
 from nnreg.spec.document import read_spec
+from tests.helpers.work import end_after_cpu_seconds
 from tests.security.fuzz import mutations
 from tests.security.fuzz.structures import Structures
 from tests.security.harness import image, signed, victim
@@ -241,7 +241,7 @@ def main(kind: str, seed: int, first: int, last: int, seconds: float) -> None:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + limit,) * 2)
         for number in range(first, last):
-            signal.setitimer(signal.ITIMER_PROF, seconds)
+            end_after_cpu_seconds(seconds)
             try:
                 outcome = cases.run(random_of(kind, seed, number))
             except Exception:
