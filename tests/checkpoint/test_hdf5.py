@@ -230,7 +230,7 @@ def test_no_command_opens_a_checkpoint_with_the_library(tmp_path, monkeypatch, r
         "inspect --verify one/checkpoints/last.h5",
         "diff one two",
         "runs .",
-        "plot one two --out curves.svg",
+        "plot one two --text",
         "compare one two",
         "report one",
         "rerun one",
@@ -261,7 +261,7 @@ def test_a_file_that_crashes_the_library_is_refused_by_every_command(name):
         Path(path).write_bytes(file.read_bytes())
     refused = ["inspect bad.h5", "inspect --verify bad.h5", "diff bad.h5 model.h5", "resume run",
                "predict bad.h5 data.csv", "evaluate run data.csv", "rerun bad.h5"]  # fmt: skip
-    without = ["runs .", "plot run", "report run"]  # read what is beside the checkpoints
+    without = ["runs .", "plot run --text", "report run"]  # read what is beside the checkpoints
     arguments = [sys.executable, "-c", COMMANDS, *refused, *without]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, (done.returncode, done.stderr)
