@@ -2,10 +2,10 @@
 
 Only commands that train run it, and only where nobody else could have written it: git's check of
 `safe.directory` has the same reason. Many systems let the group write by default, and give each
-user a group without other members, so that this is accepted. A mode or an owner says nothing about a directory that the
-user unpacked or cloned, so the file that runs is also named in a note. Windows has neither a mode
-nor an owner that Python reports, so there the check is that of links only. Access control lists
-and the directories further up are not examined.
+user a group without other members, so that this is accepted. A mode or an owner says nothing about
+a directory that the user unpacked or cloned, so the file that runs is also named in a note. Windows
+has neither a mode nor an owner that Python reports, so there the check is that of links only.
+Access control lists and the directories further up are not examined.
 """
 
 from __future__ import annotations
