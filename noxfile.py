@@ -147,7 +147,10 @@ def verify(session: nox.Session) -> None:
     """Compare with PyTorch, TensorFlow and scikit-learn, and run the slow tests; needs Chromium."""
     session.install("-e", ".[test,verify]", *group("docs"), *group("benchmarks"))
     marked = ["-m", "slow or verify"]
-    session.run("python", "-m", "pytest", *marked, *session.posargs, env={"NNREG_VERIFY": "1"})
+    # One at a time: they measure memory, and use as many BLAS threads as a user's program.
+    serial = ["-n", "0"]
+    command = ["python", "-m", "pytest", *serial, *marked, *session.posargs]
+    session.run(*command, env={"NNREG_VERIFY": "1"})
 
 
 @nox.session

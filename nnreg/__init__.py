@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
-# OpenBLAS's threads spin for 26 ms after a matrix product, on cores that other threads need. This
-# variable, read when NumPy is first imported, limits it to 2^18 ticks (0.1 ms).
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "18")
-
-from nnreg._types import Array, Shape
 from nnreg._version import __version__ as __version__
 from nnreg.errors import (
     CheckpointError,
@@ -24,39 +18,39 @@ from nnreg.errors import (
     UnsavedError,
     UsageError,
 )
-from nnreg.interfaces import (
-    Activation,
-    Component,
-    Context,
-    Count,
-    Initializer,
-    Join,
-    JoinBackward,
-    Kernels,
-    Layer,
-    LayerBuilder,
-    Loss,
-    Metric,
-    NonNegative,
-    Optimizer,
-    Param,
-    Positive,
-    RunView,
-    Schedule,
-    ScheduleContext,
-    Source,
-    Units,
-    UpdateState,
-    Workspace,
-    chain,
-    fans,
-)
-from nnreg.tables.table import Table
 
 if TYPE_CHECKING:
+    from nnreg._types import Array, Shape
     from nnreg.checkpoint.inspect import read_arrays, read_history
     from nnreg.checkpoint.save_load import load, save
     from nnreg.hookspecs import hookimpl
+    from nnreg.interfaces import (
+        Activation,
+        Component,
+        Context,
+        Count,
+        Initializer,
+        Join,
+        JoinBackward,
+        Kernels,
+        Layer,
+        LayerBuilder,
+        Loss,
+        Metric,
+        NonNegative,
+        Optimizer,
+        Param,
+        Positive,
+        RunView,
+        Schedule,
+        ScheduleContext,
+        Source,
+        Units,
+        UpdateState,
+        Workspace,
+        chain,
+        fans,
+    )
     from nnreg.model.model import Model
     from nnreg.registry.register import register
     from nnreg.reports.report import report
@@ -64,9 +58,43 @@ if TYPE_CHECKING:
     from nnreg.runs.cross_validation import CrossValidation
     from nnreg.runs.run import build
     from nnreg.starter.propose import propose
+    from nnreg.tables.table import Table
     from nnreg.training.history import History
 
 _LAZY = {
+    "Array": "_types",
+    "Shape": "_types",
+    "Table": "tables.table",
+    **dict.fromkeys(
+        (
+            "Activation",
+            "Component",
+            "Context",
+            "Count",
+            "Initializer",
+            "Join",
+            "JoinBackward",
+            "Kernels",
+            "Layer",
+            "LayerBuilder",
+            "Loss",
+            "Metric",
+            "NonNegative",
+            "Optimizer",
+            "Param",
+            "Positive",
+            "RunView",
+            "Schedule",
+            "ScheduleContext",
+            "Source",
+            "Units",
+            "UpdateState",
+            "Workspace",
+            "chain",
+            "fans",
+        ),
+        "interfaces",
+    ),
     "CrossValidation": "runs.cross_validation",
     "History": "training.history",
     "Model": "model.model",
@@ -82,7 +110,8 @@ _LAZY = {
     "run": "runs.api",
     "save": "checkpoint.save_load",
 }
-"""Names whose modules are imported on first access, as they import pydantic, pluggy and h5py."""
+"""Names whose modules are imported on first access, as they import NumPy, pydantic, pluggy or h5py.
+The command line handles Ctrl-C before that."""
 
 __all__ = [
     "Activation",
@@ -143,6 +172,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'nnreg' has no attribute {name!r}")
+    importlib.import_module("nnreg._openblas")  # before NumPy is imported
     value = getattr(importlib.import_module(f"nnreg.{_LAZY[name]}"), name)
     globals()[name] = value
     return value

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from nnreg.cli.app import main
+from nnreg.cli import main
 
 main()

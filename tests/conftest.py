@@ -7,17 +7,37 @@ import signal
 import sys
 
 import pytest
+import threadpoolctl
 from hypothesis import settings
 
 from nnreg.cli.app import main
 from nnreg.registry.registry import installed
 from tests.helpers.fake_distributions import distribution
+from tests.helpers.global_state import global_state
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # in what a test starts
+    threadpoolctl.threadpool_limits(1, "blas")
+
 settings.register_profile("nnreg", max_examples=20, deadline=None, derandomize=True)
 settings.load_profile("nnreg")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Print the seed of the order, which `-q` hides."""
+    terminalreporter.write_line(f"order: --randomly-seed={config.option.randomly_seed}")
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_trace():
+    """Fail a test that leaves something behind that later tests would see."""
+    before = global_state()
+    yield
+    after = global_state()
+    assert [subject for subject in before if before[subject] != after[subject]] == []
 
 
 @pytest.fixture
@@ -63,7 +83,10 @@ def registering():
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """Install a distribution with one plugin module, for this test; return its entry point."""
-    site = tmp_path / "site"
+    site, before = tmp_path / "site", set(sys.modules)
     site.mkdir()
     monkeypatch.syspath_prepend(site)
-    return lambda name, code, **options: distribution(site, name, code, **options)
+    yield lambda name, code, **options: distribution(site, name, code, **options)
+    for name in set(sys.modules) - before:
+        if name.startswith("nnreg_"):
+            del sys.modules[name]

@@ -9,7 +9,7 @@ import click
 from markdown import directive, plain, table
 from sphinx.application import Sphinx
 
-from nnreg.cli import cli
+from nnreg.cli.app import cli
 
 
 def commands() -> str:

@@ -1,27 +1,24 @@
-"""Reading HDF5 files safely. All other modules import h5py from here.
+"""Reading HDF5 data files. All other modules import h5py from here.
 
-An HDF5 file can name a compression filter, which the library searches for on disk and loads, unless
-the environment variable below is set before h5py is first imported.
+Structures that are damaged on purpose can crash the library, so it reads no checkpoint. A file can
+also name a compression filter, which the library searches for on disk and loads when it reads data:
+only data with filters that are part of the library, or already loaded, are read.
 """
 
 from __future__ import annotations
 
-import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.errors import DataError, FormatError
-
-os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")
-
-import h5py  # after the line above
-
 from nnreg._utils.hdf5_names import MAX_DEPTH, is_name
+from nnreg.errors import DataError, FormatError
 
 __all__ = ["FileDataset", "h5py", "h5py_errors", "plain_datasets"]
 
@@ -41,17 +38,49 @@ def h5py_errors() -> Iterator[None]:
 def plain_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
     """Return the datasets of a file by path. Raises `FormatError` for anything but plain data.
 
-    Plain data are hard links to groups, and to datasets whose bytes are in this file.
+    Plain data are hard links to groups, and to datasets whose bytes are in this file, with
+    filters that need no plugin.
     """
     found = {}
-    for path, item in _objects(file):
-        if isinstance(item, h5py.Dataset):
-            with h5py_errors():
-                external = item.external or item.is_virtual
-            if external:
-                raise FormatError(f"{path!r} uses external storage")
-            found[path] = item
+    with _without_plugin_paths():  # the names in a group can be filtered too
+        for path, item in _objects(file):
+            if isinstance(item, h5py.Dataset):
+                with h5py_errors():
+                    external = item.external or item.is_virtual
+                    missing = _missing_filters(item)
+                if external:
+                    raise FormatError(f"{path!r} uses external storage")
+                if missing:
+                    raise FormatError(
+                        f"{path!r} uses the filter {missing[0]}, which is not part of HDF5; write "
+                        "the file with gzip, or without compression"
+                    )
+                found[path] = item
     return found
+
+
+def _missing_filters(dataset: h5py.Dataset) -> list[int]:
+    """Return the numbers of the filters of a dataset for which a library would be loaded."""
+    settings = dataset.id.get_create_plist()
+    filters = [settings.get_filter(index)[0] for index in range(settings.get_nfilters())]
+    return [number for number in filters if not h5py.h5z.filter_avail(number)]
+
+
+_plugin_paths = threading.Lock()
+
+
+@contextmanager
+def _without_plugin_paths() -> Iterator[None]:
+    """Let the library search no directory for plugins while the context is open."""
+    with _plugin_paths:
+        paths = [h5py.h5pl.get(index) for index in range(h5py.h5pl.size())]
+        for _ in paths:
+            h5py.h5pl.remove(0)
+        try:
+            yield
+        finally:
+            for path in paths:
+                h5py.h5pl.append(path)
 
 
 def _objects(file: h5py.File) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:

@@ -65,7 +65,8 @@ def make_directory(path: Path) -> None:
     """
     if path.is_dir():
         return
-    make_directory(path.parent)
+    if path.parent != path:  # not a missing drive
+        make_directory(path.parent)
     path.mkdir(exist_ok=True)
     sync_directory(path.parent)
 

@@ -1,5 +1,38 @@
 """The command line."""
 
-from nnreg.cli.app import cli, main
+from __future__ import annotations
 
-__all__ = ["cli", "main"]
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+OPENBLAS_TIMEOUT = "OPENBLAS_THREAD_TIMEOUT"
+"""How long the threads of OpenBLAS wait for work; read when NumPy is imported."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command and exit with its code; see `app.main`."""
+    os.environ.setdefault(OPENBLAS_TIMEOUT, "18")  # as in `nnreg._openblas`, for this process
+    with _quiet_ctrl_c():
+        from nnreg.cli.app import main as run
+    run(args)
+
+
+@contextmanager
+def _quiet_ctrl_c() -> Iterator[None]:
+    """End the process at Ctrl-C with exit code 130, without a traceback.
+
+    The imports take most of the first second, and nothing has been written. An exception could be
+    caught, or printed, by any of the modules.
+    """
+    default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not default or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

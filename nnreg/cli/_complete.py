@@ -80,5 +80,6 @@ def _paths(incomplete: str, matches: Callable[[Path], bool]) -> list[CompletionI
         found = sorted(path for path in Path(directory).iterdir() if path.name.startswith(prefix))
     except OSError:
         found = []
+    found = [path for path in found if path.name.isprintable()]  # a shell would print it as it is
     items = [CompletionItem(os.path.join(directory, path.name)) for path in found if matches(path)]
     return items or [CompletionItem(incomplete, type="dir")]

@@ -51,16 +51,19 @@ def showing_progress(
 
         line = LiveLine(run)
         # Anything else written to standard error is printed above the line.
-        with Live(
+        live = Live(
             line,
             console=console(err=True),
             refresh_per_second=REDRAWS_PER_SECOND,
             redirect_stdout=False,
-        ):
-            try:
-                yield every_nth(line_printer(epochs), epochs, every) if every else None, line.stop
-            finally:
-                line.end()
+        )
+        live.start()
+        try:
+            yield every_nth(line_printer(epochs), epochs, every) if every else None, line.stop
+        finally:
+            line.end()
+            with suppress(OSError):  # the terminal may be gone
+                live.stop()
 
 
 def animated(stream: TextIO) -> bool:

@@ -50,7 +50,7 @@ def _names_to_block(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Each command has help with examples: nnreg run --help. "
     "Exit codes: 0 done, 1 failed, 2 wrong usage or invalid spec, 3 the training diverged, "
-    "4 a plugin is missing, 130 or 143 stopped by Ctrl-C or SIGTERM.",
+    "4 a plugin is missing, 129, 130 or 143 stopped by SIGHUP, Ctrl-C or SIGTERM.",
 )
 @click.version_option(__version__, message="nnreg %(version)s")
 @click.option(

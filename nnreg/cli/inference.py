@@ -62,11 +62,13 @@ def evaluate(
     """
     from nnreg.checkpoint.save_load import load
     from nnreg.runs.prepare import prepare_from_checkpoint
+    from nnreg.training.evaluation import reported
 
     registry = registry_with(files)
     model = load(checkpoint, registry=registry, allow_changed=allow_changed)
     if data is None:
-        results = prepare_from_checkpoint(model).evaluate()
+        found = prepare_from_checkpoint(model).evaluate()
+        results = {name: reported(one, f"the {name} split") for name, one in found.items()}
     else:
         columns = (*model.preprocessing.names, *model.preprocessing.target_names)
         with _chunks(model, data, columns) as chunks:
@@ -237,6 +239,7 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
     """
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+    from nnreg.data.ignored_categories import reported_at_the_end
     from nnreg.data.loading import read_chunks
     from nnreg.tables.convert import iter_chunks
 
@@ -258,7 +261,7 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
             yield from iter_chunks(table, names)
             bar.update(task, completed=table.fraction_read)
 
-    with data_file(data, suffix) as file, shown:
+    with reported_at_the_end(), data_file(data, suffix) as file, shown:
         yield read()
 
 

@@ -6,7 +6,7 @@ import functools
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,8 +63,11 @@ json_option = click.option(
     help="Print one line of JSON per epoch, and a last one with the summary.",
 )
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""The signals that stop training after the current step, and save."""
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""The signals that stop training after the current step, and save. SIGHUP, which Windows does not
+have, is sent when a terminal is closed; `nohup` makes a program ignore it."""
 
 
 @command()
@@ -91,6 +94,8 @@ def run(
     as_json: bool,
 ) -> None:
     """Train the network of SPEC (- for standard input).
+
+    The plugin nnregfile.py beside SPEC is loaded, if there is one that only you can write.
 
     The first Ctrl-C saves and stops, and `nnreg resume` continues; a second one stops at once.
     With --json each line of output is an object whose "event" is "epoch" or, in the last line,
@@ -239,7 +244,8 @@ def _train_run(
     except KeyboardInterrupt as stop:
         if not run.saved:
             raise
-        print_lines(*describe_stopped_run(run, parent), err=True)
+        with suppress(OSError):  # the terminal may be gone
+            print_lines(*describe_stopped_run(run, parent), err=True)
         sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
     finally:
         if as_json and run.summary:

@@ -6,7 +6,6 @@ Each is a frozen dataclass that is stored in the checkpoint as JSON.
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from annotated_types import Ge, Len
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import standardize, unstandardize
 from nnreg._utils.suggestions import suggest
-from nnreg.errors import DataError, NnregWarning
+from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.tables.cells import INTEGER, TRUTH, parse_number, positions
 from nnreg.tables.columns import categorical, column, first_marked, numbers, single
@@ -108,22 +107,6 @@ class CategoricalColumn(Configurable):
         filled = self.shape[0] - 1 if self.indicator else filled
         chosen = cells.each(known, filled, np.intp)
         return np.equal(chosen[:, None], np.arange(*self.shape)).astype(np.float64)
-
-    def report_ignored(self, table: Table) -> None:
-        """Warn once of all categories in a table that training did not have, if it ignores them."""
-        if self.other or not self.ignore_unseen:
-            return
-        cells = categorical(table, self.name, self.categories)
-        unknown = np.less(positions(cells.categories, self.categories), 0)
-        where, first = first_marked(table, self.name, cells, unknown)
-        if first is not None:
-            count = int(cells.each(unknown, False, bool).sum())
-            warnings.warn(
-                f"{where}: unknown category {first!r}, the first of {count} in {len(table)} rows; "
-                'they are ignored, as data.unseen is "ignore"',
-                NnregWarning,
-                stacklevel=2,
-            )
 
 
 @dataclass(frozen=True)

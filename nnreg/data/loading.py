@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import os
 import stat
-import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,11 +17,12 @@ from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.secret_text import START, reveal, reveal_path
 from nnreg.data.column_encoders import ClassTarget
+from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing, fit_preprocessing, fit_target
 from nnreg.data.settings import Columns, Data, NumericClasses, Split
 from nnreg.data.split import Rows
 from nnreg.data.weights import sample_weights
-from nnreg.errors import DataError, NnregWarning, Problem, SpecError
+from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.source import Source
 from nnreg.registry.names import Entry
@@ -33,7 +33,6 @@ from nnreg.tables.columns import (
     column,
     first_marked,
     groups,
-    missing_rows,
     times,
 )
 from nnreg.tables.concat import concat_chunks
@@ -50,12 +49,13 @@ class Splits:
 
 
 def source_entry(path: Path, registry: Registry) -> Entry | None:
-    """Return the source for a file by its suffix, or for a directory; None if there is none."""
+    """Return the source for a file by its suffix, or for a directory; None if there is none.
+
+    One that was asked for, as by `--plugin`, precedes the others.
+    """
     name = "/" if path.is_dir() else path.name.lower().removesuffix(".gz")
-    for entry in registry:
-        if issubclass(entry.cls, Source) and name.endswith(entry.cls.suffixes):
-            return entry
-    return None
+    entries = [e for e in registry if issubclass(e.cls, Source) and name.endswith(e.cls.suffixes)]
+    return max(entries, key=registry.preferences.asks_for, default=None)
 
 
 def read_table(source: Source, path: Path, text: Collection[str] = ()) -> Table:
@@ -264,20 +264,11 @@ def split_table(
 
 def _with_target(table: Table, targets: tuple[str, ...], columns: Columns) -> Table:
     """Return the rows that have a target, and warn of how many have not, if those are dropped."""
-    if columns.missing_target != "drop":
+    rows = rows_with_target(table, targets, columns)
+    if rows is None:
         return table
-    missing = np.any([missing_rows(table, name) for name in targets], axis=0)
-    if not missing.any():
-        return table
-    warnings.warn(
-        f"{table.origin}: dropped {int(missing.sum())} of {len(table)} rows, whose target is "
-        "missing",
-        NnregWarning,
-        stacklevel=2,
-    )
-    if missing.all():
-        raise DataError(f"{table.origin}: the target is missing in every row")
-    return table.take(np.flatnonzero(~missing))
+    warn_dropped(table.origin, len(rows), len(table))
+    return table.take(rows)
 
 
 def _require_trained_classes(table: Table, name: str, target: ClassTarget, split: Split) -> None:

@@ -36,6 +36,7 @@ from nnreg.data.column_encoders import (
     numeric_targets,
     refuse_too_large,
 )
+from nnreg.data.ignored_categories import report_ignored
 from nnreg.data.settings import Columns, NumericClasses
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable
@@ -143,9 +144,7 @@ class Preprocessing(Configurable):
         lengths = {name: len(table.columns[name]) for name in self.names}
         if len(set(lengths.values())) > 1:
             raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
-        for encoder in self.inputs:
-            if isinstance(encoder, CategoricalColumn):
-                encoder.report_ignored(table)
+        report_ignored((one for one in self.inputs if isinstance(one, CategoricalColumn)), table)
         count = max(lengths.values())
         size = max(BLOCK // max(math.prod(self.input_shape), 1), 1)
         if count <= size:

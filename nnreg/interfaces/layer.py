@@ -132,6 +132,8 @@ class LayerBuilder:
     per example may set `activation_count` to their number, and a recurrent layer `sequence_length`
     to its number of time steps: threads are planned by them.
     `min_training_rows` is the fewest examples of a batch that the layer can be trained on.
+    `constant` is set if the output does not depend on the input, such as that of a normalization
+    over a single value: a network with such a layer is refused.
     `wire` has the connections of a layer in a graph; it is None in a chain.
     """
 
@@ -142,6 +144,7 @@ class LayerBuilder:
     activation_count: int = 0
     sequence_length: int = 1
     min_training_rows: int = 1
+    constant: bool = False
     integer: bool | None = None
     wire: Wire | None = None
     params: dict[str, Param] = field(default_factory=dict)

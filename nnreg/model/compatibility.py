@@ -20,6 +20,7 @@ def refuse_incompatible(spec: Spec, network: Network, classes: Sequence[str] | N
     problems = [
         *_not_integers(network),
         *_constant_outputs(network),
+        *_constant_layers(network),
         *_no_distribution(spec),
         *_metrics_of_other_classes(spec, classes or ()),
     ]
@@ -54,6 +55,18 @@ def _constant_outputs(network: Network) -> Iterator[Problem]:
                 "learned; use more units, or another activation such as sigmoid"
             )
             yield Problem(f"{plan.path}.activation", problem)
+
+
+def _constant_layers(network: Network) -> Iterator[Problem]:
+    """Yield a problem for each layer whose output does not depend on its input of this shape."""
+    for _, plan in nested(network.plan):
+        if plan.constant:
+            shape = ", ".join(["batch", *map(str, plan.input)])
+            problem = (
+                f"the output of this layer is the same for every input of shape ({shape}), so that "
+                "nothing can be learned; use more units before it, or leave it out"
+            )
+            yield Problem(plan.path, problem)
 
 
 def _no_distribution(spec: Spec) -> Iterator[Problem]:

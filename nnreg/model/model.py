@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import html
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
@@ -14,14 +13,16 @@ from nnreg._types import Array
 from nnreg._utils.statistics import all_finite
 from nnreg.builtin.sources.delimited import Csv
 from nnreg.data.column_encoders import NumericTarget, refuse_too_large
+from nnreg.data.missing_targets import parts_with_target, rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns
 from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network, encode_targets, name_metrics
 from nnreg.model.compatibility import refuse_incompatible
+from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
-from nnreg.network.parameters import sources, views
+from nnreg.network.parameters import views
 from nnreg.provenance.components import describe
 from nnreg.provenance.fingerprints import components_of
 from nnreg.registry.registry import default_kernels
@@ -33,7 +34,7 @@ from nnreg.tables.dataframes import array_of
 from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
-from nnreg.training.evaluation import Evaluation, Examples, classes_of
+from nnreg.training.evaluation import Evaluation, Examples, classes_of, reported
 from nnreg.training.history import History
 from nnreg.training.state import Record, TrainingState
 from nnreg.training.trainer import Trainer
@@ -173,28 +174,29 @@ class Model:
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
-        return self.evaluation.evaluate(self.inference_network, self.examples(x, y))
+        examples = self.examples(*self._with_targets(x, y)[:2])
+        return reported(self.evaluation.evaluate(self.inference_network, examples))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def evaluate_chunks(self, tables: Iterable[Table]) -> dict[str, float]:
         """Return the result of `evaluate` for all tables, with one of them in memory at a time.
 
         Of the others, only the outputs and the targets are in memory.
         """
-        network = self.inference_network
-        outputs, targets, raw_targets = [], [], []
-        for table in tables:
+        network, columns = self.inference_network, self.spec.data or Columns()
+        parts = []
+        for table in parts_with_target(tables, self.preprocessing.target_names, columns):
             examples = self.examples(table, table)
-            outputs.append(network.logits(examples.x))
-            targets.append(examples.targets)
-            raw_targets.append(examples.raw_targets)
-        z, t, raw = (np.concatenate(arrays) for arrays in (outputs, targets, raw_targets))
-        return self.evaluation.evaluate_logits(network, z, Examples(z, t, raw))
+            parts.append((network.logits(examples.x), examples.targets, examples.raw_targets))
+        z, t, raw = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return reported(self.evaluation.evaluate_logits(network, z, Examples(z, t, raw)))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradients by parameter name, in inference mode (no dropout).
 
         The gradients of frozen layers are 0.
         """
+        x, y, _ = self._with_targets(x, y)
         examples = self.examples(x, y)
         vector = np.zeros_like(self.network.vector)
         context = self.network.context(self.network.workspace(reuse=False), vector)
@@ -225,8 +227,13 @@ class Model:
             raise UsageError(f"epochs: found {epochs!r}, expected a non-negative integer")
         if validation is not None and not (isinstance(validation, tuple) and len(validation) == 2):
             raise UsageError("validation: expected (x, y), the inputs and the targets")
+        x, y, rows = self._with_targets(x, y)
+        if rows is not None and weights is not None:
+            weights = np.asarray(weights)[rows]
         train = self.with_sample_weights(self.examples(x, y), x, weights)
-        held_out = None if validation is None else self.examples(*validation)
+        held_out = None
+        if validation is not None:
+            held_out = self.examples(*self._with_targets(*validation)[:2])
         trainer = self.trainer(train, held_out, epochs=epochs, wait_again=True, check=check)
         for record in trainer.epochs():
             if on_epoch:
@@ -289,9 +296,7 @@ class Model:
         """Return examples for the network from raw rows and targets."""
         target = self.preprocessing.target
         names = self.preprocessing.target_names
-        if isinstance(target, NumericTarget) and not isinstance(y, Table | Mapping):
-            y = _columns(y, names)
-        table = self._table(y, names)
+        table = self._target_table(y)
         if missing := [name for name in names if name not in table.columns]:
             raise DataError(
                 f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
@@ -312,6 +317,28 @@ class Model:
             if not all_finite(targets):
                 refuse_too_large(table, names, targets)
         return Examples(inputs, targets, raw_targets)
+
+    def _target_table(self, y: Any) -> Table:
+        names = self.preprocessing.target_names
+        numeric = isinstance(self.preprocessing.target, NumericTarget)
+        if numeric and not isinstance(y, Table | Mapping):
+            y = _columns(y, names)
+        return self._table(y, names)
+
+    def _with_targets(self, x: Any, y: Any) -> tuple[Any, Any, Array | None]:
+        """Return inputs and targets without the rows that the spec drops, and which rows these are.
+
+        The rows are None if none is dropped.
+        """
+        columns = self.spec.data or Columns()
+        if columns.missing_target != "drop":
+            return x, y, None
+        inputs, table = self._table(x, self.preprocessing.names), self._target_table(y)
+        rows = rows_with_target(table, self.preprocessing.target_names, columns)
+        if rows is None or len(inputs) != len(table):
+            return x, y, None
+        warn_dropped(table.origin, len(rows), len(table))
+        return inputs.take(rows), table.take(rows), rows
 
     def with_sample_weights(self, examples: Examples, x: Any, weights: Any = None) -> Examples:
         """Return training examples with the weights of the spec, or with `weights`.
@@ -350,47 +377,18 @@ class Model:
 
     def layer_table(self) -> list[tuple[str, str, str, int]]:
         """Return each layer's name, kind, output shape, and number of parameters."""
-        registry = self.document.registry
-        names = {entry.cls: registry.reference(entry) for entry in registry}
-        result = []
-        for name, (layer, plan) in self.network.plan.children.items():
-            own = [p for key, p in self.parameters.items() if key.startswith(f"{name}/")]
-            shape = ", ".join(["batch", *map(str, plan.output)])
-            kind = names.get(type(layer), type(layer).__name__)
-            if read := sources(self.network.plan, name):
-                kind += f" ({read})"
-            result.append((name, kind, f"({shape})", sum(p.size for p in own)))
-        return result
+        return layer_table(self.network, self.document.registry)
 
     def summary(self) -> str:
         """Return a table of the layers as text."""
-        rows = [("layer", "type", "output", "parameters")]
-        rows += [(name, kind, shape, f"{size:,}") for name, kind, shape, size in self.layer_table()]
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if column == 3 else cell.ljust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in rows
-        ]
-        shape = ", ".join(["batch", *map(str, self.network.input_shape)])
-        frozen = sum(self.parameters[name].size for name in self.network.frozen)
-        total = f"input ({shape}), {self.network.vector.size:,} parameters"
-        total += f", {frozen:,} of them frozen" if frozen else ""
-        return "\n".join([*lines, total])
+        return summary(self.network, self.layer_table())
 
     def __repr__(self) -> str:
         return f"Model({self.document.name!r}, {self.network.vector.size:,} parameters)"
 
     def _repr_html_(self) -> str:
         """Return HTML of the layers and the history, for a notebook."""
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-            for row in self.layer_table()
-        )
-        head = "<tr><th>layer</th><th>type</th><th>output</th><th>parameters</th></tr>"
-        return f"<table>{head}{rows}</table>{self.history._repr_html_()}"
+        return html_table(self.layer_table()) + self.history._repr_html_()
 
 
 def _columns(y: Any, names: tuple[str, ...]) -> Any:

@@ -1,16 +1,18 @@
 """Whether the `nnregfile.py` beside a spec may run: it is code that the user did not name.
 
 Only commands that train run it, and only where nobody else could have written it: git's check of
-`safe.directory` has the same reason. A mode or an owner says nothing about a directory that the
-user unpacked or cloned, so the file that runs is also named in a note. Windows has neither a mode
-nor an owner that Python reports, so there the check is that of links only. Access control lists
-and the directories further up are not examined.
+`safe.directory` has the same reason. Many systems let the group write by default, and give each
+user a group without other members, so that this is accepted. A mode or an owner says nothing about
+a directory that the user unpacked or cloned, so the file that runs is also named in a note. Windows
+has neither a mode nor an owner that Python reports, so there the check is that of links only.
+Access control lists and the directories further up are not examined.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
 
 NAME = "nnregfile.py"
 """The plugin file that is run for the specs in its directory, by commands that train."""
-
-WRITABLE_BY_OTHERS = 0o022
-"""The mode bits with which the group, or everyone, may write."""
 
 _DEFAULT = "default"
 
@@ -49,7 +48,7 @@ def describe(record: Plugin, path: Path) -> None:
 
 
 def note_if_blocked(record: Plugin | None) -> None:
-    """Warn if a plugin file beside a valid spec was not run, so that other results are no riddle.
+    """Warn if a plugin file beside a valid spec was not run: it could change what the spec means.
 
     Nothing is said if the user blocked it. An invalid spec has the reason in its error.
     """
@@ -68,6 +67,25 @@ def _distrust(path: Path) -> str:
         status = one.stat()
         if status.st_uid not in (0, os.geteuid()):
             return f"{shown} belongs to another user"
-        if status.st_mode & WRITABLE_BY_OTHERS:
+        if _others_can_write(status):
             return f"others can write to {shown} (chmod go-w {shlex.quote(str(shown))})"
     return ""
+
+
+def _others_can_write(status: os.stat_result) -> bool:
+    if status.st_mode & stat.S_IWOTH:
+        return True
+    return bool(status.st_mode & stat.S_IWGRP) and not _is_private(status.st_gid)
+
+
+def _is_private(group: int) -> bool:
+    """Return True for the group that a system creates for this user alone."""
+    import grp  # these are not on Windows
+    import pwd
+
+    try:
+        user, found = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    own = found.gr_gid == user.pw_gid and found.gr_name == user.pw_name
+    return own and set(found.gr_mem) <= {user.pw_name}

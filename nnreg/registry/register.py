@@ -66,13 +66,6 @@ def _hook_for(name: str, component: Any) -> object:
 
 def _raise_failure(registry: Registry, record: Plugin) -> None:
     """Raise `PluginError` and remove the plugin if what a program registered is not valid."""
-    problem = record.why
-    try:
-        if not problem:
-            for entry in [entry for entry in registry if entry.plugin == record.name]:
-                registry.find(entry.kind, entry.name)
-    except PluginError as error:
-        problem = str(error)
-    if problem:
+    if record.why:
         registry.remove(record.name)
-        raise PluginError(f"{record.name}: {problem}")
+        raise PluginError(f"{record.name}: {record.why}")

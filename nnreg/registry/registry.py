@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -83,10 +84,6 @@ class Registry:
         """Return a view of this registry, in which unqualified names mean what a spec prefers."""
         return replace(self, preferences=preferences)
 
-    def names(self, kind: str) -> list[str]:
-        """Return the names of a kind, sorted."""
-        return sorted(name for k, name in self.entries if k == kind)
-
     def __iter__(self) -> Iterator[Entry]:
         for key in sorted(self.entries):
             yield from self.entries[key]
@@ -119,11 +116,11 @@ class Registry:
         return names.unknown(kind, name, of_kind, hint=hint) + self.unavailable()
 
     def shared_names(self) -> list[str]:
-        """Return a message for each name that several plugins register."""
+        """Return what each name means that several plugins have, in a spec without `requires`."""
         messages = []
         for (_, name), same in self.entries.items():
             if len(same) > 1:
-                found = names.meanings(name, same, self.preferences)
+                found = names.meanings(name, same, Preferences())
                 others = [entry for entry in same if entry not in found]
                 one = len(found) == 1
                 messages.append(names.shadowed(found[0], others) if one else names.ambiguous(found))
@@ -210,9 +207,9 @@ class Registry:
     def with_plugin_file(self, directory: Path, *, run: bool) -> Registry:
         """Return this registry, or a copy with the `nnregfile.py` of a directory, or `self`."""
         path = directory / plugin_file.NAME
-        if not path.is_file() or self.of_file(path):
+        if not os.path.isfile(path) or self.of_file(path):  # False for an invalid name
             return self
-        copy = Registry(self.selection, preferences=self.preferences)
+        copy = Registry(self.selection)
         copy.entries = {key: list(entries) for key, entries in self.entries.items()}
         copy.plugins = dict(self.plugins)
         for name, plugin in self.manager.list_name_plugin():

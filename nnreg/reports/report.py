@@ -20,7 +20,7 @@ from nnreg.reports.html_page import cross_validation_page, run_page
 from nnreg.reports.network_diagram import diagram
 from nnreg.reports.predictions import predict_held_out
 from nnreg.reports.run_record import read_run, read_whole
-from nnreg.runs.directory import make_plots, write_text
+from nnreg.runs.directory import make_plots, write_inside
 from nnreg.runs.prepare import PreparedRun, prepare_from_checkpoint, prepare_from_spec
 
 PAGE = "report.html"
@@ -82,6 +82,6 @@ def _write(directory: Path, body: str, drawn: Mapping[str, Drawing]) -> Path:
     with os_errors_as(UsageError, directory):
         plots = make_plots(directory)
         for name, drawing in drawn.items():
-            write_text(plots / f"{name}.svg", drawing.file())
-        write_text(directory / PAGE, body)
+            write_inside(plots / f"{name}.svg", drawing.file())
+        write_inside(directory / PAGE, body)
     return directory / PAGE

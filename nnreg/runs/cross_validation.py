@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nnreg._utils.atomic_files import locked
+from nnreg._utils.atomic_files import locked, remove_stale_temp_files
 from nnreg._utils.formatting import number
 from nnreg._utils.os_errors import os_errors_as
 from nnreg.checkpoint.paths import fold_directory
@@ -118,6 +118,7 @@ class CrossValidation:
                         fold_directory(self._directory.path, fold) for fold in folds
                     )
                     stack.enter_context(locked(self._directory.path))
+                    remove_stale_temp_files(self._directory.path)
             yield
 
     def _describe(self) -> None:

@@ -80,19 +80,17 @@ class RunDirectory:
         A cross-validation that was killed before its first save has only the text of its spec and
         `resolved.json`, and may be started again.
         """
-        results = [self.path / name for name in (ENVIRONMENT, METRICS, SUMMARY, "checkpoints")]
-        for fold in fold_directories(self.path):
-            results += [RunDirectory(fold).last, RunDirectory(fold).best]
+        saved = [RunDirectory(fold).last for fold in fold_directories(self.path)]
+        results = [self.path / name for name in (ENVIRONMENT, METRICS, SUMMARY)]
         given, complete = self.path / "spec.json", self.path / "resolved.json"
-        if not os.path.lexists(given) and not os.path.lexists(self.last):
-            return
-        if any(map(os.path.lexists, results)) or not os.path.lexists(complete):
+        has_spec = os.path.lexists(given)
+        killed = os.path.lexists(complete) and not any(map(os.path.lexists, results))
+        if any(map(os.path.lexists, [self.last, *saved])) or (has_spec and not killed):
             problem = "already has a run; choose another directory or resume it"
-        elif read_text(given) != spec:
+            raise UsageError(f"{self.path}: {problem}")
+        if has_spec and read_text(given) != spec:
             problem = "has the spec.json of another run; choose another directory"
-        else:
-            return
-        raise UsageError(f"{self.path}: {problem}")
+            raise UsageError(f"{self.path}: {problem}")
 
     def refuse_obstacles(self, subdirectories: Iterable[Path]) -> None:
         """Raise `UsageError` if something else has the name of what nnreg writes."""
@@ -168,16 +166,16 @@ def write_spec(document: Document, directory: Path) -> None:
     """Write a spec with every default, and as it was given, unless there is one."""
     write_json(directory / "resolved.json", resolved(document, directory))
     if not is_regular(directory / "spec.json"):
-        write_text(directory / "spec.json", document.text)
+        write_inside(directory / "spec.json", document.text)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON object atomically. Raises OSError."""
-    write_text(path, json_text.dumps(value, indent=2) + "\n")
+    write_inside(path, json_text.dumps(value, indent=2) + "\n")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically. Raises OSError."""
+def write_inside(path: Path, text: str) -> None:
+    """Write a text file of a run directory atomically. Raises OSError."""
     replace_regular(path, text_chunks(text))
 
 

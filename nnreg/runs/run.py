@@ -215,7 +215,7 @@ class Run:
     def _metadata(self) -> dict[str, Any]:
         """Return the data about a run on which its results do not depend."""
         document, here = self.model.document, run_metadata()
-        plugins = document.registry.plugins.values()
+        plugins = [one for one in document.registry.plugins.values() if not one.blocked_by]
         here["distributions"] |= {one.distribution: one.version for one in plugins}
         overrides = [without_home(one) for one in document.overrides]
         data = dict(self.model.data_digests)

@@ -26,9 +26,9 @@ from nnreg.runs.directory import (
     GRADIENTS,
     METRICS,
     RunDirectory,
+    write_inside,
     write_json,
     write_spec,
-    write_text,
 )
 from nnreg.runs.read_files import read_lines, read_object
 from nnreg.runs.save_schedule import SaveSchedule
@@ -197,14 +197,14 @@ class RunWriter:
                 if self._gradients_written:
                     append_text(path, lines, sync=True)
                 else:
-                    write_text(path, lines)
+                    write_inside(path, lines)
             self._gradients_written = len(self._gradients)
 
     def _save_metrics(self) -> None:
         if not self._records_complete:
             path, lines = self.directory.path / METRICS, "".join(map(_line, self._model.history))
             with os_errors_as(CheckpointError, path):
-                write_text(path, lines)
+                write_inside(path, lines)
             self._records_complete = True
 
     def _save_numbered(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from nnreg._utils.secret_text import START, malformed
-from nnreg.errors import PluginError, Problem, SpecError
+from nnreg.errors import NnregWarning, PluginError, Problem, SpecError
 from nnreg.registry import plugin_file, requirements
 from nnreg.registry.names import Entry, Preferences
 from nnreg.registry.registry import Registry, installed
@@ -125,10 +126,14 @@ def read_spec(
         requirements.check_blocked(needed, registry, origin)
         if plugin_directory is not None:
             registry = registry.with_plugin_file(plugin_directory, run=run_plugin_file)
-        registry = registry.preferring(Preferences(tuple(needed), recorded or {}))
+        required = tuple(dict.fromkeys(needed))
+        registry = registry.preferring(Preferences(required, recorded or {}))
         reader = schema.Reader(registry, written_by)
         body = {key: value for key, value in tree.items() if key != "$schema"}
-        spec = schema.read(Spec, body, reader, origin)
+        try:
+            spec = schema.read(Spec, body, reader, origin)
+        finally:  # options of the other component may be the reason for an error
+            _warn_of_shadowed_names(reader)
     if plugin_directory is not None:
         plugin_file.note_if_blocked(registry.of_file(plugin_directory / plugin_file.NAME))
     if reader.migrated:
@@ -136,9 +141,16 @@ def read_spec(
         reader = schema.Reader(registry)  # for the names that were written
         spec = schema.read(Spec, tree, reader, origin)
     recorded = {key: entry.distribution for key, entry in reader.used.items()}
-    registry = registry.preferring(Preferences(tuple(needed), recorded))
+    registry = registry.preferring(Preferences(required, recorded))
     used, base, overrides = reader.used, directory or base, (*earlier, *overrides)
     return Document(spec, tree, base, origin, used, registry, composed.texts, origins, overrides)
+
+
+def _warn_of_shadowed_names(reader: schema.Reader) -> None:
+    """Warn of each name that means a built-in component, although a plugin has it too."""
+    for kind, name in reader.used:
+        if text := reader.registry.shadowed(kind, name):
+            warnings.warn(text, NnregWarning, stacklevel=3)
 
 
 def _read_again(

@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import json
 import typing
-import warnings
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
@@ -22,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_python
 
 from nnreg._utils.suggestions import suggest
-from nnreg.errors import ComponentError, NnregWarning, PluginError, Problem, SpecError
+from nnreg.errors import ComponentError, PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.graph import ENTRY_KEYS, EntryKeys
 from nnreg.interfaces.layer import LayerEntry
@@ -126,8 +125,6 @@ class Reader:
         if entry is None:
             self.unknown += 1
             raise _error(self.registry.unknown(kind, name, hint=self.unknown <= MAX_HINTS))
-        if (kind, name) not in self.used and (text := self.registry.shadowed(kind, name)):
-            warnings.warn(text, NnregWarning, stacklevel=2)
         self.used[kind, name] = entry
         config = {key: option for key, option in options.items() if key != "type"}
         version = self.written_by.get((kind, name), entry.version)

@@ -175,7 +175,8 @@ class _CategoricalBuffer:
             return
         known = len(self.code_of)
         codes = np.fromiter(map(self.code_of.__getitem__, cells), np.int32, len(cells))
-        self.characters += sum(map(len, filter(None, itertools.islice(self.code_of, known, None))))
+        new = itertools.islice(reversed(self.code_of), len(self.code_of) - known)
+        self.characters += sum(map(len, filter(None, new)))
         if len(self.code_of) <= MAX_CATEGORIES:
             self.codes += codes.astype(np.int16).tobytes()
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import mean
+from nnreg.errors import NnregWarning
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -111,6 +114,19 @@ class Evaluation:
             context = Context({}, {}, {}, {}, network.workspace(reuse=False))
             loss, _ = self.loss_of(z, examples.targets, context)
             return {"loss": loss, **self.metrics(network.outputs(z), examples)}
+
+
+def reported(metrics: Mapping[str, float], of: str = "") -> dict[str, float]:
+    """Return metrics, and warn of those that are not finite; `of` says of what they are."""
+    wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
+    if wrong:
+        warnings.warn(
+            f"{of}{': ' if of else ''}{', '.join(wrong)}; look for extreme values in the data and "
+            "in the weights",
+            NnregWarning,
+            stacklevel=3,
+        )
+    return dict(metrics)
 
 
 def metric_value(metric: Metric, y: Array, t: Array) -> float:

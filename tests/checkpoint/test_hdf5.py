@@ -19,6 +19,7 @@ from nnreg.checkpoint.file_format import HEADER_BYTES, Checkpoint, read_checkpoi
 from nnreg.checkpoint.hdf5 import reading, writing
 from nnreg.checkpoint.hdf5.reading import MAX_PATH, read_arrays
 from nnreg.errors import FormatError
+from tests.helpers.paths import ROOT
 from tests.helpers.specs import CSV, classifier, csv_data
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -229,7 +230,7 @@ def test_no_command_opens_a_checkpoint_with_the_library(tmp_path, monkeypatch, r
         "inspect --verify one/checkpoints/last.h5",
         "diff one two",
         "runs .",
-        "plot one two --out curves.svg",
+        "plot one two --text",
         "compare one two",
         "report one",
         "rerun one",
@@ -238,3 +239,33 @@ def test_no_command_opens_a_checkpoint_with_the_library(tmp_path, monkeypatch, r
         code, _, err = run(*command.split())
         assert (code, command) in [(0, command), (1, "diff one two")], err
     assert not opened
+
+
+COMMANDS = """
+import sys
+from nnreg.cli import main
+for command in sys.argv[1:]:
+    try:
+        main(command.split())
+    except SystemExit as ended:
+        print(command, "->", ended.code, file=sys.stderr)
+"""
+
+
+@pytest.mark.usefixtures("checkpoint")
+@pytest.mark.parametrize("name", ["crash_1.h5", "crash_2.h5", "crash_3.h5"])
+def test_a_file_that_crashes_the_library_is_refused_by_every_command(name):
+    file = ROOT / "tests" / "security" / "fuzz" / "corpus" / name
+    nnreg.run(classifier(data=csv_data()), out="run")
+    for path in ("bad.h5", "run/checkpoints/best.h5", "run/checkpoints/last.h5"):
+        Path(path).write_bytes(file.read_bytes())
+    refused = ["inspect bad.h5", "inspect --verify bad.h5", "diff bad.h5 model.h5", "resume run",
+               "predict bad.h5 data.csv", "evaluate run data.csv", "rerun bad.h5"]  # fmt: skip
+    without = ["runs .", "plot run --text", "report run"]  # read what is beside the checkpoints
+    arguments = [sys.executable, "-c", COMMANDS, *refused, *without]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    assert "a bug in nnreg" not in done.stderr
+    assert "Traceback" not in done.stderr
+    ended = dict(re.findall("^(.*) -> (.*)$", done.stderr, re.MULTILINE))
+    assert ended == {**dict.fromkeys(refused, "1"), **dict.fromkeys(without, "0")}, done.stderr

@@ -77,7 +77,7 @@ def test_new_built_ins_change_nothing_when_an_old_run_is_resumed(saved):
 
 
 def test_a_migrated_checkpoint_keeps_its_meaning_when_it_is_saved_again(saved, tmp_path):
-    cls = components()["activation"]["bent"]
+    cls, versions = components()["activation"]["bent"], []
 
     @dataclass(frozen=True)
     class Renamed(cls):
@@ -87,22 +87,24 @@ def test_a_migrated_checkpoint_keeps_its_meaning_when_it_is_saved_again(saved, t
 
         @classmethod
         def migrate(cls, config, from_version):
+            versions.append(from_version)
             return {("bend" if key == "slope" else key): value for key, value in config.items()}
 
-    def version_2():
-        found = with_built_ins("2.0")
+    def newer(version="2.0"):
+        found = with_built_ins(version)
         entry = found.entries["activation", "bent"][1]
         found.entries["activation", "bent"][1] = copy.copy(entry)
         object.__setattr__(found.entries["activation", "bent"][1], "cls", Renamed)
         return found
 
-    model = nnreg.load(saved, registry=version_2(), allow_changed=True)
+    model = nnreg.load(saved, registry=newer(), allow_changed=True)
     nnreg.save(model, tmp_path / "again.h5")
     records = read_summary(tmp_path / "again.h5").manifest.components
     assert {one.distribution for one in records if one.name.endswith(":bent")} == {"nnreg-all"}
-    assert nnreg.load(tmp_path / "again.h5", registry=version_2()).document.tree == (
-        model.document.tree
-    )
+    again = nnreg.load(tmp_path / "again.h5", registry=newer())
+    assert again.document.tree == model.document.tree
+    nnreg.load(tmp_path / "again.h5", registry=newer("3.0"))
+    assert versions == ["1.0", "2.0"]
 
 
 # One activation, of an installed distribution, of a file, and built in
@@ -163,6 +165,8 @@ def test_an_installed_plugin_s_name_survives_a_built_in(directory, install, add_
     prepare_resume("run", overrides=["train.epochs=3"], registry=found()).train()
     assert nnreg.load("run/checkpoints/last.h5", registry=found()).history[-1]["epoch"] == 3
     assert read_summary("run").manifest.spec["model"]["layers"][0]["activation"] == "swish"
+    requiring = ['requires=["nnreg-swish"]', "train.epochs=4"]  # "swish" is then written otherwise
+    assert nnreg.load("run/checkpoints/last.h5", requiring, found())
 
 
 def test_a_missing_plugin_is_not_replaced_by_a_built_in(directory, add_built_in):

@@ -125,8 +125,8 @@ def test_other_changes_apply_within_an_epoch(tmp_path, monkeypatch):
 
 def test_coin_flips_are_not_predicted_by_a_run_that_was_resumed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    random.seed(0)
-    rows = [f"{random.gauss(0, 1):.4f},{random.choice('pq')}" for _ in range(60)]
+    rng = random.Random(0)
+    rows = [f"{rng.gauss(0, 1):.4f},{rng.choice('pq')}" for _ in range(60)]
     Path("noise.csv").write_text("\n".join(["a,t", *rows]) + "\n")
     data = {"source": "csv", "path": "noise.csv", "target": "t", "split": {"validation": 0.3}}
     nnreg.run(classifier(data=data), out="run")

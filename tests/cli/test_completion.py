@@ -55,6 +55,12 @@ def test_the_shell_completes_qualified_names_where_a_name_has_several(monkeypatc
     assert completions("plugin", "check", "nnreg:hub") == ["plain,nnreg:huber"]
 
 
+def test_file_names_with_control_characters_are_not_completed(spec, monkeypatch, capfd, tmp_path):
+    (tmp_path / "st\x1b]0;owned\x07\nrange.json").touch()
+    (tmp_path / "stored.json").touch()
+    assert complete(monkeypatch, capfd, ["run", "st"]) == ["plain,stored.json"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_prints_the_line_for_the_shell_configuration(nnreg, shell):
     code, out, _ = nnreg("completion", shell)

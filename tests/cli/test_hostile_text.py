@@ -25,7 +25,7 @@ from nnreg.cli.inference import _without_formula
 from nnreg.runs.run import prepare_run
 from tests.helpers.fake_distributions import swish
 
-HOSTILE = "x\x1bPowned\x07\x9b31m\u202e\u2066[red]\x7f\r\nFORGED: line\x85\u2028."
+HOSTILE = "x\x1bPowned\x07\x9b31m\u202e\u2066[red]<i>\x7f\r\nFORGED: line\x85\u2028."
 """Is a control string, colours, turns the direction of writing, is markup, and forges a line."""
 
 CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -231,6 +231,18 @@ FORMULAS = ["=1+1", "+a", "-a", "@a", "\ta", "\ra", "\na", "＝a", "-1+2", "--1"
 @pytest.mark.parametrize("text", FORMULAS + NOT_FORMULAS, ids=ascii)
 def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(text):
     assert _without_formula(text) == (f"'{text}" if text in FORMULAS else text)
+
+
+def test_reports_and_plots_have_no_control_character_and_no_element_of_a_name(directory):
+    pages = [*(directory / f"out{HOSTILE}").rglob("*.html")]
+    pictures = [*(directory / f"out{HOSTILE}").rglob("*.svg")]
+    assert pages
+    assert pictures
+    for path in pages + pictures:
+        content = path.read_bytes().decode()
+        assert not CONTROLS.search(content), path.name
+        assert "<i>" not in content
+    assert "&lt;i&gt;" in pages[0].read_text()
 
 
 def test_formulas_are_escaped_on_request_and_numbers_stay_numbers(nnreg, tmp_path, monkeypatch):

@@ -12,7 +12,9 @@ import pytest
 
 import nnreg as library
 from nnreg.builtin.sources import delimited
+from nnreg.errors import NnregWarning
 from tests.helpers.specs import classifier
+from tests.helpers.work import HANG_SECONDS
 
 ROWS = 3000
 
@@ -138,7 +140,7 @@ def test_a_file_that_is_not_regular_is_written_to_and_kept(directory, nnreg):
     os.mkfifo("pipe")
     reader = subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE)
     assert nnreg("predict", "out", "data.csv", "--out", "pipe")[0] == 0
-    assert reader.communicate(timeout=10)[0].startswith(b"prediction,")
+    assert reader.communicate(timeout=HANG_SECONDS)[0].startswith(b"prediction,")
     assert (directory / "pipe").is_fifo()
 
 
@@ -191,3 +193,33 @@ def test_two_million_rows_are_predicted_in_the_memory_of_a_few(directory):
             assert sum(1 for _ in file) == ROWS * times + 1
     few, many = peaks.values()
     assert many - few < 20e6  # the predictions alone are 80 MB
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_unknown_categories_in_many_chunks_are_counted_over_the_file(directory, nnreg, command):
+    spec = json.loads((directory / "out" / "spec.json").read_text())
+    spec["data"]["unseen"] = "ignore"
+    library.run(spec, out="ignoring")
+    lines = (directory / "long.csv").read_text().splitlines()
+    for place in (1, 1500, 2900):
+        lines[place] = "1,1,07,+"
+    (directory / "long.csv").write_text("\n".join(lines) + "\n")
+    code, _, err = nnreg(command, "ignoring", "long.csv")
+    assert code == 0, err
+    assert err.count("unknown category") == 1
+    assert "line 2, column 'code': unknown category '07', the first of 3 in 3000 rows" in err
+
+
+def test_a_loss_that_is_not_finite_is_reported(directory, nnreg):
+    (directory / "extreme.csv").write_text("a,b,code,sign\n3e38,-3e38,7,+\n1,1,7,-\n")
+    model = library.load("out")
+    for weight in model.parameters.values():
+        weight[...] = 3e38
+    library.save(model, "huge.h5")
+    code, out, err = nnreg("evaluate", "huge.h5", "extreme.csv", "--json")
+    assert code == 0, err
+    assert json.loads(out)["data"]["loss"] == "NaN"
+    assert err.count("loss is nan; look for extreme values in the data and in the weights") == 1
+    rows = {"a": [3e38, 1], "b": [-3e38, 1], "code": ["7", "7"]}
+    with pytest.warns(NnregWarning, match="loss is nan"):
+        model.evaluate(rows, ["+", "-"])

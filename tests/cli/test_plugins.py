@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.fake_distributions import many, swish
+from tests.helpers.work import Clock
 
 
 def test_every_command_that_reads_a_spec_or_a_checkpoint_takes_a_plugin_file(spec, nnreg, tmp_path):
@@ -220,8 +221,11 @@ def test_plugins_prints_state_error_and_fix(nnreg, install):
     assert "off is blocked by -p no:nnreg-off\n" in out
 
 
-def test_plugins_prints_slow_imports_and_the_events_received(nnreg, install):
-    install("nnreg-slow", f"import time\ntime.sleep(0.6)\n{swish('slow')}", plugin="slow")
+def test_plugins_prints_slow_imports_and_the_events_received(nnreg, install, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("nnreg.registry.loading.time", clock)
+    wait = "from nnreg.registry import loading\nloading.time.now += 0.6\n"
+    install("nnreg-slow", wait + swish("slow"), plugin="slow")
     hook = "@hookimpl\ndef nnreg_epoch_ended(record):\n    pass\n"
     install("nnreg-log", f"from nnreg import hookimpl\n{hook}", plugin="log")
     out = nnreg("plugins")[1]

@@ -12,18 +12,19 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from pathlib import Path
 
 import numpy as np
 import pyte
 import pytest
+from rich.live import Live
 
 from nnreg._utils.formatting import clock, compact
 from nnreg.cli._live_line import BLOCKS, LiveLine, curve
 from nnreg.cli._summary import next_command
 from nnreg.runs.run import prepare_run
 from tests.helpers.specs import CSV, classifier, csv_data
+from tests.helpers.work import HANG_SECONDS
 
 ESCAPES = re.compile(r"[\r\x1b]")
 LINE = re.compile(r"epoch +(\d+)/(\d+)  loss ")
@@ -62,17 +63,17 @@ class Screen:
     def lines(self):
         return [line.rstrip() for line in self._screen.display if line.strip()]
 
-    def read(self, seconds=30, until=lambda _: False):
-        """Read until the command ends, the time is over, or the lines satisfy `until`."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not until(self.lines):
-            if select.select([self._terminal], [], [], 0.05)[0]:
-                try:
-                    data = os.read(self._terminal, 2**16)
-                except OSError:  # on Linux: the command has ended
-                    break
-                self.raw += data
-                self._stream.feed(data)
+    def read(self, until=lambda _: False):
+        """Read until the command ends, or the lines satisfy `until`."""
+        while not until(self.lines):
+            ready = select.select([self._terminal], [], [], HANG_SECONDS)[0]
+            assert ready, "the command prints nothing and does not end"
+            try:
+                data = os.read(self._terminal, 2**16)
+            except OSError:  # on Linux: the command has ended
+                break
+            self.raw += data
+            self._stream.feed(data)
         return self.lines
 
     def type(self, keys):
@@ -110,13 +111,19 @@ def test_the_last_live_line_stays_above_the_result(spec):
     assert rest[-1] == "next: nnreg predict out data.csv"
 
 
-def test_the_live_line_is_drawn_at_most_ten_times_per_second(spec):
-    began = time.monotonic()
-    screen = Screen("run", "--no-report", spec, "--set", "train.epochs=3000")
-    screen.read(2)
-    os.kill(screen.pid, signal.SIGKILL)
-    screen.end()
-    assert screen.raw.count(b"\r\x1b[2K") <= 10 * (time.monotonic() - began) + 1
+def test_the_live_line_is_drawn_by_a_timer_and_not_by_epochs(spec, nnreg, monkeypatch):
+    timers, drawn, draw = [], [], LiveLine.text
+
+    def without_timer(*args, refresh_per_second, **options):
+        timers.append(refresh_per_second)
+        return Live(*args, auto_refresh=False, **options)
+
+    monkeypatch.setattr("rich.live.Live", without_timer)
+    monkeypatch.setattr("nnreg.cli._progress.animated", lambda stream: True)
+    monkeypatch.setattr(LiveLine, "text", lambda *a, **k: (drawn.append(a), draw(*a, **k))[1])
+    assert nnreg("run", "--no-report", spec)[0] == 0
+    assert 4 <= timers[0] <= 10
+    assert len(drawn) <= 3  # at the start and at the end, of 400 epochs
 
 
 def test_notes_do_not_break_the_live_line(spec, tmp_path):

@@ -16,6 +16,7 @@ from nnreg.tables.categorical import Categorical
 from nnreg.tables.columns import categorical, is_numeric, numbers
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.convert import table_of
+from nnreg.tables.lazy import materialize
 from tests.helpers.specs import classifier
 
 DAYS = [datetime.datetime(2024, 1, 31, 8, 30), None, datetime.datetime(2024, 2, 1)]
@@ -218,3 +219,15 @@ class TestParquet:
             Parquet().read(written({"a": [{"x": 1}]}))
         with pytest.raises(DataError, match="column 'a': lists of different lengths"):
             Parquet().read(written({"a": [[1], [1, 2]]}))
+
+
+def test_text_that_stays_dictionary_encoded_is_the_same_table(tmp_path, monkeypatch, peer):
+    pyarrow, parquet = peer("pyarrow"), peer("pyarrow.parquet")
+    table = pyarrow.table({"x": ["a ", None, "1.0", "1", "a"] * 9, "y": [1, 2, 3, 4, 5] * 9})
+    parquet.write_table(table, tmp_path / "d.parquet")
+    usual = concat_chunks(Parquet(), tmp_path / "d.parquet").columns
+    monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 1_000_000)
+    found = concat_chunks(Parquet(), tmp_path / "d.parquet").columns
+    assert isinstance(found["x"], Categorical)
+    assert materialize(found["x"]).tolist() == materialize(usual["x"]).tolist()
+    assert found["y"].tolist() == usual["y"].tolist()

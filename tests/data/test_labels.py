@@ -151,3 +151,11 @@ def test_class_weights_may_name_a_class_as_a_number():
 def test_a_class_that_is_not_of_its_kind_is_refused(name):
     with pytest.raises(ValueError, match=r"names: .* is not a finite integer of 64 bits"):
         ClassTarget("t", (name, "1"), kind="integer")
+
+
+def test_a_class_without_a_name_is_refused(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text("x,t\n1,a\n2,\n3,a\n4,\n")
+    data = {"source": {"type": "csv", "missing": ["NA"]}, "path": str(file), "target": "t"}
+    with pytest.raises(nnreg.DataError, match="a class of the target 't' is the empty text; give"):
+        prepare_from_spec(read_spec({**SPEC, "data": data}))

@@ -7,7 +7,8 @@ import nnreg
 from nnreg.errors import NnregWarning
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
-from tests.helpers.specs import classifier
+from nnreg.tables.convert import table_of
+from tests.helpers.specs import classifier, regressor
 
 ROWS = [
     ("red", 1.0, "yes"),
@@ -86,3 +87,47 @@ def test_a_table_without_any_target_is_refused(prepared):
         pytest.raises(nnreg.DataError, match="the target is missing in every row"),
     ):
         prepared(rows, missing="impute", missing_target="drop")
+
+
+def test_rows_without_a_target_are_dropped_from_new_data_too(prepared):
+    model = prepared(missing="impute", missing_target="drop").model
+    x = {"colour": ["red", "blue", "red"], "size": [1.0, 2.0, 3.0]}
+    y, known = ["yes", None, "no"], {name: [column[0], column[2]] for name, column in x.items()}
+    expected = model.evaluate(known, ["yes", "no"])
+    dropped = r"dropped 1 of 3 rows, whose target is missing"
+    with pytest.warns(NnregWarning, match=dropped):
+        assert model.evaluate(x, y) == expected
+    with pytest.warns(NnregWarning, match=dropped):
+        assert model.gradients(x, y)[0] == model.gradients(known, ["yes", "no"])[0]
+    other = prepared(missing="impute", missing_target="drop").model
+    with pytest.warns(NnregWarning, match=dropped):
+        model.fit(x, y, weights=[1, 5, 3], validation=(known, ["yes", "no"]), epochs=2)
+    other.fit(known, ["yes", "no"], weights=[1, 3], epochs=2)
+    np.testing.assert_array_equal(model.network.vector, other.network.vector)
+    with pytest.warns(NnregWarning, match=dropped):
+        other.fit(known, ["yes", "no"], validation=(x, y), epochs=1)
+
+
+def test_numeric_targets_that_are_missing_are_dropped_from_new_arrays(tmp_path):
+    x, y = np.arange(8.0).reshape(4, 2), np.array([1.0, np.nan, 3.0, 4.0])
+    columns = {"source": "csv", "path": "t.csv", "target": "y", "missing_target": "drop"}
+    spec = regressor(data=columns)
+    with pytest.warns(NnregWarning, match="dropped 1 of 4 rows"):
+        model = nnreg.run(spec, data=(x, y))
+    with pytest.warns(NnregWarning, match="dropped 1 of 4 rows"):
+        found = model.evaluate(x, y)
+    assert found == model.evaluate(x[[0, 2, 3]], y[[0, 2, 3]])
+
+
+def test_rows_without_a_target_are_counted_over_a_file_in_parts(prepared):
+    model = prepared(missing="impute", missing_target="drop").model
+    rows = [("red", 1.0, "yes"), ("blue", 2.0, None), ("red", 3.0, None), ("red", 4.0, "no")]
+    names = ("colour", "size", "bought")
+
+    def parts(rows):
+        return [table_of({name: [row[k]] for k, name in enumerate(names)}, names) for row in rows]
+
+    with pytest.warns(NnregWarning, match="dropped 2 of 4 rows") as caught:
+        found = model.evaluate_chunks(parts(rows))
+    assert len(caught) == 1
+    assert found == model.evaluate_chunks(parts([rows[0], rows[3]]))

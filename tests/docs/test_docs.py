@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from nnreg import hookspecs
+from nnreg import builtin, hookspecs
 from nnreg.cli.app import cli, main
 from nnreg.testing.suite import KINDS
 from tests.helpers.doc_runner import NUMBER, WRITTEN, Follower, blocks, prepare, require_shown
@@ -50,6 +50,18 @@ def test_the_commands_of_a_page_print_the_output_it_shows(page, tmp_path, monkey
     with np.printoptions():  # restores the print options that a page changes
         for block in blocks(page.read_text()):
             follower.follow(block)
+
+
+@pytest.mark.slow
+def test_the_plugin_guide_works_when_nnreg_has_a_component_of_its_name(tmp_path, monkeypatch):
+    @hookspecs.hookimpl
+    def nnreg_activations(before=builtin.nnreg_activations):
+        return {**before(), "mish": builtin.activations.Softsign}
+
+    monkeypatch.setattr(builtin, "nnreg_activations", nnreg_activations)
+    test_the_commands_of_a_page_print_the_output_it_shows(
+        ROOT / "docs/plugins.md", tmp_path, monkeypatch
+    )
 
 
 LESSONS = [page for page in RUN if page.parent.name == "lessons"]

@@ -1,7 +1,6 @@
 """`nnreg doctor`: its findings, and that its self-test detects faults."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from nnreg.doctor import selftest
 from nnreg.doctor.environment import examine
 from nnreg.interfaces import Layer
 from nnreg.registry.registry import installed
+from tests.helpers.work import calls
 
 
 @pytest.fixture(autouse=True)
@@ -22,13 +22,12 @@ def found(findings):
     return {finding.subject: finding for finding in findings}
 
 
-def test_the_installation_is_checked_within_ten_seconds(nnreg, tmp_path):
-    began = time.monotonic()
+def test_the_installation_is_checked_with_little_work(nnreg, tmp_path):
     code, out, err = nnreg("doctor")
     assert (code, err) == (0, "")
-    assert time.monotonic() - began < 10
     assert out.splitlines()[-1].startswith("OK")
     assert not list(tmp_path.iterdir())
+    assert calls(nnreg, "doctor") < 2_000_000
 
 
 def test_json_has_each_finding(nnreg):

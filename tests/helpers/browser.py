@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import tempfile
 
+from tests.helpers.work import HANG_SECONDS
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
@@ -58,7 +60,7 @@ class Browser:
     def __exit__(self, *_):
         self._session = None
         self.call("Browser.close")
-        self._process.wait(20)
+        self._process.wait(HANG_SECONDS)
         self._responses.close()
         os.close(self._out)
         self._directory.cleanup()

@@ -29,24 +29,6 @@ def test_only_one_module_imports_h5py():
     assert users == {"hdf5.py"}
 
 
-FORBIDS_PLUGINS = """
-import os, sys
-os.environ.pop("HDF5_PLUGIN_PRELOAD", None)
-class Watch:
-    def find_spec(name, path=None, target=None):
-        if name == "h5py":
-            print("at import:", os.environ.get("HDF5_PLUGIN_PRELOAD"))
-sys.meta_path.insert(0, Watch)
-import nnreg._utils.hdf5
-"""
-
-
-def test_loading_of_hdf5_filter_libraries_is_disabled_before_h5py_is_imported():
-    command = [sys.executable, "-c", FORBIDS_PLUGINS]
-    done = subprocess.run(command, capture_output=True, check=True, text=True)
-    assert done.stdout == "at import: ::\n"
-
-
 def test_training_does_not_import_json_and_builtins_do_not_import_the_registry():
     for path in (PACKAGE / "training").rglob("*.py"):
         names = set(imported(path))

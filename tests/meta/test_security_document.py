@@ -37,7 +37,7 @@ def test_every_command_is_in_the_table():
 def test_readme_and_documentation_refer_to_it():
     for page, link in (
         ("README.md", "(SECURITY.md)"),
-        ("docs/index.md", "(../SECURITY.md)"),
-        ("docs/reference/recorded.md", "(../../SECURITY.md)"),
+        ("docs/index.md", "(security.md)"),
+        ("docs/security.md", "{include} ../SECURITY.md"),
     ):
         assert link in (ROOT / page).read_text(encoding="utf-8"), page

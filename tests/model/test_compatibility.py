@@ -90,6 +90,29 @@ def test_a_last_layer_without_an_activation_of_probabilities_is_refused(layers):
     )
 
 
+@pytest.mark.parametrize(
+    ("layers", "at"),
+    [
+        ([dense(1), "layer_norm", dense("classes", "softmax")], "[1]"),
+        ([{"type": "residual", "layers": [dense(1), "layer_norm"]}, dense("classes", "softmax")],
+         "[0].layers[1]"),
+    ],
+)  # fmt: skip
+def test_a_normalization_over_one_feature_is_refused_but_loads(layers, at, tmp_path, monkeypatch):
+    file = tmp_path / "old.h5"
+    x, y = blobs()
+    path, message = problem(layers, (x[:, :1], y))
+    assert path == f"$.model.layers{at}"
+    assert message == (
+        "the output of this layer is the same for every input of shape (batch, 1), so that "
+        "nothing can be learned; use more units before it, or leave it out"
+    )
+    monkeypatch.setattr("nnreg.model.compatibility._constant_layers", lambda network: [])
+    nnreg.save(nnreg.build(classifier(model={"layers": layers}), data=(x[:, :1], y)), file)
+    monkeypatch.undo()
+    nnreg.load(file)
+
+
 def test_probabilities_of_classes_must_sum_to_one():
     for last in (dense("classes", "sigmoid"), {"type": "activation", "activation": "sigmoid"}):
         path, message = problem([dense(3), last], blobs())

@@ -35,7 +35,9 @@ def test_a_schedule_is_drawn_for_a_training_that_stops_improving():
     assert curve.y[8 * 30] == 1 > curve.y[8 * 31]
 
 
-@pytest.mark.parametrize("name", [*installed().names("schedule"), "tanh"])
+@pytest.mark.parametrize(
+    "name", [*(one.name for one in installed() if one.kind == "schedule"), "tanh"]
+)
 def test_a_chart_in_a_terminal_has_the_requested_size(name):
     entry = installed().find("activation" if name == "tanh" else "schedule", name)
     for width in (46, 81):

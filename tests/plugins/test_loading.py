@@ -231,12 +231,14 @@ def test_what_cannot_be_registered_is_refused_and_removed(
     assert installed().plugins == before
 
 
-def test_a_name_of_another_plugin_cannot_be_registered(registering, directory):
+def test_a_name_of_a_file_may_be_registered_but_only_used_qualified(registering, directory):
     (directory / "other.py").write_text(swish("mish"))
     nnreg.register("other.py")
+    nnreg.register("mish", Mish)
     with pytest.raises(PluginError, match=r"by both other\.py .* and test_loading\.py .*write"):
-        nnreg.register("mish", Mish)
-    assert installed().find("activation", "mish").distribution == "other.py"
+        installed().find("activation", "mish")
+    assert installed().find("activation", "other.py:mish").distribution == "other.py"
+    assert installed().find("activation", "test_loading.py:mish").cls is Mish
 
 
 def test_a_plugin_returns_components_from_a_hook_instead_of_registering(directory):

@@ -5,6 +5,7 @@ import json
 import pickle
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import nnreg
 from nnreg import SpecError, builtin
 from nnreg.builtin.activations import Relu, Tanh
+from nnreg.data.loading import source_entry
 from nnreg.errors import NnregWarning
 from nnreg.registry.loading import Selection
 from nnreg.registry.names import Entry, Preferences, meanings, reference
@@ -183,6 +185,14 @@ def test_a_built_in_that_an_installed_plugin_shadows_is_used_with_one_warning(
     read_spec(document, ["train.epochs=3"])  # no second warning
 
 
+def test_the_warning_precedes_an_error_in_the_options_of_the_other(built_in_swish, install):
+    install("nnreg-swish", swish())
+    registry = found()
+    shadowed = pytest.warns(NnregWarning, match="'swish' means that of nnreg")
+    with shadowed, pytest.raises(SpecError, match="unknown key 'beta'"):
+        read_spec(network({"type": "swish", "beta": 2}), registry=registry)
+
+
 def test_requires_asks_for_the_names_of_a_distribution(built_in_swish, install):
     install("nnreg-swish", swish())
     document = read_spec(network("swish", requires=["nnreg_swish>=1"]), registry=found())
@@ -344,6 +354,56 @@ class Seven(Metric):
 @hookimpl
 def nnreg_metrics():
     return {"r2": Seven}
+"""
+
+
+def test_the_source_of_a_plugin_file_precedes_others_of_a_suffix_and_of_a_name(directory):
+    (directory / "mine.py").write_text(SOURCE)
+    registry = found()
+    assert source_entry(Path("a.csv"), registry).qualified == "nnreg:csv"
+    registry.add_file(directory / "mine.py")
+    assert source_entry(Path("a.csv"), registry).qualified == "mine.py:tsv"
+    assert registry.reference(source_entry(Path("a.tsv"), registry)) == "nnreg:tsv"
+
+
+SOURCE = """
+from dataclasses import dataclass
+from nnreg import Source, hookimpl
+
+@dataclass(frozen=True)
+class Mine(Source):
+    suffixes = (".csv",)
+
+@hookimpl
+def nnreg_sources():
+    return {"tsv": Mine}
+"""
+
+
+def test_the_table_of_a_network_distinguishes_layers_of_one_name(directory):
+    (directory / "mine.py").write_text(LAYER)
+    registry = found()
+    registry.add_file(directory / "mine.py")
+    layers = [{"type": "flatten"}, {"type": "nnreg:flatten"}, {"type": "dense", "units": 1}]
+    x = np.ones((4, 2))
+    document = read_spec({**network(), "model": {"layers": layers}}, registry=registry)
+    model = nnreg.build(document, data=(x, x[:, 0]))
+    kinds = [kind for _, kind, _, _ in model.layer_table()]
+    assert kinds == ["mine.py:flatten", "nnreg:flatten", "dense"]
+
+
+LAYER = """
+from dataclasses import dataclass
+from nnreg import hookimpl
+from nnreg.builtin.layers.dense import Flatten
+
+@dataclass(frozen=True)
+class Mine(Flatten):
+    pass
+
+@hookimpl
+def nnreg_layers():
+    return {"flatten": Mine}
 """
 
 

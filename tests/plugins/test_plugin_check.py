@@ -73,14 +73,10 @@ def test_nothing_is_written_to_the_working_directory_or_the_users_home(tmp_path)
     assert not list(home.iterdir())
 
 
-def test_a_component_a_module_and_a_distribution_can_be_named(check, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    distribution(tmp_path, "nnreg-good", GOOD, plugin="good")
-    try:
-        for target in ("swish", "nnreg_good", "nnreg-good", "good"):
-            assert "swish: passed" in check(target)[1], target
-    finally:
-        sys.modules.pop("nnreg_good", None)
+def test_a_component_a_module_and_a_distribution_can_be_named(check, install):
+    install("nnreg-good", GOOD, plugin="good")
+    for target in ("swish", "nnreg_good", "nnreg-good", "good"):
+        assert "swish: passed" in check(target)[1], target
     assert "softplus" not in check("nnreg.builtin.losses", "--examples", "1")[1]
 
 

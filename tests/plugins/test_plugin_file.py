@@ -4,12 +4,15 @@ import json
 import os
 import re
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import nnreg as library
 from nnreg import SpecError
 from nnreg.errors import NnregWarning
+from nnreg.registry import plugin_file
 from nnreg.registry.registry import installed
 from nnreg.spec.document import read_spec
 from tests.helpers.fake_distributions import swish
@@ -165,9 +168,28 @@ def refused(directory, nnreg, reason):
 @needs_owners
 @pytest.mark.parametrize("mode", [0o664, 0o646])
 @pytest.mark.parametrize("name", ["models", "models/nnregfile.py"])
-def test_it_is_refused_where_others_can_write(directory, nnreg, name, mode):
+def test_it_is_refused_where_others_can_write(directory, nnreg, monkeypatch, name, mode):
+    monkeypatch.setattr(plugin_file, "_is_private", lambda group: False)
     (directory / name).chmod(mode | 0o111 if name == "models" else mode)
     refused(directory, nnreg, f"others can write to {name} (chmod go-w {name})")
+
+
+@needs_owners
+@pytest.mark.parametrize(
+    ("group", "members", "runs"),
+    [("ann", [], True), ("ann", ["ann"], True), ("ann", ["bob"], False), ("staff", [], False)],
+)
+def test_a_group_that_is_the_users_alone_may_write(
+    directory, nnreg, monkeypatch, group, members, runs
+):
+    gid = os.stat("models").st_gid
+    user = SimpleNamespace(pw_name="ann", pw_gid=gid)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: user)
+    entry = SimpleNamespace(gr_name=group, gr_gid=gid, gr_mem=members)
+    monkeypatch.setattr("grp.getgrgid", lambda gid: entry)
+    (directory / "models").chmod(0o775)
+    code, _, _ = nnreg("run", "models/spec.json", "--out", "run", "--no-report", "--quiet")
+    assert (code == 0) == executed(directory) == runs
 
 
 @needs_owners
@@ -217,6 +239,18 @@ def test_a_spec_from_standard_input_or_a_mapping_runs_none(directory, nnreg, mon
     with pytest.raises(SpecError, match="no activation 'swish'"):
         library.run(WITH_SWISH)
     assert not (directory / "models" / "executed").exists()
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "missing"])
+def test_a_directory_that_cannot_exist_has_none(name):
+    assert installed().with_plugin_file(Path(name), run=True) is installed()
+
+
+def test_a_file_that_was_not_run_is_not_recorded(directory, nnreg):
+    (directory / "models" / "nnregfile.py").chmod(0o666)
+    assert nnreg("run", "models/plain.json", "--out", "run", "--no-report")[0] == 0
+    recorded = json.loads((directory / "run" / "environment.json").read_text())
+    assert "nnregfile.py" not in recorded["distributions"]
 
 
 def test_unpickling_does_not_run_a_file_that_was_not_run(directory):

@@ -22,9 +22,11 @@ def registry():
 def test_the_built_ins_come_through_the_same_hooks(registry):
     assert not any(plugin.why for plugin in registry.plugins.values())
     for kind, (hook, base) in KINDS.items():
-        assert registry.names(kind) == sorted(getattr(builtin, hook)())
-        for name in registry.names(kind):
-            assert issubclass(registry.find(kind, name).cls, base)
+        components = getattr(builtin, hook)()
+        assert [entry.name for entry in registry if entry.kind == kind] == sorted(components)
+        for name, cls in components.items():
+            assert registry.find(kind, name).cls is cls
+            assert issubclass(cls, base)
 
 
 def test_each_entry_has_plugin_distribution_and_version(registry, install):

@@ -1,6 +1,8 @@
 """The commands that write reports."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 import nnreg
 from nnreg.reports.html import format_value
 from nnreg.reports.report import report, report_folds
+from nnreg.runs.api import run
 from tests.reports.page import Page, page_of
 
 
@@ -158,3 +161,38 @@ def test_the_command_line_writes_the_pages_of_a_cross_validation(spec, nnreg):
     shutil.rmtree("cv/fold-2/plots")
     assert nnreg("report", "cv") == (0, "cv/report.html\n", "")
     assert Path("cv/fold-2/plots/loss.svg").exists()
+
+
+@pytest.mark.parametrize("command", ["report", "plot"])
+def test_stale_temporary_files_of_drawings_are_removed(spec, nnreg, command):
+    run(spec, out="out")
+    Path("out/plots").mkdir()
+    stale = [Path("out", name) for name in (".report.html.0123456789ab.tmp",
+                                            "plots/.loss.svg.0123456789ab.tmp")]  # fmt: skip
+    for file in stale:
+        file.touch()
+    assert nnreg(command, "out")[0] == 0
+    assert not any(file.exists() for file in stale)
+
+
+@pytest.mark.parametrize("command", ["report", "plot"])
+def test_a_run_directory_that_cannot_be_written_to_is_an_error(spec, nnreg, monkeypatch, command):
+    run(spec, out="out")
+
+    mkdir, opened = Path.mkdir, os.open
+
+    def refuse_to_write(path, flags, *mode):
+        if flags & os.O_WRONLY:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags, *mode)
+
+    def refuse_to_create(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse_to_write)
+    monkeypatch.setattr(Path, "mkdir", refuse_to_create)
+    for _ in range(2):  # without and with a directory `plots`
+        code, out, err = nnreg(command, "out")
+        assert (code, out) == (2, "")
+        assert "cannot write: Permission denied" in err
+        mkdir(Path("out/plots"), exist_ok=True)

@@ -4,13 +4,16 @@
 
 A run is killed and resumed until it is finished, and must then be bit-identical to one that was
 never stopped. After each kill its checkpoint must load, have exactly the state of its step, and be
-at most one save interval old. Then a process that only saves is killed as often.
+at most one save interval old. The same is done with cross-validations, of which every third kill
+comes while the directories and the first files are written. Then a process that only saves is
+killed as often.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import multiprocessing
 import random
@@ -25,6 +28,8 @@ import numpy as np
 import nnreg
 from nnreg._utils.atomic_files import remove_stale_temp_files
 from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_checkpoint
+from nnreg.runs.api import prepare, prepare_resumed
+from nnreg.runs.directory import RunDirectory
 from nnreg.runs.run import prepare_resume, prepare_run
 from nnreg.runs.writer import RunWriter
 
@@ -40,7 +45,12 @@ SETTINGS: list[tuple[dict[str, Any], int | None]] = [
 ]
 """The checkpoint settings of the runs, and the most steps that a kill may lose if limited."""
 
-FILES = ("spec.json", "metrics.jsonl", "checkpoints/last.h5", "checkpoints/best.h5")
+FILES = (
+    "spec.json", "resolved.json", "metrics.jsonl", "gradients.jsonl", "checkpoints/last.h5",
+    "checkpoints/best.h5",
+)  # fmt: skip
+
+FOLDS = 3
 
 PROCESSES = multiprocessing.get_context("forkserver")  # the server imports nnreg once
 PROCESSES.set_forkserver_preload(["nnreg.runs.run", "nnreg._utils.hdf5", "threadpoolctl"])
@@ -102,6 +112,23 @@ def train(directory: Path, spec: dict[str, Any], done: Any) -> None:
     run.train()
 
 
+def train_folds(directory: Path, spec: dict[str, Any], began: Any) -> None:
+    """Start or resume a cross-validation; `began` is set when its first file is written."""
+    began.value = 0
+    create = RunDirectory.create
+
+    def created(self: RunDirectory) -> None:
+        began.value = 1
+        create(self)
+
+    RunDirectory.create = created  # type: ignore[method-assign]
+    if (directory / "fold-1/checkpoints/last.h5").exists():
+        prepared = prepare_resumed(directory)
+    else:
+        prepared = prepare(spec, out=directory)
+    prepared.train()
+
+
 def record(directory: Path, spec: dict[str, Any], done: Any) -> None:
     """Train without a stop, and write the digest of the state after each step to `states.json`."""
     states, save = {}, RunWriter.save
@@ -115,10 +142,17 @@ def record(directory: Path, spec: dict[str, Any], done: Any) -> None:
     (directory / "states.json").write_text(json.dumps(states))
 
 
-def in_process(work: Any, *args: Any, seconds: float | None = None) -> bool:
-    """Run a function in a process, kill it after `seconds`, and return True if it ended before."""
+def in_process(
+    work: Any, *args: Any, seconds: float | None = None, after: Any | None = None
+) -> bool:
+    """Run a function in a process, kill it after `seconds`, and return True if it ended before.
+
+    The seconds count from the moment when `after` is set.
+    """
     process = PROCESSES.Process(target=work, args=args)
     process.start()
+    while after is not None and not after.value and process.exitcode is None:
+        time.sleep(0.0002)
     process.join(seconds)
     ended = process.exitcode is not None
     process.kill()
@@ -163,6 +197,41 @@ def kill_training(kills: int, directory: Path, seed: int = 0) -> Counter[str]:
     return counts
 
 
+def kill_folds(kills: int, directory: Path, seed: int = 0) -> Counter[str]:
+    """Kill and resume cross-validations; raise AssertionError for any loss."""
+    moments, counts, began = random.Random(seed), Counter[str](), PROCESSES.RawValue("q", 0)
+    while counts["kills"] < kills:
+        settings, _ = SETTINGS[counts["runs"] % len(SETTINGS)]
+        spec = spec_of(directory, settings)
+        spec["train"] |= {"folds": FOLDS, "epochs": 4}
+        whole, run = (directory / f"{name}-{counts['runs']}" for name in ("whole", "killed"))
+        started = time.perf_counter()
+        in_process(train_folds, whole, spec, began)
+        duration = time.perf_counter() - started
+        while True:
+            early, seconds = counts["kills"] % 3 == 0, None
+            if counts["kills"] < kills:
+                seconds = moments.uniform(0, 0.02 if early else duration)
+            began.value = 0
+            if in_process(train_folds, run, spec, began, seconds=seconds, after=began):
+                break
+            counts["kills"] += 1
+            counts["temporary files left"] += len(list(run.rglob("*.tmp")))
+            first = (run / "fold-1/checkpoints/last.h5").exists()
+            counts["before the first save"] += not first
+        for name in ("spec.json", "resolved.json"):
+            assert (run / name).read_bytes() == (whole / name).read_bytes(), f"{name} differs"
+        # A fold that begins after resuming has the text of the spec as a checkpoint has it.
+        for fold, name in itertools.product(range(1, FOLDS + 1), FILES[1:]):
+            same = [(one / f"fold-{fold}" / name).read_bytes() for one in (run, whole)]
+            assert same[0] == same[1], f"fold-{fold}/{name} differs"
+        results = [json.loads((one / "summary.json").read_text()) for one in (run, whole)]
+        assert results[0] | {"seconds": 0} == results[1] | {"seconds": 0}, "the summaries differ"
+        assert not list(run.rglob("*.tmp")), "stale files were not removed"
+        counts["runs"] += 1
+    return counts
+
+
 def save_forever(file: Path, values: int, saved: Any) -> None:
     """Save arrays of one number each, larger from file to file."""
     number = saved.value
@@ -201,7 +270,7 @@ def main() -> None:
     parser.add_argument("kills", type=int, nargs="?", default=1000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    for kill in (kill_training, kill_saving):
+    for kill in (kill_training, kill_folds, kill_saving):
         with tempfile.TemporaryDirectory() as directory:
             counts = kill(options.kills, Path(directory), options.seed)
         found = ", ".join(f"{name}: {count}" for name, count in counts.items())

@@ -13,6 +13,7 @@ import pytest
 import nnreg
 from nnreg import CheckpointError, DataError, SpecError, UsageError
 from nnreg.runs import rerun as comparing_rerun
+from nnreg.runs import writer
 from nnreg.runs.api import prepare, prepare_resumed
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.runs.writer import RunWriter
@@ -369,3 +370,49 @@ def test_a_last_batch_of_one_row_in_a_later_fold_is_found_before_any_fold(
     with pytest.raises(SpecError, match="8 training rows leave a batch of 1"):
         train(on_epoch=epochs.append)
     assert not epochs
+
+
+class Killed(BaseException):
+    """Stands for a signal that ends the process."""
+
+
+def kill_before_the_first_save(spec, monkeypatch):
+    def kill(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "write_checkpoint", kill)
+        with pytest.raises(Killed):
+            nnreg.run(spec, out="runs/x")
+
+
+def test_one_that_was_killed_before_its_first_save_starts_again(spec, monkeypatch):
+    kill_before_the_first_save(spec, monkeypatch)
+    assert sorted(path.name for path in Path("runs/x").iterdir()) == [
+        "fold-1", "resolved.json", "spec.json",
+    ]  # fmt: skip
+    with pytest.raises(CheckpointError, match="start again with nnreg run SPEC --out runs/x"):
+        nnreg.resume("runs/x")
+    found = nnreg.run(spec, out="runs/x")
+    assert {**found.summary, "seconds": 0} == {**nnreg.run(spec).summary, "seconds": 0}
+
+
+def test_another_spec_does_not_start_in_its_directory(spec, monkeypatch):
+    kill_before_the_first_save(spec, monkeypatch)
+    with pytest.raises(UsageError, match="of another run; choose another"):
+        nnreg.run(changed(spec, train={"epochs": 5}), out="runs/x")
+
+
+@pytest.mark.parametrize("lost", ["fold-1/checkpoints/last.h5", "resolved.json"])
+def test_one_that_lost_a_file_is_not_started_again(spec, lost):
+    nnreg.run(spec, out="runs/x")
+    Path("runs/x", lost).unlink()
+    with pytest.raises(UsageError, match="already has a run"):
+        nnreg.run(spec, out="runs/x")
+
+
+def test_a_directory_with_the_users_own_spec_is_not_written_to(spec):
+    Path("runs").mkdir()
+    Path("runs/spec.json").write_text(read_spec(spec).text)
+    with pytest.raises(UsageError, match="already has a run"):
+        nnreg.run(spec, out="runs")

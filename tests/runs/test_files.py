@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,12 @@ from nnreg._utils.atomic_files import (
     replace_file,
     replace_text,
 )
+from nnreg._utils.regular_files import make_directory, make_real_directory
+from nnreg.runs.api import prepare
+from nnreg.runs.directory import create_numbered
 from tests.helpers.fault_injection import FAULTS, Faults
+from tests.helpers.specs import line, regressor
+from tests.helpers.work import HANG_SECONDS
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
 CHUNKS = [(512, memoryview(NEW)[512:]), (0, NEW[:512])]
@@ -141,7 +147,7 @@ def test_a_pipe_gets_the_bytes_in_order_and_stays(tmp_path):
     chunks = [(512, NEW[512:]), (len(NEW), b""), (len(NEW), b"end"), (0, NEW[:512])]
     with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
         replace_file(pipe, chunks)
-        assert reader.communicate(timeout=10)[0] == NEW + b"end"
+        assert reader.communicate(timeout=HANG_SECONDS)[0] == NEW + b"end"
     assert [*tmp_path.iterdir()] == [pipe]
     assert pipe.is_fifo()
 
@@ -273,13 +279,14 @@ def test_the_lock_of_a_killed_process_is_released(tmp_path, holder):
 
 def test_one_of_many_processes_has_the_lock_at_a_time(tmp_path):
     script = """
-import sys, time
+import sys
 from pathlib import Path
 from nnreg import UsageError
 from nnreg._utils.atomic_files import locked
 directory, count = Path(sys.argv[1]), 0
-end = time.monotonic() + 1.0
-while time.monotonic() < end:
+print("ready", flush=True)
+sys.stdin.readline()
+while count < 100:
     try:
         with locked(directory):
             (directory / "inside").touch(exist_ok=False)
@@ -290,9 +297,14 @@ while time.monotonic() < end:
 print(count)
 """
     command = [sys.executable, "-c", script, str(tmp_path)]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
-    outputs = [process.communicate()[0] for process in processes]
-    assert all(int(output) > 0 for output in outputs)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
+    for process in processes:
+        process.stdin.write("begin\n")
+        process.stdin.flush()
+    outputs = [process.communicate(timeout=HANG_SECONDS)[0] for process in processes]
+    assert outputs == ["100\n"] * 3
 
 
 def test_a_file_system_without_locks_works_too(tmp_path, monkeypatch):
@@ -303,3 +315,54 @@ def test_a_file_system_without_locks_works_too(tmp_path, monkeypatch):
     stale.touch()
     remove_stale_temp_files(tmp_path)
     assert stale.exists()  # it is unknown whether it is in use
+
+
+@posix_only
+def test_each_directory_in_which_one_is_created_is_synced(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    make_directory(tmp_path / "a/b/c")
+    assert synced == [(tmp_path / part).stat().st_ino for part in ("", "a", "a/b")]
+    make_directory(tmp_path / "a/b/c")
+    make_real_directory(tmp_path / "a/b/c")
+    assert len(synced) == 3
+
+
+@posix_only
+@pytest.mark.parametrize("folds", [None, 2])
+def test_the_directories_of_a_run_are_synced(tmp_path, monkeypatch, folds):
+    monkeypatch.chdir(tmp_path)
+    synced, fsync = set(), os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (synced.add(os.fstat(file).st_ino), fsync(file))[1]
+    )
+    spec = regressor(train={"epochs": 1, **({"folds": folds} if folds else {})})
+    found = prepare(spec, out=create_numbered("x"), data=line())
+    found.train()
+    directories = [Path(), *(path for path in Path("runs").rglob("*") if path.is_dir())]
+    assert {path.stat().st_ino for path in [Path("runs"), *directories]} <= synced
+
+
+@pytest.mark.parametrize("content", [b"my notes\n", b"12 \n", b"1" * 30])
+def test_a_file_of_the_user_named_lock_is_not_overwritten(tmp_path, content):
+    (tmp_path / "lock").write_bytes(content)
+    with pytest.raises(OSError, match='"lock" is not one of nnreg'):
+        locked(tmp_path).__enter__()
+    assert (tmp_path / "lock").read_bytes() == content
+
+
+@posix_only
+def test_a_lock_with_another_name_elsewhere_is_not_overwritten(tmp_path):
+    (tmp_path / "file").write_bytes(b"123\n")
+    os.link(tmp_path / "file", tmp_path / "lock")
+    with pytest.raises(OSError, match='"lock" is not one of nnreg'):
+        locked(tmp_path).__enter__()
+    assert (tmp_path / "file").read_bytes() == b"123\n"
+
+
+@posix_only
+def test_a_number_whose_directory_is_a_link_to_nothing_is_taken(tmp_path):
+    (tmp_path / "x-001").symlink_to("nothing")
+    directory = create_numbered("x", tmp_path)
+    directory.create()
+    assert directory.path == tmp_path / "x-002"

@@ -326,9 +326,9 @@ def test_a_resumed_run_adds_its_seconds_to_the_earlier_ones(spec, tmp_path):
     nnreg.run(spec, out=tmp_path / "out")
     summary.write_text(json.dumps({**read(summary), "seconds": 1000.0}))
     nnreg.resume(tmp_path / "out")
-    assert 1000 <= read(summary)["seconds"] < 1500
+    assert 1000 <= read(summary)["seconds"] < 2000
     nnreg.resume(tmp_path / "out", overrides=["train.epochs=9"])
-    assert 1000 <= read(summary)["seconds"] < 1500
+    assert 1000 <= read(summary)["seconds"] < 2000
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"seconds": "x"}', '{"seconds": 1e999}'])

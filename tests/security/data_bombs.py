@@ -25,7 +25,7 @@ BOMBS: dict[str, tuple[Callable[[Path], None], str]] = {}
 
 
 def bomb(suffix: str, message: str) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
-    """Register a function that writes a file of this format, with the expected error."""
+    """Register a function that writes a file of this format, with the expected error, if any."""
 
     def register(write: Callable[[Path], None]) -> Callable[[Path], None]:
         BOMBS[f"{write.__name__}{suffix}"] = write, message
@@ -188,6 +188,26 @@ def a_row_group(path: Path) -> None:
     pyarrow.parquet.write_table(
         table, path, row_group_size=len(table), use_dictionary=False, compression="zstd"
     )
+
+
+@bomb(".parquet", "")  # it stays small
+def one_text_in_every_row(path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    column = pyarrow.DictionaryArray.from_arrays(np.zeros(20_000, np.int32), ["a" * 100_000])
+    table = pyarrow.table({"x": column})
+    pyarrow.parquet.write_table(table, path, store_schema=False)
+
+
+@bomb(".parquet", rf"lists of 50,000,000 values: 400 MB {LARGER}")
+def a_row_of_many_values(path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    values = pyarrow.array(np.zeros(50_000_000))
+    lists = pyarrow.ListArray.from_arrays(np.array([0, len(values)], np.int32), values)
+    pyarrow.parquet.write_table(pyarrow.table({"x": lists}), path)
 
 
 def main(path: str) -> None:

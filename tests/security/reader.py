@@ -8,22 +8,25 @@ memory that the imports and the first file, a valid one, need.
 import json
 import resource
 import sys
-import time
 
 from nnreg.checkpoint.save_load import load
+from tests.helpers.work import cpu_seconds
+
+
+def read(file: str, outcome: dict[str, str | float | None]) -> None:
+    """Read a file; if it is refused, add the type and text of the error to the outcome."""
+    try:
+        load(file)
+    except Exception as caught:
+        outcome.update(error=type(caught).__name__, message=str(caught))
 
 
 def main(limit: int, files: list[str]) -> None:
     """Read each file and print the outcome."""
     for index, file in enumerate(files):
-        start = time.process_time()
-        error = message = None
-        try:
-            load(file)
-        except Exception as caught:
-            error, message = type(caught).__name__, str(caught)
-        seconds = time.process_time() - start
-        print(json.dumps({"error": error, "message": message, "seconds": seconds}), flush=True)
+        outcome = {"error": None, "message": None}
+        outcome["cpu_seconds"] = cpu_seconds(read, file, outcome)
+        print(json.dumps(outcome), flush=True)
         if index == 0:
             with open("/proc/self/statm") as statm:
                 used = int(statm.read().split()[0]) * resource.getpagesize()

@@ -75,6 +75,10 @@ def link_to_nothing(path):
     path.symlink_to("../outside/nothing")
 
 
+def pipe(path):
+    os.mkfifo(path)
+
+
 def hard_link(path):
     os.link("outside/file.json", path)
 
@@ -97,7 +101,7 @@ def huge(path):
         file.truncate(2**40)
 
 
-FREQUENT = (link, os.mkfifo)
+FREQUENT = (link, pipe)
 OTHERS = (link_to_directory, link_to_nothing, hard_link, Path.mkdir, opened_socket, wrong_shape,
           other_shape, huge)  # fmt: skip
 CASES = pytest.mark.parametrize(

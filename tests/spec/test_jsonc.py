@@ -1,12 +1,11 @@
 """JSON with comments, parsed strictly and written."""
 
-import time
-
 import pytest
 
 from nnreg import SpecError
 from nnreg.spec import jsonc
 from nnreg.spec.jsonc import loads
+from tests.helpers.work import CPU_SECONDS, cpu_seconds
 
 
 def test_comments_and_trailing_commas_are_accepted():
@@ -51,19 +50,20 @@ def test_a_truncated_text_is_located_at_its_end():
 @pytest.mark.parametrize(
     "text",
     [
-        "," + "/**/" * 100_000 + "x",
-        "/*" * 100_000,
-        '"' + r"\"" * 100_000,
-        "," * 100_000 + " " * 100_000,
-        "{" + ",".join(['"a":1'] * 100_000) + "}",
+        "," + "/**/" * 1_000_000 + "x",
+        "/*" * 1_000_000,
+        '"' + r"\"" * 1_000_000,
+        "," * 1_000_000 + " " * 1_000_000,
+        "{" + ",".join(['"a":1'] * 1_000_000) + "}",
     ],
     ids=["comments after a comma", "open comments", "open quotes", "commas", "one key"],
 )
 def test_no_text_takes_long_to_parse(text):
-    began = time.perf_counter()
-    with pytest.raises(SpecError):
-        loads(text)
-    assert time.perf_counter() - began < 1
+    def refused():
+        with pytest.raises(SpecError):
+            loads(text)
+
+    assert cpu_seconds(refused) < CPU_SECONDS
 
 
 def test_at_most_a_hundred_levels_are_read():

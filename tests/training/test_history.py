@@ -2,7 +2,10 @@
 
 import math
 
-from nnreg.training.history import best_epoch
+import pytest
+
+from nnreg.training.history import History, best_epoch
+from nnreg.training.monitor import Monitor
 
 
 def best(*losses):
@@ -16,7 +19,23 @@ def test_it_is_the_first_with_the_lowest_validation_loss():
 def test_losses_that_are_not_finite_are_left_out():
     assert best(math.nan, 5, math.nan, 4) == 4
     assert best(math.inf, 5) == 2
-    assert best(math.nan) is None
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [(), (1,), (3, 1, 2, 1), (math.nan, 5, math.nan, 4), (math.inf, 5), (math.nan,),
+     (math.nan, math.inf), (math.inf, -math.inf)],
+)  # fmt: skip
+def test_it_is_that_whose_weights_training_keeps(losses):
+    monitor = Monitor("val_loss")
+    monitor.follow({"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate(losses, 1))
+    assert best(*losses) == (monitor.best_epoch or None)
+
+
+def test_of_losses_that_are_all_not_finite_the_first_is_the_best():
+    assert best(math.nan, math.inf) == 1
+    records = [{"epoch": n, "loss": 1.0 / n, "val_loss": math.nan} for n in (1, 2)]
+    assert History(records).svg("nan").startswith("<svg")
 
 
 def test_without_a_validation_loss_there_is_none():

@@ -100,7 +100,7 @@ class LayerNorm(Layer):
 
     y = gamma · (x - mean) / √(variance + epsilon) + beta
 
-    Input `(..., features)`, output of the same shape. Ba et al. 2016.
+    Input `(..., features)` with two features or more, output of the same shape. Ba et al. 2016.
 
     Options:
         epsilon: added to the variance, > 0
@@ -120,6 +120,7 @@ class LayerNorm(Layer):
             raise ShapeError(shape, "(batch, ..., features)")
         builder.param("gamma", shape[-1:], Ones())
         builder.param("beta", shape[-1:], Zeros())
+        builder.constant = shape[-1] == 1  # a single feature minus its mean is 0
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:

@@ -107,6 +107,8 @@ def _header(file: IO[bytes], where: str) -> tuple[Shape, np.dtype[Any]]:
 class Hdf5(Source):
     """An HDF5 file; each dataset is a column, named by its path.
 
+    Compressed data are read if their filter is part of HDF5; no library is loaded for one.
+
     With `stream`, a dataset of arrays stays in the file, and its rows are read on demand. With
     "auto", that is a dataset that would take more than a fifth of the memory in float64. Rows are
     then shuffled in blocks, and within the blocks that are in memory at a time.

@@ -27,6 +27,9 @@ TYPES: dict[bytes, np.dtype[Any]] = {
 FILL_VALUE = bytes.fromhex("0201010100000000")
 """The fill value message: version 2, allocated early, never written, the default value."""
 
+MAX_MESSAGES = 16
+"""The maximum number of messages in an object header; the library writes up to seven."""
+
 NOTHING, SPACE, TYPE, FILL, LAYOUT, CONTINUATION, SYMBOLS = 0, 1, 3, 5, 8, 16, 17
 """The types of the messages in object headers."""
 
@@ -126,6 +129,8 @@ def _messages(image: Image, header: int, what: str) -> Messages:
     version, reserved, count, references, size, padding = HEADER.unpack(content)
     if version != 1 or reserved or padding:
         image.refuse(what, header, "its object header is not of version 1")
+    if count > MAX_MESSAGES:
+        image.refuse(what, header, f"it has {count:,} messages")
     if references != 1:
         image.refuse(what, header, f"it has {references} links instead of one")
     blocks = [(header + HEADER.size, size)]
@@ -133,6 +138,8 @@ def _messages(image: Image, header: int, what: str) -> Messages:
     for address, length in blocks:
         for at, kind, content in _block(image, address, length, what):
             count -= 1
+            if count < 0:
+                image.refuse(what, header, "its object header has another number of messages")
             if kind == CONTINUATION and len(content) == ADDRESSES.size and len(blocks) == 1:
                 blocks.append(ADDRESSES.unpack(content))
             elif kind == CONTINUATION or kind in found:

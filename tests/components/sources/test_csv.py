@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import sys
-import time
 from contextlib import suppress
 from random import Random
 
@@ -24,6 +23,7 @@ from nnreg.spec.document import read_spec
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.columns import categorical, numbers
 from tests.helpers.specs import classifier, csv_data, regressor
+from tests.helpers.work import CPU_SECONDS, calls, cpu_seconds
 
 
 @pytest.fixture
@@ -328,14 +328,17 @@ def test_an_invalid_delimiter_is_refused_with_the_spec(delimiter):
         read_spec(spec)
 
 
-def test_thousands_of_columns_are_read_quickly(read):
-    names = [f"x{i}" for i in range(5000)]
-    row = ",".join(str(i % 17 / 4) for i in range(5000))
-    began = time.process_time()
-    table = read(",".join(names) + "\n" + f"{row}\n" * 60)
-    assert time.process_time() - began < 2
+def test_the_work_of_reading_columns_is_linear_in_their_number(read):
+    def text(count):
+        head = ",".join(f"x{i}" for i in range(count))
+        row = ",".join(str(i % 17 / 4) for i in range(count))
+        return f"{head}\n" + f"{row}\n" * 60
+
+    table = read(text(5000))
     assert len(table.columns) == 5000
     assert table.columns["x4999"].tolist() == [4999 % 17 / 4] * 60
+    assert calls(read, text(5000)) < 11 * calls(read, text(500))
+    assert cpu_seconds(read, text(5000)) < CPU_SECONDS
 
 
 def test_a_table_larger_than_memory_is_refused(read, monkeypatch):
@@ -348,8 +351,7 @@ def test_a_table_larger_than_memory_is_refused(read, monkeypatch):
 def test_changed_bytes_are_refused_or_read_without_other_errors(tmp_path):
     text = 'a,"b b",c\n' + 'red,"1,5",2\n"x ""y""",,-3e2\n\nNA,2024-01-01,0\n' * 3
     rng = Random(0)
-    began = time.process_time()
-    for sound in (text.encode(), text.encode("utf-16"), gzip.compress(text.encode())):
+    for sound in (text.encode(), text.encode("utf-16"), gzip.compress(text.encode(), mtime=0)):
         for _ in range(300):
             data = bytearray(sound)
             for _ in range(rng.randint(1, 4)):
@@ -358,7 +360,6 @@ def test_changed_bytes_are_refused_or_read_without_other_errors(tmp_path):
             with suppress(DataError):
                 table = Csv().read(tmp_path / "t.csv")
                 assert len({len(column) for column in table.columns.values()}) == 1
-    assert time.process_time() - began < 10
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ import json
 import os
 import struct
 import sys
-import time
 import zlib
 from random import Random
 
@@ -222,14 +221,12 @@ def test_changed_bytes_are_refused_or_change_nothing(decoded):
     rows = RNG.integers(0, 256, (6, 24)).astype(np.uint8)
     sound = png(rows, (8, 6), kind=RGB, filters=[0, 1, 2, 3, 4, 4])
     expected, rng = decoded(sound), Random(0)
-    began = time.process_time()
     for _ in range(2000):
         data = bytearray(sound)
         for _ in range(rng.randint(1, 3)):
             data[rng.randrange(len(data))] = rng.randrange(256)
         with contextlib.suppress(DataError):
             np.testing.assert_array_equal(decoded(data), expected)
-    assert time.process_time() - began < 5
 
 
 class TestDirectories:

@@ -1,12 +1,13 @@
 """Reading the next chunk while the previous one is in use."""
 
-import time
+import threading
 
 import numpy as np
 import pytest
 
 from nnreg.tables.lazy import iter_chunks, materialize, read_ahead
 from tests.data.lazy.stored import prepared, readers
+from tests.helpers.work import HANG_SECONDS
 
 
 class TestReadingAhead:
@@ -18,17 +19,24 @@ class TestReadingAhead:
         assert next(iter_chunks(x.select(np.arange(0)), 20)).shape == (0, 2, 4)
 
     def test_one_item_is_read_while_the_previous_one_is_in_use(self):
-        done = []
+        began, asked = [threading.Event() for _ in range(5)], []
 
         def read(item):
-            done.append(item)
+            began[item].set()
             return item
 
-        items = read_ahead(read, range(5))
-        assert next(items) == 0
-        time.sleep(0.05)
-        assert done == [0, 1]
-        assert list(items) == [1, 2, 3, 4]
+        def items():
+            for item in range(5):
+                asked.append(item)
+                yield item
+
+        chunks = read_ahead(read, items())
+        for item in range(5):
+            assert next(chunks) == item
+            ahead = min(item + 1, 4)
+            assert began[ahead].wait(HANG_SECONDS)
+            assert asked == list(range(ahead + 1))
+        assert list(chunks) == []
         assert not readers()
 
     def test_an_exception_of_read_is_raised_in_order(self):

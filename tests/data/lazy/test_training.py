@@ -1,8 +1,8 @@
 """Training on data that stay in their file: shuffling, and the end of the reader thread."""
 
 import gc
+import hashlib
 import json
-import time
 
 import numpy as np
 import pytest
@@ -97,7 +97,7 @@ class TestTraining:
         read = FileDataset.read
 
         def slow(self, segments):
-            time.sleep(0.002)
+            hashlib.sha256(bytes(2**20))  # as a slow disk, it lets others compute meanwhile
             return read(self, segments)
 
         monkeypatch.setattr(FileDataset, "read", slow)

@@ -16,6 +16,7 @@ import nnreg._utils.atomic_files
 from nnreg import UsageError
 from nnreg.checkpoint.file_format import read_checkpoint
 from nnreg.errors import NnregWarning
+from nnreg.runs import writer
 from nnreg.runs.directory import next_directory
 from nnreg.runs.run import prepare_resume, prepare_run
 from tests.runs.directory.runs import same_files, stop_at
@@ -91,6 +92,31 @@ class TestResuming:
             records.write_text(damage(records.read_text()))
             nnreg.resume("out")
             same_files("whole", "out")
+
+    @pytest.mark.parametrize("name", ["last.h5", "best.h5"])
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_a_kill_between_two_writes_loses_no_record(self, spec, monkeypatch, name, when):
+        class Killed(BaseException):
+            """Stands for a signal that ends the process."""
+
+        write = writer.write_checkpoint
+
+        def killed(path, checkpoint, *more):
+            reached = path.name == name and checkpoint.document["progress"]["epoch"] == 2
+            if not reached or when == "after":
+                write(path, checkpoint, *more)
+            if reached:
+                raise Killed
+
+        spec |= {"checkpoint": {"every_epochs": 1}}
+        nnreg.run(spec, out="whole")
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "write_checkpoint", killed)
+            patch.setattr(writer.RunWriter, "close", lambda self, needed: None)
+            with pytest.raises(Killed):
+                nnreg.run(spec, out="out")
+        nnreg.resume("out")
+        same_files("whole", "out")
 
     def test_a_run_killed_in_its_first_step_resumes(self, spec):
         nnreg.run(spec, out="whole")

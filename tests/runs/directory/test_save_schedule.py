@@ -1,7 +1,6 @@
 """The times at which a run is saved."""
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -15,41 +14,51 @@ from nnreg.runs.save_schedule import SaveSchedule
 from nnreg.runs.writer import RunWriter
 from nnreg.spec.sections import Checkpoint
 from nnreg.training.state import TrainingState
+from tests.helpers.work import CPU_SECONDS, Clock, calls, cpu_seconds
 from tests.runs.directory.runs import same_files
 
 
 class TestSaveSchedule:
     def test_automatic_saving_takes_a_fraction_of_the_time(self, monkeypatch):
-        now = [100.0]
-        monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+        clock = Clock()
+        monkeypatch.setattr("nnreg.runs.save_schedule.time", clock)
         schedule = SaveSchedule(Checkpoint(), TrainingState())
         schedule.saved(0.03)
         for moment, within, after in [
             (100.9, False, False), (101.1, False, True), (109.9, False, True), (110.1, True, True)
         ]:  # fmt: skip
-            now[0] = moment
+            clock.now = moment
             assert (schedule.within_epoch(), schedule.after_epoch()) == (within, after)
         schedule.saved(1.0)
-        now[0] += 30
+        clock.now += 30
         assert not schedule.within_epoch()
-        now[0] += 4
+        clock.now += 4
         assert schedule.within_epoch()
 
     def test_a_run_spends_a_small_fraction_of_its_time_on_saving(self, spec, monkeypatch):
-        saves = []
-        write = writer.write_checkpoint
-        monkeypatch.setattr(
-            writer, "write_checkpoint", lambda *args: (saves.append(1), write(*args))
-        )
-        nnreg.run(spec | {"train": {"epochs": 200}}, out="out")
-        assert 3 <= len(saves) < 50
+        clock, saves, write = Clock(), [], writer.write_checkpoint
+
+        def slow_write(*args):
+            saves.append(args)
+            clock.now += 0.1
+            write(*args)
+
+        def slow_epoch(record):
+            clock.now += 1.0
+
+        monkeypatch.setattr("nnreg.runs.save_schedule.time", clock)
+        monkeypatch.setattr("nnreg.runs.writer.time", clock)
+        monkeypatch.setattr(writer, "write_checkpoint", slow_write)
+        nnreg.run(spec | {"train": {"epochs": 100}}, out="out", on_epoch=slow_epoch)
+        assert 0.02 * 100 < 0.1 * len(saves) < 0.04 * 100
 
     def test_the_time_of_a_save_is_linear_in_the_number_of_epochs(self, spec):
         model = nnreg.run(spec)
-        model.training_state.history *= 1000
-        began = time.perf_counter()
-        to_file_content(model)
-        assert time.perf_counter() - began < 1  # 6,000 records: 5 ms if linear, 6 s if quadratic
+        model.training_state.history *= 100
+        some = calls(to_file_content, model)
+        model.training_state.history *= 10
+        assert calls(to_file_content, model) < 11 * some
+        assert cpu_seconds(to_file_content, model) < CPU_SECONDS
 
     @pytest.mark.parametrize(("brief", "steps"), [(0.0, [6, 12, 18, 24, 30, 36]), (1e9, [])])
     def test_a_short_run_is_saved_at_its_end_only(self, spec, brief, steps, monkeypatch):

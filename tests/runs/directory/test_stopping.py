@@ -5,15 +5,26 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import nnreg
 import nnreg._utils.atomic_files
+from nnreg.cli.train import SIGNALS
 from nnreg.runs.run import prepare_resume, prepare_run
+from tests.helpers.work import wait_until
 from tests.runs.directory.runs import same_files, stop_at
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGHUP")
+
+IN_ITS_TERMINAL = """
+import os, sys
+os.open(os.ttyname(0), os.O_RDWR)  # so that it is the terminal of this session
+from nnreg.cli import main
+main(sys.argv[1:])
+"""
 
 
 class TestStopping:
@@ -103,20 +114,54 @@ class TestStopping:
         assert signals == [1]
         assert len(run.model.history) == 6
 
-    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-    def test_the_command_line_saves_prints_how_to_resume_and_exits(self, spec, number, code):
+    @posix_only
+    @pytest.mark.parametrize("quiet", [["--quiet"], []])
+    def test_closing_the_terminal_saves_and_stops(self, spec, quiet):
+        spec["train"] = {"epochs": 10**6}
+        Path("spec.json").write_text(json.dumps(spec))
+        args = ["run", "spec.json", "--out", "out", *quiet]
+        terminal, own = pytest.importorskip("pty").openpty()
+        command = [sys.executable, "-c", IN_ITS_TERMINAL, *args]
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), own)
+        with subprocess.Popen(command, start_new_session=True, **streams) as process:
+            os.close(own)
+            os.set_blocking(terminal, False)
+
+            def saved():
+                with suppress(BlockingIOError):
+                    os.read(terminal, 10_000)
+                return Path("out/checkpoints/best.h5").exists()
+
+            wait_until(saved, process)
+            os.close(terminal)
+        assert process.returncode == 129
+        assert json.loads(Path("out/summary.json").read_text())["stopped"] == "interrupted"
+        assert not Path("out/lock").exists()
+        assert nnreg.load("out/checkpoints/last.h5").training_state.epoch > 0
+
+    @posix_only
+    def test_a_program_that_ignores_the_signal_still_does(self, spec):
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        try:
+            run = prepare_run(spec)
+            stop_at(run, 8, signal.SIGHUP)
+            run.train(signals=SIGNALS)
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        assert len(run.model.history) == 6
+
+    @pytest.mark.parametrize("number", SIGNALS)
+    def test_the_command_line_saves_prints_how_to_resume_and_exits(self, spec, number):
         spec["train"] = {"epochs": 10**6}
         Path("spec.json").write_text(json.dumps(spec))
         command = [sys.executable, "-m", "nnreg", "run", "spec.json", "--out", "out", "--quiet"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            while not Path("out/checkpoints/best.h5").exists():
-                assert process.poll() is None
-                time.sleep(0.01)
+            wait_until(Path("out/checkpoints/best.h5").exists, process)
             process.send_signal(number)
             _, err = process.communicate()
-        assert process.returncode == code
+        assert process.returncode == 128 + number
         stopping, stopped, resume = err.splitlines()
-        name = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
+        name = "Ctrl-C" if number == signal.SIGINT else number.name
         assert (
             stopping == f"{name}: stopping after this step and saving; {name} again stops at once"
         )

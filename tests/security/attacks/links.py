@@ -108,7 +108,7 @@ def an_attribute_of_an_array(path):
     altered(path, lambda file: file["document"].attrs.update({"x": 1}))
 
 
-@attack("'parameters', byte .*: it has a second message of type 16")
+@attack("'parameters', byte .*: it has 10,003 messages")
 def ten_thousand_attributes(path):
     def change(file):
         for number in range(10_000):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import struct
 
+import numpy as np
+
+from nnreg.checkpoint.file_format import HEADER_BYTES
+from nnreg.checkpoint.hdf5.writing import write_image
 from tests.security.harness import attack, image, signed, victim
 
 GARBAGE = b"\xa5" * 8
@@ -71,10 +76,10 @@ structure("an_object_beyond_the_end", b"SNOD", 16, GARBAGE, "extends past the en
 structure("an_object_in_a_node", b"SNOD", 16, 8, "object header is not of version 1|overlaps")
 
 DATASET = bytes.fromhex("01000500 01000000 00010000 00000000")
-CONTINUATION = struct.pack("<HHIQQHHI", 16, 16, 0, 800, 16, 0, 120, 0)
 structure("a_header_of_version_2", DATASET, 0, b"\2", "object header is not of version 1")
 structure("a_header_with_fewer_messages", DATASET, 2, b"\4", "another number of messages")
 structure("a_header_with_more_messages", DATASET, 2, b"\6", "another number of messages")
+structure("a_header_of_many_messages", DATASET, 2, b"\x11\0", "it has 17 messages")
 structure("a_header_beyond_the_end", DATASET, 8, b"\0\0\0\x7f", "extends past the end of the file")
 structure("a_header_that_ends_early", DATASET, 8, b"\4\0\0\0", "ends within a message")
 structure("a_header_of_nothing", DATASET, 8, bytes(4), "another number of messages")
@@ -84,8 +89,19 @@ structure("a_message_of_odd_length", DATASET, 18, b"\x17", "its message of type 
 structure("a_message_beyond_its_header", DATASET, 18, b"\xf8\xff", "message of type 1 is damaged")
 structure("a_message_twice", DATASET, 48, b"\1\0\x10\0\0", "it has a second message of type 1")
 structure("an_array_without_a_layout", DATASET, 88, b"\0", "its padding is not zeros|is damaged")
-structure("a_continuation_of_itself", DATASET, 120, CONTINUATION, "same bytes as 'document'")
 structure("a_shape_that_grows", DATASET, 32 + 8, GARBAGE, "its shape is not fixed")
 structure("a_shape_of_version_2", DATASET, 24, b"\2", "one of another version")
 structure("a_shape_of_too_many_dimensions", DATASET, 25, b"\x21", "it has no shape|not fixed")
 structure("a_layout_of_version_4", DATASET, 16 + 32 + 24 + 16 + 8, b"\4", "compact or virtual")
+
+
+@attack("'x', byte .*: it has the same bytes as 'x'")
+def a_continuation_in_its_own_header(path):
+    document, arrays = victim()
+    text = np.frombuffer(json.dumps(document).encode(), np.uint8)
+    chunks = write_image({"document": text, **arrays, "x": np.zeros((1,) * 12)}, HEADER_BYTES)
+    body = b"".join(map(bytes, chunks))
+    message = body.index(b"\x10\0\x10\0\0\0\0\0")  # after the header and the shape
+    header = message - 16 - (8 + 8 + 2 * 8 * 12)
+    address = struct.pack("<Q", header)
+    path.write_bytes(signed(body[: message + 8] + address + body[message + 16 :]))

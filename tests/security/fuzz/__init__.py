@@ -12,16 +12,16 @@ with the next.
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 from tests.helpers.paths import ROOT
+from tests.helpers.work import CPU_TIME_IS_OVER, HANG_SECONDS
 
-HANG_SECONDS = 20.0
-"""The seconds on the processor after which a case counts as hanging."""
+HANG_CPU_SECONDS = 20.0
+"""The CPU seconds after which the system ends a case, which counts as hanging."""
 
 BATCH = 5_000
 """The number of cases per process."""
@@ -65,13 +65,23 @@ def write_case(kind: str, seed: int, number: int, directory: Path) -> None:
 def _run(kind: str, seed: int, first: int, last: int) -> list[tuple[str, str]]:
     """Run cases in one process until it ends; the last outcome may be a crash or hang of it."""
     module = "tests.security.fuzz.cases"
-    arguments = [kind, str(seed), str(first), str(last), str(HANG_SECONDS)]
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True
-    )
-    outcomes = [tuple(json.loads(line)) for line in done.stdout.splitlines()]
-    if done.returncode == -signal.SIGPROF:
-        outcomes.append(("hang", f"more than {HANG_SECONDS:g} s on the processor"))
+    arguments = [kind, str(seed), str(first), str(last), str(HANG_CPU_SECONDS)]
+    command = [sys.executable, "-m", module, *arguments]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        return [*_outcomes(error.stdout), ("hang", f"no end within {HANG_SECONDS:g} s")]
+    outcomes = _outcomes(done.stdout)
+    if done.returncode == CPU_TIME_IS_OVER:
+        outcomes.append(("hang", f"more than {HANG_CPU_SECONDS:g} s on the processor"))
     elif done.returncode:
         outcomes.append(("crash", f"exit code {done.returncode}: {done.stderr.strip()[-300:]}"))
     return outcomes
+
+
+def _outcomes(output: str | bytes | None) -> list[tuple[str, str]]:
+    """Return the outcome and text of each line of JSON."""
+    text = output.decode() if isinstance(output, bytes) else output or ""
+    return [tuple(json.loads(line)) for line in text.splitlines() if line.endswith("]")]

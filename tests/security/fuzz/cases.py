@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import resource
-import signal
 import sys
 import tempfile
 import traceback
@@ -21,16 +20,16 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
 
-import h5py
 import numpy as np
 
 import nnreg
-from nnreg.checkpoint.file_format import HEADER_BYTES, Checkpoint, decode
+from nnreg.checkpoint.file_format import HEADER_BYTES, decode
 from nnreg.model.build import plan_network
 from nnreg.network.parameters import declared, total_size
 from nnreg.spec.document import read_spec
+from tests.helpers.work import end_after_cpu_seconds
 from tests.security.fuzz import mutations
-from tests.security.fuzz.structures import Structures
+from tests.security.fuzz.structures import Structures, by_h5py, equal, same
 from tests.security.harness import image, signed, victim
 
 LARGEST = 100_000
@@ -62,10 +61,13 @@ class Checkpoints:
         if not resigned and data != self.original:
             return "silent change", "loaded although the digest does not match"
         content = decode(data, "case")
-        if _same(content, self.content):
-            same = predictions.tobytes() == self.predictions
-            return ("same", "") if same else ("silent change", "same content, other predictions")
-        if not _seen_by_h5py(data, content):
+        if same(content, self.content):
+            unchanged = predictions.tobytes() == self.predictions
+            return (
+                ("same", "") if unchanged else ("silent change", "same content, other predictions")
+            )
+        seen = by_h5py(data, content)
+        if seen is not None and not equal(content.arrays, seen):
             return "silent change", "h5py reads other arrays"
         return "another model", ""
 
@@ -82,23 +84,6 @@ class Checkpoints:
 
     def _predict(self) -> np.ndarray:
         return nnreg.load(self.file).predict(self.x)
-
-
-def _same(one: Checkpoint, other: Checkpoint) -> bool:
-    return one.document == other.document and _equal(one.arrays, other.arrays)
-
-
-def _equal(one: Any, other: Any) -> bool:
-    return one.keys() == other.keys() and all(
-        one[name].shape == other[name].shape and one[name].tobytes() == other[name].tobytes()
-        for name in one
-    )
-
-
-def _seen_by_h5py(data: bytes, content: Checkpoint) -> bool:
-    """Return True if h5py alone reads the same arrays."""
-    with h5py.File.in_memory(data) as file:
-        return _equal(content.arrays, {name: file[name][()] for name in content.arrays})
 
 
 class Specs:
@@ -241,7 +226,7 @@ def main(kind: str, seed: int, first: int, last: int, seconds: float) -> None:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + limit,) * 2)
         for number in range(first, last):
-            signal.setitimer(signal.ITIMER_PROF, seconds)
+            end_after_cpu_seconds(seconds)
             try:
                 outcome = cases.run(random_of(kind, seed, number))
             except Exception:

@@ -1,0 +1,56 @@
+"""The layers of a network as a table."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from nnreg.network.network import Network
+from nnreg.network.parameters import sources
+from nnreg.registry.registry import Registry
+
+LayerRow = tuple[str, str, str, int]
+"""A layer's name, kind, output shape, and number of parameters."""
+
+
+def layer_table(network: Network, registry: Registry) -> list[LayerRow]:
+    """Return a row for each layer, with the kind as the registry names it."""
+    names = {entry.cls: registry.reference(entry) for entry in registry}
+    result = []
+    for name, (layer, plan) in network.plan.children.items():
+        own = [p for key, p in network.parameters.items() if key.startswith(f"{name}/")]
+        shape = ", ".join(["batch", *map(str, plan.output)])
+        kind = names.get(type(layer), type(layer).__name__)
+        if read := sources(network.plan, name):
+            kind += f" ({read})"
+        result.append((name, kind, f"({shape})", sum(p.size for p in own)))
+    return result
+
+
+def summary(network: Network, table: Sequence[LayerRow]) -> str:
+    """Return the table of a network's layers as text, with the number of parameters."""
+    rows = [("layer", "type", "output", "parameters")]
+    rows += [(name, kind, shape, f"{size:,}") for name, kind, shape, size in table]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column == 3 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    shape = ", ".join(["batch", *map(str, network.input_shape)])
+    frozen = sum(network.parameters[name].size for name in network.frozen)
+    total = f"input ({shape}), {network.vector.size:,} parameters"
+    total += f", {frozen:,} of them frozen" if frozen else ""
+    return "\n".join([*lines, total])
+
+
+def html_table(table: Sequence[LayerRow]) -> str:
+    """Return the table as HTML."""
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in table
+    )
+    head = "<tr><th>layer</th><th>type</th><th>output</th><th>parameters</th></tr>"
+    return f"<table>{head}{rows}</table>"
