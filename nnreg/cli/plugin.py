@@ -77,7 +77,7 @@ def _note_others(distribution: str, kind: str, name: str) -> None:
     """Print which plugins have a component of this kind and name already."""
     for entry in registry_with():
         if (entry.kind, entry.name) == (kind, name):
-            click.echo(
+            print_lines(
                 f"note: {entry.provider} has the {kind} {name!r} too; write "
                 f'"{distribution}:{name}" for yours',
                 err=True,

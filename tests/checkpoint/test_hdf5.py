@@ -21,6 +21,7 @@ from nnreg.checkpoint.hdf5.reading import MAX_PATH, read_arrays
 from nnreg.errors import FormatError
 from tests.helpers.paths import ROOT
 from tests.helpers.specs import CSV, classifier, csv_data
+from tests.helpers.work import HANG_SECONDS
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(GOLDEN.rglob("*.h5"))
@@ -209,7 +210,7 @@ def checkpoint(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_a_checkpoint_is_read_where_h5py_cannot_be_imported(arguments):
     command = [sys.executable, "-c", WITHOUT_H5PY, *arguments.split()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 
@@ -263,7 +264,7 @@ def test_a_file_that_crashes_the_library_is_refused_by_every_command(name):
                "predict bad.h5 data.csv", "evaluate run data.csv", "rerun bad.h5"]  # fmt: skip
     without = ["runs .", "plot run --text", "report run"]  # read what is beside the checkpoints
     arguments = [sys.executable, "-c", COMMANDS, *refused, *without]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.returncode == 0, (done.returncode, done.stderr)
     assert "a bug in nnreg" not in done.stderr
     assert "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ import itertools
 import signal
 import sys
 import time
+from contextlib import contextmanager
 
 HANG_SECONDS = 1200.0
 """The time after which a process or thread that a test waits for counts as hanging."""
@@ -53,6 +54,14 @@ def end_after_cpu_seconds(seconds):
     """Let the system end this process, even in a C library, after this much more CPU time."""
     if hasattr(signal, "setitimer"):  # not on Windows
         signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+@contextmanager
+def ended_if_it_hangs():
+    """Let the system end this process if what is inside waits for ever."""
+    signal.alarm(int(HANG_SECONDS))
+    yield
+    signal.alarm(0)
 
 
 CPU_TIME_IS_OVER = -getattr(signal, "SIGPROF", 10**6)

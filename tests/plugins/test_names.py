@@ -219,7 +219,7 @@ def test_an_nnregfile_precedes_a_built_in(built_in_swish, directory):
     (directory / "nnregfile.py").write_text(swish())
     (directory / "spec.json").write_text(json.dumps(network("swish", "nnregfile.py:swish")))
     with pytest.warns(NnregWarning, match="is loaded for this spec"):
-        document = read_spec("spec.json", registry=found())
+        document = read_spec("spec.json", registry=found(), run_plugin_file=True)
     first, second = classes(document)
     assert first is second is not NewBuiltIn
 

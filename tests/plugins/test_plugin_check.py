@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from nnreg.cli.app import main
-from tests.helpers.fake_distributions import SWISH, distribution
+from tests.helpers.fake_distributions import SWISH
 
 GOOD = SWISH.replace("NAME", "'swish'").replace("x * sigmoid(beta * x)", "beta · x")
 BAD = GOOD.replace("dy * self.beta", "dy")
@@ -120,12 +120,10 @@ def test_one_cause_is_reported_once(check, tmp_path):
 
 
 def test_a_component_of_a_built_in_s_name_is_checked_by_file_or_qualified_name(
-    check, tmp_path, monkeypatch
+    check, tmp_path, install
 ):
     (tmp_path / "good.py").write_text(GOOD.replace("'swish'", "'relu'"))
-    (tmp_path / "site").mkdir()
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    distribution(tmp_path / "site", "nnreg-relu", GOOD.replace("'swish'", "'relu'"))
+    install("nnreg-relu", GOOD.replace("'swish'", "'relu'"))
     for target, provider in (
         ("good.py", "good.py"), ("./good.py:relu", "good.py"), ("nnreg_relu:relu", "nnreg-relu"),
     ):  # fmt: skip

@@ -308,7 +308,7 @@ def test_a_data_file_is_read_only_if_the_checkpoint_has_its_digest(spec, tmp_pat
     nnreg.run(spec, out=tmp_path / "out")
     file = tmp_path / "out" / "checkpoints" / "last.h5"
     saved = read_checkpoint(file)
-    for digests in ({}, {"data.csv": "0" * 64}, {**saved.document["data"], "more": "0"}):
+    for digests in ({}, {"data.csv": "0" * 64}, {**saved.document["data"], "more": "0" * 64}):
         write_checkpoint(file, Checkpoint({**saved.document, "data": digests}, saved.arrays))
         with pytest.raises(DataError, match="trained on"):
             nnreg.resume(tmp_path / "out")

@@ -9,7 +9,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import signal
 import socket
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.specs import blobs, classifier, csv_data
+from tests.helpers.work import ended_if_it_hangs
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="pipes and links are those of POSIX")
 
@@ -26,9 +26,6 @@ if PROCESSES:  # the server imports them once
         ["nnreg.runs.api", "nnreg.reports.report", "nnreg._utils.hdf5", "nnreg.cli.app",
          "nnreg.plotting.matplotlib_file", "nnreg.reports.comparison", "threadpoolctl"]
     )  # fmt: skip
-
-HANGS_AFTER = 120
-"""The seconds after which a command that takes a tenth of one is ended, also on a busy machine."""
 
 TEMPORARY = "0123456789ab.tmp"
 
@@ -139,10 +136,13 @@ def call(*args):
     from nnreg.cli.app import main
 
     printed = io.StringIO()
-    signal.alarm(HANGS_AFTER)
-    with redirect_stdout(printed), redirect_stderr(printed), pytest.raises(SystemExit) as ended:
+    with (
+        ended_if_it_hangs(),
+        redirect_stdout(printed),
+        redirect_stderr(printed),
+        pytest.raises(SystemExit) as ended,
+    ):
         main(list(args))
-    signal.alarm(0)
     return ended.value.code, printed.getvalue()
 
 

@@ -248,9 +248,9 @@ class TestUnfrozenOnResuming:
         for _ in range(3):
             gradient = np.concatenate([g.ravel() for g in again.gradients(*rows)[1].values()])
             counts += 1
-            m, v = 0.9 * m + gradient, 0.999 * v + gradient**2
-            corrected = 0.1 * m / (1 - 0.9**counts)
-            root = np.sqrt(0.001 * v / (1 - 0.999**counts))
+            m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+            corrected = m / (1 - 0.9**counts)
+            root = np.sqrt(v / (1 - 0.999**counts))
             expected -= 0.01 * corrected / (root + 1e-8)
             again.fit(*rows, epochs=1)
             np.testing.assert_allclose(vector, expected, rtol=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import struct
 import sys
@@ -47,6 +48,10 @@ class Npz(Source):
                     }
         except (*UNREADABLE, zipfile.BadZipFile, zlib.error, struct.error) as error:
             raise DataError(f"{path}: not an npz archive of plain arrays: {error}") from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # that is an offset before the start of the file
+                raise
+            raise DataError(f"{path}: not an npz archive of plain arrays: {error}") from error
         if not columns:
             raise DataError(f"{path}: the archive is empty")
         return Table(columns, str(path), missing_texts=MISSING_TEXTS)
@@ -63,7 +68,11 @@ def _where(path: Path, entry: zipfile.ZipInfo) -> str:
 def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     with archive.open(entry) as file:
         array: Array = np.lib.format.read_array(file, allow_pickle=False)
-        return array
+    if array.dtype.kind == "U" and array.size and array.dtype.itemsize:
+        codes = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).view(np.uint32)
+        if codes.max() > sys.maxunicode:
+            raise ValueError(f"{entry.filename} has text with an invalid character")
+    return array
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
