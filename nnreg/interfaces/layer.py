@@ -134,7 +134,8 @@ class LayerBuilder:
     `min_training_rows` is the fewest examples of a batch that the layer can be trained on.
     `constant` is set if the output does not depend on the input, such as that of a normalization
     over a single value: a network with such a layer is refused.
-    `wire` has the connections of a layer in a graph; it is None in a chain.
+    `wire` has the connections of a layer in a graph; it is None in a chain. `owner` is the name of
+    the earlier layer whose arrays it uses, if it has none of its own.
     """
 
     path: str
@@ -147,6 +148,7 @@ class LayerBuilder:
     constant: bool = False
     integer: bool | None = None
     wire: Wire | None = None
+    owner: str | None = None
     params: dict[str, Param] = field(default_factory=dict)
     state: dict[str, Param] = field(default_factory=dict)
     children: dict[str, tuple[Layer, LayerBuilder]] = field(default_factory=dict)
@@ -155,11 +157,6 @@ class LayerBuilder:
     def input(self) -> Shape:
         """The shape of the first input."""
         return self.inputs[0]
-
-    @property
-    def shares(self) -> bool:
-        """Whether the arrays are those of an earlier layer."""
-        return self.wire is not None and self.wire.use is not None
 
     def param(
         self, name: str, shape: Shape, initializer: Initializer, *, regularized: bool = False
@@ -202,15 +199,17 @@ class LayerBuilder:
         its number; the entries of a list are connected as their keys say.
         """
         layers = tuple(layers)
-        wires = connect_layers(layers, self.path)
-        values = [(shape, self.integer)]
+        wires, names = connect_layers(layers, self.path), list[str]()
+        values, graph = [(shape, self.integer)], not is_chain(wires)
         for index, (entry, wire) in enumerate(zip(layers, wires, strict=True)):
             plan = LayerBuilder(f"{self.path}.layers[{index}]")
-            plan.wire = None if is_chain(wires) else wire
+            plan.wire = wire if graph else None
+            plan.owner = None if wire.use is None else names[wire.use]
             plan.integer = _common([values[value][1] for value in wire.inputs])
             layer = self._layer_of(entry, plan)
             read = [values[value][0] for value in wire.inputs]
-            shape = self._build(f"layers/{_name(entry) or index}", layer, read, plan)
+            names.append(f"layers/{_name(entry) or index}")
+            shape = self._build(names[-1], layer, read, plan)
             values.append((shape, plan.integer if layer.keeps_integers else layer.keeps_integers))
         return shape
 
@@ -220,7 +219,8 @@ class LayerBuilder:
             return entry
         if entry.layer is not None:
             return entry.layer
-        layer, original = self.children[self._original(plan)]
+        assert plan.owner is not None  # an entry without a layer of its own
+        layer, original = self.children[plan.owner]
         if not entry.keys.transposed:
             return layer
         if (transposed := layer.transposed(original.params)) is None:
@@ -248,20 +248,13 @@ class LayerBuilder:
                 "build", f"returned {describe(output)}; expected the shape of one output, a tuple"
             )
         plan.output = tuple(map(int, output))
-        if plan.shares:
-            self._require_same_arrays(plan)
+        if plan.owner is not None:
+            self._require_same_arrays(plan, plan.owner)
         self.children[name] = (layer, plan)
         return plan.output
 
-    def _original(self, plan: LayerBuilder) -> str:
-        """Return the name of the earlier child whose layer an entry uses."""
-        number = None if plan.wire is None else plan.wire.use
-        assert number is not None  # only called for such an entry
-        return list(self.children)[number]
-
-    def _require_same_arrays(self, plan: LayerBuilder) -> None:
-        """Raise `SpecError` for a layer whose arrays do not fit this use of it."""
-        name = self._original(plan)
+    def _require_same_arrays(self, plan: LayerBuilder, name: str) -> None:
+        """Raise `SpecError` if the arrays of an earlier layer do not fit this use of it."""
         original = self.children[name][1]
         before, now = _shapes(original), _shapes(plan)
         if plan.wire is not None and plan.wire.transposed:

@@ -29,7 +29,6 @@ from nnreg.network.parameters import (
     belongs_to,
     declared,
     nested,
-    owner,
     slices,
     total_size,
     trained,
@@ -221,7 +220,8 @@ class Network:
         for index, (name, child) in enumerate(root.children.items()):
             read = (index,) if child.node is None else child.node.inputs
             child.needs_input_gradient = any(needed[value] for value in read)
-            needed.append(child.needs_input_gradient or owner(self.plan, name) in self._learning)
+            owner = self.plan.children[name][1].owner or name
+            needed.append(child.needs_input_gradient or owner in self._learning)
         return root
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
@@ -279,17 +279,17 @@ def _contexts(
     )
     children: dict[str, Context] = {}
     for name, (layer, child) in plan.children.items():
-        own = prefix + owner(plan, name)
+        own = prefix + (child.owner or name)
         inner = None if frozen is None or own in frozen else frozen
         wire = child.wire
         if wire is None:
             children[name] = _contexts(child, f"{own}/", arrays, workspace, inner)
             continue
-        its_arrays, shared = _arrays_of_use(wire, own, arrays) if child.shares else (arrays, [])
+        its_arrays, shared = _arrays_of_use(wire, own, arrays) if child.owner else (arrays, [])
         children[name] = _contexts(child, f"{own}/", its_arrays, workspace, inner)
         children[name].node = Node(layer, wire.inputs, layer.joins)
         if shared:
-            original = children[owner(plan, name)].node
+            original = children[child.owner or name].node
             assert original is not None
             original.shared.extend(shared)
     context.children = children

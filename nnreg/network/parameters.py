@@ -70,7 +70,7 @@ def _walk(
     for name, param in arrays(plan).items():
         yield prefix + name, param
     for name, (_, child) in plan.children.items():
-        if not child.shares:
+        if child.owner is None:
             yield from _walk(child, arrays, f"{prefix}{name}/")
 
 
@@ -99,7 +99,7 @@ def trained(
 ) -> Iterator[LayerBuilder]:
     """Yield the plan of every layer below a plan that is in training mode during training."""
     for name, (_, child) in plan.children.items():
-        own = f"{prefix}{owner(plan, name)}"
+        own = f"{prefix}{child.owner or name}"
         if own not in frozen:
             yield child
             yield from trained(child, frozen, f"{own}/")
@@ -114,23 +114,17 @@ def belongs_to(name: str, layers: Collection[str]) -> bool:
 def layer_names(plan: LayerBuilder, prefix: str = "") -> Iterator[str]:
     """Yield the name of every layer below a plan, as in `layers/0` and `layers/0/layers/1`."""
     for name, (_, child) in plan.children.items():
-        if not child.shares:
+        if child.owner is None:
             yield prefix + name
             yield from layer_names(child, f"{prefix}{name}/")
 
 
-def owner(plan: LayerBuilder, name: str) -> str:
-    """Return the name of the child whose arrays a child uses: its own, or an earlier one's."""
-    wire = plan.children[name][1].wire
-    return name if wire is None or wire.use is None else list(plan.children)[wire.use]
-
-
 def sources(plan: LayerBuilder, name: str) -> str:
     """Return what a child reads and uses, as text; empty if it reads the child before."""
-    children = list(plan.children)
     wire = plan.children[name][1].wire
     if wire is None:
         return ""
+    children = list(plan.children)
     values = [INPUT, *(child.removeprefix("layers/") for child in children)]
     used = f"uses {values[wire.use + 1]}" if wire.use is not None else ""
     read = ", ".join(values[value] for value in wire.inputs)

@@ -80,7 +80,7 @@ def boxes_of(model: Model) -> tuple[Box, ...]:
 def _box(layer: Layer, parent: LayerBuilder, name: str, prefix: str, model: Model) -> Box:
     """Return the box of a layer, given by its name in its parent, with those of nested layers."""
     plan = parent.children[name][1]
-    registry, params = model.document.registry, {} if plan.shares else declared(plan)[0]
+    registry, params = model.document.registry, {} if plan.owner else declared(plan)[0]
     children = [
         _box(child, plan, key, f"{prefix}{name}/", model)
         for key, (child, _) in plan.children.items()

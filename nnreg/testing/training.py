@@ -14,6 +14,7 @@ from nnreg._types import Array
 from nnreg.checkpoint.save_load import load
 from nnreg.errors import DivergedError, NnregError, NnregWarning
 from nnreg.interfaces.component import Component
+from nnreg.interfaces.join import Join, OneInput
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -106,7 +107,9 @@ def _spec_and_data(
     elif isinstance(component, Layer) or getattr(component, "classification", False):
         spec["loss"], y = "cross_entropy", classes
         output = {"type": "dense", "units": "classes", "activation": "softmax"}
-    if isinstance(component, Layer):
+    if isinstance(component, Join):
+        first, x = _joined(component, layers.cases(example)[0], tree)
+    elif isinstance(component, Layer):
         case = layers.cases(example)[0]
         x = np.resize(case.x, (ROWS, *case.x.shape[1:]))
         shape = LayerBuilder("$", len(CLASSES)).layer("layers/0", component, x.shape[1:])
@@ -120,6 +123,16 @@ def _spec_and_data(
     else:
         spec[component.kind] = tree  # also the loss
     return {**spec, "model": {"layers": [*first, output]}}, x, y
+
+
+def _joined(join: Join, case: layers.LayerCase, tree: Any) -> tuple[list[Any], Array]:
+    """Return layers with a join that reads its input as often as it has inputs, and inputs."""
+    assert isinstance(case.layer, OneInput)
+    count, one = len(case.layer.shapes), case.layer.shapes[0]
+    shape = join.build((one,) * count, LayerBuilder("$", len(CLASSES)))
+    options = {"type": tree} if isinstance(tree, str) else tree
+    entry = {**options, "inputs": ["input"] * count}
+    return [entry, *(["flatten"] if len(shape) > 1 else [])], points((ROWS, *one))
 
 
 def _output_for(

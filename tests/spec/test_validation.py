@@ -204,7 +204,7 @@ class TestSchema:
             consts = [
                 branch["properties"]["type"]["oneOf"][0]["const"]
                 for branch in self.schema["$defs"][entry.kind]["anyOf"]
-                if "properties" in branch
+                if "type" in branch.get("properties", ())
             ]
             assert entry.name in consts
 
