@@ -12,6 +12,7 @@ from nnreg.builtin.layers import (
     dense,
     joins,
     normalization,
+    sampling,
     sequence,
 )
 from nnreg.hookspecs import hookimpl
@@ -74,6 +75,8 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
         "lstm": sequence.Lstm,
         "add_position": attention.AddPosition,
         "multi_head_attention": attention.MultiHeadAttention,
+        "cross_attention": attention.CrossAttention,
+        "gaussian_sample": sampling.GaussianSample,
         "residual": composition.Residual,
         "stack": composition.Stack,
         "add": joins.Add,

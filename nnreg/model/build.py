@@ -13,8 +13,9 @@ from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.graph import INPUT
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer, LayerBuilder, takes_integers
+from nnreg.interfaces.layer import Layer, LayerBuilder, integer_inputs
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.network.network import Network
@@ -48,8 +49,11 @@ def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Bluepri
     `SpecError` with the path of a layer that does not support its input.
     """
     layers, output_activation = _fuse_loss_activation(spec)
-    plan = LayerBuilder("$.model", classes, integer=takes_integers(layers))
+    plan = LayerBuilder("$.model", classes, integer=INPUT in integer_inputs(layers))
     shape = plan.chain(layers, input_shape)
+    if not isinstance(shape, tuple):
+        problem = f"has several outputs, {', '.join(shape)}; read one of them in a last layer"
+        raise SpecError([Problem(f"$.model.layers[{len(layers) - 1}]", problem)])
     _check_frozen(plan, spec.train.freeze)
     return Blueprint(plan, shape, output_activation)
 

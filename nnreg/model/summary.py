@@ -19,11 +19,15 @@ def layer_table(network: Network, registry: Registry) -> list[LayerRow]:
     result = []
     for name, (layer, plan) in network.plan.children.items():
         own = [p for key, p in network.parameters.items() if key.startswith(f"{name}/")]
-        shape = ", ".join(["batch", *map(str, plan.output)])
+        shapes = plan.outputs or {"": plan.output}
+        shape = "), ".join(
+            f"{key} (".lstrip() + ", ".join(["batch", *map(str, one)])
+            for key, one in shapes.items()
+        )
         kind = names.get(type(layer), type(layer).__name__)
         if read := sources(network.plan, name):
             kind += f" ({read})"
-        result.append((name, kind, f"({shape})", sum(p.size for p in own)))
+        result.append((name, kind, f"{shape})", sum(p.size for p in own)))
     return result
 
 

@@ -7,7 +7,6 @@ views of them. An optimizer is then arithmetic on vectors, and a checkpoint a fe
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from typing import Any, TypeAlias
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from nnreg._types import Array, Shape
 from nnreg.interfaces.activation import Activation
-from nnreg.interfaces.context import Context, Node, Workspace
+from nnreg.interfaces.context import Context, Node, Read, Workspace
 from nnreg.interfaces.graph import Wire
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
@@ -102,15 +101,15 @@ class Network:
 
         Integers are checked by each layer that they reach.
         """
-        unchanged = {0: x}
+        unchanged = {Read(0): x}
         steps = zip(self.layers.values(), self._inference.children.values(), strict=True)
         for index, (layer, context) in enumerate(steps):
-            read = index if context.node is None else context.node.inputs[0]
+            read = Read(index) if context.node is None else context.node.inputs[0]
             if layer.joins or read not in unchanged:
                 continue
             layer.check_input(unchanged[read])
             if layer.keeps_integers and not layer.integer_input:
-                unchanged[index + 1] = layer.forward(unchanged[read], context)[0]
+                unchanged[Read(index + 1)] = layer.forward(unchanged[read], context)[0]
 
     @property
     def trainable_slices(self) -> list[slice]:
@@ -173,7 +172,7 @@ class Network:
     @property
     def activations_per_example(self) -> int:
         """The number of activations of one example in all layers."""
-        return sum(plan.activation_count + math.prod(plan.output) for _, plan in nested(self.plan))
+        return sum(plan.activations for _, plan in nested(self.plan))
 
     @property
     def max_sequence_length(self) -> int:
@@ -218,8 +217,8 @@ class Network:
         root = _contexts(self.plan, "", (arrays[0], arrays[1], arrays[2]), workspace, frozen)
         needed = [input_gradient]
         for index, (name, child) in enumerate(root.children.items()):
-            read = (index,) if child.node is None else child.node.inputs
-            child.needs_input_gradient = any(needed[value] for value in read)
+            read = (Read(index),) if child.node is None else child.node.inputs
+            child.needs_input_gradient = any(needed[one.value] for one in read)
             owner = self.plan.children[name][1].owner or name
             needed.append(child.needs_input_gradient or owner in self._learning)
         return root

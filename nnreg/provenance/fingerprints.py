@@ -23,7 +23,7 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.join import one_input
+from nnreg.interfaces.join import one_input, one_output, one_shape
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -235,7 +235,7 @@ def _shapes(shape: Shape) -> list[Shape]:
 def _run(layer: Layer, shape: Shape, classes: int | None) -> Mapping[str, Any]:
     """Return a layer's output in inference, and its gradients in training."""
     plan = LayerBuilder("$", classes)
-    output = plan.layer("layers/0", layer, shape)
+    output = one_shape(plan.layer("layers/0", layer, shape))
     network = Network(plan, shape, output, dtype=np.float64)
     network.vector[...] = 0.2 * fixed_input(network.vector.shape)
     for name, param in network.state_params.items():
@@ -247,7 +247,7 @@ def _run(layer: Layer, shape: Shape, classes: int | None) -> Mapping[str, Any]:
         x = np.arange(x.size).reshape(x.shape) % 2
     context = network.context(network.workspace(reuse=False))
     with _component_code():
-        y = np.asarray(layer.forward(x, context.children["layers/0"])[0])
+        y = np.asarray(one_output(layer.forward(x, context.children["layers/0"]))[0])
 
     gradient = np.zeros_like(network.vector)
     workspace = network.workspace(reuse=False)
@@ -255,7 +255,7 @@ def _run(layer: Layer, shape: Shape, classes: int | None) -> Mapping[str, Any]:
     wanted = not layer.integer_input
     context = network.context(workspace, gradient, training=True, input_gradient=wanted)
     with _component_code():
-        z, backward = layer.forward(x, context.children["layers/0"])
+        z, backward = one_output(layer.forward(x, context.children["layers/0"]))
     dz = fixed_input(np.shape(z))
     with _component_code():
         dx = backward(dz)

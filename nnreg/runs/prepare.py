@@ -11,7 +11,8 @@ from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns, NumericClasses, Split
 from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
-from nnreg.interfaces.layer import takes_integers
+from nnreg.interfaces.graph import INPUT
+from nnreg.interfaces.layer import integer_inputs
 from nnreg.model.model import Model
 from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
@@ -155,7 +156,7 @@ def _from_files(document: Document, reader: DataReader | None) -> tuple[Preproce
         _fold(spec),
         reader or DataReader(),
         numeric_classes=_numeric_classes(spec),
-        integer_input=takes_integers(spec.model.layers),
+        integer_input=INPUT in integer_inputs(spec.model.layers),
     )
 
 
@@ -181,7 +182,7 @@ def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Prep
         spec.seed,
         _fold(spec),
         numeric_classes=_numeric_classes(spec),
-        integer_input=takes_integers(spec.model.layers),
+        integer_input=INPUT in integer_inputs(spec.model.layers),
     )
 
 

@@ -114,6 +114,10 @@ def _spec_and_data(
         x = np.resize(case.x, (ROWS, *case.x.shape[1:]))
         shape = LayerBuilder("$", len(CLASSES)).layer("layers/0", component, x.shape[1:])
         first = [tree, *(["flatten"] if len(shape) > 1 else [])]
+        if isinstance(shape, dict):
+            options = {"type": tree} if isinstance(tree, str) else tree
+            reads = {"type": "flatten", "inputs": f"several.{next(iter(shape))}"}
+            first = [{**options, "name": "several"}, reads]
     elif component.kind in ("activation", "initializer"):
         hidden[component.kind] = tree
     elif isinstance(component, Metric):

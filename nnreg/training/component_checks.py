@@ -25,7 +25,7 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.graph import read_input
-from nnreg.interfaces.join import flat_inputs, one_input
+from nnreg.interfaces.join import flat_inputs, one_input, one_output, one_shape
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -201,7 +201,7 @@ def _check_layers(
         state = network.state_vector.copy()
         x = materialize(examples.x[:ROWS] if isinstance(examples.x, np.ndarray)
                         else examples.x.select(np.arange(min(ROWS, len(examples.x)))))  # fmt: skip
-        values, contexts = [x], network.context(network.workspace(reuse=False)).children
+        contexts, values = network.context(network.workspace(reuse=False)).children, list[Any]([x])
         for name, (layer, plan) in network.plan.children.items():
             x = read_input(contexts[name], values)
             if id(plan) not in by_plan:
@@ -209,11 +209,13 @@ def _check_layers(
                 continue
             caller, exact = by_plan[id(plan)]
             flat = flat_inputs(x) if layer.joins else x
-            check_layer(caller, plan, flat, network.dtype, exact=exact)
+            if not plan.outputs:  # an error about them is to be that of the outputs by name
+                check_layer(caller, plan, flat, network.dtype, exact=exact)
             returned = caller.call("forward", x, contexts[name])
             y, _ = caller.pair("forward", returned, "the output")
-            rows = len(values[0])
-            values.append(caller.array("forward", y, (rows, *plan.output), network.dtype))
+            values.append(_outputs(caller, y, plan, len(flat), network))
+            if plan.outputs:
+                check_layer(caller, plan, flat, network.dtype, exact=exact)
         network.state_vector[...] = state
     for caller, plan, exact in layers:
         if id(plan) not in own:
@@ -222,6 +224,20 @@ def _check_layers(
             shape, integer = (ROWS, *shape), nested.integer_input
             x = np.zeros(shape, np.intp) if integer else _numbers(shape).astype(network.dtype)
             check_layer(caller, plan, x, network.dtype, exact=exact)
+
+
+def _outputs(caller: Caller, y: Any, plan: LayerBuilder, rows: int, network: Network) -> Any:
+    """Require an array of the shape that the layer declared, or several by name."""
+    if not plan.outputs:
+        return caller.array("forward", y, (rows, *plan.output), network.dtype)
+    if not isinstance(y, dict) or y.keys() != plan.outputs.keys():
+        found = f"with {', '.join(map(str, y))}" if isinstance(y, dict) else describe(y)
+        expected = f"a dictionary with the outputs of build, {', '.join(plan.outputs)}"
+        raise caller.error("forward", f"returned {found}; expected {expected}")
+    return {
+        name: caller.array("forward", y[name], (rows, *shape), network.dtype)
+        for name, shape in plan.outputs.items()
+    }
 
 
 def check_layer(
@@ -250,7 +266,7 @@ class _OneLayer:
         layer, shape = one_input(caller.component, plan.inputs)
         self._caller, self._layer = caller, layer
         root = LayerBuilder("$", plan.classes)
-        output = root.layer("layers/0", layer, shape)
+        output = one_shape(root.layer("layers/0", layer, shape))
         self._network = Network(root, shape, output, dtype=dtype)
         self._network.initialize(0)
         self._network.vector += 0.1 * _numbers(self._network.vector.shape).astype(dtype)
@@ -314,7 +330,7 @@ class _OneLayer:
         context = network.context(
             workspace, self._gradient, training=training, input_gradient=wanted
         )
-        return self._layer.forward(x.copy(), context.children["layers/0"])
+        return one_output(self._layer.forward(x.copy(), context.children["layers/0"]))
 
     def _views(self, vector: Array) -> dict[str, Array]:
         """Return the parts of a vector by the names that the layer gave its parameters."""
