@@ -17,8 +17,9 @@ from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.secret_text import START, reveal, reveal_path
 from nnreg.data.column_encoders import ClassTarget
+from nnreg.data.fitting import fit_preprocessing, fit_target
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
-from nnreg.data.preprocessing import Preprocessing, fit_preprocessing, fit_target
+from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns, Data, NumericClasses, Split
 from nnreg.data.split import Rows
 from nnreg.data.weights import sample_weights
@@ -188,7 +189,7 @@ def read_splits(
     reader: DataReader,
     *,
     numeric_classes: NumericClasses,
-    integer_input: bool,
+    integer_inputs: Collection[str],
 ) -> tuple[Preprocessing, Splits]:
     """Read the files of a data section and fit the preprocessing on the training split."""
     data_files(data, directory)  # checks all files before one is read
@@ -207,7 +208,7 @@ def read_splits(
         seed,
         fold,
         numeric_classes=numeric_classes,
-        integer_input=integer_input,
+        integer_inputs=integer_inputs,
     )
     text.update(preprocessing.text)
     files = {
@@ -229,18 +230,20 @@ def split_table(
     fold: Fold | None = None,
     *,
     numeric_classes: NumericClasses,
-    integer_input: bool,
+    integer_inputs: Collection[str],
 ) -> tuple[Preprocessing, Splits]:
     """Split the rows of a table by fractions and fit the preprocessing on the training split.
 
-    The rows that a `fold` holds out are the validation split. If `split.validation` is given, they
-    are the test split instead, and validation is that file, or that fraction of the fold's training
-    rows. The rows of `split.test` are in no fold.
+    `integer_inputs` are the inputs that reach a layer which takes integers. The rows that a `fold`
+    holds out are the validation split. If `split.validation` is given, they are the test split
+    instead, and validation is that file, or that fraction of the fold's training rows. The rows of
+    `split.test` are in no fold.
     """
     names = (split.group, split.order, columns.sample_weights)
     auxiliary = [name for name in names if isinstance(name, str)]
-    columns = replace(columns, inputs=_inputs(table, targets, columns, auxiliary))
-    table = _in_use(table, [*(columns.inputs or ()), *targets, *auxiliary])
+    if not columns.groups:
+        columns = replace(columns, inputs=_inputs(table, targets, columns, auxiliary))
+    table = _in_use(table, [*(columns.listed or ()), *targets, *auxiliary])
     table = _with_target(table, targets, columns)
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too
@@ -253,7 +256,7 @@ def split_table(
         targets,
         columns,
         numeric_classes=numeric_classes,
-        integer_input=integer_input,
+        integer_inputs=integer_inputs,
     )
     splits = {name: table.take(chosen) for name, chosen in rows.items()}
     if isinstance(preprocessing.target, ClassTarget):
@@ -293,8 +296,8 @@ def _inputs(
     """Return the input columns: those listed, or all without another use."""
     for name in columns.exclude:
         column(table, name)
-    others = {*columns.exclude, *(() if columns.inputs else (*targets, *auxiliary))}
-    return tuple(name for name in columns.inputs or table.columns if name not in others)
+    others = {*columns.exclude, *(() if columns.listed else (*targets, *auxiliary))}
+    return tuple(name for name in columns.listed or table.columns if name not in others)
 
 
 def _in_use(table: Table, names: list[str]) -> Table:

@@ -45,7 +45,7 @@ class EntryKeys(Configurable):
     transposed: bool = False
 
     def __post_init__(self) -> None:
-        if self.name is not None and (why := _unsuitable(self.name)):
+        if self.name is not None and (why := unsuitable(self.name)):
             raise ValueError(f"the name {self.name!r} {why}; give the entry another name")
         if self.inputs == ():
             raise ValueError("'inputs' is empty; omit it to read the entry before")
@@ -65,8 +65,8 @@ class EntryKeys(Configurable):
 ENTRY_KEYS: Final = tuple(one.name for one in dataclasses.fields(EntryKeys))
 
 
-def _unsuitable(name: str) -> str:
-    """Return why a text cannot be the name of an entry; empty if it can."""
+def unsuitable(name: str) -> str:
+    """Return why a text cannot be the name of an entry or an input; empty if it can."""
     if not name:
         return "is empty"
     if name.isdecimal():
@@ -101,13 +101,12 @@ def connect(
     for index, keys in enumerate(entries):
         here = f"{path}.layers[{index}]"
         found = () if keys is None else scope.find_all(keys, f"{here}.inputs")
-        if not (found or index):
-            scope.require_one_input(here)
+        read = found or (Read(index) if index else scope.only_input(here),)
         if keys is None:
-            wires.append(Wire((Read(index),)))
+            wires.append(Wire(read))
             continue
         use = None if keys.use is None else scope.find_layer(keys.use, wires, f"{here}.use")
-        wires.append(Wire(found or (Read(index),), use, keys.transposed))
+        wires.append(Wire(read, use, keys.transposed))
         if keys.name is not None:
             scope.add(keys.name, index + 1, f"{here}.name")
     problems = scope.problems or _unread(wires, names, path, inputs)
@@ -124,11 +123,12 @@ class _Scope:
         self._names, self._inputs = names, inputs
         self._values = {name: Read(0, name) for name in inputs} or {INPUT: Read(0)}
 
-    def require_one_input(self, where: str) -> None:
-        """Add a problem for an entry that reads the input of a list with several."""
-        if self._inputs:
+    def only_input(self, where: str) -> Read:
+        """Return the input of the list, with a problem if there are several."""
+        if len(self._inputs) > 1:
             text = f"the data has several inputs; name in 'inputs' one of {', '.join(self._inputs)}"
             self.problems.append(Problem(where, text))
+        return next(iter(self._values.values()))
 
     def add(self, name: str, value: int, where: str) -> None:
         """Add the name of an entry."""

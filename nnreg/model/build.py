@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nnreg._types import Array, Shape
+from nnreg._types import Array, Shape, Shapes
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.suggestions import suggest
@@ -42,14 +42,17 @@ class Blueprint(NamedTuple):
     output_activation: Activation | None
 
 
-def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Blueprint:
+def plan_network(spec: Spec, input_shape: Shapes, classes: int | None) -> Blueprint:
     """Return the structure of the network that a spec describes, with the shapes of all arrays.
 
-    `input_shape` is the shape of one example, `classes` the number of classes or None. Raises
+    `input_shape` is the shape of one example, or those of several inputs by name, `classes` the
+    number of classes or None. Raises
     `SpecError` with the path of a layer that does not support its input.
     """
     layers, output_activation = _fuse_loss_activation(spec)
-    plan = LayerBuilder("$.model", classes, integer=INPUT in integer_inputs(layers))
+    inputs = () if isinstance(input_shape, tuple) else input_shape
+    integers = integer_inputs(layers, inputs)
+    plan = LayerBuilder("$.model", classes, integer=INPUT in integers, integers=integers)
     shape = plan.chain(layers, input_shape)
     if not isinstance(shape, tuple):
         problem = f"has several outputs, {', '.join(shape)}; read one of them in a last layer"
@@ -59,7 +62,7 @@ def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Bluepri
 
 
 def build_network(
-    spec: Spec, input_shape: Shape, classes: int | None, kernels: Kernels | None = None
+    spec: Spec, input_shape: Shapes, classes: int | None, kernels: Kernels | None = None
 ) -> Network:
     """Return the network that a spec describes, not yet initialized; see `plan_network`."""
     plan, shape, output_activation = plan_network(spec, input_shape, classes)

@@ -20,6 +20,7 @@ from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network, encode_targets, name_metrics
 from nnreg.model.compatibility import refuse_incompatible
+from nnreg.model.inputs import prepare_inputs
 from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
@@ -31,7 +32,8 @@ from nnreg.spec.sections import Spec
 from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.convert import table_of
 from nnreg.tables.dataframes import array_of
-from nnreg.tables.lazy import Column, LazyArray, materialize
+from nnreg.tables.lazy import LazyArray, materialize
+from nnreg.tables.named import Inputs
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
 from nnreg.training.evaluation import Evaluation, Examples, classes_of, reported
@@ -200,7 +202,8 @@ class Model:
         examples = self.examples(x, y)
         vector = np.zeros_like(self.network.vector)
         context = self.network.context(self.network.workspace(reuse=False), vector)
-        z, backward = self.network.forward(materialize(examples.x), context)
+        x = materialize(examples.x) if isinstance(examples.x, LazyArray) else examples.x
+        z, backward = self.network.forward(x, context)
         loss, loss_backward = self.evaluation.loss_of(z, examples.targets, context)
         backward(loss_backward())
         return loss, views(vector, self.network.params)
@@ -357,23 +360,9 @@ class Model:
         source = self.spec.data.source if self.spec.data else None
         return table_of(x, names, source.missing if isinstance(source, Csv) else MISSING_TEXTS)
 
-    def _prepare_inputs(self, x: Any) -> Column:
-        """Return the inputs of the network for raw rows; lazily, if the rows are read lazily."""
+    def _prepare_inputs(self, x: Any) -> Inputs:
         table = self._table(x, self.preprocessing.names)
-        name, *others = self.preprocessing.names
-        column = table.columns.get(name)
-        if others or not isinstance(column, LazyArray):
-            return self._encode_rows(table)
-
-        def encode(values: Array, rows: Array) -> Array:
-            return self._encode_rows(replace(table, columns={name: values}, row_numbers=rows))
-
-        return column.encoded(encode, self.network.input_shape, self.network.input_dtype)
-
-    def _encode_rows(self, table: Table) -> Array:
-        encoded = self.preprocessing.encode(table, self.network.input_dtype)
-        self.network.check_input(encoded)
-        return np.ascontiguousarray(encoded)
+        return prepare_inputs(table, self.preprocessing, self.network)
 
     def layer_table(self) -> list[tuple[str, str, str, int]]:
         """Return each layer's name, kind, output shape, and number of parameters."""

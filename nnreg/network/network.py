@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from nnreg._types import Array, Shape
+from nnreg._types import Array, Shape, Shapes
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context, Node, Read, Workspace
 from nnreg.interfaces.graph import Wire
@@ -33,7 +33,8 @@ from nnreg.network.parameters import (
     trained,
     views,
 )
-from nnreg.tables.lazy import Column, iter_chunks
+from nnreg.tables.lazy import iter_chunks
+from nnreg.tables.named import Inputs, NamedArrays
 
 INITIAL_STREAM = 0
 """The random stream of initial values: parameter i draws from SeedSequence([seed, stream, i])."""
@@ -58,7 +59,7 @@ class Network:
     def __init__(
         self,
         plan: LayerBuilder,
-        input_shape: Shape,
+        input_shape: Shapes,
         output_shape: Shape,
         *,
         output_activation: Activation | None = None,
@@ -91,17 +92,19 @@ class Network:
         """Whether the input is integers, which a layer takes."""
         return self.plan.integer is True
 
-    @property
-    def input_dtype(self) -> npt.DTypeLike:
-        """The type of the input."""
-        return np.int64 if self.integer_input else self.dtype
+    def input_dtype(self, name: str | None = None) -> npt.DTypeLike:
+        """Return the type of the input, or of one of several."""
+        integer = self.integer_input if name is None else name in self.plan.integers
+        return np.int64 if integer else self.dtype
 
-    def check_input(self, x: Array) -> None:
+    def check_input(self, x: Array | NamedArrays) -> None:
         """Raise `DataError` for values that the first layer does not accept.
 
         Integers are checked by each layer that they reach.
         """
-        unchanged = {Read(0): x}
+        unchanged = {Read(0): cast(Array, x)}
+        if isinstance(x, NamedArrays):
+            unchanged = {Read(0, name): array for name, array in x.arrays.items()}
         steps = zip(self.layers.values(), self._inference.children.values(), strict=True)
         for index, (layer, context) in enumerate(steps):
             read = Read(index) if context.node is None else context.node.inputs[0]
@@ -223,15 +226,18 @@ class Network:
             needed.append(child.needs_input_gradient or owner in self._learning)
         return root
 
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        """Run all layers without the output activation; `x` is `(batch, *input_shape)`."""
+    def forward(self, x: Any, context: Context) -> tuple[Array, LayerBackward]:
+        """Run all layers without the output activation; `x` is `(batch, *input_shape)`.
+
+        Several inputs are given by name.
+        """
         return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
 
     def outputs(self, z: Array) -> Array:
         """Apply the output activation to the result of `forward`."""
         return z if self.output_activation is None else self.output_activation.forward(z)[0]
 
-    def logits(self, x: Column) -> Array:
+    def logits(self, x: Inputs) -> Array:
         """Return the outputs for `x` before the output activation. Thread-safe."""
         rows = min(
             max(CACHED_VALUES // max(self.activations_per_example, 1), MIN_BATCH_ROWS),
@@ -250,7 +256,7 @@ class Network:
                 start += len(batch)
         return y
 
-    def predict(self, x: Column) -> Array:
+    def predict(self, x: Inputs) -> Array:
         """Return the outputs `(batch, *output_shape)`."""
         return self.outputs(self.logits(x))
 

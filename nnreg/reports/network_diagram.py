@@ -57,9 +57,11 @@ def diagram(model: Model) -> Drawing:
     boxes, network = boxes_of(model), model.network
     total = f"{network.vector.size:,} parameters"
     names = ", ".join(model.classes or model.preprocessing.target_names)
-    first = Box("input", "", network.input_shape, 0)
+    shape = network.input_shape
+    inputs = {"": shape} if isinstance(shape, tuple) else shape
+    first = [Box("input", name, one, 0) for name, one in inputs.items()]
     last = Box("output", names, network.output_shape, 0)
-    elements, bottom = _column((first, *boxes, last), 1, 1, WIDTH - 2)
+    elements, bottom = _column((*first, *boxes, last), 1, 1, WIDTH - 2)
     kinds = ", ".join(f"{box.kind or 'block'} × {box.times}" if box.times > 1 else box.kind
                       for box in boxes)  # fmt: skip
     description = f"Network from input to output: {kinds}; {total}"

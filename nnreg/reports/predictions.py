@@ -13,7 +13,8 @@ from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.runs.baseline import best_constant
 from nnreg.runs.prepare import PreparedRun
-from nnreg.tables.lazy import Column, LazyArray, materialize
+from nnreg.tables.lazy import LazyArray, materialize
+from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.table import Table
 
 MAX_IMAGE_SIDE = 128
@@ -40,7 +41,7 @@ class SplitPredictions:
     baseline: Array
     predictions_per_row: int
     preprocessing: Preprocessing
-    inputs: Column
+    inputs: Inputs
     table: Table
     """The source of the rows; it has no columns."""
 
@@ -75,6 +76,10 @@ class SplitPredictions:
         """
         row = np.array([index // self.predictions_per_row])
         x = self.inputs
+        if isinstance(x, NamedArrays):
+            parts = self.preprocessing.parts
+            found = [_columns(part, x[name][row][0]) for name, part in parts.items()]
+            return {name: value for one in found for name, value in one.items()}
         values = materialize(x.select(row)) if isinstance(x, LazyArray) else x[row]
         first = self.preprocessing.inputs[0]
         if isinstance(first, ArrayColumn):

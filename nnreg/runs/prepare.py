@@ -11,8 +11,7 @@ from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns, NumericClasses, Split
 from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
-from nnreg.interfaces.graph import INPUT
-from nnreg.interfaces.layer import integer_inputs
+from nnreg.interfaces.layer import LayerEntry, integer_inputs
 from nnreg.model.model import Model
 from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
@@ -156,7 +155,7 @@ def _from_files(document: Document, reader: DataReader | None) -> tuple[Preproce
         _fold(spec),
         reader or DataReader(),
         numeric_classes=_numeric_classes(spec),
-        integer_input=INPUT in integer_inputs(spec.model.layers),
+        integer_inputs=integer_inputs(spec.model.layers, spec.data.groups),
     )
 
 
@@ -173,17 +172,25 @@ def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Prep
     clash = sorted(set(targets) & set(inputs.columns))
     if clash:
         raise DataError(f"column {clash[0]!r} is both an input and a target")
+    columns = spec.data or Columns(scaling="none")
+    if columns.inputs is None and _are_several(inputs):
+        columns = replace(columns, inputs=dict(zip(inputs.columns, inputs.columns, strict=True)))
     table = replace(inputs, columns={**inputs.columns, **target.columns})
     return split_table(
         table,
         targets,
-        spec.data or Columns(scaling="none"),
+        columns,
         spec.data.split if spec.data else Split(),
         spec.seed,
         _fold(spec),
         numeric_classes=_numeric_classes(spec),
-        integer_input=INPUT in integer_inputs(spec.model.layers),
+        integer_inputs=integer_inputs(spec.model.layers, columns.groups),
     )
+
+
+def _are_several(inputs: Table) -> bool:
+    """Return True if each column passed in is an input of its own: one of them has arrays."""
+    return len(inputs.columns) > 1 and any(one.ndim > 1 for one in inputs.columns.values())
 
 
 def _fold(spec: Spec) -> Fold | None:
@@ -193,7 +200,8 @@ def _fold(spec: Spec) -> Fold | None:
 
 def _numeric_classes(spec: Spec) -> NumericClasses:
     """Return which numeric targets are classes, according to a layer, the loss, or a metric."""
-    if any(getattr(layer, "units", None) == "classes" for layer in spec.model.layers):
+    layers = [e.layer if isinstance(e, LayerEntry) else e for e in spec.model.layers]
+    if any(getattr(layer, "units", None) == "classes" for layer in layers):
         return "all"
     classification = spec.loss.classification or any(one.classification for one in spec.metrics)
     return "single" if classification else "none"

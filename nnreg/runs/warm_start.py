@@ -115,7 +115,8 @@ def _compare_meaning(
             continue
         listed = f"{', '.join(old[:MAX_SHOWN])}, here they are {', '.join(new[:MAX_SHOWN])}"
         if sorted(old) == sorted(new):
-            fix = f'set "inputs": {json_text.dumps(before.names, ensure_ascii=False)} in data'
+            given = {name: part.names for name, part in before.parts.items()} or before.names
+            fix = f'set "inputs": {json_text.dumps(given, ensure_ascii=False)} in data'
             if what == "classes":
                 fix = '"layers" without the last one copies the others'
             problem = f"the {what} of {file} are in another order: {listed}; {fix}"

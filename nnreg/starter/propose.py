@@ -247,7 +247,7 @@ def _split_works(tree: Mapping[str, Any], table: Table, registry: Registry) -> b
     try:
         preprocessing, splits = split_table(
             table, data.targets, data, data.split, spec.seed,
-            numeric_classes="all" if classification else "none", integer_input=False,
+            numeric_classes="all" if classification else "none", integer_inputs=(),
         )  # fmt: skip
         attach_data(Model(document, preprocessing), splits)
     except DataError:

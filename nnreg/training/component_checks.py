@@ -36,7 +36,7 @@ from nnreg.network.network import Network
 from nnreg.network.parameters import declared, total_size, views
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import Registry
-from nnreg.tables.lazy import materialize
+from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient_check import wrong_gradient
 
@@ -199,8 +199,10 @@ def _check_layers(
     own = {id(plan) for _, plan in network.plan.children.values()}
     if own & by_plan.keys():
         state = network.state_vector.copy()
-        x = materialize(examples.x[:ROWS] if isinstance(examples.x, np.ndarray)
-                        else examples.x.select(np.arange(min(ROWS, len(examples.x)))))  # fmt: skip
+        x: Any = examples.x
+        if isinstance(x, LazyArray):
+            x = materialize(x.select(np.arange(min(ROWS, len(x)))))
+        x = x[:ROWS]
         contexts, values = network.context(network.workspace(reuse=False)).children, list[Any]([x])
         for name, (layer, plan) in network.plan.children.items():
             x = read_input(contexts[name], values)

@@ -14,7 +14,8 @@ from nnreg.interfaces.context import Context
 from nnreg.interfaces.graph import arrays_of, read_input
 from nnreg.interfaces.layer import Layer
 from nnreg.network.network import Network
-from nnreg.tables.lazy import Column, iter_chunks
+from nnreg.tables.lazy import iter_chunks
+from nnreg.tables.named import Inputs
 
 _NamedStep = tuple[str, Layer, Context]
 
@@ -22,7 +23,7 @@ _NamedStep = tuple[str, Layer, Context]
 def explain(
     network: Network,
     context: Context,
-    x: Column,
+    x: Inputs,
     epoch: int,
     batch: int,
     what: str = "the loss",
@@ -58,7 +59,7 @@ def _non_finite_gradient(steps: Sequence[_NamedStep]) -> str | None:
     return None
 
 
-def _non_finite_output(steps: Sequence[_NamedStep], x: Column) -> str | None:
+def _non_finite_output(steps: Sequence[_NamedStep], x: Inputs) -> str | None:
     with closing(iter_chunks(x, len(x))) as chunks:
         for chunk in chunks:
             values = list[Any]([chunk])

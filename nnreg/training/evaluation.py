@@ -19,19 +19,19 @@ from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.returned import Caller
 from nnreg.network.network import Network
-from nnreg.tables.lazy import Column
+from nnreg.tables.named import Inputs, NamedArrays
 
 
 @dataclass(frozen=True)
 class Examples:
     """Inputs `x`, `targets` as the loss takes them, and `raw_targets` as the metrics take them.
 
-    Raw targets are class numbers `(examples, ...)`, or numbers in the target's own units. Inputs
-    may stay in their file. `weights` `(examples,)` with a mean of 1 are the weights in training;
-    None if all are equal.
+    The inputs of a network with several are given by name. Raw targets are class numbers
+    `(examples, ...)`, or numbers in the target's own units. Inputs may stay in their file.
+    `weights` `(examples,)` with a mean of 1 are the weights in training; None if all are equal.
     """
 
-    x: Column
+    x: Inputs
     targets: Array
     raw_targets: Array
     weights: Array | None = None
@@ -42,7 +42,8 @@ class Examples:
     @functools.cached_property
     def digest(self) -> str:
         """The SHA-256 of targets and weights, and of the inputs if they are in memory."""
-        arrays = (self.x, self.targets, self.weights)
+        inputs = self.x.arrays.values() if isinstance(self.x, NamedArrays) else (self.x,)
+        arrays = (*inputs, self.targets, self.weights)
         found = hashlib.sha256()
         for array in arrays:
             if isinstance(array, np.ndarray):

@@ -13,6 +13,7 @@ from nnreg._types import Array
 from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.interfaces.context import Context
 from nnreg.network.network import CACHED_VALUES, Network
+from nnreg.tables.named import NamedArrays
 from nnreg.training.evaluation import Evaluation
 
 MIN_SHARD_ROWS = 8
@@ -40,7 +41,7 @@ def microbatch_size(network: Network, threads: int = 1) -> int | None:
 class Batch:
     """Inputs, targets as the loss takes them, and weights by which losses are multiplied."""
 
-    x: Array
+    x: Array | NamedArrays
     targets: Array
     weights: Array | None = None
 
@@ -93,7 +94,12 @@ class Worker:
     def _pass(self, examples: Batch, rows: Array, scale: float, context: Context) -> ShardResult:
         """Run one forward and one backward pass."""
         self.workspace.rewind()
-        x, t = self._take(examples.x, rows), self._take(examples.targets, rows)
+        given, t = examples.x, self._take(examples.targets, rows)
+        x = (
+            given.each(lambda one: self._take(one, rows))
+            if isinstance(given, NamedArrays)
+            else (self._take(given, rows))
+        )
         z, backward = self._network.forward(x, context)
         loss, loss_backward = self._evaluation.loss_of(z, t, context)
         if math.isfinite(loss):
@@ -121,7 +127,7 @@ class ShardResult:
 
     worker: Worker
     rows: Array
-    x: Array
+    x: Array | NamedArrays
     loss: float
     scores: Array
 
