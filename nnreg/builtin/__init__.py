@@ -55,6 +55,7 @@ def nnreg_losses() -> Mapping[str, type[Loss]]:
         "huber": losses.Huber,
         "binary_cross_entropy": losses.BinaryCrossEntropy,
         "cross_entropy": losses.CrossEntropy,
+        "value": losses.Value,
     }
 
 

@@ -29,10 +29,10 @@ def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) ->
 
     Raises `FormatError` for an array that is missing, unexpected, or of another shape or type.
     """
-    preprocessing, names = manifest.preprocessing, manifest.preprocessing.class_names
-    classes = None if names is None else len(names)
-    blueprint = plan_network(spec, preprocessing.input_shape, classes)
-    if not preprocessing.fits(blueprint.output_shape):
+    preprocessing = manifest.preprocessing
+    blueprint = plan_network(spec, preprocessing.input_shape, preprocessing.classes)
+    compared = {head.name for head in spec.heads if head.target is not None}
+    if not preprocessing.fits(blueprint.output_shapes) or compared != {*preprocessing.by_output}:
         raise FormatError(f"the outputs {blueprint.output_shape} do not match the target")
     parameters, state = declared(blueprint.plan)
     expected = {f"parameters/{name}": param.shape for name, param in parameters.items()}
@@ -48,7 +48,7 @@ def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) ->
             expected |= {"average/parameters": (size,), "average/state": (rest,)}
         if progress.step or any(name.startswith("optimizer/") for name in arrays):
             expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.state_names}
-        if progress.partial and spec.metrics:
+        if progress.partial and (spec.metrics or spec.several):
             expected["partial/outputs"] = (progress.partial.seen, *blueprint.output_shape)
     for name, shape in expected.items():
         check_array(arrays, name, shape, np.dtype(spec.model.dtype))

@@ -35,8 +35,8 @@ def print_result(run: Run) -> None:
         rows.append([_baseline_label(run, comparison["guess"]), *values])
     print_lines("")
     print_table(["", *names], rows, title=f"Results: {summary['name']}")
-    style = "bold green" if comparison["better"] else "bold yellow"
-    print_prose(describe(comparison), style=style)
+    for one in summary.get("verdicts", {"": comparison}).values():
+        print_prose(describe(one), style="bold green" if one["better"] else "bold yellow")
     if comparison["part"] == "train":
         print_prose("(evaluated on the training rows; data.split holds out others)")
     early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""
@@ -49,6 +49,8 @@ def print_result(run: Run) -> None:
 
 def _baseline_label(run: Run, constant: str) -> str:
     """Return the label of the constant baseline."""
+    if run.model.spec.several:
+        return "baseline"
     return f"baseline ({'mean' if run.model.classes is None else f'majority class {constant}'})"
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,25 +50,33 @@ from nnreg.tables.lazy import LazyArray
 from nnreg.tables.table import Table
 
 
+class TargetColumns(NamedTuple):
+    """The columns of the target of an output, whose name is empty for a single one."""
+
+    columns: tuple[str, ...]
+    numeric_classes: NumericClasses = "none"
+    output: str = ""
+
+
 def fit_preprocessing(
     table: Table,
     rows: Array,
-    targets: tuple[str, ...],
+    targets: Sequence[TargetColumns],
     columns: Columns,
     *,
-    numeric_classes: NumericClasses,
     integer_inputs: Collection[str],
 ) -> Preprocessing:
     """Fit the preprocessing of a table on its training `rows`.
 
     The type of a column is inferred from the whole table; means and categories are those of the
-    training rows. `data.columns` decides whether a target is classes, else `numeric_classes` if
-    it is numeric.
+    training rows. `data.columns` decides whether a target is classes, else its `numeric_classes`
+    if it is numeric.
     """
     train = table.take(rows)
     names = columns.listed
     if names is None:
-        names = tuple(name for name in table.columns if name not in targets)
+        used = {name for target in targets for name in target.columns}
+        names = tuple(name for name in table.columns if name not in used)
     if not names:
         raise DataError(
             f"{table.origin}: no input columns are left besides the target; check data.exclude"
@@ -85,9 +94,10 @@ def fit_preprocessing(
                 f"input with a name (inputs: {', '.join(group)})"
             )
         inputs += fitted
-    target = fit_target(table, train, targets, columns, numeric_classes=numeric_classes)
+    fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
+    target = fitted_targets.pop("", None)
     sizes = {key: len(group) for key, group in columns.groups.items()}
-    return Preprocessing(tuple(inputs), target, sizes)
+    return Preprocessing(tuple(inputs), target, sizes, fitted_targets)
 
 
 def _fit_input(table: Table, train: Table, name: str, columns: Columns, integer: bool) -> Input:
@@ -170,15 +180,9 @@ def _moments(values: Array, scaling: str) -> tuple[float, float]:
     return float(mean), float(scale_of(mean, deviation))
 
 
-def fit_target(
-    table: Table,
-    train: Table,
-    targets: tuple[str, ...],
-    columns: Columns,
-    *,
-    numeric_classes: NumericClasses,
-) -> Target:
-    """Fit the encoder of the target; see `fit_preprocessing`."""
+def fit_target(table: Table, train: Table, target: TargetColumns, columns: Columns) -> Target:
+    """Fit the encoder of a target; see `fit_preprocessing`."""
+    targets, numeric_classes = target.columns, target.numeric_classes
     single = len(targets) == 1 and column(table, targets[0]).ndim == 1
     if len(targets) == 1 and _is_class_target(table, targets[0], columns, numeric_classes):
         labels = _category_counts(train, targets[0])

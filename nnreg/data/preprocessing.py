@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, TypeAlias
 
@@ -24,6 +25,7 @@ from nnreg.data.column_encoders import (
     ClassTarget,
     NumericColumn,
     NumericTarget,
+    Target,
     refuse_too_large,
 )
 from nnreg.data.ignored_categories import report_ignored
@@ -60,15 +62,19 @@ _Target: TypeAlias = Annotated[
 class Preprocessing(Configurable):
     """How each input column and the target become arrays.
 
-    A network with several inputs has `groups`: the number of columns of each, by its name.
+    A network with several inputs has `groups`: the number of columns of each, by its name. One with
+    several outputs has `targets`, by the name of the output, and no `target`.
     """
 
     # stop at the first error: an untrusted checkpoint may have very many columns
     inputs: Annotated[tuple[_Input, ...], Len(1), FailFast()]
-    target: _Target
+    target: _Target | None = None
     groups: dict[str, Count] = field(default_factory=dict)
+    targets: dict[str, _Target] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if (self.target is None) != bool(self.targets):
+            raise ValueError("must have either 'target' or 'targets'")
         if self.groups and sum(self.groups.values()) != len(self.inputs):
             raise ValueError("groups: do not have as many columns as there are inputs")
         for name in self.groups:
@@ -87,7 +93,8 @@ class Preprocessing(Configurable):
         ends = list(itertools.accumulate(self.groups.values()))
         spans = zip(self.groups, [0, *ends], ends, strict=False)
         return {
-            name: Preprocessing(self.inputs[start:end], self.target) for name, start, end in spans
+            name: replace(self, inputs=self.inputs[start:end], groups={})
+            for name, start, end in spans
         }
 
     @property
@@ -115,26 +122,36 @@ class Preprocessing(Configurable):
 
     @property
     def target_names(self) -> tuple[str, ...]:
-        """The target columns."""
-        target = self.target
-        return target.names if isinstance(target, NumericTarget) else (target.name,)
+        """The target columns, of all outputs."""
+        columns = (name for target in self.by_output.values() for name in columns_of(target))
+        return tuple(dict.fromkeys(columns))
+
+    @property
+    def by_output(self) -> dict[str, Target]:
+        """The target of each output by its name, which is empty for a single one."""
+        return dict(self.targets) if self.target is None else {"": self.target}
+
+    @property
+    def classes(self) -> int | dict[str, int | None] | None:
+        """The number of classes, None of a numeric target; those of several outputs by name."""
+        found = {name: _class_count(target) for name, target in self.by_output.items()}
+        return found[""] if self.target is not None else found
 
     @property
     def text(self) -> frozenset[str]:
         """The columns, input or target, that are read as text, so that "007" is not 7."""
-        encoders = (*self.inputs, self.target)
+        encoders = (*self.inputs, *self.by_output.values())
         return frozenset(
             encoder.name
             for encoder in encoders
             if isinstance(encoder, CategoricalColumn | ClassTarget)
         )
 
-    def fits(self, output: Shape) -> bool:
-        """Return True if outputs of this shape per example can represent the target."""
-        if isinstance(self.target, NumericTarget):
-            return output[-1:] == (len(self.target.mean),) == (len(self.target.std),)
-        return output[-1:] == (len(self.target.names),) or (
-            output[-1:] == (1,) and len(self.target.names) == 2
+    def fits(self, outputs: Mapping[str, Shape]) -> bool:
+        """Return True if outputs of these shapes per example can represent the targets."""
+        targets = self.by_output
+        return targets.keys() <= outputs.keys() and all(
+            _fits(target, outputs[name]) for name, target in targets.items()
         )
 
     def require_columns(self, table: Table) -> None:
@@ -197,3 +214,18 @@ class Preprocessing(Configurable):
                 "network takes integers, such as token indices; fix the value"
             )
         return integers
+
+
+def columns_of(target: Target) -> tuple[str, ...]:
+    """Return the columns of a target."""
+    return target.names if isinstance(target, NumericTarget) else (target.name,)
+
+
+def _class_count(target: Target) -> int | None:
+    return len(target.names) if isinstance(target, ClassTarget) else None
+
+
+def _fits(target: Target, output: Shape) -> bool:
+    if isinstance(target, NumericTarget):
+        return output[-1:] == (len(target.mean),) == (len(target.std),)
+    return output[-1:] == (len(target.names),) or (output[-1:] == (1,) and len(target.names) == 2)

@@ -118,7 +118,8 @@ def _tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
 class Data(Columns):
     """Where the examples are: a file, its format, and the column or columns to predict.
 
-    A target of text is classes. One column of numbers is classes if the loss, a metric or
+    `target` may be an object with the targets of several outputs by their names. A target of text
+    is classes. One column of numbers is classes if the loss, a metric or
     `"units": "classes"` takes classes. An array with several numbers per row, such as a 0 or 1 for
     each of several labels, is numbers, unless `"units": "classes"` or `columns` says otherwise.
 
@@ -127,10 +128,19 @@ class Data(Columns):
 
     source: Source
     path: Text
-    target: Text | Names
+    target: Text | Names | dict[str, Text | Names]
     split: Split = Split()
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The target columns, one or several."""
-        return _tuple(self.target)
+        """All target columns."""
+        if not isinstance(self.target, dict):
+            return _tuple(self.target)
+        return tuple(dict.fromkeys(n for names in self.target_groups.values() for n in names))
+
+    @property
+    def target_groups(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each of several targets, by name; empty if there is one."""
+        if not isinstance(self.target, dict):
+            return {}
+        return {name: _tuple(columns) for name, columns in self.target.items()}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -88,13 +88,25 @@ class Wire:
     transposed: bool = False
 
 
+class Graph(NamedTuple):
+    """The connections of each entry of a list, and what each of several outputs of the list is."""
+
+    wires: list[Wire]
+    outputs: dict[str, Read]
+
+
 def connect(
-    entries: Sequence[EntryKeys | None], path: str, inputs: Iterable[str] = ()
-) -> list[Wire]:
+    entries: Sequence[EntryKeys | None],
+    path: str,
+    inputs: Iterable[str] = (),
+    outputs: Mapping[str, str] | None = None,
+) -> Graph:
     """Return the connections of the entries of a list at this path of the spec.
 
-    `inputs` are the names of the inputs of the list, if it has several. Raises `SpecError` with
-    every name that is unknown, defined later or defined twice, and every value that is not read.
+    `inputs` are the names of the inputs of the list, if it has several; `outputs` those of its
+    outputs, if they are not that of the last entry alone, with the place of each in the spec.
+    Raises `SpecError` with every name that is unknown, defined later or defined twice, and every
+    value that is not read.
     """
     names = [None if keys is None else keys.name for keys in entries]
     scope, wires = _Scope(names, inputs := tuple(inputs)), list[Wire]()
@@ -109,10 +121,11 @@ def connect(
         wires.append(Wire(read, use, keys.transposed))
         if keys.name is not None:
             scope.add(keys.name, index + 1, f"{here}.name")
-    problems = scope.problems or _unread(wires, names, path, inputs)
+    results = {name: scope.find_output(name, where) for name, where in (outputs or {}).items()}
+    problems = scope.problems or _unread(wires, names, path, inputs, set(results.values()))
     if problems:
         raise SpecError(problems)
-    return wires
+    return Graph(wires, results)
 
 
 class _Scope:
@@ -163,6 +176,13 @@ class _Scope:
             for position, name in enumerate(keys.inputs or ())
         )
 
+    def find_output(self, name: str, where: str) -> Read:
+        """Return the value that is an output of the list."""
+        found = self.find(name, where)
+        if found.value == 0 and name in self._values:
+            self.problems.append(Problem(where, f"{name!r} is an input, not a layer's output"))
+        return found
+
     def find_layer(self, name: str, wires: Sequence[Wire], where: str) -> int | None:
         """Return the number of the entry whose layer is used by the name of that or of a use."""
         found = self.find(name, where)
@@ -183,10 +203,14 @@ class _Scope:
 
 
 def _unread(
-    wires: Sequence[Wire], names: Sequence[str | None], path: str, inputs: Sequence[str]
+    wires: Sequence[Wire],
+    names: Sequence[str | None],
+    path: str,
+    inputs: Sequence[str],
+    outputs: Collection[Read],
 ) -> list[Problem]:
-    """Return a problem for each value but the last that no entry reads."""
-    parts = {one for wire in wires for one in wire.inputs}
+    """Return a problem for each value that no entry reads and that is no output."""
+    parts = {one for wire in wires for one in wire.inputs}.union(outputs or [Read(len(wires))])
     read = {one.value for one in parts}
     problems = [
         Problem(f"{path}.layers", f"no entry reads the input {name!r}; read it, or remove it")
@@ -195,10 +219,15 @@ def _unread(
     ]
     if 0 not in read and not inputs:
         problems.append(Problem(f"{path}.layers", f"no entry reads {INPUT!r}, the input"))
-    for index, name in enumerate(names[:-1]):
+    for index, name in enumerate(names):
         if index + 1 not in read:
             fix = f"name {name!r} in the 'inputs' of" if name else "name it and read it in"
             text = f"no entry reads its output; {fix} a later entry, or remove it"
+            if outputs:
+                text = (
+                    f"no entry reads its output; {fix} a later entry, give it a loss, list it in "
+                    "model.outputs, or remove it"
+                )
             problems.append(Problem(f"{path}.layers[{index}]", text))
     return problems
 
@@ -256,10 +285,13 @@ def read_input(context: Context, values: Sequence[Any]) -> Any:
     return values[-1] if context.node is None else context.node.read(values)
 
 
-def run_graph(contexts: Sequence[Context], x: Any) -> tuple[Any, Backward]:
+def run_graph(
+    contexts: Sequence[Context], x: Any, outputs: Mapping[str, Read] | None = None
+) -> tuple[Any, Backward]:
     """Run the entries of a graph in order; the returned function runs backward in reverse.
 
-    It returns None if the gradient of the input is not needed.
+    It returns None if the gradient of the input is not needed. With `outputs`, the result is a
+    dictionary of these, and so is the gradient.
     """
     values, steps = [x], list[Any]()
     for context in contexts:
@@ -271,7 +303,11 @@ def run_graph(contexts: Sequence[Context], x: Any) -> tuple[Any, Backward]:
 
     def backward(dy: Any) -> Any:
         gradients: list[Any] = [None] * len(values)
-        gradients[-1] = dy
+        if outputs is None:
+            gradients[-1] = dy
+        else:
+            for name, read in outputs.items():
+                _add(gradients, read, dy[name], contexts[0])
         for index in range(len(steps), 0, -1):
             backward_fn, context, node = steps[index - 1]
             gradient = gradients[index]
@@ -284,17 +320,30 @@ def run_graph(contexts: Sequence[Context], x: Any) -> tuple[Any, Backward]:
                 np.add(total, part, out=total)
             if not context.needs_input_gradient:
                 continue
-            for (value, part), dx in zip(
-                node.inputs, found if node.joins else (found,), strict=True
-            ):
-                if part is None:
-                    gradients[value] = _sum(gradients[value], dx, context)
-                elif dx is not None:
-                    parts = gradients[value] = gradients[value] or {}
-                    parts[part] = _sum(parts.get(part), dx, context)
+            for read, dx in zip(node.inputs, found if node.joins else (found,), strict=True):
+                _add(gradients, read, dx, context)
         return gradients[0]
 
-    return values[-1], backward
+    if outputs is None:
+        return values[-1], backward
+    return {name: part_of(values, read) for name, read in outputs.items()}, backward
+
+
+def part_of(values: Sequence[Any], read: Read) -> Array:
+    """Return a value or a part of it."""
+    value, part = read
+    found: Array = values[value] if part is None else values[value][part]
+    return found
+
+
+def _add(gradients: list[Any], read: Read, dx: Array | None, context: Context) -> None:
+    """Add a gradient to that of a value or of a part of it; either may be None."""
+    value, part = read
+    if part is None:
+        gradients[value] = _sum(gradients[value], dx, context)
+    elif dx is not None:
+        parts = gradients[value] = gradients[value] or {}
+        parts[part] = _sum(parts.get(part), dx, context)
 
 
 def _complete(

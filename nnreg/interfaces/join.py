@@ -52,7 +52,7 @@ class OneInput(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Any, LayerBackward]:
         """Return the output of the join; the returned function puts its gradients together."""
-        xs = _split(x, self.shapes)
+        xs = split_values(x, self.shapes)
         y, backward_fn = self.join.forward(xs, context)
 
         def backward(dy: Array) -> Array:
@@ -61,7 +61,7 @@ class OneInput(Layer):
         return y, backward
 
 
-def _split(x: Array, shapes: Sequence[Shape]) -> list[Array]:
+def split_values(x: Array, shapes: Sequence[Shape]) -> list[Array]:
     """Return the arrays of these shapes whose values are side by side."""
     ends = list(itertools.accumulate(map(math.prod, shapes)))
     spans = zip([0, *ends], ends, shapes, strict=False)
@@ -76,7 +76,7 @@ def one_output(returned: Any) -> Any:
     shapes = [one.shape[1:] for one in y.values()]
 
     def backward(dy: Array) -> Any:
-        return backward_fn(dict(zip(y, _split(dy, shapes), strict=True)))
+        return backward_fn(dict(zip(y, split_values(dy, shapes), strict=True)))
 
     return flat_inputs(list(y.values())), backward
 

@@ -18,6 +18,7 @@ from nnreg.interfaces.graph import (
     ENTRY_KEYS,
     INPUT,
     EntryKeys,
+    Graph,
     Value,
     Wire,
     connect,
@@ -150,11 +151,13 @@ class LayerBuilder:
     `constant` is set if the output does not depend on the input, such as that of a normalization
     over a single value: a network with such a layer is refused.
     `wire` has the connections of a layer in a graph; it is None in a chain. `owner` is the name of
-    the earlier layer whose arrays it uses, if it has none of its own.
+    the earlier layer whose arrays it uses, if it has none of its own. `results` are the outputs of
+    a network with several by name, and `classes_of` the classes of their targets.
     """
 
     path: str
     classes: int | None = None
+    classes_of: Mapping[str, int | None] = field(default_factory=dict)
     inputs: tuple[Shape, ...] = ()
     output: Shape = ()
     outputs: Mapping[str, Shape] = field(default_factory=dict)
@@ -166,6 +169,7 @@ class LayerBuilder:
     integers: Collection[str] = ()
     wire: Wire | None = None
     owner: str | None = None
+    results: Mapping[str, Read] = field(default_factory=dict)
     params: dict[str, Param] = field(default_factory=dict)
     state: dict[str, Param] = field(default_factory=dict)
     children: dict[str, tuple[Layer, LayerBuilder]] = field(default_factory=dict)
@@ -216,17 +220,21 @@ class LayerBuilder:
             path = self.path + "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in parts)
         return self._build(name, layer, (shape,), LayerBuilder(path, integer=integer))
 
-    def chain(self, layers: Iterable[Layer], shape: Shapes) -> Any:
+    def chain(
+        self, layers: Iterable[Layer], shape: Shapes, outputs: Mapping[str, str] | None = None
+    ) -> Any:
         """Build a list of nested layers, named `layers/0`, …, and return the shape of the output.
 
         The input of the list is that of the layer itself; only that of a network may be several. An
         entry with a name has it in place of its number; the entries of a list are connected as
-        their keys say. Returns a dictionary of shapes if the last layer has several outputs.
+        their keys say. Returns a dictionary of shapes if the last layer has several outputs, or if
+        those of a network are given: by name, with the place of each in the spec.
         """
         layers = tuple(layers)
         inputs = () if isinstance(shape, tuple) else shape
-        wires, names = connect_layers(layers, self.path, inputs), list[str]()
-        values, graph = [Value(INPUT, shape, self.integer, self.integers)], not is_chain(wires)
+        wires, self.results = connect_layers(layers, self.path, inputs, outputs)
+        values, names = [Value(INPUT, shape, self.integer, self.integers)], list[str]()
+        graph = bool(outputs) or not is_chain(wires)
         for index, (entry, wire) in enumerate(zip(layers, wires, strict=True)):
             plan = LayerBuilder(f"{self.path}.layers[{index}]")
             plan.wire = wire if graph else None
@@ -239,7 +247,12 @@ class LayerBuilder:
             shape = self._build(names[-1], layer, read, plan)
             integer = plan.integer if layer.keeps_integers else layer.keeps_integers
             values.append(Value(name, shape, integer))
-        return shape
+        if outputs is None:
+            return shape
+        return {
+            name: values[read.value].shape_of(read, outputs[name])
+            for name, read in self.results.items()
+        }
 
     def _layer_of(self, entry: Layer, plan: LayerBuilder) -> Layer:
         """Return the layer of an entry, which may be that of an earlier one."""
@@ -258,7 +271,8 @@ class LayerBuilder:
 
     def _build(self, name: str, layer: Layer, shapes: Sequence[Shape], plan: LayerBuilder) -> Any:
         """Build a nested layer for inputs of these shapes, and add it to the children."""
-        plan.classes, plan.inputs = self.classes, tuple(shapes)
+        plan.classes = self.classes_of.get(name.removeprefix("layers/"), self.classes)
+        plan.inputs = tuple(shapes)
         _check_count(layer, shapes, plan.path)
         try:
             output = layer.build(plan.inputs if layer.joins else shapes[0], plan)
@@ -311,10 +325,15 @@ def _is_shape(value: Any) -> bool:
     return isinstance(value, tuple) and all(isinstance(n, int | np.integer) for n in value)
 
 
-def connect_layers(layers: Sequence[Layer], path: str, inputs: Iterable[str] = ()) -> list[Wire]:
+def connect_layers(
+    layers: Sequence[Layer],
+    path: str,
+    inputs: Iterable[str] = (),
+    outputs: Mapping[str, str] | None = None,
+) -> Graph:
     """Return the connections of a list of layers at a path of the spec; see `connect`."""
     keys = [one.keys if isinstance(one, LayerEntry) else None for one in layers]
-    return connect(keys, path, inputs)
+    return connect(keys, path, inputs, outputs)
 
 
 def _name(entry: Layer) -> str | None:
@@ -346,30 +365,6 @@ def _shapes(plan: LayerBuilder) -> dict[str, Shape]:
         for name, shape in _shapes(child).items()
     }
     return own | nested
-
-
-def integer_inputs(
-    layers: Sequence[Layer], inputs: Iterable[str] = (), path: str = "$.model"
-) -> frozenset[str]:
-    """Return the names of the inputs of a list that reach a layer which takes integers.
-
-    The name of the only input is "input".
-    """
-    inputs = tuple(inputs)
-    unchanged = {Read(0, name): {name} for name in inputs} or {Read(0): {INPUT}}
-    plain, found = list[Layer](), set[str]()
-    wires = connect_layers(layers, path, inputs)
-    for index, (entry, wire) in enumerate(zip(layers, wires, strict=True)):
-        layer = entry.layer if isinstance(entry, LayerEntry) else entry
-        plain.append(layer or plain[wire.use or 0])
-        names = set().union(*(unchanged.get(one, ()) for one in wire.inputs))
-        if wire.transposed:
-            continue
-        if plain[-1].integer_input:
-            found |= names
-        elif plain[-1].keeps_integers:
-            unchanged[Read(index + 1)] = names
-    return frozenset(found)
 
 
 def chain(steps: Iterable[tuple[Layer, Context]], x: Any) -> tuple[Any, Callable[[Any], Any]]:

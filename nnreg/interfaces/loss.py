@@ -30,6 +30,8 @@ class Loss(Component):
     """Bounds of valid outputs."""
     target_range: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """Bounds of valid targets that are numbers."""
+    takes_target: ClassVar[bool] = True
+    """Whether outputs are compared with targets; if not, `forward` gets the outputs twice."""
     takes_distribution: ClassVar[bool] = False
     """Whether outputs must be probabilities that sum to 1 over the last axis, and targets that are
     numbers too."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,8 @@ import numpy.typing as npt
 from nnreg._types import Array, Shape, Shapes
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context, Node, Read, Workspace
-from nnreg.interfaces.graph import Wire
+from nnreg.interfaces.graph import Wire, run_graph
+from nnreg.interfaces.join import one_output, split_values
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
 from nnreg.interfaces.returned import Caller
@@ -48,12 +49,21 @@ MIN_BATCH_ROWS, MAX_BATCH_ROWS = 32, 1024
 Wrap: TypeAlias = Callable[[Array], Array]
 
 
+class NamedOutput(NamedTuple):
+    """One of several outputs: its shape, and the activation that its loss is computed without."""
+
+    shape: Shape
+    activation: Activation | None
+
+
 class Network:
     """A plan whose children are the layers, with the values of their parameters and buffers.
 
     `output_activation`, if any, is the last activation, which is not part of the layers because the
-    loss is computed from its input. The layers named in `frozen`, and those nested in them, are in
-    inference mode during training, and get no gradient.
+    loss is computed from its input. Of several outputs, `named_outputs` has the activation of each;
+    their values side by side are its `output_shape` and the scores that `forward` returns. The
+    layers named in `frozen`, and those nested in them, are in inference mode during training, and
+    get no gradient.
     """
 
     def __init__(
@@ -63,6 +73,7 @@ class Network:
         output_shape: Shape,
         *,
         output_activation: Activation | None = None,
+        named_outputs: Mapping[str, NamedOutput] | None = None,
         dtype: npt.DTypeLike = np.float32,
         kernels: Kernels | None = None,
         frozen: Collection[str] = (),
@@ -73,6 +84,7 @@ class Network:
         self.input_shape = input_shape
         self.output_shape = output_shape
         self.output_activation = output_activation
+        self.named_outputs = named_outputs or {}
         self.dtype = np.dtype(dtype)
         self.kernels = kernels or Kernels()
         self.params, self.state_params = declared(plan)
@@ -231,10 +243,25 @@ class Network:
 
         Several inputs are given by name.
         """
+        if self.named_outputs:
+            contexts = list(context.children.values())
+            y, backward = one_output(run_graph(contexts, x, self.plan.results))
+            return y, backward
         return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
 
-    def outputs(self, z: Array) -> Array:
-        """Apply the output activation to the result of `forward`."""
+    def split(self, z: Array) -> NamedArrays:
+        """Return the scores of several outputs by name."""
+        parts = split_values(z, [one.shape for one in self.named_outputs.values()])
+        return NamedArrays(dict(zip(self.named_outputs, parts, strict=True)))
+
+    def outputs(self, z: Array) -> Any:
+        """Apply the output activation to the result of `forward`; several outputs are by name."""
+        if self.named_outputs:
+            return NamedArrays({
+                name: y if (last := self.named_outputs[name].activation) is None
+                else last.forward(np.ascontiguousarray(y))[0]
+                for name, y in self.split(z).arrays.items()
+            })  # fmt: skip
         return z if self.output_activation is None else self.output_activation.forward(z)[0]
 
     def logits(self, x: Inputs) -> Array:
@@ -256,8 +283,8 @@ class Network:
                 start += len(batch)
         return y
 
-    def predict(self, x: Inputs) -> Array:
-        """Return the outputs `(batch, *output_shape)`."""
+    def predict(self, x: Inputs) -> Any:
+        """Return the outputs `(batch, *output_shape)`, or several by name."""
         return self.outputs(self.logits(x))
 
 

@@ -28,6 +28,7 @@ from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.outputs import OutputLoss
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
@@ -89,6 +90,8 @@ def components_of(
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, LayerEntry):
         value = value.layer
+    elif isinstance(value, OutputLoss):
+        value = value.loss
     yield path, value
     inner: Mapping[str, Any] = {}
     if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
@@ -161,10 +164,17 @@ def _outputs(
 
 def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
     """Run a loss on outputs of the network's shape and targets of the matching form."""
-    shape = (ROWS, *network.output_shape)
-    if math.prod(network.output_shape) > MAX_VALUES:
+    of_one, last = network.output_shape, network.output_activation
+    if network.named_outputs:
+        of_one, last = max(  # one that this loss can be computed of from the logits, if there is
+            network.named_outputs.values(),
+            key=lambda one: (
+                one.activation is not None and type(one.activation) is loss.fused_activation
+            ),
+        )
+    shape, logits = (ROWS, *of_one), last is not None
+    if math.prod(of_one) > MAX_VALUES:
         return {}
-    logits = network.output_activation is not None
     y = fixed_input(shape)
     if not logits and loss.input_range != (-math.inf, math.inf):
         y = 0.05 + 0.9 * np.abs(np.sin(y))  # inside (0, 1)

@@ -9,7 +9,9 @@ from typing import Any, cast
 
 from nnreg._types import Shape
 from nnreg._utils import json_text
+from nnreg.data.preprocessing import columns_of
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
+from nnreg.model.heads import Head
 from nnreg.model.model import Model
 from nnreg.network.parameters import declared, sources, total_size
 from nnreg.plotting.palette import BLUE, GRID, INK, MUTED, PANEL, PAPER
@@ -56,16 +58,23 @@ def diagram(model: Model) -> Drawing:
     """Return the diagram of a model's network."""
     boxes, network = boxes_of(model), model.network
     total = f"{network.vector.size:,} parameters"
-    names = ", ".join(model.classes or model.preprocessing.target_names)
     shape = network.input_shape
     inputs = {"": shape} if isinstance(shape, tuple) else shape
     first = [Box("input", name, one, 0) for name, one in inputs.items()]
-    last = Box("output", names, network.output_shape, 0)
-    elements, bottom = _column((*first, *boxes, last), 1, 1, WIDTH - 2)
+    last = [
+        Box("output", ", ".join(filter(None, (head.name, _predicted(head)))), head.shape, 0)
+        for head in model.heads.values()
+    ]
+    elements, bottom = _column((*first, *boxes, *last), 1, 1, WIDTH - 2)
     kinds = ", ".join(f"{box.kind or 'block'} × {box.times}" if box.times > 1 else box.kind
                       for box in boxes)  # fmt: skip
     description = f"Network from input to output: {kinds}; {total}"
     return Drawing(WIDTH, bottom + 1, description, elements)
+
+
+def _predicted(head: Head) -> str:
+    """Return the classes or the target columns of an output."""
+    return ", ".join(head.classes or (columns_of(head.target) if head.target else ()))
 
 
 def boxes_of(model: Model) -> tuple[Box, ...]:

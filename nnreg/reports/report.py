@@ -53,13 +53,17 @@ def report(
             prepared = _with(model, data)
         except NnregError as error:
             notes.append(f"Sections that need the network and its data are omitted: {error}")
-    results = None if prepared is None else predict_held_out(prepared)
+    results = {} if prepared is None else predict_held_out(prepared)
     training = dict(training_drawings(record))
-    predictions = {} if results is None else dict(prediction_drawings(results))
+    predictions = [
+        (one, dict(prediction_drawings(one, f"output-{index}-" if one.output else "")))
+        for index, one in enumerate(results.values())
+    ]
     network = {} if prepared is None else {"network": diagram(prepared.model)}
-    body = run_page(record, results, network.get("network"), [*training.values()],
-                    [*predictions.values()], notes)  # fmt: skip
-    return _write(record.path, body, training | predictions | network)
+    drawings = {name: one for _, drawn in predictions for name, one in drawn.items()}
+    pairs = [(one, [*drawn.values()]) for one, drawn in predictions]
+    body = run_page(record, pairs, network.get("network"), [*training.values()], notes)
+    return _write(record.path, body, training | drawings | network)
 
 
 def _with(model: Model, data: tuple[Any, Any] | None) -> PreparedRun:

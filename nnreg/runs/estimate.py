@@ -144,5 +144,5 @@ def _data_bytes(examples: Examples) -> int:
     else:
         rows = min(len(x), 2 * x.chunk_rows()) if isinstance(x, LazyArray) else len(x)
         input_bytes = rows * math.prod(x.shape[1:]) * x.dtype.itemsize
-    target_bytes = targets.nbytes + (0 if raw_targets is targets else raw_targets.nbytes)
-    return input_bytes + target_bytes
+    target_bytes: int = targets.nbytes + (0 if raw_targets is targets else raw_targets.nbytes)
+    return int(input_bytes + target_bytes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, overload
+
+import numpy as np
 
 from nnreg._types import Array
 from nnreg.tables.lazy import Column
@@ -40,3 +42,13 @@ class NamedArrays:
 
 Inputs: TypeAlias = Column | NamedArrays
 """The input of a network, or its inputs by name."""
+
+
+def concatenate(parts: Sequence[Any]) -> Any:
+    """Return the rows of several arrays, or of several `NamedArrays` of the same names."""
+    first = parts[0]
+    if not isinstance(first, NamedArrays):
+        return np.concatenate(parts)
+    return NamedArrays(
+        {name: np.concatenate([part[name] for part in parts]) for name in first.arrays}
+    )

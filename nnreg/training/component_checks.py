@@ -39,6 +39,7 @@ from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient_check import wrong_gradient
+from nnreg.training.outputs import of_output
 
 ROWS = 4
 """The number of examples of the small batch."""
@@ -85,14 +86,16 @@ def check_components(
                 case Activation():
                     check_activation(caller, network.dtype, exact=exact)
                 case Loss():
-                    t, weighted = examples.targets[:ROWS], examples.weights is not None
-                    bounds = (-math.inf, math.inf) if evaluation.logits else component.input_range
-                    y = within(bounds, _numbers((len(t), *network.output_shape))).astype(
-                        network.dtype
-                    )
-                    check_loss(caller, y, t, evaluation.logits, weighted=weighted, exact=exact)
+                    one, own, shape = of_output(path, evaluation, examples, network)
+                    bounds = (-math.inf, math.inf) if one.logits else component.input_range
+                    y = within(bounds, _numbers((min(len(own), ROWS), *shape)))
+                    y = y.astype(network.dtype)
+                    t = own.targets[:ROWS] if component.takes_target else y
+                    weighted = examples.weights is not None
+                    check_loss(caller, y, t, one.logits, weighted=weighted, exact=exact)
                 case Metric():
-                    check_metric(caller, examples.raw_targets)
+                    own = of_output(path, evaluation, examples, network)[1]
+                    check_metric(caller, own.raw_targets)
                 case Optimizer():
                     check_optimizer(caller, network.dtype)
                 case Schedule():

@@ -7,7 +7,8 @@ import hashlib
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -26,24 +27,33 @@ from nnreg.tables.named import Inputs, NamedArrays
 class Examples:
     """Inputs `x`, `targets` as the loss takes them, and `raw_targets` as the metrics take them.
 
-    The inputs of a network with several are given by name. Raw targets are class numbers
+    The inputs of a network with several are given by name, and so are the targets of several
+    outputs. Raw targets are class numbers
     `(examples, ...)`, or numbers in the target's own units. Inputs may stay in their file.
     `weights` `(examples,)` with a mean of 1 are the weights in training; None if all are equal.
     """
 
     x: Inputs
-    targets: Array
-    raw_targets: Array
+    targets: Any
+    raw_targets: Any
     weights: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
+    def ordered(self, order: Array) -> Examples:
+        """Return examples with the targets that an evaluation needs in another order."""
+        several = isinstance(self.targets, NamedArrays)  # their losses are evaluated too
+        targets = self.targets[order] if several else self.targets
+        return replace(self, raw_targets=self.raw_targets[order], targets=targets)
+
     @functools.cached_property
     def digest(self) -> str:
         """The SHA-256 of targets and weights, and of the inputs if they are in memory."""
         inputs = self.x.arrays.values() if isinstance(self.x, NamedArrays) else (self.x,)
-        arrays = (*inputs, self.targets, self.weights)
+        several = isinstance(self.targets, NamedArrays)
+        targets = self.targets.arrays.values() if several else (self.targets,)
+        arrays = (*inputs, *targets, self.weights)
         found = hashlib.sha256()
         for array in arrays:
             if isinstance(array, np.ndarray):
@@ -81,6 +91,15 @@ class Evaluation:
         """Whether higher values of a metric, with or without `val_`, are better."""
         metric = self.named_metrics.get(name.removeprefix("val_"))
         return metric is not None and metric.higher_is_better
+
+    @property
+    def keeps_scores(self) -> bool:
+        """Whether the scores of an epoch are needed at its end."""
+        return bool(self.named_metrics)
+
+    def record(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
+        """Return what the record of an epoch has besides the loss, of the scores `z`."""
+        return self.metrics(network.outputs(z), examples)
 
     def loss_of(self, z: Array, t: Array, context: Context) -> tuple[float, Callable[[], Array]]:
         """Return the loss of a network's scores, and the function that computes its gradient."""

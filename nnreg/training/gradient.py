@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Batch:
     """Inputs, targets as the loss takes them, and weights by which losses are multiplied."""
 
     x: Array | NamedArrays
-    targets: Array
+    targets: Array | NamedArrays
     weights: Array | None = None
 
 
@@ -94,12 +95,7 @@ class Worker:
     def _pass(self, examples: Batch, rows: Array, scale: float, context: Context) -> ShardResult:
         """Run one forward and one backward pass."""
         self.workspace.rewind()
-        given, t = examples.x, self._take(examples.targets, rows)
-        x = (
-            given.each(lambda one: self._take(one, rows))
-            if isinstance(given, NamedArrays)
-            else (self._take(given, rows))
-        )
+        x, t = self._take(examples.x, rows), self._take(examples.targets, rows)
         z, backward = self._network.forward(x, context)
         loss, loss_backward = self._evaluation.loss_of(z, t, context)
         if math.isfinite(loss):
@@ -113,7 +109,9 @@ class Worker:
             backward(dz)
         return ShardResult(self, rows, x, loss, z)
 
-    def _take(self, array: Array, rows: Array) -> Array:
+    def _take(self, array: Array | NamedArrays, rows: Array) -> Any:
+        if isinstance(array, NamedArrays):
+            return array.each(lambda one: cast(Array, self._take(one, rows)))
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
         return np.take(array, rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
 

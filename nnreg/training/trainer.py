@@ -10,7 +10,6 @@ import math
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 
 import numpy as np
 
@@ -273,8 +272,8 @@ class Trainer:
         """Return the metrics of a finished epoch, whose last batch has this number."""
         record: Record = {"epoch": epoch, "loss": totals.loss / len(self.train)}
         if totals.outputs is not None:
-            in_order = replace(self.train, raw_targets=self.train.raw_targets[order])
-            record |= self.evaluation.metrics(self.network.outputs(totals.outputs), in_order)
+            examples = self.train.ordered(order)
+            record |= self.evaluation.record(self.network, totals.outputs, examples)
         if self.validation:
             record |= self._validate(self.validation, epoch, batch)
         if self._training_step.lr_scheduler is not None:
@@ -317,7 +316,7 @@ class Trainer:
             if index < len(done.streams):
                 worker.workspace.rng.bit_generator.state = done.streams[index]
         self.seen = done.seen
-        if not self.evaluation.named_metrics:
+        if not self.evaluation.keeps_scores:
             return EpochTotals(done, None)
         shape = (count, *self.network.output_shape)
         return EpochTotals(done, np.empty(shape, self.network.dtype))

@@ -56,6 +56,7 @@ LOSSES = {
     "mean_squared_error": [(*NUMBERS, False)],
     "mean_absolute_error": [(*NUMBERS, False)],
     "huber": [(*NUMBERS, False)],
+    "value": [(*NUMBERS, False)],
     "binary_cross_entropy": [(*PROBABILITIES, False), (NUMBERS[0], PROBABILITIES[1], True)],
     "cross_entropy": [
         (ROWS, ONE_HOT, False),
