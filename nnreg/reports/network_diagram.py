@@ -62,9 +62,15 @@ def diagram(model: Model) -> Drawing:
     total = f"{network.vector.size:,} parameters"
     shape = network.input_shape
     inputs = {"": shape} if isinstance(shape, tuple) else shape
-    first = [Box("input", name, one, 0) for name, one in inputs.items()]
+    first = [Box("input", name, one, 0, apart=True) for name, one in inputs.items()]
     last = [
-        Box("output", ", ".join(filter(None, (head.name, _predicted(head)))), head.shape, 0)
+        Box(
+            "output",
+            ", ".join(filter(None, (head.name, _predicted(head)))),
+            head.shape,
+            0,
+            apart=bool(head.name),
+        )
         for head in model.heads.values()
     ]
     elements, bottom = _column((*first, *boxes, *last), 1, 1, WIDTH - 2)
@@ -108,8 +114,16 @@ def _box(layer: Layer, parent: LayerBuilder, name: str, prefix: str, model: Mode
         total_size(params),
         _compressed(children),
         frozen=bool(own) and own <= model.network.frozen,
-        apart=plan.wire is not None and list(parent.children).index(name) not in plan.wire.inputs,
+        apart=_is_apart(list(parent.children).index(name), plan),
     )
+
+
+def _is_apart(index: int, plan: LayerBuilder) -> bool:
+    """Return True if an entry of this number does not read the one before, or the only input."""
+    if plan.wire is None:
+        return False
+    reads = [one for one in plan.wire.inputs if one.value == index]
+    return not any(index or one.part is None for one in reads)
 
 
 def _options(layer: Layer, registry: Registry) -> str:
