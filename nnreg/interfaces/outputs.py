@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
+from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -55,17 +56,17 @@ def outputs_of(
 ) -> list[Output]:
     """Return the outputs that have a loss, then those that are `listed` in the model alone.
 
-    Raises ValueError for several outputs and a loss or metrics that do not say of which.
+    Raises `SpecError` for several outputs and a loss or metrics that do not say of which.
     """
     if isinstance(loss, Loss):
         if listed:
-            raise ValueError("the model has 'outputs'; give 'loss' as an object with outputs")
+            _refuse("$.model.outputs", "are several; give 'loss' as an object with outputs")
         if isinstance(metrics, Mapping):
-            raise ValueError("'metrics' are those of outputs; give 'loss' as such an object too")
+            _refuse("$.metrics", "are those of outputs; give 'loss' as such an object too")
         return [Output("", loss, metrics=metrics)]
     if not isinstance(metrics, Mapping):
         if metrics:
-            raise ValueError("'metrics' must be an object with outputs, as 'loss' is")
+            _refuse("$.metrics", "must be an object with outputs, as 'loss' is")
         metrics = {}
     found = [
         Output(
@@ -86,10 +87,12 @@ def outputs_of(
     ]
     compared = [one.name for one in found if one.target is not None]
     if not compared:
-        raise ValueError("no loss compares an output with a target; give one that does")
+        _refuse("$.loss", "no loss compares an output with a target; give one that does")
     if others := [name for name in metrics if name not in compared]:
-        raise ValueError(
-            f"metrics of {others[0]!r}, which is not an output that is compared with a target; "
-            f"choose one of {', '.join(compared)}"
-        )
+        problem = f"not an output with a target; choose one of {', '.join(compared)}"
+        _refuse(f"$.metrics.{others[0]}", problem)
     return found
+
+
+def _refuse(path: str, problem: str) -> NoReturn:
+    raise SpecError([Problem(path, problem)])

@@ -92,7 +92,7 @@ class Spec(Configurable):
     requires: tuple[Text, ...] = ()
 
     def __post_init__(self) -> None:
-        _ = self.heads  # raises ValueError
+        _ = self.heads  # raises SpecError
 
     @functools.cached_property
     def heads(self) -> tuple[Output, ...]:

@@ -383,14 +383,13 @@ ERRORS = {
     ),
     "metrics as a list": (
         lambda s: s.update(metrics=["accuracy"]),
-        "$",
-        "'metrics' must be an object with outputs, as 'loss' is",
+        "$.metrics",
+        "must be an object with outputs, as 'loss' is",
     ),
     "metrics of no output": (
         lambda s: s["metrics"].update(trunk=["r2"]),
-        "$",
-        "metrics of 'trunk', which is not an output that is compared with a target; choose one "
-        "of price, style",
+        "$.metrics.trunk",
+        "not an output with a target; choose one of price, style",
     ),
     "metric of numbers for classes": (
         lambda s: s["metrics"].update(style=["r2"]),
@@ -399,8 +398,18 @@ ERRORS = {
     ),
     "no loss with a target": (
         lambda s: (s.update(loss={"price": "value"}, metrics={}),),
-        "$",
+        "$.loss",
         "no loss compares an output with a target; give one that does",
+    ),
+    "outputs of one loss": (
+        lambda s: (s["model"].update(outputs=["price"]), s.update(loss="huber", metrics=[])),
+        "$.model.outputs",
+        "are several; give 'loss' as an object with outputs",
+    ),
+    "metrics by output of one loss": (
+        lambda s: (s.update(loss="huber"),),
+        "$.metrics",
+        "are those of outputs; give 'loss' as such an object too",
     ),
     "an object of targets for one loss": (
         lambda s: (s.update(loss="huber", metrics=[]),),
