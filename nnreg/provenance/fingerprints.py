@@ -1,8 +1,8 @@
 """Fingerprints of components: a few numbers computed from their outputs for fixed inputs.
 
-Everything is computed in float64 with NumPy's kernels, independent of the network's settings, so
-that the numbers depend on the component alone. A large array is reduced to a few weighted sums,
-which depend on every value.
+Everything but kernels is computed in float64 with NumPy's kernels, independent of the network's
+settings, so that the numbers depend on the component alone. A large array is reduced to a few
+weighted sums, which depend on every value.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,6 +24,7 @@ from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import one_input
+from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -31,6 +32,8 @@ from nnreg.interfaces.optimizer import Optimizer, UpdateState
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
+from nnreg.provenance.fixed_inputs import fixed_input
+from nnreg.provenance.kernel_outputs import OUTPUTS
 
 MAX_NUMBERS = 12
 """The maximum number of values recorded per array."""
@@ -47,6 +50,9 @@ MIN_SIZE = 4
 MAX_VALUES = 1_000_000
 """The maximum number of values of an example: a file may declare any input shape."""
 
+KERNELS = "$.train.kernels"
+"""The path of the kernels, which a spec need not name."""
+
 Fingerprint: TypeAlias = dict[str, list[float]]
 """The recorded values by name, as in `{"output": […], "gradient": […]}`."""
 
@@ -58,8 +64,8 @@ def fingerprint(
 
     With `only`, there are those of these classes alone.
 
-    Components that do not accept the fixed inputs are omitted, and so are those of kinds without
-    numeric outputs: sources and kernels.
+    Components that do not accept the fixed inputs are omitted, and so are sources, which need a
+    file.
     """
     found, seen = {}, set()
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
@@ -78,12 +84,16 @@ def fingerprint(
 def components_of(
     spec: Configurable, network: Network
 ) -> Iterator[tuple[str, Component, LayerBuilder | None]]:
-    """Yield the layers as they were built, each with its builder, then all other components."""
+    """Yield the layers as they were built, each with its builder, then all other components.
+
+    The kernels are among them, also if the spec does not name them.
+    """
     for layer, plan in nested(network.plan):
         yield plan.path, layer, plan
     for path, value in _walk(spec, "$"):
-        if isinstance(value, Component) and not isinstance(value, Layer):
+        if isinstance(value, Component) and not isinstance(value, Layer | Kernels):
             yield path, value, None
+    yield KERNELS, network.kernels, None
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -156,7 +166,18 @@ def _outputs(
                 y, t = np.arange(8) % 2, np.arange(8) // 3 % 2
             with _component_code():
                 return {"value": component.compute(y, t)}
+        case Kernels():
+            return _kernels(component, network)
     return {}
+
+
+def _kernels(kernels: Kernels, network: Network) -> Mapping[str, Any]:
+    """Return what each method computes that accepts the fixed inputs."""
+    found = {}
+    for name, outputs in OUTPUTS.items():
+        with suppress(ComponentError), _component_code():
+            found[name] = np.concatenate([np.ravel(one) for one in outputs(kernels, network.dtype)])
+    return found
 
 
 def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
@@ -262,22 +283,11 @@ def _run(layer: Layer, shape: Shape, classes: int | None) -> Mapping[str, Any]:
     return {"output": y, "input gradient": dx if wanted else (), "parameter gradient": gradient}
 
 
-def fixed_input(shape: Shape) -> Array:
-    """Return distinct unordered float64 numbers in [-4, 4], half of them in [-1, 1]."""
-    spread = np.resize(_PATTERN, math.prod(shape))
-    return spread.reshape(shape)
-
-
 def _compress(array: Any) -> list[float]:
     """Return the rounded values of an array, or weighted sums if there are many."""
     flat = np.asarray(array, np.float64).reshape(-1)
     if flat.size > MAX_NUMBERS:
         padded = np.zeros(-(-flat.size // MAX_NUMBERS) * MAX_NUMBERS)
-        padded[: flat.size] = flat * np.resize(_PATTERN, flat.size)
+        padded[: flat.size] = flat * fixed_input(flat.shape)
         flat = padded.reshape(-1, MAX_NUMBERS).sum(axis=0)
     return [float(f"{value:.{DIGITS}g}") for value in flat]
-
-
-_GOLDEN = (2 * (np.arange(1009) * ((5**0.5 - 1) / 2) % 1) - 1)[1:]
-_PATTERN = 4 * _GOLDEN * np.abs(_GOLDEN)
-"""Multiples of the golden ratio are spread evenly; squaring moves more of them near zero."""
