@@ -147,7 +147,14 @@ def changes(
 ) -> list[str]:
     """Return a line for each component that behaves differently, with the difference."""
     pairs = list(pairs)
-    found = _fingerprints(document, network, {entry.cls for _, entry in pairs})
+    methods = {
+        method
+        for one, _ in pairs
+        if one.kind == "kernels"
+        for recorded in one.probes.values()
+        for method in recorded
+    }
+    found = _fingerprints(document, network, {entry.cls for _, entry in pairs}, methods)
     lines = []
     for one, entry in pairs:
         same = entry.provider == one.provider
@@ -166,11 +173,14 @@ def changes(
 
 
 def _fingerprints(
-    document: Document, network: Network, only: Collection[type] | None = None
+    document: Document,
+    network: Network,
+    only: Collection[type],
+    methods: Collection[str] | None = None,
 ) -> dict[type, _Fingerprints]:
-    """Return the fingerprints of each component, or of those of some classes, by its class."""
+    """Return the fingerprints of components of some classes, by their class."""
     found: dict[type, _Fingerprints] = {}
-    for path, (component, numbers) in fingerprint(document.spec, network, only).items():
+    for path, (component, numbers) in fingerprint(document.spec, network, only, methods).items():
         found.setdefault(type(component), {})[path] = numbers
     return found
 

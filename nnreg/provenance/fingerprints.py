@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from nnreg._types import Array, Shape
 from nnreg._utils.threads import blas_threads
@@ -33,7 +34,7 @@ from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.provenance.fixed_inputs import fixed_input
-from nnreg.provenance.kernel_outputs import OUTPUTS
+from nnreg.provenance.kernel_outputs import OUTPUTS, RecordingKernels
 
 MAX_NUMBERS = 12
 """The maximum number of values recorded per array."""
@@ -58,24 +59,29 @@ Fingerprint: TypeAlias = dict[str, list[float]]
 
 
 def fingerprint(
-    spec: Configurable, network: Network, only: Collection[type] | None = None
+    spec: Configurable,
+    network: Network,
+    only: Collection[type],
+    methods: Collection[str] | None = None,
 ) -> dict[str, tuple[Component, Fingerprint]]:
     """Return each component with its fingerprint, by its path in the spec; of equal ones the first.
 
-    With `only`, there are those of these classes alone.
+    `only` are the classes of the components. `methods` are those of kernels, by default all that
+    the other components call: compiling more could take seconds.
 
     Components that do not accept the fixed inputs are omitted, and so are sources, which need a
     file.
     """
-    found, seen = {}, set()
+    found, seen, kernels = {}, set(), RecordingKernels()
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path, component, plan in components_of(spec, network):
             key = (type(component), repr(component), plan and plan.inputs)
-            if key in seen or not (only is None or type(component) in only):
+            if key in seen or type(component) not in only:
                 continue
             seen.add(key)
-            numbers = _fingerprint(component, network, plan)
+            called = kernels.called if methods is None else methods
+            numbers = _fingerprint(component, network, plan, kernels, called)
             if numbers:
                 found[path] = component, numbers
     return found
@@ -86,7 +92,7 @@ def components_of(
 ) -> Iterator[tuple[str, Component, LayerBuilder | None]]:
     """Yield the layers as they were built, each with its builder, then all other components.
 
-    The kernels are among them, also if the spec does not name them.
+    The kernels are the last, also if the spec does not name them.
     """
     for layer, plan in nested(network.plan):
         yield plan.path, layer, plan
@@ -112,11 +118,18 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _fingerprint(
-    component: Component, network: Network, plan: LayerBuilder | None
+    component: Component,
+    network: Network,
+    plan: LayerBuilder | None,
+    kernels: Kernels,
+    methods: Collection[str],
 ) -> Fingerprint | None:
     """Return the fingerprint of one component, or None if it has none."""
     try:
-        outputs = _outputs(component, network, plan)
+        if isinstance(component, Kernels):
+            outputs: Mapping[str, Any] = _kernels(component, network.dtype, methods)
+        else:
+            outputs = _outputs(component, network, plan, kernels)
         with _component_code():  # may return anything
             arrays = {name: np.asarray(output, np.float64) for name, output in outputs.items()}
     except ComponentError:
@@ -139,11 +152,11 @@ def _component_code() -> Iterator[None]:
 
 
 def _outputs(
-    component: Component, network: Network, plan: LayerBuilder | None
+    component: Component, network: Network, plan: LayerBuilder | None, kernels: Kernels
 ) -> Mapping[str, Any]:
     match component:
         case Layer() if plan is not None:
-            return _layer(component, plan)
+            return _layer(component, plan, kernels)
         case Activation():
             x = fixed_input((ROWS, MAX_NUMBERS // ROWS))
             dy = fixed_input(x.shape)
@@ -151,9 +164,9 @@ def _outputs(
                 y, backward = component.forward(x)
                 return {"output": y, "gradient": backward(dy)}
         case Loss():
-            return _loss(component, network)
+            return _loss(component, network, kernels)
         case Optimizer():
-            return {"change": _change(component)}
+            return {"change": _change(component, kernels)}
         case Schedule():
             return {"factors": _factors(component)}
         case Initializer():
@@ -166,21 +179,20 @@ def _outputs(
                 y, t = np.arange(8) % 2, np.arange(8) // 3 % 2
             with _component_code():
                 return {"value": component.compute(y, t)}
-        case Kernels():
-            return _kernels(component, network)
     return {}
 
 
-def _kernels(kernels: Kernels, network: Network) -> Mapping[str, Any]:
-    """Return what each method computes that accepts the fixed inputs."""
+def _kernels(kernels: Kernels, dtype: npt.DTypeLike, methods: Collection[str]) -> Mapping[str, Any]:
+    """Return what each of these methods computes, if it accepts the fixed inputs."""
     found = {}
     for name, outputs in OUTPUTS.items():
-        with suppress(ComponentError), _component_code():
-            found[name] = np.concatenate([np.ravel(one) for one in outputs(kernels, network.dtype)])
+        if name in methods:
+            with suppress(ComponentError), _component_code():
+                found[name] = np.concatenate([np.ravel(one) for one in outputs(kernels, dtype)])
     return found
 
 
-def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
+def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     """Run a loss on outputs of the network's shape and targets of the matching form."""
     shape = (ROWS, *network.output_shape)
     if math.prod(network.output_shape) > MAX_VALUES:
@@ -199,16 +211,17 @@ def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
         t = labels
         if not loss.takes_labels:
             t = np.equal(labels[..., None], np.arange(shape[-1])).astype(float)
-    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False))
+    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False, kernels=kernels))
     with _component_code():
         value, backward = loss.forward_with_workspace(y, t, context, logits=logits)
         return {"value": value, "gradient": backward()}
 
 
-def _change(optimizer: Optimizer) -> Array:
+def _change(optimizer: Optimizer, kernels: Kernels) -> Array:
     """Return the change of parameters by two updates."""
     before, gradient = fixed_input((6,)), fixed_input((6,))[::-1].copy()
-    parameters, workspace = before.copy(), Workspace(np.float64, reuse=False)
+    parameters = before.copy()
+    workspace = Workspace(np.float64, reuse=False, kernels=kernels)
     vectors = {name: np.zeros(6) for name in optimizer.state_names}
     for count in (1, 2):
         step = UpdateState(count, vectors, workspace)
@@ -230,14 +243,14 @@ def _factors(schedule: Schedule) -> list[float]:
         return [schedule.factor(point) for point in points]
 
 
-def _layer(layer_or_join: Layer, plan: LayerBuilder) -> Mapping[str, Any]:
+def _layer(layer_or_join: Layer, plan: LayerBuilder, kernels: Kernels) -> Mapping[str, Any]:
     """Run a layer on the smallest examples that it accepts, in a separate network."""
     for shapes in (*zip(*map(_shapes, plan.inputs), strict=False), plan.inputs):
         layer, shape = one_input(layer_or_join, shapes)
         if math.prod(shape) > MAX_VALUES:
             break
         try:
-            arrays = _run(layer, shape, plan.classes)
+            arrays = _run(layer, shape, plan.classes, kernels)
         except NnregError:  # too small for this layer
             continue
         if arrays["output"].size:
@@ -253,11 +266,11 @@ def _shapes(shape: Shape) -> list[Shape]:
     return list(dict.fromkeys([*cut, shape]))
 
 
-def _run(layer: Layer, shape: Shape, classes: int | None) -> Mapping[str, Any]:
+def _run(layer: Layer, shape: Shape, classes: int | None, kernels: Kernels) -> Mapping[str, Any]:
     """Return a layer's output in inference, and its gradients in training."""
     plan = LayerBuilder("$", classes)
     output = plan.layer("layers/0", layer, shape)
-    network = Network(plan, shape, output, dtype=np.float64)
+    network = Network(plan, shape, output, dtype=np.float64, kernels=kernels)
     network.vector[...] = 0.2 * fixed_input(network.vector.shape)
     for name, param in network.state_params.items():
         rng = np.random.default_rng(0)

@@ -7,7 +7,8 @@ arrays are so small that those of float32 differ by less than the tolerance of f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -166,3 +167,16 @@ OUTPUTS: Mapping[str, Output] = {
     "sum_by_index": _sum_by_index,
 }
 """For each method of `Kernels`, a function that returns what the method writes and returns."""
+
+
+@dataclass(frozen=True)
+class RecordingKernels(Kernels):
+    """NumPy's kernels, which record the names of the methods that are called."""
+
+    called: set[str] = field(default_factory=set)
+
+    def __getattribute__(self, name: str) -> Any:
+        """Return an attribute, as always."""
+        if name in OUTPUTS:
+            self.called.add(name)
+        return super().__getattribute__(name)

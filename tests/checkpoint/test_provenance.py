@@ -14,6 +14,7 @@ import nnreg
 from nnreg import (
     Activation,
     CheckpointError,
+    Kernels,
     MissingPluginError,
     PluginError,
 )
@@ -80,9 +81,9 @@ def test_every_built_in_with_numeric_outputs_has_a_fingerprint():
 def test_no_fingerprint_of_a_built_in_of_the_same_version_is_computed(saved, monkeypatch):
     computed = []
 
-    def record(component, network, plan, compute=fingerprints._fingerprint):
+    def record(component, *arguments, compute=fingerprints._fingerprint):
         computed.append(type(component).__name__)
-        return compute(component, network, plan)
+        return compute(component, *arguments)
 
     monkeypatch.setattr(fingerprints, "_fingerprint", record)
     load(best(saved), registry=registry())
@@ -284,7 +285,7 @@ def test_the_fixed_inputs_do_not_change():
 def test_a_fingerprint_allocates_no_input_of_the_size_that_a_file_declares(monkeypatch):
     sizes = []
 
-    def reject(layer, shape, classes):
+    def reject(layer, shape, classes, kernels):
         sizes.append(math.prod(shape))
         raise ComponentError("too small")
 
@@ -292,5 +293,5 @@ def test_a_fingerprint_allocates_no_input_of_the_size_that_a_file_declares(monke
     plan = LayerBuilder("$", 2)
     plan.layer("layers/0", installed().find("layer", "flatten").cls(), (30_000, 30_000, 1))
     (layer, inner) = plan.children["layers/0"]
-    assert fingerprints._layer(layer, inner) == {}
+    assert fingerprints._layer(layer, inner, Kernels()) == {}
     assert 1_000 < max(sizes) <= fingerprints.MAX_VALUES
