@@ -3,10 +3,10 @@
 *Component hooks* return a mapping from the name that a spec uses to a frozen dataclass of that
 kind. They have no arguments and no side effects, so they can be tested without nnreg.
 
-*Event hooks* receive the events of a run; loggers and trackers implement them. Their return values
-are ignored, and they may omit arguments. They must not modify what they receive: a run is
-bit-identical with and without them. If one raises, this is reported once and the plugin is disabled
-for the rest of the run.
+*Event hooks* receive the events of a run; loggers and trackers implement them. They may omit
+arguments, and only the value of `nnreg_stop_reason` is used. They must not modify what they
+receive: each epoch is bit-identical with and without them. If one raises, this is reported once and
+the plugin is disabled for the rest of the run.
 """
 
 from __future__ import annotations
@@ -106,10 +106,33 @@ def nnreg_epoch_ended(run: RunView, record: Mapping[str, float]) -> None:
 
 
 @hookspec
+def nnreg_batch_ended(run: RunView, record: Mapping[str, float]) -> None:
+    """Receive the event that a batch ended: the weights have changed by its gradient.
+
+    `record` is the plugin's own copy of `epoch` and `step`, both counted from 1 and across resumes,
+    `loss`, the mean over the batch before the weights changed, and with a schedule the
+    `learning_rate`. The batches that `train.accumulate` adds up are one. For the last batch of an
+    epoch, this comes before the validation. Nothing is computed for it unless a plugin implements
+    it, and a plugin that does should be quick.
+    """
+
+
+@hookspec
+def nnreg_stop_reason(run: RunView, record: Mapping[str, float]) -> str | None:
+    """Return a reason to stop the run after this epoch, or None or an empty text to continue.
+
+    This is asked after `nnreg_epoch_ended`, with the same record, and not after the last epoch. The
+    first reason counts. The run then ends as by early stopping: it is saved and evaluated, with the
+    outcome `"by_plugin"`, and can be resumed. Of a cross-validation, it ends that fold only.
+    """
+
+
+@hookspec
 def nnreg_run_ended(run: RunView, outcome: str) -> None:
     """Receive the event that training ended, after all files are written.
 
-    `outcome` is `"epochs"` if all epochs are done, `"early_stopping"`, `"interrupted"` by the
-    keyboard, `"diverged"` if a loss was not finite, or `"failed"` by another error. After the first
-    two the model has its best weights, and `run.summary` the metrics of each split of the data.
+    `outcome` is `"epochs"` if all epochs are done, `"early_stopping"`, `"by_plugin"` for a reason
+    of `nnreg_stop_reason`, `"interrupted"` by the keyboard, `"diverged"` if a loss was not finite,
+    or `"failed"` by another error. After the first three the model has its best weights, and
+    `run.summary` the metrics of each split of the data.
     """
