@@ -3,6 +3,8 @@
 *Component hooks* return a mapping from the name that a spec uses to a frozen dataclass of that
 kind. They have no arguments and no side effects, so they can be tested without nnreg.
 
+*Commands* are for the command line, and are imported when one is called.
+
 *Event hooks* receive the events of a run; loggers and trackers implement them. They may omit
 arguments, and only the value of `nnreg_stop_reason` is used. They must not modify what they
 receive: each epoch is bit-identical with and without them. If one raises, this is reported once and
@@ -12,6 +14,7 @@ the plugin is disabled for the rest of the run.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import pluggy
 
@@ -25,6 +28,9 @@ from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.run import RunView
 from nnreg.interfaces.schedule import Schedule
 from nnreg.interfaces.source import Source
+
+if TYPE_CHECKING:
+    import click
 
 hookspec = pluggy.HookspecMarker("nnreg")
 hookimpl = pluggy.HookimplMarker("nnreg")
@@ -81,6 +87,18 @@ def nnreg_kernels() -> Mapping[str, type[Kernels]]:
 @hookspec
 def nnreg_sources() -> Mapping[str, type[Source]]:
     """Return the data sources this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
+
+
+@hookspec
+def nnreg_commands() -> Mapping[str, click.Command]:
+    """Return the commands this plugin adds to `nnreg`, by name.
+
+    They are called if no built-in command has the name, as in `nnreg NAME`; a built-in one cannot
+    be replaced. An `NnregError` that a command raises is printed as the built-in ones are. `nnreg
+    --help` shows the names in the entry points `nnreg.commands` of the distribution, because it
+    imports no plugin.
+    """
     raise NotImplementedError
 
 
