@@ -3,7 +3,8 @@
 *Component hooks* return a mapping from the name that a spec uses to a frozen dataclass of that
 kind. They have no arguments and no side effects, so they can be tested without nnreg.
 
-*Commands* are for the command line, and are imported when one is called.
+*Commands and report sections* extend the command line, where a plugin is imported when its command
+is called, and the page that describes a run.
 
 *Event hooks* receive the events of a run; loggers and trackers implement them. They may omit
 arguments, and only the value of `nnreg_stop_reason` is used. They must not modify what they
@@ -13,7 +14,7 @@ the plugin is disabled for the rest of the run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -25,6 +26,7 @@ from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.report import ReportView, Section
 from nnreg.interfaces.run import RunView
 from nnreg.interfaces.schedule import Schedule
 from nnreg.interfaces.source import Source
@@ -98,6 +100,17 @@ def nnreg_commands() -> Mapping[str, click.Command]:
     be replaced. An `NnregError` that a command raises is printed as the built-in ones are. `nnreg
     --help` shows the names in the entry points `nnreg.commands` of the distribution, because it
     imports no plugin.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def nnreg_report_sections(report: ReportView) -> Iterable[Section]:
+    """Return the sections this plugin adds to the report of a run.
+
+    A section has text, tables and charts. nnreg escapes the text and draws the charts: no plugin
+    can add HTML, and the page has no script. If the hook raises, the page and a warning say so. It
+    is called for each fold of a cross-validation, and not for the page that sums them up.
     """
     raise NotImplementedError
 

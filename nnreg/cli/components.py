@@ -111,7 +111,12 @@ def _provided(row: dict[str, Any]) -> list[str]:
     from nnreg.registry.registry import KINDS
 
     lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
-    events = set(row["hooks"]) - {hook for hook, _ in KINDS.values()} - {"nnreg_commands"}
+    events = (
+        set(row["hooks"])
+        - {hook for hook, _ in KINDS.values()}
+        - {"nnreg_commands", "nnreg_report_sections"}
+    )
+    lines += ["report sections"] if "nnreg_report_sections" in row["hooks"] else []
     lines += [f"events: {', '.join(sorted(events))}"] if events else []
     return lines
 
