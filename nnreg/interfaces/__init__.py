@@ -29,6 +29,11 @@ from nnreg.interfaces.loss import Loss as Loss
 from nnreg.interfaces.metric import Metric as Metric
 from nnreg.interfaces.optimizer import Optimizer as Optimizer
 from nnreg.interfaces.optimizer import UpdateState as UpdateState
+from nnreg.interfaces.report import HeldOut as HeldOut
+from nnreg.interfaces.report import ReportChart as ReportChart
+from nnreg.interfaces.report import ReportTable as ReportTable
+from nnreg.interfaces.report import ReportView as ReportView
+from nnreg.interfaces.report import Section as Section
 from nnreg.interfaces.run import RunView as RunView
 from nnreg.interfaces.schedule import Schedule as Schedule
 from nnreg.interfaces.schedule import ScheduleContext as ScheduleContext
