@@ -27,7 +27,8 @@ from nnreg.interfaces.join import one_input
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
-from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.optimizer_trial import trial_state
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
@@ -190,9 +191,10 @@ def _change(optimizer: Optimizer) -> Array:
     parameters, workspace = before.copy(), Workspace(np.float64, reuse=False)
     vectors = {name: np.zeros(6) for name in optimizer.state_names}
     for count in (1, 2):
-        step = UpdateState(count, vectors, workspace)
+        scaled = gradient / count
+        state = trial_state(optimizer, parameters, scaled, vectors, workspace, count)
         with _component_code():
-            optimizer.update(parameters, gradient / count, step)
+            optimizer.update(parameters, scaled, state)
     return parameters - before
 
 

@@ -29,7 +29,8 @@ from nnreg.interfaces.join import flat_inputs, one_input
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
-from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.optimizer_trial import trial_state
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
@@ -184,11 +185,14 @@ def check_optimizer(caller: Caller, dtype: npt.DTypeLike) -> None:
     before, gradient = (_numbers((7,), seed).astype(dtype) for seed in (0, 1))
     parameters = before.copy()
     vectors = {name: np.zeros_like(before) for name in optimizer.state_names}
-    state = UpdateState(1, vectors, Workspace(dtype, reuse=False))
+    state = trial_state(optimizer, parameters, gradient, vectors, Workspace(dtype, reuse=False))
     returned = caller.call("update", parameters, gradient, state)
     if returned is not None and np.array_equal(parameters, before):
         found = f"returned {describe(returned)}, and did not change `parameters`"
         raise caller.error("update", f"{found}; expected it to change them in place")
+    if optimizer.overrides_evaluation_parameters():
+        found = caller.call("evaluation_parameters", parameters, state)
+        caller.array("evaluation_parameters", found, parameters.shape, dtype)
 
 
 def _check_layers(

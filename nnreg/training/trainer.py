@@ -6,6 +6,7 @@ epoch resumes bit-identically; `EpochState` has what a stop in mid-epoch needs b
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -23,12 +24,20 @@ from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.network.network import Network
 from nnreg.network.parameters import by_layer
-from nnreg.tables.lazy import LazyArray, chunks_in_order
+from nnreg.tables.lazy import LazyArray
 from nnreg.training.batch_size import check_batches
 from nnreg.training.divergence import explain, explain_optimizer_state
-from nnreg.training.epoch import LAYER_STREAM, SHUFFLE_STREAM, EpochTotals, generator
+from nnreg.training.epoch import (
+    LAYER_STREAM,
+    OPTIMIZER_STREAM,
+    EpochTotals,
+    generator,
+    order_of,
+    steps_of,
+)
 from nnreg.training.evaluation import Evaluation, Examples
-from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
+from nnreg.training.gradient import DataParallelGradient, ShardResult
+from nnreg.training.inference import inference_network, refuse_two_averages
 from nnreg.training.monitor import Monitor
 from nnreg.training.parallelism import max_threads, worker_count
 from nnreg.training.settings import Train
@@ -80,6 +89,8 @@ class Trainer:
         """The examples done of an unfinished epoch; another thread may read it at any time."""
         self._last_epoch = settings.epochs if epochs is None else epochs
         schedule = schedule or Constant()
+        self._optimizer = optimizer
+        refuse_two_averages(optimizer, settings)
         self._check_monitored(schedule)
         workers = worker_count(network, settings, len(train))
         self.threads = max_threads(network, settings, workers)
@@ -89,7 +100,13 @@ class Trainer:
             network, evaluation, workers, self._pool, several=settings.accumulate > 1
         )
         self._training_step = TrainingStep(
-            network, self._shards.gradient, optimizer, settings, self.training_state, self._pool
+            network,
+            self._shards,
+            optimizer,
+            settings,
+            self.training_state,
+            self._pool,
+            functools.partial(generator, seed, OPTIMIZER_STREAM),
         )
         self._training_step.lr_scheduler = self._lr_scheduler(schedule)
         self._gradients = by_layer(self._shards.gradient, network.params)
@@ -128,15 +145,13 @@ class Trainer:
 
     def _snapshot(self) -> Snapshot:
         """Return a snapshot of everything that an epoch changes."""
-        networks = {self.network, self._inference_network}
-        values = [array for one in networks for array in (one.vector, one.state_vector)]
-        return Snapshot([*values, *self.training_state.optimizer_state.values()])
+        values, state = [self.network.vector, self.network.state_vector], self.training_state
+        return Snapshot([*values, *(state.ema or ()), *state.optimizer_state.values()])
 
     @property
     def _inference_network(self) -> Network:
-        """The network that is evaluated and saved: the one with averaged weights, if there is."""
-        ema = self._training_step.ema
-        return self.network if ema is None else ema.network
+        """The network that is evaluated, and saved as the best."""
+        return inference_network(self.network, self._optimizer, self.training_state)
 
     @property
     def monitor(self) -> str | None:
@@ -245,11 +260,13 @@ class Trainer:
         Yields None at each pause, and the record at the end.
         """
         count, size = len(self.train), self.settings.step_size
-        order, totals = self._order(epoch), self._resume_epoch(epoch, count)
+        order = order_of(self.train, self.settings, self.seed, epoch)
+        totals = self._resume_epoch(epoch, count)
         step = totals.seen // size
         batch, lock = step * self.settings.accumulate, self.training_state.lock
-        with closing(self._steps_of(order[totals.seen :])) as steps:
+        with closing(steps_of(self.train, order[totals.seen :], size)) as steps:
             for examples, rows in steps:
+                self._training_step.begin(examples, rows)
                 for shards in self._shards.batches(examples, rows, self.settings.batch_size):
                     batch += 1
                     self._check_losses(shards, epoch, batch)
@@ -289,25 +306,6 @@ class Trainer:
             context = network.context(network.workspace(reuse=False))
             explain(network, context, validation.x, epoch, batch, "the validation loss")
         return {f"val_{name}": value for name, value in metrics.items()}
-
-    def _order(self, epoch: int) -> Array:
-        """Return the numbers of the rows in the order of an epoch."""
-        x, rng = self.train.x, generator(self.seed, SHUFFLE_STREAM, epoch)
-        if not self.settings.shuffle:
-            return np.arange(len(x))
-        if isinstance(x, LazyArray):
-            return x.shuffled(rng, self.settings.step_size)
-        return rng.permutation(len(x))
-
-    def _steps_of(self, order: Array) -> Generator[tuple[Batch, Array], None, None]:
-        """Yield for each step examples that are in memory, and the rows of them to train on."""
-        size, weights = self.settings.step_size, self.train.weights
-        with closing(chunks_in_order(self.train.x, order, size)) as chunks:
-            for chunk in chunks:
-                own = None if weights is None else weights[chunk.positions]
-                examples = Batch(chunk.values, self.train.targets[chunk.positions], own)
-                for start in range(0, len(chunk.order), size):
-                    yield examples, chunk.order[start : start + size]
 
     def _resume_epoch(self, epoch: int, count: int) -> EpochTotals:
         """Return the totals of an unfinished epoch, and restore the layers' random generators."""

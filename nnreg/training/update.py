@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
-from nnreg._types import Array
+from nnreg._types import Array, Shape
 from nnreg._utils import statistics
 from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.errors import PluginError
+from nnreg.interfaces.context import Workspace
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
 from nnreg.interfaces.returned import Caller
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import slices, views
-from nnreg.training.state import TrainingState
+from nnreg.training.state import TrainingState, copy_into
 
 CHUNK_VALUES = 131_072
 """The values that an optimizer updates at a time: its vectors then stay in the processor's cache,
@@ -47,6 +48,13 @@ class L1L2Penalty:
                 np.add(gradient, (2 * self._l2) * weight, out=gradient)
             if self._l1:
                 np.add(gradient, self._l1 * np.sign(weight), out=gradient)
+
+    def value(self) -> float:
+        """Return the penalty."""
+        return sum(
+            self._l1 * float(np.sum(np.abs(weight))) + self._l2 * float(np.sum(np.square(weight)))
+            for weight, _ in self._weights
+        )
 
 
 class WeightDecay:
@@ -116,6 +124,9 @@ class OptimizerRunner:
     in one vector, which is a copy if some layers are frozen. `unfrozen` has the step after which
     the steps of a parameter are counted, by its name; if it is not elementwise, the last of these
     is that of all parameters.
+
+    For one that is not elementwise, `repeat` writes the gradient again and returns the loss, and
+    `generator` returns the random generator of a step.
     """
 
     def __init__(
@@ -126,23 +137,28 @@ class OptimizerRunner:
         vectors: Mapping[str, Array],
         pool: ThreadPool,
         unfrozen: Mapping[str, int],
+        repeat: Callable[[], float],
+        generator: Callable[[int], np.random.Generator],
     ) -> None:
         self._optimizer = optimizer
         self.learning_rate = optimizer.learning_rate
         self._update = optimizer.update
         self._pool = pool
         self._copies: list[tuple[Array, Array]] = []
-        trained, parameters = network.trainable_slices, network.vector
+        self._repeat, self._generator = repeat, generator
+        self._rng: np.random.Generator | None = None
+        self._kept: Array | None = None
+        self._count = 0
+        trained, begun = counted_spans(network, optimizer, unfrozen)
+        parameters = network.vector
+        self._whole, self._parameter_copies, self._trained = gradient, [], trained
         if len(trained) > 1 and not optimizer.elementwise:
             parameters = self._copied(parameters, trained)
+            self._parameter_copies = list(self._copies)
             gradient = self._copied(gradient, trained)
             vectors = {name: self._copied(state, trained) for name, state in vectors.items()}
+            begun = {0: begun[trained[0].start]}
             trained = [slice(0, parameters.size)]
-        begun = {span.start: 0 for span in trained}
-        if unfrozen and optimizer.elementwise:
-            trained, begun = _by_first_step(network, unfrozen)
-        elif unfrozen:
-            begun = dict.fromkeys(begun, max(unfrozen.values()))
         self._partitions = []
         for spans in _partition(
             trained, update_threads(optimizer, network.vector.size, pool.count)
@@ -152,6 +168,8 @@ class OptimizerRunner:
             for chunk in _chunks(spans) if optimizer.elementwise else spans:
                 state = {name: vector[chunk] for name, vector in vectors.items()}
                 step = UpdateState(0, state, scratch)
+                if not optimizer.elementwise:
+                    step = self._of_all(network, state, scratch)
                 first = begun[max(start for start in begun if start <= chunk.start)]
                 steps.append((parameters[chunk], gradient[chunk], step, first))
             self._partitions.append(steps)
@@ -163,6 +181,36 @@ class OptimizerRunner:
         ends = np.cumsum([part.size for part in parts])
         self._copies += zip(parts, np.split(copy, ends[:-1]), strict=True)
         return copy
+
+    def _of_all(
+        self, network: Network, vectors: Mapping[str, Array], scratch: Workspace
+    ) -> UpdateState:
+        """Return the state of updates of all trained parameters at once."""
+        return UpdateState(
+            0,
+            vectors,
+            scratch,
+            trained_shapes(network),
+            lambda: self._evaluate(scratch),
+            self._rng_of_step,
+        )
+
+    def _evaluate(self, scratch: Workspace) -> tuple[float, Array]:
+        """Return the loss and its gradient for the current parameters; keep the step's gradient."""
+        for vector, copy in self._parameter_copies:
+            np.copyto(vector, copy)
+        kept = self._kept = copy_into(self._kept, self._whole)
+        loss = self._repeat()
+        found = scratch.empty((sum(span.stop - span.start for span in self._trained),))
+        np.concatenate([self._whole[span] for span in self._trained], out=found)
+        np.copyto(self._whole, kept)
+        return loss, found
+
+    def _rng_of_step(self) -> np.random.Generator:
+        """Return the random generator of this step, the same one in each call."""
+        if self._rng is None:
+            self._rng = self._generator(self._count)
+        return self._rng
 
     def scale(self, factor: float) -> None:
         """Set the learning rate of later steps to the optimizer's own times `factor`.
@@ -176,6 +224,7 @@ class OptimizerRunner:
 
     def step(self, count: int) -> None:
         """Make one update, the `count`-th."""
+        self._count, self._rng = count, None
         for vector, copy in self._copies:
             np.copyto(copy, vector)
         if len(self._partitions) == 1:
@@ -208,6 +257,27 @@ def reset_optimizer(
         for name in names:
             arrays[name][...] = 0
     state.unfrozen |= {name: state.step for name in network.params if name in names}
+
+
+def counted_spans(
+    network: Network, optimizer: Optimizer, unfrozen: Mapping[str, int]
+) -> tuple[list[slice], dict[int, int]]:
+    """Return the spans of trained values, and the step after which those of each are counted.
+
+    The latter is by the start of the span. Those of an optimizer that is not elementwise are
+    counted alike, after the last of `unfrozen`.
+    """
+    if unfrozen and optimizer.elementwise:
+        return _by_first_step(network, unfrozen)
+    spans = network.trainable_slices
+    return spans, dict.fromkeys((span.start for span in spans), max(unfrozen.values(), default=0))
+
+
+def trained_shapes(network: Network) -> dict[str, Shape]:
+    """Return the shapes of the parameters that are not frozen, by name, in order."""
+    return {
+        name: param.shape for name, param in network.params.items() if name not in network.frozen
+    }
 
 
 def _by_first_step(
