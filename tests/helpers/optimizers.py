@@ -148,10 +148,13 @@ class ScheduleFree(Optimizer):
         np.add(self.beta2 * v, (1 - self.beta2) * gradient**2, out=v)
         root = np.sqrt(v / (1 - self.beta2**state.count))
         step = gradient / (root + 1e-8) + self.decay * parameters
-        x = self.evaluation_parameters(parameters, state)
+        x = self._mean(parameters, z)
         np.subtract(z, self.learning_rate * step, out=z)
         x = x + (z - x) / state.count
         np.add(self.beta1 * x, (1 - self.beta1) * z, out=parameters)
 
     def evaluation_parameters(self, parameters: Array, state: UpdateState) -> Array:
-        return (parameters - (1 - self.beta1) * state.vectors["z"]) / self.beta1
+        return self._mean(parameters, state.vectors["z"])
+
+    def _mean(self, y: Array, z: Array) -> Array:
+        return (y - (1 - self.beta1) * z) / self.beta1
