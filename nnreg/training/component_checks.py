@@ -23,6 +23,7 @@ from nnreg._utils.threads import blas_threads
 from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
+from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.graph import read_input
 from nnreg.interfaces.join import flat_inputs, one_input
@@ -31,6 +32,7 @@ from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.optimizer_trial import trial_state
+from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
@@ -40,6 +42,7 @@ from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import materialize
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient_check import wrong_gradient
+from nnreg.training.parameter_checks import check_constraint, check_regularizer
 
 ROWS = 4
 """The number of examples of the small batch."""
@@ -96,6 +99,11 @@ def check_components(
                     check_metric(caller, examples.raw_targets)
                 case Optimizer():
                     check_optimizer(caller, network.dtype)
+                case Regularizer():
+                    wrong = check_regularizer(caller, network.dtype)
+                    _require_gradient(caller, "the gradient", wrong if exact else "")
+                case Constraint():
+                    check_constraint(caller, network.dtype)
                 case Schedule():
                     caller.number("factor", caller.call("factor", ScheduleContext(0, 100, 10)))
                 case Layer() if plan is not None:

@@ -11,7 +11,7 @@ from nnreg.interfaces.returned import Caller
 from nnreg.network.network import Network
 from nnreg.training.settings import Train
 from nnreg.training.state import TrainingState
-from nnreg.training.update import counted_spans, trained_shapes
+from nnreg.training.update import trained_shapes, update_spans
 
 
 def inference_network(network: Network, optimizer: Optimizer, state: TrainingState) -> Network:
@@ -25,12 +25,12 @@ def inference_network(network: Network, optimizer: Optimizer, state: TrainingSta
     if not (optimizer.overrides_evaluation_parameters() and state.step):
         return network
     vector = network.vector.copy()
-    spans, begun = counted_spans(network, optimizer, state.unfrozen)
+    spans, kinds = update_spans(network, optimizer, state.unfrozen, {})
     groups = [[span] for span in spans] if optimizer.elementwise else [spans]
     shapes = {} if optimizer.elementwise else trained_shapes(network)
     caller, workspace = Caller(optimizer), network.workspace(reuse=False)
     for group in groups:
-        count = state.step - begun[group[0].start]
+        count = state.step - kinds[group[0].start][0]
         if not count:
             continue
         vectors = {name: _joined(values, group) for name, values in state.optimizer_state.items()}

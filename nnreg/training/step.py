@@ -11,21 +11,21 @@ from nnreg._utils.threads import ThreadPool
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.network.network import Network
 from nnreg.training.gradient import Batch, DataParallelGradient
+from nnreg.training.patterns import by_parameter, check_patterns
+from nnreg.training.penalties import Constraints, L1L2Penalty, Regularizers, WeightDecay
 from nnreg.training.replay import Replay
 from nnreg.training.settings import Train
 from nnreg.training.state import TrainingState
 from nnreg.training.update import (
     ExponentialMovingAverage,
-    L1L2Penalty,
     LearningRateScheduler,
     OptimizerRunner,
-    WeightDecay,
     clip,
 )
 
 
 class TrainingStep:
-    """Applies penalties, clipping, the schedule, weight decay, the optimizer and the average.
+    """Applies penalties, clipping, schedule, weight decay, optimizer, constraints and average.
 
     The optimizer's state and the averages are those in `training_state`; missing ones are created.
     `generator` returns the random generator of the optimizer in a step.
@@ -41,7 +41,9 @@ class TrainingStep:
         pool: ThreadPool,
         generator: Callable[[int], np.random.Generator],
     ) -> None:
+        check_patterns(network, settings, optimizer)
         vector = gradient.gradient
+        rates = by_parameter(settings.learning_rates, network.params)
         size, dtype = network.vector.size, network.dtype
         for name in optimizer.state_names:
             training_state.optimizer_state.setdefault(name, np.zeros(size, dtype))
@@ -57,6 +59,7 @@ class TrainingStep:
             training_state.unfrozen,
             self._repeat,
             generator,
+            rates,
         )
         self.lr_scheduler: LearningRateScheduler | None = None
         self.ema = _prepare_ema(network, settings.ema, training_state)
@@ -64,8 +67,14 @@ class TrainingStep:
         self._gradient = vector
         self._clip_norm, self._clip_value = settings.clip_norm, settings.clip_value
         l1, l2, decay = settings.l1, settings.l2, settings.weight_decay
-        self._penalty = L1L2Penalty(network, vector, l1, l2) if l1 or l2 else None
-        self._weight_decay = WeightDecay(network, decay) if decay else None
+        self._penalties: list[L1L2Penalty | Regularizers] = []
+        if l1 or l2:
+            self._penalties.append(L1L2Penalty(network, vector, l1, l2))
+        if settings.regularize:
+            named = by_parameter(settings.regularize, network.params)
+            self._penalties.append(Regularizers(network, vector, named))
+        self._weight_decay = WeightDecay(network, decay, rates) if decay else None
+        self._constraints = Constraints(network, by_parameter(settings.constrain, network.params))
 
     def begin(self, examples: Batch, rows: Array) -> None:
         """Prepare a step on these rows, before the first pass."""
@@ -83,21 +92,22 @@ class TrainingStep:
         state.step += 1
         self.optimizer.step(state.step)
         self._replay.end()
+        self._constraints.apply()
         if self.ema is not None:
             state.ema_steps += 1
             self.ema.add(state.ema_steps)
 
     def _limit(self) -> None:
         """Add the gradient of the penalties, then clip."""
-        if self._penalty is not None:
-            self._penalty.add()
+        for penalty in self._penalties:
+            penalty.add()
         clip(self._gradient, self._clip_norm, self._clip_value)
 
     def _repeat(self) -> float:
         """Write the gradient of the step again, and return the loss with its penalties."""
         loss = self._replay.run()
         self._limit()
-        return loss if self._penalty is None else loss + self._penalty.value()
+        return loss + sum(penalty.value() for penalty in self._penalties)
 
 
 def _prepare_ema(

@@ -1,7 +1,8 @@
-"""Changes of the weights: penalties, clipping, weight decay, optimizer, schedule and average."""
+"""Changes of the weights: clipping, the optimizer, the schedule and the average."""
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import math
@@ -27,54 +28,6 @@ and its NumPy calls are long enough for two threads to run them in parallel."""
 
 MIN_VALUES_PER_THREAD = 4 * CHUNK_VALUES
 """The fewest values per thread."""
-
-
-class L1L2Penalty:
-    """Adds the gradient of l1 · Σ|w| + l2 · Σw² over the weights, not the biases."""
-
-    def __init__(self, network: Network, gradient: Array, l1: float, l2: float) -> None:
-        self._l1, self._l2 = l1, l2
-        gradients = views(gradient, network.params)
-        self._weights = [
-            (network.parameters[name], gradients[name])
-            for name, param in network.params.items()
-            if param.regularized and name not in network.frozen
-        ]
-
-    def add(self) -> None:
-        """Change the gradient in place."""
-        for weight, gradient in self._weights:
-            if self._l2:
-                np.add(gradient, (2 * self._l2) * weight, out=gradient)
-            if self._l1:
-                np.add(gradient, self._l1 * np.sign(weight), out=gradient)
-
-    def value(self) -> float:
-        """Return the penalty."""
-        return sum(
-            self._l1 * float(np.sum(np.abs(weight))) + self._l2 * float(np.sum(np.square(weight)))
-            for weight, _ in self._weights
-        )
-
-
-class WeightDecay:
-    """Subtracts the fraction learning_rate · decay from the weights, not the biases, before a step.
-
-    It is no part of the gradient, so the optimizer does not scale it. Loshchilov and Hutter 2019.
-    """
-
-    def __init__(self, network: Network, decay: float) -> None:
-        self._decay = decay
-        self._weights = [
-            network.parameters[name]
-            for name, param in network.params.items()
-            if param.regularized and name not in network.frozen
-        ]
-
-    def apply(self, learning_rate: float) -> None:
-        """Change the weights in place."""
-        for weight in self._weights:
-            np.multiply(weight, 1 - learning_rate * self._decay, out=weight)
 
 
 class ExponentialMovingAverage:
@@ -125,6 +78,8 @@ class OptimizerRunner:
     the steps of a parameter are counted, by its name; if it is not elementwise, the last of these
     is that of all parameters.
 
+    `rates` has the factors of the learning rate of single parameters, for an elementwise one.
+
     For one that is not elementwise, `repeat` writes the gradient again and returns the loss, and
     `generator` returns the random generator of a step.
     """
@@ -139,17 +94,19 @@ class OptimizerRunner:
         unfrozen: Mapping[str, int],
         repeat: Callable[[], float],
         generator: Callable[[int], np.random.Generator],
+        rates: Mapping[str, float],
     ) -> None:
         self._optimizer = optimizer
         self.learning_rate = optimizer.learning_rate
-        self._update = optimizer.update
         self._pool = pool
         self._copies: list[tuple[Array, Array]] = []
         self._repeat, self._generator = repeat, generator
         self._rng: np.random.Generator | None = None
         self._kept: Array | None = None
         self._count = 0
-        trained, begun = counted_spans(network, optimizer, unfrozen)
+        trained, kinds = update_spans(network, optimizer, unfrozen, rates)
+        self._factors = {factor for _, factor in kinds.values()}
+        self._updates = self._updates_at(optimizer.learning_rate)
         parameters = network.vector
         self._whole, self._parameter_copies, self._trained = gradient, [], trained
         if len(trained) > 1 and not optimizer.elementwise:
@@ -157,9 +114,9 @@ class OptimizerRunner:
             self._parameter_copies = list(self._copies)
             gradient = self._copied(gradient, trained)
             vectors = {name: self._copied(state, trained) for name, state in vectors.items()}
-            begun = {0: begun[trained[0].start]}
+            kinds = {0: kinds[trained[0].start]}
             trained = [slice(0, parameters.size)]
-        self._partitions = []
+        self._partitions, starts = [], list(kinds)
         for spans in _partition(
             trained, update_threads(optimizer, network.vector.size, pool.count)
         ):
@@ -170,8 +127,8 @@ class OptimizerRunner:
                 step = UpdateState(0, state, scratch)
                 if not optimizer.elementwise:
                     step = self._of_all(network, state, scratch)
-                first = begun[max(start for start in begun if start <= chunk.start)]
-                steps.append((parameters[chunk], gradient[chunk], step, first))
+                kind = kinds[starts[bisect.bisect(starts, chunk.start) - 1]]
+                steps.append((parameters[chunk], gradient[chunk], step, *kind))
             self._partitions.append(steps)
 
     def _copied(self, vector: Array, trained: Sequence[slice]) -> Array:
@@ -220,7 +177,16 @@ class OptimizerRunner:
         rate = self._optimizer.learning_rate * factor
         if rate != self.learning_rate:
             self.learning_rate = rate
-            self._update = dataclasses.replace(self._optimizer, learning_rate=rate).update
+            self._updates = self._updates_at(rate)
+
+    def _updates_at(self, rate: float) -> dict[float, Callable[[Array, Array, UpdateState], None]]:
+        """Return the update of an optimizer with this rate, by the factor of the rate."""
+        return {factor: self._optimizer_at(rate * factor).update for factor in self._factors}
+
+    def _optimizer_at(self, rate: float) -> Optimizer:
+        if rate == self._optimizer.learning_rate:
+            return self._optimizer
+        return dataclasses.replace(self._optimizer, learning_rate=rate)
 
     def step(self, count: int) -> None:
         """Make one update, the `count`-th."""
@@ -234,11 +200,11 @@ class OptimizerRunner:
         for vector, copy in self._copies:
             np.copyto(vector, copy)
 
-    def _run(self, part: list[tuple[Array, Array, UpdateState, int]], count: int) -> None:
-        for parameters, gradient, step, first in part:
+    def _run(self, part: list[tuple[Array, Array, UpdateState, int, float]], count: int) -> None:
+        for parameters, gradient, step, first, factor in part:
             step.count = count - first
             step.workspace.rewind()
-            self._update(parameters, gradient, step)
+            self._updates[factor](parameters, gradient, step)
 
 
 def reset_optimizer(
@@ -259,18 +225,31 @@ def reset_optimizer(
     state.unfrozen |= {name: state.step for name in network.params if name in names}
 
 
-def counted_spans(
-    network: Network, optimizer: Optimizer, unfrozen: Mapping[str, int]
-) -> tuple[list[slice], dict[int, int]]:
-    """Return the spans of trained values, and the step after which those of each are counted.
+def update_spans(
+    network: Network,
+    optimizer: Optimizer,
+    unfrozen: Mapping[str, int],
+    rates: Mapping[str, float],
+) -> tuple[list[slice], dict[int, tuple[int, float]]]:
+    """Return the spans of values that are updated alike.
 
-    The latter is by the start of the span. Those of an optimizer that is not elementwise are
-    counted alike, after the last of `unfrozen`.
+    Also returns by the start of each the step after which its steps are counted, and the factor of
+    its learning rate. Those of an optimizer that is not elementwise are counted alike, after the
+    last of `unfrozen`.
     """
-    if unfrozen and optimizer.elementwise:
-        return _by_first_step(network, unfrozen)
-    spans = network.trainable_slices
-    return spans, dict.fromkeys((span.start for span in spans), max(unfrozen.values(), default=0))
+    if not ((unfrozen or rates) and optimizer.elementwise):
+        spans, kind = network.trainable_slices, (max(unfrozen.values(), default=0), 1.0)
+        return spans, dict.fromkeys((span.start for span in spans), kind)
+    spans, kinds = [], dict[int, tuple[int, float]]()
+    for name, span in slices(network.params).items():
+        if name in network.frozen:
+            continue
+        kind = unfrozen.get(name, 0), rates.get(name, 1.0)
+        if spans and spans[-1].stop == span.start and kinds[spans[-1].start] == kind:
+            span = slice(spans.pop().start, span.stop)
+        spans.append(span)
+        kinds[span.start] = kind
+    return spans, kinds
 
 
 def trained_shapes(network: Network) -> dict[str, Shape]:
@@ -278,23 +257,6 @@ def trained_shapes(network: Network) -> dict[str, Shape]:
     return {
         name: param.shape for name, param in network.params.items() if name not in network.frozen
     }
-
-
-def _by_first_step(
-    network: Network, unfrozen: Mapping[str, int]
-) -> tuple[list[slice], dict[int, int]]:
-    """Return spans of trained values whose steps are counted alike, and where each count begins."""
-    spans: list[slice] = []
-    begun: dict[int, int] = {}
-    for name, span in slices(network.params).items():
-        if name in network.frozen:
-            continue
-        first = unfrozen.get(name, 0)
-        if spans and spans[-1].stop == span.start and begun[spans[-1].start] == first:
-            span = slice(spans.pop().start, span.stop)
-        spans.append(span)
-        begun[span.start] = first
-    return spans, begun
 
 
 def update_threads(optimizer: Optimizer, size: int, threads: int) -> int:

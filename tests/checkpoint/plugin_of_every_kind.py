@@ -17,7 +17,8 @@ from nnreg import (
 from nnreg.builtin.activations import Softmax
 from nnreg.builtin.losses import CrossEntropy
 from nnreg.checkpoint.file_format import read_checkpoint
-from nnreg.registry.registry import KINDS, Registry
+from nnreg.registry.kinds import KINDS
+from nnreg.registry.registry import Registry
 from tests.helpers.specs import classifier, csv_data
 
 SPEC = classifier(
