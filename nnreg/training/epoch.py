@@ -38,8 +38,10 @@ def order_of(train: Examples, settings: Train, seed: int, epoch: int) -> Array:
     return rng.permutation(len(x))
 
 
-def steps_of(train: Examples, order: Array, size: int) -> Generator[tuple[Batch, Array], None, None]:
-    """Yield for each step of `size` examples that are in memory, and the rows to train on."""
+def steps_of(
+    train: Examples, order: Array, size: int
+) -> Generator[tuple[Batch, Array], None, None]:
+    """Yield for each step examples that are in memory, and the `size` rows of them to train on."""
     with closing(chunks_in_order(train.x, order, size)) as chunks:
         for chunk in chunks:
             own = None if train.weights is None else train.weights[chunk.positions]
