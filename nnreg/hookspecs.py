@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.report import ReportView, Section
 from nnreg.interfaces.run import RunView
 from nnreg.interfaces.schedule import Schedule
@@ -71,6 +73,18 @@ def nnreg_schedules() -> Mapping[str, type[Schedule]]:
 @hookspec
 def nnreg_initializers() -> Mapping[str, type[Initializer]]:
     """Return the initializers this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
+
+
+@hookspec
+def nnreg_regularizers() -> Mapping[str, type[Regularizer]]:
+    """Return the regularizers this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
+
+
+@hookspec
+def nnreg_constraints() -> Mapping[str, type[Constraint]]:
+    """Return the constraints this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 

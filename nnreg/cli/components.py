@@ -108,7 +108,7 @@ def _state(row: dict[str, Any]) -> str:
 
 def _provided(row: dict[str, Any]) -> list[str]:
     """Return what a plugin provides by kind, and the events it receives."""
-    from nnreg.registry.registry import KINDS
+    from nnreg.registry.kinds import KINDS
 
     lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
     events = (
@@ -182,7 +182,7 @@ def _find(name: str, kind: str | None, registry: Registry) -> list[Entry]:
     from nnreg._utils.suggestions import suggest
     from nnreg.errors import UsageError
     from nnreg.registry import names
-    from nnreg.registry.registry import KINDS
+    from nnreg.registry.kinds import KINDS
 
     entries = names.named(name, registry)
     if "." in name and kind is None and not entries:  # a file has a dot in its name, too
@@ -199,7 +199,7 @@ def _find(name: str, kind: str | None, registry: Registry) -> list[Entry]:
 
 def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Drawable | None:
     """Return the component with these options, or None if one without a default is missing."""
-    from nnreg.registry.registry import KINDS
+    from nnreg.registry.kinds import KINDS
     from nnreg.spec.compose import Origins, apply_override
     from nnreg.spec.validation import Reader, read
 

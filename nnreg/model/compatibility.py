@@ -13,10 +13,14 @@ from nnreg.model.build import such_as
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.spec.sections import Spec
+from nnreg.training.inference import refuse_two_averages
+from nnreg.training.patterns import check_patterns
 
 
 def refuse_incompatible(spec: Spec, network: Network, classes: Sequence[str] | None) -> None:
     """Raise `SpecError` for components that do not fit each other or the classes of the target."""
+    refuse_two_averages(spec.optimizer, spec.train)
+    check_patterns(network, spec.train, spec.optimizer)
     problems = [
         *_not_integers(network),
         *_constant_outputs(network),

@@ -36,6 +36,7 @@ from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
 from nnreg.training.evaluation import Evaluation, Examples, classes_of, reported
 from nnreg.training.history import History
+from nnreg.training.inference import inference_network
 from nnreg.training.state import Record, TrainingState
 from nnreg.training.trainer import Trainer
 
@@ -109,7 +110,7 @@ class Model:
     def parameters(self) -> MutableMapping[str, Array]:
         """The trainable arrays by name, such as `layers/0/weight`; they can be written to.
 
-        With weight averaging, the averages are `inference_network.parameters`.
+        With averages, by `train.ema` or the optimizer, these are in `inference_network.parameters`.
         """
         return self.network.parameters
 
@@ -120,11 +121,10 @@ class Model:
 
     @property
     def inference_network(self) -> Network:
-        """The network used for predictions, with averaged weights if training averages them."""
-        state = self.training_state
-        if not state.ema_steps or state.ema is None:
+        """The network used for predictions, with averaged weights if there are any."""
+        if not self.resumable:
             return self.network
-        return self.network.with_values(*state.ema)
+        return inference_network(self.network, self.spec.optimizer, self.training_state)
 
     @functools.cached_property
     def components(self) -> list[dict[str, Any]]:
@@ -277,13 +277,12 @@ class Model:
             )
 
     def use_best(self) -> None:
-        """Restore the weights of the best epoch, averaged if training averages them.
+        """Restore the weights of the best epoch, those for inference.
 
-        Unless they are those of the last step, training then continues with a new optimizer state
-        and history.
+        Unless it is the last one, training then continues with a new optimizer state and history.
         """
         state = self.training_state
-        is_last = state.best_epoch == state.epoch and not state.ema_steps
+        is_last = state.best_epoch == state.epoch and self.inference_network is self.network
         if is_last or state.best_vector is None:
             return
         with state.lock.training():

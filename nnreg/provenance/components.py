@@ -20,9 +20,10 @@ from nnreg.errors import FormatError, MissingPluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.network.network import Network
 from nnreg.provenance.fingerprints import Fingerprint, fingerprint
+from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import BUILT_IN, PROGRAM
 from nnreg.registry.names import Entry
-from nnreg.registry.registry import KINDS, Registry
+from nnreg.registry.registry import Registry
 from nnreg.spec.document import Document
 
 TOLERANCE = 1e-5

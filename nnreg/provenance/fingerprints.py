@@ -22,6 +22,7 @@ from nnreg._utils.threads import blas_threads
 from nnreg.errors import ComponentError, NnregError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component, Configurable
+from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import one_input
@@ -29,7 +30,9 @@ from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
-from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.optimizer_trial import trial_state
+from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
@@ -169,6 +172,14 @@ def _outputs(
             return {"change": _change(component, kernels)}
         case Schedule():
             return {"factors": _factors(component)}
+        case Regularizer():
+            w = fixed_input((4, MAX_NUMBERS // 4))
+            with _component_code():
+                penalty, gradient = component.forward(w)
+                return {"penalty": penalty, "gradient": gradient()}
+        case Constraint():
+            with _component_code():
+                return {"values": component.project(fixed_input((4, MAX_NUMBERS // 4)))}
         case Initializer():
             rng = np.random.default_rng(0)
             with _component_code():
@@ -224,9 +235,10 @@ def _change(optimizer: Optimizer, kernels: Kernels) -> Array:
     workspace = Workspace(np.float64, reuse=False, kernels=kernels)
     vectors = {name: np.zeros(6) for name in optimizer.state_names}
     for count in (1, 2):
-        step = UpdateState(count, vectors, workspace)
+        scaled = gradient / count
+        state = trial_state(optimizer, parameters, scaled, vectors, workspace, count)
         with _component_code():
-            optimizer.update(parameters, gradient / count, step)
+            optimizer.update(parameters, scaled, state)
     return parameters - before
 
 

@@ -13,8 +13,9 @@ from pydantic.json_schema import PydanticJsonSchemaWarning
 from nnreg.errors import NnregWarning, PluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.graph import EntryKeys
+from nnreg.registry.kinds import KINDS
 from nnreg.registry.names import SEPARATOR, Entry
-from nnreg.registry.registry import KINDS, Registry, installed
+from nnreg.registry.registry import Registry, installed
 from nnreg.spec.compose import EXTENDS
 from nnreg.spec.docstrings import class_docstring, parse_docstring
 from nnreg.spec.sections import SECTIONS, Spec

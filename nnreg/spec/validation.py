@@ -26,9 +26,10 @@ from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.graph import ENTRY_KEYS, EntryKeys
 from nnreg.interfaces.layer import LayerEntry
 from nnreg.registry.checks import unannotated
+from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.names import Entry
-from nnreg.registry.registry import KINDS, Registry
+from nnreg.registry.registry import Registry
 
 T = TypeVar("T")
 

@@ -23,13 +23,16 @@ from nnreg._utils.threads import blas_threads
 from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
+from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.graph import read_input
 from nnreg.interfaces.join import flat_inputs, one_input
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
-from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.optimizer_trial import trial_state
+from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
@@ -39,6 +42,7 @@ from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import materialize
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient_check import wrong_gradient
+from nnreg.training.parameter_checks import check_constraint, check_regularizer
 
 ROWS = 4
 """The number of examples of the small batch."""
@@ -95,6 +99,11 @@ def check_components(
                     check_metric(caller, examples.raw_targets)
                 case Optimizer():
                     check_optimizer(caller, network.dtype)
+                case Regularizer():
+                    wrong = check_regularizer(caller, network.dtype)
+                    _require_gradient(caller, "the gradient", wrong if exact else "")
+                case Constraint():
+                    check_constraint(caller, network.dtype)
                 case Schedule():
                     caller.number("factor", caller.call("factor", ScheduleContext(0, 100, 10)))
                 case Layer() if plan is not None:
@@ -184,11 +193,14 @@ def check_optimizer(caller: Caller, dtype: npt.DTypeLike) -> None:
     before, gradient = (_numbers((7,), seed).astype(dtype) for seed in (0, 1))
     parameters = before.copy()
     vectors = {name: np.zeros_like(before) for name in optimizer.state_names}
-    state = UpdateState(1, vectors, Workspace(dtype, reuse=False))
+    state = trial_state(optimizer, parameters, gradient, vectors, Workspace(dtype, reuse=False))
     returned = caller.call("update", parameters, gradient, state)
     if returned is not None and np.array_equal(parameters, before):
         found = f"returned {describe(returned)}, and did not change `parameters`"
         raise caller.error("update", f"{found}; expected it to change them in place")
+    if optimizer.overrides_evaluation_parameters():
+        found = caller.call("evaluation_parameters", parameters, state)
+        caller.array("evaluation_parameters", found, parameters.shape, dtype)
 
 
 def _check_layers(

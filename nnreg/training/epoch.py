@@ -8,7 +8,7 @@ from contextlib import closing
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.tables.lazy import Column, LazyArray, chunks_in_order
+from nnreg.tables.lazy import LazyArray, chunks_in_order
 from nnreg.training.evaluation import Examples
 from nnreg.training.gradient import Batch, ShardResult, Worker
 from nnreg.training.settings import Train
@@ -16,9 +16,11 @@ from nnreg.training.state import EpochState
 
 SHUFFLE_STREAM = 1
 LAYER_STREAM = 2
+OPTIMIZER_STREAM = 3
 """The second number in the seed of a generator: the order of the examples is drawn from
 [seed, SHUFFLE_STREAM, epoch], what the layers of a worker draw from
-[seed, LAYER_STREAM, epoch, worker]."""
+[seed, LAYER_STREAM, epoch, worker], what the optimizer draws from [seed, OPTIMIZER_STREAM, step].
+"""
 
 
 def generator(*key: int) -> np.random.Generator:
@@ -26,9 +28,9 @@ def generator(*key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(key))
 
 
-def row_order(x: Column, settings: Train, seed: int, epoch: int) -> Array:
+def order_of(train: Examples, settings: Train, seed: int, epoch: int) -> Array:
     """Return the numbers of the rows in the order of an epoch."""
-    rng = generator(seed, SHUFFLE_STREAM, epoch)
+    x, rng = train.x, generator(seed, SHUFFLE_STREAM, epoch)
     if not settings.shuffle:
         return np.arange(len(x))
     if isinstance(x, LazyArray):
@@ -36,14 +38,14 @@ def row_order(x: Column, settings: Train, seed: int, epoch: int) -> Array:
     return rng.permutation(len(x))
 
 
-def batches_of_steps(
+def steps_of(
     train: Examples, order: Array, size: int
 ) -> Generator[tuple[Batch, Array], None, None]:
-    """Yield for each step of `size` rows examples that are in memory, and the rows of them."""
+    """Yield for each step examples that are in memory, and the `size` rows of them to train on."""
     with closing(chunks_in_order(train.x, order, size)) as chunks:
         for chunk in chunks:
-            weights = None if train.weights is None else train.weights[chunk.positions]
-            examples = Batch(chunk.values, train.targets[chunk.positions], weights)
+            own = None if train.weights is None else train.weights[chunk.positions]
+            examples = Batch(chunk.values, train.targets[chunk.positions], own)
             for start in range(0, len(chunk.order), size):
                 yield examples, chunk.order[start : start + size]
 

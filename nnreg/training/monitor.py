@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping
 
-from nnreg.errors import NnregWarning
+from nnreg.errors import NnregWarning, UsageError
 
 
 class Monitor:
@@ -79,3 +79,16 @@ class Monitor:
         if value is None:
             return None
         return self._sign * value if math.isfinite(value) else math.inf
+
+
+def require_no_validation(stopping: str | None, schedule: str | None) -> None:
+    """Raise `UsageError` if early stopping or a schedule monitors the missing validation split."""
+    for who, metric, option in (
+        ("early stopping", stopping, "train.early_stopping.monitor"),
+        ("the schedule", schedule, "its monitor"),
+    ):
+        if (metric or "").startswith("val_"):
+            raise UsageError(
+                f"{who} monitors {metric!r}, but there is no validation split; add one "
+                f'(data.split.validation), or set {option} to "loss"'
+            )

@@ -6,6 +6,7 @@ epoch resumes bit-identically; `EpochState` has what a stop in mid-epoch needs b
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -28,15 +29,17 @@ from nnreg.training.batch_size import check_batches
 from nnreg.training.divergence import explain, explain_optimizer_state
 from nnreg.training.epoch import (
     LAYER_STREAM,
+    OPTIMIZER_STREAM,
     EpochTotals,
-    batches_of_steps,
     generator,
     mean_loss,
-    row_order,
+    order_of,
+    steps_of,
 )
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import DataParallelGradient, ShardResult
-from nnreg.training.monitor import Monitor
+from nnreg.training.inference import inference_network, refuse_two_averages
+from nnreg.training.monitor import Monitor, require_no_validation
 from nnreg.training.parallelism import max_threads, worker_count
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
@@ -89,8 +92,10 @@ class Trainer:
         """Called with the record of each batch, after it changed the weights."""
         self._last_epoch = settings.epochs if epochs is None else epochs
         schedule = schedule or Constant()
-        self._require_split("early stopping", self.monitor, "train.early_stopping.monitor")
-        self._require_split("the schedule", schedule.monitored_metric(), "its monitor")
+        self._optimizer = optimizer
+        refuse_two_averages(optimizer, settings)
+        if validation is None:
+            require_no_validation(self.monitor, schedule.monitored_metric())
         workers = worker_count(network, settings, len(train))
         self.threads = max_threads(network, settings, workers)
         """The most threads that training uses, see `max_threads`."""
@@ -99,7 +104,13 @@ class Trainer:
             network, evaluation, workers, self._pool, several=settings.accumulate > 1
         )
         self._training_step = TrainingStep(
-            network, self._shards.gradient, optimizer, settings, self.training_state, self._pool
+            network,
+            self._shards,
+            optimizer,
+            settings,
+            self.training_state,
+            self._pool,
+            functools.partial(generator, seed, OPTIMIZER_STREAM),
         )
         self._training_step.lr_scheduler = self._lr_scheduler(schedule)
         self._gradients = by_layer(self._shards.gradient, network.params)
@@ -109,14 +120,6 @@ class Trainer:
             self._monitor.improved_epoch = self.training_state.epoch
         if not self.finished:
             check_batches(network, settings.batch_size, len(train))
-
-    def _require_split(self, who: str, metric: str | None, option: str) -> None:
-        """Raise `UsageError` if a monitored metric is that of a missing validation split."""
-        if self.validation is None and (metric or "").startswith("val_"):
-            raise UsageError(
-                f"{who} monitors {metric!r}, but there is no validation split; add one "
-                f'(data.split.validation), or set {option} to "loss"'
-            )
 
     def _thread_pool(self, optimizer: Optimizer, workers: int) -> ThreadPool:
         """Return the threads that share each batch, and the update of a long vector."""
@@ -134,15 +137,13 @@ class Trainer:
 
     def _snapshot(self) -> Snapshot:
         """Return a snapshot of everything that an epoch changes."""
-        networks = {self.network, self._inference_network}
-        values = [array for one in networks for array in (one.vector, one.state_vector)]
-        return Snapshot([*values, *self.training_state.optimizer_state.values()])
+        values, state = [self.network.vector, self.network.state_vector], self.training_state
+        return Snapshot([*values, *(state.ema or ()), *state.optimizer_state.values()])
 
     @property
     def _inference_network(self) -> Network:
-        """The network that is evaluated and saved: the one with averaged weights, if there is."""
-        ema = self._training_step.ema
-        return self.network if ema is None else ema.network
+        """The network that is evaluated, and saved as the best."""
+        return inference_network(self.network, self._optimizer, self.training_state)
 
     @property
     def monitor(self) -> str | None:
@@ -251,12 +252,14 @@ class Trainer:
         Yields None at each pause, and the record at the end.
         """
         count, size = len(self.train), self.settings.step_size
-        totals, x = self._resume_epoch(epoch, count), self.train.x
-        order, step = row_order(x, self.settings, self.seed, epoch), totals.seen // size
+        order = order_of(self.train, self.settings, self.seed, epoch)
+        totals = self._resume_epoch(epoch, count)
+        step = totals.seen // size
         batch, lock = step * self.settings.accumulate, self.training_state.lock
-        with closing(batches_of_steps(self.train, order[totals.seen :], size)) as steps:
+        with closing(steps_of(self.train, order[totals.seen :], size)) as steps:
             for examples, rows in steps:
                 results: list[ShardResult] = []
+                self._training_step.begin(examples, rows)
                 for shards in self._shards.batches(examples, rows, self.settings.batch_size):
                     batch += 1
                     self._check_losses(shards, epoch, batch)
@@ -266,7 +269,8 @@ class Trainer:
                 step += 1
                 self.seen = totals.seen
                 if self.on_batch is not None:
-                    self.on_batch(self._batch_record(epoch, results))
+                    record = {"epoch": epoch, "step": self.training_state.step}
+                    self.on_batch(self._with_learning_rate(record | {"loss": mean_loss(results)}))
                 if totals.seen < count:
                     paused = pause is not None and pause()
                     if paused or lock.waiting:
@@ -278,11 +282,6 @@ class Trainer:
         del examples  # it may be a chunk of a large file
         self._check_weights(shards, epoch, batch)
         yield self._record(epoch, batch, order, totals)
-
-    def _batch_record(self, epoch: int, results: Sequence[ShardResult]) -> Record:
-        """Return the record of the last step, which was on these results."""
-        step = self.training_state.step
-        return self._with_learning_rate({"epoch": epoch, "step": step, "loss": mean_loss(results)})
 
     def _with_learning_rate(self, record: Record) -> Record:
         """Add the learning rate of the last step, if there is a schedule."""

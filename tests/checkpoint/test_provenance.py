@@ -34,7 +34,7 @@ from tests.helpers.specs import CSV, blobs, classifier
 def test_a_checkpoint_records_the_origin_and_the_fingerprint_of_each_component(saved):
     found = recorded(saved)
     assert found.keys() == {"dense", "bent", "flat", "residual", "twist", "softmax", "surprise",
-                            "walk", "share", "csv"}  # fmt: skip
+                            "walk", "share", "pull", "clip", "csv"}  # fmt: skip
     for name in ("bent", "flat", "twist", "surprise", "walk", "share"):
         assert (found[name]["distribution"], found[name]["version"]) == ("nnreg-all", "1.0")
     assert found["csv"]["probes"] == {}
@@ -87,12 +87,31 @@ def test_no_fingerprint_of_a_built_in_of_the_same_version_is_computed(saved, mon
 
     monkeypatch.setattr(fingerprints, "_fingerprint", record)
     load(best(saved), registry=registry())
-    assert sorted(computed) == ["Bent", "Flat", "Share", "Surprise", "Twist", "Walk"]
+    assert sorted(computed) == [
+        "Bent",
+        "Clip",
+        "Flat",
+        "Pull",
+        "Share",
+        "Surprise",
+        "Twist",
+        "Walk",
+    ]
 
 
 @pytest.mark.parametrize("version", ["1.0", "unknown"])
 @pytest.mark.parametrize(
-    "kind", ["activation", "initializer", "layer", "loss", "optimizer", "metric"]
+    "kind",
+    [
+        "activation",
+        "initializer",
+        "layer",
+        "loss",
+        "optimizer",
+        "metric",
+        "regularizer",
+        "constraint",
+    ],
 )
 def test_a_formula_that_changed_under_the_same_version_is_rejected(
     tmp_path, monkeypatch, kind, version

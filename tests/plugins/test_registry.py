@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from nnreg import Activation, PluginError, SpecError, builtin, hookimpl
-from nnreg.registry.registry import KINDS, Registry, default_kernels, installed
+from nnreg.registry.kinds import KINDS
+from nnreg.registry.registry import Registry, default_kernels, installed
 from nnreg.spec.document import read_spec
 from tests.helpers.fake_distributions import SWISH, swish
 
