@@ -143,6 +143,8 @@ def nnreg_metrics() -> Mapping[str, type[Metric]]:
         "precision": metrics.Precision,
         "recall": metrics.Recall,
         "f1": metrics.F1,
+        "auc": metrics.Auc,
+        "top_k_accuracy": metrics.TopKAccuracy,
     }
 
 

@@ -16,15 +16,11 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder, takes_integers
 from nnreg.interfaces.loss import Loss
-from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.metric import RESERVED_NAMES, Metric, NamedMetric, without_name
 from nnreg.network.network import Network
 from nnreg.network.parameters import belongs_to, declared, layer_names, total_size
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
-
-RESERVED_METRIC_NAMES = ("epoch", "loss", "learning_rate")
-"""The names in a record of the history besides those of metrics."""
-
 
 SUM_TOLERANCE = 1e-3
 """How far from 1 the sum of probabilities given as targets may be."""
@@ -136,17 +132,21 @@ def name_metrics(
     """
     problems, named = [], {}
     classification = classes is not None
-    entries = [registry.entry_of(metric) for metric in spec.metrics]
-    for index, (metric, entry) in enumerate(zip(spec.metrics, entries, strict=True)):
+    metrics = list(map(without_name, spec.metrics))
+    entries = [registry.entry_of(metric) for metric in metrics]
+    for index, (metric, entry) in enumerate(zip(metrics, entries, strict=True)):
         others = [one for one in entries if one.name == entry.name and one.cls is not entry.cls]
-        name = entry.qualified if others else entry.name
+        given, name = spec.metrics[index], entry.qualified if others else entry.name
+        if isinstance(given, NamedMetric):
+            name = given.name
         path = f"$.metrics[{index}]"
         if metric.classification != classification:
             needs = "classes" if metric.classification else "numbers"
             target = "categorical" if classification else "numeric"
             problems.append(Problem(path, f"{name} compares {needs}, but the target is {target}"))
-        if name in named or name in RESERVED_METRIC_NAMES:
-            problems.append(Problem(path, f"the name {name} is already in use"))
+        if name in named or name in RESERVED_NAMES:
+            text = f"the name {name} is already in use; give one of the two another 'name'"
+            problems.append(Problem(path, text))
         named[name] = metric
         if metric.classification and classes is not None:
             try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.metric import without_name
 from nnreg.model.build import such_as
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
@@ -90,7 +91,7 @@ def _never_sums_to_one(activation: Activation) -> bool:
 
 def _metrics_of_other_classes(spec: Spec, classes: Sequence[str]) -> Iterator[Problem]:
     """Yield a problem for each metric that has no meaning for these classes."""
-    for index, metric in enumerate(spec.metrics):
+    for index, metric in enumerate(map(without_name, spec.metrics)):
         if metric.classification and classes:
             try:
                 metric.check_classes(classes)

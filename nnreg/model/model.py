@@ -34,7 +34,7 @@ from nnreg.tables.dataframes import array_of
 from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
-from nnreg.training.evaluation import Evaluation, Examples, classes_of, reported
+from nnreg.training.evaluation import Evaluation, Examples, class_scores, classes_of, reported
 from nnreg.training.history import History
 from nnreg.training.state import Record, TrainingState
 from nnreg.training.trainer import Trainer
@@ -169,8 +169,7 @@ class Model:
     def probabilities(self, x: Any) -> Array:
         """Return one column per class, even if the network has a single output."""
         y = self._outputs(x)
-        single_output = y.shape[-1] == 1 and self.classes is not None
-        return np.concatenate([1 - y, y], axis=-1) if single_output else y
+        return y if self.classes is None else class_scores(y)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""

@@ -26,7 +26,7 @@ from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import one_input
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
-from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.metric import Metric, NamedMetric
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
@@ -89,6 +89,8 @@ def components_of(
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, LayerEntry):
         value = value.layer
+    if isinstance(value, NamedMetric):
+        value = value.metric
     yield path, value
     inner: Mapping[str, Any] = {}
     if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
@@ -154,6 +156,8 @@ def _outputs(
             y, t = fixed_input((8, 1)), fixed_input((8, 1))[::-1]
             if component.classification:
                 y, t = np.arange(8) % 2, np.arange(8) // 3 % 2
+            if component.of_scores:
+                y = fixed_input((8, 2))
             with _component_code():
                 return {"value": component.compute(y, t)}
     return {}

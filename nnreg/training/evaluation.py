@@ -93,11 +93,11 @@ class Evaluation:
 
     def metrics(self, y: Array, examples: Examples) -> dict[str, float]:
         """Return every metric of the outputs `y`."""
-        predictions = self.predictions(y)
-        return {
-            name: metric_value(metric, predictions, examples.raw_targets)
-            for name, metric in self.named_metrics.items()
-        }
+        predictions, found = self.predictions(y), {}
+        for name, metric in self.named_metrics.items():
+            compared = class_scores(y) if metric.of_scores else predictions
+            found[name] = metric_value(metric, compared, examples.raw_targets)
+        return found
 
     def predictions(self, y: Array) -> Array:
         """Return outputs as class numbers, or in the target's own units, as the raw targets are."""
@@ -120,9 +120,11 @@ def reported(metrics: Mapping[str, float], of: str = "") -> dict[str, float]:
     """Return metrics, and warn of those that are not finite; `of` says of what they are."""
     wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
     if wrong:
+        cause = "look for extreme values in the data and in the weights"
+        if math.isfinite(metrics["loss"]) and any(map(math.isnan, metrics.values())):
+            cause = f"undefined for these targets, or {cause}"
         warnings.warn(
-            f"{of}{': ' if of else ''}{', '.join(wrong)}; look for extreme values in the data and "
-            "in the weights",
+            f"{of}{': ' if of else ''}{', '.join(wrong)}; {cause}",
             NnregWarning,
             stacklevel=3,
         )
@@ -132,6 +134,11 @@ def reported(metrics: Mapping[str, float], of: str = "") -> dict[str, float]:
 def metric_value(metric: Metric, y: Array, t: Array) -> float:
     """Return the value of a metric. Raises `PluginError` if it is not a number."""
     return Caller(metric).number("compute", metric.compute(y, t))
+
+
+def class_scores(y: Array) -> Array:
+    """Return the scores of all classes `(..., classes)`; one output is that of class 1 of 2."""
+    return y if y.shape[-1] > 1 else np.concatenate([1 - y, y], axis=-1)
 
 
 def classes_of(y: Array) -> Array:
