@@ -54,6 +54,8 @@ def nnreg_losses() -> Mapping[str, type[Loss]]:
         "huber": losses.Huber,
         "binary_cross_entropy": losses.BinaryCrossEntropy,
         "cross_entropy": losses.CrossEntropy,
+        "quantile": losses.Quantile,
+        "gaussian_nll": losses.GaussianNll,
     }
 
 

@@ -24,6 +24,7 @@ def refuse_incompatible(spec: Spec, network: Network, classes: Sequence[str] | N
         *_constant_layers(network),
         *_no_distribution(spec),
         *_metrics_of_other_classes(spec, classes or ()),
+        *_divided_batches(spec),
     ]
     if problems:
         raise SpecError(problems)
@@ -97,3 +98,13 @@ def _metrics_of_other_classes(spec: Spec, classes: Sequence[str]) -> Iterator[Pr
                 metric.check_classes(classes)
             except ValueError as error:
                 yield Problem(f"$.metrics[{index}]", str(error))
+
+
+def _divided_batches(spec: Spec) -> Iterator[Problem]:
+    """Yield a problem for a batch that is divided, if the loss compares its examples."""
+    if spec.train.accumulate > 1 and not spec.loss.independent:
+        problem = (
+            "the loss compares the examples of a batch, so that several batches are not a larger "
+            f'one; set "batch_size" to {spec.train.step_size} instead'
+        )
+        yield Problem("$.train.accumulate", problem)

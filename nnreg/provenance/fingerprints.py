@@ -11,7 +11,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -174,7 +174,7 @@ def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
         y = 0.05 + 0.9 * np.abs(np.sin(y))  # inside (0, 1)
     indices = np.arange(math.prod(shape[:-1])).reshape(shape[:-1])
     if not loss.classification:
-        t = np.flip(fixed_input(shape))
+        t = np.flip(fixed_input(shape))[..., : _target_width(loss, network.output_shape)]
     elif shape[-1] == 1:
         t = (indices % 2)[..., None].astype(float)
     else:
@@ -186,6 +186,15 @@ def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
     with _component_code():
         value, backward = loss.forward_with_workspace(y, t, context, logits=logits)
         return {"value": value, "gradient": backward()}
+
+
+def _target_width(loss: Loss, output: Shape) -> int:
+    """Return the length of the last axis of targets of this loss, at most that of the outputs."""
+    for width in range(output[-1], 0, -1):
+        with suppress(Exception):
+            if loss.fits(output, (*output[:-1], width), None):
+                return width
+    return output[-1]
 
 
 def _change(optimizer: Optimizer) -> Array:

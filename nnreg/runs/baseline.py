@@ -22,10 +22,13 @@ from nnreg.training.evaluation import Examples, metric_value
 def evaluate_with_baseline(prepared: PreparedRun) -> dict[str, Any]:
     """Return the metrics of each split, those of the constant baseline, and a comparison.
 
-    Baseline and comparison are those of the reported split: test, else validation, else train.
+    Baseline and comparison are those of the reported split: test, else validation, else train. They
+    are absent where the outputs do not predict the target.
     """
     model = prepared.model
     metrics = prepared.evaluate()
+    if not model.spec.loss.predicts_target:
+        return {**metrics}
     split, examples = prepared.reported
     constant, guess = best_constant(model, prepared.train)
     constants = _Constants(constant, prepared.train, model.classes)

@@ -13,7 +13,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import mean
-from nnreg.errors import NnregWarning
+from nnreg.errors import DataError, NnregWarning
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -55,7 +55,8 @@ class Evaluation:
     """The loss and the metrics of a network.
 
     `unscale` converts outputs to the target's own units; it is None for classes. With `logits`, the
-    loss is computed from the input of the last activation.
+    loss is computed from the input of the last activation. A loss that compares the examples of a
+    batch is evaluated on batches of `batch_size`.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class Evaluation:
         *,
         logits: bool,
         unscale: Callable[[Array], Array] | None,
+        batch_size: int = 32,
     ) -> None:
         self.loss = loss
         self.named_metrics = metrics
         self.logits = logits
         self.unscale = unscale
+        self.batch_size = batch_size
 
     @property
     def names(self) -> list[str]:
@@ -101,7 +104,7 @@ class Evaluation:
 
     def predictions(self, y: Array) -> Array:
         """Return outputs as class numbers, or in the target's own units, as the raw targets are."""
-        return classes_of(y) if self.unscale is None else self.unscale(y)
+        return classes_of(y) if self.unscale is None else self.unscale(self.loss.prediction(y))
 
     def evaluate(self, network: Network, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric over the whole set."""
@@ -111,9 +114,30 @@ class Evaluation:
     def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric of the scores `z` of a network's layers."""
         with np.errstate(over="ignore", invalid="ignore"):
-            context = Context({}, {}, {}, {}, network.workspace(reuse=False))
-            loss, _ = self.loss_of(z, examples.targets, context)
+            loss = self._whole_loss(z, examples.targets, network)
             return {"loss": loss, **self.metrics(network.outputs(z), examples)}
+
+    def require_predictions(self) -> None:
+        """Raise `DataError` if the outputs do not predict the target."""
+        if not self.loss.predicts_target:
+            raise DataError("the outputs of this model do not predict the target; use predict")
+
+    def require_independent(self) -> None:
+        """Raise `DataError` if examples cannot have weights, because the loss compares them."""
+        if not self.loss.independent:
+            problem = "the loss compares the examples of a batch, so that they have no weights"
+            raise DataError(f"{problem}; remove the weights")
+
+    def _whole_loss(self, z: Array, t: Array, network: Network) -> float:
+        """Return the mean loss of the scores of a whole set."""
+        context, count = Context({}, {}, {}, {}, network.workspace(reuse=False)), len(z)
+        size = count if self.loss.independent else self.batch_size
+        losses = [
+            self.loss_of(z[start : start + size], t[start : start + size], context)[0]
+            * (min(size, count - start) / count)
+            for start in range(0, count, size)
+        ]
+        return sum(losses)
 
 
 def reported(metrics: Mapping[str, float], of: str = "") -> dict[str, float]:

@@ -81,7 +81,7 @@ class Trainer:
         self._last_epoch = settings.epochs if epochs is None else epochs
         schedule = schedule or Constant()
         self._check_monitored(schedule)
-        workers = worker_count(network, settings, len(train))
+        workers = worker_count(network, evaluation.loss, settings, len(train))
         self.threads = max_threads(network, settings, workers)
         """The most threads that training uses, see `max_threads`."""
         self._pool = self._thread_pool(optimizer, workers)

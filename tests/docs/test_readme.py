@@ -77,7 +77,7 @@ def test_every_command_is_listed():
 
 COUNTS = {
     "activation": (12, "Twelve activations"),
-    "loss": (5, "five losses"),
+    "loss": (7, "seven losses"),
     "layer": (24, "24 layers"),
     "optimizer": (4, "four optimizers"),
     "schedule": (8, "eight learning-rate schedules"),
