@@ -66,6 +66,8 @@ def nnreg_losses() -> Mapping[str, type[Loss]]:
         "huber": losses.Huber,
         "binary_cross_entropy": losses.BinaryCrossEntropy,
         "cross_entropy": losses.CrossEntropy,
+        "quantile": losses.Quantile,
+        "gaussian_nll": losses.GaussianNll,
     }
 
 
@@ -177,6 +179,8 @@ def nnreg_metrics() -> Mapping[str, type[Metric]]:
         "precision": metrics.Precision,
         "recall": metrics.Recall,
         "f1": metrics.F1,
+        "auc": metrics.Auc,
+        "top_k_accuracy": metrics.TopKAccuracy,
     }
 
 

@@ -29,12 +29,11 @@ from nnreg.registry.registry import default_kernels
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.cells import MISSING_TEXTS
-from nnreg.tables.convert import table_of
-from nnreg.tables.dataframes import array_of
+from nnreg.tables.convert import columns_of, table_of
 from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
-from nnreg.training.evaluation import Evaluation, Examples, classes_of, reported
+from nnreg.training.evaluation import Evaluation, Examples, class_scores, classes_of, reported
 from nnreg.training.history import History
 from nnreg.training.inference import inference_network
 from nnreg.training.state import Record, TrainingState
@@ -77,6 +76,7 @@ class Model:
             metrics,
             logits=self.network.output_activation is not None,
             unscale=target.unscale if isinstance(target, NumericTarget) else None,
+            batch_size=self.spec.train.batch_size,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -147,8 +147,8 @@ class Model:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             y = self.inference_network.predict(self._prepare_inputs(x))
-            if self.evaluation.unscale is not None:
-                y = self.evaluation.unscale(y)
+            if isinstance(target := self.preprocessing.target, NumericTarget):
+                y = self.spec.loss.in_units(y.astype(np.float64), target.mean, target.std)
             finite = all_finite(y)
         if not finite:
             row = int(np.argwhere(~np.isfinite(y))[0][0])
@@ -164,13 +164,14 @@ class Model:
         target = self.preprocessing.target
         if isinstance(target, NumericTarget):
             raise DataError("the target of this model is numeric, not categorical; use predict")
+        self.evaluation.require_predictions()
         return target.classes[classes_of(self._outputs(x))]
 
     def probabilities(self, x: Any) -> Array:
         """Return one column per class, even if the network has a single output."""
+        self.evaluation.require_predictions()
         y = self._outputs(x)
-        single_output = y.shape[-1] == 1 and self.classes is not None
-        return np.concatenate([1 - y, y], axis=-1) if single_output else y
+        return y if self.classes is None else class_scores(y)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
@@ -321,7 +322,7 @@ class Model:
         names = self.preprocessing.target_names
         numeric = isinstance(self.preprocessing.target, NumericTarget)
         if numeric and not isinstance(y, Table | Mapping):
-            y = _columns(y, names)
+            y = columns_of(y, names)
         return self._table(y, names)
 
     def _with_targets(self, x: Any, y: Any) -> tuple[Any, Any, Array | None]:
@@ -349,6 +350,7 @@ class Model:
         values = example_weights(columns, table, examples.raw_targets, self.classes, weights)
         if values is not None:
             values = values.astype(self.network.dtype)
+            self.evaluation.require_independent()
         return replace(examples, weights=values)
 
     def _table(self, x: Any, names: Iterable[str]) -> Table:
@@ -388,11 +390,3 @@ class Model:
     def _repr_html_(self) -> str:
         """Return HTML of the layers and the history, for a notebook."""
         return html_table(self.layer_table()) + self.history._repr_html_()
-
-
-def _columns(y: Any, names: tuple[str, ...]) -> Any:
-    """Return numeric targets given as one array as a mapping of the target columns."""
-    array = array_of(y, "the targets")
-    if len(names) == 1 and array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    return table_of(array, names)

@@ -29,7 +29,7 @@ from nnreg.interfaces.join import one_input
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
-from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.metric import Metric, NamedMetric
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.optimizer_trial import trial_state
 from nnreg.interfaces.regularizer import Regularizer
@@ -108,6 +108,8 @@ def components_of(
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, LayerEntry):
         value = value.layer
+    if isinstance(value, NamedMetric):
+        value = value.metric
     yield path, value
     inner: Mapping[str, Any] = {}
     if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
@@ -188,6 +190,8 @@ def _outputs(
             y, t = fixed_input((8, 1)), fixed_input((8, 1))[::-1]
             if component.classification:
                 y, t = np.arange(8) % 2, np.arange(8) // 3 % 2
+            if component.of_scores:
+                y = fixed_input((8, 2))
             with _component_code():
                 return {"value": component.compute(y, t)}
     return {}
@@ -214,7 +218,7 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
         y = 0.05 + 0.9 * np.abs(np.sin(y))  # inside (0, 1)
     indices = np.arange(math.prod(shape[:-1])).reshape(shape[:-1])
     if not loss.classification:
-        t = np.flip(fixed_input(shape))
+        t = np.flip(fixed_input(shape))[..., : _target_width(loss, network.output_shape)]
     elif shape[-1] == 1:
         t = (indices % 2)[..., None].astype(float)
     else:
@@ -226,6 +230,15 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     with _component_code():
         value, backward = loss.forward_with_workspace(y, t, context, logits=logits)
         return {"value": value, "gradient": backward()}
+
+
+def _target_width(loss: Loss, output: Shape) -> int:
+    """Return the length of the last axis of targets of this loss, at most that of the outputs."""
+    for width in range(output[-1], 0, -1):
+        with suppress(Exception):
+            if loss.fits(output, (*output[:-1], width), None):
+                return width
+    return output[-1]
 
 
 def _change(optimizer: Optimizer, kernels: Kernels) -> Array:

@@ -12,6 +12,7 @@ from nnreg.data.settings import Columns, NumericClasses, Split
 from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.layer import takes_integers
+from nnreg.interfaces.metric import without_name
 from nnreg.model.model import Model
 from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
@@ -194,5 +195,6 @@ def _numeric_classes(spec: Spec) -> NumericClasses:
     """Return which numeric targets are classes, according to a layer, the loss, or a metric."""
     if any(getattr(layer, "units", None) == "classes" for layer in spec.model.layers):
         return "all"
-    classification = spec.loss.classification or any(one.classification for one in spec.metrics)
+    metrics = map(without_name, spec.metrics)
+    classification = spec.loss.classification or any(one.classification for one in metrics)
     return "single" if classification else "none"

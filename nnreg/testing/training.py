@@ -105,7 +105,12 @@ def _spec_and_data(
     y: Array = x.sum(axis=1)
     first: list[Any] = [hidden]
     if isinstance(component, Loss):
-        output, y = _output_for(component, output, y, registry)
+        if isinstance(example, tuple):
+            _, outputs, y = example
+            output, y = {**output, "units": outputs.shape[-1]}, np.resize(y, (ROWS, *y.shape[1:]))
+            y = np.take(CLASSES, y) if component.classification else y
+        else:
+            output, y = _output_for(component, output, y, registry)
     elif isinstance(component, Layer) or getattr(component, "classification", False):
         spec["loss"], y = "cross_entropy", classes
         output = {"type": "dense", "units": "classes", "activation": "softmax"}

@@ -40,7 +40,7 @@ from nnreg.network.parameters import declared, total_size, views
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import materialize
-from nnreg.training.evaluation import Evaluation, Examples
+from nnreg.training.evaluation import Evaluation, Examples, class_scores
 from nnreg.training.gradient_check import wrong_gradient
 from nnreg.training.parameter_checks import check_constraint, check_regularizer
 
@@ -96,7 +96,7 @@ def check_components(
                     )
                     check_loss(caller, y, t, evaluation.logits, weighted=weighted, exact=exact)
                 case Metric():
-                    check_metric(caller, examples.raw_targets)
+                    check_metric(caller, examples.raw_targets, network.output_shape[-1])
                 case Optimizer():
                     check_optimizer(caller, network.dtype)
                 case Regularizer():
@@ -179,11 +179,16 @@ def check_loss(
         _require_gradient(caller, "the gradient", wrong)
 
 
-def check_metric(caller: Caller, targets: Array) -> None:
-    """Check what a metric returns for some of the targets."""
+def check_metric(caller: Caller, targets: Array, outputs: int) -> None:
+    """Check what a metric returns for some of the targets, of a network with these outputs."""
+    metric = caller.component
+    assert isinstance(metric, Metric)
     rows = np.unique(np.linspace(0, len(targets) - 1, METRIC_ROWS).astype(np.intp))
     t = targets[rows]
-    caller.number("compute", caller.call("compute", t[::-1].copy(), t))
+    y = t[::-1].copy()
+    if metric.of_scores:
+        y = class_scores(_numbers((*t.shape, outputs)))
+    caller.number("compute", caller.call("compute", y, t))
 
 
 def check_optimizer(caller: Caller, dtype: npt.DTypeLike) -> None:

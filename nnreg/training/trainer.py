@@ -96,7 +96,7 @@ class Trainer:
         refuse_two_averages(optimizer, settings)
         if validation is None:
             require_no_validation(self.monitor, schedule.monitored_metric())
-        workers = worker_count(network, settings, len(train))
+        workers = worker_count(network, evaluation.loss, settings, len(train))
         self.threads = max_threads(network, settings, workers)
         """The most threads that training uses, see `max_threads`."""
         self._pool = self._thread_pool(optimizer, workers)
