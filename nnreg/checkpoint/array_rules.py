@@ -62,10 +62,10 @@ def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) ->
 
 def _fits(loss: Loss, preprocessing: Preprocessing, output: Shape) -> bool:
     """Return True if outputs of this shape per example can represent the target."""
-    if type(loss).fits is Loss.fits:
-        return preprocessing.fits(output)
     if not loss.predicts_target:
         return True
+    if type(loss).fits is Loss.fits:
+        return preprocessing.fits(output)
     target, names = preprocessing.target, preprocessing.class_names
     width = (len(target.mean),) if isinstance(target, NumericTarget) else ()
     try:

@@ -40,6 +40,8 @@ class Loss(Component):
     independent: ClassVar[bool] = True
     """Whether the loss of a batch is the mean of those of its examples; False for one that compares
     the examples of a batch, which is then not divided, and whose examples have no weights."""
+    takes_target: ClassVar[bool] = True
+    """Whether it compares outputs with a target; if not, `t` has the shape `(batch, 0)`."""
     predicts_target: ClassVar[bool] = True
     """Whether outputs predict the target, so that metrics and reports compare them; False for
     outputs such as embeddings."""
@@ -64,7 +66,7 @@ class Loss(Component):
 
         Both have a number for each value of the target's last axis. May overwrite `y`.
         """
-        return unstandardize(y, mean, std)
+        return unstandardize(y, mean, std) if self.predicts_target else y
 
     def forward(self, y: Array, t: Array) -> tuple[float, Callable[[], Array]]:
         """Return the loss of outputs `y` for targets `t`, and a function that returns ∂loss/∂y."""

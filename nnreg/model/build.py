@@ -179,6 +179,8 @@ def encode_targets(targets: Array, network: Network, loss: Loss, classes: int | 
     Class indices are unchanged for a loss that takes labels; for others they are one-hot encoded,
     or become one column of 0 and 1 for a network with a single output.
     """
+    if not loss.takes_target:
+        return np.empty((len(targets), 0), network.dtype)
     output, expected = network.output_shape, targets.shape[1:]
     try:
         problem = (

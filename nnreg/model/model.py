@@ -296,7 +296,7 @@ class Model:
         """Return examples for the network from raw rows and targets."""
         target = self.preprocessing.target
         names = self.preprocessing.target_names
-        table = self._target_table(y)
+        table = self._target_table(y) if names else self._table(x, self.preprocessing.names)
         if missing := [name for name in names if name not in table.columns]:
             raise DataError(
                 f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
@@ -331,7 +331,7 @@ class Model:
         The rows are None if none is dropped.
         """
         columns = self.spec.data or Columns()
-        if columns.missing_target != "drop":
+        if columns.missing_target != "drop" or not self.preprocessing.target_names:
             return x, y, None
         inputs, table = self._table(x, self.preprocessing.names), self._target_table(y)
         rows = rows_with_target(table, self.preprocessing.target_names, columns)

@@ -217,7 +217,10 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     if not logits and loss.input_range != (-math.inf, math.inf):
         y = 0.05 + 0.9 * np.abs(np.sin(y))  # inside (0, 1)
     indices = np.arange(math.prod(shape[:-1])).reshape(shape[:-1])
-    if not loss.classification:
+    t: Array
+    if not loss.takes_target:
+        t = np.empty((ROWS, 0))
+    elif not loss.classification:
         t = np.flip(fixed_input(shape))[..., : _target_width(loss, network.output_shape)]
     elif shape[-1] == 1:
         t = (indices % 2)[..., None].astype(float)

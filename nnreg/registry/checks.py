@@ -56,6 +56,10 @@ def check_components(base: type[Component], components: Any) -> Mapping[str, typ
             raise PluginError(f"registers {name!r}, which needs @dataclass(frozen=True)")
         if issubclass(cls, Activation) and not _implements_its_kind(cls):
             raise PluginError(f"registers {name!r}, which needs a method 'formula' or 'forward'")
+        if issubclass(cls, Loss) and cls.predicts_target and not cls.takes_target:
+            raise PluginError(
+                f"registers {name!r}, which takes no target; set predicts_target = False too"
+            )
         _refuse_old_names(base, name, cls)
         _refuse_reserved_options(base, name, cls)
     return components

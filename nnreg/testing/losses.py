@@ -249,6 +249,8 @@ def cases(loss: Loss | tuple[Loss, Array, Array]) -> Sequence[LossCase]:
         return []
     one_hot = np.eye(3)[LABELS]
     y = within(loss.input_range, points((4, 3)))
+    if not loss.takes_target:
+        return [LossCase(loss, y, np.empty((4, 0)))]
     if not loss.classification:
         unbounded = loss.target_range == (-math.inf, math.inf)
         bounds = loss.input_range if unbounded else loss.target_range

@@ -96,6 +96,8 @@ class Evaluation:
 
     def metrics(self, y: Array, examples: Examples) -> dict[str, float]:
         """Return every metric of the outputs `y`."""
+        if not self.named_metrics:
+            return {}
         predictions, found = self.predictions(y), {}
         for name, metric in self.named_metrics.items():
             compared = class_scores(y) if metric.of_scores else predictions
