@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from nnreg._types import Array
+from nnreg._types import Array, Shape
 from nnreg.checkpoint.manifest import Manifest, ProgressRecord, check_array
+from nnreg.data.column_encoders import NumericTarget, Target
+from nnreg.data.preprocessing import fits
 from nnreg.errors import FormatError
 from nnreg.interfaces.layer import Param
+from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.model.build import plan_network
 from nnreg.network.parameters import declared, total_size, views
@@ -32,7 +35,11 @@ def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) ->
     preprocessing = manifest.preprocessing
     blueprint = plan_network(spec, preprocessing.input_shape, preprocessing.classes)
     compared = {head.name for head in spec.heads if head.target is not None}
-    if not preprocessing.fits(blueprint.output_shapes) or compared != {*preprocessing.by_output}:
+    if compared != {*preprocessing.by_output} or not all(
+        _fits(head.loss, preprocessing.by_output[head.name], blueprint.output_shapes[head.name])
+        for head in spec.heads
+        if head.loss is not None and head.name in compared
+    ):
         raise FormatError(f"the outputs {blueprint.output_shape} do not match the target")
     parameters, state = declared(blueprint.plan)
     expected = {f"parameters/{name}": param.shape for name, param in parameters.items()}
@@ -55,6 +62,23 @@ def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) ->
     for name in sorted(arrays.keys() - expected.keys() - {"history", "history_measured"}):
         raise FormatError(f"{name!r} is not an array of this model")
     _check_unfrozen(progress, parameters)
+
+
+def _fits(loss: Loss, target: Target, output: Shape) -> bool:
+    """Return True if outputs of this shape per example can represent the target."""
+    if not loss.predicts_target:
+        return True
+    if type(loss).fits is Loss.fits:
+        return fits(target, output)
+    width, classes = (
+        ((len(target.mean),), None)
+        if isinstance(target, NumericTarget)
+        else ((), len(target.names))
+    )
+    try:
+        return loss.fits(output, (*output[:-1], *width), classes)
+    except ValueError:
+        return False
 
 
 def _uses_ema(tree: Mapping[str, Any]) -> bool:

@@ -29,22 +29,26 @@ def print_result(run: Run) -> None:
     splits = [name for name in SPLITS if name in summary]
     names = list(summary["train"])
     rows = [[split, *(number(summary[split][name]) for name in names)] for split in splits]
-    comparison, base = summary["verdict"], summary["baseline"]
-    if base:
+    comparison, base = summary.get("verdict"), summary.get("baseline")
+    if comparison and base:
         values = [number(base[name]) if name in base else "" for name in names]
         rows.append([_baseline_label(run, comparison["guess"]), *values])
     print_lines("")
     print_table(["", *names], rows, title=f"Results: {summary['name']}")
-    for one in summary.get("verdicts", {"": comparison}).values():
+    for one in summary.get("verdicts", {"": comparison} if comparison else {}).values():
         print_prose(describe(one), style="bold green" if one["better"] else "bold yellow")
-    if comparison["part"] == "train":
+    if comparison and comparison["part"] == "train":
         print_prose("(evaluated on the training rows; data.split holds out others)")
     early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""
+    if "reason" in summary:
+        print_prose(f"stopped by plugin {summary['stopped_by']}: {summary['reason']}")
     print_prose(
         f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
         f"{summary['parameters']:,} parameters, {duration(summary['seconds'])}"
     )
     print_lines(f"saved in {run.directory}", f"next: {next_command(run)}")
+    if "reason" in summary:
+        print_lines(_resume_command(run))
 
 
 def _baseline_label(run: Run, constant: str) -> str:
@@ -102,8 +106,12 @@ def describe_stopped_run(run: Run, parent: Path | None = None) -> list[str]:
 
     `parent` is the directory of the cross-validation that the run is a fold of.
     """
-    command = _command(run.model.document, "resume", str(parent or run.directory))
-    return [f"stopped; saved {run.saved}", f"resume: {command}"]
+    return [f"stopped; saved {run.saved}", _resume_command(run, parent)]
+
+
+def _resume_command(run: Run, parent: Path | None = None) -> str:
+    """Return the command to resume a run, or all folds of a cross-validation."""
+    return f"resume: {_command(run.model.document, 'resume', str(parent or run.directory))}"
 
 
 def describe_failed_run(run: Run) -> list[str]:

@@ -214,7 +214,7 @@ def _with_row_names(table: Table, predictions: _Predictions) -> _Predictions:
 
 def _predictions(model: Model, table: Table) -> _Predictions:
     """Return the column names, and one row for each row of the table."""
-    outputs, names, columns = model.probabilities(table), list[str](), list[list[Any]]()
+    outputs, names, columns = model.predict(table), list[str](), list[list[Any]]()
     for name, head in model.heads.items():
         own, values = _columns_of(model, head, head.of(outputs))
         names += [f"{one}_{name}" if name and one == "prediction" else one for one in own]
@@ -226,10 +226,13 @@ def _columns_of(model: Model, head: Head, y: Array) -> tuple[list[str], list[lis
     """Return the names of the columns of an output, and their values."""
     import numpy as np
 
+    from nnreg.data.preprocessing import columns_of
+
     prefix = f"{head.name}_" if head.name else ""
-    if head.classes is not None:
+    if head.predicts and head.classes is not None:
         if y.ndim > 2:
             raise click.UsageError("this model predicts sequences; use model.predict in Python")
+        y = head.probabilities(y.reshape(len(y), -1))
         chosen = [str(head.classes[index]) for index in np.argmax(y, axis=-1)]
         names = ["prediction", *(f"probability_{prefix}{one}" for one in head.classes)]
         return names, [chosen, *y.T.tolist()]
@@ -237,8 +240,9 @@ def _columns_of(model: Model, head: Head, y: Array) -> tuple[list[str], list[lis
     if y.shape[1] == 1:
         return ["prediction"], [y[:, 0].tolist()]
     targets = [str(index) for index in range(y.shape[1])]
-    if model.spec.data and head.target is not None and len(head.target.names) == y.shape[1]:
-        targets = list(head.target.names)
+    known = columns_of(head.target) if head.target is not None and head.predicts else ()
+    if model.spec.data and len(known) == y.shape[1]:
+        targets = list(known)
     return [f"prediction_{prefix}{one}" for one in targets], y.T.tolist()
 
 

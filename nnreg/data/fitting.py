@@ -183,6 +183,8 @@ def _moments(values: Array, scaling: str) -> tuple[float, float]:
 def fit_target(table: Table, train: Table, target: TargetColumns, columns: Columns) -> Target:
     """Fit the encoder of a target; see `fit_preprocessing`."""
     targets, numeric_classes = target.columns, target.numeric_classes
+    if not targets:
+        return NumericTarget((), (), ())
     single = len(targets) == 1 and column(table, targets[0]).ndim == 1
     if len(targets) == 1 and _is_class_target(table, targets[0], columns, numeric_classes):
         labels = _category_counts(train, targets[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, TypeAlias
 
@@ -147,13 +146,6 @@ class Preprocessing(Configurable):
             if isinstance(encoder, CategoricalColumn | ClassTarget)
         )
 
-    def fits(self, outputs: Mapping[str, Shape]) -> bool:
-        """Return True if outputs of these shapes per example can represent the targets."""
-        targets = self.by_output
-        return targets.keys() <= outputs.keys() and all(
-            _fits(target, outputs[name]) for name, target in targets.items()
-        )
-
     def require_columns(self, table: Table) -> None:
         """Raise `DataError` unless a table has the input columns, of equal length."""
         absent = [name for name in self.names if name not in table.columns]
@@ -225,7 +217,8 @@ def _class_count(target: Target) -> int | None:
     return len(target.names) if isinstance(target, ClassTarget) else None
 
 
-def _fits(target: Target, output: Shape) -> bool:
+def fits(target: Target, output: Shape) -> bool:
+    """Return True if outputs of this shape per example can represent the target."""
     if isinstance(target, NumericTarget):
         return output[-1:] == (len(target.mean),) == (len(target.std),)
     return output[-1:] == (len(target.names),) or (output[-1:] == (1,) and len(target.names) == 2)

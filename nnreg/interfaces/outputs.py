@@ -9,7 +9,7 @@ from typing import NamedTuple, NoReturn
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.interfaces.loss import Loss
-from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.metric import Metric, without_name
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Output(NamedTuple):
     @property
     def classification(self) -> bool:
         """Whether its loss or a metric takes classes."""
-        compared = (*((self.loss,) if self.loss else ()), *self.metrics)
+        compared = (*((self.loss,) if self.loss else ()), *map(without_name, self.metrics))
         return any(one.classification for one in compared)
 
 

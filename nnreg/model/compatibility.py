@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.metric import without_name
 from nnreg.interfaces.outputs import Output
 from nnreg.model.build import layer_of, such_as
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.spec.sections import Spec
+from nnreg.training.inference import refuse_two_averages
+from nnreg.training.patterns import check_patterns
 
 
 def refuse_incompatible(
@@ -23,17 +26,19 @@ def refuse_incompatible(
 
     `classes` are those of each output.
     """
+    refuse_two_averages(spec.optimizer, spec.train)
+    check_patterns(network, spec.train, spec.optimizer)
     problems = [
         *_not_integers(network),
         *_constant_outputs(network),
         *_constant_layers(network),
-        *_no_target(spec),
         *(problem for head in spec.heads for problem in _no_distribution(spec, head)),
         *(
             problem
             for head in spec.heads
             for problem in _metrics_of_other_classes(head, classes.get(head.name) or ())
         ),
+        *(problem for head in spec.heads for problem in _divided_batches(spec, head)),
     ]
     if problems:
         raise SpecError(problems)
@@ -81,14 +86,6 @@ def _constant_layers(network: Network) -> Iterator[Problem]:
             yield Problem(plan.path, problem)
 
 
-def _no_target(spec: Spec) -> Iterator[Problem]:
-    """Yield a problem for a loss that takes no target, if it is the only one."""
-    for head in spec.heads:
-        if not head.name and head.loss is not None and not head.loss.takes_target:
-            problem = "takes no target; give an object with the losses of several outputs"
-            yield Problem(head.loss_path, problem)
-
-
 def _no_distribution(spec: Spec, head: Output) -> Iterator[Problem]:
     """Yield a problem for outputs that do not sum to 1, if the loss takes only those that do."""
     index, loss = layer_of(spec, head.name), head.loss
@@ -113,9 +110,20 @@ def _never_sums_to_one(activation: Activation) -> bool:
 
 def _metrics_of_other_classes(head: Output, classes: Sequence[str]) -> Iterator[Problem]:
     """Yield a problem for each metric that has no meaning for these classes."""
-    for index, metric in enumerate(head.metrics):
+    for index, metric in enumerate(map(without_name, head.metrics)):
         if metric.classification and classes:
             try:
                 metric.check_classes(classes)
             except ValueError as error:
                 yield Problem(f"{head.metrics_path}[{index}]", str(error))
+
+
+def _divided_batches(spec: Spec, head: Output) -> Iterator[Problem]:
+    """Yield a problem for a batch that is divided, if a loss compares its examples."""
+    if spec.train.accumulate > 1 and head.loss is not None and not head.loss.independent:
+        of = f" of {head.name}" if head.name else ""
+        problem = (
+            f"the loss{of} compares the examples of a batch, so that several batches are not a "
+            f'larger one; set "batch_size" to {spec.train.step_size} instead'
+        )
+        yield Problem("$.train.accumulate", problem)

@@ -18,7 +18,7 @@ from nnreg.network.network import Network
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
 from nnreg.tables.table import Table
-from nnreg.training.evaluation import Evaluation, classes_of
+from nnreg.training.evaluation import Evaluation, class_scores, classes_of
 from nnreg.training.outputs import Part, SeveralEvaluation
 
 
@@ -40,6 +40,12 @@ class Head(NamedTuple):
         return self.output.name
 
     @property
+    def predicts(self) -> bool:
+        """Whether the output predicts its target, so that both can be compared."""
+        loss = self.output.loss
+        return self.target is not None and loss is not None and loss.predicts_target
+
+    @property
     def classes(self) -> tuple[str, ...] | None:
         """The names of the classes, or None."""
         return self.target.names if isinstance(self.target, ClassTarget) else None
@@ -50,7 +56,10 @@ class Head(NamedTuple):
 
     def in_units(self, y: Array) -> Array:
         """Return outputs in the units of the target."""
-        return self.target.unscale(y) if isinstance(self.target, NumericTarget) else y
+        target, loss = self.target, self.output.loss
+        if loss is None or not isinstance(target, NumericTarget):
+            return y
+        return loss.in_units(y.astype(np.float64), target.mean, target.std)
 
     def prediction(self, y: Array) -> Array:
         """Return outputs as they are predicted: one value per row if the target has one."""
@@ -61,12 +70,13 @@ class Head(NamedTuple):
         """Return the most probable class of each row, in the type that the classes were given."""
         if not isinstance(self.target, ClassTarget):
             raise DataError("the target of this model is numeric, not categorical; use predict")
+        if self.evaluation is not None:
+            self.evaluation.require_predictions()
         return self.target.classes[classes_of(y)]
 
     def probabilities(self, y: Array) -> Array:
         """Return one column per class, even if the network has a single output."""
-        single_output = y.shape[-1] == 1 and self.classes is not None
-        return np.concatenate([1 - y, y], axis=-1) if single_output else y
+        return class_scores(y) if self.predicts and self.classes is not None else y
 
     def targets(self, table: Table, network: Network) -> tuple[Array, Array]:
         """Return targets as the loss takes them, and as the metrics take them."""
@@ -105,6 +115,7 @@ def heads_of(
                 name_metrics(output, registry, classes),
                 logits=activation is not None,
                 unscale=target.unscale if isinstance(target, NumericTarget) else None,
+                batch_size=spec.train.batch_size,
             )
         index = layer_of(spec, name)
         path = output.loss_path if index is None else f"$.model.layers[{index}]"

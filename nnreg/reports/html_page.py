@@ -30,11 +30,13 @@ def run_page(
     predictions: Sequence[tuple[SplitPredictions, Sequence[Drawing]]],
     network: Drawing | None,
     training: Sequence[Drawing],
+    plugin_sections: Sequence[str],
     notes: Sequence[str],
 ) -> str:
     """Return the page of a run; `predictions` are those of each output, with their drawings.
 
-    `notes` list what is missing and why.
+    `plugin_sections` are HTML, in which the text of plugins is escaped. `notes` list what is
+    missing and why.
     """
     drawn_network = f'<div class="network">{network.inline()}</div>' if network else ""
     parts = [
@@ -46,6 +48,7 @@ def run_page(
         section("Predictions", "\n".join(prediction_section(*one) for one in predictions)),
         section("Metrics by split", metrics_by_split(record)),
         section("Network", drawn_network),
+        *plugin_sections,
         section("Spec", spec(record)),
         section("Environment", environment(record)),
     ]

@@ -93,15 +93,15 @@ class SplitPredictions:
 def predict_held_out(prepared: PreparedRun) -> dict[str, SplitPredictions]:
     """Return the predictions of the test split, else of validation, else of training.
 
-    They are those of each output that has a target, by its name, which is empty for a single one.
+    They are those of each output that predicts a target, by its name, which is empty for a single
+    one.
     """
     model = prepared.model
+    heads = {name: head for name, head in model.heads.items() if head.predicts}
+    if not heads:
+        return {}
     outputs = model.inference_network.predict(prepared.reported[1].x)
-    return {
-        name: _predictions_of(prepared, head, head.of(outputs))
-        for name, head in model.heads.items()
-        if head.target is not None
-    }
+    return {name: _predictions_of(prepared, head, head.of(outputs)) for name, head in heads.items()}
 
 
 def _predictions_of(prepared: PreparedRun, head: Head, y: Array) -> SplitPredictions:

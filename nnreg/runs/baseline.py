@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,20 +24,25 @@ def evaluate_with_baseline(prepared: PreparedRun) -> dict[str, Any]:
     """Return the metrics of each split, those of the constant baseline, and a comparison.
 
     Baseline and comparison are those of the reported split: test, else validation, else train. Of
-    several outputs, the comparison is that of the first, and `verdicts` has all by name.
+    several outputs, the comparison is that of the first, and `verdicts` has all by name. They are
+    absent where no output predicts a target.
     """
     metrics = prepared.evaluate()
     split, examples = prepared.reported
     baseline, verdicts = dict[str, float](), dict[str, dict[str, Any]]()
     for name, head in prepared.model.heads.items():
-        if head.target is None or head.evaluation is None:
+        if not head.predicts or head.evaluation is None:
             continue
+        train = head.of(prepared.train.raw_targets)
+        constant, guess = best_constant(head, train)
+        constants = _Constants(constant, train, head.classes)
         raw = head.of(examples.raw_targets)
-        constant, guess = best_constant(head, head.of(prepared.train.raw_targets))
         for own, metric in head.evaluation.named_metrics.items():
-            baseline[_full_name(head, own)] = _metric_of(constant, metric, raw)
-        comparison = _comparison(prepared.model, head, examples, constant, metrics[split])
+            baseline[_full_name(head, own)] = constants.metric(metric, raw)
+        comparison = _comparison(prepared.model, head, examples, constants, metrics[split])
         verdicts[name] = {"part": split, "guess": guess, **comparison}
+    if not verdicts:
+        return {**metrics}
     several = {} if "" in verdicts else {"verdicts": verdicts}
     first = next(iter(verdicts.values()))
     return {**metrics, "baseline": baseline, "verdict": first, **several}
@@ -46,8 +53,33 @@ def _full_name(head: Head, metric: str) -> str:
     return f"{head.name}_{metric}" if head.name else metric
 
 
+@dataclass(frozen=True)
+class _Constants:
+    """The best constant prediction; of scores, the frequency of each class in training.
+
+    `train` are the raw targets of training.
+    """
+
+    prediction: Array
+    train: Array
+    classes: Sequence[str] | None
+
+    def metric(self, metric: Metric, targets: Array) -> float:
+        """Return the value of a metric of the constant for these raw targets."""
+        constant = self.prediction
+        if metric.of_scores and self.classes is not None:
+            labels = self.train.reshape(-1)
+            constant = np.bincount(labels, minlength=len(self.classes)) / len(labels)
+        shape = (*targets.shape, *constant.shape) if metric.of_scores else targets.shape
+        return metric_value(metric, np.broadcast_to(constant, shape), targets)
+
+
 def _comparison(
-    model: Model, head: Head, examples: Examples, constant: Array, metrics: Mapping[str, float]
+    model: Model,
+    head: Head,
+    examples: Examples,
+    constants: _Constants,
+    metrics: Mapping[str, float],
 ) -> dict[str, Any]:
     """Compare by the first metric of an output, or by a common one if it has none."""
     own, metric = _deciding_metric(head)
@@ -59,19 +91,16 @@ def _comparison(
         assert head.evaluation is not None  # that of a compared output
         y = head.evaluation.predictions(head.of(model.inference_network.predict(examples.x)))
         value = metric_value(metric, y, raw)
-    baseline = _metric_of(constant, metric, raw)
+    baseline = constants.metric(metric, raw)
     better = value > baseline if metric.higher_is_better else value < baseline
     return {
+        **({"guess": "the class frequencies"} if metric.of_scores else {}),
         "metric": name,
         "value": value,
         "guess_value": baseline,
         "better": bool(better),
-        "alike": bool(np.all(raw == constant)),
+        "alike": bool(np.all(raw == constants.prediction)),
     }
-
-
-def _metric_of(constant: Array, metric: Metric, targets: Array) -> float:
-    return metric_value(metric, np.broadcast_to(constant, targets.shape), targets)
 
 
 def describe(comparison: Mapping[str, Any]) -> str:
@@ -85,6 +114,8 @@ def describe(comparison: Mapping[str, Any]) -> str:
     if comparison["alike"]:
         return f"{text}; all targets are identical"
     result = "better" if comparison["better"] else "no better" if value == baseline else "worse"
+    if math.isnan(value) or math.isnan(baseline):
+        result = "cannot be compared"
     return f"{text}, baseline (always {comparison['guess']}) {number(baseline)}: {result}"
 
 

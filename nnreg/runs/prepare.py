@@ -167,12 +167,17 @@ def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
     """Return the tables of inputs and of targets passed in as `(x, y)`."""
     if not (isinstance(data, tuple) and len(data) == 2):
         raise UsageError("data: expected (x, y), the inputs and the targets")
-    return table_of(data[0]), table_of(data[1], [TARGET])
+    inputs = table_of(data[0])
+    if data[1] is None:
+        return inputs, replace(inputs, columns={})
+    return inputs, table_of(data[1], [TARGET])
 
 
 def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Splits]:
     spec = document.spec
     targets = tuple(target.columns)
+    if not targets and any(head.loss and head.loss.takes_target for head in spec.heads):
+        raise UsageError("data: the loss takes a target; pass (x, y), the inputs and the targets")
     clash = sorted(set(targets) & set(inputs.columns))
     if clash:
         raise DataError(f"column {clash[0]!r} is both an input and a target")

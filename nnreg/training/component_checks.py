@@ -23,13 +23,15 @@ from nnreg._utils.threads import blas_threads
 from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
+from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.graph import read_input
 from nnreg.interfaces.join import flat_inputs, one_input, one_output, one_shape
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
-from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
@@ -37,9 +39,10 @@ from nnreg.network.parameters import declared, total_size, views
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import LazyArray, materialize
-from nnreg.training.evaluation import Evaluation, Examples
+from nnreg.training.evaluation import Evaluation, Examples, class_scores
 from nnreg.training.gradient_check import wrong_gradient
 from nnreg.training.outputs import of_output
+from nnreg.training.parameter_checks import check_constraint, check_optimizer, check_regularizer
 
 ROWS = 4
 """The number of examples of the small batch."""
@@ -90,14 +93,18 @@ def check_components(
                     bounds = (-math.inf, math.inf) if one.logits else component.input_range
                     y = within(bounds, _numbers((min(len(own), ROWS), *shape)))
                     y = y.astype(network.dtype)
-                    t = own.targets[:ROWS] if component.takes_target else y
-                    weighted = examples.weights is not None
+                    t, weighted = own.targets[:ROWS], examples.weights is not None
                     check_loss(caller, y, t, one.logits, weighted=weighted, exact=exact)
                 case Metric():
-                    own = of_output(path, evaluation, examples, network)[1]
-                    check_metric(caller, own.raw_targets)
+                    _, own, shape = of_output(path, evaluation, examples, network)
+                    check_metric(caller, own.raw_targets, shape[-1])
                 case Optimizer():
                     check_optimizer(caller, network.dtype)
+                case Regularizer():
+                    wrong = check_regularizer(caller, network.dtype)
+                    _require_gradient(caller, "the gradient", wrong if exact else "")
+                case Constraint():
+                    check_constraint(caller, network.dtype)
                 case Schedule():
                     caller.number("factor", caller.call("factor", ScheduleContext(0, 100, 10)))
                 case Layer() if plan is not None:
@@ -173,25 +180,16 @@ def check_loss(
         _require_gradient(caller, "the gradient", wrong)
 
 
-def check_metric(caller: Caller, targets: Array) -> None:
-    """Check what a metric returns for some of the targets."""
+def check_metric(caller: Caller, targets: Array, outputs: int) -> None:
+    """Check what a metric returns for some of the targets, of a network with these outputs."""
+    metric = caller.component
+    assert isinstance(metric, Metric)
     rows = np.unique(np.linspace(0, len(targets) - 1, METRIC_ROWS).astype(np.intp))
     t = targets[rows]
-    caller.number("compute", caller.call("compute", t[::-1].copy(), t))
-
-
-def check_optimizer(caller: Caller, dtype: npt.DTypeLike) -> None:
-    """Check that an optimizer changes the parameters in place."""
-    optimizer = caller.component
-    assert isinstance(optimizer, Optimizer)
-    before, gradient = (_numbers((7,), seed).astype(dtype) for seed in (0, 1))
-    parameters = before.copy()
-    vectors = {name: np.zeros_like(before) for name in optimizer.state_names}
-    state = UpdateState(1, vectors, Workspace(dtype, reuse=False))
-    returned = caller.call("update", parameters, gradient, state)
-    if returned is not None and np.array_equal(parameters, before):
-        found = f"returned {describe(returned)}, and did not change `parameters`"
-        raise caller.error("update", f"{found}; expected it to change them in place")
+    y = t[::-1].copy()
+    if metric.of_scores:
+        y = class_scores(_numbers((*t.shape, outputs)))
+    caller.number("compute", caller.call("compute", y, t))
 
 
 def _check_layers(

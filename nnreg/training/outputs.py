@@ -14,6 +14,7 @@ from nnreg.interfaces.context import Context
 from nnreg.interfaces.join import split_values
 from nnreg.interfaces.metric import Metric
 from nnreg.network.network import Network
+from nnreg.tables.named import NamedArrays
 from nnreg.training.evaluation import Evaluation, Examples
 
 
@@ -52,6 +53,15 @@ class SeveralEvaluation(Evaluation):
         return found
 
     @property
+    def independent(self) -> bool:
+        """Whether the loss of a batch is the mean of those of its examples."""
+        parts = [part.evaluation for part in self.parts.values() if part.evaluation]
+        return all(evaluation.independent for evaluation in parts)
+
+    def require_predictions(self) -> None:
+        """Accept outputs that predict no target: they are as `predict` returns them."""
+
+    @property
     def keeps_scores(self) -> bool:
         """Whether the scores of an epoch are needed at its end: for the loss of each output."""
         return True
@@ -68,7 +78,7 @@ class SeveralEvaluation(Evaluation):
             if part.evaluation is None:
                 backward_fns.append((part, None))
                 continue
-            truth = t[name] if part.compared else scores
+            truth = t[name] if part.compared else no_targets(scores)
             loss, backward_fn = part.evaluation.loss_of(scores, truth, context)
             total += part.weight * loss
             backward_fns.append((part, backward_fn))
@@ -88,23 +98,21 @@ class SeveralEvaluation(Evaluation):
 
     def weighted_loss(self, z: Array, t: Any, weights: Array) -> float:
         """Return the mean over the examples of loss times weight."""
-        return sum(
-            part.weight
-            * part.evaluation.weighted_loss(scores, t[name] if part.compared else scores, weights)
-            for name, part, scores in self._split(z)
-            if part.evaluation is not None
-        )
+        total = 0.0
+        for name, part, scores in self._split(z):
+            if part.evaluation is not None:
+                truth = t[name] if part.compared else no_targets(scores)
+                total += part.weight * part.evaluation.weighted_loss(scores, truth, weights)
+        return total
 
     def record(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric of each output, of the scores `z`."""
         outputs, found = network.outputs(z), dict[str, float]()
-        context = Context({}, {}, {}, {}, network.workspace(reuse=False))
         for name, part, scores in self._split(z):
             if part.evaluation is None:
                 continue
             own = self.examples_of(name, examples)
-            truth = own.targets if part.compared else scores
-            found[f"{name}_loss"] = part.evaluation.loss_of(scores, truth, context)[0]
+            found[f"{name}_loss"] = part.evaluation.whole_loss(scores, own.targets, network)
             if part.compared:
                 metrics = part.evaluation.metrics(outputs[name], own)
                 found |= {f"{name}_{metric}": value for metric, value in metrics.items()}
@@ -121,9 +129,14 @@ class SeveralEvaluation(Evaluation):
     def examples_of(self, name: str, examples: Examples) -> Examples:
         """Return examples with the targets of one output."""
         if not self.parts[name].compared:
-            return examples
+            return replace(examples, targets=no_targets(examples.targets))
         targets, raw = examples.targets[name], examples.raw_targets[name]
         return replace(examples, targets=targets, raw_targets=raw)
+
+
+def no_targets(examples: Array | NamedArrays) -> Array:
+    """Return the targets of a loss that takes none, `(examples, 0)`."""
+    return np.empty((len(examples), 0))
 
 
 def of_output(
