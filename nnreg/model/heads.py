@@ -11,7 +11,8 @@ from nnreg._types import Array, Shape
 from nnreg._utils.statistics import all_finite
 from nnreg.data.column_encoders import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.data.preprocessing import Preprocessing, columns_of
-from nnreg.errors import DataError
+from nnreg.errors import DataError, Problem, SpecError
+from nnreg.interfaces.metric import RESERVED_NAMES
 from nnreg.interfaces.outputs import Output
 from nnreg.model.build import check_monitored, encode_targets, layer_of, name_metrics
 from nnreg.network.network import Network
@@ -135,5 +136,19 @@ def evaluation_of(spec: Spec, heads: Sequence[Head]) -> Evaluation:
                 for head in heads
             }
         )
+        _refuse_same_names(heads)
     check_monitored(spec, first.names)
     return first
+
+
+def _refuse_same_names(heads: Sequence[Head]) -> None:
+    """Raise `SpecError` if two numbers in the records of several outputs would have one name."""
+    seen = set(RESERVED_NAMES)
+    for head in heads:
+        for own in head.evaluation.names if head.evaluation else ():
+            name = f"{head.name}_{own}"
+            if not seen.isdisjoint((name, f"val_{name}", name.removeprefix("val_"))):
+                path = head.output.loss_path if own == "loss" else head.output.metrics_path
+                problem = f"the name {name} in the records is already in use; rename the output"
+                raise SpecError([Problem(path, problem)])
+            seen.add(name)
