@@ -443,11 +443,19 @@ def test_each_error_is_reported_at_its_place(table, name):
     assert (path, message) in found, found
 
 
-def test_a_loss_without_a_target_is_refused_for_a_single_output():
-    spec = spec_of("two outputs", loss="value", metrics=[])
-    spec["model"]["layers"] = [{"type": "dense", "units": 1}]
-    with pytest.raises(SpecError, match="takes no target; give an object with the losses"):
-        library.build(spec, data=(X, PRICE))
+@pytest.mark.parametrize("y", [None, PRICE], ids=["no target", "target"])
+def test_a_loss_without_a_target_can_be_that_of_the_only_output(y, tmp_path):
+    layers = [{"type": "dense", "units": 1, "activation": "softplus"}]
+    spec = spec_of("two outputs", loss="value", metrics=[], epochs=2)
+    spec["model"]["layers"] = layers
+    model = library.run(spec, data=(X, y), out=tmp_path / "out")
+    assert model.history[-1]["loss"] < model.history[0]["loss"]
+    found = model.evaluate(X, y)["loss"]
+    np.testing.assert_allclose(found, np.mean(model.predict(X)), rtol=1e-12)
+    again = library.load(tmp_path / "out")
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    with pytest.raises(SpecError, match="mean_absolute_error compares predictions with the targ"):
+        library.build({**spec, "metrics": ["mean_absolute_error"]}, data=(X, y))
 
 
 def test_targets_that_do_not_fit_are_refused():
