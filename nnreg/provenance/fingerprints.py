@@ -214,10 +214,11 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     """Run a loss on outputs of the network's shape and targets of the matching form."""
     of_one, last = network.output_shape, network.output_activation
     if network.named_outputs:
-        of_one, last = max(  # one that this loss can be computed of from the logits, if there is
+        of_one, last = max(  # one that this loss can be computed of, from the logits if possible
             network.named_outputs.values(),
             key=lambda one: (
-                one.activation is not None and type(one.activation) is loss.fused_activation
+                one.activation is not None and type(one.activation) is loss.fused_activation,
+                _takes(loss, one.shape),
             ),
         )
     shape, logits = (ROWS, *of_one), last is not None
@@ -231,7 +232,7 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     if not loss.takes_target:
         t = np.empty((ROWS, 0))
     elif not loss.classification:
-        t = np.flip(fixed_input(shape))[..., : _target_width(loss, of_one)]
+        t = np.flip(fixed_input(shape))[..., : _target_width(loss, of_one) or of_one[-1]]
     elif shape[-1] == 1:
         t = (indices % 2)[..., None].astype(float)
     else:
@@ -245,13 +246,25 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
         return {"value": value, "gradient": backward()}
 
 
-def _target_width(loss: Loss, output: Shape) -> int:
-    """Return the length of the last axis of targets of this loss, at most that of the outputs."""
+def _takes(loss: Loss, output: Shape) -> bool:
+    """Return whether a loss takes outputs of this shape for some target."""
+    if not loss.classification:
+        return _target_width(loss, output) is not None
+    with suppress(Exception):
+        return bool(loss.fits(output, output[:-1], max(output[-1], 2)))
+    return False
+
+
+def _target_width(loss: Loss, output: Shape) -> int | None:
+    """Return the length of the last axis of targets of this loss, at most that of the outputs.
+
+    None if it takes none of them.
+    """
     for width in range(output[-1], 0, -1):
         with suppress(Exception):
             if loss.fits(output, (*output[:-1], width), None):
                 return width
-    return output[-1]
+    return None
 
 
 def _change(optimizer: Optimizer, kernels: Kernels) -> Array:

@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import dataclass
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from nnreg.builtin.metrics import Auc
 from nnreg.cli.app import main
 from nnreg.registry.registry import Registry, installed
 from nnreg.reports.report import report
+from nnreg.spec.json_schema import json_schema
 from nnreg.training.trainer import Trainer
 
 RNG = np.random.default_rng(3)
@@ -149,6 +151,25 @@ def test_quantiles_of_an_output_are_in_the_units_of_its_target(tmp_path):
     scaled = target.scale(PRICE[:, None])
     of_quantiles = Quantile(LEVELS).forward((found - target.mean) / target.std, scaled)[0]
     assert result["price_loss"] == pytest.approx(of_quantiles, rel=1e-6)
+
+
+def test_the_fingerprint_of_a_loss_is_of_an_output_that_it_takes():
+    changed = spec()
+    price, style = changed["model"]["layers"][1:]
+    price["units"], price["name"], price["inputs"] = 4, "price", "trunk"
+    changed["loss"]["price"]["quantiles"] = [0.1, 0.4, 0.6, 0.9]
+    changed["model"]["layers"][1:] = [style, price]
+    changed["loss"] = {name: changed["loss"][name] for name in ("style", "price")}
+    for one in nnreg.build(changed, data=(X, Y)).components:
+        if one["kind"] == "loss":
+            assert one["probes"], one["name"]
+
+
+def test_the_schema_has_names_of_metrics_of_outputs():
+    validator = jsonschema.Draft202012Validator(json_schema(installed()))
+    assert not list(validator.iter_errors(spec(**EMBEDDING) | {"loss": spec()["loss"]}))
+    wrong = spec(metrics={"style": [{"type": "accuracy", "name": 3}]})
+    assert list(validator.iter_errors(wrong))
 
 
 def test_outputs_that_do_not_fit_a_loss_are_reported_at_their_layer():
