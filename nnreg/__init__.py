@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from nnreg import _openblas
 from nnreg._version import __version__ as __version__
 from nnreg.errors import (
     CheckpointError,
@@ -72,43 +73,6 @@ _LAZY = {
     "Array": "_types",
     "Shape": "_types",
     "Table": "tables.table",
-    **dict.fromkeys(
-        (
-            "Activation",
-            "Component",
-            "Constraint",
-            "Context",
-            "Count",
-            "HeldOut",
-            "Initializer",
-            "Join",
-            "JoinBackward",
-            "Kernels",
-            "Layer",
-            "LayerBuilder",
-            "Loss",
-            "Metric",
-            "NonNegative",
-            "Optimizer",
-            "Param",
-            "Positive",
-            "Regularizer",
-            "ReportChart",
-            "ReportTable",
-            "ReportView",
-            "RunView",
-            "Schedule",
-            "ScheduleContext",
-            "Section",
-            "Source",
-            "Units",
-            "UpdateState",
-            "Workspace",
-            "chain",
-            "fans",
-        ),
-        "interfaces",
-    ),
     "CrossValidation": "runs.cross_validation",
     "History": "training.history",
     "Model": "model.model",
@@ -124,8 +88,8 @@ _LAZY = {
     "run": "runs.api",
     "save": "checkpoint.save_load",
 }
-"""Names whose modules are imported on first access, as they import NumPy, pydantic, pluggy or h5py.
-The command line handles Ctrl-C before that."""
+"""The modules of the names that are not in `interfaces`. Each is imported on first access, as it
+imports NumPy, pydantic, pluggy or h5py: the command line handles Ctrl-C before that."""
 
 __all__ = [
     "Activation",
@@ -191,11 +155,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in __all__:
         raise AttributeError(f"module 'nnreg' has no attribute {name!r}")
-    importlib.import_module("nnreg._openblas")  # before NumPy is imported
-    value = getattr(importlib.import_module(f"nnreg.{_LAZY[name]}"), name)
-    globals()[name] = value
+    _openblas.import_numpy()
+    module = importlib.import_module(f"nnreg.{_LAZY.get(name, 'interfaces')}")
+    value = globals()[name] = getattr(module, name)
     return value
 
 

@@ -8,13 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-OPENBLAS_TIMEOUT = "OPENBLAS_THREAD_TIMEOUT"
-"""How long the threads of OpenBLAS wait for work; read when NumPy is imported."""
+from nnreg import _openblas
 
 
 def main(args: list[str] | None = None) -> None:
     """Run a command and exit with its code; see `app.main`."""
-    os.environ.setdefault(OPENBLAS_TIMEOUT, "18")  # as in `nnreg._openblas`, for this process
+    os.environ.setdefault(_openblas.VARIABLE, _openblas.TICKS)  # for the commands' own imports
     with _quiet_ctrl_c():
         from nnreg.cli.app import main as run
     run(args)

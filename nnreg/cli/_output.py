@@ -6,9 +6,11 @@ names and messages come from files that may be hostile. Styles are added after t
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import textwrap
@@ -57,7 +59,19 @@ def one_line(text: object) -> str:
 
 def print_text(text: str, *, err: bool = False) -> None:
     """Print text whose line breaks are the program's own."""
-    print(printable(text), file=sys.stderr if err else sys.stdout, flush=True)
+    stream = sys.stderr if err else sys.stdout
+    try:
+        print(printable(text), file=stream, flush=True)
+    except OSError as error:
+        if not _is_closed_terminal(stream, error):
+            raise
+        with open(os.devnull, "wb") as nothing:  # also for what the stream has buffered
+            os.dup2(nothing.fileno(), stream.fileno())
+
+
+def _is_closed_terminal(stream: TextIO, error: OSError) -> bool:
+    """Return True if a write failed because the terminal is gone, of which SIGHUP informs too."""
+    return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
 
 
 def print_lines(*lines: object, err: bool = False) -> None:

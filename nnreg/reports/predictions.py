@@ -11,6 +11,7 @@ from nnreg._types import Array
 from nnreg._utils.statistics import mean_and_deviation, scale_of
 from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn
 from nnreg.data.preprocessing import Preprocessing, columns_of
+from nnreg.interfaces.report import HeldOut
 from nnreg.model.heads import Head
 from nnreg.runs.baseline import best_constant
 from nnreg.runs.prepare import PreparedRun
@@ -23,22 +24,14 @@ MAX_IMAGE_SIDE = 128
 
 
 @dataclass(frozen=True)
-class SplitPredictions:
-    """Predictions and true values of the test split, else of validation, else of training.
+class SplitPredictions(HeldOut):
+    """Held-out predictions with what nnreg's own sections show besides.
 
-    `true_values` and `predictions` are class indices `(n,)` or numbers `(n, targets)` in the units
-    of the target; if a row has a sequence of predictions, `n` counts all of them, with
-    `predictions_per_row` per row. `confidence` is the probability, or else the score, of each
-    predicted class. `baseline` is the best constant prediction: a class index, or numbers
-    `(n, targets)`.
+    Numbers are in the units of the target. If a row has a sequence of predictions, `n` counts all
+    of them, with `predictions_per_row` per row. `baseline` is the best constant prediction: a class
+    index, or numbers `(n, targets)`. The arrays may be written to.
     """
 
-    split: str
-    classes: tuple[str, ...] | None
-    targets: tuple[str, ...]
-    true_values: Array
-    predictions: Array
-    confidence: Array | None
     baseline: Array
     predictions_per_row: int
     preprocessing: Preprocessing

@@ -21,6 +21,7 @@ from rich.live import Live
 
 from nnreg._utils.formatting import clock, compact
 from nnreg.cli._live_line import BLOCKS, LiveLine, curve
+from nnreg.cli._output import print_lines
 from nnreg.cli._summary import next_command
 from nnreg.runs.run import prepare_run
 from tests.helpers.specs import CSV, classifier, csv_data
@@ -374,3 +375,13 @@ def test_the_time_left_has_the_format_of_a_clock(seconds, text):
 )
 def test_a_metric_in_the_live_line_is_short(value, text):
     assert compact(value) == text
+
+
+@pytest.mark.parametrize("err", [False, True])
+def test_what_is_printed_to_a_terminal_that_was_closed_is_lost_without_an_error(monkeypatch, err):
+    terminal, own = pty.openpty()
+    with os.fdopen(own, "w") as stream:
+        os.close(terminal)
+        monkeypatch.setattr(sys, "stderr" if err else "stdout", stream)
+        print_lines("epoch 1", err=err)
+        print_lines("epoch 2", err=err)

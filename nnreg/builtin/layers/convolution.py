@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from nnreg._types import Array, Shape
 from nnreg._utils.statistics import sum_rows
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
+from nnreg.builtin.layers.dense import ActivatedLayer
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Count
@@ -31,7 +32,7 @@ def _windows(length: int, size: int, stride: int, padding: int) -> int:
 
 
 @dataclass(frozen=True)
-class Conv2d(Layer):
+class Conv2d(ActivatedLayer):
     """Two-dimensional convolution of an image.
 
     y = activation(Σ weight · window + bias)
@@ -65,13 +66,6 @@ class Conv2d(Layer):
     bias_initializer: Initializer = Zeros()
     independent = True
     keeps_integers = False
-
-    @property
-    def output_range(self) -> tuple[float, float]:
-        return self.activation.range
-
-    def split_output_activation(self) -> tuple[Layer, Activation]:
-        return replace(self, activation=Identity()), self.activation
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) not in (2, 3):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import numpy as np
 from annotated_types import Interval
@@ -21,8 +21,22 @@ from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, Param
 
 
+class ActivatedLayer(Layer):
+    """A layer whose outputs are those of its option `activation`."""
+
+    activation: Activation
+
+    @property
+    def output_range(self) -> tuple[float, float]:
+        return self.activation.range
+
+    def split_output_activation(self) -> tuple[Layer, Activation]:
+        plain: Layer = replace(cast(Any, self), activation=Identity())  # a dataclass has the option
+        return plain, self.activation
+
+
 @dataclass(frozen=True)
-class Dense(Layer):
+class Dense(ActivatedLayer):
     """Fully connected layer over the last axis.
 
     y = activation(x · weight + bias)
@@ -48,13 +62,6 @@ class Dense(Layer):
     bias_initializer: Initializer = Zeros()
     independent = True
     keeps_integers = False
-
-    @property
-    def output_range(self) -> tuple[float, float]:
-        return self.activation.range
-
-    def split_output_activation(self) -> tuple[Layer, Activation]:
-        return replace(self, activation=Identity()), self.activation
 
     def transposed(self, params: Mapping[str, Param]) -> Layer:
         return Dense(params["weight"].shape[0], bias=False)
@@ -91,7 +98,7 @@ class Dense(Layer):
 
 
 @dataclass(frozen=True)
-class ActivationLayer(Layer):
+class ActivationLayer(ActivatedLayer):
     """An activation as a layer of its own.
 
     y = activation(x)
@@ -105,13 +112,6 @@ class ActivationLayer(Layer):
     activation: Activation = field()
     independent = True
     keeps_integers = False
-
-    @property
-    def output_range(self) -> tuple[float, float]:
-        return self.activation.range
-
-    def split_output_activation(self) -> tuple[Layer, Activation]:
-        return replace(self, activation=Identity()), self.activation
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         return self.activation.forward(x)

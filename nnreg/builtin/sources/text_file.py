@@ -32,7 +32,7 @@ class CountedFile(io.BufferedIOBase):
         self.restart()
 
     def restart(self) -> None:
-        """Count from 0: what was read is no longer in memory as lines."""
+        """Set the count of bytes to 0, as the lines that were read are no longer in memory."""
         self.count = 0
 
     def readable(self) -> bool:

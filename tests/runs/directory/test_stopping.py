@@ -115,8 +115,10 @@ class TestStopping:
         assert len(run.model.history) == 6
 
     @posix_only
+    @pytest.mark.parametrize("ci", ["", "true"])  # a live line, or one line per epoch
     @pytest.mark.parametrize("quiet", [["--quiet"], []])
-    def test_closing_the_terminal_saves_and_stops(self, spec, quiet):
+    def test_closing_the_terminal_saves_and_stops(self, spec, monkeypatch, quiet, ci):
+        monkeypatch.setenv("CI", ci)
         spec["train"] = {"epochs": 10**6}
         Path("spec.json").write_text(json.dumps(spec))
         args = ["run", "spec.json", "--out", "out", *quiet]
