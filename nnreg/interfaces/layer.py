@@ -13,6 +13,7 @@ from nnreg.errors import ComponentError, NnregError, Problem, ShapeError, SpecEr
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context
+from nnreg.interfaces.formula import layer_forward
 from nnreg.interfaces.graph import ENTRY_KEYS, EntryKeys, Wire, connect, is_chain, run_graph
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.returned import Caller, describe
@@ -67,14 +68,24 @@ class Layer(Component):
     def check_input(self, x: Array) -> None:
         """Raise `DataError` for values that the layer does not accept as the first of a network."""
 
+    def formula(self, x: Any, params: Mapping[str, Array]) -> Array:
+        """Return `y` for `x` and the parameters by name, computed with NumPy's functions.
+
+        For a layer without state, random numbers and nested layers. To train it, nnreg needs the
+        extra `autograd`; a method `forward` instead is faster.
+        """
+        raise NotImplementedError
+
     def forward(self, x: Any, context: Context) -> tuple[Array, Callable[[Array], Any]]:
         """Return `y` for `x: Array` and the function that takes ∂loss/∂y and returns ∂loss/∂x.
 
         The returned function also writes (never adds) every gradient in `context.gradients`, in
         full. It may return None if `context.needs_input_gradient` is false. Neither `x` nor the
         gradient passed to it may be modified.
+
+        Without this method, the derivative is that of `formula`.
         """
-        raise NotImplementedError
+        return layer_forward(self, x, context)
 
 
 @dataclass(frozen=True)

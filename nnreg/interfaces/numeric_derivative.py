@@ -1,9 +1,11 @@
 """The derivative of an activation that defines only its formula.
 
-If the formula accepts complex numbers, it is Im f(x + ih) / h, exact to rounding (Squire and Trapp
+It comes from autograd, if that is installed and can follow the formula. Else, if the formula
+accepts complex numbers, it is Im f(x + ih) / h, exact to rounding (Squire and Trapp
 1998); otherwise (f(x + h) - f(x - h)) / 2h, accurate to about ten digits on smooth formulas. Both
 are evaluated in double precision, whatever that of the network. The choice is made once per
-configuration, by comparing both: abs, for example, accepts a complex number but drops the step.
+configuration, by comparing with the differences: abs, for example, accepts a complex number but
+drops the step, and autograd gives NaN where a branch of `np.where` that is not taken overflows.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import functools
 import threading
 import warnings
 from collections.abc import Callable, Hashable
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import NoReturn, Protocol, TypeAlias
 
 import numpy as np
 
 from nnreg._types import Array
 from nnreg.errors import PluginError
+from nnreg.interfaces import traced
 
 COMPLEX_STEP = 1e-30
 CENTRAL_STEP = float(np.cbrt(np.finfo(np.float64).eps))
@@ -37,28 +41,75 @@ class HasFormula(Hashable, Protocol):
         """Return the output for each value of x."""
 
 
+@dataclass(frozen=True)
+class Derivative:
+    """How the derivative of a formula is computed: by autograd, if `slope` is None.
+
+    Else `slope` is the elementwise derivative as a function of an array, by `method`; `reason` is
+    why it is not autograd, if that is installed.
+    """
+
+    method: str
+    slope: Function | None = None
+    reason: str = ""
+
+
 _lock = threading.Lock()
 """Held while warnings are silenced, which is process-wide: concurrent threads could restore the
 filters in the wrong order."""
 
 
-def derivative(activation: HasFormula) -> Function:
-    """Return the derivative of the formula, as an elementwise function of an array.
+def derivative(activation: HasFormula) -> Derivative:
+    """Return how to compute the derivative of the formula.
 
-    Raises `PluginError` for a formula that is not elementwise: the derivative would be wrong.
+    Raises `PluginError` for a formula that is not elementwise and that autograd cannot follow: the
+    derivative would be wrong.
     """
     with _lock:
         return _derivative(activation)
 
 
 @functools.lru_cache(maxsize=1024)
-def _derivative(activation: HasFormula) -> Function:
+def _derivative(activation: HasFormula) -> Derivative:
     formula = activation.formula
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy warns of discarded imaginary parts
-        _require_elementwise(activation)
+        elementwise = is_elementwise(activation)
+        reason = ""
+        if traced.installed():
+            reason = _not_by_autograd(formula, elementwise)
+            if not reason:
+                return Derivative("autograd")
+        if not elementwise:
+            _refuse(activation, reason)
         slope = functools.partial(_complex_step, formula)
-        return slope if _agrees(slope, formula) else functools.partial(_central, formula)
+        if _agrees(slope, formula):
+            return Derivative("complex steps", slope, reason)
+        return Derivative("central differences", functools.partial(_central, formula), reason)
+
+
+def _not_by_autograd(formula: Function, elementwise: bool) -> str:
+    """Return why autograd cannot compute the derivative; empty if it can."""
+    if not elementwise and not _same_in_parts(formula, TEST_POINTS.reshape(4, 5)):
+        return "a row of its output depends on other rows, or on random numbers"
+    slopes = []
+    for dtype in (np.float64, np.float32):
+        x = TEST_POINTS.astype(dtype)
+        try:
+            y, backward = traced.trace(formula, [x])
+            slopes += backward(np.ones_like(y))
+        except PluginError as error:
+            return str(error)
+        except Exception as error:  # a formula may fail on other arrays in any way
+            return f"autograd cannot differentiate it: {error!r}"
+    if not elementwise:
+        return ""
+    expected = _central(formula, TEST_POINTS)
+    if not _close(slopes[0], expected):
+        return "the derivative by autograd differs from finite differences at some points"
+    if not np.isfinite(slopes[1][np.isfinite(expected)]).all():
+        return "the derivative by autograd overflows in float32 at some points"
+    return ""
 
 
 def _complex_step(formula: Function, x: Array) -> Array:
@@ -78,14 +129,34 @@ def _agrees(slope: Function, formula: Function) -> bool:
         found = slope(TEST_POINTS)
     except Exception:  # a formula may fail on complex numbers in any way
         return False
+    return _close(found, expected)
+
+
+def _close(found: Array, expected: Array) -> bool:
     return np.allclose(found, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
-def _require_elementwise(activation: HasFormula) -> None:
-    together = activation.formula(TEST_POINTS)
-    single = [activation.formula(TEST_POINTS[k : k + 1]) for k in range(len(TEST_POINTS))]
-    if not np.allclose(np.concatenate(single), together, rtol=1e-9, atol=1e-12, equal_nan=True):
-        raise PluginError(
-            f"{type(activation).__name__}: a value of the formula depends on more than its own x, "
-            "so its derivative cannot be computed from the formula; define a method 'forward'"
+def is_elementwise(activation: HasFormula) -> bool:
+    """Return True if each value of the output depends only on the same value of the input."""
+    return _same_in_parts(activation.formula, TEST_POINTS)
+
+
+def _same_in_parts(formula: Function, x: Array) -> bool:
+    """Return True if a formula gives the same for each entry of an array alone."""
+    single = [formula(x[k : k + 1]) for k in range(len(x))]
+    return np.allclose(np.concatenate(single), formula(x), rtol=1e-9, atol=1e-12, equal_nan=True)
+
+
+def _refuse(activation: HasFormula, reason: str) -> NoReturn:
+    """Raise `PluginError` for a formula that is not elementwise; `reason` is that of autograd."""
+    if reason:
+        needs = f"so its derivative cannot be computed from the formula: {reason}"
+    else:
+        needs = (
+            "so its derivative cannot be computed from the formula without autograd; define a "
+            "method 'forward', or run: pip install 'nnreg[autograd]'"
         )
+    raise PluginError(
+        f"{type(activation).__name__}: a value of the formula depends on more than its own x, "
+        f"{needs}"
+    )

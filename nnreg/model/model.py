@@ -35,6 +35,7 @@ from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
 from nnreg.training.evaluation import Evaluation, Examples, classes_of, reported
+from nnreg.training.formulas import require_derivatives
 from nnreg.training.history import History
 from nnreg.training.state import Record, TrainingState
 from nnreg.training.trainer import Trainer
@@ -59,7 +60,7 @@ class Model:
         """The SHA-256 of the checkpoint of the initial weights, by its path."""
         self.environment: Mapping[str, Any] = {}
         self._checked = False
-        names = preprocessing.class_names
+        names, target = preprocessing.class_names, preprocessing.target
         with document.locating_errors():
             self.network = build_network(
                 self.spec,
@@ -70,7 +71,6 @@ class Model:
             if check:
                 refuse_incompatible(self.spec, self.network, names)
             metrics = name_metrics(self.spec, document.registry, names)
-        target = preprocessing.target
         self.evaluation = Evaluation(
             self.spec.loss,
             metrics,
@@ -253,11 +253,12 @@ class Model:
 
         Raises `PluginError` for a component of a plugin that fails a check.
         """
-        if check and not self._checked:
-            components = components_of(self.spec, self.network)
-            registry = self.document.registry
-            check_components(components, registry, self.network, self.evaluation, train)
-            self._checked = True
+        if not self._checked:
+            located, registry = [*components_of(self.spec, self.network)], self.document.registry
+            require_derivatives(located)
+            if check:
+                check_components(located, registry, self.network, self.evaluation, train)
+            self._checked = check
         if not self.resumable:
             self.training_state = TrainingState(lock=self.training_state.lock)
             self.resumable = True

@@ -1,0 +1,129 @@
+"""Training with layers, losses and activations that have only a formula."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg import Activation, Layer, Loss
+from nnreg.builtin.initializers import GlorotUniform
+from nnreg.checkpoint import save_load
+from nnreg.errors import CheckpointError, NnregWarning, PluginError
+from nnreg.interfaces import traced
+from tests.training.test_returned_values import document
+
+NEEDS_AUTOGRAD = pytest.mark.skipif(not traced.installed(), reason="needs autograd")
+SLOW = "3 to 20 times as long"
+X = np.random.default_rng(0).normal(size=(40, 3))
+Y = X[:, :1] * X[:, 1:2]
+
+
+@dataclass(frozen=True)
+class Mixing(Layer):
+    """y = tanh(x · weight)"""
+
+    independent = True
+
+    def build(self, shape, builder):
+        builder.param("weight", (shape[-1], 4), GlorotUniform(), regularized=True)
+        return (*shape[:-1], 4)
+
+    def formula(self, x, params):
+        return np.tanh(x @ params["weight"])
+
+
+@dataclass(frozen=True)
+class Quartic(Loss):
+    """mean((y - t)⁴)"""
+
+    def formula(self, y, t):
+        return np.mean((y - t) ** 4)
+
+
+@dataclass(frozen=True)
+class Interpolated(Activation):
+    """A curve that autograd cannot follow"""
+
+    def formula(self, x):
+        return np.interp(x, [-1, 0, 1], [-1, 0, 2]).astype(x.dtype) + x
+
+
+COMPONENTS = {"mixing": Mixing, "quartic": Quartic, "interpolated": Interpolated}
+OPTIONS = {"loss": "quartic", "optimizer": {"type": "adam", "learning_rate": 0.02}}
+
+
+def spec(epochs=6, layers=({"type": "mixing"},), **sections):
+    """Return a spec with the components of a plugin."""
+    train = {"epochs": epochs, "batch_size": 16}
+    return document(COMPONENTS, list(layers), **{**OPTIONS, "train": train, **sections})
+
+
+@NEEDS_AUTOGRAD
+def test_a_network_learns_in_its_own_type_and_one_note_states_the_cost():
+    with pytest.warns(NnregWarning, match=SLOW) as notes:
+        model = nnreg.run(spec(epochs=60, layers=[{"type": "mixing"}] * 2), data=(X, Y))
+    assert model.history["loss"][-1] < model.history["loss"][0] / 4
+    assert model.network.vector.dtype == np.float32
+    texts = [str(note.message) for note in notes]
+    assert [text.partition(" is ")[0] for text in texts] == [
+        "$.model.layers[0]: Mixing",
+        "$.loss: Quartic",
+    ]
+
+
+@NEEDS_AUTOGRAD
+@pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
+def test_a_training_that_continues_from_a_checkpoint_has_the_same_bits(tmp_path):
+    whole, first = (nnreg.run(spec(epochs), data=(X, Y)) for epochs in (6, 3))
+    nnreg.save(first, tmp_path / "model.h5")
+    resumed = save_load.load(tmp_path / "model.h5", registry=first.document.registry)
+    resumed.fit(X, Y, epochs=3)
+    assert resumed.network.vector.tobytes() == whole.network.vector.tobytes()
+
+
+@NEEDS_AUTOGRAD
+def test_a_formula_that_autograd_cannot_follow_falls_back_with_one_note():
+    layers = [{"type": "dense", "units": 4, "activation": "interpolated"}]
+    with pytest.warns(
+        NnregWarning, match=r"Interpolated is differentiated by .*np\.interp"
+    ) as notes:
+        nnreg.run(spec(layers=layers, loss="mean_squared_error"), data=(X, Y))
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_without_autograd_training_says_how_to_install_it_and_writes_nothing(
+    monkeypatch, tmp_path, check
+):
+    monkeypatch.setattr(traced, "installed", lambda: False)
+    with pytest.raises(PluginError, match=r"Mixing has only .* pip install 'nnreg\[autograd\]'"):
+        nnreg.run(spec(), data=(X, Y), out=tmp_path / "run", check=check)
+    assert not (tmp_path / "run").exists()
+
+
+@NEEDS_AUTOGRAD
+@pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
+def test_a_checkpoint_predicts_without_autograd_and_still_notices_another_formula(
+    monkeypatch, tmp_path
+):
+    document, file = spec(), tmp_path / "model.h5"
+    model = nnreg.run(document, data=(X, Y))
+    nnreg.save(model, file)
+    with monkeypatch.context() as patch:
+        patch.setattr(traced, "installed", lambda: False)
+        loaded = save_load.load(file, registry=document.registry)
+        np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+        patch.setattr(Mixing, "formula", lambda self, x, params: x @ params["weight"])
+        with pytest.raises(CheckpointError, match=r"mixing.* its output differs"):
+            save_load.load(file, registry=document.registry)
+
+
+def test_autograd_is_imported_only_to_differentiate():
+    code = (
+        "import sys, nnreg; from tests.training.test_formulas import *; "
+        "Mixing().forward; assert 'autograd' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
