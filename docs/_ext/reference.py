@@ -12,8 +12,9 @@ import nnreg
 from nnreg.builtin.schedules import Constant
 from nnreg.interfaces import Component, Configurable
 from nnreg.plotting import components as plots
+from nnreg.registry.kinds import KINDS
 from nnreg.registry.names import Entry
-from nnreg.registry.registry import KINDS, installed
+from nnreg.registry.registry import installed
 from nnreg.spec.component_reference import describe, type_text
 from nnreg.spec.docstrings import parse_docstring
 from nnreg.spec.json_schema import SchemaWriter
@@ -22,7 +23,8 @@ from nnreg.spec.validation import Reader, read, to_json
 
 PAGES = {"initializer": "initializers", "metric": "metrics", "loss": "losses", "layer": "layers",
          "optimizer": "optimizers", "schedule": "schedules", "activation": "activations",
-         "kernels": "kernels", "source": "sources"}  # fmt: skip
+         "kernels": "kernels", "source": "sources", "regularizer": "regularizers",
+         "constraint": "constraints"}  # fmt: skip
 """The page of each kind of component."""
 
 DRAWN = {
@@ -125,6 +127,9 @@ def example(entry: Entry) -> str:
         return line if len(line) <= WIDTH else json.dumps(layer, indent=2)
     if entry.kind == "metric":
         return f'"metrics": [{json.dumps(tree)}]'
+    if entry.kind in ("regularizer", "constraint"):
+        key = "regularize" if entry.kind == "regularizer" else "constrain"
+        return f'"{key}": {{"layers/*/weight": {json.dumps(tree)}}}'
     return f'"{entry.kind}": {json.dumps(tree)}'
 
 

@@ -51,10 +51,9 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
 def read_regular(path: Path, max_bytes: int) -> bytes:
     """Return the content of a regular file of at most `max_bytes` bytes."""
     with open(open_regular(path), "rb") as file:
-        if os.fstat(file.fileno()).st_size <= max_bytes:
-            content = file.read(max_bytes + 1)
-            if len(content) <= max_bytes:  # it may have grown
-                return content
+        size = os.fstat(file.fileno()).st_size
+        if size <= max_bytes:
+            return file.read(size)  # memory for as much as is asked for is allocated
     raise OSError(errno.EFBIG, f"it has more than {max_bytes:,} bytes")
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nnreg.builtin import activations, initializers, losses, metrics, optimizers, schedules, sources
+from nnreg.builtin import (
+    activations,
+    constraints,
+    initializers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+    schedules,
+    sources,
+)
 from nnreg.builtin.layers import (
     attention,
     composition,
@@ -16,12 +26,14 @@ from nnreg.builtin.layers import (
 )
 from nnreg.hookspecs import hookimpl
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.interfaces.source import Source
 
@@ -54,6 +66,8 @@ def nnreg_losses() -> Mapping[str, type[Loss]]:
         "huber": losses.Huber,
         "binary_cross_entropy": losses.BinaryCrossEntropy,
         "cross_entropy": losses.CrossEntropy,
+        "quantile": losses.Quantile,
+        "gaussian_nll": losses.GaussianNll,
     }
 
 
@@ -133,6 +147,28 @@ def nnreg_initializers() -> Mapping[str, type[Initializer]]:
 
 
 @hookimpl
+def nnreg_regularizers() -> Mapping[str, type[Regularizer]]:
+    """Return the built-in regularizers."""
+    return {
+        "l1": regularizers.L1,
+        "l2": regularizers.L2,
+        "l1_l2": regularizers.L1L2,
+        "orthogonal": regularizers.Orthogonal,
+    }
+
+
+@hookimpl
+def nnreg_constraints() -> Mapping[str, type[Constraint]]:
+    """Return the built-in constraints."""
+    return {
+        "max_norm": constraints.MaxNorm,
+        "unit_norm": constraints.UnitNorm,
+        "min_max_norm": constraints.MinMaxNorm,
+        "non_negative": constraints.NonNegativeValues,
+    }
+
+
+@hookimpl
 def nnreg_metrics() -> Mapping[str, type[Metric]]:
     """Return the built-in metrics."""
     return {
@@ -143,6 +179,8 @@ def nnreg_metrics() -> Mapping[str, type[Metric]]:
         "precision": metrics.Precision,
         "recall": metrics.Recall,
         "f1": metrics.F1,
+        "auc": metrics.Auc,
+        "top_k_accuracy": metrics.TopKAccuracy,
     }
 
 

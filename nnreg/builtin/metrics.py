@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from nnreg._types import Array
 from nnreg._utils.statistics import mean, mean_and_deviation
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import NnregWarning
+from nnreg.interfaces.component import Count
 from nnreg.interfaces.metric import Metric
 
 Average = Literal["macro", "micro", "binary"]
@@ -87,13 +89,17 @@ class _Counts(Metric):
         average: "macro" (mean over classes that occur), "micro" (over all), or of two classes
             "binary" (the positive one alone)
         positive: name of the positive class of "binary"; the second in order if null
+        of: name of the class that alone is measured, against all others, instead of an average
     """
 
     classification = True
     average: Average = "macro"
     positive: str | None = None
+    of: str | None = None
 
     def __post_init__(self) -> None:
+        if self.of is not None and (self.average, self.positive) != ("macro", None):
+            raise ValueError("'of' measures one class; leave out 'average' and 'positive'")
         if self.positive is not None and self.average != "binary":
             raise ValueError('\'positive\' is only for "average": "binary"')
 
@@ -113,12 +119,12 @@ class _Counts(Metric):
             warnings.warn(text, NnregWarning, stacklevel=2)
 
     def for_classes(self, names: Sequence[str]) -> Metric:
-        if self.positive is None:
+        one = self.positive if self.of is None else self.of
+        if one is None:
             return self
-        if self.positive not in names:
-            problem = f"no class {self.positive!r}{suggest(self.positive, names)}"
-            raise ValueError(problem)
-        return _OneClass(self, list(names).index(self.positive))
+        if one not in names:
+            raise ValueError(f"no class {one!r}{suggest(one, names)}")
+        return _OneClass(replace(self, average="binary", of=None), list(names).index(one))
 
     def compute(self, y: Array, t: Array) -> float:
         present = np.array([1]) if self.average == "binary" else np.union1d(y, t)
@@ -183,3 +189,67 @@ class F1(_Counts):
 
     def _ratio(self, hits: Array, predicted: Array, actual: Array) -> tuple[Array, Array]:
         return 2 * hits, predicted + actual
+
+
+@dataclass(frozen=True)
+class Auc(Metric):
+    """Area under the ROC curve: how well the scores of a class order its examples before others.
+
+    auc = P(score of an example of the class > score of another) + P(equal) / 2
+
+    It is 1/2 for scores that say nothing, averaged over the classes that occur (one against the
+    rest), and NaN if only one does. Hanley and McNeil 1982.
+    """
+
+    classification = True
+    of_scores = True
+
+    def compute(self, y: Array, t: Array) -> float:
+        scores, labels = y.reshape(-1, y.shape[-1]), t.reshape(-1)
+        present = np.unique(labels)
+        if len(present) < 2 or not np.isfinite(scores).all():
+            return math.nan
+        classes = present if y.shape[-1] > 2 else [1]  # that of the other class of two is the same
+        return float(np.mean([_area(scores[:, k], labels == k) for k in classes]))
+
+
+def _area(scores: Array, positive: Array) -> float:
+    """Return the area under the ROC curve by ranks, of which equal scores share the mean."""
+    _, ties, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[ties]
+    hits = int(np.sum(positive))
+    above = float(np.sum(ranks[positive])) - hits * (hits + 1) / 2
+    return above / (hits * (len(scores) - hits))
+
+
+@dataclass(frozen=True)
+class TopKAccuracy(Metric):
+    """Fraction of examples whose class is among the k with the highest scores.
+
+    accuracy = mean(t is one of the k largest of y)
+
+    Of classes with equal scores, the earlier one counts as higher, as in accuracy.
+
+    Options:
+        k: number of classes
+    """
+
+    classification = True
+    of_scores = True
+    k: Count = 5
+
+    @classmethod
+    def examples(cls) -> Iterable[Any]:
+        return cls(1), cls(2)
+
+    def check_classes(self, names: Sequence[str]) -> None:
+        if self.k >= len(names):
+            raise ValueError(
+                f"the class is always among {self.k} of {len(names)}; set 'k' to a smaller number"
+            )
+
+    def compute(self, y: Array, t: Array) -> float:
+        own = np.take_along_axis(y, t[..., None], axis=-1)
+        earlier = np.arange(y.shape[-1]) < t[..., None]
+        higher = np.sum((y > own) | ((y == own) & earlier), axis=-1)
+        return math.nan if np.isnan(y).any() else float(np.mean(higher < self.k))

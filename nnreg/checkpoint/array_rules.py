@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from nnreg._types import Array
+from nnreg._types import Array, Shape
 from nnreg.checkpoint.manifest import Manifest, ProgressRecord, check_array
+from nnreg.data.column_encoders import NumericTarget
+from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import FormatError
 from nnreg.interfaces.layer import Param
+from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.model.build import plan_network
 from nnreg.network.parameters import declared, total_size, views
@@ -32,7 +35,7 @@ def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) ->
     preprocessing, names = manifest.preprocessing, manifest.preprocessing.class_names
     classes = None if names is None else len(names)
     blueprint = plan_network(spec, preprocessing.input_shape, classes)
-    if not preprocessing.fits(blueprint.output_shape):
+    if not _fits(spec.loss, preprocessing, blueprint.output_shape):
         raise FormatError(f"the outputs {blueprint.output_shape} do not match the target")
     parameters, state = declared(blueprint.plan)
     expected = {f"parameters/{name}": param.shape for name, param in parameters.items()}
@@ -55,6 +58,20 @@ def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) ->
     for name in sorted(arrays.keys() - expected.keys() - {"history", "history_measured"}):
         raise FormatError(f"{name!r} is not an array of this model")
     _check_unfrozen(progress, parameters)
+
+
+def _fits(loss: Loss, preprocessing: Preprocessing, output: Shape) -> bool:
+    """Return True if outputs of this shape per example can represent the target."""
+    if not loss.predicts_target:
+        return True
+    if type(loss).fits is Loss.fits:
+        return preprocessing.fits(output)
+    target, names = preprocessing.target, preprocessing.class_names
+    width = (len(target.mean),) if isinstance(target, NumericTarget) else ()
+    try:
+        return loss.fits(output, (*output[:-1], *width), None if names is None else len(names))
+    except ValueError:
+        return False
 
 
 def _uses_ema(tree: Mapping[str, Any]) -> bool:

@@ -222,7 +222,8 @@ def _document(
 
 def _recorded(manifest: Manifest) -> dict[tuple[str, str], str]:
     """Return the distribution of each component in the spec, by kind and name."""
-    return {(one.kind, one.name): one.distribution for one in manifest.components}
+    named = (one for one in manifest.components if not one.default)
+    return {(one.kind, one.name): one.distribution for one in named}
 
 
 def _check_fingerprints(
@@ -232,7 +233,7 @@ def _check_fingerprints(
 
     Overrides may change the results of components, so they are not applied here.
     """
-    pairs = possibly_changed(manifest.components, model.document.registry)
+    pairs = possibly_changed(manifest.components, model.document.registry, model.network)
     if pairs and overrides:
         document = _document(manifest, where, model.document.registry, ())
         with inconsistent(where):

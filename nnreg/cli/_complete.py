@@ -21,7 +21,7 @@ def complete_component(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the components whose name, `kind.name` or qualified name starts with the input."""
-    registry = _quiet_registry(context)
+    registry = quiet_registry(context)
     kind = context.params["kind"]
     entries = [entry for entry in registry if kind in (None, entry.kind)]
     named = [(f"{e.kind}.{e.name}" if "." in incomplete else e.name, e) for e in entries]
@@ -37,7 +37,7 @@ def complete_target(
     context: click.Context, _: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the matching components and distributions, else the Python files."""
-    registry = _quiet_registry(context)
+    registry = quiet_registry(context)
     names = {entry.name for entry in registry}
     names |= {e.qualified for e in registry if _is_shared(e, registry) or ":" in incomplete}
     names |= {plugin.distribution for plugin in registry.plugins.values()}
@@ -50,7 +50,7 @@ def _is_shared(entry: Entry, registry: Registry) -> bool:
     return len(registry.entries[entry.kind, entry.name]) > 1
 
 
-def _quiet_registry(context: click.Context) -> Registry:
+def quiet_registry(context: click.Context) -> Registry:
     """Return the registry of the command, without printing into the line being typed."""
     from nnreg.cli._registry import registry_with
 

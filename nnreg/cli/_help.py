@@ -8,8 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import click
+from click.exceptions import Exit
+from click.shell_completion import CompletionItem
 
+from nnreg._utils.metadata_search import commands_declared
 from nnreg._utils.suggestions import closest, did_you_mean, similarity
+from nnreg.errors import NnregError, PluginError
+
+RUNNING_PLUGIN = "nnreg.plugin"
+"""The key in a context's `meta` of the plugin whose command runs."""
 
 GROUPS = {
     "Train": ("init", "validate", "run", "resume"),
@@ -146,6 +153,69 @@ class Program(Group):
     group_class = Group
     headings = GROUPS
     synonyms = SYNONYMS
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of a command line; one that is not built in may be a plugin's."""
+        name = args[0]
+        if name not in self.commands and not name.startswith("-"):
+            from nnreg.cli._plugin_commands import find
+
+            if found := find(ctx, name, self.commands):
+                ctx.meta[RUNNING_PLUGIN] = found.plugin
+                return name, found.command, args[1:]
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. What one of a plugin returns is ignored, and its errors name the plugin.
+
+        Raises `PluginError` instead of an error that neither nnreg nor click knows.
+        """
+        known = (NnregError, click.ClickException, click.Abort, Exit, BrokenPipeError, MemoryError)
+        try:
+            result = super().invoke(ctx)
+        except known:
+            raise
+        except Exception as error:
+            plugin = ctx.meta.get(RUNNING_PLUGIN)
+            if plugin is None:
+                raise
+            from nnreg.interfaces.returned import plugin_line
+
+            raise PluginError(
+                f"{type(error).__name__}: {error}{plugin_line(error)}; this is a bug in plugin "
+                f"{plugin.name} ({plugin.provider}); nnreg --debug {ctx.invoked_subcommand} shows "
+                "where"
+            ) from error
+        return None if RUNNING_PLUGIN in ctx.meta else result
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the built-in commands, and the names of those that distributions declare."""
+        super().format_commands(ctx, formatter)
+        rows = [(name, f"from {distribution}") for name, distribution in self._declared()]
+        if rows:
+            with formatter.section("Plugins"):
+                formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the matching commands and options."""
+        return [
+            *super().shell_complete(ctx, incomplete),
+            *(
+                CompletionItem(name, help=f"from {distribution}")
+                for name, distribution in self._declared()
+                if name.startswith(incomplete)
+            ),
+        ]
+
+    def _declared(self) -> list[tuple[str, str]]:
+        """Return the commands of plugins, without importing what reads metadata if none has any."""
+        if not commands_declared():
+            return []
+        from nnreg.cli._plugin_commands import declared
+
+        return declared(self.commands)
 
 
 def summary(command: click.Command) -> str:

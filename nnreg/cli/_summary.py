@@ -40,11 +40,15 @@ def print_result(run: Run) -> None:
     if comparison["part"] == "train":
         print_prose("(evaluated on the training rows; data.split holds out others)")
     early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""
+    if "reason" in summary:
+        print_prose(f"stopped by plugin {summary['stopped_by']}: {summary['reason']}")
     print_prose(
         f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
         f"{summary['parameters']:,} parameters, {duration(summary['seconds'])}"
     )
     print_lines(f"saved in {run.directory}", f"next: {next_command(run)}")
+    if "reason" in summary:
+        print_lines(_resume_command(run))
 
 
 def _baseline_label(run: Run, constant: str) -> str:
@@ -100,8 +104,12 @@ def describe_stopped_run(run: Run, parent: Path | None = None) -> list[str]:
 
     `parent` is the directory of the cross-validation that the run is a fold of.
     """
-    command = _command(run.model.document, "resume", str(parent or run.directory))
-    return [f"stopped; saved {run.saved}", f"resume: {command}"]
+    return [f"stopped; saved {run.saved}", _resume_command(run, parent)]
+
+
+def _resume_command(run: Run, parent: Path | None = None) -> str:
+    """Return the command to resume a run, or all folds of a cross-validation."""
+    return f"resume: {_command(run.model.document, 'resume', str(parent or run.directory))}"
 
 
 def describe_failed_run(run: Run) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +18,7 @@ from nnreg.cli._output import console, print_json, print_lines, print_prose, pri
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
+    from nnreg.cli._plugin_commands import PluginCommand
     from nnreg.interfaces.activation import Activation
     from nnreg.interfaces.schedule import Schedule
     from nnreg.registry.loading import Plugin
@@ -51,8 +53,11 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
     \b
     nnreg plugins --plugin ./mish.py
     """
-    registry = registry_with(files)
-    rows = [_plugin_row(plugin, registry) for plugin in registry.plugins.values()]
+    from nnreg.cli._plugin_commands import commands_of
+
+    registry, program = registry_with(files), click.get_current_context().find_root().command
+    commands = commands_of(registry, program.commands if isinstance(program, click.Group) else ())
+    rows = [_plugin_row(plugin, registry, commands) for plugin in registry.plugins.values()]
     if as_json:
         print_json(rows)
         return
@@ -70,12 +75,17 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
         print_lines(shared)
 
 
-def _plugin_row(plugin: Plugin, registry: Registry) -> dict[str, Any]:
-    """Return the state and components of a plugin, as JSON."""
+def _plugin_row(
+    plugin: Plugin, registry: Registry, commands: Mapping[str, Sequence[PluginCommand]]
+) -> dict[str, Any]:
+    """Return the state, the components and the commands of a plugin, as JSON."""
     provides: dict[str, list[str]] = {}
     for entry in registry:
         if entry.plugin == plugin.name:
             provides.setdefault(entry.kind, []).append(entry.name)
+    own = [name for name, found in commands.items() if any(one.plugin is plugin for one in found)]
+    if own:
+        provides["command"] = own
     return {
         "plugin": plugin.name,
         "distribution": plugin.distribution,
@@ -97,11 +107,16 @@ def _state(row: dict[str, Any]) -> str:
 
 
 def _provided(row: dict[str, Any]) -> list[str]:
-    """Return the components that a plugin provides, and the events it receives."""
-    from nnreg.registry.registry import KINDS
+    """Return what a plugin provides by kind, and the events it receives."""
+    from nnreg.registry.kinds import KINDS
 
     lines = [f"{kind}: {', '.join(names)}" for kind, names in row["provides"].items()]
-    events = set(row["hooks"]) - {hook for hook, _ in KINDS.values()}
+    events = (
+        set(row["hooks"])
+        - {hook for hook, _ in KINDS.values()}
+        - {"nnreg_commands", "nnreg_report_sections"}
+    )
+    lines += ["report sections"] if "nnreg_report_sections" in row["hooks"] else []
     lines += [f"events: {', '.join(sorted(events))}"] if events else []
     return lines
 
@@ -167,7 +182,7 @@ def _find(name: str, kind: str | None, registry: Registry) -> list[Entry]:
     from nnreg._utils.suggestions import suggest
     from nnreg.errors import UsageError
     from nnreg.registry import names
-    from nnreg.registry.registry import KINDS
+    from nnreg.registry.kinds import KINDS
 
     entries = names.named(name, registry)
     if "." in name and kind is None and not entries:  # a file has a dot in its name, too
@@ -184,7 +199,7 @@ def _find(name: str, kind: str | None, registry: Registry) -> list[Entry]:
 
 def _instance(entry: Entry, options: tuple[str, ...], registry: Registry) -> Drawable | None:
     """Return the component with these options, or None if one without a default is missing."""
-    from nnreg.registry.registry import KINDS
+    from nnreg.registry.kinds import KINDS
     from nnreg.spec.compose import Origins, apply_override
     from nnreg.spec.validation import Reader, read
 

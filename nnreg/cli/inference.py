@@ -214,7 +214,7 @@ def _predictions(model: Model, table: Table) -> _Predictions:
     """Return the column names, and one row for each row of the table."""
     import numpy as np
 
-    if model.classes is not None:
+    if model.classes is not None and model.spec.loss.predicts_target:
         y = model.probabilities(table)
         if y.ndim > 2:
             raise click.UsageError("this model predicts sequences; use model.predict in Python")

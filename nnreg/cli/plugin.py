@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from nnreg.registry.registry import Registry
 
 
-KINDS = ("activation", "loss", "layer", "optimizer", "schedule", "metric", "source")
+KINDS = (
+    "activation",
+    "loss",
+    "layer",
+    "optimizer",
+    "schedule",
+    "regularizer",
+    "constraint",
+    "metric",
+    "source",
+)
 LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0", "none")
 
 

@@ -142,9 +142,10 @@ def compare(paths: tuple[Path, ...], file: Path | None, as_json: bool) -> None:
 def write_report(run: Run, stream: IO[str] | None) -> None:
     """Write the report of a run that has just ended, and print its path to a stream."""
     from nnreg.reports.report import report as write
+    from nnreg.runs.run import FINISHED_OUTCOMES
 
     assert run.directory is not None  # the command line always has one
-    done = run.summary["stopped"] in ("epochs", "early_stopping")  # the model is the best one then
+    done = run.summary["stopped"] in FINISHED_OUTCOMES  # the model is the best one then
     registry, prepared = run.model.document.registry, run.prepared if done else None
     _write_and_report(
         functools.partial(write, run.directory, registry=registry, prepared=prepared), stream

@@ -187,12 +187,13 @@ class ClassTarget(Configurable):
 
 @dataclass(frozen=True)
 class NumericTarget(Configurable):
-    """A numeric target of one or more columns, each scaled as (value - mean) / std.
+    """A numeric target of columns, each scaled as (value - mean) / std.
 
-    With `single`, the target has one value per row, and so has a prediction.
+    There is no column if the loss takes no target. With `single`, the target has one value per row,
+    and so has a prediction.
     """
 
-    names: Annotated[tuple[str, ...], Len(1)]
+    names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[Positive, ...]
     type: Literal["numbers"] = "numbers"
@@ -200,9 +201,9 @@ class NumericTarget(Configurable):
 
     def __post_init__(self) -> None:
         widths = [len(self.mean), len(self.std)]
-        if len(self.names) > 1 or self.single:
+        if len(self.names) != 1 or self.single:
             widths.append(len(self.names))
-        if len(set(widths)) > 1 or (self.single and len(self.names) > 1):
+        if len(set(widths)) > 1 or (self.single and len(self.names) != 1):
             raise ValueError(
                 f"{len(self.mean)} means and {len(self.std)} deviations do not fit the columns "
                 f"{', '.join(self.names)}"
@@ -227,6 +228,8 @@ Target: TypeAlias = ClassTarget | NumericTarget
 
 def numeric_targets(table: Table, names: Sequence[str]) -> Array:
     """Return `(rows, columns)`, or the only column unchanged if it holds arrays."""
+    if not names:
+        return np.empty((len(table), 0))
     columns = [complete_column(table, name, target=True) for name in names]
     if len(columns) == 1 and columns[0].ndim > 1:
         return columns[0]

@@ -16,7 +16,11 @@ from nnreg.tables.table import Table
 
 def rows_with_target(table: Table, targets: tuple[str, ...], columns: Columns) -> Array | None:
     """Return the numbers of the rows to keep; None if those are all."""
-    if columns.missing_target != "drop" or any(name not in table.columns for name in targets):
+    if (
+        columns.missing_target != "drop"
+        or not targets
+        or any(name not in table.columns for name in targets)
+    ):
         return None
     missing = np.any([missing_rows(table, name) for name in targets], axis=0)
     return np.flatnonzero(~missing) if missing.any() else None

@@ -313,6 +313,8 @@ def fit_target(
     numeric_classes: NumericClasses,
 ) -> Target:
     """Fit the encoder of the target; see `fit_preprocessing`."""
+    if not targets:
+        return NumericTarget((), (), ())
     single = len(targets) == 1 and column(table, targets[0]).ndim == 1
     if len(targets) == 1 and _is_class_target(table, targets[0], columns, numeric_classes):
         labels = _category_counts(train, targets[0])

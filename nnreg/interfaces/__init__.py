@@ -11,6 +11,7 @@ from nnreg.interfaces.component import Count as Count
 from nnreg.interfaces.component import NonNegative as NonNegative
 from nnreg.interfaces.component import Positive as Positive
 from nnreg.interfaces.component import Units as Units
+from nnreg.interfaces.constraint import Constraint as Constraint
 from nnreg.interfaces.context import Context as Context
 from nnreg.interfaces.context import Workspace as Workspace
 from nnreg.interfaces.initializer import Initializer as Initializer
@@ -29,6 +30,12 @@ from nnreg.interfaces.loss import Loss as Loss
 from nnreg.interfaces.metric import Metric as Metric
 from nnreg.interfaces.optimizer import Optimizer as Optimizer
 from nnreg.interfaces.optimizer import UpdateState as UpdateState
+from nnreg.interfaces.regularizer import Regularizer as Regularizer
+from nnreg.interfaces.report import HeldOut as HeldOut
+from nnreg.interfaces.report import ReportChart as ReportChart
+from nnreg.interfaces.report import ReportTable as ReportTable
+from nnreg.interfaces.report import ReportView as ReportView
+from nnreg.interfaces.report import Section as Section
 from nnreg.interfaces.run import RunView as RunView
 from nnreg.interfaces.schedule import Schedule as Schedule
 from nnreg.interfaces.schedule import ScheduleContext as ScheduleContext

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from nnreg._types import Array
+from nnreg._types import Array, Shape
+from nnreg._utils.statistics import unstandardize
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context
@@ -18,8 +19,8 @@ from nnreg.interfaces.formula import loss_forward
 class Loss(Component):
     """The error of the outputs, as a mean over the batch and the outputs.
 
-    Examples are independent: the loss of a batch is the mean of those of its examples, so that each
-    can have a weight.
+    Examples are independent, unless the class declares otherwise: the loss of a batch is the mean
+    of those of its examples, so that each can have a weight.
     """
 
     kind = "loss"
@@ -36,6 +37,37 @@ class Loss(Component):
     numbers too."""
     fused_activation: ClassVar[type[Activation] | None] = None
     """The output activation that can be fused with this loss, computed then from the logits."""
+
+    independent: ClassVar[bool] = True
+    """Whether the loss of a batch is the mean of those of its examples; False for one that compares
+    the examples of a batch, which is then not divided, and whose examples have no weights."""
+    takes_target: ClassVar[bool] = True
+    """Whether it compares outputs with a target; if not, `t` has the shape `(batch, 0)`."""
+    predicts_target: ClassVar[bool] = True
+    """Whether outputs predict the target, so that metrics and reports compare them; False for
+    outputs such as embeddings."""
+
+    def fits(self, output: Shape, target: Shape, classes: int | None) -> bool:
+        """Return whether the loss takes outputs of this shape for targets of that, of one example.
+
+        `target` is without the axis of classes, if there are any. May raise `ValueError` that says
+        what would fit.
+        """
+        if classes is None:
+            return output == target
+        single = output == (*target, 1) and classes == 2 and not self.takes_labels
+        return output == (*target, classes) or single
+
+    def prediction(self, y: Array) -> Array:
+        """Return what outputs `y` predict for the target, in its shape: what metrics compare."""
+        return y
+
+    def in_units(self, y: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
+        """Return outputs `y` (float64) in the units of a target scaled as (value - mean) / std.
+
+        Both have a number for each value of the target's last axis. May overwrite `y`.
+        """
+        return unstandardize(y, mean, std) if self.predicts_target else y
 
     def formula(self, y: Array, t: Array) -> float:
         """Return the loss of outputs `y` for targets `t`, computed with NumPy's functions.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
 
+import numpy as np
 from annotated_types import Gt
 
-from nnreg._types import Array
+from nnreg._types import Array, Shape
+from nnreg.errors import PluginError
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Workspace
 from nnreg.interfaces.kernels import Kernels
@@ -33,14 +36,34 @@ class Optimizer(Component):
         """Update `parameters` in place; `gradient` is read-only. Both are vectors."""
         raise NotImplementedError
 
+    def evaluation_parameters(self, parameters: Array, state: UpdateState) -> Array:
+        """Return the values to validate, to keep as the best and to predict with.
+
+        Override it if they differ from those that are trained, as with averages. It is called only
+        after an update, with vectors as `update` gets them, and must not change any of them.
+        """
+        return parameters
+
+    @classmethod
+    def overrides_evaluation_parameters(cls) -> bool:
+        """Return True if there are parameters to evaluate besides those that are trained."""
+        return cls.evaluation_parameters is not Optimizer.evaluation_parameters
+
 
 @dataclass(slots=True)
 class UpdateState:
-    """The state of one update: the number of the step, from 1, and the optimizer's vectors."""
+    """The state of one update: the number of the step, from 1, and the optimizer's vectors.
+
+    An optimizer that is not elementwise gets all trained parameters at once, and may use `each`,
+    `evaluate` and `rng`; `shapes`, `repeat` and `generator` are what these need.
+    """
 
     count: int
     vectors: Mapping[str, Array]
     workspace: Workspace
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    repeat: Callable[[], tuple[float, Array]] | None = None
+    generator: Callable[[], np.random.Generator] | None = None
 
     @property
     def kernels(self) -> Kernels:
@@ -50,3 +73,43 @@ class UpdateState:
     def empty(self, like: Array) -> Array:
         """Return a temporary array of the shape of `like`."""
         return self.workspace.empty(like.shape)
+
+    def each(self, *vectors: Array) -> Iterator[tuple[Any, ...]]:
+        """Yield the name of each trained parameter, and its shaped views of these vectors.
+
+        The order is that of the vectors. Writing into a view changes its vector.
+        """
+        size = sum(map(math.prod, self.shapes.values()))
+        if not self.shapes or any(vector.shape != (size,) for vector in vectors):
+            raise _unavailable("each", "vectors of all trained parameters, with their shapes")
+        start = 0
+        for name, shape in self.shapes.items():
+            span = slice(start, start + math.prod(shape))
+            yield name, *(vector[span].reshape(shape) for vector in vectors)
+            start = span.stop
+
+    def evaluate(self) -> tuple[float, Array]:
+        """Return the loss of this step's examples at the current `parameters`, and its gradient.
+
+        They are computed as for `gradient`: in training mode, with the same random numbers, with
+        the penalties of `train.l1` and `train.l2`, and clipped. Running statistics do not change.
+        The gradient is a vector that is valid until the end of the update; if the loss is not
+        finite, its values are arbitrary.
+        """
+        if self.repeat is None:
+            raise _unavailable("evaluate", "all trained parameters")
+        return self.repeat()
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The random generator of this step, derived from the seed and the number of the step."""
+        if self.generator is None:
+            raise _unavailable("rng", "all trained parameters, as chunks would draw the same")
+        return self.generator()
+
+
+def _unavailable(name: str, needed: str) -> PluginError:
+    return PluginError(
+        f"UpdateState.{name} needs {needed}; an optimizer with elementwise = True gets chunks "
+        "instead: set it to False"
+    )

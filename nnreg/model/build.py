@@ -16,15 +16,11 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder, takes_integers
 from nnreg.interfaces.loss import Loss
-from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.metric import RESERVED_NAMES, Metric, NamedMetric, without_name
 from nnreg.network.network import Network
 from nnreg.network.parameters import belongs_to, declared, layer_names, total_size
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
-
-RESERVED_METRIC_NAMES = ("epoch", "loss", "learning_rate")
-"""The names in a record of the history besides those of metrics."""
-
 
 SUM_TOLERANCE = 1e-3
 """How far from 1 the sum of probabilities given as targets may be."""
@@ -136,17 +132,26 @@ def name_metrics(
     """
     problems, named = [], {}
     classification = classes is not None
-    entries = [registry.entry_of(metric) for metric in spec.metrics]
-    for index, (metric, entry) in enumerate(zip(spec.metrics, entries, strict=True)):
+    metrics = list(map(without_name, spec.metrics))
+    entries = [registry.entry_of(metric) for metric in metrics]
+    for index, (metric, entry) in enumerate(zip(metrics, entries, strict=True)):
         others = [one for one in entries if one.name == entry.name and one.cls is not entry.cls]
-        name = entry.qualified if others else entry.name
+        given, name = spec.metrics[index], entry.qualified if others else entry.name
+        if isinstance(given, NamedMetric):
+            name = given.name
         path = f"$.metrics[{index}]"
         if metric.classification != classification:
             needs = "classes" if metric.classification else "numbers"
             target = "categorical" if classification else "numeric"
             problems.append(Problem(path, f"{name} compares {needs}, but the target is {target}"))
-        if name in named or name in RESERVED_METRIC_NAMES:
-            problems.append(Problem(path, f"the name {name} is already in use"))
+        if name in named or name in RESERVED_NAMES:
+            text = f"the name {name} is already in use; give one of the two another 'name'"
+            problems.append(Problem(path, text))
+        if not spec.loss.predicts_target:
+            text = (
+                f"{name} compares predictions with the target, but outputs for this loss are none"
+            )
+            problems.append(Problem(path, f"{text}; remove it"))
         named[name] = metric
         if metric.classification and classes is not None:
             try:
@@ -174,24 +179,39 @@ def encode_targets(targets: Array, network: Network, loss: Loss, classes: int | 
     Class indices are unchanged for a loss that takes labels; for others they are one-hot encoded,
     or become one column of 0 and 1 for a network with a single output.
     """
-    output, last = network.output_shape, f"$.model.layers[{len(network.layers) - 1}]"
-    expected = targets.shape[1:]
+    if not loss.takes_target:
+        return np.empty((len(targets), 0), network.dtype)
+    output, expected = network.output_shape, targets.shape[1:]
+    try:
+        problem = (
+            "" if loss.fits(output, expected, classes) else _misfit(loss, output, expected, classes)
+        )
+    except ValueError as error:
+        problem = f"{error}, but the network gives shape {output} for one example"
+    if problem:
+        raise SpecError([Problem(f"$.model.layers[{len(network.layers) - 1}]", problem)])
     if classes is None:
-        if output != expected:
-            problem = _mismatch(output, expected, "the target has")
-            if loss.classification and output[:-1] == expected:
-                problem += '; if its numbers are classes, set "units" to "classes"'
-            raise SpecError([Problem(last, problem)])
         _check_numbers(targets, loss)
         return targets.astype(network.dtype)
-    if output == (*expected, classes):
-        if loss.takes_labels:
-            return targets
-        return np.equal(targets[..., None], np.arange(classes)).astype(network.dtype)
-    if output == (*expected, 1) and classes == 2 and not loss.takes_labels:
+    if loss.takes_labels:
+        return targets
+    if output == (*expected, 1) and classes == 2:
         return targets[..., None].astype(network.dtype)
-    reason = f'the target has {classes} classes, so that "units": "classes" would give'
-    raise SpecError([Problem(last, _mismatch(output, (*expected, classes), reason))])
+    return np.equal(targets[..., None], np.arange(classes)).astype(network.dtype)
+
+
+def _misfit(loss: Loss, output: Shape, target: Shape, classes: int | None) -> str:
+    """Return why outputs do not fit the targets of a loss."""
+    found = f"the network gives shape {output} for one example, but"
+    if type(loss).fits is not Loss.fits:
+        return f"{found} the loss does not take that for a target of shape {target}"
+    if classes is not None:
+        reason = f'the target has {classes} classes, so that "units": "classes" would give'
+        return f"{found} {reason} {(*target, classes)}"
+    problem = f"{found} the target has {target}"
+    if loss.classification and output[:-1] == target:
+        problem += '; if its numbers are classes, set "units" to "classes"'
+    return problem
 
 
 def _check_numbers(targets: Array, loss: Loss) -> None:
@@ -210,7 +230,3 @@ def _check_numbers(targets: Array, loss: Loss) -> None:
             f"{sums[wrong][0]:g}, not 1; for labels that are independent, use binary_cross_entropy "
             "and a sigmoid"
         )
-
-
-def _mismatch(output: Shape, expected: Shape, reason: str) -> str:
-    return f"the network gives shape {output} for one example, but {reason} {expected}"

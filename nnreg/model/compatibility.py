@@ -9,21 +9,27 @@ from collections.abc import Iterator, Sequence
 
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.metric import without_name
 from nnreg.interfaces.numeric_derivative import is_elementwise
 from nnreg.model.build import such_as
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.spec.sections import Spec
+from nnreg.training.inference import refuse_two_averages
+from nnreg.training.patterns import check_patterns
 
 
 def refuse_incompatible(spec: Spec, network: Network, classes: Sequence[str] | None) -> None:
     """Raise `SpecError` for components that do not fit each other or the classes of the target."""
+    refuse_two_averages(spec.optimizer, spec.train)
+    check_patterns(network, spec.train, spec.optimizer)
     problems = [
         *_not_integers(network),
         *_constant_outputs(network),
         *_constant_layers(network),
         *_no_distribution(spec),
         *_metrics_of_other_classes(spec, classes or ()),
+        *_divided_batches(spec),
     ]
     if problems:
         raise SpecError(problems)
@@ -95,9 +101,19 @@ def _never_sums_to_one(activation: Activation) -> bool:
 
 def _metrics_of_other_classes(spec: Spec, classes: Sequence[str]) -> Iterator[Problem]:
     """Yield a problem for each metric that has no meaning for these classes."""
-    for index, metric in enumerate(spec.metrics):
+    for index, metric in enumerate(map(without_name, spec.metrics)):
         if metric.classification and classes:
             try:
                 metric.check_classes(classes)
             except ValueError as error:
                 yield Problem(f"$.metrics[{index}]", str(error))
+
+
+def _divided_batches(spec: Spec) -> Iterator[Problem]:
+    """Yield a problem for a batch that is divided, if the loss compares its examples."""
+    if spec.train.accumulate > 1 and not spec.loss.independent:
+        problem = (
+            "the loss compares the examples of a batch, so that several batches are not a larger "
+            f'one; set "batch_size" to {spec.train.step_size} instead'
+        )
+        yield Problem("$.train.accumulate", problem)

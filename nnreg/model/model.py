@@ -29,14 +29,14 @@ from nnreg.registry.registry import default_kernels
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.cells import MISSING_TEXTS
-from nnreg.tables.convert import table_of
-from nnreg.tables.dataframes import array_of
+from nnreg.tables.convert import columns_of, table_of
 from nnreg.tables.lazy import Column, LazyArray, materialize
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
-from nnreg.training.evaluation import Evaluation, Examples, classes_of, reported
+from nnreg.training.evaluation import Evaluation, Examples, class_scores, classes_of, reported
 from nnreg.training.formulas import require_derivatives
 from nnreg.training.history import History
+from nnreg.training.inference import inference_network
 from nnreg.training.state import Record, TrainingState
 from nnreg.training.trainer import Trainer
 
@@ -76,6 +76,7 @@ class Model:
             metrics,
             logits=self.network.output_activation is not None,
             unscale=target.unscale if isinstance(target, NumericTarget) else None,
+            batch_size=self.spec.train.batch_size,
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -109,7 +110,7 @@ class Model:
     def parameters(self) -> MutableMapping[str, Array]:
         """The trainable arrays by name, such as `layers/0/weight`; they can be written to.
 
-        With weight averaging, the averages are `inference_network.parameters`.
+        With averages, by `train.ema` or the optimizer, these are in `inference_network.parameters`.
         """
         return self.network.parameters
 
@@ -120,11 +121,10 @@ class Model:
 
     @property
     def inference_network(self) -> Network:
-        """The network used for predictions, with averaged weights if training averages them."""
-        state = self.training_state
-        if not state.ema_steps or state.ema is None:
+        """The network used for predictions, with averaged weights if there are any."""
+        if not self.resumable:
             return self.network
-        return self.network.with_values(*state.ema)
+        return inference_network(self.network, self.spec.optimizer, self.training_state)
 
     @functools.cached_property
     def components(self) -> list[dict[str, Any]]:
@@ -147,8 +147,8 @@ class Model:
         """
         with np.errstate(over="ignore", invalid="ignore"):
             y = self.inference_network.predict(self._prepare_inputs(x))
-            if self.evaluation.unscale is not None:
-                y = self.evaluation.unscale(y)
+            if isinstance(target := self.preprocessing.target, NumericTarget):
+                y = self.spec.loss.in_units(y.astype(np.float64), target.mean, target.std)
             finite = all_finite(y)
         if not finite:
             row = int(np.argwhere(~np.isfinite(y))[0][0])
@@ -164,13 +164,14 @@ class Model:
         target = self.preprocessing.target
         if isinstance(target, NumericTarget):
             raise DataError("the target of this model is numeric, not categorical; use predict")
+        self.evaluation.require_predictions()
         return target.classes[classes_of(self._outputs(x))]
 
     def probabilities(self, x: Any) -> Array:
         """Return one column per class, even if the network has a single output."""
+        self.evaluation.require_predictions()
         y = self._outputs(x)
-        single_output = y.shape[-1] == 1 and self.classes is not None
-        return np.concatenate([1 - y, y], axis=-1) if single_output else y
+        return y if self.classes is None else class_scores(y)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
@@ -278,13 +279,12 @@ class Model:
             )
 
     def use_best(self) -> None:
-        """Restore the weights of the best epoch, averaged if training averages them.
+        """Restore the weights of the best epoch, those for inference.
 
-        Unless they are those of the last step, training then continues with a new optimizer state
-        and history.
+        Unless it is the last one, training then continues with a new optimizer state and history.
         """
         state = self.training_state
-        is_last = state.best_epoch == state.epoch and not state.ema_steps
+        is_last = state.best_epoch == state.epoch and self.inference_network is self.network
         if is_last or state.best_vector is None:
             return
         with state.lock.training():
@@ -297,7 +297,7 @@ class Model:
         """Return examples for the network from raw rows and targets."""
         target = self.preprocessing.target
         names = self.preprocessing.target_names
-        table = self._target_table(y)
+        table = self._target_table(y) if names else self._table(x, self.preprocessing.names)
         if missing := [name for name in names if name not in table.columns]:
             raise DataError(
                 f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
@@ -323,7 +323,7 @@ class Model:
         names = self.preprocessing.target_names
         numeric = isinstance(self.preprocessing.target, NumericTarget)
         if numeric and not isinstance(y, Table | Mapping):
-            y = _columns(y, names)
+            y = columns_of(y, names)
         return self._table(y, names)
 
     def _with_targets(self, x: Any, y: Any) -> tuple[Any, Any, Array | None]:
@@ -332,7 +332,7 @@ class Model:
         The rows are None if none is dropped.
         """
         columns = self.spec.data or Columns()
-        if columns.missing_target != "drop":
+        if columns.missing_target != "drop" or not self.preprocessing.target_names:
             return x, y, None
         inputs, table = self._table(x, self.preprocessing.names), self._target_table(y)
         rows = rows_with_target(table, self.preprocessing.target_names, columns)
@@ -351,6 +351,7 @@ class Model:
         values = example_weights(columns, table, examples.raw_targets, self.classes, weights)
         if values is not None:
             values = values.astype(self.network.dtype)
+            self.evaluation.require_independent()
         return replace(examples, weights=values)
 
     def _table(self, x: Any, names: Iterable[str]) -> Table:
@@ -390,11 +391,3 @@ class Model:
     def _repr_html_(self) -> str:
         """Return HTML of the layers and the history, for a notebook."""
         return html_table(self.layer_table()) + self.history._repr_html_()
-
-
-def _columns(y: Any, names: tuple[str, ...]) -> Any:
-    """Return numeric targets given as one array as a mapping of the target columns."""
-    array = array_of(y, "the targets")
-    if len(names) == 1 and array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    return table_of(array, names)

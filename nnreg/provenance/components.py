@@ -20,9 +20,10 @@ from nnreg.errors import FormatError, MissingPluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.network.network import Network
 from nnreg.provenance.fingerprints import Fingerprint, fingerprint
+from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import BUILT_IN, PROGRAM
 from nnreg.registry.names import Entry
-from nnreg.registry.registry import KINDS, Registry
+from nnreg.registry.registry import Registry
 from nnreg.spec.document import Document
 from nnreg.training import formulas
 
@@ -38,7 +39,11 @@ _Fingerprints: TypeAlias = dict[str, Fingerprint]
 
 @dataclass(frozen=True)
 class ComponentRecord(Configurable):
-    """The record of a component in a checkpoint; `name` is as the spec writes it."""
+    """The record of a component in a checkpoint; `name` is as the spec writes it.
+
+    With `default`, the spec does not name it: kernels of a plugin that were used because no other
+    plugin has any. A reader does not need them; those it has must compute the same.
+    """
 
     kind: str
     name: str
@@ -46,11 +51,14 @@ class ComponentRecord(Configurable):
     distribution: str
     version: str
     probes: dict[str, Fingerprint] = field(default_factory=dict)
+    default: bool = False
 
     def __post_init__(self) -> None:
         for text in (self.kind, self.name, self.plugin, self.distribution, self.version):
             if not text.isprintable() or len(text) > MAX_TEXT:
                 raise ValueError(f"not a valid description of a component: {text[:40]!r}")
+        if self.default and self.kind != "kernels":
+            raise ValueError(f"default: must be false for kind {self.kind!r}, which a spec names")
 
     @property
     def provider(self) -> str:
@@ -59,8 +67,13 @@ class ComponentRecord(Configurable):
 
 
 def describe(document: Document, network: Network) -> list[dict[str, Any]]:
-    """Return the record of each component in the spec, for a checkpoint."""
-    found = _fingerprints(document, network)
+    """Return the record of each component in the spec, and of a plugin's kernels."""
+    used, default = dict(document.components), {}
+    kernels = document.registry.entry_of(network.kernels)
+    if document.spec.train.kernels is None and kernels.plugin != BUILT_IN:
+        used[kernels.kind, document.registry.reference(kernels)] = kernels
+        default[kernels] = {"default": True}
+    found = _fingerprints(document, network, {entry.cls for entry in used.values()})
     return [
         {
             "kind": kind,
@@ -69,8 +82,9 @@ def describe(document: Document, network: Network) -> list[dict[str, Any]]:
             "distribution": entry.distribution,
             "version": entry.version,
             "probes": found.get(entry.cls, {}),
+            **default.get(entry, {}),
         }
-        for (kind, name), entry in document.components.items()
+        for (kind, name), entry in used.items()
     ]
 
 
@@ -85,7 +99,7 @@ def require(
     for one in recorded:
         if one.kind not in KINDS:
             raise FormatError(f"{one.kind!r} is not a kind of component")
-        if registry.find(one.kind, one.name) is not None:
+        if one.default or registry.find(one.kind, one.name) is not None:
             continue
         pinned = f"{one.distribution}=={one.version}"
         if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", pinned):  # it is printed as part of a command
@@ -116,12 +130,15 @@ def _plugin_file(name: str, directory: str) -> str:
 
 
 def possibly_changed(
-    recorded: Iterable[ComponentRecord], registry: Registry
+    recorded: Iterable[ComponentRecord], registry: Registry, network: Network
 ) -> list[tuple[ComponentRecord, Entry]]:
     """Return the components that may differ from the recorded ones, with the current ones."""
     pairs = []
     for one in recorded:
-        entry = registry.find(one.kind, one.name)
+        if one.default:
+            entry: Entry | None = registry.entry_of(network.kernels)
+        else:
+            entry = registry.find(one.kind, one.name)
         if entry and (entry.plugin != BUILT_IN or entry.provider != one.provider):
             pairs.append((one, entry))
     return pairs
@@ -132,7 +149,14 @@ def changes(
 ) -> list[str]:
     """Return a line for each component that behaves differently, with the difference."""
     pairs = list(pairs)
-    found = _fingerprints(document, network, {entry.cls for _, entry in pairs})
+    methods = {
+        method
+        for one, _ in pairs
+        if one.kind == "kernels"
+        for recorded in one.probes.values()
+        for method in recorded
+    }
+    found = _fingerprints(document, network, {entry.cls for _, entry in pairs}, methods)
     lines = []
     for one, entry in pairs:
         same = entry.provider == one.provider
@@ -154,11 +178,14 @@ def changes(
 
 
 def _fingerprints(
-    document: Document, network: Network, only: Collection[type] | None = None
+    document: Document,
+    network: Network,
+    only: Collection[type],
+    methods: Collection[str] | None = None,
 ) -> dict[type, _Fingerprints]:
-    """Return the fingerprints of each component, or of those of some classes, by its class."""
+    """Return the fingerprints of components of some classes, by their class."""
     found: dict[type, _Fingerprints] = {}
-    for path, (component, numbers) in fingerprint(document.spec, network, only).items():
+    for path, (component, numbers) in fingerprint(document.spec, network, only, methods).items():
         found.setdefault(type(component), {})[path] = numbers
     return found
 

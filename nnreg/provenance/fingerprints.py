@@ -1,8 +1,8 @@
 """Fingerprints of components: a few numbers computed from their outputs for fixed inputs.
 
-Everything is computed in float64 with NumPy's kernels, independent of the network's settings, so
-that the numbers depend on the component alone. A large array is reduced to a few weighted sums,
-which depend on every value.
+Everything but kernels is computed in float64 with NumPy's kernels, independent of the network's
+settings, so that the numbers depend on the component alone. A large array is reduced to a few
+weighted sums, which depend on every value.
 """
 
 from __future__ import annotations
@@ -11,26 +11,33 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from nnreg._types import Array, Shape
 from nnreg._utils.threads import blas_threads
 from nnreg.errors import ComponentError, NnregError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component, Configurable
+from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import one_input
+from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
-from nnreg.interfaces.metric import Metric
-from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.metric import Metric, NamedMetric
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.optimizer_trial import trial_state
+from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
+from nnreg.provenance.fixed_inputs import fixed_input
+from nnreg.provenance.kernel_outputs import OUTPUTS, RecordingKernels
 from nnreg.training.formulas import lacks_derivative
 
 MAX_NUMBERS = 12
@@ -48,29 +55,37 @@ MIN_SIZE = 4
 MAX_VALUES = 1_000_000
 """The maximum number of values of an example: a file may declare any input shape."""
 
+KERNELS = "$.train.kernels"
+"""The path of the kernels, which a spec need not name."""
+
 Fingerprint: TypeAlias = dict[str, list[float]]
 """The recorded values by name, as in `{"output": […], "gradient": […]}`."""
 
 
 def fingerprint(
-    spec: Configurable, network: Network, only: Collection[type] | None = None
+    spec: Configurable,
+    network: Network,
+    only: Collection[type],
+    methods: Collection[str] | None = None,
 ) -> dict[str, tuple[Component, Fingerprint]]:
     """Return each component with its fingerprint, by its path in the spec; of equal ones the first.
 
-    With `only`, there are those of these classes alone.
+    `only` are the classes of the components. `methods` are those of kernels, by default all that
+    the other components call: compiling more could take seconds.
 
-    Components that do not accept the fixed inputs are omitted, and so are those of kinds without
-    numeric outputs: sources and kernels.
+    Components that do not accept the fixed inputs are omitted, and so are sources, which need a
+    file.
     """
-    found, seen = {}, set()
+    found, seen, kernels = {}, set(), RecordingKernels()
     with blas_threads(1), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path, component, plan in components_of(spec, network):
             key = (type(component), repr(component), plan and plan.inputs)
-            if key in seen or not (only is None or type(component) in only):
+            if key in seen or type(component) not in only:
                 continue
             seen.add(key)
-            numbers = _fingerprint(component, network, plan)
+            called = kernels.called if methods is None else methods
+            numbers = _fingerprint(component, network, plan, kernels, called)
             if numbers:
                 found[path] = component, numbers
     return found
@@ -79,17 +94,23 @@ def fingerprint(
 def components_of(
     spec: Configurable, network: Network
 ) -> Iterator[tuple[str, Component, LayerBuilder | None]]:
-    """Yield the layers as they were built, each with its builder, then all other components."""
+    """Yield the layers as they were built, each with its builder, then all other components.
+
+    The kernels are the last, also if the spec does not name them.
+    """
     for layer, plan in nested(network.plan):
         yield plan.path, layer, plan
     for path, value in _walk(spec, "$"):
-        if isinstance(value, Component) and not isinstance(value, Layer):
+        if isinstance(value, Component) and not isinstance(value, Layer | Kernels):
             yield path, value, None
+    yield KERNELS, network.kernels, None
 
 
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, LayerEntry):
         value = value.layer
+    if isinstance(value, NamedMetric):
+        value = value.metric
     yield path, value
     inner: Mapping[str, Any] = {}
     if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
@@ -103,11 +124,18 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _fingerprint(
-    component: Component, network: Network, plan: LayerBuilder | None
+    component: Component,
+    network: Network,
+    plan: LayerBuilder | None,
+    kernels: Kernels,
+    methods: Collection[str],
 ) -> Fingerprint | None:
     """Return the fingerprint of one component, or None if it has none."""
     try:
-        outputs = _outputs(component, network, plan)
+        if isinstance(component, Kernels):
+            outputs: Mapping[str, Any] = _kernels(component, network.dtype, methods)
+        else:
+            outputs = _outputs(component, network, plan, kernels)
         with _component_code():  # may return anything
             arrays = {name: np.asarray(output, np.float64) for name, output in outputs.items()}
     except ComponentError:
@@ -130,11 +158,11 @@ def _component_code() -> Iterator[None]:
 
 
 def _outputs(
-    component: Component, network: Network, plan: LayerBuilder | None
+    component: Component, network: Network, plan: LayerBuilder | None, kernels: Kernels
 ) -> Mapping[str, Any]:
     match component:
         case Layer() if plan is not None:
-            return _layer(component, plan)
+            return _layer(component, plan, kernels)
         case Activation():
             x = fixed_input((ROWS, MAX_NUMBERS // ROWS))
             dy = fixed_input(x.shape)
@@ -142,11 +170,19 @@ def _outputs(
                 y, backward = component.forward(x)
             return {"output": y, **_gradients(component, lambda: {"gradient": backward(dy)})}
         case Loss():
-            return _loss(component, network)
+            return _loss(component, network, kernels)
         case Optimizer():
-            return {"change": _change(component)}
+            return {"change": _change(component, kernels)}
         case Schedule():
             return {"factors": _factors(component)}
+        case Regularizer():
+            w = fixed_input((4, MAX_NUMBERS // 4))
+            with _component_code():
+                penalty, gradient = component.forward(w)
+                return {"penalty": penalty, "gradient": gradient()}
+        case Constraint():
+            with _component_code():
+                return {"values": component.project(fixed_input((4, MAX_NUMBERS // 4)))}
         case Initializer():
             rng = np.random.default_rng(0)
             with _component_code():
@@ -155,12 +191,24 @@ def _outputs(
             y, t = fixed_input((8, 1)), fixed_input((8, 1))[::-1]
             if component.classification:
                 y, t = np.arange(8) % 2, np.arange(8) // 3 % 2
+            if component.of_scores:
+                y = fixed_input((8, 2))
             with _component_code():
                 return {"value": component.compute(y, t)}
     return {}
 
 
-def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
+def _kernels(kernels: Kernels, dtype: npt.DTypeLike, methods: Collection[str]) -> Mapping[str, Any]:
+    """Return what each of these methods computes, if it accepts the fixed inputs."""
+    found = {}
+    for name, outputs in OUTPUTS.items():
+        if name in methods:
+            with suppress(ComponentError), _component_code():
+                found[name] = np.concatenate([np.ravel(one) for one in outputs(kernels, dtype)])
+    return found
+
+
+def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     """Run a loss on outputs of the network's shape and targets of the matching form."""
     shape = (ROWS, *network.output_shape)
     if math.prod(network.output_shape) > MAX_VALUES:
@@ -170,8 +218,11 @@ def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
     if not logits and loss.input_range != (-math.inf, math.inf):
         y = 0.05 + 0.9 * np.abs(np.sin(y))  # inside (0, 1)
     indices = np.arange(math.prod(shape[:-1])).reshape(shape[:-1])
-    if not loss.classification:
-        t = np.flip(fixed_input(shape))
+    t: Array
+    if not loss.takes_target:
+        t = np.empty((ROWS, 0))
+    elif not loss.classification:
+        t = np.flip(fixed_input(shape))[..., : _target_width(loss, network.output_shape)]
     elif shape[-1] == 1:
         t = (indices % 2)[..., None].astype(float)
     else:
@@ -179,21 +230,32 @@ def _loss(loss: Loss, network: Network) -> Mapping[str, Any]:
         t = labels
         if not loss.takes_labels:
             t = np.equal(labels[..., None], np.arange(shape[-1])).astype(float)
-    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False))
+    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False, kernels=kernels))
     with _component_code():
         value, backward = loss.forward_with_workspace(y, t, context, logits=logits)
     return {"value": value, **_gradients(loss, lambda: {"gradient": backward()})}
 
 
-def _change(optimizer: Optimizer) -> Array:
+def _target_width(loss: Loss, output: Shape) -> int:
+    """Return the length of the last axis of targets of this loss, at most that of the outputs."""
+    for width in range(output[-1], 0, -1):
+        with suppress(Exception):
+            if loss.fits(output, (*output[:-1], width), None):
+                return width
+    return output[-1]
+
+
+def _change(optimizer: Optimizer, kernels: Kernels) -> Array:
     """Return the change of parameters by two updates."""
     before, gradient = fixed_input((6,)), fixed_input((6,))[::-1].copy()
-    parameters, workspace = before.copy(), Workspace(np.float64, reuse=False)
+    parameters = before.copy()
+    workspace = Workspace(np.float64, reuse=False, kernels=kernels)
     vectors = {name: np.zeros(6) for name in optimizer.state_names}
     for count in (1, 2):
-        step = UpdateState(count, vectors, workspace)
+        scaled = gradient / count
+        state = trial_state(optimizer, parameters, scaled, vectors, workspace, count)
         with _component_code():
-            optimizer.update(parameters, gradient / count, step)
+            optimizer.update(parameters, scaled, state)
     return parameters - before
 
 
@@ -210,14 +272,14 @@ def _factors(schedule: Schedule) -> list[float]:
         return [schedule.factor(point) for point in points]
 
 
-def _layer(layer_or_join: Layer, plan: LayerBuilder) -> Mapping[str, Any]:
+def _layer(layer_or_join: Layer, plan: LayerBuilder, kernels: Kernels) -> Mapping[str, Any]:
     """Run a layer on the smallest examples that it accepts, in a separate network."""
     for shapes in (*zip(*map(_shapes, plan.inputs), strict=False), plan.inputs):
         layer, shape = one_input(layer_or_join, shapes)
         if math.prod(shape) > MAX_VALUES:
             break
         try:
-            arrays = _run(layer, shape, plan.classes)
+            arrays = _run(layer, shape, plan.classes, kernels)
         except NnregError:  # too small for this layer
             continue
         if arrays["output"].size:
@@ -233,11 +295,11 @@ def _shapes(shape: Shape) -> list[Shape]:
     return list(dict.fromkeys([*cut, shape]))
 
 
-def _run(layer: Layer, shape: Shape, classes: int | None) -> Mapping[str, Any]:
+def _run(layer: Layer, shape: Shape, classes: int | None, kernels: Kernels) -> Mapping[str, Any]:
     """Return a layer's output in inference, and its gradients in training."""
     plan = LayerBuilder("$", classes)
     output = plan.layer("layers/0", layer, shape)
-    network = Network(plan, shape, output, dtype=np.float64)
+    network = Network(plan, shape, output, dtype=np.float64, kernels=kernels)
     network.vector[...] = 0.2 * fixed_input(network.vector.shape)
     for name, param in network.state_params.items():
         rng = np.random.default_rng(0)
@@ -275,22 +337,11 @@ def _gradients(component: Component, compute: Callable[[], Mapping[str, Any]]) -
         raise
 
 
-def fixed_input(shape: Shape) -> Array:
-    """Return distinct unordered float64 numbers in [-4, 4], half of them in [-1, 1]."""
-    spread = np.resize(_PATTERN, math.prod(shape))
-    return spread.reshape(shape)
-
-
 def _compress(array: Any) -> list[float]:
     """Return the rounded values of an array, or weighted sums if there are many."""
     flat = np.asarray(array, np.float64).reshape(-1)
     if flat.size > MAX_NUMBERS:
         padded = np.zeros(-(-flat.size // MAX_NUMBERS) * MAX_NUMBERS)
-        padded[: flat.size] = flat * np.resize(_PATTERN, flat.size)
+        padded[: flat.size] = flat * fixed_input(flat.shape)
         flat = padded.reshape(-1, MAX_NUMBERS).sum(axis=0)
     return [float(f"{value:.{DIGITS}g}") for value in flat]
-
-
-_GOLDEN = (2 * (np.arange(1009) * ((5**0.5 - 1) / 2) % 1) - 1)[1:]
-_PATTERN = 4 * _GOLDEN * np.abs(_GOLDEN)
-"""Multiples of the golden ratio are spread evenly; squaring moves more of them near zero."""

@@ -12,7 +12,7 @@ from nnreg.interfaces.component import Component
 from nnreg.interfaces.graph import ENTRY_KEYS
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
-from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.metric import NAME, Metric
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.interfaces.source import Source
@@ -56,6 +56,10 @@ def check_components(base: type[Component], components: Any) -> Mapping[str, typ
             raise PluginError(f"registers {name!r}, which needs @dataclass(frozen=True)")
         if issubclass(cls, Activation) and not _implements_its_kind(cls):
             raise PluginError(f"registers {name!r}, which needs a method 'formula' or 'forward'")
+        if issubclass(cls, Loss) and cls.predicts_target and not cls.takes_target:
+            raise PluginError(
+                f"registers {name!r}, which takes no target; set predicts_target = False too"
+            )
         _refuse_old_names(base, name, cls)
         _refuse_reserved_options(base, name, cls)
     return components
@@ -74,7 +78,8 @@ def _refuse_old_names(base: type[Component], name: str, cls: type[Component]) ->
 
 
 def _refuse_reserved_options(base: type[Component], name: str, cls: type[Component]) -> None:
-    reserved = ("type", "kind", *(ENTRY_KEYS if base is Layer else ()))
+    own = {Layer: ENTRY_KEYS, Metric: (NAME,)}
+    reserved = ("type", "kind", *own.get(base, ()))
     for field in dataclasses.fields(cast(Any, cls)):
         if field.name in reserved or callable(getattr(base, field.name, None)):
             raise PluginError(

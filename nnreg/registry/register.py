@@ -9,8 +9,9 @@ from typing import Any, overload
 from nnreg import hookspecs
 from nnreg.errors import PluginError
 from nnreg.interfaces.component import Component
+from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import PROGRAM, Plugin, loading_plugin, source_and_digest
-from nnreg.registry.registry import KINDS, Registry, installed
+from nnreg.registry.registry import Registry, installed
 
 
 @overload

@@ -22,18 +22,11 @@ from nnreg._utils.os_errors import os_errors_as
 from nnreg._utils.suggestions import suggest
 from nnreg._version import __version__
 from nnreg.errors import PluginError
-from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
-from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer
-from nnreg.interfaces.loss import Loss
-from nnreg.interfaces.metric import Metric
-from nnreg.interfaces.optimizer import Optimizer
-from nnreg.interfaces.schedule import Schedule
-from nnreg.interfaces.source import Source
 from nnreg.registry import names, plugin_file
 from nnreg.registry.checks import check_components
+from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import (
     BUILT_IN,
     ENTRY_POINT_GROUP,
@@ -47,19 +40,6 @@ from nnreg.registry.loading import (
     note,
 )
 from nnreg.registry.names import Entry, Preferences
-
-KINDS: Mapping[str, tuple[str, type[Component]]] = {
-    "activation": ("nnreg_activations", Activation),
-    "loss": ("nnreg_losses", Loss),
-    "layer": ("nnreg_layers", Layer),
-    "optimizer": ("nnreg_optimizers", Optimizer),
-    "schedule": ("nnreg_schedules", Schedule),
-    "initializer": ("nnreg_initializers", Initializer),
-    "metric": ("nnreg_metrics", Metric),
-    "kernels": ("nnreg_kernels", Kernels),
-    "source": ("nnreg_sources", Source),
-}
-"""For each kind, the hook that returns its components and their base class."""
 
 
 def _manager() -> pluggy.PluginManager:

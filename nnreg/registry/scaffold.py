@@ -28,6 +28,8 @@ USAGE: Mapping[str, str] = {
     "layer": '{"type": "my_component"}',
     "optimizer": '{"optimizer": "my_component"}',
     "schedule": '{"schedule": "my_component"}',
+    "regularizer": '{"train": {"regularize": {"*weight": "my_component"}}}',
+    "constraint": '{"train": {"constrain": {"*weight": "my_component"}}}',
     "metric": '{"metrics": ["my_component"]}',
     "source": '{"data": {"source": "my_component", "path": "data.jsonl", "target": "species"}}',
 }

@@ -31,9 +31,13 @@ def run_page(
     network: Drawing | None,
     training: Sequence[Drawing],
     predictions: Sequence[Drawing],
+    plugin_sections: Sequence[str],
     notes: Sequence[str],
 ) -> str:
-    """Return the page of a run. `notes` list what is missing and why."""
+    """Return the page of a run. `notes` list what is missing and why.
+
+    `plugin_sections` are HTML, in which the text of plugins is escaped.
+    """
     drawn_network = f'<div class="network">{network.inline()}</div>' if network else ""
     parts = [
         f"<h1>{escape(record.name)}</h1>",
@@ -44,6 +48,7 @@ def run_page(
         section("Predictions", prediction_section(results, predictions)),
         section("Metrics by split", metrics_by_split(record)),
         section("Network", drawn_network),
+        *plugin_sections,
         section("Spec", spec(record)),
         section("Environment", environment(record)),
     ]

@@ -40,7 +40,8 @@ class Box:
     """A layer: its type, formatted options, output shape and number of parameters.
 
     `children` are the nested layers, `times` is the number of repetitions; `frozen` layers are not
-    trained. A box without a type is a repeated sequence of layers.
+    trained. A layer that is `apart` does not read the one before. A box without a type is a
+    repeated sequence of layers.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Box:
     children: tuple[Box, ...] = ()
     times: int = 1
     frozen: bool = False
+    apart: bool = False
 
 
 def diagram(model: Model) -> Drawing:
@@ -95,6 +97,7 @@ def _box(layer: Layer, parent: LayerBuilder, name: str, prefix: str, model: Mode
         total_size(params),
         _compressed(children),
         frozen=bool(own) and own <= model.network.frozen,
+        apart=plan.wire is not None and list(parent.children).index(name) not in plan.wire.inputs,
     )
 
 
@@ -135,7 +138,9 @@ def _compressed(boxes: Sequence[Box]) -> tuple[Box, ...]:
             result.append(replace(pattern[0], times=times))
         else:
             size = sum(box.size for box in pattern)
-            result.append(Box("", "", pattern[-1].shape, size, tuple(pattern), times))
+            result.append(
+                Box("", "", pattern[-1].shape, size, tuple(pattern), times, apart=pattern[0].apart)
+            )
     if len(result) > MAX_BOXES:
         half = MAX_BOXES // 2
         omitted = sum(box.times for box in result[half:-half])
@@ -161,10 +166,11 @@ def _column(boxes: Sequence[Box], x: float, y: float, width: float) -> tuple[lis
     for index, box in enumerate(boxes):
         if index:
             middle = x + width / 2
-            elements.append(
-                f'<path d="M{middle} {y + 2}v{GAP - 8}m-4 -5l4 5l4 -5" fill="none" '
-                f'stroke="{MUTED}" stroke-width="1.3"/>'
-            )
+            if not box.apart:
+                elements.append(
+                    f'<path d="M{middle} {y + 2}v{GAP - 8}m-4 -5l4 5l4 -5" fill="none" '
+                    f'stroke="{MUTED}" stroke-width="1.3"/>'
+                )
             y += GAP
         drawn, y = _frame(box, x, y, width) if box.children else _plain(box, x, y, width)
         elements += drawn

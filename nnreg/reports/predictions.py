@@ -82,9 +82,14 @@ class SplitPredictions:
         return _columns(self.preprocessing, values[0])
 
 
-def predict_held_out(prepared: PreparedRun) -> SplitPredictions:
-    """Return the predictions of the test split, else of validation, else of training."""
+def predict_held_out(prepared: PreparedRun) -> SplitPredictions | None:
+    """Return the predictions of the test split, else of validation, else of training.
+
+    None if the outputs do not predict the target.
+    """
     model = prepared.model
+    if not model.spec.loss.predicts_target:
+        return None
     split, examples = prepared.reported
     y = model.inference_network.predict(examples.x)
     predictions, true_values = model.evaluation.predictions(y), examples.raw_targets

@@ -14,10 +14,11 @@ from nnreg.checkpoint.save_load import load
 from nnreg.errors import NnregError, UsageError
 from nnreg.model.model import Model
 from nnreg.plotting.svg import Drawing
-from nnreg.registry.registry import Registry
+from nnreg.registry.registry import Registry, installed
 from nnreg.reports.figures import metric_drawings, prediction_drawings, training_drawings
 from nnreg.reports.html_page import cross_validation_page, run_page
 from nnreg.reports.network_diagram import diagram
+from nnreg.reports.plugin_sections import plugin_sections, view_of
 from nnreg.reports.predictions import predict_held_out
 from nnreg.reports.run_record import read_run, read_whole
 from nnreg.runs.directory import make_plots, write_inside
@@ -39,7 +40,8 @@ def report(
     The best weights so far are evaluated on the held-out rows. Both are read from files unless
     `prepared` has them; `data=(x, y)` is the data of a run that was trained on arrays. If plugins
     or data are missing, the sections that need them are omitted, with a note on the page. A
-    cross-validation gets a page, and so does each of its folds. Raises `UsageError` if the
+    cross-validation gets a page, and so does each of its folds. The page of a run has the sections
+    of plugins too. Raises `UsageError` if the
     directory has no run or cannot be written to.
     """
     if folds := fold_directories(Path(run)):
@@ -49,16 +51,21 @@ def report(
     record, notes = read_run(run), []
     if prepared is None:
         try:
-            model = load(run, registry=registry, allow_changed=allow_changed)
-            prepared = _with(model, data)
+            loaded = load(run, registry=registry, allow_changed=allow_changed)
+            prepared = _with(loaded, data)
         except NnregError as error:
             notes.append(f"Sections that need the network and its data are omitted: {error}")
     results = None if prepared is None else predict_held_out(prepared)
     training = dict(training_drawings(record))
     predictions = {} if results is None else dict(prediction_drawings(results))
-    network = {} if prepared is None else {"network": diagram(prepared.model)}
+    model = None if prepared is None else prepared.model
+    network = {} if model is None else {"network": diagram(model)}
+    if model is not None:
+        registry = model.document.registry
+    view = view_of(record, model, results)
     body = run_page(record, results, network.get("network"), [*training.values()],
-                    [*predictions.values()], notes)  # fmt: skip
+                    [*predictions.values()], plugin_sections(view, registry or installed()),
+                    notes)  # fmt: skip
     return _write(record.path, body, training | predictions | network)
 
 

@@ -21,6 +21,7 @@ MAX_TILE_METRICS = 4
 OUTCOMES = {
     "epochs": "Training completed all {epochs} epochs.",
     "early_stopping": "Training stopped early after epoch {epochs}: no further improvement.",
+    "by_plugin": "Training was stopped after epoch {epochs} by the plugin {plugin}: {reason}.",
     "interrupted": "Training was interrupted after epoch {epochs}.",
     "diverged": "Training diverged after epoch {epochs}: the loss was no longer finite.",
     "failed": "Training failed after epoch {epochs}.",
@@ -33,7 +34,10 @@ def outcome(record: RunRecord) -> str:
     stopped = record.summary.get("stopped")
     if not isinstance(stopped, str) or stopped not in OUTCOMES:
         return f"Training has not finished: {len(record.history):,} epochs so far."
-    text = OUTCOMES[stopped].format(epochs=format_value(record.summary.get("epochs", "?")))
+    epochs, plugin, reason = (
+        format_value(record.summary.get(key, "?")) for key in ("epochs", "stopped_by", "reason")
+    )
+    text = OUTCOMES[stopped].format(epochs=epochs, plugin=plugin, reason=reason)
     if record.best_epoch is None:
         return text
     validated = any(name.startswith("val_") for name in record.history.names)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,23 +22,45 @@ from nnreg.training.evaluation import Examples, metric_value
 def evaluate_with_baseline(prepared: PreparedRun) -> dict[str, Any]:
     """Return the metrics of each split, those of the constant baseline, and a comparison.
 
-    Baseline and comparison are those of the reported split: test, else validation, else train.
+    Baseline and comparison are those of the reported split: test, else validation, else train. They
+    are absent where the outputs do not predict the target.
     """
     model = prepared.model
     metrics = prepared.evaluate()
+    if not model.spec.loss.predicts_target:
+        return {**metrics}
     split, examples = prepared.reported
     constant, guess = best_constant(model, prepared.train)
+    constants = _Constants(constant, prepared.train, model.classes)
     baseline = {
-        name: _metric_of(constant, metric, examples)
+        name: constants.metric(metric, examples)
         for name, metric in model.evaluation.named_metrics.items()
     }
-    comparison = _comparison(model, examples, constant, metrics[split])
+    comparison = _comparison(model, examples, constants, metrics[split])
     verdict = {"part": split, "guess": guess, **comparison}
     return {**metrics, "baseline": baseline, "verdict": verdict}
 
 
+@dataclass(frozen=True)
+class _Constants:
+    """The best constant prediction; of scores, the frequency of each class in training."""
+
+    prediction: Array
+    train: Examples
+    classes: Sequence[str] | None
+
+    def metric(self, metric: Metric, examples: Examples) -> float:
+        """Return the value of a metric of the constant for these examples."""
+        targets, constant = examples.raw_targets, self.prediction
+        if metric.of_scores and self.classes is not None:
+            labels = self.train.raw_targets.reshape(-1)
+            constant = np.bincount(labels, minlength=len(self.classes)) / len(labels)
+        shape = (*targets.shape, *constant.shape) if metric.of_scores else targets.shape
+        return metric_value(metric, np.broadcast_to(constant, shape), targets)
+
+
 def _comparison(
-    model: Model, examples: Examples, constant: Array, metrics: Mapping[str, float]
+    model: Model, examples: Examples, constants: _Constants, metrics: Mapping[str, float]
 ) -> dict[str, Any]:
     """Compare by the spec's first metric, or by a common one if it has none."""
     name, metric = _deciding_metric(model)
@@ -45,20 +69,16 @@ def _comparison(
     else:
         y = model.evaluation.predictions(model.inference_network.predict(examples.x))
         value = metric_value(metric, y, examples.raw_targets)
-    baseline = _metric_of(constant, metric, examples)
+    baseline = constants.metric(metric, examples)
     better = value > baseline if metric.higher_is_better else value < baseline
     return {
+        **({"guess": "the class frequencies"} if metric.of_scores else {}),
         "metric": name,
         "value": value,
         "guess_value": baseline,
         "better": bool(better),
-        "alike": bool(np.all(examples.raw_targets == constant)),
+        "alike": bool(np.all(examples.raw_targets == constants.prediction)),
     }
-
-
-def _metric_of(constant: Array, metric: Metric, examples: Examples) -> float:
-    targets = examples.raw_targets
-    return metric_value(metric, np.broadcast_to(constant, targets.shape), targets)
 
 
 def describe(comparison: Mapping[str, Any]) -> str:
@@ -72,6 +92,8 @@ def describe(comparison: Mapping[str, Any]) -> str:
     if comparison["alike"]:
         return f"{text}; all targets are identical"
     result = "better" if comparison["better"] else "no better" if value == baseline else "worse"
+    if math.isnan(value) or math.isnan(baseline):
+        result = "cannot be compared"
     return f"{text}, baseline (always {comparison['guess']}) {number(baseline)}: {result}"
 
 

@@ -25,7 +25,7 @@ from nnreg.model.model import Model
 from nnreg.runs.directory import RunDirectory, write_spec
 from nnreg.runs.prepare import PreparedRun, prepare_from_spec
 from nnreg.runs.read_files import read_metrics
-from nnreg.runs.run import FINISHED_OUTCOMES, OnEpoch, Run
+from nnreg.runs.run import FINISHED_OUTCOMES, STOPPED_BY_PLUGIN, OnEpoch, Run
 from nnreg.spec.document import Document
 
 Resume: TypeAlias = Callable[[Path], Run]
@@ -192,10 +192,15 @@ def _with_fold(document: Document, fold: int | None) -> Document:
 
 
 def _summary_of(run: Run) -> Mapping[str, Any]:
-    """Return the summary of a finished run; an empty one if it is unfinished or has no summary."""
-    if not run.finished or run.directory is None:
+    """Return the summary of a finished run; an empty one if it is unfinished or has no summary.
+
+    A fold that a plugin stopped is finished, as one that stopped early is.
+    """
+    if run.directory is None:
         return {}
     summary, state = read_metrics(run.directory / "summary.json"), run.model.training_state
+    if not (run.finished or summary.get("stopped") == STOPPED_BY_PLUGIN):
+        return {}
     current = {"epochs": state.epoch, "best_epoch": state.best_epoch}
     metrics = summary.get(run.prepared.reported[0])
     valid = (

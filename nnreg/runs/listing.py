@@ -19,6 +19,7 @@ from nnreg.training.history import best_epoch
 OUTCOMES = {
     "epochs": "done",
     "early_stopping": "early stop",
+    "by_plugin": "by plugin",
     "interrupted": "interrupted",
     "diverged": "diverged",
     "failed": "failed",

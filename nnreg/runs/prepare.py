@@ -12,6 +12,7 @@ from nnreg.data.settings import Columns, NumericClasses, Split
 from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.layer import takes_integers
+from nnreg.interfaces.metric import without_name
 from nnreg.model.model import Model
 from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
@@ -163,12 +164,17 @@ def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
     """Return the tables of inputs and of targets passed in as `(x, y)`."""
     if not (isinstance(data, tuple) and len(data) == 2):
         raise UsageError("data: expected (x, y), the inputs and the targets")
-    return table_of(data[0]), table_of(data[1], [TARGET])
+    inputs = table_of(data[0])
+    if data[1] is None:
+        return inputs, replace(inputs, columns={})
+    return inputs, table_of(data[1], [TARGET])
 
 
 def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Splits]:
     spec = document.spec
     targets = tuple(target.columns)
+    if not targets and spec.loss.takes_target:
+        raise UsageError("data: the loss takes a target; pass (x, y), the inputs and the targets")
     clash = sorted(set(targets) & set(inputs.columns))
     if clash:
         raise DataError(f"column {clash[0]!r} is both an input and a target")
@@ -194,5 +200,6 @@ def _numeric_classes(spec: Spec) -> NumericClasses:
     """Return which numeric targets are classes, according to a layer, the loss, or a metric."""
     if any(getattr(layer, "units", None) == "classes" for layer in spec.model.layers):
         return "all"
-    classification = spec.loss.classification or any(one.classification for one in spec.metrics)
+    metrics = map(without_name, spec.metrics)
+    classification = spec.loss.classification or any(one.classification for one in metrics)
     return "single" if classification else "none"

@@ -23,7 +23,7 @@ from nnreg.data.loading import DataReader
 from nnreg.errors import CheckpointError, DivergedError, NnregWarning, UsageError
 from nnreg.model.model import Model
 from nnreg.provenance.environment import differences, library_versions, run_metadata
-from nnreg.registry.events import Listeners
+from nnreg.registry.events import Listeners, StopReason
 from nnreg.registry.registry import Registry
 from nnreg.runs.baseline import evaluate_with_baseline
 from nnreg.runs.directory import RunDirectory
@@ -33,8 +33,9 @@ from nnreg.spec.document import SpecSource, read_spec
 from nnreg.training.state import Record
 from nnreg.training.trainer import Trainer
 
-FINISHED_OUTCOMES = ("epochs", "early_stopping")
-"""The outcomes of a run that was neither stopped nor failed; only such a run is evaluated."""
+STOPPED_BY_PLUGIN = "by_plugin"
+FINISHED_OUTCOMES = ("epochs", "early_stopping", STOPPED_BY_PLUGIN)
+"""The outcomes of a run that was neither interrupted nor failed; only such a run is evaluated."""
 
 OnEpoch = Callable[[Record], None]
 Out: TypeAlias = "str | os.PathLike[str] | RunDirectory | None"
@@ -119,6 +120,7 @@ class Run:
         self.prepared = prepared
         self._directory = directory
         self._writer: RunWriter | None = None
+        self._stop_reason: StopReason | None = None
         self.summary: dict[str, Any] = {}
         if directory is not None:  # before anything is trained or written
             check_saveable(prepared.model, directory.path)
@@ -224,6 +226,7 @@ class Run:
     def _train(self, listeners: Listeners, on_epoch: OnEpoch | None, stop: Stop) -> None:
         began = time.perf_counter() - self._earlier_seconds()
         stopped = "failed"
+        self._trainer.on_batch, self._stop_reason = listeners.on_batch, None
         try:
             with closing(self._trainer.iterate(self._pause_between_steps(stop))) as records:
                 for record in records:
@@ -233,6 +236,10 @@ class Run:
                         self._writer.save()
                     if stop.requested:
                         break
+                    if record is not None and not self.finished:
+                        self._stop_reason = listeners.stop_reason(record)
+                        if self._stop_reason:
+                            break
             stopped = self._outcome()
         except KeyboardInterrupt:
             stopped = "interrupted"
@@ -273,13 +280,16 @@ class Run:
     def _outcome(self) -> str:
         if self.model.training_state.epoch >= self.model.spec.train.epochs:
             return "epochs"
+        if self._stop_reason:
+            return STOPPED_BY_PLUGIN
         return "early_stopping" if self._trainer.finished else "interrupted"
 
     def _summarize(self, stopped: str, seconds: float) -> dict[str, Any]:
-        model, evaluation = self.model, self.model.evaluation
+        model, evaluation, reason = self.model, self.model.evaluation, self._stop_reason
         return {
             "name": model.document.name,
             "stopped": stopped,
+            **({"stopped_by": reason.plugin, "reason": reason.reason} if reason else {}),
             "epochs": model.training_state.epoch,
             "best_epoch": model.training_state.best_epoch,
             "parameters": model.network.vector.size,

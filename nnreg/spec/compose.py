@@ -41,7 +41,13 @@ FILE_PATHS = (
 )
 """The paths at which a spec names files, relative to the directory of the spec file they are in."""
 
-NAMED_BY_USER = ("$.data.columns", "$.data.class_weights")
+NAMED_BY_USER = (
+    "$.data.columns",
+    "$.data.class_weights",
+    "$.train.regularize",
+    "$.train.constrain",
+    "$.train.learning_rates",
+)
 """Objects whose keys the user chooses, so that a key `type` has no special meaning."""
 
 _VARIABLE = re.compile(r"\$?\$\{env:(?P<inside>[^}]*)(?P<end>\}?)")

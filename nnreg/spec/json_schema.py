@@ -13,8 +13,10 @@ from pydantic.json_schema import PydanticJsonSchemaWarning
 from nnreg.errors import NnregWarning, PluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.graph import EntryKeys
+from nnreg.interfaces.metric import NAME
+from nnreg.registry.kinds import KINDS
 from nnreg.registry.names import SEPARATOR, Entry
-from nnreg.registry.registry import KINDS, Registry, installed
+from nnreg.registry.registry import Registry, installed
 from nnreg.spec.compose import EXTENDS
 from nnreg.spec.docstrings import class_docstring, parse_docstring
 from nnreg.spec.sections import SECTIONS, Spec
@@ -88,6 +90,9 @@ class SchemaWriter:
             bodies.append(body)
         if kind == "layer":
             bodies = self._entries(bodies)
+        if kind == "metric":
+            named = {NAME: {"type": "string", "description": "the name in records and reports"}}
+            bodies = [{**one, "properties": {**one["properties"], **named}} for one in bodies]
         names = list(dict.fromkeys(entry.name for entry in short))
         qualified = [_qualified(short)] if short else []
         return {"anyOf": [{"enum": names}, *qualified, *bodies]}

@@ -25,10 +25,12 @@ from nnreg.errors import ComponentError, PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.graph import ENTRY_KEYS, EntryKeys
 from nnreg.interfaces.layer import LayerEntry
+from nnreg.interfaces.metric import NAME, NamedMetric
 from nnreg.registry.checks import unannotated
+from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.names import Entry
-from nnreg.registry.registry import KINDS, Registry
+from nnreg.registry.registry import Registry
 
 T = TypeVar("T")
 
@@ -113,6 +115,8 @@ class Reader:
         options = {"type": value} if isinstance(value, str) else value
         if kind == "layer" and isinstance(value, dict) and not value.keys().isdisjoint(ENTRY_KEYS):
             return self._entry(value)
+        if kind == "metric" and isinstance(value, dict) and NAME in value:
+            return self._named_metric(value)
         if not isinstance(options, dict) or not isinstance(options.get("type"), str):
             raise _error(
                 f'must be the name of {_article(kind)} or {{"type": NAME, …}}, found {_show(value)}'
@@ -148,6 +152,18 @@ class Reader:
         if others:
             raise _error(f"'use' takes an earlier layer as it is; remove {', '.join(others)}")
         return LayerEntry(None, keys)
+
+    def _named_metric(self, value: dict[str, Any]) -> NamedMetric:
+        """Return an entry of the list of metrics that has a name."""
+        name = value[NAME]
+        if not isinstance(name, str):
+            raise _error(f"'{NAME}' must be a valid string, found {_show(name)}")
+        others = {key: option for key, option in value.items() if key != NAME}
+        metric = self._component("metric", others)
+        try:
+            return NamedMetric(metric, name)
+        except ValueError as error:
+            raise _error(str(error)) from error
 
     def _require_json(self, component: Component) -> None:
         """Raise `PluginError` for an option of a plugin whose value JSON cannot represent.
@@ -323,6 +339,9 @@ def to_json(value: Any, registry: Registry) -> Any:
     if isinstance(value, LayerEntry):
         layer = {} if value.layer is None else to_json(value.layer, registry)
         return ({"type": layer} if isinstance(layer, str) else layer) | value.keys.given()
+    if isinstance(value, NamedMetric):
+        metric = to_json(value.metric, registry)
+        return ({"type": metric} if isinstance(metric, str) else metric) | {NAME: value.name}
     if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
         options = {
             field.name: to_json(getattr(value, field.name), registry)

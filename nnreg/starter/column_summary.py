@@ -104,10 +104,11 @@ class ColumnFacts:
 
     @property
     def width(self) -> int:
-        """The number of inputs that the column becomes."""
-        if self.kind != "categories":
-            return 1
-        return MAX_CATEGORIES + 1 if self.many_categories else self.distinct
+        """The number of inputs that the column becomes, one of them for missing values."""
+        width = 1
+        if self.kind == "categories":
+            width = MAX_CATEGORIES + 1 if self.many_categories else self.distinct
+        return width + (self.missing > 0)
 
     @property
     def why_not_target(self) -> str:

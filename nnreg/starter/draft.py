@@ -97,7 +97,7 @@ class SpecDraft:
         elif self.excluded:
             data["exclude"] = list(self.excluded)
         if any(one.missing for one in self.inputs):
-            data["missing"] = "impute"
+            data["missing"] = "indicate"
         if any(one.kind == "categories" for one in self.inputs):
             data["unseen"] = "ignore"
         if any(one.many_categories for one in self.inputs):
@@ -153,8 +153,8 @@ class SpecDraft:
             "$.data.target": f"{kind}. Chosen because {why}.",
             "$.data.inputs": _listed(self.excluded),
             "$.data.exclude": _listed(self.excluded),
-            "$.data.missing": f"{counted(missing, 'missing value')}: numbers are imputed with the "
-            "mean, categories with the most frequent one.",
+            "$.data.missing": f"{counted(missing, 'missing value')}: a category of its own; a "
+            "number is imputed with the mean, and a second input says that it was missing.",
             "$.data.max_categories": _many(self.inputs),
             "$.data.unseen": "An unknown category, one not seen in training, is not an error.",
             "$.data.target_scaling": "The target is standardized for training; predictions are "

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnreg.errors import DataError
 from nnreg.tables.cells import MISSING_TEXTS
-from nnreg.tables.dataframes import column_of, columns_of_frame, is_frame
+from nnreg.tables.dataframes import array_of, column_of, columns_of_frame, is_frame
 from nnreg.tables.lazy import AnyColumn, LazyArray, materialize, read_ahead
 from nnreg.tables.table import Table
 
@@ -83,3 +83,11 @@ def iter_chunks(table: Table, names: Iterable[str]) -> Generator[Table, None, No
         return replace(chunk, columns={name: materialize(c) for name, c in chunk.columns.items()})
 
     yield from read_ahead(read, range(0, len(chosen), size))
+
+
+def columns_of(y: Any, names: tuple[str, ...]) -> Table:
+    """Return numeric targets given as one array as a table of the target columns."""
+    array = array_of(y, "the targets")
+    if len(names) == 1 and array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    return table_of(array, names)

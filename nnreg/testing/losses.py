@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnreg._types import Array
+from nnreg._types import Array, Shape
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.returned import Caller, as_number
@@ -79,7 +79,7 @@ def gradient(case: LossCase) -> None:
 def kinks(case: LossCase) -> None:
     """At errors of 0, 1 and values of options, the gradient is between one-sided derivatives."""
     loss = case.component
-    if not _takes_any_number(case):
+    if not _takes_any_number(case) or case.y.shape != case.t.shape:
         return
     options = [v for v in vars(loss).values() if isinstance(v, int | float)]
     for distance in sorted({sign * abs(v) + 0.0 for v in (0.0, 1.0, *options) for sign in (-1, 1)}):
@@ -229,6 +229,8 @@ CHECKS = (
 def checks_of(cls: type[Loss]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
     skipped: set[Any] = set() if cls.exact_gradient else {gradient, kinks}
+    if not cls.independent:
+        skipped |= {mean, independent}
     if cls.forward is Loss.forward:
         skipped.add(dispatch)  # autograd takes arrays of NumPy alone
     if cls.fused_activation is None:
@@ -238,21 +240,40 @@ def checks_of(cls: type[Loss]) -> Sequence[Any]:
     return [check for check in CHECKS if check not in skipped]
 
 
-def cases(loss: Loss) -> Sequence[LossCase]:
-    """Return the loss with outputs and targets of each form that it declares."""
+def cases(loss: Loss | tuple[Loss, Array, Array]) -> Sequence[LossCase]:
+    """Return the loss with outputs and targets of each form that it declares, or with its own.
+
+    There is none if it takes other shapes than these.
+    """
+    if isinstance(loss, tuple):
+        return [LossCase(*loss)]
+    if not _fits(loss, *(((), 3) if loss.classification else ((3,), None))):
+        return []
     one_hot = np.eye(3)[LABELS]
     y = within(loss.input_range, points((4, 3)))
+    if not loss.takes_target:
+        return [LossCase(loss, y, np.empty((4, 0)))]
     if not loss.classification:
         unbounded = loss.target_range == (-math.inf, math.inf)
         bounds = loss.input_range if unbounded else loss.target_range
         return [LossCase(loss, y, within(bounds, points((4, 3), seed=1)))]
     targets = [one_hot, LABELS] if loss.takes_labels else [one_hot]
+    if loss.takes_labels and not _fits(loss, (3,), None):
+        targets = [LABELS]
     if loss.input_range == (0, 1):
         y = y / y.sum(axis=1, keepdims=True)
     found = [LossCase(loss, y, t) for t in targets]
     if loss.fused_activation is not None:
         found += [LossCase(loss, points((4, 3)), t, logits=True) for t in targets]
     return found
+
+
+def _fits(loss: Loss, target: Shape, classes: int | None) -> bool:
+    """Return whether a loss takes three outputs for targets of this shape."""
+    try:
+        return loss.fits((3,), target, classes)
+    except ValueError:
+        return False
 
 
 def _takes_any_number(case: LossCase) -> bool:

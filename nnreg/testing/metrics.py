@@ -14,26 +14,29 @@ from nnreg.interfaces.returned import as_number
 from nnreg.testing.assertions import same
 from nnreg.testing.finite_differences import points
 
+CLASSES = ("a", "b", "c")
+
 
 def a_number(metric: Metric) -> None:
-    """It is a finite number for good, bad and perfect predictions, and for a single example."""
-    predictions, targets = _predictions_and_targets(metric)
+    """It is a finite number for good, bad and perfect predictions; of one example perhaps NaN."""
+    predictions, targets, perfect = _data(metric)
     for y, t in (
         (predictions, targets),
-        (targets, targets),
+        (perfect, targets),
         (predictions[::-1], targets),
         (predictions[:1], targets[:1]),
     ):
         value = metric.compute(y.copy(), t.copy())
         number = as_number(value)
-        if number is None or not math.isfinite(number):
+        undefined = number is not None and math.isnan(number) and len(t) == 1
+        if number is None or not (math.isfinite(number) or undefined):
             raise AssertionError(f"{metric}: compute returned {value!r}, not a finite number")
 
 
 def direction(metric: Metric) -> None:
     """Perfect predictions are better than bad ones, as `higher_is_better` declares."""
-    predictions, targets = _predictions_and_targets(metric)
-    perfect, bad = (metric.compute(y.copy(), targets.copy()) for y in (targets, predictions[::-1]))
+    predictions, targets, right = _data(metric)
+    perfect, bad = (metric.compute(y.copy(), targets.copy()) for y in (right, predictions[::-1]))
     if not (perfect > bad if metric.higher_is_better else perfect < bad):
         raise AssertionError(
             f"{metric}: it is {perfect:.6g} for perfect predictions and {bad:.6g} for bad ones, "
@@ -43,7 +46,7 @@ def direction(metric: Metric) -> None:
 
 def order(metric: Metric) -> None:
     """The order of the examples does not matter."""
-    predictions, targets = _predictions_and_targets(metric)
+    predictions, targets, _ = _data(metric)
     found = metric.compute(predictions[::-1].copy(), targets[::-1].copy())
     expected = metric.compute(predictions.copy(), targets.copy())
     if not math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-12):
@@ -54,7 +57,7 @@ def order(metric: Metric) -> None:
 
 def inputs_unchanged(metric: Metric) -> None:
     """Neither predictions nor targets are modified."""
-    predictions, targets = _predictions_and_targets(metric)
+    predictions, targets, _ = _data(metric)
     y, t = predictions.copy(), targets.copy()
     metric.compute(y, t)
     same(metric, "the predictions after the call", y, predictions)
@@ -63,7 +66,7 @@ def inputs_unchanged(metric: Metric) -> None:
 
 def repeatable(metric: Metric) -> None:
     """The values for the same predictions and targets are bit-identical."""
-    predictions, targets = _predictions_and_targets(metric)
+    predictions, targets, _ = _data(metric)
     first, again = (metric.compute(predictions.copy(), targets.copy()) for _ in range(2))
     same(metric, "the value computed again", np.array(again), np.array(first))
 
@@ -77,12 +80,23 @@ def checks_of(cls: type[Metric]) -> Sequence[Any]:
 
 
 def cases(metric: Metric) -> Sequence[Metric]:
-    """Return the arguments of the checks."""
+    """Return the arguments of the checks; none for a metric of scores of more classes."""
+    if metric.of_scores:
+        try:
+            metric.check_classes(CLASSES)
+        except ValueError:
+            return []
     return [metric]
 
 
-def _predictions_and_targets(metric: Metric) -> tuple[Array, Array]:
-    if metric.classification:
-        return np.array([0, 1, 1, 0, 2, 1]), np.array([0, 1, 2, 0, 2, 1])
-    targets = 4 * points((6, 2))
-    return targets + 0.5 * points((6, 2), seed=1), targets
+def _data(metric: Metric) -> tuple[Array, Array, Array]:
+    """Return predictions, targets, and the predictions that are perfect for these targets."""
+    if not metric.classification:
+        targets = 4 * points((6, 2))
+        return targets + 0.5 * points((6, 2), seed=1), targets, targets
+    predictions, targets = np.array([0, 1, 1, 0, 2, 1]), np.array([0, 1, 2, 0, 2, 1])
+    if not metric.of_scores:
+        return predictions, targets, targets
+    perfect = np.eye(len(CLASSES))
+    scores = perfect[predictions] + 0.5 * np.abs(np.sin(points((6, len(CLASSES)))))
+    return scores / scores.sum(axis=1, keepdims=True), targets, perfect[targets]

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from nnreg._types import Array
 from nnreg.interfaces.context import Workspace
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
-from nnreg.testing.assertions import close, finite, same
+from nnreg.interfaces.optimizer_trial import trial_state
+from nnreg.testing.assertions import close, finite, same, shape
 from nnreg.testing.finite_differences import points
 from nnreg.testing.strict_arrays import StrictWorkspace, as_strict, unwrap
 
@@ -60,7 +61,7 @@ def float32(optimizer: Optimizer) -> None:
 def gradient_unchanged(optimizer: Optimizer) -> None:
     """The gradient is not modified."""
     run, gradient = _OptimizerRun(optimizer, START), GRADIENTS[0].copy()
-    optimizer.update(run.parameters, gradient, run.step_of(1))
+    optimizer.update(run.parameters, gradient, run.state_of(1, gradient))
     same(optimizer, "the gradient after the step", gradient, GRADIENTS[0])
 
 
@@ -108,6 +109,28 @@ def dispatch(optimizer: Optimizer) -> None:
     close(optimizer, what, unwrap(run.parameters), _trained(optimizer), 1e-12)
 
 
+def evaluation_parameters(optimizer: Optimizer) -> None:
+    """If overridden, they are as many finite numbers, and computing them changes nothing."""
+    run = _OptimizerRun(optimizer, START)
+    for gradient in GRADIENTS:
+        run.step(gradient)
+        before, vectors = run.parameters.copy(), {k: v.copy() for k, v in run.vectors.items()}
+        first, second = run.evaluated(), run.evaluated()
+        shape(optimizer, "what evaluation_parameters returns", first, START.shape)
+        finite(optimizer, "what evaluation_parameters returns", first)
+        same(optimizer, "what evaluation_parameters returns for the same step", second, first)
+        same(optimizer, "a parameter in evaluation_parameters", run.parameters, before)
+        for name, vector in vectors.items():
+            same(optimizer, f"{name!r} in evaluation_parameters", run.vectors[name], vector)
+    if optimizer.elementwise:
+        chunk = slice(0, 5)
+        part = _OptimizerRun(optimizer, START[chunk])
+        for gradient in GRADIENTS:
+            part.step(gradient[chunk])
+        what = "what evaluation_parameters returns for a chunk"
+        close(optimizer, what, part.evaluated(), run.evaluated()[chunk], 1e-12)
+
+
 CHECKS = (
     descends,
     extremes,
@@ -118,12 +141,17 @@ CHECKS = (
     reentrant,
     elementwise,
     dispatch,
+    evaluation_parameters,
 )
 
 
 def checks_of(cls: type[Optimizer]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
-    return [check for check in CHECKS if not (check is elementwise and not cls.elementwise)]
+    left_out = {
+        elementwise: not cls.elementwise,
+        evaluation_parameters: not cls.overrides_evaluation_parameters(),
+    }
+    return [check for check in CHECKS if not left_out.get(check)]
 
 
 def cases(optimizer: Optimizer) -> Sequence[Optimizer]:
@@ -139,20 +167,27 @@ class _OptimizerRun:
         dtype: npt.DTypeLike = start.dtype
         self._optimizer = optimizer
         self._workspace = (StrictWorkspace if wrapped else Workspace)(dtype, reuse=True)
-        self._vectors = {name: self._wrap(np.zeros_like(start)) for name in optimizer.state_names}
+        self.vectors = {name: self._wrap(np.zeros_like(start)) for name in optimizer.state_names}
         self._count = 0
         self.parameters = self._wrap(start.copy())
 
-    def step_of(self, count: int) -> UpdateState:
+    def state_of(self, count: int, gradient: Array) -> UpdateState:
         """Return the state of a step."""
         self._workspace.rewind()
-        return UpdateState(count, self._vectors, self._workspace)
+        return trial_state(
+            self._optimizer, self.parameters, gradient, self.vectors, self._workspace, count
+        )
 
     def step(self, gradient: Array) -> None:
         """Make one update with a copy of the gradient."""
         self._count += 1
         gradient = self._wrap(gradient.copy())
-        self._optimizer.update(self.parameters, gradient, self.step_of(self._count))
+        self._optimizer.update(self.parameters, gradient, self.state_of(self._count, gradient))
+
+    def evaluated(self) -> Array:
+        """Return the parameters to evaluate after a step."""
+        state = self.state_of(self._count, self.parameters)
+        return self._optimizer.evaluation_parameters(self.parameters, state)
 
 
 def _trained(optimizer: Optimizer) -> Array:

@@ -17,12 +17,14 @@ from nnreg.interfaces.component import Component
 from nnreg.registry.registry import Registry, installed
 from nnreg.testing import (
     activations,
+    constraints,
     initializers,
     kernels,
     layers,
     losses,
     metrics,
     optimizers,
+    regularizers,
     schedules,
     sources,
 )
@@ -40,6 +42,8 @@ KINDS: dict[str, Any] = {
     "optimizer": optimizers,
     "schedule": schedules,
     "initializer": initializers,
+    "regularizer": regularizers,
+    "constraint": constraints,
     "metric": metrics,
     "source": sources,
     "kernels": kernels,

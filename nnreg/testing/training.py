@@ -14,10 +14,12 @@ from nnreg._types import Array
 from nnreg.checkpoint.save_load import load
 from nnreg.errors import DivergedError, NnregError, NnregWarning
 from nnreg.interfaces.component import Component
+from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.join import Join, OneInput
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.source import Source
 from nnreg.registry.registry import Registry
 from nnreg.runs.run import prepare_run
@@ -103,7 +105,12 @@ def _spec_and_data(
     y: Array = x.sum(axis=1)
     first: list[Any] = [hidden]
     if isinstance(component, Loss):
-        output, y = _output_for(component, output, y, registry)
+        if isinstance(example, tuple):
+            _, outputs, y = example
+            output, y = {**output, "units": outputs.shape[-1]}, np.resize(y, (ROWS, *y.shape[1:]))
+            y = np.take(CLASSES, y) if component.classification else y
+        else:
+            output, y = _output_for(component, output, y, registry)
     elif isinstance(component, Layer) or getattr(component, "classification", False):
         spec["loss"], y = "cross_entropy", classes
         output = {"type": "dense", "units": "classes", "activation": "softmax"}
@@ -118,11 +125,23 @@ def _spec_and_data(
         hidden[component.kind] = tree
     elif isinstance(component, Metric):
         spec["metrics"] = [tree]
+    elif isinstance(component, Regularizer | Constraint):
+        key = "regularize" if isinstance(component, Regularizer) else "constrain"
+        spec["train"][key] = {_name_taken(component): tree}
     elif component.kind == "kernels":
         spec["train"]["kernels"] = tree
     else:
         spec[component.kind] = tree  # also the loss
     return {**spec, "model": {"layers": [*first, output]}}, x, y
+
+
+def _name_taken(component: Regularizer | Constraint) -> str:
+    """Return the name of a parameter of the first layer whose shape a component takes."""
+    try:
+        component.check_shape((6, 4))
+    except ValueError:
+        return "layers/0/bias"
+    return "layers/0/weight"
 
 
 def _joined(join: Join, case: layers.LayerCase, tree: Any) -> tuple[list[Any], Array]:

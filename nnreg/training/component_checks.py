@@ -22,13 +22,16 @@ from nnreg._types import Array, Shape
 from nnreg._utils.threads import blas_threads
 from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.graph import read_input
 from nnreg.interfaces.join import flat_inputs, one_input
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
-from nnreg.interfaces.optimizer import Optimizer, UpdateState
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.optimizer_trial import trial_state
+from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
@@ -37,8 +40,9 @@ from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import materialize
 from nnreg.training import formulas
-from nnreg.training.evaluation import Evaluation, Examples
+from nnreg.training.evaluation import Evaluation, Examples, class_scores
 from nnreg.training.gradient_check import wrong_gradient
+from nnreg.training.parameter_checks import check_constraint, check_regularizer
 
 ROWS = 4
 """The number of examples of the small batch."""
@@ -92,9 +96,14 @@ def check_components(
                     )
                     check_loss(caller, y, t, evaluation.logits, weighted=weighted, exact=exact)
                 case Metric():
-                    check_metric(caller, examples.raw_targets)
+                    check_metric(caller, examples.raw_targets, network.output_shape[-1])
                 case Optimizer():
                     check_optimizer(caller, network.dtype)
+                case Regularizer():
+                    wrong = check_regularizer(caller, network.dtype)
+                    _require_gradient(caller, "the gradient", wrong if exact else "")
+                case Constraint():
+                    check_constraint(caller, network.dtype)
                 case Schedule():
                     caller.number("factor", caller.call("factor", ScheduleContext(0, 100, 10)))
                 case Layer() if plan is not None:
@@ -171,11 +180,16 @@ def check_loss(
         _require_gradient(caller, "the gradient", wrong)
 
 
-def check_metric(caller: Caller, targets: Array) -> None:
-    """Check what a metric returns for some of the targets."""
+def check_metric(caller: Caller, targets: Array, outputs: int) -> None:
+    """Check what a metric returns for some of the targets, of a network with these outputs."""
+    metric = caller.component
+    assert isinstance(metric, Metric)
     rows = np.unique(np.linspace(0, len(targets) - 1, METRIC_ROWS).astype(np.intp))
     t = targets[rows]
-    caller.number("compute", caller.call("compute", t[::-1].copy(), t))
+    y = t[::-1].copy()
+    if metric.of_scores:
+        y = class_scores(_numbers((*t.shape, outputs)))
+    caller.number("compute", caller.call("compute", y, t))
 
 
 def check_optimizer(caller: Caller, dtype: npt.DTypeLike) -> None:
@@ -185,11 +199,14 @@ def check_optimizer(caller: Caller, dtype: npt.DTypeLike) -> None:
     before, gradient = (_numbers((7,), seed).astype(dtype) for seed in (0, 1))
     parameters = before.copy()
     vectors = {name: np.zeros_like(before) for name in optimizer.state_names}
-    state = UpdateState(1, vectors, Workspace(dtype, reuse=False))
+    state = trial_state(optimizer, parameters, gradient, vectors, Workspace(dtype, reuse=False))
     returned = caller.call("update", parameters, gradient, state)
     if returned is not None and np.array_equal(parameters, before):
         found = f"returned {describe(returned)}, and did not change `parameters`"
         raise caller.error("update", f"{found}; expected it to change them in place")
+    if optimizer.overrides_evaluation_parameters():
+        found = caller.call("evaluation_parameters", parameters, state)
+        caller.array("evaluation_parameters", found, parameters.shape, dtype)
 
 
 def _check_layers(

@@ -1,26 +1,59 @@
-"""One epoch: its random generators, and the totals of the examples done so far."""
+"""One epoch: its random generators, its steps, and the totals of the examples done so far."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.tables.lazy import LazyArray, chunks_in_order
 from nnreg.training.evaluation import Examples
-from nnreg.training.gradient import ShardResult, Worker
+from nnreg.training.gradient import Batch, ShardResult, Worker
+from nnreg.training.settings import Train
 from nnreg.training.state import EpochState
 
 SHUFFLE_STREAM = 1
 LAYER_STREAM = 2
+OPTIMIZER_STREAM = 3
 """The second number in the seed of a generator: the order of the examples is drawn from
 [seed, SHUFFLE_STREAM, epoch], what the layers of a worker draw from
-[seed, LAYER_STREAM, epoch, worker]."""
+[seed, LAYER_STREAM, epoch, worker], what the optimizer draws from [seed, OPTIMIZER_STREAM, step].
+"""
 
 
 def generator(*key: int) -> np.random.Generator:
     """Return the random generator seeded with these numbers."""
     return np.random.default_rng(np.random.SeedSequence(key))
+
+
+def order_of(train: Examples, settings: Train, seed: int, epoch: int) -> Array:
+    """Return the numbers of the rows in the order of an epoch."""
+    x, rng = train.x, generator(seed, SHUFFLE_STREAM, epoch)
+    if not settings.shuffle:
+        return np.arange(len(x))
+    if isinstance(x, LazyArray):
+        return x.shuffled(rng, settings.step_size)
+    return rng.permutation(len(x))
+
+
+def steps_of(
+    train: Examples, order: Array, size: int
+) -> Generator[tuple[Batch, Array], None, None]:
+    """Yield for each step examples that are in memory, and the `size` rows of them to train on."""
+    with closing(chunks_in_order(train.x, order, size)) as chunks:
+        for chunk in chunks:
+            own = None if train.weights is None else train.weights[chunk.positions]
+            examples = Batch(chunk.values, train.targets[chunk.positions], own)
+            for start in range(0, len(chunk.order), size):
+                yield examples, chunk.order[start : start + size]
+
+
+def mean_loss(shards: Sequence[ShardResult]) -> float:
+    """Return the mean loss of the rows of all shards."""
+    count = sum(len(shard.rows) for shard in shards)
+    return float(sum(shard.loss * len(shard.rows) for shard in shards) / count)
 
 
 class EpochTotals:

@@ -13,7 +13,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import mean
-from nnreg.errors import NnregWarning
+from nnreg.errors import DataError, NnregWarning
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -55,7 +55,8 @@ class Evaluation:
     """The loss and the metrics of a network.
 
     `unscale` converts outputs to the target's own units; it is None for classes. With `logits`, the
-    loss is computed from the input of the last activation.
+    loss is computed from the input of the last activation. A loss that compares the examples of a
+    batch is evaluated on batches of `batch_size`.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class Evaluation:
         *,
         logits: bool,
         unscale: Callable[[Array], Array] | None,
+        batch_size: int = 32,
     ) -> None:
         self.loss = loss
         self.named_metrics = metrics
         self.logits = logits
         self.unscale = unscale
+        self.batch_size = batch_size
 
     @property
     def names(self) -> list[str]:
@@ -93,15 +96,17 @@ class Evaluation:
 
     def metrics(self, y: Array, examples: Examples) -> dict[str, float]:
         """Return every metric of the outputs `y`."""
-        predictions = self.predictions(y)
-        return {
-            name: metric_value(metric, predictions, examples.raw_targets)
-            for name, metric in self.named_metrics.items()
-        }
+        if not self.named_metrics:
+            return {}
+        predictions, found = self.predictions(y), {}
+        for name, metric in self.named_metrics.items():
+            compared = class_scores(y) if metric.of_scores else predictions
+            found[name] = metric_value(metric, compared, examples.raw_targets)
+        return found
 
     def predictions(self, y: Array) -> Array:
         """Return outputs as class numbers, or in the target's own units, as the raw targets are."""
-        return classes_of(y) if self.unscale is None else self.unscale(y)
+        return classes_of(y) if self.unscale is None else self.unscale(self.loss.prediction(y))
 
     def evaluate(self, network: Network, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric over the whole set."""
@@ -111,18 +116,41 @@ class Evaluation:
     def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric of the scores `z` of a network's layers."""
         with np.errstate(over="ignore", invalid="ignore"):
-            context = Context({}, {}, {}, {}, network.workspace(reuse=False))
-            loss, _ = self.loss_of(z, examples.targets, context)
+            loss = self._whole_loss(z, examples.targets, network)
             return {"loss": loss, **self.metrics(network.outputs(z), examples)}
+
+    def require_predictions(self) -> None:
+        """Raise `DataError` if the outputs do not predict the target."""
+        if not self.loss.predicts_target:
+            raise DataError("the outputs of this model do not predict the target; use predict")
+
+    def require_independent(self) -> None:
+        """Raise `DataError` if examples cannot have weights, because the loss compares them."""
+        if not self.loss.independent:
+            problem = "the loss compares the examples of a batch, so that they have no weights"
+            raise DataError(f"{problem}; remove the weights")
+
+    def _whole_loss(self, z: Array, t: Array, network: Network) -> float:
+        """Return the mean loss of the scores of a whole set."""
+        context, count = Context({}, {}, {}, {}, network.workspace(reuse=False)), len(z)
+        size = count if self.loss.independent else self.batch_size
+        losses = [
+            self.loss_of(z[start : start + size], t[start : start + size], context)[0]
+            * (min(size, count - start) / count)
+            for start in range(0, count, size)
+        ]
+        return sum(losses)
 
 
 def reported(metrics: Mapping[str, float], of: str = "") -> dict[str, float]:
     """Return metrics, and warn of those that are not finite; `of` says of what they are."""
     wrong = [f"{name} is {value}" for name, value in metrics.items() if not math.isfinite(value)]
     if wrong:
+        cause = "look for extreme values in the data and in the weights"
+        if math.isfinite(metrics["loss"]) and any(map(math.isnan, metrics.values())):
+            cause = f"undefined for these targets, or {cause}"
         warnings.warn(
-            f"{of}{': ' if of else ''}{', '.join(wrong)}; look for extreme values in the data and "
-            "in the weights",
+            f"{of}{': ' if of else ''}{', '.join(wrong)}; {cause}",
             NnregWarning,
             stacklevel=3,
         )
@@ -132,6 +160,11 @@ def reported(metrics: Mapping[str, float], of: str = "") -> dict[str, float]:
 def metric_value(metric: Metric, y: Array, t: Array) -> float:
     """Return the value of a metric. Raises `PluginError` if it is not a number."""
     return Caller(metric).number("compute", metric.compute(y, t))
+
+
+def class_scores(y: Array) -> Array:
+    """Return the scores of all classes `(..., classes)`; one output is that of class 1 of 2."""
+    return y if y.shape[-1] > 1 else np.concatenate([1 - y, y], axis=-1)
 
 
 def classes_of(y: Array) -> Array:

@@ -141,7 +141,7 @@ class DataParallelGradient:
         *,
         several: bool = False,
     ) -> None:
-        microbatch = microbatch_size(network, count)
+        microbatch = microbatch_size(network, count) if evaluation.loss.independent else None
         self._workers = [Worker(network, evaluation, microbatch) for _ in range(count)]
         self._pool = pool
         self._first = self._workers[0].gradient

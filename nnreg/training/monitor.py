@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping
 
-from nnreg.errors import NnregWarning
+from nnreg.errors import NnregWarning, UsageError
 
 
 class Monitor:
@@ -32,7 +32,7 @@ class Monitor:
         self._sign = -1 if higher_is_better else 1
         self._min_delta = min_delta
         self._reference = math.inf
-        self._warned = False
+        self._warned: set[str] = set()
 
     def add(self, record: Mapping[str, float]) -> bool:
         """Follow another epoch, and return True if it is the best so far."""
@@ -55,13 +55,13 @@ class Monitor:
             self.add(record)
 
     def warn_not_finite(self, record: Mapping[str, float]) -> None:
-        """Warn, once, if the metric is not a finite number."""
-        metric = self.metric
-        if metric is None or self._warned or math.isfinite(record[metric]):
-            return
-        self._warned = True
-        text = f"{metric} is {record[metric]} in epoch {record['epoch']}"
-        warnings.warn(f"{text}, which is not an improvement", NnregWarning, stacklevel=2)
+        """Warn, once for each metric, if it is not a finite number."""
+        wrong = {name for name, value in record.items() if not math.isfinite(value)} - self._warned
+        self._warned |= wrong
+        for name in sorted(wrong):
+            text = f"{name} is {record[name]} in epoch {record['epoch']}"
+            meaning = "which is not an improvement" if name == self.metric else "undefined there"
+            warnings.warn(f"{text}, {meaning}", NnregWarning, stacklevel=2)
 
     def settle(self, record: Mapping[str, float]) -> None:
         """Take an epoch for the best one so far."""
@@ -79,3 +79,16 @@ class Monitor:
         if value is None:
             return None
         return self._sign * value if math.isfinite(value) else math.inf
+
+
+def require_no_validation(stopping: str | None, schedule: str | None) -> None:
+    """Raise `UsageError` if early stopping or a schedule monitors the missing validation split."""
+    for who, metric, option in (
+        ("early stopping", stopping, "train.early_stopping.monitor"),
+        ("the schedule", schedule, "its monitor"),
+    ):
+        if (metric or "").startswith("val_"):
+            raise UsageError(
+                f"{who} monitors {metric!r}, but there is no validation split; add one "
+                f'(data.split.validation), or set {option} to "loss"'
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nnreg._utils.threads import available_threads
+from nnreg.interfaces.loss import Loss
 from nnreg.network.network import Network
 from nnreg.training.gradient import MIN_SHARD_ROWS
 from nnreg.training.settings import Train
@@ -15,8 +16,10 @@ MIN_ACTIVATIONS_FOR_SHARDING = 250_000
 be at least as many as parameters: each thread has a gradient to add."""
 
 
-def worker_count(network: Network, settings: Train, rows: int) -> int:
+def worker_count(network: Network, loss: Loss, settings: Train, rows: int) -> int:
     """Return the number of threads that share the rows of a batch; there are `rows` in all."""
+    if not loss.independent:
+        return 1
     batch = min(settings.batch_size, rows)
     least = max(MIN_ACTIVATIONS_FOR_SHARDING, network.vector.size)
     if not network.independent or batch * network.activations_per_example < least:

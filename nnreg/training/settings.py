@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Interval, Len
 
-from nnreg.interfaces.component import Configurable, Count, NonNegative
+from nnreg.interfaces.component import Configurable, Count, NonNegative, Positive
+from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.kernels import Kernels
+from nnreg.interfaces.regularizer import Regularizer
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,12 @@ class Train(Configurable):
     adds to it. `clip_norm` scales a gradient with a larger norm down to this norm; `clip_value`
     then limits each of its values.
 
+    `regularize` and `constrain` map patterns of the names of parameters, such as
+    `layers/*/recurrent`, to a regularizer or a constraint, and `learning_rates` to a factor of the
+    learning rate, for an optimizer that updates each value by itself. `*` stands for any text, `?`
+    for any character; the last pattern that matches a parameter applies, and `null` exempts it from
+    earlier ones. Penalties are added to those of `l1` and `l2`; constraints apply after each step.
+
     `ema` is the decay of an exponential moving average of the weights, such as 0.999, which is used
     for validation, for the best checkpoint and for predictions. `freeze` names layers, such as
     `layers/0`, whose weights do not change; in training they behave as in prediction, so that a
@@ -68,6 +77,9 @@ class Train(Configurable):
     l1: NonNegative = 0.0
     l2: NonNegative = 0.0
     weight_decay: NonNegative = 0.0
+    regularize: Mapping[str, Regularizer | None] = field(default_factory=dict)
+    constrain: Mapping[str, Constraint | None] = field(default_factory=dict)
+    learning_rates: Mapping[str, Positive] = field(default_factory=dict)
     clip_norm: Annotated[float, Gt(0)] | None = None
     clip_value: Annotated[float, Gt(0)] | None = None
     ema: Annotated[float, Interval(gt=0, lt=1)] | None = None

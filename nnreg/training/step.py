@@ -2,70 +2,112 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.threads import ThreadPool
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.network.network import Network
+from nnreg.training.gradient import Batch, DataParallelGradient
+from nnreg.training.patterns import by_parameter, check_patterns
+from nnreg.training.penalties import Constraints, L1L2Penalty, Regularizers, WeightDecay
+from nnreg.training.replay import Replay
 from nnreg.training.settings import Train
 from nnreg.training.state import TrainingState
 from nnreg.training.update import (
     ExponentialMovingAverage,
-    L1L2Penalty,
     LearningRateScheduler,
     OptimizerRunner,
-    WeightDecay,
     clip,
 )
 
 
 class TrainingStep:
-    """Applies penalties, clipping, the schedule, weight decay, the optimizer and the average.
+    """Applies penalties, clipping, schedule, weight decay, optimizer, constraints and average.
 
     The optimizer's state and the averages are those in `training_state`; missing ones are created.
+    `generator` returns the random generator of the optimizer in a step.
     """
 
     def __init__(
         self,
         network: Network,
-        gradient: Array,
+        gradient: DataParallelGradient,
         optimizer: Optimizer,
         settings: Train,
         training_state: TrainingState,
         pool: ThreadPool,
+        generator: Callable[[int], np.random.Generator],
     ) -> None:
+        check_patterns(network, settings, optimizer)
+        vector = gradient.gradient
+        rates = by_parameter(settings.learning_rates, network.params)
         size, dtype = network.vector.size, network.dtype
         for name in optimizer.state_names:
             training_state.optimizer_state.setdefault(name, np.zeros(size, dtype))
         vectors = training_state.optimizer_state
+        self._replay = Replay(network, gradient, settings.batch_size)
+        self._replays = not optimizer.elementwise
         self.optimizer = OptimizerRunner(
-            optimizer, network, gradient, vectors, pool, training_state.unfrozen
+            optimizer,
+            network,
+            vector,
+            vectors,
+            pool,
+            training_state.unfrozen,
+            self._repeat,
+            generator,
+            rates,
         )
         self.lr_scheduler: LearningRateScheduler | None = None
         self.ema = _prepare_ema(network, settings.ema, training_state)
         self._training_state = training_state
-        self._gradient = gradient
+        self._gradient = vector
         self._clip_norm, self._clip_value = settings.clip_norm, settings.clip_value
         l1, l2, decay = settings.l1, settings.l2, settings.weight_decay
-        self._penalty = L1L2Penalty(network, gradient, l1, l2) if l1 or l2 else None
-        self._weight_decay = WeightDecay(network, decay) if decay else None
+        self._penalties: list[L1L2Penalty | Regularizers] = []
+        if l1 or l2:
+            self._penalties.append(L1L2Penalty(network, vector, l1, l2))
+        if settings.regularize:
+            named = by_parameter(settings.regularize, network.params)
+            self._penalties.append(Regularizers(network, vector, named))
+        self._weight_decay = WeightDecay(network, decay, rates) if decay else None
+        self._constraints = Constraints(network, by_parameter(settings.constrain, network.params))
+
+    def begin(self, examples: Batch, rows: Array) -> None:
+        """Prepare a step on these rows, before the first pass."""
+        if self._replays:
+            self._replay.begin(examples, rows)
 
     def apply(self, epoch: int, step: int) -> None:
         """Change the weights by the gradient; both numbers, the step's in its epoch, start at 0."""
         state = self._training_state
-        if self._penalty is not None:
-            self._penalty.add()
-        clip(self._gradient, self._clip_norm, self._clip_value)
+        self._limit()
         if self.lr_scheduler is not None:
             self.lr_scheduler.set(epoch, step, state.history)
         if self._weight_decay is not None:
             self._weight_decay.apply(self.optimizer.learning_rate)
         state.step += 1
         self.optimizer.step(state.step)
+        self._replay.end()
+        self._constraints.apply()
         if self.ema is not None:
             state.ema_steps += 1
             self.ema.add(state.ema_steps)
+
+    def _limit(self) -> None:
+        """Add the gradient of the penalties, then clip."""
+        for penalty in self._penalties:
+            penalty.add()
+        clip(self._gradient, self._clip_norm, self._clip_value)
+
+    def _repeat(self) -> float:
+        """Write the gradient of the step again, and return the loss with its penalties."""
+        loss = self._replay.run()
+        self._limit()
+        return loss + sum(penalty.value() for penalty in self._penalties)
 
 
 def _prepare_ema(

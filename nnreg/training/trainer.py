@@ -6,6 +6,7 @@ epoch resumes bit-identically; `EpochState` has what a stop in mid-epoch needs b
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -23,13 +24,22 @@ from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.network.network import Network
 from nnreg.network.parameters import by_layer
-from nnreg.tables.lazy import LazyArray, chunks_in_order
+from nnreg.tables.lazy import LazyArray
 from nnreg.training.batch_size import check_batches
 from nnreg.training.divergence import explain, explain_optimizer_state
-from nnreg.training.epoch import LAYER_STREAM, SHUFFLE_STREAM, EpochTotals, generator
+from nnreg.training.epoch import (
+    LAYER_STREAM,
+    OPTIMIZER_STREAM,
+    EpochTotals,
+    generator,
+    mean_loss,
+    order_of,
+    steps_of,
+)
 from nnreg.training.evaluation import Evaluation, Examples
-from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
-from nnreg.training.monitor import Monitor
+from nnreg.training.gradient import DataParallelGradient, ShardResult
+from nnreg.training.inference import inference_network, refuse_two_averages
+from nnreg.training.monitor import Monitor, require_no_validation
 from nnreg.training.parallelism import max_threads, worker_count
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
@@ -78,10 +88,15 @@ class Trainer:
         """Whether the state is that between two steps; False after an exception within a step."""
         self.seen = 0
         """The examples done of an unfinished epoch; another thread may read it at any time."""
+        self.on_batch: Callable[[Record], None] | None = None
+        """Called with the record of each batch, after it changed the weights."""
         self._last_epoch = settings.epochs if epochs is None else epochs
         schedule = schedule or Constant()
-        self._check_monitored(schedule)
-        workers = worker_count(network, settings, len(train))
+        self._optimizer = optimizer
+        refuse_two_averages(optimizer, settings)
+        if validation is None:
+            require_no_validation(self.monitor, schedule.monitored_metric())
+        workers = worker_count(network, evaluation.loss, settings, len(train))
         self.threads = max_threads(network, settings, workers)
         """The most threads that training uses, see `max_threads`."""
         self._pool = self._thread_pool(optimizer, workers)
@@ -89,7 +104,13 @@ class Trainer:
             network, evaluation, workers, self._pool, several=settings.accumulate > 1
         )
         self._training_step = TrainingStep(
-            network, self._shards.gradient, optimizer, settings, self.training_state, self._pool
+            network,
+            self._shards,
+            optimizer,
+            settings,
+            self.training_state,
+            self._pool,
+            functools.partial(generator, seed, OPTIMIZER_STREAM),
         )
         self._training_step.lr_scheduler = self._lr_scheduler(schedule)
         self._gradients = by_layer(self._shards.gradient, network.params)
@@ -99,18 +120,6 @@ class Trainer:
             self._monitor.improved_epoch = self.training_state.epoch
         if not self.finished:
             check_batches(network, settings.batch_size, len(train))
-
-    def _check_monitored(self, schedule: Schedule) -> None:
-        self._require_split("early stopping", self.monitor, "train.early_stopping.monitor")
-        self._require_split("the schedule", schedule.monitored_metric(), "its monitor")
-
-    def _require_split(self, who: str, metric: str | None, option: str) -> None:
-        """Raise `UsageError` if a monitored metric is that of a missing validation split."""
-        if self.validation is None and (metric or "").startswith("val_"):
-            raise UsageError(
-                f"{who} monitors {metric!r}, but there is no validation split; add one "
-                f'(data.split.validation), or set {option} to "loss"'
-            )
 
     def _thread_pool(self, optimizer: Optimizer, workers: int) -> ThreadPool:
         """Return the threads that share each batch, and the update of a long vector."""
@@ -128,15 +137,13 @@ class Trainer:
 
     def _snapshot(self) -> Snapshot:
         """Return a snapshot of everything that an epoch changes."""
-        networks = {self.network, self._inference_network}
-        values = [array for one in networks for array in (one.vector, one.state_vector)]
-        return Snapshot([*values, *self.training_state.optimizer_state.values()])
+        values, state = [self.network.vector, self.network.state_vector], self.training_state
+        return Snapshot([*values, *(state.ema or ()), *state.optimizer_state.values()])
 
     @property
     def _inference_network(self) -> Network:
-        """The network that is evaluated and saved: the one with averaged weights, if there is."""
-        ema = self._training_step.ema
-        return self.network if ema is None else ema.network
+        """The network that is evaluated, and saved as the best."""
+        return inference_network(self.network, self._optimizer, self.training_state)
 
     @property
     def monitor(self) -> str | None:
@@ -245,18 +252,25 @@ class Trainer:
         Yields None at each pause, and the record at the end.
         """
         count, size = len(self.train), self.settings.step_size
-        order, totals = self._order(epoch), self._resume_epoch(epoch, count)
+        order = order_of(self.train, self.settings, self.seed, epoch)
+        totals = self._resume_epoch(epoch, count)
         step = totals.seen // size
         batch, lock = step * self.settings.accumulate, self.training_state.lock
-        with closing(self._steps_of(order[totals.seen :])) as steps:
+        with closing(steps_of(self.train, order[totals.seen :], size)) as steps:
             for examples, rows in steps:
+                results: list[ShardResult] = []
+                self._training_step.begin(examples, rows)
                 for shards in self._shards.batches(examples, rows, self.settings.batch_size):
                     batch += 1
                     self._check_losses(shards, epoch, batch)
                     totals.add(shards)
+                    results += shards
                 self._step(epoch - 1, step)
                 step += 1
                 self.seen = totals.seen
+                if self.on_batch is not None:
+                    record = {"epoch": epoch, "step": self.training_state.step}
+                    self.on_batch(self._with_learning_rate(record | {"loss": mean_loss(results)}))
                 if totals.seen < count:
                     paused = pause is not None and pause()
                     if paused or lock.waiting:
@@ -269,6 +283,12 @@ class Trainer:
         self._check_weights(shards, epoch, batch)
         yield self._record(epoch, batch, order, totals)
 
+    def _with_learning_rate(self, record: Record) -> Record:
+        """Add the learning rate of the last step, if there is a schedule."""
+        if self._training_step.lr_scheduler is not None:
+            record["learning_rate"] = self._training_step.optimizer.learning_rate
+        return record
+
     def _record(self, epoch: int, batch: int, order: Array, totals: EpochTotals) -> Record:
         """Return the metrics of a finished epoch, whose last batch has this number."""
         record: Record = {"epoch": epoch, "loss": totals.loss / len(self.train)}
@@ -277,9 +297,7 @@ class Trainer:
             record |= self.evaluation.metrics(self.network.outputs(totals.outputs), in_order)
         if self.validation:
             record |= self._validate(self.validation, epoch, batch)
-        if self._training_step.lr_scheduler is not None:
-            record["learning_rate"] = self._training_step.optimizer.learning_rate
-        return record
+        return self._with_learning_rate(record)
 
     def _validate(self, validation: Examples, epoch: int, batch: int) -> Record:
         """Return the validation metrics after an epoch, whose last batch has this number."""
@@ -289,25 +307,6 @@ class Trainer:
             context = network.context(network.workspace(reuse=False))
             explain(network, context, validation.x, epoch, batch, "the validation loss")
         return {f"val_{name}": value for name, value in metrics.items()}
-
-    def _order(self, epoch: int) -> Array:
-        """Return the numbers of the rows in the order of an epoch."""
-        x, rng = self.train.x, generator(self.seed, SHUFFLE_STREAM, epoch)
-        if not self.settings.shuffle:
-            return np.arange(len(x))
-        if isinstance(x, LazyArray):
-            return x.shuffled(rng, self.settings.step_size)
-        return rng.permutation(len(x))
-
-    def _steps_of(self, order: Array) -> Generator[tuple[Batch, Array], None, None]:
-        """Yield for each step examples that are in memory, and the rows of them to train on."""
-        size, weights = self.settings.step_size, self.train.weights
-        with closing(chunks_in_order(self.train.x, order, size)) as chunks:
-            for chunk in chunks:
-                own = None if weights is None else weights[chunk.positions]
-                examples = Batch(chunk.values, self.train.targets[chunk.positions], own)
-                for start in range(0, len(chunk.order), size):
-                    yield examples, chunk.order[start : start + size]
 
     def _resume_epoch(self, epoch: int, count: int) -> EpochTotals:
         """Return the totals of an unfinished epoch, and restore the layers' random generators."""

@@ -1,24 +1,26 @@
-"""Changes of the weights: penalties, clipping, weight decay, optimizer, schedule and average."""
+"""Changes of the weights: clipping, the optimizer, the schedule and the average."""
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import functools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
-from nnreg._types import Array
+from nnreg._types import Array, Shape
 from nnreg._utils import statistics
 from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.errors import PluginError
+from nnreg.interfaces.context import Workspace
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
 from nnreg.interfaces.returned import Caller
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import slices, views
-from nnreg.training.state import TrainingState
+from nnreg.training.state import TrainingState, copy_into
 
 CHUNK_VALUES = 131_072
 """The values that an optimizer updates at a time: its vectors then stay in the processor's cache,
@@ -26,47 +28,6 @@ and its NumPy calls are long enough for two threads to run them in parallel."""
 
 MIN_VALUES_PER_THREAD = 4 * CHUNK_VALUES
 """The fewest values per thread."""
-
-
-class L1L2Penalty:
-    """Adds the gradient of l1 · Σ|w| + l2 · Σw² over the weights, not the biases."""
-
-    def __init__(self, network: Network, gradient: Array, l1: float, l2: float) -> None:
-        self._l1, self._l2 = l1, l2
-        gradients = views(gradient, network.params)
-        self._weights = [
-            (network.parameters[name], gradients[name])
-            for name, param in network.params.items()
-            if param.regularized and name not in network.frozen
-        ]
-
-    def add(self) -> None:
-        """Change the gradient in place."""
-        for weight, gradient in self._weights:
-            if self._l2:
-                np.add(gradient, (2 * self._l2) * weight, out=gradient)
-            if self._l1:
-                np.add(gradient, self._l1 * np.sign(weight), out=gradient)
-
-
-class WeightDecay:
-    """Subtracts the fraction learning_rate · decay from the weights, not the biases, before a step.
-
-    It is no part of the gradient, so the optimizer does not scale it. Loshchilov and Hutter 2019.
-    """
-
-    def __init__(self, network: Network, decay: float) -> None:
-        self._decay = decay
-        self._weights = [
-            network.parameters[name]
-            for name, param in network.params.items()
-            if param.regularized and name not in network.frozen
-        ]
-
-    def apply(self, learning_rate: float) -> None:
-        """Change the weights in place."""
-        for weight in self._weights:
-            np.multiply(weight, 1 - learning_rate * self._decay, out=weight)
 
 
 class ExponentialMovingAverage:
@@ -116,6 +77,11 @@ class OptimizerRunner:
     in one vector, which is a copy if some layers are frozen. `unfrozen` has the step after which
     the steps of a parameter are counted, by its name; if it is not elementwise, the last of these
     is that of all parameters.
+
+    `rates` has the factors of the learning rate of single parameters, for an elementwise one.
+
+    For one that is not elementwise, `repeat` writes the gradient again and returns the loss, and
+    `generator` returns the random generator of a step.
     """
 
     def __init__(
@@ -126,24 +92,31 @@ class OptimizerRunner:
         vectors: Mapping[str, Array],
         pool: ThreadPool,
         unfrozen: Mapping[str, int],
+        repeat: Callable[[], float],
+        generator: Callable[[int], np.random.Generator],
+        rates: Mapping[str, float],
     ) -> None:
         self._optimizer = optimizer
         self.learning_rate = optimizer.learning_rate
-        self._update = optimizer.update
         self._pool = pool
         self._copies: list[tuple[Array, Array]] = []
-        trained, parameters = network.trainable_slices, network.vector
+        self._repeat, self._generator = repeat, generator
+        self._rng: np.random.Generator | None = None
+        self._kept: Array | None = None
+        self._count = 0
+        trained, kinds = update_spans(network, optimizer, unfrozen, rates)
+        self._factors = {factor for _, factor in kinds.values()}
+        self._updates = self._updates_at(optimizer.learning_rate)
+        parameters = network.vector
+        self._whole, self._parameter_copies, self._trained = gradient, [], trained
         if len(trained) > 1 and not optimizer.elementwise:
             parameters = self._copied(parameters, trained)
+            self._parameter_copies = list(self._copies)
             gradient = self._copied(gradient, trained)
             vectors = {name: self._copied(state, trained) for name, state in vectors.items()}
+            kinds = {0: kinds[trained[0].start]}
             trained = [slice(0, parameters.size)]
-        begun = {span.start: 0 for span in trained}
-        if unfrozen and optimizer.elementwise:
-            trained, begun = _by_first_step(network, unfrozen)
-        elif unfrozen:
-            begun = dict.fromkeys(begun, max(unfrozen.values()))
-        self._partitions = []
+        self._partitions, starts = [], list(kinds)
         for spans in _partition(
             trained, update_threads(optimizer, network.vector.size, pool.count)
         ):
@@ -152,8 +125,10 @@ class OptimizerRunner:
             for chunk in _chunks(spans) if optimizer.elementwise else spans:
                 state = {name: vector[chunk] for name, vector in vectors.items()}
                 step = UpdateState(0, state, scratch)
-                first = begun[max(start for start in begun if start <= chunk.start)]
-                steps.append((parameters[chunk], gradient[chunk], step, first))
+                if not optimizer.elementwise:
+                    step = self._of_all(network, state, scratch)
+                kind = kinds[starts[bisect.bisect(starts, chunk.start) - 1]]
+                steps.append((parameters[chunk], gradient[chunk], step, *kind))
             self._partitions.append(steps)
 
     def _copied(self, vector: Array, trained: Sequence[slice]) -> Array:
@@ -164,6 +139,36 @@ class OptimizerRunner:
         self._copies += zip(parts, np.split(copy, ends[:-1]), strict=True)
         return copy
 
+    def _of_all(
+        self, network: Network, vectors: Mapping[str, Array], scratch: Workspace
+    ) -> UpdateState:
+        """Return the state of updates of all trained parameters at once."""
+        return UpdateState(
+            0,
+            vectors,
+            scratch,
+            trained_shapes(network),
+            lambda: self._evaluate(scratch),
+            self._rng_of_step,
+        )
+
+    def _evaluate(self, scratch: Workspace) -> tuple[float, Array]:
+        """Return the loss and its gradient for the current parameters; keep the step's gradient."""
+        for vector, copy in self._parameter_copies:
+            np.copyto(vector, copy)
+        kept = self._kept = copy_into(self._kept, self._whole)
+        loss = self._repeat()
+        found = scratch.empty((sum(span.stop - span.start for span in self._trained),))
+        np.concatenate([self._whole[span] for span in self._trained], out=found)
+        np.copyto(self._whole, kept)
+        return loss, found
+
+    def _rng_of_step(self) -> np.random.Generator:
+        """Return the random generator of this step, the same one in each call."""
+        if self._rng is None:
+            self._rng = self._generator(self._count)
+        return self._rng
+
     def scale(self, factor: float) -> None:
         """Set the learning rate of later steps to the optimizer's own times `factor`.
 
@@ -172,10 +177,20 @@ class OptimizerRunner:
         rate = self._optimizer.learning_rate * factor
         if rate != self.learning_rate:
             self.learning_rate = rate
-            self._update = dataclasses.replace(self._optimizer, learning_rate=rate).update
+            self._updates = self._updates_at(rate)
+
+    def _updates_at(self, rate: float) -> dict[float, Callable[[Array, Array, UpdateState], None]]:
+        """Return the update of an optimizer with this rate, by the factor of the rate."""
+        return {factor: self._optimizer_at(rate * factor).update for factor in self._factors}
+
+    def _optimizer_at(self, rate: float) -> Optimizer:
+        if rate == self._optimizer.learning_rate:
+            return self._optimizer
+        return dataclasses.replace(self._optimizer, learning_rate=rate)
 
     def step(self, count: int) -> None:
         """Make one update, the `count`-th."""
+        self._count, self._rng = count, None
         for vector, copy in self._copies:
             np.copyto(copy, vector)
         if len(self._partitions) == 1:
@@ -185,11 +200,11 @@ class OptimizerRunner:
         for vector, copy in self._copies:
             np.copyto(vector, copy)
 
-    def _run(self, part: list[tuple[Array, Array, UpdateState, int]], count: int) -> None:
-        for parameters, gradient, step, first in part:
+    def _run(self, part: list[tuple[Array, Array, UpdateState, int, float]], count: int) -> None:
+        for parameters, gradient, step, first, factor in part:
             step.count = count - first
             step.workspace.rewind()
-            self._update(parameters, gradient, step)
+            self._updates[factor](parameters, gradient, step)
 
 
 def reset_optimizer(
@@ -210,21 +225,38 @@ def reset_optimizer(
     state.unfrozen |= {name: state.step for name in network.params if name in names}
 
 
-def _by_first_step(
-    network: Network, unfrozen: Mapping[str, int]
-) -> tuple[list[slice], dict[int, int]]:
-    """Return spans of trained values whose steps are counted alike, and where each count begins."""
-    spans: list[slice] = []
-    begun: dict[int, int] = {}
+def update_spans(
+    network: Network,
+    optimizer: Optimizer,
+    unfrozen: Mapping[str, int],
+    rates: Mapping[str, float],
+) -> tuple[list[slice], dict[int, tuple[int, float]]]:
+    """Return the spans of values that are updated alike.
+
+    Also returns by the start of each the step after which its steps are counted, and the factor of
+    its learning rate. Those of an optimizer that is not elementwise are counted alike, after the
+    last of `unfrozen`.
+    """
+    if not ((unfrozen or rates) and optimizer.elementwise):
+        spans, kind = network.trainable_slices, (max(unfrozen.values(), default=0), 1.0)
+        return spans, dict.fromkeys((span.start for span in spans), kind)
+    spans, kinds = [], dict[int, tuple[int, float]]()
     for name, span in slices(network.params).items():
         if name in network.frozen:
             continue
-        first = unfrozen.get(name, 0)
-        if spans and spans[-1].stop == span.start and begun[spans[-1].start] == first:
+        kind = unfrozen.get(name, 0), rates.get(name, 1.0)
+        if spans and spans[-1].stop == span.start and kinds[spans[-1].start] == kind:
             span = slice(spans.pop().start, span.stop)
         spans.append(span)
-        begun[span.start] = first
-    return spans, begun
+        kinds[span.start] = kind
+    return spans, kinds
+
+
+def trained_shapes(network: Network) -> dict[str, Shape]:
+    """Return the shapes of the parameters that are not frozen, by name, in order."""
+    return {
+        name: param.shape for name, param in network.params.items() if name not in network.frozen
+    }
 
 
 def update_threads(optimizer: Optimizer, size: int, threads: int) -> int:

@@ -19,7 +19,12 @@ BATCH = 100
 MAX_VALUE_LENGTH = 6000
 """The maximum number of characters of a value in MLflow."""
 
-STATUS = {"epochs": "FINISHED", "early_stopping": "FINISHED", "interrupted": "KILLED"}
+STATUS = {
+    "epochs": "FINISHED",
+    "early_stopping": "FINISHED",
+    "by_plugin": "FINISHED",
+    "interrupted": "KILLED",
+}
 """The MLflow status of an outcome; that of any other is FAILED."""
 
 HTTP_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}

@@ -1,6 +1,7 @@
 """Event files of nnreg runs for TensorBoard, written with TensorBoard's own writer."""
 
 import json
+import os
 import time
 
 import numpy as np
@@ -10,11 +11,14 @@ from nnreg import hookimpl
 DIRECTORY = "tensorboard"
 """The subdirectory of the run directory. Its subdirectories are shown as curves in one chart."""
 
+BATCHES_VARIABLE = "NNREG_TENSORBOARD_BATCHES"
+"""The environment variable that asks for the loss of every batch."""
+
 BINS = 30
 MAX_OVERHEAD = 0.03
 """The fraction of time for histograms: after one that took 10 ms, there is none for 0.3 s."""
 
-DONE = ("epochs", "early_stopping")
+DONE = ("epochs", "early_stopping", "by_plugin")
 """The outcomes of a completed run."""
 
 
@@ -41,7 +45,16 @@ class TensorBoard:
             self._logs.pop(run).end(outcome)
 
 
-plugin = TensorBoard()
+class WithBatches(TensorBoard):
+    """Also writes the loss of every batch, which takes longer than a step of a small network."""
+
+    @hookimpl
+    def nnreg_batch_ended(self, run, record):
+        if run in self._logs:
+            self._logs[run].batch(record)
+
+
+plugin = WithBatches() if os.environ.get(BATCHES_VARIABLE, "") not in ("", "0") else TensorBoard()
 
 
 class Log:
@@ -61,6 +74,11 @@ class Log:
         self._add("", 0, summary_v2.hparams_pb(settings))
         self._text("spec", json.dumps(self._run.spec, indent=2))
         self._text("layers", self._run.model.summary())
+
+    def batch(self, record):
+        """Write the loss of a batch, and the learning rate of a schedule, at its step."""
+        for name in record.keys() - {"epoch", "step"}:
+            self._scalar("batches", int(record["step"]), f"batch/{name}", record[name])
 
     def epoch(self, record):
         """Write the metrics of an epoch, and histograms if the overhead limit allows it."""

@@ -6,18 +6,21 @@ import numpy as np
 
 from nnreg import (
     Activation,
+    Constraint,
     Initializer,
     Layer,
     Loss,
     Metric,
     Optimizer,
+    Regularizer,
     builtin,
     hookimpl,
 )
 from nnreg.builtin.activations import Softmax
 from nnreg.builtin.losses import CrossEntropy
 from nnreg.checkpoint.file_format import read_checkpoint
-from nnreg.registry.registry import KINDS, Registry
+from nnreg.registry.kinds import KINDS
+from nnreg.registry.registry import Registry
 from tests.helpers.specs import classifier, csv_data
 
 SPEC = classifier(
@@ -33,7 +36,8 @@ SPEC = classifier(
     optimizer="walk",
     metrics=["share"],
     data=csv_data(unseen="ignore"),
-    train={"epochs": 2, "batch_size": 8},
+    train={"epochs": 2, "batch_size": 8, "regularize": {"*weight": "pull"},
+           "constrain": {"*bias": "clip"}},
 )  # fmt: skip
 
 
@@ -82,6 +86,18 @@ def components(change=None):
             parameters -= (1 + offset["optimizer"]) * self.learning_rate * state.vectors["pace"]
 
     @dataclass(frozen=True)
+    class Pull(Regularizer):
+        def forward(self, w):
+            factor = 0.01 + offset["regularizer"]
+            return factor * float(np.sum(w * w)), lambda: 2 * factor * w
+
+    @dataclass(frozen=True)
+    class Clip(Constraint):
+        def project(self, w):
+            bound = 1 + offset["constraint"]
+            return np.clip(w, -bound, bound)
+
+    @dataclass(frozen=True)
     class Share(Metric):
         classification = True
 
@@ -90,6 +106,7 @@ def components(change=None):
 
     return {"activation": {"bent": Bent}, "initializer": {"flat": Flat}, "layer": {"twist": Twist},
             "loss": {"surprise": Surprise}, "optimizer": {"walk": Walk},
+            "regularizer": {"pull": Pull}, "constraint": {"clip": Clip},
             "metric": {"share": Share}}  # fmt: skip
 
 

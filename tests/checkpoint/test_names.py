@@ -17,8 +17,9 @@ from nnreg.builtin.activations import LeakyRelu
 from nnreg.checkpoint.diff import compare
 from nnreg.checkpoint.file_format import read_checkpoint
 from nnreg.checkpoint.inspect import read_summary
+from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import Selection
-from nnreg.registry.registry import KINDS, Registry, discover
+from nnreg.registry.registry import Registry, discover
 from nnreg.runs.rerun import rerun
 from nnreg.runs.run import prepare_resume
 from nnreg.spec.document import read_spec

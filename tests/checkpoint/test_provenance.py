@@ -14,6 +14,7 @@ import nnreg
 from nnreg import (
     Activation,
     CheckpointError,
+    Kernels,
     MissingPluginError,
     PluginError,
 )
@@ -33,7 +34,7 @@ from tests.helpers.specs import CSV, blobs, classifier
 def test_a_checkpoint_records_the_origin_and_the_fingerprint_of_each_component(saved):
     found = recorded(saved)
     assert found.keys() == {"dense", "bent", "flat", "residual", "twist", "softmax", "surprise",
-                            "walk", "share", "csv"}  # fmt: skip
+                            "walk", "share", "pull", "clip", "csv"}  # fmt: skip
     for name in ("bent", "flat", "twist", "surprise", "walk", "share"):
         assert (found[name]["distribution"], found[name]["version"]) == ("nnreg-all", "1.0")
     assert found["csv"]["probes"] == {}
@@ -61,10 +62,13 @@ def test_every_built_in_with_numeric_outputs_has_a_fingerprint():
         value = entry.name
         if (entry.kind, entry.name) == ("initializer", "constant"):
             value = {"type": "constant", "value": 1}
+        if entry.name == "top_k_accuracy":
+            value = {"type": entry.name, "k": 1}
         if entry.kind in ("activation", "initializer"):
             spec["model"] = {"layers": [{**dense, entry.kind: value}, base["model"]["layers"][2]]}
         elif entry.kind in ("metric", "loss") and not entry.cls.classification:
-            spec["model"] = {"layers": [{"type": "dense", "units": 1}]}
+            units = {"gaussian_nll": 2, "quantile": 3}.get(entry.name, 1)
+            spec["model"] = {"layers": [{"type": "dense", "units": units}]}
             spec["loss"], data = "mean_squared_error", (data[0], data[0][:, 0])
         if entry.kind in ("loss", "optimizer", "schedule"):
             spec[entry.kind] = value
@@ -80,18 +84,37 @@ def test_every_built_in_with_numeric_outputs_has_a_fingerprint():
 def test_no_fingerprint_of_a_built_in_of_the_same_version_is_computed(saved, monkeypatch):
     computed = []
 
-    def record(component, network, plan, compute=fingerprints._fingerprint):
+    def record(component, *arguments, compute=fingerprints._fingerprint):
         computed.append(type(component).__name__)
-        return compute(component, network, plan)
+        return compute(component, *arguments)
 
     monkeypatch.setattr(fingerprints, "_fingerprint", record)
     load(best(saved), registry=registry())
-    assert sorted(computed) == ["Bent", "Flat", "Share", "Surprise", "Twist", "Walk"]
+    assert sorted(computed) == [
+        "Bent",
+        "Clip",
+        "Flat",
+        "Pull",
+        "Share",
+        "Surprise",
+        "Twist",
+        "Walk",
+    ]
 
 
 @pytest.mark.parametrize("version", ["1.0", "unknown"])
 @pytest.mark.parametrize(
-    "kind", ["activation", "initializer", "layer", "loss", "optimizer", "metric"]
+    "kind",
+    [
+        "activation",
+        "initializer",
+        "layer",
+        "loss",
+        "optimizer",
+        "metric",
+        "regularizer",
+        "constraint",
+    ],
 )
 def test_a_formula_that_changed_under_the_same_version_is_rejected(
     tmp_path, monkeypatch, kind, version
@@ -284,7 +307,7 @@ def test_the_fixed_inputs_do_not_change():
 def test_a_fingerprint_allocates_no_input_of_the_size_that_a_file_declares(monkeypatch):
     sizes = []
 
-    def reject(layer, shape, classes):
+    def reject(layer, shape, classes, kernels):
         sizes.append(math.prod(shape))
         raise ComponentError("too small")
 
@@ -292,5 +315,5 @@ def test_a_fingerprint_allocates_no_input_of_the_size_that_a_file_declares(monke
     plan = LayerBuilder("$", 2)
     plan.layer("layers/0", installed().find("layer", "flatten").cls(), (30_000, 30_000, 1))
     (layer, inner) = plan.children["layers/0"]
-    assert fingerprints._layer(layer, inner) == {}
+    assert fingerprints._layer(layer, inner, Kernels()) == {}
     assert 1_000 < max(sizes) <= fingerprints.MAX_VALUES

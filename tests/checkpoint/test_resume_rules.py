@@ -50,7 +50,8 @@ ALLOWED = [
     "train.batch_size=4", "train.accumulate=2", "train.shuffle=false", "train.l1=0.1",
     "train.early_stopping.patience=9", "train.early_stopping=null", "train.ema=0.9",
     'train.freeze=["layers/0"]', "train.threads=1", "train.kernels=numpy", "checkpoint.keep=3",
-    "train.clip_norm=1",
+    "train.clip_norm=1", 'train.regularize={"*": "l2"}', 'train.constrain={"*": "max_norm"}',
+    'train.learning_rates={"layers/0/*": 2}',
 ]  # fmt: skip
 
 WITHIN_AN_EPOCH = ["metrics=[]", "train.batch_size=4", "train.accumulate=2", "train.shuffle=false"]

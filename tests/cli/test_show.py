@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from nnreg.cli.app import cli
-from nnreg.registry.registry import KINDS
+from nnreg.registry.kinds import KINDS
 from tests.helpers.fake_distributions import swish
 
 

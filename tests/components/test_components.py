@@ -68,6 +68,8 @@ LOSSES = {
             True,
         ),
     ],
+    "quantile": [],  # their shapes depend on the options: see `examples` in the class
+    "gaussian_nll": [(RNG.normal(size=(4, 6)), RNG.normal(size=(4, 3)), False)],
 }
 """Outputs, targets, and whether the outputs are logits."""
 

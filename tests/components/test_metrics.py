@@ -40,7 +40,7 @@ def test_a_metric_equals_the_count_by_hand(metric, pair, expected):
 
 def test_every_metric_declares_whether_higher_is_better():
     better = {e.name for e in installed() if e.kind == "metric" and e.cls.higher_is_better}
-    assert better == {"accuracy", "r2", "precision", "recall", "f1"}
+    assert better == {"accuracy", "r2", "precision", "recall", "f1", "auc", "top_k_accuracy"}
 
 
 @pytest.mark.parametrize(

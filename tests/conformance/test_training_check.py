@@ -14,8 +14,8 @@ TRAINABLE = [e for e in installed() if training_check(e.cls, installed()) is not
 
 
 def test_every_kind_but_sources_is_trained():
-    kinds = {"activation", "loss", "layer", "optimizer", "schedule", "initializer", "metric",
-             "kernels"}  # fmt: skip
+    kinds = {"activation", "loss", "layer", "optimizer", "schedule", "initializer", "regularizer",
+             "constraint", "metric", "kernels"}  # fmt: skip
     assert {entry.kind for entry in TRAINABLE} == kinds
 
 

@@ -114,6 +114,7 @@ def test_shown_output_that_is_not_printed_is_detected(shown, exact):
 
 @pytest.mark.slow
 def test_the_plugin_guide_works_with_an_installed_wheel(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)  # what it names would precede the wheel
     copy, wheels = tmp_path / "copy", tmp_path / "wheels"
     directory, settings = prepare(tmp_path)
     shutil.copytree(ROOT / "nnreg", copy / "nnreg", ignore=shutil.ignore_patterns("__pycache__"))

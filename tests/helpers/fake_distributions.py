@@ -27,7 +27,9 @@ def swish(name="swish"):
     return SWISH.replace("NAME", repr(name))
 
 
-def distribution(directory, name, code, *, plugin="plugin", version="1.2", requires=()):
+def distribution(
+    directory, name, code, *, plugin="plugin", version="1.2", requires=(), commands=()
+):
     """Write a distribution with one plugin module into a directory; return its entry point."""
     module = name.replace("-", "_")
     (directory / f"{module}.py").write_text(code)
@@ -36,7 +38,9 @@ def distribution(directory, name, code, *, plugin="plugin", version="1.2", requi
     lines = [f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
     (info / "METADATA").write_text("\n".join(lines) + "\n")
-    (info / "entry_points.txt").write_text(f"[nnreg]\n{plugin} = {module}\n")
+    declared = [f"[nnreg]\n{plugin} = {module}", *(["[nnreg.commands]"] if commands else [])]
+    declared += [f"{command} = {module}" for command in commands]
+    (info / "entry_points.txt").write_text("\n".join(declared) + "\n")
     sys.modules.pop(module, None)
     return next(iter(importlib.metadata.PathDistribution(info).entry_points))
 

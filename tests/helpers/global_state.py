@@ -7,15 +7,23 @@ import threading
 
 import numpy as np
 
-import nnreg._utils.hdf5  # noqa: F401 - sets an environment variable when it is first imported
 from nnreg.registry.registry import installed
+
+BY_IMPORTS = ("KMP_", "TF2_", "TPU_", "ENABLE_RUNTIME_", "HDF5_PLUGIN_PATH", "_RJEM_", "TORCH",
+              "TRITON_", "PYTORCH_")  # fmt: skip
+"""The beginnings of the environment variables that scikit-learn, TensorFlow, polars and PyTorch set
+when they, or parts of them, are first imported."""
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
 def global_state():
     """Return the state that is shared by all tests of a process, by subject."""
-    environment = {**os.environ, "PYTEST_CURRENT_TEST": ""}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTEST_CURRENT_TEST" and not name.startswith(BY_IMPORTS)
+    }
     return {
         "working directory": os.getcwd(),
         "environment": environment,

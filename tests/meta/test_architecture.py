@@ -4,6 +4,7 @@
 """
 
 import ast
+import re
 import subprocess
 import sys
 
@@ -57,3 +58,14 @@ def test_importing_nnreg_loads_little_more_than_numpy():
 def test_help_loads_little_more_than_click():
     code = "import nnreg.cli\ntry: nnreg.cli.main(['--help'])\nexcept SystemExit: pass"
     assert not loaded_by(code) & {"h5py", "pydantic", "rich", "pluggy", "threadpoolctl"}
+
+
+def test_the_page_on_the_architecture_names_every_module_in_the_row_of_its_package():
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)/` (\|.*)$", text, re.M))
+    missing = []
+    for path in FILES:
+        package, *below = path.relative_to(PACKAGE).with_suffix("").parts
+        if below and package != "templates" and below[-1] != "__init__":
+            missing += [] if f"`{below[-1]}`" in rows[package] else [str(path)]
+    assert not missing

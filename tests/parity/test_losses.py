@@ -5,6 +5,7 @@ import pytest
 
 import nnreg
 from nnreg.builtin import losses
+from nnreg.builtin.metrics import Auc, TopKAccuracy
 from tests.parity.comparison import RNG, SHARES, X, close
 
 pytestmark = pytest.mark.verify
@@ -99,9 +100,8 @@ def test_weights_of_classes_are_pytorchs(torch):
         close((first - model.parameters["layers/0/weight"]) / 0.1, leaf.grad)
 
 
-def test_weights_are_scikit_learns(peer):
+def test_weights_are_scikit_learns(sklearn):
     """Balanced weights, and where a weighted network without layers between ends."""
-    peer("sklearn")
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
     from sklearn.utils.class_weight import compute_class_weight
@@ -129,3 +129,44 @@ def test_weights_are_scikit_learns(peer):
     np.testing.assert_allclose(model.predict(x), theirs.predict_proba(x), atol=1e-5)
     expected_loss = log_loss(labels, model.predict(x), sample_weight=both)
     assert model.history["loss"][-1] == pytest.approx(expected_loss, rel=1e-8)
+
+
+def test_gaussian_nll_is_pytorchs(torch):
+    y, t = X[:, :4], X[:, 3:]
+    leaf = torch.tensor(y.copy(), requires_grad=True)
+    variance = torch.nn.functional.softplus(leaf[:, 2:]) + 1e-6
+    expected = torch.nn.functional.gaussian_nll_loss(leaf[:, :2], torch.tensor(t), variance)
+    expected.backward()
+    value, backward = losses.GaussianNll().forward(y, t)
+    close(value, expected)
+    close(backward(), leaf.grad)
+
+
+@pytest.mark.parametrize("quantiles", [(0.1, 0.5), (0.3, 0.9)])
+def test_quantile_is_the_pinball_loss_of_scikit_learn_with_the_gradient_of_pytorch(
+    torch, sklearn, quantiles
+):
+    y, t = X[:, :4], X[:, 3:]
+    value, backward = losses.Quantile(quantiles).forward(y, t)
+    parts = zip(quantiles, (y[:, :2], y[:, 2:]), strict=True)
+    expected = np.mean([sklearn.mean_pinball_loss(t, part, alpha=q) for q, part in parts])
+    assert value == pytest.approx(expected, abs=1e-14)
+    leaf = torch.tensor(y.copy(), requires_grad=True)
+    d = torch.tensor(t) - leaf.reshape(len(y), 2, 2).swapaxes(0, 1)
+    q = torch.tensor(quantiles, dtype=torch.float64)[:, None, None]
+    torch.maximum(q * d, (q - 1) * d).mean().backward()
+    close(backward(), leaf.grad)
+
+
+def test_auc_is_scikit_learns(sklearn):
+    scores, labels = np.round(RNG.dirichlet([1] * 4, 80), 1) + 0.0, RNG.integers(0, 4, 80)
+    scores /= scores.sum(axis=1, keepdims=True)
+    expected = sklearn.roc_auc_score(labels, scores, multi_class="ovr")
+    assert Auc().compute(scores, labels) == pytest.approx(expected, abs=1e-14)
+    two = (labels > 1).astype(int)
+    expected = sklearn.roc_auc_score(two, scores[:, 1])
+    assert Auc().compute(scores[:, :2], two) == pytest.approx(expected, abs=1e-14)
+    for k in (1, 2):
+        untied = RNG.dirichlet([1] * 4, 80)
+        expected = sklearn.top_k_accuracy_score(labels, untied, k=k)
+        assert TopKAccuracy(k).compute(untied, labels) == pytest.approx(expected, abs=1e-14)

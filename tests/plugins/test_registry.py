@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from nnreg import Activation, PluginError, SpecError, builtin, hookimpl
-from nnreg.registry.registry import KINDS, Registry, default_kernels, installed
+from nnreg.registry.kinds import KINDS
+from nnreg.registry.registry import Registry, default_kernels, installed
 from nnreg.spec.document import read_spec
 from tests.helpers.fake_distributions import SWISH, swish
 
@@ -212,12 +213,13 @@ def nnreg_kernels():
     assert registry.name_of(default_kernels(registry)) == "numpy"
 
 
-def test_every_hook_is_documented_and_is_for_a_kind_or_an_event():
+def test_every_hook_is_documented_and_is_for_a_kind_an_event_or_an_extension():
     from nnreg import hookspecs
 
     hooks = {name for name in vars(hookspecs) if name.startswith("nnreg_")}
-    events = {"nnreg_run_started", "nnreg_epoch_ended", "nnreg_run_ended"}
-    assert hooks == {hook for hook, _ in KINDS.values()} | events
+    events = {"nnreg_run_started", "nnreg_batch_ended", "nnreg_epoch_ended", "nnreg_run_ended"}
+    extensions = {"nnreg_stop_reason", "nnreg_commands", "nnreg_report_sections"}
+    assert hooks == {hook for hook, _ in KINDS.values()} | events | extensions
     for name in hooks:
         assert getattr(hookspecs, name).__doc__
 

@@ -16,6 +16,9 @@ from nnreg.registry.registry import installed
 from tests.helpers.specs import line, regressor
 from tests.utils.test_json_text import strict
 
+# Most tests are about what is written; a warning accompanies it.
+pytestmark = pytest.mark.filterwarnings("ignore:(val_)?scripted is .*, undefined there")
+
 VALUES = []
 
 

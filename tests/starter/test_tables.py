@@ -29,8 +29,9 @@ class TestUnusualTables:
         proposal = table(
             {"x": x, "w": ["NA", *repeated(59, "u", "v")], "y": repeated(60, "a", "b")}
         )
-        assert proposal.tree["data"]["missing"] == "impute"
+        assert proposal.tree["data"]["missing"] == "indicate"
         assert "2 missing values" in proposal.comments["$.data.missing"]
+        assert "An example is 5 numbers" in proposal.comments["$.model"]
 
     @pytest.mark.parametrize("count", [1, 2, 3, 9, 10, 39])
     @pytest.mark.parametrize("target", ["categories", "numbers"])

@@ -9,7 +9,8 @@ import pytest
 import nnreg
 from nnreg import Initializer, Layer, Loss, Metric, Schedule, builtin, hookimpl
 from nnreg.errors import PluginError
-from nnreg.registry.registry import KINDS, Registry
+from nnreg.registry.kinds import KINDS
+from nnreg.registry.registry import Registry
 from nnreg.spec.document import read_spec
 
 X = np.random.default_rng(0).normal(size=(20, 3))

@@ -3,6 +3,7 @@
 import json
 import threading
 
+import nnreg_tensorboard
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -148,6 +149,24 @@ def test_a_run_is_bit_identical_with_and_without_it(spec, tmp_path):
     assert not (tmp_path / "without" / "tensorboard").exists()
     for file in ("metrics.jsonl", "checkpoints/best.h5", "checkpoints/last.h5"):
         assert (tmp_path / "with" / file).read_bytes() == (tmp_path / "without" / file).read_bytes()
+
+
+def test_the_loss_of_every_batch_is_logged_on_request(spec, tmp_path):
+    assert not hasattr(nnreg_tensorboard.plugin, "nnreg_batch_ended")
+    plugin = nnreg_tensorboard.WithBatches()
+    registry = installed()
+    registry.remove("tensorboard")
+    nnreg.register(plugin)
+    try:
+        model = nnreg.run(spec, out="run", overrides=["train.batch_size=16", "train.epochs=2"])
+    finally:
+        registry.remove("nnreg.register WithBatches")
+        registry.add_plugin("tensorboard", nnreg_tensorboard.plugin, "nnreg-tensorboard", "1.0")
+    found = scalars(tmp_path / "run" / "tensorboard" / "batches", "batch/loss")
+    assert list(found) == list(range(1, model.training_state.step + 1))
+    first = list(found.values())[: len(found) // 2]
+    rows = [16, 16, 4]
+    assert np.average(first, weights=rows) == pytest.approx(model.history[0]["loss"], rel=1e-5)
 
 
 def test_no_thread_is_left_running(spec):

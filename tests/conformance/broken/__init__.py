@@ -5,12 +5,14 @@ Most derive from a correct component.
 
 from tests.conformance.broken import (
     activations,
+    constraints,
     initializers,
     kernels,
     layers,
     losses,
     metrics,
     optimizers,
+    regularizers,
     schedules,
     sources,
 )
@@ -23,6 +25,8 @@ CORRECT = [
     optimizers.Descent,
     schedules.Falling,
     metrics.Distance,
+    regularizers.Squares,
+    constraints.AtMostOne,
     sources.JsonColumns,
 ]
 
@@ -34,6 +38,8 @@ BROKEN = {
     "schedule": schedules.BROKEN,
     "initializer": initializers.BROKEN,
     "metric": metrics.BROKEN,
+    "regularizer": regularizers.BROKEN,
+    "constraint": constraints.BROKEN,
     "source": sources.BROKEN,
     "kernels": kernels.BROKEN,
 }

@@ -94,6 +94,24 @@ class ConvertingOptimizer(Descent):
         super().update(parameters, np.asarray(gradient), state)
 
 
+@dataclass(frozen=True)
+class MovesToEvaluate(Descent):
+    """p ← p - learning_rate · g, and p / 2 is evaluated"""
+
+    def evaluation_parameters(self, parameters, state):
+        return np.divide(parameters, 2, out=parameters)
+
+
+@dataclass(frozen=True)
+class ScaledByNorm(Descent):
+    """p ← p - learning_rate · g, and p / ‖p‖ is evaluated"""
+
+    elementwise = True
+
+    def evaluation_parameters(self, parameters, state):
+        return parameters / math.sqrt(float(np.dot(parameters, parameters)))
+
+
 BROKEN = {
     "descends": [Ascent],
     "extremes": [DividesByZero],
@@ -104,4 +122,5 @@ BROKEN = {
     "reentrant": [StatefulOptimizer],
     "elementwise": [ByNorm],
     "dispatch": [ConvertingOptimizer],
+    "evaluation parameters": [MovesToEvaluate, ScaledByNorm],
 }

@@ -77,7 +77,7 @@ class TestFileLargerThanMemory:
     def test_reading_it_to_memory_fails(self, large):
         done = self.limited(LIMIT, "run", "spec.json", "--set", "data.source.stream=false")
         assert done.returncode == 1
-        assert "out of memory" in done.stderr
+        assert "in memory, more than half of the" in done.stderr
 
     @pytest.mark.parametrize(("more", "streamed"), [(0, False), (1, True)])
     def test_at_the_threshold_of_streaming_both_ways_fit(self, large, more, streamed):

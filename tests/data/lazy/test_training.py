@@ -14,6 +14,7 @@ from nnreg import DivergedError
 from nnreg._utils.hdf5 import FileDataset
 from nnreg.errors import NnregWarning
 from nnreg.tables.lazy import Chunk, materialize
+from nnreg.training.epoch import order_of, steps_of
 from tests.data.lazy.stored import (
     LAYERS,
     ROWS,
@@ -30,7 +31,7 @@ from tests.data.lazy.stored import (
 class TestOrder:
     def order(self, epoch, **kwargs):
         run = prepared(**kwargs)
-        return run.model.trainer(run.train)._order(epoch)
+        return order_of(run.train, run.model.spec.train, run.model.spec.seed, epoch)
 
     def test_every_row_occurs_once_in_a_different_order_per_epoch(self, directory):
         first, again, second = self.order(1), self.order(1), self.order(2)
@@ -73,9 +74,9 @@ class TestOrder:
     def test_the_examples_trained_on_are_those_of_the_order(self, directory):
         run = prepared()
         trainer = run.model.trainer(run.train)
-        x, order = materialize(run.train.x), trainer._order(1)
+        x, order = materialize(run.train.x), order_of(run.train, trainer.settings, trainer.seed, 1)
         seen = 0
-        for window, rows in trainer._steps_of(order):
+        for window, rows in steps_of(run.train, order, trainer.settings.step_size):
             now = order[seen : seen + 7]
             np.testing.assert_array_equal(window.x[rows], x[now])
             np.testing.assert_array_equal(window.targets[rows], run.train.targets[now])

@@ -1,0 +1,182 @@
+"""The outputs of each method of kernels for fixed inputs.
+
+They are computed in the type of the network, because kernels may have loops for one type only. The
+arrays are so small that those of float32 differ by less than the tolerance of fingerprints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nnreg._types import Array
+from nnreg.interfaces.context import Workspace
+from nnreg.interfaces.kernels import Kernels
+from nnreg.provenance.fixed_inputs import fixed_input
+
+Output: TypeAlias = Callable[[Kernels, npt.DTypeLike], tuple[Array | float, ...]]
+
+
+def _x(dtype: npt.DTypeLike, *shape: int) -> Array:
+    return fixed_input(shape).astype(dtype)
+
+
+def _scratch(kernels: Kernels, dtype: npt.DTypeLike) -> Workspace:
+    return Workspace(dtype, reuse=False, kernels=kernels)
+
+
+def _sum_rows(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    out = np.zeros(6, dtype)
+    kernels.sum_rows(_x(dtype, 2, 6), out, _scratch(kernels, dtype))
+    return (out,)
+
+
+def _add_bias(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    x = _x(dtype, 2, 6)
+    kernels.add_bias(x, _x(dtype, 6), _scratch(kernels, dtype))
+    return (x,)
+
+
+def _relu(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    x, biased = _x(dtype, 2, 3), _x(dtype, 2, 3)
+    kernels.relu(x, None, _scratch(kernels, dtype))
+    kernels.relu(biased, _x(dtype, 3), _scratch(kernels, dtype))
+    return x, biased
+
+
+def _relu_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dy, y = _x(dtype, 2, 4), np.maximum(_x(dtype, 4, 2).reshape(2, 4)[::-1].copy(), 0)
+    dx, dbias = np.zeros_like(dy), np.zeros(4, dtype)
+    kernels.relu_backward(dy, y, dx, dbias, _scratch(kernels, dtype))
+    return dx, dbias
+
+
+def _softmax(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    x = _x(dtype, 2, 6)
+    kernels.softmax(x, _scratch(kernels, dtype))
+    return (x,)
+
+
+def _softmax_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dy, y = _x(dtype, 2, 6), np.full((2, 6), 1 / 6, dtype)
+    dx = np.zeros_like(dy)
+    kernels.softmax_backward(dy, y, dx, _scratch(kernels, dtype))
+    return (dx,)
+
+
+def _softmax_cross_entropy(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array | float, ...]:
+    z, labels = _x(dtype, 2, 5), np.array([3, 1])
+    dz = np.zeros_like(z)
+    value = kernels.softmax_cross_entropy(z, labels, dz, _scratch(kernels, dtype), smoothing=0.1)
+    return value, dz
+
+
+def _adam(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    parameters, gradient, m = (np.ascontiguousarray(row) for row in _x(dtype, 3, 4))
+    v = gradient**2
+    scratch = _scratch(kernels, dtype)
+    options = {"rate": 0.1, "beta1": 0.8, "beta2": 0.9, "epsilon": 0.01}
+    kernels.adam(parameters, gradient, m, v, scratch, **options)
+    return parameters, m, v
+
+
+def _im2col(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    columns = np.zeros((1, 2, 1, 2, 2, 2), dtype)
+    kernels.im2col(_x(dtype, 1, 3, 2, 2), columns, (1, 1))
+    return (columns,)
+
+
+def _col2im(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    images = np.zeros((1, 3, 2, 2), dtype)
+    kernels.col2im(_x(dtype, 1, 2, 1, 2, 2, 2), images, (1, 1))
+    return (images,)
+
+
+def _max_pool(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    y = np.zeros((1, 2, 2, 2), dtype)
+    kernels.max_pool(_x(dtype, 1, 3, 3, 2), y, (2, 2), (1, 1))
+    return (y,)
+
+
+def _max_pool_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    x, dy = _x(dtype, 1, 3, 2, 2), _x(dtype, 1, 2, 1, 2)
+    y = np.maximum.reduce([x[:, i : i + 2, j : j + 1] for i in (0, 1) for j in (0, 1)])
+    dx, scratch = np.zeros_like(x), _scratch(kernels, dtype)
+    kernels.max_pool_backward(dy, x, y, dx, (2, 2), (1, 1), scratch)
+    return (dx,)
+
+
+def _layer_norm(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    x = _x(dtype, 2, 4)
+    y, normal, scale = np.zeros_like(x), np.zeros_like(x), np.zeros(2, dtype)
+    gamma, beta = (np.ascontiguousarray(row) for row in _x(dtype, 2, 4)[::-1])
+    kernels.layer_norm(x, gamma, beta, y, normal, scale, 0.01, _scratch(kernels, dtype))
+    return y, normal, scale
+
+
+def _layer_norm_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dy, normal, gamma = _x(dtype, 2, 4), _x(dtype, 4, 2).reshape(2, 4)[::-1].copy(), _x(dtype, 4)
+    outputs = dx, dgamma, dbeta = np.zeros_like(dy), np.zeros(4, dtype), np.zeros(4, dtype)
+    scale, scratch = np.array([0.5, 2], dtype), _scratch(kernels, dtype)
+    kernels.layer_norm_backward(dy, gamma, normal, scale, dx, dgamma, dbeta, scratch)
+    return outputs
+
+
+def _lstm_step(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    z, c = _x(dtype, 8, 1), _x(dtype, 2, 1)
+    c_next, tanh_c, h_next = (np.zeros_like(c) for _ in range(3))
+    kernels.lstm_step(z, c, c_next, tanh_c, h_next)
+    return z, c_next, tanh_c, h_next
+
+
+def _lstm_step_backward(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    dh, dc, c, tanh_c = (np.ascontiguousarray(rows) for rows in _x(dtype, 4, 2, 1))
+    gates, dz = np.tanh(_x(dtype, 8, 1)), np.zeros((8, 1), dtype)
+    scratch = _scratch(kernels, dtype)
+    kernels.lstm_step_backward(dh, dc, gates, c, np.tanh(tanh_c), dz, scratch)
+    return dz, dc
+
+
+def _sum_by_index(kernels: Kernels, dtype: npt.DTypeLike) -> tuple[Array, ...]:
+    out = np.zeros((3, 2), dtype)
+    kernels.sum_by_index(_x(dtype, 4, 2), np.array([2, 0, 2, 2]), out)
+    return (out,)
+
+
+OUTPUTS: Mapping[str, Output] = {
+    "sum_rows": _sum_rows,
+    "add_bias": _add_bias,
+    "relu": _relu,
+    "relu_backward": _relu_backward,
+    "softmax": _softmax,
+    "softmax_backward": _softmax_backward,
+    "softmax_cross_entropy": _softmax_cross_entropy,
+    "adam": _adam,
+    "im2col": _im2col,
+    "col2im": _col2im,
+    "max_pool": _max_pool,
+    "max_pool_backward": _max_pool_backward,
+    "layer_norm": _layer_norm,
+    "layer_norm_backward": _layer_norm_backward,
+    "lstm_step": _lstm_step,
+    "lstm_step_backward": _lstm_step_backward,
+    "sum_by_index": _sum_by_index,
+}
+"""For each method of `Kernels`, a function that returns what the method writes and returns."""
+
+
+@dataclass(frozen=True)
+class RecordingKernels(Kernels):
+    """NumPy's kernels, which record the names of the methods that are called."""
+
+    called: set[str] = field(default_factory=set)
+
+    def __getattribute__(self, name: str) -> Any:
+        """Return an attribute, as always."""
+        if name in OUTPUTS:
+            self.called.add(name)
+        return super().__getattribute__(name)
