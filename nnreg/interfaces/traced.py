@@ -169,7 +169,8 @@ def _counterparts() -> dict[NumPyFunction, NumPyFunction]:
 def _faster() -> dict[NumPyFunction, NumPyFunction]:
     """Return functions whose derivative is computed from their result.
 
-    That of autograd's tanh, by cosh, takes 20 times as long as tanh in float32.
+    In float32, a training step of tanh takes 1.3 times as long by that of autograd, whose cosh
+    overflows from 89 on and then makes it 11 times, and one of sqrt 2.9 times.
     """
     from autograd.extend import defvjp, primitive
 
