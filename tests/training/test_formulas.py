@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,10 @@ from nnreg.builtin.initializers import GlorotUniform
 from nnreg.checkpoint import save_load
 from nnreg.errors import CheckpointError, NnregWarning, PluginError
 from nnreg.interfaces import traced
+from nnreg.runs.prepare import prepare_from_spec
+from nnreg.spec.document import read_spec
+from nnreg.training import parallelism
+from nnreg.training.parallelism import worker_count
 from tests.training.test_returned_values import document
 
 NEEDS_AUTOGRAD = pytest.mark.skipif(not traced.installed(), reason="needs autograd")
@@ -82,6 +87,55 @@ def test_a_training_that_continues_from_a_checkpoint_has_the_same_bits(tmp_path)
     resumed = save_load.load(tmp_path / "model.h5", registry=first.document.registry)
     resumed.fit(X, Y, epochs=3)
     assert resumed.network.vector.tobytes() == whole.network.vector.tobytes()
+
+
+@NEEDS_AUTOGRAD
+@pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
+@pytest.mark.usefixtures("registering")
+def test_a_run_stopped_within_an_epoch_resumes_with_the_same_bits(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    nnreg.register("mixing", Mixing)
+    nnreg.register("quartic", Quartic)
+    np.savetxt("data.csv", np.hstack([X, Y]), delimiter=",", header="a,b,c,y", comments="")
+    spec = {
+        "model": {"layers": [{"type": "mixing"}, {"type": "dense", "units": 1}]},
+        "data": {"source": "csv", "path": "data.csv", "target": "y"},
+        "train": {"epochs": 6, "batch_size": 16},
+        **OPTIONS,
+    }
+    whole = nnreg.run(spec)
+    prepared = prepare_from_spec(read_spec(spec))
+    segments = prepared.model.trainer(prepared.train, None).iterate(lambda: True)
+    for _ in range(8):
+        next(segments)
+    segments.close()
+    nnreg.save(prepared.model, "half.h5")
+    resumed = nnreg.resume("half.h5")
+    assert list(resumed.history) == list(whole.history)
+    assert resumed.network.vector.tobytes() == whole.network.vector.tobytes()
+
+
+@NEEDS_AUTOGRAD
+@pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
+def test_two_threads_that_share_batches_compute_what_one_does(monkeypatch):
+    monkeypatch.setattr(parallelism, "MIN_ACTIVATIONS_FOR_SHARDING", 0)
+    one, two = (
+        nnreg.run(spec(train={"epochs": 6, "batch_size": 16, "threads": threads}), data=(X, Y))
+        for threads in (1, 2)
+    )
+    assert worker_count(two.network, two.spec.loss, two.spec.train, len(X)) == 2
+    np.testing.assert_allclose(two.history["loss"], one.history["loss"], rtol=1e-4)
+
+
+@NEEDS_AUTOGRAD
+@pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
+def test_models_that_train_in_threads_of_a_program_have_the_bits_of_one_alone():
+    alone = nnreg.run(spec(), data=(X, Y)).network.vector.tobytes()
+    models = [nnreg.build(spec(), data=(X, Y)) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        for training in [pool.submit(model.fit, X, Y) for model in models]:
+            training.result()
+    assert [model.network.vector.tobytes() for model in models] == [alone] * 2
 
 
 @NEEDS_AUTOGRAD
