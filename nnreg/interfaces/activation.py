@@ -19,10 +19,10 @@ BiasBackward: TypeAlias = Callable[[Array, Array | None], Array]
 class Activation(Component):
     """A function of one array, elementwise or over its last axis.
 
-    It may define `formula` alone; its derivative is then computed from it by autograd, if that is
-    installed and can follow it. Otherwise the formula must be elementwise, and the derivative is
-    computed exactly by complex steps if it accepts complex numbers, else by central differences.
-    Defining `forward` with the derivative instead is faster.
+    It may define `formula` alone; its derivative is then computed from it: by complex steps, which
+    are exact, if it is elementwise and accepts complex numbers, and else, or for long arrays, by
+    autograd, if that is installed and can follow it. Otherwise the formula must be elementwise, and
+    central differences are used. Defining `forward` with the derivative instead is faster.
     """
 
     kind = "activation"
@@ -41,15 +41,15 @@ class Activation(Component):
 
     def _forward_formula(self, x: Array, *, training: bool) -> tuple[Array, Backward]:
         """Return `y` and the backward function, which autograd records in training."""
-        if training and derivative(self).slope is None:
+        if training and derivative(self).by_autograd(x):
             y, vjp = trace(self.formula, [x])
             return y, lambda dy: vjp(dy)[0]
 
         def backward(dy: Array) -> Array:
-            slope = derivative(self).slope
-            if slope is None:
+            how = derivative(self)
+            if how.slope is None or how.by_autograd(x):
                 return trace(self.formula, [x])[1](dy)[0]
-            found: Array = slope(x).astype(dy.dtype)
+            found: Array = how.slope(x).astype(dy.dtype)
             return dy * found
 
         return self.formula(x), backward

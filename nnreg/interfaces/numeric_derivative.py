@@ -1,16 +1,18 @@
 """The derivative of an activation that defines only its formula.
 
-It comes from autograd, if that is installed and can follow the formula. Else, if the formula
-accepts complex numbers, it is Im f(x + ih) / h, exact to rounding (Squire and Trapp
-1998); otherwise (f(x + h) - f(x - h)) / 2h, accurate to about ten digits on smooth formulas. Both
-are evaluated in double precision, whatever that of the network. The choice is made once per
-configuration, by comparing with the differences: abs, for example, accepts a complex number but
-drops the step, and autograd gives NaN where a branch of `np.where` that is not taken overflows.
+If the formula is elementwise and accepts complex numbers, it is Im f(x + ih) / h, exact to
+rounding (Squire and Trapp 1998). Otherwise, and for long arrays, it comes from autograd, if that is
+installed and can follow the formula. Without it, it is (f(x + h) - f(x - h)) / 2h, accurate to
+about ten digits on smooth formulas. Both quotients are evaluated in double precision, whatever that
+of the network. The choice is made once per configuration, by comparing with the differences: abs,
+for example, accepts a complex number but drops the step, and autograd gives NaN where a branch of
+`np.where` that is not taken overflows.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import warnings
 from collections.abc import Callable, Hashable
@@ -26,6 +28,11 @@ from nnreg.interfaces import traced
 COMPLEX_STEP = 1e-30
 CENTRAL_STEP = float(np.cbrt(np.finfo(np.float64).eps))
 """Relative to max(1, |x|): with it, truncation and rounding errors are about equal."""
+
+LONG = 1024
+"""The number of values from which autograd is used even if complex steps are exact. A training step
+of x · tanh(x) takes 35 µs by complex steps and 74 by autograd for (32, 16), 19 and 2 ms for
+(1024, 256); they are equal at about 1000 values, and those of polynomials at 20,000."""
 
 _SIZES = np.array([0.0137, 0.219, 0.733, 1.371, 2.713, 5.927, 17.3, 61.7, 307.0, 9973.0])
 TEST_POINTS = np.concatenate([-_SIZES, _SIZES])
@@ -43,15 +50,21 @@ class HasFormula(Hashable, Protocol):
 
 @dataclass(frozen=True)
 class Derivative:
-    """How the derivative of a formula is computed: by autograd, if `slope` is None.
+    """How the derivative of a formula is computed.
 
-    Else `slope` is the elementwise derivative as a function of an array, by `method`; `reason` is
-    why it is not autograd, if that is installed.
+    `slope` is the elementwise derivative as a function of an array, by `method`; None if the
+    formula is not elementwise. Arrays of at least `traced_from` values are differentiated by
+    autograd; `reason` is why none is, if it is installed.
     """
 
     method: str
-    slope: Function | None = None
+    slope: Function | None
+    traced_from: float = math.inf
     reason: str = ""
+
+    def by_autograd(self, x: Array) -> bool:
+        """Return True if autograd differentiates the formula at `x`; it takes NumPy's arrays."""
+        return isinstance(x, np.ndarray) and x.size >= self.traced_from
 
 
 _lock = threading.Lock()
@@ -78,14 +91,18 @@ def _derivative(activation: HasFormula) -> Derivative:
         reason = ""
         if traced.installed():
             reason = _not_by_autograd(formula, elementwise)
-            if not reason:
-                return Derivative("autograd")
+        by_autograd = traced.installed() and not reason
         if not elementwise:
-            _refuse(activation, reason)
+            if not by_autograd:
+                _refuse(activation, reason)
+            return Derivative("autograd", None, 0)
         slope = functools.partial(_complex_step, formula)
         if _agrees(slope, formula):
-            return Derivative("complex steps", slope, reason)
-        return Derivative("central differences", functools.partial(_central, formula), reason)
+            traced_from = LONG if by_autograd else math.inf
+            return Derivative("complex steps", slope, traced_from, reason)
+        traced_from = 0 if by_autograd else math.inf
+        slope = functools.partial(_central, formula)
+        return Derivative("central differences", slope, traced_from, reason)
 
 
 def _not_by_autograd(formula: Function, elementwise: bool) -> str:
