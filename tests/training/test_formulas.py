@@ -11,6 +11,7 @@ import pytest
 import nnreg
 from nnreg import Activation, Layer, Loss
 from nnreg.builtin.initializers import GlorotUniform
+from nnreg.builtin.losses import GaussianNll
 from nnreg.checkpoint import save_load
 from nnreg.errors import CheckpointError, NnregWarning, PluginError
 from nnreg.interfaces import traced
@@ -18,6 +19,7 @@ from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.training import parallelism
 from nnreg.training.parallelism import worker_count
+from tests.helpers.optimizers import Sam
 from tests.training.test_returned_values import document
 
 NEEDS_AUTOGRAD = pytest.mark.skipif(not traced.installed(), reason="needs autograd")
@@ -136,6 +138,59 @@ def test_models_that_train_in_threads_of_a_program_have_the_bits_of_one_alone():
         for training in [pool.submit(model.fit, X, Y) for model in models]:
             training.result()
     assert [model.network.vector.tobytes() for model in models] == [alone] * 2
+
+
+@dataclass(frozen=True)
+class Gaussian(GaussianNll):
+    """gaussian_nll by its formula"""
+
+    forward = Loss.forward
+
+    def formula(self, y, t):
+        m, v = y[:, :1], np.log1p(np.exp(y[:, 1:])) + self.min_variance
+        return np.mean(0.5 * (np.log(v) + (t - m) ** 2 / v))
+
+
+@dataclass(frozen=True)
+class Energy(Loss):
+    """mean((y² - 1)²), of no target"""
+
+    takes_target = False
+    predicts_target = False
+
+    def formula(self, y, t):
+        return np.mean((y * y - 1) ** 2)
+
+
+@NEEDS_AUTOGRAD
+@pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
+def test_a_loss_of_two_outputs_trains_as_the_built_in_one_with_an_optimizer_of_two_passes():
+    components = {"mixing": Mixing, "gaussian": Gaussian, "sam": Sam}
+    train = {"epochs": 6, "batch_size": 16}
+    layers = [{"type": "mixing"}, {"type": "dense", "units": 2}]
+    found, expected = (
+        nnreg.run(
+            document(
+                components,
+                loss=loss,
+                optimizer={"type": "sam"},
+                model={"layers": layers, "dtype": "float64"},
+                train=train,
+            ),
+            data=(X, Y),
+        )
+        for loss in ("gaussian", "gaussian_nll")
+    )
+    np.testing.assert_allclose(found.history["loss"], expected.history["loss"], rtol=1e-9)
+    np.testing.assert_allclose(found.predict(X), expected.predict(X), rtol=1e-9)
+
+
+@NEEDS_AUTOGRAD
+@pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
+def test_a_formula_of_no_target_trains():
+    own = document({"energy": Energy}, loss="energy", optimizer="adam", train={"epochs": 40})
+    losses = nnreg.run(own, data=(X, None)).history["loss"]
+    assert losses[-1] < losses[0]
 
 
 @NEEDS_AUTOGRAD
