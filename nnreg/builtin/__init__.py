@@ -22,6 +22,7 @@ from nnreg.builtin.layers import (
     dense,
     joins,
     normalization,
+    sampling,
     sequence,
 )
 from nnreg.hookspecs import hookimpl
@@ -68,6 +69,7 @@ def nnreg_losses() -> Mapping[str, type[Loss]]:
         "cross_entropy": losses.CrossEntropy,
         "quantile": losses.Quantile,
         "gaussian_nll": losses.GaussianNll,
+        "value": losses.Value,
     }
 
 
@@ -88,6 +90,8 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
         "lstm": sequence.Lstm,
         "add_position": attention.AddPosition,
         "multi_head_attention": attention.MultiHeadAttention,
+        "cross_attention": attention.CrossAttention,
+        "gaussian_sample": sampling.GaussianSample,
         "residual": composition.Residual,
         "stack": composition.Stack,
         "add": joins.Add,

@@ -326,6 +326,25 @@ class CrossEntropy(Loss):
         return -_by_example(np.sum(weights * logs, axis=-1))
 
 
+@dataclass(frozen=True)
+class Value(Loss):
+    """An output that is itself a loss, such as one that a layer computes.
+
+    loss = mean(y)
+
+    It takes no target.
+    """
+
+    takes_target = False
+    predicts_target = False
+
+    def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
+        return mean(y), lambda: np.full_like(y, 1 / y.size)
+
+    def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
+        return _by_example(y)
+
+
 def _blocks(y: Array, count: int) -> list[Array]:
     """Return views of outputs divided into `count` parts along the last axis."""
     size = y.shape[-1] // count

@@ -13,8 +13,8 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.checkpoint.manifest import Manifest, ProgressRecord, check_array
-from nnreg.data.column_encoders import NumericTarget
-from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.column_encoders import NumericTarget, Target
+from nnreg.data.preprocessing import fits
 from nnreg.errors import FormatError
 from nnreg.interfaces.layer import Param
 from nnreg.interfaces.loss import Loss
@@ -32,10 +32,14 @@ def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) ->
 
     Raises `FormatError` for an array that is missing, unexpected, or of another shape or type.
     """
-    preprocessing, names = manifest.preprocessing, manifest.preprocessing.class_names
-    classes = None if names is None else len(names)
-    blueprint = plan_network(spec, preprocessing.input_shape, classes)
-    if not _fits(spec.loss, preprocessing, blueprint.output_shape):
+    preprocessing = manifest.preprocessing
+    blueprint = plan_network(spec, preprocessing.input_shape, preprocessing.classes)
+    compared = {head.name for head in spec.heads if head.target is not None}
+    if compared != {*preprocessing.by_output} or not all(
+        _fits(head.loss, preprocessing.by_output[head.name], blueprint.output_shapes[head.name])
+        for head in spec.heads
+        if head.loss is not None and head.name in compared
+    ):
         raise FormatError(f"the outputs {blueprint.output_shape} do not match the target")
     parameters, state = declared(blueprint.plan)
     expected = {f"parameters/{name}": param.shape for name, param in parameters.items()}
@@ -51,7 +55,7 @@ def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) ->
             expected |= {"average/parameters": (size,), "average/state": (rest,)}
         if progress.step or any(name.startswith("optimizer/") for name in arrays):
             expected |= {f"optimizer/{name}": (size,) for name in spec.optimizer.state_names}
-        if progress.partial and spec.metrics:
+        if progress.partial and (spec.metrics or spec.several):
             expected["partial/outputs"] = (progress.partial.seen, *blueprint.output_shape)
     for name, shape in expected.items():
         check_array(arrays, name, shape, np.dtype(spec.model.dtype))
@@ -60,16 +64,19 @@ def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) ->
     _check_unfrozen(progress, parameters)
 
 
-def _fits(loss: Loss, preprocessing: Preprocessing, output: Shape) -> bool:
+def _fits(loss: Loss, target: Target, output: Shape) -> bool:
     """Return True if outputs of this shape per example can represent the target."""
     if not loss.predicts_target:
         return True
     if type(loss).fits is Loss.fits:
-        return preprocessing.fits(output)
-    target, names = preprocessing.target, preprocessing.class_names
-    width = (len(target.mean),) if isinstance(target, NumericTarget) else ()
+        return fits(target, output)
+    width, classes = (
+        ((len(target.mean),), None)
+        if isinstance(target, NumericTarget)
+        else ((), len(target.names))
+    )
     try:
-        return loss.fits(output, (*output[:-1], *width), None if names is None else len(names))
+        return loss.fits(output, (*output[:-1], *width), classes)
     except ValueError:
         return False
 

@@ -29,15 +29,15 @@ def print_result(run: Run) -> None:
     splits = [name for name in SPLITS if name in summary]
     names = list(summary["train"])
     rows = [[split, *(number(summary[split][name]) for name in names)] for split in splits]
-    comparison, base = summary["verdict"], summary["baseline"]
-    if base:
+    comparison, base = summary.get("verdict"), summary.get("baseline")
+    if comparison and base:
         values = [number(base[name]) if name in base else "" for name in names]
         rows.append([_baseline_label(run, comparison["guess"]), *values])
     print_lines("")
     print_table(["", *names], rows, title=f"Results: {summary['name']}")
-    style = "bold green" if comparison["better"] else "bold yellow"
-    print_prose(describe(comparison), style=style)
-    if comparison["part"] == "train":
+    for one in summary.get("verdicts", {"": comparison} if comparison else {}).values():
+        print_prose(describe(one), style="bold green" if one["better"] else "bold yellow")
+    if comparison and comparison["part"] == "train":
         print_prose("(evaluated on the training rows; data.split holds out others)")
     early = " (stopped early)" if summary["stopped"] == "early_stopping" else ""
     if "reason" in summary:
@@ -53,6 +53,8 @@ def print_result(run: Run) -> None:
 
 def _baseline_label(run: Run, constant: str) -> str:
     """Return the label of the constant baseline."""
+    if run.model.spec.several:
+        return "baseline"
     return f"baseline ({'mean' if run.model.classes is None else f'majority class {constant}'})"
 
 

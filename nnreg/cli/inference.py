@@ -25,7 +25,9 @@ from nnreg.cli._progress import animated
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
+    from nnreg._types import Array
     from nnreg.interfaces.source import Source
+    from nnreg.model.heads import Head
     from nnreg.model.model import Model
     from nnreg.tables.table import Table
 
@@ -212,23 +214,36 @@ def _with_row_names(table: Table, predictions: _Predictions) -> _Predictions:
 
 def _predictions(model: Model, table: Table) -> _Predictions:
     """Return the column names, and one row for each row of the table."""
+    outputs, names, columns = model.predict(table), list[str](), list[list[Any]]()
+    for name, head in model.heads.items():
+        own, values = _columns_of(model, head, head.of(outputs))
+        names += [f"{one}_{name}" if name and one == "prediction" else one for one in own]
+        columns += values
+    return names, [list(row) for row in zip(*columns, strict=True)]
+
+
+def _columns_of(model: Model, head: Head, y: Array) -> tuple[list[str], list[list[Any]]]:
+    """Return the names of the columns of an output, and their values."""
     import numpy as np
 
-    if model.classes is not None and model.spec.loss.predicts_target:
-        y = model.probabilities(table)
+    from nnreg.data.preprocessing import columns_of
+
+    prefix = f"{head.name}_" if head.name else ""
+    if head.predicts and head.classes is not None:
         if y.ndim > 2:
             raise click.UsageError("this model predicts sequences; use model.predict in Python")
-        names = np.array(model.classes)[np.argmax(y, axis=-1)]
-        head = ["prediction", *(f"probability_{name}" for name in model.classes)]
-        return head, [[str(n), *row] for n, row in zip(names, y.tolist(), strict=True)]
-    y = model.predict(table)
+        y = head.probabilities(y.reshape(len(y), -1))
+        chosen = [str(head.classes[index]) for index in np.argmax(y, axis=-1)]
+        names = ["prediction", *(f"probability_{prefix}{one}" for one in head.classes)]
+        return names, [chosen, *y.T.tolist()]
     y = y.reshape(len(y), -1)
-    many = y.shape[1] > 1
-    head = [f"prediction_{i}" for i in range(y.shape[1])] if many else ["prediction"]
-    targets = model.spec.data.targets if model.spec.data else ()
-    if many and len(targets) == y.shape[1]:
-        head = [f"prediction_{name}" for name in targets]
-    return head, y.tolist()
+    if y.shape[1] == 1:
+        return ["prediction"], [y[:, 0].tolist()]
+    targets = [str(index) for index in range(y.shape[1])]
+    known = columns_of(head.target) if head.target is not None and head.predicts else ()
+    if model.spec.data and len(known) == y.shape[1]:
+        targets = list(known)
+    return [f"prediction_{prefix}{one}" for one in targets], y.T.tolist()
 
 
 @contextmanager

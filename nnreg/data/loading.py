@@ -17,9 +17,10 @@ from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.secret_text import START, reveal, reveal_path
 from nnreg.data.column_encoders import ClassTarget
+from nnreg.data.fitting import TargetColumns, fit_preprocessing, fit_target
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
-from nnreg.data.preprocessing import Preprocessing, fit_preprocessing, fit_target
-from nnreg.data.settings import Columns, Data, NumericClasses, Split
+from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
 from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError
@@ -182,32 +183,32 @@ class Fold:
 
 def read_splits(
     data: Data,
+    targets: Sequence[TargetColumns],
     directory: Path,
     seed: int,
     fold: Fold | None,
     reader: DataReader,
     *,
-    numeric_classes: NumericClasses,
-    integer_input: bool,
+    integer_inputs: Collection[str],
 ) -> tuple[Preprocessing, Splits]:
     """Read the files of a data section and fit the preprocessing on the training split."""
     data_files(data, directory)  # checks all files before one is read
     text = {name for name, kind in data.columns.items() if kind == "category"}
-    if numeric_classes != "none":
-        text.update(data.targets)
+    for target in targets:
+        if target.numeric_classes != "none":
+            text.update(target.columns)
     if data.split.group:
         text.add(data.split.group)
     source = with_secrets(data.source)
     table = reader.table(source, directory / reveal_path(data.path), text)
     preprocessing, splits = split_table(
         table,
-        data.targets,
+        targets,
         data,
         data.split,
         seed,
         fold,
-        numeric_classes=numeric_classes,
-        integer_input=integer_input,
+        integer_inputs=integer_inputs,
     )
     text.update(preprocessing.text)
     files = {
@@ -222,43 +223,43 @@ def read_splits(
 
 def split_table(
     table: Table,
-    targets: tuple[str, ...],
+    target_columns: Sequence[TargetColumns],
     columns: Columns,
     split: Split,
     seed: int,
     fold: Fold | None = None,
     *,
-    numeric_classes: NumericClasses,
-    integer_input: bool,
+    integer_inputs: Collection[str],
 ) -> tuple[Preprocessing, Splits]:
     """Split the rows of a table by fractions and fit the preprocessing on the training split.
 
-    The rows that a `fold` holds out are the validation split. If `split.validation` is given, they
-    are the test split instead, and validation is that file, or that fraction of the fold's training
-    rows. The rows of `split.test` are in no fold.
+    `integer_inputs` are the inputs that reach a layer which takes integers. The rows that a `fold`
+    holds out are the validation split. If `split.validation` is given, they are the test split
+    instead, and validation is that file, or that fraction of the fold's training rows. The rows of
+    `split.test` are in no fold.
     """
+    targets = tuple(dict.fromkeys(name for one in target_columns for name in one.columns))
     names = (split.group, split.order, columns.sample_weights)
     auxiliary = [name for name in names if isinstance(name, str)]
-    columns = replace(columns, inputs=_inputs(table, targets, columns, auxiliary))
-    table = _in_use(table, [*(columns.inputs or ()), *targets, *auxiliary])
+    if not columns.groups:
+        columns = replace(columns, inputs=_inputs(table, targets, columns, auxiliary))
+    table = _in_use(table, [*(columns.listed or ()), *targets, *auxiliary])
     table = _with_target(table, targets, columns)
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too
-    rows = _rows_of_splits(
-        _rows(table, targets, columns, split, numeric_classes), split, seed, fold
-    )
+    rows = _rows_of_splits(_rows(table, target_columns, columns, split), split, seed, fold)
     preprocessing = fit_preprocessing(
         table,
         rows["train"],
-        targets,
+        target_columns,
         columns,
-        numeric_classes=numeric_classes,
-        integer_input=integer_input,
+        integer_inputs=integer_inputs,
     )
     splits = {name: table.take(chosen) for name, chosen in rows.items()}
-    if isinstance(preprocessing.target, ClassTarget):
-        for name in sorted(splits.keys() - {"train"}):
-            _require_trained_classes(splits[name], name, preprocessing.target, split)
+    for target in preprocessing.by_output.values():
+        if isinstance(target, ClassTarget):
+            for name in sorted(splits.keys() - {"train"}):
+                _require_trained_classes(splits[name], name, target, split)
     return preprocessing, Splits(**splits)
 
 
@@ -293,8 +294,8 @@ def _inputs(
     """Return the input columns: those listed, or all without another use."""
     for name in columns.exclude:
         column(table, name)
-    others = {*columns.exclude, *(() if columns.inputs else (*targets, *auxiliary))}
-    return tuple(name for name in columns.inputs or table.columns if name not in others)
+    others = {*columns.exclude, *(() if columns.listed else (*targets, *auxiliary))}
+    return tuple(name for name in columns.listed or table.columns if name not in others)
 
 
 def _in_use(table: Table, names: list[str]) -> Table:
@@ -343,16 +344,16 @@ def _split_by_fractions(rows: Rows, fractions: dict[str, float], seed: int) -> d
 
 def _rows(
     table: Table,
-    targets: tuple[str, ...],
+    targets: Sequence[TargetColumns],
     columns: Columns,
     split: Split,
-    numeric_classes: NumericClasses,
 ) -> Rows:
     """Return the rows with what the split depends on: labels, groups or times."""
     labels = None
     if split.stratify:
-        target = fit_target(table, table, targets, columns, numeric_classes=numeric_classes)
-        if not isinstance(target, ClassTarget):
+        fitted = [fit_target(table, table, one, columns) for one in targets]
+        target = next((one for one in fitted if isinstance(one, ClassTarget)), None)
+        if target is None:
             problem = "the target is numeric; stratify needs classes"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         labels = target.encode(table)

@@ -8,10 +8,12 @@ from typing import Annotated, Literal, TypeAlias
 from annotated_types import Ge, Interval, Len
 
 from nnreg.interfaces.component import Configurable, NonNegative
+from nnreg.interfaces.graph import unsuitable
 from nnreg.interfaces.source import Source
 
 Fraction: TypeAlias = Annotated[float, Interval(gt=0, lt=1)]
 Text: TypeAlias = Annotated[str, Len(1)]
+Names: TypeAlias = Annotated[tuple[Text, ...], Len(1)]
 NumericClasses: TypeAlias = Literal["none", "single", "all"]
 """Which targets of numbers are classes: none, those of one column, or arrays of several too."""
 
@@ -47,7 +49,9 @@ class Split(Configurable):
 class Columns(Configurable):
     """How columns become numbers.
 
-    By default, `inputs` are all columns except the target and those in `exclude`. `columns` sets
+    By default, `inputs` are all columns except the target and those in `exclude`. An object gives
+    the network several inputs, each of one or more columns, which its layers read by name; all of
+    them are in memory. `columns` sets
     the type of a column, `number` or `category`, instead of inferring it from the values.
     `missing` values are refused, or imputed with the mean or the most frequent category; with
     `indicate`, missing is a category of its own, and a number has a second input that is 1 where it
@@ -64,7 +68,7 @@ class Columns(Configurable):
     Metrics and held-out splits are unweighted.
     """
 
-    inputs: Annotated[tuple[Text, ...], Len(1)] | None = None
+    inputs: Text | Names | dict[str, Text | Names] | None = None
     exclude: tuple[Text, ...] = ()
     columns: dict[str, Literal["number", "category"]] = field(default_factory=dict)
     missing: Literal["refuse", "impute", "indicate"] = "refuse"
@@ -77,18 +81,45 @@ class Columns(Configurable):
     sample_weights: Text | None = None
 
     def __post_init__(self) -> None:
-        if self.sample_weights in (self.inputs or ()):
+        if self.inputs == {}:
+            raise ValueError("'inputs' is empty; omit it for all columns")
+        for name in self.groups:
+            if why := unsuitable(name):
+                raise ValueError(f"the name {name!r} of an input {why}; give it another name")
+        unused = [name for name in self.listed or () if self.groups and name in self.exclude]
+        if unused:
+            raise ValueError(f"{unused[0]!r} is an input and in 'exclude'; remove one of them")
+        if self.sample_weights in (self.listed or ()):
             raise ValueError(
                 f"{self.sample_weights!r} is used as sample_weights and cannot be an input; "
                 "remove it from 'inputs'"
             )
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each of several inputs, by name; empty if there is one input."""
+        if not isinstance(self.inputs, dict):
+            return {}
+        return {name: _tuple(columns) for name, columns in self.inputs.items()}
+
+    @property
+    def listed(self) -> tuple[str, ...] | None:
+        """All input columns that are listed; None if they are those without another use."""
+        if isinstance(self.inputs, dict):
+            return tuple(name for columns in self.groups.values() for name in columns)
+        return None if self.inputs is None else _tuple(self.inputs)
+
+
+def _tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data(Columns):
     """Where the examples are: a file, its format, and the column or columns to predict.
 
-    A target of text is classes. One column of numbers is classes if the loss, a metric or
+    `target` may be an object with the targets of several outputs by their names. A target of text
+    is classes. One column of numbers is classes if the loss, a metric or
     `"units": "classes"` takes classes. An array with several numbers per row, such as a 0 or 1 for
     each of several labels, is numbers, unless `"units": "classes"` or `columns` says otherwise.
 
@@ -97,10 +128,19 @@ class Data(Columns):
 
     source: Source
     path: Text
-    target: Text | Annotated[tuple[Text, ...], Len(1)]
+    target: Text | Names | dict[str, Text | Names]
     split: Split = Split()
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The target columns, one or several."""
-        return (self.target,) if isinstance(self.target, str) else self.target
+        """All target columns."""
+        if not isinstance(self.target, dict):
+            return _tuple(self.target)
+        return tuple(dict.fromkeys(n for names in self.target_groups.values() for n in names))
+
+    @property
+    def target_groups(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each of several targets, by name; empty if there is one."""
+        if not isinstance(self.target, dict):
+            return {}
+        return {name: _tuple(columns) for name, columns in self.target.items()}

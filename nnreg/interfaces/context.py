@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,13 @@ class Workspace:
         return np.empty(shape, self.dtype if dtype is None else dtype)
 
 
+class Read(NamedTuple):
+    """What an entry of a graph reads: a value by its number, or a part of it by name."""
+
+    value: int
+    part: str | None = None
+
+
 @dataclass(slots=True)
 class Node:
     """An entry of a graph with the arrays of a pass.
@@ -84,13 +91,14 @@ class Node:
     """
 
     layer: Any
-    inputs: tuple[int, ...]
+    inputs: tuple[Read, ...]
     joins: bool
     shared: list[tuple[Array, Array]] = field(default_factory=list)
 
-    def read(self, values: Sequence[Array]) -> Any:
+    def read(self, values: Sequence[Any]) -> Any:
         """Return the input of the layer, or the list of its inputs if it is a join."""
-        return [values[i] for i in self.inputs] if self.joins else values[self.inputs[0]]
+        xs = [values[i] if part is None else values[i][part] for i, part in self.inputs]
+        return xs if self.joins else xs[0]
 
 
 @dataclass(slots=True)

@@ -2,22 +2,24 @@
 
 The entries of a list are numbered; value 0 is the input of the list, and value i + 1 the output of
 entry i. Entries read earlier values only, so that a graph has no cycles and is computed in order.
+A value is an array, or a mapping of several: the inputs of a network by name, or the outputs of a
+layer. An entry reads a part of such a value.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nnreg._types import Array
+from nnreg._types import Array, Shape, Shapes
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.component import Configurable
-from nnreg.interfaces.context import Context
+from nnreg.interfaces.context import Context, Read
 
 INPUT: Final = "input"
 """The name of the input of a list."""
@@ -31,7 +33,8 @@ class EntryKeys(Configurable):
 
     Options:
         name: name of the entry, by which later entries refer to it
-        inputs: names of the entries read instead of the one before; "input" is that of the list
+        inputs: names of what is read instead of the entry before: an earlier entry, one of several
+            outputs of it, such as "code.z", an input of the data, or "input", that of the list
         use: name of an earlier entry whose layer is applied again, with the same weights
         transposed: whether the weight of the layer that is used again is transposed
     """
@@ -42,7 +45,7 @@ class EntryKeys(Configurable):
     transposed: bool = False
 
     def __post_init__(self) -> None:
-        if self.name is not None and (why := _unsuitable(self.name)):
+        if self.name is not None and (why := unsuitable(self.name)):
             raise ValueError(f"the name {self.name!r} {why}; give the entry another name")
         if self.inputs == ():
             raise ValueError("'inputs' is empty; omit it to read the entry before")
@@ -62,8 +65,8 @@ class EntryKeys(Configurable):
 ENTRY_KEYS: Final = tuple(one.name for one in dataclasses.fields(EntryKeys))
 
 
-def _unsuitable(name: str) -> str:
-    """Return why a text cannot be the name of an entry; empty if it can."""
+def unsuitable(name: str) -> str:
+    """Return why a text cannot be the name of an entry or an input; empty if it can."""
     if not name:
         return "is empty"
     if name.isdecimal():
@@ -75,66 +78,97 @@ def _unsuitable(name: str) -> str:
 
 @dataclass(frozen=True)
 class Wire:
-    """The connections of an entry: the numbers of the values that it reads, in order.
+    """The connections of an entry: what it reads, in order.
 
     `use` is the number of the earlier entry whose layer it applies again.
     """
 
-    inputs: tuple[int, ...]
+    inputs: tuple[Read, ...]
     use: int | None = None
     transposed: bool = False
 
 
-def connect(entries: Sequence[EntryKeys | None], path: str) -> list[Wire]:
+class Graph(NamedTuple):
+    """The connections of each entry of a list, and what each of several outputs of the list is."""
+
+    wires: list[Wire]
+    outputs: dict[str, Read]
+
+
+def connect(
+    entries: Sequence[EntryKeys | None],
+    path: str,
+    inputs: Iterable[str] = (),
+    outputs: Mapping[str, str] | None = None,
+) -> Graph:
     """Return the connections of the entries of a list at this path of the spec.
 
+    `inputs` are the names of the inputs of the list, if it has several; `outputs` those of its
+    outputs, if they are not that of the last entry alone, with the place of each in the spec.
     Raises `SpecError` with every name that is unknown, defined later or defined twice, and every
     value that is not read.
     """
     names = [None if keys is None else keys.name for keys in entries]
-    scope, wires = _Scope(names), list[Wire]()
+    scope, wires = _Scope(names, inputs := tuple(inputs)), list[Wire]()
     for index, keys in enumerate(entries):
         here = f"{path}.layers[{index}]"
+        found = () if keys is None else scope.find_all(keys, f"{here}.inputs")
+        read = found or (Read(index) if index else scope.only_input(here),)
         if keys is None:
-            wires.append(Wire((index,)))
+            wires.append(Wire(read))
             continue
-        inputs = scope.find_all(keys, f"{here}.inputs") or (index,)
         use = None if keys.use is None else scope.find_layer(keys.use, wires, f"{here}.use")
-        wires.append(Wire(inputs, use, keys.transposed))
+        wires.append(Wire(read, use, keys.transposed))
         if keys.name is not None:
             scope.add(keys.name, index + 1, f"{here}.name")
-    problems = scope.problems or _unread(wires, names, path)
+    results = {name: scope.find_output(name, where) for name, where in (outputs or {}).items()}
+    problems = scope.problems or _unread(wires, names, path, inputs, set(results.values()))
     if problems:
         raise SpecError(problems)
-    return wires
+    return Graph(wires, results)
 
 
 class _Scope:
-    """The names of a list as far as it was read, with the numbers of their values."""
+    """The names of a list as far as it was read, with the values that they stand for."""
 
-    def __init__(self, names: Sequence[str | None]) -> None:
+    def __init__(self, names: Sequence[str | None], inputs: Sequence[str]) -> None:
         self.problems: list[Problem] = []
-        self._names = names
-        self._values = {INPUT: 0}
+        self._names, self._inputs = names, inputs
+        self._values = {name: Read(0, name) for name in inputs} or {INPUT: Read(0)}
+
+    def only_input(self, where: str) -> Read:
+        """Return the input of the list, with a problem if there are several."""
+        if len(self._inputs) > 1:
+            text = f"the data has several inputs; name in 'inputs' one of {', '.join(self._inputs)}"
+            self.problems.append(Problem(where, text))
+        return next(iter(self._values.values()))
 
     def add(self, name: str, value: int, where: str) -> None:
         """Add the name of an entry."""
-        if name in self._values:
+        if name in self._inputs:
+            text = f"the name {name!r} is that of an input; give the entry another name"
+            self.problems.append(Problem(where, text))
+        elif name in self._values:
             text = f"the name {name!r} is used twice; give one of the entries another name"
             self.problems.append(Problem(where, text))
-        self._values[name] = value
+        self._values[name] = Read(value)
 
-    def find(self, name: str, where: str) -> int:
-        """Return the number of a value; 0, with a problem, if there is none before this entry."""
-        if name not in self._values:
-            text = f"unknown name {name!r}{suggest(name, self._values)}"
-            if name in self._names:
-                text = f"refers to {name!r}, which is not before it; move it behind that entry"
-            self.problems.append(Problem(where, text))
-        return self._values.get(name, 0)
+    def find(self, name: str, where: str) -> Read:
+        """Return a value or a part of one; the first, with a problem, for an unknown name."""
+        base, _, part = name.partition(".")
+        known = self._values.get(base)
+        if known is not None and known.part is None:
+            return Read(known.value, part or None)
+        if known is not None and not part:
+            return known
+        text = f"unknown name {name!r}{suggest(name, self._values)}"
+        if base in self._names:
+            text = f"refers to {base!r}, which is not before it; move it behind that entry"
+        self.problems.append(Problem(where, text))
+        return Read(0)
 
-    def find_all(self, keys: EntryKeys, where: str) -> tuple[int, ...]:
-        """Return the numbers of the values that an entry reads."""
+    def find_all(self, keys: EntryKeys, where: str) -> tuple[Read, ...]:
+        """Return what an entry reads."""
         if isinstance(keys.inputs, str):
             return (self.find(keys.inputs, where),)
         return tuple(
@@ -142,11 +176,23 @@ class _Scope:
             for position, name in enumerate(keys.inputs or ())
         )
 
+    def find_output(self, name: str, where: str) -> Read:
+        """Return the value that is an output of the list."""
+        found = self.find(name, where)
+        if found.value == 0 and name in self._values:
+            self.problems.append(Problem(where, f"{name!r} is an input, not a layer's output"))
+        return found
+
     def find_layer(self, name: str, wires: Sequence[Wire], where: str) -> int | None:
         """Return the number of the entry whose layer is used by the name of that or of a use."""
-        index = self.find(name, where) - 1
-        if name == INPUT:
-            self.problems.append(Problem(where, f"{INPUT!r} is the input, not a layer"))
+        found = self.find(name, where)
+        index = found.value - 1
+        if name in (INPUT, *self._inputs) and name in self._values:
+            what = "the input" if name == INPUT else "an input"
+            self.problems.append(Problem(where, f"{name!r} is {what}, not a layer"))
+        elif found.part is not None:
+            text = f"{name!r} is an output of a layer; name the layer, {name.partition('.')[0]!r}"
+            self.problems.append(Problem(where, text))
         if index < 0:
             return None
         if wires[index].transposed:
@@ -156,36 +202,98 @@ class _Scope:
         return index if use is None else use
 
 
-def _unread(wires: Sequence[Wire], names: Sequence[str | None], path: str) -> list[Problem]:
-    """Return a problem for each value but the last that no entry reads."""
-    read = {value for wire in wires for value in wire.inputs}
-    problems = []
-    if 0 not in read:
+def _unread(
+    wires: Sequence[Wire],
+    names: Sequence[str | None],
+    path: str,
+    inputs: Sequence[str],
+    outputs: Collection[Read],
+) -> list[Problem]:
+    """Return a problem for each value that no entry reads and that is no output."""
+    parts = {one for wire in wires for one in wire.inputs}.union(outputs or [Read(len(wires))])
+    read = {one.value for one in parts}
+    problems = [
+        Problem(f"{path}.layers", f"no entry reads the input {name!r}; read it, or remove it")
+        for name in inputs
+        if Read(0, name) not in parts
+    ]
+    if 0 not in read and not inputs:
         problems.append(Problem(f"{path}.layers", f"no entry reads {INPUT!r}, the input"))
-    for index, name in enumerate(names[:-1]):
+    for index, name in enumerate(names):
         if index + 1 not in read:
             fix = f"name {name!r} in the 'inputs' of" if name else "name it and read it in"
             text = f"no entry reads its output; {fix} a later entry, or remove it"
+            if outputs:
+                text = (
+                    f"no entry reads its output; {fix} a later entry, give it a loss, list it in "
+                    "model.outputs, or remove it"
+                )
             problems.append(Problem(f"{path}.layers[{index}]", text))
     return problems
 
 
+@dataclass(frozen=True)
+class Value:
+    """A value of a list: the name of its entry, its shape or shapes, and whether it is integers.
+
+    Of the inputs of a network, `integers` are the names of those that are.
+    """
+
+    name: str
+    shape: Shapes
+    integer: bool | None
+    integers: Collection[str] = ()
+
+    def is_integer(self, part: str | None) -> bool | None:
+        """Return whether the value or a part of it is integers; None if unknown."""
+        return part in self.integers if self.name == INPUT and part else self.integer
+
+    def shape_of(self, read: Read, path: str) -> Shape:
+        """Return the shape of the value, or of a part of it."""
+        part, shape = read.part, self.shape
+        if isinstance(shape, tuple):
+            if part is None:
+                return shape
+            problem = f"{self.name!r} has one output; write {self.name!r}"
+        elif part is not None and part in shape:
+            return shape[part]
+        elif part is not None:
+            problem = f"{self.name!r} has no output {part!r}{suggest(part, shape)}"
+        else:
+            names = ", ".join(f"{self.name}.{one}" for one in shape)
+            problem = f"{self.name!r} has several outputs; read one of {names}"
+            if self.name.isdecimal():
+                problem = (
+                    f"the layer before has several outputs, {', '.join(shape)}; name it, and read "
+                    "one of them, as in NAME.OUTPUT"
+                )
+        raise SpecError([Problem(path, problem)])
+
+
 def is_chain(wires: Sequence[Wire]) -> bool:
     """Return True if each entry reads the one before and none is used again."""
-    return all(wire == Wire((index,)) for index, wire in enumerate(wires))
+    return all(wire == Wire((Read(index),)) for index, wire in enumerate(wires))
 
 
-def read_input(context: Context, values: Sequence[Array]) -> Any:
+def arrays_of(value: Any) -> Iterable[Array]:
+    """Return the arrays of a value, one or several."""
+    return value.values() if isinstance(value, dict) else (value,)
+
+
+def read_input(context: Context, values: Sequence[Any]) -> Any:
     """Return what a layer reads of the values before it: in a chain, the last."""
     return values[-1] if context.node is None else context.node.read(values)
 
 
-def run_graph(contexts: Sequence[Context], x: Array) -> tuple[Array, Backward]:
+def run_graph(
+    contexts: Sequence[Context], x: Any, outputs: Mapping[str, Read] | None = None
+) -> tuple[Any, Backward]:
     """Run the entries of a graph in order; the returned function runs backward in reverse.
 
-    It returns None if the gradient of the input is not needed.
+    It returns None if the gradient of the input is not needed. With `outputs`, the result is a
+    dictionary of these, and so is the gradient.
     """
-    values, steps = [x], []
+    values, steps = [x], list[Any]()
     for context in contexts:
         node = context.node
         assert node is not None  # set for all entries of a graph
@@ -193,24 +301,60 @@ def run_graph(contexts: Sequence[Context], x: Array) -> tuple[Array, Backward]:
         values.append(y)
         steps.append((backward_fn, context, node))
 
-    def backward(dy: Array) -> Array | None:
-        gradients: list[Array | None] = [None] * len(values)
-        gradients[-1] = dy
+    def backward(dy: Any) -> Any:
+        gradients: list[Any] = [None] * len(values)
+        if outputs is None:
+            gradients[-1] = dy
+        else:
+            for name, read in outputs.items():
+                _add(gradients, read, dy[name], contexts[0])
         for index in range(len(steps), 0, -1):
             backward_fn, context, node = steps[index - 1]
             gradient = gradients[index]
             if gradient is None:
                 continue  # neither this entry nor those before it are trained
+            if isinstance(gradient, dict):
+                gradient = _complete(gradient, values[index], context)
             found = backward_fn(gradient)
             for total, part in node.shared:
                 np.add(total, part, out=total)
             if not context.needs_input_gradient:
                 continue
-            for value, part in zip(node.inputs, found if node.joins else (found,), strict=True):
-                gradients[value] = _sum(gradients[value], part, context)
+            for read, dx in zip(node.inputs, found if node.joins else (found,), strict=True):
+                _add(gradients, read, dx, context)
         return gradients[0]
 
-    return values[-1], backward
+    if outputs is None:
+        return values[-1], backward
+    return {name: part_of(values, read) for name, read in outputs.items()}, backward
+
+
+def part_of(values: Sequence[Any], read: Read) -> Array:
+    """Return a value or a part of it."""
+    value, part = read
+    found: Array = values[value] if part is None else values[value][part]
+    return found
+
+
+def _add(gradients: list[Any], read: Read, dx: Array | None, context: Context) -> None:
+    """Add a gradient to that of a value or of a part of it; either may be None."""
+    value, part = read
+    if part is None:
+        gradients[value] = _sum(gradients[value], dx, context)
+    elif dx is not None:
+        parts = gradients[value] = gradients[value] or {}
+        parts[part] = _sum(parts.get(part), dx, context)
+
+
+def _complete(
+    gradients: Mapping[str, Array], y: Mapping[str, Array], context: Context
+) -> dict[str, Array]:
+    """Return the gradient of every output of a layer, of which some are not read."""
+    complete = dict(gradients)
+    for name in y.keys() - complete.keys():
+        complete[name] = context.empty(y[name].shape)
+        complete[name].fill(0)
+    return complete
 
 
 def _sum(first: Array | None, second: Array | None, context: Context) -> Array | None:

@@ -6,11 +6,11 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from nnreg._types import Array, Shape
+from nnreg._types import Array, Shape, Shapes
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
@@ -22,14 +22,14 @@ class Join(Layer):
 
     joins = True
 
-    def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
+    def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shapes:
         """Declare on `builder` the arrays for inputs of these shapes; return the output's shape.
 
         Raises `ShapeError` for inputs that it does not support.
         """
         raise NotImplementedError
 
-    def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
+    def forward(self, xs: Sequence[Array], context: Context) -> tuple[Any, JoinBackward]:
         """Return `y` and the function from ∂loss/∂y to the gradient of each input."""
         return super().forward(xs, context)
 
@@ -46,15 +46,13 @@ class OneInput(Layer):
         """The bounds of the join's outputs."""
         return self.join.output_range
 
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shapes:
         """Build the join."""
         return self.join.build(self.shapes, builder)
 
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+    def forward(self, x: Array, context: Context) -> tuple[Any, LayerBackward]:
         """Return the output of the join; the returned function puts its gradients together."""
-        ends = list(itertools.accumulate(math.prod(shape) for shape in self.shapes))
-        spans = zip([0, *ends], ends, self.shapes, strict=False)
-        xs = [x[:, start:end].reshape(len(x), *shape) for start, end, shape in spans]
+        xs = split_values(x, self.shapes)
         y, backward_fn = self.join.forward(xs, context)
 
         def backward(dy: Array) -> Array | None:
@@ -64,8 +62,33 @@ class OneInput(Layer):
         return y, backward
 
 
+def split_values(x: Array, shapes: Sequence[Shape]) -> list[Array]:
+    """Return the arrays of these shapes whose values are side by side."""
+    ends = list(itertools.accumulate(map(math.prod, shapes)))
+    spans = zip([0, *ends], ends, shapes, strict=False)
+    return [x[:, start:end].reshape(len(x), *shape) for start, end, shape in spans]
+
+
+def one_output(returned: Any) -> Any:
+    """Return what `forward` returned, with several outputs put side by side in one."""
+    if not (isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[0], dict)):
+        return returned
+    y, backward_fn = returned
+    shapes = [one.shape[1:] for one in y.values()]
+
+    def backward(dy: Array) -> Any:
+        return backward_fn(dict(zip(y, split_values(dy, shapes), strict=True)))
+
+    return flat_inputs(list(y.values())), backward
+
+
+def one_shape(shapes: Shapes) -> Shape:
+    """Return the shape of the output, or of several that `one_output` puts side by side."""
+    return shapes if isinstance(shapes, tuple) else (sum(map(math.prod, shapes.values())),)
+
+
 def flat_inputs(xs: Sequence[Array]) -> Array:
-    """Return the inputs of a join as the input of `OneInput`."""
+    """Return arrays with their values side by side, as the inputs of a join in `OneInput`."""
     return np.concatenate([x.reshape(len(x), math.prod(x.shape[1:])) for x in xs], axis=1)
 
 

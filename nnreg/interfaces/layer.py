@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from nnreg._types import Array, Shape
+from nnreg._types import Array, Shape, Shapes
 from nnreg.errors import ComponentError, NnregError, Problem, ShapeError, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
-from nnreg.interfaces.context import Context
+from nnreg.interfaces.context import Context, Read
 from nnreg.interfaces.formula import layer_forward
-from nnreg.interfaces.graph import ENTRY_KEYS, EntryKeys, Wire, connect, is_chain, run_graph
+from nnreg.interfaces.graph import (
+    ENTRY_KEYS,
+    INPUT,
+    EntryKeys,
+    Graph,
+    Value,
+    Wire,
+    connect,
+    is_chain,
+    run_graph,
+)
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.returned import Caller, describe
 
@@ -57,10 +68,11 @@ class Layer(Component):
         """
         return None
 
-    def build(self, shape: Any, builder: LayerBuilder) -> Shape:
+    def build(self, shape: Any, builder: LayerBuilder) -> Shapes:
         """Declare on `builder` the arrays for inputs of `shape: Shape` (without the batch axis).
 
-        Returns the shape of one output. Raises `ShapeError` for an input it does not support.
+        Returns the shape of one output, or for a layer of several outputs a dictionary of their
+        shapes by name. Raises `ShapeError` for an input it does not support.
         """
         built: Shape = shape
         return built
@@ -76,12 +88,13 @@ class Layer(Component):
         """
         raise NotImplementedError
 
-    def forward(self, x: Any, context: Context) -> tuple[Array, Callable[[Array], Any]]:
+    def forward(self, x: Any, context: Context) -> tuple[Any, Callable[[Any], Any]]:
         """Return `y` for `x: Array` and the function that takes ∂loss/∂y and returns ∂loss/∂x.
 
         The returned function also writes (never adds) every gradient in `context.gradients`, in
         full. It may return None if `context.needs_input_gradient` is false. Neither `x` nor the
-        gradient passed to it may be modified.
+        gradient passed to it may be modified. For a layer of several outputs, `y` and the gradient
+        are dictionaries.
 
         Without this method, the derivative is that of `formula`.
         """
@@ -108,7 +121,7 @@ class LayerEntry(Layer):
         split = None if self.layer is None else self.layer.split_output_activation()
         return split and (replace(self, layer=split[0]), split[1])
 
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shapes:
         """Raise `SpecError`: the builder of a list builds the layer, not the entry."""
         keys = ", ".join(map(repr, self.keys.given()))
         problem = f"{keys} may be given only in a list of layers; one of {', '.join(ENTRY_KEYS)}"
@@ -139,27 +152,35 @@ class LayerBuilder:
 
     `path` is the path of the layer in the spec; `classes` the number of classes of the target;
     `integer` is whether its input is integers, None if unknown; `inputs` and `output` are the
-    shapes of its inputs and of its output, once it is built. A layer with many intermediate values
-    per example may set `activation_count` to their number, and a recurrent layer `sequence_length`
-    to its number of time steps: threads are planned by them.
+    shapes of its inputs and of its output, once it is built. For a layer of several outputs,
+    `outputs` are their shapes by name, and `output` is that of the first. For the list of a network
+    with several inputs, `integers` are the names of those that are integers.
+    A layer with many intermediate values per example may set `activation_count` to their number,
+    and a recurrent layer `sequence_length` to its number of time steps: threads are planned by
+    them.
     `min_training_rows` is the fewest examples of a batch that the layer can be trained on.
     `constant` is set if the output does not depend on the input, such as that of a normalization
     over a single value: a network with such a layer is refused.
     `wire` has the connections of a layer in a graph; it is None in a chain. `owner` is the name of
-    the earlier layer whose arrays it uses, if it has none of its own.
+    the earlier layer whose arrays it uses, if it has none of its own. `results` are the outputs of
+    a network with several by name, and `classes_of` the classes of their targets.
     """
 
     path: str
     classes: int | None = None
+    classes_of: Mapping[str, int | None] = field(default_factory=dict)
     inputs: tuple[Shape, ...] = ()
     output: Shape = ()
+    outputs: Mapping[str, Shape] = field(default_factory=dict)
     activation_count: int = 0
     sequence_length: int = 1
     min_training_rows: int = 1
     constant: bool = False
     integer: bool | None = None
+    integers: Collection[str] = ()
     wire: Wire | None = None
     owner: str | None = None
+    results: Mapping[str, Read] = field(default_factory=dict)
     params: dict[str, Param] = field(default_factory=dict)
     state: dict[str, Param] = field(default_factory=dict)
     children: dict[str, tuple[Layer, LayerBuilder]] = field(default_factory=dict)
@@ -168,6 +189,12 @@ class LayerBuilder:
     def input(self) -> Shape:
         """The shape of the first input."""
         return self.inputs[0]
+
+    @property
+    def activations(self) -> int:
+        """The number of intermediate values and outputs of one example."""
+        outputs = self.outputs.values() if self.outputs else (self.output,)
+        return self.activation_count + sum(map(math.prod, outputs))
 
     def param(
         self, name: str, shape: Shape, initializer: Initializer, *, regularized: bool = False
@@ -192,37 +219,51 @@ class LayerBuilder:
         *,
         integer: bool | None = None,
         path: str | None = None,
-    ) -> Shape:
+    ) -> Any:
         """Build a nested layer, named as in `layers/0`, and return the shape of its output.
 
-        `integer` is whether its input is integers, None if unknown. `path` is its path in the spec,
-        by default that which its name says.
+        Returns a dictionary of shapes for a layer of several outputs. `integer` is whether its
+        input is integers, None if unknown. `path` is its path in the spec, by default that which
+        its name says.
         """
         if path is None:
             parts = name.split("/")
             path = self.path + "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in parts)
         return self._build(name, layer, (shape,), LayerBuilder(path, integer=integer))
 
-    def chain(self, layers: Iterable[Layer], shape: Shape) -> Shape:
+    def chain(
+        self, layers: Iterable[Layer], shape: Shapes, outputs: Mapping[str, str] | None = None
+    ) -> Any:
         """Build a list of nested layers, named `layers/0`, …, and return the shape of the output.
 
-        The input of the list is that of the layer itself. An entry with a name has it in place of
-        its number; the entries of a list are connected as their keys say.
+        The input of the list is that of the layer itself; only that of a network may be several. An
+        entry with a name has it in place of its number; the entries of a list are connected as
+        their keys say. Returns a dictionary of shapes if the last layer has several outputs, or if
+        those of a network are given: by name, with the place of each in the spec.
         """
         layers = tuple(layers)
-        wires, names = connect_layers(layers, self.path), list[str]()
-        values, graph = [(shape, self.integer)], not is_chain(wires)
+        inputs = () if isinstance(shape, tuple) else shape
+        wires, self.results = connect_layers(layers, self.path, inputs, outputs)
+        values, names = [Value(INPUT, shape, self.integer, self.integers)], list[str]()
+        graph = bool(outputs) or not is_chain(wires)
         for index, (entry, wire) in enumerate(zip(layers, wires, strict=True)):
             plan = LayerBuilder(f"{self.path}.layers[{index}]")
             plan.wire = wire if graph else None
             plan.owner = None if wire.use is None else names[wire.use]
-            plan.integer = _common([values[value][1] for value in wire.inputs])
+            plan.integer = _common([values[one.value].is_integer(one.part) for one in wire.inputs])
             layer = self._layer_of(entry, plan)
-            read = [values[value][0] for value in wire.inputs]
-            names.append(f"layers/{_name(entry) or index}")
+            read = [values[one.value].shape_of(one, f"{plan.path}.inputs") for one in wire.inputs]
+            name = _name(entry) or str(index)
+            names.append(f"layers/{name}")
             shape = self._build(names[-1], layer, read, plan)
-            values.append((shape, plan.integer if layer.keeps_integers else layer.keeps_integers))
-        return shape
+            integer = plan.integer if layer.keeps_integers else layer.keeps_integers
+            values.append(Value(name, shape, integer))
+        if outputs is None:
+            return shape
+        return {
+            name: values[read.value].shape_of(read, outputs[name])
+            for name, read in self.results.items()
+        }
 
     def _layer_of(self, entry: Layer, plan: LayerBuilder) -> Layer:
         """Return the layer of an entry, which may be that of an earlier one."""
@@ -239,9 +280,10 @@ class LayerBuilder:
             raise SpecError([Problem(f"{plan.path}.transposed", problem)])
         return transposed
 
-    def _build(self, name: str, layer: Layer, shapes: Sequence[Shape], plan: LayerBuilder) -> Shape:
+    def _build(self, name: str, layer: Layer, shapes: Sequence[Shape], plan: LayerBuilder) -> Any:
         """Build a nested layer for inputs of these shapes, and add it to the children."""
-        plan.classes, plan.inputs = self.classes, tuple(shapes)
+        plan.classes = self.classes_of.get(name.removeprefix("layers/"), self.classes)
+        plan.inputs = tuple(shapes)
         _check_count(layer, shapes, plan.path)
         try:
             output = layer.build(plan.inputs if layer.joins else shapes[0], plan)
@@ -254,15 +296,18 @@ class LayerBuilder:
                 f"{plan.path}: {type(layer).__name__} of the module {type(layer).__module__} "
                 f"failed on input shape {', '.join(map(str, shapes))}: {error!r}"
             ) from error
-        if not (isinstance(output, tuple) and all(isinstance(n, int | np.integer) for n in output)):
+        several = output if isinstance(output, dict) and output else {"": output}
+        if not all(map(_is_shape, several.values())):
             raise Caller(layer, plan.path).error(
                 "build", f"returned {describe(output)}; expected the shape of one output, a tuple"
             )
-        plan.output = tuple(map(int, output))
+        shapes_of = {key: tuple(map(int, one)) for key, one in several.items()}
+        plan.output = next(iter(shapes_of.values()))
+        plan.outputs = shapes_of if several is output else {}
         if plan.owner is not None:
             self._require_same_arrays(plan, plan.owner)
         self.children[name] = (layer, plan)
-        return plan.output
+        return plan.outputs or plan.output
 
     def _require_same_arrays(self, plan: LayerBuilder, name: str) -> None:
         """Raise `SpecError` if the arrays of an earlier layer do not fit this use of it."""
@@ -287,9 +332,19 @@ class LayerBuilder:
         return self.classes
 
 
-def connect_layers(layers: Sequence[Layer], path: str) -> list[Wire]:
-    """Return the connections of a list of layers at a path of the spec."""
-    return connect([one.keys if isinstance(one, LayerEntry) else None for one in layers], path)
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(n, int | np.integer) for n in value)
+
+
+def connect_layers(
+    layers: Sequence[Layer],
+    path: str,
+    inputs: Iterable[str] = (),
+    outputs: Mapping[str, str] | None = None,
+) -> Graph:
+    """Return the connections of a list of layers at a path of the spec; see `connect`."""
+    keys = [one.keys if isinstance(one, LayerEntry) else None for one in layers]
+    return connect(keys, path, inputs, outputs)
 
 
 def _name(entry: Layer) -> str | None:
@@ -323,22 +378,7 @@ def _shapes(plan: LayerBuilder) -> dict[str, Shape]:
     return own | nested
 
 
-def takes_integers(layers: Sequence[Layer], path: str = "$.model") -> bool:
-    """Return True if the input of a list of layers reaches one that takes integers as it is."""
-    unchanged, plain = {0}, list[Layer]()
-    for index, (entry, wire) in enumerate(zip(layers, connect_layers(layers, path), strict=True)):
-        layer = entry.layer if isinstance(entry, LayerEntry) else entry
-        plain.append(layer or plain[wire.use or 0])
-        if wire.transposed or not unchanged.intersection(wire.inputs):
-            continue
-        if plain[-1].integer_input:
-            return True
-        if plain[-1].keeps_integers:
-            unchanged.add(index + 1)
-    return False
-
-
-def chain(steps: Iterable[tuple[Layer, Context]], x: Array) -> tuple[Array, LayerBackward]:
+def chain(steps: Iterable[tuple[Layer, Context]], x: Any) -> tuple[Any, Callable[[Any], Any]]:
     """Run the layers of a list; the returned function runs their backward functions in reverse.
 
     It returns None, early, if the gradient of a layer's input is not needed.
@@ -350,8 +390,8 @@ def chain(steps: Iterable[tuple[Layer, Context]], x: Array) -> tuple[Array, Laye
         x, backward_fn = layer.forward(x, context)
         backward_fns.append((backward_fn, context))
 
-    def backward(dy: Array) -> Array | None:
-        gradient: Array | None = dy
+    def backward(dy: Any) -> Any:
+        gradient = dy
         for backward_fn, context in reversed(backward_fns):
             if gradient is None:
                 return None

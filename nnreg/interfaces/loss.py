@@ -42,7 +42,8 @@ class Loss(Component):
     """Whether the loss of a batch is the mean of those of its examples; False for one that compares
     the examples of a batch, which is then not divided, and whose examples have no weights."""
     takes_target: ClassVar[bool] = True
-    """Whether it compares outputs with a target; if not, `t` has the shape `(batch, 0)`."""
+    """Whether it compares outputs with a target; if not, `t` has the shape `(batch, 0)`. The data
+    for a single output then need no target, and one of several outputs has none."""
     predicts_target: ClassVar[bool] = True
     """Whether outputs predict the target, so that metrics and reports compare them; False for
     outputs such as embeddings."""

@@ -94,4 +94,11 @@ class ReportView(Protocol):
 
     @property
     def held_out(self) -> HeldOut | None:
-        """The predictions on the held-out rows; None if plugins or data are missing."""
+        """The predictions on the held-out rows; None if plugins or data are missing.
+
+        Of several outputs, they are those of the first that predicts a target.
+        """
+
+    @property
+    def outputs(self) -> Mapping[str, HeldOut]:
+        """Those of each output that predicts a target, by its name, empty for a single one."""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nnreg._types import Array, Shape
+from nnreg._types import Array, Shape, Shapes
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.graph import INPUT
+from nnreg.interfaces.integers import integer_inputs
+from nnreg.interfaces.join import one_shape
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer, LayerBuilder, takes_integers
+from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import RESERVED_NAMES, Metric, NamedMetric, without_name
-from nnreg.network.network import Network
+from nnreg.interfaces.outputs import Output
+from nnreg.network.network import NamedOutput, Network
 from nnreg.network.parameters import belongs_to, declared, layer_names, total_size
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
@@ -35,32 +39,58 @@ class Blueprint(NamedTuple):
     plan: LayerBuilder
     output_shape: Shape
     output_activation: Activation | None
+    named_outputs: dict[str, NamedOutput]
+
+    @property
+    def output_shapes(self) -> dict[str, Shape]:
+        """The shape of each output by its name, which is empty for a single one."""
+        named = {name: one.shape for name, one in self.named_outputs.items()}
+        return named or {"": self.output_shape}
 
 
-def plan_network(spec: Spec, input_shape: Shape, classes: int | None) -> Blueprint:
+Classes: TypeAlias = int | Mapping[str, int | None] | None
+"""The number of classes of the target, None if it is numeric; or those of several by output."""
+
+
+def plan_network(spec: Spec, input_shape: Shapes, classes: Classes) -> Blueprint:
     """Return the structure of the network that a spec describes, with the shapes of all arrays.
 
-    `input_shape` is the shape of one example, `classes` the number of classes or None. Raises
+    `input_shape` is the shape of one example, or those of several inputs by name, `classes` the
+    number of classes or None. Raises
     `SpecError` with the path of a layer that does not support its input.
     """
-    layers, output_activation = _fuse_loss_activation(spec)
-    plan = LayerBuilder("$.model", classes, integer=takes_integers(layers))
-    shape = plan.chain(layers, input_shape)
+    layers, activations = _fuse_loss_activations(spec)
+    inputs = () if isinstance(input_shape, tuple) else input_shape
+    integers = integer_inputs(layers, inputs, spec.several)
+    plan = LayerBuilder("$.model", integer=INPUT in integers, integers=integers)
+    if isinstance(classes, Mapping):
+        known = [count for count in classes.values() if count is not None]
+        plan.classes, plan.classes_of = known[0] if len(known) == 1 else None, classes
+    else:
+        plan.classes = classes
+    shape = plan.chain(layers, input_shape, spec.several)
     _check_frozen(plan, spec.train.freeze)
-    return Blueprint(plan, shape, output_activation)
+    if spec.several:
+        named = {name: NamedOutput(one, activations[name]) for name, one in shape.items()}
+        return Blueprint(plan, one_shape(shape), None, named)
+    if not isinstance(shape, tuple):
+        problem = f"has several outputs, {', '.join(shape)}; read one of them in a last layer"
+        raise SpecError([Problem(f"$.model.layers[{len(layers) - 1}]", problem)])
+    return Blueprint(plan, shape, activations[""], {})
 
 
 def build_network(
-    spec: Spec, input_shape: Shape, classes: int | None, kernels: Kernels | None = None
+    spec: Spec, input_shape: Shapes, classes: Classes, kernels: Kernels | None = None
 ) -> Network:
     """Return the network that a spec describes, not yet initialized; see `plan_network`."""
-    plan, shape, output_activation = plan_network(spec, input_shape, classes)
+    plan, shape, output_activation, named = plan_network(spec, input_shape, classes)
     _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
     return Network(
         plan,
         input_shape,
         shape,
         output_activation=output_activation,
+        named_outputs=named,
         dtype=spec.model.dtype,
         kernels=kernels,
         frozen=spec.train.freeze,
@@ -87,15 +117,52 @@ def unknown_layers(plan: LayerBuilder, names: Sequence[str], path: str) -> list[
     ]
 
 
-def _fuse_loss_activation(spec: Spec) -> tuple[tuple[Layer, ...], Activation | None]:
-    """Return the layers and the output activation, which is removed if fused with the loss."""
-    *before, last = spec.model.layers
-    split, fused = last.split_output_activation(), spec.loss.fused_activation
-    if split is not None and fused is not None and type(split[1]) is fused:
-        return (*before, split[0]), split[1]
-    (low, high), bounds = spec.loss.input_range, last.output_range
+def _fuse_loss_activations(
+    spec: Spec,
+) -> tuple[tuple[Layer, ...], dict[str, Activation | None]]:
+    """Return the layers and the output activations, which are removed if fused with the loss."""
+    layers, activations = list(spec.model.layers), dict[str, Activation | None]()
+    for head in spec.heads:
+        activations[head.name] = None
+        index = layer_of(spec, head.name)
+        if index is None or head.loss is None:
+            continue
+        layers[index], activations[head.name] = _fuse(
+            layers[index], head.loss, index, fusible=_is_read_as_output_only(spec, head.name)
+        )
+    return tuple(layers), activations
+
+
+def layer_of(spec: Spec, output: str) -> int | None:
+    """Return the number of the entry that an output is of, the last if its name is empty.
+
+    None for one of several outputs of a layer.
+    """
+    if not output:
+        return len(spec.model.layers) - 1
+    names = [e.keys.name if isinstance(e, LayerEntry) else None for e in spec.model.layers]
+    return names.index(output) if output in names else None
+
+
+def _is_read_as_output_only(spec: Spec, output: str) -> bool:
+    """Return True if no entry reads an output or applies its layer again."""
+    entries = [entry.keys for entry in spec.model.layers if isinstance(entry, LayerEntry)]
+    inputs = [(k.inputs,) if isinstance(k.inputs, str) else k.inputs or () for k in entries]
+    if not output or output in {keys.use for keys in entries} | set().union(*inputs):
+        return not output
+    index = layer_of(spec, output)
+    following = spec.model.layers[index + 1 : index + 2] if index is not None else ()
+    return all(isinstance(one, LayerEntry) and bool(one.keys.inputs) for one in following)
+
+
+def _fuse(last: Layer, loss: Loss, index: int, *, fusible: bool) -> tuple[Layer, Activation | None]:
+    """Return a layer and its activation, which is removed if it is fused with the loss."""
+    split, fused = last.split_output_activation(), loss.fused_activation
+    if fusible and split is not None and fused is not None and type(split[1]) is fused:
+        return split
+    (low, high), bounds = loss.input_range, last.output_range
     if bounds is not None and (bounds[0] < low or bounds[1] > high):
-        path, outputs, fix = f"$.model.layers[{len(before)}]", "this layer", "add an activation"
+        path, outputs, fix = f"$.model.layers[{index}]", "this layer", "add an activation"
         if split is not None:
             path += ".activation"
             outputs, fix = type(split[1]).__name__.lower(), "give this layer another activation"
@@ -104,7 +171,7 @@ def _fuse_loss_activation(spec: Spec) -> tuple[tuple[Layer, ...], Activation | N
             f"within {bounds[0]:g} and {bounds[1]:g}; {fix}{such_as(fused)}"
         )
         raise SpecError([Problem(path, problem)])
-    return spec.model.layers, None
+    return last, None
 
 
 def such_as(activation: type[Activation] | None) -> str:
@@ -124,22 +191,22 @@ def _check_memory(plan: LayerBuilder, itemsize: int) -> None:
 
 
 def name_metrics(
-    spec: Spec, registry: Registry, classes: Sequence[str] | None
+    head: Output, registry: Registry, classes: Sequence[str] | None
 ) -> dict[str, Metric]:
-    """Return the metrics by name, for `classes` or a numeric target.
+    """Return the metrics of an output by name, for `classes` or a numeric target.
 
     Raises `SpecError` for a metric that does not fit the target.
     """
     problems, named = [], {}
     classification = classes is not None
-    metrics = list(map(without_name, spec.metrics))
+    metrics = list(map(without_name, head.metrics))
     entries = [registry.entry_of(metric) for metric in metrics]
     for index, (metric, entry) in enumerate(zip(metrics, entries, strict=True)):
         others = [one for one in entries if one.name == entry.name and one.cls is not entry.cls]
-        given, name = spec.metrics[index], entry.qualified if others else entry.name
+        given, name = head.metrics[index], entry.qualified if others else entry.name
         if isinstance(given, NamedMetric):
             name = given.name
-        path = f"$.metrics[{index}]"
+        path = f"{head.metrics_path}[{index}]"
         if metric.classification != classification:
             needs = "classes" if metric.classification else "numbers"
             target = "categorical" if classification else "numeric"
@@ -147,7 +214,7 @@ def name_metrics(
         if name in named or name in RESERVED_NAMES:
             text = f"the name {name} is already in use; give one of the two another 'name'"
             problems.append(Problem(path, text))
-        if not spec.loss.predicts_target:
+        if head.loss is not None and not head.loss.predicts_target:
             text = (
                 f"{name} compares predictions with the target, but outputs for this loss are none"
             )
@@ -158,8 +225,16 @@ def name_metrics(
                 named[name] = metric.for_classes(classes)
             except ValueError as error:
                 problems.append(Problem(path, str(error)))
+    if problems:
+        raise SpecError(problems)
+    return named
+
+
+def check_monitored(spec: Spec, names: Sequence[str]) -> None:
+    """Raise `SpecError` if early stopping or the schedule monitors another metric than these."""
+    problems = []
     stopping = spec.train.early_stopping
-    known = [f"{prefix}{name}" for prefix in ("", "val_") for name in ("loss", *named)]
+    known = [f"{prefix}{name}" for prefix in ("", "val_") for name in names]
     for path, monitored in (
         ("$.train.early_stopping.monitor", stopping.monitor if stopping else None),
         ("$.schedule", spec.schedule.monitored_metric()),
@@ -170,18 +245,20 @@ def name_metrics(
             )
     if problems:
         raise SpecError(problems)
-    return named
 
 
-def encode_targets(targets: Array, network: Network, loss: Loss, classes: int | None) -> Array:
+def encode_targets(
+    targets: Array, output: Shape, loss: Loss, classes: int | None, dtype: Any, last: str
+) -> Array:
     """Return targets as the loss takes them. Raises `SpecError` if the outputs do not fit them.
 
     Class indices are unchanged for a loss that takes labels; for others they are one-hot encoded,
-    or become one column of 0 and 1 for a network with a single output.
+    or become one column of 0 and 1 for a network with a single output. `output` is the shape of the
+    outputs, `last` the path of their layer.
     """
     if not loss.takes_target:
-        return np.empty((len(targets), 0), network.dtype)
-    output, expected = network.output_shape, targets.shape[1:]
+        return np.empty((len(targets), 0), dtype)
+    expected = targets.shape[1:]
     try:
         problem = (
             "" if loss.fits(output, expected, classes) else _misfit(loss, output, expected, classes)
@@ -189,15 +266,15 @@ def encode_targets(targets: Array, network: Network, loss: Loss, classes: int | 
     except ValueError as error:
         problem = f"{error}, but the network gives shape {output} for one example"
     if problem:
-        raise SpecError([Problem(f"$.model.layers[{len(network.layers) - 1}]", problem)])
+        raise SpecError([Problem(last, problem)])
     if classes is None:
         _check_numbers(targets, loss)
-        return targets.astype(network.dtype)
+        return targets.astype(dtype)
     if loss.takes_labels:
         return targets
     if output == (*expected, 1) and classes == 2:
-        return targets[..., None].astype(network.dtype)
-    return np.equal(targets[..., None], np.arange(classes)).astype(network.dtype)
+        return targets[..., None].astype(dtype)
+    return np.equal(targets[..., None], np.arange(classes)).astype(dtype)
 
 
 def _misfit(loss: Loss, output: Shape, target: Shape, classes: int | None) -> str:

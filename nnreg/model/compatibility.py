@@ -5,13 +5,14 @@ A checkpoint that has one still loads, and predicts what it did.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.metric import without_name
 from nnreg.interfaces.numeric_derivative import is_elementwise
-from nnreg.model.build import such_as
+from nnreg.interfaces.outputs import Output
+from nnreg.model.build import layer_of, such_as
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.spec.sections import Spec
@@ -19,17 +20,26 @@ from nnreg.training.inference import refuse_two_averages
 from nnreg.training.patterns import check_patterns
 
 
-def refuse_incompatible(spec: Spec, network: Network, classes: Sequence[str] | None) -> None:
-    """Raise `SpecError` for components that do not fit each other or the classes of the target."""
+def refuse_incompatible(
+    spec: Spec, network: Network, classes: Mapping[str, Sequence[str] | None]
+) -> None:
+    """Raise `SpecError` for components that do not fit each other or the classes of the target.
+
+    `classes` are those of each output.
+    """
     refuse_two_averages(spec.optimizer, spec.train)
     check_patterns(network, spec.train, spec.optimizer)
     problems = [
         *_not_integers(network),
         *_constant_outputs(network),
         *_constant_layers(network),
-        *_no_distribution(spec),
-        *_metrics_of_other_classes(spec, classes or ()),
-        *_divided_batches(spec),
+        *(problem for head in spec.heads for problem in _no_distribution(spec, head)),
+        *(
+            problem
+            for head in spec.heads
+            for problem in _metrics_of_other_classes(head, classes.get(head.name) or ())
+        ),
+        *(problem for head in spec.heads for problem in _divided_batches(spec, head)),
     ]
     if problems:
         raise SpecError(problems)
@@ -49,12 +59,13 @@ def _not_integers(network: Network) -> Iterator[Problem]:
 def _constant_outputs(network: Network) -> Iterator[Problem]:
     """Yield a problem for each activation that sums to 1 over a single value."""
     layers = list(nested(network.plan))
-    last = list(network.plan.children.values())[-1][1]
+    removed = {id(list(network.plan.children.values())[-1][1]): network.output_activation}
+    for name, output in network.named_outputs.items():
+        if output.activation is not None:
+            removed[id(network.plan.children[f"layers/{name}"][1])] = output.activation
     for layer, plan in layers:
         split = layer.split_output_activation()
-        activation = None if split is None else split[1]
-        if plan is last and network.output_activation is not None:
-            activation = network.output_activation
+        activation = removed.get(id(plan)) or (None if split is None else split[1])
         if activation is not None and activation.sums_to_one and plan.output[-1:] == (1,):
             name = type(activation).__name__.lower()
             problem = (
@@ -76,17 +87,20 @@ def _constant_layers(network: Network) -> Iterator[Problem]:
             yield Problem(plan.path, problem)
 
 
-def _no_distribution(spec: Spec) -> Iterator[Problem]:
+def _no_distribution(spec: Spec, head: Output) -> Iterator[Problem]:
     """Yield a problem for outputs that do not sum to 1, if the loss takes only those that do."""
-    split = spec.model.layers[-1].split_output_activation()
-    if spec.loss.takes_distribution and split is not None and _never_sums_to_one(split[1]):
+    index, loss = layer_of(spec, head.name), head.loss
+    if index is None or loss is None:
+        return
+    split = spec.model.layers[index].split_output_activation()
+    if loss.takes_distribution and split is not None and _never_sums_to_one(split[1]):
         problem = (
             f"the loss takes probabilities that sum to 1, but those of "
             f"{type(split[1]).__name__.lower()} do not; give this layer another activation"
-            f"{such_as(spec.loss.fused_activation)}, or use binary_cross_entropy for labels that "
+            f"{such_as(loss.fused_activation)}, or use binary_cross_entropy for labels that "
             "are independent"
         )
-        yield Problem(f"$.model.layers[{len(spec.model.layers) - 1}].activation", problem)
+        yield Problem(f"$.model.layers[{index}].activation", problem)
 
 
 def _never_sums_to_one(activation: Activation) -> bool:
@@ -99,21 +113,22 @@ def _never_sums_to_one(activation: Activation) -> bool:
         return False
 
 
-def _metrics_of_other_classes(spec: Spec, classes: Sequence[str]) -> Iterator[Problem]:
+def _metrics_of_other_classes(head: Output, classes: Sequence[str]) -> Iterator[Problem]:
     """Yield a problem for each metric that has no meaning for these classes."""
-    for index, metric in enumerate(map(without_name, spec.metrics)):
+    for index, metric in enumerate(map(without_name, head.metrics)):
         if metric.classification and classes:
             try:
                 metric.check_classes(classes)
             except ValueError as error:
-                yield Problem(f"$.metrics[{index}]", str(error))
+                yield Problem(f"{head.metrics_path}[{index}]", str(error))
 
 
-def _divided_batches(spec: Spec) -> Iterator[Problem]:
-    """Yield a problem for a batch that is divided, if the loss compares its examples."""
-    if spec.train.accumulate > 1 and not spec.loss.independent:
+def _divided_batches(spec: Spec, head: Output) -> Iterator[Problem]:
+    """Yield a problem for a batch that is divided, if a loss compares its examples."""
+    if spec.train.accumulate > 1 and head.loss is not None and not head.loss.independent:
+        of = f" of {head.name}" if head.name else ""
         problem = (
-            "the loss compares the examples of a batch, so that several batches are not a larger "
-            f'one; set "batch_size" to {spec.train.step_size} instead'
+            f"the loss{of} compares the examples of a batch, so that several batches are not a "
+            f'larger one; set "batch_size" to {spec.train.step_size} instead'
         )
         yield Problem("$.train.accumulate", problem)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +12,16 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.statistics import all_finite
 from nnreg.builtin.sources.delimited import Csv
-from nnreg.data.column_encoders import NumericTarget, refuse_too_large
+from nnreg.data.column_encoders import ClassTarget, NumericTarget
 from nnreg.data.missing_targets import parts_with_target, rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns
 from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
-from nnreg.model.build import build_network, encode_targets, name_metrics
+from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
+from nnreg.model.heads import evaluation_of, heads_of
+from nnreg.model.inputs import prepare_inputs
 from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
@@ -30,10 +32,11 @@ from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.convert import columns_of, table_of
-from nnreg.tables.lazy import Column, LazyArray, materialize
+from nnreg.tables.lazy import LazyArray, materialize
+from nnreg.tables.named import Inputs, NamedArrays, concatenate
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
-from nnreg.training.evaluation import Evaluation, Examples, class_scores, classes_of, reported
+from nnreg.training.evaluation import Examples, reported
 from nnreg.training.formulas import require_derivatives
 from nnreg.training.history import History
 from nnreg.training.inference import inference_network
@@ -60,28 +63,26 @@ class Model:
         """The SHA-256 of the checkpoint of the initial weights, by its path."""
         self.environment: Mapping[str, Any] = {}
         self._checked = False
-        names, target = preprocessing.class_names, preprocessing.target
         with document.locating_errors():
             self.network = build_network(
                 self.spec,
                 preprocessing.input_shape,
-                None if names is None else len(names),
+                preprocessing.classes,
                 self.spec.train.kernels or default_kernels(document.registry),
             )
             if check:
+                names = {
+                    name: target.names if isinstance(target, ClassTarget) else None
+                    for name, target in preprocessing.by_output.items()
+                }
                 refuse_incompatible(self.spec, self.network, names)
-            metrics = name_metrics(self.spec, document.registry, names)
-        self.evaluation = Evaluation(
-            self.spec.loss,
-            metrics,
-            logits=self.network.output_activation is not None,
-            unscale=target.unscale if isinstance(target, NumericTarget) else None,
-            batch_size=self.spec.train.batch_size,
-        )
+            self.heads = heads_of(self.spec, preprocessing, self.network, document.registry)
+            """The outputs by name; the name of a single one is empty."""
+            self.evaluation = evaluation_of(self.spec, list(self.heads.values()))
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle and copy the values of the network; the rest follows from the document."""
-        derived = ("network", "evaluation", "components")
+        derived = ("network", "heads", "evaluation", "components")
         kept = {name: value for name, value in vars(self).items() if name not in derived}
         return {**kept, "values": (self.network.vector, self.network.state_vector)}
 
@@ -131,47 +132,56 @@ class Model:
         """The provider and fingerprint of each component of the spec; see `provenance`."""
         return describe(self.document, self.network)
 
-    def predict(self, x: Any) -> Array:
+    def predict(self, x: Any) -> Any:
         """Return the predictions `(rows, …)`: probabilities of the classes, or numbers.
 
         Numbers are in the units of the target. A network with one output gives the shape of the
-        target: `(rows,)` if it has one value per row. Raises `DataError` for rows that do not fit.
+        target: `(rows,)` if it has one value per row. Several outputs are a dictionary by name.
+        Raises `DataError` for rows that do not fit.
         """
-        y = self._outputs(x)
-        return y[:, 0] if self.preprocessing.target.single and y.shape[1:] == (1,) else y
+        return self._of_heads(
+            {name: self.heads[name].prediction(y) for name, y in self._outputs(x)}
+        )
 
-    def _outputs(self, x: Any) -> Array:
-        """Return the outputs of the network `(rows, …, outputs)`, in the units of the target.
+    @staticmethod
+    def _of_heads(values: dict[str, Array]) -> Any:
+        """Return the value of the only output, or those of several by name."""
+        return values.get("", values)
+
+    def _outputs(self, x: Any) -> Iterator[tuple[str, Array]]:
+        """Yield the outputs of the network `(rows, …, outputs)`, in the units of their targets.
 
         Raises `DataError` if one is not finite.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            y = self.inference_network.predict(self._prepare_inputs(x))
-            if isinstance(target := self.preprocessing.target, NumericTarget):
-                y = self.spec.loss.in_units(y.astype(np.float64), target.mean, target.std)
-            finite = all_finite(y)
-        if not finite:
-            row = int(np.argwhere(~np.isfinite(y))[0][0])
-            table = table_of(x, self.preprocessing.names)
-            raise DataError(
-                f"{table.origin}, {table.row_label(row)}: the prediction is not finite; look for "
-                "extreme values in the row and in the weights"
-            )
-        return y
+            outputs = self.inference_network.predict(self._prepare_inputs(x))
+            found = {name: head.in_units(head.of(outputs)) for name, head in self.heads.items()}
+        for name, y in found.items():
+            if not all_finite(y):
+                row = int(np.argwhere(~np.isfinite(y))[0][0])
+                table = table_of(x, self.preprocessing.names)
+                raise DataError(
+                    f"{table.origin}, {table.row_label(row)}: the prediction is not finite; look "
+                    "for extreme values in the row and in the weights"
+                )
+            yield name, y
 
-    def classify(self, x: Any) -> Array:
-        """Return the most probable class of each row, in the type that the classes were given."""
-        target = self.preprocessing.target
-        if isinstance(target, NumericTarget):
-            raise DataError("the target of this model is numeric, not categorical; use predict")
-        self.evaluation.require_predictions()
-        return target.classes[classes_of(self._outputs(x))]
+    def classify(self, x: Any) -> Any:
+        """Return the most probable class of each row, in the type that the classes were given.
 
-    def probabilities(self, x: Any) -> Array:
+        Of several outputs, those with classes are a dictionary by name.
+        """
+        outputs = dict(self._outputs(x))
+        heads = self.heads.items()
+        chosen = [name for name, head in heads if not name or (head.predicts and head.classes)]
+        return self._of_heads({name: self.heads[name].classify(outputs[name]) for name in chosen})
+
+    def probabilities(self, x: Any) -> Any:
         """Return one column per class, even if the network has a single output."""
-        self.evaluation.require_predictions()
-        y = self._outputs(x)
-        return y if self.classes is None else class_scores(y)
+        outputs = self._outputs(x)
+        if not self.spec.several:
+            self.evaluation.require_predictions()
+        return self._of_heads({name: self.heads[name].probabilities(y) for name, y in outputs})
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
@@ -189,7 +199,7 @@ class Model:
         for table in parts_with_target(tables, self.preprocessing.target_names, columns):
             examples = self.examples(table, table)
             parts.append((network.logits(examples.x), examples.targets, examples.raw_targets))
-        z, t, raw = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        z, t, raw = (concatenate(arrays) for arrays in zip(*parts, strict=True))
         return reported(self.evaluation.evaluate_logits(network, z, Examples(z, t, raw)))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
@@ -201,7 +211,8 @@ class Model:
         examples = self.examples(x, y)
         vector = np.zeros_like(self.network.vector)
         context = self.network.context(self.network.workspace(reuse=False), vector)
-        z, backward = self.network.forward(materialize(examples.x), context)
+        x = materialize(examples.x) if isinstance(examples.x, LazyArray) else examples.x
+        z, backward = self.network.forward(x, context)
         loss, loss_backward = self.evaluation.loss_of(z, examples.targets, context)
         backward(loss_backward())
         return loss, views(vector, self.network.params)
@@ -295,7 +306,6 @@ class Model:
 
     def examples(self, x: Any, y: Any) -> Examples:
         """Return examples for the network from raw rows and targets."""
-        target = self.preprocessing.target
         names = self.preprocessing.target_names
         table = self._target_table(y) if names else self._table(x, self.preprocessing.names)
         if missing := [name for name in names if name not in table.columns]:
@@ -303,21 +313,17 @@ class Model:
                 f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
                 "use predict"
             )
-        raw_targets = target.encode(table)
-        if raw_targets.shape[1:] == (1,) and self.classes and len(self.network.output_shape) == 1:
-            raw_targets = raw_targets[:, 0]
+        compared = {name: head for name, head in self.heads.items() if head.target is not None}
+        pairs = {name: head.targets(table, self.network) for name, head in compared.items()}
         inputs = self._prepare_inputs(x)
-        if len(raw_targets) != len(inputs):
-            raise DataError(f"{len(inputs)} rows of inputs, but {len(raw_targets)} of targets")
-        if not len(raw_targets):
-            raise DataError("there are no rows")
-        scaled = target.scale(raw_targets) if isinstance(target, NumericTarget) else raw_targets
-        classes = None if self.classes is None else len(self.classes)
-        with np.errstate(over="ignore"):
-            targets = encode_targets(scaled, self.network, self.spec.loss, classes)
-            if not all_finite(targets):
-                refuse_too_large(table, names, targets)
-        return Examples(inputs, targets, raw_targets)
+        targets, raw = (self._of_targets({n: p[i] for n, p in pairs.items()}) for i in (0, 1))
+        if len(raw) != len(inputs):
+            raise DataError(f"{len(inputs)} rows of inputs, but {len(raw)} of targets")
+        return Examples(inputs, targets, raw)
+
+    @staticmethod
+    def _of_targets(values: dict[str, Array]) -> Any:
+        return values[""] if "" in values else NamedArrays(values)
 
     def _target_table(self, y: Any) -> Table:
         names = self.preprocessing.target_names
@@ -359,23 +365,9 @@ class Model:
         source = self.spec.data.source if self.spec.data else None
         return table_of(x, names, source.missing if isinstance(source, Csv) else MISSING_TEXTS)
 
-    def _prepare_inputs(self, x: Any) -> Column:
-        """Return the inputs of the network for raw rows; lazily, if the rows are read lazily."""
+    def _prepare_inputs(self, x: Any) -> Inputs:
         table = self._table(x, self.preprocessing.names)
-        name, *others = self.preprocessing.names
-        column = table.columns.get(name)
-        if others or not isinstance(column, LazyArray):
-            return self._encode_rows(table)
-
-        def encode(values: Array, rows: Array) -> Array:
-            return self._encode_rows(replace(table, columns={name: values}, row_numbers=rows))
-
-        return column.encoded(encode, self.network.input_shape, self.network.input_dtype)
-
-    def _encode_rows(self, table: Table) -> Array:
-        encoded = self.preprocessing.encode(table, self.network.input_dtype)
-        self.network.check_input(encoded)
-        return np.ascontiguousarray(encoded)
+        return prepare_inputs(table, self.preprocessing, self.network)
 
     def layer_table(self) -> list[tuple[str, str, str, int]]:
         """Return each layer's name, kind, output shape, and number of parameters."""

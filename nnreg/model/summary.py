@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from nnreg._types import Shape
 from nnreg.network.network import Network
 from nnreg.network.parameters import sources
 from nnreg.registry.registry import Registry
@@ -19,12 +20,17 @@ def layer_table(network: Network, registry: Registry) -> list[LayerRow]:
     result = []
     for name, (layer, plan) in network.plan.children.items():
         own = [p for key, p in network.parameters.items() if key.startswith(f"{name}/")]
-        shape = ", ".join(["batch", *map(str, plan.output)])
+        shapes = plan.outputs or {"": plan.output}
+        shape = ", ".join(f"{key} {_with_batch(one)}".lstrip() for key, one in shapes.items())
         kind = names.get(type(layer), type(layer).__name__)
         if read := sources(network.plan, name):
             kind += f" ({read})"
-        result.append((name, kind, f"({shape})", sum(p.size for p in own)))
+        result.append((name, kind, shape, sum(p.size for p in own)))
     return result
+
+
+def _with_batch(shape: Shape) -> str:
+    return f"({', '.join(['batch', *map(str, shape)])})"
 
 
 def summary(network: Network, table: Sequence[LayerRow]) -> str:
@@ -39,9 +45,12 @@ def summary(network: Network, table: Sequence[LayerRow]) -> str:
         )
         for row in rows
     ]
-    shape = ", ".join(["batch", *map(str, network.input_shape)])
     frozen = sum(network.parameters[name].size for name in network.frozen)
-    total = f"input ({shape}), {network.vector.size:,} parameters"
+    shape = network.input_shape
+    shapes = {"input": shape} if isinstance(shape, tuple) else shape
+    inputs = ", ".join(f"{name} {_with_batch(one)}" for name, one in shapes.items())
+    total = f"{inputs if 'input' in shapes else f'inputs {inputs}'}, "
+    total += f"{network.vector.size:,} parameters"
     total += f", {frozen:,} of them frozen" if frozen else ""
     return "\n".join([*lines, total])
 

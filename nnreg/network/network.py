@@ -7,18 +7,18 @@ views of them. An optimizer is then arithmetic on vectors, and a checkpoint a fe
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from nnreg._types import Array, Shape
+from nnreg._types import Array, Shape, Shapes
 from nnreg.interfaces.activation import Activation
-from nnreg.interfaces.context import Context, Node, Workspace
-from nnreg.interfaces.graph import Wire
+from nnreg.interfaces.context import Context, Node, Read, Workspace
+from nnreg.interfaces.graph import Wire, run_graph
+from nnreg.interfaces.join import one_output, split_values
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
 from nnreg.interfaces.returned import Caller
@@ -34,7 +34,8 @@ from nnreg.network.parameters import (
     trained,
     views,
 )
-from nnreg.tables.lazy import Column, iter_chunks
+from nnreg.tables.lazy import iter_chunks
+from nnreg.tables.named import Inputs, NamedArrays
 
 INITIAL_STREAM = 0
 """The random stream of initial values: parameter i draws from SeedSequence([seed, stream, i])."""
@@ -48,21 +49,31 @@ MIN_BATCH_ROWS, MAX_BATCH_ROWS = 32, 1024
 Wrap: TypeAlias = Callable[[Array], Array]
 
 
+class NamedOutput(NamedTuple):
+    """One of several outputs: its shape, and the activation that its loss is computed without."""
+
+    shape: Shape
+    activation: Activation | None
+
+
 class Network:
     """A plan whose children are the layers, with the values of their parameters and buffers.
 
     `output_activation`, if any, is the last activation, which is not part of the layers because the
-    loss is computed from its input. The layers named in `frozen`, and those nested in them, are in
-    inference mode during training, and get no gradient.
+    loss is computed from its input. Of several outputs, `named_outputs` has the activation of each;
+    their values side by side are its `output_shape` and the scores that `forward` returns. The
+    layers named in `frozen`, and those nested in them, are in inference mode during training, and
+    get no gradient.
     """
 
     def __init__(
         self,
         plan: LayerBuilder,
-        input_shape: Shape,
+        input_shape: Shapes,
         output_shape: Shape,
         *,
         output_activation: Activation | None = None,
+        named_outputs: Mapping[str, NamedOutput] | None = None,
         dtype: npt.DTypeLike = np.float32,
         kernels: Kernels | None = None,
         frozen: Collection[str] = (),
@@ -73,6 +84,7 @@ class Network:
         self.input_shape = input_shape
         self.output_shape = output_shape
         self.output_activation = output_activation
+        self.named_outputs = named_outputs or {}
         self.dtype = np.dtype(dtype)
         self.kernels = kernels or Kernels()
         self.params, self.state_params = declared(plan)
@@ -92,25 +104,27 @@ class Network:
         """Whether the input is integers, which a layer takes."""
         return self.plan.integer is True
 
-    @property
-    def input_dtype(self) -> npt.DTypeLike:
-        """The type of the input."""
-        return np.int64 if self.integer_input else self.dtype
+    def input_dtype(self, name: str | None = None) -> npt.DTypeLike:
+        """Return the type of the input, or of one of several."""
+        integer = self.integer_input if name is None else name in self.plan.integers
+        return np.int64 if integer else self.dtype
 
-    def check_input(self, x: Array) -> None:
+    def check_input(self, x: Array | NamedArrays) -> None:
         """Raise `DataError` for values that the first layer does not accept.
 
         Integers are checked by each layer that they reach.
         """
-        unchanged = {0: x}
+        unchanged = {Read(0): cast(Array, x)}
+        if isinstance(x, NamedArrays):
+            unchanged = {Read(0, name): array for name, array in x.arrays.items()}
         steps = zip(self.layers.values(), self._inference.children.values(), strict=True)
         for index, (layer, context) in enumerate(steps):
-            read = index if context.node is None else context.node.inputs[0]
+            read = Read(index) if context.node is None else context.node.inputs[0]
             if layer.joins or read not in unchanged:
                 continue
             layer.check_input(unchanged[read])
             if layer.keeps_integers and not layer.integer_input:
-                unchanged[index + 1] = layer.forward(unchanged[read], context)[0]
+                unchanged[Read(index + 1)] = layer.forward(unchanged[read], context)[0]
 
     @property
     def trainable_slices(self) -> list[slice]:
@@ -173,7 +187,7 @@ class Network:
     @property
     def activations_per_example(self) -> int:
         """The number of activations of one example in all layers."""
-        return sum(plan.activation_count + math.prod(plan.output) for _, plan in nested(self.plan))
+        return sum(plan.activations for _, plan in nested(self.plan))
 
     @property
     def max_sequence_length(self) -> int:
@@ -218,21 +232,39 @@ class Network:
         root = _contexts(self.plan, "", (arrays[0], arrays[1], arrays[2]), workspace, frozen)
         needed = [input_gradient]
         for index, (name, child) in enumerate(root.children.items()):
-            read = (index,) if child.node is None else child.node.inputs
-            child.needs_input_gradient = any(needed[value] for value in read)
+            read = (Read(index),) if child.node is None else child.node.inputs
+            child.needs_input_gradient = any(needed[one.value] for one in read)
             owner = self.plan.children[name][1].owner or name
             needed.append(child.needs_input_gradient or owner in self._learning)
         return root
 
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        """Run all layers without the output activation; `x` is `(batch, *input_shape)`."""
+    def forward(self, x: Any, context: Context) -> tuple[Array, LayerBackward]:
+        """Run all layers without the output activation; `x` is `(batch, *input_shape)`.
+
+        Several inputs are given by name.
+        """
+        if self.named_outputs:
+            contexts = list(context.children.values())
+            y, backward = one_output(run_graph(contexts, x, self.plan.results))
+            return y, backward
         return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
 
-    def outputs(self, z: Array) -> Array:
-        """Apply the output activation to the result of `forward`."""
+    def split(self, z: Array) -> NamedArrays:
+        """Return the scores of several outputs by name."""
+        parts = split_values(z, [one.shape for one in self.named_outputs.values()])
+        return NamedArrays(dict(zip(self.named_outputs, parts, strict=True)))
+
+    def outputs(self, z: Array) -> Any:
+        """Apply the output activation to the result of `forward`; several outputs are by name."""
+        if self.named_outputs:
+            return NamedArrays({
+                name: y if (last := self.named_outputs[name].activation) is None
+                else last.forward(np.ascontiguousarray(y))[0]
+                for name, y in self.split(z).arrays.items()
+            })  # fmt: skip
         return z if self.output_activation is None else self.output_activation.forward(z)[0]
 
-    def logits(self, x: Column) -> Array:
+    def logits(self, x: Inputs) -> Array:
         """Return the outputs for `x` before the output activation. Thread-safe."""
         rows = min(
             max(CACHED_VALUES // max(self.activations_per_example, 1), MIN_BATCH_ROWS),
@@ -251,8 +283,8 @@ class Network:
                 start += len(batch)
         return y
 
-    def predict(self, x: Column) -> Array:
-        """Return the outputs `(batch, *output_shape)`."""
+    def predict(self, x: Inputs) -> Any:
+        """Return the outputs `(batch, *output_shape)`, or several by name."""
         return self.outputs(self.logits(x))
 
 

@@ -25,13 +25,14 @@ from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.join import one_input
+from nnreg.interfaces.join import one_input, one_output, one_shape
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric, NamedMetric
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.optimizer_trial import trial_state
+from nnreg.interfaces.outputs import OutputLoss
 from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
@@ -109,7 +110,9 @@ def components_of(
 def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, LayerEntry):
         value = value.layer
-    if isinstance(value, NamedMetric):
+    elif isinstance(value, OutputLoss):
+        value = value.loss
+    elif isinstance(value, NamedMetric):
         value = value.metric
     yield path, value
     inner: Mapping[str, Any] = {}
@@ -210,10 +213,18 @@ def _kernels(kernels: Kernels, dtype: npt.DTypeLike, methods: Collection[str]) -
 
 def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     """Run a loss on outputs of the network's shape and targets of the matching form."""
-    shape = (ROWS, *network.output_shape)
-    if math.prod(network.output_shape) > MAX_VALUES:
+    of_one, last = network.output_shape, network.output_activation
+    if network.named_outputs:
+        of_one, last = max(  # one that this loss can be computed of, from the logits if possible
+            network.named_outputs.values(),
+            key=lambda one: (
+                one.activation is not None and type(one.activation) is loss.fused_activation,
+                _takes(loss, one.shape),
+            ),
+        )
+    shape, logits = (ROWS, *of_one), last is not None
+    if math.prod(of_one) > MAX_VALUES:
         return {}
-    logits = network.output_activation is not None
     y = fixed_input(shape)
     if not logits and loss.input_range != (-math.inf, math.inf):
         y = 0.05 + 0.9 * np.abs(np.sin(y))  # inside (0, 1)
@@ -222,7 +233,7 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     if not loss.takes_target:
         t = np.empty((ROWS, 0))
     elif not loss.classification:
-        t = np.flip(fixed_input(shape))[..., : _target_width(loss, network.output_shape)]
+        t = np.flip(fixed_input(shape))[..., : _target_width(loss, of_one) or of_one[-1]]
     elif shape[-1] == 1:
         t = (indices % 2)[..., None].astype(float)
     else:
@@ -236,13 +247,25 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     return {"value": value, **_gradients(loss, lambda: {"gradient": backward()})}
 
 
-def _target_width(loss: Loss, output: Shape) -> int:
-    """Return the length of the last axis of targets of this loss, at most that of the outputs."""
+def _takes(loss: Loss, output: Shape) -> bool:
+    """Return whether a loss takes outputs of this shape for some target."""
+    if not loss.classification:
+        return _target_width(loss, output) is not None
+    with suppress(Exception):
+        return bool(loss.fits(output, output[:-1], max(output[-1], 2)))
+    return False
+
+
+def _target_width(loss: Loss, output: Shape) -> int | None:
+    """Return the length of the last axis of targets of this loss, at most that of the outputs.
+
+    None if it takes none of them.
+    """
     for width in range(output[-1], 0, -1):
         with suppress(Exception):
             if loss.fits(output, (*output[:-1], width), None):
                 return width
-    return output[-1]
+    return None
 
 
 def _change(optimizer: Optimizer, kernels: Kernels) -> Array:
@@ -298,7 +321,7 @@ def _shapes(shape: Shape) -> list[Shape]:
 def _run(layer: Layer, shape: Shape, classes: int | None, kernels: Kernels) -> Mapping[str, Any]:
     """Return a layer's output in inference, and its gradients in training."""
     plan = LayerBuilder("$", classes)
-    output = plan.layer("layers/0", layer, shape)
+    output = one_shape(plan.layer("layers/0", layer, shape))
     network = Network(plan, shape, output, dtype=np.float64, kernels=kernels)
     network.vector[...] = 0.2 * fixed_input(network.vector.shape)
     for name, param in network.state_params.items():
@@ -310,7 +333,7 @@ def _run(layer: Layer, shape: Shape, classes: int | None, kernels: Kernels) -> M
         x = np.arange(x.size).reshape(x.shape) % 2
     context = network.context(network.workspace(reuse=False))
     with _component_code():
-        y = np.asarray(layer.forward(x, context.children["layers/0"])[0])
+        y = np.asarray(one_output(layer.forward(x, context.children["layers/0"]))[0])
 
     gradient = np.zeros_like(network.vector)
     workspace = network.workspace(reuse=False)
@@ -319,7 +342,7 @@ def _run(layer: Layer, shape: Shape, classes: int | None, kernels: Kernels) -> M
     context = network.context(workspace, gradient, training=True, input_gradient=wanted)
 
     def gradients() -> Mapping[str, Any]:
-        z, backward = layer.forward(x, context.children["layers/0"])
+        z, backward = one_output(layer.forward(x, context.children["layers/0"]))
         dx = backward(fixed_input(np.shape(z)))
         return {"input gradient": dx if wanted else (), "parameter gradient": gradient}
 

@@ -84,17 +84,16 @@ def confidence_interval(correct: int, count: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def prediction_section(results: SplitPredictions | None, drawings: Sequence[Drawing]) -> str:
+def prediction_section(results: SplitPredictions, drawings: Sequence[Drawing]) -> str:
     """Return predictions compared with the true values: drawings, classes and errors."""
-    if results is None:
-        return ""
+    title = f"<h3>{escape(results.output)}</h3>\n" if results.output else ""
     drawn = figures(drawings)
     if results.classes is not None:
         classes = _class_table(results.confusion, results.classes)
         beside = ' class="beside"' if len(results.classes) <= MAX_CLASSES_BESIDE else ""
         drawn = f"<div{beside}>\n<div>{drawn}</div>\n<div>{classes}</div>\n</div>"
     rows = f"{len(results.true_values):,} {SPLIT_ROWS[results.split]}"
-    return "\n".join([f'<p class="quiet">On {rows}.</p>', drawn, _errors(results)])
+    return "\n".join([f'{title}<p class="quiet">On {rows}.</p>', drawn, _errors(results)])
 
 
 def _class_table(confusion: Array, classes: Sequence[str]) -> str:

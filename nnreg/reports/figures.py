@@ -51,13 +51,21 @@ def metric_drawings(records: Sequence[RunRecord]) -> Iterator[tuple[str, Drawing
         yield name, draw(by_epoch(runs, name, marked), caption)
 
 
-def prediction_drawings(results: SplitPredictions) -> Iterator[tuple[str, Drawing]]:
-    """Yield the confusion matrix, or the scatter plots of predictions and residuals."""
+def prediction_drawings(
+    results: SplitPredictions, prefix: str = ""
+) -> Iterator[tuple[str, Drawing]]:
+    """Yield the confusion matrix, or the scatter plots of predictions and residuals.
+
+    `prefix` is the start of their names.
+    """
     if results.classes is not None:
         if len(results.classes) <= MAX_CLASSES:
             caption = "Confusion matrix: a row for each true class, a column for each predicted"
             counts, names = results.confusion, results.classes
-            yield "confusion", matrix(counts, names, caption, across="predicted", down="true")
+            yield (
+                f"{prefix}confusion",
+                matrix(counts, names, caption, across="predicted", down="true"),
+            )
         return
     count = len(results.true_values)
     shown = len(sample(count))
@@ -66,9 +74,12 @@ def prediction_drawings(results: SplitPredictions) -> Iterator[tuple[str, Drawin
         true, predicted = results.true_values[:, index], results.predictions[:, index]
         suffix = f"-{index}" if len(results.targets) > 1 else ""
         caption = f"Predicted against true {name}; the line marks equality{sampled}"
-        yield f"predicted{suffix}", draw(predicted_against_target(true, predicted, name), caption)
+        yield (
+            f"{prefix}predicted{suffix}",
+            draw(predicted_against_target(true, predicted, name), caption),
+        )
         caption = f"Residuals of {name}; a pattern means that the fit can be improved{sampled}"
-        yield f"residuals{suffix}", draw(residuals(true, predicted, name), caption)
+        yield f"{prefix}residuals{suffix}", draw(residuals(true, predicted, name), caption)
 
 
 def gradient_norms(records: Sequence[Mapping[str, Any]]) -> Chart:

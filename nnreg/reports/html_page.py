@@ -27,25 +27,25 @@ NO_HELD_OUT_ROWS = (
 
 def run_page(
     record: RunRecord,
-    results: SplitPredictions | None,
+    predictions: Sequence[tuple[SplitPredictions, Sequence[Drawing]]],
     network: Drawing | None,
     training: Sequence[Drawing],
-    predictions: Sequence[Drawing],
     plugin_sections: Sequence[str],
     notes: Sequence[str],
 ) -> str:
-    """Return the page of a run. `notes` list what is missing and why.
+    """Return the page of a run; `predictions` are those of each output, with their drawings.
 
-    `plugin_sections` are HTML, in which the text of plugins is escaped.
+    `plugin_sections` are HTML, in which the text of plugins is escaped. `notes` list what is
+    missing and why.
     """
     drawn_network = f'<div class="network">{network.inline()}</div>' if network else ""
     parts = [
         f"<h1>{escape(record.name)}</h1>",
-        _summary(record, results),
+        _summary(record, [results for results, _ in predictions]),
         *(f'<p class="note">{escape(note)}</p>' for note in notes),
         tiles(record),
         section("Training curves", figures(training)),
-        section("Predictions", prediction_section(results, predictions)),
+        section("Predictions", "\n".join(prediction_section(*one) for one in predictions)),
         section("Metrics by split", metrics_by_split(record)),
         section("Network", drawn_network),
         *plugin_sections,
@@ -83,12 +83,13 @@ def _document(record: RunRecord, parts: Iterable[str]) -> str:
     )
 
 
-def _summary(record: RunRecord, results: SplitPredictions | None) -> str:
+def _summary(record: RunRecord, predictions: Sequence[SplitPredictions]) -> str:
     """Return the comparison with the baseline, and how the training ended."""
     lines = []
-    if results is not None:
-        lines.append(f'<p class="summary">{compare_with_baseline(results)}</p>')
-        if results.split == "train":
-            lines.append(NO_HELD_OUT_ROWS)
+    for results in predictions:
+        output = f"<strong>{escape(results.output)}</strong>: " if results.output else ""
+        lines.append(f'<p class="summary">{output}{compare_with_baseline(results)}</p>')
+    if predictions and predictions[0].split == "train":
+        lines.append(NO_HELD_OUT_ROWS)
     lines.append(f'<p class="quiet">{outcome(record)}</p>')
     return "\n".join(lines)

@@ -9,7 +9,9 @@ from typing import Any, cast
 
 from nnreg._types import Shape
 from nnreg._utils import json_text
+from nnreg.data.preprocessing import columns_of
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
+from nnreg.model.heads import Head
 from nnreg.model.model import Model
 from nnreg.network.parameters import declared, sources, total_size
 from nnreg.plotting.palette import BLUE, GRID, INK, MUTED, PANEL, PAPER
@@ -58,14 +60,29 @@ def diagram(model: Model) -> Drawing:
     """Return the diagram of a model's network."""
     boxes, network = boxes_of(model), model.network
     total = f"{network.vector.size:,} parameters"
-    names = ", ".join(model.classes or model.preprocessing.target_names)
-    first = Box("input", "", network.input_shape, 0)
-    last = Box("output", names, network.output_shape, 0)
-    elements, bottom = _column((first, *boxes, last), 1, 1, WIDTH - 2)
+    shape = network.input_shape
+    inputs = {"": shape} if isinstance(shape, tuple) else shape
+    first = [Box("input", name, one, 0, apart=True) for name, one in inputs.items()]
+    last = [
+        Box(
+            "output",
+            ", ".join(filter(None, (head.name, _predicted(head)))),
+            head.shape,
+            0,
+            apart=bool(head.name),
+        )
+        for head in model.heads.values()
+    ]
+    elements, bottom = _column((*first, *boxes, *last), 1, 1, WIDTH - 2)
     kinds = ", ".join(f"{box.kind or 'block'} × {box.times}" if box.times > 1 else box.kind
                       for box in boxes)  # fmt: skip
     description = f"Network from input to output: {kinds}; {total}"
     return Drawing(WIDTH, bottom + 1, description, elements)
+
+
+def _predicted(head: Head) -> str:
+    """Return the classes or the target columns of an output."""
+    return ", ".join(head.classes or (columns_of(head.target) if head.target else ()))
 
 
 def boxes_of(model: Model) -> tuple[Box, ...]:
@@ -97,8 +114,16 @@ def _box(layer: Layer, parent: LayerBuilder, name: str, prefix: str, model: Mode
         total_size(params),
         _compressed(children),
         frozen=bool(own) and own <= model.network.frozen,
-        apart=plan.wire is not None and list(parent.children).index(name) not in plan.wire.inputs,
+        apart=_is_apart(list(parent.children).index(name), plan),
     )
+
+
+def _is_apart(index: int, plan: LayerBuilder) -> bool:
+    """Return True if an entry of this number does not read the one before, or the only input."""
+    if plan.wire is None:
+        return False
+    reads = [one for one in plan.wire.inputs if one.value == index]
+    return not any(index or one.part is None for one in reads)
 
 
 def _options(layer: Layer, registry: Registry) -> str:

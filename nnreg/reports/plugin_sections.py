@@ -49,23 +49,29 @@ class RunReport:
     summary: Mapping[str, Any]
     model: Model | None
     held_out: HeldOut | None
+    outputs: Mapping[str, HeldOut]
 
 
-def view_of(record: RunRecord, model: Model | None, results: SplitPredictions | None) -> RunReport:
-    """Return what plugins see of a run."""
-    held_out = None
-    if results is not None:
-        held_out = HeldOut(
-            results.split,
-            results.classes,
-            results.targets,
-            _read_only(results.true_values),
-            _read_only(results.predictions),
-            None if results.confidence is None else _read_only(results.confidence),
-        )
+def view_of(
+    record: RunRecord, model: Model | None, results: Mapping[str, SplitPredictions]
+) -> RunReport:
+    """Return what plugins see of a run, with the predictions of each output by its name."""
+    outputs = {name: _held_out(one) for name, one in results.items()}
+    held_out = next(iter(outputs.values()), None)
     spec, summary = copy.deepcopy(record.resolved), copy.deepcopy(record.summary)
     history = [dict(one) for one in record.history]
-    return RunReport(record.name, record.path, spec, history, summary, model, held_out)
+    return RunReport(record.name, record.path, spec, history, summary, model, held_out, outputs)
+
+
+def _held_out(results: SplitPredictions) -> HeldOut:
+    return HeldOut(
+        results.split,
+        results.classes,
+        results.targets,
+        _read_only(results.true_values),
+        _read_only(results.predictions),
+        None if results.confidence is None else _read_only(results.confidence),
+    )
 
 
 def _read_only(array: Array) -> Array:

@@ -10,10 +10,12 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.statistics import mean_and_deviation, scale_of
 from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn
-from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.preprocessing import Preprocessing, columns_of
+from nnreg.model.heads import Head
 from nnreg.runs.baseline import best_constant
 from nnreg.runs.prepare import PreparedRun
-from nnreg.tables.lazy import Column, LazyArray, materialize
+from nnreg.tables.lazy import LazyArray, materialize
+from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.table import Table
 
 MAX_IMAGE_SIDE = 128
@@ -40,9 +42,11 @@ class SplitPredictions:
     baseline: Array
     predictions_per_row: int
     preprocessing: Preprocessing
-    inputs: Column
+    inputs: Inputs
     table: Table
     """The source of the rows; it has no columns."""
+    output: str = ""
+    """The name of the output, empty for the only one."""
 
     @property
     def confusion(self) -> Array:
@@ -75,6 +79,10 @@ class SplitPredictions:
         """
         row = np.array([index // self.predictions_per_row])
         x = self.inputs
+        if isinstance(x, NamedArrays):
+            parts = self.preprocessing.parts
+            found = [_columns(part, x[name][row][0]) for name, part in parts.items()]
+            return {name: value for one in found for name, value in one.items()}
         values = materialize(x.select(row)) if isinstance(x, LazyArray) else x[row]
         first = self.preprocessing.inputs[0]
         if isinstance(first, ArrayColumn):
@@ -82,20 +90,29 @@ class SplitPredictions:
         return _columns(self.preprocessing, values[0])
 
 
-def predict_held_out(prepared: PreparedRun) -> SplitPredictions | None:
+def predict_held_out(prepared: PreparedRun) -> dict[str, SplitPredictions]:
     """Return the predictions of the test split, else of validation, else of training.
 
-    None if the outputs do not predict the target.
+    They are those of each output that predicts a target, by its name, which is empty for a single
+    one.
     """
     model = prepared.model
-    if not model.spec.loss.predicts_target:
-        return None
+    heads = {name: head for name, head in model.heads.items() if head.predicts}
+    if not heads:
+        return {}
+    outputs = model.inference_network.predict(prepared.reported[1].x)
+    return {name: _predictions_of(prepared, head, head.of(outputs)) for name, head in heads.items()}
+
+
+def _predictions_of(prepared: PreparedRun, head: Head, y: Array) -> SplitPredictions:
+    """Return the outputs `y` of a network as predictions of one target."""
     split, examples = prepared.reported
-    y = model.inference_network.predict(examples.x)
-    predictions, true_values = model.evaluation.predictions(y), examples.raw_targets
-    baseline, _ = best_constant(model, prepared.train)
-    targets, confidence = model.preprocessing.target_names, None
-    if model.classes is None:
+    assert head.target is not None
+    assert head.evaluation is not None
+    predictions, true_values = head.evaluation.predictions(y), head.of(examples.raw_targets)
+    baseline, _ = best_constant(head, head.of(prepared.train.raw_targets))
+    targets, confidence = columns_of(head.target), None
+    if head.classes is None:
         if (width := true_values.shape[-1]) != len(targets):  # a column of arrays
             targets = tuple(f"{targets[0]} {index}" for index in range(width))
         baseline = np.broadcast_to(baseline, true_values.shape).reshape(-1, width)
@@ -106,16 +123,17 @@ def predict_held_out(prepared: PreparedRun) -> SplitPredictions | None:
         confidence = _confidence(y).reshape(-1)
     return SplitPredictions(
         split=split,
-        classes=model.classes,
+        classes=head.classes,
         targets=targets,
         true_values=true_values,
         predictions=predictions,
         confidence=confidence,
         baseline=baseline,
         predictions_per_row=max(len(true_values) // max(len(examples), 1), 1),
-        preprocessing=model.preprocessing,
+        preprocessing=prepared.model.preprocessing,
         inputs=examples.x,
         table=prepared.tables[split],
+        output=head.name,
     )
 
 

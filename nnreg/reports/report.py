@@ -55,18 +55,22 @@ def report(
             prepared = _with(loaded, data)
         except NnregError as error:
             notes.append(f"Sections that need the network and its data are omitted: {error}")
-    results = None if prepared is None else predict_held_out(prepared)
+    results = {} if prepared is None else predict_held_out(prepared)
     training = dict(training_drawings(record))
-    predictions = {} if results is None else dict(prediction_drawings(results))
+    predictions = [
+        (one, dict(prediction_drawings(one, f"output-{index}-" if one.output else "")))
+        for index, one in enumerate(results.values())
+    ]
     model = None if prepared is None else prepared.model
     network = {} if model is None else {"network": diagram(model)}
     if model is not None:
         registry = model.document.registry
     view = view_of(record, model, results)
-    body = run_page(record, results, network.get("network"), [*training.values()],
-                    [*predictions.values()], plugin_sections(view, registry or installed()),
-                    notes)  # fmt: skip
-    return _write(record.path, body, training | predictions | network)
+    drawings = {name: one for _, drawn in predictions for name, one in drawn.items()}
+    pairs = [(one, [*drawn.values()]) for one, drawn in predictions]
+    body = run_page(record, pairs, network.get("network"), [*training.values()],
+                    plugin_sections(view, registry or installed()), notes)  # fmt: skip
+    return _write(record.path, body, training | drawings | network)
 
 
 def _with(model: Model, data: tuple[Any, Any] | None) -> PreparedRun:

@@ -14,6 +14,7 @@ from nnreg._utils.formatting import number
 from nnreg._utils.statistics import mean_and_deviation
 from nnreg.builtin.metrics import Accuracy, MeanAbsoluteErrorMetric
 from nnreg.interfaces.metric import Metric
+from nnreg.model.heads import Head
 from nnreg.model.model import Model
 from nnreg.runs.prepare import PreparedRun
 from nnreg.training.evaluation import Examples, metric_value
@@ -22,54 +23,75 @@ from nnreg.training.evaluation import Examples, metric_value
 def evaluate_with_baseline(prepared: PreparedRun) -> dict[str, Any]:
     """Return the metrics of each split, those of the constant baseline, and a comparison.
 
-    Baseline and comparison are those of the reported split: test, else validation, else train. They
-    are absent where the outputs do not predict the target.
+    Baseline and comparison are those of the reported split: test, else validation, else train. Of
+    several outputs, the comparison is that of the first, and `verdicts` has all by name. They are
+    absent where no output predicts a target.
     """
-    model = prepared.model
     metrics = prepared.evaluate()
-    if not model.spec.loss.predicts_target:
-        return {**metrics}
     split, examples = prepared.reported
-    constant, guess = best_constant(model, prepared.train)
-    constants = _Constants(constant, prepared.train, model.classes)
-    baseline = {
-        name: constants.metric(metric, examples)
-        for name, metric in model.evaluation.named_metrics.items()
-    }
-    comparison = _comparison(model, examples, constants, metrics[split])
-    verdict = {"part": split, "guess": guess, **comparison}
-    return {**metrics, "baseline": baseline, "verdict": verdict}
+    baseline, verdicts = dict[str, float](), dict[str, dict[str, Any]]()
+    for name, head in prepared.model.heads.items():
+        if not head.predicts or head.evaluation is None:
+            continue
+        train = head.of(prepared.train.raw_targets)
+        constant, guess = best_constant(head, train)
+        constants = _Constants(constant, train, head.classes)
+        raw = head.of(examples.raw_targets)
+        for own, metric in head.evaluation.named_metrics.items():
+            baseline[_full_name(head, own)] = constants.metric(metric, raw)
+        comparison = _comparison(prepared.model, head, examples, constants, metrics[split])
+        verdicts[name] = {"part": split, "guess": guess, **comparison}
+    if not verdicts:
+        return {**metrics}
+    several = {} if "" in verdicts else {"verdicts": verdicts}
+    first = next(iter(verdicts.values()))
+    return {**metrics, "baseline": baseline, "verdict": first, **several}
+
+
+def _full_name(head: Head, metric: str) -> str:
+    """Return the name of a metric of an output in the records."""
+    return f"{head.name}_{metric}" if head.name else metric
 
 
 @dataclass(frozen=True)
 class _Constants:
-    """The best constant prediction; of scores, the frequency of each class in training."""
+    """The best constant prediction; of scores, the frequency of each class in training.
+
+    `train` are the raw targets of training.
+    """
 
     prediction: Array
-    train: Examples
+    train: Array
     classes: Sequence[str] | None
 
-    def metric(self, metric: Metric, examples: Examples) -> float:
-        """Return the value of a metric of the constant for these examples."""
-        targets, constant = examples.raw_targets, self.prediction
+    def metric(self, metric: Metric, targets: Array) -> float:
+        """Return the value of a metric of the constant for these raw targets."""
+        constant = self.prediction
         if metric.of_scores and self.classes is not None:
-            labels = self.train.raw_targets.reshape(-1)
+            labels = self.train.reshape(-1)
             constant = np.bincount(labels, minlength=len(self.classes)) / len(labels)
         shape = (*targets.shape, *constant.shape) if metric.of_scores else targets.shape
         return metric_value(metric, np.broadcast_to(constant, shape), targets)
 
 
 def _comparison(
-    model: Model, examples: Examples, constants: _Constants, metrics: Mapping[str, float]
+    model: Model,
+    head: Head,
+    examples: Examples,
+    constants: _Constants,
+    metrics: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Compare by the spec's first metric, or by a common one if it has none."""
-    name, metric = _deciding_metric(model)
+    """Compare by the first metric of an output, or by a common one if it has none."""
+    own, metric = _deciding_metric(head)
+    raw, name = head.of(examples.raw_targets), _full_name(head, own)
     if name in metrics:
         value = metrics[name]
     else:
-        y = model.evaluation.predictions(model.inference_network.predict(examples.x))
-        value = metric_value(metric, y, examples.raw_targets)
-    baseline = constants.metric(metric, examples)
+        name = f"{head.name} {own}".strip()
+        assert head.evaluation is not None  # that of a compared output
+        y = head.evaluation.predictions(head.of(model.inference_network.predict(examples.x)))
+        value = metric_value(metric, y, raw)
+    baseline = constants.metric(metric, raw)
     better = value > baseline if metric.higher_is_better else value < baseline
     return {
         **({"guess": "the class frequencies"} if metric.of_scores else {}),
@@ -77,7 +99,7 @@ def _comparison(
         "value": value,
         "guess_value": baseline,
         "better": bool(better),
-        "alike": bool(np.all(examples.raw_targets == constants.prediction)),
+        "alike": bool(np.all(raw == constants.prediction)),
     }
 
 
@@ -97,18 +119,18 @@ def describe(comparison: Mapping[str, Any]) -> str:
     return f"{text}, baseline (always {comparison['guess']}) {number(baseline)}: {result}"
 
 
-def _deciding_metric(model: Model) -> tuple[str, Metric]:
+def _deciding_metric(head: Head) -> tuple[str, Metric]:
     """Return the metric to compare by, and its name."""
-    for name, metric in model.evaluation.named_metrics.items():
+    for name, metric in (head.evaluation.named_metrics if head.evaluation else {}).items():
         return name, metric
-    if model.classes is not None:
+    if head.classes is not None:
         return "accuracy", Accuracy()
     return "mean absolute error", MeanAbsoluteErrorMetric()
 
 
-def best_constant(model: Model, train: Examples) -> tuple[Array, str]:
-    """Return the best constant prediction, and its name."""
-    if model.classes is None:
-        return mean_and_deviation(train.raw_targets)[0], "the mean"
-    majority = int(np.bincount(train.raw_targets.reshape(-1)).argmax())
-    return np.array(majority), model.classes[majority]
+def best_constant(head: Head, targets: Array) -> tuple[Array, str]:
+    """Return the best constant prediction for the training targets of an output, and its name."""
+    if head.classes is None:
+        return mean_and_deviation(targets)[0], "the mean"
+    majority = int(np.bincount(targets.reshape(-1)).argmax())
+    return np.array(majority), head.classes[majority]

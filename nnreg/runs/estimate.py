@@ -13,6 +13,7 @@ import numpy as np
 
 from nnreg.runs.prepare import PreparedRun
 from nnreg.tables.lazy import LazyArray
+from nnreg.tables.named import NamedArrays
 from nnreg.training.evaluation import Examples
 from nnreg.training.trainer import Trainer
 
@@ -138,6 +139,10 @@ def _validation_seconds(trainer: Trainer) -> float:
 def _data_bytes(examples: Examples) -> int:
     """Return the bytes of examples in memory; if the inputs stay in a file, two chunks of them."""
     x, targets, raw_targets = examples.x, examples.targets, examples.raw_targets
-    rows = min(len(x), 2 * x.chunk_rows()) if isinstance(x, LazyArray) else len(x)
-    target_bytes = targets.nbytes + (0 if raw_targets is targets else raw_targets.nbytes)
-    return rows * math.prod(x.shape[1:]) * x.dtype.itemsize + target_bytes
+    if isinstance(x, NamedArrays):
+        input_bytes = x.nbytes
+    else:
+        rows = min(len(x), 2 * x.chunk_rows()) if isinstance(x, LazyArray) else len(x)
+        input_bytes = rows * math.prod(x.shape[1:]) * x.dtype.itemsize
+    target_bytes: int = targets.nbytes + (0 if raw_targets is targets else raw_targets.nbytes)
+    return int(input_bytes + target_bytes)

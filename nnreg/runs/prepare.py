@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nnreg._utils.suggestions import suggest
+from nnreg.data.fitting import TargetColumns
 from nnreg.data.loading import DataReader, Fold, Splits, data_files, read_splits, split_table
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.settings import Columns, NumericClasses, Split
 from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
-from nnreg.interfaces.layer import takes_integers
-from nnreg.interfaces.metric import without_name
+from nnreg.interfaces.integers import integer_inputs
+from nnreg.interfaces.layer import LayerEntry
+from nnreg.interfaces.outputs import Output
 from nnreg.model.model import Model
 from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
@@ -151,12 +154,12 @@ def _from_files(document: Document, reader: DataReader | None) -> tuple[Preproce
         raise SpecError([Problem("$.data", problem)])
     return read_splits(
         spec.data,
+        _targets(spec, spec.data.target_groups or spec.data.targets),
         document.directory,
         spec.seed,
         _fold(spec),
         reader or DataReader(),
-        numeric_classes=_numeric_classes(spec),
-        integer_input=takes_integers(spec.model.layers),
+        integer_inputs=integer_inputs(spec.model.layers, spec.data.groups, spec.several),
     )
 
 
@@ -173,22 +176,32 @@ def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
 def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Splits]:
     spec = document.spec
     targets = tuple(target.columns)
-    if not targets and spec.loss.takes_target:
+    if not targets and any(head.loss and head.loss.takes_target for head in spec.heads):
         raise UsageError("data: the loss takes a target; pass (x, y), the inputs and the targets")
     clash = sorted(set(targets) & set(inputs.columns))
     if clash:
         raise DataError(f"column {clash[0]!r} is both an input and a target")
+    columns = spec.data or Columns(scaling="none")
+    if columns.inputs is None and _are_several(inputs):
+        columns = replace(columns, inputs=dict(zip(inputs.columns, inputs.columns, strict=True)))
     table = replace(inputs, columns={**inputs.columns, **target.columns})
+    groups = spec.data.target_groups if spec.data else {}
+    if spec.several and not groups and len(targets) > 1:
+        groups = {name: (name,) for name in targets}
     return split_table(
         table,
-        targets,
-        spec.data or Columns(scaling="none"),
+        _targets(spec, groups or targets),
+        columns,
         spec.data.split if spec.data else Split(),
         spec.seed,
         _fold(spec),
-        numeric_classes=_numeric_classes(spec),
-        integer_input=takes_integers(spec.model.layers),
+        integer_inputs=integer_inputs(spec.model.layers, columns.groups, spec.several),
     )
+
+
+def _are_several(inputs: Table) -> bool:
+    """Return True if each column passed in is an input of its own: one of them has arrays."""
+    return len(inputs.columns) > 1 and any(one.ndim > 1 for one in inputs.columns.values())
 
 
 def _fold(spec: Spec) -> Fold | None:
@@ -196,10 +209,46 @@ def _fold(spec: Spec) -> Fold | None:
     return Fold(spec.train.fold or 1, spec.train.folds) if spec.train.folds else None
 
 
-def _numeric_classes(spec: Spec) -> NumericClasses:
+def _targets(
+    spec: Spec, columns: tuple[str, ...] | Mapping[str, tuple[str, ...]]
+) -> list[TargetColumns]:
+    """Return the columns of the target of each output, given as one target or several by name."""
+    heads = [head for head in spec.heads if head.target is not None]
+    if not isinstance(columns, Mapping):
+        if len(heads) > 1:
+            problem = (
+                "several outputs have targets; give an object with the columns of each: "
+                f"{', '.join(head.name for head in heads)}"
+            )
+            raise SpecError([Problem("$.data.target", problem)])
+        (head,) = heads
+        return [TargetColumns(columns, _numeric_classes(spec, head), head.name)]
+    if not spec.several:
+        problem = "an object is for several outputs; give 'loss' as an object with those too"
+        raise SpecError([Problem("$.data.target", problem)])
+    problems = [
+        Problem(head.loss_path, f"no target {head.target!r}{suggest(head.target, columns)}")
+        for head in heads
+        if head.target is not None and head.target not in columns
+    ]
+    for name in columns.keys() - {head.target for head in heads}:
+        text = f"no loss uses the target {name!r}; remove it, or name it as the target of a loss"
+        problems.append(Problem(f"$.data.target.{name}", text))
+    if problems:
+        raise SpecError(problems)
+    return [
+        TargetColumns(columns[head.target], _numeric_classes(spec, head), head.name)
+        for head in heads
+        if head.target is not None
+    ]
+
+
+def _numeric_classes(spec: Spec, head: Output) -> NumericClasses:
     """Return which numeric targets are classes, according to a layer, the loss, or a metric."""
-    if any(getattr(layer, "units", None) == "classes" for layer in spec.model.layers):
-        return "all"
-    metrics = map(without_name, spec.metrics)
-    classification = spec.loss.classification or any(one.classification for one in metrics)
-    return "single" if classification else "none"
+    for entry in spec.model.layers:
+        layer = entry.layer if isinstance(entry, LayerEntry) else entry
+        name = entry.keys.name if isinstance(entry, LayerEntry) else None
+        own = not spec.several or name == head.name or head.classification
+        if own and getattr(layer, "units", None) == "classes":
+            return "all"
+    return "single" if head.classification else "none"

@@ -13,7 +13,7 @@ from nnreg._utils.secret_text import reveal_path
 from nnreg.checkpoint.file_format import is_checkpoint
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.paths import checkpoint_file
-from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn, Input
+from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn, ClassTarget, Input
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import CheckpointError, DataError, NnregWarning, Problem, SpecError
 from nnreg.model.build import unknown_layers
@@ -109,19 +109,25 @@ def _compare_meaning(
     if names and f"parameters/{names[0]}" in copied:
         pairs["inputs"] = _features(before), _features(now)
     if names and f"parameters/{names[-1]}" in copied:
-        pairs["classes"] = before.class_names or (), now.class_names or ()
+        pairs["classes"] = _classes(before), _classes(now)
     for what, (old, new) in pairs.items():
         if old == new:
             continue
         listed = f"{', '.join(old[:MAX_SHOWN])}, here they are {', '.join(new[:MAX_SHOWN])}"
         if sorted(old) == sorted(new):
-            fix = f'set "inputs": {json_text.dumps(before.names, ensure_ascii=False)} in data'
+            given = {name: part.names for name, part in before.parts.items()} or before.names
+            fix = f'set "inputs": {json_text.dumps(given, ensure_ascii=False)} in data'
             if what == "classes":
                 fix = '"layers" without the last one copies the others'
             problem = f"the {what} of {file} are in another order: {listed}; {fix}"
             raise SpecError([Problem(PATH, problem)])
         text = f"the {what} of {file} were {listed}; their weights are taken by position"
         warnings.warn(f"{PATH}: {text}", NnregWarning, stacklevel=3)
+
+
+def _classes(preprocessing: Preprocessing) -> tuple[str, ...]:
+    targets = preprocessing.by_output.values()
+    return tuple(name for one in targets if isinstance(one, ClassTarget) for name in one.names)
 
 
 def _features(preprocessing: Preprocessing) -> tuple[str, ...]:

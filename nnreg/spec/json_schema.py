@@ -14,6 +14,7 @@ from nnreg.errors import NnregWarning, PluginError
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.graph import EntryKeys
 from nnreg.interfaces.metric import NAME
+from nnreg.interfaces.outputs import OutputLoss
 from nnreg.registry.kinds import KINDS
 from nnreg.registry.names import SEPARATOR, Entry
 from nnreg.registry.registry import Registry, installed
@@ -45,6 +46,7 @@ class SchemaWriter:
             self.definitions[section.__name__] = self.options(section)
         for kind in KINDS:
             self.definitions[kind] = self._kind(kind)
+        self.definitions[OutputLoss.__name__] = self._output_loss()
         body = self.options(root)
         name = {"type": "string", "minLength": 1}
         body["properties"] = {
@@ -96,6 +98,15 @@ class SchemaWriter:
         names = list(dict.fromkeys(entry.name for entry in short))
         qualified = [_qualified(short)] if short else []
         return {"anyOf": [{"enum": names}, *qualified, *bodies]}
+
+    def _output_loss(self) -> Any:
+        """Return the schema of a loss with the keys of an entry of several outputs."""
+        keys = self.options(OutputLoss)["properties"]
+        entry = {name: keys[name] for name in ("weight", "target")}
+        return {"anyOf": [
+            {**one, "properties": {**one["properties"], **entry}} if "properties" in one else one
+            for one in self.definitions["loss"]["anyOf"]
+        ]}  # fmt: skip
 
     def _entries(self, layers: Iterable[Any]) -> list[Any]:
         """Return the schemas of entries of a list of layers, with the use of an earlier one."""

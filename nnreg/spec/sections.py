@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Interval, Len
+from pydantic import Discriminator, Tag
 
 from nnreg.builtin.schedules import Constant
 from nnreg.data.settings import Data, Split, Text
@@ -14,15 +16,20 @@ from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.outputs import Output, OutputLoss, outputs_of
 from nnreg.interfaces.schedule import Schedule
 from nnreg.training.settings import EarlyStopping, StartFrom, Train
 
 
 @dataclass(frozen=True)
 class Model(Configurable):
-    """The layers, from the input to the output, and the precision of their arithmetic."""
+    """The layers, from the input to the output, and the precision of their arithmetic.
+
+    `outputs` are names of entries that are predicted without a loss.
+    """
 
     layers: Annotated[tuple[Layer, ...], Len(1)]
+    outputs: tuple[Text, ...] = ()
     dtype: Literal["float32", "float64"] = "float32"
 
 
@@ -43,9 +50,26 @@ class Checkpoint(Configurable):
     keep: Annotated[int, Ge(0)] = 0
 
 
+def _kind_of_loss(value: Any) -> str:
+    """Return the tag of a loss, or of an object with the losses of several outputs."""
+    entries = value.values() if isinstance(value, dict) and "type" not in value else ()
+    return _SEVERAL if entries and all(isinstance(e, str | dict) for e in entries) else _ONE
+
+
+_ONE, _SEVERAL = "one loss", "losses of outputs"
+Losses: TypeAlias = Annotated[
+    Annotated[Loss, Tag(_ONE)] | Annotated[dict[str, OutputLoss], Tag(_SEVERAL)],
+    Discriminator(_kind_of_loss),
+]
+
+
 @dataclass(frozen=True)
 class Spec(Configurable):
     """A complete training run.
+
+    `loss` is that of the network's output, or for several outputs an object with the loss of each
+    by its name; such a loss may have a `weight` in their sum, and a `target` of `data.target` if
+    that has another name. `metrics` is then an object with a list for each output.
 
     `schedule` gives for each step the factor of the optimizer's learning rate. It is planned over
     `train.epochs`; training beyond them keeps the factor of their last step, and if they are raised
@@ -57,15 +81,30 @@ class Spec(Configurable):
     """
 
     model: Model
-    loss: Loss
+    loss: Losses
     optimizer: Optimizer
     schedule: Schedule = Constant()
     data: Data | None = None
-    metrics: tuple[Metric, ...] = ()
+    metrics: tuple[Metric, ...] | dict[str, tuple[Metric, ...]] = ()
     train: Train = Train()
     checkpoint: Checkpoint = Checkpoint()
     seed: Annotated[int, Interval(ge=0, lt=2**64)] = 0
     requires: tuple[Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        _ = self.heads  # raises SpecError
+
+    @functools.cached_property
+    def heads(self) -> tuple[Output, ...]:
+        """The outputs with their losses and metrics; the name of a single one is empty."""
+        return tuple(outputs_of(self.loss, self.metrics, self.model.outputs))
+
+    @property
+    def several(self) -> dict[str, str] | None:
+        """The places in the spec of several outputs, by their names; None if there is one."""
+        if isinstance(self.loss, Loss):
+            return None
+        return {head.name: head.loss_path for head in self.heads}
 
 
 SECTIONS = (Split, Data, Model, Train, EarlyStopping, StartFrom, Checkpoint)

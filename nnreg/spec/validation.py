@@ -26,6 +26,7 @@ from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.graph import ENTRY_KEYS, EntryKeys
 from nnreg.interfaces.layer import LayerEntry
 from nnreg.interfaces.metric import NAME, NamedMetric
+from nnreg.interfaces.outputs import OutputLoss
 from nnreg.registry.checks import unannotated
 from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import BUILT_IN
@@ -106,6 +107,8 @@ class Reader:
         """Return the dataclass that a JSON value describes. Raises pydantic's ValidationError."""
         if isinstance(value, cls):
             return value
+        if cls is OutputLoss:
+            return cast(T, self._output_loss(value))
         kind = vars(cls).get("kind")
         if kind in KINDS:
             return cast(T, self._component(str(kind), value))
@@ -141,6 +144,14 @@ class Reader:
             raise
         except PluginError as error:
             raise _error(f"{entry.provider}: {error}") from error
+
+    def _output_loss(self, value: Any) -> OutputLoss:
+        """Return the loss of an output, whose entry may have keys besides those of the loss."""
+        if not isinstance(value, dict):
+            return OutputLoss(self._component("loss", value))
+        given = {key: option for key, option in value.items() if key in ("weight", "target")}
+        others = {key: option for key, option in value.items() if key not in given}
+        return self._fields(OutputLoss, {"loss": others, **given})
 
     def _entry(self, value: dict[str, Any]) -> LayerEntry:
         """Return an entry of a list of layers that has keys besides those of its layer."""
@@ -339,6 +350,10 @@ def to_json(value: Any, registry: Registry) -> Any:
     if isinstance(value, LayerEntry):
         layer = {} if value.layer is None else to_json(value.layer, registry)
         return ({"type": layer} if isinstance(layer, str) else layer) | value.keys.given()
+    if isinstance(value, OutputLoss):
+        loss = to_json(value.loss, registry)
+        keys = {"weight": value.weight} | ({"target": value.target} if value.target else {})
+        return ({"type": loss} if isinstance(loss, str) else loss) | keys
     if isinstance(value, NamedMetric):
         metric = to_json(value.metric, registry)
         return ({"type": metric} if isinstance(metric, str) else metric) | {NAME: value.name}

@@ -15,8 +15,10 @@ from nnreg._utils.formatting import counted
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.sources.delimited import Csv
+from nnreg.data.fitting import TargetColumns
 from nnreg.data.loading import read_table, source_entry, split_table
 from nnreg.errors import DataError, UsageError
+from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.source import Source
 from nnreg.model.model import Model
 from nnreg.registry.registry import Registry, installed
@@ -243,11 +245,12 @@ def _split_works(tree: Mapping[str, Any], table: Table, registry: Registry) -> b
     document = read_spec(tree, registry=registry)
     data, spec = document.spec.data, document.spec
     assert data is not None  # a proposal has it
-    classification = spec.loss.classification or spec.loss.takes_labels
+    loss = spec.loss
+    classification = isinstance(loss, Loss) and (loss.classification or loss.takes_labels)
+    target = TargetColumns(data.targets, "all" if classification else "none")
     try:
         preprocessing, splits = split_table(
-            table, data.targets, data, data.split, spec.seed,
-            numeric_classes="all" if classification else "none", integer_input=False,
+            table, [target], data, data.split, spec.seed, integer_inputs=(),
         )  # fmt: skip
         attach_data(Model(document, preprocessing), splits)
     except DataError:

@@ -157,7 +157,7 @@ AnyColumn: TypeAlias = Column | Categorical
 class Chunk:
     """Rows in memory: `values[i]` is row `positions[i]` of all, to be visited in `order`."""
 
-    values: Array
+    values: Any
     positions: Array | slice
     order: Array
 
@@ -169,8 +169,11 @@ def materialize(column: AnyColumn) -> Array:
     return column.take(np.arange(len(column))) if isinstance(column, LazyArray) else column
 
 
-def iter_chunks(x: Column, size: int) -> Generator[Array, None, None]:
-    """Yield the rows of `x` in order, at most `size` at a time; one empty chunk if none."""
+def iter_chunks(x: Any, size: int) -> Generator[Any, None, None]:
+    """Yield the rows of a `Column` or `NamedArrays` in order, at most `size` at a time.
+
+    If there are none, one empty chunk.
+    """
     if not isinstance(x, LazyArray):
         for start in range(0, max(len(x), 1), size):
             yield x[start : start + size]
@@ -182,10 +185,10 @@ def iter_chunks(x: Column, size: int) -> Generator[Array, None, None]:
                 yield chunk.copy()  # the window's memory is reused
 
 
-def chunks_in_order(x: Column, order: Array, multiple: int) -> Generator[Chunk, None, None]:
-    """Yield the rows at the positions `order`, a window at a time.
+def chunks_in_order(x: Any, order: Array, multiple: int) -> Generator[Chunk, None, None]:
+    """Yield the rows of a `Column` or `NamedArrays` at the positions `order`, a window at a time.
 
-    An array in memory is a single window. The windows of a lazy array share memory: each is valid
+    What is in memory is a single window. The windows of a lazy array share memory: each is valid
     until the next one. All but the last have a number of rows divisible by `multiple`.
     """
     if not isinstance(x, LazyArray):

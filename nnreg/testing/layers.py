@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nnreg._types import Array, Shape
 from nnreg.errors import DataError, NnregError, ShapeError
 from nnreg.interfaces.context import Workspace
-from nnreg.interfaces.join import Join, one_input
+from nnreg.interfaces.join import Join, one_input, one_output, one_shape
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.returned import Caller
@@ -61,7 +61,7 @@ class Pass:
         layer, size = case.layer, case.x.shape[1:]
         self.strict = strict
         plan = LayerBuilder("$", CLASSES)
-        self.output = plan.layer("layers/0", layer, size)
+        self.output = one_shape(plan.layer("layers/0", layer, size))
         self.network = Network(plan, size, self.output, dtype=dtype)
         self.network.initialize(case.seed)
         self.network.vector += (0.3 * points((self.network.vector.size,), seed=3)).astype(dtype)
@@ -77,12 +77,17 @@ class Pass:
         self.dy = points((len(self.x), *self.output), seed=1).astype(dtype)
 
     def forward(self, x: Array) -> tuple[Any, Any]:
-        """Run forward on a copy of x."""
+        """Run forward on a copy of x; several outputs are put side by side."""
         workspace = self.context.workspace
         workspace.rewind()
         rng: Any = StrictGenerator(5) if self.strict else np.random.default_rng(5)
         workspace.rng = rng
-        return self.network.forward(self._wrap(x.copy()), self.context)
+        return self.call(self._wrap(x.copy()))
+
+    def call(self, x: Any) -> tuple[Any, Any]:
+        """Run forward on x, with the random generator as it is."""
+        y, backward = one_output(self.network.forward(x, self.context))
+        return y, backward
 
     def run(self) -> tuple[Array, Array | None]:
         """Run forward and backward, and return copies of the output and the input's gradient."""
@@ -193,7 +198,7 @@ def inputs_unchanged(case: LayerCase) -> None:
     tried = Pass(case)
     x, dy = tried.x.copy(), tried.dy.copy()
     tried.context.workspace.rng = np.random.default_rng(5)
-    _, backward = tried.network.forward(x, tried.context)
+    _, backward = tried.call(x)
     same(case, "the input after the call", x, tried.x)
     backward(dy)
     same(case, "the input after the backward call", x, tried.x)

@@ -79,8 +79,15 @@ def _train(example: Any, registry: Registry) -> None:
         # Other checks test the methods and gradients one by one.
         model = prepare_run(document, out=run, data=(x, y), check=False).train()
         again = load(run, registry=registry)
-        if again.predict(x).tobytes() != model.predict(x).tobytes():
+        found, expected = (_bytes_of(one.predict(x)) for one in (again, model))
+        if found != expected:
             raise AssertionError(f"{component}: its checkpoint predicts something else")
+
+
+def _bytes_of(predictions: Any) -> list[bytes]:
+    """Return the bytes of predictions, of one output or of several."""
+    each = predictions.values() if isinstance(predictions, dict) else [predictions]
+    return [one.tobytes() for one in each]
 
 
 def _spec_and_data(
@@ -121,6 +128,10 @@ def _spec_and_data(
         x = np.resize(case.x, (ROWS, *case.x.shape[1:]))
         shape = LayerBuilder("$", len(CLASSES)).layer("layers/0", component, x.shape[1:])
         first = [tree, *(["flatten"] if len(shape) > 1 else [])]
+        if isinstance(shape, dict):
+            options = {"type": tree} if isinstance(tree, str) else tree
+            reads = {"type": "flatten", "inputs": f"several.{next(iter(shape))}"}
+            first = [{**options, "name": "several"}, reads]
     elif component.kind in ("activation", "initializer"):
         hidden[component.kind] = tree
     elif isinstance(component, Metric):
@@ -132,6 +143,11 @@ def _spec_and_data(
         spec["train"]["kernels"] = tree
     else:
         spec[component.kind] = tree  # also the loss
+    if isinstance(component, Loss) and not component.takes_target:
+        spec["loss"] = {"own": tree, "compared": "mean_squared_error"}
+        output = {"type": "dense", "units": 1, "name": "compared"}
+        first = [{**hidden, "name": "hidden"}, {**hidden, "name": "own"}]
+        output["inputs"] = "hidden"
     return {**spec, "model": {"layers": [*first, output]}}, x, y
 
 

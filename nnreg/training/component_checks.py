@@ -25,12 +25,11 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.graph import read_input
-from nnreg.interfaces.join import flat_inputs, one_input
+from nnreg.interfaces.join import flat_inputs, one_input, one_output, one_shape
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
-from nnreg.interfaces.optimizer_trial import trial_state
 from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
@@ -38,11 +37,12 @@ from nnreg.network.network import Network
 from nnreg.network.parameters import declared, total_size, views
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import Registry
-from nnreg.tables.lazy import materialize
+from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.training import formulas
 from nnreg.training.evaluation import Evaluation, Examples, class_scores
 from nnreg.training.gradient_check import wrong_gradient
-from nnreg.training.parameter_checks import check_constraint, check_regularizer
+from nnreg.training.outputs import of_output
+from nnreg.training.parameter_checks import check_constraint, check_optimizer, check_regularizer
 
 ROWS = 4
 """The number of examples of the small batch."""
@@ -89,14 +89,15 @@ def check_components(
                 case Activation():
                     check_activation(caller, network.dtype, exact=exact)
                 case Loss():
-                    t, weighted = examples.targets[:ROWS], examples.weights is not None
-                    bounds = (-math.inf, math.inf) if evaluation.logits else component.input_range
-                    y = within(bounds, _numbers((len(t), *network.output_shape))).astype(
-                        network.dtype
-                    )
-                    check_loss(caller, y, t, evaluation.logits, weighted=weighted, exact=exact)
+                    one, own, shape = of_output(path, evaluation, examples, network)
+                    bounds = (-math.inf, math.inf) if one.logits else component.input_range
+                    y = within(bounds, _numbers((min(len(own), ROWS), *shape)))
+                    y = y.astype(network.dtype)
+                    t, weighted = own.targets[:ROWS], examples.weights is not None
+                    check_loss(caller, y, t, one.logits, weighted=weighted, exact=exact)
                 case Metric():
-                    check_metric(caller, examples.raw_targets, network.output_shape[-1])
+                    _, own, shape = of_output(path, evaluation, examples, network)
+                    check_metric(caller, own.raw_targets, shape[-1])
                 case Optimizer():
                     check_optimizer(caller, network.dtype)
                 case Regularizer():
@@ -192,23 +193,6 @@ def check_metric(caller: Caller, targets: Array, outputs: int) -> None:
     caller.number("compute", caller.call("compute", y, t))
 
 
-def check_optimizer(caller: Caller, dtype: npt.DTypeLike) -> None:
-    """Check that an optimizer changes the parameters in place."""
-    optimizer = caller.component
-    assert isinstance(optimizer, Optimizer)
-    before, gradient = (_numbers((7,), seed).astype(dtype) for seed in (0, 1))
-    parameters = before.copy()
-    vectors = {name: np.zeros_like(before) for name in optimizer.state_names}
-    state = trial_state(optimizer, parameters, gradient, vectors, Workspace(dtype, reuse=False))
-    returned = caller.call("update", parameters, gradient, state)
-    if returned is not None and np.array_equal(parameters, before):
-        found = f"returned {describe(returned)}, and did not change `parameters`"
-        raise caller.error("update", f"{found}; expected it to change them in place")
-    if optimizer.overrides_evaluation_parameters():
-        found = caller.call("evaluation_parameters", parameters, state)
-        caller.array("evaluation_parameters", found, parameters.shape, dtype)
-
-
 def _check_layers(
     layers: list[tuple[Caller, LayerBuilder, bool]], network: Network, examples: Examples
 ) -> None:
@@ -217,9 +201,11 @@ def _check_layers(
     own = {id(plan) for _, plan in network.plan.children.values()}
     if own & by_plan.keys():
         state = network.state_vector.copy()
-        x = materialize(examples.x[:ROWS] if isinstance(examples.x, np.ndarray)
-                        else examples.x.select(np.arange(min(ROWS, len(examples.x)))))  # fmt: skip
-        values, contexts = [x], network.context(network.workspace(reuse=False)).children
+        x: Any = examples.x
+        if isinstance(x, LazyArray):
+            x = materialize(x.select(np.arange(min(ROWS, len(x)))))
+        x = x[:ROWS]
+        contexts, values = network.context(network.workspace(reuse=False)).children, list[Any]([x])
         for name, (layer, plan) in network.plan.children.items():
             x = read_input(contexts[name], values)
             if id(plan) not in by_plan:
@@ -227,11 +213,13 @@ def _check_layers(
                 continue
             caller, exact = by_plan[id(plan)]
             flat = flat_inputs(x) if layer.joins else x
-            check_layer(caller, plan, flat, network.dtype, exact=exact)
+            if not plan.outputs:  # an error about them is to be that of the outputs by name
+                check_layer(caller, plan, flat, network.dtype, exact=exact)
             returned = caller.call("forward", x, contexts[name])
             y, _ = caller.pair("forward", returned, "the output")
-            rows = len(values[0])
-            values.append(caller.array("forward", y, (rows, *plan.output), network.dtype))
+            values.append(_outputs(caller, y, plan, len(flat), network))
+            if plan.outputs:
+                check_layer(caller, plan, flat, network.dtype, exact=exact)
         network.state_vector[...] = state
     for caller, plan, exact in layers:
         if id(plan) not in own:
@@ -240,6 +228,20 @@ def _check_layers(
             shape, integer = (ROWS, *shape), nested.integer_input
             x = np.zeros(shape, np.intp) if integer else _numbers(shape).astype(network.dtype)
             check_layer(caller, plan, x, network.dtype, exact=exact)
+
+
+def _outputs(caller: Caller, y: Any, plan: LayerBuilder, rows: int, network: Network) -> Any:
+    """Require an array of the shape that the layer declared, or several by name."""
+    if not plan.outputs:
+        return caller.array("forward", y, (rows, *plan.output), network.dtype)
+    if not isinstance(y, dict) or y.keys() != plan.outputs.keys():
+        found = f"with {', '.join(map(str, y))}" if isinstance(y, dict) else describe(y)
+        expected = f"a dictionary with the outputs of build, {', '.join(plan.outputs)}"
+        raise caller.error("forward", f"returned {found}; expected {expected}")
+    return {
+        name: caller.array("forward", y[name], (rows, *shape), network.dtype)
+        for name, shape in plan.outputs.items()
+    }
 
 
 def check_layer(
@@ -268,7 +270,7 @@ class _OneLayer:
         layer, shape = one_input(caller.component, plan.inputs)
         self._caller, self._layer = caller, layer
         root = LayerBuilder("$", plan.classes)
-        output = root.layer("layers/0", layer, shape)
+        output = one_shape(root.layer("layers/0", layer, shape))
         self._network = Network(root, shape, output, dtype=dtype)
         self._network.initialize(0)
         self._network.vector += 0.1 * _numbers(self._network.vector.shape).astype(dtype)
@@ -332,7 +334,7 @@ class _OneLayer:
         context = network.context(
             workspace, self._gradient, training=training, input_gradient=wanted
         )
-        return self._layer.forward(x.copy(), context.children["layers/0"])
+        return one_output(self._layer.forward(x.copy(), context.children["layers/0"]))
 
     def _views(self, vector: Array) -> dict[str, Array]:
         """Return the parts of a vector by the names that the layer gave its parameters."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from nnreg._types import Array
 from nnreg.errors import DivergedError
 from nnreg.interfaces.context import Context
-from nnreg.interfaces.graph import read_input
+from nnreg.interfaces.graph import arrays_of, read_input
 from nnreg.interfaces.layer import Layer
 from nnreg.network.network import Network
-from nnreg.tables.lazy import Column, iter_chunks
+from nnreg.tables.lazy import iter_chunks
+from nnreg.tables.named import Inputs
 
 _NamedStep = tuple[str, Layer, Context]
 
@@ -22,7 +23,7 @@ _NamedStep = tuple[str, Layer, Context]
 def explain(
     network: Network,
     context: Context,
-    x: Column,
+    x: Inputs,
     epoch: int,
     batch: int,
     what: str = "the loss",
@@ -58,17 +59,17 @@ def _non_finite_gradient(steps: Sequence[_NamedStep]) -> str | None:
     return None
 
 
-def _non_finite_output(steps: Sequence[_NamedStep], x: Column) -> str | None:
+def _non_finite_output(steps: Sequence[_NamedStep], x: Inputs) -> str | None:
     with closing(iter_chunks(x, len(x))) as chunks:
         for chunk in chunks:
-            values = [chunk]
+            values = list[Any]([chunk])
             for name, layer, context in steps:
                 if not _finite(context, lambda c: c.params):
                     return f"the weights of {name}"
                 if not _finite(context, lambda c: c.state):
                     return f"the state of {name}"
                 values.append(layer.forward(read_input(context, values), context)[0])
-                if not np.isfinite(values[-1]).all():
+                if not all(np.isfinite(one).all() for one in arrays_of(values[-1])):
                     return f"the output of {name}"
     return None
 

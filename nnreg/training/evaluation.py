@@ -7,7 +7,8 @@ import hashlib
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -19,30 +20,40 @@ from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.returned import Caller
 from nnreg.network.network import Network
-from nnreg.tables.lazy import Column
+from nnreg.tables.named import Inputs, NamedArrays
 
 
 @dataclass(frozen=True)
 class Examples:
     """Inputs `x`, `targets` as the loss takes them, and `raw_targets` as the metrics take them.
 
-    Raw targets are class numbers `(examples, ...)`, or numbers in the target's own units. Inputs
-    may stay in their file. `weights` `(examples,)` with a mean of 1 are the weights in training;
-    None if all are equal.
+    The inputs of a network with several are given by name, and so are the targets of several
+    outputs. Raw targets are class numbers
+    `(examples, ...)`, or numbers in the target's own units. Inputs may stay in their file.
+    `weights` `(examples,)` with a mean of 1 are the weights in training; None if all are equal.
     """
 
-    x: Column
-    targets: Array
-    raw_targets: Array
+    x: Inputs
+    targets: Any
+    raw_targets: Any
     weights: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
+    def ordered(self, order: Array) -> Examples:
+        """Return examples with the targets that an evaluation needs in another order."""
+        several = isinstance(self.targets, NamedArrays)  # their losses are evaluated too
+        targets = self.targets[order] if several else self.targets
+        return replace(self, raw_targets=self.raw_targets[order], targets=targets)
+
     @functools.cached_property
     def digest(self) -> str:
         """The SHA-256 of targets and weights, and of the inputs if they are in memory."""
-        arrays = (self.x, self.targets, self.weights)
+        inputs = self.x.arrays.values() if isinstance(self.x, NamedArrays) else (self.x,)
+        several = isinstance(self.targets, NamedArrays)
+        targets = self.targets.arrays.values() if several else (self.targets,)
+        arrays = (*inputs, *targets, self.weights)
         found = hashlib.sha256()
         for array in arrays:
             if isinstance(array, np.ndarray):
@@ -84,6 +95,15 @@ class Evaluation:
         metric = self.named_metrics.get(name.removeprefix("val_"))
         return metric is not None and metric.higher_is_better
 
+    @property
+    def keeps_scores(self) -> bool:
+        """Whether the scores of an epoch are needed at its end."""
+        return bool(self.named_metrics)
+
+    def record(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
+        """Return what the record of an epoch has besides the loss, of the scores `z`."""
+        return self.metrics(network.outputs(z), examples)
+
     def loss_of(self, z: Array, t: Array, context: Context) -> tuple[float, Callable[[], Array]]:
         """Return the loss of a network's scores, and the function that computes its gradient."""
         loss, backward = self.loss.forward_with_workspace(z, t, context, logits=self.logits)
@@ -116,8 +136,13 @@ class Evaluation:
     def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric of the scores `z` of a network's layers."""
         with np.errstate(over="ignore", invalid="ignore"):
-            loss = self._whole_loss(z, examples.targets, network)
+            loss = self.whole_loss(z, examples.targets, network)
             return {"loss": loss, **self.metrics(network.outputs(z), examples)}
+
+    @property
+    def independent(self) -> bool:
+        """Whether the loss of a batch is the mean of those of its examples."""
+        return self.loss.independent
 
     def require_predictions(self) -> None:
         """Raise `DataError` if the outputs do not predict the target."""
@@ -126,11 +151,11 @@ class Evaluation:
 
     def require_independent(self) -> None:
         """Raise `DataError` if examples cannot have weights, because the loss compares them."""
-        if not self.loss.independent:
+        if not self.independent:
             problem = "the loss compares the examples of a batch, so that they have no weights"
             raise DataError(f"{problem}; remove the weights")
 
-    def _whole_loss(self, z: Array, t: Array, network: Network) -> float:
+    def whole_loss(self, z: Array, t: Array, network: Network) -> float:
         """Return the mean loss of the scores of a whole set."""
         context, count = Context({}, {}, {}, {}, network.workspace(reuse=False)), len(z)
         size = count if self.loss.independent else self.batch_size

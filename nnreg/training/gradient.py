@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from nnreg._types import Array
 from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.interfaces.context import Context
 from nnreg.network.network import CACHED_VALUES, Network
+from nnreg.tables.named import NamedArrays
 from nnreg.training.evaluation import Evaluation
 
 MIN_SHARD_ROWS = 8
@@ -40,8 +42,8 @@ def microbatch_size(network: Network, threads: int = 1) -> int | None:
 class Batch:
     """Inputs, targets as the loss takes them, and weights by which losses are multiplied."""
 
-    x: Array
-    targets: Array
+    x: Array | NamedArrays
+    targets: Array | NamedArrays
     weights: Array | None = None
 
 
@@ -107,7 +109,9 @@ class Worker:
             backward(dz)
         return ShardResult(self, rows, x, loss, z)
 
-    def _take(self, array: Array, rows: Array) -> Array:
+    def _take(self, array: Array | NamedArrays, rows: Array) -> Any:
+        if isinstance(array, NamedArrays):
+            return array.each(lambda one: cast(Array, self._take(one, rows)))
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
         return np.take(array, rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
 
@@ -121,7 +125,7 @@ class ShardResult:
 
     worker: Worker
     rows: Array
-    x: Array
+    x: Array | NamedArrays
     loss: float
     scores: Array
 
@@ -141,7 +145,7 @@ class DataParallelGradient:
         *,
         several: bool = False,
     ) -> None:
-        microbatch = microbatch_size(network, count) if evaluation.loss.independent else None
+        microbatch = microbatch_size(network, count) if evaluation.independent else None
         self._workers = [Worker(network, evaluation, microbatch) for _ in range(count)]
         self._pool = pool
         self._first = self._workers[0].gradient

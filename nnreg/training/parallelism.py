@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nnreg._utils.threads import available_threads
-from nnreg.interfaces.loss import Loss
 from nnreg.network.network import Network
+from nnreg.training.evaluation import Evaluation
 from nnreg.training.gradient import MIN_SHARD_ROWS
 from nnreg.training.settings import Train
 
@@ -16,9 +16,9 @@ MIN_ACTIVATIONS_FOR_SHARDING = 250_000
 be at least as many as parameters: each thread has a gradient to add."""
 
 
-def worker_count(network: Network, loss: Loss, settings: Train, rows: int) -> int:
+def worker_count(network: Network, evaluation: Evaluation, settings: Train, rows: int) -> int:
     """Return the number of threads that share the rows of a batch; there are `rows` in all."""
-    if not loss.independent:
+    if not evaluation.independent:
         return 1
     batch = min(settings.batch_size, rows)
     least = max(MIN_ACTIVATIONS_FOR_SHARDING, network.vector.size)

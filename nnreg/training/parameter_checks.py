@@ -1,4 +1,4 @@
-"""Checks of regularizers and constraints of plugins, once before training."""
+"""Checks of regularizers, constraints and optimizers of plugins, once before training."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import numpy.typing as npt
 
 from nnreg._types import Array, Shape
 from nnreg.interfaces.constraint import Constraint
+from nnreg.interfaces.context import Workspace
+from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.optimizer_trial import trial_state
 from nnreg.interfaces.regularizer import Regularizer
-from nnreg.interfaces.returned import Caller
+from nnreg.interfaces.returned import Caller, describe
 from nnreg.training.gradient_check import wrong_gradient
 
 SHAPES: tuple[Shape, ...] = ((4,), (4, 3), (2, 2, 3, 4))
@@ -51,6 +54,23 @@ def check_regularizer(caller: Caller, dtype: npt.DTypeLike) -> str:
     return ""
 
 
+def check_optimizer(caller: Caller, dtype: npt.DTypeLike) -> None:
+    """Check that an optimizer changes the parameters in place."""
+    optimizer = caller.component
+    assert isinstance(optimizer, Optimizer)
+    before, gradient = (_values((7,), seed).astype(dtype) for seed in (0, 1))
+    parameters = before.copy()
+    vectors = {name: np.zeros_like(before) for name in optimizer.state_names}
+    state = trial_state(optimizer, parameters, gradient, vectors, Workspace(dtype, reuse=False))
+    returned = caller.call("update", parameters, gradient, state)
+    if returned is not None and np.array_equal(parameters, before):
+        found = f"returned {describe(returned)}, and did not change `parameters`"
+        raise caller.error("update", f"{found}; expected it to change them in place")
+    if optimizer.overrides_evaluation_parameters():
+        found = caller.call("evaluation_parameters", parameters, state)
+        caller.array("evaluation_parameters", found, parameters.shape, dtype)
+
+
 def check_penalty(caller: Caller, w: Array) -> Array:
     """Require a penalty and its gradient for a parameter; return the gradient."""
     returned = caller.call("forward", w)
@@ -62,5 +82,5 @@ def check_penalty(caller: Caller, w: Array) -> Array:
     return caller.array(name, caller.run(name, backward), w.shape, w.dtype)
 
 
-def _values(shape: Shape) -> Array:
-    return np.random.default_rng(0).normal(size=shape)
+def _values(shape: Shape, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(size=shape)

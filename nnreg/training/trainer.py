@@ -11,7 +11,6 @@ import math
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 
 import numpy as np
 
@@ -96,7 +95,7 @@ class Trainer:
         refuse_two_averages(optimizer, settings)
         if validation is None:
             require_no_validation(self.monitor, schedule.monitored_metric())
-        workers = worker_count(network, evaluation.loss, settings, len(train))
+        workers = worker_count(network, evaluation, settings, len(train))
         self.threads = max_threads(network, settings, workers)
         """The most threads that training uses, see `max_threads`."""
         self._pool = self._thread_pool(optimizer, workers)
@@ -293,8 +292,8 @@ class Trainer:
         """Return the metrics of a finished epoch, whose last batch has this number."""
         record: Record = {"epoch": epoch, "loss": totals.loss / len(self.train)}
         if totals.outputs is not None:
-            in_order = replace(self.train, raw_targets=self.train.raw_targets[order])
-            record |= self.evaluation.metrics(self.network.outputs(totals.outputs), in_order)
+            examples = self.train.ordered(order)
+            record |= self.evaluation.record(self.network, totals.outputs, examples)
         if self.validation:
             record |= self._validate(self.validation, epoch, batch)
         return self._with_learning_rate(record)
@@ -316,7 +315,7 @@ class Trainer:
             if index < len(done.streams):
                 worker.workspace.rng.bit_generator.state = done.streams[index]
         self.seen = done.seen
-        if not self.evaluation.named_metrics:
+        if not self.evaluation.keeps_scores:
             return EpochTotals(done, None)
         shape = (count, *self.network.output_shape)
         return EpochTotals(done, np.empty(shape, self.network.dtype))

@@ -72,6 +72,10 @@ def test_every_built_in_with_numeric_outputs_has_a_fingerprint():
             spec["loss"], data = "mean_squared_error", (data[0], data[0][:, 0])
         if entry.kind in ("loss", "optimizer", "schedule"):
             spec[entry.kind] = value
+        if entry.name == "value":
+            layers = [{"type": "dense", "units": 1, "name": name} for name in ("own", "other")]
+            spec["model"] = {"layers": layers}
+            spec["loss"] = {"own": "value", "other": "mean_squared_error"}
         if entry.name == "binary_cross_entropy":
             layer = {"type": "dense", "units": "classes", "activation": "sigmoid"}
             spec["model"] = {"layers": [layer]}

@@ -17,6 +17,7 @@ from nnreg.builtin.layers import (
     dense,
     joins,
     normalization,
+    sampling,
     sequence,
 )
 from nnreg.interfaces import Context, LayerBuilder, Workspace
@@ -55,6 +56,7 @@ LOSSES = {
     "mean_squared_error": [(*NUMBERS, False)],
     "mean_absolute_error": [(*NUMBERS, False)],
     "huber": [(*NUMBERS, False)],
+    "value": [(*NUMBERS, False)],
     "binary_cross_entropy": [(*PROBABILITIES, False), (NUMBERS[0], PROBABILITIES[1], True)],
     "cross_entropy": [
         (ROWS, ONE_HOT, False),
@@ -177,6 +179,8 @@ LAYERS = {
             "minimum": joins.Minimum,
         }.items()
     },
+    "cross_attention": of(attention.CrossAttention, ((3, 4), (2, 4)), ((1, 1), (3, 1))),
+    "gaussian_sample": of(sampling.GaussianSample, (2,), (3, 4)),
     "concat": of(joins.Concat, ((3, 2), (3, 4)), ((3, 1), (3, 1), (3, 2)), axis=st.just(-1)),
     "dot": of(joins.Dot, ((3,), (3,)), ((2, 3), (2, 3))),
     "distance": of(joins.Distance, ((3,), (3,)), ((2, 3), (2, 3)), epsilon=st.floats(1e-3, 1)),

@@ -5,6 +5,8 @@ import pytest
 
 import nnreg
 from tests.model.test_graphs import SHARED, SHARED_BLOCK, SKIP, TIED, X, Y, spec
+from tests.model.test_several_heads import PRICE, STYLE, build
+from tests.model.test_several_heads import X as HEADS_X
 
 pytestmark = pytest.mark.verify
 
@@ -78,3 +80,23 @@ def test_a_graph_has_the_outputs_and_gradients_of_pytorch(torch, layers, compute
     assert found.keys() == gradients.keys()
     for name, gradient in gradients.items():
         np.testing.assert_allclose(found[name], gradient, rtol=1e-10, atol=1e-12, err_msg=name)
+
+
+def test_two_outputs_have_the_loss_and_the_gradients_of_pytorch(torch):
+    model = build("two outputs")
+    loss, found = model.gradients(HEADS_X, {"price": PRICE, "style": STYLE})
+    p = {
+        name.removeprefix("layers/"): torch.tensor(values.copy(), requires_grad=True)
+        for name, values in model.parameters.items()
+    }
+    trunk = torch.tanh(torch.tensor(HEADS_X) @ p["trunk/weight"] + p["trunk/bias"])
+    price = (trunk @ p["price/weight"] + p["price/bias"])[:, 0]
+    style = trunk @ p["style/weight"] + p["style/bias"]
+    classes = torch.tensor(np.searchsorted(["a", "b", "c"], STYLE))
+    total = 0.5 * torch.nn.functional.huber_loss(price, torch.tensor(PRICE))
+    total = total + torch.nn.functional.cross_entropy(style, classes)
+    total.backward()
+    np.testing.assert_allclose(loss, total.item(), rtol=1e-10)
+    for name, gradient in found.items():
+        expected = p[name.removeprefix("layers/")].grad.numpy()
+        np.testing.assert_allclose(gradient, expected, rtol=1e-10, atol=1e-12, err_msg=name)

@@ -5,6 +5,7 @@ import pytest
 
 from nnreg.builtin.layers import attention, convolution, dense, normalization, sequence
 from nnreg.interfaces import LayerBuilder, Workspace
+from nnreg.interfaces.join import flat_inputs, one_input
 from nnreg.network.network import Network
 from tests.parity.comparison import RNG, X, close
 
@@ -164,3 +165,16 @@ def test_multi_head_attention_is_pytorchs(torch):
                    "output_weight": m.out_proj.weight.grad.T,
                    "output_bias": m.out_proj.bias.grad},
     )  # fmt: skip
+
+
+def test_cross_attention_is_pytorchs(torch):
+    query, memory = RNG.normal(size=(3, 4, 6)), RNG.normal(size=(3, 5, 6))
+
+    class Attention(torch.nn.Module):
+        def forward(self, x):
+            query, memory = x[:, :24].reshape(3, 4, 6), x[:, 24:].reshape(3, 5, 6)
+            return torch.nn.functional.scaled_dot_product_attention(query, memory, memory)
+
+    layer, _ = one_input(attention.CrossAttention(), ((4, 6), (5, 6)))
+    x = flat_inputs([query, memory])
+    Ours(layer, x).against(torch, Attention(), x, lambda m, p: None, lambda m: {})

@@ -105,7 +105,7 @@ def test_files_of_an_untrusted_directory_may_have_any_content(spec, name, conten
             with pytest.raises(UsageError, match=f"out/{name}: not .*; restore or"):
                 read_run("out")
         else:
-            Page(run_page(read_run("out"), None, None, [], [], [], []))
+            Page(run_page(read_run("out"), [], None, [], [], []))
 
 
 def test_a_page_with_missing_data_or_plugins_has_a_note(spec):

@@ -51,7 +51,7 @@ def test_without_held_out_rows_the_page_says_that_performance_is_unknown(spec):
 
 def test_predictions_belong_to_the_raw_rows(spec, tmp_path):
     model = nnreg.run(spec, out="out")
-    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))
+    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))[""]
     with (tmp_path / "data.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert results.split == "test"
@@ -71,7 +71,7 @@ def test_predictions_belong_to_the_raw_rows(spec, tmp_path):
 
 def test_the_most_confident_errors_come_first(spec):
     nnreg.run(spec, out="out", overrides=["train.epochs=1"])
-    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))
+    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))[""]
     worst = results.worst(100)
     wrong = np.flatnonzero(results.true_values != results.predictions)
     assert sorted(worst) == sorted(wrong)
@@ -96,7 +96,7 @@ def test_a_run_that_was_trained_on_arrays_is_given_them_again(tmp_path):
 def test_predictions_use_the_averaged_weights_if_there_are_any(spec):
     nnreg.run(spec, out="out", overrides=["train.ema=0.9", "train.epochs=1"])
     prepared = prepare_from_checkpoint(nnreg.load("out/checkpoints/last.h5"))
-    results, model, test = predict_held_out(prepared), prepared.model, prepared.test
+    results, model, test = predict_held_out(prepared)[""], prepared.model, prepared.test
     y = model.inference_network.predict(test.x)
     assert not np.allclose(y, model.network.predict(test.x))
     np.testing.assert_array_equal(results.confidence, y.max(axis=-1))
@@ -109,7 +109,7 @@ def test_the_confidence_of_a_single_output_is_that_of_the_predicted_class(spec):
               [[n == "ash", *row] for n, row in zip(y, x, strict=True)])  # fmt: skip
     changes = [f"model.layers={json.dumps(layers)}", "loss=binary_cross_entropy"]
     model = nnreg.run(spec, out="out", overrides=[*changes, "data.exclude=[]"])
-    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))
+    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))[""]
     y = model.network.predict(prepare_from_checkpoint(nnreg.load("out")).test.x)[:, 0]
     np.testing.assert_allclose(results.confidence, np.maximum(y, 1 - y))
     assert results.confusion.shape == (2, 2)
@@ -130,7 +130,7 @@ def test_misclassified_images_are_shown(tmp_path, monkeypatch):
     assert 5 < len(images) <= 12
     assert all(attributes["src"].startswith("data:image/png;base64,") for attributes in images)
     assert images[0]["alt"].startswith("input: location row ")
-    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))
+    results = predict_held_out(prepare_from_checkpoint(nnreg.load("out")))[""]
     image = np.load("data.npz")["image"]
     shown = results.input(0)[..., 0].astype(float)
     near = [np.abs(shown - 255 * (i - i.min()) / (i.max() - i.min())).max() for i in image]

@@ -65,7 +65,7 @@ def test_nine_mistakes_are_reported_at_once_each_with_path_and_fix():
 @pytest.mark.parametrize(
     ("change", "path", "message"),
     [
-        ({"metrics": "accuracy"}, "$.metrics", 'valid array, found "accuracy"; write'),
+        ({"metrics": "accuracy"}, "$.metrics", 'valid array or an object, found "accuracy"; write'),
         ({"metrics": [["accuracy"]]}, "$.metrics[0]", "must be the name of a metric or"),
         ({"model": {"layers": []}}, "$.model.layers", "must not be empty, found []"),
         ({"model": None}, "$.model", "found null"),

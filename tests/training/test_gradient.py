@@ -103,7 +103,7 @@ def test_only_networks_of_independent_layers_are_data_parallel(layer):
     name = "layers/0"
     if isinstance(layer, Layer):
         plan.children[name] = (layer, plan.children[name][1])
-        assert worker_count(made.network, made.evaluation.loss, made.settings, len(made.train)) == 1
+        assert worker_count(made.network, made.evaluation, made.settings, len(made.train)) == 1
     else:
         assert trainer(2, [*CONVOLUTION[:2], layer, CONVOLUTION[2]]).data_parallel == (
             layer["type"] == "flatten"

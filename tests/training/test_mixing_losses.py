@@ -118,8 +118,8 @@ def test_a_batch_is_neither_divided_among_threads_nor_into_microbatches(monkeypa
     assert set(sizes) == {60}
     independent = nnreg.build({**spec(threads=2, batch_size=60), "loss": "mean_squared_error"},
                               data=(X, X[:, :4]))  # fmt: skip
-    loss, settings = independent.spec.loss, independent.spec.train
-    assert worker_count(independent.network, loss, settings, 60) == 2
+    settings = independent.spec.train
+    assert worker_count(independent.network, independent.evaluation, settings, 60) == 2
 
 
 def test_accumulated_batches_weights_metrics_and_classes_are_refused():

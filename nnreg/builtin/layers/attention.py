@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from nnreg.errors import ShapeError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.join import Join, JoinBackward
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
 
@@ -174,3 +176,45 @@ class MultiHeadAttention(Layer):
             part[...] = np.swapaxes(mixed[:, :, index], 1, 2)
             parts.append(part)
         return parts[0], parts[1], parts[2]
+
+
+@dataclass(frozen=True)
+class CrossAttention(Join):
+    """Attention of each time step of the first input to those of the second.
+
+    y = softmax(query · memoryᵀ / √features) · memory
+
+    Two inputs, query `(time, features)` and memory `(steps, features)`, output `(time, features)`.
+    Luong et al. 2015, scaled as in Vaswani et al. 2017.
+    """
+
+    independent = True
+    keeps_integers = False
+
+    def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
+        query, memory = shapes[0], shapes[-1]
+        if len(shapes) != 2 or len(query) != 2 or len(memory) != 2 or query[1] != memory[1]:
+            raise ShapeError(memory, "two inputs, (time, features) and (steps, features)")
+        builder.activation_count = 2 * query[0] * memory[0]
+        return query
+
+    def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
+        query, memory = xs
+        scale = 1 / math.sqrt(query.shape[-1])
+        shape = (*query.shape[:-1], memory.shape[-2])
+        scores = np.matmul(query, np.swapaxes(memory, -1, -2), out=context.empty(shape))
+        np.multiply(scores, scale, out=scores)
+        weights, softmax_backward = Softmax().forward_inplace(scores, context)
+
+        def backward(dy: Array) -> list[Array]:
+            transposed = np.swapaxes(weights, -1, -2)
+            dmemory = np.matmul(transposed, dy, out=context.empty(memory.shape))
+            dweights = np.matmul(dy, np.swapaxes(memory, -1, -2), out=context.empty(shape))
+            dscores = softmax_backward(dweights)
+            dscores = np.multiply(dscores, scale, out=context.empty(shape))
+            dquery = np.matmul(dscores, memory, out=context.empty(query.shape))
+            by_score = np.swapaxes(dscores, -1, -2)
+            dkeys = np.matmul(by_score, query, out=context.empty(memory.shape))
+            return [dquery, np.add(dmemory, dkeys, out=dmemory)]
+
+        return np.matmul(weights, memory, out=context.empty(query.shape)), backward

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nnreg._types import Array, Shape
-from nnreg.errors import ShapeError
+from nnreg._types import Array, Shape, Shapes
+from nnreg.errors import Problem, ShapeError, SpecError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
@@ -64,11 +64,15 @@ class Stack(Layer):
     times: Count = 1
     independent = True
 
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shapes:
         if self.times == 1:
-            return builder.chain(self.layers, shape)
+            several: Shapes = builder.chain(self.layers, shape)
+            return several
         for index in range(self.times):
             once, integer = replace(self, times=1), None if index else builder.integer
+            if not isinstance(shape, tuple):
+                problem = f"repeats layers with several outputs, {', '.join(shape)}; read one last"
+                raise SpecError([Problem(builder.path, problem)])
             shape = builder.layer(str(index), once, shape, integer=integer, path=builder.path)
         return shape
 

@@ -1,0 +1,154 @@
+"""The outputs of a model: for each its target, its loss and its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnreg._types import Array, Shape
+from nnreg._utils.statistics import all_finite
+from nnreg.data.column_encoders import ClassTarget, NumericTarget, Target, refuse_too_large
+from nnreg.data.preprocessing import Preprocessing, columns_of
+from nnreg.errors import DataError, Problem, SpecError
+from nnreg.interfaces.metric import RESERVED_NAMES
+from nnreg.interfaces.outputs import Output
+from nnreg.model.build import check_monitored, encode_targets, layer_of, name_metrics
+from nnreg.network.network import Network
+from nnreg.registry.registry import Registry
+from nnreg.spec.sections import Spec
+from nnreg.tables.table import Table
+from nnreg.training.evaluation import Evaluation, class_scores, classes_of
+from nnreg.training.outputs import Part, SeveralEvaluation
+
+
+class Head(NamedTuple):
+    """An output of a model. The name of the only one is empty; `path` is that of its layer.
+
+    `target` is None for an output that is compared with none, `evaluation` for one without a loss.
+    """
+
+    output: Output
+    target: Target | None
+    evaluation: Evaluation | None
+    shape: Shape
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The name of the output."""
+        return self.output.name
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the output predicts its target, so that both can be compared."""
+        loss = self.output.loss
+        return self.target is not None and loss is not None and loss.predicts_target
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes, or None."""
+        return self.target.names if isinstance(self.target, ClassTarget) else None
+
+    def of(self, values: Any) -> Any:
+        """Return what belongs to this output of values by name, or the values of the only one."""
+        return values[self.name] if self.name else values
+
+    def in_units(self, y: Array) -> Array:
+        """Return outputs in the units of the target."""
+        target, loss = self.target, self.output.loss
+        if loss is None or not isinstance(target, NumericTarget):
+            return y
+        return loss.in_units(y.astype(np.float64), target.mean, target.std)
+
+    def prediction(self, y: Array) -> Array:
+        """Return outputs as they are predicted: one value per row if the target has one."""
+        single = self.target is not None and self.target.single
+        return y[:, 0] if single and y.shape[1:] == (1,) else y
+
+    def classify(self, y: Array) -> Array:
+        """Return the most probable class of each row, in the type that the classes were given."""
+        if not isinstance(self.target, ClassTarget):
+            raise DataError("the target of this model is numeric, not categorical; use predict")
+        if self.evaluation is not None:
+            self.evaluation.require_predictions()
+        return self.target.classes[classes_of(y)]
+
+    def probabilities(self, y: Array) -> Array:
+        """Return one column per class, even if the network has a single output."""
+        return class_scores(y) if self.predicts and self.classes is not None else y
+
+    def targets(self, table: Table, network: Network) -> tuple[Array, Array]:
+        """Return targets as the loss takes them, and as the metrics take them."""
+        target, loss = self.target, self.output.loss
+        assert target is not None  # asked of an output that is compared
+        assert loss is not None
+        raw = target.encode(table)
+        if raw.shape[1:] == (1,) and self.classes and len(self.shape) == 1:
+            raw = raw[:, 0]
+        if not len(raw):
+            raise DataError("there are no rows")
+        scaled = target.scale(raw) if isinstance(target, NumericTarget) else raw
+        count = None if self.classes is None else len(self.classes)
+        with np.errstate(over="ignore"):
+            found = encode_targets(scaled, self.shape, loss, count, network.dtype, self.path)
+            if not all_finite(found):
+                refuse_too_large(table, columns_of(target), found)
+        return found, raw
+
+
+def heads_of(
+    spec: Spec, preprocessing: Preprocessing, network: Network, registry: Registry
+) -> dict[str, Head]:
+    """Return the outputs of a model by name; the name of a single one is empty."""
+    found, targets = {}, preprocessing.by_output
+    for output in spec.heads:
+        target, name = targets.get(output.name), output.name
+        classes = target.names if isinstance(target, ClassTarget) else None
+        shape, activation = network.named_outputs.get(
+            name, (network.output_shape, network.output_activation)
+        )
+        evaluation = None
+        if output.loss is not None:
+            evaluation = Evaluation(
+                output.loss,
+                name_metrics(output, registry, classes),
+                logits=activation is not None,
+                unscale=target.unscale if isinstance(target, NumericTarget) else None,
+                batch_size=spec.train.batch_size,
+            )
+        index = layer_of(spec, name)
+        path = output.loss_path if index is None else f"$.model.layers[{index}]"
+        found[name] = Head(output, target, evaluation, shape, path)
+    return found
+
+
+def evaluation_of(spec: Spec, heads: Sequence[Head]) -> Evaluation:
+    """Return the evaluation of all outputs. Raises `SpecError` if another metric is monitored."""
+    first = heads[0].evaluation
+    if first is None or spec.several:
+        first = SeveralEvaluation(
+            {
+                head.name: Part(
+                    head.evaluation, head.shape, head.output.weight, head.target is not None
+                )
+                for head in heads
+            }
+        )
+        _refuse_same_names(heads)
+    check_monitored(spec, first.names)
+    return first
+
+
+def _refuse_same_names(heads: Sequence[Head]) -> None:
+    """Raise `SpecError` if two numbers in the records of several outputs would have one name."""
+    seen = set(RESERVED_NAMES)
+    for head in heads:
+        for own in head.evaluation.names if head.evaluation else ():
+            name = f"{head.name}_{own}"
+            if not seen.isdisjoint((name, f"val_{name}", name.removeprefix("val_"))):
+                path = head.output.loss_path if own == "loss" else head.output.metrics_path
+                problem = f"the name {name} in the records is already in use; rename the output"
+                raise SpecError([Problem(path, problem)])
+            seen.add(name)

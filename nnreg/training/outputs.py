@@ -1,0 +1,152 @@
+"""Evaluation of a network with several outputs: the sum of their losses, the metrics of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nnreg._types import Array, Shape
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.join import split_values
+from nnreg.interfaces.metric import Metric
+from nnreg.network.network import Network
+from nnreg.tables.named import NamedArrays
+from nnreg.training.evaluation import Evaluation, Examples
+
+
+@dataclass(frozen=True)
+class Part:
+    """The evaluation of one output; None if it has no loss, and `compared` with a target or not."""
+
+    evaluation: Evaluation | None
+    shape: Shape
+    weight: float
+    compared: bool
+
+
+class SeveralEvaluation(Evaluation):
+    """The losses and the metrics of several outputs by name.
+
+    The scores of a network are those of all outputs side by side; targets are by output.
+    """
+
+    def __init__(self, parts: Mapping[str, Part]) -> None:
+        self.parts = parts
+        self.named_metrics: Mapping[str, Metric] = {
+            f"{name}_{metric}": value
+            for name, part in parts.items()
+            if part.evaluation is not None
+            for metric, value in part.evaluation.named_metrics.items()
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the metrics that `evaluate` returns."""
+        found = ["loss"]
+        for name, part in self.parts.items():
+            if part.evaluation is not None:
+                found += [f"{name}_{own}" for own in part.evaluation.names]
+        return found
+
+    @property
+    def independent(self) -> bool:
+        """Whether the loss of a batch is the mean of those of its examples."""
+        parts = [part.evaluation for part in self.parts.values() if part.evaluation]
+        return all(evaluation.independent for evaluation in parts)
+
+    def require_predictions(self) -> None:
+        """Accept outputs that predict no target: they are as `predict` returns them."""
+
+    @property
+    def keeps_scores(self) -> bool:
+        """Whether the scores of an epoch are needed at its end: for the loss of each output."""
+        return True
+
+    def _split(self, z: Array) -> list[tuple[str, Part, Array]]:
+        arrays = split_values(z, [part.shape for part in self.parts.values()])
+        pairs = zip(self.parts.items(), arrays, strict=True)
+        return [(name, part, np.ascontiguousarray(array)) for (name, part), array in pairs]
+
+    def loss_of(self, z: Array, t: Any, context: Context) -> tuple[float, Callable[[], Array]]:
+        """Return the weighted sum of the losses, and the function that computes its gradient."""
+        total, backward_fns = 0.0, list[tuple[Part, Callable[[], Array] | None]]()
+        for name, part, scores in self._split(z):
+            if part.evaluation is None:
+                backward_fns.append((part, None))
+                continue
+            truth = t[name] if part.compared else no_targets(scores)
+            loss, backward_fn = part.evaluation.loss_of(scores, truth, context)
+            total += part.weight * loss
+            backward_fns.append((part, backward_fn))
+
+        def backward() -> Array:
+            dz, start = context.empty(z.shape), 0
+            for part, backward_fn in backward_fns:
+                span = dz[:, start : start + math.prod(part.shape)]
+                start += math.prod(part.shape)
+                if backward_fn is None:
+                    span.fill(0)
+                else:
+                    np.multiply(backward_fn().reshape(span.shape), part.weight, out=span)
+            return dz
+
+        return total, backward
+
+    def weighted_loss(self, z: Array, t: Any, weights: Array) -> float:
+        """Return the mean over the examples of loss times weight."""
+        total = 0.0
+        for name, part, scores in self._split(z):
+            if part.evaluation is not None:
+                truth = t[name] if part.compared else no_targets(scores)
+                total += part.weight * part.evaluation.weighted_loss(scores, truth, weights)
+        return total
+
+    def record(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
+        """Return the loss and every metric of each output, of the scores `z`."""
+        outputs, found = network.outputs(z), dict[str, float]()
+        for name, part, scores in self._split(z):
+            if part.evaluation is None:
+                continue
+            own = self.examples_of(name, examples)
+            found[f"{name}_loss"] = part.evaluation.whole_loss(scores, own.targets, network)
+            if part.compared:
+                metrics = part.evaluation.metrics(outputs[name], own)
+                found |= {f"{name}_{metric}": value for metric, value in metrics.items()}
+        return found
+
+    def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
+        """Return the loss, and the loss and every metric of each output."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = self.record(network, z, examples)
+            parts = self.parts.items()
+            losses = [p.weight * found[f"{name}_loss"] for name, p in parts if p.evaluation]
+            return {"loss": sum(losses), **found}
+
+    def examples_of(self, name: str, examples: Examples) -> Examples:
+        """Return examples with the targets of one output."""
+        if not self.parts[name].compared:
+            return replace(examples, targets=no_targets(examples.targets))
+        targets, raw = examples.targets[name], examples.raw_targets[name]
+        return replace(examples, targets=targets, raw_targets=raw)
+
+
+def no_targets(examples: Array | NamedArrays) -> Array:
+    """Return the targets of a loss that takes none, `(examples, 0)`."""
+    return np.empty((len(examples), 0))
+
+
+def of_output(
+    path: str, evaluation: Evaluation, examples: Examples, network: Network
+) -> tuple[Evaluation, Examples, Shape]:
+    """Return what a loss or metric at a path of the spec is for: its output and its targets."""
+    if not isinstance(evaluation, SeveralEvaluation):
+        return evaluation, examples, network.output_shape
+    rest = path.removeprefix("$.loss.").removeprefix("$.metrics.")
+    name = max((n for n in evaluation.parts if rest.startswith(n)), key=len)
+    part = evaluation.parts[name]
+    assert part.evaluation is not None  # it has this loss or metric
+    return part.evaluation, evaluation.examples_of(name, examples), part.shape
