@@ -24,7 +24,6 @@ from nnreg.interfaces.graph import (
     Wire,
     connect,
     is_chain,
-    run_graph,
 )
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.returned import Caller, describe
@@ -376,28 +375,3 @@ def _shapes(plan: LayerBuilder) -> dict[str, Shape]:
         for name, shape in _shapes(child).items()
     }
     return own | nested
-
-
-def chain(steps: Iterable[tuple[Layer, Context]], x: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """Run the layers of a list; the returned function runs their backward functions in reverse.
-
-    It returns None, early, if the gradient of a layer's input is not needed.
-    """
-    backward_fns = []
-    for layer, context in (pairs := tuple(steps)):
-        if context.node is not None:  # and so for all entries of the list
-            return run_graph([own for _, own in pairs], x)
-        x, backward_fn = layer.forward(x, context)
-        backward_fns.append((backward_fn, context))
-
-    def backward(dy: Any) -> Any:
-        gradient = dy
-        for backward_fn, context in reversed(backward_fns):
-            if gradient is None:
-                return None
-            gradient = backward_fn(gradient)
-            if not context.needs_input_gradient:
-                return None
-        return gradient
-
-    return x, backward

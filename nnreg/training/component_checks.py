@@ -24,12 +24,12 @@ from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
-from nnreg.interfaces.graph import read_input
 from nnreg.interfaces.join import flat_inputs, one_input, one_output, one_shape
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.passes import read_input
 from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.schedule import Schedule, ScheduleContext

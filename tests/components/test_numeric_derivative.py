@@ -38,6 +38,7 @@ SMOOTH = {
     "where": (lambda x: np.where(x > 0, x, np.sinh(np.tanh(x))), lambda x: np.where(
         x > 0, 1, np.cosh(np.tanh(x)) * (1 - np.tanh(x) ** 2))),
     "maximum": (lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(float)),
+    "sine": (lambda x: np.sin(30 * x), lambda x: 30 * np.cos(30 * x)),
 }  # fmt: skip
 """Formulas that take complex numbers. NumPy orders them by their real parts first."""
 
@@ -77,10 +78,11 @@ def test_a_formula_that_complex_numbers_would_get_wrong_has_a_central_difference
     [
         (SMOOTH["silu"][0], {1: False, LONG - 1: False, LONG: True}),
         (OTHERS["softsign"][0], {1: True, LONG: True}),
+        (lambda x: np.sin(30 * np.abs(x)), {1: True, LONG: True}),
         (lambda x: np.interp(x, [-1, 1], [-1, 1]), {1: False, LONG: False}),
         (lambda x: x - np.max(x, axis=-1, keepdims=True), {1: True, LONG: True}),
     ],
-    ids=["complex steps", "central differences", "not by autograd", "over an axis"],
+    ids=["complex steps", "central differences", "fast", "not by autograd", "over an axis"],
 )
 def test_autograd_is_used_for_long_arrays_and_where_complex_steps_are_wrong(formula, sizes):
     how = derivative(of(formula))
