@@ -53,16 +53,21 @@ def _kind_options(command: Any) -> Any:
 @plugin.command()
 @click.argument("distribution", metavar="DISTRIBUTION")
 @_kind_options
+@click.option("--formula", is_flag=True,
+              help="Define a formula alone, which autograd differentiates.")  # fmt: skip
 @click.option("--license", "license_", type=click.Choice(LICENSES), default="MIT",
               show_default=True, help="The license file to include.")  # fmt: skip
 @click.option("--author", default="", help="The copyright holder.")
-def new(distribution: str, license_: str, author: str, **components: str | None) -> None:
+def new(
+    distribution: str, formula: bool, license_: str, author: str, **components: str | None
+) -> None:
     """Create a directory with a working plugin and its tests.
 
     DISTRIBUTION is the name of the directory and of the package that pip installs from it.
 
     \b
     nnreg plugin new nnreg-mish --activation mish --author "Ada Lovelace"
+    nnreg plugin new nnreg-gain --layer gain --formula
     """
     from nnreg.errors import UsageError
     from nnreg.registry.scaffold import Scaffold
@@ -75,7 +80,7 @@ def new(distribution: str, license_: str, author: str, **components: str | None)
         )
     ((kind, name),) = given
     directory = Path(distribution)
-    for path in Scaffold(distribution, kind, name, license_, author).write(directory):
+    for path in Scaffold(distribution, kind, name, license_, author, formula).write(directory):
         print_lines(f"wrote {path}", err=True)
     _note_others(distribution, kind, name)
     print_lines(

@@ -25,11 +25,11 @@ from nnreg.interfaces.layer import Layer as Layer
 from nnreg.interfaces.layer import LayerBackward as LayerBackward
 from nnreg.interfaces.layer import LayerBuilder as LayerBuilder
 from nnreg.interfaces.layer import Param as Param
-from nnreg.interfaces.layer import chain as chain
 from nnreg.interfaces.loss import Loss as Loss
 from nnreg.interfaces.metric import Metric as Metric
 from nnreg.interfaces.optimizer import Optimizer as Optimizer
 from nnreg.interfaces.optimizer import UpdateState as UpdateState
+from nnreg.interfaces.passes import chain as chain
 from nnreg.interfaces.regularizer import Regularizer as Regularizer
 from nnreg.interfaces.report import HeldOut as HeldOut
 from nnreg.interfaces.report import ReportChart as ReportChart

@@ -10,6 +10,7 @@ from nnreg._types import Array
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.numeric_derivative import derivative
+from nnreg.interfaces.traced import trace
 
 Backward: TypeAlias = Callable[[Array], Array]
 BiasBackward: TypeAlias = Callable[[Array, Array | None], Array]
@@ -18,9 +19,10 @@ BiasBackward: TypeAlias = Callable[[Array, Array | None], Array]
 class Activation(Component):
     """A function of one array, elementwise or over its last axis.
 
-    An elementwise activation may define `formula` alone; its derivative is then computed from it:
-    exactly by complex steps if the formula accepts complex numbers, otherwise by central
-    differences. Defining `forward` with the derivative instead is faster.
+    It may define `formula` alone; its derivative is then computed from it: by complex steps, which
+    are exact, if it is elementwise and accepts complex numbers, and else, or for long arrays, by
+    autograd, if that is installed and can follow it. Otherwise the formula must be elementwise, and
+    central differences are used. Defining `forward` with the derivative instead is faster.
     """
 
     kind = "activation"
@@ -30,15 +32,25 @@ class Activation(Component):
     """Whether outputs are probabilities that sum to 1 over the last axis; None if unknown."""
 
     def formula(self, x: Array) -> Array:
-        """Return `y`; each of its values depends only on the same value of `x`."""
+        """Return `y`, computed with NumPy's functions."""
         raise NotImplementedError
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         """Return `y` and the function that maps ∂loss/∂y to ∂loss/∂x; `x` must not be modified."""
+        return self._forward_formula(x, training=False)
+
+    def _forward_formula(self, x: Array, *, training: bool) -> tuple[Array, Backward]:
+        """Return `y` and the backward function, which autograd records in training."""
+        if training and derivative(self).by_autograd(x):
+            y, vjp = trace(self.formula, [x])
+            return y, lambda dy: vjp(dy)[0]
 
         def backward(dy: Array) -> Array:
-            slope: Array = derivative(self)(x).astype(dy.dtype)
-            return dy * slope
+            how = derivative(self)
+            if how.slope is None or how.by_autograd(x):
+                return trace(self.formula, [x])[1](dy)[0]
+            found: Array = how.slope(x).astype(dy.dtype)
+            return dy * found
 
         return self.formula(x), backward
 
@@ -47,6 +59,8 @@ class Activation(Component):
 
         Override it to save memory; the results must be the same.
         """
+        if type(self).forward is Activation.forward:
+            return self._forward_formula(x, training=context.training)
         return self.forward(x)
 
     def forward_bias_inplace(

@@ -9,22 +9,18 @@ layer. An entry reads a part of such a value.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
-import numpy as np
-
-from nnreg._types import Array, Shape, Shapes
+from nnreg._types import Shape, Shapes
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.component import Configurable
-from nnreg.interfaces.context import Context, Read
+from nnreg.interfaces.context import Read
 
 INPUT: Final = "input"
 """The name of the input of a list."""
-
-Backward: TypeAlias = Callable[[Array], Any]
 
 
 @dataclass(frozen=True)
@@ -273,92 +269,3 @@ class Value:
 def is_chain(wires: Sequence[Wire]) -> bool:
     """Return True if each entry reads the one before and none is used again."""
     return all(wire == Wire((Read(index),)) for index, wire in enumerate(wires))
-
-
-def arrays_of(value: Any) -> Iterable[Array]:
-    """Return the arrays of a value, one or several."""
-    return value.values() if isinstance(value, dict) else (value,)
-
-
-def read_input(context: Context, values: Sequence[Any]) -> Any:
-    """Return what a layer reads of the values before it: in a chain, the last."""
-    return values[-1] if context.node is None else context.node.read(values)
-
-
-def run_graph(
-    contexts: Sequence[Context], x: Any, outputs: Mapping[str, Read] | None = None
-) -> tuple[Any, Backward]:
-    """Run the entries of a graph in order; the returned function runs backward in reverse.
-
-    It returns None if the gradient of the input is not needed. With `outputs`, the result is a
-    dictionary of these, and so is the gradient.
-    """
-    values, steps = [x], list[Any]()
-    for context in contexts:
-        node = context.node
-        assert node is not None  # set for all entries of a graph
-        y, backward_fn = node.layer.forward(node.read(values), context)
-        values.append(y)
-        steps.append((backward_fn, context, node))
-
-    def backward(dy: Any) -> Any:
-        gradients: list[Any] = [None] * len(values)
-        if outputs is None:
-            gradients[-1] = dy
-        else:
-            for name, read in outputs.items():
-                _add(gradients, read, dy[name], contexts[0])
-        for index in range(len(steps), 0, -1):
-            backward_fn, context, node = steps[index - 1]
-            gradient = gradients[index]
-            if gradient is None:
-                continue  # neither this entry nor those before it are trained
-            if isinstance(gradient, dict):
-                gradient = _complete(gradient, values[index], context)
-            found = backward_fn(gradient)
-            for total, part in node.shared:
-                np.add(total, part, out=total)
-            if not context.needs_input_gradient:
-                continue
-            for read, dx in zip(node.inputs, found if node.joins else (found,), strict=True):
-                _add(gradients, read, dx, context)
-        return gradients[0]
-
-    if outputs is None:
-        return values[-1], backward
-    return {name: part_of(values, read) for name, read in outputs.items()}, backward
-
-
-def part_of(values: Sequence[Any], read: Read) -> Array:
-    """Return a value or a part of it."""
-    value, part = read
-    found: Array = values[value] if part is None else values[value][part]
-    return found
-
-
-def _add(gradients: list[Any], read: Read, dx: Array | None, context: Context) -> None:
-    """Add a gradient to that of a value or of a part of it; either may be None."""
-    value, part = read
-    if part is None:
-        gradients[value] = _sum(gradients[value], dx, context)
-    elif dx is not None:
-        parts = gradients[value] = gradients[value] or {}
-        parts[part] = _sum(parts.get(part), dx, context)
-
-
-def _complete(
-    gradients: Mapping[str, Array], y: Mapping[str, Array], context: Context
-) -> dict[str, Array]:
-    """Return the gradient of every output of a layer, of which some are not read."""
-    complete = dict(gradients)
-    for name in y.keys() - complete.keys():
-        complete[name] = context.empty(y[name].shape)
-        complete[name].fill(0)
-    return complete
-
-
-def _sum(first: Array | None, second: Array | None, context: Context) -> Array | None:
-    """Return the sum of two gradients, of which either may be None."""
-    if first is None or second is None:
-        return second if first is None else first
-    return np.add(first, second, out=context.empty(first.shape))

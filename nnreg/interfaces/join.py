@@ -31,7 +31,7 @@ class Join(Layer):
 
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Any, JoinBackward]:
         """Return `y` and the function from ∂loss/∂y to the gradient of each input."""
-        raise NotImplementedError
+        return super().forward(xs, context)
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,9 @@ class OneInput(Layer):
         xs = split_values(x, self.shapes)
         y, backward_fn = self.join.forward(xs, context)
 
-        def backward(dy: Array) -> Array:
-            return flat_inputs([dx for dx in backward_fn(dy) if dx is not None])
+        def backward(dy: Array) -> Array | None:
+            found = [dx for dx in backward_fn(dy) if dx is not None]
+            return flat_inputs(found) if found else None
 
         return y, backward
 

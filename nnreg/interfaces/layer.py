@@ -14,6 +14,7 @@ from nnreg.errors import ComponentError, NnregError, Problem, ShapeError, SpecEr
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context, Read
+from nnreg.interfaces.formula import layer_forward
 from nnreg.interfaces.graph import (
     ENTRY_KEYS,
     INPUT,
@@ -23,7 +24,6 @@ from nnreg.interfaces.graph import (
     Wire,
     connect,
     is_chain,
-    run_graph,
 )
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.returned import Caller, describe
@@ -79,6 +79,14 @@ class Layer(Component):
     def check_input(self, x: Array) -> None:
         """Raise `DataError` for values that the layer does not accept as the first of a network."""
 
+    def formula(self, x: Any, params: Mapping[str, Array]) -> Array:
+        """Return `y` for `x` and the parameters by name, computed with NumPy's functions.
+
+        For a layer without state, random numbers and nested layers. To train it, nnreg needs the
+        extra `autograd`; a method `forward` instead is faster.
+        """
+        raise NotImplementedError
+
     def forward(self, x: Any, context: Context) -> tuple[Any, Callable[[Any], Any]]:
         """Return `y` for `x: Array` and the function that takes ∂loss/∂y and returns ∂loss/∂x.
 
@@ -86,8 +94,10 @@ class Layer(Component):
         full. It may return None if `context.needs_input_gradient` is false. Neither `x` nor the
         gradient passed to it may be modified. For a layer of several outputs, `y` and the gradient
         are dictionaries.
+
+        Without this method, the derivative is that of `formula`.
         """
-        raise NotImplementedError
+        return layer_forward(self, x, context)
 
 
 @dataclass(frozen=True)
@@ -365,28 +375,3 @@ def _shapes(plan: LayerBuilder) -> dict[str, Shape]:
         for name, shape in _shapes(child).items()
     }
     return own | nested
-
-
-def chain(steps: Iterable[tuple[Layer, Context]], x: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """Run the layers of a list; the returned function runs their backward functions in reverse.
-
-    It returns None, early, if the gradient of a layer's input is not needed.
-    """
-    backward_fns = []
-    for layer, context in (pairs := tuple(steps)):
-        if context.node is not None:  # and so for all entries of the list
-            return run_graph([own for _, own in pairs], x)
-        x, backward_fn = layer.forward(x, context)
-        backward_fns.append((backward_fn, context))
-
-    def backward(dy: Any) -> Any:
-        gradient = dy
-        for backward_fn, context in reversed(backward_fns):
-            if gradient is None:
-                return None
-            gradient = backward_fn(gradient)
-            if not context.needs_input_gradient:
-                return None
-        return gradient
-
-    return x, backward

@@ -13,6 +13,7 @@ from nnreg._utils.statistics import unstandardize
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context
+from nnreg.interfaces.formula import loss_forward
 
 
 class Loss(Component):
@@ -69,9 +70,19 @@ class Loss(Component):
         """
         return unstandardize(y, mean, std) if self.predicts_target else y
 
-    def forward(self, y: Array, t: Array) -> tuple[float, Callable[[], Array]]:
-        """Return the loss of outputs `y` for targets `t`, and a function that returns ∂loss/∂y."""
+    def formula(self, y: Array, t: Array) -> float:
+        """Return the loss of outputs `y` for targets `t`, computed with NumPy's functions.
+
+        To train with it, nnreg needs the extra `autograd`; a method `forward` instead is faster.
+        """
         raise NotImplementedError
+
+    def forward(self, y: Array, t: Array) -> tuple[float, Callable[[], Array]]:
+        """Return the loss of outputs `y` for targets `t`, and a function that returns ∂loss/∂y.
+
+        Without this method, the derivative is that of `formula`.
+        """
+        return loss_forward(self, y, t, training=False)
 
     def forward_logits(self, z: Array, t: Array) -> tuple[float, Callable[[], Array]]:
         """Do the same for outputs z before `fused_activation`, with ∂loss/∂z.
@@ -84,7 +95,11 @@ class Loss(Component):
         self, y: Array, t: Array, context: Context, *, logits: bool
     ) -> tuple[float, Callable[[], Array]]:
         """Do the same as either, optionally with arrays from `context`. The trainer calls this."""
-        return self.forward_logits(y, t) if logits else self.forward(y, t)
+        if logits:
+            return self.forward_logits(y, t)
+        if context.training and type(self).forward is Loss.forward:
+            return loss_forward(self, y, t, training=True)
+        return self.forward(y, t)
 
     def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
         """Return the loss of each example, `(batch,)`; called if examples have weights.

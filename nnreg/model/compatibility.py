@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.metric import without_name
+from nnreg.interfaces.numeric_derivative import is_elementwise
 from nnreg.interfaces.outputs import Output
 from nnreg.model.build import layer_of, such_as
 from nnreg.network.network import Network
@@ -103,9 +104,13 @@ def _no_distribution(spec: Spec, head: Output) -> Iterator[Problem]:
 
 
 def _never_sums_to_one(activation: Activation) -> bool:
-    """Return True if an activation declares it, or has a formula alone, which is elementwise."""
-    elementwise = type(activation).forward is Activation.forward
-    return activation.sums_to_one is False or (activation.sums_to_one is None and elementwise)
+    """Return True if an activation declares it, or has an elementwise formula alone."""
+    if activation.sums_to_one is not None or type(activation).forward is not Activation.forward:
+        return activation.sums_to_one is False
+    try:
+        return is_elementwise(activation)
+    except Exception:  # of the formula; the checks before training report it
+        return False
 
 
 def _metrics_of_other_classes(head: Output, classes: Sequence[str]) -> Iterator[Problem]:

@@ -37,6 +37,7 @@ from nnreg.tables.named import Inputs, NamedArrays, concatenate
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
 from nnreg.training.evaluation import Examples, reported
+from nnreg.training.formulas import require_derivatives
 from nnreg.training.history import History
 from nnreg.training.inference import inference_network
 from nnreg.training.state import Record, TrainingState
@@ -264,11 +265,12 @@ class Model:
 
         Raises `PluginError` for a component of a plugin that fails a check.
         """
-        if check and not self._checked:
-            components = components_of(self.spec, self.network)
-            registry = self.document.registry
-            check_components(components, registry, self.network, self.evaluation, train)
-            self._checked = True
+        if not self._checked:
+            located, registry = [*components_of(self.spec, self.network)], self.document.registry
+            require_derivatives(located)
+            if check:
+                check_components(located, registry, self.network, self.evaluation, train)
+            self._checked = check
         if not self.resumable:
             self.training_state = TrainingState(lock=self.training_state.lock)
             self.resumable = True

@@ -17,10 +17,11 @@ import numpy.typing as npt
 from nnreg._types import Array, Shape, Shapes
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context, Node, Read, Workspace
-from nnreg.interfaces.graph import Wire, run_graph
+from nnreg.interfaces.graph import Wire
 from nnreg.interfaces.join import one_output, split_values
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.interfaces.passes import chain, run_graph
 from nnreg.interfaces.returned import Caller
 from nnreg.network.parameters import (
     _params,

@@ -25,6 +25,7 @@ from nnreg.registry.loading import BUILT_IN, PROGRAM
 from nnreg.registry.names import Entry
 from nnreg.registry.registry import Registry
 from nnreg.spec.document import Document
+from nnreg.training import formulas
 
 TOLERANCE = 1e-5
 """The largest change, relative to the largest number of an array, that is ignored."""
@@ -160,9 +161,12 @@ def changes(
     for one, entry in pairs:
         same = entry.provider == one.provider
         before = "changed under the same version" if same else f"saved with {one.provider}"
-        now = found.get(entry.cls, {})
+        now, needs_autograd = found.get(entry.cls, {}), formulas.lacks_derivative(entry.cls)
         for path, recorded in one.probes.items():
-            difference = _difference(recorded, now.get(path, {}))
+            numbers = now.get(path, {})
+            if needs_autograd:  # to compute gradients
+                recorded = {name: old for name, old in recorded.items() if name in numbers}
+            difference = _difference(recorded, numbers)
             if difference:
                 location = path if path in now else "the spec"
                 lines.append(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
@@ -39,6 +39,7 @@ from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.provenance.fixed_inputs import fixed_input
 from nnreg.provenance.kernel_outputs import OUTPUTS, RecordingKernels
+from nnreg.training.formulas import lacks_derivative
 
 MAX_NUMBERS = 12
 """The maximum number of values recorded per array."""
@@ -170,7 +171,7 @@ def _outputs(
             dy = fixed_input(x.shape)
             with _component_code():
                 y, backward = component.forward(x)
-                return {"output": y, "gradient": backward(dy)}
+            return {"output": y, **_gradients(component, lambda: {"gradient": backward(dy)})}
         case Loss():
             return _loss(component, network, kernels)
         case Optimizer():
@@ -243,7 +244,7 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False, kernels=kernels))
     with _component_code():
         value, backward = loss.forward_with_workspace(y, t, context, logits=logits)
-        return {"value": value, "gradient": backward()}
+    return {"value": value, **_gradients(loss, lambda: {"gradient": backward()})}
 
 
 def _takes(loss: Loss, output: Shape) -> bool:
@@ -339,12 +340,24 @@ def _run(layer: Layer, shape: Shape, classes: int | None, kernels: Kernels) -> M
     workspace.rng = np.random.default_rng(0)
     wanted = not layer.integer_input
     context = network.context(workspace, gradient, training=True, input_gradient=wanted)
-    with _component_code():
+
+    def gradients() -> Mapping[str, Any]:
         z, backward = one_output(layer.forward(x, context.children["layers/0"]))
-    dz = fixed_input(np.shape(z))
-    with _component_code():
-        dx = backward(dz)
-    return {"output": y, "input gradient": dx if wanted else (), "parameter gradient": gradient}
+        dx = backward(fixed_input(np.shape(z)))
+        return {"input gradient": dx if wanted else (), "parameter gradient": gradient}
+
+    return {"output": y, **_gradients(layer, gradients)}
+
+
+def _gradients(component: Component, compute: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return gradients; none of a formula that predicts without autograd."""
+    try:
+        with _component_code():
+            return compute()
+    except ComponentError:
+        if lacks_derivative(type(component)):
+            return {}
+        raise
 
 
 def _compress(array: Any) -> list[float]:

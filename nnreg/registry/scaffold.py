@@ -35,12 +35,16 @@ USAGE: Mapping[str, str] = {
 }
 """For each kind with a template, the part of a spec that names a component."""
 
+FORMULAS = ("activation", "loss", "layer")
+"""The kinds of components that may define a formula alone."""
+
 
 @dataclass(frozen=True)
 class Scaffold:
     """A distribution to generate: its name, and the kind and name of its component.
 
-    `license` is the name of a text in `templates/licenses`, or `none`. Raises `UsageError` for a
+    `license` is the name of a text in `templates/licenses`, or `none`. With `formula`, a layer,
+    loss or activation defines its formula alone. Raises `UsageError` for a
     name that pip, Python or a spec would not accept.
     """
 
@@ -49,10 +53,16 @@ class Scaffold:
     component: str
     license: str = "MIT"
     author: str = ""
+    formula: bool = False
 
     TEMPLATES: ClassVar[Any] = importlib.resources.files("nnreg") / "templates"
 
     def __post_init__(self) -> None:
+        if self.formula and self.kind not in FORMULAS:
+            raise UsageError(
+                f"--formula is for {', '.join(FORMULAS)}; a plugin with the {self.kind} "
+                f"{self.component!r} cannot have it"
+            )
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", self.distribution):
             raise UsageError(
                 f"{self.distribution!r} cannot be the name of a distribution: use letters, digits "
@@ -90,18 +100,27 @@ class Scaffold:
             "pyproject.toml": "project.toml",
             "README.md": "README.md",
             ".gitignore": "gitignore",
-            f"{self.module}.py": f"{self.kind}.py",
+            f"{self.module}.py": f"{self._template}.py",
             "tests/test_conformance.py": "test_conformance.py",
             f"tests/test_{self.component}.py": f"test_{self.kind}.py",
         }
         if self.license != "none":
             sources["LICENSE"] = f"licenses/{self.license}"
         texts = {path: self._text(source) for path, source in sources.items()}
+        if self.formula:
+            project = texts["pyproject.toml"]
+            texts["pyproject.toml"] = project.replace('"nnreg>=0.1"', '"nnreg[autograd]>=0.1"')
         if self.license == "none":
             texts["pyproject.toml"] = _without(texts["pyproject.toml"], "license")
         if not self.author:
             texts["pyproject.toml"] = _without(texts["pyproject.toml"], "authors")
         return texts
+
+    @property
+    def _template(self) -> str:
+        """The name of the component's template; an activation's has a formula alone."""
+        own = self.formula and self.kind in ("layer", "loss")
+        return f"{self.kind}_formula" if own else self.kind
 
     def write(self, directory: Path) -> list[Path]:
         """Write the files into a new directory. Raises `UsageError` if it exists already."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nnreg._types import Array, Shape
 from nnreg.errors import DataError, NnregError, ShapeError
 from nnreg.interfaces.context import Workspace
-from nnreg.interfaces.join import one_input, one_output, one_shape
+from nnreg.interfaces.join import Join, one_input, one_output, one_shape
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.returned import Caller
@@ -338,6 +338,8 @@ CHECKS = (
 def checks_of(cls: type[Layer]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
     skipped: set[Any] = set() if cls.exact_gradient else {gradient}
+    if cls.forward in (Layer.forward, Join.forward):
+        skipped.add(dispatch)  # autograd takes arrays of NumPy alone
     if not cls.independent:
         skipped.add(independent)
     if not cls.keeps_integers:

@@ -13,7 +13,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +22,14 @@ from nnreg._types import Array, Shape
 from nnreg._utils.threads import blas_threads
 from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
-from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
-from nnreg.interfaces.graph import read_input
 from nnreg.interfaces.join import flat_inputs, one_input, one_output, one_shape
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
+from nnreg.interfaces.passes import read_input
 from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
@@ -39,6 +38,7 @@ from nnreg.network.parameters import declared, total_size, views
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import LazyArray, materialize
+from nnreg.training import formulas
 from nnreg.training.evaluation import Evaluation, Examples, class_scores
 from nnreg.training.gradient_check import wrong_gradient
 from nnreg.training.outputs import of_output
@@ -56,22 +56,22 @@ checked: that would need a second copy of it."""
 
 BACKWARD = "forward: the backward function"
 
-_Located: TypeAlias = tuple[str, Component, LayerBuilder | None]
-"""The path of a component in the spec, and for a layer how it was built."""
-
 
 class GradientError(PluginError):
     """A gradient that differs from that of the output."""
 
 
 def check_components(
-    components: Iterable[_Located],
+    components: Iterable[formulas.Located],
     registry: Registry,
     network: Network,
     evaluation: Evaluation,
     examples: Examples,
 ) -> None:
-    """Raise `PluginError` for a component that is not built in and fails a check."""
+    """Raise `PluginError` for a component that is not built in and fails a check.
+
+    Warns of formulas that are slow to train.
+    """
     built_in = {entry.cls for entry in registry if entry.plugin == BUILT_IN}
     located = list(components)
     plugins = [one for one in located if type(one[1]) not in built_in]
@@ -110,6 +110,7 @@ def check_components(
                 case Layer() if plan is not None:
                     layers.append((caller, plan, exact))
         _check_layers(layers, network, examples)
+    formulas.warn_of_cost(plugins)
 
 
 def check_activation(caller: Caller, dtype: npt.DTypeLike, *, exact: bool = True) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.errors import DivergedError
 from nnreg.interfaces.context import Context
-from nnreg.interfaces.graph import arrays_of, read_input
 from nnreg.interfaces.layer import Layer
+from nnreg.interfaces.passes import arrays_of, read_input
 from nnreg.network.network import Network
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs

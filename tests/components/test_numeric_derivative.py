@@ -10,6 +10,8 @@ import nnreg
 from nnreg import Activation, PluginError
 from nnreg.builtin.activations import Silu, Tanh
 from nnreg.cli.app import main
+from nnreg.interfaces import traced
+from nnreg.interfaces.numeric_derivative import LONG, derivative
 from tests.helpers.specs import CSV, classifier, csv_data
 
 X = np.array([[-1e4, -100, -3.3, -1.7, -0.6, -0.1, 0.2, 0.7, 1.9, 4.1, 100, 1e4]])
@@ -36,6 +38,7 @@ SMOOTH = {
     "where": (lambda x: np.where(x > 0, x, np.sinh(np.tanh(x))), lambda x: np.where(
         x > 0, 1, np.cosh(np.tanh(x)) * (1 - np.tanh(x) ** 2))),
     "maximum": (lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(float)),
+    "sine": (lambda x: np.sin(30 * x), lambda x: 30 * np.cos(30 * x)),
 }  # fmt: skip
 """Formulas that take complex numbers. NumPy orders them by their real parts first."""
 
@@ -49,16 +52,49 @@ OTHERS = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def no_autograd(monkeypatch):
+    """Compute derivatives as if autograd were not installed."""
+    monkeypatch.setattr(traced, "installed", lambda: False)
+
+
+@pytest.mark.usefixtures("no_autograd")
 @pytest.mark.parametrize("name", SMOOTH)
 def test_a_formula_that_takes_complex_numbers_has_an_exact_derivative(name):
     formula, expected = SMOOTH[name]
     np.testing.assert_allclose(slope(of(formula), X), expected(X), rtol=1e-14, atol=1e-14)
 
 
+@pytest.mark.usefixtures("no_autograd")
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_formula_that_complex_numbers_would_get_wrong_has_a_central_difference(name):
     formula, expected = OTHERS[name]
     np.testing.assert_allclose(slope(of(formula), X), expected(X), rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.skipif(not traced.installed(), reason="needs autograd")
+@pytest.mark.parametrize(
+    ("formula", "sizes"),
+    [
+        (SMOOTH["silu"][0], {1: False, LONG - 1: False, LONG: True}),
+        (OTHERS["softsign"][0], {1: True, LONG: True}),
+        (lambda x: np.sin(30 * np.abs(x)), {1: True, LONG: True}),
+        (lambda x: np.interp(x, [-1, 1], [-1, 1]), {1: False, LONG: False}),
+        (lambda x: x - np.max(x, axis=-1, keepdims=True), {1: True, LONG: True}),
+    ],
+    ids=["complex steps", "central differences", "fast", "not by autograd", "over an axis"],
+)
+def test_autograd_is_used_for_long_arrays_and_where_complex_steps_are_wrong(formula, sizes):
+    how = derivative(of(formula))
+    assert {size: how.by_autograd(np.ones(size)) for size in sizes} == sizes
+
+
+@pytest.mark.parametrize("name", [*SMOOTH, *OTHERS])
+def test_long_arrays_have_the_derivative_of_short_ones(name):
+    activation = of({**SMOOTH, **OTHERS}[name][0])
+    long = np.resize(X, (LONG // 12 + 1, 12))
+    found = slope(activation, long)
+    np.testing.assert_allclose(found, np.resize(slope(activation, X), long.shape), 1e-7, 1e-8)
 
 
 def test_the_derivative_is_computed_in_double_precision_and_returned_in_the_networks():
@@ -93,7 +129,7 @@ def test_prediction_needs_no_derivative():
 @pytest.mark.parametrize(
     "formula",
     [
-        lambda x: x - np.max(x, axis=-1, keepdims=True),
+        lambda x: x - np.max(x, axis=0, keepdims=True),
         lambda x: x / np.sum(np.abs(x)),
         lambda x: x + next(NOISE),
     ],

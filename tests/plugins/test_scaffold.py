@@ -12,7 +12,8 @@ import nnreg
 from nnreg.cli.app import main
 from nnreg.cli.plugin import KINDS, LICENSES
 from nnreg.errors import UsageError
-from nnreg.registry.scaffold import USAGE, Scaffold
+from nnreg.interfaces.traced import installed
+from nnreg.registry.scaffold import FORMULAS, USAGE, Scaffold
 
 
 def new(*arguments):
@@ -30,23 +31,43 @@ def install(directory, module, plugin):
     (info / "entry_points.txt").write_text(f"[nnreg]\n{plugin} = {module}\n")
 
 
-def test_the_tests_of_a_new_plugin_of_every_kind_pass(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kinds", "options"),
+    [
+        (KINDS, []),
+        pytest.param(
+            FORMULAS,
+            ["--formula"],
+            marks=pytest.mark.skipif(not installed(), reason="needs autograd"),
+        ),
+    ],
+)
+def test_the_tests_of_a_new_plugin_of_every_kind_pass(tmp_path, monkeypatch, kinds, options):
     monkeypatch.chdir(tmp_path)
     directories = []
-    for kind in KINDS:
-        assert new(f"nnreg-new-{kind}", f"--{kind}", f"new_{kind}") == 0
+    for kind in kinds:
+        assert new(f"nnreg-new-{kind}", f"--{kind}", f"new_{kind}", *options) == 0
         directories.append(tmp_path / f"nnreg-new-{kind}")
         install(directories[-1], f"nnreg_new_{kind}", f"new_{kind}")
     paths = [*map(str, directories), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setenv("NNREG_PLUGINS", ",".join(directory.name for directory in directories))
     tests = [str(directory / "tests") for directory in directories]
-    options = ["-c", str(directories[0] / "pyproject.toml"), "--import-mode=importlib"]
-    command = [sys.executable, "-m", "pytest", *options, *tests]
+    config = ["-c", str(directories[0] / "pyproject.toml"), "--import-mode=importlib"]
+    command = [sys.executable, "-m", "pytest", *config, *tests]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    for kind in KINDS:
+    for kind in kinds:
         assert f"test_new_{kind}.py" in done.stdout
+
+
+def test_a_plugin_with_a_formula_requires_autograd_and_other_kinds_have_none():
+    files = Scaffold("nnreg-gain", "layer", "gain", formula=True).files()
+    project = tomllib.loads(files["pyproject.toml"])["project"]
+    assert project["dependencies"][0].startswith("nnreg[autograd]")
+    assert "def formula" in files["nnreg_gain.py"]
+    with pytest.raises(UsageError, match="--formula is for activation, loss, layer"):
+        Scaffold("nnreg-rate", "schedule", "rate", formula=True)
 
 
 def test_every_kind_has_a_template_and_every_licence_a_text():

@@ -11,7 +11,8 @@ from nnreg._types import Array, Shape, Shapes
 from nnreg.errors import Problem, ShapeError, SpecError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.interfaces.passes import chain
 
 
 @dataclass(frozen=True)
