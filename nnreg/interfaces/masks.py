@@ -1,19 +1,17 @@
 """Which values of a network are sequences of different lengths, and have a mask.
 
-A mask is named after the input of the network whose lengths hold.
+A mask is named after the input of the network whose lengths hold. The functions take a `Layer` and
+its `LayerBuilder`, whose module imports this one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from nnreg.errors import ComponentError, Problem, SpecError
 
-if TYPE_CHECKING:
-    from nnreg.interfaces.layer import Layer, LayerBuilder
 
-
-def refuse_mask(layer: Layer, plan: LayerBuilder) -> None:
+def refuse_mask(layer: Any, plan: Any) -> None:
     """Raise `SpecError` if a mask reaches a layer that does not support it, or several a join."""
     masks = dict.fromkeys(name for name in plan.masks if name is not None)
     if not masks:
@@ -33,7 +31,7 @@ def refuse_mask(layer: Layer, plan: LayerBuilder) -> None:
         raise SpecError([Problem(f"{plan.path}.inputs", problem)])
 
 
-def output_mask(layer: Layer, plan: LayerBuilder) -> str | None:
+def output_mask(layer: Any, plan: Any) -> str | None:
     """Return the mask of the output of a layer that is built; None if it has none.
 
     A layer that holds layers has that of the last of these.
@@ -43,7 +41,7 @@ def output_mask(layer: Layer, plan: LayerBuilder) -> str | None:
         return None
     if plan.children:
         return list(plan.children.values())[-1][1].output_mask
-    kept = plan.masks[0] if getattr(layer, "joins_masks", False) else masks[0]
+    kept: str | None = plan.masks[0] if getattr(layer, "joins_masks", False) else masks[0]
     if kept is None:
         return None
     steps = plan.inputs[plan.masks.index(kept)][:1]
