@@ -36,11 +36,12 @@ def output_mask(layer: Any, plan: Any) -> str | None:
 
     A layer that holds layers has that of the last of these.
     """
-    masks = [name for name in plan.masks if name is not None]
+    masks: list[str] = [name for name in plan.masks if name is not None]
     if not masks or not layer.keeps_mask:
         return None
     if plan.children:
-        return list(plan.children.values())[-1][1].output_mask
+        nested: str | None = list(plan.children.values())[-1][1].output_mask
+        return nested
     kept: str | None = plan.masks[0] if getattr(layer, "joins_masks", False) else masks[0]
     if kept is None:
         return None
