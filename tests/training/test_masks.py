@@ -208,7 +208,7 @@ def test_a_batch_without_real_steps_has_no_loss_and_no_gradient():
 
 
 def test_a_loss_of_whole_sequences_may_override_forward_masked():
-    class LastStepLoss(MeanSquaredError):
+    class LastStepError(MeanSquaredError):
         independent = False
 
         def forward_masked(self, y, t, mask, context, *, logits):
@@ -224,7 +224,7 @@ def test_a_loss_of_whole_sequences_may_override_forward_masked():
             return loss, backward
 
     network = network_of(TAGGER)
-    loss, _ = loss_and_gradient(network, evaluation_of(loss=LastStepLoss()), X, T)
+    loss, _ = loss_and_gradient(network, evaluation_of(loss=LastStepError()), X, T)
     y, rows = network.predict(X), ROWS[X.lengths > 0]
     last = X.lengths[rows] - 1
     exact(loss, np.mean((y[rows, last] - T.values[rows, last]) ** 2))
