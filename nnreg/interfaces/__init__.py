@@ -14,6 +14,7 @@ from nnreg.interfaces.component import Units as Units
 from nnreg.interfaces.constraint import Constraint as Constraint
 from nnreg.interfaces.context import Context as Context
 from nnreg.interfaces.context import Workspace as Workspace
+from nnreg.interfaces.graph import chain as chain
 from nnreg.interfaces.initializer import Initializer as Initializer
 from nnreg.interfaces.initializer import fans as fans
 from nnreg.interfaces.join import Join as Join
@@ -25,7 +26,6 @@ from nnreg.interfaces.layer import Layer as Layer
 from nnreg.interfaces.layer import LayerBackward as LayerBackward
 from nnreg.interfaces.layer import LayerBuilder as LayerBuilder
 from nnreg.interfaces.layer import Param as Param
-from nnreg.interfaces.layer import chain as chain
 from nnreg.interfaces.loss import Loss as Loss
 from nnreg.interfaces.metric import Metric as Metric
 from nnreg.interfaces.optimizer import Optimizer as Optimizer

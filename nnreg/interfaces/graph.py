@@ -236,13 +236,22 @@ def _unread(
 class Value:
     """A value of a list: the name of its entry, its shape or shapes, and whether it is integers.
 
-    Of the inputs of a network, `integers` are the names of those that are.
+    `mask` is the name of the network's input whose lengths hold for its steps, if any. Of the
+    inputs of a network, `integers` are the names of those that are, `masked` of those with a mask.
     """
 
     name: str
     shape: Shapes
     integer: bool | None
     integers: Collection[str] = ()
+    mask: str | None = None
+    masked: Collection[str] = ()
+
+    def mask_of(self, part: str | None) -> str | None:
+        """Return the mask of the value or of a part of it."""
+        if self.name == INPUT and part:
+            return part if part in self.masked else None
+        return self.mask
 
     def is_integer(self, part: str | None) -> bool | None:
         """Return whether the value or a part of it is integers; None if unknown."""
@@ -283,6 +292,31 @@ def arrays_of(value: Any) -> Iterable[Array]:
 def read_input(context: Context, values: Sequence[Any]) -> Any:
     """Return what a layer reads of the values before it: in a chain, the last."""
     return values[-1] if context.node is None else context.node.read(values)
+
+
+def chain(steps: Iterable[tuple[Any, Context]], x: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """Run the layers of a list; the returned function runs their backward functions in reverse.
+
+    It returns None, early, if the gradient of a layer's input is not needed.
+    """
+    backward_fns = []
+    for layer, context in (pairs := tuple(steps)):
+        if context.node is not None:  # and so for all entries of the list
+            return run_graph([own for _, own in pairs], x)
+        x, backward_fn = layer.forward(x, context)
+        backward_fns.append((backward_fn, context))
+
+    def backward(dy: Any) -> Any:
+        gradient = dy
+        for backward_fn, context in reversed(backward_fns):
+            if gradient is None:
+                return None
+            gradient = backward_fn(gradient)
+            if not context.needs_input_gradient:
+                return None
+        return gradient
+
+    return x, backward
 
 
 def run_graph(

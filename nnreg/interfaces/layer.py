@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 import numpy as np
 
@@ -23,12 +23,15 @@ from nnreg.interfaces.graph import (
     Wire,
     connect,
     is_chain,
-    run_graph,
 )
 from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.masks import output_mask, refuse_mask
 from nnreg.interfaces.returned import Caller, describe
 
 LayerBackward: TypeAlias = Callable[[Array], Array | None]
+
+OWN_MASK: Final = ""
+"""The mask of a nested layer's input, if it is that of the layer it is nested in."""
 
 
 class Layer(Component):
@@ -40,6 +43,15 @@ class Layer(Component):
     keeps_integers: ClassVar[bool | None] = None
     """Whether the output is integers if the input is, such as that of a reshape; None if unknown,
     which a layer that takes integers accepts."""
+    keeps_mask: ClassVar[bool | None] = None
+    """Whether the output has the steps of the input, and so its mask, if sequences of different
+    lengths reach the layer; may be a property. True: it has, as that of a dense layer; a layer that
+    holds layers then has the mask of the last of these. False: the layer looks at `context.mask`,
+    and its output has no time axis, as that of a mean over time. None: the layer does not support
+    masks, and a network in which one reaches it is refused. The time axis is the first of the
+    shape of an example. Values at masked steps are arbitrary, but finite; they must not change the
+    output at real steps. The gradient of the output is 0 at masked steps, and that of the input
+    must be. A sequence of length 0 must give finite values."""
     joins: ClassVar[bool] = False
     """Whether the layer reads several inputs; see `Join`."""
     independent: ClassVar[bool] = False
@@ -144,6 +156,9 @@ class LayerBuilder:
     shapes of its inputs and of its output, once it is built. For a layer of several outputs,
     `outputs` are their shapes by name, and `output` is that of the first. For the list of a network
     with several inputs, `integers` are the names of those that are integers.
+    `masks` has for each input the name of the network's input whose lengths hold for its steps,
+    None if it has no mask, and `output_mask` that for the output, once it is built. For the list of
+    a network, `masked` are the names of the inputs that are sequences of different lengths.
     A layer with many intermediate values per example may set `activation_count` to their number,
     and a recurrent layer `sequence_length` to its number of time steps: threads are planned by
     them.
@@ -167,6 +182,9 @@ class LayerBuilder:
     constant: bool = False
     integer: bool | None = None
     integers: Collection[str] = ()
+    masks: tuple[str | None, ...] = ()
+    output_mask: str | None = None
+    masked: Collection[str] = ()
     wire: Wire | None = None
     owner: str | None = None
     results: Mapping[str, Read] = field(default_factory=dict)
@@ -207,18 +225,24 @@ class LayerBuilder:
         shape: Shape,
         *,
         integer: bool | None = None,
+        mask: str | None = OWN_MASK,
         path: str | None = None,
     ) -> Any:
         """Build a nested layer, named as in `layers/0`, and return the shape of its output.
 
         Returns a dictionary of shapes for a layer of several outputs. `integer` is whether its
-        input is integers, None if unknown. `path` is its path in the spec, by default that which
-        its name says.
+        input is integers, None if unknown. `mask` is the mask of its input, by default that of this
+        layer's first input. `path` is its path in the spec, by default that which its name says.
         """
         if path is None:
             parts = name.split("/")
             path = self.path + "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in parts)
-        return self._build(name, layer, (shape,), LayerBuilder(path, integer=integer))
+        plan = LayerBuilder(path, integer=integer, masks=(self._mask(mask),))
+        return self._build(name, layer, (shape,), plan)
+
+    def _mask(self, mask: str | None) -> str | None:
+        """Return a mask, that of the first input if it is `OWN_MASK`."""
+        return next(iter(self.masks), None) if mask == OWN_MASK else mask
 
     def chain(
         self, layers: Iterable[Layer], shape: Shapes, outputs: Mapping[str, str] | None = None
@@ -233,20 +257,22 @@ class LayerBuilder:
         layers = tuple(layers)
         inputs = () if isinstance(shape, tuple) else shape
         wires, self.results = connect_layers(layers, self.path, inputs, outputs)
-        values, names = [Value(INPUT, shape, self.integer, self.integers)], list[str]()
+        own = Value(INPUT, shape, self.integer, self.integers, self._mask(OWN_MASK), self.masked)
+        values, names = [own], list[str]()
         graph = bool(outputs) or not is_chain(wires)
         for index, (entry, wire) in enumerate(zip(layers, wires, strict=True)):
             plan = LayerBuilder(f"{self.path}.layers[{index}]")
             plan.wire = wire if graph else None
             plan.owner = None if wire.use is None else names[wire.use]
             plan.integer = _common([values[one.value].is_integer(one.part) for one in wire.inputs])
+            plan.masks = tuple(values[one.value].mask_of(one.part) for one in wire.inputs)
             layer = self._layer_of(entry, plan)
             read = [values[one.value].shape_of(one, f"{plan.path}.inputs") for one in wire.inputs]
             name = _name(entry) or str(index)
             names.append(f"layers/{name}")
             shape = self._build(names[-1], layer, read, plan)
             integer = plan.integer if layer.keeps_integers else layer.keeps_integers
-            values.append(Value(name, shape, integer))
+            values.append(Value(name, shape, integer, mask=plan.output_mask))
         if outputs is None:
             return shape
         return {
@@ -274,6 +300,7 @@ class LayerBuilder:
         plan.classes = self.classes_of.get(name.removeprefix("layers/"), self.classes)
         plan.inputs = tuple(shapes)
         _check_count(layer, shapes, plan.path)
+        refuse_mask(layer, plan)
         try:
             output = layer.build(plan.inputs if layer.joins else shapes[0], plan)
         except ShapeError as error:
@@ -295,6 +322,7 @@ class LayerBuilder:
         plan.outputs = shapes_of if several is output else {}
         if plan.owner is not None:
             self._require_same_arrays(plan, plan.owner)
+        plan.output_mask = output_mask(layer, plan)
         self.children[name] = (layer, plan)
         return plan.outputs or plan.output
 
@@ -365,28 +393,3 @@ def _shapes(plan: LayerBuilder) -> dict[str, Shape]:
         for name, shape in _shapes(child).items()
     }
     return own | nested
-
-
-def chain(steps: Iterable[tuple[Layer, Context]], x: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """Run the layers of a list; the returned function runs their backward functions in reverse.
-
-    It returns None, early, if the gradient of a layer's input is not needed.
-    """
-    backward_fns = []
-    for layer, context in (pairs := tuple(steps)):
-        if context.node is not None:  # and so for all entries of the list
-            return run_graph([own for _, own in pairs], x)
-        x, backward_fn = layer.forward(x, context)
-        backward_fns.append((backward_fn, context))
-
-    def backward(dy: Any) -> Any:
-        gradient = dy
-        for backward_fn, context in reversed(backward_fns):
-            if gradient is None:
-                return None
-            gradient = backward_fn(gradient)
-            if not context.needs_input_gradient:
-                return None
-        return gradient
-
-    return x, backward

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from nnreg._types import Array, Shape, Shapes
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context, Node, Read, Workspace
-from nnreg.interfaces.graph import Wire, run_graph
+from nnreg.interfaces.graph import Wire, chain, run_graph
 from nnreg.interfaces.join import one_output, split_values
 from nnreg.interfaces.kernels import Kernels
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, chain
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.returned import Caller
 from nnreg.network.parameters import (
     _params,
@@ -308,6 +308,7 @@ def _contexts(
         children={},
         workspace=workspace,
         training=frozen is not None,
+        mask_names=plan.masks if any(plan.masks) else (),
     )
     children: dict[str, Context] = {}
     for name, (layer, child) in plan.children.items():

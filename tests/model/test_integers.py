@@ -8,7 +8,7 @@ import pytest
 import nnreg
 from nnreg import DataError, Layer, SpecError
 from nnreg.builtin.layers.sequence import Embedding
-from nnreg.interfaces.layer import chain
+from nnreg.interfaces.graph import chain
 from tests.helpers.specs import regressor
 
 EMBEDDING = {"type": "embedding", "vocabulary": 9, "units": 2}
