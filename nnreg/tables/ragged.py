@@ -11,6 +11,7 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg._utils.memory import array_bytes, require_memory
 from nnreg.tables.categorical import Categorical
+from nnreg.tables.padded import Padded
 
 HINT = "use fewer or shorter sequences"
 
@@ -105,3 +106,12 @@ def joined_values(parts: Sequence[Array | Categorical]) -> Array | Categorical:
     if codes:
         return Categorical(tuple(number_of), np.concatenate(codes))
     return np.concatenate(arrays)
+
+
+def padded(points: Array, lengths: Array, where: str) -> Padded:
+    """Return steps `(points, ...)` of rows of these lengths with padding after each row's end."""
+    steps = max(int(lengths.max(initial=0)), 1)
+    shape = (len(lengths), steps, *points.shape[1:])
+    size = array_bytes(shape, points.dtype)
+    require_memory(size, f"{where}, {len(lengths):,} sequences padded to {steps:,} steps", HINT)
+    return Padded(np.zeros(shape, points.dtype), lengths).with_points(points)
