@@ -87,15 +87,14 @@ def fit_preprocessing(
     inputs: list[Input] = []
     steps = {}
     for key, group in (columns.groups or {INPUT: names}).items():
-        rows, train_rows = table, train
+        whole, part, integer = table, train, key in integer_inputs
         if longest := longest_sequence(train, group):
             steps[key] = longest
-            rows, train_rows = table.steps(group), train.steps(group)
-        integer = key in integer_inputs
-        if longest and integer and len(group) == 1 and rows.columns[group[0]].ndim == 1:
+            whole, part = table.steps(group), train.steps(group)
+        if longest and integer and len(group) == 1 and whole.columns[group[0]].ndim == 1:
             inputs.append(ArrayColumn(group[0], (), 0.0, 1.0, integer=True))  # a step has no axis
             continue
-        fitted = [_fit_input(rows, train_rows, n, columns, integer) for n in group]
+        fitted = [_fit_input(whole, part, n, columns, integer) for n in group]
         arrays = [encoder for encoder in fitted if isinstance(encoder, ArrayColumn)]
         if arrays and len(fitted) > 1:
             raise DataError(

@@ -141,7 +141,6 @@ class Preprocessing(Configurable):
             return self.inputs[0].shape
         return (sum(encoder.shape[0] for encoder in self.inputs),)
 
-
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """The names of the classes, or None if the target is numeric."""

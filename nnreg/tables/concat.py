@@ -17,7 +17,7 @@ from nnreg.tables.categorical import Categorical, CategoryCodes
 from nnreg.tables.cells import beyond_float
 from nnreg.tables.columns import categories_of
 from nnreg.tables.lazy import AnyColumn, materialize
-from nnreg.tables.ragged import Ragged, joined, joined_values, of_rows
+from nnreg.tables.ragged import Ragged, joined, of_rows
 from nnreg.tables.table import Table
 
 MAX_CATEGORIES = 2**15 - 1
@@ -61,8 +61,8 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
         lines.append(chunk.line_numbers)
         for name, column in chunk.columns.items():
             values = column if isinstance(column, Ragged) else materialize(column)
-            columns[name] = _buffer_for(columns[name], values)
-            columns[name].add(values)
+            columns[name] = buffer = _buffer_for(columns[name], values)
+            buffer.add(values)  # type: ignore[arg-type] # sequences have a buffer of their own
         size = sum(column.size for column in columns.values())
         require_memory(size, f"{path}, its rows so far")
     if not columns:
@@ -136,9 +136,10 @@ class _SequenceBuffer:
 
     def add(self, values: Array | Categorical | Ragged) -> None:
         """Append rows."""
+        if isinstance(values, np.ndarray) and values.dtype.kind not in "biuf":
+            values = categories_of(values)
         if not isinstance(values, Ragged):
-            text = not isinstance(values, Categorical) and values.dtype.kind not in "biuf"
-            values = of_rows(categories_of(values) if text else values)
+            values = of_rows(values)
         self.parts.append(values)
         steps = values.values
         self.size += steps.codes.nbytes if isinstance(steps, Categorical) else steps.nbytes

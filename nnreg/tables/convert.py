@@ -94,6 +94,6 @@ def iter_chunks(table: Table, names: Iterable[str]) -> Generator[Table, None, No
 def columns_of(y: Any, names: tuple[str, ...]) -> Table:
     """Return numeric targets given as one array as a table of the target columns."""
     array = column_of(y, "the targets")
-    if isinstance(array, np.ndarray) and len(names) == 1 and array.ndim == 2 and array.shape[1] == 1:
+    if len(names) == 1 and isinstance(array, np.ndarray) and array.shape[1:] == (1,):
         array = array[:, 0]
     return table_of(array, names)

@@ -157,8 +157,8 @@ def _sequences_of(series: Any, name: str) -> Ragged | None:
         return of_rows(series.values, series.lengths)
     if isinstance(series, Ragged):
         return series
-    nested = getattr(series, "dtype", None)
-    if nested is not None and not (nested == object or hasattr(nested, "inner")):
+    dtype = getattr(series, "dtype", None)
+    if not (dtype is None or getattr(dtype, "kind", "") == "O" or hasattr(dtype, "inner")):
         return None  # neither objects nor polars' lists
     rows = series if isinstance(series, list | tuple) else list(series)
     if not rows or not all(map(_is_list, rows)) or len(set(map(len, rows))) == 1:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg._utils.memory import require_memory
+from nnreg._utils.memory import data_limit, require_memory
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, CategoryCodes
 from nnreg.tables.cells import TRUTH
@@ -22,6 +22,9 @@ from nnreg.tables.table import Table
 BYTES_PER_CHARACTER = 48
 """The most bytes of memory that a character of a JSON list takes while it is parsed: those of an
 empty list within one, `[]`, are two."""
+
+SHORT = 2**16
+"""The characters of a list that fits into any memory."""
 
 SAMPLE = 1000
 """The most distinct cells that are looked at to recognize lists."""
@@ -39,7 +42,7 @@ def is_lists(values: Any) -> bool:
     else:
         values = values.categories[:SAMPLE]
     lists = [text for text in values if text.startswith("[")]
-    return 2 * len(lists) > len(values) and any(map(_is_list, lists))
+    return 2 * len(lists) >= len(values) and any(map(_is_list, lists))
 
 
 def _is_list(text: str) -> bool:
@@ -73,9 +76,10 @@ def sequences_of(table: Table, name: str) -> Ragged:
 
 def parse_list(text: str, where: str) -> list[Any]:
     """Return the items of a JSON list. Raises `DataError`."""
-    require_memory(BYTES_PER_CHARACTER * len(text), f"{where}: a list", HINT)
+    if len(text) > SHORT:
+        require_memory(BYTES_PER_CHARACTER * len(text), f"{where}: a list", HINT)
     try:
-        items = json.loads(text, parse_constant=_refuse_constant)
+        items = _DECODER.decode(text)
     except RecursionError:
         raise DataError(f"{where}: lists within lists are nested too deep") from None
     except json.JSONDecodeError as error:
@@ -84,8 +88,11 @@ def parse_list(text: str, where: str) -> list[Any]:
             f"{where}: found {_shortened(text)}, which is not a JSON list: {problem}; write it "
             'like [1, 2.5] or ["a", "b"]'
         ) from error
-    except ValueError as error:  # NaN, or an integer of thousands of digits
-        raise DataError(f"{where}: in a list: {error}; correct it, or write null") from error
+    except _NotANumberError as error:
+        problem = f"found {error}, which is not a number"
+        raise DataError(f"{where}: in a list: {problem}; correct it, or write null") from error
+    except ValueError as error:  # Python limits the digits of an integer
+        raise DataError(f"{where}: a number in a list has too many digits; correct it") from error
     if not isinstance(items, list):
         raise DataError(
             f"{where}: found {_shortened(text)} among lists; write a list, as in [{text[:20]}]"
@@ -93,8 +100,15 @@ def parse_list(text: str, where: str) -> list[Any]:
     return items
 
 
+class _NotANumberError(Exception):
+    """NaN or an infinity, which JSON does not have."""
+
+
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"found {name}, which is not a number")
+    raise _NotANumberError(name)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _shortened(text: str) -> str:
@@ -113,6 +127,7 @@ class ListBuilder:
         self._parts: list[Array] = []
         self._lengths: list[int] = []
         self._code_of = CategoryCodes()
+        self._size, self._limit = 0, data_limit()
 
     def add(self, items: Sequence[Any], where: str) -> None:
         """Append a sequence with these items. Raises `DataError`, beginning with `where`."""
@@ -122,6 +137,9 @@ class ListBuilder:
             self._check(kind, inner, where)
         self._lengths.append(len(items))
         self._parts.append(self._values(leaves, where))
+        self._size += self._parts[-1].nbytes
+        if self._size > self._limit:
+            require_memory(self._size, f"{where}: the lists up to here", HINT)
 
     def _check(self, kind: str, inner: Shape, where: str) -> None:
         """Raise `DataError` if a sequence is not like those before."""

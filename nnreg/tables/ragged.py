@@ -75,14 +75,14 @@ def of_consecutive(values: Array | Categorical, lengths: Array) -> Ragged:
 
 def of_rows(array: Array | Categorical, lengths: Array | None = None) -> Ragged:
     """Return the first steps of each row of a column `(rows, steps, ...)`; by default, all."""
-    if isinstance(array, Categorical):
-        coded = of_rows(array.codes, lengths)
-        return replace(coded, values=Categorical(array.categories, coded.values))
     rows, steps, *inner = array.shape
     if lengths is None:
         lengths = np.full(rows, steps, np.int64)
     starts = np.arange(rows, dtype=np.int64) * steps
-    return Ragged(array.reshape(rows * steps, *inner), starts, lengths)
+    flat = (rows * steps, *inner)
+    if isinstance(array, Categorical):
+        return Ragged(replace(array, codes=array.codes.reshape(flat)), starts, lengths)
+    return Ragged(array.reshape(flat), starts, lengths)
 
 
 def joined(parts: Sequence[Ragged]) -> Ragged:
