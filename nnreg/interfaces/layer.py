@@ -43,20 +43,24 @@ class Layer(Component):
     keeps_integers: ClassVar[bool | None] = None
     """Whether the output is integers if the input is, such as that of a reshape; None if unknown,
     which a layer that takes integers accepts."""
-    keeps_mask: ClassVar[bool | None] = None
-    """Whether the output has the steps of the input, and so its mask, if sequences of different
-    lengths reach the layer; may be a property. True: it has, as that of a dense layer; a layer that
-    holds layers then has the mask of the last of these. False: the layer looks at `context.mask`,
-    and its output has no time axis, as that of a mean over time. None: the layer does not support
-    masks, and a network in which one reaches it is refused. The time axis is the first of the
-    shape of an example. Values at masked steps are arbitrary, but finite; they must not change the
-    output at real steps. The gradient of the output is 0 at masked steps, and that of the input
-    must be. A sequence of length 0 must give finite values."""
     joins: ClassVar[bool] = False
     """Whether the layer reads several inputs; see `Join`."""
     independent: ClassVar[bool] = False
     """Whether the output of an example depends on that example alone, and the layer has no buffers,
     so that a batch may be split between threads. Nested layers declare this themselves."""
+
+    @property
+    def keeps_mask(self) -> bool | None:
+        """Whether the output has the steps of the input, for sequences of different lengths.
+
+        True: it has, and so its mask; a layer that holds layers has the mask of the last of these.
+        False: the layer looks at `context.mask`, and its output has no time axis, as a mean over
+        time. None: a network in which a mask reaches the layer is refused. The time axis is the
+        first of an example. Values at masked steps are arbitrary, but finite; they must not change
+        the output at real steps. The gradient of the output is 0 at masked steps, and that of the
+        input must be. Sequences of length 0 must give finite values.
+        """
+        return None
 
     @property
     def output_range(self) -> tuple[float, float] | None:

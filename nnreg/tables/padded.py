@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -142,6 +142,10 @@ class Padded:
         values = np.zeros((*self.values.shape[:2], *points.shape[1:]), points.dtype)
         values[self.mask] = points
         return self._checked(values, self.lengths)
+
+    def each(self, function: Callable[[Array], Array]) -> Padded:
+        """Return the results of a function for the values and for the lengths."""
+        return self._checked(function(self.values), function(self.lengths))
 
     def resized(self, steps: int) -> Padded:
         """Return the same sequences in an array of this number of steps.
