@@ -17,6 +17,7 @@ from nnreg.tables.columns import categorical, is_numeric, numbers
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.convert import table_of
 from nnreg.tables.lazy import materialize
+from nnreg.tables.ragged import Ragged
 from tests.helpers.specs import classifier
 
 DAYS = [datetime.datetime(2024, 1, 31, 8, 30), None, datetime.datetime(2024, 2, 1)]
