@@ -66,12 +66,14 @@ if TYPE_CHECKING:
     from nnreg.runs.cross_validation import CrossValidation
     from nnreg.runs.run import build
     from nnreg.starter.propose import propose
+    from nnreg.tables.padded import Padded
     from nnreg.tables.table import Table
     from nnreg.training.history import History
 
 _LAZY = {
     "Array": "_types",
     "Shape": "_types",
+    "Padded": "tables.padded",
     "Table": "tables.table",
     "CrossValidation": "runs.cross_validation",
     "History": "training.history",
@@ -117,6 +119,7 @@ __all__ = [
     "NnregError",
     "NonNegative",
     "Optimizer",
+    "Padded",
     "Param",
     "PluginError",
     "Positive",

@@ -86,6 +86,7 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
         "conv2d": convolution.Conv2d,
         "max_pool2d": convolution.MaxPool2d,
         "global_average_pool": convolution.GlobalAveragePool,
+        "global_max_pool": convolution.GlobalMaxPool,
         "embedding": sequence.Embedding,
         "lstm": sequence.Lstm,
         "add_position": attention.AddPosition,

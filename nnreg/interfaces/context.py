@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,10 +27,18 @@ class Workspace:
         self.dtype = np.dtype(dtype)
         self.kernels = kernels or Kernels()
         self.rng: np.random.Generator | None = None
+        self.masks: Mapping[str, Array] = {}
+        """Which steps are real, `(batch, steps)`, for each input of the network with a mask."""
         self._buffers: dict[Any, Array] | None = {} if reuse else None
         self._requests = 0
         self._ones: dict[int, Array] = {}
         self._scalars: dict[tuple[int, int], tuple[Array, list[Array]]] = {}
+
+    def temporary(self) -> Workspace:
+        """Return a workspace for arrays of shapes that differ at each pass: it keeps none."""
+        other = copy(self)
+        other._buffers, other._ones, other._scalars = None, {}, {}
+        return other
 
     def rewind(self) -> None:
         """Begin a pass that reuses the same arrays."""
@@ -105,7 +114,8 @@ class Node:
 class Context:
     """The arrays and state of one layer during one pass; the arrays are views of its own only.
 
-    `node` has the connections of an entry of a graph; it is None in a chain.
+    `node` has the connections of an entry of a graph; it is None in a chain. `mask_names` are the
+    masks of the layer's inputs, see `LayerBuilder.masks`.
     """
 
     params: Mapping[str, Array]
@@ -116,10 +126,22 @@ class Context:
     training: bool = False
     needs_input_gradient: bool = True
     node: Node | None = None
+    mask_names: tuple[str | None, ...] = ()
 
     def empty(self, shape: Shape, dtype: npt.DTypeLike | None = None) -> Array:
         """Return an array of arbitrary values, valid until the next pass."""
         return self.workspace.empty(shape, dtype)
+
+    @property
+    def mask(self) -> Array | None:
+        """Which steps of the first input are real, bool `(batch, steps)`; None if all are."""
+        return self.masks[0] if self.mask_names else None
+
+    @property
+    def masks(self) -> tuple[Array | None, ...]:
+        """The mask of each input; empty for a layer that was built without."""
+        found = self.workspace.masks
+        return tuple(None if name is None else found[name] for name in self.mask_names)
 
     @property
     def kernels(self) -> Kernels:

@@ -232,13 +232,22 @@ def _unread(
 class Value:
     """A value of a list: the name of its entry, its shape or shapes, and whether it is integers.
 
-    Of the inputs of a network, `integers` are the names of those that are.
+    `mask` is the name of the network's input whose lengths hold for its steps, if any. Of the
+    inputs of a network, `integers` are the names of those that are, `masked` of those with a mask.
     """
 
     name: str
     shape: Shapes
     integer: bool | None
     integers: Collection[str] = ()
+    mask: str | None = None
+    masked: Collection[str] = ()
+
+    def mask_of(self, part: str | None) -> str | None:
+        """Return the mask of the value or of a part of it."""
+        if self.name == INPUT and part:
+            return part if part in self.masked else None
+        return self.mask
 
     def is_integer(self, part: str | None) -> bool | None:
         """Return whether the value or a part of it is integers; None if unknown."""

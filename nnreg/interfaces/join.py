@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class Join(Layer):
     """A layer of several inputs, whose methods get a sequence of shapes or arrays."""
 
     joins = True
+    joins_masks: ClassVar[bool] = False
+    """Whether inputs may have masks of different origin; the output then has that of the first."""
 
     def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shapes:
         """Declare on `builder` the arrays for inputs of these shapes; return the output's shape.

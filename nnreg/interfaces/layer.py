@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 import numpy as np
 
@@ -26,9 +26,13 @@ from nnreg.interfaces.graph import (
     is_chain,
 )
 from nnreg.interfaces.initializer import Initializer
+from nnreg.interfaces.masks import output_mask, refuse_mask
 from nnreg.interfaces.returned import Caller, describe
 
 LayerBackward: TypeAlias = Callable[[Array], Array | None]
+
+OWN_MASK: Final = ""
+"""The mask of a nested layer's input, if it is that of the layer it is nested in."""
 
 
 class Layer(Component):
@@ -45,6 +49,19 @@ class Layer(Component):
     independent: ClassVar[bool] = False
     """Whether the output of an example depends on that example alone, and the layer has no buffers,
     so that a batch may be split between threads. Nested layers declare this themselves."""
+
+    @property
+    def keeps_mask(self) -> bool | None:
+        """Whether the output has the steps of the input, for sequences of different lengths.
+
+        True: it has, and so its mask; a layer that holds layers has the mask of the last of these.
+        False: the layer looks at `context.mask`, and its output has no time axis, as a mean over
+        time. None: a network in which a mask reaches the layer is refused. The time axis is the
+        first of an example. Values at masked steps are arbitrary, but finite; they must not change
+        the output at real steps. The gradient of the output is 0 at masked steps, and that of the
+        input must be. Sequences of length 0 must give finite values.
+        """
+        return None
 
     @property
     def output_range(self) -> tuple[float, float] | None:
@@ -154,6 +171,9 @@ class LayerBuilder:
     shapes of its inputs and of its output, once it is built. For a layer of several outputs,
     `outputs` are their shapes by name, and `output` is that of the first. For the list of a network
     with several inputs, `integers` are the names of those that are integers.
+    `masks` has for each input the name of the network's input whose lengths hold for its steps,
+    None if it has no mask, and `output_mask` that for the output, once it is built. For the list of
+    a network, `masked` are the names of the inputs that are sequences of different lengths.
     A layer with many intermediate values per example may set `activation_count` to their number,
     and a recurrent layer `sequence_length` to its number of time steps: threads are planned by
     them.
@@ -177,6 +197,9 @@ class LayerBuilder:
     constant: bool = False
     integer: bool | None = None
     integers: Collection[str] = ()
+    masks: tuple[str | None, ...] = ()
+    output_mask: str | None = None
+    masked: Collection[str] = ()
     wire: Wire | None = None
     owner: str | None = None
     results: Mapping[str, Read] = field(default_factory=dict)
@@ -217,18 +240,24 @@ class LayerBuilder:
         shape: Shape,
         *,
         integer: bool | None = None,
+        mask: str | None = OWN_MASK,
         path: str | None = None,
     ) -> Any:
         """Build a nested layer, named as in `layers/0`, and return the shape of its output.
 
         Returns a dictionary of shapes for a layer of several outputs. `integer` is whether its
-        input is integers, None if unknown. `path` is its path in the spec, by default that which
-        its name says.
+        input is integers, None if unknown. `mask` is the mask of its input, by default that of this
+        layer's first input. `path` is its path in the spec, by default that which its name says.
         """
         if path is None:
             parts = name.split("/")
             path = self.path + "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in parts)
-        return self._build(name, layer, (shape,), LayerBuilder(path, integer=integer))
+        plan = LayerBuilder(path, integer=integer, masks=(self._mask(mask),))
+        return self._build(name, layer, (shape,), plan)
+
+    def _mask(self, mask: str | None) -> str | None:
+        """Return a mask, that of the first input if it is `OWN_MASK`."""
+        return next(iter(self.masks), None) if mask == OWN_MASK else mask
 
     def chain(
         self, layers: Iterable[Layer], shape: Shapes, outputs: Mapping[str, str] | None = None
@@ -243,20 +272,22 @@ class LayerBuilder:
         layers = tuple(layers)
         inputs = () if isinstance(shape, tuple) else shape
         wires, self.results = connect_layers(layers, self.path, inputs, outputs)
-        values, names = [Value(INPUT, shape, self.integer, self.integers)], list[str]()
+        own = Value(INPUT, shape, self.integer, self.integers, self._mask(OWN_MASK), self.masked)
+        values, names = [own], list[str]()
         graph = bool(outputs) or not is_chain(wires)
         for index, (entry, wire) in enumerate(zip(layers, wires, strict=True)):
             plan = LayerBuilder(f"{self.path}.layers[{index}]")
             plan.wire = wire if graph else None
             plan.owner = None if wire.use is None else names[wire.use]
             plan.integer = _common([values[one.value].is_integer(one.part) for one in wire.inputs])
+            plan.masks = tuple(values[one.value].mask_of(one.part) for one in wire.inputs)
             layer = self._layer_of(entry, plan)
             read = [values[one.value].shape_of(one, f"{plan.path}.inputs") for one in wire.inputs]
             name = _name(entry) or str(index)
             names.append(f"layers/{name}")
             shape = self._build(names[-1], layer, read, plan)
             integer = plan.integer if layer.keeps_integers else layer.keeps_integers
-            values.append(Value(name, shape, integer))
+            values.append(Value(name, shape, integer, mask=plan.output_mask))
         if outputs is None:
             return shape
         return {
@@ -284,6 +315,7 @@ class LayerBuilder:
         plan.classes = self.classes_of.get(name.removeprefix("layers/"), self.classes)
         plan.inputs = tuple(shapes)
         _check_count(layer, shapes, plan.path)
+        refuse_mask(layer, plan)
         try:
             output = layer.build(plan.inputs if layer.joins else shapes[0], plan)
         except ShapeError as error:
@@ -305,6 +337,7 @@ class LayerBuilder:
         plan.outputs = shapes_of if several is output else {}
         if plan.owner is not None:
             self._require_same_arrays(plan, plan.owner)
+        plan.output_mask = output_mask(layer, plan)
         self.children[name] = (layer, plan)
         return plan.outputs or plan.output
 

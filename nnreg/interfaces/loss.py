@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -100,6 +101,31 @@ class Loss(Component):
         if context.training and type(self).forward is Loss.forward:
             return loss_forward(self, y, t, training=True)
         return self.forward(y, t)
+
+    def forward_masked(
+        self, y: Array, t: Array, mask: Array, context: Context, *, logits: bool
+    ) -> tuple[float, Callable[[], Array]]:
+        """Return the mean loss over real steps, and a function that returns ∂loss/∂y.
+
+        `mask` `(batch, steps)` is true at real steps; the gradient is 0 at others. By default, the
+        real steps are the examples `(points, ...)` of the loss; without any, it is 0. Override it
+        for a loss of whole sequences.
+        """
+        backward_fn = None
+        if mask.any():
+            own = replace(context, workspace=context.workspace.temporary())
+            loss, backward_fn = self.forward_with_workspace(y[mask], t[mask], own, logits=logits)
+        else:
+            loss = 0.0
+
+        def backward() -> Array:
+            dy = context.empty(y.shape)
+            dy.fill(0)
+            if backward_fn is not None:
+                dy[mask] = backward_fn()
+            return dy
+
+        return loss, backward
 
     def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
         """Return the loss of each example, `(batch,)`; called if examples have weights.

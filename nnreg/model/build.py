@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -52,17 +52,21 @@ Classes: TypeAlias = int | Mapping[str, int | None] | None
 """The number of classes of the target, None if it is numeric; or those of several by output."""
 
 
-def plan_network(spec: Spec, input_shape: Shapes, classes: Classes) -> Blueprint:
+def plan_network(
+    spec: Spec, input_shape: Shapes, classes: Classes, masked: Collection[str] = ()
+) -> Blueprint:
     """Return the structure of the network that a spec describes, with the shapes of all arrays.
 
     `input_shape` is the shape of one example, or those of several inputs by name, `classes` the
-    number of classes or None. Raises
-    `SpecError` with the path of a layer that does not support its input.
+    number of classes or None. `masked` are the names of the inputs that are sequences of different
+    lengths, "input" for the only one. Raises `SpecError` with the path of a layer that does not
+    support its input.
     """
     layers, activations = _fuse_loss_activations(spec)
     inputs = () if isinstance(input_shape, tuple) else input_shape
     integers = integer_inputs(layers, inputs, spec.several)
     plan = LayerBuilder("$.model", integer=INPUT in integers, integers=integers)
+    plan.masked, plan.masks = masked, (INPUT if INPUT in masked else None,)
     if isinstance(classes, Mapping):
         known = [count for count in classes.values() if count is not None]
         plan.classes, plan.classes_of = known[0] if len(known) == 1 else None, classes
@@ -80,10 +84,14 @@ def plan_network(spec: Spec, input_shape: Shapes, classes: Classes) -> Blueprint
 
 
 def build_network(
-    spec: Spec, input_shape: Shapes, classes: Classes, kernels: Kernels | None = None
+    spec: Spec,
+    input_shape: Shapes,
+    classes: Classes,
+    kernels: Kernels | None = None,
+    masked: Collection[str] = (),
 ) -> Network:
     """Return the network that a spec describes, not yet initialized; see `plan_network`."""
-    plan, shape, output_activation, named = plan_network(spec, input_shape, classes)
+    plan, shape, output_activation, named = plan_network(spec, input_shape, classes, masked)
     _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
     return Network(
         plan,

@@ -15,6 +15,7 @@ from nnreg.builtin.sources.delimited import Csv
 from nnreg.data.column_encoders import ClassTarget, NumericTarget
 from nnreg.data.missing_targets import parts_with_target, rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.sequences import as_learned, join_sequences
 from nnreg.data.settings import Columns
 from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
@@ -196,6 +197,7 @@ class Model:
         """
         network, columns = self.inference_network, self.spec.data or Columns()
         parts = []
+        tables = map(self._sequences, tables)
         for table in parts_with_target(tables, self.preprocessing.target_names, columns):
             examples = self.examples(table, table)
             parts.append((network.logits(examples.x), examples.targets, examples.raw_targets))
@@ -307,7 +309,7 @@ class Model:
     def examples(self, x: Any, y: Any) -> Examples:
         """Return examples for the network from raw rows and targets."""
         names = self.preprocessing.target_names
-        table = self._target_table(y) if names else self._table(x, self.preprocessing.names)
+        inputs_table, table = self._tables(x, y)
         if missing := [name for name in names if name not in table.columns]:
             raise DataError(
                 f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
@@ -315,7 +317,7 @@ class Model:
             )
         compared = {name: head for name, head in self.heads.items() if head.target is not None}
         pairs = {name: head.targets(table, self.network) for name, head in compared.items()}
-        inputs = self._prepare_inputs(x)
+        inputs = prepare_inputs(inputs_table, self.preprocessing, self.network)
         targets, raw = (self._of_targets({n: p[i] for n, p in pairs.items()}) for i in (0, 1))
         if len(raw) != len(inputs):
             raise DataError(f"{len(inputs)} rows of inputs, but {len(raw)} of targets")
@@ -324,6 +326,15 @@ class Model:
     @staticmethod
     def _of_targets(values: dict[str, Array]) -> Any:
         return values[""] if "" in values else NamedArrays(values)
+
+    def _tables(self, x: Any, y: Any) -> tuple[Table, Table]:
+        """Return the tables of inputs and of targets, with columns of sequences as such."""
+        inputs = self._table(x, self.preprocessing.names)
+        targets = self._target_table(y) if self.preprocessing.target_names else inputs
+        return join_sequences(inputs, targets, self._sequences)
+
+    def _sequences(self, table: Table) -> Table:
+        return as_learned(table, self.preprocessing, self.spec.data or Columns())
 
     def _target_table(self, y: Any) -> Table:
         names = self.preprocessing.target_names
@@ -340,7 +351,7 @@ class Model:
         columns = self.spec.data or Columns()
         if columns.missing_target != "drop" or not self.preprocessing.target_names:
             return x, y, None
-        inputs, table = self._table(x, self.preprocessing.names), self._target_table(y)
+        inputs, table = self._tables(x, y)
         rows = rows_with_target(table, self.preprocessing.target_names, columns)
         if rows is None or len(inputs) != len(table):
             return x, y, None
@@ -353,7 +364,7 @@ class Model:
         `x` has the raw rows of the examples.
         """
         columns = self.spec.data or Columns()
-        table = self._table(x, self.preprocessing.names)
+        table = self._sequences(self._table(x, self.preprocessing.names))
         values = example_weights(columns, table, examples.raw_targets, self.classes, weights)
         if values is not None:
             values = values.astype(self.network.dtype)
@@ -366,7 +377,7 @@ class Model:
         return table_of(x, names, source.missing if isinstance(source, Csv) else MISSING_TEXTS)
 
     def _prepare_inputs(self, x: Any) -> Inputs:
-        table = self._table(x, self.preprocessing.names)
+        table = self._sequences(self._table(x, self.preprocessing.names))
         return prepare_inputs(table, self.preprocessing, self.network)
 
     def layer_table(self) -> list[tuple[str, str, str, int]]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from nnreg._types import Array, Shape, Shapes
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context, Node, Read, Workspace
-from nnreg.interfaces.graph import Wire
+from nnreg.interfaces.graph import INPUT, Wire
 from nnreg.interfaces.join import one_output, split_values
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
@@ -37,6 +37,7 @@ from nnreg.network.parameters import (
 )
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs, NamedArrays
+from nnreg.tables.padded import Padded
 
 INITIAL_STREAM = 0
 """The random stream of initial values: parameter i draws from SeedSequence([seed, stream, i])."""
@@ -86,6 +87,8 @@ class Network:
         self.output_shape = output_shape
         self.output_activation = output_activation
         self.named_outputs = named_outputs or {}
+        self.masked = frozenset(plan.masked)
+        """The names of the inputs that are `Padded`; that of the only one is "input"."""
         self.dtype = np.dtype(dtype)
         self.kernels = kernels or Kernels()
         self.params, self.state_params = declared(plan)
@@ -105,20 +108,29 @@ class Network:
         """Whether the input is integers, which a layer takes."""
         return self.plan.integer is True
 
+    @property
+    def output_masks(self) -> dict[str, str | None]:
+        """The input whose lengths hold for each output, by its name; None if it has no mask."""
+        masks = [child.output_mask for _, child in self.plan.children.values()]
+        named = {name: masks[read.value - 1] for name, read in self.plan.results.items()}
+        return named or {"": masks[-1]}
+
     def input_dtype(self, name: str | None = None) -> npt.DTypeLike:
         """Return the type of the input, or of one of several."""
         integer = self.integer_input if name is None else name in self.plan.integers
         return np.int64 if integer else self.dtype
 
-    def check_input(self, x: Array | NamedArrays) -> None:
+    def check_input(self, x: Array | Padded | NamedArrays) -> None:
         """Raise `DataError` for values that the first layer does not accept.
 
         Integers are checked by each layer that they reach.
         """
+        root = self._inference_context()
+        x = self.unmask(x, root)
         unchanged = {Read(0): cast(Array, x)}
         if isinstance(x, NamedArrays):
             unchanged = {Read(0, name): array for name, array in x.arrays.items()}
-        steps = zip(self.layers.values(), self._inference.children.values(), strict=True)
+        steps = zip(self.layers.values(), root.children.values(), strict=True)
         for index, (layer, context) in enumerate(steps):
             read = Read(index) if context.node is None else context.node.inputs[0]
             if layer.joins or read not in unchanged:
@@ -242,13 +254,29 @@ class Network:
     def forward(self, x: Any, context: Context) -> tuple[Array, LayerBackward]:
         """Run all layers without the output activation; `x` is `(batch, *input_shape)`.
 
-        Several inputs are given by name.
+        Several inputs are given by name, those with a mask as `Padded`.
         """
+        if self.masked:
+            x = self.unmask(x, context)
         if self.named_outputs:
             contexts = list(context.children.values())
             y, backward = one_output(run_graph(contexts, x, self.plan.results))
             return y, backward
         return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
+
+    def unmask(self, x: Any, context: Context) -> Any:
+        """Return the inputs of a pass as arrays, and set its masks."""
+        if not self.masked:
+            return x
+        if isinstance(x, Padded):
+            context.workspace.masks = {INPUT: x.mask}
+            return x.values
+        context.workspace.masks = {name: x[name].mask for name in self.masked}
+        return x.each(lambda one: one.values if isinstance(one, Padded) else one)
+
+    def _inference_context(self) -> Context:
+        """Return a context that several threads may use: with masks, one for each call."""
+        return self.context(self.workspace(reuse=False)) if self.masked else self._inference
 
     def split(self, z: Array) -> NamedArrays:
         """Return the scores of several outputs by name."""
@@ -274,7 +302,7 @@ class Network:
         with closing(iter_chunks(x, rows)) as batches:
             first = next(batches)
             if len(first) == len(x):
-                return self.forward(first, self._inference)[0]
+                return self.forward(first, self._inference_context())[0]
             workspace = self.workspace(reuse=True)
             context, start = self.context(workspace), 0
             y = np.empty((len(x), *self.output_shape), self.dtype)
@@ -309,6 +337,7 @@ def _contexts(
         children={},
         workspace=workspace,
         training=frozen is not None,
+        mask_names=plan.masks if any(plan.masks) else (),
     )
     children: dict[str, Context] = {}
     for name, (layer, child) in plan.children.items():

@@ -17,6 +17,7 @@ from nnreg.runs.baseline import best_constant
 from nnreg.runs.prepare import PreparedRun
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
+from nnreg.tables.padded import Padded
 from nnreg.tables.table import Table
 
 MAX_IMAGE_SIDE = 128
@@ -76,6 +77,8 @@ class SplitPredictions(HeldOut):
             parts = self.preprocessing.parts
             found = [_columns(part, x[name][row][0]) for name, part in parts.items()]
             return {name: value for one in found for name, value in one.items()}
+        if isinstance(x, Padded):
+            return None
         values = materialize(x.select(row)) if isinstance(x, LazyArray) else x[row]
         first = self.preprocessing.inputs[0]
         if isinstance(first, ArrayColumn):

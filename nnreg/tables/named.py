@@ -9,10 +9,14 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.tables.lazy import Column
+from nnreg.tables.padded import Padded, concatenate_padded
 
 
 class NamedArrays:
-    """Arrays by name, with one row per example. A name selects an array, anything else rows."""
+    """Arrays by name, with one row per example. A name selects an array, anything else rows.
+
+    Some may be `Padded`.
+    """
 
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         self.arrays = dict(arrays)
@@ -40,15 +44,15 @@ class NamedArrays:
         return sum(array.nbytes for array in self.arrays.values())
 
 
-Inputs: TypeAlias = Column | NamedArrays
+Inputs: TypeAlias = Column | Padded | NamedArrays
 """The input of a network, or its inputs by name."""
 
 
 def concatenate(parts: Sequence[Any]) -> Any:
-    """Return the rows of several arrays, or of several `NamedArrays` of the same names."""
+    """Return the rows of several arrays, of several `Padded`, or of `NamedArrays` of these."""
     first = parts[0]
+    if isinstance(first, Padded):
+        return concatenate_padded(parts)
     if not isinstance(first, NamedArrays):
         return np.concatenate(parts)
-    return NamedArrays(
-        {name: np.concatenate([part[name] for part in parts]) for name in first.arrays}
-    )
+    return NamedArrays({name: concatenate([part[name] for part in parts]) for name in first.arrays})

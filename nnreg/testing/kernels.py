@@ -24,7 +24,7 @@ from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.optimizer import UpdateState
 from nnreg.testing.assertions import close
 from nnreg.testing.finite_differences import points
-from nnreg.testing.layers import LayerCase, Pass
+from nnreg.testing.layer_pass import LayerCase, Pass
 
 LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (Dense(3, Relu()), (5,)),

@@ -3,105 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nnreg._types import Array, Shape
 from nnreg.errors import DataError, NnregError, ShapeError
-from nnreg.interfaces.context import Workspace
-from nnreg.interfaces.join import Join, one_input, one_output, one_shape
-from nnreg.interfaces.kernels import Kernels
+from nnreg.interfaces.join import Join, one_input
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.returned import Caller
-from nnreg.network.network import Network
 from nnreg.testing.assertions import TOLERANCE, close, finite, same, shape
 from nnreg.testing.finite_differences import EXTREMES, central_difference, points
-from nnreg.testing.strict_arrays import StrictArray, StrictGenerator, StrictWorkspace, unwrap
+from nnreg.testing.layer_masks import empty_sequences, masked_gradient, masked_values, padding
+from nnreg.testing.layer_pass import CLASSES, LayerCase, Pass
 from nnreg.training.component_checks import check_layer as check_layer_returns
 
 SHAPES: tuple[Shape, ...] = ((6,), (5, 4), (6, 5, 3), (3, 4, 4, 2))
 """The shapes of inputs: a layer is checked on those that its `build` accepts."""
-
-CLASSES = 3
-
-
-@dataclass(frozen=True)
-class LayerCase:
-    """A layer and an input `(batch, *shape)`; its parameters are drawn from `seed`."""
-
-    layer: Layer
-    x: Array
-    seed: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.layer} on {self.x.shape}"
-
-
-class Pass:
-    """One layer in its own network, ready to run forward and backward.
-
-    The random generator is reset before each call. The gradient is `filled` with a value before,
-    which the layer must overwrite.
-    """
-
-    def __init__(
-        self,
-        case: LayerCase,
-        *,
-        training: bool = True,
-        dtype: npt.DTypeLike = np.float64,
-        filled: float = 0.0,
-        input_gradient: bool = True,
-        strict: bool = False,
-        kernels: Kernels | None = None,
-    ) -> None:
-        layer, size = case.layer, case.x.shape[1:]
-        self.strict = strict
-        plan = LayerBuilder("$", CLASSES)
-        self.output = one_shape(plan.layer("layers/0", layer, size))
-        self.network = Network(plan, size, self.output, dtype=dtype)
-        self.network.initialize(case.seed)
-        self.network.vector += (0.3 * points((self.network.vector.size,), seed=3)).astype(dtype)
-        self.gradient = np.full_like(self.network.vector, filled)
-        self.context = self.network.context(
-            (StrictWorkspace if strict else Workspace)(dtype, reuse=True, kernels=kernels),
-            self.gradient,
-            training=training,
-            wrap=self._wrap if strict else None,
-            input_gradient=input_gradient and not layer.integer_input,
-        )
-        self.x = case.x if layer.integer_input else case.x.astype(dtype)
-        self.dy = points((len(self.x), *self.output), seed=1).astype(dtype)
-
-    def forward(self, x: Array) -> tuple[Any, Any]:
-        """Run forward on a copy of x; several outputs are put side by side."""
-        workspace = self.context.workspace
-        workspace.rewind()
-        rng: Any = StrictGenerator(5) if self.strict else np.random.default_rng(5)
-        workspace.rng = rng
-        return self.call(self._wrap(x.copy()))
-
-    def call(self, x: Any) -> tuple[Any, Any]:
-        """Run forward on x, with the random generator as it is."""
-        y, backward = one_output(self.network.forward(x, self.context))
-        return y, backward
-
-    def run(self) -> tuple[Array, Array | None]:
-        """Run forward and backward, and return copies of the output and the input's gradient."""
-        y, backward = self.forward(self.x)
-        output = unwrap(y).copy()
-        dx = backward(self._wrap(self.dy.copy()))
-        return output, None if dx is None else unwrap(dx).copy()
-
-    def _wrap(self, x: Array) -> Any:
-        return StrictArray(x) if self.strict else x
-
-    def loss(self) -> float:
-        """Return Σ y dy, the function that the backward pass differentiates."""
-        return float(np.sum(self.forward(self.x)[0] * self.dy))
 
 
 def check_layer(
@@ -332,14 +251,20 @@ CHECKS = (
     keeps_integers,
     output_range,
     output_activation,
+    masked_values,
+    masked_gradient,
+    padding,
+    empty_sequences,
 )
 
 
 def checks_of(cls: type[Layer]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
-    skipped: set[Any] = set() if cls.exact_gradient else {gradient}
+    skipped: set[Any] = set() if cls.exact_gradient else {gradient, masked_gradient}
     if cls.forward in (Layer.forward, Join.forward):
         skipped.add(dispatch)  # autograd takes arrays of NumPy alone
+    if cls.keeps_mask in (None, Layer.keeps_mask):
+        skipped |= {masked_values, masked_gradient, padding, empty_sequences}
     if not cls.independent:
         skipped.add(independent)
     if not cls.keeps_integers:

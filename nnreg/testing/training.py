@@ -27,6 +27,7 @@ from nnreg.spec.document import read_spec
 from nnreg.spec.validation import to_json
 from nnreg.testing import layers
 from nnreg.testing.finite_differences import points
+from nnreg.testing.layer_pass import LayerCase
 from nnreg.testing.suite import Check
 
 CLASSES = ["a", "b", "c"]
@@ -160,7 +161,7 @@ def _name_taken(component: Regularizer | Constraint) -> str:
     return "layers/0/weight"
 
 
-def _joined(join: Join, case: layers.LayerCase, tree: Any) -> tuple[list[Any], Array]:
+def _joined(join: Join, case: LayerCase, tree: Any) -> tuple[list[Any], Array]:
     """Return layers with a join that reads its input as often as it has inputs, and inputs."""
     assert isinstance(case.layer, OneInput)
     count, one = len(case.layer.shapes), case.layer.shapes[0]

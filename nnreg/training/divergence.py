@@ -34,7 +34,8 @@ def explain(
     """
     pairs = zip(network.layers.items(), context.children.values(), strict=True)
     steps = [(name, layer, own) for (name, layer), own in pairs]
-    culprit = _non_finite_gradient(steps) or _non_finite_output(steps, x) or "the loss itself"
+    culprit = _non_finite_gradient(steps)
+    culprit = culprit or _non_finite_output(steps, x, network, context) or "the loss itself"
     raise DivergedError(
         f"epoch {epoch}, batch {batch}: {what} is not finite; first non-finite value in {culprit}. "
         "Lower optimizer.learning_rate, set train.clip_norm, or look for extreme values in "
@@ -59,10 +60,12 @@ def _non_finite_gradient(steps: Sequence[_NamedStep]) -> str | None:
     return None
 
 
-def _non_finite_output(steps: Sequence[_NamedStep], x: Inputs) -> str | None:
+def _non_finite_output(
+    steps: Sequence[_NamedStep], x: Inputs, network: Network, root: Context
+) -> str | None:
     with closing(iter_chunks(x, len(x))) as chunks:
         for chunk in chunks:
-            values = list[Any]([chunk])
+            values = list[Any]([network.unmask(chunk, root)])
             for name, layer, context in steps:
                 if not _finite(context, lambda c: c.params):
                     return f"the weights of {name}"

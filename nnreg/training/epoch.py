@@ -10,7 +10,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.tables.lazy import LazyArray, chunks_in_order
 from nnreg.training.evaluation import Examples
-from nnreg.training.gradient import Batch, ShardResult, Worker
+from nnreg.training.gradient import Batch, MaskedResult, ShardResult, Worker, losses_of
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState
 
@@ -39,19 +39,25 @@ def order_of(train: Examples, settings: Train, seed: int, epoch: int) -> Array:
 
 
 def steps_of(
-    train: Examples, order: Array, size: int
+    train: Examples, order: Array, size: int, points: Array | None = None
 ) -> Generator[tuple[Batch, Array], None, None]:
-    """Yield for each step examples that are in memory, and the `size` rows of them to train on."""
+    """Yield for each step examples that are in memory, and the `size` rows of them to train on.
+
+    With masks, `points` has the number of real points of each row in each output.
+    """
     with closing(chunks_in_order(train.x, order, size)) as chunks:
         for chunk in chunks:
             own = None if train.weights is None else train.weights[chunk.positions]
-            examples = Batch(chunk.values, train.targets[chunk.positions], own)
+            counts = None if points is None else points[chunk.positions]
+            examples = Batch(chunk.values, train.targets[chunk.positions], own, counts)
             for start in range(0, len(chunk.order), size):
                 yield examples, chunk.order[start : start + size]
 
 
 def mean_loss(shards: Sequence[ShardResult]) -> float:
-    """Return the mean loss of the rows of all shards."""
+    """Return the mean loss of the rows of all shards; with masks, of their real points."""
+    if isinstance(shards[0], MaskedResult):
+        return float(losses_of(shards)[0].sum())
     count = sum(len(shard.rows) for shard in shards)
     return float(sum(shard.loss * len(shard.rows) for shard in shards) / count)
 
@@ -59,12 +65,16 @@ def mean_loss(shards: Sequence[ShardResult]) -> float:
 class EpochTotals:
     """The number of examples done, the sum of their losses, and their outputs if metrics need them.
 
-    `outputs` are in the order of training.
+    `outputs` are in the order of training. With masks, `points` has the number of real points of
+    each row in each output; the loss of a shard then counts by its own.
     """
 
-    def __init__(self, done: EpochState, outputs: Array | None) -> None:
+    def __init__(
+        self, done: EpochState, outputs: Array | None, points: Array | None = None
+    ) -> None:
         self.seen = done.seen
         self.loss = done.loss
+        self._points_per_row = None if points is None else points.mean(axis=0)
         self.outputs = outputs
         if outputs is not None and done.outputs is not None:
             outputs[: done.seen] = done.outputs
@@ -73,7 +83,10 @@ class EpochTotals:
         """Add the results of a batch."""
         for shard in shards:
             count = len(shard.rows)
-            self.loss += shard.loss * count
+            if self._points_per_row is None:
+                self.loss += shard.loss * count
+            elif isinstance(shard, MaskedResult):
+                self.loss += float(np.sum(shard.losses * shard.points / self._points_per_row))
             if self.outputs is not None:
                 self.outputs[self.seen : self.seen + count] = shard.scores
             self.seen += count

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.returned import Caller
 from nnreg.network.network import Network
 from nnreg.tables.named import Inputs, NamedArrays
+from nnreg.tables.padded import Padded
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,9 @@ class Examples:
     @functools.cached_property
     def digest(self) -> str:
         """The SHA-256 of targets and weights, and of the inputs if they are in memory."""
-        inputs = self.x.arrays.values() if isinstance(self.x, NamedArrays) else (self.x,)
-        several = isinstance(self.targets, NamedArrays)
-        targets = self.targets.arrays.values() if several else (self.targets,)
-        arrays = (*inputs, *targets, self.weights)
         found = hashlib.sha256()
-        for array in arrays:
-            if isinstance(array, np.ndarray):
+        for value in (self.x, self.targets, self.weights):
+            for array in arrays_in(value):
                 found.update(f"{array.dtype} {array.shape}".encode())
                 found.update(np.ascontiguousarray(array).data)
         return found.hexdigest()
@@ -67,7 +64,8 @@ class Evaluation:
 
     `unscale` converts outputs to the target's own units; it is None for classes. With `logits`, the
     loss is computed from the input of the last activation. A loss that compares the examples of a
-    batch is evaluated on batches of `batch_size`.
+    batch is evaluated on batches of `batch_size`. With `masked`, outputs and targets are those of
+    sequences of different lengths, the targets as `Padded`.
     """
 
     def __init__(
@@ -78,12 +76,14 @@ class Evaluation:
         logits: bool,
         unscale: Callable[[Array], Array] | None,
         batch_size: int = 32,
+        masked: bool = False,
     ) -> None:
         self.loss = loss
         self.named_metrics = metrics
         self.logits = logits
         self.unscale = unscale
         self.batch_size = batch_size
+        self.masked = masked
 
     @property
     def names(self) -> list[str]:
@@ -104,13 +104,45 @@ class Evaluation:
         """Return what the record of an epoch has besides the loss, of the scores `z`."""
         return self.metrics(network.outputs(z), examples)
 
-    def loss_of(self, z: Array, t: Array, context: Context) -> tuple[float, Callable[[], Array]]:
+    def loss_of(self, z: Array, t: Any, context: Context) -> tuple[float, Callable[[], Array]]:
         """Return the loss of a network's scores, and the function that computes its gradient."""
+        if self.masked:
+            loss, backward = self.loss.forward_masked(
+                z, t.values, t.mask, context, logits=self.logits
+            )
+            return float(loss), backward
         loss, backward = self.loss.forward_with_workspace(z, t, context, logits=self.logits)
         return float(loss), backward  # a loss in float32 would lose digits when it is summed
 
-    def weighted_loss(self, z: Array, t: Array, weights: Array) -> float:
-        """Return the mean over the examples of loss times weight."""
+    def losses_of(
+        self, z: Array, t: Any, context: Context
+    ) -> tuple[list[float], Callable[[Array], Array]]:
+        """Return the loss of each output, and the function from a factor of each to ∂loss/∂z.
+
+        The factors `(outputs,)`, or `(rows, outputs)`, multiply the gradients.
+        """
+        loss, backward_fn = self.loss_of(z, t, context)
+
+        def backward(scale: Array) -> Array:
+            dz = backward_fn()
+            return np.multiply(dz, for_rows(scale[..., 0], dz), out=context.empty(dz.shape))
+
+        return [loss], backward
+
+    def points(self, targets: Any) -> Array | None:
+        """Return the number of real points of each row in each output; None without masks."""
+        return targets.lengths[:, None] if self.masked else None
+
+    def weighted_losses(self, z: Array, t: Any, weights: Array) -> list[float]:
+        """Return the mean of loss times weight of each output."""
+        return [self.weighted_loss(z, t, weights)]
+
+    def weighted_loss(self, z: Array, t: Any, weights: Array) -> float:
+        """Return the mean of loss times weight over the examples, or over their real points."""
+        if self.masked:
+            z, t, weights = z[t.mask], t.points, np.repeat(weights, t.lengths)
+            if not len(z):
+                return 0.0
         losses = self.loss.per_example(z, t, logits=self.logits)
         return mean(weights * losses)
 
@@ -118,10 +150,13 @@ class Evaluation:
         """Return every metric of the outputs `y`."""
         if not self.named_metrics:
             return {}
+        raw = examples.raw_targets
+        if self.masked:
+            y, raw = y[raw.mask], raw.points
         predictions, found = self.predictions(y), {}
         for name, metric in self.named_metrics.items():
             compared = class_scores(y) if metric.of_scores else predictions
-            found[name] = metric_value(metric, compared, examples.raw_targets)
+            found[name] = metric_value(metric, compared, raw)
         return found
 
     def predictions(self, y: Array) -> Array:
@@ -155,16 +190,32 @@ class Evaluation:
             problem = "the loss compares the examples of a batch, so that they have no weights"
             raise DataError(f"{problem}; remove the weights")
 
-    def whole_loss(self, z: Array, t: Array, network: Network) -> float:
+    def whole_loss(self, z: Array, t: Any, network: Network) -> float:
         """Return the mean loss of the scores of a whole set."""
         context, count = Context({}, {}, {}, {}, network.workspace(reuse=False)), len(z)
-        size = count if self.loss.independent else self.batch_size
-        losses = [
-            self.loss_of(z[start : start + size], t[start : start + size], context)[0]
-            * (min(size, count - start) / count)
-            for start in range(0, count, size)
-        ]
-        return sum(losses)
+        size, total = count if self.loss.independent else self.batch_size, 0.0
+        points = max(t.lengths.sum(), 1) if self.masked else count
+        for start in range(0, count, size):
+            part = t[start : start + size]
+            loss, _ = self.loss_of(z[start : start + size], part, context)
+            total += loss * ((part.lengths.sum() if self.masked else len(part)) / points)
+        return float(total)
+
+
+def arrays_in(value: Any) -> Iterator[Array]:
+    """Yield the arrays in memory of inputs or targets."""
+    if isinstance(value, NamedArrays):
+        for one in value.arrays.values():
+            yield from arrays_in(one)
+    elif isinstance(value, Padded):
+        yield from (value.values, value.lengths)
+    elif isinstance(value, np.ndarray):
+        yield value
+
+
+def for_rows(factors: Array, y: Array) -> Array:
+    """Return one factor, or one for each row, in a shape that multiplies `y`."""
+    return factors.reshape(-1, *[1] * (y.ndim - 1))
 
 
 def reported(metrics: Mapping[str, float], of: str = "") -> dict[str, float]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.interfaces.context import Context
+from nnreg.interfaces.layer import LayerBackward
 from nnreg.network.network import CACHED_VALUES, Network
 from nnreg.tables.named import NamedArrays
+from nnreg.tables.padded import Padded
 from nnreg.training.evaluation import Evaluation
 
 MIN_SHARD_ROWS = 8
@@ -40,11 +42,23 @@ def microbatch_size(network: Network, threads: int = 1) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Inputs, targets as the loss takes them, and weights by which losses are multiplied."""
+    """Inputs, targets as the loss takes them, and weights by which losses are multiplied.
 
-    x: Array | NamedArrays
-    targets: Array | NamedArrays
+    With masks, `points` `(rows, outputs)` has the real steps of each row in each output, 1 for an
+    output without steps.
+    """
+
+    x: Array | Padded | NamedArrays
+    targets: Array | Padded | NamedArrays
     weights: Array | None = None
+    points: Array | None = None
+
+    def share(self, part: Array, rows: Array) -> Array:
+        """Return the fraction of the real points of `rows` that those of a part of them are."""
+        assert self.points is not None
+        own, whole = self.points[part].sum(axis=0), self.points[rows].sum(axis=0)
+        fraction: Array = np.divide(own, whole, out=np.zeros(own.shape), where=whole > 0)
+        return fraction
 
 
 class Worker:
@@ -69,9 +83,10 @@ class Worker:
         """The size of its gradients in bytes."""
         return self.gradient.nbytes * (1 if self._microbatch_size is None else 2)
 
-    def run(self, examples: Batch, rows: Array, scale: float) -> ShardResult:
+    def run(self, examples: Batch, rows: Array, scale: Any) -> ShardResult:
         """Write the gradient of the mean loss over `rows`, times `scale`.
 
+        With masks, `scale` has a factor for the loss of each output.
         If the loss is not finite, the gradient is arbitrary, and the result is that of the
         microbatch with this loss.
         """
@@ -79,24 +94,37 @@ class Worker:
             return self._pass(examples, rows, scale, self.context)
         self._scores.rewind()
         scores = self._scores.empty((len(rows), *self._network.output_shape))
-        loss = 0.0
+        loss, shards = 0.0, list[ShardResult]()
         for start in range(0, len(rows), self._microbatch_size):
             part = rows[start : start + self._microbatch_size]
             context = self._microbatch_context if start else self.context
-            shard = self._pass(examples, part, scale * len(part) / len(rows), context)
+            own = (
+                scale * len(part) / len(rows)
+                if examples.points is None
+                else scale * examples.share(part, rows)
+            )
+            shard = self._pass(examples, part, own, context)
             if not math.isfinite(shard.loss):
                 return shard
             if start:
                 np.add(self.gradient, self._microbatch_gradient, out=self.gradient)
             loss += shard.loss * len(part) / len(rows)
             scores[start : start + len(part)] = shard.scores
+            shards.append(shard)
+        if examples.points is not None:
+            losses, points = losses_of(shards)
+            return MaskedResult(self, rows, shard.x, sum(losses), scores, losses, points)
         return ShardResult(self, rows, shard.x, loss, scores)
 
-    def _pass(self, examples: Batch, rows: Array, scale: float, context: Context) -> ShardResult:
+    def _pass(self, examples: Batch, rows: Array, scale: Any, context: Context) -> ShardResult:
         """Run one forward and one backward pass."""
         self.workspace.rewind()
         x, t = self._take(examples.x, rows), self._take(examples.targets, rows)
         z, backward = self._network.forward(x, context)
+        if examples.points is not None:
+            losses = self._masked_backward(examples, rows, scale, context, (z, t, backward))
+            points = examples.points[rows].sum(axis=0)
+            return MaskedResult(self, rows, x, float(losses.sum()), z, losses, points)
         loss, loss_backward = self._evaluation.loss_of(z, t, context)
         if math.isfinite(loss):
             dz = loss_backward()
@@ -109,9 +137,29 @@ class Worker:
             backward(dz)
         return ShardResult(self, rows, x, loss, z)
 
-    def _take(self, array: Array | NamedArrays, rows: Array) -> Any:
-        if isinstance(array, NamedArrays):
-            return array.each(lambda one: cast(Array, self._take(one, rows)))
+    def _masked_backward(
+        self,
+        examples: Batch,
+        rows: Array,
+        scale: Array,
+        context: Context,
+        passed: tuple[Array, Any, LayerBackward],
+    ) -> Array:
+        """Run the backward pass with a factor for each output; return the loss of each."""
+        z, t, backward = passed
+        found, loss_backward = self._evaluation.losses_of(z, t, context)
+        losses = np.array(found)
+        if np.isfinite(losses).all():
+            if examples.weights is not None:
+                weights = self._take(examples.weights, rows)
+                losses = np.array(self._evaluation.weighted_losses(z, t, weights))
+                scale = weights[:, None] * scale
+            backward(loss_backward(scale.astype(z.dtype)))
+        return losses
+
+    def _take(self, array: Any, rows: Array) -> Any:
+        if not isinstance(array, np.ndarray):
+            return array.each(lambda one: self._take(one, rows))
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
         return np.take(array, rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
 
@@ -125,9 +173,25 @@ class ShardResult:
 
     worker: Worker
     rows: Array
-    x: Array | NamedArrays
+    x: Array | Padded | NamedArrays
     loss: float
     scores: Array
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedResult(ShardResult):
+    """The result of a shard with masks: for each output its loss and its number of real points."""
+
+    losses: Array
+    points: Array
+
+
+def losses_of(shards: Sequence[ShardResult]) -> tuple[Array, Array]:
+    """Return the loss of each output over the real points of several shards, and their number."""
+    masked = [shard for shard in shards if isinstance(shard, MaskedResult)]
+    points = np.sum([shard.points for shard in masked], axis=0)
+    sums = np.sum([shard.losses * shard.points for shard in masked], axis=0)
+    return sums / np.maximum(points, 1), points
 
 
 class DataParallelGradient:
@@ -175,21 +239,28 @@ class DataParallelGradient:
         """
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            shards = self._run(examples, batch, len(batch) / len(rows))
+            masked = examples.points is not None
+            scale = examples.share(batch, rows) if masked else len(batch) / len(rows)
+            shards = self._run(examples, batch, scale)
             if self._several and start:
                 np.add(self.gradient, self._first, out=self.gradient)
             elif self._several:
                 np.copyto(self.gradient, self._first)
             yield shards
 
-    def _run(self, examples: Batch, rows: Array, scale: float) -> list[ShardResult]:
+    def _run(self, examples: Batch, rows: Array, scale: Any) -> list[ShardResult]:
         """Write the gradient of the mean loss over one batch, times `scale`."""
         if len(rows) < len(self) or len(self) == 1:
             return [self._workers[0].run(examples, rows, scale)]
+        parts = np.array_split(rows, len(self))
+        if examples.points is None:
+            scales = [scale * len(part) / len(rows) for part in parts]
+        else:
+            scales = [scale * examples.share(part, rows) for part in parts]
         shards = self._pool.run(
             [
-                functools.partial(worker.run, examples, part, scale * len(part) / len(rows))
-                for worker, part in zip(self._workers, np.array_split(rows, len(self)), strict=True)
+                functools.partial(worker.run, examples, part, own)
+                for worker, part, own in zip(self._workers, parts, scales, strict=True)
             ]
         )
         self._pool.run(self._sums)

@@ -15,7 +15,7 @@ from nnreg.interfaces.join import split_values
 from nnreg.interfaces.metric import Metric
 from nnreg.network.network import Network
 from nnreg.tables.named import NamedArrays
-from nnreg.training.evaluation import Evaluation, Examples
+from nnreg.training.evaluation import Evaluation, Examples, for_rows
 
 
 @dataclass(frozen=True)
@@ -73,37 +73,63 @@ class SeveralEvaluation(Evaluation):
 
     def loss_of(self, z: Array, t: Any, context: Context) -> tuple[float, Callable[[], Array]]:
         """Return the weighted sum of the losses, and the function that computes its gradient."""
-        total, backward_fns = 0.0, list[tuple[Part, Callable[[], Array] | None]]()
+        losses, backward_fn = self.losses_of(z, t, context)
+        return sum(losses), lambda: backward_fn(None)
+
+    def losses_of(
+        self, z: Array, t: Any, context: Context
+    ) -> tuple[list[float], Callable[[Array | None], Array]]:
+        """Return the weighted loss of each output, 0 without one, and the gradient's function."""
+        losses, backward_fns = list[float](), list[tuple[Part, Callable[[], Array] | None]]()
         for name, part, scores in self._split(z):
             if part.evaluation is None:
+                losses.append(0.0)
                 backward_fns.append((part, None))
                 continue
-            truth = t[name] if part.compared else no_targets(scores)
+            truth = _targets_of(name, t, scores)
             loss, backward_fn = part.evaluation.loss_of(scores, truth, context)
-            total += part.weight * loss
+            losses.append(part.weight * loss)
             backward_fns.append((part, backward_fn))
 
-        def backward() -> Array:
+        def backward(scale: Array | None) -> Array:
             dz, start = context.empty(z.shape), 0
-            for part, backward_fn in backward_fns:
+            for index, (part, backward_fn) in enumerate(backward_fns):
                 span = dz[:, start : start + math.prod(part.shape)]
                 start += math.prod(part.shape)
                 if backward_fn is None:
                     span.fill(0)
-                else:
-                    np.multiply(backward_fn().reshape(span.shape), part.weight, out=span)
+                    continue
+                np.multiply(backward_fn().reshape(span.shape), part.weight, out=span)
+                if scale is not None:
+                    np.multiply(span, for_rows(scale[..., index], span), out=span)
             return dz
 
-        return total, backward
+        return losses, backward
+
+    def points(self, targets: Any) -> Array | None:
+        """Return the number of real points of each row in each output; None without masks."""
+        parts = self.parts.items()
+        masked = {name for name, part in parts if part.evaluation and part.evaluation.masked}
+        if not masked:
+            return None
+        ones = np.ones(len(targets), np.intp)
+        counts = [targets[name].lengths if name in masked else ones for name in self.parts]
+        return np.stack(counts, axis=1)
 
     def weighted_loss(self, z: Array, t: Any, weights: Array) -> float:
         """Return the mean over the examples of loss times weight."""
-        total = 0.0
+        return sum(self.weighted_losses(z, t, weights))
+
+    def weighted_losses(self, z: Array, t: Any, weights: Array) -> list[float]:
+        """Return the mean of loss times weight of each output, 0 without a loss."""
+        losses = []
         for name, part, scores in self._split(z):
+            loss = 0.0
             if part.evaluation is not None:
-                truth = t[name] if part.compared else no_targets(scores)
-                total += part.weight * part.evaluation.weighted_loss(scores, truth, weights)
-        return total
+                truth = _targets_of(name, t, scores)
+                loss = part.weight * part.evaluation.weighted_loss(scores, truth, weights)
+            losses.append(loss)
+        return losses
 
     def record(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric of each output, of the scores `z`."""
@@ -128,15 +154,19 @@ class SeveralEvaluation(Evaluation):
 
     def examples_of(self, name: str, examples: Examples) -> Examples:
         """Return examples with the targets of one output."""
+        targets = _targets_of(name, examples.targets, examples)
         if not self.parts[name].compared:
-            return replace(examples, targets=no_targets(examples.targets))
-        targets, raw = examples.targets[name], examples.raw_targets[name]
-        return replace(examples, targets=targets, raw_targets=raw)
+            return replace(examples, targets=targets)
+        return replace(examples, targets=targets, raw_targets=examples.raw_targets[name])
 
 
-def no_targets(examples: Array | NamedArrays) -> Array:
-    """Return the targets of a loss that takes none, `(examples, 0)`."""
-    return np.empty((len(examples), 0))
+def _targets_of(name: str, targets: NamedArrays, examples: Array | Examples) -> Any:
+    """Return the targets of an output; `(examples, 0)` of one whose loss takes none.
+
+    With a mask, an output has targets in any case: its lengths, as `Padded`.
+    """
+    found = targets.arrays.get(name)
+    return np.empty((len(examples), 0)) if found is None else found
 
 
 def of_output(

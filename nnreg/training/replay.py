@@ -9,7 +9,8 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.network.network import Network
-from nnreg.training.gradient import Batch, DataParallelGradient
+from nnreg.training.epoch import mean_loss
+from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
 
 
 class Replay:
@@ -39,14 +40,15 @@ class Replay:
         """Write the gradient again, and return the loss; if it is not finite, stop there."""
         assert self._examples is not None  # `begin` precedes every update
         examples, rows = self._examples
-        after, total = self._streams(), 0.0
+        after, total, all_shards = self._streams(), 0.0, list[ShardResult]()
         self._restore(*self._before)
         for shards in self._gradient.batches(examples, rows, self._batch_size):
             total += sum(shard.loss * len(shard.rows) for shard in shards)
+            all_shards += shards
             if not math.isfinite(total):
                 break
         self._restore(*after)
-        return total / len(rows)
+        return total / len(rows) if examples.points is None else mean_loss(all_shards)
 
     def _streams(self) -> tuple[list[Any], Array]:
         """Return the states of the workers' random generators, and a copy of the buffers."""

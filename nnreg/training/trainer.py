@@ -83,6 +83,7 @@ class Trainer:
         self.validation = validation
         self.seed = seed
         self.training_state = training_state or TrainingState()
+        self._points = evaluation.points(train.targets)
         self.consistent = True
         """Whether the state is that between two steps; False after an exception within a step."""
         self.seen = 0
@@ -255,7 +256,7 @@ class Trainer:
         totals = self._resume_epoch(epoch, count)
         step = totals.seen // size
         batch, lock = step * self.settings.accumulate, self.training_state.lock
-        with closing(steps_of(self.train, order[totals.seen :], size)) as steps:
+        with closing(steps_of(self.train, order[totals.seen :], size, self._points)) as steps:
             for examples, rows in steps:
                 results: list[ShardResult] = []
                 self._training_step.begin(examples, rows)
@@ -316,9 +317,9 @@ class Trainer:
                 worker.workspace.rng.bit_generator.state = done.streams[index]
         self.seen = done.seen
         if not self.evaluation.keeps_scores:
-            return EpochTotals(done, None)
+            return EpochTotals(done, None, self._points)
         shape = (count, *self.network.output_shape)
-        return EpochTotals(done, np.empty(shape, self.network.dtype))
+        return EpochTotals(done, np.empty(shape, self.network.dtype), self._points)
 
     def _unfinished_epoch(self, count: int) -> EpochState:
         """Return the state of an unfinished epoch.

@@ -161,6 +161,7 @@ LAYERS = {
     "conv2d": convolutions(),
     "max_pool2d": pools(),
     "global_average_pool": of(convolution.GlobalAveragePool, (3, 2), (2, 3, 4)),
+    "global_max_pool": of(convolution.GlobalMaxPool, (3, 2), (2, 3, 4)),
     "embedding": of(sequence.Embedding, (2,), vocabulary=st.just(4), units=SMALL),
     "lstm": of(sequence.Lstm, (3, 2), (1, 3), units=SMALL),
     "residual": st.tuples(st.just(composition.Residual((TWO, dense.Dropout(0.3)))),

@@ -10,7 +10,8 @@ import pytest
 from nnreg.builtin import activations
 from nnreg.builtin.layers import attention, composition, convolution, dense, sequence
 from nnreg.testing import StrictArray
-from nnreg.testing.layers import LayerCase, dispatch
+from nnreg.testing.layer_pass import LayerCase
+from nnreg.testing.layers import dispatch
 
 LAYERS = [
     (dense.Dense(3, activations.Relu()), (5,)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,7 @@ class AddPosition(Layer):
     initializer: Initializer = Normal(std=0.02)
     independent = True
     keeps_integers = False
+    keeps_mask = True
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
@@ -85,7 +86,8 @@ class MultiHeadAttention(Layer):
     y = softmax(q · kᵀ / √size) · v in each head, then joined · output_weight + output_bias
 
     Input `(time, features)`, output of the same shape. q, k and v are x · weight + bias; a head has
-    size features / heads. Vaswani et al. 2017.
+    size features / heads. The softmax is over the steps of each sequence, without those after its
+    end. Vaswani et al. 2017.
 
     Options:
         heads: number of heads, which must divide the features
@@ -104,6 +106,7 @@ class MultiHeadAttention(Layer):
     initializer: Initializer = GlorotUniform()
     independent = True
     keeps_integers = False
+    keeps_mask = True
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
@@ -133,7 +136,7 @@ class MultiHeadAttention(Layer):
         if self.causal:
             later = np.triu(np.ones((time, time), bool), 1)
             np.copyto(scores, -math.inf, where=later)
-        weights, softmax_backward = Softmax().forward_inplace(scores, context)
+        weights, softmax_backward = _softmax(scores, context.mask, context)
         heads = np.matmul(weights, v, out=context.empty(v.shape))
         joined = context.empty((batch, time, self.heads, size))
         joined[...] = np.swapaxes(heads, 1, 2)
@@ -185,11 +188,14 @@ class CrossAttention(Join):
     y = softmax(query · memoryᵀ / √features) · memory
 
     Two inputs, query `(time, features)` and memory `(steps, features)`, output `(time, features)`.
-    Luong et al. 2015, scaled as in Vaswani et al. 2017.
+    The softmax is over the steps of each memory, without those after its end; y is 0 for a memory
+    without steps. Luong et al. 2015, scaled as in Vaswani et al. 2017.
     """
 
     independent = True
     keeps_integers = False
+    keeps_mask = True
+    joins_masks = True
 
     def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
         query, memory = shapes[0], shapes[-1]
@@ -204,7 +210,8 @@ class CrossAttention(Join):
         shape = (*query.shape[:-1], memory.shape[-2])
         scores = np.matmul(query, np.swapaxes(memory, -1, -2), out=context.empty(shape))
         np.multiply(scores, scale, out=scores)
-        weights, softmax_backward = Softmax().forward_inplace(scores, context)
+        real = context.masks[1] if context.masks else None
+        weights, softmax_backward = _softmax(scores, real, context)
 
         def backward(dy: Array) -> list[Array]:
             transposed = np.swapaxes(weights, -1, -2)
@@ -218,3 +225,20 @@ class CrossAttention(Join):
             return [dquery, np.add(dmemory, dkeys, out=dmemory)]
 
         return np.matmul(weights, memory, out=context.empty(query.shape)), backward
+
+
+def _softmax(
+    scores: Array, real: Array | None, context: Context
+) -> tuple[Array, Callable[[Array], Array]]:
+    """Replace scores `(batch, ..., steps)` by their softmax over the real steps, 0 at the others.
+
+    `real`, `(batch, steps)`, is true for these; None means all. Of a row without any, all are 0.
+    """
+    if real is None:
+        return Softmax().forward_inplace(scores, context)
+    real = real.reshape(len(real), *[1] * (scores.ndim - 2), real.shape[1])
+    # the lowest number, not -∞: the softmax of a row of those alone is not a number
+    np.copyto(scores, np.finfo(scores.dtype).min, where=np.logical_not(real))
+    weights, backward_fn = Softmax().forward_inplace(scores, context)
+    np.multiply(weights, real, out=weights)
+    return weights, backward_fn

@@ -30,6 +30,7 @@ class Residual(Layer):
     layers: tuple[Layer, ...]
     independent = True
     keeps_integers = False
+    keeps_mask = True
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
@@ -64,17 +65,21 @@ class Stack(Layer):
     layers: tuple[Layer, ...]
     times: Count = 1
     independent = True
+    keeps_mask = True
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shapes:
         if self.times == 1:
             several: Shapes = builder.chain(self.layers, shape)
             return several
+        integer, mask = builder.integer, next(iter(builder.masks), None)
         for index in range(self.times):
-            once, integer = replace(self, times=1), None if index else builder.integer
+            once = replace(self, times=1)
             if not isinstance(shape, tuple):
                 problem = f"repeats layers with several outputs, {', '.join(shape)}; read one last"
                 raise SpecError([Problem(builder.path, problem)])
-            shape = builder.layer(str(index), once, shape, integer=integer, path=builder.path)
+            name, path = str(index), builder.path
+            shape = builder.layer(name, once, shape, integer=integer, mask=mask, path=path)
+            integer, mask = None, builder.children[name][1].output_mask
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:

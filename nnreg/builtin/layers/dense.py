@@ -13,6 +13,7 @@ from annotated_types import Interval
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
+from nnreg.builtin.layers.time_axis import require_features
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Units
@@ -62,6 +63,7 @@ class Dense(ActivatedLayer):
     bias_initializer: Initializer = Zeros()
     independent = True
     keeps_integers = False
+    keeps_mask = True
 
     def transposed(self, params: Mapping[str, Param]) -> Layer:
         return Dense(params["weight"].shape[0], bias=False)
@@ -69,6 +71,7 @@ class Dense(ActivatedLayer):
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
+        require_features(shape, builder)
         units = builder.size(self.units)
         builder.param("weight", (shape[-1], units), self.initializer, regularized=True)
         if self.bias:
@@ -112,6 +115,11 @@ class ActivationLayer(ActivatedLayer):
     activation: Activation = field()
     independent = True
     keeps_integers = False
+    keeps_mask = True
+
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        require_features(shape, builder)  # the activation may be over the last axis
+        return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         return self.activation.forward(x)
@@ -132,6 +140,7 @@ class Dropout(Layer):
     rate: Annotated[float, Interval(ge=0, lt=1)] = 0.5
     independent = True
     keeps_integers = False
+    keeps_mask = True
     output_range = (-math.inf, math.inf)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:

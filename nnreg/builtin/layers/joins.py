@@ -13,6 +13,7 @@ import numpy as np
 from annotated_types import Gt
 
 from nnreg._types import Array, Shape
+from nnreg.builtin.layers.time_axis import require_features
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.join import Join, JoinBackward
@@ -24,6 +25,7 @@ class _Elementwise(Join):
 
     independent = True
     keeps_integers = False
+    keeps_mask = True
 
     def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
         return _common_shape(shapes)
@@ -166,12 +168,15 @@ class Concat(Join):
     axis: int = -1
     independent = True
     keeps_integers = False
+    keeps_mask = True
 
     def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
         first = shapes[0]
         if not -len(first) <= self.axis < len(first):
             raise ShapeError(first, f"inputs that have an axis {self.axis}")
         axis = self.axis % len(first)
+        if axis == 0 and any(builder.masks):
+            raise ShapeError(first, "an axis other than 0 for sequences of different lengths")
         for shape in shapes:
             others = len(shape) == len(first) and {*range(len(first))} - {axis}
             if others is False or any(shape[one] != first[one] for one in others):
@@ -199,9 +204,10 @@ class Dot(Join):
 
     independent = True
     keeps_integers = False
+    keeps_mask = True
 
     def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
-        return _pair(shapes)
+        return _pair(shapes, builder)
 
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         first, second = xs
@@ -229,10 +235,11 @@ class Distance(Join):
     epsilon: Annotated[float, Gt(0)] = 1e-12
     independent = True
     keeps_integers = False
+    keeps_mask = True
     output_range = (0, math.inf)
 
     def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
-        return _pair(shapes)
+        return _pair(shapes, builder)
 
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
         first, second = xs
@@ -249,9 +256,10 @@ class Distance(Join):
         return y, backward
 
 
-def _pair(shapes: Sequence[Shape]) -> Shape:
+def _pair(shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
     """Return the shape of one value per row of two inputs of one shape."""
     shape = _common_shape(shapes)
     if len(shapes) != 2 or not shape:
         raise ShapeError(shape, "two inputs (..., features)")
+    require_features(shape, builder)
     return (*shape[:-1], 1)

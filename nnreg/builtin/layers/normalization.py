@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from annotated_types import Gt, Interval
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import Ones, Zeros
+from nnreg.builtin.layers.time_axis import require_features
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
@@ -25,7 +27,9 @@ class BatchNorm(Layer):
     Input `(..., features)`, output of the same shape. In training the mean and variance are those
     of the batch over all axes but the last, and update the running ones, of which the variance is
     unbiased; otherwise the running ones are used. A single value per feature has no variance, so a
-    batch of one row is refused in training. Ioffe and Szegedy 2015.
+    batch of one row is refused in training. Of sequences of different lengths `(time, ...)`, only
+    the steps before the end of each count; a batch with a single one uses the running ones. Ioffe
+    and Szegedy 2015.
 
     Options:
         momentum: decay of the running mean and variance per batch, in [0, 1)
@@ -43,11 +47,13 @@ class BatchNorm(Layer):
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
     epsilon: Annotated[float, Gt(0)] = 1e-5
     keeps_integers = False
+    keeps_mask = True
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
+        require_features(shape, builder)
         builder.param("gamma", shape[-1:], Ones())
         builder.param("beta", shape[-1:], Zeros())
         builder.buffer("running_mean", shape[-1:], Zeros())
@@ -57,14 +63,29 @@ class BatchNorm(Layer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        mask = context.mask if context.training else None
+        if mask is None:
+            return self._normalize(x, context)
+        points, backward_fn = self._normalize(x[mask], context)
+
+        def with_zeros(points: Array) -> Array:
+            """Return the values of the real steps, with zeros at the others."""
+            values = context.empty(x.shape)
+            values.fill(0)
+            values[mask] = points
+            return values
+
+        return with_zeros(points), lambda dy: with_zeros(backward_fn(dy[mask]))
+
+    def _normalize(self, x: Array, context: Context) -> tuple[Array, Callable[[Array], Array]]:
         gamma, beta = context.params["gamma"], context.params["beta"]
         count = math.prod(x.shape[:-1])
-        from_batch = context.training and count > 0
+        from_batch = context.training and count > 1
         if from_batch:
             mean = self._sums(x, context) / count
             centered = x - mean
             variance = self._sums(centered * centered, context) / count
-            self._update_running(context, mean, variance * (count / max(count - 1, 1)))
+            self._update_running(context, mean, variance * (count / (count - 1)))
         else:
             centered = x - context.state["running_mean"]
             variance = context.state["running_variance"]
@@ -113,11 +134,13 @@ class LayerNorm(Layer):
     epsilon: Annotated[float, Gt(0)] = 1e-5
     independent = True
     keeps_integers = False
+    keeps_mask = True
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
+        require_features(shape, builder)
         builder.param("gamma", shape[-1:], Ones())
         builder.param("beta", shape[-1:], Zeros())
         builder.constant = shape[-1] == 1  # a single feature minus its mean is 0

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg.builtin.layers.time_axis import require_features
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBuilder
@@ -32,10 +33,12 @@ class GaussianSample(Layer):
 
     independent = True
     keeps_integers = False
+    keeps_mask = True
 
     def build(self, shape: Shape, builder: LayerBuilder) -> dict[str, Shape]:
         if not shape or shape[-1] % 2 or not shape[-1]:
             raise ShapeError(shape, "(..., 2 · features), means and logarithms of variances")
+        require_features(shape, builder)
         return {"z": (*shape[:-1], shape[-1] // 2), "kl": (*shape[:-1], 1)}
 
     def forward(self, x: Array, context: Context) -> tuple[Outputs, Callable[[Outputs], Array]]:

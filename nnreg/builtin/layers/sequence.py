@@ -41,6 +41,7 @@ class Embedding(Layer):
     integer_input = True
     independent = True
     keeps_integers = False
+    keeps_mask = True
     output_range = (-math.inf, math.inf)
 
     def transposed(self, params: Mapping[str, Param]) -> Layer:
@@ -86,8 +87,9 @@ class Lstm(Layer):
     i, f, g, o = x · weight + h · recurrent + bias;
     c ← σ(f) · c + σ(i) · tanh(g); h ← σ(o) · tanh(c)
 
-    Input `(time, in_features)`, output `(units,)`, or `(time, units)` with `sequences`. The bias of
-    the forget gates starts at 1. Hochreiter and Schmidhuber 1997; forget gates: Gers 2000.
+    Input `(time, in_features)`, output `(units,)`, or `(time, units)` with `sequences`. The last h
+    is that of the last step of each sequence, 0 if it has none. The bias of the forget gates starts
+    at 1. Hochreiter and Schmidhuber 1997; forget gates: Gers 2000.
 
     Options:
         units: length of h and c
@@ -108,6 +110,11 @@ class Lstm(Layer):
     independent = True
     keeps_integers = False
     output_range = (-1.0, 1.0)
+
+    @property
+    def keeps_mask(self) -> bool:
+        """True for the h of every step, False for the last, which has no time axis."""
+        return self.sequences
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         if len(shape) != 2 or shape[0] == 0:
@@ -141,16 +148,16 @@ class Lstm(Layer):
         for s in range(time):
             z = np.matmul(weights.T, below[s], out=gates[s])
             context.kernels.lstm_step(z, c[s], c[s + 1], tanh_c[s], below[s + 1, :n])
+        mask = None if self.sequences else context.mask
+        lengths = None if mask is None else np.sum(mask, axis=1)
 
         def backward(dy: Array) -> Array | None:
             recurrent, weight = weights[:n], weights[n:-1]
-            above = context.empty((time, n, batch)) if self.sequences else None
-            if above is not None:
-                above[...] = np.transpose(dy, (1, 2, 0))
+            above = self._gradients_of_steps(dy, time, lengths, context)
             dz = context.empty((4 * n, batch))
             dgates = context.empty((4 * n, time, batch))
             dh, dc = context.empty((n, batch)), context.empty((n, batch))
-            dh[...] = 0 if self.sequences else dy.T
+            dh[...] = dy.T if above is None else 0
             dc[...] = 0
             for s in reversed(range(time)):
                 if above is not None:
@@ -169,7 +176,27 @@ class Lstm(Layer):
 
         if self.sequences:
             return _rows_first(below[1:, :n], (2, 0, 1), context), backward
-        return _rows_first(below[time, :n], (1, 0), context), backward
+        if lengths is None:
+            return _rows_first(below[time, :n], (1, 0), context), backward
+        return below[lengths, :n, np.arange(batch, like=lengths)], backward
+
+    def _gradients_of_steps(
+        self, dy: Array, time: int, lengths: Array | None, context: Context
+    ) -> Array | None:
+        """Return the gradient of h of each step, `(time, units, batch)`; None for the last alone.
+
+        That of the initial h, which is the output of a sequence of length 0, is left out.
+        """
+        if self.sequences:
+            above = context.empty((time, self.units, len(dy)))
+            above[...] = np.transpose(dy, (1, 2, 0))
+            return above
+        if lengths is None:
+            return None
+        above = context.empty((time + 1, self.units, len(dy)))
+        above.fill(0)
+        above[lengths, :, np.arange(len(dy), like=lengths)] = dy
+        return above[1:]
 
     def _stacked(self, context: Context) -> Array:
         """Return recurrent, weight and bias as one array, in this order."""

@@ -196,6 +196,61 @@ class ActivationInside(Scale):
         return y, lambda dy: inner(backward(dy))
 
 
+@dataclass(frozen=True)
+class SequenceLayer(Scale):
+    """y = scale · x for sequences of vectors"""
+
+    keeps_mask = True
+
+    def build(self, shape, builder):
+        if len(shape) != 2:
+            raise ShapeError(shape, "(batch, time, features)")
+        return super().build(shape, builder)
+
+
+@dataclass(frozen=True)
+class LooksAhead(SequenceLayer):
+    """y = scale · x, plus the sign of the second step at the first"""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+        y[:, 0] += np.sign(x[:, 1])
+        return y, backward
+
+
+@dataclass(frozen=True)
+class MaskedGradient(SequenceLayer):
+    """y = scale · x, whose gradient at masked steps is that of the sequence's sum"""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+        if context.mask is None:
+            return y, backward
+        masked = 1 - context.mask[..., None]
+        return y, lambda dy: backward(dy) + masked * np.sum(dy, axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class DividesBySteps(SequenceLayer):
+    """y = scale · x / steps, of which some are masked"""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x / x.shape[1], context)
+        return y, lambda dy: backward(dy) / x.shape[1]
+
+
+@dataclass(frozen=True)
+class DividesByLength(SequenceLayer):
+    """y = scale · x / length, which may be 0"""
+
+    def forward(self, x, context):
+        y, backward = super().forward(x, context)
+        if context.mask is None:
+            return y, backward
+        lengths = np.sum(context.mask, axis=1)[:, None, None]
+        return y / lengths, lambda dy: backward(dy / lengths)
+
+
 BROKEN = {
     "gradient": [Averages],
     "returns": [WritesHalf],
@@ -213,4 +268,8 @@ BROKEN = {
     "keeps integers": [ScalesIntegers],
     "output range": [OutOfRange],
     "output activation": [ActivationInside],
+    "masked values": [LooksAhead],
+    "masked gradient": [MaskedGradient],
+    "padding": [DividesBySteps],
+    "empty sequences": [DividesByLength],
 }
