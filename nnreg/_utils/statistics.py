@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -163,6 +163,19 @@ def means_of_rows(values: Array) -> Array:
     if np.isinf(found).any():
         return np.array([mean(row) for row in values], values.dtype)
     return found
+
+
+def tree_sum(arrays: Sequence[Array]) -> Array:
+    """Add neighbours, then their sums, and so on; the total is written to the first array.
+
+    The others are overwritten. The order depends on the number of arrays alone.
+    """
+    step = 1
+    while step < len(arrays):
+        for index in range(0, len(arrays) - step, 2 * step):
+            np.add(arrays[index], arrays[index + step], out=arrays[index])
+        step *= 2
+    return arrays[0]
 
 
 def norm(vector: Array) -> float:

@@ -81,6 +81,11 @@ class ThreadPool:
             finally:
                 self._others = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its threads are running, so that jobs run at the same time."""
+        return self._others is not None
+
     def run(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
         """Run the jobs and return their results; the first runs in the caller's thread."""
         if self._others is None or len(jobs) == 1:

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array, Shape
+from nnreg._utils.statistics import tree_sum
 from nnreg.interfaces.kernels import Kernels
+
+
+class ShardMember(Protocol):
+    """A shard of a batch that exchanges arrays with the others."""
+
+    index: int
+
+    def gather(self, array: Array) -> Sequence[Array]:
+        """Return the arrays that all shards give, in the order of the shards."""
 
 
 class Workspace:
@@ -29,6 +39,8 @@ class Workspace:
         self.rng: np.random.Generator | None = None
         self.masks: Mapping[str, Array] = {}
         """Which steps are real, `(batch, steps)`, for each input of the network with a mask."""
+        self.shard: ShardMember | None = None
+        """The shard of the batch that the pass computes, if layers combine values of all shards."""
         self._buffers: dict[Any, Array] | None = {} if reuse else None
         self._requests = 0
         self._ones: dict[int, Array] = {}
@@ -142,6 +154,30 @@ class Context:
         """The mask of each input; empty for a layer that was built without."""
         found = self.workspace.masks
         return tuple(None if name is None else found[name] for name in self.mask_names)
+
+    @property
+    def divided(self) -> bool:
+        """Whether `x` is a shard of the batch, and `gather` returns the arrays of all shards."""
+        return self.workspace.shard is not None
+
+    def gather(self, array: Array) -> Sequence[Array]:
+        """Return the array that each shard of the batch gives here, in the order of the shards.
+
+        For a layer that declares `combines_shards`. Every shard waits here for the others, so that
+        all must make the same calls. Without shards, the result is the array alone.
+        """
+        shard = self.workspace.shard
+        return (array,) if shard is None else shard.gather(array)
+
+    def sum_over_shards(self, array: Array) -> Array:
+        """Return the sum of the arrays that `gather` returns, the same bits in each shard."""
+        arrays = self.gather(array)
+        return arrays[0] if len(arrays) == 1 else tree_sum([one.copy() for one in arrays])
+
+    @property
+    def updates_buffers(self) -> bool:
+        """Whether the layer may write its buffers: in one of the shards, which share them."""
+        return self.workspace.shard is None or self.workspace.shard.index == 0
 
     @property
     def kernels(self) -> Kernels:

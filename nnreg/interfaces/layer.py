@@ -48,7 +48,11 @@ class Layer(Component):
     """Whether the layer reads several inputs; see `Join`."""
     independent: ClassVar[bool] = False
     """Whether the output of an example depends on that example alone, and the layer has no buffers,
-    so that a batch may be split between threads. Nested layers declare this themselves."""
+    so that a batch may be divided into shards. Nested layers declare this themselves."""
+    combines_shards: ClassVar[bool] = False
+    """Whether a layer that is not independent takes all that it needs of other examples from
+    `context.gather`, and writes its buffers only if `context.updates_buffers`, so that a batch may
+    be divided all the same."""
 
     @property
     def keeps_mask(self) -> bool | None:

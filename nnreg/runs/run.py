@@ -294,7 +294,8 @@ class Run:
             "best_epoch": model.training_state.best_epoch,
             "parameters": model.network.vector.size,
             "threads": self._trainer.threads or "all",
-            "divided": self._trainer.data_parallel,
+            "shards": self._trainer.shards,
+            "reproducible": self._trainer.reproducible,
             "streamed": self._trainer.streaming,
             "kernels": model.document.registry.name_of(model.network.kernels),
             **(evaluate_with_baseline(self.prepared) if stopped in FINISHED_OUTCOMES else {}),
@@ -307,8 +308,8 @@ def numeric_environment(model: Model, trainer: Trainer) -> dict[str, Any]:
     """Return everything but spec and data on which the exact results of a training depend."""
     return {
         **library_versions(),
-        "threads": trainer.threads or available_threads(),
-        "divided": trainer.data_parallel,
+        **({} if trainer.reproducible else {"threads": trainer.threads or available_threads()}),
+        "shards": trainer.shards,
         "streamed": trainer.streaming,
         "kernels": model.document.registry.name_of(model.network.kernels),
     }

@@ -10,7 +10,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.tables.lazy import LazyArray, chunks_in_order
 from nnreg.training.evaluation import Examples
-from nnreg.training.gradient import Batch, MaskedResult, ShardResult, Worker, losses_of
+from nnreg.training.gradient import Batch, MaskedResult, Shard, ShardResult, losses_of
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState
 
@@ -18,8 +18,8 @@ SHUFFLE_STREAM = 1
 LAYER_STREAM = 2
 OPTIMIZER_STREAM = 3
 """The second number in the seed of a generator: the order of the examples is drawn from
-[seed, SHUFFLE_STREAM, epoch], what the layers of a worker draw from
-[seed, LAYER_STREAM, epoch, worker], what the optimizer draws from [seed, OPTIMIZER_STREAM, step].
+[seed, SHUFFLE_STREAM, epoch], what the layers draw for a shard from
+[seed, LAYER_STREAM, epoch, shard], what the optimizer draws from [seed, OPTIMIZER_STREAM, step].
 """
 
 
@@ -54,12 +54,12 @@ def steps_of(
                 yield examples, chunk.order[start : start + size]
 
 
-def mean_loss(shards: Sequence[ShardResult]) -> float:
+def mean_loss(results: Sequence[ShardResult]) -> float:
     """Return the mean loss of the rows of all shards; with masks, of their real points."""
-    if isinstance(shards[0], MaskedResult):
-        return float(losses_of(shards)[0].sum())
-    count = sum(len(shard.rows) for shard in shards)
-    return float(sum(shard.loss * len(shard.rows) for shard in shards) / count)
+    if isinstance(results[0], MaskedResult):
+        return float(losses_of(results)[0].sum())
+    count = sum(len(result.rows) for result in results)
+    return float(sum(result.loss * len(result.rows) for result in results) / count)
 
 
 class EpochTotals:
@@ -79,21 +79,21 @@ class EpochTotals:
         if outputs is not None and done.outputs is not None:
             outputs[: done.seen] = done.outputs
 
-    def add(self, shards: Sequence[ShardResult]) -> None:
+    def add(self, results: Sequence[ShardResult]) -> None:
         """Add the results of a batch."""
-        for shard in shards:
-            count = len(shard.rows)
+        for result in results:
+            count = len(result.rows)
             if self._points_per_row is None:
-                self.loss += shard.loss * count
-            elif isinstance(shard, MaskedResult):
-                self.loss += float(np.sum(shard.losses * shard.points / self._points_per_row))
+                self.loss += result.loss * count
+            elif isinstance(result, MaskedResult):
+                self.loss += float(np.sum(result.losses * result.points / self._points_per_row))
             if self.outputs is not None:
-                self.outputs[self.seen : self.seen + count] = shard.scores
+                self.outputs[self.seen : self.seen + count] = result.scores
             self.seen += count
 
-    def state(self, examples: Examples, workers: Iterable[Worker]) -> EpochState:
+    def state(self, examples: Examples, shards: Iterable[Shard]) -> EpochState:
         """Return the state from which an epoch on these examples resumes."""
         done = None if self.outputs is None else self.outputs[: self.seen]
-        streams = [worker.context.rng.bit_generator.state for worker in workers]
+        streams = [shard.random_state for shard in shards]
         loss, digest = float(self.loss), examples.digest
         return EpochState(len(examples), self.seen, loss, done, streams, digest)

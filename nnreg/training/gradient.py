@@ -1,40 +1,50 @@
-"""The gradient of a batch, computed by one worker or by several with a shard of the rows each."""
+"""The gradient of a batch, whose rows may be divided into shards.
+
+Shards follow from the spec and the data, see `parallelism`. Threads only execute them, and their
+gradients are added as a tree, so that the result has the same bits on any number of threads.
+"""
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import tree_sum
 from nnreg._utils.threads import ThreadPool, split_evenly
-from nnreg.interfaces.context import Context
+from nnreg.interfaces.context import Context, ShardMember, Workspace
 from nnreg.interfaces.layer import LayerBackward
 from nnreg.network.network import CACHED_VALUES, Network
 from nnreg.tables.named import NamedArrays
 from nnreg.tables.padded import Padded
 from nnreg.training.evaluation import Evaluation
+from nnreg.training.exchange import Exchange, Member
 
 MIN_SHARD_ROWS = 8
-"""The fewest examples for a pass, or for a worker."""
+"""The fewest examples for a pass, or for a shard."""
+
+CHUNK_VALUES = 131_072
+"""The values of a gradient that are added at a time: they stay in the processor's cache."""
 
 
-def microbatch_size(network: Network, threads: int = 1) -> int | None:
+def microbatch_size(network: Network, shards: int = 1) -> int | None:
     """Return how many examples to pass through a network at a time; None for all of them.
 
     A few at a time are faster if each has many activations: these are then still in the processor's
     cache in the backward pass. There must be more of them than parameters, whose gradients are
-    added. The calls become shorter, so that several threads wait for each other unless the kernels
-    make few calls.
+    added. The calls become shorter, so that the threads of several shards wait for each other
+    unless the kernels make few calls.
     """
     rows = max(CACHED_VALUES // max(network.activations_per_example, 1), MIN_SHARD_ROWS)
     if not network.independent or network.max_sequence_length > 1:
         return None
-    if threads > 1 and not network.kernels.few_calls:
+    if shards > 1 and not network.kernels.few_calls:
         return None
     activations = rows * network.activations_per_example
     return rows if activations > 2 * network.vector.size else None
@@ -53,68 +63,92 @@ class Batch:
     weights: Array | None = None
     points: Array | None = None
 
-    def share(self, part: Array, rows: Array) -> Array:
-        """Return the fraction of the real points of `rows` that those of a part of them are."""
-        assert self.points is not None
+    def share(self, part: Array, rows: Array) -> Any:
+        """Return which fraction of `rows` a part of them is; with masks, of the real points."""
+        if self.points is None:
+            return len(part) / len(rows)
         own, whole = self.points[part].sum(axis=0), self.points[rows].sum(axis=0)
         fraction: Array = np.divide(own, whole, out=np.zeros(own.shape), where=whole > 0)
         return fraction
 
 
-class Worker:
-    """A data-parallel worker: it shares the weights, and has its own buffers and gradient."""
+class Shard:
+    """A shard of each batch: its gradient, its random numbers, and the passes that compute it.
 
-    def __init__(self, network: Network, evaluation: Evaluation, microbatch: int | None) -> None:
+    The weights are shared by all shards. If the workspace is `shared` too, by shards that run one
+    after the other, the scores are copied.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        evaluation: Evaluation,
+        workspace: Workspace,
+        *,
+        microbatch: int | None,
+        shared: bool,
+    ) -> None:
         self.gradient = np.zeros(network.vector.size, network.dtype)
-        self.workspace = network.workspace(reuse=True)
-        self.context: Context = network.context(self.workspace, self.gradient, training=True)
+        self.workspace = workspace
+        self.rng = np.random.default_rng(0)
+        self.context: Context = network.context(workspace, self.gradient, training=True)
         self._network = network
         self._evaluation = evaluation
         self._microbatch_size = microbatch
+        self._shared = shared
+        self._scores = network.workspace(reuse=True)
         if microbatch is not None:
-            self._scores = network.workspace(reuse=True)
             self._microbatch_gradient = np.zeros_like(self.gradient)
             self._microbatch_context = network.context(
-                self.workspace, self._microbatch_gradient, training=True
+                workspace, self._microbatch_gradient, training=True
             )
+
+    @property
+    def random_state(self) -> Mapping[str, Any]:
+        """The state of its random generator."""
+        return self.rng.bit_generator.state
+
+    @random_state.setter
+    def random_state(self, state: Mapping[str, Any]) -> None:
+        self.rng.bit_generator.state = state
 
     @property
     def gradient_bytes(self) -> int:
         """The size of its gradients in bytes."""
         return self.gradient.nbytes * (1 if self._microbatch_size is None else 2)
 
-    def run(self, examples: Batch, rows: Array, scale: Any) -> ShardResult:
+    def run(
+        self, examples: Batch, rows: Array, scale: Any, member: ShardMember | None = None
+    ) -> ShardResult:
         """Write the gradient of the mean loss over `rows`, times `scale`.
 
-        With masks, `scale` has a factor for the loss of each output.
+        With masks, `scale` has a factor for the loss of each output. `member` is for a network
+        whose layers combine values of all shards.
         If the loss is not finite, the gradient is arbitrary, and the result is that of the
         microbatch with this loss.
         """
-        if self._microbatch_size is None or len(rows) <= self._microbatch_size:
+        self.workspace.rng, self.workspace.shard = self.rng, member
+        size = self._microbatch_size or len(rows)
+        if len(rows) <= size and not self._shared:
             return self._pass(examples, rows, scale, self.context)
         self._scores.rewind()
         scores = self._scores.empty((len(rows), *self._network.output_shape))
-        loss, shards = 0.0, list[ShardResult]()
-        for start in range(0, len(rows), self._microbatch_size):
-            part = rows[start : start + self._microbatch_size]
+        loss, results = 0.0, list[ShardResult]()
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
             context = self._microbatch_context if start else self.context
-            own = (
-                scale * len(part) / len(rows)
-                if examples.points is None
-                else scale * examples.share(part, rows)
-            )
-            shard = self._pass(examples, part, own, context)
-            if not math.isfinite(shard.loss):
-                return shard
+            result = self._pass(examples, part, scale * examples.share(part, rows), context)
+            if not math.isfinite(result.loss):
+                return result
             if start:
                 np.add(self.gradient, self._microbatch_gradient, out=self.gradient)
-            loss += shard.loss * len(part) / len(rows)
-            scores[start : start + len(part)] = shard.scores
-            shards.append(shard)
+            loss += result.loss * len(part) / len(rows)
+            scores[start : start + len(part)] = result.scores
+            results.append(result)
         if examples.points is not None:
-            losses, points = losses_of(shards)
-            return MaskedResult(self, rows, shard.x, sum(losses), scores, losses, points)
-        return ShardResult(self, rows, shard.x, loss, scores)
+            losses, points = losses_of(results)
+            return MaskedResult(self, rows, sum(losses), scores, losses, points)
+        return ShardResult(self, rows, loss, scores)
 
     def _pass(self, examples: Batch, rows: Array, scale: Any, context: Context) -> ShardResult:
         """Run one forward and one backward pass."""
@@ -124,9 +158,9 @@ class Worker:
         if examples.points is not None:
             losses = self._masked_backward(examples, rows, scale, context, (z, t, backward))
             points = examples.points[rows].sum(axis=0)
-            return MaskedResult(self, rows, x, float(losses.sum()), z, losses, points)
+            return MaskedResult(self, rows, float(losses.sum()), z, losses, points)
         loss, loss_backward = self._evaluation.loss_of(z, t, context)
-        if math.isfinite(loss):
+        if math.isfinite(loss) or self.workspace.shard:  # others wait for its backward pass
             dz = loss_backward()
             if examples.weights is not None:
                 weights = self._take(examples.weights, rows)
@@ -135,7 +169,7 @@ class Worker:
             elif scale != 1:
                 dz = self._scaled(dz, scale)
             backward(dz)
-        return ShardResult(self, rows, x, loss, z)
+        return ShardResult(self, rows, loss, z)
 
     def _masked_backward(
         self,
@@ -149,7 +183,7 @@ class Worker:
         z, t, backward = passed
         found, loss_backward = self._evaluation.losses_of(z, t, context)
         losses = np.array(found)
-        if np.isfinite(losses).all():
+        if np.isfinite(losses).all() or self.workspace.shard:
             if examples.weights is not None:
                 weights = self._take(examples.weights, rows)
                 losses = np.array(self._evaluation.weighted_losses(z, t, weights))
@@ -171,9 +205,8 @@ class Worker:
 class ShardResult:
     """The result of a shard of a batch: the mean loss over its rows, and the network's scores."""
 
-    worker: Worker
+    shard: Shard
     rows: Array
-    x: Array | Padded | NamedArrays
     loss: float
     scores: Array
 
@@ -186,17 +219,19 @@ class MaskedResult(ShardResult):
     points: Array
 
 
-def losses_of(shards: Sequence[ShardResult]) -> tuple[Array, Array]:
+def losses_of(results: Sequence[ShardResult]) -> tuple[Array, Array]:
     """Return the loss of each output over the real points of several shards, and their number."""
-    masked = [shard for shard in shards if isinstance(shard, MaskedResult)]
-    points = np.sum([shard.points for shard in masked], axis=0)
-    sums = np.sum([shard.losses * shard.points for shard in masked], axis=0)
+    masked = [result for result in results if isinstance(result, MaskedResult)]
+    points = np.sum([result.points for result in masked], axis=0)
+    sums = np.sum([result.losses * result.points for result in masked], axis=0)
     return sums / np.maximum(points, 1), points
 
 
 class DataParallelGradient:
-    """Computes the gradient of a batch whose rows are divided among `count` threads of a pool.
+    """Computes the gradient of a batch whose rows are divided into `count` shards.
 
+    They run in `threads` threads of a pool: consecutive ones one after the other, or if layers
+    combine values of all shards, each in a thread of its own, of which so many compute at a time.
     With `several`, the gradient is accumulated over several batches.
     """
 
@@ -206,68 +241,89 @@ class DataParallelGradient:
         evaluation: Evaluation,
         count: int,
         pool: ThreadPool,
+        threads: int = 1,
         *,
         several: bool = False,
     ) -> None:
         microbatch = microbatch_size(network, count) if evaluation.independent else None
-        self._workers = [Worker(network, evaluation, microbatch) for _ in range(count)]
-        self._pool = pool
-        self._first = self._workers[0].gradient
+        self._combines = count > 1 and not network.independent
+        groups = split_evenly(count, count if self._combines else min(threads, count))
+        self._groups: list[list[Shard]] = []
+        for group in groups:
+            workspace, size = network.workspace(reuse=True), group.stop - group.start
+            self._groups.append([
+                Shard(network, evaluation, workspace, microbatch=microbatch, shared=size > 1)
+                for _ in range(size)
+            ])  # fmt: skip
+        self._shards = [shard for group in self._groups for shard in group]
+        self._pool, self._threads = pool, threads
+        self._first = self._shards[0].gradient
         self.gradient = np.zeros_like(self._first) if several else self._first
         self._several = several
         self._sums = [
-            functools.partial(self._sum, chunk) for chunk in split_evenly(self.gradient.size, count)
+            functools.partial(self._sum, part)
+            for part in split_evenly(self.gradient.size, min(threads, count))
         ]
 
-    def __iter__(self) -> Iterator[Worker]:
-        return iter(self._workers)
+    def __iter__(self) -> Iterator[Shard]:
+        return iter(self._shards)
 
     def __len__(self) -> int:
-        return len(self._workers)
+        return len(self._shards)
+
+    @property
+    def context(self) -> Context:
+        """The context of the first shard."""
+        return self._shards[0].context
 
     @property
     def gradient_bytes(self) -> int:
         """The size of all gradients in bytes."""
         accumulated = self.gradient.nbytes if self._several else 0
-        return accumulated + sum(worker.gradient_bytes for worker in self._workers)
+        return accumulated + sum(shard.gradient_bytes for shard in self._shards)
 
     def batches(self, examples: Batch, rows: Array, size: int) -> Iterator[list[ShardResult]]:
         """Write the gradient of the mean loss over `rows`, in batches of `size`.
 
-        Yields the results of each batch, which are valid until the next. Gradients are added in the
-        order of the workers, so that the sum is bit-identical each time.
+        Yields the results of each batch, which are valid until the next.
         """
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            masked = examples.points is not None
-            scale = examples.share(batch, rows) if masked else len(batch) / len(rows)
-            shards = self._run(examples, batch, scale)
+            results = self._run(examples, batch, examples.share(batch, rows))
             if self._several and start:
                 np.add(self.gradient, self._first, out=self.gradient)
             elif self._several:
                 np.copyto(self.gradient, self._first)
-            yield shards
+            yield results
 
     def _run(self, examples: Batch, rows: Array, scale: Any) -> list[ShardResult]:
         """Write the gradient of the mean loss over one batch, times `scale`."""
         if len(rows) < len(self) or len(self) == 1:
-            return [self._workers[0].run(examples, rows, scale)]
-        parts = np.array_split(rows, len(self))
-        if examples.points is None:
-            scales = [scale * len(part) / len(rows) for part in parts]
-        else:
-            scales = [scale * examples.share(part, rows) for part in parts]
-        shards = self._pool.run(
-            [
-                functools.partial(worker.run, examples, part, own)
-                for worker, part, own in zip(self._workers, parts, scales, strict=True)
+            return [self._shards[0].run(examples, rows, scale)]
+        jobs = [
+            functools.partial(shard.run, examples, part, scale * examples.share(part, rows))
+            for shard, part in zip(self._shards, np.array_split(rows, len(self)), strict=True)
+        ]
+        if self._combines:
+            exchange = Exchange(len(jobs), self._threads)
+            jobs = [
+                functools.partial(job, Member(exchange, index)) for index, job in enumerate(jobs)
             ]
-        )
+            results = exchange.run(self._pool, jobs)
+        else:
+            waiting = iter(jobs)
+            grouped = [list(itertools.islice(waiting, len(group))) for group in self._groups]
+            groups = self._pool.run([functools.partial(_run_all, group) for group in grouped])
+            results = [result for group in groups for result in group]
         self._pool.run(self._sums)
-        return shards
+        return results
 
-    def _sum(self, chunk: slice) -> None:
-        """Add the other workers' gradients to the first one in this range."""
-        total = self._first[chunk]
-        for worker in self._workers[1:]:
-            np.add(total, worker.gradient[chunk], out=total)
+    def _sum(self, part: slice) -> None:
+        """Add the gradients of all shards to the first one in this range."""
+        for start in range(part.start, part.stop, CHUNK_VALUES):
+            chunk = slice(start, min(start + CHUNK_VALUES, part.stop))
+            tree_sum([shard.gradient[chunk] for shard in self._shards])
+
+
+def _run_all(jobs: Sequence[Callable[[], ShardResult]]) -> list[ShardResult]:
+    return [job() for job in jobs]

@@ -1,9 +1,18 @@
-"""How training uses threads: for shards of each batch, or within each matrix product."""
+"""How a training step is divided, and how many threads execute it.
+
+The division follows from the spec and the shapes of the data alone, so that the result has the same
+bits on any number of threads. It has two forms: shards of a batch's rows, where a batch has many
+activations and the network few parameters; otherwise one thread, or, for large matrix products, the
+threads of the BLAS, whose results depend on their number. With `train.reproducible` these are not
+used.
+"""
 
 from __future__ import annotations
 
 from nnreg._utils.threads import available_threads
+from nnreg.errors import Problem, SpecError
 from nnreg.network.network import Network
+from nnreg.network.parameters import nested
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.gradient import MIN_SHARD_ROWS
 from nnreg.training.settings import Train
@@ -13,32 +22,57 @@ MIN_FLOPS_FOR_THREADS = 8e6
 
 MIN_ACTIVATIONS_FOR_SHARDING = 250_000
 """The fewest activations of a batch for which dividing it among threads is faster. There must also
-be at least as many as parameters: each thread has a gradient to add."""
+be at least as many as parameters: each shard has a gradient to add."""
+
+MAX_SHARDS = 8
+"""The most shards unless the spec gives a number: as many threads can share a batch."""
 
 
-def worker_count(network: Network, evaluation: Evaluation, settings: Train, rows: int) -> int:
-    """Return the number of threads that share the rows of a batch; there are `rows` in all."""
-    if not evaluation.independent:
-        return 1
+def shard_count(network: Network, evaluation: Evaluation, settings: Train, rows: int) -> int:
+    """Return into how many shards each batch is divided; there are `rows` in all.
+
+    Raises `SpecError` if the settings give a number and the batch cannot be divided.
+    """
     batch = min(settings.batch_size, rows)
+    obstacle = _undivided(network, evaluation)
+    if settings.shards is not None:
+        if obstacle and settings.shards > 1:
+            problem = f"the rows of a batch cannot be divided: {obstacle}; remove 'shards'"
+            raise SpecError([Problem("$.train.shards", problem)])
+        return max(1, min(settings.shards, batch))
     least = max(MIN_ACTIVATIONS_FOR_SHARDING, network.vector.size)
-    if not network.independent or batch * network.activations_per_example < least:
+    if obstacle or batch * network.activations_per_example < least:
         return 1
     if network.max_sequence_length > 1 and not network.kernels.few_calls:
         return 1
-    return max(1, min(settings.threads or available_threads(), batch // MIN_SHARD_ROWS))
+    return max(1, min(MAX_SHARDS, batch // MIN_SHARD_ROWS))
 
 
-def max_threads(network: Network, settings: Train, workers: int) -> int | None:
-    """Return the most threads that training uses with this many workers; None for no limit.
+def _undivided(network: Network, evaluation: Evaluation) -> str:
+    """Return why the rows of a batch cannot be divided; empty if they can."""
+    if not evaluation.independent:
+        return "the loss compares the examples of a batch"
+    for layer, plan in nested(network.plan):
+        if not (layer.independent or layer.combines_shards):
+            return f"{plan.path}, {type(layer).__name__}, computes with the whole batch"
+    return ""
 
-    They share each batch where that is faster, and each matrix product otherwise. Where neither is,
-    one thread is used unless the settings give a number: more would only wait for each other on a
-    busy machine.
+
+def thread_count(network: Network, settings: Train, shards: int) -> int | None:
+    """Return the most threads that training uses; None for no limit.
+
+    They execute the shards, if there are several, and share the matrix products otherwise. Where
+    neither is faster, or `reproducible` asks for the same bits on any number of threads, one is
+    used.
     """
-    if workers > 1:
-        return workers
-    if settings.threads is not None:
-        return settings.threads
+    if shards > 1:
+        return min(settings.threads or available_threads(), shards)
+    if is_reproducible(network, settings, shards):
+        return 1
+    return settings.threads
+
+
+def is_reproducible(network: Network, settings: Train, shards: int) -> bool:
+    """Return whether results have the same bits on any number of threads."""
     small = network.largest_product(settings.batch_size) < MIN_FLOPS_FOR_THREADS
-    return 1 if small else None
+    return settings.reproducible or small or shards > 1

@@ -51,11 +51,11 @@ class Replay:
         return total / len(rows) if examples.points is None else mean_loss(all_shards)
 
     def _streams(self) -> tuple[list[Any], Array]:
-        """Return the states of the workers' random generators, and a copy of the buffers."""
-        states = [worker.context.rng.bit_generator.state for worker in self._gradient]
+        """Return the states of the shards' random generators, and a copy of the buffers."""
+        states = [shard.random_state for shard in self._gradient]
         return states, self._network.state_vector.copy()
 
     def _restore(self, streams: list[Any], buffers: Array) -> None:
-        for worker, state in zip(self._gradient, streams, strict=True):
-            worker.context.rng.bit_generator.state = state
+        for shard, state in zip(self._gradient, streams, strict=True):
+            shard.random_state = state
         np.copyto(self._network.state_vector, buffers)

@@ -61,8 +61,12 @@ class Train(Configurable):
     batch norm keeps its running statistics. `start_from` takes the initial weights from another
     checkpoint; a path alone stands for all of its layers.
 
-    `threads` limits the threads of matrix products; by default small networks use one. `kernels`
-    are the inner loops, by default those of an installed plugin.
+    `threads` limits the number of threads; small networks use one. Results have the same bits on
+    any number of threads except where large matrix products are shared by the threads of the BLAS;
+    `reproducible` does without these. `shards` is the number of parts into which the rows of a
+    batch are divided, which as many threads can compute; by default it follows from the network and
+    the batch. Another number gives other last bits. `kernels` are the inner loops, by default those
+    of an installed plugin.
 
     `folds` is the number of folds of a cross-validation: the network is trained once per fold, with
     that fold held out. `fold` trains only the fold of this number. The fold is the validation
@@ -86,6 +90,8 @@ class Train(Configurable):
     freeze: tuple[str, ...] = ()
     start_from: StartFrom | Annotated[str, Len(1)] | None = None
     threads: Count | None = None
+    shards: Count | None = None
+    reproducible: bool = False
     kernels: Kernels | None = None
     folds: Annotated[int, Ge(2)] | None = None
     fold: Count | None = None

@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 
@@ -36,10 +37,10 @@ from nnreg.training.epoch import (
     steps_of,
 )
 from nnreg.training.evaluation import Evaluation, Examples
-from nnreg.training.gradient import DataParallelGradient, ShardResult
+from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
 from nnreg.training.inference import inference_network, refuse_two_averages
 from nnreg.training.monitor import Monitor, require_no_validation
-from nnreg.training.parallelism import max_threads, worker_count
+from nnreg.training.parallelism import is_reproducible, shard_count, thread_count
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
 from nnreg.training.step import TrainingStep
@@ -96,12 +97,19 @@ class Trainer:
         refuse_two_averages(optimizer, settings)
         if validation is None:
             require_no_validation(self.monitor, schedule.monitored_metric())
-        workers = worker_count(network, evaluation, settings, len(train))
-        self.threads = max_threads(network, settings, workers)
-        """The most threads that training uses, see `max_threads`."""
-        self._pool = self._thread_pool(optimizer, workers)
+        shards = shard_count(network, evaluation, settings, len(train))
+        self.threads = thread_count(network, settings, shards)
+        """The most threads that training uses, see `thread_count`."""
+        self.reproducible = is_reproducible(network, settings, shards)
+        """Whether results have the same bits on any number of threads."""
+        self._pool = self._thread_pool(optimizer, shards)
         self._shards = DataParallelGradient(
-            network, evaluation, workers, self._pool, several=settings.accumulate > 1
+            network,
+            evaluation,
+            shards,
+            self._pool,
+            self.threads or 1,
+            several=settings.accumulate > 1,
         )
         self._training_step = TrainingStep(
             network,
@@ -121,10 +129,12 @@ class Trainer:
         if not self.finished:
             check_batches(network, settings.batch_size, len(train))
 
-    def _thread_pool(self, optimizer: Optimizer, workers: int) -> ThreadPool:
+    def _thread_pool(self, optimizer: Optimizer, shards: int) -> ThreadPool:
         """Return the threads that share each batch, and the update of a long vector."""
         limit = self.threads or available_threads()
-        return ThreadPool(max(workers, update_threads(optimizer, self.network.vector.size, limit)))
+        updating = update_threads(optimizer, self.network.vector.size, limit)
+        waiting = shards if not self.network.independent else min(limit, shards)
+        return ThreadPool(max(waiting, updating))
 
     def _lr_scheduler(self, schedule: Schedule) -> LearningRateScheduler | None:
         if isinstance(schedule, Constant):
@@ -158,9 +168,9 @@ class Trainer:
         return isinstance(self.train.x, LazyArray)
 
     @property
-    def data_parallel(self) -> bool:
-        """Whether threads share each batch, rather than each matrix product."""
-        return len(self._shards) > 1
+    def shards(self) -> int:
+        """The number of shards into which each batch is divided."""
+        return len(self._shards)
 
     def gradient_norms(self) -> dict[str, float]:
         """Return the norm of each layer's gradient in the last step, as the optimizer got it."""
@@ -212,7 +222,7 @@ class Trainer:
                 before, record = self._position(), None
                 with closing(self._run_epoch(self.training_state.epoch + 1, pause)) as epoch:
                     while record is None:
-                        with blas_threads(1 if self.data_parallel else self.threads):
+                        with blas_threads(1 if self.reproducible else self.threads):
                             record = self._advance(epoch, before)
                         yield record
 
@@ -260,11 +270,11 @@ class Trainer:
             for examples, rows in steps:
                 results: list[ShardResult] = []
                 self._training_step.begin(examples, rows)
-                for shards in self._shards.batches(examples, rows, self.settings.batch_size):
+                for found in self._shards.batches(examples, rows, self.settings.batch_size):
                     batch += 1
-                    self._check_losses(shards, epoch, batch)
-                    totals.add(shards)
-                    results += shards
+                    self._check_losses(found, examples, epoch, batch)
+                    totals.add(found)
+                    results += found
                 self._step(epoch - 1, step)
                 step += 1
                 self.seen = totals.seen
@@ -274,13 +284,14 @@ class Trainer:
                 if totals.seen < count:
                     paused = pause is not None and pause()
                     if paused or lock.waiting:
-                        self._check_weights(shards, epoch, batch)
+                        self._check_weights(examples.x[rows[-1:]], epoch, batch)
                         self.training_state.epoch_state = totals.state(self.train, self._shards)
                         lock.let_others_read()
                     if paused:
                         yield None
+        last = examples.x[rows[-1:]]
         del examples  # it may be a chunk of a large file
-        self._check_weights(shards, epoch, batch)
+        self._check_weights(last, epoch, batch)
         yield self._record(epoch, batch, order, totals)
 
     def _with_learning_rate(self, record: Record) -> Record:
@@ -311,10 +322,17 @@ class Trainer:
     def _resume_epoch(self, epoch: int, count: int) -> EpochTotals:
         """Return the totals of an unfinished epoch, and restore the layers' random generators."""
         done = self._unfinished_epoch(count)
-        for index, worker in enumerate(self._shards):
-            worker.workspace.rng = generator(self.seed, LAYER_STREAM, epoch, index)
+        if done.streams and len(done.streams) != self.shards:
+            warnings.warn(
+                f"epoch {epoch} was begun with {len(done.streams)} shards of each batch and "
+                f"continues with {self.shards}; its last bits may differ",
+                NnregWarning,
+                stacklevel=2,
+            )
+        for index, shard in enumerate(self._shards):
+            shard.rng = generator(self.seed, LAYER_STREAM, epoch, index)
             if index < len(done.streams):
-                worker.workspace.rng.bit_generator.state = done.streams[index]
+                shard.random_state = done.streams[index]
         self.seen = done.seen
         if not self.evaluation.keeps_scores:
             return EpochTotals(done, None, self._points)
@@ -338,18 +356,24 @@ class Trainer:
         )
         return EpochState(count)
 
-    def _check_weights(self, shards: Sequence[ShardResult], epoch: int, batch: int) -> None:
-        """Raise `DivergedError` for weights or a state that the last steps made non-finite."""
+    def _check_weights(self, x: Any, epoch: int, batch: int) -> None:
+        """Raise `DivergedError` for weights or a state that the last steps made non-finite.
+
+        `x` is an input of the last batch.
+        """
         if not (all_finite(self.network.vector) and all_finite(self.network.state_vector)):
-            explain(self.network, shards[0].worker.context, shards[-1].x[-1:], epoch, batch)
+            explain(self.network, self._shards.context, x, epoch, batch)
         for name, values in self.training_state.optimizer_state.items():
             if not all_finite(values):
                 explain_optimizer_state(name, values, epoch, batch)
 
-    def _check_losses(self, shards: Sequence[ShardResult], epoch: int, batch: int) -> None:
-        for shard in shards:
-            if not math.isfinite(shard.loss):
-                explain(self.network, shard.worker.context, shard.x, epoch, batch)
+    def _check_losses(
+        self, results: Sequence[ShardResult], examples: Batch, epoch: int, batch: int
+    ) -> None:
+        for result in results:
+            if not math.isfinite(result.loss):
+                x = examples.x[result.rows]
+                explain(self.network, result.shard.context, x, epoch, batch)
 
     def _step(self, epoch: int, step: int) -> None:
         """Change the weights by the gradient; both numbers, the step's in its epoch, start at 0."""

@@ -46,6 +46,7 @@ class BatchNorm(Layer):
 
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
     epsilon: Annotated[float, Gt(0)] = 1e-5
+    combines_shards = True
     keeps_integers = False
     keeps_mask = True
     output_range = (-math.inf, math.inf)
@@ -79,16 +80,16 @@ class BatchNorm(Layer):
 
     def _normalize(self, x: Array, context: Context) -> tuple[Array, Callable[[Array], Array]]:
         gamma, beta = context.params["gamma"], context.params["beta"]
-        count = math.prod(x.shape[:-1])
-        from_batch = context.training and count > 1
+        mean, variance = context.state["running_mean"], context.state["running_variance"]
+        count = 0
+        if context.training:
+            count, *statistics = self._batch_statistics(x, context)
+        from_batch = count > 1
         if from_batch:
-            mean = self._sums(x, context) / count
-            centered = x - mean
-            variance = self._sums(centered * centered, context) / count
-            self._update_running(context, mean, variance * (count / (count - 1)))
-        else:
-            centered = x - context.state["running_mean"]
-            variance = context.state["running_variance"]
+            mean, variance = statistics
+            if context.updates_buffers:
+                self._update_running(context, mean, variance * (count / (count - 1)))
+        centered = x - mean
         scale = 1 / np.sqrt(variance + self.epsilon)
         normal = centered * scale
 
@@ -97,10 +98,27 @@ class BatchNorm(Layer):
             dgamma = self._sums(dy * normal, context, context.gradients["gamma"])
             dx: Array = dy * (gamma * scale)
             if from_batch:
+                dbeta, dgamma = context.sum_over_shards(np.stack([dbeta, dgamma]))
                 dx -= (dbeta / count + normal * (dgamma / count)) * (gamma * scale)
             return dx
 
         return normal * gamma + beta, backward
+
+    def _batch_statistics(self, x: Array, context: Context) -> tuple[int, Array, Array]:
+        """Return the number of values of each feature in the batch, their mean and variance."""
+        count = math.prod(x.shape[:-1])
+        mean = self._sums(x, context) / max(count, 1)
+        centered = x - mean
+        squares = self._sums(centered * centered, context)
+        if not context.divided:
+            return count, mean, squares / max(count, 1)
+        # The sums of squares of shards differ by those of their means (Chan et al. 1979).
+        parts = np.stack(context.gather(np.concatenate([[count], mean, squares])))
+        counts, means, all_squares = np.split(parts, [1, 1 + len(mean)], axis=1)
+        total = int(counts.sum())
+        mean = (counts * means).sum(axis=0) / max(total, 1)
+        squares = (all_squares + counts * np.square(means - mean)).sum(axis=0)
+        return total, mean.astype(x.dtype), (squares / max(total, 1)).astype(x.dtype)
 
     def _sums(self, x: Array, context: Context, out: Array | None = None) -> Array:
         """Return the sums over all axes but the last."""
