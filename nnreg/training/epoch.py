@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+import warnings
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.errors import NnregWarning
 from nnreg.tables.lazy import LazyArray, chunks_in_order
 from nnreg.training.evaluation import Examples
 from nnreg.training.gradient import Batch, MaskedResult, Shard, ShardResult, losses_of
@@ -26,6 +29,23 @@ OPTIMIZER_STREAM = 3
 def generator(*key: int) -> np.random.Generator:
     """Return the random generator seeded with these numbers."""
     return np.random.default_rng(np.random.SeedSequence(key))
+
+
+def begin_random_numbers(
+    shards: Sequence[Shard], streams: Sequence[Mapping[str, Any]], seed: int, epoch: int
+) -> None:
+    """Give each shard its random generator for an epoch, in the state that it had in mid-epoch."""
+    if streams and len(streams) != len(shards):
+        warnings.warn(
+            f"epoch {epoch} was begun with {len(streams)} shards per batch, and continues with "
+            f"{len(shards)}; its last bits may differ from those of an uninterrupted run",
+            NnregWarning,
+            stacklevel=2,
+        )
+    for index, shard in enumerate(shards):
+        shard.rng = generator(seed, LAYER_STREAM, epoch, index)
+        if index < len(streams):
+            shard.random_state = streams[index]
 
 
 def order_of(train: Examples, settings: Train, seed: int, epoch: int) -> Array:

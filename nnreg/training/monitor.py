@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 
 from nnreg.errors import NnregWarning, UsageError
+from nnreg.training.state import TrainingState
 
 
 class Monitor:
@@ -79,6 +80,31 @@ class Monitor:
         if value is None:
             return None
         return self._sign * value if math.isfinite(value) else math.inf
+
+
+def resume_monitor(monitor: Monitor, state: TrainingState) -> bool:
+    """Follow the history of a training; return True if its weights are now the best.
+
+    Raises `UsageError` if those of the best epoch were not kept: another metric was monitored.
+    """
+    monitor.follow(state.history)
+    kept, metric = state.best_epoch, monitor.metric
+    if metric is None or not monitor.best_epoch:
+        return False
+    if monitor.best_epoch != kept and monitor.improved_epoch == kept:
+        monitor.settle(state.history[kept - 1])  # an older version kept the best by min_delta
+    if monitor.best_epoch == kept:
+        state.best_value = monitor.best_value
+        return False
+    if monitor.best_epoch == state.epoch and state.epoch_state is None:
+        return True
+    if not kept or metric not in state.history[kept - 1]:
+        monitor.forget_best()  # it was not measured, so that they cannot be compared
+        return False
+    raise UsageError(
+        f"epoch {monitor.best_epoch} has the best {metric!r}, but the weights of epoch {kept} were "
+        "kept, the best one by another metric; monitor that one, or start a new run"
+    )
 
 
 def require_no_validation(stopping: str | None, schedule: str | None) -> None:

@@ -61,18 +61,18 @@ def _undivided(network: Network, evaluation: Evaluation) -> str:
 def thread_count(network: Network, settings: Train, shards: int) -> int | None:
     """Return the most threads that training uses; None for no limit.
 
-    They execute the shards, if there are several, and share the matrix products otherwise. Where
-    neither is faster, or `reproducible` asks for the same bits on any number of threads, one is
-    used.
+    They execute the shards, if there are several, and share large matrix products otherwise.
     """
     if shards > 1:
         return min(settings.threads or available_threads(), shards)
-    if is_reproducible(network, settings, shards):
-        return 1
-    return settings.threads
+    return 1 if _small(network, settings) else settings.threads
 
 
 def is_reproducible(network: Network, settings: Train, shards: int) -> bool:
     """Return whether results have the same bits on any number of threads."""
-    small = network.largest_product(settings.batch_size) < MIN_FLOPS_FOR_THREADS
-    return settings.reproducible or small or shards > 1
+    return settings.reproducible or shards > 1 or _small(network, settings)
+
+
+def _small(network: Network, settings: Train) -> bool:
+    """Return whether a second thread would speed up no matrix product."""
+    return network.largest_product(settings.batch_size) < MIN_FLOPS_FOR_THREADS

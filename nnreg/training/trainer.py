@@ -19,7 +19,7 @@ from nnreg._types import Array
 from nnreg._utils.statistics import all_finite, norm
 from nnreg._utils.threads import ThreadPool, available_threads, blas_threads
 from nnreg.builtin.schedules import Constant
-from nnreg.errors import DataError, DivergedError, NnregWarning, UsageError
+from nnreg.errors import DataError, DivergedError, NnregWarning
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.network.network import Network
@@ -28,9 +28,9 @@ from nnreg.tables.lazy import LazyArray
 from nnreg.training.batch_size import check_batches
 from nnreg.training.divergence import explain, explain_optimizer_state
 from nnreg.training.epoch import (
-    LAYER_STREAM,
     OPTIMIZER_STREAM,
     EpochTotals,
+    begin_random_numbers,
     generator,
     mean_loss,
     order_of,
@@ -39,7 +39,7 @@ from nnreg.training.epoch import (
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
 from nnreg.training.inference import inference_network, refuse_two_averages
-from nnreg.training.monitor import Monitor, require_no_validation
+from nnreg.training.monitor import Monitor, require_no_validation, resume_monitor
 from nnreg.training.parallelism import is_reproducible, shard_count, thread_count
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
@@ -131,7 +131,7 @@ class Trainer:
 
     def _thread_pool(self, optimizer: Optimizer, shards: int) -> ThreadPool:
         """Return the threads that share each batch, and the update of a long vector."""
-        limit = self.threads or available_threads()
+        limit = self.settings.threads or self.threads or available_threads()
         updating = update_threads(optimizer, self.network.vector.size, limit)
         waiting = shards if not self.network.independent else min(limit, shards)
         return ThreadPool(max(waiting, updating))
@@ -322,17 +322,7 @@ class Trainer:
     def _resume_epoch(self, epoch: int, count: int) -> EpochTotals:
         """Return the totals of an unfinished epoch, and restore the layers' random generators."""
         done = self._unfinished_epoch(count)
-        if done.streams and len(done.streams) != self.shards:
-            warnings.warn(
-                f"epoch {epoch} was begun with {len(done.streams)} shards of each batch and "
-                f"continues with {self.shards}; its last bits may differ",
-                NnregWarning,
-                stacklevel=2,
-            )
-        for index, shard in enumerate(self._shards):
-            shard.rng = generator(self.seed, LAYER_STREAM, epoch, index)
-            if index < len(done.streams):
-                shard.random_state = done.streams[index]
+        begin_random_numbers(list(self._shards), done.streams, self.seed, epoch)
         self.seen = done.seen
         if not self.evaluation.keeps_scores:
             return EpochTotals(done, None, self._points)
@@ -380,34 +370,15 @@ class Trainer:
         self._training_step.apply(epoch, step)
 
     def _resume_monitor(self) -> Monitor:
-        """Return the monitor after the epochs of the history, and the best epoch by it.
-
-        Raises `UsageError` if it is one whose weights were not kept: another metric was monitored.
-        """
+        """Return the monitor after the epochs of the history."""
         stopping, state, metric = self.settings.early_stopping, self.training_state, self.monitor
         monitor = Monitor(
             metric,
             higher_is_better=metric is not None and self.evaluation.higher_is_better(metric),
             min_delta=stopping.min_delta if stopping else 0.0,
         )
-        monitor.follow(state.history)
-        kept = state.best_epoch
-        if metric is None or not monitor.best_epoch:
-            return monitor
-        if monitor.best_epoch != kept and monitor.improved_epoch == kept:
-            monitor.settle(state.history[kept - 1])  # an older version kept the best by min_delta
-        if monitor.best_epoch == kept:
-            state.best_value = monitor.best_value
-        elif monitor.best_epoch == state.epoch and state.epoch_state is None:
+        if resume_monitor(monitor, state):
             self._keep_best(monitor)
-        elif not kept or metric not in state.history[kept - 1]:
-            monitor.forget_best()  # it was not measured, so that they cannot be compared
-        else:
-            raise UsageError(
-                f"epoch {monitor.best_epoch} has the best {metric!r}, but the weights of epoch "
-                f"{kept} were kept, the best one by another metric; monitor that one, or start a "
-                "new run"
-            )
         return monitor
 
     def _remember_best(self, record: Record) -> None:

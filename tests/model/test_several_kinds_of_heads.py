@@ -197,7 +197,7 @@ def test_a_loss_that_compares_examples_makes_batches_whole(monkeypatch, embeddin
     model = nnreg.build(spec(threads=2, **embedding), data=(X, Y))
     trainer = model.trainer(model.examples(X, Y))
     assert isinstance(trainer, Trainer)
-    assert trainer.data_parallel != bool(embedding)
+    assert (trainer.shards > 1) != bool(embedding)
     assert model.evaluation.independent != bool(embedding)
 
 

@@ -78,7 +78,7 @@ def test_a_data_parallel_run_resumes(tmp_path):
     spec = classifier(model={"layers": layers}, schedule=SCHEDULE, loss=LOSS, train=train)
     data, held_out = (x[:250], y[:250]), (x[250:], y[250:])
     whole, again = train_and_resume(spec, data, held_out, 4, tmp_path / "a.h5")
-    assert whole.trainer(whole.examples(*data)).data_parallel
+    assert whole.trainer(whole.examples(*data)).shards == 6
     require_identical(whole, again)
 
 

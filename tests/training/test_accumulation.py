@@ -69,12 +69,11 @@ def test_the_network_gets_one_batch_at_a_time(monkeypatch):
     assert sizes == {8, 4}
 
 
-def test_several_workers_give_the_same_result():
+def test_several_shards_give_the_same_result():
     data, settings = images(300), {"epochs": 3, "kernels": "numpy"}
-    whole = trainer(1, data=data, train={**settings, "batch_size": 180, "threads": 1})
-    several = {"batch_size": 90, "accumulate": 2, "threads": 2}
-    accumulated = trainer(2, data=data, train={**settings, **several})
-    assert accumulated.data_parallel
+    whole = trainer(1, data=data, **settings, batch_size=180)
+    accumulated = trainer(2, data=data, **settings, batch_size=90, accumulate=2)
+    assert accumulated.shards == 2
     for record, other in zip(whole.epochs(), accumulated.epochs(), strict=True):
         assert record == pytest.approx(other, rel=1e-9)
     np.testing.assert_allclose(

@@ -17,8 +17,7 @@ from nnreg.errors import CheckpointError, NnregWarning, PluginError
 from nnreg.interfaces import traced
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
-from nnreg.training import parallelism
-from nnreg.training.parallelism import worker_count
+from nnreg.training.parallelism import shard_count
 from tests.helpers.optimizers import Sam
 from tests.training.test_returned_values import document
 
@@ -119,13 +118,12 @@ def test_a_run_stopped_within_an_epoch_resumes_with_the_same_bits(monkeypatch, t
 
 @NEEDS_AUTOGRAD
 @pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
-def test_two_threads_that_share_batches_compute_what_one_does(monkeypatch):
-    monkeypatch.setattr(parallelism, "MIN_ACTIVATIONS_FOR_SHARDING", 0)
+def test_two_shards_in_two_threads_compute_what_one_does():
+    train = {"epochs": 6, "batch_size": 16, "threads": 2}
     one, two = (
-        nnreg.run(spec(train={"epochs": 6, "batch_size": 16, "threads": threads}), data=(X, Y))
-        for threads in (1, 2)
+        nnreg.run(spec(train={**train, "shards": shards}), data=(X, Y)) for shards in (1, 2)
     )
-    assert worker_count(two.network, two.spec.loss, two.spec.train, len(X)) == 2
+    assert shard_count(two.network, two.evaluation, two.spec.train, len(X)) == 2
     np.testing.assert_allclose(two.history["loss"], one.history["loss"], rtol=1e-4)
 
 

@@ -1,14 +1,16 @@
-"""Batches divided among threads: the same gradient, and bit-identical each time."""
+"""Batches divided into shards: the same gradient, with the same bits on any number of threads."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import nnreg
-from nnreg.errors import DivergedError
+from nnreg.errors import DivergedError, SpecError
 from nnreg.interfaces import Layer
 from nnreg.interfaces.kernels import Kernels
 from nnreg.training.gradient import MIN_SHARD_ROWS, microbatch_size
-from nnreg.training.parallelism import worker_count
+from nnreg.training.parallelism import MAX_SHARDS, shard_count
 
 CONVOLUTION = [
     {"type": "conv2d", "filters": 16, "padding": "same", "activation": "relu"},
@@ -23,14 +25,20 @@ def images(count=130):
     return rng.normal(size=(count, 12, 12, 2)).astype(np.float32), rng.integers(0, 3, count)
 
 
-def trainer(threads, layers=CONVOLUTION, data=None, **changes):
+def trainer(shards=None, threads=2, layers=CONVOLUTION, data=None, **changes):
     spec = {
         "model": {"layers": [*layers, OUTPUT], "dtype": "float64"},
         "loss": "cross_entropy",
         "optimizer": "sgd",
         "metrics": ["accuracy"],
-        "train": {"epochs": 3, "batch_size": 129, "threads": threads, "kernels": "numpy"},
-        **changes,
+        "train": {
+            "epochs": 3,
+            "batch_size": 129,
+            "shards": shards,
+            "threads": threads,
+            "kernels": "numpy",
+            **changes,
+        },
     }
     x, y = data or images()
     model = nnreg.build(spec, data=(x, y))
@@ -42,26 +50,43 @@ def trained(*arguments, **keywords):
     return made, list(made.epochs())
 
 
-def test_several_workers_compute_what_one_does():
-    whole, records = trained(1)
-    divided, divided_records = trained(3)
-    assert (whole.data_parallel, whole.threads) == (False, 1)
-    assert (divided.data_parallel, divided.threads) == (True, 3)
+NORMALIZED = [CONVOLUTION[0], {"type": "batch_norm"}, *CONVOLUTION[1:]]
+NESTED = [{"type": "residual", "layers": [CONVOLUTION[0] | {"filters": 2}, {"type": "batch_norm"}]}]
+NETWORKS = {
+    "independent": CONVOLUTION,
+    "with random numbers": [*CONVOLUTION, {"type": "dropout", "rate": 0.5}],
+    "with batch norm": NORMALIZED,
+    "with batch norm in a nested list": [*NESTED, *NORMALIZED],
+}
+
+
+@pytest.mark.parametrize("name", ["independent", "with batch norm"])
+def test_shards_compute_what_the_whole_batch_does(name):
+    whole, records = trained(1, layers=NETWORKS[name])
+    divided, divided_records = trained(3, layers=NETWORKS[name])
+    assert (whole.shards, divided.shards, divided.threads) == (1, 3, 2)
     np.testing.assert_allclose(divided.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(divided.network.state_vector, whole.network.state_vector, rtol=1e-9)
     for record, other in zip(records, divided_records, strict=True):
         assert record == pytest.approx(other, rel=1e-9)
 
 
-def test_data_parallel_training_is_bit_identical_each_time():
-    layers = [*CONVOLUTION, {"type": "dropout", "rate": 0.5}]
-    first, second = (trained(2, layers)[0].network.vector for _ in range(2))
-    assert first.tobytes() == second.tobytes()
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("options", [{}, {"accumulate": 2, "batch_size": 64}], ids=["", "several"])
+def test_the_number_of_threads_changes_no_bit(name, options):
+    found = set()
+    for threads in (1, 2, 3, 4):
+        made, records = trained(threads=threads, layers=NETWORKS[name], **options)
+        assert (made.shards > 1, made.threads, made.reproducible) == (True, threads, True)
+        vectors = made.network.vector.tobytes() + made.network.state_vector.tobytes()
+        found.add((vectors, str(records)))
+    assert len(found) == 1
 
 
-def test_each_worker_has_its_own_random_generator():
-    made = trainer(2, [*CONVOLUTION, {"type": "dropout", "rate": 0.5}])
+def test_each_shard_has_its_own_random_generator():
+    made = trainer(2, layers=NETWORKS["with random numbers"])
     next(made.epochs())
-    first, second = (worker.workspace.rng.random(8) for worker in made._shards)
+    first, second = (shard.rng.random(8) for shard in made._shards)
     assert not np.allclose(first, second)
 
 
@@ -71,9 +96,9 @@ def test_microbatches_give_the_same_gradient(monkeypatch):
         "nnreg.training.gradient.CACHED_VALUES", 12 * whole.network.activations_per_example
     )
     monkeypatch.setattr(Kernels, "few_calls", True)
-    for threads in (1, 3):
-        split, split_records = trained(threads)
-        assert microbatch_size(split.network, threads) == 12
+    for shards in (1, 3):
+        split, split_records = trained(shards)
+        assert microbatch_size(split.network, shards) == 12
         np.testing.assert_allclose(
             split.network.vector, whole.network.vector, rtol=1e-9, atol=1e-12
         )
@@ -83,44 +108,48 @@ def test_microbatches_give_the_same_gradient(monkeypatch):
 
 def test_microbatches_are_used_only_for_independent_examples_with_many_activations(monkeypatch):
     monkeypatch.setattr("nnreg.training.gradient.CACHED_VALUES", 1)
-    assert microbatch_size(trainer(1).network) == MIN_SHARD_ROWS
-    assert microbatch_size(trainer(2).network, 2) is None  # NumPy's calls would be too short
-    assert microbatch_size(trainer(1, [{"type": "batch_norm"}, *CONVOLUTION]).network) is None
+    assert microbatch_size(trainer().network) == MIN_SHARD_ROWS
+    assert microbatch_size(trainer().network, 2) is None  # NumPy's calls would be too short
+    assert microbatch_size(trainer(layers=NORMALIZED).network) is None
     rng = np.random.default_rng(0)
     small = rng.normal(size=(130, 8)), rng.integers(0, 3, 130)
     wide = [{"type": "dense", "units": 64}]
-    assert microbatch_size(trainer(1, wide, small).network) is None
+    assert microbatch_size(trainer(layers=wide, data=small).network) is None
 
 
 class _Dependent(Layer):
     """A layer that does not declare examples independent."""
 
 
-@pytest.mark.parametrize("layer", [{"type": "batch_norm"}, _Dependent(), {"type": "flatten"}])
-def test_only_networks_of_independent_layers_are_data_parallel(layer):
-    made = trainer(2)
+def test_a_layer_that_needs_the_whole_batch_makes_it_whole():
+    made = trainer()
     plan = made.network.plan
-    name = "layers/0"
-    if isinstance(layer, Layer):
-        plan.children[name] = (layer, plan.children[name][1])
-        assert worker_count(made.network, made.evaluation, made.settings, len(made.train)) == 1
-    else:
-        assert trainer(2, [*CONVOLUTION[:2], layer, CONVOLUTION[2]]).data_parallel == (
-            layer["type"] == "flatten"
-        )
+    plan.children["layers/0"] = (_Dependent(), plan.children["layers/0"][1])
+    assert shard_count(made.network, made.evaluation, made.settings, len(made.train)) == 1
+    settings = replace(made.settings, shards=2)
+    with pytest.raises(SpecError, match=r"\$.train.shards: .* _Dependent, computes"):
+        shard_count(made.network, made.evaluation, settings, len(made.train))
 
 
-def test_small_batches_and_recurrent_layers_are_not_data_parallel():
+def test_small_batches_and_recurrent_layers_are_not_divided_unless_the_spec_says_so():
     x, y = images(16)
-    assert not trainer(2, data=(x, y)).data_parallel
+    assert trainer(data=(x, y)).shards == 1
+    assert trainer(4, data=(x, y)).shards == 4
     rng = np.random.default_rng(0)
     sequences = rng.normal(size=(130, 50, 8)), rng.integers(0, 3, 130)
-    assert not trainer(2, [{"type": "lstm", "units": 64}], sequences).data_parallel
+    assert trainer(layers=[{"type": "lstm", "units": 64}], data=sequences).shards == 1
 
 
-def test_a_non_finite_loss_in_any_worker_is_reported():
+@pytest.mark.parametrize(("batch_size", "shards"), [(129, MAX_SHARDS), (40, 5), (20, 2)])
+def test_the_number_of_shards_follows_from_the_batch(monkeypatch, batch_size, shards):
+    monkeypatch.setattr("nnreg.training.parallelism.MIN_ACTIVATIONS_FOR_SHARDING", 0)
+    assert {trainer(threads=n, batch_size=batch_size).shards for n in (1, 2, 16)} == {shards}
+
+
+@pytest.mark.parametrize("name", ["independent", "with batch norm"])
+def test_a_non_finite_loss_in_any_shard_is_reported(name):
     x, y = images()
-    made = trainer(2, data=(x, y))
+    made = trainer(layers=NETWORKS[name], data=(x, y))
     made.settings = made.settings.__class__(**{**vars(made.settings), "shuffle": False})
     made.train.x[100] = np.nan
     before = made.network.vector.copy()

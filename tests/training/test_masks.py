@@ -40,7 +40,9 @@ def loss_and_gradient(network, evaluation, x, t, weights=None, threads=1, size=9
     """Return the loss of a step over all rows, and its gradient, in batches of `size`."""
     points, rows = evaluation.points(t), np.arange(len(x))
     pool = ThreadPool(threads)
-    gradient = DataParallelGradient(network, evaluation, threads, pool, several=size < len(x))
+    gradient = DataParallelGradient(
+        network, evaluation, threads, pool, threads, several=size < len(x)
+    )
     shards = []
     with pool.open():
         for found in gradient.batches(Batch(x, t, weights, points), rows, size):

@@ -10,7 +10,7 @@ from nnreg import Loss, hookimpl
 from nnreg.cli.app import main
 from nnreg.registry.registry import installed
 from nnreg.testing import checks
-from nnreg.training.parallelism import worker_count
+from nnreg.training.parallelism import shard_count
 from nnreg.training.trainer import Trainer
 
 RNG = np.random.default_rng(6)
@@ -110,7 +110,7 @@ def test_a_batch_is_neither_divided_among_threads_nor_into_microbatches(monkeypa
     model = nnreg.build(spec(threads=2, batch_size=60), data=(X, Y))
     trainer = model.trainer(model.examples(X, Y))
     assert isinstance(trainer, Trainer)
-    assert not trainer.data_parallel
+    assert trainer.shards == 1
     sizes = []
     forward = Triplet.forward
     monkeypatch.setattr(Triplet, "forward", lambda *a: sizes.append(len(a[1])) or forward(*a))
@@ -119,7 +119,7 @@ def test_a_batch_is_neither_divided_among_threads_nor_into_microbatches(monkeypa
     independent = nnreg.build({**spec(threads=2, batch_size=60), "loss": "mean_squared_error"},
                               data=(X, X[:, :4]))  # fmt: skip
     settings = independent.spec.train
-    assert worker_count(independent.network, independent.evaluation, settings, 60) == 2
+    assert shard_count(independent.network, independent.evaluation, settings, 60) == 7
 
 
 def test_accumulated_batches_weights_metrics_and_classes_are_refused():

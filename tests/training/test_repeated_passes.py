@@ -11,7 +11,7 @@ import pytest
 
 import nnreg
 from nnreg import Optimizer, PluginError
-from nnreg.training import gradient, parallelism
+from nnreg.training import gradient
 from tests.helpers.specs import blobs, classifier, line, regressor
 
 pytestmark = pytest.mark.usefixtures("registering")
@@ -50,11 +50,6 @@ def trained(*args, data=None, **kwargs):
     return model
 
 
-def divided(monkeypatch):
-    """Let two workers share each batch."""
-    monkeypatch.setattr(parallelism, "MIN_ACTIVATIONS_FOR_SHARDING", 0)
-
-
 def in_parts(monkeypatch):
     """Let each pass have few examples, whose gradients are added."""
     monkeypatch.setattr(gradient, "microbatch_size", lambda *_: 3)
@@ -67,12 +62,19 @@ CASES = {
     "frozen in the middle": {"layers": [LAYERS[0], *LAYERS], "freeze": ["layers/1"]},
     "accumulated": {"accumulate": 2},
     "penalties and clipping": {"l1": 0.01, "l2": 0.02, "clip_norm": 0.1, "clip_value": 0.05},
-    "divided": {"threads": 2, "batch_size": 30, "change": divided},
+    "divided": {"threads": 2, "shards": 2, "batch_size": 30},
+    "divided, with running statistics": {
+        "layers": NORMALIZED,
+        "threads": 2,
+        "shards": 2,
+        "batch_size": 30,
+    },
     "in parts": {"change": in_parts},
     "in parts, divided and accumulated": {
         "threads": 2,
+        "shards": 2,
         "accumulate": 2,
-        "change": lambda patch: (in_parts(patch), divided(patch)),
+        "change": in_parts,
     },
 }
 
@@ -85,10 +87,10 @@ def case(request, monkeypatch):
 
 
 def test_the_cases_are_what_they_say(monkeypatch):
-    for change, count, size in ((divided, 2, None), (in_parts, 1, 3)):
+    for change, count, size in ((lambda patch: None, 2, None), (in_parts, 1, 3)):
         with monkeypatch.context() as patch:
             change(patch)
-            options = spec(threads=2, batch_size=30)
+            options = spec(shards=count, batch_size=30)
             model = nnreg.build(options, data=blobs())
             shards = model.trainer(model.examples(*blobs()), check=False)._shards
             assert len(shards) == count

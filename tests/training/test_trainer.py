@@ -309,7 +309,7 @@ def test_batch_norm_is_trained_where_each_batch_has_several_values_per_feature()
 
 @pytest.mark.parametrize(
     ("units", "threads", "expected"),
-    [(8, None, 1), (1_000, None, None), (8, 2, 2), (1_000, 1, 1)],
+    [(8, None, 1), (1_000, None, None), (8, 2, 1), (1_000, 1, 1), (1_000, 3, 3)],
 )
 def test_the_number_of_threads_depends_on_the_largest_matrix_product(units, threads, expected):
     x, y = blobs()

@@ -183,20 +183,20 @@ def convolution(**train):
     return nnreg.build(classifier(model=model, train=train), data=images())
 
 
-def test_workers_and_microbatches_give_the_same_result(monkeypatch):
+def test_shards_and_microbatches_give_the_same_result(monkeypatch):
     weights = np.random.default_rng(2).uniform(0, 3, 130)
-    one = convolution(threads=1)
+    one = convolution(shards=1)
     one.fit(*images(), weights=weights)
-    divided = convolution(threads=3)
+    divided = convolution(shards=3, threads=3)
     divided.fit(*images(), weights=weights)
-    again = convolution(threads=3)
+    again = convolution(shards=3, threads=2)
     again.fit(*images(), weights=weights)
     assert_close(one, divided)
     assert divided.network.vector.tobytes() == again.network.vector.tobytes()
     monkeypatch.setattr(
         "nnreg.training.gradient.CACHED_VALUES", 12 * one.network.activations_per_example
     )
-    split = convolution(threads=1)
+    split = convolution(shards=1)
     split.fit(*images(), weights=weights)
     assert_close(one, split)
 

@@ -1,0 +1,61 @@
+"""The exchange of arrays between the shards of a batch."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from nnreg._utils.statistics import tree_sum
+from nnreg._utils.threads import ThreadPool
+from nnreg.training.exchange import Exchange, Member
+
+
+def run(job, count=3, limit=2):
+    """Return the results of a job for each member."""
+    exchange = Exchange(count, limit)
+    jobs = [functools.partial(job, Member(exchange, index)) for index in range(count)]
+    return exchange.run(ThreadPool(count), jobs)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_each_shard_gets_the_arrays_of_all_in_order(limit):
+    def job(member):
+        found = []
+        for number in range(20):
+            array = np.array([member.index, number])
+            found.append([tuple(one) for one in member.gather(array)])
+            array[:] = -1  # what was given does not change with it
+        return found
+
+    expected = [[(index, number) for index in range(3)] for number in range(20)]
+    assert run(job, limit=limit) == [expected] * 3
+
+
+def test_no_more_shards_compute_at_a_time_than_the_limit():
+    computing, most = [], []
+
+    def job(member):
+        for _ in range(5):
+            computing.append(member.index)
+            most.append(len(computing))
+            computing.remove(member.index)
+            member.gather(np.zeros(1))
+
+    run(job, count=6, limit=1)
+    assert max(most) == 1
+
+
+def test_an_error_in_one_shard_ends_those_that_wait_for_it():
+    def job(member):
+        if member.index == 1:
+            raise RuntimeError("seven")
+        member.gather(np.zeros(1))
+
+    with pytest.raises(RuntimeError, match="seven"):
+        run(job)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 13])
+def test_a_tree_sum_adds_each_array_once(count):
+    arrays = [np.array([10.0**index, 1.0]) for index in range(count)]
+    np.testing.assert_array_equal(tree_sum(arrays), [int("1" * count), count])
