@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 
@@ -219,6 +219,14 @@ class LayerBuilder:
             parts = name.split("/")
             path = self.path + "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in parts)
         return self._build(name, layer, (shape,), LayerBuilder(path, integer=integer))
+
+    def activation(self, name: str, activation: Activation, shape: Shape) -> None:
+        """Build an activation for inputs of this shape, if it has parameters.
+
+        It is then run with `context.children[name]`, and otherwise with the layer's own context.
+        """
+        if isinstance(layer := cast(object, activation), Layer):
+            self.layer(name, layer, shape)
 
     def chain(
         self, layers: Iterable[Layer], shape: Shapes, outputs: Mapping[str, str] | None = None
