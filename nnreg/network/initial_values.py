@@ -19,6 +19,10 @@ class WithInitialValues(Activation):
 
     activation: TrainableActivation
 
+    def __post_init__(self) -> None:
+        for name in ("range", "sums_to_one"):  # what the class of the activation declares
+            object.__setattr__(self, name, getattr(self.activation, name))
+
     def forward(self, x: Array) -> tuple[Array, Backward]:
         """Run the activation in a network of its own."""
         shape, builder = x.shape[1:], LayerBuilder("$")

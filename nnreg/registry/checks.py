@@ -56,7 +56,8 @@ def check_components(base: type[Component], components: Any) -> Mapping[str, typ
         if parameters is None or not parameters.frozen:
             raise PluginError(f"registers {name!r}, which needs @dataclass(frozen=True)")
         if issubclass(cls, Activation) and not _implements_its_kind(cls):
-            raise PluginError(f"registers {name!r}, which needs a method 'formula' or 'forward'")
+            either = "" if issubclass(cls, TrainableActivation) else "'formula' or "
+            raise PluginError(f"registers {name!r}, which needs a method {either}'forward'")
         if issubclass(cls, Activation) and _builds_as_plain(cls):
             raise PluginError(
                 f"registers {name!r}, which defines 'build'; for an activation with parameters, "

@@ -351,9 +351,3 @@ def test_a_loss_refuses_the_outputs_of_an_activation_with_parameters_by_name():
     nnreg.register("temperature", Temperature)
     with pytest.raises(SpecError, match="temperature of a single output is 1 whatever the input"):
         build([{**PRELU, "units": 1, "activation": "temperature"}])
-
-
-def test_compiled_kernels_are_for_the_activations_without_parameters():
-    model = build([{**PRELU, "activation": "relu"}, PRELU, OUTPUT])
-    names = [name for name, child in model.network.plan.children.items() if child[1].children]
-    assert names == ["layers/1"]
