@@ -57,7 +57,7 @@ class HalfGradient(Gain):
 
 @dataclass(frozen=True)
 class Adding(Gain):
-    """y = tanh(gain · x), part of whose gradient is added to what was there"""
+    """y = tanh(gain · x), whose gradient is added to the previous one"""
 
     def forward(self, x, context):
         y, backward = super().forward(x, context)
@@ -65,7 +65,7 @@ class Adding(Gain):
         def adding(dy):
             before = context.gradients["gain"].copy()
             dx = backward(dy)
-            context.gradients["gain"][:1] += before[:1]
+            context.gradients["gain"][...] += np.where(np.isnan(before), 0, before)
             return dx
 
         return y, adding
