@@ -31,7 +31,7 @@ def buffered(case: LayerCase) -> None:
     close(case, "the buffered output", found, y, 1e-14)
     close(case, "the buffered gradient", backward(plain.dy.copy()), dx, 1e-13)
     close(case, "the buffered parameters' gradient", tried.gradient, plain.gradient, 1e-12)
-    plain.x, tried = case.x + bias, Pass(case, filled=np.nan)
+    plain, tried = Pass(replace(case, x=case.x + bias)), Pass(case, filled=np.nan)
     y, dx = _run(plain)
     found, biased = activation.forward_bias_inplace(case.x.copy(), bias, tried.inner)
     close(case, "the biased output", found, y, 1e-14)
