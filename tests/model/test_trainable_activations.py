@@ -221,9 +221,29 @@ def test_patterns_of_parameters_find_those_of_activations():
 
 
 def test_weight_decay_changes_only_what_is_declared_as_regularized():
-    params = build([PRELU, SWISH, OUTPUT]).network.params
-    assert params["layers/0/activation/slope"].regularized
-    assert not params["layers/1/activation/beta"].regularized
+    steps = []
+    for decay in (0, 0.5):
+        train = {"epochs": 1, "weight_decay": decay}  # one step
+        model = build([PRELU, SWISH, OUTPUT], train=train)
+        list(model.trainer(model.examples(X, Y)).epochs())
+        steps.append(model.parameters)
+    changed = {name for name in steps[0] if (steps[0][name] != steps[1][name]).any()}
+    weights = {f"layers/{name}" for name in ("0/weight", "0/activation/slope", "2/weight")}
+    assert changed == weights
+
+
+def test_each_of_several_outputs_may_have_one():
+    layers = [
+        {**PRELU, "name": "hidden"},
+        {"type": "dense", "units": 1, "activation": "prelu", "name": "price"},
+        {"type": "dense", "units": 1, "activation": "prelu", "inputs": "hidden", "name": "size"},
+    ]
+    losses = {"price": "mean_squared_error", "size": "mean_absolute_error"}
+    model = nnreg.run(spec(layers, loss=losses), data=(X, {"price": Y, "size": Y}))
+    assert all((array != 0.25).all() for array in model.parameters.values())
+    assert set(shapes(model)) == {
+        f"layers/{name}/activation/slope" for name in ("hidden", "price", "size")
+    }
 
 
 def test_the_summary_and_the_diagram_count_them_in_their_layer():
@@ -351,3 +371,9 @@ def test_a_loss_refuses_the_outputs_of_an_activation_with_parameters_by_name():
     nnreg.register("temperature", Temperature)
     with pytest.raises(SpecError, match="temperature of a single output is 1 whatever the input"):
         build([{**PRELU, "units": 1, "activation": "temperature"}])
+
+
+def test_activations_without_parameters_add_nothing_to_their_layers():
+    layers = [{**PRELU, "activation": "tanh"}, {"type": "activation", "activation": "relu"}, OUTPUT]
+    network = build(layers).network
+    assert [child.children for _, child in network.plan.children.values()] == [{}, {}, {}]
