@@ -48,7 +48,8 @@ def check_components(base: type[Component], components: Any) -> Mapping[str, typ
             raise PluginError(
                 f"registers the name {name!r}; expected an identifier such as 'my_name'"
             )
-        if not (isinstance(cls, type) and issubclass(cls, base) and cls.kind == base.kind):
+        other = TrainableActivation if base is Layer else ()  # a layer too, but of another kind
+        if not (isinstance(cls, type) and issubclass(cls, base)) or issubclass(cls, other):
             raise PluginError(
                 f"registers {name!r} as {cls!r}; expected a subclass of {base.__name__}"
             )
