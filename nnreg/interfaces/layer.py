@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 import numpy as np
 
@@ -262,6 +262,14 @@ class LayerBuilder:
     def _mask(self, mask: str | None) -> str | None:
         """Return a mask, that of the first input if it is `OWN_MASK`."""
         return next(iter(self.masks), None) if mask == OWN_MASK else mask
+
+    def activation(self, name: str, activation: Activation, shape: Shape) -> None:
+        """Build an activation for inputs of this shape, if it has parameters.
+
+        It is then run with `context.children[name]`, and otherwise with the layer's own context.
+        """
+        if isinstance(layer := cast(object, activation), Layer):
+            self.layer(name, layer, shape, mask=None)
 
     def chain(
         self, layers: Iterable[Layer], shape: Shapes, outputs: Mapping[str, str] | None = None

@@ -21,8 +21,10 @@ from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import RESERVED_NAMES, Metric, NamedMetric, without_name
 from nnreg.interfaces.outputs import Output
+from nnreg.interfaces.returned import Caller
+from nnreg.interfaces.trainable_activation import TrainableActivation, trainable_options
 from nnreg.network.network import NamedOutput, Network
-from nnreg.network.parameters import belongs_to, declared, layer_names, total_size
+from nnreg.network.parameters import belongs_to, declared, layer_names, nested, total_size
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
 
@@ -73,6 +75,7 @@ def plan_network(
     else:
         plan.classes = classes
     shape = plan.chain(layers, input_shape, spec.several)
+    _check_activations(spec, plan)
     _check_frozen(plan, spec.train.freeze)
     if spec.several:
         named = {name: NamedOutput(one, activations[name]) for name, one in shape.items()}
@@ -103,6 +106,32 @@ def build_network(
         kernels=kernels,
         frozen=spec.train.freeze,
     )
+
+
+def _check_activations(spec: Spec, plan: LayerBuilder) -> None:
+    """Raise `SpecError` for activations with parameters that what contains them did not build."""
+    built: list[tuple[Any, str, set[int]]] = [(spec, "$", set())]
+    for layer, child in nested(plan):
+        if child.owner is None:
+            activations = {id(activation) for activation, _ in child.children.values()}
+            built.append((layer, child.path, activations))
+    problems = [
+        Problem(
+            where,
+            f"{type(activation).__name__} has parameters, which {type(owner).__name__} does not "
+            "support in its activations; use one without, or in another layer, such as dense or "
+            "activation",
+        )
+        for owner, path, activations in built
+        for where, activation in trainable_options(owner, path)
+        if id(activation) not in activations
+    ]
+    if problems:
+        raise SpecError(problems)
+    for layer, child in nested(plan):
+        if isinstance(layer, TrainableActivation) and child.output != child.input:
+            found = f"returned {child.output}; expected {child.input}, the shape that it was given"
+            raise Caller(layer, child.path).error("build", found)
 
 
 def _check_frozen(plan: LayerBuilder, frozen: tuple[str, ...]) -> None:
@@ -166,6 +195,7 @@ def _is_read_as_output_only(spec: Spec, output: str) -> bool:
 def _fuse(last: Layer, loss: Loss, index: int, *, fusible: bool) -> tuple[Layer, Activation | None]:
     """Return a layer and its activation, which is removed if it is fused with the loss."""
     split, fused = last.split_output_activation(), loss.fused_activation
+    fusible = fusible and split is not None and not isinstance(split[1], TrainableActivation)
     if fusible and split is not None and fused is not None and type(split[1]) is fused:
         return split
     (low, high), bounds = loss.input_range, last.output_range

@@ -6,6 +6,7 @@ import numpy as np
 
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
+from nnreg.network.initial_values import without_parameters
 from nnreg.plotting import svg
 from nnreg.plotting.chart import Axis, Chart, Curve, fit
 from nnreg.plotting.palette import BLUE, ORANGE
@@ -42,7 +43,11 @@ def chart(component: Activation | Schedule, label: str = "", samples: int = SAMP
 
 
 def _activation(activation: Activation, samples: int) -> tuple[list[Curve], str]:
-    """Return an activation and its derivative; if not elementwise, for the first of two inputs."""
+    """Return an activation and its derivative; if not elementwise, for the first of two inputs.
+
+    Its parameters, if any, have their initial values.
+    """
+    activation = without_parameters(activation)
     x = np.linspace(-REACH, REACH, samples)
     rows = np.stack([x, np.zeros(samples)], axis=1)
     first = np.zeros_like(rows)

@@ -16,6 +16,7 @@ from nnreg.interfaces.metric import NAME, Metric
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.interfaces.source import Source
+from nnreg.interfaces.trainable_activation import TrainableActivation
 
 RENAMED: Mapping[type[Component], Mapping[str, str]] = {
     Activation: {
@@ -47,7 +48,8 @@ def check_components(base: type[Component], components: Any) -> Mapping[str, typ
             raise PluginError(
                 f"registers the name {name!r}; expected an identifier such as 'my_name'"
             )
-        if not (isinstance(cls, type) and issubclass(cls, base)):
+        other = TrainableActivation if base is Layer else ()  # a layer too, but of another kind
+        if not (isinstance(cls, type) and issubclass(cls, base)) or issubclass(cls, other):
             raise PluginError(
                 f"registers {name!r} as {cls!r}; expected a subclass of {base.__name__}"
             )
@@ -55,7 +57,13 @@ def check_components(base: type[Component], components: Any) -> Mapping[str, typ
         if parameters is None or not parameters.frozen:
             raise PluginError(f"registers {name!r}, which needs @dataclass(frozen=True)")
         if issubclass(cls, Activation) and not _implements_its_kind(cls):
-            raise PluginError(f"registers {name!r}, which needs a method 'formula' or 'forward'")
+            either = "" if issubclass(cls, TrainableActivation) else "'formula' or "
+            raise PluginError(f"registers {name!r}, which needs a method {either}'forward'")
+        if issubclass(cls, Activation) and _builds_as_plain(cls):
+            raise PluginError(
+                f"registers {name!r}, which defines 'build'; for an activation with parameters, "
+                "use the base class TrainableActivation"
+            )
         if issubclass(cls, Loss) and cls.predicts_target and not cls.takes_target:
             raise PluginError(
                 f"registers {name!r}, which takes no target; set predicts_target = False too"
@@ -65,7 +73,14 @@ def check_components(base: type[Component], components: Any) -> Mapping[str, typ
     return components
 
 
+def _builds_as_plain(cls: type[Activation]) -> bool:
+    """Return True if a class without parameters defines the method that declares some."""
+    return not issubclass(cls, TrainableActivation) and callable(getattr(cls, "build", None))
+
+
 def _implements_its_kind(cls: type[Activation]) -> bool:
+    if issubclass(cls, TrainableActivation):
+        return cls.forward is not TrainableActivation.forward
     return (cls.formula, cls.forward) != (Activation.formula, Activation.forward)
 
 

@@ -11,6 +11,7 @@ from nnreg._types import Shape
 from nnreg._utils import json_text
 from nnreg.data.preprocessing import columns_of
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
+from nnreg.interfaces.trainable_activation import TrainableActivation
 from nnreg.model.heads import Head
 from nnreg.model.model import Model
 from nnreg.network.parameters import declared, sources, total_size
@@ -103,6 +104,7 @@ def _box(layer: Layer, parent: LayerBuilder, name: str, prefix: str, model: Mode
     children = [
         _box(child, plan, key, f"{prefix}{name}/", model)
         for key, (child, _) in plan.children.items()
+        if not isinstance(child, TrainableActivation)  # shown as an option
     ]
     own = {f"{prefix}{name}/{key}" for key in params}
     title = name.removeprefix("layers/")

@@ -65,6 +65,7 @@ class Pass:
             wrap=self._wrap if strict else None,
             input_gradient=input_gradient and not layer.integer_input,
         )
+        self.inner = self.context.children["layers/0"]
         self.x = case.x if layer.integer_input else case.x.astype(dtype)
         self.dy = points((len(self.x), *self.output), seed=1).astype(dtype)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnreg.errors import NnregError, UsageError
 from nnreg.interfaces.component import Component
+from nnreg.interfaces.trainable_activation import TrainableActivation
 from nnreg.registry.registry import Registry, installed
 from nnreg.testing import (
     activations,
@@ -27,6 +28,7 @@ from nnreg.testing import (
     regularizers,
     schedules,
     sources,
+    trainable_activations,
 )
 from nnreg.testing import components as general
 from nnreg.testing.strategies import configurations
@@ -119,7 +121,8 @@ def checks(
     round_trip = functools.partial(general.round_trip, registry=registry or installed())
     functools.update_wrapper(round_trip, general.round_trip)
     functions = [(round_trip, lambda example: [_component(example)])]
-    module = KINDS[cls.kind]
+    trained = issubclass(cls, TrainableActivation)
+    module = trainable_activations if trained else KINDS[cls.kind]
     functions += [(function, module.cases) for function in module.checks_of(cls)]
     for function, cases in functions:
 

@@ -119,12 +119,12 @@ def _spec_and_data(
             y = np.take(CLASSES, y) if component.classification else y
         else:
             output, y = _output_for(component, output, y, registry)
-    elif isinstance(component, Layer) or getattr(component, "classification", False):
+    elif component.kind == "layer" or getattr(component, "classification", False):
         spec["loss"], y = "cross_entropy", classes
         output = {"type": "dense", "units": "classes", "activation": "softmax"}
     if isinstance(component, Join):
         first, x = _joined(component, layers.cases(example)[0], tree)
-    elif isinstance(component, Layer):
+    elif isinstance(component, Layer) and component.kind == "layer":
         case = layers.cases(example)[0]
         x = np.resize(case.x, (ROWS, *case.x.shape[1:]))
         shape = LayerBuilder("$", len(CLASSES)).layer("layers/0", component, x.shape[1:])

@@ -13,6 +13,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from nnreg._types import Array
 from nnreg._utils.threads import blas_threads
+from nnreg.builtin.layers.dense import Dense
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
@@ -32,6 +34,7 @@ from nnreg.interfaces.passes import read_input
 from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
+from nnreg.interfaces.trainable_activation import TrainableActivation
 from nnreg.network.network import Network
 from nnreg.network.parameters import declared, total_size
 from nnreg.registry.loading import BUILT_IN
@@ -81,7 +84,7 @@ def check_components(
             caller = Caller(component, f"{path}: {provider}")
             exact = not any(other.startswith(path) for other in inexact)
             match component:
-                case Activation():
+                case Activation() if plan is None:  # one with parameters is checked as a layer
                     check_activation(caller, network.dtype, exact=exact)
                 case Loss():
                     one, own, shape = of_output(path, evaluation, examples, network)
@@ -191,9 +194,12 @@ def check_metric(caller: Caller, targets: Array, outputs: int) -> None:
 def _check_layers(
     layers: list[tuple[Caller, LayerBuilder, bool]], network: Network, examples: Examples
 ) -> None:
-    """Check each layer: those of the network on its own intermediate values."""
+    """Check each layer: nested ones first, then those of the network on its own values."""
     by_plan = {id(plan): (caller, exact) for caller, plan, exact in layers}
     own = {id(plan) for _, plan in network.plan.children.values()}
+    for caller, plan, exact in layers:
+        if id(plan) not in own:
+            _check_nested(caller, plan, network.dtype, exact=exact)
     if own & by_plan.keys():
         state = network.state_vector.copy()
         x: Any = examples.x
@@ -216,13 +222,19 @@ def _check_layers(
             if plan.outputs:
                 check_layer(caller, plan, flat, network.dtype, exact=exact)
         network.state_vector[...] = state
-    for caller, plan, exact in layers:
-        if id(plan) not in own:
-            assert isinstance(caller.component, Layer)
-            nested, shape = one_input(caller.component, plan.inputs)
-            shape, integer = (ROWS, *shape), nested.integer_input
-            x = np.zeros(shape, np.intp) if integer else numbers(shape).astype(network.dtype)
-            check_layer(caller, plan, x, network.dtype, exact=exact)
+
+
+def _check_nested(caller: Caller, plan: LayerBuilder, dtype: npt.DTypeLike, *, exact: bool) -> None:
+    """Check a layer on random numbers; an activation also as a dense layer runs it."""
+    layer = caller.component
+    assert isinstance(layer, Layer)
+    nested, shape = one_input(layer, plan.inputs)
+    integer = nested.integer_input
+    x = np.zeros((ROWS, *shape), np.intp) if integer else numbers((ROWS, *shape)).astype(dtype)
+    check_layer(caller, plan, x, dtype, exact=exact)
+    if isinstance(layer, TrainableActivation) and len(shape) == 1:
+        dense = replace(caller, component=Dense(shape[0], layer))
+        check_layer(dense, LayerBuilder(plan.path, inputs=(shape,)), x, dtype, exact=exact)
 
 
 def _outputs(caller: Caller, y: Any, plan: LayerBuilder, rows: int, network: Network) -> Any:

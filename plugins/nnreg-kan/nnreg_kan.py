@@ -41,6 +41,7 @@ class Kan(Layer):
         builder.param("weight", (shape[-1], units), self.initializer, regularized=True)
         splines = (shape[-1], functions, units)
         builder.param("coefficients", splines, self.initializer, regularized=True)
+        builder.activation("base", self.base, shape[-1:])
         builder.activation_count = math.prod(shape) * functions
         return (*shape[:-1], units)
 
@@ -49,7 +50,8 @@ class Kan(Layer):
         features, _, units = coefficients.shape
         table = coefficients.reshape(-1, units)
         rows = x.reshape(-1, features)
-        base, base_backward = self.base.forward(rows)
+        own = context.children.get("base")  # of a base with parameters
+        base, base_backward = self.base.forward(rows, own) if own else self.base.forward(rows)
         width = 2 * self.span / self.intervals
         splines, lower = b_splines((rows + self.span) / width, self.intervals, self.order)
         flat = splines.reshape(-1, table.shape[0])
@@ -60,7 +62,7 @@ class Kan(Layer):
             dy = dy.reshape(-1, units)
             np.matmul(base.T, dy, out=context.gradients["weight"])
             np.matmul(flat.T, dy, out=context.gradients["coefficients"].reshape(table.shape))
-            if not context.needs_input_gradient:
+            if not context.needs_input_gradient and own is None:
                 return None
             dsplines = np.matmul(dy, table.T, out=context.empty(flat.shape)).reshape(splines.shape)
             slopes = (lower[..., :-1] - lower[..., 1:]) / width

@@ -80,6 +80,7 @@ class Conv2d(ActivatedLayer):
         )
         if self.bias:
             builder.param("bias", (self.filters,), self.bias_initializer)
+        builder.activation("activation", self.activation, (self.filters,))
         return (
             _windows(height, kh, sh, top + bottom),
             _windows(width, kw, sw, left + right),
@@ -119,7 +120,9 @@ class Conv2d(ActivatedLayer):
         flat_weight = weight.reshape(kh * kw * channels, filters)
         z = np.matmul(rows, flat_weight, out=context.empty((rows.shape[0], filters)))
         y, backward_fn = self.activation.forward_bias_inplace(
-            z, context.params.get("bias"), context
+            z,
+            context.params.get("bias"),
+            context.children["activation"] if context.children else context,
         )
 
         def backward(dy: Array) -> Array | None:

@@ -20,6 +20,7 @@ from nnreg.interfaces.component import Units
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, Param
+from nnreg.interfaces.trainable_activation import TrainableActivation
 
 
 class ActivatedLayer(Layer):
@@ -76,6 +77,7 @@ class Dense(ActivatedLayer):
         builder.param("weight", (shape[-1], units), self.initializer, regularized=True)
         if self.bias:
             builder.param("bias", (units,), self.bias_initializer)
+        builder.activation("activation", self.activation, (units,))
         return (*shape[:-1], units)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
@@ -84,7 +86,9 @@ class Dense(ActivatedLayer):
         rows = x if x.ndim == 2 else x.reshape(-1, features)
         z = np.dot(rows, weight, out=context.empty((rows.shape[0], units)))
         y, backward_fn = self.activation.forward_bias_inplace(
-            z, context.params.get("bias"), context
+            z,
+            context.params.get("bias"),
+            context.children["activation"] if context.children else context,
         )
 
         def backward(dy: Array) -> Array | None:
@@ -119,10 +123,14 @@ class ActivationLayer(ActivatedLayer):
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         require_features(shape, builder)  # the activation may be over the last axis
+        builder.activation("activation", self.activation, shape)
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        return self.activation.forward(x)
+        if not context.children:
+            return self.activation.forward(x)
+        assert isinstance(self.activation, TrainableActivation)  # others are not built
+        return self.activation.forward(x, context.children["activation"])
 
 
 @dataclass(frozen=True)

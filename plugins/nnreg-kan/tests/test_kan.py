@@ -1,5 +1,6 @@
 """Tests of the installed plugin: discovery, correctness, training, checkpoints."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from nnreg_kan import Kan, b_splines
 
 import nnreg
+from nnreg import TrainableActivation
+from nnreg.builtin.initializers import Ones
 from nnreg.registry.registry import installed
 from nnreg.runs.run import prepare_run
 from nnreg.testing import check_layer, checks
@@ -97,3 +100,25 @@ def test_it_is_discovered_with_its_distribution_and_version():
     assert entry.cls is Kan
     assert entry.provider == "nnreg-kan 1.0"
     assert installed().plugins["kan"].state == "loaded"
+
+
+def test_the_base_may_have_parameters():
+    @dataclass(frozen=True)
+    class Scaled(TrainableActivation):
+        """scale · x"""
+
+        def build(self, shape, builder):
+            builder.param("scale", shape, Ones())
+            return shape
+
+        def forward(self, x, context):
+            scale = context.params["scale"]
+
+            def backward(dy):
+                np.sum(dy * x, axis=0, out=context.gradients["scale"])
+                return dy * scale
+
+            return scale * x, backward
+
+    for shape in ((4,), (2, 3)):
+        check_layer(Kan(units=2, base=Scaled()), shape)

@@ -15,11 +15,13 @@ from tests.conformance.broken import (
     regularizers,
     schedules,
     sources,
+    trainable_activations,
 )
 
 CORRECT = [
     activations.Good,
     activations.FormulaWithKinks,
+    trainable_activations.Gain,
     losses.GoodLoss,
     layers.Scale,
     optimizers.Descent,
@@ -32,6 +34,7 @@ CORRECT = [
 
 BROKEN = {
     "activation": activations.BROKEN,
+    "activation with parameters": trainable_activations.BROKEN,
     "loss": losses.BROKEN,
     "layer": layers.BROKEN,
     "optimizer": optimizers.BROKEN,

@@ -1,0 +1,90 @@
+"""A trainable slope beside PyTorch's PReLU: outputs and gradients within 1e-10 in float64."""
+
+import numpy as np
+import pytest
+
+import nnreg
+from tests.helpers.trainable import PRelu
+
+pytestmark = pytest.mark.verify
+
+X = np.random.default_rng(0).normal(size=(12, 3))
+IMAGES = np.random.default_rng(1).normal(size=(4, 5, 5, 2))
+
+
+def gradients(layers, x):
+    """Return a model, its outputs, and the gradient of their sum by the names of parameters."""
+    spec = {
+        "model": {"layers": layers, "dtype": "float64"},
+        "loss": "mean_squared_error",
+        "optimizer": "sgd",
+        "train": {"epochs": 1},
+    }
+    model = nnreg.build(spec, data=(x, np.arange(len(x), dtype=float)))
+    network = model.network
+    gradient = np.zeros_like(network.vector)
+    context = network.context(
+        network.workspace(reuse=False), gradient, training=True, input_gradient=True
+    )
+    y, backward = network.forward(x, context)
+    dx = backward(np.ones_like(y))
+    named, start = {"x": dx}, 0
+    for name, values in model.parameters.items():
+        named[name] = gradient[start : start + values.size].reshape(values.shape)
+        start += values.size
+    return model, y, named
+
+
+@pytest.fixture(autouse=True)
+def _plugin(registering):
+    nnreg.register("prelu", PRelu)
+
+
+def compare(torch, layers, x, compute):
+    model, y, found = gradients(layers, x)
+    p = {"x": torch.tensor(x, requires_grad=True)}
+    p |= {
+        name: torch.tensor(values.copy(), requires_grad=True)
+        for name, values in model.parameters.items()
+    }
+    expected = compute(torch.nn.functional, p)
+    expected.sum().backward()
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10, atol=1e-12)
+    assert found.keys() == p.keys()
+    for name, values in found.items():
+        np.testing.assert_allclose(values, p[name].grad.numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_in_dense_layers_and_shared_ones(torch):
+    layers = [
+        {"type": "dense", "units": 3, "activation": "prelu", "name": "tower"},
+        {"use": "tower"},
+        {"type": "activation", "activation": {"type": "prelu", "initial": 0.4}},
+        {"type": "dense", "units": 1},
+    ]
+
+    def compute(functional, p):
+        def tower(x):
+            z = x @ p["layers/tower/weight"] + p["layers/tower/bias"]
+            return functional.prelu(z, p["layers/tower/activation/slope"])
+
+        y = functional.prelu(tower(tower(p["x"])), p["layers/2/activation/slope"])
+        return y @ p["layers/3/weight"] + p["layers/3/bias"]
+
+    compare(torch, layers, X, compute)
+
+
+def test_in_a_convolution(torch):
+    layers = [
+        {"type": "conv2d", "filters": 3, "kernel": 2, "activation": "prelu"},
+        "global_average_pool",
+        {"type": "dense", "units": 1},
+    ]
+
+    def compute(functional, p):
+        weight = p["layers/0/weight"].permute(3, 2, 0, 1)
+        z = functional.conv2d(p["x"].permute(0, 3, 1, 2), weight, p["layers/0/bias"])
+        y = functional.prelu(z, p["layers/0/activation/slope"]).mean(dim=(2, 3))
+        return y @ p["layers/2/weight"] + p["layers/2/bias"]
+
+    compare(torch, layers, IMAGES, compute)
