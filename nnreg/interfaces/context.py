@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -39,6 +39,9 @@ class Workspace:
         self.rng: np.random.Generator | None = None
         self.masks: Mapping[str, Array] = {}
         """Which steps are real, `(batch, steps)`, for each input of the network with a mask."""
+        self.dot: Callable[..., Array] = np.dot
+        """Multiplies two matrices into `out`. Layers with weights use it, so that training can
+        divide large products."""
         self.shard: ShardMember | None = None
         """The shard of the batch that the pass computes, if layers combine values of all shards."""
         self._buffers: dict[Any, Array] | None = {} if reuse else None

@@ -17,6 +17,7 @@ from nnreg.testing.assertions import TOLERANCE, close, finite, same, shape
 from nnreg.testing.finite_differences import EXTREMES, central_difference, points
 from nnreg.testing.layer_masks import empty_sequences, masked_gradient, masked_values, padding
 from nnreg.testing.layer_pass import CLASSES, LayerCase, Pass
+from nnreg.testing.layer_shards import shards
 from nnreg.training.component_checks import check_layer as check_layer_returns
 
 SHAPES: tuple[Shape, ...] = ((6,), (5, 4), (6, 5, 3), (3, 4, 4, 2))
@@ -255,6 +256,7 @@ CHECKS = (
     masked_gradient,
     padding,
     empty_sequences,
+    shards,
 )
 
 
@@ -267,6 +269,8 @@ def checks_of(cls: type[Layer]) -> Sequence[Any]:
         skipped |= {masked_values, masked_gradient, padding, empty_sequences}
     if not cls.independent:
         skipped.add(independent)
+    if not cls.combines_shards:
+        skipped.add(shards)
     if not cls.keeps_integers:
         skipped.add(keeps_integers)
     if cls.output_range is Layer.output_range:

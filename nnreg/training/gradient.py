@@ -23,6 +23,7 @@ from nnreg.interfaces.layer import LayerBackward
 from nnreg.network.network import CACHED_VALUES, Network
 from nnreg.tables.named import NamedArrays
 from nnreg.tables.padded import Padded
+from nnreg.training.block_products import BlockProducts
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.exchange import Exchange, Member
 
@@ -270,6 +271,10 @@ class DataParallelGradient:
 
     def __len__(self) -> int:
         return len(self._shards)
+
+    def divide_products(self, products: BlockProducts) -> None:
+        """Compute large matrix products of the only shard in blocks."""
+        self._shards[0].workspace.dot = products.dot
 
     @property
     def context(self) -> Context:

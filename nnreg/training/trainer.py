@@ -26,6 +26,7 @@ from nnreg.network.network import Network
 from nnreg.network.parameters import by_layer
 from nnreg.tables.lazy import LazyArray
 from nnreg.training.batch_size import check_batches
+from nnreg.training.block_products import BlockProducts
 from nnreg.training.divergence import explain, explain_optimizer_state
 from nnreg.training.epoch import (
     OPTIMIZER_STREAM,
@@ -111,6 +112,8 @@ class Trainer:
             self.threads or 1,
             several=settings.accumulate > 1,
         )
+        if self.reproducible and shards == 1:
+            self._shards.divide_products(BlockProducts(self._pool, self._pool.count))
         self._training_step = TrainingStep(
             network,
             self._shards,
@@ -133,6 +136,9 @@ class Trainer:
         """Return the threads that share each batch, and the update of a long vector."""
         limit = self.settings.threads or self.threads or available_threads()
         updating = update_threads(optimizer, self.network.vector.size, limit)
+        if shards == 1:
+            multiplying = limit if self.settings.reproducible else 1
+            return ThreadPool(max(multiplying, updating))
         waiting = shards if not self.network.independent else min(limit, shards)
         return ThreadPool(max(waiting, updating))
 

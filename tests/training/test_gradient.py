@@ -72,7 +72,7 @@ def test_shards_compute_what_the_whole_batch_does(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("options", [{}, {"accumulate": 2, "batch_size": 64}], ids=["", "several"])
+@pytest.mark.parametrize("options", [{}, {"accumulate": 2, "batch_size": 80}], ids=["", "several"])
 def test_the_number_of_threads_changes_no_bit(name, options):
     found = set()
     for threads in (1, 2, 3, 4):

@@ -126,7 +126,9 @@ class MultiHeadAttention(Layer):
         batch, time, features = x.shape
         size = features // self.heads
         rows = x.reshape(batch * time, features)
-        mixed = np.matmul(rows, params["weight"], out=context.empty((len(rows), 3 * features)))
+        mixed = context.workspace.dot(
+            rows, params["weight"], out=context.empty((len(rows), 3 * features))
+        )
         np.add(mixed, params["bias"], out=mixed)
         q, k, v = self._heads(mixed.reshape(batch, time, 3, self.heads, size), context)
         np.multiply(q, 1 / math.sqrt(size), out=q)
@@ -141,14 +143,18 @@ class MultiHeadAttention(Layer):
         joined = context.empty((batch, time, self.heads, size))
         joined[...] = np.swapaxes(heads, 1, 2)
         joined_rows = joined.reshape(batch * time, features)
-        y = np.matmul(joined_rows, params["output_weight"], out=context.empty(rows.shape))
+        y = context.workspace.dot(
+            joined_rows, params["output_weight"], out=context.empty(rows.shape)
+        )
         np.add(y, params["output_bias"], out=y)
 
         def backward(dy: Array) -> Array | None:
             dy_rows = dy.reshape(rows.shape)
-            np.matmul(joined_rows.T, dy_rows, out=gradients["output_weight"])
+            context.workspace.dot(joined_rows.T, dy_rows, out=gradients["output_weight"])
             context.kernels.sum_rows(dy_rows, gradients["output_bias"], context.workspace)
-            djoined = np.matmul(dy_rows, params["output_weight"].T, out=context.empty(rows.shape))
+            djoined = context.workspace.dot(
+                dy_rows, params["output_weight"].T, out=context.empty(rows.shape)
+            )
             dheads = context.empty(v.shape)
             dheads[...] = np.swapaxes(djoined.reshape(joined.shape), 1, 2)
             dv = np.matmul(np.swapaxes(weights, -1, -2), dheads, out=context.empty(v.shape))
@@ -161,11 +167,11 @@ class MultiHeadAttention(Layer):
             for index, gradient in enumerate((dq, dk, dv)):
                 dmixed[:, :, index] = np.swapaxes(gradient, 1, 2)
             flat = dmixed.reshape(mixed.shape)
-            np.matmul(rows.T, flat, out=gradients["weight"])
+            context.workspace.dot(rows.T, flat, out=gradients["weight"])
             context.kernels.sum_rows(flat, gradients["bias"], context.workspace)
             if not context.needs_input_gradient:
                 return None
-            dx = np.matmul(flat, params["weight"].T, out=context.empty(rows.shape))
+            dx = context.workspace.dot(flat, params["weight"].T, out=context.empty(rows.shape))
             return dx.reshape(x.shape)
 
         return y.reshape(x.shape), backward

@@ -118,7 +118,7 @@ class Conv2d(ActivatedLayer):
         context.kernels.im2col(padded, columns, (sh, sw))
         rows = columns.reshape(batch * oh * ow, kh * kw * channels)
         flat_weight = weight.reshape(kh * kw * channels, filters)
-        z = np.matmul(rows, flat_weight, out=context.empty((rows.shape[0], filters)))
+        z = context.workspace.dot(rows, flat_weight, out=context.empty((rows.shape[0], filters)))
         y, backward_fn = self.activation.forward_bias_inplace(
             z,
             context.params.get("bias"),
@@ -128,10 +128,10 @@ class Conv2d(ActivatedLayer):
         def backward(dy: Array) -> Array | None:
             dz = backward_fn(dy.reshape(y.shape), context.gradients.get("bias"))
             gradient = context.gradients["weight"].reshape(flat_weight.shape)
-            np.matmul(rows.T, dz, out=gradient)
+            context.workspace.dot(rows.T, dz, out=gradient)
             if not context.needs_input_gradient:
                 return None
-            flat = np.matmul(dz, flat_weight.T, out=context.empty(rows.shape))
+            flat = context.workspace.dot(dz, flat_weight.T, out=context.empty(rows.shape))
             dpadded = context.empty(padded.shape)
             context.kernels.col2im(flat.reshape(columns.shape), dpadded, (sh, sw))
             return dpadded[:, top : top + height, left : left + width].reshape(x.shape)

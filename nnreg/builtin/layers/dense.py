@@ -84,7 +84,7 @@ class Dense(ActivatedLayer):
         weight = context.params["weight"]
         features, units = weight.shape
         rows = x if x.ndim == 2 else x.reshape(-1, features)
-        z = np.dot(rows, weight, out=context.empty((rows.shape[0], units)))
+        z = context.workspace.dot(rows, weight, out=context.empty((rows.shape[0], units)))
         y, backward_fn = self.activation.forward_bias_inplace(
             z,
             context.params.get("bias"),
@@ -95,10 +95,10 @@ class Dense(ActivatedLayer):
             dz = backward_fn(
                 dy if dy.ndim == 2 else dy.reshape(y.shape), context.gradients.get("bias")
             )
-            np.dot(rows.T, dz, out=context.gradients["weight"])
+            context.workspace.dot(rows.T, dz, out=context.gradients["weight"])
             if not context.needs_input_gradient:
                 return None
-            dx = np.dot(dz, weight.T, out=context.empty(rows.shape))
+            dx = context.workspace.dot(dz, weight.T, out=context.empty(rows.shape))
             return dx if x.ndim == 2 else dx.reshape(x.shape)
 
         return y if x.ndim == 2 else y.reshape((*x.shape[:-1], units)), backward

@@ -10,7 +10,7 @@ from nnreg import (
     ShapeError,
 )
 from nnreg.builtin.activations import Identity, Tanh
-from nnreg.builtin.initializers import Ones
+from nnreg.builtin.initializers import Constant, Ones
 from tests.conformance.broken.drift import DRIFT, KEPT
 
 
@@ -251,6 +251,33 @@ class DividesByLength(SequenceLayer):
         return y / lengths, lambda dy: backward(dy / lengths)
 
 
+@dataclass(frozen=True)
+class MeanOfShard(Layer):
+    """y = x - mean(x) over the batch, with the mean of a shard"""
+
+    combines_shards = True
+
+    def forward(self, x, context):
+        count = max(len(x), 1)
+        return x - np.sum(x, axis=0) / count, lambda dy: dy - np.sum(dy, axis=0) / count
+
+
+@dataclass(frozen=True)
+class BuffersOfShards(Layer):
+    """y = x, counting the examples of each shard"""
+
+    combines_shards = True
+
+    def build(self, shape, builder):
+        builder.buffer("count", (), Constant(0.0))
+        return shape
+
+    def forward(self, x, context):
+        if context.training:
+            context.state["count"][...] += 1
+        return x, lambda dy: dy
+
+
 BROKEN = {
     "gradient": [Averages],
     "returns": [WritesHalf],
@@ -272,4 +299,5 @@ BROKEN = {
     "masked gradient": [MaskedGradient],
     "padding": [DividesBySteps],
     "empty sequences": [DividesByLength],
+    "shards": [MeanOfShard, BuffersOfShards],
 }
