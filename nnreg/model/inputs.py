@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def prepare_inputs(table: Table, preprocessing: Preprocessing, network: Network)
     )
 
 
-def _contiguous(encoded: Array | Padded) -> Array | Padded:
+def _contiguous(encoded: Array | Padded) -> Any:
     return encoded if isinstance(encoded, Padded) else np.ascontiguousarray(encoded)
 
 
