@@ -166,6 +166,11 @@ def mask_of(lengths: Array, steps: int) -> Array:
     return mask
 
 
+def points_of(values: Array | Padded) -> Array:
+    """Return the real steps of sequences, or an array as it is."""
+    return values.points if isinstance(values, Padded) else values
+
+
 def concatenate_padded(parts: Sequence[Padded]) -> Padded:
     """Return the rows of all parts, which may differ in their number of steps."""
     steps = max(part.steps for part in parts)
