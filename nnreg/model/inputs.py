@@ -27,7 +27,7 @@ def prepare_inputs(table: Table, preprocessing: Preprocessing, network: Network)
     column, dtype = table.columns.get(name), network.input_dtype()
 
     if others or not isinstance(column, LazyArray):
-        encoded = _contiguous(preprocessing.encode(table, dtype))
+        encoded: Array | Padded = _contiguous(preprocessing.encode(table, dtype))
         network.check_input(encoded)
         return encoded
 
