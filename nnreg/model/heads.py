@@ -132,6 +132,7 @@ def heads_of(
                 logits=activation is not None,
                 unscale=target.unscale if isinstance(target, NumericTarget) else None,
                 batch_size=spec.train.batch_size,
+                masked=network.output_masks.get(name) is not None,
             )
         index = layer_of(spec, name)
         path = output.loss_path if index is None else f"$.model.layers[{index}]"

@@ -69,6 +69,7 @@ class Model:
                 preprocessing.input_shape,
                 preprocessing.classes,
                 self.spec.train.kernels or default_kernels(document.registry),
+                masked=preprocessing.steps,
             )
             if check:
                 names = {
