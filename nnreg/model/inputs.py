@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def prepare_inputs(table: Table, preprocessing: Preprocessing, network: Network)
     column, dtype = table.columns.get(name), network.input_dtype()
 
     if others or not isinstance(column, LazyArray):
-        encoded = _contiguous(preprocessing.encode(table, dtype))
+        encoded: Array | Padded = _contiguous(preprocessing.encode(table, dtype))
         network.check_input(encoded)
         return encoded
 
@@ -43,7 +44,7 @@ def prepare_inputs(table: Table, preprocessing: Preprocessing, network: Network)
     )
 
 
-def _contiguous(encoded: Array | Padded) -> Array | Padded:
+def _contiguous(encoded: Array | Padded) -> Any:
     return encoded if isinstance(encoded, Padded) else np.ascontiguousarray(encoded)
 
 

@@ -176,3 +176,8 @@ def concatenate_padded(parts: Sequence[Padded]) -> Padded:
     steps = max(part.steps for part in parts)
     values = np.concatenate([part.resized(steps).values for part in parts])
     return Padded._checked(values, np.concatenate([part.lengths for part in parts]))
+
+
+def points_like(values: Array, like: Array | Padded) -> Array:
+    """Return the real steps of an array, by the lengths of `like`; all if that is no `Padded`."""
+    return values[mask_of(like.lengths, values.shape[1])] if isinstance(like, Padded) else values
