@@ -48,6 +48,11 @@ class Head(NamedTuple):
         return self.target is not None and loss is not None and loss.predicts_target
 
     @property
+    def predicts_classes(self) -> bool:
+        """Whether the output predicts classes."""
+        return self.predicts and self.classes is not None
+
+    @property
     def classes(self) -> tuple[str, ...] | None:
         """The names of the classes, or None."""
         return self.target.names if isinstance(self.target, ClassTarget) else None
