@@ -31,6 +31,7 @@ from nnreg.data.column_encoders import (
     numeric_targets,
 )
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.sequences import are_sequences, longest_sequence
 from nnreg.data.settings import Columns, NumericClasses
 from nnreg.errors import DataError
 from nnreg.interfaces.graph import INPUT
@@ -84,8 +85,16 @@ def fit_preprocessing(
     for name in columns.columns:
         column(table, name)
     inputs: list[Input] = []
+    steps = {}
     for key, group in (columns.groups or {INPUT: names}).items():
-        fitted = [_fit_input(table, train, n, columns, key in integer_inputs) for n in group]
+        whole, part, integer = table, train, key in integer_inputs
+        if longest := longest_sequence(train, group):
+            steps[key] = longest
+            whole, part = table.steps(group), train.steps(group)
+        if longest and integer and len(group) == 1 and whole.columns[group[0]].ndim == 1:
+            inputs.append(ArrayColumn(group[0], (), 0.0, 1.0, integer=True))  # a step has no axis
+            continue
+        fitted = [_fit_input(whole, part, n, columns, integer) for n in group]
         arrays = [encoder for encoder in fitted if isinstance(encoder, ArrayColumn)]
         if arrays and len(fitted) > 1:
             raise DataError(
@@ -97,7 +106,8 @@ def fit_preprocessing(
     fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
     target = fitted_targets.pop("", None)
     sizes = {key: len(group) for key, group in columns.groups.items()}
-    return Preprocessing(tuple(inputs), target, sizes, fitted_targets)
+    per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
+    return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step)
 
 
 def _fit_input(table: Table, train: Table, name: str, columns: Columns, integer: bool) -> Input:
@@ -185,6 +195,8 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     targets, numeric_classes = target.columns, target.numeric_classes
     if not targets:
         return NumericTarget((), (), ())
+    if are_sequences(table, targets):
+        table, train = table.steps(targets), train.steps(targets)
     single = len(targets) == 1 and column(table, targets[0]).ndim == 1
     if len(targets) == 1 and _is_class_target(table, targets[0], columns, numeric_classes):
         labels = _category_counts(train, targets[0])

@@ -20,10 +20,12 @@ from nnreg.data.column_encoders import ClassTarget
 from nnreg.data.fitting import TargetColumns, fit_preprocessing, fit_target
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.sequences import Use, are_sequences, as_sequences, use_of
 from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
 from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError
+from nnreg.interfaces.graph import INPUT
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.source import Source
 from nnreg.registry.names import Entry
@@ -199,6 +201,8 @@ def read_splits(
             text.update(target.columns)
     if data.split.group:
         text.add(data.split.group)
+    if data.grouped:
+        text.update(data.sequence_columns)
     source = with_secrets(data.source)
     table = reader.table(source, directory / reveal_path(data.path), text)
     preprocessing, splits = split_table(
@@ -211,9 +215,12 @@ def read_splits(
         integer_inputs=integer_inputs,
     )
     text.update(preprocessing.text)
+    use = use_of(preprocessing, data)
     files = {
         name: _with_target(
-            reader.table(source, directory / reveal_path(path), text), data.targets, data
+            as_sequences(reader.table(source, directory / reveal_path(path), text), data, use),
+            data.targets,
+            data,
         )
         for name, path in _held_out_files(data).items()
         if fold is None or name == "validation"
@@ -239,11 +246,13 @@ def split_table(
     `split.test` are in no fold.
     """
     targets = tuple(dict.fromkeys(name for one in target_columns for name in one.columns))
-    names = (split.group, split.order, columns.sample_weights)
+    names = (split.group, split.order, columns.sample_weights, *columns.sequence_columns)
     auxiliary = [name for name in names if isinstance(name, str)]
     if not columns.groups:
         columns = replace(columns, inputs=_inputs(table, targets, columns, auxiliary))
     table = _in_use(table, [*(columns.listed or ()), *targets, *auxiliary])
+    inputs = columns.groups or {INPUT: columns.listed or ()}
+    table = as_sequences(table, columns, Use(inputs, targets, auxiliary))
     table = _with_target(table, targets, columns)
     if columns.sample_weights:
         sample_weights(table, columns.sample_weights)  # check the held-out rows too
@@ -274,6 +283,8 @@ def _with_target(table: Table, targets: tuple[str, ...], columns: Columns) -> Ta
 
 def _require_trained_classes(table: Table, name: str, target: ClassTarget, split: Split) -> None:
     """Raise `DataError` if a held-out split has a class that the training split has not."""
+    if are_sequences(table, [target.name]):
+        table = table.steps([target.name])
     cells = categorical(table, target.name, target.names)
     unknown = np.less(positions(cells.categories, target.names), 0)
     where, found = first_marked(table, target.name, cells, unknown)
@@ -292,7 +303,7 @@ def _inputs(
     table: Table, targets: tuple[str, ...], columns: Columns, auxiliary: list[str]
 ) -> tuple[str, ...]:
     """Return the input columns: those listed, or all without another use."""
-    for name in columns.exclude:
+    for name in (*columns.exclude, *columns.constant_columns):
         column(table, name)
     others = {*columns.exclude, *(() if columns.listed else (*targets, *auxiliary))}
     return tuple(name for name in columns.listed or table.columns if name not in others)
@@ -353,6 +364,9 @@ def _rows(
     if split.stratify:
         fitted = [fit_target(table, table, one, columns) for one in targets]
         target = next((one for one in fitted if isinstance(one, ClassTarget)), None)
+        if target is not None and are_sequences(table, [target.name]):
+            problem = "the target has a class per step; stratify needs one class per sequence"
+            raise SpecError([Problem("$.data.split.stratify", problem)])
         if target is None:
             problem = "the target is numeric; stratify needs classes"
             raise SpecError([Problem("$.data.split.stratify", problem)])

@@ -30,11 +30,13 @@ from nnreg.data.column_encoders import (
 from nnreg.data.ignored_categories import report_ignored
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Count
-from nnreg.interfaces.graph import unsuitable
+from nnreg.interfaces.graph import INPUT, unsuitable
 from nnreg.tables.columns import (
     column,
 )
 from nnreg.tables.lazy import BLOCK
+from nnreg.tables.padded import Padded
+from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
 
 
@@ -63,6 +65,10 @@ class Preprocessing(Configurable):
 
     A network with several inputs has `groups`: the number of columns of each, by its name. One with
     several outputs has `targets`, by the name of the output, and no `target`.
+
+    An input of sequences is in `steps`, by its name, with the length of the longest in training:
+    its columns are encoded step by step. `targets_per_step` are the outputs whose targets are
+    sequences too.
     """
 
     # stop at the first error: an untrusted checkpoint may have very many columns
@@ -70,6 +76,8 @@ class Preprocessing(Configurable):
     target: _Target | None = None
     groups: dict[str, Count] = field(default_factory=dict)
     targets: dict[str, _Target] = field(default_factory=dict)
+    steps: dict[str, Count] = field(default_factory=dict)
+    targets_per_step: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.target is None) != bool(self.targets):
@@ -79,6 +87,10 @@ class Preprocessing(Configurable):
         for name in self.groups:
             if why := unsuitable(name):
                 raise ValueError(f"groups: the name {name!r} {why}")
+        for name in self.steps.keys() - (self.groups or {INPUT: 1}).keys():
+            raise ValueError(f"steps: there is no input {name!r}")
+        for name in set(self.targets_per_step) - self.by_output.keys():
+            raise ValueError(f"targets_per_step: there is no target {name!r}")
         if self.parts:
             return  # each of them was checked
         if len(self.inputs) > 1 and any(
@@ -92,7 +104,12 @@ class Preprocessing(Configurable):
         ends = list(itertools.accumulate(self.groups.values()))
         spans = zip(self.groups, [0, *ends], ends, strict=False)
         return {
-            name: replace(self, inputs=self.inputs[start:end], groups={})
+            name: replace(
+                self,
+                inputs=self.inputs[start:end],
+                groups={},
+                steps={INPUT: self.steps[name]} if name in self.steps else {},
+            )
             for name, start, end in spans
         }
 
@@ -109,7 +126,17 @@ class Preprocessing(Configurable):
         return self._shape
 
     @property
+    def sequence_columns(self) -> frozenset[str]:
+        """The columns, input or target, that are sequences."""
+        parts = self.parts or {INPUT: self}
+        inputs = (name for key, part in parts.items() if key in self.steps for name in part.names)
+        targets = (n for one in self.targets_per_step for n in columns_of(self.by_output[one]))
+        return frozenset((*inputs, *targets))
+
+    @property
     def _shape(self) -> Shape:
+        if INPUT in self.steps:
+            return (self.steps[INPUT], *replace(self, steps={})._shape)
         if len(self.inputs) == 1:
             return self.inputs[0].shape
         return (sum(encoder.shape[0] for encoder in self.inputs),)
@@ -157,13 +184,16 @@ class Preprocessing(Configurable):
         if len(set(lengths.values())) > 1:
             raise DataError(f"{table.origin}: the columns differ in length: {lengths}")
 
-    def encode(self, table: Table, dtype: npt.DTypeLike | None = None) -> Array:
+    def encode(self, table: Table, dtype: npt.DTypeLike | None = None) -> Array | Padded:
         """Return the columns of one input as an array: `(rows, features)`, or `(rows, *shape)`.
 
         Values are computed in float64, in chunks of rows, then converted to `dtype` if it is given.
-        Raises `DataError` for a fraction if `dtype` is one of integers.
+        Raises `DataError` for a fraction if `dtype` is one of integers. Columns of sequences become
+        `Padded`.
         """
         self.require_columns(table)
+        if INPUT in self.steps:
+            return self._encode_steps(table, dtype)
         report_ignored((one for one in self.inputs if isinstance(one, CategoricalColumn)), table)
         count = len(table.columns[self.inputs[0].name])
         size = max(BLOCK // max(math.prod(self._shape), 1), 1)
@@ -177,6 +207,18 @@ class Preprocessing(Configurable):
             rows = slice(start, start + size)
             encoded[rows] = self._encode(used.slice_rows(rows), dtype)
         return encoded
+
+    def _encode_steps(self, table: Table, dtype: npt.DTypeLike | None) -> Padded:
+        """Return columns of sequences, each step encoded as a row is, with padding after them."""
+        first = table.columns[self.names[0]]
+        if not isinstance(first, Ragged):
+            raise DataError(
+                f"{table.origin}: column {self.names[0]!r} has one value per row; the model "
+                "expects sequences"
+            )
+        points = replace(self, steps={}).encode(table.steps(self.names), dtype)
+        assert not isinstance(points, Padded)  # the steps are rows
+        return padded(points, first.lengths, table.origin)
 
     def _encode(self, table: Table, dtype: npt.DTypeLike | None) -> Array:
         parts = [encoder.encode(table) for encoder in self.inputs]

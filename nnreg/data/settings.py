@@ -45,6 +45,34 @@ class Split(Configurable):
             raise ValueError("validation and test leave nothing to train on; lower their fractions")
 
 
+@dataclass(frozen=True)
+class Sequences(Configurable):
+    """How a table has sequences of different lengths. Lists in cells need no such setting.
+
+    With `group`, a column, each row of the file is a step, and rows with the same value in it are a
+    sequence, in their order in the file. Arrays `(rows, steps, ...)` have steps of padding after
+    the last real one: `lengths` names the column with the number of real steps of each row, or
+    `padding` is the value of the steps after them. All columns that are used are sequences, except
+    those in `constant`, which have one value per sequence, and columns of one value per row.
+    """
+
+    group: Text | None = None
+    lengths: Text | None = None
+    padding: float | str | None = None
+    constant: tuple[Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = [n for n in ("group", "lengths", "padding") if getattr(self, n) is not None]
+        if len(given) != 1:
+            found = " and ".join(map(repr, given)) or "none"
+            raise ValueError(f"expected one of 'group', 'lengths' and 'padding', found {found}")
+
+    @property
+    def column(self) -> str | None:
+        """The column that says which steps are real, if any."""
+        return self.lengths if self.group is None else self.group
+
+
 @dataclass(frozen=True, kw_only=True)
 class Columns(Configurable):
     """How columns become numbers.
@@ -66,6 +94,9 @@ class Columns(Configurable):
     where none is given, or is `balanced`: the weights of each class have the same sum. An example's
     weights are multiplied, then divided by their mean: the loss of an epoch is Σ w · loss / Σ w.
     Metrics and held-out splits are unweighted.
+
+    `sequences` says how rows are grouped to sequences, or arrays padded; an object gives such a
+    setting for each of several inputs by its name, and for a target by that of its column.
     """
 
     inputs: Text | Names | dict[str, Text | Names] | None = None
@@ -79,6 +110,7 @@ class Columns(Configurable):
     target_scaling: Literal["standard", "none"] = "none"
     class_weights: Literal["balanced"] | dict[str, NonNegative] | None = None
     sample_weights: Text | None = None
+    sequences: Sequences | dict[str, Sequences] | None = None
 
     def __post_init__(self) -> None:
         if self.inputs == {}:
@@ -94,6 +126,36 @@ class Columns(Configurable):
                 f"{self.sample_weights!r} is used as sample_weights and cannot be an input; "
                 "remove it from 'inputs'"
             )
+        if isinstance(self.sequences, dict):
+            grouped = [name for name, one in self.sequences.items() if one.group is not None]
+            if grouped:
+                raise ValueError(
+                    f"sequences.{grouped[0]}: rows are grouped for all columns; write "
+                    f'"sequences": {{"group": "{self.sequences[grouped[0]].group}"}}'
+                )
+        if used := [name for name in self.sequence_columns if name in (self.listed or ())]:
+            raise ValueError(
+                f"{used[0]!r} is used by 'sequences' and cannot be an input; remove it from "
+                "'inputs'"
+            )
+
+    @property
+    def sequence_columns(self) -> tuple[str, ...]:
+        """The columns that group rows, or have the lengths of sequences."""
+        several = self.sequences.values() if isinstance(self.sequences, dict) else [self.sequences]
+        names = [one.column for one in several if one is not None]
+        return tuple(dict.fromkeys(name for name in names if name is not None))
+
+    @property
+    def constant_columns(self) -> tuple[str, ...]:
+        """The columns that have one value per sequence."""
+        several = self.sequences.values() if isinstance(self.sequences, dict) else [self.sequences]
+        return tuple(name for one in several if one is not None for name in one.constant)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether each row of the file is a step of a sequence."""
+        return isinstance(self.sequences, Sequences) and self.sequences.group is not None
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:

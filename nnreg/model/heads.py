@@ -18,6 +18,7 @@ from nnreg.model.build import check_monitored, encode_targets, layer_of, name_me
 from nnreg.network.network import Network
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
+from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
 from nnreg.training.evaluation import Evaluation, class_scores, classes_of
 from nnreg.training.outputs import Part, SeveralEvaluation
@@ -45,6 +46,11 @@ class Head(NamedTuple):
         """Whether the output predicts its target, so that both can be compared."""
         loss = self.output.loss
         return self.target is not None and loss is not None and loss.predicts_target
+
+    @property
+    def predicts_classes(self) -> bool:
+        """Whether the output predicts classes."""
+        return self.predicts and self.classes is not None
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -79,20 +85,34 @@ class Head(NamedTuple):
         """Return one column per class, even if the network has a single output."""
         return class_scores(y) if self.predicts and self.classes is not None else y
 
-    def targets(self, table: Table, network: Network) -> tuple[Array, Array]:
-        """Return targets as the loss takes them, and as the metrics take them."""
+    def targets(self, table: Table, network: Network) -> tuple[Any, Any]:
+        """Return targets as the loss takes them, and as the metrics take them.
+
+        Targets that are sequences are `Padded`.
+        """
+        assert self.target is not None  # asked of an output that is compared
+        names = columns_of(self.target)
+        column = table.columns.get(names[0]) if names else None
+        if not isinstance(column, Ragged):
+            return self._targets(table, network, self.shape)
+        found, raw = self._targets(table.steps(names), network, self.shape[1:])
+        both = (padded(one, column.lengths, table.origin) for one in (found, raw))
+        return next(both), next(both)
+
+    def _targets(self, table: Table, network: Network, shape: Shape) -> tuple[Array, Array]:
+        """Return targets for outputs of this shape, as the loss and as the metrics take them."""
         target, loss = self.target, self.output.loss
-        assert target is not None  # asked of an output that is compared
+        assert target is not None
         assert loss is not None
         raw = target.encode(table)
-        if raw.shape[1:] == (1,) and self.classes and len(self.shape) == 1:
+        if raw.shape[1:] == (1,) and self.classes and len(shape) == 1:
             raw = raw[:, 0]
         if not len(raw):
             raise DataError("there are no rows")
         scaled = target.scale(raw) if isinstance(target, NumericTarget) else raw
         count = None if self.classes is None else len(self.classes)
         with np.errstate(over="ignore"):
-            found = encode_targets(scaled, self.shape, loss, count, network.dtype, self.path)
+            found = encode_targets(scaled, shape, loss, count, network.dtype, self.path)
             if not all_finite(found):
                 refuse_too_large(table, columns_of(target), found)
         return found, raw
@@ -117,6 +137,7 @@ def heads_of(
                 logits=activation is not None,
                 unscale=target.unscale if isinstance(target, NumericTarget) else None,
                 batch_size=spec.train.batch_size,
+                masked=network.output_masks.get(name) is not None,
             )
         index = layer_of(spec, name)
         path = output.loss_path if index is None else f"$.model.layers[{index}]"

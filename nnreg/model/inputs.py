@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from nnreg.data.preprocessing import Preprocessing
 from nnreg.network.network import Network
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
+from nnreg.tables.padded import Padded
 from nnreg.tables.table import Table
 
 
@@ -24,18 +26,26 @@ def prepare_inputs(table: Table, preprocessing: Preprocessing, network: Network)
     name, *others = preprocessing.names
     column, dtype = table.columns.get(name), network.input_dtype()
 
+    if others or not isinstance(column, LazyArray):
+        encoded: Array | Padded = _contiguous(preprocessing.encode(table, dtype))
+        network.check_input(encoded)
+        return encoded
+
     def encode(table: Table) -> Array:
         encoded = preprocessing.encode(table, dtype)
+        assert not isinstance(encoded, Padded)  # sequences are in memory
         network.check_input(encoded)
         return np.ascontiguousarray(encoded)
 
-    if others or not isinstance(column, LazyArray):
-        return encode(table)
     return column.encoded(
         lambda values, rows: encode(replace(table, columns={name: values}, row_numbers=rows)),
         preprocessing.inputs[0].shape,
         dtype,
     )
+
+
+def _contiguous(encoded: Array | Padded) -> Any:
+    return encoded if isinstance(encoded, Padded) else np.ascontiguousarray(encoded)
 
 
 def _several(table: Table, preprocessing: Preprocessing, network: Network) -> NamedArrays:
@@ -45,7 +55,7 @@ def _several(table: Table, preprocessing: Preprocessing, network: Network) -> Na
     table = replace(table, columns=read)
     encoded = NamedArrays(
         {
-            name: np.ascontiguousarray(part.encode(table, network.input_dtype(name)))
+            name: _contiguous(part.encode(table, network.input_dtype(name)))
             for name, part in preprocessing.parts.items()
         }
     )

@@ -14,7 +14,8 @@ from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, categorical_of
 from nnreg.tables.cells import TRUTH, number_text, parse_number
 from nnreg.tables.column_types import COMMA
-from nnreg.tables.lazy import AnyColumn, materialize
+from nnreg.tables.lazy import AnyColumn, LazyArray, materialize
+from nnreg.tables.ragged import Ragged
 from nnreg.tables.table import Table
 
 ColumnT = TypeVar("ColumnT", Array, Categorical)
@@ -27,6 +28,16 @@ def column(table: Table, name: str) -> AnyColumn:
     except KeyError:
         known = suggest(name, table.columns)
         raise DataError(f"{table.origin}: no column {name!r}{known}") from None
+
+
+def per_row(table: Table, name: str) -> Array | Categorical | LazyArray:
+    """Return a column that is not of sequences. Raises `DataError` if it is."""
+    values = column(table, name)
+    if isinstance(values, Ragged):
+        raise DataError(
+            f"{table.origin}: column {name!r} holds sequences; expected one value per row"
+        )
+    return values
 
 
 def is_text(values: AnyColumn) -> bool:
@@ -42,7 +53,7 @@ def categorical(table: Table, name: str, known: Sequence[str] = ()) -> Categoric
 
     The missing texts of the table are missing, unless they are among the categories `known`.
     """
-    values = column(table, name)
+    values = per_row(table, name)
     if not isinstance(values, Categorical):
         values = categories_of(materialize(values))
     return values.without([text for text in table.missing_texts or () if text not in known])
@@ -62,7 +73,7 @@ def categories_of(values: Array) -> Categorical:
 
 def numbers(table: Table, name: str) -> Array:
     """Return a column as float64, NaN where missing. Raises `DataError` if it is not numeric."""
-    values = column(table, name)
+    values = per_row(table, name)
     if not is_text(values):
         result = materialize(values).astype(np.float64)
         if np.isinf(result).any():
@@ -93,6 +104,10 @@ def first_marked(
 def missing_rows(table: Table, name: str) -> Array:
     """Return for each row whether a value of a column is missing."""
     values = column(table, name)
+    if isinstance(values, Ragged):
+        missing = missing_rows(table.steps([name]), name)
+        of_step = np.repeat(np.arange(len(table)), values.lengths)
+        return np.bincount(of_step[missing], minlength=len(table)) > 0
     text = is_text(values)
     missing = categorical(table, name).codes < 0 if text else np.isnan(materialize(values))
     rows: Array = np.any(missing, axis=tuple(range(1, values.ndim)))
@@ -101,7 +116,7 @@ def missing_rows(table: Table, name: str) -> Array:
 
 def is_numeric(table: Table, name: str) -> bool:
     """Return True if a column is numeric. Raises `DataError` if it mixes numbers and text."""
-    values = column(table, name)
+    values = per_row(table, name)
     if not is_text(values):
         if values.dtype.kind == "f" and values.ndim == 1 and np.isnan(materialize(values)).all():
             raise DataError(f"{table.origin}: column {name!r} has no values; list it in 'exclude'")

@@ -17,6 +17,7 @@ from nnreg.tables.categorical import Categorical, CategoryCodes
 from nnreg.tables.cells import beyond_float
 from nnreg.tables.columns import categories_of
 from nnreg.tables.lazy import AnyColumn, materialize
+from nnreg.tables.ragged import Ragged, joined, of_rows
 from nnreg.tables.table import Table
 
 MAX_CATEGORIES = 2**15 - 1
@@ -59,9 +60,9 @@ def _concat(source: ChunkReader, path: Path, text: Collection[str]) -> tuple[Tab
             lines = [table.line_numbers]
         lines.append(chunk.line_numbers)
         for name, column in chunk.columns.items():
-            values = materialize(column)
-            columns[name] = _buffer_for(columns[name], values)
-            columns[name].add(values)
+            values = column if isinstance(column, Ragged) else materialize(column)
+            columns[name] = buffer = _buffer_for(columns[name], values)
+            buffer.add(values)  # type: ignore[arg-type] # sequences have a buffer of their own
         size = sum(column.size for column in columns.values())
         require_memory(size, f"{path}, its rows so far")
     if not columns:
@@ -81,16 +82,30 @@ def _size(table: Table) -> int:
 
 def _growing_column(column: AnyColumn) -> _Buffer:
     numeric = column.dtype.kind in "biuf"
+    if isinstance(column, Ragged) or (not numeric and column.ndim > 1):
+        sequences = _SequenceBuffer()
+        sequences.add(column if isinstance(column, Ragged) else materialize(column))
+        return sequences
     buffer = _NumericBuffer(column.shape[1:]) if numeric else _CategoricalBuffer()
     buffer.add(materialize(column))
     return buffer
 
 
-_Buffer: TypeAlias = "_NumericBuffer | _CategoricalBuffer"
+_Buffer: TypeAlias = "_NumericBuffer | _CategoricalBuffer | _SequenceBuffer"
 
 
-def _buffer_for(buffer: _Buffer, values: Array) -> _Buffer:
-    """Return a buffer that can take these values: as text, where a number would be rounded."""
+def _buffer_for(buffer: _Buffer, values: Array | Ragged) -> _Buffer:
+    """Return a buffer that can take these values.
+
+    That is one of text, where a number would be rounded, and one of sequences, where they differ in
+    length.
+    """
+    if isinstance(buffer, _SequenceBuffer):
+        return buffer
+    if isinstance(values, Ragged) or _other_length(buffer, values):
+        sequences = _SequenceBuffer()
+        sequences.add(buffer.column())
+        return sequences
     if isinstance(buffer, _CategoricalBuffer) or buffer.dtype is None:
         return buffer
     kinds = {buffer.dtype.kind, values.dtype.kind}
@@ -100,6 +115,38 @@ def _buffer_for(buffer: _Buffer, values: Array) -> _Buffer:
     text = _CategoricalBuffer()
     text.add(buffer.column())
     return text
+
+
+def _other_length(buffer: _NumericBuffer | _CategoricalBuffer, values: Array) -> bool:
+    """Return True for arrays of another number of steps than those before."""
+    known = buffer.shape if isinstance(buffer, _NumericBuffer) else ()
+    return len(known) == values.ndim - 1 > 0 and known[0] != values.shape[1]
+
+
+class _SequenceBuffer:
+    """A growing column of sequences, some chunks of which may be arrays."""
+
+    mixed = False
+    dtype = None
+
+    def __init__(self) -> None:
+        self.parts: list[Ragged] = []
+        self.size = 0
+        """The bytes of memory in use."""
+
+    def add(self, values: Array | Categorical | Ragged) -> None:
+        """Append rows."""
+        if isinstance(values, np.ndarray) and values.dtype.kind not in "biuf":
+            values = categories_of(values)
+        if not isinstance(values, Ragged):
+            values = of_rows(values)
+        self.parts.append(values)
+        steps = values.values
+        self.size += steps.codes.nbytes if isinstance(steps, Categorical) else steps.nbytes
+
+    def column(self) -> Ragged:
+        """Return all rows."""
+        return joined(self.parts)
 
 
 class _NumericBuffer:

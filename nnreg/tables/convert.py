@@ -11,8 +11,9 @@ import numpy as np
 
 from nnreg.errors import DataError
 from nnreg.tables.cells import MISSING_TEXTS
-from nnreg.tables.dataframes import array_of, column_of, columns_of_frame, is_frame
+from nnreg.tables.dataframes import column_of, columns_of_frame, is_frame
 from nnreg.tables.lazy import AnyColumn, LazyArray, materialize, read_ahead
+from nnreg.tables.ragged import Ragged
 from nnreg.tables.table import Table
 
 ARRAY = "x"
@@ -48,6 +49,9 @@ def _columns(x: Any, names: list[str]) -> Mapping[str, AnyColumn]:
     array = column_of(x, "the array")
     if len(names) <= 1:
         return {(names or [ARRAY])[0]: array}
+    if isinstance(array, Ragged) and array.values.shape[1:] == (len(names),):
+        steps = array.values
+        return {n: replace(array, values=steps[:, index]) for index, n in enumerate(names)}
     if array.ndim != 2 or array.shape[1] != len(names):
         raise DataError(
             f"the array has shape {array.shape}; expected (rows, {len(names)}) with the columns "
@@ -80,14 +84,16 @@ def iter_chunks(table: Table, names: Iterable[str]) -> Generator[Table, None, No
 
     def read(start: int) -> Table:
         chunk = chosen.take(np.arange(start, min(start + size, len(chosen))))
-        return replace(chunk, columns={name: materialize(c) for name, c in chunk.columns.items()})
+        parts = chunk.columns.items()
+        read = {name: materialize(c) if isinstance(c, LazyArray) else c for name, c in parts}
+        return replace(chunk, columns=read)
 
     yield from read_ahead(read, range(0, len(chosen), size))
 
 
 def columns_of(y: Any, names: tuple[str, ...]) -> Table:
     """Return numeric targets given as one array as a table of the target columns."""
-    array = array_of(y, "the targets")
-    if len(names) == 1 and array.ndim == 2 and array.shape[1] == 1:
+    array = column_of(y, "the targets")
+    if len(names) == 1 and isinstance(array, np.ndarray) and array.shape[1:] == (1,):
         array = array[:, 0]
     return table_of(array, names)

@@ -13,7 +13,11 @@ from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, CategoryCodes
 from nnreg.tables.cells import MAX_EXACT, beyond_float, date_text
 from nnreg.tables.column_types import plain_values
+from nnreg.tables.columns import categories_of
 from nnreg.tables.lazy import AnyColumn, materialize
+from nnreg.tables.lists import from_arrays, from_lists
+from nnreg.tables.padded import Padded
+from nnreg.tables.ragged import Ragged, of_consecutive, of_rows
 
 
 def columns_of_arrow(
@@ -44,7 +48,7 @@ def columns_of_arrow(
     return columns
 
 
-def _arrow_values(values: Any, where: str) -> Array | Categorical:
+def _arrow_values(values: Any, where: str) -> Array | Categorical | Ragged:
     import pyarrow
 
     types, kind = pyarrow.types, values.type
@@ -57,10 +61,8 @@ def _arrow_values(values: Any, where: str) -> Array | Categorical:
     if types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind):
         lengths = values.value_lengths().unique().to_pylist()
         if len(lengths) != 1 or None in lengths:
-            raise DataError(
-                f"{where}: lists of different lengths; expected the same length in every row"
-            )
-        inner = materialize(_arrow_values(values.flatten(), where))
+            return _arrow_sequences(values, where)
+        inner = materialize(_arrow_items(values, where))
         return inner.reshape(len(values), lengths[0], *inner.shape[1:])
     if types.is_decimal(kind):
         values = values.cast(pyarrow.float64())
@@ -74,6 +76,28 @@ def _arrow_values(values: Any, where: str) -> Array | Categorical:
     if types.is_string(values.type) or types.is_large_string(values.type):
         return plain_values(_objects(values.to_pylist()), where)
     raise DataError(f"{where}: values of type {kind}; expected numbers or text")
+
+
+def _arrow_items(values: Any, where: str) -> Array | Categorical:
+    """Return the items of all lists."""
+    items = _arrow_values(values.flatten(), where)
+    if isinstance(items, Ragged):
+        raise DataError(
+            f"{where}: lists within lists differ in length; only the outer ones, whose items are "
+            "the steps of a sequence, may"
+        )
+    return items
+
+
+def _arrow_sequences(values: Any, where: str) -> Ragged:
+    """Return lists of different lengths as a column of sequences."""
+    if values.null_count:
+        raise DataError(f"{where}: a list is missing; write an empty one, or remove the row")
+    inner = _arrow_items(values, where)
+    if not isinstance(inner, Categorical) and inner.dtype.kind not in "biuf":
+        inner = categories_of(inner)
+    lengths = values.value_lengths().to_numpy(zero_copy_only=False)
+    return of_consecutive(inner, lengths)
 
 
 def _objects(cells: Sequence[object]) -> Array:
@@ -101,7 +125,9 @@ def columns_of_frame(frame: Any) -> dict[str, AnyColumn]:
 
 
 def column_of(series: Any, name: str) -> AnyColumn:
-    """Return a column of a data frame, an array or a list as an array or categories."""
+    """Return a column of a data frame, an array or a list as an array, categories or sequences."""
+    if (sequences := _sequences_of(series, name)) is not None:
+        return sequences
     dtype = getattr(series, "dtype", None)
     if hasattr(dtype, "categories") and hasattr(series.cat, "codes"):  # pandas' categoricals
         categories = array_of(series.cat.categories, name)
@@ -123,6 +149,24 @@ def column_of(series: Any, name: str) -> AnyColumn:
     if polars_gaps and beyond_float(np.asarray(series.drop_nulls())):
         return array_of(_objects(series.to_list()), name)
     return array_of(series, name)
+
+
+def _sequences_of(series: Any, name: str) -> Ragged | None:
+    """Return padded values, or lists or arrays that differ in length, as sequences; None if not."""
+    if isinstance(series, Padded):
+        return of_rows(series.values, series.lengths)
+    if isinstance(series, Ragged):
+        return series
+    dtype = getattr(series, "dtype", None)
+    if not (dtype is None or getattr(dtype, "kind", "") == "O" or hasattr(dtype, "inner")):
+        return None  # neither objects nor polars' lists
+    rows = series if isinstance(series, list | tuple) else list(series)
+    if not rows or not all(map(_is_list, rows)) or len(set(map(len, rows))) == 1:
+        return None
+    if all(isinstance(row, np.ndarray) for row in rows):
+        return from_arrays(rows, name)
+    lists = (row.tolist() if isinstance(row, np.ndarray) else row for row in rows)
+    return from_lists(lists, name)
 
 
 def _coded(categories: Array, codes: Array) -> Categorical:
@@ -173,4 +217,4 @@ def _exact(values: Any, array: Array) -> Array:
 
 
 def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple | np.ndarray)
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)

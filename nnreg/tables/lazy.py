@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array, Shape
+from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical
+from nnreg.tables.ragged import Ragged
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -150,7 +152,7 @@ class LazyArray:
 
 
 Column: TypeAlias = Array | LazyArray
-AnyColumn: TypeAlias = Column | Categorical
+AnyColumn: TypeAlias = Column | Categorical | Ragged
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ def materialize(column: AnyColumn) -> Array:
     """Return a column as an array: read if it is lazy, as text if it is a `Categorical`."""
     if isinstance(column, Categorical):
         return column.text()
+    if isinstance(column, Ragged):
+        raise DataError("a column of sequences, where one value per row was expected")
     return column.take(np.arange(len(column))) if isinstance(column, LazyArray) else column
 
 

@@ -166,8 +166,18 @@ def mask_of(lengths: Array, steps: int) -> Array:
     return mask
 
 
+def points_of(values: Array | Padded) -> Array:
+    """Return the real steps of sequences, or an array as it is."""
+    return values.points if isinstance(values, Padded) else values
+
+
 def concatenate_padded(parts: Sequence[Padded]) -> Padded:
     """Return the rows of all parts, which may differ in their number of steps."""
     steps = max(part.steps for part in parts)
     values = np.concatenate([part.resized(steps).values for part in parts])
     return Padded._checked(values, np.concatenate([part.lengths for part in parts]))
+
+
+def points_like(values: Array, like: Array | Padded) -> Array:
+    """Return the real steps of an array, by the lengths of `like`; all if that is no `Padded`."""
+    return values[mask_of(like.lengths, values.shape[1])] if isinstance(like, Padded) else values

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.errors import DataError
 from nnreg.tables.lazy import AnyColumn, LazyArray
+from nnreg.tables.ragged import Ragged
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class Table:
     file if the table has only some of its rows. `fraction_read` is the fraction of the file read up
     to the end of this chunk. `missing_texts` are the texts of a missing value in its cells; None if
     its cells have no types, and its source has replaced such texts.
+
+    A column of sequences is a `Ragged`. If each step was a row of the file, `step_rows` has the row
+    numbers of the steps.
     """
 
     columns: Mapping[str, AnyColumn]
@@ -31,6 +36,7 @@ class Table:
     fraction_read: float = 1.0
     row_names: Sequence[str] | None = None
     missing_texts: Sequence[str] | None = None
+    step_rows: Array | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -41,10 +47,36 @@ class Table:
 
     def row_label(self, row: int) -> str:
         """Return the location of a row in its file: `line 3` of text, its name, or else `row 1`."""
-        number = row if self.row_numbers is None else self.row_numbers[row]
+        return self._file_row(row if self.row_numbers is None else self.row_numbers[row])
+
+    def _file_row(self, number: int) -> str:
         if self.row_names is not None:
             return self.row_names[number]
         return f"row {number}" if self.line_numbers is None else f"line {self.line_numbers[number]}"
+
+    def steps(self, names: Collection[str]) -> Table:
+        """Return the table of the steps of these columns of sequences. Raises `DataError`.
+
+        Those of a row have the same length.
+        """
+        first, *others = names
+        one = self.columns[first]
+        assert isinstance(one, Ragged)
+        columns: dict[str, AnyColumn] = {first: one.steps}
+        for name in others:
+            other = self.columns[name]
+            assert isinstance(other, Ragged)
+            differ = other.lengths != one.lengths
+            if differ.any():
+                row = int(np.argmax(differ))
+                raise DataError(
+                    f"{self.location(row, name)}: a sequence of {other.lengths[row]} steps, but "
+                    f"that of column {first!r} has {one.lengths[row]}; give both as many"
+                )
+            columns[name] = other.steps
+        rows = np.repeat(np.arange(len(one)), one.lengths)
+        missing = self.missing_texts
+        return Steps(columns, self.origin, missing_texts=missing, sequences=self, of_row=rows)
 
     def slice_rows(self, rows: slice) -> Table:
         """Return a range of rows, without copying arrays in memory."""
@@ -61,3 +93,22 @@ class Table:
         }
         numbers = numbers if self.row_numbers is None else self.row_numbers[numbers]
         return replace(self, columns=columns, row_numbers=numbers)
+
+
+@dataclass(frozen=True)
+class Steps(Table):
+    """The steps of a table of `sequences` as rows; `of_row` has the row of each."""
+
+    sequences: Table = field(default_factory=lambda: Table({}))
+    of_row: Array = field(default_factory=lambda: np.empty(0, np.intp))
+
+    def row_label(self, row: int) -> str:
+        """Return the location of a step: its line, where it was a row, or `row 1, step 0`."""
+        step = row if self.row_numbers is None else int(self.row_numbers[row])
+        sequence = int(self.of_row[step])
+        number = step - int(np.searchsorted(self.of_row, sequence))
+        if self.sequences.step_rows is not None:
+            column = next(c for c in self.sequences.columns.values() if isinstance(c, Ragged))
+            position = int(column.starts[sequence]) + number
+            return self.sequences._file_row(int(self.sequences.step_rows[position]))
+        return f"{self.sequences.row_label(sequence)}, step {number}"

@@ -18,15 +18,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nnreg._types import Array, Shape
+from nnreg._types import Array
 from nnreg._utils.threads import blas_threads
-from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.graph import read_input
-from nnreg.interfaces.join import flat_inputs, one_input, one_output, one_shape
+from nnreg.interfaces.join import flat_inputs, one_input
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -35,12 +34,14 @@ from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
-from nnreg.network.parameters import declared, total_size, views
+from nnreg.network.parameters import declared, total_size
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import LazyArray, materialize
+from nnreg.tables.padded import points_of
 from nnreg.training.evaluation import Evaluation, Examples, class_scores
-from nnreg.training.gradient_check import wrong_gradient
+from nnreg.training.gradient_check import GradientError, require_gradient, wrong_gradient
+from nnreg.training.layer_check import OneLayer, numbers
 from nnreg.training.outputs import of_output
 from nnreg.training.parameter_checks import check_constraint, check_optimizer, check_regularizer
 
@@ -54,14 +55,8 @@ MAX_VALUES = 250_000
 """The size of a layer, in parameters or values of an example, above which its backward pass is not
 checked: that would need a second copy of it."""
 
-BACKWARD = "forward: the backward function"
-
 _Located: TypeAlias = tuple[str, Component, LayerBuilder | None]
 """The path of a component in the spec, and for a layer how it was built."""
-
-
-class GradientError(PluginError):
-    """A gradient that differs from that of the output."""
 
 
 def check_components(
@@ -91,18 +86,18 @@ def check_components(
                 case Loss():
                     one, own, shape = of_output(path, evaluation, examples, network)
                     bounds = (-math.inf, math.inf) if one.logits else component.input_range
-                    y = within(bounds, _numbers((min(len(own), ROWS), *shape)))
+                    t, weighted = points_of(own.targets)[:ROWS], examples.weights is not None
+                    y = within(bounds, numbers((len(t), *shape[one.masked :])))
                     y = y.astype(network.dtype)
-                    t, weighted = own.targets[:ROWS], examples.weights is not None
                     check_loss(caller, y, t, one.logits, weighted=weighted, exact=exact)
                 case Metric():
                     _, own, shape = of_output(path, evaluation, examples, network)
-                    check_metric(caller, own.raw_targets, shape[-1])
+                    check_metric(caller, points_of(own.raw_targets), shape[-1])
                 case Optimizer():
                     check_optimizer(caller, network.dtype)
                 case Regularizer():
                     wrong = check_regularizer(caller, network.dtype)
-                    _require_gradient(caller, "the gradient", wrong if exact else "")
+                    require_gradient(caller, "the gradient", wrong if exact else "")
                 case Constraint():
                     check_constraint(caller, network.dtype)
                 case Schedule():
@@ -116,11 +111,11 @@ def check_activation(caller: Caller, dtype: npt.DTypeLike, *, exact: bool = True
     """Check what the methods of an activation return, and its gradient."""
     activation = caller.component
     assert isinstance(activation, Activation)
-    x, cls = _numbers((ROWS, 5)).astype(dtype), type(activation)
+    x, cls = numbers((ROWS, 5)).astype(dtype), type(activation)
     if cls.forward is Activation.forward:
         caller.array("formula", caller.call("formula", x.copy()), x.shape, dtype)
     context = Context({}, {}, {}, {}, Workspace(dtype, reuse=False))
-    dy = _numbers(x.shape, 1).astype(dtype)
+    dy = numbers(x.shape, 1).astype(dtype)
     calls: list[tuple[str, tuple[Any, ...], tuple[Any, ...]]] = [("forward", (), ())]
     if cls.forward_inplace is not Activation.forward_inplace:
         calls.append(("forward_inplace", (context,), ()))
@@ -143,7 +138,7 @@ def check_activation(caller: Caller, dtype: npt.DTypeLike, *, exact: bool = True
         def total(at: Array) -> float:
             return float(np.sum(activation.forward(at.copy())[0] * dy))
 
-        _require_gradient(caller, "the gradient", wrong_gradient(total, x, dx))
+        require_gradient(caller, "the gradient", wrong_gradient(total, x, dx))
 
 
 def check_loss(
@@ -177,7 +172,7 @@ def check_loss(
     with _unless_unsupported(dtype):
         dy = caller.array(name, forward(y, t)[1](), y.shape, np.float64)
         wrong = wrong_gradient(lambda at: float(forward(at, t)[0]), y, dy)
-        _require_gradient(caller, "the gradient", wrong)
+        require_gradient(caller, "the gradient", wrong)
 
 
 def check_metric(caller: Caller, targets: Array, outputs: int) -> None:
@@ -188,7 +183,7 @@ def check_metric(caller: Caller, targets: Array, outputs: int) -> None:
     t = targets[rows]
     y = t[::-1].copy()
     if metric.of_scores:
-        y = class_scores(_numbers((*t.shape, outputs)))
+        y = class_scores(numbers((*t.shape, outputs)))
     caller.number("compute", caller.call("compute", y, t))
 
 
@@ -203,8 +198,8 @@ def _check_layers(
         x: Any = examples.x
         if isinstance(x, LazyArray):
             x = materialize(x.select(np.arange(min(ROWS, len(x)))))
-        x = x[:ROWS]
-        contexts, values = network.context(network.workspace(reuse=False)).children, list[Any]([x])
+        root = network.context(network.workspace(reuse=False))
+        contexts, values = root.children, list[Any]([network.unmask(x[:ROWS], root)])
         for name, (layer, plan) in network.plan.children.items():
             x = read_input(contexts[name], values)
             if id(plan) not in by_plan:
@@ -225,7 +220,7 @@ def _check_layers(
             assert isinstance(caller.component, Layer)
             nested, shape = one_input(caller.component, plan.inputs)
             shape, integer = (ROWS, *shape), nested.integer_input
-            x = np.zeros(shape, np.intp) if integer else _numbers(shape).astype(network.dtype)
+            x = np.zeros(shape, np.intp) if integer else numbers(shape).astype(network.dtype)
             check_layer(caller, plan, x, network.dtype, exact=exact)
 
 
@@ -250,106 +245,15 @@ def check_layer(
     size = max(total_size(declared(plan)[0]), math.prod(x.shape[1:]))
     if size > MAX_VALUES:
         return
-    single = _OneLayer(caller, plan, x, dtype)
+    single = OneLayer(caller, plan, x, dtype)
     for training in (False, True):
         single.run(training=training)
     if not exact:
         return
     with _unless_unsupported(dtype):
-        double = _OneLayer(caller, plan, x, np.float64)
+        double = OneLayer(caller, plan, x, np.float64)
         dx = double.run(training=True)
         double.require_gradients(dx)
-
-
-class _OneLayer:
-    """A layer in a network of its own, with the same random numbers in each pass."""
-
-    def __init__(self, caller: Caller, plan: LayerBuilder, x: Array, dtype: npt.DTypeLike) -> None:
-        assert isinstance(caller.component, Layer)
-        layer, shape = one_input(caller.component, plan.inputs)
-        self._caller, self._layer = caller, layer
-        root = LayerBuilder("$", plan.classes)
-        output = one_shape(root.layer("layers/0", layer, shape))
-        self._network = Network(root, shape, output, dtype=dtype)
-        self._network.initialize(0)
-        self._network.vector += 0.1 * _numbers(self._network.vector.shape).astype(dtype)
-        self._state = self._network.state_vector.copy()
-        self._x = x if layer.integer_input else x.astype(dtype)
-        self._dy = _numbers((len(x), *output), 1).astype(dtype)
-        self._gradient = np.zeros_like(self._network.vector)
-
-    def run(self, *, training: bool) -> Array | None:
-        """Run forward and backward, check what they return, and return the input's gradient."""
-        caller, dtype = self._caller, self._network.dtype
-        self._gradient.fill(math.nan)
-        returned = caller.run("forward", lambda: self._forward(self._x, training=training))
-        y, backward = caller.pair("forward", returned, "the output")
-        caller.array("forward", y, self._dy.shape, dtype)
-        dx = caller.run(BACKWARD, lambda: backward(self._dy.copy()))
-        if not self._layer.integer_input:
-            dx = caller.array(BACKWARD, dx, self._x.shape, dtype)
-        self._require_written(y)
-        return None if self._layer.integer_input else dx
-
-    def _require_written(self, y: Array) -> None:
-        """Require that backward has written each gradient, where the output is finite."""
-        for name, gradient in self._views(self._gradient).items():
-            if np.isnan(gradient).all() and gradient.size and np.isfinite(y).all():
-                raise self._caller.error(
-                    BACKWARD,
-                    f"did not write the gradient of {name!r}; expected it in "
-                    f"context.gradients[{name!r}]",
-                )
-
-    def require_gradients(self, dx: Array | None) -> None:
-        """Require correct gradients, of the input and of each parameter."""
-        if dx is not None:
-            _require_gradient(
-                self._caller, "the gradient of its input", wrong_gradient(self._total, self._x, dx)
-            )
-        gradient, values = self._gradient.copy(), self._network.vector.copy()
-        for name, found in self._views(gradient).items():
-            target = self._views(self._network.vector)[name]
-
-            def total(at: Array, target: Array = target) -> float:
-                target[...] = at
-                result = self._total(self._x)
-                self._network.vector[...] = values
-                return result
-
-            wrong = wrong_gradient(total, target.copy(), found)
-            _require_gradient(self._caller, f"the gradient of {name!r}", wrong)
-
-    def _total(self, x: Array) -> float:
-        """Return Σ y dy, the function that the backward pass differentiates."""
-        return float(np.sum(self._forward(x, training=True)[0] * self._dy))
-
-    def _forward(self, x: Array, *, training: bool) -> Any:
-        network = self._network
-        network.state_vector[...] = self._state
-        workspace = network.workspace(reuse=False)
-        workspace.rng = np.random.default_rng(0)
-        wanted = not self._layer.integer_input
-        context = network.context(
-            workspace, self._gradient, training=training, input_gradient=wanted
-        )
-        return one_output(self._layer.forward(x.copy(), context.children["layers/0"]))
-
-    def _views(self, vector: Array) -> dict[str, Array]:
-        """Return the parts of a vector by the names that the layer gave its parameters."""
-        named = views(vector, self._network.params)
-        return {name.removeprefix("layers/0/"): array for name, array in named.items()}
-
-
-def _require_gradient(caller: Caller, what: str, wrong: str) -> None:
-    """Raise `PluginError` if a gradient is wrong in this way."""
-    if wrong:
-        raise GradientError(
-            f"{caller.where or caller.component}: {type(caller.component).__name__}: {what} is not "
-            f"that of its output: {wrong}; correct the backward function, or if that is intended, "
-            "set exact_gradient = False in the class; --no-check (check=False in Python) skips "
-            "this check"
-        )
 
 
 @contextmanager
@@ -370,11 +274,6 @@ def _quiet() -> Iterator[None]:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _numbers(shape: Shape, seed: int = 0) -> Array:
-    """Return normally distributed numbers."""
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 def within(bounds: tuple[float, float], x: Array) -> Array:

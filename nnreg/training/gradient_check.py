@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from nnreg._types import Array
+from nnreg.errors import PluginError
+from nnreg.interfaces.returned import Caller
 
 DIRECTIONS = 3
 """The number of random directions."""
@@ -55,3 +57,18 @@ def _slopes(
     """Return the differences behind and ahead, divided by the step."""
     here = f(x)
     return (here - f(x - step * direction)) / step, (f(x + step * direction) - here) / step
+
+
+class GradientError(PluginError):
+    """A gradient that differs from that of the output."""
+
+
+def require_gradient(caller: Caller, what: str, wrong: str) -> None:
+    """Raise `PluginError` if a gradient is wrong in this way."""
+    if wrong:
+        raise GradientError(
+            f"{caller.where or caller.component}: {type(caller.component).__name__}: {what} is not "
+            f"that of its output: {wrong}; correct the backward function, or if that is intended, "
+            "set exact_gradient = False in the class; --no-check (check=False in Python) skips "
+            "this check"
+        )

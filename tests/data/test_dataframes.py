@@ -17,6 +17,7 @@ from nnreg.tables.columns import categorical, is_numeric, numbers
 from nnreg.tables.concat import concat_chunks
 from nnreg.tables.convert import table_of
 from nnreg.tables.lazy import materialize
+from nnreg.tables.ragged import Ragged
 from tests.helpers.specs import classifier
 
 DAYS = [datetime.datetime(2024, 1, 31, 8, 30), None, datetime.datetime(2024, 2, 1)]
@@ -58,10 +59,12 @@ def test_categories_stay_categories_and_numeric_ones_become_numbers():
     np.testing.assert_array_equal(numbers(table, "a"), [10, 2, np.nan, 10])
 
 
-def test_lists_of_equal_length_are_arrays_and_others_are_refused():
+def test_lists_of_equal_length_are_arrays_and_others_are_sequences():
     assert column(pd.Series([[1, 2], [3, 4]])).columns["a"].shape == (2, 2)
-    with pytest.raises(DataError, match="a: the rows differ in length"):
-        column(pd.Series([[1, 2], [3]]))
+    ragged = column(pd.Series([[1, 2], [3]])).columns["a"]
+    assert isinstance(ragged, Ragged)
+    assert ragged.lengths.tolist() == [2, 1]
+    assert ragged.steps.tolist() == [1, 2, 3]
     with pytest.raises(DataError, match="a: a cell holds a dict"):
         column(pd.Series([{"x": 1}, {}]))
 
