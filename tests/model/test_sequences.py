@@ -164,9 +164,17 @@ def test_longer_sequences_than_in_training_are_taken_where_no_layer_has_that_man
     assert nnreg.run(spec(), data=(X, SUMS)).predict([long, X[0]])[0].shape == (30,)
     assert nnreg.run(spec(POOLED), data=(X, MEANS)).predict([long, X[0]]).shape == (2,)
     model = nnreg.run(spec(), data=(X, SUMS))
-    metrics = model.evaluate([long, *X], [long[:, 0], *SUMS])
-    model.fit([long, *X], [long[:, 0], *SUMS], epochs=1)
-    assert np.isfinite([*metrics.values(), model.history[-1]["loss"]]).all()
+    longer = [long, *X], [long[:, 0], *SUMS]
+    model.fit(X, SUMS, validation=longer, epochs=1)
+    shown = model.evaluate(*longer)["loss"]
+    errors = np.concatenate(model.predict(longer[0])) - np.concatenate(longer[1])
+    assert shown == pytest.approx(np.mean(errors**2), rel=1e-12)
+    assert model.history[-1]["val_loss"] == pytest.approx(shown, rel=1e-12)
+    with pytest.raises(DataError, match="up to 30 steps, but the model was built for 8; build a"):
+        model.fit(*longer)
+    pooled = nnreg.run(spec(POOLED), data=(X, MEANS))
+    pooled.fit([long, *X], [0.0, *MEANS], epochs=1)
+    assert np.isfinite(pooled.history[-1]["loss"])
 
 
 @pytest.mark.parametrize(
@@ -194,6 +202,15 @@ def test_a_sequence_without_steps_has_no_prediction_per_step():
     with pytest.warns(NnregWarning, match="a sequence without steps"):
         model = nnreg.run(spec(), data=([*X, np.empty((0, 3))], [*SUMS, np.empty(0)]))
     assert model.predict([X[0], np.empty((0, 3))])[1].shape == (0,)
+    empty = Padded(np.empty((2, 1, 3)), [0, 0])
+    assert [one.shape for one in model.predict(empty)] == [(0,), (0,)]
+    with pytest.raises(DataError, match="all sequences are empty; nothing can"):
+        model.evaluate(empty, Padded(np.empty((2, 1)), [0, 0]))
+
+
+def test_no_rows_have_no_predictions():
+    model = nnreg.build(spec(), data=(X, SUMS))
+    assert model.predict(Padded(np.empty((0, 4, 3)), np.empty(0, int))) == []
 
 
 def gradient_of(document, x, y, weights=None):
