@@ -33,7 +33,8 @@ def check_steps(preprocessing: Preprocessing, network: Network, heads: Sequence[
             "reduce the sequence to one value first, as by an LSTM or a mean over time"
             if masked
             else "the target has a value for each step, but the network gives one output per "
-            "sequence; keep the steps in every layer"
+            "sequence; keep the steps in every layer, or, if a sequence has one target, list "
+            'it in "constant" of data.sequences'
         )
         raise SpecError([Problem(head.path, problem)])
 
