@@ -42,7 +42,7 @@ from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.convert import columns_of, table_of
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, concatenate
-from nnreg.tables.padded import Padded
+from nnreg.tables.padded import Padded, as_type
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
 from nnreg.training.evaluation import Examples, reported
@@ -368,7 +368,7 @@ class Model:
         table = self._sequences(self._table(x, self.preprocessing.names))
         values = example_weights(columns, table, examples.raw_targets, self.classes, weights)
         if values is not None:
-            values = values.astype(self.network.dtype)
+            values = as_type(values, self.network.dtype)
             self.evaluation.require_independent()
         return replace(examples, weights=values)
 
