@@ -27,6 +27,18 @@ SEVERAL = [
     {"type": "lstm", "units": 4, "inputs": "words"},
     {**OUTPUT, "name": "mean"},
 ]
+ATTENTION = [
+    {"type": "dense", "units": 4, "name": "low"},
+    {"type": "multi_head_attention", "heads": 2},
+    {"type": "layer_norm"},
+    {
+        "type": "residual",
+        "name": "block",
+        "layers": [{"type": "dense", "units": 4, "activation": "tanh"}],
+    },
+    {"type": "concat", "inputs": ["block", "low"]},
+    OUTPUT,
+]
 TWO_LOSSES = {"sum": "mean_squared_error", "mean": "huber"}
 BOTH = {"sum": SUMS, "mean": MEANS}
 
@@ -255,3 +267,24 @@ def test_summary_and_representation_show_sequences():
     model = nnreg.build(CASES["several"][0], data=(X, BOTH))
     assert "(batch, 8, 5)" in model.summary()
     assert "layers/words" in model._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("document", "y"),
+    [*CASES.values(), (spec(ATTENTION), SUMS)],
+    ids=[*CASES, "attention"],
+)
+def test_gradients_equal_central_differences(document, y):
+    model = nnreg.build(document, data=(X, y))
+    _, gradients = model.gradients(X, y)
+    vector, rng = model.network.vector, np.random.default_rng(0)
+    flat = np.concatenate([gradients[name].reshape(-1) for name in model.network.params])
+    before = vector.copy()
+    for _ in range(3):
+        direction = rng.normal(size=vector.shape)
+        losses = []
+        for step in (1e-5, -1e-5):
+            vector[...] = before + step * direction
+            losses.append(model.evaluate(X, y)["loss"])
+        vector[...] = before
+        assert (losses[0] - losses[1]) / 2e-5 == pytest.approx(flat @ direction, rel=1e-7, abs=1e-8)

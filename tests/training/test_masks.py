@@ -9,9 +9,11 @@ from nnreg import Padded
 from nnreg._utils.threads import ThreadPool
 from nnreg.builtin.losses import Huber, MeanSquaredError, Value
 from nnreg.builtin.metrics import MeanAbsoluteErrorMetric
+from nnreg.interfaces import Context, Workspace
 from nnreg.interfaces.graph import EntryKeys
 from nnreg.interfaces.layer import LayerEntry
 from nnreg.tables.named import NamedArrays
+from nnreg.testing.strict_arrays import StrictWorkspace, as_strict, unwrap
 from nnreg.training import gradient as gradient_module
 from nnreg.training.epoch import EpochTotals, mean_loss
 from nnreg.training.evaluation import Examples
@@ -271,3 +273,26 @@ def test_a_chain_without_masks_makes_no_call_for_them():
     assert {"forward", "loss_of", "forward_with_workspace"} <= called
     of_masks = {"unmask", "mask", "masks", "share", "losses_of", "forward_masked", "points"}
     assert not called & of_masks
+
+
+def test_a_masked_loss_works_on_another_array_type():
+    mask, y = X.mask, np.zeros((*X.shape[:2], 3))
+    contexts = [
+        Context({}, {}, {}, {}, cls(np.float64, reuse=True)) for cls in (Workspace, StrictWorkspace)
+    ]
+    loss, backward = MeanSquaredError().forward_masked(y, T.values, mask, contexts[0], logits=False)
+    found, strict = MeanSquaredError().forward_masked(
+        as_strict(y), as_strict(T.values), mask, contexts[1], logits=False
+    )
+    assert float(found) == loss
+    exact(unwrap(strict()), backward())
+
+
+def test_points_of_different_numbers_keep_no_arrays():
+    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=True))
+    y = np.zeros((1, 6, 3))
+    for length in range(1, 7):
+        context.workspace.rewind()
+        mask = np.arange(6)[None] < length
+        MeanSquaredError().forward_masked(y, y + 1, mask, context, logits=False)[1]()
+    assert len(context.workspace._buffers) == 1
