@@ -282,6 +282,7 @@ def test_gradients_equal_central_differences(document, y):
     before = vector.copy()
     for _ in range(3):
         direction = rng.normal(size=vector.shape)
+        direction /= np.linalg.norm(direction)
         losses = []
         for step in (1e-5, -1e-5):
             vector[...] = before + step * direction
