@@ -95,6 +95,8 @@ class Head(NamedTuple):
         column = table.columns.get(names[0]) if names else None
         if not isinstance(column, Ragged):
             return self._targets(table, network, self.shape)
+        if len(column) and not column.lengths.any():
+            raise DataError(f"{table.origin}: all sequences are empty; nothing can be compared")
         found, raw = self._targets(table.steps(names), network, self.shape[1:])
         both = (padded(one, column.lengths, table.origin) for one in (found, raw))
         return next(both), next(both)

@@ -22,15 +22,13 @@ from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.model.heads import Head, evaluation_of, heads_of
-from nnreg.model.inputs import prepare_inputs
+from nnreg.model.inputs import prepare_inputs, prepare_targets
 from nnreg.model.sequences import (
     check_steps,
-    fit_padding,
     padded_as,
     real_points,
     refuse_not_finite,
     split_points,
-    targets_per_step,
 )
 from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
@@ -43,8 +41,8 @@ from nnreg.spec.sections import Spec
 from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.convert import columns_of, table_of
 from nnreg.tables.lazy import LazyArray, materialize
-from nnreg.tables.named import Inputs, NamedArrays, concatenate
-from nnreg.tables.padded import Padded
+from nnreg.tables.named import Inputs, concatenate
+from nnreg.tables.padded import Padded, as_type
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
 from nnreg.training.evaluation import Examples, reported
@@ -326,19 +324,9 @@ class Model:
                 f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
                 "use predict"
             )
-        compared = {name: head for name, head in self.heads.items() if head.target is not None}
-        pairs = {name: head.targets(table, self.network) for name, head in compared.items()}
-        inputs = self._fitted_inputs(inputs_table)
-        if self.network.masked:
-            pairs |= targets_per_step(pairs, list(self.heads.values()), inputs, self.network, table)
-        targets, raw = (self._of_targets({n: p[i] for n, p in pairs.items()}) for i in (0, 1))
-        if len(raw) != len(inputs):
-            raise DataError(f"{len(inputs)} rows of inputs, but {len(raw)} of targets")
+        inputs = prepare_inputs(inputs_table, self.preprocessing, self.network, self.spec)
+        targets, raw = prepare_targets(table, list(self.heads.values()), self.network, inputs)
         return Examples(inputs, targets, raw)
-
-    @staticmethod
-    def _of_targets(values: dict[str, Array]) -> Any:
-        return values[""] if "" in values else NamedArrays(values)
 
     def _tables(self, x: Any, y: Any) -> tuple[Table, Table]:
         """Return the tables of inputs and of targets, with columns of sequences as such."""
@@ -380,7 +368,7 @@ class Model:
         table = self._sequences(self._table(x, self.preprocessing.names))
         values = example_weights(columns, table, examples.raw_targets, self.classes, weights)
         if values is not None:
-            values = values.astype(self.network.dtype)
+            values = as_type(values, self.network.dtype)
             self.evaluation.require_independent()
         return replace(examples, weights=values)
 
@@ -390,13 +378,8 @@ class Model:
         return table_of(x, names, source.missing if isinstance(source, Csv) else MISSING_TEXTS)
 
     def _prepare_inputs(self, x: Any) -> Inputs:
-        return self._fitted_inputs(self._sequences(self._table(x, self.preprocessing.names)))
-
-    def _fitted_inputs(self, table: Table) -> Inputs:
-        x = prepare_inputs(table, self.preprocessing, self.network)
-        if not self.network.masked:
-            return x
-        return fit_padding(x, table, self.spec, self.preprocessing, self.network)
+        table = self._sequences(self._table(x, self.preprocessing.names))
+        return prepare_inputs(table, self.preprocessing, self.network, self.spec)
 
     def layer_table(self) -> list[tuple[str, str, str, int]]:
         """Return each layer's name, kind, output shape, and number of parameters."""

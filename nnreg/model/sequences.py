@@ -122,6 +122,8 @@ def _sequences_of(x: Inputs, mask: str | None) -> Padded | None:
 
 def _fitted(targets: Any, own: Padded, table: Table) -> Padded:
     """Return targets with the number of steps of their inputs, and with their lengths."""
+    if not own.lengths.any():
+        raise DataError(f"{table.origin}: all sequences are empty; nothing can be compared")
     if not isinstance(targets, Padded):
         return Padded(np.empty((*own.shape[:2], 0)), own.lengths)
     if len(targets) != len(own):
@@ -147,7 +149,7 @@ def real_points(y: Array, x: Inputs, mask: str | None) -> tuple[Array, Array | N
 
 def split_points(points: Array, lengths: Array | None) -> Any:
     """Return predictions for steps as a list of arrays, one per row; others as they are."""
-    return points if lengths is None else np.split(points, np.cumsum(lengths)[:-1])
+    return points if lengths is None else np.split(points, np.cumsum(lengths))[:-1]
 
 
 def refuse_not_finite(points: Array, lengths: Array | None, table: Table) -> NoReturn:

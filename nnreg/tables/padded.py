@@ -171,6 +171,13 @@ def points_of(values: Array | Padded) -> Array:
     return values.points if isinstance(values, Padded) else values
 
 
+def as_type(values: Array | Padded, dtype: npt.DTypeLike) -> Array | Padded:
+    """Return values of another type."""
+    if isinstance(values, Padded):
+        return values.with_points(values.points.astype(dtype))
+    return values.astype(dtype)
+
+
 def concatenate_padded(parts: Sequence[Padded]) -> Padded:
     """Return the rows of all parts, which may differ in their number of steps."""
     steps = max(part.steps for part in parts)

@@ -1,5 +1,7 @@
 """Padded sequences in training: the loss and the gradients are those of the real steps."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from nnreg.training.epoch import EpochTotals, mean_loss
 from nnreg.training.evaluation import Examples
 from nnreg.training.gradient import Batch, DataParallelGradient, losses_of
 from nnreg.training.outputs import Part, SeveralEvaluation
+from nnreg.training.replay import Replay
 from nnreg.training.state import EpochState
 from tests.helpers.masked import (
     MeanOfSteps,
@@ -240,3 +243,31 @@ def test_the_losses_of_no_output_are_summed_by_points():
     losses, points = losses_of([first, second])
     assert points == X.lengths.sum()
     exact(losses, (first_losses[0] * first_losses[1] + second.losses * second.points) / points)
+
+
+@pytest.mark.parametrize("size", [99, 4])
+def test_a_repeated_pass_has_the_loss_of_the_real_steps(size):
+    network, evaluation, t = of_steps()
+    expected, _ = loss_and_gradient(network, evaluation, X, t)
+    gradient = DataParallelGradient(network, evaluation, 1, ThreadPool(1), several=size < len(X))
+    for worker in gradient:
+        worker.workspace.rng = np.random.default_rng(0)
+    replay = Replay(network, gradient, size)
+    replay.begin(Batch(X, t, None, evaluation.points(t)), ROWS)
+    exact(replay.run(), expected)
+
+
+def test_a_chain_without_masks_makes_no_call_for_them():
+    network = network_of(TAGGER, masked=())
+    evaluation, called = evaluation_of(masked=False), set()
+    gradient = DataParallelGradient(network, evaluation, 1, ThreadPool(1))
+    steps = gradient.batches(Batch(X.values, T.values), ROWS, 99)
+    sys.setprofile(lambda frame, event, argument: called.add(frame.f_code.co_name))
+    try:
+        shards = next(steps)
+    finally:
+        sys.setprofile(None)
+    EpochTotals(EpochState(len(X)), None).add(shards)
+    assert {"forward", "loss_of", "forward_with_workspace"} <= called
+    of_masks = {"unmask", "mask", "masks", "share", "losses_of", "forward_masked", "points"}
+    assert not called & of_masks
