@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nnreg._types import Array, Shapes
+from nnreg._utils.memory import array_bytes, require_memory
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.model.build import plan_network
@@ -56,9 +57,12 @@ def fit_padding(x: Any, table: Table, spec: Spec, known: Preprocessing, network:
             f"longest in training has {known.steps[name]}, and {problem}; shorten the sequence, or "
             "train on longer ones"
         )
-    fitted: dict[str, Padded] = {
-        name: one.resized(max(longest[name], known.steps[name])) for name, one in given.items()
-    }
+    fitted = dict[str, Padded]()
+    for name, one in given.items():
+        steps = max(longest[name], known.steps[name])
+        size = array_bytes((len(one), steps, *one.shape[2:]), one.dtype)
+        require_memory(size, f"{table.origin}, {len(one):,} sequences padded to {steps:,} steps")
+        fitted[name] = one.resized(steps)
     if not several:
         (only,) = fitted.values()
         return only
