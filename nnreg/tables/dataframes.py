@@ -160,8 +160,10 @@ def _sequences_of(series: Any, name: str) -> Ragged | None:
     dtype = getattr(series, "dtype", None)
     if hasattr(dtype, "inner"):  # polars' lists
         rows = series.to_list()
-    elif dtype is None or getattr(dtype, "kind", "") == "O":
-        rows = series if isinstance(series, list | tuple) else list(series)
+    elif isinstance(series, list | tuple):
+        rows = series
+    elif getattr(dtype, "kind", "") == "O":
+        rows = list(series)
     else:
         return None
     if not rows or not all(map(_is_list, rows)) or len(set(map(len, rows))) == 1:
