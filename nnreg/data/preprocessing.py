@@ -194,6 +194,12 @@ class Preprocessing(Configurable):
         self.require_columns(table)
         if INPUT in self.steps:
             return self._encode_steps(table, dtype)
+        for name in self.names:
+            if isinstance(table.columns[name], Ragged):
+                raise DataError(
+                    f"{table.origin}: the rows of column {name!r} differ in length; the model was "
+                    "trained on others, give all the same length"
+                )
         report_ignored((one for one in self.inputs if isinstance(one, CategoricalColumn)), table)
         count = len(table.columns[self.inputs[0].name])
         size = max(BLOCK // max(math.prod(self._shape), 1), 1)

@@ -61,11 +61,14 @@ class Sequences(Configurable):
     padding: float | str | None = None
     constant: tuple[Text, ...] = ()
 
-    def __post_init__(self) -> None:
+    @property
+    def problem(self) -> str:
+        """What is wrong with the setting; empty if nothing is."""
         given = [n for n in ("group", "lengths", "padding") if getattr(self, n) is not None]
-        if len(given) != 1:
-            found = " and ".join(map(repr, given)) or "none"
-            raise ValueError(f"expected one of 'group', 'lengths' and 'padding', found {found}")
+        if len(given) == 1:
+            return ""
+        found = " and ".join(map(repr, given)) or "none"
+        return f"expected one of 'group', 'lengths' and 'padding', found {found}"
 
     @property
     def column(self) -> str | None:
@@ -126,12 +129,18 @@ class Columns(Configurable):
                 f"{self.sample_weights!r} is used as sample_weights and cannot be an input; "
                 "remove it from 'inputs'"
             )
-        if isinstance(self.sequences, dict):
-            grouped = [name for name, one in self.sequences.items() if one.group is not None]
-            if grouped:
+        self._check_sequences()
+
+    def _check_sequences(self) -> None:
+        several = self.sequences if isinstance(self.sequences, dict) else {}
+        for one in self._all_sequences or ([Sequences()] if self.sequences == {} else []):
+            if one.problem:
+                raise ValueError(f"sequences: {one.problem}")
+        for name, one in several.items():
+            if one.group is not None:
                 raise ValueError(
-                    f"sequences.{grouped[0]}: rows are grouped for all columns; write "
-                    f'"sequences": {{"group": "{self.sequences[grouped[0]].group}"}}'
+                    f"sequences.{name}: rows are grouped for all columns; write "
+                    f'"sequences": {{"group": "{one.group}"}}'
                 )
         if used := [name for name in self.sequence_columns if name in (self.listed or ())]:
             raise ValueError(
@@ -140,17 +149,21 @@ class Columns(Configurable):
             )
 
     @property
+    def _all_sequences(self) -> list[Sequences]:
+        if isinstance(self.sequences, dict):
+            return list(self.sequences.values())
+        return [] if self.sequences is None else [self.sequences]
+
+    @property
     def sequence_columns(self) -> tuple[str, ...]:
         """The columns that group rows, or have the lengths of sequences."""
-        several = self.sequences.values() if isinstance(self.sequences, dict) else [self.sequences]
-        names = [one.column for one in several if one is not None]
+        names = [one.column for one in self._all_sequences]
         return tuple(dict.fromkeys(name for name in names if name is not None))
 
     @property
     def constant_columns(self) -> tuple[str, ...]:
         """The columns that have one value per sequence."""
-        several = self.sequences.values() if isinstance(self.sequences, dict) else [self.sequences]
-        return tuple(name for one in several if one is not None for name in one.constant)
+        return tuple(name for one in self._all_sequences for name in one.constant)
 
     @property
     def grouped(self) -> bool:

@@ -135,7 +135,9 @@ class Context:
     @property
     def mask(self) -> Array | None:
         """Which steps of the first input are real, bool `(batch, steps)`; None if all are."""
-        return self.masks[0] if self.mask_names else None
+        if not self.mask_names or self.mask_names[0] is None:
+            return None
+        return self.workspace.masks[self.mask_names[0]]
 
     @property
     def masks(self) -> tuple[Array | None, ...]:

@@ -48,6 +48,11 @@ class Head(NamedTuple):
         return self.target is not None and loss is not None and loss.predicts_target
 
     @property
+    def predicts_classes(self) -> bool:
+        """Whether the output predicts classes."""
+        return self.predicts and self.classes is not None
+
+    @property
     def classes(self) -> tuple[str, ...] | None:
         """The names of the classes, or None."""
         return self.target.names if isinstance(self.target, ClassTarget) else None
@@ -90,6 +95,8 @@ class Head(NamedTuple):
         column = table.columns.get(names[0]) if names else None
         if not isinstance(column, Ragged):
             return self._targets(table, network, self.shape)
+        if len(column) and not column.lengths.any():
+            raise DataError(f"{table.origin}: all sequences are empty; nothing can be compared")
         found, raw = self._targets(table.steps(names), network, self.shape[1:])
         both = (padded(one, column.lengths, table.origin) for one in (found, raw))
         return next(both), next(both)
@@ -132,6 +139,7 @@ def heads_of(
                 logits=activation is not None,
                 unscale=target.unscale if isinstance(target, NumericTarget) else None,
                 batch_size=spec.train.batch_size,
+                masked=network.output_masks.get(name) is not None,
             )
         index = layer_of(spec, name)
         path = output.loss_path if index is None else f"$.model.layers[{index}]"

@@ -1,32 +1,45 @@
-"""From raw rows to the inputs of a network."""
+"""From raw rows to the inputs of a network, and to its targets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.errors import DataError
+from nnreg.model.heads import Head
+from nnreg.model.sequences import fit_padding, targets_per_step
 from nnreg.network.network import Network
+from nnreg.spec.sections import Spec
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
 from nnreg.tables.table import Table
 
 
-def prepare_inputs(table: Table, preprocessing: Preprocessing, network: Network) -> Inputs:
-    """Return the input of a network for raw rows, or several by name.
+def prepare_inputs(
+    table: Table, preprocessing: Preprocessing, network: Network, spec: Spec
+) -> Inputs:
+    """Return the input of a network of this spec for raw rows, or several by name.
 
     A single column that stays in its file is encoded as it is read; several inputs are in memory.
     """
+    x = _encoded(table, preprocessing, network)
+    return fit_padding(x, table, spec, preprocessing, network) if network.masked else x
+
+
+def _encoded(table: Table, preprocessing: Preprocessing, network: Network) -> Inputs:
     if preprocessing.groups:
         return _several(table, preprocessing, network)
     name, *others = preprocessing.names
     column, dtype = table.columns.get(name), network.input_dtype()
 
     if others or not isinstance(column, LazyArray):
-        encoded = _contiguous(preprocessing.encode(table, dtype))
+        encoded: Array | Padded = _contiguous(preprocessing.encode(table, dtype))
         network.check_input(encoded)
         return encoded
 
@@ -43,7 +56,7 @@ def prepare_inputs(table: Table, preprocessing: Preprocessing, network: Network)
     )
 
 
-def _contiguous(encoded: Array | Padded) -> Array | Padded:
+def _contiguous(encoded: Array | Padded) -> Any:
     return encoded if isinstance(encoded, Padded) else np.ascontiguousarray(encoded)
 
 
@@ -60,3 +73,20 @@ def _several(table: Table, preprocessing: Preprocessing, network: Network) -> Na
     )
     network.check_input(encoded)
     return encoded
+
+
+def prepare_targets(
+    table: Table, heads: Sequence[Head], network: Network, inputs: Inputs
+) -> tuple[Any, Any]:
+    """Return targets as the loss takes them, and as the metrics take them.
+
+    They are those of the only output, or those of several by name.
+    """
+    pairs = {head.name: head.targets(table, network) for head in heads if head.target is not None}
+    if network.masked:
+        pairs |= targets_per_step(pairs, heads, inputs, network, table)
+    targets, raw = ({name: pair[index] for name, pair in pairs.items()} for index in (0, 1))
+    found = [one[""] if "" in one else NamedArrays(one) for one in (targets, raw)]
+    if len(found[1]) != len(inputs):
+        raise DataError(f"{len(inputs)} rows of inputs, but {len(found[1])} of targets")
+    return found[0], found[1]

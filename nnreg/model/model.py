@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,8 +21,15 @@ from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
-from nnreg.model.heads import evaluation_of, heads_of
-from nnreg.model.inputs import prepare_inputs
+from nnreg.model.heads import Head, evaluation_of, heads_of
+from nnreg.model.inputs import prepare_inputs, prepare_targets
+from nnreg.model.sequences import (
+    check_steps,
+    padded_as,
+    real_points,
+    refuse_not_finite,
+    split_points,
+)
 from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
@@ -34,7 +41,8 @@ from nnreg.spec.sections import Spec
 from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.convert import columns_of, table_of
 from nnreg.tables.lazy import LazyArray, materialize
-from nnreg.tables.named import Inputs, NamedArrays, concatenate
+from nnreg.tables.named import Inputs, concatenate
+from nnreg.tables.padded import Padded, as_type
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
 from nnreg.training.evaluation import Examples, reported
@@ -43,6 +51,9 @@ from nnreg.training.history import History
 from nnreg.training.inference import inference_network
 from nnreg.training.state import Record, TrainingState
 from nnreg.training.trainer import Trainer
+
+_Found: TypeAlias = tuple[Head, Array, Array | None]
+"""An output, its values, and if these are those of the steps of sequences, the lengths of them."""
 
 
 class Model:
@@ -70,6 +81,7 @@ class Model:
                 preprocessing.input_shape,
                 preprocessing.classes,
                 self.spec.train.kernels or default_kernels(document.registry),
+                masked=preprocessing.steps,
             )
             if check:
                 names = {
@@ -80,6 +92,7 @@ class Model:
             self.heads = heads_of(self.spec, preprocessing, self.network, document.registry)
             """The outputs by name; the name of a single one is empty."""
             self.evaluation = evaluation_of(self.spec, list(self.heads.values()))
+            check_steps(preprocessing, self.network, list(self.heads.values()))
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle and copy the values of the network; the rest follows from the document."""
@@ -137,52 +150,48 @@ class Model:
         """Return the predictions `(rows, …)`: probabilities of the classes, or numbers.
 
         Numbers are in the units of the target. A network with one output gives the shape of the
-        target: `(rows,)` if it has one value per row. Several outputs are a dictionary by name.
+        target: `(rows,)` if it has one value per row. Several outputs are a dictionary by name, and
+        an output for each step of sequences is a list of arrays, one per row.
         Raises `DataError` for rows that do not fit.
         """
-        return self._of_heads(
-            {name: self.heads[name].prediction(y) for name, y in self._outputs(x)}
-        )
+        return self._of_heads(Head.prediction, self._outputs(x))
 
     @staticmethod
-    def _of_heads(values: dict[str, Array]) -> Any:
-        """Return the value of the only output, or those of several by name."""
+    def _of_heads(convert: Callable[[Head, Array], Array], outputs: Iterable[_Found]) -> Any:
+        """Return the converted value of the only output, or those of several by name."""
+        values = {head.name: split_points(convert(head, y), n) for head, y, n in outputs}
         return values.get("", values)
 
-    def _outputs(self, x: Any) -> Iterator[tuple[str, Array]]:
+    def _outputs(self, x: Any) -> Iterator[_Found]:
         """Yield the outputs of the network `(rows, …, outputs)`, in the units of their targets.
 
         Raises `DataError` if one is not finite.
         """
+        inputs, masks = self._prepare_inputs(x), self.network.output_masks
         with np.errstate(over="ignore", invalid="ignore"):
-            outputs = self.inference_network.predict(self._prepare_inputs(x))
+            outputs = self.inference_network.predict(inputs)
             found = {name: head.in_units(head.of(outputs)) for name, head in self.heads.items()}
         for name, y in found.items():
-            if not all_finite(y):
-                row = int(np.argwhere(~np.isfinite(y))[0][0])
-                table = table_of(x, self.preprocessing.names)
-                raise DataError(
-                    f"{table.origin}, {table.row_label(row)}: the prediction is not finite; look "
-                    "for extreme values in the row and in the weights"
-                )
-            yield name, y
+            points, lengths = real_points(y, inputs, masks[name])
+            if not all_finite(points):
+                refuse_not_finite(points, lengths, table_of(x, self.preprocessing.names))
+            yield self.heads[name], points, lengths
 
     def classify(self, x: Any) -> Any:
         """Return the most probable class of each row, in the type that the classes were given.
 
         Of several outputs, those with classes are a dictionary by name.
         """
-        outputs = dict(self._outputs(x))
-        heads = self.heads.items()
-        chosen = [name for name, head in heads if not name or (head.predicts and head.classes)]
-        return self._of_heads({name: self.heads[name].classify(outputs[name]) for name in chosen})
+        outputs = list(self._outputs(x))
+        chosen = [one for one in outputs if not one[0].name or one[0].predicts_classes]
+        return self._of_heads(Head.classify, chosen)
 
     def probabilities(self, x: Any) -> Any:
         """Return one column per class, even if the network has a single output."""
         outputs = self._outputs(x)
         if not self.spec.several:
             self.evaluation.require_predictions()
-        return self._of_heads({name: self.heads[name].probabilities(y) for name, y in outputs})
+        return self._of_heads(Head.probabilities, outputs)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
@@ -200,8 +209,10 @@ class Model:
         tables = map(self._sequences, tables)
         for table in parts_with_target(tables, self.preprocessing.target_names, columns):
             examples = self.examples(table, table)
-            parts.append((network.logits(examples.x), examples.targets, examples.raw_targets))
-        z, t, raw = (concatenate(arrays) for arrays in zip(*parts, strict=True))
+            scores = padded_as(network.logits(examples.x), examples.targets)
+            parts.append((scores, examples.targets, examples.raw_targets))
+        scores, t, raw = (concatenate(arrays) for arrays in zip(*parts, strict=True))
+        z = scores.values if isinstance(scores, Padded) else scores
         return reported(self.evaluation.evaluate_logits(network, z, Examples(z, t, raw)))
 
     def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
@@ -315,17 +326,9 @@ class Model:
                 f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
                 "use predict"
             )
-        compared = {name: head for name, head in self.heads.items() if head.target is not None}
-        pairs = {name: head.targets(table, self.network) for name, head in compared.items()}
-        inputs = prepare_inputs(inputs_table, self.preprocessing, self.network)
-        targets, raw = (self._of_targets({n: p[i] for n, p in pairs.items()}) for i in (0, 1))
-        if len(raw) != len(inputs):
-            raise DataError(f"{len(inputs)} rows of inputs, but {len(raw)} of targets")
+        inputs = prepare_inputs(inputs_table, self.preprocessing, self.network, self.spec)
+        targets, raw = prepare_targets(table, list(self.heads.values()), self.network, inputs)
         return Examples(inputs, targets, raw)
-
-    @staticmethod
-    def _of_targets(values: dict[str, Array]) -> Any:
-        return values[""] if "" in values else NamedArrays(values)
 
     def _tables(self, x: Any, y: Any) -> tuple[Table, Table]:
         """Return the tables of inputs and of targets, with columns of sequences as such."""
@@ -367,7 +370,7 @@ class Model:
         table = self._sequences(self._table(x, self.preprocessing.names))
         values = example_weights(columns, table, examples.raw_targets, self.classes, weights)
         if values is not None:
-            values = values.astype(self.network.dtype)
+            values = as_type(values, self.network.dtype)
             self.evaluation.require_independent()
         return replace(examples, weights=values)
 
@@ -378,7 +381,7 @@ class Model:
 
     def _prepare_inputs(self, x: Any) -> Inputs:
         table = self._sequences(self._table(x, self.preprocessing.names))
-        return prepare_inputs(table, self.preprocessing, self.network)
+        return prepare_inputs(table, self.preprocessing, self.network, self.spec)
 
     def layer_table(self) -> list[tuple[str, str, str, int]]:
         """Return each layer's name, kind, output shape, and number of parameters."""

@@ -17,7 +17,7 @@ from nnreg.runs.baseline import best_constant
 from nnreg.runs.prepare import PreparedRun
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
-from nnreg.tables.padded import Padded
+from nnreg.tables.padded import Padded, points_like, points_of
 from nnreg.tables.table import Table
 
 MAX_IMAGE_SIDE = 128
@@ -41,6 +41,8 @@ class SplitPredictions(HeldOut):
     """The source of the rows; it has no columns."""
     output: str = ""
     """The name of the output, empty for the only one."""
+    lengths: Array | None = None
+    """The number of predictions of each row, where sequences differ in length."""
 
     @property
     def confusion(self) -> Array:
@@ -63,7 +65,17 @@ class SplitPredictions(HeldOut):
 
     def row_label(self, index: int) -> str:
         """Return the location in its file of the row of a prediction, such as `line 3`."""
-        return self.table.row_label(index // self.predictions_per_row)
+        row, step = self._place(index)
+        label = self.table.row_label(row)
+        return label if self.lengths is None else f"{label}, step {step}"
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Return the row of a prediction, and its number among those of the row."""
+        if self.lengths is None:
+            return divmod(index, self.predictions_per_row)
+        ends = np.cumsum(self.lengths)
+        row = int(np.searchsorted(ends, index, side="right"))
+        return row, int(index - ends[row] + self.lengths[row])
 
     def input(self, index: int) -> dict[str, str] | Array | None:
         """Return the inputs of a prediction: formatted columns, an image `(h, w, 3)`, or None.
@@ -71,11 +83,12 @@ class SplitPredictions(HeldOut):
         Numbers are computed back from the network's inputs, so they have six digits, and a missing
         value is shown as its replacement.
         """
-        row = np.array([index // self.predictions_per_row])
+        row = np.array([self._place(index)[0]])
         x = self.inputs
         if isinstance(x, NamedArrays):
-            parts = self.preprocessing.parts
-            found = [_columns(part, x[name][row][0]) for name, part in parts.items()]
+            parts = self.preprocessing.parts.items()
+            arrays = ((part, x[name]) for name, part in parts)
+            found = [_columns(part, a[row][0]) for part, a in arrays if not isinstance(a, Padded)]
             return {name: value for one in found for name, value in one.items()}
         if isinstance(x, Padded):
             return None
@@ -105,8 +118,11 @@ def _predictions_of(prepared: PreparedRun, head: Head, y: Array) -> SplitPredict
     split, examples = prepared.reported
     assert head.target is not None
     assert head.evaluation is not None
-    predictions, true_values = head.evaluation.predictions(y), head.of(examples.raw_targets)
-    baseline, _ = best_constant(head, head.of(prepared.train.raw_targets))
+    known, trained = head.of(examples.raw_targets), head.of(prepared.train.raw_targets)
+    lengths = known.lengths if isinstance(known, Padded) else None
+    y, true_values = points_like(y, known), points_of(known)
+    predictions = head.evaluation.predictions(y)
+    baseline, _ = best_constant(head, points_of(trained))
     targets, confidence = columns_of(head.target), None
     if head.classes is None:
         if (width := true_values.shape[-1]) != len(targets):  # a column of arrays
@@ -130,6 +146,7 @@ def _predictions_of(prepared: PreparedRun, head: Head, y: Array) -> SplitPredict
         inputs=examples.x,
         table=prepared.tables[split],
         output=head.name,
+        lengths=lengths,
     )
 
 

@@ -17,6 +17,7 @@ from nnreg.interfaces.metric import Metric
 from nnreg.model.heads import Head
 from nnreg.model.model import Model
 from nnreg.runs.prepare import PreparedRun
+from nnreg.tables.padded import points_like, points_of
 from nnreg.training.evaluation import Examples, metric_value
 
 
@@ -33,10 +34,10 @@ def evaluate_with_baseline(prepared: PreparedRun) -> dict[str, Any]:
     for name, head in prepared.model.heads.items():
         if not head.predicts or head.evaluation is None:
             continue
-        train = head.of(prepared.train.raw_targets)
+        train = points_of(head.of(prepared.train.raw_targets))
         constant, guess = best_constant(head, train)
         constants = _Constants(constant, train, head.classes)
-        raw = head.of(examples.raw_targets)
+        raw = points_of(head.of(examples.raw_targets))
         for own, metric in head.evaluation.named_metrics.items():
             baseline[_full_name(head, own)] = constants.metric(metric, raw)
         comparison = _comparison(prepared.model, head, examples, constants, metrics[split])
@@ -83,13 +84,15 @@ def _comparison(
 ) -> dict[str, Any]:
     """Compare by the first metric of an output, or by a common one if it has none."""
     own, metric = _deciding_metric(head)
-    raw, name = head.of(examples.raw_targets), _full_name(head, own)
+    targets, name = head.of(examples.raw_targets), _full_name(head, own)
+    raw = points_of(targets)
     if name in metrics:
         value = metrics[name]
     else:
         name = f"{head.name} {own}".strip()
         assert head.evaluation is not None  # that of a compared output
-        y = head.evaluation.predictions(head.of(model.inference_network.predict(examples.x)))
+        outputs = head.of(model.inference_network.predict(examples.x))
+        y = head.evaluation.predictions(points_like(outputs, targets))
         value = metric_value(metric, y, raw)
     baseline = constants.metric(metric, raw)
     better = value > baseline if metric.higher_is_better else value < baseline

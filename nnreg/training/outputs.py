@@ -15,7 +15,7 @@ from nnreg.interfaces.join import split_values
 from nnreg.interfaces.metric import Metric
 from nnreg.network.network import Network
 from nnreg.tables.named import NamedArrays
-from nnreg.training.evaluation import Evaluation, Examples, for_rows
+from nnreg.training.evaluation import Evaluation, Examples, factors_for
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class SeveralEvaluation(Evaluation):
                     continue
                 np.multiply(backward_fn().reshape(span.shape), part.weight, out=span)
                 if scale is not None:
-                    np.multiply(span, for_rows(scale[..., index], span), out=span)
+                    np.multiply(span, factors_for(scale[..., index], span), out=span)
             return dz
 
         return losses, backward

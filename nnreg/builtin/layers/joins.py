@@ -13,11 +13,11 @@ import numpy as np
 from annotated_types import Gt
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.layers.time_axis import require_features
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.join import Join, JoinBackward
 from nnreg.interfaces.layer import LayerBuilder
+from nnreg.interfaces.masks import require_features
 
 
 class _Elementwise(Join):

@@ -1,0 +1,88 @@
+"""The columns that `nnreg predict` prints: of rows, of sequences, or of the steps of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+import numpy as np
+
+from nnreg.data.preprocessing import columns_of
+from nnreg.data.sequences import as_learned
+from nnreg.data.settings import Columns
+from nnreg.tables.columns import categorical
+from nnreg.tables.ragged import Ragged
+
+if TYPE_CHECKING:
+    from nnreg._types import Array
+    from nnreg.model.heads import Head
+    from nnreg.model.model import Model
+    from nnreg.tables.table import Table
+
+Predictions: TypeAlias = tuple[list[str], list[list[Any]]]
+"""The names of columns, and rows of values."""
+
+
+def predictions(model: Model, table: Table) -> Predictions:
+    """Return the names of the columns, and one row for each row of the table.
+
+    If rows are grouped to sequences, and an output has one value per sequence, there is one row for
+    each sequence, with the group first. Otherwise a prediction for each step is a list.
+    """
+    table = as_learned(table, model.preprocessing, model.spec.data or Columns())
+    outputs, names, columns = model.predict(table), list[str](), list[list[Any]]()
+    per_step = {name: isinstance(head.of(outputs), list) for name, head in model.heads.items()}
+    spread = table.step_rows is not None and any(per_step.values())
+    for name, head in model.heads.items():
+        y = head.of(outputs)
+        own, values = _columns_of(model, head, np.concatenate(y) if per_step[name] else y)
+        if spread:
+            order = _file_order(table, per_step[name])
+            values = [[column[position] for position in order] for column in values]
+        elif per_step[name]:
+            values = [_split(column, list(map(len, y))) for column in values]
+        names += [f"{one}_{name}" if name and one == "prediction" else one for one in own]
+        columns += values
+    if table.step_rows is not None and not spread:
+        assert model.spec.data is not None  # it says how rows are grouped
+        (group,) = model.spec.data.sequence_columns
+        names, columns = [group, *names], [categorical(table, group).text().tolist(), *columns]
+    return names, [list(row) for row in zip(*columns, strict=True)]
+
+
+def _file_order(table: Table, per_step: bool) -> Sequence[int]:
+    """Return the number of the prediction for each row of the file that was grouped."""
+    assert table.step_rows is not None
+    order = np.argsort(table.step_rows)
+    if not per_step:
+        column = next(one for one in table.columns.values() if isinstance(one, Ragged))
+        order = np.repeat(np.arange(len(table)), column.lengths)[order]
+    positions: list[int] = order.tolist()
+    return positions
+
+
+def _split(values: list[Any], lengths: Sequence[int]) -> list[list[Any]]:
+    """Return consecutive values as lists of these lengths."""
+    ends = np.cumsum(lengths).tolist()
+    return [values[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+
+
+def _columns_of(model: Model, head: Head, y: Array) -> tuple[list[str], list[list[Any]]]:
+    """Return the names of the columns of an output, and their values."""
+    prefix = f"{head.name}_" if head.name else ""
+    if head.predicts and head.classes is not None:
+        if y.ndim > 2:
+            raise click.UsageError("this model predicts sequences; use model.predict in Python")
+        y = head.probabilities(y.reshape(len(y), -1))
+        chosen = [str(head.classes[index]) for index in np.argmax(y, axis=-1)]
+        names = ["prediction", *(f"probability_{prefix}{one}" for one in head.classes)]
+        return names, [chosen, *y.T.tolist()]
+    y = y.reshape(len(y), -1)
+    if y.shape[1] == 1:
+        return ["prediction"], [y[:, 0].tolist()]
+    targets = [str(index) for index in range(y.shape[1])]
+    known = columns_of(head.target) if head.target is not None and head.predicts else ()
+    if model.spec.data and len(known) == y.shape[1]:
+        targets = list(known)
+    return [f"prediction_{prefix}{one}" for one in targets], y.T.tolist()
