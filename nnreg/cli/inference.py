@@ -27,8 +27,8 @@ from nnreg.cli._registry import registry_with
 if TYPE_CHECKING:
     from nnreg._types import Array
     from nnreg.interfaces.source import Source
-    from nnreg.model.heads import Head
     from nnreg.model.model import Model
+    from nnreg.model.outputs import Output
     from nnreg.tables.table import Table
 
 
@@ -214,33 +214,33 @@ def _with_row_names(table: Table, predictions: _Predictions) -> _Predictions:
 
 def _predictions(model: Model, table: Table) -> _Predictions:
     """Return the column names, and one row for each row of the table."""
-    outputs, names, columns = model.predict(table), list[str](), list[list[Any]]()
-    for name, head in model.heads.items():
-        own, values = _columns_of(model, head, head.of(outputs))
+    found, names, columns = model.predict(table), list[str](), list[list[Any]]()
+    for name, output in model.outputs.items():
+        own, values = _columns_of(model, output, output.of(found))
         names += [f"{one}_{name}" if name and one == "prediction" else one for one in own]
         columns += values
     return names, [list(row) for row in zip(*columns, strict=True)]
 
 
-def _columns_of(model: Model, head: Head, y: Array) -> tuple[list[str], list[list[Any]]]:
+def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list[list[Any]]]:
     """Return the names of the columns of an output, and their values."""
     import numpy as np
 
     from nnreg.data.preprocessing import columns_of
 
-    prefix = f"{head.name}_" if head.name else ""
-    if head.predicts and head.classes is not None:
+    prefix = f"{output.name}_" if output.name else ""
+    if output.predicts and output.classes is not None:
         if y.ndim > 2:
             raise click.UsageError("this model predicts sequences; use model.predict in Python")
-        y = head.probabilities(y.reshape(len(y), -1))
-        chosen = [str(head.classes[index]) for index in np.argmax(y, axis=-1)]
-        names = ["prediction", *(f"probability_{prefix}{one}" for one in head.classes)]
+        y = output.probabilities(y.reshape(len(y), -1))
+        chosen = [str(output.classes[index]) for index in np.argmax(y, axis=-1)]
+        names = ["prediction", *(f"probability_{prefix}{one}" for one in output.classes)]
         return names, [chosen, *y.T.tolist()]
     y = y.reshape(len(y), -1)
     if y.shape[1] == 1:
         return ["prediction"], [y[:, 0].tolist()]
     targets = [str(index) for index in range(y.shape[1])]
-    known = columns_of(head.target) if head.target is not None and head.predicts else ()
+    known = columns_of(output.target) if output.target is not None and output.predicts else ()
     if model.spec.data and len(known) == y.shape[1]:
         targets = list(known)
     return [f"prediction_{prefix}{one}" for one in targets], y.T.tolist()

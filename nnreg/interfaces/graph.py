@@ -121,11 +121,11 @@ def connect(
         wires.append(Wire(read, use, keys.transposed))
         if keys.name is not None:
             scope.add(keys.name, index + 1, f"{here}.name")
-    results = {name: scope.find_output(name, where) for name, where in (outputs or {}).items()}
-    problems = scope.problems or _unread(wires, names, path, inputs, set(results.values()))
+    reads = {name: scope.find_output(name, where) for name, where in (outputs or {}).items()}
+    problems = scope.problems or _unread(wires, names, path, inputs, set(reads.values()))
     if problems:
         raise SpecError(problems)
-    return Graph(wires, results)
+    return Graph(wires, reads)
 
 
 class _Scope:

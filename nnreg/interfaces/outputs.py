@@ -27,7 +27,7 @@ class OutputLoss(Configurable):
     target: str | None = None
 
 
-class Output(NamedTuple):
+class OutputSpec(NamedTuple):
     """An output of a network; the name of the only one is empty.
 
     `loss` is None for an output that is only predicted. `target` is the name of its target, None
@@ -49,11 +49,11 @@ class Output(NamedTuple):
         return any(one.classification for one in compared)
 
 
-def outputs_of(
+def output_specs(
     loss: Loss | Mapping[str, OutputLoss],
     metrics: tuple[Metric, ...] | Mapping[str, tuple[Metric, ...]],
     listed: tuple[str, ...],
-) -> list[Output]:
+) -> list[OutputSpec]:
     """Return the outputs that have a loss, then those that are `listed` in the model alone.
 
     Raises `SpecError` for several outputs and a loss or metrics that do not say of which.
@@ -63,13 +63,13 @@ def outputs_of(
             _refuse("$.model.outputs", "are several; give 'loss' as an object with outputs")
         if isinstance(metrics, Mapping):
             _refuse("$.metrics", "are those of outputs; give 'loss' as such an object too")
-        return [Output("", loss, metrics=metrics)]
+        return [OutputSpec("", loss, metrics=metrics)]
     if not isinstance(metrics, Mapping):
         if metrics:
             _refuse("$.metrics", "must be an object with outputs, as 'loss' is")
         metrics = {}
     found = [
-        Output(
+        OutputSpec(
             name,
             one.loss,
             one.weight,
@@ -81,7 +81,7 @@ def outputs_of(
         for name, one in loss.items()
     ]
     found += [
-        Output(name, None, 0.0, None, (), f"$.model.outputs[{index}]")
+        OutputSpec(name, None, 0.0, None, (), f"$.model.outputs[{index}]")
         for index, name in enumerate(listed)
         if name not in loss
     ]

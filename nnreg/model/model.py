@@ -20,8 +20,8 @@ from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
-from nnreg.model.heads import evaluation_of, heads_of
 from nnreg.model.inputs import prepare_inputs
+from nnreg.model.outputs import evaluation_of, outputs_of
 from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
@@ -75,13 +75,13 @@ class Model:
                     for name, target in preprocessing.by_output.items()
                 }
                 refuse_incompatible(self.spec, self.network, names)
-            self.heads = heads_of(self.spec, preprocessing, self.network, document.registry)
+            self.outputs = outputs_of(self.spec, preprocessing, self.network, document.registry)
             """The outputs by name; the name of a single one is empty."""
-            self.evaluation = evaluation_of(self.spec, list(self.heads.values()))
+            self.evaluation = evaluation_of(self.spec, list(self.outputs.values()))
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle and copy the values of the network; the rest follows from the document."""
-        derived = ("network", "heads", "evaluation", "components")
+        derived = ("network", "outputs", "evaluation", "components")
         kept = {name: value for name, value in vars(self).items() if name not in derived}
         return {**kept, "values": (self.network.vector, self.network.state_vector)}
 
@@ -138,23 +138,23 @@ class Model:
         target: `(rows,)` if it has one value per row. Several outputs are a dictionary by name.
         Raises `DataError` for rows that do not fit.
         """
-        return self._of_heads(
-            {name: self.heads[name].prediction(y) for name, y in self._outputs(x)}
+        return self._by_output(
+            {name: self.outputs[name].prediction(y) for name, y in self._predicted(x)}
         )
 
     @staticmethod
-    def _of_heads(values: dict[str, Array]) -> Any:
+    def _by_output(values: dict[str, Array]) -> Any:
         """Return the value of the only output, or those of several by name."""
         return values.get("", values)
 
-    def _outputs(self, x: Any) -> Iterator[tuple[str, Array]]:
+    def _predicted(self, x: Any) -> Iterator[tuple[str, Array]]:
         """Yield the outputs of the network `(rows, …, outputs)`, in the units of their targets.
 
         Raises `DataError` if one is not finite.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            outputs = self.inference_network.predict(self._prepare_inputs(x))
-            found = {name: head.in_units(head.of(outputs)) for name, head in self.heads.items()}
+            y = self.inference_network.predict(self._prepare_inputs(x))
+            found = {name: one.in_units(one.of(y)) for name, one in self.outputs.items()}
         for name, y in found.items():
             if not all_finite(y):
                 row = int(np.argwhere(~np.isfinite(y))[0][0])
@@ -170,17 +170,16 @@ class Model:
 
         Of several outputs, those with classes are a dictionary by name.
         """
-        outputs = dict(self._outputs(x))
-        heads = self.heads.items()
-        chosen = [name for name, head in heads if not name or (head.predicts and head.classes)]
-        return self._of_heads({name: self.heads[name].classify(outputs[name]) for name in chosen})
+        found, outputs = dict(self._predicted(x)), self.outputs.items()
+        chosen = [name for name, one in outputs if not name or (one.predicts and one.classes)]
+        return self._by_output({name: self.outputs[name].classify(found[name]) for name in chosen})
 
     def probabilities(self, x: Any) -> Any:
         """Return one column per class, even if the network has a single output."""
-        outputs = self._outputs(x)
+        found = self._predicted(x)
         if not self.spec.several:
             self.evaluation.require_predictions()
-        return self._of_heads({name: self.heads[name].probabilities(y) for name, y in outputs})
+        return self._by_output({name: self.outputs[name].probabilities(y) for name, y in found})
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
@@ -311,8 +310,8 @@ class Model:
                 f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
                 "use predict"
             )
-        compared = {name: head for name, head in self.heads.items() if head.target is not None}
-        pairs = {name: head.targets(table, self.network) for name, head in compared.items()}
+        compared = {name: one for name, one in self.outputs.items() if one.target is not None}
+        pairs = {name: one.targets(table, self.network) for name, one in compared.items()}
         inputs = self._prepare_inputs(x)
         targets, raw = (self._of_targets({n: p[i] for n, p in pairs.items()}) for i in (0, 1))
         if len(raw) != len(inputs):

@@ -245,7 +245,7 @@ class Network:
         """
         if self.named_outputs:
             contexts = list(context.children.values())
-            y, backward = one_output(run_graph(contexts, x, self.plan.results))
+            y, backward = one_output(run_graph(contexts, x, self.plan.output_reads))
             return y, backward
         return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
 

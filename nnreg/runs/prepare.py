@@ -15,7 +15,7 @@ from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.integers import integer_inputs
 from nnreg.interfaces.layer import LayerEntry
-from nnreg.interfaces.outputs import Output
+from nnreg.interfaces.outputs import OutputSpec
 from nnreg.model.model import Model
 from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
@@ -176,7 +176,7 @@ def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
 def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Splits]:
     spec = document.spec
     targets = tuple(target.columns)
-    if not targets and any(head.loss and head.loss.takes_target for head in spec.heads):
+    if not targets and any(output.loss and output.loss.takes_target for output in spec.outputs):
         raise UsageError("data: the loss takes a target; pass (x, y), the inputs and the targets")
     clash = sorted(set(targets) & set(inputs.columns))
     if clash:
@@ -213,42 +213,42 @@ def _targets(
     spec: Spec, columns: tuple[str, ...] | Mapping[str, tuple[str, ...]]
 ) -> list[TargetColumns]:
     """Return the columns of the target of each output, given as one target or several by name."""
-    heads = [head for head in spec.heads if head.target is not None]
+    outputs = [output for output in spec.outputs if output.target is not None]
     if not isinstance(columns, Mapping):
-        if len(heads) > 1:
+        if len(outputs) > 1:
             problem = (
                 "several outputs have targets; give an object with the columns of each: "
-                f"{', '.join(head.name for head in heads)}"
+                f"{', '.join(output.name for output in outputs)}"
             )
             raise SpecError([Problem("$.data.target", problem)])
-        (head,) = heads
-        return [TargetColumns(columns, _numeric_classes(spec, head), head.name)]
+        (output,) = outputs
+        return [TargetColumns(columns, _numeric_classes(spec, output), output.name)]
     if not spec.several:
         problem = "an object is for several outputs; give 'loss' as an object with those too"
         raise SpecError([Problem("$.data.target", problem)])
     problems = [
-        Problem(head.loss_path, f"no target {head.target!r}{suggest(head.target, columns)}")
-        for head in heads
-        if head.target is not None and head.target not in columns
+        Problem(output.loss_path, f"no target {output.target!r}{suggest(output.target, columns)}")
+        for output in outputs
+        if output.target is not None and output.target not in columns
     ]
-    for name in columns.keys() - {head.target for head in heads}:
+    for name in columns.keys() - {output.target for output in outputs}:
         text = f"no loss uses the target {name!r}; remove it, or name it as the target of a loss"
         problems.append(Problem(f"$.data.target.{name}", text))
     if problems:
         raise SpecError(problems)
     return [
-        TargetColumns(columns[head.target], _numeric_classes(spec, head), head.name)
-        for head in heads
-        if head.target is not None
+        TargetColumns(columns[output.target], _numeric_classes(spec, output), output.name)
+        for output in outputs
+        if output.target is not None
     ]
 
 
-def _numeric_classes(spec: Spec, head: Output) -> NumericClasses:
+def _numeric_classes(spec: Spec, output: OutputSpec) -> NumericClasses:
     """Return which numeric targets are classes, according to a layer, the loss, or a metric."""
     for entry in spec.model.layers:
         layer = entry.layer if isinstance(entry, LayerEntry) else entry
         name = entry.keys.name if isinstance(entry, LayerEntry) else None
-        own = not spec.several or name == head.name or head.classification
+        own = not spec.several or name == output.name or output.classification
         if own and getattr(layer, "units", None) == "classes":
             return "all"
-    return "single" if head.classification else "none"
+    return "single" if output.classification else "none"

@@ -19,7 +19,7 @@ from nnreg.training.evaluation import Evaluation, Examples
 
 
 @dataclass(frozen=True)
-class Part:
+class OutputEvaluation:
     """The evaluation of one output; None if it has no loss, and `compared` with a target or not."""
 
     evaluation: Evaluation | None
@@ -34,28 +34,28 @@ class SeveralEvaluation(Evaluation):
     The scores of a network are those of all outputs side by side; targets are by output.
     """
 
-    def __init__(self, parts: Mapping[str, Part]) -> None:
-        self.parts = parts
+    def __init__(self, outputs: Mapping[str, OutputEvaluation]) -> None:
+        self.outputs = outputs
         self.named_metrics: Mapping[str, Metric] = {
             f"{name}_{metric}": value
-            for name, part in parts.items()
-            if part.evaluation is not None
-            for metric, value in part.evaluation.named_metrics.items()
+            for name, output in outputs.items()
+            if output.evaluation is not None
+            for metric, value in output.evaluation.named_metrics.items()
         }
 
     @property
     def names(self) -> list[str]:
         """The names of the metrics that `evaluate` returns."""
         found = ["loss"]
-        for name, part in self.parts.items():
-            if part.evaluation is not None:
-                found += [f"{name}_{own}" for own in part.evaluation.names]
+        for name, output in self.outputs.items():
+            if output.evaluation is not None:
+                found += [f"{name}_{own}" for own in output.evaluation.names]
         return found
 
     @property
     def independent(self) -> bool:
         """Whether the loss of a batch is the mean of those of its examples."""
-        parts = [part.evaluation for part in self.parts.values() if part.evaluation]
+        parts = [output.evaluation for output in self.outputs.values() if output.evaluation]
         return all(evaluation.independent for evaluation in parts)
 
     def require_predictions(self) -> None:
@@ -66,32 +66,32 @@ class SeveralEvaluation(Evaluation):
         """Whether the scores of an epoch are needed at its end: for the loss of each output."""
         return True
 
-    def _split(self, z: Array) -> list[tuple[str, Part, Array]]:
-        arrays = split_values(z, [part.shape for part in self.parts.values()])
-        pairs = zip(self.parts.items(), arrays, strict=True)
-        return [(name, part, np.ascontiguousarray(array)) for (name, part), array in pairs]
+    def _split(self, z: Array) -> list[tuple[str, OutputEvaluation, Array]]:
+        arrays = split_values(z, [output.shape for output in self.outputs.values()])
+        pairs = zip(self.outputs.items(), arrays, strict=True)
+        return [(name, output, np.ascontiguousarray(array)) for (name, output), array in pairs]
 
     def loss_of(self, z: Array, t: Any, context: Context) -> tuple[float, Callable[[], Array]]:
         """Return the weighted sum of the losses, and the function that computes its gradient."""
-        total, backward_fns = 0.0, list[tuple[Part, Callable[[], Array] | None]]()
-        for name, part, scores in self._split(z):
-            if part.evaluation is None:
-                backward_fns.append((part, None))
+        total, backward_fns = 0.0, list[tuple[OutputEvaluation, Callable[[], Array] | None]]()
+        for name, output, scores in self._split(z):
+            if output.evaluation is None:
+                backward_fns.append((output, None))
                 continue
-            truth = t[name] if part.compared else no_targets(scores)
-            loss, backward_fn = part.evaluation.loss_of(scores, truth, context)
-            total += part.weight * loss
-            backward_fns.append((part, backward_fn))
+            truth = t[name] if output.compared else no_targets(scores)
+            loss, backward_fn = output.evaluation.loss_of(scores, truth, context)
+            total += output.weight * loss
+            backward_fns.append((output, backward_fn))
 
         def backward() -> Array:
             dz, start = context.empty(z.shape), 0
-            for part, backward_fn in backward_fns:
-                span = dz[:, start : start + math.prod(part.shape)]
-                start += math.prod(part.shape)
+            for output, backward_fn in backward_fns:
+                span = dz[:, start : start + math.prod(output.shape)]
+                start += math.prod(output.shape)
                 if backward_fn is None:
                     span.fill(0)
                 else:
-                    np.multiply(backward_fn().reshape(span.shape), part.weight, out=span)
+                    np.multiply(backward_fn().reshape(span.shape), output.weight, out=span)
             return dz
 
         return total, backward
@@ -99,22 +99,22 @@ class SeveralEvaluation(Evaluation):
     def weighted_loss(self, z: Array, t: Any, weights: Array) -> float:
         """Return the mean over the examples of loss times weight."""
         total = 0.0
-        for name, part, scores in self._split(z):
-            if part.evaluation is not None:
-                truth = t[name] if part.compared else no_targets(scores)
-                total += part.weight * part.evaluation.weighted_loss(scores, truth, weights)
+        for name, output, scores in self._split(z):
+            if output.evaluation is not None:
+                truth = t[name] if output.compared else no_targets(scores)
+                total += output.weight * output.evaluation.weighted_loss(scores, truth, weights)
         return total
 
     def record(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric of each output, of the scores `z`."""
         outputs, found = network.outputs(z), dict[str, float]()
-        for name, part, scores in self._split(z):
-            if part.evaluation is None:
+        for name, output, scores in self._split(z):
+            if output.evaluation is None:
                 continue
             own = self.examples_of(name, examples)
-            found[f"{name}_loss"] = part.evaluation.whole_loss(scores, own.targets, network)
-            if part.compared:
-                metrics = part.evaluation.metrics(outputs[name], own)
+            found[f"{name}_loss"] = output.evaluation.whole_loss(scores, own.targets, network)
+            if output.compared:
+                metrics = output.evaluation.metrics(outputs[name], own)
                 found |= {f"{name}_{metric}": value for metric, value in metrics.items()}
         return found
 
@@ -122,13 +122,13 @@ class SeveralEvaluation(Evaluation):
         """Return the loss, and the loss and every metric of each output."""
         with np.errstate(over="ignore", invalid="ignore"):
             found = self.record(network, z, examples)
-            parts = self.parts.items()
+            parts = self.outputs.items()
             losses = [p.weight * found[f"{name}_loss"] for name, p in parts if p.evaluation]
             return {"loss": sum(losses), **found}
 
     def examples_of(self, name: str, examples: Examples) -> Examples:
         """Return examples with the targets of one output."""
-        if not self.parts[name].compared:
+        if not self.outputs[name].compared:
             return replace(examples, targets=no_targets(examples.targets))
         targets, raw = examples.targets[name], examples.raw_targets[name]
         return replace(examples, targets=targets, raw_targets=raw)
@@ -146,7 +146,7 @@ def of_output(
     if not isinstance(evaluation, SeveralEvaluation):
         return evaluation, examples, network.output_shape
     rest = path.removeprefix("$.loss.").removeprefix("$.metrics.")
-    name = max((n for n in evaluation.parts if rest.startswith(n)), key=len)
-    part = evaluation.parts[name]
-    assert part.evaluation is not None  # it has this loss or metric
-    return part.evaluation, evaluation.examples_of(name, examples), part.shape
+    name = max((n for n in evaluation.outputs if rest.startswith(n)), key=len)
+    output = evaluation.outputs[name]
+    assert output.evaluation is not None  # it has this loss or metric
+    return output.evaluation, evaluation.examples_of(name, examples), output.shape

@@ -321,7 +321,7 @@ def test_a_target_may_have_another_name_than_its_output(table):
     spec = table_spec(table)
     spec["loss"]["style"] = {"type": "cross_entropy", "target": "kind"}
     spec["data"]["target"] = {"price": "price", "kind": "style"}
-    assert library.build(spec).heads["style"].classes == ("a", "b", "c")
+    assert library.build(spec).outputs["style"].classes == ("a", "b", "c")
 
 
 def problems(table, edit):
