@@ -20,6 +20,7 @@ from nnreg.data.column_encoders import ClassTarget
 from nnreg.data.fitting import TargetColumns, fit_preprocessing, fit_target
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.reproduction import resolve_inputs, warn_of_copies
 from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
 from nnreg.data.weights import sample_weights
@@ -213,7 +214,9 @@ def read_splits(
     text.update(preprocessing.text)
     files = {
         name: _with_target(
-            reader.table(source, directory / reveal_path(path), text), data.targets, data
+            reader.table(source, directory / reveal_path(path), text),
+            preprocessing.target_names,
+            data,
         )
         for name, path in _held_out_files(data).items()
         if fold is None or name == "validation"
@@ -238,11 +241,14 @@ def split_table(
     instead, and validation is that file, or that fraction of the fold's training rows. The rows of
     `split.test` are in no fold.
     """
-    targets = tuple(dict.fromkeys(name for one in target_columns for name in one.columns))
+    targets = _names(target_columns)
     names = (split.group, split.order, columns.sample_weights)
     auxiliary = [name for name in names if isinstance(name, str)]
     if not columns.groups:
         columns = replace(columns, inputs=_inputs(table, targets, columns, auxiliary))
+    target_columns = resolve_inputs(target_columns, columns, table)
+    targets = _names(target_columns)
+    warn_of_copies(targets, columns, table.origin)
     table = _in_use(table, [*(columns.listed or ()), *targets, *auxiliary])
     table = _with_target(table, targets, columns)
     if columns.sample_weights:
@@ -261,6 +267,11 @@ def split_table(
             for name in sorted(splits.keys() - {"train"}):
                 _require_trained_classes(splits[name], name, target, split)
     return preprocessing, Splits(**splits)
+
+
+def _names(targets: Sequence[TargetColumns]) -> tuple[str, ...]:
+    """Return the columns of all targets."""
+    return tuple(dict.fromkeys(name for one in targets for name in one.columns))
 
 
 def _with_target(table: Table, targets: tuple[str, ...], columns: Columns) -> Table:
@@ -354,7 +365,8 @@ def _rows(
         fitted = [fit_target(table, table, one, columns) for one in targets]
         target = next((one for one in fitted if isinstance(one, ClassTarget)), None)
         if target is None:
-            problem = "the target is numeric; stratify needs classes"
+            which = "the target is numeric" if any(one.columns for one in targets) else "no target"
+            problem = f"{which}; stratify needs classes"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         labels = target.encode(table)
         if labels.shape[1:] == (1,):

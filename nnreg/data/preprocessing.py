@@ -62,7 +62,7 @@ class Preprocessing(Configurable):
     """How each input column and the target become arrays.
 
     A network with several inputs has `groups`: the number of columns of each, by its name. One with
-    several outputs has `targets`, by the name of the output, and no `target`.
+    several outputs has `targets`, of those that are compared with one, and no `target`.
     """
 
     # stop at the first error: an untrusted checkpoint may have very many columns
@@ -72,8 +72,8 @@ class Preprocessing(Configurable):
     targets: dict[str, _Target] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if (self.target is None) != bool(self.targets):
-            raise ValueError("must have either 'target' or 'targets'")
+        if self.target is not None and self.targets:
+            raise ValueError("must not have both 'target' and 'targets'")
         if self.groups and sum(self.groups.values()) != len(self.inputs):
             raise ValueError("groups: do not have as many columns as there are inputs")
         for name in self.groups:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from annotated_types import Ge, Interval, Len
 
@@ -14,6 +14,8 @@ from nnreg.interfaces.source import Source
 Fraction: TypeAlias = Annotated[float, Interval(gt=0, lt=1)]
 Text: TypeAlias = Annotated[str, Len(1)]
 Names: TypeAlias = Annotated[tuple[Text, ...], Len(1)]
+INPUTS: Final = "inputs"
+"""The target of an autoencoder: all input columns, unless the file has a column of that name."""
 NumericClasses: TypeAlias = Literal["none", "single", "all"]
 """Which targets of numbers are classes: none, those of one column, or arrays of several too."""
 
@@ -118,24 +120,26 @@ def _tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
 class Data(Columns):
     """Where the examples are: a file, its format, and the column or columns to predict.
 
-    `target` may be an object with the targets of several outputs by their names. A target of text
-    is classes. One column of numbers is classes if the loss, a metric or
-    `"units": "classes"` takes classes. An array with several numbers per row, such as a 0 or 1 for
-    each of several labels, is numbers, unless `"units": "classes"` or `columns` says otherwise.
+    `target` may be an object with the targets of several outputs by their names. `"inputs"` stands
+    for all input columns, which an autoencoder reproduces. Without a loss that takes a target,
+    there is none. A target of text is classes. One column of numbers is classes if the loss, a
+    metric or `"units": "classes"` takes classes. An array with several numbers per row, such as a 0
+    or 1 for each of several labels, is numbers, unless `"units": "classes"` or `columns` says
+    otherwise.
 
     The other options are those of `Columns`.
     """
 
     source: Source
     path: Text
-    target: Text | Names | dict[str, Text | Names]
+    target: Text | Names | dict[str, Text | Names] | None = None
     split: Split = Split()
 
     @property
     def targets(self) -> tuple[str, ...]:
         """All target columns."""
         if not isinstance(self.target, dict):
-            return _tuple(self.target)
+            return () if self.target is None else _tuple(self.target)
         return tuple(dict.fromkeys(n for names in self.target_groups.values() for n in names))
 
     @property

@@ -86,10 +86,9 @@ def output_specs(
         if name not in loss
     ]
     compared = [one.name for one in found if one.target is not None]
-    if not compared:
-        _refuse("$.loss", "no loss compares an output with a target; give one that does")
     if others := [name for name in metrics if name not in compared]:
-        problem = f"not an output with a target; choose one of {', '.join(compared)}"
+        fix = f"choose one of {', '.join(compared)}" if compared else "remove it"
+        problem = f"not an output with a target; {fix}"
         _refuse(f"$.metrics.{others[0]}", problem)
     return found
 

@@ -21,7 +21,7 @@ from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.model.inputs import prepare_inputs
-from nnreg.model.outputs import evaluation_of, outputs_of
+from nnreg.model.outputs import evaluation_of, only_target, outputs_of
 from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
@@ -39,6 +39,7 @@ from nnreg.training.component_checks import check_components
 from nnreg.training.evaluation import Examples, reported
 from nnreg.training.history import History
 from nnreg.training.inference import inference_network
+from nnreg.training.outputs import no_targets
 from nnreg.training.state import Record, TrainingState
 from nnreg.training.trainer import Trainer
 
@@ -181,7 +182,7 @@ class Model:
             self.evaluation.require_predictions()
         return self._by_output({name: self.outputs[name].probabilities(y) for name, y in found})
 
-    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any = None) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
         examples = self.examples(*self._with_targets(x, y)[:2])
         return reported(self.evaluation.evaluate(self.inference_network, examples))
@@ -200,7 +201,7 @@ class Model:
         z, t, raw = (concatenate(arrays) for arrays in zip(*parts, strict=True))
         return reported(self.evaluation.evaluate_logits(network, z, Examples(z, t, raw)))
 
-    def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
+    def gradients(self, x: Any, y: Any = None) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradients by parameter name, in inference mode (no dropout).
 
         The gradients of frozen layers are 0.
@@ -218,7 +219,7 @@ class Model:
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         weights: Any = None,
         validation: tuple[Any, Any] | None = None,
@@ -228,10 +229,11 @@ class Model:
     ) -> History:
         """Train on raw rows and targets for `epochs` more epochs, or up to those of the spec.
 
-        Without `epochs`, a model that has completed those of the spec is not trained further; one
-        that early stopping has ended is, and its patience starts anew. The preprocessing was
-        learned when the model was built. `weights` has one number >= 0 per row, and replaces the
-        weight column of the spec. Without `check`, the components of plugins are not tested first.
+        `y` may be omitted if no loss takes a target, or if the targets are inputs. Without
+        `epochs`, a model that has completed those of the spec is not trained further; one that
+        early stopping has ended is, and its patience starts anew. The preprocessing was learned
+        when the model was built. `weights` has one number >= 0 per row, and replaces the weight
+        column of the spec. Without `check`, the components of plugins are not tested first.
         """
         if epochs is not None and (not isinstance(epochs, int | np.integer) or epochs < 0):
             raise UsageError(f"epochs: found {epochs!r}, expected a non-negative integer")
@@ -301,9 +303,9 @@ class Model:
             state.ema_steps, state.ema = 0, None
             self.resumable = False
 
-    def examples(self, x: Any, y: Any) -> Examples:
+    def examples(self, x: Any, y: Any = None) -> Examples:
         """Return examples for the network from raw rows and targets."""
-        names = self.preprocessing.target_names
+        names, y = self.preprocessing.target_names, self._given_targets(x, y)
         table = self._target_table(y) if names else self._table(x, self.preprocessing.names)
         if missing := [name for name in names if name not in table.columns]:
             raise DataError(
@@ -313,10 +315,20 @@ class Model:
         compared = {name: one for name, one in self.outputs.items() if one.target is not None}
         pairs = {name: one.targets(table, self.network) for name, one in compared.items()}
         inputs = self._prepare_inputs(x)
+        if not pairs:
+            return Examples(inputs, no_targets(inputs), no_targets(inputs))
         targets, raw = (self._of_targets({n: p[i] for n, p in pairs.items()}) for i in (0, 1))
         if len(raw) != len(inputs):
             raise DataError(f"{len(inputs)} rows of inputs, but {len(raw)} of targets")
         return Examples(inputs, targets, raw)
+
+    def _given_targets(self, x: Any, y: Any) -> Any:
+        """Return the targets: those given, or the inputs if the network reproduces them."""
+        if y is not None or not self.preprocessing.target_names:
+            return y
+        if not {*self.preprocessing.target_names} <= {*self.preprocessing.names}:
+            raise UsageError("the model takes a target; pass it as y")
+        return x
 
     @staticmethod
     def _of_targets(values: dict[str, Array]) -> Any:
@@ -337,6 +349,7 @@ class Model:
         columns = self.spec.data or Columns()
         if columns.missing_target != "drop" or not self.preprocessing.target_names:
             return x, y, None
+        y = self._given_targets(x, y)
         inputs, table = self._table(x, self.preprocessing.names), self._target_table(y)
         rows = rows_with_target(table, self.preprocessing.target_names, columns)
         if rows is None or len(inputs) != len(table):
@@ -351,7 +364,10 @@ class Model:
         """
         columns = self.spec.data or Columns()
         table = self._table(x, self.preprocessing.names)
-        values = example_weights(columns, table, examples.raw_targets, self.classes, weights)
+        truth, classes = examples.raw_targets, self.classes
+        if columns.class_weights is not None:
+            truth, classes = only_target(self.outputs.values(), truth)
+        values = example_weights(columns, table, truth, classes, weights)
         if values is not None:
             values = values.astype(self.network.dtype)
             self.evaluation.require_independent()

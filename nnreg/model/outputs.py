@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,6 +122,22 @@ def outputs_of(
         path = given.loss_path if index is None else f"$.model.layers[{index}]"
         found[name] = Output(given, target, evaluation, shape, path)
     return found
+
+
+def only_target(outputs: Collection[Output], raw: Any) -> tuple[Array, tuple[str, ...] | None]:
+    """Return the raw targets and the classes of the only output that has a target.
+
+    Raises `SpecError` if several have, so that an example would have several class weights.
+    """
+    compared = [output for output in outputs if output.target is not None]
+    if len(compared) > 1:
+        names = ", ".join(output.name for output in compared)
+        problem = (
+            f"is for one target, but the outputs {names} have one each; give weights of rows in "
+            "data.sample_weights"
+        )
+        raise SpecError([Problem("$.data.class_weights", problem)])
+    return (compared[0].of(raw), compared[0].classes) if compared else (raw, None)
 
 
 def evaluation_of(spec: Spec, outputs: Sequence[Output]) -> Evaluation:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from nnreg._utils.suggestions import suggest
 from nnreg.data.fitting import TargetColumns
 from nnreg.data.loading import DataReader, Fold, Splits, data_files, read_splits, split_table
 from nnreg.data.preprocessing import Preprocessing
-from nnreg.data.settings import Columns, NumericClasses, Split
+from nnreg.data.reproduction import copies
+from nnreg.data.settings import INPUTS, Columns, NumericClasses, Split
 from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.integers import integer_inputs
@@ -176,17 +179,20 @@ def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
 def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Splits]:
     spec = document.spec
     targets = tuple(target.columns)
-    if not targets and any(output.loss and output.loss.takes_target for output in spec.outputs):
+    given, compared = spec.data.targets if spec.data else (), _compared(spec)
+    reproduced = given == (INPUTS,) and set(targets) <= set(inputs.columns)
+    if reproduced or set(given) <= set(targets):
+        targets = given or targets
+    if not targets and any(output.loss and output.loss.takes_target for output in compared):
         raise UsageError("data: the loss takes a target; pass (x, y), the inputs and the targets")
-    clash = sorted(set(targets) & set(inputs.columns))
-    if clash:
-        raise DataError(f"column {clash[0]!r} is both an input and a target")
     columns = spec.data or Columns(scaling="none")
+    columns = _with_reproduced(columns, inputs, target)
     if columns.inputs is None and _are_several(inputs):
         columns = replace(columns, inputs=dict(zip(inputs.columns, inputs.columns, strict=True)))
     table = replace(inputs, columns={**inputs.columns, **target.columns})
     groups = spec.data.target_groups if spec.data else {}
-    if spec.several and not groups and len(targets) > 1:
+    of_one = len(compared) == 1 and compared[0].target not in targets
+    if spec.several and not groups and len(targets) > 1 and not of_one:
         groups = {name: (name,) for name in targets}
     return split_table(
         table,
@@ -199,9 +205,40 @@ def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Prep
     )
 
 
+def _with_reproduced(columns: Columns, inputs: Table, target: Table) -> Columns:
+    """Return columns that list the inputs if data passed in has some among the targets too.
+
+    Raises `DataError` for a column of both with other values, or that a network could copy.
+    """
+    both = [name for name in target.columns if name in inputs.columns]
+    for name in both:
+        if not _equal(inputs.columns[name], target.columns[name]):
+            raise DataError(f"the inputs and the targets have columns {name!r} of other values")
+    if both and columns.listed is None:
+        columns = replace(columns, inputs=tuple(inputs.columns))
+    if copied := copies(tuple(target.columns), columns):
+        raise DataError(f"column {copied[0]!r} is both an input and a target; remove one of them")
+    return columns
+
+
+def _equal(first: Any, second: Any) -> bool:
+    """Return True if two columns passed in are one, or have equal values."""
+    if first is second:
+        return True
+    one, other = np.asarray(first), np.asarray(second)
+    return one.shape == other.shape and bool(
+        np.all((one == other) | ((one != one) & (other != other)))
+    )
+
+
 def _are_several(inputs: Table) -> bool:
     """Return True if each column passed in is an input of its own: one of them has arrays."""
     return len(inputs.columns) > 1 and any(one.ndim > 1 for one in inputs.columns.values())
+
+
+def _compared(spec: Spec) -> list[OutputSpec]:
+    """Return the outputs that have a target."""
+    return [output for output in spec.outputs if output.target is not None]
 
 
 def _fold(spec: Spec) -> Fold | None:
@@ -213,7 +250,9 @@ def _targets(
     spec: Spec, columns: tuple[str, ...] | Mapping[str, tuple[str, ...]]
 ) -> list[TargetColumns]:
     """Return the columns of the target of each output, given as one target or several by name."""
-    outputs = [output for output in spec.outputs if output.target is not None]
+    outputs = _compared(spec)
+    if not columns:
+        _require_no_target(outputs)
     if not isinstance(columns, Mapping):
         if len(outputs) > 1:
             problem = (
@@ -221,8 +260,10 @@ def _targets(
                 f"{', '.join(output.name for output in outputs)}"
             )
             raise SpecError([Problem("$.data.target", problem)])
-        (output,) = outputs
-        return [TargetColumns(columns, _numeric_classes(spec, output), output.name)]
+        if columns and not outputs:
+            problem = "no loss takes a target; remove it, or give an output a loss that does"
+            raise SpecError([Problem("$.data.target", problem)])
+        return [TargetColumns(columns, _numeric_classes(spec, one), one.name) for one in outputs]
     if not spec.several:
         problem = "an object is for several outputs; give 'loss' as an object with those too"
         raise SpecError([Problem("$.data.target", problem)])
@@ -231,7 +272,8 @@ def _targets(
         for output in outputs
         if output.target is not None and output.target not in columns
     ]
-    for name in columns.keys() - {output.target for output in outputs}:
+    used = {output.target for output in outputs}
+    for name in (name for name in columns if name not in used):
         text = f"no loss uses the target {name!r}; remove it, or name it as the target of a loss"
         problems.append(Problem(f"$.data.target.{name}", text))
     if problems:
@@ -241,6 +283,17 @@ def _targets(
         for output in outputs
         if output.target is not None
     ]
+
+
+def _require_no_target(outputs: Sequence[OutputSpec]) -> None:
+    """Raise `SpecError` if the loss of an output takes a target."""
+    for output in outputs:
+        if output.loss is not None and output.loss.takes_target:
+            problem = (
+                f"required, but missing: the loss at {output.loss_path} compares with a target; "
+                'name its column, or give "inputs" for an autoencoder'
+            )
+            raise SpecError([Problem("$.data.target", problem)])
 
 
 def _numeric_classes(spec: Spec, output: OutputSpec) -> NumericClasses:

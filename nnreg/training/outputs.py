@@ -14,7 +14,7 @@ from nnreg.interfaces.context import Context
 from nnreg.interfaces.join import split_values
 from nnreg.interfaces.metric import Metric
 from nnreg.network.network import Network
-from nnreg.tables.named import NamedArrays
+from nnreg.tables.named import Inputs
 from nnreg.training.evaluation import Evaluation, Examples
 
 
@@ -106,13 +106,20 @@ class SeveralEvaluation(Evaluation):
         return total
 
     def record(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
-        """Return the loss and every metric of each output, of the scores `z`."""
+        """Return the loss and every metric of each output, of the scores `z`.
+
+        The losses are weighted as that of the epoch is, if the examples have weights.
+        """
         outputs, found = network.outputs(z), dict[str, float]()
         for name, output, scores in self._split(z):
             if output.evaluation is None:
                 continue
             own = self.examples_of(name, examples)
-            found[f"{name}_loss"] = output.evaluation.whole_loss(scores, own.targets, network)
+            found[f"{name}_loss"] = (
+                output.evaluation.whole_loss(scores, own.targets, network)
+                if own.weights is None
+                else output.evaluation.weighted_loss(scores, own.targets, own.weights)
+            )
             if output.compared:
                 metrics = output.evaluation.metrics(outputs[name], own)
                 found |= {f"{name}_{metric}": value for metric, value in metrics.items()}
@@ -121,7 +128,7 @@ class SeveralEvaluation(Evaluation):
     def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss, and the loss and every metric of each output."""
         with np.errstate(over="ignore", invalid="ignore"):
-            found = self.record(network, z, examples)
+            found = self.record(network, z, replace(examples, weights=None))
             parts = self.outputs.items()
             losses = [p.weight * found[f"{name}_loss"] for name, p in parts if p.evaluation]
             return {"loss": sum(losses), **found}
@@ -134,7 +141,7 @@ class SeveralEvaluation(Evaluation):
         return replace(examples, targets=targets, raw_targets=raw)
 
 
-def no_targets(examples: Array | NamedArrays) -> Array:
+def no_targets(examples: Inputs) -> Array:
     """Return the targets of a loss that takes none, `(examples, 0)`."""
     return np.empty((len(examples), 0))
 

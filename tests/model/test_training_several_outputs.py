@@ -398,8 +398,8 @@ ERRORS = {
     ),
     "no loss with a target": (
         lambda s: (s.update(loss={"price": "value"}, metrics={}),),
-        "$.loss",
-        "no loss compares an output with a target; give one that does",
+        "$.data.target.style",
+        "no loss uses the target 'style'; remove it, or name it as the target of a loss",
     ),
     "outputs of one loss": (
         lambda s: (s["model"].update(outputs=["price"]), s.update(loss="huber", metrics=[])),
@@ -469,8 +469,46 @@ def test_targets_that_do_not_fit_are_refused():
 def test_weights_of_classes_need_one_target(table):
     spec = table_spec(table)
     spec["data"]["class_weights"] = "balanced"
-    with pytest.raises(SpecError, match="class_weights needs one class per row"):
+    with pytest.raises(SpecError) as caught:
         prepare_from_spec(read_spec(spec))
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.message) == (
+        "$.data.class_weights",
+        "is for one target, but the outputs price, style have one each; give weights of rows in "
+        "data.sample_weights",
+    )
+
+
+def test_weights_of_classes_are_those_of_the_only_target(table):
+    spec = table_spec(table)
+    spec["model"]["layers"] = [spec["model"]["layers"][-1] | {"inputs": "input"}]
+    spec["loss"] = {"style": "cross_entropy"}
+    spec["metrics"] = {"style": ["accuracy"]}
+    spec["data"] |= {
+        "target": {"style": "style"},
+        "exclude": ["price"],
+        "class_weights": "balanced",
+    }
+    named = library.run(spec)
+    spec["model"]["layers"][0].pop("name")
+    spec |= {"loss": "cross_entropy", "metrics": ["accuracy"]}
+    spec["data"]["target"] = "style"
+    np.testing.assert_allclose(named.network.vector, library.run(spec).network.vector, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("batch_size", [32, 200])
+def test_the_recorded_loss_is_the_weighted_sum_of_those_of_the_outputs(weights, batch_size):
+    x, y = data_of("two outputs")
+    spec = spec_of("two outputs", epochs=3)
+    spec["train"]["batch_size"] = batch_size
+    given = np.arange(ROWS) % 3 if weights else None
+    model = library.build(spec, data=(x, y))
+    model.fit(x, y, weights=given, validation=(x[:50], {k: v[:50] for k, v in y.items()}))
+    for record in model.history:
+        for prefix in ("", "val_"):
+            total = 0.5 * record[f"{prefix}price_loss"] + record[f"{prefix}style_loss"]
+            np.testing.assert_allclose(record[f"{prefix}loss"], total, rtol=1e-12)
 
 
 @dataclass(frozen=True)
