@@ -233,6 +233,12 @@ def numeric_targets(table: Table, names: Sequence[str]) -> Array:
     columns = [complete_column(table, name, target=True) for name in names]
     if len(columns) == 1 and columns[0].ndim > 1:
         return columns[0]
+    for name, values in zip(names, columns, strict=True):
+        if values.ndim > 1:
+            raise DataError(
+                f"{table.origin}: column {name!r} holds arrays and must be the only column of a "
+                "target; give it an output of its own"
+            )
     return np.stack(columns, axis=1)
 
 

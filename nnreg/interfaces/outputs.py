@@ -64,6 +64,8 @@ def output_specs(
         if isinstance(metrics, Mapping):
             _refuse("$.metrics", "are those of outputs; give 'loss' as such an object too")
         return [OutputSpec("", loss, metrics=metrics)]
+    if unused := [name for name, one in loss.items() if one.target and not one.loss.takes_target]:
+        _refuse(f"$.loss.{unused[0]}.target", "the loss takes no target; remove it")
     if not isinstance(metrics, Mapping):
         if metrics:
             _refuse("$.metrics", "must be an object with outputs, as 'loss' is")

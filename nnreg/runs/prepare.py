@@ -268,9 +268,9 @@ def _targets(
         problem = "an object is for several outputs; give 'loss' as an object with those too"
         raise SpecError([Problem("$.data.target", problem)])
     problems = [
-        Problem(output.loss_path, f"no target {output.target!r}{suggest(output.target, columns)}")
+        Problem(output.loss_path, _misspelled(spec, output, columns))
         for output in outputs
-        if output.target is not None and output.target not in columns
+        if output.target not in columns
     ]
     used = {output.target for output in outputs}
     for name in (name for name in columns if name not in used):
@@ -283,6 +283,15 @@ def _targets(
         for output in outputs
         if output.target is not None
     ]
+
+
+def _misspelled(spec: Spec, output: OutputSpec, columns: Mapping[str, Any]) -> str:
+    """Return what is wrong with an output whose target is not in `columns`."""
+    entries = [one.keys.name for one in spec.model.layers if isinstance(one, LayerEntry)]
+    if output.name.partition(".")[0] not in entries:
+        return f"no layer {output.name!r}{suggest(output.name, filter(None, entries))}"
+    target = output.target or output.name
+    return f"no target {target!r} in data.target{suggest(target, columns)}"
 
 
 def _require_no_target(outputs: Sequence[OutputSpec]) -> None:

@@ -53,7 +53,7 @@ class Checkpoint(Configurable):
 def _kind_of_loss(value: Any) -> str:
     """Return the tag of a loss, or of an object with the losses of several outputs."""
     entries = value.values() if isinstance(value, dict) and "type" not in value else ()
-    return _SEVERAL if entries and all(isinstance(e, str | dict) for e in entries) else _ONE
+    return _SEVERAL if any(isinstance(entry, str | dict) for entry in entries) else _ONE
 
 
 _ONE, _SEVERAL = "one loss", "losses of outputs"

@@ -374,7 +374,7 @@ ERRORS = {
     "unknown target": (
         lambda s: s["loss"]["price"].update(target="cost"),
         "$.loss.price",
-        "no target 'cost'; choose one of price, style",
+        "no target 'cost' in data.target; choose one of price, style",
     ),
     "unused target": (
         lambda s: s["data"]["target"].update(other="a"),
@@ -400,6 +400,46 @@ ERRORS = {
         lambda s: (s.update(loss={"price": "value"}, metrics={}),),
         "$.data.target.style",
         "no loss uses the target 'style'; remove it, or name it as the target of a loss",
+    ),
+    "misspelled output": (
+        lambda s: (s["loss"].update(prise=s["loss"].pop("price")), s["metrics"].pop("price")),
+        "$.loss.prise",
+        "no layer 'prise'; did you mean 'price'?",
+    ),
+    "output without its target": (
+        lambda s: s["data"].update(target={"price": "price"}),
+        "$.loss.style",
+        "no target 'style' in data.target; choose one of price",
+    ),
+    "target of a loss that takes none": (
+        lambda s: s["loss"].update(price={"type": "value", "target": "price"}),
+        "$.loss.price.target",
+        "the loss takes no target; remove it",
+    ),
+    "loss without a type": (
+        lambda s: s["loss"].update(price={"weight": 2}),
+        "$.loss.price",
+        'must be the name of a loss or {"type": NAME, …}, found {"weight": 2}',
+    ),
+    "loss that is a number": (
+        lambda s: s["loss"].update(price=3),
+        "$.loss.price",
+        'must be the name of a loss or {"type": NAME, …}, found 3',
+    ),
+    "target without columns": (
+        lambda s: s["data"].update(target=[]),
+        "$.data.target",
+        "must not be empty, found []",
+    ),
+    "output of a layer without it": (
+        lambda s: (s["model"].update(outputs=["trnk"]),),
+        "$.model.outputs[0]",
+        "unknown name 'trnk'; did you mean 'trunk'?",
+    ),
+    "output that is an input": (
+        lambda s: (s["model"].update(outputs=["zzz"]),),
+        "$.model.outputs[0]",
+        "unknown name 'zzz'; choose one of price, style, trunk",
     ),
     "outputs of one loss": (
         lambda s: (s["model"].update(outputs=["price"]), s.update(loss="huber", metrics=[])),
