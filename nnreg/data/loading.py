@@ -315,8 +315,8 @@ def _in_use(table: Table, names: list[str]) -> Table:
     lengths = {name: len(values) for name, values in used.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(
-            f"{table.origin}: the columns differ in length ({lengths}); list columns of the same "
-            "length in data.inputs"
+            f"{table.origin}: the columns differ in length ({lengths}); use columns "
+            "of the same length"
         )
     if not len(table):
         raise DataError(f"{table.origin}: there are no rows")

@@ -21,7 +21,7 @@ from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.model.inputs import prepare_inputs
-from nnreg.model.outputs import evaluation_of, only_target, outputs_of
+from nnreg.model.outputs import evaluation_of, given_targets, only_target, outputs_of
 from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
@@ -146,6 +146,8 @@ class Model:
     @staticmethod
     def _by_output(values: dict[str, Array]) -> Any:
         """Return the value of the only output, or those of several by name."""
+        if not values:
+            raise DataError("no output of this model has classes; use predict")
         return values.get("", values)
 
     def _predicted(self, x: Any) -> Iterator[tuple[str, Array]]:
@@ -176,11 +178,18 @@ class Model:
         return self._by_output({name: self.outputs[name].classify(found[name]) for name in chosen})
 
     def probabilities(self, x: Any) -> Any:
-        """Return one column per class, even if the network has a single output."""
-        found = self._predicted(x)
+        """Return one column per class, even if the network has a single output.
+
+        Of several outputs, those with classes or labels are a dictionary by name.
+        """
+        found = {
+            n: y for n, y in self._predicted(x) if not n or self.outputs[n].spec.classification
+        }
         if not self.spec.several:
             self.evaluation.require_predictions()
-        return self._by_output({name: self.outputs[name].probabilities(y) for name, y in found})
+        return self._by_output(
+            {name: self.outputs[name].probabilities(y) for name, y in found.items()}
+        )
 
     def evaluate(self, x: Any, y: Any = None) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
@@ -229,7 +238,7 @@ class Model:
     ) -> History:
         """Train on raw rows and targets for `epochs` more epochs, or up to those of the spec.
 
-        `y` may be omitted if no loss takes a target, or if the targets are inputs. Without
+        `y` may be omitted if no loss takes a target, or if `x` has the target columns. Without
         `epochs`, a model that has completed those of the spec is not trained further; one that
         early stopping has ended is, and its patience starts anew. The preprocessing was learned
         when the model was built. `weights` has one number >= 0 per row, and replaces the weight
@@ -305,7 +314,7 @@ class Model:
 
     def examples(self, x: Any, y: Any = None) -> Examples:
         """Return examples for the network from raw rows and targets."""
-        names, y = self.preprocessing.target_names, self._given_targets(x, y)
+        names, y = self.preprocessing.target_names, given_targets(x, y, self.preprocessing)
         table = self._target_table(y) if names else self._table(x, self.preprocessing.names)
         if missing := [name for name in names if name not in table.columns]:
             raise DataError(
@@ -321,14 +330,6 @@ class Model:
         if len(raw) != len(inputs):
             raise DataError(f"{len(inputs)} rows of inputs, but {len(raw)} of targets")
         return Examples(inputs, targets, raw)
-
-    def _given_targets(self, x: Any, y: Any) -> Any:
-        """Return the targets: those given, or the inputs if the network reproduces them."""
-        if y is not None or not self.preprocessing.target_names:
-            return y
-        if not {*self.preprocessing.target_names} <= {*self.preprocessing.names}:
-            raise UsageError("the model takes a target; pass it as y")
-        return x
 
     @staticmethod
     def _of_targets(values: dict[str, Array]) -> Any:
@@ -349,7 +350,7 @@ class Model:
         columns = self.spec.data or Columns()
         if columns.missing_target != "drop" or not self.preprocessing.target_names:
             return x, y, None
-        y = self._given_targets(x, y)
+        y = given_targets(x, y, self.preprocessing)
         inputs, table = self._table(x, self.preprocessing.names), self._target_table(y)
         rows = rows_with_target(table, self.preprocessing.target_names, columns)
         if rows is None or len(inputs) != len(table):

@@ -283,6 +283,7 @@ class Network:
                 start += len(batch)
         return y
 
+    @np.errstate(over="ignore", invalid="ignore")  # weights may be huge after few steps
     def predict(self, x: Inputs) -> Any:
         """Return the outputs `(batch, *output_shape)`, or several by name."""
         return self.outputs(self.logits(x))

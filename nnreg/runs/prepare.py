@@ -187,7 +187,7 @@ def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Prep
         raise UsageError("data: the loss takes a target; pass (x, y), the inputs and the targets")
     columns = spec.data or Columns(scaling="none")
     columns = _with_reproduced(columns, inputs, target)
-    if columns.inputs is None and _are_several(inputs):
+    if columns.inputs is None and _are_named(inputs, spec):
         columns = replace(columns, inputs=dict(zip(inputs.columns, inputs.columns, strict=True)))
     table = replace(inputs, columns={**inputs.columns, **target.columns})
     groups = spec.data.target_groups if spec.data else {}
@@ -231,9 +231,16 @@ def _equal(first: Any, second: Any) -> bool:
     )
 
 
-def _are_several(inputs: Table) -> bool:
-    """Return True if each column passed in is an input of its own: one of them has arrays."""
-    return len(inputs.columns) > 1 and any(one.ndim > 1 for one in inputs.columns.values())
+def _are_named(inputs: Table, spec: Spec) -> bool:
+    """Return True if each column passed in is an input of its own: one of them has arrays.
+
+    A single one is if a layer reads it by its name.
+    """
+    if not any(one.ndim > 1 for one in inputs.columns.values()):
+        return False
+    entries = [one.keys.inputs for one in spec.model.layers if isinstance(one, LayerEntry)]
+    read = {name for one in entries for name in ((one,) if isinstance(one, str) else one or ())}
+    return len(inputs.columns) > 1 or not read.isdisjoint(inputs.columns)
 
 
 def _compared(spec: Spec) -> list[OutputSpec]:
@@ -307,10 +314,12 @@ def _require_no_target(outputs: Sequence[OutputSpec]) -> None:
 
 def _numeric_classes(spec: Spec, output: OutputSpec) -> NumericClasses:
     """Return which numeric targets are classes, according to a layer, the loss, or a metric."""
+    others = {one.name for one in spec.outputs} - {output.name}
     for entry in spec.model.layers:
         layer = entry.layer if isinstance(entry, LayerEntry) else entry
         name = entry.keys.name if isinstance(entry, LayerEntry) else None
-        own = not spec.several or name == output.name or output.classification
+        own = name == output.name or (output.classification and name not in others)
+        own |= not spec.several
         if own and getattr(layer, "units", None) == "classes":
             return "all"
     return "single" if output.classification else "none"

@@ -582,3 +582,61 @@ def test_a_loss_of_a_plugin_is_checked_for_its_output(registering, tmp_path):
     spec["loss"]["price"]["type"] = "wrong_loss"
     with pytest.raises(PluginError, match=r"\$.loss.price: .*Wrong: the gradient"):
         prepare_run(spec, data=(x, y))
+
+
+LABELS = np.stack([X[:, 0] > 0, X[:, 1] > 0], axis=1).astype(int)
+MIXED = {
+    "layers": [*TWO["layers"],
+        {"type": "dense", "units": 2, "activation": "sigmoid", "inputs": "trunk",
+         "name": "labels"}],
+    "loss": {**TWO["loss"], "labels": "binary_cross_entropy"},
+}  # fmt: skip
+CASES["mixed"] = (MIXED, X, {"price": PRICE, "style": STYLE, "labels": LABELS})
+
+
+def test_labels_beside_classes_stay_numbers():
+    model = build("mixed")
+    assert model.outputs["labels"].classes is None
+    assert {name: y.shape for name, y in model.predict(X).items()} == {
+        "price": (ROWS,), "style": (ROWS, 3), "labels": (ROWS, 2)
+    }  # fmt: skip
+    assert list(model.classify(X)) == ["style"]
+    assert list(model.probabilities(X)) == ["style", "labels"]
+
+
+def test_targets_may_be_given_by_output_or_by_column(table):
+    spec = table_spec(table)
+    spec["data"] |= {"target": {"price": ["price", "d"], "style": "style"}, "inputs": ["a", "b"]}
+    spec["model"]["layers"][1]["units"] = 2
+    model = library.build(spec)
+    x, both = X[:, :2], np.stack([PRICE, X[:, 3]], axis=1)
+    by_column = model.evaluate(x, {"price": PRICE, "d": X[:, 3], "style": STYLE})
+    assert model.evaluate(x, {"price": both, "style": STYLE}) == by_column
+    every = {"a": X[:, 0], "b": X[:, 1], "price": PRICE, "d": X[:, 3], "style": STYLE}
+    assert model.evaluate(every) == by_column
+    with pytest.raises(DataError, match="the target column 'd' is missing"):
+        model.evaluate(x, {"price": PRICE})
+
+
+def test_a_model_without_classes_neither_classifies_nor_has_probabilities():
+    spec = spec_of("two outputs", metrics={})
+    spec["model"]["layers"].pop()
+    spec["loss"].pop("style")
+    model = library.build(spec, data=(X, {"price": PRICE}))
+    for method in (model.classify, model.probabilities):
+        with pytest.raises(DataError, match="no output of this model has classes; use predict"):
+            method(X)
+
+
+def test_an_array_passed_in_by_its_name_is_an_input():
+    spec = spec_of("two outputs", epochs=1)
+    spec["model"]["layers"][0]["inputs"] = "table"
+    y = data_of("two outputs")[1]
+    model = library.run(spec, data=({"table": X}, y))
+    assert model.predict({"table": X})["price"].shape == (ROWS,)
+
+
+def test_weights_that_overflow_are_reported_without_a_warning_of_numpy():
+    model = build("two outputs")
+    model.network.vector[...] = 1e308
+    model.network.predict(X)
