@@ -153,7 +153,7 @@ def test_predictions_are_by_output_in_the_form_of_each_target():
     chosen = model.classify(X)
     assert list(chosen) == ["style"]
     assert set(chosen["style"]) <= set("abc")
-    assert model.probabilities(X)["price"].shape == (ROWS, 1)
+    assert {name: y.shape for name, y in model.probabilities(X).items()} == {"style": (ROWS, 3)}
     assert build("listed").predict(FLAT)["code.z"].shape == (ROWS, 2)
 
 
