@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.memory import require_memory
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.network.network import Network
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.table import Table
+
+HINT = "use fewer rows, or a network of one input, which may stay in its file"
 
 
 def prepare_inputs(table: Table, preprocessing: Preprocessing, network: Network) -> Inputs:
@@ -41,6 +45,10 @@ def prepare_inputs(table: Table, preprocessing: Preprocessing, network: Network)
 def _several(table: Table, preprocessing: Preprocessing, network: Network) -> NamedArrays:
     preprocessing.require_columns(table)
     columns = {name: table.columns[name] for name in preprocessing.names}
+    lazy = [column for column in columns.values() if isinstance(column, LazyArray)]
+    itemsize = network.dtype.itemsize
+    size = sum(math.prod(one.shape) * (one.dtype.itemsize + itemsize) for one in lazy)
+    require_memory(size, f"{table.origin}: several inputs", HINT)
     read = {n: materialize(c) if isinstance(c, LazyArray) else c for n, c in columns.items()}
     table = replace(table, columns=read)
     encoded = NamedArrays(
