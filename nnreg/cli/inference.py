@@ -219,6 +219,9 @@ def _predictions(model: Model, table: Table) -> _Predictions:
         own, values = _columns_of(model, output, output.of(found))
         names += [f"{one}_{name}" if name and one == "prediction" else one for one in own]
         columns += values
+    if model.spec.several and len(set(names)) < len(names):
+        twice = next(one for one in names if names.count(one) > 1)
+        raise click.UsageError(f"two columns are called {twice}; use model.predict in Python")
     return names, [list(row) for row in zip(*columns, strict=True)]
 
 

@@ -26,10 +26,11 @@ class Split(Configurable):
 
     The validation split decides on early stopping and the best weights; the test split is used
     once, at the end. The rows are drawn at random from the seed. `stratify` keeps the class
-    proportions. `group` names a column: rows with the same value in it, such as those of a patient,
-    stay in the same split. `order` draws nothing: training has the earliest rows by a numeric
-    column or one of ISO dates, or with `true` the first rows of the file; validation follows, then
-    test. The columns of `group` and `order` are not inputs unless `inputs` has them.
+    proportions of the target, the first with classes if there are several. `group` names a column:
+    rows with the same value in it, such as those of a patient, stay in the same split. `order`
+    draws nothing: training has the earliest rows by a numeric column or one of ISO dates, or with
+    `true` the first rows of the file; validation follows, then test. The columns of `group` and
+    `order` are not inputs unless `inputs` has them.
     """
 
     validation: Fraction | Text | None = None
@@ -67,6 +68,7 @@ class Columns(Configurable):
     a column of weights >= 0, which is never an input. `class_weights` gives a weight per class, 1
     where none is given, or is `balanced`: the weights of each class have the same sum. An example's
     weights are multiplied, then divided by their mean: the loss of an epoch is Σ w · loss / Σ w.
+    They count for the loss of every output; `class_weights` is for one target.
     Metrics and held-out splits are unweighted.
     """
 

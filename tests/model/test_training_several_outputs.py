@@ -294,6 +294,22 @@ def test_each_command_handles_several_outputs(table, nnreg):
     command("inspect", "out/checkpoints/best.h5")
 
 
+def test_predictions_of_two_outputs_with_one_name_are_refused(table, nnreg):
+    with open("n.csv", "w") as file:
+        file.write("x,b_c,c,d\n" + "".join(f"{i},{i},{2 * i},{-i}\n" for i in range(20)))
+    spec = table_spec(table, metrics={})
+    spec["data"] |= {"path": "n.csv", "inputs": "x",
+                     "target": {"a": ["b_c", "d"], "a_b": ["c", "d"]}}  # fmt: skip
+    spec["model"]["layers"] = [
+        {"type": "dense", "units": 2, "inputs": "input", "name": name} for name in ("a", "a_b")
+    ]
+    spec["loss"] = {"a": "huber", "a_b": "huber"}
+    library.run(spec, out="out")
+    code, out, err = nnreg("predict", "out", "n.csv")
+    assert (code, out) == (2, "")
+    assert "two columns are called prediction_a_b_c; use model.predict in Python" in err
+
+
 def test_folds_and_early_stopping_by_one_output(table):
     spec = table_spec(table)
     spec["data"]["split"] = {}
