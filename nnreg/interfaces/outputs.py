@@ -70,7 +70,20 @@ def output_specs(
         if metrics:
             _refuse("$.metrics", "must be an object with outputs, as 'loss' is")
         metrics = {}
-    found = [
+    found = _named_outputs(loss, metrics, listed)
+    compared = [one.name for one in found if one.target is not None]
+    if others := [name for name in metrics if name not in compared]:
+        fix = f"choose one of {', '.join(compared)}" if compared else "remove it"
+        _refuse(f"$.metrics.{others[0]}", f"not an output with a target; {fix}")
+    return found
+
+
+def _named_outputs(
+    loss: Mapping[str, OutputLoss],
+    metrics: Mapping[str, tuple[Metric, ...]],
+    listed: tuple[str, ...],
+) -> list[OutputSpec]:
+    with_loss = [
         OutputSpec(
             name,
             one.loss,
@@ -82,17 +95,12 @@ def output_specs(
         )
         for name, one in loss.items()
     ]
-    found += [
+    others = [
         OutputSpec(name, None, 0.0, None, (), f"$.model.outputs[{index}]")
         for index, name in enumerate(listed)
         if name not in loss
     ]
-    compared = [one.name for one in found if one.target is not None]
-    if others := [name for name in metrics if name not in compared]:
-        fix = f"choose one of {', '.join(compared)}" if compared else "remove it"
-        problem = f"not an output with a target; {fix}"
-        _refuse(f"$.metrics.{others[0]}", problem)
-    return found
+    return with_loss + others
 
 
 def _refuse(path: str, problem: str) -> NoReturn:

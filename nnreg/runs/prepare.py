@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from nnreg._utils.suggestions import suggest
-from nnreg.data.fitting import TargetColumns
 from nnreg.data.loading import DataReader, Fold, Splits, data_files, read_splits, split_table
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import copies
-from nnreg.data.settings import INPUTS, Columns, NumericClasses, Split
+from nnreg.data.settings import INPUTS, Columns, Split
 from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.integers import integer_inputs
 from nnreg.interfaces.layer import LayerEntry
-from nnreg.interfaces.outputs import OutputSpec
 from nnreg.model.model import Model
+from nnreg.runs.target_columns import compared_outputs, target_columns
 from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
@@ -157,7 +155,7 @@ def _from_files(document: Document, reader: DataReader | None) -> tuple[Preproce
         raise SpecError([Problem("$.data", problem)])
     return read_splits(
         spec.data,
-        _targets(spec, spec.data.target_groups or spec.data.targets),
+        target_columns(spec, spec.data.target_groups or spec.data.targets),
         document.directory,
         spec.seed,
         _fold(spec),
@@ -178,31 +176,42 @@ def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
 
 def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Splits]:
     spec = document.spec
-    targets = tuple(target.columns)
-    given, compared = spec.data.targets if spec.data else (), _compared(spec)
-    reproduced = given == (INPUTS,) and set(targets) <= set(inputs.columns)
-    if reproduced or set(given) <= set(targets):
-        targets = given or targets
-    if not targets and any(output.loss and output.loss.takes_target for output in compared):
-        raise UsageError("data: the loss takes a target; pass (x, y), the inputs and the targets")
     columns = spec.data or Columns(scaling="none")
     columns = _with_reproduced(columns, inputs, target)
     if columns.inputs is None and _are_named(inputs, spec):
         columns = replace(columns, inputs=dict(zip(inputs.columns, inputs.columns, strict=True)))
     table = replace(inputs, columns={**inputs.columns, **target.columns})
-    groups = spec.data.target_groups if spec.data else {}
-    of_one = len(compared) == 1 and compared[0].target not in targets
-    if spec.several and not groups and len(targets) > 1 and not of_one:
-        groups = {name: (name,) for name in targets}
     return split_table(
         table,
-        _targets(spec, groups or targets),
+        target_columns(spec, _targets_given(spec, inputs, tuple(target.columns))),
         columns,
         spec.data.split if spec.data else Split(),
         spec.seed,
         _fold(spec),
         integer_inputs=integer_inputs(spec.model.layers, columns.groups, spec.several),
     )
+
+
+def _targets_given(
+    spec: Spec, inputs: Table, names: tuple[str, ...]
+) -> tuple[str, ...] | Mapping[str, tuple[str, ...]]:
+    """Return the target columns of data passed in with these, as the data section has them.
+
+    Without such a section, each column is the target of the output of its name if there are several
+    columns and outputs.
+    """
+    compared, data = compared_outputs(spec), spec.data
+    own = data.targets if data else ()
+    if set(own) <= set(names) or (own == (INPUTS,) and set(names) <= set(inputs.columns)):
+        names = own or names
+    if not names and any(one.loss and one.loss.takes_target for one in compared):
+        raise UsageError("data: the loss takes a target; pass (x, y), the inputs and the targets")
+    if data and data.target_groups:
+        return data.target_groups
+    of_one = len(compared) == 1 and compared[0].target not in names
+    if spec.several and len(names) > 1 and not of_one:
+        return {name: (name,) for name in names}
+    return names
 
 
 def _with_reproduced(columns: Columns, inputs: Table, target: Table) -> Columns:
@@ -243,83 +252,6 @@ def _are_named(inputs: Table, spec: Spec) -> bool:
     return len(inputs.columns) > 1 or not read.isdisjoint(inputs.columns)
 
 
-def _compared(spec: Spec) -> list[OutputSpec]:
-    """Return the outputs that have a target."""
-    return [output for output in spec.outputs if output.target is not None]
-
-
 def _fold(spec: Spec) -> Fold | None:
     """Return the fold of a spec; the first if it does not name one."""
     return Fold(spec.train.fold or 1, spec.train.folds) if spec.train.folds else None
-
-
-def _targets(
-    spec: Spec, columns: tuple[str, ...] | Mapping[str, tuple[str, ...]]
-) -> list[TargetColumns]:
-    """Return the columns of the target of each output, given as one target or several by name."""
-    outputs = _compared(spec)
-    if not columns:
-        _require_no_target(outputs)
-    if not isinstance(columns, Mapping):
-        if len(outputs) > 1:
-            problem = (
-                "several outputs have targets; give an object with the columns of each: "
-                f"{', '.join(output.name for output in outputs)}"
-            )
-            raise SpecError([Problem("$.data.target", problem)])
-        if columns and not outputs:
-            problem = "no loss takes a target; remove it, or give an output a loss that does"
-            raise SpecError([Problem("$.data.target", problem)])
-        return [TargetColumns(columns, _numeric_classes(spec, one), one.name) for one in outputs]
-    if not spec.several:
-        problem = "an object is for several outputs; give 'loss' as an object with those too"
-        raise SpecError([Problem("$.data.target", problem)])
-    problems = [
-        Problem(output.loss_path, _misspelled(spec, output, columns))
-        for output in outputs
-        if output.target not in columns
-    ]
-    used = {output.target for output in outputs}
-    for name in (name for name in columns if name not in used):
-        text = f"no loss uses the target {name!r}; remove it, or name it as the target of a loss"
-        problems.append(Problem(f"$.data.target.{name}", text))
-    if problems:
-        raise SpecError(problems)
-    return [
-        TargetColumns(columns[output.target], _numeric_classes(spec, output), output.name)
-        for output in outputs
-        if output.target is not None
-    ]
-
-
-def _misspelled(spec: Spec, output: OutputSpec, columns: Mapping[str, Any]) -> str:
-    """Return what is wrong with an output whose target is not in `columns`."""
-    entries = [one.keys.name for one in spec.model.layers if isinstance(one, LayerEntry)]
-    if output.name.partition(".")[0] not in entries:
-        return f"no layer {output.name!r}{suggest(output.name, filter(None, entries))}"
-    target = output.target or output.name
-    return f"no target {target!r} in data.target{suggest(target, columns)}"
-
-
-def _require_no_target(outputs: Sequence[OutputSpec]) -> None:
-    """Raise `SpecError` if the loss of an output takes a target."""
-    for output in outputs:
-        if output.loss is not None and output.loss.takes_target:
-            problem = (
-                f"required, but missing: the loss at {output.loss_path} compares with a target; "
-                'name its column, or give "inputs" for an autoencoder'
-            )
-            raise SpecError([Problem("$.data.target", problem)])
-
-
-def _numeric_classes(spec: Spec, output: OutputSpec) -> NumericClasses:
-    """Return which numeric targets are classes, according to a layer, the loss, or a metric."""
-    others = {one.name for one in spec.outputs} - {output.name}
-    for entry in spec.model.layers:
-        layer = entry.layer if isinstance(entry, LayerEntry) else entry
-        name = entry.keys.name if isinstance(entry, LayerEntry) else None
-        own = name == output.name or (output.classification and name not in others)
-        own |= not spec.several
-        if own and getattr(layer, "units", None) == "classes":
-            return "all"
-    return "single" if output.classification else "none"
