@@ -34,11 +34,13 @@ def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) ->
     """
     preprocessing = manifest.preprocessing
     blueprint = plan_network(spec, preprocessing.input_shape, preprocessing.classes)
-    compared = {head.name for head in spec.heads if head.target is not None}
+    compared = {output.name for output in spec.outputs if output.target is not None}
     if compared != {*preprocessing.by_output} or not all(
-        _fits(head.loss, preprocessing.by_output[head.name], blueprint.output_shapes[head.name])
-        for head in spec.heads
-        if head.loss is not None and head.name in compared
+        _fits(
+            output.loss, preprocessing.by_output[output.name], blueprint.output_shapes[output.name]
+        )
+        for output in spec.outputs
+        if output.loss is not None and output.name in compared
     ):
         raise FormatError(f"the outputs {blueprint.output_shape} do not match the target")
     parameters, state = declared(blueprint.plan)

@@ -16,8 +16,8 @@ from nnreg.tables.ragged import Ragged
 
 if TYPE_CHECKING:
     from nnreg._types import Array
-    from nnreg.model.heads import Head
     from nnreg.model.model import Model
+    from nnreg.model.outputs import Output
     from nnreg.tables.table import Table
 
 Predictions: TypeAlias = tuple[list[str], list[list[Any]]]
@@ -31,12 +31,12 @@ def predictions(model: Model, table: Table) -> Predictions:
     each sequence, with the group first. Otherwise a prediction for each step is a list.
     """
     table = as_learned(table, model.preprocessing, model.spec.data or Columns())
-    outputs, names, columns = model.predict(table), list[str](), list[list[Any]]()
-    per_step = {name: isinstance(head.of(outputs), list) for name, head in model.heads.items()}
+    found, names, columns = model.predict(table), list[str](), list[list[Any]]()
+    per_step = {name: isinstance(output.of(found), list) for name, output in model.outputs.items()}
     spread = table.step_rows is not None and any(per_step.values())
-    for name, head in model.heads.items():
-        y = head.of(outputs)
-        own, values = _columns_of(model, head, np.concatenate(y) if per_step[name] else y)
+    for name, output in model.outputs.items():
+        y = output.of(found)
+        own, values = _columns_of(model, output, np.concatenate(y) if per_step[name] else y)
         if spread:
             order = _file_order(table, per_step[name])
             values = [[column[position] for position in order] for column in values]
@@ -44,6 +44,9 @@ def predictions(model: Model, table: Table) -> Predictions:
             values = [_split(column, list(map(len, y))) for column in values]
         names += [f"{one}_{name}" if name and one == "prediction" else one for one in own]
         columns += values
+    if model.spec.several and len(set(names)) < len(names):
+        twice = next(one for one in names if names.count(one) > 1)
+        raise click.UsageError(f"two columns are called {twice}; use model.predict in Python")
     if table.step_rows is not None and not spread:
         assert model.spec.data is not None  # it says how rows are grouped
         (group,) = model.spec.data.sequence_columns
@@ -68,21 +71,21 @@ def _split(values: list[Any], lengths: Sequence[int]) -> list[list[Any]]:
     return [values[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
-def _columns_of(model: Model, head: Head, y: Array) -> tuple[list[str], list[list[Any]]]:
+def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list[list[Any]]]:
     """Return the names of the columns of an output, and their values."""
-    prefix = f"{head.name}_" if head.name else ""
-    if head.predicts and head.classes is not None:
+    prefix = f"{output.name}_" if output.name else ""
+    if output.predicts and output.classes is not None:
         if y.ndim > 2:
             raise click.UsageError("this model predicts sequences; use model.predict in Python")
-        y = head.probabilities(y.reshape(len(y), -1))
-        chosen = [str(head.classes[index]) for index in np.argmax(y, axis=-1)]
-        names = ["prediction", *(f"probability_{prefix}{one}" for one in head.classes)]
+        y = output.probabilities(y.reshape(len(y), -1))
+        chosen = [str(output.classes[index]) for index in np.argmax(y, axis=-1)]
+        names = ["prediction", *(f"probability_{prefix}{one}" for one in output.classes)]
         return names, [chosen, *y.T.tolist()]
     y = y.reshape(len(y), -1)
     if y.shape[1] == 1:
         return ["prediction"], [y[:, 0].tolist()]
     targets = [str(index) for index in range(y.shape[1])]
-    known = columns_of(head.target) if head.target is not None and head.predicts else ()
+    known = columns_of(output.target) if output.target is not None and output.predicts else ()
     if model.spec.data and len(known) == y.shape[1]:
         targets = list(known)
     return [f"prediction_{prefix}{one}" for one in targets], y.T.tolist()

@@ -15,12 +15,14 @@ import numpy as np
 from annotated_types import Ge, Len
 
 from nnreg._types import Array, Shape
+from nnreg._utils.memory import require_memory
 from nnreg._utils.statistics import standardize, unstandardize
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.tables.cells import INTEGER, TRUTH, parse_number, positions
 from nnreg.tables.columns import categorical, column, first_marked, numbers, single
+from nnreg.tables.lazy import LazyArray
 from nnreg.tables.table import Table
 
 ClassKind: TypeAlias = Literal["text", "integer", "number", "boolean"]
@@ -230,9 +232,18 @@ def numeric_targets(table: Table, names: Sequence[str]) -> Array:
     """Return `(rows, columns)`, or the only column unchanged if it holds arrays."""
     if not names:
         return np.empty((len(table), 0))
+    stored = [one for name in names if isinstance(one := table.columns.get(name), LazyArray)]
+    size = sum(math.prod(one.shape) for one in stored) * np.dtype(np.float64).itemsize
+    require_memory(size, f"{table.origin}: the target", "use fewer rows")
     columns = [complete_column(table, name, target=True) for name in names]
     if len(columns) == 1 and columns[0].ndim > 1:
         return columns[0]
+    for name, values in zip(names, columns, strict=True):
+        if values.ndim > 1:
+            raise DataError(
+                f"{table.origin}: column {name!r} holds arrays and must be the only column of a "
+                "target; give it an output of its own"
+            )
     return np.stack(columns, axis=1)
 
 

@@ -213,6 +213,8 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
         names = tuple(sorted(labels, key=_class_order))
         kind = _class_kind(table, targets[0], names)
         return ClassTarget(targets[0], names, kind=kind, single=single)
+    if len(targets) > 1:
+        _require_numbers(table, targets, columns)
     raw = numeric_targets(train, targets)
     flat = raw.reshape(-1, raw.shape[-1])
     width = flat.shape[1]
@@ -221,6 +223,16 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     mean, deviation = mean_and_deviation(flat)
     scale = scale_of(mean, deviation)
     return NumericTarget(targets, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
+
+
+def _require_numbers(table: Table, targets: Sequence[str], columns: Columns) -> None:
+    """Raise `DataError` if one of several columns of a target is categorical."""
+    for name in targets:
+        if _is_categorical(table, name, columns):
+            raise DataError(
+                f"{table.origin}: column {name!r} is categorical, but the columns of a target are "
+                "numbers if it has several; give it an output of its own, or leave it out"
+            )
 
 
 def _is_class_target(

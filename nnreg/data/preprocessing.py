@@ -64,7 +64,7 @@ class Preprocessing(Configurable):
     """How each input column and the target become arrays.
 
     A network with several inputs has `groups`: the number of columns of each, by its name. One with
-    several outputs has `targets`, by the name of the output, and no `target`.
+    several outputs has `targets`, of those that are compared with one, and no `target`.
 
     An input of sequences is in `steps`, by its name, with the length of the longest in training:
     its columns are encoded step by step. `targets_per_step` are the outputs whose targets are
@@ -80,8 +80,8 @@ class Preprocessing(Configurable):
     targets_per_step: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.target is None) != bool(self.targets):
-            raise ValueError("must have either 'target' or 'targets'")
+        if self.target is not None and self.targets:
+            raise ValueError("must not have both 'target' and 'targets'")
         if self.groups and sum(self.groups.values()) != len(self.inputs):
             raise ValueError("groups: do not have as many columns as there are inputs")
         for name in self.groups:

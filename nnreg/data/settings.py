@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from annotated_types import Ge, Interval, Len
 
@@ -14,6 +14,8 @@ from nnreg.interfaces.source import Source
 Fraction: TypeAlias = Annotated[float, Interval(gt=0, lt=1)]
 Text: TypeAlias = Annotated[str, Len(1)]
 Names: TypeAlias = Annotated[tuple[Text, ...], Len(1)]
+INPUTS: Final = "inputs"
+"""The target of an autoencoder: all input columns, unless the file has a column of that name."""
 NumericClasses: TypeAlias = Literal["none", "single", "all"]
 """Which targets of numbers are classes: none, those of one column, or arrays of several too."""
 
@@ -24,10 +26,11 @@ class Split(Configurable):
 
     The validation split decides on early stopping and the best weights; the test split is used
     once, at the end. The rows are drawn at random from the seed. `stratify` keeps the class
-    proportions. `group` names a column: rows with the same value in it, such as those of a patient,
-    stay in the same split. `order` draws nothing: training has the earliest rows by a numeric
-    column or one of ISO dates, or with `true` the first rows of the file; validation follows, then
-    test. The columns of `group` and `order` are not inputs unless `inputs` has them.
+    proportions of the target, the first with classes if there are several. `group` names a column:
+    rows with the same value in it, such as those of a patient, stay in the same split. `order`
+    draws nothing: training has the earliest rows by a numeric column or one of ISO dates, or with
+    `true` the first rows of the file; validation follows, then test. The columns of `group` and
+    `order` are not inputs unless `inputs` has them.
     """
 
     validation: Fraction | Text | None = None
@@ -96,6 +99,7 @@ class Columns(Configurable):
     a column of weights >= 0, which is never an input. `class_weights` gives a weight per class, 1
     where none is given, or is `balanced`: the weights of each class have the same sum. An example's
     weights are multiplied, then divided by their mean: the loss of an epoch is Σ w · loss / Σ w.
+    They count for the loss of every output; `class_weights` is for one target.
     Metrics and held-out splits are unweighted.
 
     `sequences` says how rows are grouped to sequences, or arrays padded; an object gives such a
@@ -193,24 +197,26 @@ def _tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
 class Data(Columns):
     """Where the examples are: a file, its format, and the column or columns to predict.
 
-    `target` may be an object with the targets of several outputs by their names. A target of text
-    is classes. One column of numbers is classes if the loss, a metric or
-    `"units": "classes"` takes classes. An array with several numbers per row, such as a 0 or 1 for
-    each of several labels, is numbers, unless `"units": "classes"` or `columns` says otherwise.
+    `target` may be an object with the targets of several outputs by their names. `"inputs"` stands
+    for all input columns, which an autoencoder reproduces. Without a loss that takes a target,
+    there is none. A target of text is classes. One column of numbers is classes if the loss, a
+    metric or `"units": "classes"` takes classes. An array with several numbers per row, such as a 0
+    or 1 for each of several labels, is numbers, unless `"units": "classes"` or `columns` says
+    otherwise.
 
     The other options are those of `Columns`.
     """
 
     source: Source
     path: Text
-    target: Text | Names | dict[str, Text | Names]
+    target: Text | Names | dict[str, Text | Names] | None = None
     split: Split = Split()
 
     @property
     def targets(self) -> tuple[str, ...]:
         """All target columns."""
         if not isinstance(self.target, dict):
-            return _tuple(self.target)
+            return () if self.target is None else _tuple(self.target)
         return tuple(dict.fromkeys(n for names in self.target_groups.values() for n in names))
 
     @property

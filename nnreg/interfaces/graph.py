@@ -117,11 +117,11 @@ def connect(
         wires.append(Wire(read, use, keys.transposed))
         if keys.name is not None:
             scope.add(keys.name, index + 1, f"{here}.name")
-    results = {name: scope.find_output(name, where) for name, where in (outputs or {}).items()}
-    problems = scope.problems or _unread(wires, names, path, inputs, set(results.values()))
+    reads = {name: scope.find_output(name, where) for name, where in (outputs or {}).items()}
+    problems = scope.problems or _unread(wires, names, path, inputs, set(reads.values()))
     if problems:
         raise SpecError(problems)
-    return Graph(wires, results)
+    return Graph(wires, reads)
 
 
 class _Scope:
@@ -149,15 +149,20 @@ class _Scope:
             self.problems.append(Problem(where, text))
         self._values[name] = Read(value)
 
-    def find(self, name: str, where: str) -> Read:
-        """Return a value or a part of one; the first, with a problem, for an unknown name."""
+    def find(self, name: str, where: str, *, input_too: bool = True) -> Read:
+        """Return a value or a part of one; the first, with a problem, for an unknown name.
+
+        If it may not be an input, none is suggested.
+        """
         base, _, part = name.partition(".")
         known = self._values.get(base)
         if known is not None and known.part is None:
             return Read(known.value, part or None)
         if known is not None and not part:
             return known
-        text = f"unknown name {name!r}{suggest(name, self._values)}"
+        others = [one for one, read in self._values.items() if input_too or read.value]
+        hint = suggest(name, others) or "; no entry before it has a name"
+        text = f"unknown name {name!r}{hint}"
         if base in self._names:
             text = f"refers to {base!r}, which is not before it; move it behind that entry"
         self.problems.append(Problem(where, text))
@@ -174,14 +179,14 @@ class _Scope:
 
     def find_output(self, name: str, where: str) -> Read:
         """Return the value that is an output of the list."""
-        found = self.find(name, where)
+        found = self.find(name, where, input_too=False)
         if found.value == 0 and name in self._values:
             self.problems.append(Problem(where, f"{name!r} is an input, not a layer's output"))
         return found
 
     def find_layer(self, name: str, wires: Sequence[Wire], where: str) -> int | None:
         """Return the number of the entry whose layer is used by the name of that or of a use."""
-        found = self.find(name, where)
+        found = self.find(name, where, input_too=False)
         index = found.value - 1
         if name in (INPUT, *self._inputs) and name in self._values:
             what = "the input" if name == INPUT else "an input"

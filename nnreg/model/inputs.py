@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.memory import require_memory
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import DataError
-from nnreg.model.heads import Head
+from nnreg.model.outputs import Output
 from nnreg.model.sequences import fit_padding, targets_per_step
 from nnreg.network.network import Network
 from nnreg.spec.sections import Spec
@@ -19,6 +21,9 @@ from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
 from nnreg.tables.table import Table
+from nnreg.training.outputs import no_targets
+
+HINT = "use fewer rows, or a network of one input, which may stay in its file"
 
 
 def prepare_inputs(
@@ -63,6 +68,10 @@ def _contiguous(encoded: Array | Padded) -> Any:
 def _several(table: Table, preprocessing: Preprocessing, network: Network) -> NamedArrays:
     preprocessing.require_columns(table)
     columns = {name: table.columns[name] for name in preprocessing.names}
+    lazy = [column for column in columns.values() if isinstance(column, LazyArray)]
+    itemsize = network.dtype.itemsize
+    size = sum(math.prod(one.shape) * (one.dtype.itemsize + itemsize) for one in lazy)
+    require_memory(size, f"{table.origin}: several inputs", HINT)
     read = {n: materialize(c) if isinstance(c, LazyArray) else c for n, c in columns.items()}
     table = replace(table, columns=read)
     encoded = NamedArrays(
@@ -76,15 +85,18 @@ def _several(table: Table, preprocessing: Preprocessing, network: Network) -> Na
 
 
 def prepare_targets(
-    table: Table, heads: Sequence[Head], network: Network, inputs: Inputs
+    table: Table, outputs: Sequence[Output], network: Network, inputs: Inputs
 ) -> tuple[Any, Any]:
     """Return targets as the loss takes them, and as the metrics take them.
 
     They are those of the only output, or those of several by name.
     """
-    pairs = {head.name: head.targets(table, network) for head in heads if head.target is not None}
+    compared = [output for output in outputs if output.target is not None]
+    pairs = {output.name: output.targets(table, network) for output in compared}
     if network.masked:
-        pairs |= targets_per_step(pairs, heads, inputs, network, table)
+        pairs |= targets_per_step(pairs, outputs, inputs, network, table)
+    if not pairs:
+        return no_targets(inputs), no_targets(inputs)
     targets, raw = ({name: pair[index] for name, pair in pairs.items()} for index in (0, 1))
     found = [one[""] if "" in one else NamedArrays(one) for one in (targets, raw)]
     if len(found[1]) != len(inputs):

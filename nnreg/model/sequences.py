@@ -12,7 +12,7 @@ from nnreg._utils.memory import array_bytes, require_memory
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.model.build import plan_network
-from nnreg.model.heads import Head
+from nnreg.model.outputs import Output
 from nnreg.network.network import Network
 from nnreg.network.parameters import declared
 from nnreg.spec.sections import Spec
@@ -21,12 +21,12 @@ from nnreg.tables.padded import Padded
 from nnreg.tables.table import Table
 
 
-def check_steps(preprocessing: Preprocessing, network: Network, heads: Sequence[Head]) -> None:
+def check_steps(preprocessing: Preprocessing, network: Network, outputs: Sequence[Output]) -> None:
     """Raise `SpecError` for an output per step whose target is one per sequence, or the reverse."""
-    for head in heads:
-        masked = network.output_masks[head.name] is not None
-        per_step = head.name in preprocessing.targets_per_step
-        loss = head.output.loss
+    for output in outputs:
+        masked = network.output_masks[output.name] is not None
+        per_step = output.name in preprocessing.targets_per_step
+        loss = output.spec.loss
         if masked == per_step or loss is None or not loss.takes_target:
             continue
         problem = (
@@ -37,7 +37,7 @@ def check_steps(preprocessing: Preprocessing, network: Network, heads: Sequence[
             "sequence; keep the steps in every layer, or, if a sequence has one target, list "
             'it in "constant" of data.sequences'
         )
-        raise SpecError([Problem(head.path, problem)])
+        raise SpecError([Problem(output.path, problem)])
 
 
 def fit_padding(x: Any, table: Table, spec: Spec, known: Preprocessing, network: Network) -> Inputs:
@@ -96,7 +96,7 @@ def _refusal(
 
 def targets_per_step(
     targets: Mapping[str, tuple[Any, Any]],
-    heads: Sequence[Head],
+    outputs: Sequence[Output],
     x: Inputs,
     network: Network,
     table: Table,
@@ -107,11 +107,11 @@ def targets_per_step(
     Raises `DataError` for a row whose targets are not as many as its steps.
     """
     found = {}
-    for head in heads:
-        own = _sequences_of(x, network.output_masks[head.name])
-        if own is not None and head.output.loss is not None:
-            t, raw = targets.get(head.name, (None, None))
-            found[head.name] = _fitted(t, own, table), _fitted(raw, own, table)
+    for output in outputs:
+        own = _sequences_of(x, network.output_masks[output.name])
+        if own is not None and output.spec.loss is not None:
+            t, raw = targets.get(output.name, (None, None))
+            found[output.name] = _fitted(t, own, table), _fitted(raw, own, table)
     return found
 
 

@@ -12,8 +12,8 @@ from nnreg._utils import json_text
 from nnreg.data.preprocessing import columns_of
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.trainable_activation import TrainableActivation
-from nnreg.model.heads import Head
 from nnreg.model.model import Model
+from nnreg.model.outputs import Output
 from nnreg.network.parameters import declared, sources, total_size
 from nnreg.plotting.palette import BLUE, GRID, INK, MUTED, PANEL, PAPER
 from nnreg.plotting.svg import Drawing, escape, text
@@ -67,12 +67,12 @@ def diagram(model: Model) -> Drawing:
     last = [
         Box(
             "output",
-            ", ".join(filter(None, (head.name, _predicted(head)))),
-            head.shape,
+            ", ".join(filter(None, (output.name, _predicted(output)))),
+            output.shape,
             0,
-            apart=bool(head.name),
+            apart=bool(output.name),
         )
-        for head in model.heads.values()
+        for output in model.outputs.values()
     ]
     elements, bottom = _column((*first, *boxes, *last), 1, 1, WIDTH - 2)
     kinds = ", ".join(f"{box.kind or 'block'} × {box.times}" if box.times > 1 else box.kind
@@ -81,9 +81,9 @@ def diagram(model: Model) -> Drawing:
     return Drawing(WIDTH, bottom + 1, description, elements)
 
 
-def _predicted(head: Head) -> str:
+def _predicted(output: Output) -> str:
     """Return the classes or the target columns of an output."""
-    return ", ".join(head.classes or (columns_of(head.target) if head.target else ()))
+    return ", ".join(output.classes or (columns_of(output.target) if output.target else ()))
 
 
 def boxes_of(model: Model) -> tuple[Box, ...]:

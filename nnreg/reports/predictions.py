@@ -12,7 +12,7 @@ from nnreg._utils.statistics import mean_and_deviation, scale_of
 from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.interfaces.report import HeldOut
-from nnreg.model.heads import Head
+from nnreg.model.outputs import Output
 from nnreg.runs.baseline import best_constant
 from nnreg.runs.prepare import PreparedRun
 from nnreg.tables.lazy import LazyArray, materialize
@@ -106,25 +106,28 @@ def predict_held_out(prepared: PreparedRun) -> dict[str, SplitPredictions]:
     one.
     """
     model = prepared.model
-    heads = {name: head for name, head in model.heads.items() if head.predicts}
-    if not heads:
+    compared = {name: output for name, output in model.outputs.items() if output.predicts}
+    if not compared:
         return {}
-    outputs = model.inference_network.predict(prepared.reported[1].x)
-    return {name: _predictions_of(prepared, head, head.of(outputs)) for name, head in heads.items()}
+    found = model.inference_network.predict(prepared.reported[1].x)
+    return {
+        name: _predictions_of(prepared, output, output.of(found))
+        for name, output in compared.items()
+    }
 
 
-def _predictions_of(prepared: PreparedRun, head: Head, y: Array) -> SplitPredictions:
+def _predictions_of(prepared: PreparedRun, output: Output, y: Array) -> SplitPredictions:
     """Return the outputs `y` of a network as predictions of one target."""
     split, examples = prepared.reported
-    assert head.target is not None
-    assert head.evaluation is not None
-    known, trained = head.of(examples.raw_targets), head.of(prepared.train.raw_targets)
+    assert output.target is not None
+    assert output.evaluation is not None
+    known, trained = output.of(examples.raw_targets), output.of(prepared.train.raw_targets)
     lengths = known.lengths if isinstance(known, Padded) else None
     y, true_values = points_like(y, known), points_of(known)
-    predictions = head.evaluation.predictions(y)
-    baseline, _ = best_constant(head, points_of(trained))
-    targets, confidence = columns_of(head.target), None
-    if head.classes is None:
+    predictions = output.evaluation.predictions(y)
+    baseline, _ = best_constant(output, points_of(trained))
+    targets, confidence = columns_of(output.target), None
+    if output.classes is None:
         if (width := true_values.shape[-1]) != len(targets):  # a column of arrays
             targets = tuple(f"{targets[0]} {index}" for index in range(width))
         baseline = np.broadcast_to(baseline, true_values.shape).reshape(-1, width)
@@ -135,7 +138,7 @@ def _predictions_of(prepared: PreparedRun, head: Head, y: Array) -> SplitPredict
         confidence = _confidence(y).reshape(-1)
     return SplitPredictions(
         split=split,
-        classes=head.classes,
+        classes=output.classes,
         targets=targets,
         true_values=true_values,
         predictions=predictions,
@@ -145,7 +148,7 @@ def _predictions_of(prepared: PreparedRun, head: Head, y: Array) -> SplitPredict
         preprocessing=prepared.model.preprocessing,
         inputs=examples.x,
         table=prepared.tables[split],
-        output=head.name,
+        output=output.name,
         lengths=lengths,
     )
 

@@ -147,7 +147,7 @@ class Reader:
 
     def _output_loss(self, value: Any) -> OutputLoss:
         """Return the loss of an output, whose entry may have keys besides those of the loss."""
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or "type" not in value:
             return OutputLoss(self._component("loss", value))
         given = {key: option for key, option in value.items() if key in ("weight", "target")}
         others = {key: option for key, option in value.items() if key not in given}
@@ -274,7 +274,7 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
     for loc, lines in by_location.items():
         if loc in containing:
             continue  # a consequence of an error inside it
-        line = lines[0]
+        line, short = lines[0], any(one["type"] == "too_short" for one in lines)
         kind: ErrorType = "nnreg"
         if line["type"] in ("nnreg", MISSING, UNKNOWN):
             text, kind = line["msg"], line["type"]
@@ -284,12 +284,11 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
             text, kind = f"unknown key {key!r}{hint}", UNKNOWN
         elif line["type"] == "missing":
             text, kind = "required, but not given", MISSING
-        elif line["type"] == "too_short":
-            text = f"must not be empty, found {_show(value[loc[0]])}"
         else:
             expected = [one["msg"].removeprefix("Input should be ") for one in lines]
+            needed = "not be empty" if short else f"be {' or '.join(dict.fromkeys(expected))}"
             at = functools.reduce(lambda tree, key: tree[key], loc, value)
-            text = f"must be {' or '.join(dict.fromkeys(expected))}, found {_show(at)}"
+            text = f"must {needed}, found {_show(at)}"
             if "a valid array" in expected and not isinstance(at, list | dict):
                 text += f"; write [{_show(at)}]"
         yield {"type": _error(text, kind), "loc": loc, "input": None}

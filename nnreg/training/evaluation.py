@@ -47,7 +47,8 @@ class Examples:
         """Return examples with the targets that an evaluation needs in another order."""
         several = isinstance(self.targets, NamedArrays)  # their losses are evaluated too
         targets = self.targets[order] if several else self.targets
-        return replace(self, raw_targets=self.raw_targets[order], targets=targets)
+        weights = None if self.weights is None else self.weights[order]
+        return replace(self, raw_targets=self.raw_targets[order], targets=targets, weights=weights)
 
     @functools.cached_property
     def digest(self) -> str:

@@ -314,7 +314,7 @@ ERRORS = {
     "name outside of a list": (
         [{"type": "residual", "layers": [{"type": "residual", "layers": [{"use": "x"}]}]}],
         "$.model.layers[0].layers[0].layers[0].use",
-        "unknown name 'x'; choose one of input",
+        "unknown name 'x'; no entry before it has a name",
     ),
 }
 
