@@ -18,7 +18,7 @@ from nnreg.training import gradient as gradient_module
 from nnreg.training.epoch import EpochTotals, mean_loss
 from nnreg.training.evaluation import Examples
 from nnreg.training.gradient import Batch, DataParallelGradient, losses_of
-from nnreg.training.outputs import Part, SeveralEvaluation
+from nnreg.training.outputs import OutputEvaluation, SeveralEvaluation
 from nnreg.training.replay import Replay
 from nnreg.training.state import EpochState
 from tests.helpers.masked import (
@@ -139,9 +139,13 @@ def fixture_three_outputs():
     shapes = {"tags": (6, 3), "mean": (4,), "size": (6, 1)}
     network = network_of(layers, outputs=shapes)
     parts = {
-        "tags": Part(evaluation_of(error=MeanAbsoluteErrorMetric()), shapes["tags"], 0.7, True),
-        "mean": Part(evaluation_of(masked=False, loss=Huber()), shapes["mean"], 1.3, True),
-        "size": Part(evaluation_of(loss=Value()), shapes["size"], 0.2, False),
+        "tags": OutputEvaluation(
+            evaluation_of(error=MeanAbsoluteErrorMetric()), shapes["tags"], 0.7, True
+        ),
+        "mean": OutputEvaluation(
+            evaluation_of(masked=False, loss=Huber()), shapes["mean"], 1.3, True
+        ),
+        "size": OutputEvaluation(evaluation_of(loss=Value()), shapes["size"], 0.2, False),
     }
     t = NamedArrays(
         {
