@@ -12,7 +12,7 @@ import pytest
 import nnreg
 from nnreg import DivergedError, Join, Layer, PluginError, ShapeError, SpecError
 from nnreg.registry.registry import installed
-from nnreg.reports.network_diagram import boxes_of, diagram
+from nnreg.reports.network_diagram import boxes_of
 from nnreg.spec.json_schema import json_schema
 from nnreg.testing.finite_differences import central_difference
 
@@ -394,14 +394,8 @@ def test_the_summary_and_the_diagram_show_what_an_entry_reads():
     assert "subtract (reads decoded, input)" in model.summary()
     code, _, decoded, difference, _ = boxes_of(model)
     assert code.kind == "code: dense"
-    assert (decoded.options.rpartition(", ")[2], decoded.size) == ("uses code", 0)
+    assert (decoded.options, decoded.size) == ("uses code", 0)
     assert difference.options == "reads decoded, input"
-
-
-def test_the_diagram_has_no_arrow_to_a_layer_that_does_not_read_the_one_before():
-    model = build(SHARED)
-    assert [box.apart for box in boxes_of(model)] == [False, False, True, False, False]
-    assert "".join(diagram(model).elements).count("<path") == 5
 
 
 @pytest.mark.parametrize("name", GRAPHS)
