@@ -109,7 +109,8 @@ def predict(
     """Print a prediction for each row of DATA, as CSV.
 
     The column `prediction` has the class or the number; for classes, one column
-    `probability_CLASS` for each follows. DATA (- for standard input) has the columns that the
+    `probability_CLASS` for each follows. A model of sequences or pixels has a column `prediction_0`,
+    `prediction_1`, … for each time step or pixel instead. DATA (- for standard input) has the columns that the
     model was trained on, in any order; others are ignored. For images, the column `name` has the
     file name. A terminal shows control characters in names as escapes; files and pipes get them
     unchanged, as UTF-8.
@@ -227,15 +228,17 @@ def _columns_of(model: Model, head: Head, y: Array) -> tuple[list[str], list[lis
     import numpy as np
 
     from nnreg.data.preprocessing import columns_of
+    from nnreg.training.evaluation import classes_of
 
     prefix = f"{head.name}_" if head.name else ""
     if head.predicts and head.classes is not None:
-        if y.ndim > 2:
-            raise click.UsageError("this model predicts sequences; use model.predict in Python")
+        classes = np.array(head.classes, dtype=object)
+        if y.ndim > 2:  # a class for each time step or pixel
+            chosen = classes[classes_of(y)].reshape(len(y), -1)
+            return [f"prediction_{prefix}{n}" for n in range(chosen.shape[1])], chosen.T.tolist()
         y = head.probabilities(y.reshape(len(y), -1))
-        chosen = [str(head.classes[index]) for index in np.argmax(y, axis=-1)]
         names = ["prediction", *(f"probability_{prefix}{one}" for one in head.classes)]
-        return names, [chosen, *y.T.tolist()]
+        return names, [classes[np.argmax(y, axis=-1)].tolist(), *y.T.tolist()]
     y = y.reshape(len(y), -1)
     if y.shape[1] == 1:
         return ["prediction"], [y[:, 0].tolist()]
