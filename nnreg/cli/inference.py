@@ -109,8 +109,8 @@ def predict(
     """Print a prediction for each row of DATA, as CSV.
 
     The column `prediction` has the class or the number; for classes, one column
-    `probability_CLASS` for each follows. A model of sequences or pixels has a column `prediction_0`,
-    `prediction_1`, … for each time step or pixel instead. DATA (- for standard input) has the columns that the
+    `probability_CLASS` for each follows. With a class for each time step or pixel, a column
+    `prediction_NUMBER` has it, counted from 0. DATA (- for standard input) has the columns that the
     model was trained on, in any order; others are ignored. For images, the column `name` has the
     file name. A terminal shows control characters in names as escapes; files and pipes get them
     unchanged, as UTF-8.

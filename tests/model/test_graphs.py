@@ -252,8 +252,7 @@ ERRORS = {
     "shapes that do not join": (
         [{"type": "dense", "units": 2, "name": "a"}, {"type": "add", "inputs": ["a", "input"]}],
         "$.model.layers[1]",
-        "the input has shape (batch, 3), but this layer takes inputs of one shape; "
-        "the first has (2,)",
+        "this layer takes inputs of one shape; its inputs are a (batch, 2), input (batch, 3)",
     ),
     "several inputs of a layer": (
         [{**DENSE, "name": "a"}, {**DENSE, "inputs": ["a", "input"]}],
@@ -268,7 +267,8 @@ ERRORS = {
     "three inputs of a pair": (
         [{**DENSE, "name": "a"}, {"type": "dot", "inputs": ["a", "a", "input"]}],
         "$.model.layers[1]",
-        "the input has shape (batch, 3), but this layer takes two inputs (..., features)",
+        "this layer takes two inputs (..., features); its inputs are a (batch, 3), "
+        "a (batch, 3), input (batch, 3)",
     ),
     "use on another shape": (
         [{"type": "dense", "units": 2, "name": "a"}, {"use": "a"}],
@@ -314,7 +314,13 @@ ERRORS = {
     "name outside of a list": (
         [{"type": "residual", "layers": [{"type": "residual", "layers": [{"use": "x"}]}]}],
         "$.model.layers[0].layers[0].layers[0].use",
-        "unknown name 'x'; choose one of input",
+        "unknown name 'x'; choose one of input; "
+        "a list inside of a layer reads its own entries and its input only",
+    ),
+    "misspelt key": (
+        [{**DENSE, "nmae": "a"}],
+        "$.model.layers[0].nmae",
+        "unknown key 'nmae'; did you mean 'name'?",
     ),
 }
 
@@ -331,7 +337,7 @@ def test_an_input_that_no_entry_reads_is_reported():
     layers = [{**DENSE, "name": "a"}, {"type": "stack", "layers": [{**DENSE, "inputs": "a"}]}]
     ((path, message), *_) = problems(layers)
     assert path == "$.model.layers[1].layers[0].inputs"
-    assert message == "unknown name 'a'; choose one of input"
+    assert message.startswith("unknown name 'a'; choose one of input; a list inside of a layer")
 
 
 @pytest.mark.parametrize("name", GRAPHS)
