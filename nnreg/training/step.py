@@ -74,7 +74,8 @@ class TrainingStep:
             named = by_parameter(settings.regularize, network.params)
             self._penalties.append(Regularizers(network, vector, named))
         self._weight_decay = WeightDecay(network, decay, rates) if decay else None
-        self._constraints = Constraints(network, by_parameter(settings.constrain, network.params))
+        constrained = by_parameter(settings.constrain, network.params)
+        self._constraints = Constraints(network, constrained) if settings.constrain else None
 
     def begin(self, examples: Batch, rows: Array) -> None:
         """Prepare a step on these rows, before the first pass."""
@@ -91,8 +92,10 @@ class TrainingStep:
             self._weight_decay.apply(self.optimizer.learning_rate)
         state.step += 1
         self.optimizer.step(state.step)
-        self._replay.end()
-        self._constraints.apply()
+        if self._replays:
+            self._replay.end()
+        if self._constraints is not None:
+            self._constraints.apply()
         if self.ema is not None:
             state.ema_steps += 1
             self.ema.add(state.ema_steps)
