@@ -73,6 +73,7 @@ class TrainingStep:
         if settings.regularize:
             named = by_parameter(settings.regularize, network.params)
             self._penalties.append(Regularizers(network, vector, named))
+        self._limits = bool(self._penalties) or settings.clip_norm or settings.clip_value
         self._weight_decay = WeightDecay(network, decay, rates) if decay else None
         constrained = by_parameter(settings.constrain, network.params)
         self._constraints = Constraints(network, constrained) if settings.constrain else None
@@ -85,7 +86,8 @@ class TrainingStep:
     def apply(self, epoch: int, step: int) -> None:
         """Change the weights by the gradient; both numbers, the step's in its epoch, start at 0."""
         state = self._training_state
-        self._limit()
+        if self._limits:
+            self._limit()
         if self.lr_scheduler is not None:
             self.lr_scheduler.set(epoch, step, state.history)
         if self._weight_decay is not None:
