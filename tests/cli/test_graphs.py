@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import nnreg as library
+from nnreg.runs.listing import describe
 from tests.helpers.graphs import RESULTS, write_examples
 
 DATA = {
@@ -130,6 +131,11 @@ def test_report_plot_compare_and_runs_show_it(command, examples, tmp_path, name)
     command("plot", path, "--out", tmp_path / "curves.svg")
     assert name in command("compare", path, path)
     assert name in command("runs", examples / "runs")
+
+
+@pytest.mark.parametrize(("name", "measure"), [("flats", "style_accuracy"), ("code", "loss")])
+def test_runs_are_listed_by_a_metric_not_by_the_loss_of_one_output(examples, name, measure):
+    assert describe(examples / "runs" / name).measure == measure
 
 
 def test_folds_are_trained_and_summed_up(command, tmp_path, name):
