@@ -85,6 +85,7 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
         "layer_norm": normalization.LayerNorm,
         "conv2d": convolution.Conv2d,
         "max_pool2d": convolution.MaxPool2d,
+        "up_sampling2d": convolution.UpSampling2d,
         "global_average_pool": convolution.GlobalAveragePool,
         "global_max_pool": convolution.GlobalMaxPool,
         "embedding": sequence.Embedding,

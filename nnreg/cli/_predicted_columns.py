@@ -13,6 +13,7 @@ from nnreg.data.sequences import as_learned
 from nnreg.data.settings import Columns
 from nnreg.tables.columns import categorical
 from nnreg.tables.ragged import Ragged
+from nnreg.training.evaluation import classes_of
 
 if TYPE_CHECKING:
     from nnreg._types import Array
@@ -75,12 +76,13 @@ def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list
     """Return the names of the columns of an output, and their values."""
     prefix = f"{output.name}_" if output.name else ""
     if output.predicts and output.classes is not None:
-        if y.ndim > 2:
-            raise click.UsageError("this model predicts sequences; use model.predict in Python")
+        classes = np.array(output.classes, dtype=object)
+        if y.ndim > 2:  # a class for each time step or pixel
+            chosen = classes[classes_of(y)].reshape(len(y), -1)
+            return [f"prediction_{prefix}{n}" for n in range(chosen.shape[1])], chosen.T.tolist()
         y = output.probabilities(y.reshape(len(y), -1))
-        chosen = [str(output.classes[index]) for index in np.argmax(y, axis=-1)]
         names = ["prediction", *(f"probability_{prefix}{one}" for one in output.classes)]
-        return names, [chosen, *y.T.tolist()]
+        return names, [classes[np.argmax(y, axis=-1)].tolist(), *y.T.tolist()]
     y = y.reshape(len(y), -1)
     if y.shape[1] == 1:
         return ["prediction"], [y[:, 0].tolist()]

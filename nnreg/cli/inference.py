@@ -106,7 +106,8 @@ def predict(
     """Print a prediction for each row of DATA, as CSV.
 
     The column `prediction` has the class or the number; for classes, one column
-    `probability_CLASS` for each follows. DATA (- for standard input) has the columns that the
+    `probability_CLASS` for each follows. With a class for each time step or pixel, a column
+    `prediction_NUMBER` has it, counted from 0. DATA (- for standard input) has the columns that the
     model was trained on, in any order; others are ignored. For images, the column `name` has the
     file name. Predictions for the steps of a sequence are a JSON list; where each row of DATA is a
     step, there is one row for each. A terminal shows control characters in names as escapes; files

@@ -106,8 +106,10 @@ class Node:
 
     def read(self, values: Sequence[Any]) -> Any:
         """Return the input of the layer, or the list of its inputs if it is a join."""
-        xs = [values[i] if part is None else values[i][part] for i, part in self.inputs]
-        return xs if self.joins else xs[0]
+        if self.joins:
+            return [values[i] if part is None else values[i][part] for i, part in self.inputs]
+        ((value, part),) = self.inputs
+        return values[value] if part is None else values[value][part]
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from nnreg.interfaces.graph import (
     Wire,
     connect,
     is_chain,
+    labels,
 )
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.masks import output_mask, refuse_mask
@@ -328,7 +329,11 @@ class LayerBuilder:
         try:
             output = layer.build(plan.inputs if layer.joins else shapes[0], plan)
         except ShapeError as error:
-            raise SpecError([Problem(plan.path, str(error))]) from error
+            problem = str(error)
+            if layer.joins and plan.wire is not None:
+                found = ", ".join(labels(plan.wire, self.children, shapes))
+                problem = f"this layer takes {error.expected}; its inputs are {found}"
+            raise SpecError([Problem(plan.path, problem)]) from error
         except NnregError:
             raise
         except Exception as error:

@@ -24,7 +24,7 @@ from nnreg._utils.suggestions import suggest
 from nnreg.errors import ComponentError, PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.graph import ENTRY_KEYS, EntryKeys
-from nnreg.interfaces.layer import LayerEntry
+from nnreg.interfaces.layer import Layer, LayerEntry
 from nnreg.interfaces.metric import NAME, NamedMetric
 from nnreg.interfaces.outputs import OutputLoss
 from nnreg.registry.checks import unannotated
@@ -270,6 +270,7 @@ def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitE
         location = (*_within(value, loc[:-1]), loc[-1]) if absent else _within(value, loc)
         by_location.setdefault(location, []).append(line)
     known = [field.name for field in dataclasses.fields(cls)]
+    known += ENTRY_KEYS if issubclass(cls, Layer) else ()
     containing = {loc[:length] for loc in by_location for length in range(len(loc))}
     for loc, lines in by_location.items():
         if loc in containing:
