@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Constraint,
         Context,
         Count,
+        Encoder,
         HeldOut,
         Initializer,
         Join,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         Optimizer,
         Param,
         Positive,
+        RawColumn,
         Regularizer,
         ReportChart,
         ReportTable,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
         Workspace,
         chain,
         fans,
+        learned,
     )
     from nnreg.model.model import Model
     from nnreg.registry.register import register
@@ -102,6 +105,7 @@ __all__ = [
     "CrossValidation",
     "DataError",
     "DivergedError",
+    "Encoder",
     "HeldOut",
     "History",
     "Initializer",
@@ -120,6 +124,7 @@ __all__ = [
     "Param",
     "PluginError",
     "Positive",
+    "RawColumn",
     "Regularizer",
     "ReportChart",
     "ReportTable",
@@ -142,6 +147,7 @@ __all__ = [
     "chain",
     "fans",
     "hookimpl",
+    "learned",
     "load",
     "propose",
     "read_arrays",

@@ -22,10 +22,12 @@ from nnreg.checkpoint.file_format import (
     write_checkpoint,
 )
 from nnreg.checkpoint.manifest import (
+    BUILT_IN_ENCODERS,
     EpochStateRecord,
     Manifest,
     inconsistent,
     read_manifest,
+    read_preprocessing,
 )
 from nnreg.checkpoint.paths import checkpoint_file
 from nnreg.checkpoint.resume_rules import check_resume
@@ -76,7 +78,9 @@ def check_content(model: Model, checkpoint: Checkpoint, path: Path) -> None:
     """Raise `CheckpointError` for content of a model that `load` would refuse."""
     arrays = checkpoint.arrays
     try:
-        read_manifest(checkpoint.document, arrays, "the content")
+        manifest = read_manifest(checkpoint.document, arrays, "the content")
+        with inconsistent("the content"):
+            read_preprocessing(manifest, model.document.registry)
         check_values(arrays, model.network.state_params, model.spec.optimizer)
     except (CheckpointError, FormatError) as error:
         raise CheckpointError(f"{path}: cannot save: {error}") from error
@@ -185,10 +189,11 @@ def from_file_content(
         check_resume(before, document, where, mid_epoch=manifest.progress.partial is not None)
     on_check("the spec is valid, and all its components are installed")
     with inconsistent(where, hint):
-        check_arrays(arrays, manifest, document.spec)
+        preprocessing = read_preprocessing(manifest, document.registry)
+        check_arrays(arrays, manifest, preprocessing, document.spec)
     on_check("the arrays have the names, shapes and types that the spec requires")
     with inconsistent(where, hint):
-        model = Model(document, manifest.preprocessing, check=False)
+        model = Model(document, preprocessing, check=False)
     with inconsistent(where):
         check_values(arrays, model.network.state_params, model.spec.optimizer)
     on_check("their values are finite, and none is negative that cannot be")
@@ -223,7 +228,7 @@ def _document(
 def _recorded(manifest: Manifest) -> dict[tuple[str, str], str]:
     """Return the distribution of each component in the spec, by kind and name."""
     named = (one for one in manifest.components if not one.default)
-    return {(one.kind, one.name): one.distribution for one in named}
+    return {**BUILT_IN_ENCODERS, **{(one.kind, one.name): one.distribution for one in named}}
 
 
 def _check_fingerprints(
@@ -237,7 +242,7 @@ def _check_fingerprints(
     if pairs and overrides:
         document = _document(manifest, where, model.document.registry, ())
         with inconsistent(where):
-            model = Model(document, manifest.preprocessing, check=False)
+            model = Model(document, model.preprocessing, check=False)
     lines = changes(pairs, model.document, model.network) if pairs else []
     if lines:
         title = f"{where}: components behave differently from when this checkpoint was saved:"
