@@ -93,9 +93,10 @@ def _caller(encoder: Encoder, column: RawColumn) -> Caller:
 
 def checked_encode(encoder: Encoder, column: RawColumn) -> Array:
     """Return what an encoder returns, as `(rows, *shape)`."""
-    caller = _caller(encoder, column)
+    caller, shape = _caller(encoder, column), (len(column), *encoder.shape)
+    if not len(column):
+        return np.zeros(shape, np.intp if encoder.integer else np.float64)
     encoded = caller.call("encode", column)
-    shape = (len(column), *encoder.shape)
     kinds = "iu" if encoder.integer and encoder.takes != "arrays" else "biuf"
     if isinstance(encoded, np.ndarray) and encoded.dtype.kind in kinds:
         if encoded.shape == shape:

@@ -84,11 +84,6 @@ def rows_alone(case: EncoderCase) -> None:
         same(case, f"row {row} encoded alone", alone, encoded[row : row + 1])
 
 
-def no_rows(case: EncoderCase) -> None:
-    """A column without rows is encoded as an array without rows."""
-    checked_encode(case.learned(), case.column.take(np.array([], int)))
-
-
 def other_rows(case: EncoderCase) -> None:
     """Other values than those it learned from are encoded, or raise DataError that locates them."""
     learned = case.learned()
@@ -103,7 +98,7 @@ def other_rows(case: EncoderCase) -> None:
                 ) from error
 
 
-CHECKS = (returns, checkpoint, learns_again, repeatable, rows_alone, no_rows, other_rows)
+CHECKS = (returns, checkpoint, learns_again, repeatable, rows_alone, other_rows)
 
 
 def checks_of(cls: type[Encoder]) -> Sequence[Any]:
