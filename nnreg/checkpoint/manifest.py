@@ -152,10 +152,15 @@ class _Learned(Configurable):
     preprocessing: Preprocessing
 
 
-BUILT_IN_ENCODERS: Mapping[tuple[str, str], str] = {
-    ("encoder", name): BUILT_IN for name in builtin.nnreg_encoders()
-}
-"""The distribution of the encoders that a column may have without being named in a spec."""
+def recorded_names(manifest: Manifest) -> dict[tuple[str, str], str]:
+    """Return the distribution of each component, by its kind and its name in the spec.
+
+    Built-in encoders mean themselves unless the spec has their name: a column has one of them
+    without being named there.
+    """
+    own = {("encoder", name): BUILT_IN for name in builtin.nnreg_encoders()}
+    named = (one for one in manifest.components if not one.default)
+    return {**own, **{(one.kind, one.name): one.distribution for one in named}}
 
 
 @functools.cache
@@ -170,30 +175,32 @@ def _own_encoders() -> Registry:
 def read_preprocessing(manifest: Manifest, registry: Registry | None = None) -> Preprocessing:
     """Return the preprocessing of a checkpoint. Raises `SpecError`.
 
-    `registry` is that of its spec; without one, only built-in encoders are known. An unqualified
-    name is that of the built-in encoder, unless the spec has it.
+    `registry` is that of its spec; without one, only built-in encoders are known.
     """
-    registry = registry or _own_encoders()
-    recorded = {**BUILT_IN_ENCODERS, **registry.preferences.recorded}
-    registry = registry.preferring(replace(registry.preferences, recorded=recorded))
+    registry = _preferring_recorded(registry or _own_encoders(), manifest)
     versions = {(one.kind, one.name): one.version for one in manifest.components}
     tree = {"preprocessing": manifest.preprocessing}
     return read(_Learned, tree, Reader(registry, versions), "its document").preprocessing
 
 
-def _needs_plugin(preprocessing: Mapping[str, Any]) -> bool:
+def _preferring_recorded(registry: Registry, manifest: Manifest) -> Registry:
+    preferences = replace(registry.preferences, recorded=recorded_names(manifest))
+    return registry.preferring(preferences)
+
+
+def _needs_plugin(manifest: Manifest) -> bool:
     """Return True if a column has an encoder that is not built in."""
-    inputs, own = preprocessing.get("inputs"), _own_encoders()
+    inputs, own = manifest.preprocessing.get("inputs"), _own_encoders()
     columns = [one for one in inputs if isinstance(one, dict)] if isinstance(inputs, list) else []
     names = [one["type"] for one in columns if isinstance(one.get("type"), str)]
-    return any(own.find("encoder", name) is None for name in names)
+    return any(_preferring_recorded(own, manifest).find("encoder", name) is None for name in names)
 
 
 def read_manifest(document: Mapping[str, Any], arrays: Mapping[str, Array], where: str) -> Manifest:
     """Return a document as a manifest, with its history checked. Raises `CheckpointError`."""
     with inconsistent(where):
         manifest: Manifest = read(Manifest, dict(document), Reader(Registry()), "its document")
-        if not _needs_plugin(manifest.preprocessing):
+        if not _needs_plugin(manifest):
             read_preprocessing(manifest)  # raises SpecError
         _check_history(manifest, arrays)
     return manifest

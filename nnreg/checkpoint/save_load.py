@@ -22,12 +22,12 @@ from nnreg.checkpoint.file_format import (
     write_checkpoint,
 )
 from nnreg.checkpoint.manifest import (
-    BUILT_IN_ENCODERS,
     EpochStateRecord,
     Manifest,
     inconsistent,
     read_manifest,
     read_preprocessing,
+    recorded_names,
 )
 from nnreg.checkpoint.paths import checkpoint_file
 from nnreg.checkpoint.resume_rules import check_resume
@@ -179,7 +179,7 @@ def from_file_content(
     on_check("the document has every key of the format and no other")
     if run_plugin_file:
         registry = registry.with_plugin_file(Path(manifest.directory), run=True)
-    registry = registry.preferring(Preferences(recorded=_recorded(manifest)))
+    registry = registry.preferring(Preferences(recorded=recorded_names(manifest)))
     with inconsistent(where):
         require(manifest.components, registry, where, manifest.directory)
     document = _document(manifest, where, registry, overrides)
@@ -219,16 +219,10 @@ def _document(
             overrides,
             directory=Path(manifest.directory),
             registry=registry,
-            recorded=_recorded(manifest),
+            recorded=recorded_names(manifest),
             written_by={(one.kind, one.name): one.version for one in manifest.components},
         )
     return replace(document, origin=manifest.origin)
-
-
-def _recorded(manifest: Manifest) -> dict[tuple[str, str], str]:
-    """Return the distribution of each component in the spec, by kind and name."""
-    named = (one for one in manifest.components if not one.default)
-    return {**BUILT_IN_ENCODERS, **{(one.kind, one.name): one.distribution for one in named}}
 
 
 def _check_fingerprints(
