@@ -111,8 +111,8 @@ def cases(example: Encoder | tuple[Encoder, Any]) -> Sequence[EncoderCase]:
     if not isinstance(example, Encoder):
         encoder, values = example
         return [EncoderCase(encoder, _column(encoder, values))]
-    found = [EncoderCase(example, _column(example, values)) for values in _values(example)]
-    return [case for case in found if _takes(case)]
+    taken = [values for values in _values(example) if _takes(example, values)]
+    return [EncoderCase(example, _column(example, values)) for values in taken]
 
 
 def _column(encoder: Encoder, values: Any) -> RawColumn:
@@ -129,8 +129,9 @@ def _values(encoder: Encoder) -> list[Any]:
     return columns[encoder.takes]
 
 
-def _takes(case: EncoderCase) -> bool:
+def _takes(encoder: Encoder, values: Any) -> bool:
     """Return False for a column that the encoder refuses."""
+    case = EncoderCase(encoder, _column(encoder, values))
     try:
         case.learned().encode(case.column)
     except DataError:
