@@ -16,7 +16,6 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.secret_text import START, reveal, reveal_path
-from nnreg.data.column_encoders import ClassTarget
 from nnreg.data.fitting import TargetColumns, fit_preprocessing, fit_target
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
@@ -24,6 +23,7 @@ from nnreg.data.reproduction import resolve_inputs, warn_of_copies
 from nnreg.data.sequences import Use, are_sequences, as_sequences, use_of
 from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
+from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.graph import INPUT
@@ -196,7 +196,7 @@ def read_splits(
 ) -> tuple[Preprocessing, Splits]:
     """Read the files of a data section and fit the preprocessing on the training split."""
     data_files(data, directory)  # checks all files before one is read
-    text = {name for name, kind in data.columns.items() if kind == "category"}
+    text = {name for name, encoder in data.columns.items() if encoder.takes == "text"}
     for target in targets:
         if target.numeric_classes != "none":
             text.update(target.columns)

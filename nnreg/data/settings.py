@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from annotated_types import Ge, Interval, Len
 
 from nnreg.interfaces.component import Configurable, NonNegative
+from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import unsuitable
 from nnreg.interfaces.source import Source
 
@@ -85,8 +86,8 @@ class Columns(Configurable):
 
     By default, `inputs` are all columns except the target and those in `exclude`. An object gives
     the network several inputs, each of one or more columns, which its layers read by name; all of
-    them are in memory. `columns` sets
-    the type of a column, `number` or `category`, instead of inferring it from the values.
+    them are in memory. `columns` gives the encoder of a column, such as `number` or `category`,
+    instead of inferring it from the values.
     `missing` values are refused, or imputed with the mean or the most frequent category; with
     `indicate`, missing is a category of its own, and a number has a second input that is 1 where it
     is missing, in columns with missing values in the training split. Rows with a `missing_target`
@@ -108,7 +109,7 @@ class Columns(Configurable):
 
     inputs: Text | Names | dict[str, Text | Names] | None = None
     exclude: tuple[Text, ...] = ()
-    columns: dict[str, Literal["number", "category"]] = field(default_factory=dict)
+    columns: dict[str, Encoder] = field(default_factory=dict)
     missing: Literal["refuse", "impute", "indicate"] = "refuse"
     missing_target: Literal["refuse", "drop"] = "refuse"
     unseen: Literal["refuse", "ignore"] = "refuse"

@@ -12,11 +12,11 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.statistics import all_finite
 from nnreg.builtin.sources.delimited import Csv
-from nnreg.data.column_encoders import ClassTarget, NumericTarget
 from nnreg.data.missing_targets import parts_with_target, rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.sequences import as_learned, join_sequences
 from nnreg.data.settings import Columns
+from nnreg.data.targets import ClassTarget, NumericTarget
 from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network

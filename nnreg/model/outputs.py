@@ -9,8 +9,8 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import all_finite
-from nnreg.data.column_encoders import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.data.preprocessing import Preprocessing, columns_of
+from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.metric import RESERVED_NAMES
 from nnreg.interfaces.outputs import OutputSpec

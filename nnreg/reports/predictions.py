@@ -9,7 +9,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import mean_and_deviation, scale_of
-from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn
+from nnreg.builtin.encoders import Category, Number, Values
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.interfaces.report import HeldOut
 from nnreg.model.outputs import Output
@@ -19,6 +19,9 @@ from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded, points_like, points_of
 from nnreg.tables.table import Table
+
+MAX_ENCODED = 6
+"""The most numbers that are shown of a value that cannot be converted back."""
 
 MAX_IMAGE_SIDE = 128
 """The largest height or width, in pixels, of an input that is shown as an image."""
@@ -93,8 +96,8 @@ class SplitPredictions(HeldOut):
         if isinstance(x, Padded):
             return None
         values = materialize(x.select(row)) if isinstance(x, LazyArray) else x[row]
-        first = self.preprocessing.inputs[0]
-        if isinstance(first, ArrayColumn):
+        first = self.preprocessing.inputs[0].encoder
+        if isinstance(first, Values):
             return _image(values[0].astype(np.float64) * first.std + first.mean)
         return _columns(self.preprocessing, values[0])
 
@@ -165,16 +168,23 @@ def _columns(preprocessing: Preprocessing, values: Array) -> dict[str, str]:
     for column in preprocessing.inputs:
         encoded = values[start : start + column.shape[0]]
         start += column.shape[0]
-        if isinstance(column, CategoricalColumn):
-            known = encoded.any()
-            others = ["(other)"] * column.other + ["(missing)"] * column.indicator
-            names = [*column.categories, *others]
-            found[column.name] = names[int(encoded.argmax())] if known else "(unknown)"
-        elif column.shape == (2,) and encoded[1]:
+        encoder = column.encoder
+        if column.indicator and encoded[-1]:
             found[column.name] = "(missing)"
-        elif not isinstance(column, ArrayColumn):
-            found[column.name] = f"{float(encoded[0]) * column.std + column.mean:.6g}"
+        elif isinstance(encoder, Category):
+            names = [*encoder.categories, *["(other)"] * encoder.other]
+            found[column.name] = names[int(encoded.argmax())] if encoded.any() else "(unknown)"
+        elif isinstance(encoder, Number):
+            found[column.name] = f"{float(encoded[0]) * encoder.std + encoder.mean:.6g}"
+        elif not isinstance(encoder, Values):
+            found[column.name] = _encoded_text(encoded)
     return found
+
+
+def _encoded_text(encoded: Array) -> str:
+    """Return the first encoded numbers of a value, which a plugin's encoder cannot convert back."""
+    shown = [f"{value:.6g}" for value in encoded.ravel()[:MAX_ENCODED].tolist()]
+    return ", ".join(shown + ["…"] * (encoded.size > MAX_ENCODED)) + " (encoded)"
 
 
 def _image(values: Array) -> Array | None:

@@ -13,7 +13,7 @@ import pytest
 import nnreg
 import nnreg as library
 from nnreg import DataError, SpecError
-from nnreg.data.column_encoders import numeric_targets
+from nnreg.data.targets import numeric_targets
 from nnreg.reports.network_diagram import diagram
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec

@@ -1,4 +1,4 @@
-"""Encoders of columns and targets: from raw values to arrays, and from outputs to units.
+"""Targets: from raw values to arrays, and from outputs to units.
 
 Each is a frozen dataclass that is stored in the checkpoint as JSON.
 """
@@ -6,134 +6,28 @@ Each is a frozen dataclass that is stored in the checkpoint as JSON.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, NoReturn, TypeAlias
 
 import numpy as np
-from annotated_types import Ge, Len
+from annotated_types import Len
 
-from nnreg._types import Array, Shape
+from nnreg._types import Array
 from nnreg._utils.memory import require_memory
 from nnreg._utils.statistics import standardize, unstandardize
 from nnreg._utils.suggestions import suggest
+from nnreg.builtin.encoders import require_distinct
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.tables.cells import INTEGER, TRUTH, parse_number, positions
-from nnreg.tables.columns import categorical, column, first_marked, numbers, single
+from nnreg.tables.columns import categorical, first_marked, numbers
 from nnreg.tables.lazy import LazyArray
 from nnreg.tables.table import Table
 
 ClassKind: TypeAlias = Literal["text", "integer", "number", "boolean"]
 
 _CLASS_TYPES: Mapping[str, type] = {"integer": np.int64, "number": np.float64, "boolean": np.bool_}
-
-
-@dataclass(frozen=True)
-class NumericColumn(Configurable):
-    """A numeric column: (value - mean) / std; a missing value becomes `fill`, if given.
-
-    With `indicator`, a second value is 1 where the first is missing, and 0 elsewhere.
-    """
-
-    name: str
-    mean: float
-    std: Positive
-    fill: float | None
-    type: Literal["number"] = "number"
-    indicator: bool = False
-
-    @property
-    def shape(self) -> Shape:
-        """The shape of one encoded value."""
-        return (2,) if self.indicator else (1,)
-
-    def encode(self, table: Table) -> Array:
-        """Return `(rows, 1)`, or `(rows, 2)` with an indicator."""
-        values = single(numbers(table, self.name), table, self.name)
-        missing = np.isnan(values)
-        if missing.any():
-            if self.fill is None:
-                _refuse_missing(table, self.name, missing)
-            else:
-                values[missing] = self.fill
-        scaled = standardize(values, self.mean, self.std)[:, None]
-        return np.hstack([scaled, missing[:, None]]) if self.indicator else scaled
-
-
-@dataclass(frozen=True)
-class CategoricalColumn(Configurable):
-    """A categorical column, one-hot encoded.
-
-    With `other`, all categories that are not listed are one more; with `indicator`, so is a missing
-    value, after it. Otherwise a missing value becomes `fill`, if given.
-    """
-
-    name: str
-    categories: tuple[str, ...]
-    fill: str | None
-    ignore_unseen: bool
-    type: Literal["category"] = "category"
-    indicator: bool = False
-    other: bool = False
-
-    def __post_init__(self) -> None:
-        _require_distinct("categories", self.categories, self.categories)
-        if self.fill is not None and self.fill not in self.categories:
-            raise ValueError(f"fill: must be one of the categories, found {self.fill!r}")
-
-    @property
-    def shape(self) -> Shape:
-        """The shape of one encoded value."""
-        return (len(self.categories) + self.other + self.indicator,)
-
-    def encode(self, table: Table) -> Array:
-        """Return `(rows, categories)`."""
-        found = categorical(table, self.name, self.categories)
-        cells = single(found, table, self.name)
-        missing = cells.codes < 0
-        if self.fill is None and not self.indicator and missing.any():
-            _refuse_missing(table, self.name, missing)
-        known = positions(cells.categories, self.categories)
-        if self.other:
-            known = tuple(len(self.categories) if place < 0 else place for place in known)
-        if not self.ignore_unseen:
-            where, unknown = first_marked(table, self.name, cells, np.less(known, 0))
-            if unknown is not None:
-                raise DataError(
-                    f"{where}: unknown category {unknown!r}{suggest(unknown, self.categories)} "
-                    '(or set data.unseen to "ignore")'
-                )
-        filled = self.categories.index(self.fill) if self.fill in self.categories else -1
-        filled = self.shape[0] - 1 if self.indicator else filled
-        chosen = cells.each(known, filled, np.intp)
-        return np.equal(chosen[:, None], np.arange(*self.shape)).astype(np.float64)
-
-
-@dataclass(frozen=True)
-class ArrayColumn(Configurable):
-    """A column of arrays, such as images: the only input, with one mean and std for all values."""
-
-    name: str
-    shape: tuple[Annotated[int, Ge(0)], ...]
-    mean: float
-    std: Positive
-    integer: bool = False
-    type: Literal["values"] = "values"
-
-    def encode(self, table: Table) -> Array:
-        """Return `(rows, *shape)`."""
-        shape = column(table, self.name).shape[1:]
-        if shape != self.shape:
-            raise DataError(
-                f"{table.origin}: column {self.name!r} has examples of shape "
-                f"{shape}; the model expects {self.shape}"
-            )
-        values = complete_column(table, self.name)
-        if self.integer:
-            return values
-        return standardize(values, self.mean, self.std)
 
 
 @dataclass(frozen=True)
@@ -154,7 +48,7 @@ class ClassTarget(Configurable):
         if not all(map(str.strip, self.names)):
             raise ValueError("names: must not contain an empty text")
         classes = self.names if self.kind == "text" else self.classes.tolist()
-        _require_distinct("names", self.names, classes)
+        require_distinct("names", self.names, classes)
 
     @property
     def classes(self) -> Array:
@@ -179,7 +73,7 @@ class ClassTarget(Configurable):
         cells = categorical(table, self.name, self.names)
         missing = cells.codes < 0
         if missing.any():
-            _refuse_missing(table, self.name, missing, target=True)
+            _refuse_missing(table, self.name, missing)
         known = positions(cells.categories, self.names)
         where, unknown = first_marked(table, self.name, cells, np.less(known, 0))
         if unknown is not None:
@@ -224,7 +118,6 @@ class NumericTarget(Configurable):
         return unstandardize(y.astype(np.float64), self.mean, self.std)
 
 
-Input: TypeAlias = NumericColumn | CategoricalColumn | ArrayColumn
 Target: TypeAlias = ClassTarget | NumericTarget
 
 
@@ -235,7 +128,7 @@ def numeric_targets(table: Table, names: Sequence[str]) -> Array:
     stored = [one for name in names if isinstance(one := table.columns.get(name), LazyArray)]
     size = sum(math.prod(one.shape) for one in stored) * np.dtype(np.float64).itemsize
     require_memory(size, f"{table.origin}: the target", "use fewer rows")
-    columns = [complete_column(table, name, target=True) for name in names]
+    columns = [complete_column(table, name) for name in names]
     if len(columns) == 1 and columns[0].ndim > 1:
         return columns[0]
     for name, values in zip(names, columns, strict=True):
@@ -247,21 +140,21 @@ def numeric_targets(table: Table, names: Sequence[str]) -> Array:
     return np.stack(columns, axis=1)
 
 
-def _require_distinct(field: str, names: Sequence[str], values: Sequence[Hashable]) -> None:
-    """Raise ValueError for the first of these names that stands for the same value as another."""
-    count = Counter(values)
-    for name, value in zip(names, values, strict=True):
-        if count[value] > 1:
-            raise ValueError(f"{field}: must be distinct, found {name!r} twice")
-
-
-def complete_column(table: Table, name: str, *, target: bool = False) -> Array:
-    """Return a numeric column. Raises `DataError` if a value is missing."""
+def complete_column(table: Table, name: str) -> Array:
+    """Return a numeric column of a target. Raises `DataError` if a value is missing."""
     values = numbers(table, name)
     missing = np.isnan(values)
     if missing.any():
-        _refuse_missing(table, name, missing, target=target)
+        _refuse_missing(table, name, missing)
     return values
+
+
+def _refuse_missing(table: Table, name: str, missing: Array) -> NoReturn:
+    row = int(np.argwhere(missing)[0][0])
+    raise DataError(
+        f"{table.location(row, name)}: the target is missing; fix or remove the row, or set "
+        'data.missing_target to "drop"'
+    )
 
 
 def refuse_too_large(table: Table, names: Sequence[str], encoded: Array) -> NoReturn:
@@ -275,12 +168,3 @@ def refuse_too_large(table: Table, names: Sequence[str], encoded: Array) -> NoRe
         f"{table.location(row, name)}: the value is too large; once it is scaled, it is beyond the "
         f"range of {encoded.dtype}; correct it or remove the row"
     )
-
-
-def _refuse_missing(table: Table, name: str, missing: Array, *, target: bool = False) -> NoReturn:
-    row = int(np.argwhere(missing)[0][0])
-    fix = 'fix it, or set data.missing to "impute" or "indicate"'
-    if target:
-        fix = 'fix or remove the row, or set data.missing_target to "drop"'
-    what = "the target is missing" if target else "the value is missing"
-    raise DataError(f"{table.location(row, name)}: {what}; {fix}")
