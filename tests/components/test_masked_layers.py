@@ -60,6 +60,7 @@ UNSUPPORTED = {
     "conv2d": (convolution.Conv2d(2), (5, 4, 2)),
     "max_pool2d": (convolution.MaxPool2d(), (5, 4, 2)),
     "flatten": (dense.Flatten(), (5, 4)),
+    "up_sampling2d": (convolution.UpSampling2d(), (5, 4, 2)),
 }
 
 

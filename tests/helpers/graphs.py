@@ -12,6 +12,7 @@ RESULTS = {
     "skip": ("r2", 0.95),
     "houses": ("r2", 0.85),
     "flats": ("style_accuracy", 0.93),
+    "bottleneck": ("loss", 0.1),
     "code": ("again_loss", 0.02),
     "same": ("accuracy", 0.93),
     "reverse": ("accuracy", 0.95),

@@ -70,6 +70,9 @@ class Theirs:
         style = self.functions.cross_entropy(self.dense("style", trunk), t["style"])
         return 0.5 * price + style
 
+    def bottleneck(self, x, t):
+        return self.squared(self.dense("1", self.dense("code", x)), t)
+
     def code(self, x, t):
         mean, log_variance = self.dense("1", self.tanh("0", x)).chunk(2, dim=1)
         again = self.dense("again", self.tanh("3", mean))

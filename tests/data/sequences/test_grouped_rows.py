@@ -45,7 +45,7 @@ def test_steps_keep_the_order_of_the_file_and_sequences_that_of_their_first_row(
 def test_numbers_are_standardized_by_the_steps_of_the_training_sequences():
     run = prepare(grouped(split={"validation": 0.34, "order": True}))
     dose = run.model.preprocessing.inputs[0]
-    assert dose.mean == pytest.approx(np.mean([1, 3, 6, 2, 5]))
+    assert dose.encoder.mean == pytest.approx(np.mean([1, 3, 6, 2, 5]))
     assert run.validation.x.lengths.tolist() == [1]
 
 

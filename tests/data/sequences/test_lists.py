@@ -35,7 +35,7 @@ def test_the_type_of_the_steps_is_learned_from_the_training_rows_alone(write):
     write(TEXT)
     run = prepared(split={"validation": 0.34, "order": True})
     (column,) = run.model.preprocessing.inputs
-    assert column.mean == pytest.approx(np.mean([1, 2.5, 3, 4]))
+    assert column.encoder.mean == pytest.approx(np.mean([1, 2.5, 3, 4]))
     assert run.validation.x.lengths.tolist() == [2]
 
 
@@ -159,7 +159,7 @@ def test_text_that_is_not_lists_stays_categories(write):
     write("x,kind\n[unknown],a\n[other],b\n[unknown],a\n")
     dense = {"type": "dense", "units": "classes", "activation": "softmax"}
     run = prepared({**PER_SEQUENCE, "model": {"layers": [dense]}})
-    assert run.model.preprocessing.inputs[0].categories == ("[other]", "[unknown]")
+    assert run.model.preprocessing.inputs[0].encoder.categories == ("[other]", "[unknown]")
 
 
 def test_a_column_is_recognized_by_most_of_its_cells():

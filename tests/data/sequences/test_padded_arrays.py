@@ -56,7 +56,7 @@ def test_only_trailing_steps_are_padding():
 def test_values_after_the_last_step_do_not_count_for_the_mean():
     save(x=np.where(X == 9, np.nan, X))
     run = prepare(padded(scaling="standard"))
-    assert run.model.preprocessing.inputs[0].mean == pytest.approx(3.5)
+    assert run.model.preprocessing.inputs[0].encoder.mean == pytest.approx(3.5)
 
 
 def test_a_step_of_several_values_is_padding_if_all_of_them_are():
