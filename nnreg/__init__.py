@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Constraint,
         Context,
         Count,
+        Encoder,
         HeldOut,
         Initializer,
         Join,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         Optimizer,
         Param,
         Positive,
+        RawColumn,
         Regularizer,
         ReportChart,
         ReportTable,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         Workspace,
         chain,
         fans,
+        learned,
     )
     from nnreg.model.model import Model
     from nnreg.registry.register import register
@@ -105,6 +108,7 @@ __all__ = [
     "CrossValidation",
     "DataError",
     "DivergedError",
+    "Encoder",
     "HeldOut",
     "History",
     "Initializer",
@@ -124,6 +128,7 @@ __all__ = [
     "Param",
     "PluginError",
     "Positive",
+    "RawColumn",
     "Regularizer",
     "ReportChart",
     "ReportTable",
@@ -147,6 +152,7 @@ __all__ = [
     "chain",
     "fans",
     "hookimpl",
+    "learned",
     "load",
     "propose",
     "read_arrays",

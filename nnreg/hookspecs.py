@@ -21,6 +21,7 @@ import pluggy
 
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.constraint import Constraint
+from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer
@@ -103,6 +104,12 @@ def nnreg_kernels() -> Mapping[str, type[Kernels]]:
 @hookspec
 def nnreg_sources() -> Mapping[str, type[Source]]:
     """Return the data sources this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
+
+
+@hookspec
+def nnreg_encoders() -> Mapping[str, type[Encoder]]:
+    """Return the encoders of columns this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 

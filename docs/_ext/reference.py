@@ -24,7 +24,7 @@ from nnreg.spec.validation import Reader, read, to_json
 PAGES = {"initializer": "initializers", "metric": "metrics", "loss": "losses", "layer": "layers",
          "optimizer": "optimizers", "schedule": "schedules", "activation": "activations",
          "kernels": "kernels", "source": "sources", "regularizer": "regularizers",
-         "constraint": "constraints"}  # fmt: skip
+         "constraint": "constraints", "encoder": "encoders"}  # fmt: skip
 """The page of each kind of component."""
 
 DRAWN = {
@@ -48,6 +48,7 @@ def component(entry: Entry) -> str:
     parts = [f"## {entry.name}", prose(described["documentation"], described["formula"])]
     parts += [options(entry.cls)] if described["options"] else []
     parts += [arrays(block, described[block]) for block in ("parameters", "buffers")]
+    parts += [learned(described["learned"])]
     parts += [f"```json\n{example(entry)}\n```", picture(entry)]
     parts += [f"[{file}](../../{file}), line {described['line']}"]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -85,6 +86,12 @@ def arrays(block: str, lines: list[dict[str, str]]) -> str:
         return ""
     rows = [[f"`{line['name']}`", plain(line["shape"])] for line in lines]
     return table([block.removesuffix("s").capitalize(), "Shape"], rows)
+
+
+def learned(lines: list[dict[str, str]]) -> str:
+    """Return the table of what an encoder learns; nothing if it learns nothing."""
+    rows = [[f"`{line['name']}`", plain(line["meaning"])] for line in lines]
+    return table(["Learned", "Meaning"], rows) if rows else ""
 
 
 def link(name: str) -> str:
@@ -130,6 +137,8 @@ def example(entry: Entry) -> str:
     if entry.kind in ("regularizer", "constraint"):
         key = "regularize" if entry.kind == "regularizer" else "constrain"
         return f'"{key}": {{"layers/*/weight": {json.dumps(tree)}}}'
+    if entry.kind == "encoder":
+        return f'"columns": {{"x": {json.dumps(tree)}}}'
     return f'"{entry.kind}": {json.dumps(tree)}'
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from nnreg.builtin import (
     activations,
     constraints,
+    encoders,
     initializers,
     losses,
     metrics,
@@ -28,6 +29,7 @@ from nnreg.builtin.layers import (
 from nnreg.hookspecs import hookimpl
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.constraint import Constraint
+from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer
@@ -85,6 +87,7 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
         "layer_norm": normalization.LayerNorm,
         "conv2d": convolution.Conv2d,
         "max_pool2d": convolution.MaxPool2d,
+        "up_sampling2d": convolution.UpSampling2d,
         "global_average_pool": convolution.GlobalAveragePool,
         "global_max_pool": convolution.GlobalMaxPool,
         "embedding": sequence.Embedding,
@@ -206,4 +209,14 @@ def nnreg_sources() -> Mapping[str, type[Source]]:
         "idx": sources.Idx,
         "images": sources.Images,
         "parquet": sources.Parquet,
+    }
+
+
+@hookimpl
+def nnreg_encoders() -> Mapping[str, type[Encoder]]:
+    """Return the built-in encoders of columns."""
+    return {
+        "number": encoders.Number,
+        "category": encoders.Category,
+        "values": encoders.Values,
     }

@@ -13,8 +13,8 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.checkpoint.manifest import Manifest, ProgressRecord, check_array
-from nnreg.data.column_encoders import NumericTarget, Target
-from nnreg.data.preprocessing import fits
+from nnreg.data.preprocessing import Preprocessing, fits
+from nnreg.data.targets import NumericTarget, Target
 from nnreg.errors import FormatError
 from nnreg.interfaces.layer import Param
 from nnreg.interfaces.loss import Loss
@@ -27,18 +27,21 @@ ANY_VALUE = ("history", "history_measured", "partial/outputs")
 """The arrays of which a value may be NaN or infinite: metrics, and outputs of which they are."""
 
 
-def check_arrays(arrays: Mapping[str, Array], manifest: Manifest, spec: Spec) -> None:
+def check_arrays(
+    arrays: Mapping[str, Array], manifest: Manifest, preprocessing: Preprocessing, spec: Spec
+) -> None:
     """Compare the arrays with those that the spec requires, before any are allocated.
 
     Raises `FormatError` for an array that is missing, unexpected, or of another shape or type.
     """
-    preprocessing = manifest.preprocessing
     blueprint = plan_network(spec, preprocessing.input_shape, preprocessing.classes)
-    compared = {head.name for head in spec.heads if head.target is not None}
+    compared = {output.name for output in spec.outputs if output.target is not None}
     if compared != {*preprocessing.by_output} or not all(
-        _fits(head.loss, preprocessing.by_output[head.name], blueprint.output_shapes[head.name])
-        for head in spec.heads
-        if head.loss is not None and head.name in compared
+        _fits(
+            output.loss, preprocessing.by_output[output.name], blueprint.output_shapes[output.name]
+        )
+        for output in spec.outputs
+        if output.loss is not None and output.name in compared
     ):
         raise FormatError(f"the outputs {blueprint.output_shape} do not match the target")
     parameters, state = declared(blueprint.plan)

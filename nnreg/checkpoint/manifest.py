@@ -6,21 +6,26 @@ error with its path. The plugins of the checkpoint are not needed.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from annotated_types import Interval
 from pydantic import FailFast
 
+from nnreg import builtin
 from nnreg._types import Array, Shape
+from nnreg._version import __version__
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import CheckpointError, FormatError, SpecError
 from nnreg.interfaces.component import Configurable
 from nnreg.provenance.components import ComponentRecord
+from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.registry import Registry
 from nnreg.spec.validation import Reader, read
 
@@ -102,6 +107,7 @@ class Manifest(Configurable):
     """The whole document.
 
         `spec` is as it was given, `directory` that of its relative paths, and `origin` its file.
+    `preprocessing` is read by `read_preprocessing`, which may need plugins.
     `history` names the columns of the array of that name; `data` has the SHA-256 of each file, and
     `started_from` that of the checkpoint with the initial weights.
     """
@@ -109,7 +115,7 @@ class Manifest(Configurable):
     spec: dict[str, Any]
     origin: str
     directory: str
-    preprocessing: Preprocessing
+    preprocessing: dict[str, Any]
     components: Annotated[tuple[ComponentRecord, ...], FailFast()]
     progress: ProgressRecord
     history: tuple[str, ...]
@@ -139,10 +145,63 @@ def inconsistent(where: str, hint: str = "") -> Iterator[None]:
         raise CheckpointError(f"{where}: checkpoint is inconsistent: {error}{hint}") from error
 
 
+@dataclass(frozen=True)
+class _Learned(Configurable):
+    """The part of a document with what was learned from the data."""
+
+    preprocessing: Preprocessing
+
+
+def recorded_names(manifest: Manifest) -> dict[tuple[str, str], str]:
+    """Return the distribution of each component, by its kind and its name in the spec.
+
+    Built-in encoders mean themselves unless the spec has their name: a column has one of them
+    without being named there.
+    """
+    own = {("encoder", name): BUILT_IN for name in builtin.nnreg_encoders()}
+    named = (one for one in manifest.components if not one.default)
+    return {**own, **{(one.kind, one.name): one.distribution for one in named}}
+
+
+@functools.cache
+def _own_encoders() -> Registry:
+    """Return a registry of the built-in encoders alone."""
+    registry = Registry()
+    own = SimpleNamespace(nnreg_encoders=builtin.nnreg_encoders)
+    registry.add_plugin(BUILT_IN, own, BUILT_IN, __version__)
+    return registry
+
+
+def read_preprocessing(manifest: Manifest, registry: Registry | None = None) -> Preprocessing:
+    """Return the preprocessing of a checkpoint. Raises `SpecError`.
+
+    `registry` is that of its spec; without one, only built-in encoders are known.
+    """
+    registry = _preferring_recorded(registry or _own_encoders(), manifest)
+    versions = {(one.kind, one.name): one.version for one in manifest.components}
+    tree = {"preprocessing": manifest.preprocessing}
+    return read(_Learned, tree, Reader(registry, versions), "its document").preprocessing
+
+
+def _preferring_recorded(registry: Registry, manifest: Manifest) -> Registry:
+    preferences = replace(registry.preferences, recorded=recorded_names(manifest))
+    return registry.preferring(preferences)
+
+
+def _needs_plugin(manifest: Manifest) -> bool:
+    """Return True if a column has an encoder that is not built in."""
+    inputs, own = manifest.preprocessing.get("inputs"), _own_encoders()
+    columns = [one for one in inputs if isinstance(one, dict)] if isinstance(inputs, list) else []
+    names = [one["type"] for one in columns if isinstance(one.get("type"), str)]
+    return any(_preferring_recorded(own, manifest).find("encoder", name) is None for name in names)
+
+
 def read_manifest(document: Mapping[str, Any], arrays: Mapping[str, Array], where: str) -> Manifest:
     """Return a document as a manifest, with its history checked. Raises `CheckpointError`."""
     with inconsistent(where):
         manifest: Manifest = read(Manifest, dict(document), Reader(Registry()), "its document")
+        if not _needs_plugin(manifest):
+            read_preprocessing(manifest)  # raises SpecError
         _check_history(manifest, arrays)
     return manifest
 

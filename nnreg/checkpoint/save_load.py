@@ -26,6 +26,8 @@ from nnreg.checkpoint.manifest import (
     Manifest,
     inconsistent,
     read_manifest,
+    read_preprocessing,
+    recorded_names,
 )
 from nnreg.checkpoint.paths import checkpoint_file
 from nnreg.checkpoint.resume_rules import check_resume
@@ -76,7 +78,9 @@ def check_content(model: Model, checkpoint: Checkpoint, path: Path) -> None:
     """Raise `CheckpointError` for content of a model that `load` would refuse."""
     arrays = checkpoint.arrays
     try:
-        read_manifest(checkpoint.document, arrays, "the content")
+        manifest = read_manifest(checkpoint.document, arrays, "the content")
+        with inconsistent("the content"):
+            read_preprocessing(manifest, model.document.registry)
         check_values(arrays, model.network.state_params, model.spec.optimizer)
     except (CheckpointError, FormatError) as error:
         raise CheckpointError(f"{path}: cannot save: {error}") from error
@@ -175,7 +179,7 @@ def from_file_content(
     on_check("the document has every key of the format and no other")
     if run_plugin_file:
         registry = registry.with_plugin_file(Path(manifest.directory), run=True)
-    registry = registry.preferring(Preferences(recorded=_recorded(manifest)))
+    registry = registry.preferring(Preferences(recorded=recorded_names(manifest)))
     with inconsistent(where):
         require(manifest.components, registry, where, manifest.directory)
     document = _document(manifest, where, registry, overrides)
@@ -185,10 +189,11 @@ def from_file_content(
         check_resume(before, document, where, mid_epoch=manifest.progress.partial is not None)
     on_check("the spec is valid, and all its components are installed")
     with inconsistent(where, hint):
-        check_arrays(arrays, manifest, document.spec)
+        preprocessing = read_preprocessing(manifest, document.registry)
+        check_arrays(arrays, manifest, preprocessing, document.spec)
     on_check("the arrays have the names, shapes and types that the spec requires")
     with inconsistent(where, hint):
-        model = Model(document, manifest.preprocessing, check=False)
+        model = Model(document, preprocessing, check=False)
     with inconsistent(where):
         check_values(arrays, model.network.state_params, model.spec.optimizer)
     on_check("their values are finite, and none is negative that cannot be")
@@ -214,16 +219,10 @@ def _document(
             overrides,
             directory=Path(manifest.directory),
             registry=registry,
-            recorded=_recorded(manifest),
+            recorded=recorded_names(manifest),
             written_by={(one.kind, one.name): one.version for one in manifest.components},
         )
     return replace(document, origin=manifest.origin)
-
-
-def _recorded(manifest: Manifest) -> dict[tuple[str, str], str]:
-    """Return the distribution of each component in the spec, by kind and name."""
-    named = (one for one in manifest.components if not one.default)
-    return {(one.kind, one.name): one.distribution for one in named}
 
 
 def _check_fingerprints(
@@ -237,7 +236,7 @@ def _check_fingerprints(
     if pairs and overrides:
         document = _document(manifest, where, model.document.registry, ())
         with inconsistent(where):
-            model = Model(document, manifest.preprocessing, check=False)
+            model = Model(document, model.preprocessing, check=False)
     lines = changes(pairs, model.document, model.network) if pairs else []
     if lines:
         title = f"{where}: components behave differently from when this checkpoint was saved:"

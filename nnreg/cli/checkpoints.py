@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 WIDTH = 76
 """The maximum line width of a printed spec, in characters."""
 
+MAX_COLUMNS = 50
+"""The most input columns that are listed with their encoders."""
+
+MAX_VALUES = 4
+"""The most values that are shown of what an encoder learned, such as its categories."""
+
 
 @command()
 @checkpoint_argument
@@ -116,6 +122,7 @@ def _print_contents(contents: CheckpointSummary) -> None:
     for name, count in contents.not_finite.items():
         print_lines(f"warning: {count:,} values of {name} are not finite")
     print_text(f"\nspec\n{_indented(manifest.spec)}\n")
+    _print_columns(manifest.preprocessing)
     _print_provenance(contents)
     print_table(
         ["array", "type", "shape", "norm", "max |x|"],
@@ -125,6 +132,34 @@ def _print_contents(contents: CheckpointSummary) -> None:
             if name != "history"
         ],
     )
+
+
+def _print_columns(preprocessing: dict[str, Any]) -> None:
+    """Print the encoder of each input column, and what it learned, as the file has it."""
+    columns = preprocessing.get("inputs", [])
+    rows = [
+        [str(column.get("name")), str(column.get("type")), _settings(column)]
+        for column in columns[:MAX_COLUMNS]
+        if isinstance(column, dict)
+    ]
+    print_table(["column", "encoder", "learned"], rows)
+    if len(columns) > MAX_COLUMNS:
+        print_lines(f"and {len(columns) - MAX_COLUMNS:,} more columns")
+
+
+def _settings(column: dict[str, Any]) -> str:
+    """Format what an encoder has besides its type; of a list, the first values and their number."""
+    shown = []
+    for key, value in column.items():
+        if key in ("name", "type") or value is None or value is False:
+            continue
+        if isinstance(value, list | dict) and len(value) > MAX_VALUES:
+            shown.append(f"{key} {', '.join(map(str, list(value)[:MAX_VALUES]))}, … ({len(value)})")
+        elif isinstance(value, list | dict):
+            shown.append(f"{key} {', '.join(map(str, value))}")
+        else:
+            shown.append(f"{key} {value:.6g}" if isinstance(value, float) else f"{key} {value}")
+    return "; ".join(shown)
 
 
 def _print_provenance(contents: CheckpointSummary) -> None:

@@ -255,6 +255,9 @@ def _print_entry(entry: dict[str, Any], component: Drawable | None) -> None:
         if entry[block]:
             rows = [[array["name"], array["shape"]] for array in entry[block]]
             print_table([block.removesuffix("s"), "shape"], rows)
+    if entry["learned"]:
+        rows = [[value["name"], value["meaning"]] for value in entry["learned"]]
+        print_table(["learned", "meaning"], rows)
     if component is not None:
         _print_curve(component)
     print_lines(f"from {entry['distribution']} {entry['version']} (plugin {entry['plugin']})")

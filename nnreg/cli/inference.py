@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -25,9 +25,8 @@ from nnreg.cli._progress import animated
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
-    from nnreg._types import Array
+    from nnreg.cli._predicted_columns import Predictions
     from nnreg.interfaces.source import Source
-    from nnreg.model.heads import Head
     from nnreg.model.model import Model
     from nnreg.tables.table import Table
 
@@ -37,8 +36,6 @@ COPY_BUFFER_BYTES = 2**16
 
 SPOOL_BYTES = 2**24
 """The bytes of predictions kept in memory; more are kept on disk, until all are complete."""
-
-_Predictions: TypeAlias = tuple[list[str], list[list[Any]]]
 
 
 @command()
@@ -109,15 +106,18 @@ def predict(
     """Print a prediction for each row of DATA, as CSV.
 
     The column `prediction` has the class or the number; for classes, one column
-    `probability_CLASS` for each follows. DATA (- for standard input) has the columns that the
+    `probability_CLASS` for each follows. With a class for each time step or pixel, a column
+    `prediction_NUMBER` has it, counted from 0. DATA (- for standard input) has the columns that the
     model was trained on, in any order; others are ignored. For images, the column `name` has the
-    file name. A terminal shows control characters in names as escapes; files and pipes get them
-    unchanged, as UTF-8.
+    file name. Predictions for the steps of a sequence are a JSON list; where each row of DATA is a
+    step, there is one row for each. A terminal shows control characters in names as escapes; files
+    and pipes get them unchanged, as UTF-8.
 
     \b
     nnreg predict runs/penguins-001 new.csv > predictions.csv
     """
     from nnreg.checkpoint.save_load import load
+    from nnreg.cli._predicted_columns import predictions
 
     if out is not None and not out.parent.is_dir():
         raise click.UsageError(f"{out}: no directory {out.parent}; create it first")
@@ -129,7 +129,7 @@ def predict(
         SPOOL_BYTES, "w+", encoding="utf-8", errors="backslashreplace", newline=""
     ) as output:
         with _chunks(model, data, model.preprocessing.names) as chunks:
-            found = (_with_row_names(chunk, _predictions(model, chunk)) for chunk in chunks)
+            found = (_with_row_names(chunk, predictions(model, chunk)) for chunk in chunks)
             if as_json:
                 _write_json(output, found)
             else:
@@ -183,17 +183,23 @@ def _conversions(escape_formulas: bool, on_terminal: bool) -> Sequence[Callable[
 
 
 def _write_csv(
-    target: IO[str], chunks: Iterable[_Predictions], conversions: Sequence[Callable[[str], str]]
+    target: IO[str], chunks: Iterable[Predictions], conversions: Sequence[Callable[[str], str]]
 ) -> None:
     writer = csv.writer(_Lines(target), lineterminator="\r\n")
     for index, (head, rows) in enumerate(chunks):
-        shown = [head, *rows] if index == 0 else rows
+        cells = [[_cell(value) for value in row] for row in rows]
+        shown = [head, *cells] if index == 0 else cells
         for convert in conversions:
             shown = [[convert(v) if isinstance(v, str) else v for v in row] for row in shown]
         writer.writerows(shown)
 
 
-def _write_json(target: IO[str], chunks: Iterable[_Predictions]) -> None:
+def _cell(value: Any) -> Any:
+    """Return a value as it is written to a cell: a list as JSON."""
+    return json_text.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+
+
+def _write_json(target: IO[str], chunks: Iterable[Predictions]) -> None:
     """Write a JSON list of objects, one object at a time."""
     separator = "[\n"
     for head, rows in chunks:
@@ -204,7 +210,7 @@ def _write_json(target: IO[str], chunks: Iterable[_Predictions]) -> None:
     target.write("\n]\n" if separator == ",\n" else "[]\n")
 
 
-def _with_row_names(table: Table, predictions: _Predictions) -> _Predictions:
+def _with_row_names(table: Table, predictions: Predictions) -> Predictions:
     """Insert the row names as the first column, if the table has any."""
     head, rows = predictions
     if table.row_names is None:
@@ -212,50 +218,18 @@ def _with_row_names(table: Table, predictions: _Predictions) -> _Predictions:
     return ["name", *head], [[table.row_label(n), *row] for n, row in enumerate(rows)]
 
 
-def _predictions(model: Model, table: Table) -> _Predictions:
-    """Return the column names, and one row for each row of the table."""
-    outputs, names, columns = model.predict(table), list[str](), list[list[Any]]()
-    for name, head in model.heads.items():
-        own, values = _columns_of(model, head, head.of(outputs))
-        names += [f"{one}_{name}" if name and one == "prediction" else one for one in own]
-        columns += values
-    return names, [list(row) for row in zip(*columns, strict=True)]
-
-
-def _columns_of(model: Model, head: Head, y: Array) -> tuple[list[str], list[list[Any]]]:
-    """Return the names of the columns of an output, and their values."""
-    import numpy as np
-
-    from nnreg.data.preprocessing import columns_of
-
-    prefix = f"{head.name}_" if head.name else ""
-    if head.predicts and head.classes is not None:
-        if y.ndim > 2:
-            raise click.UsageError("this model predicts sequences; use model.predict in Python")
-        y = head.probabilities(y.reshape(len(y), -1))
-        chosen = [str(head.classes[index]) for index in np.argmax(y, axis=-1)]
-        names = ["prediction", *(f"probability_{prefix}{one}" for one in head.classes)]
-        return names, [chosen, *y.T.tolist()]
-    y = y.reshape(len(y), -1)
-    if y.shape[1] == 1:
-        return ["prediction"], [y[:, 0].tolist()]
-    targets = [str(index) for index in range(y.shape[1])]
-    known = columns_of(head.target) if head.target is not None and head.predicts else ()
-    if model.spec.data and len(known) == y.shape[1]:
-        targets = list(known)
-    return [f"prediction_{prefix}{one}" for one in targets], y.T.tolist()
-
-
 @contextmanager
 def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[Table]]:
     """Yield these columns of a file in chunks, read with the source of the model's own data.
 
+    Rows that are grouped to sequences are one chunk: those of a group may be anywhere in the file.
     On a terminal, a progress bar shows the fraction of the file that has been read.
     """
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     from nnreg.data.ignored_categories import reported_at_the_end
-    from nnreg.data.loading import read_chunks
+    from nnreg.data.loading import read_chunks, read_table
+    from nnreg.data.settings import Columns
     from nnreg.tables.convert import iter_chunks
 
     source = _source(model, data)
@@ -270,9 +244,16 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
     # not `disable=True`: rich before 14.3 still ends a disabled bar with a newline
     shown = bar if animated(sys.stderr) else nullcontext()
 
+    columns = model.spec.data or Columns()
+    names = [*names, *columns.sequence_columns]
+    text = {*model.preprocessing.text, *(columns.sequence_columns if columns.grouped else ())}
+
     def read() -> Iterator[Table]:
         task = bar.add_task(one_line(data), total=1.0)
-        for table in read_chunks(source, file, model.preprocessing.text):
+        if columns.grouped:
+            yield read_table(source, file, text)
+            return
+        for table in read_chunks(source, file, text):
             yield from iter_chunks(table, names)
             bar.update(task, completed=table.fraction_read)
 

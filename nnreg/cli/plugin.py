@@ -29,6 +29,7 @@ KINDS = (
     "constraint",
     "metric",
     "source",
+    "encoder",
 )
 LICENSES = ("MIT", "BSD-3-Clause", "Apache-2.0", "none")
 
@@ -45,7 +46,7 @@ def plugin() -> None:
 
 def _kind_options(command: Any) -> Any:
     for kind in reversed(KINDS):
-        text = f"Add {'an' if kind[0] in 'ao' else 'a'} {kind} of this name."
+        text = f"Add {'an' if kind[0] in 'aeo' else 'a'} {kind} of this name."
         command = click.option(f"--{kind}", metavar="NAME", help=text)(command)
     return command
 

@@ -179,8 +179,8 @@ def _records(paths: tuple[Path, ...]) -> dict[str, RunRecord]:
     from nnreg.reports.comparison import labels
     from nnreg.reports.run_record import read_run
 
-    paths = tuple(run for path in paths for run in fold_directories(path) or [path])
-    return dict(zip(labels(paths), map(read_run, dict.fromkeys(paths)), strict=True))
+    runs = dict.fromkeys(run for path in paths for run in fold_directories(path) or [path])
+    return dict(zip(labels(runs), map(read_run, runs), strict=True))
 
 
 def _means(paths: tuple[Path, ...]) -> dict[str, RunRecord]:

@@ -3,51 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Collection, Sequence
-from contextlib import closing
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
-from nnreg._utils.statistics import (
-    mean_and_deviation,
-    mean_and_deviation_of_chunks,
-    scale_of,
-)
-from nnreg.data.column_encoders import (
-    ArrayColumn,
-    CategoricalColumn,
-    ClassKind,
-    ClassTarget,
-    Input,
-    NumericColumn,
-    NumericTarget,
-    Target,
-    complete_column,
-    numeric_targets,
-)
-from nnreg.data.preprocessing import Preprocessing
+from nnreg._utils.statistics import mean_and_deviation, scale_of
+from nnreg.builtin.encoders import Category, Number, Values, category_counts
+from nnreg.data.input_columns import InputColumn, learn_column, raw_column
+from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.data.sequences import are_sequences, longest_sequence
 from nnreg.data.settings import Columns, NumericClasses
-from nnreg.errors import DataError
+from nnreg.data.targets import (
+    ClassKind,
+    ClassTarget,
+    NumericTarget,
+    Target,
+    numeric_targets,
+)
+from nnreg.errors import DataError, Problem, SpecError
+from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import INPUT
 from nnreg.tables.categorical import Categorical
-from nnreg.tables.cells import MAX_EXACT, TRUTH, canonical, number_text, parse_number
+from nnreg.tables.cells import MAX_EXACT, TRUTH, number_text, parse_number
 from nnreg.tables.column_types import refuse_misread
 from nnreg.tables.columns import (
     categorical,
     column,
     is_numeric,
     is_text,
-    missing_rows,
-    numbers,
 )
-from nnreg.tables.convert import iter_chunks
-from nnreg.tables.lazy import LazyArray
 from nnreg.tables.table import Table
 
 
@@ -84,122 +73,130 @@ def fit_preprocessing(
         )
     for name in columns.columns:
         column(table, name)
-    inputs: list[Input] = []
+    fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
+    inputs: list[InputColumn] = []
     steps = {}
     for key, group in (columns.groups or {INPUT: names}).items():
-        whole, part, integer = table, train, key in integer_inputs
-        if longest := longest_sequence(train, group):
+        whole, part, aims, integer = table, train, fitted_targets, key in integer_inputs
+        longest = longest_sequence(train, group)
+        if longest:
             steps[key] = longest
-            whole, part = table.steps(group), train.steps(group)
-        if longest and integer and len(group) == 1 and whole.columns[group[0]].ndim == 1:
-            inputs.append(ArrayColumn(group[0], (), 0.0, 1.0, integer=True))  # a step has no axis
-            continue
-        fitted = [_fit_input(whole, part, n, columns, integer) for n in group]
-        arrays = [encoder for encoder in fitted if isinstance(encoder, ArrayColumn)]
-        if arrays and len(fitted) > 1:
+            whole, part, aims = table.steps(group), train.steps(group), {}
+        by_step = bool(longest) and len(group) == 1
+        encoders = {n: _encoder_of(whole, n, columns, integer, by_step=by_step) for n in group}
+        fitted = [_fit_input(whole, part, n, encoders[n], columns, integer, aims) for n in group]
+        alone = [one for one in fitted if one.alone]
+        if alone and len(fitted) > 1:
             raise DataError(
-                f"{table.origin}: column {arrays[0].name!r} holds arrays and must be the only "
+                f"{table.origin}: column {alone[0].name!r} holds arrays and must be the only "
                 f"input; list it alone in 'inputs', or the others in 'exclude', or give each an "
                 f"input with a name (inputs: {', '.join(group)})"
             )
         inputs += fitted
-    fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
     target = fitted_targets.pop("", None)
     sizes = {key: len(group) for key, group in columns.groups.items()}
     per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
     return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step)
 
 
-def _fit_input(table: Table, train: Table, name: str, columns: Columns, integer: bool) -> Input:
-    if table.columns[name].ndim > 1:
-        shape = table.columns[name].shape[1:]
-        mean, std = (0.0, 1.0) if integer else _array_moments(train, name, columns.scaling)
-        return ArrayColumn(name, tuple(shape), mean, std, integer)
+def _fit_input(
+    table: Table,
+    train: Table,
+    name: str,
+    encoder: Encoder,
+    columns: Columns,
+    integer: bool,
+    targets: Mapping[str, Target],
+) -> InputColumn:
+    """Fit the encoder of an input column; `targets` have one value for each of its rows."""
+    column = raw_column(train, name, encoder)
+    if encoder.takes_target:
+        column = replace(column, target=_target_of_encoder(name, train, targets))
     impute, indicate = columns.missing != "refuse", columns.missing == "indicate"
-    if _is_categorical(table, name, columns):
-        if integer:
+    found = learn_column(encoder, column, impute=impute, indicate=indicate)
+    _require_memory(table, found)
+    if found.encoder.integer and not integer:
+        problem = (
+            "its encoder gives integers, such as token indices, but the network takes numbers; "
+            "begin with an embedding, or choose another encoder"
+        )
+        raise SpecError([Problem(f"$.data.columns.{name}", problem)])
+    return found
+
+
+def _encoder_of(
+    table: Table, name: str, columns: Columns, integer: bool, *, by_step: bool
+) -> Encoder:
+    """Return the encoder of the spec for a column, or that of its type, with every option set.
+
+    `by_step` is for the only column of an input of sequences, whose steps are the rows.
+    """
+    encoder = columns.columns.get(name)
+    scaling: Literal["standard", "none"] = "none" if integer else columns.scaling
+    several = table.columns[name].ndim > 1
+    if several and (encoder is None or isinstance(encoder, Number | Category)):
+        return Values(scaling, integer=integer)
+    if not several and encoder is not None and encoder.takes == "arrays":
+        raise DataError(
+            f"{table.origin}: column {name!r} has one value per row, but its encoder takes arrays; "
+            f"choose another one in data.columns"
+        )
+    if encoder is None:
+        encoder = Category() if _is_categorical(table, name, columns) else Number()
+    match encoder:
+        case Number() if by_step and integer:
+            return Values("none", integer=True)  # a step has no axis
+        case Number():
+            return replace(encoder, scaling="none" if integer else encoder.scaling or scaling)
+        case Values():
+            encoder = replace(encoder, scaling=encoder.scaling or scaling)
+            return replace(encoder, integer=integer)
+        case Category() if integer:
             raise DataError(
                 f"{table.origin}: column {name!r} is categorical and would be one-hot encoded, but "
                 "the network takes integers; write its values as integers, or list it in 'exclude'"
             )
-        counts = _category_counts(train, name)
-        frequent = sorted(counts, key=lambda name: (-counts[name], name))[: columns.max_categories]
-        _require_memory(table, name, len(frequent))
-        return CategoricalColumn(
-            name,
-            tuple(sorted(frequent)),
-            frequent[0] if impute and counts else None,
-            columns.unseen == "ignore",
-            indicator=indicate and bool(missing_rows(train, name).any()),
-            other=len(frequent) < len(counts),
-        )
-    values = numbers(train, name)
-    scaling = "none" if integer else columns.scaling
-    known = values[~np.isnan(values)]
-    fill_number = float(mean_and_deviation(known)[0]) if impute and len(known) else None
-    mean, std = _moments(known, scaling)
-    indicator = indicate and len(known) < len(values)
-    return NumericColumn(name, mean, std, fill_number, indicator=indicator)
+        case Category():
+            kept = encoder.max_categories or columns.max_categories
+            return replace(encoder, max_categories=kept, unseen=encoder.unseen or columns.unseen)
+    return encoder
 
 
-def _require_memory(table: Table, name: str, distinct: int) -> None:
-    """Raise `DataError` if a one-hot encoded column would take more than half of the memory."""
-    size = len(table) * distinct * np.float32().itemsize
-    if exceeds_memory(size, 1 / 2):
+def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -> Array:
+    """Return the only target, for the encoder of a column that needs it."""
+    found = [target for target in targets.values() if columns_of(target)]
+    if len(found) != 1:
+        problem = f"its encoder needs one target with a value for each row, found {len(found)}"
+        raise SpecError([Problem(f"$.data.columns.{name}", problem)])
+    return found[0].encode(train)
+
+
+def _require_memory(table: Table, column: InputColumn) -> None:
+    """Raise `DataError` if an encoded column would take more than half of the memory."""
+    width = math.prod(column.shape)
+    size = len(table) * width * np.float32().itemsize
+    if column.encoder.takes == "text" and exceeds_memory(size, 1 / 2):
         raise DataError(
-            f"{table.origin}: column {name!r} has {distinct:,} distinct categories in "
-            f"{len(table):,} rows, which take {byte_size(size)} one-hot encoded; list it in "
-            "'exclude', or merge categories"
+            f"{table.origin}: column {column.name!r} becomes {width:,} numbers in each of "
+            f"{len(table):,} rows, which take {byte_size(size)}; list it in 'exclude', or set "
+            "data.max_categories"
         )
-
-
-def _category_counts(train: Table, name: str) -> dict[str, int]:
-    """Return the number of rows of each category, without categories that do not occur."""
-    cells = categorical(train, name)
-    known = cells.codes[cells.codes >= 0]
-    counts = np.bincount(known, minlength=len(cells.categories)).tolist()
-    present = {name: count for name, count in zip(cells.categories, counts, strict=True) if count}
-    spelled = Counter(map(canonical, present))
-    merged: Counter[str] = Counter()
-    for text, count in present.items():  # 1 and 1.0 are one number
-        number = canonical(text)
-        merged[number if spelled[number] > 1 else text] += count
-    return merged
-
-
-def _array_moments(train: Table, name: str, scaling: str) -> tuple[float, float]:
-    """Return `_moments` of a column of arrays; one that stays in its file is read in chunks."""
-    column = train.columns[name]
-    if not isinstance(column, LazyArray):
-        return _moments(numbers(train, name), scaling)
-    with closing(iter_chunks(train, [name])) as chunks:
-        values = (complete_column(chunk, name).reshape(-1) for chunk in chunks)
-        if not math.prod(column.shape):
-            return 0.0, 1.0
-        mean, deviation = mean_and_deviation_of_chunks(values)
-    return (0.0, 1.0) if scaling == "none" else (float(mean), float(scale_of(mean, deviation)))
-
-
-def _moments(values: Array, scaling: str) -> tuple[float, float]:
-    """Return the mean, and the number to divide by; or 0 and 1 if values are not scaled."""
-    missing = np.isnan(values)
-    known = values[~missing] if missing.any() else values.reshape(-1)  # a view if possible
-    if scaling == "none" or not known.size:
-        return 0.0, 1.0
-    mean, deviation = mean_and_deviation(known)
-    return float(mean), float(scale_of(mean, deviation))
 
 
 def fit_target(table: Table, train: Table, target: TargetColumns, columns: Columns) -> Target:
     """Fit the encoder of a target; see `fit_preprocessing`."""
     targets, numeric_classes = target.columns, target.numeric_classes
+    for name in targets:
+        if columns.columns.get(name) not in (None, Number(), Category()):
+            problem = f'{name!r} is a target, which is either "number" or "category", no options'
+            raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     if not targets:
         return NumericTarget((), (), ())
     if are_sequences(table, targets):
         table, train = table.steps(targets), train.steps(targets)
     single = len(targets) == 1 and column(table, targets[0]).ndim == 1
     if len(targets) == 1 and _is_class_target(table, targets[0], columns, numeric_classes):
-        labels = _category_counts(train, targets[0])
+        labels = category_counts(categorical(train, targets[0]))
         if "" in labels:
             raise DataError(
                 f"{table.origin}: a class of the target {targets[0]!r} is the empty text; give it "
@@ -213,6 +210,8 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
         names = tuple(sorted(labels, key=_class_order))
         kind = _class_kind(table, targets[0], names)
         return ClassTarget(targets[0], names, kind=kind, single=single)
+    if len(targets) > 1:
+        _require_numbers(table, targets, columns)
     raw = numeric_targets(train, targets)
     flat = raw.reshape(-1, raw.shape[-1])
     width = flat.shape[1]
@@ -221,6 +220,16 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     mean, deviation = mean_and_deviation(flat)
     scale = scale_of(mean, deviation)
     return NumericTarget(targets, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
+
+
+def _require_numbers(table: Table, targets: Sequence[str], columns: Columns) -> None:
+    """Raise `DataError` if one of several columns of a target is categorical."""
+    for name in targets:
+        if _is_categorical(table, name, columns):
+            raise DataError(
+                f"{table.origin}: column {name!r} is categorical, but the columns of a target are "
+                "numbers if it has several; give it an output of its own, or leave it out"
+            )
 
 
 def _is_class_target(
@@ -238,9 +247,9 @@ def _is_class_target(
 
 def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
     """Return True if a column is categorical: as the spec sets it, or inferred from all rows."""
-    kind = columns.columns.get(name)
-    if kind:
-        return kind == "category"
+    encoder = columns.columns.get(name)
+    if encoder is not None:
+        return isinstance(encoder, Category)
     if is_numeric(table, name):
         return False
     refuse_misread(table, name, categorical(table, name).categories)

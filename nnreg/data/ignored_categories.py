@@ -10,7 +10,8 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from nnreg.data.column_encoders import CategoricalColumn
+from nnreg.builtin.encoders import Category
+from nnreg.data.input_columns import InputColumn
 from nnreg.errors import NnregWarning
 from nnreg.tables.cells import positions
 from nnreg.tables.columns import categorical, first_marked
@@ -25,11 +26,11 @@ class IgnoredCategories:
         self._unknown: Counter[str] = Counter()
         self._rows: Counter[str] = Counter()
 
-    def add(self, encoder: CategoricalColumn, table: Table) -> None:
+    def add(self, column: InputColumn, table: Table) -> None:
         """Count those of a column."""
-        if encoder.other or not encoder.ignore_unseen:
+        name, encoder = column.name, column.encoder
+        if not isinstance(encoder, Category) or encoder.other or not encoder.ignore_unseen:
             return
-        name = encoder.name
         cells = categorical(table, name, encoder.categories)
         unknown = np.less(positions(cells.categories, encoder.categories), 0)
         where, first = first_marked(table, name, cells, unknown)
@@ -67,11 +68,11 @@ def reported_at_the_end() -> Iterator[None]:
     found.warn()
 
 
-def report_ignored(encoders: Iterable[CategoricalColumn], table: Table) -> None:
+def report_ignored(columns: Iterable[InputColumn], table: Table) -> None:
     """Warn of the categories that these columns ignore in a table, once per column."""
     together = _of_all_parts.get()
     found = IgnoredCategories() if together is None else together
-    for encoder in encoders:
-        found.add(encoder, table)
+    for column in columns:
+        found.add(column, table)
     if together is None:
         found.warn()

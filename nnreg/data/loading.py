@@ -16,13 +16,14 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.secret_text import START, reveal, reveal_path
-from nnreg.data.column_encoders import ClassTarget
 from nnreg.data.fitting import TargetColumns, fit_preprocessing, fit_target
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.reproduction import resolve_inputs, warn_of_copies
 from nnreg.data.sequences import Use, are_sequences, as_sequences, use_of
 from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
+from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.graph import INPUT
@@ -195,7 +196,7 @@ def read_splits(
 ) -> tuple[Preprocessing, Splits]:
     """Read the files of a data section and fit the preprocessing on the training split."""
     data_files(data, directory)  # checks all files before one is read
-    text = {name for name, kind in data.columns.items() if kind == "category"}
+    text = {name for name, encoder in data.columns.items() if encoder.takes == "text"}
     for target in targets:
         if target.numeric_classes != "none":
             text.update(target.columns)
@@ -219,7 +220,7 @@ def read_splits(
     files = {
         name: _with_target(
             as_sequences(reader.table(source, directory / reveal_path(path), text), data, use),
-            data.targets,
+            preprocessing.target_names,
             data,
         )
         for name, path in _held_out_files(data).items()
@@ -245,11 +246,14 @@ def split_table(
     instead, and validation is that file, or that fraction of the fold's training rows. The rows of
     `split.test` are in no fold.
     """
-    targets = tuple(dict.fromkeys(name for one in target_columns for name in one.columns))
+    targets = _names(target_columns)
     names = (split.group, split.order, columns.sample_weights, *columns.sequence_columns)
     auxiliary = [name for name in names if isinstance(name, str)]
     if not columns.groups:
         columns = replace(columns, inputs=_inputs(table, targets, columns, auxiliary))
+    target_columns = resolve_inputs(target_columns, columns, table)
+    targets = _names(target_columns)
+    warn_of_copies(targets, columns, table.origin)
     table = _in_use(table, [*(columns.listed or ()), *targets, *auxiliary])
     inputs = columns.groups or {INPUT: columns.listed or ()}
     table = as_sequences(table, columns, Use(inputs, targets, auxiliary))
@@ -270,6 +274,11 @@ def split_table(
             for name in sorted(splits.keys() - {"train"}):
                 _require_trained_classes(splits[name], name, target, split)
     return preprocessing, Splits(**splits)
+
+
+def _names(targets: Sequence[TargetColumns]) -> tuple[str, ...]:
+    """Return the columns of all targets."""
+    return tuple(dict.fromkeys(name for one in targets for name in one.columns))
 
 
 def _with_target(table: Table, targets: tuple[str, ...], columns: Columns) -> Table:
@@ -315,8 +324,8 @@ def _in_use(table: Table, names: list[str]) -> Table:
     lengths = {name: len(values) for name, values in used.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(
-            f"{table.origin}: the columns differ in length ({lengths}); list columns of the same "
-            "length in data.inputs"
+            f"{table.origin}: the columns differ in length ({lengths}); use columns "
+            "of the same length"
         )
     if not len(table):
         raise DataError(f"{table.origin}: there are no rows")
@@ -368,7 +377,8 @@ def _rows(
             problem = "the target has a class per step; stratify needs one class per sequence"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         if target is None:
-            problem = "the target is numeric; stratify needs classes"
+            which = "the target is numeric" if any(one.columns for one in targets) else "no target"
+            problem = f"{which}; stratify needs classes"
             raise SpecError([Problem("$.data.split.stratify", problem)])
         labels = target.encode(table)
         if labels.shape[1:] == (1,):

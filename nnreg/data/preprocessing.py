@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, NoReturn, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,26 +15,15 @@ from annotated_types import Len
 from pydantic import Discriminator, FailFast, Tag
 
 from nnreg._types import Array, Shape, Shapes
-from nnreg._utils.statistics import (
-    all_finite,
-)
+from nnreg._utils.statistics import all_finite
 from nnreg._utils.suggestions import suggest
-from nnreg.data.column_encoders import (
-    ArrayColumn,
-    CategoricalColumn,
-    ClassTarget,
-    NumericColumn,
-    NumericTarget,
-    Target,
-    refuse_too_large,
-)
 from nnreg.data.ignored_categories import report_ignored
+from nnreg.data.input_columns import InputColumn
+from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Count
 from nnreg.interfaces.graph import INPUT, unsuitable
-from nnreg.tables.columns import (
-    column,
-)
+from nnreg.tables.columns import column
 from nnreg.tables.lazy import BLOCK
 from nnreg.tables.padded import Padded
 from nnreg.tables.ragged import Ragged, padded
@@ -45,14 +35,6 @@ def _type_of(value: Any) -> Any:
     return value.get("type") if isinstance(value, dict) else None
 
 
-_Input: TypeAlias = Annotated[
-    Annotated[NumericColumn, Tag("number")]
-    | Annotated[CategoricalColumn, Tag("category")]
-    | Annotated[ArrayColumn, Tag("values")],
-    Discriminator(
-        _type_of, "nnreg", "must be an object whose type is 'number', 'category' or 'values'"
-    ),
-]
 _Target: TypeAlias = Annotated[
     Annotated[ClassTarget, Tag("classes")] | Annotated[NumericTarget, Tag("numbers")],
     Discriminator(_type_of, "nnreg", "must be an object whose type is 'classes' or 'numbers'"),
@@ -64,7 +46,7 @@ class Preprocessing(Configurable):
     """How each input column and the target become arrays.
 
     A network with several inputs has `groups`: the number of columns of each, by its name. One with
-    several outputs has `targets`, by the name of the output, and no `target`.
+    several outputs has `targets`, of those that are compared with one, and no `target`.
 
     An input of sequences is in `steps`, by its name, with the length of the longest in training:
     its columns are encoded step by step. `targets_per_step` are the outputs whose targets are
@@ -72,7 +54,7 @@ class Preprocessing(Configurable):
     """
 
     # stop at the first error: an untrusted checkpoint may have very many columns
-    inputs: Annotated[tuple[_Input, ...], Len(1), FailFast()]
+    inputs: Annotated[tuple[InputColumn, ...], Len(1), FailFast()]
     target: _Target | None = None
     groups: dict[str, Count] = field(default_factory=dict)
     targets: dict[str, _Target] = field(default_factory=dict)
@@ -80,8 +62,8 @@ class Preprocessing(Configurable):
     targets_per_step: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.target is None) != bool(self.targets):
-            raise ValueError("must have either 'target' or 'targets'")
+        if self.target is not None and self.targets:
+            raise ValueError("must not have both 'target' and 'targets'")
         if self.groups and sum(self.groups.values()) != len(self.inputs):
             raise ValueError("groups: do not have as many columns as there are inputs")
         for name in self.groups:
@@ -93,10 +75,8 @@ class Preprocessing(Configurable):
             raise ValueError(f"targets_per_step: there is no target {name!r}")
         if self.parts:
             return  # each of them was checked
-        if len(self.inputs) > 1 and any(
-            isinstance(encoder, ArrayColumn) for encoder in self.inputs
-        ):
-            raise ValueError("a column of arrays must be the only input")
+        if len(self.inputs) > 1 and any(column.alone for column in self.inputs):
+            raise ValueError("a column of arrays or integers must be the only input")
 
     @functools.cached_property
     def parts(self) -> dict[str, Preprocessing]:
@@ -116,7 +96,7 @@ class Preprocessing(Configurable):
     @property
     def names(self) -> tuple[str, ...]:
         """The input columns, in order."""
-        return tuple(encoder.name for encoder in self.inputs)
+        return tuple(column.name for column in self.inputs)
 
     @property
     def input_shape(self) -> Shapes:
@@ -139,7 +119,7 @@ class Preprocessing(Configurable):
             return (self.steps[INPUT], *replace(self, steps={})._shape)
         if len(self.inputs) == 1:
             return self.inputs[0].shape
-        return (sum(encoder.shape[0] for encoder in self.inputs),)
+        return (sum(column.shape[0] for column in self.inputs),)
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -166,12 +146,10 @@ class Preprocessing(Configurable):
     @property
     def text(self) -> frozenset[str]:
         """The columns, input or target, that are read as text, so that "007" is not 7."""
-        encoders = (*self.inputs, *self.by_output.values())
-        return frozenset(
-            encoder.name
-            for encoder in encoders
-            if isinstance(encoder, CategoricalColumn | ClassTarget)
-        )
+        targets = self.by_output.values()
+        classes = (target.name for target in targets if isinstance(target, ClassTarget))
+        text = (column.name for column in self.inputs if column.encoder.takes == "text")
+        return frozenset([*text, *classes])
 
     def require_columns(self, table: Table) -> None:
         """Raise `DataError` unless a table has the input columns, of equal length."""
@@ -194,7 +172,13 @@ class Preprocessing(Configurable):
         self.require_columns(table)
         if INPUT in self.steps:
             return self._encode_steps(table, dtype)
-        report_ignored((one for one in self.inputs if isinstance(one, CategoricalColumn)), table)
+        for name in self.names:
+            if isinstance(table.columns[name], Ragged):
+                raise DataError(
+                    f"{table.origin}: the rows of column {name!r} differ in length; the model was "
+                    "trained on others, give all the same length"
+                )
+        report_ignored(self.inputs, table)
         count = len(table.columns[self.inputs[0].name])
         size = max(BLOCK // max(math.prod(self._shape), 1), 1)
         if count <= size:
@@ -221,7 +205,7 @@ class Preprocessing(Configurable):
         return padded(points, first.lengths, table.origin)
 
     def _encode(self, table: Table, dtype: npt.DTypeLike | None) -> Array:
-        parts = [encoder.encode(table) for encoder in self.inputs]
+        parts = [column.encode(table) for column in self.inputs]
         encoded = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         if dtype is not None and np.dtype(dtype).kind == "i":
             return self._integers(encoded, table)
@@ -231,7 +215,7 @@ class Preprocessing(Configurable):
         if not all_finite(encoded):
             several = len(self.inputs) > 1
             widths = [one.shape[0] if several else 1 for one in self.inputs]
-            refuse_too_large(table, np.repeat(self.names, widths).tolist(), encoded)
+            _refuse_not_finite(table, np.repeat(self.names, widths).tolist(), encoded)
         return encoded
 
     def _integers(self, values: Array, table: Table) -> Array:
@@ -248,6 +232,18 @@ class Preprocessing(Configurable):
                 "network takes integers, such as token indices; fix the value"
             )
         return integers
+
+
+def _refuse_not_finite(table: Table, names: Sequence[str], encoded: Array) -> NoReturn:
+    """Raise `DataError` for the first encoded value that is NaN, or else became infinite."""
+    if np.isnan(encoded).any():
+        row, *others = map(int, np.argwhere(np.isnan(encoded))[0])
+        name = names[others[0]] if len(names) > 1 else names[0]
+        raise DataError(
+            f"{table.location(row, name)}: its encoder returned NaN for this value; fix the value, "
+            "or choose another encoder in data.columns"
+        )
+    refuse_too_large(table, names, encoded)
 
 
 def columns_of(target: Target) -> tuple[str, ...]:

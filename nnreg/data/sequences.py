@@ -59,9 +59,11 @@ def as_sequences(table: Table, columns: Columns, use: Use) -> Table:
     """
     settings = columns.sequences
     if isinstance(settings, Sequences) and settings.group is not None:
-        if _are_sequences(table, use):
+        if table.step_rows is not None:
             return table
-        return _grouped(table, settings.group, {*settings.constant, *use.once}, use)
+        if settings.group in table.columns or not _are_given(table, use):
+            return _grouped(table, settings.group, {*settings.constant, *use.once}, use)
+        settings = None
     rules = _rules(settings, use)
     known = [name for name in use.names if name in table.columns and name not in use.once]
     lists = {name: _lists(table, name, rules, use) for name in known}
@@ -95,10 +97,10 @@ def join_sequences(
     return (inputs, targets) if converted is joined else (converted, converted)
 
 
-def _are_sequences(table: Table, use: Use) -> bool:
-    """Return True for a table that is grouped already, or given as sequences."""
-    given = [table.columns.get(name) for names in use.inputs.values() for name in names]
-    return table.step_rows is not None or any(isinstance(one, Ragged) for one in given)
+def _are_given(table: Table, use: Use) -> bool:
+    """Return True for a table whose rows are sequences, as programs may give them to a model."""
+    given = [table.columns.get(name) for name in use.expected or ()]
+    return any(one is not None and one.ndim > 1 for one in given)
 
 
 def _rules(settings: Sequences | Mapping[str, Sequences] | None, use: Use) -> dict[str, Sequences]:
@@ -193,7 +195,7 @@ def _lengths(table: Table, name: str) -> Array:
     wrong = ~((values >= 0) & (values == np.floor(values)) & (values <= MAX_EXACT))
     if wrong.any():
         row = int(np.argmax(wrong))
-        what = "a missing value" if np.isnan(values[row]) else number_text(values[row])
+        what = "a missing value" if np.isnan(values[row]) else number_text(float(values[row]))
         raise DataError(
             f"{table.location(row, name)}: found {what}, expected the length of a sequence, an "
             "integer from 0; correct it"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from annotated_types import Ge, Interval, Len
 
 from nnreg.interfaces.component import Configurable, NonNegative
+from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import unsuitable
 from nnreg.interfaces.source import Source
 
 Fraction: TypeAlias = Annotated[float, Interval(gt=0, lt=1)]
 Text: TypeAlias = Annotated[str, Len(1)]
 Names: TypeAlias = Annotated[tuple[Text, ...], Len(1)]
+INPUTS: Final = "inputs"
+"""The target of an autoencoder: all input columns, unless the file has a column of that name."""
 NumericClasses: TypeAlias = Literal["none", "single", "all"]
 """Which targets of numbers are classes: none, those of one column, or arrays of several too."""
 
@@ -24,10 +27,11 @@ class Split(Configurable):
 
     The validation split decides on early stopping and the best weights; the test split is used
     once, at the end. The rows are drawn at random from the seed. `stratify` keeps the class
-    proportions. `group` names a column: rows with the same value in it, such as those of a patient,
-    stay in the same split. `order` draws nothing: training has the earliest rows by a numeric
-    column or one of ISO dates, or with `true` the first rows of the file; validation follows, then
-    test. The columns of `group` and `order` are not inputs unless `inputs` has them.
+    proportions of the target, the first with classes if there are several. `group` names a column:
+    rows with the same value in it, such as those of a patient, stay in the same split. `order`
+    draws nothing: training has the earliest rows by a numeric column or one of ISO dates, or with
+    `true` the first rows of the file; validation follows, then test. The columns of `group` and
+    `order` are not inputs unless `inputs` has them.
     """
 
     validation: Fraction | Text | None = None
@@ -61,11 +65,14 @@ class Sequences(Configurable):
     padding: float | str | None = None
     constant: tuple[Text, ...] = ()
 
-    def __post_init__(self) -> None:
+    @property
+    def problem(self) -> str:
+        """What is wrong with the setting; empty if nothing is."""
         given = [n for n in ("group", "lengths", "padding") if getattr(self, n) is not None]
-        if len(given) != 1:
-            found = " and ".join(map(repr, given)) or "none"
-            raise ValueError(f"expected one of 'group', 'lengths' and 'padding', found {found}")
+        if len(given) == 1:
+            return ""
+        found = " and ".join(map(repr, given)) or "none"
+        return f"expected one of 'group', 'lengths' and 'padding', found {found}"
 
     @property
     def column(self) -> str | None:
@@ -79,8 +86,8 @@ class Columns(Configurable):
 
     By default, `inputs` are all columns except the target and those in `exclude`. An object gives
     the network several inputs, each of one or more columns, which its layers read by name; all of
-    them are in memory. `columns` sets
-    the type of a column, `number` or `category`, instead of inferring it from the values.
+    them are in memory. `columns` gives the encoder of a column, such as `number` or `category`,
+    instead of inferring it from the values.
     `missing` values are refused, or imputed with the mean or the most frequent category; with
     `indicate`, missing is a category of its own, and a number has a second input that is 1 where it
     is missing, in columns with missing values in the training split. Rows with a `missing_target`
@@ -93,6 +100,7 @@ class Columns(Configurable):
     a column of weights >= 0, which is never an input. `class_weights` gives a weight per class, 1
     where none is given, or is `balanced`: the weights of each class have the same sum. An example's
     weights are multiplied, then divided by their mean: the loss of an epoch is Σ w · loss / Σ w.
+    They count for the loss of every output; `class_weights` is for one target.
     Metrics and held-out splits are unweighted.
 
     `sequences` says how rows are grouped to sequences, or arrays padded; an object gives such a
@@ -101,7 +109,7 @@ class Columns(Configurable):
 
     inputs: Text | Names | dict[str, Text | Names] | None = None
     exclude: tuple[Text, ...] = ()
-    columns: dict[str, Literal["number", "category"]] = field(default_factory=dict)
+    columns: dict[str, Encoder] = field(default_factory=dict)
     missing: Literal["refuse", "impute", "indicate"] = "refuse"
     missing_target: Literal["refuse", "drop"] = "refuse"
     unseen: Literal["refuse", "ignore"] = "refuse"
@@ -126,12 +134,18 @@ class Columns(Configurable):
                 f"{self.sample_weights!r} is used as sample_weights and cannot be an input; "
                 "remove it from 'inputs'"
             )
-        if isinstance(self.sequences, dict):
-            grouped = [name for name, one in self.sequences.items() if one.group is not None]
-            if grouped:
+        self._check_sequences()
+
+    def _check_sequences(self) -> None:
+        several = self.sequences if isinstance(self.sequences, dict) else {}
+        for one in self._all_sequences or ([Sequences()] if self.sequences == {} else []):
+            if one.problem:
+                raise ValueError(f"sequences: {one.problem}")
+        for name, one in several.items():
+            if one.group is not None:
                 raise ValueError(
-                    f"sequences.{grouped[0]}: rows are grouped for all columns; write "
-                    f'"sequences": {{"group": "{self.sequences[grouped[0]].group}"}}'
+                    f"sequences.{name}: rows are grouped for all columns; write "
+                    f'"sequences": {{"group": "{one.group}"}}'
                 )
         if used := [name for name in self.sequence_columns if name in (self.listed or ())]:
             raise ValueError(
@@ -140,17 +154,21 @@ class Columns(Configurable):
             )
 
     @property
+    def _all_sequences(self) -> list[Sequences]:
+        if isinstance(self.sequences, dict):
+            return list(self.sequences.values())
+        return [] if self.sequences is None else [self.sequences]
+
+    @property
     def sequence_columns(self) -> tuple[str, ...]:
         """The columns that group rows, or have the lengths of sequences."""
-        several = self.sequences.values() if isinstance(self.sequences, dict) else [self.sequences]
-        names = [one.column for one in several if one is not None]
+        names = [one.column for one in self._all_sequences]
         return tuple(dict.fromkeys(name for name in names if name is not None))
 
     @property
     def constant_columns(self) -> tuple[str, ...]:
         """The columns that have one value per sequence."""
-        several = self.sequences.values() if isinstance(self.sequences, dict) else [self.sequences]
-        return tuple(name for one in several if one is not None for name in one.constant)
+        return tuple(name for one in self._all_sequences for name in one.constant)
 
     @property
     def grouped(self) -> bool:
@@ -180,24 +198,26 @@ def _tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
 class Data(Columns):
     """Where the examples are: a file, its format, and the column or columns to predict.
 
-    `target` may be an object with the targets of several outputs by their names. A target of text
-    is classes. One column of numbers is classes if the loss, a metric or
-    `"units": "classes"` takes classes. An array with several numbers per row, such as a 0 or 1 for
-    each of several labels, is numbers, unless `"units": "classes"` or `columns` says otherwise.
+    `target` may be an object with the targets of several outputs by their names. `"inputs"` stands
+    for all input columns, which an autoencoder reproduces. Without a loss that takes a target,
+    there is none. A target of text is classes. One column of numbers is classes if the loss, a
+    metric or `"units": "classes"` takes classes. An array with several numbers per row, such as a 0
+    or 1 for each of several labels, is numbers, unless `"units": "classes"` or `columns` says
+    otherwise.
 
     The other options are those of `Columns`.
     """
 
     source: Source
     path: Text
-    target: Text | Names | dict[str, Text | Names]
+    target: Text | Names | dict[str, Text | Names] | None = None
     split: Split = Split()
 
     @property
     def targets(self) -> tuple[str, ...]:
         """All target columns."""
         if not isinstance(self.target, dict):
-            return _tuple(self.target)
+            return () if self.target is None else _tuple(self.target)
         return tuple(dict.fromkeys(n for names in self.target_groups.values() for n in names))
 
     @property

@@ -15,6 +15,7 @@ from nnreg.errors import DataError, Problem, SpecError
 from nnreg.tables.cells import positions
 from nnreg.tables.columns import numbers, single
 from nnreg.tables.convert import table_of
+from nnreg.tables.padded import Padded, points_of
 from nnreg.tables.table import Table
 
 GIVEN = "weights"
@@ -24,14 +25,14 @@ GIVEN = "weights"
 def example_weights(
     columns: Columns,
     table: Table,
-    truth: Array,
+    truth: Any,
     classes: tuple[str, ...] | None,
     given: Any = None,
-) -> Array | None:
+) -> Array | Padded | None:
     """Return the weights of training examples `(rows,)`, or None if all are equal.
 
     An example's weight is its sample weight times its class weight, divided by the mean of all.
-    `given` weights replace the column's.
+    `given` weights replace the column's. Of a target per step, they are weights of the steps.
     """
     if given is not None:
         found = sample_weights(table_of(given, [GIVEN]), GIVEN)
@@ -45,12 +46,15 @@ def example_weights(
         raise DataError(f"{len(truth)} rows, but {len(found)} weights")
     # by powers of two, so that neither a sum nor a product overflows
     found = _scaled_down(found)
+    per_step = isinstance(truth, Padded)
+    if per_step:
+        found = np.repeat(found, truth.lengths)
     if columns.class_weights is not None:
-        found = found * _class_weights(columns.class_weights, truth, classes, found)
+        found = found * _class_weights(columns.class_weights, points_of(truth), classes, found)
     if not found.any():
         raise DataError("every example has weight 0; give some a positive weight")
     weights: Array = found / mean_and_deviation(found)[0]
-    return weights
+    return truth.with_points(weights) if per_step else weights
 
 
 def _scaled_down(values: Array) -> Array:

@@ -14,6 +14,9 @@ from nnreg.interfaces.component import Units as Units
 from nnreg.interfaces.constraint import Constraint as Constraint
 from nnreg.interfaces.context import Context as Context
 from nnreg.interfaces.context import Workspace as Workspace
+from nnreg.interfaces.encoder import Encoder as Encoder
+from nnreg.interfaces.encoder import RawColumn as RawColumn
+from nnreg.interfaces.encoder import learned as learned
 from nnreg.interfaces.initializer import Initializer as Initializer
 from nnreg.interfaces.initializer import fans as fans
 from nnreg.interfaces.join import Join as Join

@@ -46,7 +46,8 @@ class Component(Configurable):
 
         If the values of an option cannot be drawn, the checks use these instances alone. A layer
         returns pairs of an instance and the shape of an input that it takes, `(features,)`; a
-        source returns pairs of an instance and the bytes of a small file that it reads; a loss
+        source returns pairs of an instance and the bytes of a small file that it reads; an encoder
+        pairs of an instance and the values of a column that it takes; a loss
         whose targets have another shape than its outputs returns triples of an instance, outputs
         and targets.
         """

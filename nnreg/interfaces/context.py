@@ -121,8 +121,10 @@ class Node:
 
     def read(self, values: Sequence[Any]) -> Any:
         """Return the input of the layer, or the list of its inputs if it is a join."""
-        xs = [values[i] if part is None else values[i][part] for i, part in self.inputs]
-        return xs if self.joins else xs[0]
+        if self.joins:
+            return [values[i] if part is None else values[i][part] for i, part in self.inputs]
+        ((value, part),) = self.inputs
+        return values[value] if part is None else values[value][part]
 
 
 @dataclass(slots=True)
@@ -150,7 +152,9 @@ class Context:
     @property
     def mask(self) -> Array | None:
         """Which steps of the first input are real, bool `(batch, steps)`; None if all are."""
-        return self.masks[0] if self.mask_names else None
+        if not self.mask_names or self.mask_names[0] is None:
+            return None
+        return self.workspace.masks[self.mask_names[0]]
 
     @property
     def masks(self) -> tuple[Array | None, ...]:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from nnreg._types import Shape, Shapes
 from nnreg._utils.suggestions import suggest
-from nnreg.errors import Problem, SpecError
+from nnreg.errors import Problem, SpecError, shape_text
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.context import Read
 
@@ -105,7 +105,7 @@ def connect(
     value that is not read.
     """
     names = [None if keys is None else keys.name for keys in entries]
-    scope, wires = _Scope(names, inputs := tuple(inputs)), list[Wire]()
+    scope, wires = _Scope(names, inputs := tuple(inputs), nested=".layers[" in path), list[Wire]()
     for index, keys in enumerate(entries):
         here = f"{path}.layers[{index}]"
         found = () if keys is None else scope.find_all(keys, f"{here}.inputs")
@@ -117,18 +117,19 @@ def connect(
         wires.append(Wire(read, use, keys.transposed))
         if keys.name is not None:
             scope.add(keys.name, index + 1, f"{here}.name")
-    results = {name: scope.find_output(name, where) for name, where in (outputs or {}).items()}
-    problems = scope.problems or _unread(wires, names, path, inputs, set(results.values()))
+    reads = {name: scope.find_output(name, where) for name, where in (outputs or {}).items()}
+    problems = scope.problems or _unread(wires, names, path, inputs, set(reads.values()))
     if problems:
         raise SpecError(problems)
-    return Graph(wires, results)
+    return Graph(wires, reads)
 
 
 class _Scope:
     """The names of a list as far as it was read, with the values that they stand for."""
 
-    def __init__(self, names: Sequence[str | None], inputs: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str | None], inputs: Sequence[str], *, nested: bool) -> None:
         self.problems: list[Problem] = []
+        self._nested = nested
         self._names, self._inputs = names, inputs
         self._values = {name: Read(0, name) for name in inputs} or {INPUT: Read(0)}
 
@@ -149,15 +150,22 @@ class _Scope:
             self.problems.append(Problem(where, text))
         self._values[name] = Read(value)
 
-    def find(self, name: str, where: str) -> Read:
-        """Return a value or a part of one; the first, with a problem, for an unknown name."""
+    def find(self, name: str, where: str, *, input_too: bool = True) -> Read:
+        """Return a value or a part of one; the first, with a problem, for an unknown name.
+
+        If it may not be an input, none is suggested.
+        """
         base, _, part = name.partition(".")
         known = self._values.get(base)
         if known is not None and known.part is None:
             return Read(known.value, part or None)
         if known is not None and not part:
             return known
-        text = f"unknown name {name!r}{suggest(name, self._values)}"
+        others = [one for one, read in self._values.items() if input_too or read.value]
+        hint = suggest(name, others) or "; no entry before it has a name"
+        text = f"unknown name {name!r}{hint}"
+        if self._nested and "did you mean" not in text:
+            text += "; a list inside of a layer reads its own entries and its input only"
         if base in self._names:
             text = f"refers to {base!r}, which is not before it; move it behind that entry"
         self.problems.append(Problem(where, text))
@@ -174,14 +182,14 @@ class _Scope:
 
     def find_output(self, name: str, where: str) -> Read:
         """Return the value that is an output of the list."""
-        found = self.find(name, where)
+        found = self.find(name, where, input_too=False)
         if found.value == 0 and name in self._values:
             self.problems.append(Problem(where, f"{name!r} is an input, not a layer's output"))
         return found
 
     def find_layer(self, name: str, wires: Sequence[Wire], where: str) -> int | None:
         """Return the number of the entry whose layer is used by the name of that or of a use."""
-        found = self.find(name, where)
+        found = self.find(name, where, input_too=False)
         index = found.value - 1
         if name in (INPUT, *self._inputs) and name in self._values:
             what = "the input" if name == INPUT else "an input"
@@ -273,6 +281,21 @@ class Value:
                     "one of them, as in NAME.OUTPUT"
                 )
         raise SpecError([Problem(path, problem)])
+
+
+def labels(wire: Wire, children: Iterable[str], shapes: Iterable[Shape] | None = None) -> list[str]:
+    """Return the names of what an entry reads, with their shapes if these are given.
+
+    `children` are the names of all entries so far, such as `layers/0`.
+    """
+    names = [INPUT, *(child.removeprefix("layers/") for child in children)]
+    found = [
+        names[value] if part is None else f"{names[value]}.{part}" if value else part
+        for value, part in wire.inputs
+    ]
+    if shapes is None:
+        return found
+    return [f"{name} {shape_text(shape)}" for name, shape in zip(found, shapes, strict=True)]
 
 
 def is_chain(wires: Sequence[Wire]) -> bool:

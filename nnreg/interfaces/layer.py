@@ -24,6 +24,7 @@ from nnreg.interfaces.graph import (
     Wire,
     connect,
     is_chain,
+    labels,
 )
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.masks import output_mask, refuse_mask
@@ -185,8 +186,9 @@ class LayerBuilder:
     `constant` is set if the output does not depend on the input, such as that of a normalization
     over a single value: a network with such a layer is refused.
     `wire` has the connections of a layer in a graph; it is None in a chain. `owner` is the name of
-    the earlier layer whose arrays it uses, if it has none of its own. `results` are the outputs of
-    a network with several by name, and `classes_of` the classes of their targets.
+    the earlier layer whose arrays it uses, if it has none of its own. Of a network with several
+    outputs, `output_reads` are the values that they are, and `classes_of` the classes of their
+    targets.
     """
 
     path: str
@@ -206,7 +208,7 @@ class LayerBuilder:
     masked: Collection[str] = ()
     wire: Wire | None = None
     owner: str | None = None
-    results: Mapping[str, Read] = field(default_factory=dict)
+    output_reads: Mapping[str, Read] = field(default_factory=dict)
     params: dict[str, Param] = field(default_factory=dict)
     state: dict[str, Param] = field(default_factory=dict)
     children: dict[str, tuple[Layer, LayerBuilder]] = field(default_factory=dict)
@@ -283,7 +285,7 @@ class LayerBuilder:
         """
         layers = tuple(layers)
         inputs = () if isinstance(shape, tuple) else shape
-        wires, self.results = connect_layers(layers, self.path, inputs, outputs)
+        wires, self.output_reads = connect_layers(layers, self.path, inputs, outputs)
         own = Value(INPUT, shape, self.integer, self.integers, self._mask(OWN_MASK), self.masked)
         values, names = [own], list[str]()
         graph = bool(outputs) or not is_chain(wires)
@@ -304,7 +306,7 @@ class LayerBuilder:
             return shape
         return {
             name: values[read.value].shape_of(read, outputs[name])
-            for name, read in self.results.items()
+            for name, read in self.output_reads.items()
         }
 
     def _layer_of(self, entry: Layer, plan: LayerBuilder) -> Layer:
@@ -331,7 +333,11 @@ class LayerBuilder:
         try:
             output = layer.build(plan.inputs if layer.joins else shapes[0], plan)
         except ShapeError as error:
-            raise SpecError([Problem(plan.path, str(error))]) from error
+            problem = str(error)
+            if layer.joins and plan.wire is not None:
+                found = ", ".join(labels(plan.wire, self.children, shapes))
+                problem = f"this layer takes {error.expected}; its inputs are {found}"
+            raise SpecError([Problem(plan.path, problem)]) from error
         except NnregError:
             raise
         except Exception as error:

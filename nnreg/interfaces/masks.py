@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnreg.errors import ComponentError, Problem, SpecError
+from nnreg._types import Shape
+from nnreg.errors import ComponentError, Problem, ShapeError, SpecError
 
 
 def refuse_mask(layer: Any, plan: Any) -> None:
@@ -53,3 +54,9 @@ def output_mask(layer: Any, plan: Any) -> str | None:
                 f"input, with {steps[0]} steps, but its output has the shape {shape}"
             )
     return kept
+
+
+def require_features(shape: Shape, plan: Any) -> None:
+    """Raise `ShapeError` if the last axis, over which a layer computes, is that of masked steps."""
+    if len(shape) == 1 and any(plan.masks):
+        raise ShapeError(shape, "(batch, time, features) of sequences of different lengths")

@@ -27,7 +27,7 @@ class OutputLoss(Configurable):
     target: str | None = None
 
 
-class Output(NamedTuple):
+class OutputSpec(NamedTuple):
     """An output of a network; the name of the only one is empty.
 
     `loss` is None for an output that is only predicted. `target` is the name of its target, None
@@ -49,11 +49,11 @@ class Output(NamedTuple):
         return any(one.classification for one in compared)
 
 
-def outputs_of(
+def output_specs(
     loss: Loss | Mapping[str, OutputLoss],
     metrics: tuple[Metric, ...] | Mapping[str, tuple[Metric, ...]],
     listed: tuple[str, ...],
-) -> list[Output]:
+) -> list[OutputSpec]:
     """Return the outputs that have a loss, then those that are `listed` in the model alone.
 
     Raises `SpecError` for several outputs and a loss or metrics that do not say of which.
@@ -63,13 +63,28 @@ def outputs_of(
             _refuse("$.model.outputs", "are several; give 'loss' as an object with outputs")
         if isinstance(metrics, Mapping):
             _refuse("$.metrics", "are those of outputs; give 'loss' as such an object too")
-        return [Output("", loss, metrics=metrics)]
+        return [OutputSpec("", loss, metrics=metrics)]
+    if unused := [name for name, one in loss.items() if one.target and not one.loss.takes_target]:
+        _refuse(f"$.loss.{unused[0]}.target", "the loss takes no target; remove it")
     if not isinstance(metrics, Mapping):
         if metrics:
             _refuse("$.metrics", "must be an object with outputs, as 'loss' is")
         metrics = {}
-    found = [
-        Output(
+    found = _named_outputs(loss, metrics, listed)
+    compared = [one.name for one in found if one.target is not None]
+    if others := [name for name in metrics if name not in compared]:
+        fix = f"choose one of {', '.join(compared)}" if compared else "remove it"
+        _refuse(f"$.metrics.{others[0]}", f"not an output with a target; {fix}")
+    return found
+
+
+def _named_outputs(
+    loss: Mapping[str, OutputLoss],
+    metrics: Mapping[str, tuple[Metric, ...]],
+    listed: tuple[str, ...],
+) -> list[OutputSpec]:
+    with_loss = [
+        OutputSpec(
             name,
             one.loss,
             one.weight,
@@ -80,18 +95,12 @@ def outputs_of(
         )
         for name, one in loss.items()
     ]
-    found += [
-        Output(name, None, 0.0, None, (), f"$.model.outputs[{index}]")
+    others = [
+        OutputSpec(name, None, 0.0, None, (), f"$.model.outputs[{index}]")
         for index, name in enumerate(listed)
         if name not in loss
     ]
-    compared = [one.name for one in found if one.target is not None]
-    if not compared:
-        _refuse("$.loss", "no loss compares an output with a target; give one that does")
-    if others := [name for name in metrics if name not in compared]:
-        problem = f"not an output with a target; choose one of {', '.join(compared)}"
-        _refuse(f"$.metrics.{others[0]}", problem)
-    return found
+    return with_loss + others
 
 
 def _refuse(path: str, problem: str) -> NoReturn:

@@ -110,7 +110,8 @@ def _add(gradients: list[Any], read: Read, dx: Array | None, context: Context) -
     """Add a gradient to that of a value or of a part of it; either may be None."""
     value, part = read
     if part is None:
-        gradients[value] = _sum(gradients[value], dx, context)
+        before = gradients[value]
+        gradients[value] = dx if before is None else _sum(before, dx, context)
     elif dx is not None:
         parts = gradients[value] = gradients[value] or {}
         parts[part] = _sum(parts.get(part), dx, context)

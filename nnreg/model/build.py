@@ -20,7 +20,7 @@ from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBuilder, LayerEntry
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import RESERVED_NAMES, Metric, NamedMetric, without_name
-from nnreg.interfaces.outputs import Output
+from nnreg.interfaces.outputs import OutputSpec
 from nnreg.interfaces.returned import Caller
 from nnreg.interfaces.trainable_activation import TrainableActivation, trainable_options
 from nnreg.network.network import NamedOutput, Network
@@ -159,13 +159,13 @@ def _fuse_loss_activations(
 ) -> tuple[tuple[Layer, ...], dict[str, Activation | None]]:
     """Return the layers and the output activations, which are removed if fused with the loss."""
     layers, activations = list(spec.model.layers), dict[str, Activation | None]()
-    for head in spec.heads:
-        activations[head.name] = None
-        index = layer_of(spec, head.name)
-        if index is None or head.loss is None:
+    for output in spec.outputs:
+        activations[output.name] = None
+        index = layer_of(spec, output.name)
+        if index is None or output.loss is None:
             continue
-        layers[index], activations[head.name] = _fuse(
-            layers[index], head.loss, index, fusible=_is_read_as_output_only(spec, head.name)
+        layers[index], activations[output.name] = _fuse(
+            layers[index], output.loss, index, fusible=_is_read_as_output_only(spec, output.name)
         )
     return tuple(layers), activations
 
@@ -229,7 +229,7 @@ def _check_memory(plan: LayerBuilder, itemsize: int) -> None:
 
 
 def name_metrics(
-    head: Output, registry: Registry, classes: Sequence[str] | None
+    output: OutputSpec, registry: Registry, classes: Sequence[str] | None
 ) -> dict[str, Metric]:
     """Return the metrics of an output by name, for `classes` or a numeric target.
 
@@ -237,14 +237,14 @@ def name_metrics(
     """
     problems, named = [], {}
     classification = classes is not None
-    metrics = list(map(without_name, head.metrics))
+    metrics = list(map(without_name, output.metrics))
     entries = [registry.entry_of(metric) for metric in metrics]
     for index, (metric, entry) in enumerate(zip(metrics, entries, strict=True)):
         others = [one for one in entries if one.name == entry.name and one.cls is not entry.cls]
-        given, name = head.metrics[index], entry.qualified if others else entry.name
+        given, name = output.metrics[index], entry.qualified if others else entry.name
         if isinstance(given, NamedMetric):
             name = given.name
-        path = f"{head.metrics_path}[{index}]"
+        path = f"{output.metrics_path}[{index}]"
         if metric.classification != classification:
             needs = "classes" if metric.classification else "numbers"
             target = "categorical" if classification else "numeric"
@@ -252,7 +252,7 @@ def name_metrics(
         if name in named or name in RESERVED_NAMES:
             text = f"the name {name} is already in use; give one of the two another 'name'"
             problems.append(Problem(path, text))
-        if head.loss is not None and not head.loss.predicts_target:
+        if output.loss is not None and not output.loss.predicts_target:
             text = (
                 f"{name} compares predictions with the target, but outputs for this loss are none"
             )

@@ -11,7 +11,7 @@ from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.metric import without_name
 from nnreg.interfaces.numeric_derivative import is_elementwise
-from nnreg.interfaces.outputs import Output
+from nnreg.interfaces.outputs import OutputSpec
 from nnreg.model.build import layer_of, such_as
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
@@ -33,13 +33,13 @@ def refuse_incompatible(
         *_not_integers(network),
         *_constant_outputs(network),
         *_constant_layers(network),
-        *(problem for head in spec.heads for problem in _no_distribution(spec, head)),
+        *(problem for output in spec.outputs for problem in _no_distribution(spec, output)),
         *(
             problem
-            for head in spec.heads
-            for problem in _metrics_of_other_classes(head, classes.get(head.name) or ())
+            for output in spec.outputs
+            for problem in _metrics_of_other_classes(output, classes.get(output.name) or ())
         ),
-        *(problem for head in spec.heads for problem in _divided_batches(spec, head)),
+        *(problem for output in spec.outputs for problem in _divided_batches(spec, output)),
     ]
     if problems:
         raise SpecError(problems)
@@ -87,9 +87,9 @@ def _constant_layers(network: Network) -> Iterator[Problem]:
             yield Problem(plan.path, problem)
 
 
-def _no_distribution(spec: Spec, head: Output) -> Iterator[Problem]:
+def _no_distribution(spec: Spec, output: OutputSpec) -> Iterator[Problem]:
     """Yield a problem for outputs that do not sum to 1, if the loss takes only those that do."""
-    index, loss = layer_of(spec, head.name), head.loss
+    index, loss = layer_of(spec, output.name), output.loss
     if index is None or loss is None:
         return
     split = spec.model.layers[index].split_output_activation()
@@ -113,20 +113,20 @@ def _never_sums_to_one(activation: Activation) -> bool:
         return False
 
 
-def _metrics_of_other_classes(head: Output, classes: Sequence[str]) -> Iterator[Problem]:
+def _metrics_of_other_classes(output: OutputSpec, classes: Sequence[str]) -> Iterator[Problem]:
     """Yield a problem for each metric that has no meaning for these classes."""
-    for index, metric in enumerate(map(without_name, head.metrics)):
+    for index, metric in enumerate(map(without_name, output.metrics)):
         if metric.classification and classes:
             try:
                 metric.check_classes(classes)
             except ValueError as error:
-                yield Problem(f"{head.metrics_path}[{index}]", str(error))
+                yield Problem(f"{output.metrics_path}[{index}]", str(error))
 
 
-def _divided_batches(spec: Spec, head: Output) -> Iterator[Problem]:
+def _divided_batches(spec: Spec, output: OutputSpec) -> Iterator[Problem]:
     """Yield a problem for a batch that is divided, if a loss compares its examples."""
-    if spec.train.accumulate > 1 and head.loss is not None and not head.loss.independent:
-        of = f" of {head.name}" if head.name else ""
+    if spec.train.accumulate > 1 and output.loss is not None and not output.loss.independent:
+        of = f" of {output.name}" if output.name else ""
         problem = (
             f"the loss{of} compares the examples of a batch, so that several batches are not a "
             f'larger one; set "batch_size" to {spec.train.step_size} instead'

@@ -1,32 +1,50 @@
-"""From raw rows to the inputs of a network."""
+"""From raw rows to the inputs of a network, and to its targets."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.memory import require_memory
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.errors import DataError
+from nnreg.model.outputs import Output
+from nnreg.model.sequences import fit_padding, targets_per_step
 from nnreg.network.network import Network
+from nnreg.spec.sections import Spec
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
 from nnreg.tables.table import Table
+from nnreg.training.outputs import no_targets
+
+HINT = "use fewer rows, or a network of one input, which may stay in its file"
 
 
-def prepare_inputs(table: Table, preprocessing: Preprocessing, network: Network) -> Inputs:
-    """Return the input of a network for raw rows, or several by name.
+def prepare_inputs(
+    table: Table, preprocessing: Preprocessing, network: Network, spec: Spec
+) -> Inputs:
+    """Return the input of a network of this spec for raw rows, or several by name.
 
     A single column that stays in its file is encoded as it is read; several inputs are in memory.
     """
+    x = _encoded(table, preprocessing, network)
+    return fit_padding(x, table, spec, preprocessing, network) if network.masked else x
+
+
+def _encoded(table: Table, preprocessing: Preprocessing, network: Network) -> Inputs:
     if preprocessing.groups:
         return _several(table, preprocessing, network)
     name, *others = preprocessing.names
     column, dtype = table.columns.get(name), network.input_dtype()
 
     if others or not isinstance(column, LazyArray):
-        encoded = _contiguous(preprocessing.encode(table, dtype))
+        encoded: Array | Padded = _contiguous(preprocessing.encode(table, dtype))
         network.check_input(encoded)
         return encoded
 
@@ -43,13 +61,17 @@ def prepare_inputs(table: Table, preprocessing: Preprocessing, network: Network)
     )
 
 
-def _contiguous(encoded: Array | Padded) -> Array | Padded:
+def _contiguous(encoded: Array | Padded) -> Any:
     return encoded if isinstance(encoded, Padded) else np.ascontiguousarray(encoded)
 
 
 def _several(table: Table, preprocessing: Preprocessing, network: Network) -> NamedArrays:
     preprocessing.require_columns(table)
     columns = {name: table.columns[name] for name in preprocessing.names}
+    lazy = [column for column in columns.values() if isinstance(column, LazyArray)]
+    itemsize = network.dtype.itemsize
+    size = sum(math.prod(one.shape) * (one.dtype.itemsize + itemsize) for one in lazy)
+    require_memory(size, f"{table.origin}: several inputs", HINT)
     read = {n: materialize(c) if isinstance(c, LazyArray) else c for n, c in columns.items()}
     table = replace(table, columns=read)
     encoded = NamedArrays(
@@ -60,3 +82,23 @@ def _several(table: Table, preprocessing: Preprocessing, network: Network) -> Na
     )
     network.check_input(encoded)
     return encoded
+
+
+def prepare_targets(
+    table: Table, outputs: Sequence[Output], network: Network, inputs: Inputs
+) -> tuple[Any, Any]:
+    """Return targets as the loss takes them, and as the metrics take them.
+
+    They are those of the only output, or those of several by name.
+    """
+    compared = [output for output in outputs if output.target is not None]
+    pairs = {output.name: output.targets(table, network) for output in compared}
+    if network.masked:
+        pairs |= targets_per_step(pairs, outputs, inputs, network, table)
+    if not pairs:
+        return no_targets(inputs), no_targets(inputs)
+    targets, raw = ({name: pair[index] for name, pair in pairs.items()} for index in (0, 1))
+    found = [one[""] if "" in one else NamedArrays(one) for one in (targets, raw)]
+    if len(found[1]) != len(inputs):
+        raise DataError(f"{len(inputs)} rows of inputs, but {len(found[1])} of targets")
+    return found[0], found[1]

@@ -5,24 +5,31 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import all_finite
 from nnreg.builtin.sources.delimited import Csv
-from nnreg.data.column_encoders import ClassTarget, NumericTarget
 from nnreg.data.missing_targets import parts_with_target, rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.sequences import as_learned, join_sequences
 from nnreg.data.settings import Columns
+from nnreg.data.targets import ClassTarget, NumericTarget
 from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
-from nnreg.model.heads import evaluation_of, heads_of
-from nnreg.model.inputs import prepare_inputs
+from nnreg.model.inputs import prepare_inputs, prepare_targets
+from nnreg.model.outputs import Output, evaluation_of, given_targets, only_target, outputs_of
+from nnreg.model.sequences import (
+    check_steps,
+    padded_as,
+    real_points,
+    refuse_not_finite,
+    split_points,
+)
 from nnreg.model.summary import html_table, layer_table, summary
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
@@ -34,7 +41,8 @@ from nnreg.spec.sections import Spec
 from nnreg.tables.cells import MISSING_TEXTS
 from nnreg.tables.convert import columns_of, table_of
 from nnreg.tables.lazy import LazyArray, materialize
-from nnreg.tables.named import Inputs, NamedArrays, concatenate
+from nnreg.tables.named import Inputs, concatenate
+from nnreg.tables.padded import Padded, as_type
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
 from nnreg.training.evaluation import Examples, reported
@@ -43,6 +51,9 @@ from nnreg.training.history import History
 from nnreg.training.inference import inference_network
 from nnreg.training.state import Record, TrainingState
 from nnreg.training.trainer import Trainer
+
+_Found: TypeAlias = tuple[Output, Array, Array | None]
+"""An output, its values, and if these are those of the steps of sequences, the lengths of them."""
 
 
 class Model:
@@ -70,6 +81,7 @@ class Model:
                 preprocessing.input_shape,
                 preprocessing.classes,
                 self.spec.train.kernels or default_kernels(document.registry),
+                masked=preprocessing.steps,
             )
             if check:
                 names = {
@@ -77,13 +89,14 @@ class Model:
                     for name, target in preprocessing.by_output.items()
                 }
                 refuse_incompatible(self.spec, self.network, names)
-            self.heads = heads_of(self.spec, preprocessing, self.network, document.registry)
+            self.outputs = outputs_of(self.spec, preprocessing, self.network, document.registry)
             """The outputs by name; the name of a single one is empty."""
-            self.evaluation = evaluation_of(self.spec, list(self.heads.values()))
+            self.evaluation = evaluation_of(self.spec, list(self.outputs.values()))
+            check_steps(preprocessing, self.network, list(self.outputs.values()))
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle and copy the values of the network; the rest follows from the document."""
-        derived = ("network", "heads", "evaluation", "components")
+        derived = ("network", "outputs", "evaluation", "components")
         kept = {name: value for name, value in vars(self).items() if name not in derived}
         return {**kept, "values": (self.network.vector, self.network.state_vector)}
 
@@ -137,54 +150,56 @@ class Model:
         """Return the predictions `(rows, …)`: probabilities of the classes, or numbers.
 
         Numbers are in the units of the target. A network with one output gives the shape of the
-        target: `(rows,)` if it has one value per row. Several outputs are a dictionary by name.
+        target: `(rows,)` if it has one value per row. Several outputs are a dictionary by name, and
+        an output for each step of sequences is a list of arrays, one per row.
         Raises `DataError` for rows that do not fit.
         """
-        return self._of_heads(
-            {name: self.heads[name].prediction(y) for name, y in self._outputs(x)}
-        )
+        return self._by_output(Output.prediction, self._predicted(x))
 
     @staticmethod
-    def _of_heads(values: dict[str, Array]) -> Any:
-        """Return the value of the only output, or those of several by name."""
+    def _by_output(convert: Callable[[Output, Array], Array], found: Iterable[_Found]) -> Any:
+        """Return the converted value of the only output, or those of several by name."""
+        values = {output.name: split_points(convert(output, y), n) for output, y, n in found}
+        if not values:
+            raise DataError("no output of this model has classes; use predict")
         return values.get("", values)
 
-    def _outputs(self, x: Any) -> Iterator[tuple[str, Array]]:
+    def _predicted(self, x: Any) -> Iterator[_Found]:
         """Yield the outputs of the network `(rows, …, outputs)`, in the units of their targets.
 
         Raises `DataError` if one is not finite.
         """
+        inputs, masks = self._prepare_inputs(x), self.network.output_masks
         with np.errstate(over="ignore", invalid="ignore"):
-            outputs = self.inference_network.predict(self._prepare_inputs(x))
-            found = {name: head.in_units(head.of(outputs)) for name, head in self.heads.items()}
+            y = self.inference_network.predict(inputs)
+            found = {name: one.in_units(one.of(y)) for name, one in self.outputs.items()}
         for name, y in found.items():
-            if not all_finite(y):
-                row = int(np.argwhere(~np.isfinite(y))[0][0])
-                table = table_of(x, self.preprocessing.names)
-                raise DataError(
-                    f"{table.origin}, {table.row_label(row)}: the prediction is not finite; look "
-                    "for extreme values in the row and in the weights"
-                )
-            yield name, y
+            points, lengths = real_points(y, inputs, masks[name])
+            if not all_finite(points):
+                refuse_not_finite(points, lengths, table_of(x, self.preprocessing.names))
+            yield self.outputs[name], points, lengths
 
     def classify(self, x: Any) -> Any:
         """Return the most probable class of each row, in the type that the classes were given.
 
         Of several outputs, those with classes are a dictionary by name.
         """
-        outputs = dict(self._outputs(x))
-        heads = self.heads.items()
-        chosen = [name for name, head in heads if not name or (head.predicts and head.classes)]
-        return self._of_heads({name: self.heads[name].classify(outputs[name]) for name in chosen})
+        found = list(self._predicted(x))
+        chosen = [one for one in found if not one[0].name or one[0].predicts_classes]
+        return self._by_output(Output.classify, chosen)
 
     def probabilities(self, x: Any) -> Any:
-        """Return one column per class, even if the network has a single output."""
-        outputs = self._outputs(x)
+        """Return one column per class, even if the network has a single output.
+
+        Of several outputs, those with classes or labels are a dictionary by name.
+        """
+        predicted = self._predicted(x)
+        found = [one for one in predicted if not one[0].name or one[0].spec.classification]
         if not self.spec.several:
             self.evaluation.require_predictions()
-        return self._of_heads({name: self.heads[name].probabilities(y) for name, y in outputs})
+        return self._by_output(Output.probabilities, found)
 
-    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+    def evaluate(self, x: Any, y: Any = None) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
         examples = self.examples(*self._with_targets(x, y)[:2])
         return reported(self.evaluation.evaluate(self.inference_network, examples))
@@ -200,11 +215,13 @@ class Model:
         tables = map(self._sequences, tables)
         for table in parts_with_target(tables, self.preprocessing.target_names, columns):
             examples = self.examples(table, table)
-            parts.append((network.logits(examples.x), examples.targets, examples.raw_targets))
-        z, t, raw = (concatenate(arrays) for arrays in zip(*parts, strict=True))
+            scores = padded_as(network.logits(examples.x), examples.targets)
+            parts.append((scores, examples.targets, examples.raw_targets))
+        scores, t, raw = (concatenate(arrays) for arrays in zip(*parts, strict=True))
+        z = scores.values if isinstance(scores, Padded) else scores
         return reported(self.evaluation.evaluate_logits(network, z, Examples(z, t, raw)))
 
-    def gradients(self, x: Any, y: Any) -> tuple[float, dict[str, Array]]:
+    def gradients(self, x: Any, y: Any = None) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradients by parameter name, in inference mode (no dropout).
 
         The gradients of frozen layers are 0.
@@ -222,7 +239,7 @@ class Model:
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         weights: Any = None,
         validation: tuple[Any, Any] | None = None,
@@ -232,10 +249,11 @@ class Model:
     ) -> History:
         """Train on raw rows and targets for `epochs` more epochs, or up to those of the spec.
 
-        Without `epochs`, a model that has completed those of the spec is not trained further; one
-        that early stopping has ended is, and its patience starts anew. The preprocessing was
-        learned when the model was built. `weights` has one number >= 0 per row, and replaces the
-        weight column of the spec. Without `check`, the components of plugins are not tested first.
+        `y` may be omitted if no loss takes a target, or if `x` has the target columns. Without
+        `epochs`, a model that has completed those of the spec is not trained further; one that
+        early stopping has ended is, and its patience starts anew. The preprocessing was learned
+        when the model was built. `weights` has one number >= 0 per row, and replaces the weight
+        column of the spec. Without `check`, the components of plugins are not tested first.
         """
         if epochs is not None and (not isinstance(epochs, int | np.integer) or epochs < 0):
             raise UsageError(f"epochs: found {epochs!r}, expected a non-negative integer")
@@ -306,26 +324,18 @@ class Model:
             state.ema_steps, state.ema = 0, None
             self.resumable = False
 
-    def examples(self, x: Any, y: Any) -> Examples:
+    def examples(self, x: Any, y: Any = None) -> Examples:
         """Return examples for the network from raw rows and targets."""
-        names = self.preprocessing.target_names
+        names, y = self.preprocessing.target_names, given_targets(x, y, self.preprocessing)
         inputs_table, table = self._tables(x, y)
         if missing := [name for name in names if name not in table.columns]:
             raise DataError(
                 f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
                 "use predict"
             )
-        compared = {name: head for name, head in self.heads.items() if head.target is not None}
-        pairs = {name: head.targets(table, self.network) for name, head in compared.items()}
-        inputs = prepare_inputs(inputs_table, self.preprocessing, self.network)
-        targets, raw = (self._of_targets({n: p[i] for n, p in pairs.items()}) for i in (0, 1))
-        if len(raw) != len(inputs):
-            raise DataError(f"{len(inputs)} rows of inputs, but {len(raw)} of targets")
+        inputs = prepare_inputs(inputs_table, self.preprocessing, self.network, self.spec)
+        targets, raw = prepare_targets(table, list(self.outputs.values()), self.network, inputs)
         return Examples(inputs, targets, raw)
-
-    @staticmethod
-    def _of_targets(values: dict[str, Array]) -> Any:
-        return values[""] if "" in values else NamedArrays(values)
 
     def _tables(self, x: Any, y: Any) -> tuple[Table, Table]:
         """Return the tables of inputs and of targets, with columns of sequences as such."""
@@ -351,6 +361,7 @@ class Model:
         columns = self.spec.data or Columns()
         if columns.missing_target != "drop" or not self.preprocessing.target_names:
             return x, y, None
+        y = given_targets(x, y, self.preprocessing)
         inputs, table = self._tables(x, y)
         rows = rows_with_target(table, self.preprocessing.target_names, columns)
         if rows is None or len(inputs) != len(table):
@@ -365,9 +376,12 @@ class Model:
         """
         columns = self.spec.data or Columns()
         table = self._sequences(self._table(x, self.preprocessing.names))
-        values = example_weights(columns, table, examples.raw_targets, self.classes, weights)
+        truth, classes = examples.raw_targets, self.classes
+        if columns.class_weights is not None:
+            truth, classes = only_target(self.outputs.values(), truth)
+        values = example_weights(columns, table, truth, classes, weights)
         if values is not None:
-            values = values.astype(self.network.dtype)
+            values = as_type(values, self.network.dtype)
             self.evaluation.require_independent()
         return replace(examples, weights=values)
 
@@ -378,7 +392,7 @@ class Model:
 
     def _prepare_inputs(self, x: Any) -> Inputs:
         table = self._sequences(self._table(x, self.preprocessing.names))
-        return prepare_inputs(table, self.preprocessing, self.network)
+        return prepare_inputs(table, self.preprocessing, self.network, self.spec)
 
     def layer_table(self) -> list[tuple[str, str, str, int]]:
         """Return each layer's name, kind, output shape, and number of parameters."""

@@ -112,7 +112,7 @@ class Network:
     def output_masks(self) -> dict[str, str | None]:
         """The input whose lengths hold for each output, by its name; None if it has no mask."""
         masks = [child.output_mask for _, child in self.plan.children.values()]
-        named = {name: masks[read.value - 1] for name, read in self.plan.results.items()}
+        named = {name: masks[read.value - 1] for name, read in self.plan.output_reads.items()}
         return named or {"": masks[-1]}
 
     def input_dtype(self, name: str | None = None) -> npt.DTypeLike:
@@ -260,7 +260,7 @@ class Network:
             x = self.unmask(x, context)
         if self.named_outputs:
             contexts = list(context.children.values())
-            y, backward = one_output(run_graph(contexts, x, self.plan.results))
+            y, backward = one_output(run_graph(contexts, x, self.plan.output_reads))
             return y, backward
         return chain(zip(self.layers.values(), context.children.values(), strict=True), x)
 
@@ -312,6 +312,7 @@ class Network:
                 start += len(batch)
         return y
 
+    @np.errstate(over="ignore", invalid="ignore")  # weights may be huge after few steps
     def predict(self, x: Inputs) -> Any:
         """Return the outputs `(batch, *output_shape)`, or several by name."""
         return self.outputs(self.logits(x))

@@ -9,7 +9,7 @@ from typing import Any
 from nnreg._types import Array
 from nnreg._utils.suggestions import suggest
 from nnreg.interfaces.context import Read
-from nnreg.interfaces.graph import INPUT
+from nnreg.interfaces.graph import labels
 from nnreg.interfaces.layer import Layer, LayerBuilder, Param
 
 
@@ -126,11 +126,7 @@ def sources(plan: LayerBuilder, name: str) -> str:
     if wire is None:
         return ""
     children = list(plan.children)
-    values = [INPUT, *(child.removeprefix("layers/") for child in children)]
-    used = f"uses {values[wire.use + 1]}" if wire.use is not None else ""
-    read = ", ".join(
-        values[value] if part is None else f"{values[value]}.{part}" if value else part
-        for value, part in wire.inputs
-    )
+    used = f"uses {children[wire.use].removeprefix('layers/')}" if wire.use is not None else ""
+    read = ", ".join(labels(wire, children))
     plain = wire.inputs == (Read(children.index(name)),)
     return ", ".join(filter(None, (used, "" if plain else f"reads {read}")))

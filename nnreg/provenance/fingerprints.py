@@ -24,6 +24,7 @@ from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
+from nnreg.interfaces.encoder import Encoder, RawColumn
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import one_input, one_output, one_shape
 from nnreg.interfaces.kernels import Kernels
@@ -37,7 +38,7 @@ from nnreg.interfaces.regularizer import Regularizer
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
-from nnreg.provenance.fixed_inputs import fixed_input
+from nnreg.provenance.fixed_inputs import DATES, WORDS, fixed_input
 from nnreg.provenance.kernel_outputs import OUTPUTS, RecordingKernels
 from nnreg.training.formulas import lacks_derivative
 
@@ -190,6 +191,8 @@ def _outputs(
             rng = np.random.default_rng(0)
             with _component_code():
                 return {"draw": component.draw((3, 4), rng)}
+        case Encoder():
+            return {"encoded": _encoded(component)}
         case Metric():
             y, t = fixed_input((8, 1)), fixed_input((8, 1))[::-1]
             if component.classification:
@@ -199,6 +202,21 @@ def _outputs(
             with _component_code():
                 return {"value": component.compute(y, t)}
     return {}
+
+
+def _encoded(encoder: Encoder) -> Array:
+    """Return what an encoder makes of the first fixed column that it takes, learned from it."""
+    numbers = fixed_input((MAX_NUMBERS,))
+    candidates: dict[str, list[Any]] = {
+        "numbers": [numbers, 1 + np.abs(numbers), np.arange(MAX_NUMBERS)],
+        "text": [WORDS, DATES],
+        "arrays": [fixed_input((ROWS, *shape)) for shape in ((MIN_SIZE,), (MIN_SIZE, MIN_SIZE))],
+    }
+    for values in candidates[encoder.takes]:
+        column = RawColumn.of(values, encoder.takes, target=np.arange(len(values)) % 2)
+        with suppress(ComponentError), _component_code():
+            return np.asarray(encoder.learn(column).encode(column), np.float64)
+    raise ComponentError(f"{encoder} takes none of the fixed columns")
 
 
 def _kernels(kernels: Kernels, dtype: npt.DTypeLike, methods: Collection[str]) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
+from nnreg.interfaces.encoder import COLUMN_KEYS, Encoder
 from nnreg.interfaces.graph import ENTRY_KEYS
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
@@ -93,7 +94,7 @@ def _refuse_old_names(base: type[Component], name: str, cls: type[Component]) ->
 
 
 def _refuse_reserved_options(base: type[Component], name: str, cls: type[Component]) -> None:
-    own = {Layer: ENTRY_KEYS, Metric: (NAME,)}
+    own = {Layer: ENTRY_KEYS, Metric: (NAME,), Encoder: COLUMN_KEYS}
     reserved = ("type", "kind", *own.get(base, ()))
     for field in dataclasses.fields(cast(Any, cls)):
         if field.name in reserved or callable(getattr(base, field.name, None)):

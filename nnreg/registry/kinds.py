@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
+from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer
@@ -29,5 +30,6 @@ KINDS: Mapping[str, tuple[str, type[Component]]] = {
     "metric": ("nnreg_metrics", Metric),
     "kernels": ("nnreg_kernels", Kernels),
     "source": ("nnreg_sources", Source),
+    "encoder": ("nnreg_encoders", Encoder),
 }
 """For each kind, the hook that returns its components and their base class."""

@@ -32,6 +32,7 @@ USAGE: Mapping[str, str] = {
     "constraint": '{"train": {"constrain": {"*weight": "my_component"}}}',
     "metric": '{"metrics": ["my_component"]}',
     "source": '{"data": {"source": "my_component", "path": "data.jsonl", "target": "species"}}',
+    "encoder": '{"data": {"columns": {"review": "my_component"}}}',
 }
 """For each kind with a template, the part of a spec that names a component."""
 

@@ -9,16 +9,19 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import mean_and_deviation, scale_of
-from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn
+from nnreg.builtin.encoders import Category, Number, Values
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.interfaces.report import HeldOut
-from nnreg.model.heads import Head
+from nnreg.model.outputs import Output
 from nnreg.runs.baseline import best_constant
 from nnreg.runs.prepare import PreparedRun
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
-from nnreg.tables.padded import Padded
+from nnreg.tables.padded import Padded, points_like, points_of
 from nnreg.tables.table import Table
+
+MAX_ENCODED = 6
+"""The most numbers that are shown of a value that cannot be converted back."""
 
 MAX_IMAGE_SIDE = 128
 """The largest height or width, in pixels, of an input that is shown as an image."""
@@ -41,6 +44,8 @@ class SplitPredictions(HeldOut):
     """The source of the rows; it has no columns."""
     output: str = ""
     """The name of the output, empty for the only one."""
+    lengths: Array | None = None
+    """The number of predictions of each row, where sequences differ in length."""
 
     @property
     def confusion(self) -> Array:
@@ -63,7 +68,17 @@ class SplitPredictions(HeldOut):
 
     def row_label(self, index: int) -> str:
         """Return the location in its file of the row of a prediction, such as `line 3`."""
-        return self.table.row_label(index // self.predictions_per_row)
+        row, step = self._place(index)
+        label = self.table.row_label(row)
+        return label if self.lengths is None else f"{label}, step {step}"
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Return the row of a prediction, and its number among those of the row."""
+        if self.lengths is None:
+            return divmod(index, self.predictions_per_row)
+        ends = np.cumsum(self.lengths)
+        row = int(np.searchsorted(ends, index, side="right"))
+        return row, int(index - ends[row] + self.lengths[row])
 
     def input(self, index: int) -> dict[str, str] | Array | None:
         """Return the inputs of a prediction: formatted columns, an image `(h, w, 3)`, or None.
@@ -71,17 +86,18 @@ class SplitPredictions(HeldOut):
         Numbers are computed back from the network's inputs, so they have six digits, and a missing
         value is shown as its replacement.
         """
-        row = np.array([index // self.predictions_per_row])
+        row = np.array([self._place(index)[0]])
         x = self.inputs
         if isinstance(x, NamedArrays):
-            parts = self.preprocessing.parts
-            found = [_columns(part, x[name][row][0]) for name, part in parts.items()]
+            parts = self.preprocessing.parts.items()
+            arrays = ((part, x[name]) for name, part in parts)
+            found = [_columns(part, a[row][0]) for part, a in arrays if not isinstance(a, Padded)]
             return {name: value for one in found for name, value in one.items()}
         if isinstance(x, Padded):
             return None
         values = materialize(x.select(row)) if isinstance(x, LazyArray) else x[row]
-        first = self.preprocessing.inputs[0]
-        if isinstance(first, ArrayColumn):
+        first = self.preprocessing.inputs[0].encoder
+        if isinstance(first, Values):
             return _image(values[0].astype(np.float64) * first.std + first.mean)
         return _columns(self.preprocessing, values[0])
 
@@ -93,22 +109,28 @@ def predict_held_out(prepared: PreparedRun) -> dict[str, SplitPredictions]:
     one.
     """
     model = prepared.model
-    heads = {name: head for name, head in model.heads.items() if head.predicts}
-    if not heads:
+    compared = {name: output for name, output in model.outputs.items() if output.predicts}
+    if not compared:
         return {}
-    outputs = model.inference_network.predict(prepared.reported[1].x)
-    return {name: _predictions_of(prepared, head, head.of(outputs)) for name, head in heads.items()}
+    found = model.inference_network.predict(prepared.reported[1].x)
+    return {
+        name: _predictions_of(prepared, output, output.of(found))
+        for name, output in compared.items()
+    }
 
 
-def _predictions_of(prepared: PreparedRun, head: Head, y: Array) -> SplitPredictions:
+def _predictions_of(prepared: PreparedRun, output: Output, y: Array) -> SplitPredictions:
     """Return the outputs `y` of a network as predictions of one target."""
     split, examples = prepared.reported
-    assert head.target is not None
-    assert head.evaluation is not None
-    predictions, true_values = head.evaluation.predictions(y), head.of(examples.raw_targets)
-    baseline, _ = best_constant(head, head.of(prepared.train.raw_targets))
-    targets, confidence = columns_of(head.target), None
-    if head.classes is None:
+    assert output.target is not None
+    assert output.evaluation is not None
+    known, trained = output.of(examples.raw_targets), output.of(prepared.train.raw_targets)
+    lengths = known.lengths if isinstance(known, Padded) else None
+    y, true_values = points_like(y, known), points_of(known)
+    predictions = output.evaluation.predictions(y)
+    baseline, _ = best_constant(output, points_of(trained))
+    targets, confidence = columns_of(output.target), None
+    if output.classes is None:
         if (width := true_values.shape[-1]) != len(targets):  # a column of arrays
             targets = tuple(f"{targets[0]} {index}" for index in range(width))
         baseline = np.broadcast_to(baseline, true_values.shape).reshape(-1, width)
@@ -119,7 +141,7 @@ def _predictions_of(prepared: PreparedRun, head: Head, y: Array) -> SplitPredict
         confidence = _confidence(y).reshape(-1)
     return SplitPredictions(
         split=split,
-        classes=head.classes,
+        classes=output.classes,
         targets=targets,
         true_values=true_values,
         predictions=predictions,
@@ -129,7 +151,8 @@ def _predictions_of(prepared: PreparedRun, head: Head, y: Array) -> SplitPredict
         preprocessing=prepared.model.preprocessing,
         inputs=examples.x,
         table=prepared.tables[split],
-        output=head.name,
+        output=output.name,
+        lengths=lengths,
     )
 
 
@@ -145,16 +168,23 @@ def _columns(preprocessing: Preprocessing, values: Array) -> dict[str, str]:
     for column in preprocessing.inputs:
         encoded = values[start : start + column.shape[0]]
         start += column.shape[0]
-        if isinstance(column, CategoricalColumn):
-            known = encoded.any()
-            others = ["(other)"] * column.other + ["(missing)"] * column.indicator
-            names = [*column.categories, *others]
-            found[column.name] = names[int(encoded.argmax())] if known else "(unknown)"
-        elif column.shape == (2,) and encoded[1]:
+        encoder = column.encoder
+        if column.indicator and encoded[-1]:
             found[column.name] = "(missing)"
-        elif not isinstance(column, ArrayColumn):
-            found[column.name] = f"{float(encoded[0]) * column.std + column.mean:.6g}"
+        elif isinstance(encoder, Category):
+            names = [*encoder.categories, *["(other)"] * encoder.other]
+            found[column.name] = names[int(encoded.argmax())] if encoded.any() else "(unknown)"
+        elif isinstance(encoder, Number):
+            found[column.name] = f"{float(encoded[0]) * encoder.std + encoder.mean:.6g}"
+        elif not isinstance(encoder, Values):
+            found[column.name] = _encoded_text(encoded)
     return found
+
+
+def _encoded_text(encoded: Array) -> str:
+    """Return the first encoded numbers of a value, which a plugin's encoder cannot convert back."""
+    shown = [f"{value:.6g}" for value in encoded.ravel()[:MAX_ENCODED].tolist()]
+    return ", ".join(shown + ["…"] * (encoded.size > MAX_ENCODED)) + " (encoded)"
 
 
 def _image(values: Array) -> Array | None:

@@ -14,9 +14,10 @@ from nnreg._utils.formatting import number
 from nnreg._utils.statistics import mean_and_deviation
 from nnreg.builtin.metrics import Accuracy, MeanAbsoluteErrorMetric
 from nnreg.interfaces.metric import Metric
-from nnreg.model.heads import Head
 from nnreg.model.model import Model
+from nnreg.model.outputs import Output
 from nnreg.runs.prepare import PreparedRun
+from nnreg.tables.padded import points_like, points_of
 from nnreg.training.evaluation import Examples, metric_value
 
 
@@ -30,16 +31,16 @@ def evaluate_with_baseline(prepared: PreparedRun) -> dict[str, Any]:
     metrics = prepared.evaluate()
     split, examples = prepared.reported
     baseline, verdicts = dict[str, float](), dict[str, dict[str, Any]]()
-    for name, head in prepared.model.heads.items():
-        if not head.predicts or head.evaluation is None:
+    for name, output in prepared.model.outputs.items():
+        if not output.predicts or output.evaluation is None:
             continue
-        train = head.of(prepared.train.raw_targets)
-        constant, guess = best_constant(head, train)
-        constants = _Constants(constant, train, head.classes)
-        raw = head.of(examples.raw_targets)
-        for own, metric in head.evaluation.named_metrics.items():
-            baseline[_full_name(head, own)] = constants.metric(metric, raw)
-        comparison = _comparison(prepared.model, head, examples, constants, metrics[split])
+        train = points_of(output.of(prepared.train.raw_targets))
+        constant, guess = best_constant(output, train)
+        constants = _Constants(constant, train, output.classes)
+        raw = points_of(output.of(examples.raw_targets))
+        for own, metric in output.evaluation.named_metrics.items():
+            baseline[_full_name(output, own)] = constants.metric(metric, raw)
+        comparison = _comparison(prepared.model, output, examples, constants, metrics[split])
         verdicts[name] = {"part": split, "guess": guess, **comparison}
     if not verdicts:
         return {**metrics}
@@ -48,9 +49,9 @@ def evaluate_with_baseline(prepared: PreparedRun) -> dict[str, Any]:
     return {**metrics, "baseline": baseline, "verdict": first, **several}
 
 
-def _full_name(head: Head, metric: str) -> str:
+def _full_name(output: Output, metric: str) -> str:
     """Return the name of a metric of an output in the records."""
-    return f"{head.name}_{metric}" if head.name else metric
+    return f"{output.name}_{metric}" if output.name else metric
 
 
 @dataclass(frozen=True)
@@ -76,20 +77,22 @@ class _Constants:
 
 def _comparison(
     model: Model,
-    head: Head,
+    output: Output,
     examples: Examples,
     constants: _Constants,
     metrics: Mapping[str, float],
 ) -> dict[str, Any]:
     """Compare by the first metric of an output, or by a common one if it has none."""
-    own, metric = _deciding_metric(head)
-    raw, name = head.of(examples.raw_targets), _full_name(head, own)
+    own, metric = _deciding_metric(output)
+    targets, name = output.of(examples.raw_targets), _full_name(output, own)
+    raw = points_of(targets)
     if name in metrics:
         value = metrics[name]
     else:
-        name = f"{head.name} {own}".strip()
-        assert head.evaluation is not None  # that of a compared output
-        y = head.evaluation.predictions(head.of(model.inference_network.predict(examples.x)))
+        name = f"{output.name} {own}".strip()
+        assert output.evaluation is not None  # that of a compared output
+        found = output.of(model.inference_network.predict(examples.x))
+        y = output.evaluation.predictions(points_like(found, targets))
         value = metric_value(metric, y, raw)
     baseline = constants.metric(metric, raw)
     better = value > baseline if metric.higher_is_better else value < baseline
@@ -119,18 +122,18 @@ def describe(comparison: Mapping[str, Any]) -> str:
     return f"{text}, baseline (always {comparison['guess']}) {number(baseline)}: {result}"
 
 
-def _deciding_metric(head: Head) -> tuple[str, Metric]:
+def _deciding_metric(output: Output) -> tuple[str, Metric]:
     """Return the metric to compare by, and its name."""
-    for name, metric in (head.evaluation.named_metrics if head.evaluation else {}).items():
+    for name, metric in (output.evaluation.named_metrics if output.evaluation else {}).items():
         return name, metric
-    if head.classes is not None:
+    if output.classes is not None:
         return "accuracy", Accuracy()
     return "mean absolute error", MeanAbsoluteErrorMetric()
 
 
-def best_constant(head: Head, targets: Array) -> tuple[Array, str]:
+def best_constant(output: Output, targets: Array) -> tuple[Array, str]:
     """Return the best constant prediction for the training targets of an output, and its name."""
-    if head.classes is None:
+    if output.classes is None:
         return mean_and_deviation(targets)[0], "the mean"
     majority = int(np.bincount(targets.reshape(-1)).argmax())
-    return np.array(majority), head.classes[majority]
+    return np.array(majority), output.classes[majority]

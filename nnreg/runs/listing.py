@@ -133,13 +133,16 @@ def _cross_validation_summary(directory: Path, summary: Mapping[str, Any]) -> di
 
 
 def _measure(summary: Mapping[str, Any], values: Mapping[str, float]) -> str | None:
-    """Return the metric of the baseline comparison, or else the first metric, or the loss."""
+    """Return the metric of a baseline comparison, or else the first metric, or the loss.
+
+    The losses of several outputs, `NAME_loss`, are parts of the loss, not metrics.
+    """
     others = ("epoch", "loss", "learning_rate")
     metrics = [name for name in values if name not in others and not name.startswith("val_")]
-    compared = summary.get("verdict", {}).get("metric")
-    if compared in metrics:
-        return str(compared)
-    return metrics[0] if metrics else "loss" if values else None
+    verdicts = [summary.get("verdict", {}), *summary.get("verdicts", {}).values()]
+    compared = [one["metric"] for one in verdicts if one.get("metric") in metrics]
+    plain = [name for name in metrics if not name.endswith("_loss")]
+    return next(iter([*compared, *plain]), "loss" if values else None)
 
 
 def _when(directory: Path) -> float:

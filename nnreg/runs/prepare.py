@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nnreg._utils.suggestions import suggest
-from nnreg.data.fitting import TargetColumns
+import numpy as np
+
 from nnreg.data.loading import DataReader, Fold, Splits, data_files, read_splits, split_table
 from nnreg.data.preprocessing import Preprocessing
-from nnreg.data.settings import Columns, NumericClasses, Split
+from nnreg.data.reproduction import copies
+from nnreg.data.settings import INPUTS, Columns, Split
 from nnreg.data.split import reported_split
 from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.integers import integer_inputs
 from nnreg.interfaces.layer import LayerEntry
-from nnreg.interfaces.outputs import Output
 from nnreg.model.model import Model
+from nnreg.runs.target_columns import compared_outputs, target_columns
 from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
@@ -154,7 +155,7 @@ def _from_files(document: Document, reader: DataReader | None) -> tuple[Preproce
         raise SpecError([Problem("$.data", problem)])
     return read_splits(
         spec.data,
-        _targets(spec, spec.data.target_groups or spec.data.targets),
+        target_columns(spec, spec.data.target_groups or spec.data.targets),
         document.directory,
         spec.seed,
         _fold(spec),
@@ -175,22 +176,14 @@ def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
 
 def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Splits]:
     spec = document.spec
-    targets = tuple(target.columns)
-    if not targets and any(head.loss and head.loss.takes_target for head in spec.heads):
-        raise UsageError("data: the loss takes a target; pass (x, y), the inputs and the targets")
-    clash = sorted(set(targets) & set(inputs.columns))
-    if clash:
-        raise DataError(f"column {clash[0]!r} is both an input and a target")
     columns = spec.data or Columns(scaling="none")
-    if columns.inputs is None and _are_several(inputs):
+    columns = _with_reproduced(columns, inputs, target)
+    if columns.inputs is None and _are_named(inputs, spec):
         columns = replace(columns, inputs=dict(zip(inputs.columns, inputs.columns, strict=True)))
     table = replace(inputs, columns={**inputs.columns, **target.columns})
-    groups = spec.data.target_groups if spec.data else {}
-    if spec.several and not groups and len(targets) > 1:
-        groups = {name: (name,) for name in targets}
     return split_table(
         table,
-        _targets(spec, groups or targets),
+        target_columns(spec, _targets_given(spec, inputs, tuple(target.columns))),
         columns,
         spec.data.split if spec.data else Split(),
         spec.seed,
@@ -199,56 +192,66 @@ def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Prep
     )
 
 
-def _are_several(inputs: Table) -> bool:
-    """Return True if each column passed in is an input of its own: one of them has arrays."""
-    return len(inputs.columns) > 1 and any(one.ndim > 1 for one in inputs.columns.values())
+def _targets_given(
+    spec: Spec, inputs: Table, names: tuple[str, ...]
+) -> tuple[str, ...] | Mapping[str, tuple[str, ...]]:
+    """Return the target columns of data passed in with these, as the data section has them.
+
+    Without such a section, each column is the target of the output of its name if there are several
+    columns and outputs.
+    """
+    compared, data = compared_outputs(spec), spec.data
+    own = data.targets if data else ()
+    if set(own) <= set(names) or (own == (INPUTS,) and set(names) <= set(inputs.columns)):
+        names = own or names
+    if not names and any(one.loss and one.loss.takes_target for one in compared):
+        raise UsageError("data: the loss takes a target; pass (x, y), the inputs and the targets")
+    if data and data.target_groups:
+        return data.target_groups
+    of_one = len(compared) == 1 and compared[0].target not in names
+    if spec.several and len(names) > 1 and not of_one:
+        return {name: (name,) for name in names}
+    return names
+
+
+def _with_reproduced(columns: Columns, inputs: Table, target: Table) -> Columns:
+    """Return columns that list the inputs if data passed in has some among the targets too.
+
+    Raises `DataError` for a column of both with other values, or that a network could copy.
+    """
+    both = [name for name in target.columns if name in inputs.columns]
+    for name in both:
+        if not _equal(inputs.columns[name], target.columns[name]):
+            raise DataError(f"the inputs and the targets have columns {name!r} of other values")
+    if both and columns.listed is None:
+        columns = replace(columns, inputs=tuple(inputs.columns))
+    if copied := copies(tuple(target.columns), columns):
+        raise DataError(f"column {copied[0]!r} is both an input and a target; remove one of them")
+    return columns
+
+
+def _equal(first: Any, second: Any) -> bool:
+    """Return True if two columns passed in are one, or have equal values."""
+    if first is second:
+        return True
+    one, other = np.asarray(first), np.asarray(second)
+    return one.shape == other.shape and bool(
+        np.all((one == other) | ((one != one) & (other != other)))
+    )
+
+
+def _are_named(inputs: Table, spec: Spec) -> bool:
+    """Return True if each column passed in is an input of its own: one of them has arrays.
+
+    A single one is if a layer reads it by its name.
+    """
+    if not any(one.ndim > 1 for one in inputs.columns.values()):
+        return False
+    entries = [one.keys.inputs for one in spec.model.layers if isinstance(one, LayerEntry)]
+    read = {name for one in entries for name in ((one,) if isinstance(one, str) else one or ())}
+    return len(inputs.columns) > 1 or not read.isdisjoint(inputs.columns)
 
 
 def _fold(spec: Spec) -> Fold | None:
     """Return the fold of a spec; the first if it does not name one."""
     return Fold(spec.train.fold or 1, spec.train.folds) if spec.train.folds else None
-
-
-def _targets(
-    spec: Spec, columns: tuple[str, ...] | Mapping[str, tuple[str, ...]]
-) -> list[TargetColumns]:
-    """Return the columns of the target of each output, given as one target or several by name."""
-    heads = [head for head in spec.heads if head.target is not None]
-    if not isinstance(columns, Mapping):
-        if len(heads) > 1:
-            problem = (
-                "several outputs have targets; give an object with the columns of each: "
-                f"{', '.join(head.name for head in heads)}"
-            )
-            raise SpecError([Problem("$.data.target", problem)])
-        (head,) = heads
-        return [TargetColumns(columns, _numeric_classes(spec, head), head.name)]
-    if not spec.several:
-        problem = "an object is for several outputs; give 'loss' as an object with those too"
-        raise SpecError([Problem("$.data.target", problem)])
-    problems = [
-        Problem(head.loss_path, f"no target {head.target!r}{suggest(head.target, columns)}")
-        for head in heads
-        if head.target is not None and head.target not in columns
-    ]
-    for name in columns.keys() - {head.target for head in heads}:
-        text = f"no loss uses the target {name!r}; remove it, or name it as the target of a loss"
-        problems.append(Problem(f"$.data.target.{name}", text))
-    if problems:
-        raise SpecError(problems)
-    return [
-        TargetColumns(columns[head.target], _numeric_classes(spec, head), head.name)
-        for head in heads
-        if head.target is not None
-    ]
-
-
-def _numeric_classes(spec: Spec, head: Output) -> NumericClasses:
-    """Return which numeric targets are classes, according to a layer, the loss, or a metric."""
-    for entry in spec.model.layers:
-        layer = entry.layer if isinstance(entry, LayerEntry) else entry
-        name = entry.keys.name if isinstance(entry, LayerEntry) else None
-        own = not spec.several or name == head.name or head.classification
-        if own and getattr(layer, "units", None) == "classes":
-            return "all"
-    return "single" if head.classification else "none"

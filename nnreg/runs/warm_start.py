@@ -10,11 +10,14 @@ from pathlib import Path
 from nnreg._types import Array
 from nnreg._utils import json_text
 from nnreg._utils.secret_text import reveal_path
+from nnreg.builtin.encoders import Category
 from nnreg.checkpoint.file_format import is_checkpoint
 from nnreg.checkpoint.inspect import read_summary
+from nnreg.checkpoint.manifest import read_preprocessing
 from nnreg.checkpoint.paths import checkpoint_file
-from nnreg.data.column_encoders import ArrayColumn, CategoricalColumn, ClassTarget, Input
+from nnreg.data.input_columns import InputColumn
 from nnreg.data.preprocessing import Preprocessing
+from nnreg.data.targets import ClassTarget
 from nnreg.errors import CheckpointError, DataError, NnregWarning, Problem, SpecError
 from nnreg.model.build import unknown_layers
 from nnreg.model.model import Model
@@ -48,8 +51,11 @@ def take_weights(model: Model) -> None:
     try:
         file = _file(model)
         summary = read_summary(file)
-        saved = summary.arrays
-    except CheckpointError as error:
+        saved, before = (
+            summary.arrays,
+            read_preprocessing(summary.manifest, model.document.registry),
+        )
+    except (CheckpointError, SpecError) as error:
         raise SpecError([Problem(PATH, str(error))]) from error
     mismatches = {
         name: why for name, array in wanted.items() if (why := _mismatch(array, saved, name))
@@ -57,7 +63,7 @@ def take_weights(model: Model) -> None:
     if mismatches:
         named = [name for name in model.network.layers if name in layers]
         raise SpecError([Problem(PATH, _describe_mismatches(file, mismatches, named))])
-    _compare_meaning(file, summary.manifest.preprocessing, model, list(wanted))
+    _compare_meaning(file, before, model, list(wanted))
     for name, array in wanted.items():
         array[...] = saved[name]
     model.started_from = {option.checkpoint: _digest(file)}
@@ -132,15 +138,15 @@ def _classes(preprocessing: Preprocessing) -> tuple[str, ...]:
 
 def _features(preprocessing: Preprocessing) -> tuple[str, ...]:
     """Return what each input of a network is: a column, or a category of one."""
-    return tuple(feature for encoder in preprocessing.inputs for feature in _features_of(encoder))
+    return tuple(feature for column in preprocessing.inputs for feature in _features_of(column))
 
 
-def _features_of(encoder: Input) -> list[str]:
-    features = [encoder.name]
-    if isinstance(encoder, CategoricalColumn):
-        features = [f"{encoder.name}={category}" for category in encoder.categories]
-    if not isinstance(encoder, ArrayColumn) and encoder.indicator:
-        features.append(f"{encoder.name} is missing")
+def _features_of(column: InputColumn) -> list[str]:
+    features, encoder = [column.name], column.encoder
+    if isinstance(encoder, Category):
+        features = [f"{column.name}={category}" for category in encoder.categories]
+    if column.indicator:
+        features.append(f"{column.name} is missing")
     return features
 
 

@@ -44,6 +44,7 @@ def describe(entry: Entry, registry: Registry) -> dict[str, Any]:
         "options": options,
         "parameters": [{"name": name, "shape": shape} for name, shape in docstring.parameters],
         "buffers": [{"name": name, "shape": shape} for name, shape in docstring.buffers],
+        "learned": [{"name": name, "meaning": text} for name, text in docstring.learned],
     }
 
 

@@ -1,4 +1,4 @@
-"""A component's docstring: prose, its formula, and one line per option, parameter and buffer."""
+"""A component's docstring: prose, its formula, and one line per option, array and learned value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Lines: TypeAlias = tuple[tuple[str, str], ...]
 LINE = r" {4}(\w+): (.+\n(?: {5,}\S.*\n)*)"
 """A line of a block, and what continues it, indented further."""
 
-BLOCK = re.compile(rf"^(Options|Parameters|Buffers):\n((?:{LINE})+)(?! )", re.MULTILINE)
+BLOCK = re.compile(rf"^(Options|Parameters|Buffers|Learned):\n((?:{LINE})+)(?! )", re.MULTILINE)
 """A block. Text of another form below such a heading is prose."""
 
 
@@ -26,6 +26,7 @@ class Docstring:
     options: Lines
     parameters: Lines
     buffers: Lines
+    learned: Lines
 
     @property
     def summary(self) -> str:
@@ -42,7 +43,7 @@ class Docstring:
 def parse_docstring(text: str | None) -> Docstring:
     """Parse a docstring, with or without blocks."""
     clean = inspect.cleandoc(text or "") + "\n"
-    lines: dict[str, Lines] = {"Options": (), "Parameters": (), "Buffers": ()}
+    lines: dict[str, Lines] = {"Options": (), "Parameters": (), "Buffers": (), "Learned": ()}
     for heading, body, *_ in BLOCK.findall(clean):
         found = re.findall(LINE, body)
         lines[heading] += tuple((name, " ".join(rest.split())) for name, rest in found)
@@ -58,6 +59,7 @@ def class_docstring(cls: type) -> Docstring:
         _merged(doc.options for doc in found),
         _merged(doc.parameters for doc in found),
         _merged(doc.buffers for doc in found),
+        _merged(doc.learned for doc in found),
     )
 
 

@@ -10,13 +10,13 @@ from annotated_types import Ge, Gt, Interval, Len
 from pydantic import Discriminator, Tag
 
 from nnreg.builtin.schedules import Constant
-from nnreg.data.settings import Data, Split, Text
+from nnreg.data.settings import Data, Sequences, Split, Text
 from nnreg.interfaces.component import Configurable, Count
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 from nnreg.interfaces.optimizer import Optimizer
-from nnreg.interfaces.outputs import Output, OutputLoss, outputs_of
+from nnreg.interfaces.outputs import OutputLoss, OutputSpec, output_specs
 from nnreg.interfaces.schedule import Schedule
 from nnreg.training.settings import EarlyStopping, StartFrom, Train
 
@@ -53,7 +53,7 @@ class Checkpoint(Configurable):
 def _kind_of_loss(value: Any) -> str:
     """Return the tag of a loss, or of an object with the losses of several outputs."""
     entries = value.values() if isinstance(value, dict) and "type" not in value else ()
-    return _SEVERAL if entries and all(isinstance(e, str | dict) for e in entries) else _ONE
+    return _SEVERAL if any(isinstance(entry, str | dict) for entry in entries) else _ONE
 
 
 _ONE, _SEVERAL = "one loss", "losses of outputs"
@@ -92,20 +92,20 @@ class Spec(Configurable):
     requires: tuple[Text, ...] = ()
 
     def __post_init__(self) -> None:
-        _ = self.heads  # raises SpecError
+        _ = self.outputs  # raises SpecError
 
     @functools.cached_property
-    def heads(self) -> tuple[Output, ...]:
+    def outputs(self) -> tuple[OutputSpec, ...]:
         """The outputs with their losses and metrics; the name of a single one is empty."""
-        return tuple(outputs_of(self.loss, self.metrics, self.model.outputs))
+        return tuple(output_specs(self.loss, self.metrics, self.model.outputs))
 
     @property
     def several(self) -> dict[str, str] | None:
         """The places in the spec of several outputs, by their names; None if there is one."""
         if isinstance(self.loss, Loss):
             return None
-        return {head.name: head.loss_path for head in self.heads}
+        return {output.name: output.loss_path for output in self.outputs}
 
 
-SECTIONS = (Split, Data, Model, Train, EarlyStopping, StartFrom, Checkpoint)
+SECTIONS = (Split, Sequences, Data, Model, Train, EarlyStopping, StartFrom, Checkpoint)
 """The classes of the sections of `Spec`."""

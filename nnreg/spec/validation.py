@@ -12,42 +12,49 @@ import dataclasses
 import functools
 import json
 import typing
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum
-from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_core import InitErrorDetails, PydanticCustomError, to_jsonable_python
+from pydantic_core import PydanticCustomError, to_jsonable_python
 
-from nnreg._utils.suggestions import suggest
+from nnreg.data.input_columns import ColumnKeys, InputColumn
 from nnreg.errors import ComponentError, PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
+from nnreg.interfaces.encoder import COLUMN_KEYS, Encoder, learned_fields
 from nnreg.interfaces.graph import ENTRY_KEYS, EntryKeys
 from nnreg.interfaces.layer import LayerEntry
 from nnreg.interfaces.metric import NAME, NamedMetric
 from nnreg.interfaces.outputs import OutputLoss
-from nnreg.registry.checks import unannotated
 from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import BUILT_IN
-from nnreg.registry.names import Entry
+from nnreg.registry.names import Entry, split
 from nnreg.registry.registry import Registry
+from nnreg.spec.problems import UNKNOWN, json_path, problem, problem_lines, shown, with_article
 
 T = TypeVar("T")
 
 
 @functools.cache
-def _model(cls: Hashable) -> type[BaseModel]:
+def _model(cls: Hashable, *, with_learned: bool = False) -> type[BaseModel]:
     """Return the pydantic model with the fields of a dataclass.
 
+    Those that an encoder learned are omitted, or required, unless older checkpoints lack them.
     Raises `PluginError` if an annotation, such as one of a plugin, is not supported.
     """
     with _annotations_of(cls):
         hints = typing.get_type_hints(cls, include_extras=True)
     fields: dict[str, Any] = {}
+    learned = learned_fields(cast(Any, cls))
     for field in dataclasses.fields(cast(Any, cls)):
         settings: dict[str, Any] = {"alias": field.name}
-        if field.default is not dataclasses.MISSING:
+        if field.name in learned and not with_learned:
+            continue
+        if learned.get(field.name):
+            pass  # required
+        elif field.default is not dataclasses.MISSING:
             settings["default"] = field.default
         elif field.default_factory is not dataclasses.MISSING:
             settings["default_factory"] = field.default_factory
@@ -109,49 +116,66 @@ class Reader:
             return value
         if cls is OutputLoss:
             return cast(T, self._output_loss(value))
+        if cls is InputColumn:
+            return cast(T, self._input_column(value))
         kind = vars(cls).get("kind")
         if kind in KINDS:
             return cast(T, self._component(str(kind), value))
         return self._fields(cls, value)
 
-    def _component(self, kind: str, value: Any) -> Any:
+    def _component(self, kind: str, value: Any, *, with_learned: bool = False) -> Any:
         options = {"type": value} if isinstance(value, str) else value
         if kind == "layer" and isinstance(value, dict) and not value.keys().isdisjoint(ENTRY_KEYS):
             return self._entry(value)
         if kind == "metric" and isinstance(value, dict) and NAME in value:
             return self._named_metric(value)
         if not isinstance(options, dict) or not isinstance(options.get("type"), str):
-            raise _error(
-                f'must be the name of {_article(kind)} or {{"type": NAME, …}}, found {_show(value)}'
+            raise problem(
+                f'must be the name of {with_article(kind)} or {{"type": NAME, …}}, '
+                f"found {shown(value)}"
             )
         name = options["type"]
         try:
             entry = self.registry.find(kind, name)
         except PluginError as error:
-            raise _error(str(error)) from error
+            raise problem(str(error)) from error
         if entry is None:
             self.unknown += 1
-            raise _error(self.registry.unknown(kind, name, hint=self.unknown <= MAX_HINTS))
+            raise problem(self.registry.unknown(kind, name, hint=self.unknown <= MAX_HINTS))
         self.used[kind, name] = entry
         config = {key: option for key, option in options.items() if key != "type"}
         version = self.written_by.get((kind, name), entry.version)
         try:
-            component = self._fields(entry.cls, self._migrate(entry, config, version), entry)
+            options = self._migrate(entry, config, version)
+            component = self._fields(entry.cls, options, entry, with_learned=with_learned)
             if entry.plugin != BUILT_IN:
                 self._require_json(component)
             return component
         except ComponentError:
             raise
         except PluginError as error:
-            raise _error(f"{entry.provider}: {error}") from error
+            raise problem(f"{entry.provider}: {error}") from error
 
     def _output_loss(self, value: Any) -> OutputLoss:
         """Return the loss of an output, whose entry may have keys besides those of the loss."""
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or "type" not in value:
             return OutputLoss(self._component("loss", value))
         given = {key: option for key, option in value.items() if key in ("weight", "target")}
         others = {key: option for key, option in value.items() if key not in given}
         return self._fields(OutputLoss, {"loss": others, **given})
+
+    def _input_column(self, value: Any) -> InputColumn:
+        """Return a column of a checkpoint, which has keys besides those of its encoder."""
+        if not isinstance(value, dict):
+            raise problem(f"must be an object with a name and an encoder, found {shown(value)}")
+        others = {key: option for key, option in value.items() if key not in COLUMN_KEYS}
+        given = {key: option for key, option in value.items() if key in COLUMN_KEYS}
+        encoder = self._component("encoder", others, with_learned=True)
+        keys = self._fields(ColumnKeys, given)
+        try:
+            return InputColumn(keys.name, encoder, keys.fill, keys.indicator)
+        except ValueError as error:
+            raise problem(str(error)) from error
 
     def _entry(self, value: dict[str, Any]) -> LayerEntry:
         """Return an entry of a list of layers that has keys besides those of its layer."""
@@ -161,20 +185,20 @@ class Reader:
         if keys.use is None:
             return LayerEntry(self._component("layer", others), keys)
         if others:
-            raise _error(f"'use' takes an earlier layer as it is; remove {', '.join(others)}")
+            raise problem(f"'use' takes an earlier layer as it is; remove {', '.join(others)}")
         return LayerEntry(None, keys)
 
     def _named_metric(self, value: dict[str, Any]) -> NamedMetric:
         """Return an entry of the list of metrics that has a name."""
         name = value[NAME]
         if not isinstance(name, str):
-            raise _error(f"'{NAME}' must be a valid string, found {_show(name)}")
+            raise problem(f"'{NAME}' must be a valid string, found {shown(name)}")
         others = {key: option for key, option in value.items() if key != NAME}
         metric = self._component("metric", others)
         try:
             return NamedMetric(metric, name)
         except ValueError as error:
-            raise _error(str(error)) from error
+            raise problem(str(error)) from error
 
     def _require_json(self, component: Component) -> None:
         """Raise `PluginError` for an option of a plugin whose value JSON cannot represent.
@@ -200,38 +224,45 @@ class Reader:
                 raise TypeError(f"migrate returned {type(migrated).__name__}, not dict")
             json.dumps(migrated, allow_nan=False)
         except Exception as error:
-            raise _error(
+            raise problem(
                 f"{entry.name} of {entry.provider} cannot migrate the options of {version}: "
                 f"{type(error).__name__}: {error}"
             ) from error
         self.migrated = self.migrated or migrated != config
         return migrated
 
-    def _fields(self, cls: type[T], value: Any, entry: Entry | None = None) -> T:
+    def _fields(
+        self,
+        cls: type[T],
+        value: Any,
+        entry: Entry | None = None,
+        *,
+        with_learned: bool = False,
+    ) -> T:
         """Return a section, or the component of an entry, with these options."""
-        model = _model(cast(Hashable, cls))
+        model = _model(cast(Hashable, cls), with_learned=with_learned)
         try:
             # As JSON: strict validation of Python values rejects a list for a tuple, and also text
             # for a path or a date, which options of plugins may be.
             validated = model.model_validate_json(json.dumps(value), context=self)
         except ValidationError as error:
             if error.error_count() > MAX_PROBLEMS:
-                raise _error(f"{error.error_count():,} problems are too many to list") from None
+                raise problem(f"{error.error_count():,} problems are too many to list") from None
             raise ValidationError.from_exception_data(
-                cls.__name__, list(_lines(error, cls, value))
+                cls.__name__, list(problem_lines(error, cls, value))
             ) from None
         names = {field.name for field in dataclasses.fields(cast(Any, cls))}
         options = {name: getattr(validated, _attribute(name)) for name in names & set(value)}
         try:
             return cls(**options)
         except ValueError as error:
-            raise _error(str(error)) from error
+            raise problem(str(error)) from error
         except Exception as error:
             if entry is None:
                 raise
             raise ComponentError(
                 f"{entry.kind} {entry.name!r} of {entry.provider} failed on the options "
-                f"{_show(value)}: {error!r}"
+                f"{shown(value)}: {error!r}"
             ) from error
 
 
@@ -241,101 +272,12 @@ def read(cls: type[T], value: Any, reader: Reader, where: str = "spec") -> T:
         return reader.read(cls, value)
     except ValidationError as error:
         problems = [
-            Problem(_path(line["loc"]), line["msg"], line["type"] == UNKNOWN)
+            Problem(json_path(line["loc"]), line["msg"], line["type"] == UNKNOWN)
             for line in error.errors()
         ]
     except PydanticCustomError as error:
         problems = [Problem("$", error.message())]
     raise SpecError(problems, where)
-
-
-MISSING: Final = "nnreg_missing"
-"""The type of an error whose location ends with a missing key."""
-
-UNKNOWN: Final = "nnreg_unknown"
-"""The type of an error about a key, not about its value."""
-
-ErrorType: TypeAlias = Literal["nnreg", "nnreg_missing", "nnreg_unknown"]
-
-
-def _error(text: str, kind: ErrorType = "nnreg") -> PydanticCustomError:
-    return PydanticCustomError(kind, "{text}", {"text": text})
-
-
-def _lines(error: ValidationError, cls: type[Any], value: Any) -> Iterable[InitErrorDetails]:
-    """Yield pydantic's errors with nnreg's messages, those of a union's branches as one."""
-    by_location: dict[tuple[int | str, ...], list[Any]] = {}
-    for line in error.errors(include_url=False):
-        loc, absent = line["loc"], line["type"] in ("missing", MISSING)
-        location = (*_within(value, loc[:-1]), loc[-1]) if absent else _within(value, loc)
-        by_location.setdefault(location, []).append(line)
-    known = [field.name for field in dataclasses.fields(cls)]
-    containing = {loc[:length] for loc in by_location for length in range(len(loc))}
-    for loc, lines in by_location.items():
-        if loc in containing:
-            continue  # a consequence of an error inside it
-        line = lines[0]
-        kind: ErrorType = "nnreg"
-        if line["type"] in ("nnreg", MISSING, UNKNOWN):
-            text, kind = line["msg"], line["type"]
-        elif line["type"] == "extra_forbidden":
-            key = str(loc[-1])
-            hint = _without_annotation(cls, key) or suggest(key, known) or "; there are no options"
-            text, kind = f"unknown key {key!r}{hint}", UNKNOWN
-        elif line["type"] == "missing":
-            text, kind = "required, but not given", MISSING
-        elif line["type"] == "too_short":
-            text = f"must not be empty, found {_show(value[loc[0]])}"
-        else:
-            expected = [one["msg"].removeprefix("Input should be ") for one in lines]
-            at = functools.reduce(lambda tree, key: tree[key], loc, value)
-            text = f"must be {' or '.join(dict.fromkeys(expected))}, found {_show(at)}"
-            if "a valid array" in expected and not isinstance(at, list | dict):
-                text += f"; write [{_show(at)}]"
-        yield {"type": _error(text, kind), "loc": loc, "input": None}
-
-
-def _without_annotation(cls: type[Any], key: str) -> str:
-    """Return the reason why an attribute of a plugin's class is no option; empty for others."""
-    found = unannotated(cls) if issubclass(cls, Component) else {}
-    if key not in found:
-        return ""
-    name, value = type(found[key]).__name__, found[key]
-    return (
-        f"; {cls.__qualname__}.{key} has no annotation, so that it is not an option: its author "
-        f"must write {key}: {name} = {value!r}"
-    )
-
-
-def _within(value: Any, loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Remove the names of union branches, which are not keys of the value, from a location."""
-    path: list[int | str] = []
-    for index, key in enumerate(loc):
-        if isinstance(value, dict) and isinstance(key, str):
-            if key in value:
-                value = value[key]
-            elif index:
-                continue
-            path.append(key)
-        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
-            value = value[key]
-            path.append(key)
-        elif isinstance(value, dict | list) and index < len(loc) - 1:
-            continue
-    return tuple(path)
-
-
-def _path(loc: tuple[int | str, ...]) -> str:
-    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in loc)
-
-
-def _show(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"
 
 
 def to_strict_json(value: Any, registry: Registry) -> Any:
@@ -345,8 +287,26 @@ def to_strict_json(value: Any, registry: Registry) -> Any:
     return tree
 
 
-def to_json(value: Any, registry: Registry) -> Any:
+def _encoder_name(encoder: Encoder, registry: Registry) -> str:
+    """Return the name that a spec has for an encoder; else the one that means it in a checkpoint.
+
+    A checkpoint records what the names in its spec mean, so that the same ones mean the same.
+    """
+    entry, recorded = registry.entry_of(encoder), registry.preferences.recorded
+    for (kind, name), distribution in recorded.items():
+        if kind == entry.kind and split(name)[1] == entry.name and entry.is_of(distribution):
+            return name
+    taken = entry.plugin != BUILT_IN or (entry.kind, entry.name) in recorded
+    return entry.qualified if taken else entry.name
+
+
+def to_json(value: Any, registry: Registry, *, with_learned: bool = False) -> Any:
     """Return the JSON that describes a component or a section, with every option filled in."""
+    if isinstance(value, InputColumn):
+        encoder = to_json(value.encoder, registry, with_learned=True)
+        keys = {key: getattr(value, key) for key in COLUMN_KEYS}
+        options = {} if isinstance(encoder, str) else encoder
+        return {**options, "type": _encoder_name(value.encoder, registry), **keys}
     if isinstance(value, LayerEntry):
         layer = {} if value.layer is None else to_json(value.layer, registry)
         return ({"type": layer} if isinstance(layer, str) else layer) | value.keys.given()
@@ -358,9 +318,11 @@ def to_json(value: Any, registry: Registry) -> Any:
         metric = to_json(value.metric, registry)
         return ({"type": metric} if isinstance(metric, str) else metric) | {NAME: value.name}
     if isinstance(value, Configurable) and dataclasses.is_dataclass(value):
+        learned = () if with_learned else learned_fields(type(value))
         options = {
             field.name: to_json(getattr(value, field.name), registry)
             for field in dataclasses.fields(value)
+            if field.name not in learned
         }
         if isinstance(value, Component):
             name = registry.name_of(value)

@@ -13,6 +13,8 @@ from nnreg._types import Array, Shape
 from nnreg.tables.cells import parse_number
 from nnreg.tables.column_types import COMMA, DATE
 from nnreg.tables.columns import categorical, column, is_text, numbers
+from nnreg.tables.lists import is_lists
+from nnreg.tables.ragged import Ragged
 from nnreg.tables.table import Table
 
 MISSING_MARKERS = frozenset(
@@ -40,7 +42,7 @@ MIN_FREQUENT_ROWS = 0.1
 """A column with more categories is an input if those with at least `MIN_CATEGORY_ROWS` rows have at
 least the fraction `MIN_FREQUENT_ROWS` of the rows."""
 
-Kind = Literal["arrays", "numbers", "categories", "mixed", "empty"]
+Kind = Literal["arrays", "sequences", "numbers", "categories", "mixed", "empty"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class ColumnFacts:
             return "has no values"
         if self.kind == "arrays":
             return ""
+        if self.kind == "sequences":
+            return "holds lists, the steps of sequences, for which a spec is written by hand"
         if self.dates:
             return "holds dates or times; derive numeric columns from it, such as the month"
         if self.comma:
@@ -153,6 +157,8 @@ def markers(columns: dict[str, ColumnFacts]) -> list[str]:
 
 def _summarize(table: Table, name: str) -> ColumnFacts:
     values = column(table, name)
+    if isinstance(values, Ragged) or is_lists(values):
+        return ColumnFacts(name, "sequences", len(values))
     if values.ndim > 1:
         return ColumnFacts(name, "arrays", len(values), shape=tuple(values.shape[1:]))
     if not is_text(values):

@@ -235,7 +235,7 @@ def _excluded(columns: Mapping[str, ColumnFacts], target: ColumnFacts) -> dict[s
     arrays = [one for one in others if one.kind == "arrays"]
     if arrays:
         image = max(arrays, key=lambda one: len(one.shape))
-        reason = f"cannot be combined with the arrays of {image.name!r}"
+        reason = f"needs an input of its own beside the arrays of {image.name!r}"
         return {one.name: reason for one in others if one is not image}
     return {one.name: one.why_not_input for one in others if one.why_not_input}
 

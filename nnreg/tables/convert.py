@@ -92,7 +92,12 @@ def iter_chunks(table: Table, names: Iterable[str]) -> Generator[Table, None, No
 
 
 def columns_of(y: Any, names: tuple[str, ...]) -> Table:
-    """Return numeric targets given as one array as a table of the target columns."""
+    """Return numeric targets given as one array as a table of the target columns.
+
+    Those of a data frame are found by their names, if it has all of them.
+    """
+    if is_frame(y) and set(names) <= (frame := columns_of_frame(y)).keys():
+        return Table(frame)
     array = column_of(y, "the targets")
     if len(names) == 1 and isinstance(array, np.ndarray) and array.shape[1:] == (1,):
         array = array[:, 0]

@@ -158,9 +158,14 @@ def _sequences_of(series: Any, name: str) -> Ragged | None:
     if isinstance(series, Ragged):
         return series
     dtype = getattr(series, "dtype", None)
-    if not (dtype is None or getattr(dtype, "kind", "") == "O" or hasattr(dtype, "inner")):
-        return None  # neither objects nor polars' lists
-    rows = series if isinstance(series, list | tuple) else list(series)
+    if hasattr(dtype, "inner"):  # polars' lists
+        rows = series.to_list()
+    elif isinstance(series, list | tuple):
+        rows = series
+    elif getattr(dtype, "kind", "") == "O":
+        rows = list(series)
+    else:
+        return None
     if not rows or not all(map(_is_list, rows)) or len(set(map(len, rows))) == 1:
         return None
     if all(isinstance(row, np.ndarray) for row in rows):

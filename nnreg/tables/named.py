@@ -18,23 +18,23 @@ class NamedArrays:
     Some may be `Padded`.
     """
 
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
-        self.arrays = dict(arrays)
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        self.arrays: dict[str, Any] = dict(arrays)
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
 
     @overload
-    def __getitem__(self, key: str) -> Array: ...
+    def __getitem__(self, key: str) -> Any: ...
     @overload
     def __getitem__(self, key: slice | Array) -> NamedArrays: ...
-    def __getitem__(self, key: str | slice | Array) -> Array | NamedArrays:
+    def __getitem__(self, key: str | slice | Array) -> Any:
         """Return an array by its name, or these rows of all."""
         if isinstance(key, str):
             return self.arrays[key]
         return self.each(lambda array: array[key])
 
-    def each(self, function: Callable[[Array], Array]) -> NamedArrays:
+    def each(self, function: Callable[[Any], Any]) -> NamedArrays:
         """Return the results of a function for each array."""
         return NamedArrays({name: function(array) for name, array in self.arrays.items()})
 

@@ -171,8 +171,20 @@ def points_of(values: Array | Padded) -> Array:
     return values.points if isinstance(values, Padded) else values
 
 
+def as_type(values: Array | Padded, dtype: npt.DTypeLike) -> Array | Padded:
+    """Return values of another type."""
+    if isinstance(values, Padded):
+        return values.with_points(values.points.astype(dtype))
+    return values.astype(dtype)
+
+
 def concatenate_padded(parts: Sequence[Padded]) -> Padded:
     """Return the rows of all parts, which may differ in their number of steps."""
     steps = max(part.steps for part in parts)
     values = np.concatenate([part.resized(steps).values for part in parts])
     return Padded._checked(values, np.concatenate([part.lengths for part in parts]))
+
+
+def points_like(values: Array, like: Array | Padded) -> Array:
+    """Return the real steps of an array, by the lengths of `like`; all if that is no `Padded`."""
+    return values[mask_of(like.lengths, values.shape[1])] if isinstance(like, Padded) else values

@@ -39,7 +39,7 @@ def annotated(cls: type[Component]) -> None:
 
 def round_trip(component: Component, registry: Registry) -> None:
     """It is equal after a round trip through JSON, as in a checkpoint."""
-    registry = _with(registry, type(component))
+    registry = with_class(registry, type(component))
     tree = to_json(component, registry)
     base: Any = next(base for base in type(component).__mro__ if "kind" in vars(base))
     again = read(base, tree, Reader(registry))
@@ -47,7 +47,7 @@ def round_trip(component: Component, registry: Registry) -> None:
         raise AssertionError(f"{component}: a round trip through the JSON {tree} gave {again}")
 
 
-def _with(registry: Registry, cls: type[Component]) -> Registry:
+def with_class(registry: Registry, cls: type[Component]) -> Registry:
     """Return the registry, with this class added where it is missing."""
     if any(entry.cls is cls for entry in registry):
         return registry

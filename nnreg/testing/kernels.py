@@ -24,6 +24,7 @@ from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.optimizer import UpdateState
 from nnreg.testing.assertions import close
 from nnreg.testing.finite_differences import points
+from nnreg.testing.layer_masks import MaskedPass
 from nnreg.testing.layer_pass import LayerCase, Pass
 
 LAYERS: tuple[tuple[Layer, Shape], ...] = (
@@ -41,6 +42,17 @@ LAYERS: tuple[tuple[Layer, Shape], ...] = (
 )
 """Layers that use kernels, narrow and wide, with the shapes of their inputs."""
 
+MASKED_LAYERS: tuple[tuple[Layer, Shape], ...] = (
+    (LayerNorm(), (3, 33)),
+    (Lstm(4), (3, 2)),
+    (Lstm(4, sequences=True), (3, 2)),
+    (MultiHeadAttention(2), (3, 4)),
+    (MultiHeadAttention(2, causal=True), (3, 4)),
+)
+"""Layers that use kernels and take sequences of different lengths."""
+
+LENGTHS = np.array([3, 1, 0, 2])
+
 TOLERANCES: tuple[tuple[npt.DTypeLike, float], ...] = ((np.float64, 1e-12), (np.float32, 1e-5))
 
 
@@ -52,12 +64,21 @@ def layers(kernels: Kernels) -> None:
             plain, tried = (
                 Pass(LayerCase(layer, x), dtype=dtype, kernels=k) for k in (Kernels(), kernels)
             )
-            (y, dx), (found, dx_found) = plain.run(), tried.run()
-            what = f"of {layer} in {np.dtype(dtype)}"
-            close(kernels, f"the output {what}", found, y, tolerance)
-            close(kernels, f"the gradient {what}", tried.gradient, plain.gradient, tolerance)
-            if dx is not None and dx_found is not None:
-                close(kernels, f"the input's gradient {what}", dx_found, dx, tolerance)
+            _compare(kernels, plain, tried, f"of {layer} in {np.dtype(dtype)}", tolerance)
+
+
+def masked_layers(kernels: Kernels) -> None:
+    """Layers of sequences of different lengths give the same results as with NumPy's."""
+    for layer, size in MASKED_LAYERS:
+        case = LayerCase(layer, points((4, *size)))
+        for dtype, tolerance in TOLERANCES:
+            plain, tried = (
+                MaskedPass(case, {"0": LENGTHS}, dtype=dtype, kernels=k)
+                for k in (Kernels(), kernels)
+            )
+            _compare(
+                kernels, plain, tried, f"of {layer} with a mask in {np.dtype(dtype)}", tolerance
+            )
 
 
 def losses(kernels: Kernels) -> None:
@@ -82,7 +103,7 @@ def optimizers(kernels: Kernels) -> None:
             close(kernels, what, found[name], values, tolerance)
 
 
-CHECKS = (layers, losses, optimizers)
+CHECKS = (layers, masked_layers, losses, optimizers)
 
 
 def checks_of(cls: type[Kernels]) -> Sequence[Any]:
@@ -93,6 +114,15 @@ def checks_of(cls: type[Kernels]) -> Sequence[Any]:
 def cases(kernels: Kernels) -> Sequence[Kernels]:
     """Return the arguments of the checks."""
     return [kernels]
+
+
+def _compare(kernels: Kernels, plain: Pass, tried: Pass, what: str, tolerance: float) -> None:
+    """Require the same results of a layer with two kernels."""
+    (y, dx), (found, dx_found) = plain.run(), tried.run()
+    close(kernels, f"the output {what}", found, y, tolerance)
+    close(kernels, f"the gradient {what}", tried.gradient, plain.gradient, tolerance)
+    if dx is not None and dx_found is not None:
+        close(kernels, f"the input's gradient {what}", dx_found, dx, tolerance)
 
 
 def _loss(kernels: Kernels, loss: CrossEntropy, z: Array, labels: Array) -> tuple[float, Array]:

@@ -12,6 +12,7 @@ from nnreg._types import Array, Shape, Shapes
 from nnreg.errors import SpecError
 from nnreg.interfaces.join import Join, OneInput, flat_inputs, split_values
 from nnreg.interfaces.layer import Layer, LayerBuilder
+from nnreg.tables.padded import mask_of
 from nnreg.testing.assertions import TOLERANCE, close, finite
 from nnreg.testing.finite_differences import central_difference
 from nnreg.testing.layer_pass import LayerCase, Pass
@@ -42,7 +43,7 @@ class MaskedPass(Pass):
         super().__init__(case, **options)
         shapes, names = inputs_of(case.layer, case.x.shape[1:])
         steps = {name: shape[0] for name, shape in zip(names, shapes, strict=True)}
-        masks = {name: np.arange(steps[name]) < lengths[name][:, None] for name in steps}
+        masks = {name: mask_of(lengths[name], steps[name]) for name in steps}
         self.context.workspace.masks = {name: self._wrap(mask) for name, mask in masks.items()}
         parts = [_spread(masks[name], one) for name, one in zip(names, shapes, strict=True)]
         self.real = flat_inputs(parts) if isinstance(case.layer, OneInput) else parts[0]

@@ -185,6 +185,29 @@ def buffered(case: LossCase) -> None:
     close(case, "the buffered gradient", backward_fn(), dy, 1e-12)
 
 
+def masked(case: LossCase) -> None:
+    """`forward_masked` depends on real steps only; its gradient is theirs, and 0 elsewhere."""
+    if len(case.y) < 4:
+        return
+    rows, mask = np.array([[0, 1, 2], [3, 0, 1]]), np.array([[1, 1, 1], [1, 0, 0]], bool)
+    y, t = case.y[:4].copy(), case.t[rows]
+
+    def forward(y: Array) -> tuple[float, Callable[[], Array]]:
+        context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False))
+        return case.component.forward_masked(y, t.copy(), mask, context, logits=case.logits)
+
+    value, backward = forward(y[rows])
+    other = y[rows]
+    other[~mask] = y[2:]
+    found, _ = forward(other)
+    close(case, "the loss with other values at masked steps", np.array(found), np.array(value), 0)
+    dy = backward()
+    shape(case, "the gradient of sequences", dy, other.shape)
+    same(case, "the gradient at masked steps", dy[~mask], np.zeros_like(dy[~mask]))
+    differences = central_difference(lambda: forward(y[rows])[0], y)
+    close(case, "the gradient at real steps", dy[mask], differences, TOLERANCE)
+
+
 def fused(case: LossCase) -> None:
     """Results for logits agree with those for the outputs of the fused activation."""
     activation = case.component.fused_activation
@@ -221,6 +244,7 @@ CHECKS = (
     repeatable,
     reentrant,
     buffered,
+    masked,
     fused,
     dispatch,
 )
@@ -235,6 +259,8 @@ def checks_of(cls: type[Loss]) -> Sequence[Any]:
         skipped.add(dispatch)  # autograd takes arrays of NumPy alone
     if cls.fused_activation is None:
         skipped.add(fused)
+    if cls.forward_masked is Loss.forward_masked:
+        skipped.add(masked)
     if cls.classification or cls.input_range != (-math.inf, math.inf):
         skipped.add(kinks)
     return [check for check in CHECKS if check not in skipped]

@@ -14,6 +14,7 @@ from nnreg.builtin.initializers import GlorotUniform, Uniform
 from nnreg.builtin.layers.dense import ActivationLayer
 from nnreg.builtin.schedules import Constant, Cosine
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.encoder import learned_fields
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import Layer
 from nnreg.interfaces.schedule import Schedule
@@ -38,9 +39,10 @@ def configurations(cls: type[T], **options: SearchStrategy[Any]) -> SearchStrate
     """Return a Hypothesis strategy for instances of a component, from its field annotations.
 
     Numbers without a bound on one side are within 3 of the other bound or of 0, so that rounding
-    does not hide errors. A field that is itself a component has its default, if any; `options` may
-    have strategies for fields. Values that the class rejects with `ValueError` are skipped. Raises
-    `TypeError` for a field that needs a strategy in `options`.
+    does not hide errors. A field that is itself a component has its default, if any, and so has
+    what an encoder learns; `options` may have strategies for fields. Values that the class rejects
+    with `ValueError` are skipped. Raises `TypeError` for a field that needs a strategy in
+    `options`.
     """
     from hypothesis import reject
     from hypothesis import strategies as st
@@ -48,6 +50,8 @@ def configurations(cls: type[T], **options: SearchStrategy[Any]) -> SearchStrate
     hints = typing.get_type_hints(cls, include_extras=True)
     drawn = {}
     for field in dataclasses.fields(cast(Any, cls)):
+        if field.name in learned_fields(cls):
+            continue
         optional = field.default is not dataclasses.MISSING
         strategy = options.get(field.name)
         if strategy is None and not (optional and hints[field.name] in NESTED):

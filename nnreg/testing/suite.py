@@ -14,11 +14,13 @@ import numpy as np
 
 from nnreg.errors import NnregError, UsageError
 from nnreg.interfaces.component import Component
+from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.trainable_activation import TrainableActivation
 from nnreg.registry.registry import Registry, installed
 from nnreg.testing import (
     activations,
     constraints,
+    encoders,
     initializers,
     kernels,
     layers,
@@ -48,6 +50,7 @@ KINDS: dict[str, Any] = {
     "constraint": constraints,
     "metric": metrics,
     "source": sources,
+    "encoder": encoders,
     "kernels": kernels,
 }
 """For each kind, the module with its checks."""
@@ -220,10 +223,16 @@ def _search(
     try:
         attempt()
     except Unsatisfiable:
-        raise AssertionError(
-            f"{cls.__name__}: supports none of the inputs {layers.SHAPES}, without the batch axis; "
-            "define a class method 'examples' that returns pairs of a layer and an input shape"
-        ) from None
+        text = (
+            f"supports none of the inputs {layers.SHAPES}, without the batch axis; define a class "
+            "method 'examples' that returns pairs of a layer and an input shape"
+        )
+        if issubclass(cls, Encoder):
+            text = (
+                "takes none of the columns of the checks; define a class method 'examples' that "
+                "returns pairs of an encoder and the values of a column"
+            )
+        raise AssertionError(f"{cls.__name__}: {text}") from None
     except Flaky as error:
         first = next(iter(getattr(error, "exceptions", [])), error)
         raise AssertionError(f"flaky: {first}") from None

@@ -12,9 +12,11 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg.checkpoint.save_load import load
+from nnreg.data.input_columns import checked_encode
 from nnreg.errors import DivergedError, NnregError, NnregWarning
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
+from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.join import Join, OneInput
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
@@ -25,7 +27,7 @@ from nnreg.registry.registry import Registry
 from nnreg.runs.run import prepare_run
 from nnreg.spec.document import read_spec
 from nnreg.spec.validation import to_json
-from nnreg.testing import layers
+from nnreg.testing import encoders, layers
 from nnreg.testing.finite_differences import points
 from nnreg.testing.layer_pass import LayerCase
 from nnreg.testing.suite import Check
@@ -93,9 +95,10 @@ def _bytes_of(predictions: Any) -> list[bytes]:
 
 def _spec_and_data(
     example: Any, component: Component, tree: Any, registry: Registry
-) -> tuple[dict[str, Any], Array, Array]:
+) -> tuple[dict[str, Any], Any, Array]:
     """Return a small spec with a component, and data for it."""
-    x, classes = points((ROWS, 6)), np.resize(CLASSES, ROWS)
+    x: Any = points((ROWS, 6))
+    classes = np.resize(CLASSES, ROWS)
     hidden: dict[str, Any] = {"type": "dense", "units": 4, "activation": "tanh"}
     output: dict[str, Any] = {"type": "dense", "units": 1}
     spec: dict[str, Any] = {
@@ -140,6 +143,11 @@ def _spec_and_data(
     elif isinstance(component, Regularizer | Constraint):
         key = "regularize" if isinstance(component, Regularizer) else "constrain"
         spec["train"][key] = {_name_taken(component): tree}
+    elif isinstance(component, Encoder):
+        column = encoders.cases(example)[0]
+        spec["data"]["columns"] = {"x": tree}
+        first, values = _layers_after(column), column.column.values[:3]  # all in each split
+        x = {"x": np.resize(values, (ROWS, *values.shape[1:]))}
     elif component.kind == "kernels":
         spec["train"]["kernels"] = tree
     else:
@@ -150,6 +158,16 @@ def _spec_and_data(
         first = [{**hidden, "name": "hidden"}, {**hidden, "name": "own"}]
         output["inputs"] = "hidden"
     return {**spec, "model": {"layers": [*first, output]}}, x, y
+
+
+def _layers_after(case: encoders.EncoderCase) -> list[Any]:
+    """Return the first layers of a network with an encoded column as its input."""
+    learned = case.learned()
+    first: list[Any] = []
+    if learned.integer:
+        tokens = int(checked_encode(learned, case.column).max(initial=0)) + 1
+        first = [{"type": "embedding", "vocabulary": tokens, "units": 2}]
+    return [*first, *(["flatten"] if len(learned.shape) + len(first) > 1 else [])]
 
 
 def _name_taken(component: Regularizer | Constraint) -> str:

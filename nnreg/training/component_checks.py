@@ -261,6 +261,7 @@ def check_layer(
     single = OneLayer(caller, plan, x, dtype)
     for training in (False, True):
         single.run(training=training)
+    single.require_mask()
     if not exact:
         return
     with _unless_unsupported(dtype):

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.errors import NnregWarning
+from nnreg.errors import DataError, NnregWarning
+from nnreg.network.network import Network
 from nnreg.tables.lazy import LazyArray, chunks_in_order
-from nnreg.training.evaluation import Examples
+from nnreg.tables.padded import Padded
+from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import Batch, MaskedResult, Shard, ShardResult, losses_of
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState
@@ -72,6 +74,20 @@ def steps_of(
             examples = Batch(chunk.values, train.targets[chunk.positions], own, counts)
             for start in range(0, len(chunk.order), size):
                 yield examples, chunk.order[start : start + size]
+
+
+def points_of_training(evaluation: Evaluation, network: Network, train: Examples) -> Array | None:
+    """Return the number of real points of each row in each output; None without masks.
+
+    Raises `DataError` for outputs of more steps than those that a checkpoint of the network has.
+    """
+    targets = train.targets
+    if isinstance(targets, Padded) and targets.steps > network.output_shape[0]:
+        raise DataError(
+            f"the data: sequences of up to {targets.steps} steps, but the model was built for "
+            f"{network.output_shape[0]}; build a new one to train on longer sequences"
+        )
+    return evaluation.points(targets)
 
 
 def mean_loss(results: Sequence[ShardResult]) -> float:

@@ -32,12 +32,13 @@ class Examples:
     outputs. Raw targets are class numbers
     `(examples, ...)`, or numbers in the target's own units. Inputs may stay in their file.
     `weights` `(examples,)` with a mean of 1 are the weights in training; None if all are equal.
+    Those of targets per step are `Padded`, with a weight for each step.
     """
 
     x: Inputs
     targets: Any
     raw_targets: Any
-    weights: Array | None = None
+    weights: Array | Padded | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -46,7 +47,8 @@ class Examples:
         """Return examples with the targets that an evaluation needs in another order."""
         several = isinstance(self.targets, NamedArrays)  # their losses are evaluated too
         targets = self.targets[order] if several else self.targets
-        return replace(self, raw_targets=self.raw_targets[order], targets=targets)
+        weights = None if self.weights is None else self.weights[order]
+        return replace(self, raw_targets=self.raw_targets[order], targets=targets, weights=weights)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -119,13 +121,14 @@ class Evaluation:
     ) -> tuple[list[float], Callable[[Array], Array]]:
         """Return the loss of each output, and the function from a factor of each to ∂loss/∂z.
 
-        The factors `(outputs,)`, or `(rows, outputs)`, multiply the gradients.
+        The factors `(outputs,)`, `(rows, outputs)` or `(rows, steps, outputs)` multiply the
+        gradients.
         """
         loss, backward_fn = self.loss_of(z, t, context)
 
         def backward(scale: Array) -> Array:
             dz = backward_fn()
-            return np.multiply(dz, for_rows(scale[..., 0], dz), out=context.empty(dz.shape))
+            return np.multiply(dz, factors_for(scale[..., 0], dz), out=context.empty(dz.shape))
 
         return [loss], backward
 
@@ -133,14 +136,16 @@ class Evaluation:
         """Return the number of real points of each row in each output; None without masks."""
         return targets.lengths[:, None] if self.masked else None
 
-    def weighted_losses(self, z: Array, t: Any, weights: Array) -> list[float]:
+    def weighted_losses(self, z: Array, t: Any, weights: Any) -> list[float]:
         """Return the mean of loss times weight of each output."""
         return [self.weighted_loss(z, t, weights)]
 
-    def weighted_loss(self, z: Array, t: Any, weights: Array) -> float:
+    def weighted_loss(self, z: Array, t: Any, weights: Any) -> float:
         """Return the mean of loss times weight over the examples, or over their real points."""
         if self.masked:
-            z, t, weights = z[t.mask], t.points, np.repeat(weights, t.lengths)
+            per_step = isinstance(weights, Padded)
+            weights = weights.points if per_step else np.repeat(weights, t.lengths)
+            z, t = z[t.mask], t.points
             if not len(z):
                 return 0.0
         losses = self.loss.per_example(z, t, logits=self.logits)
@@ -213,9 +218,9 @@ def arrays_in(value: Any) -> Iterator[Array]:
         yield value
 
 
-def for_rows(factors: Array, y: Array) -> Array:
-    """Return one factor, or one for each row, in a shape that multiplies `y`."""
-    return factors.reshape(-1, *[1] * (y.ndim - 1))
+def factors_for(factors: Array, y: Array) -> Array:
+    """Return one factor, or one for each row or step, in a shape that multiplies `y`."""
+    return factors.reshape(*factors.shape, *[1] * (y.ndim - factors.ndim))
 
 
 def reported(metrics: Mapping[str, float], of: str = "") -> dict[str, float]:

@@ -61,7 +61,7 @@ class Batch:
 
     x: Array | Padded | NamedArrays
     targets: Array | Padded | NamedArrays
-    weights: Array | None = None
+    weights: Array | Padded | None = None
     points: Array | None = None
 
     def share(self, part: Array, rows: Array) -> Any:
@@ -188,7 +188,8 @@ class Shard:
             if examples.weights is not None:
                 weights = self._take(examples.weights, rows)
                 losses = np.array(self._evaluation.weighted_losses(z, t, weights))
-                scale = weights[:, None] * scale
+                factors = weights.values if isinstance(weights, Padded) else weights
+                scale = factors[..., None] * scale
             backward(loss_backward(scale.astype(z.dtype)))
         return losses
 

@@ -43,6 +43,7 @@ class OneLayer:
         self._network.vector += 0.1 * numbers(self._network.vector.shape).astype(dtype)
         self._state = self._network.state_vector.copy()
         self._x = x if layer.integer_input else x.astype(dtype)
+        self._shapes = plan.inputs
         self._mask_names = plan.masks if any(plan.masks) else ()
         self._masks = {
             name: mask_of(np.linspace(0, shape[0], len(x)).astype(np.intp), shape[0])
@@ -61,6 +62,25 @@ class OneLayer:
         for part in split_values(dy, list(plan.outputs.values())) if plan.outputs else (dy,):
             part[~mask] = 0
         return dy
+
+    def require_mask(self) -> None:
+        """Require that values at masked steps do not change the output at real ones."""
+        if not self._masks:
+            return
+        changed = self._x.copy()
+        joined = len(self._mask_names) > 1
+        parts = split_values(changed, self._shapes) if joined else [changed]
+        for part, name in zip(parts, self._mask_names, strict=True):
+            if name is not None:
+                part[~self._masks[name]] = part.reshape(-1)[0]
+        real = self._dy != 0
+        y, other = (self._forward(x, training=False)[0] for x in (self._x, changed))
+        if not np.allclose(y[real], other[real], rtol=1e-4, atol=1e-5, equal_nan=True):
+            raise self._caller.error(
+                "forward",
+                "changed its output at real steps with the values at masked ones; expected that it "
+                "ignores steps where context.mask is false",
+            )
 
     def run(self, *, training: bool) -> Array | None:
         """Run forward and backward, check what they return, and return the input's gradient."""

@@ -14,12 +14,12 @@ from nnreg.interfaces.context import Context
 from nnreg.interfaces.join import split_values
 from nnreg.interfaces.metric import Metric
 from nnreg.network.network import Network
-from nnreg.tables.named import NamedArrays
-from nnreg.training.evaluation import Evaluation, Examples, for_rows
+from nnreg.tables.named import Inputs, NamedArrays
+from nnreg.training.evaluation import Evaluation, Examples, factors_for
 
 
 @dataclass(frozen=True)
-class Part:
+class OutputEvaluation:
     """The evaluation of one output; None if it has no loss, and `compared` with a target or not."""
 
     evaluation: Evaluation | None
@@ -34,28 +34,28 @@ class SeveralEvaluation(Evaluation):
     The scores of a network are those of all outputs side by side; targets are by output.
     """
 
-    def __init__(self, parts: Mapping[str, Part]) -> None:
-        self.parts = parts
+    def __init__(self, outputs: Mapping[str, OutputEvaluation]) -> None:
+        self.outputs = outputs
         self.named_metrics: Mapping[str, Metric] = {
             f"{name}_{metric}": value
-            for name, part in parts.items()
-            if part.evaluation is not None
-            for metric, value in part.evaluation.named_metrics.items()
+            for name, output in outputs.items()
+            if output.evaluation is not None
+            for metric, value in output.evaluation.named_metrics.items()
         }
 
     @property
     def names(self) -> list[str]:
         """The names of the metrics that `evaluate` returns."""
         found = ["loss"]
-        for name, part in self.parts.items():
-            if part.evaluation is not None:
-                found += [f"{name}_{own}" for own in part.evaluation.names]
+        for name, output in self.outputs.items():
+            if output.evaluation is not None:
+                found += [f"{name}_{own}" for own in output.evaluation.names]
         return found
 
     @property
     def independent(self) -> bool:
         """Whether the loss of a batch is the mean of those of its examples."""
-        parts = [part.evaluation for part in self.parts.values() if part.evaluation]
+        parts = [output.evaluation for output in self.outputs.values() if output.evaluation]
         return all(evaluation.independent for evaluation in parts)
 
     def require_predictions(self) -> None:
@@ -66,10 +66,10 @@ class SeveralEvaluation(Evaluation):
         """Whether the scores of an epoch are needed at its end: for the loss of each output."""
         return True
 
-    def _split(self, z: Array) -> list[tuple[str, Part, Array]]:
-        arrays = split_values(z, [part.shape for part in self.parts.values()])
-        pairs = zip(self.parts.items(), arrays, strict=True)
-        return [(name, part, np.ascontiguousarray(array)) for (name, part), array in pairs]
+    def _split(self, z: Array) -> list[tuple[str, OutputEvaluation, Array]]:
+        arrays = split_values(z, [output.shape for output in self.outputs.values()])
+        pairs = zip(self.outputs.items(), arrays, strict=True)
+        return [(name, output, np.ascontiguousarray(array)) for (name, output), array in pairs]
 
     def loss_of(self, z: Array, t: Any, context: Context) -> tuple[float, Callable[[], Array]]:
         """Return the weighted sum of the losses, and the function that computes its gradient."""
@@ -80,40 +80,46 @@ class SeveralEvaluation(Evaluation):
         self, z: Array, t: Any, context: Context
     ) -> tuple[list[float], Callable[[Array | None], Array]]:
         """Return the weighted loss of each output, 0 without one, and the gradient's function."""
-        losses, backward_fns = list[float](), list[tuple[Part, Callable[[], Array] | None]]()
-        for name, part, scores in self._split(z):
-            if part.evaluation is None:
+        losses, backward_fns = (
+            list[float](),
+            list[tuple[OutputEvaluation, Callable[[], Array] | None]](),
+        )
+        for name, output, scores in self._split(z):
+            if output.evaluation is None:
                 losses.append(0.0)
-                backward_fns.append((part, None))
+                backward_fns.append((output, None))
                 continue
             truth = _targets_of(name, t, scores)
-            loss, backward_fn = part.evaluation.loss_of(scores, truth, context)
-            losses.append(part.weight * loss)
-            backward_fns.append((part, backward_fn))
+            loss, backward_fn = output.evaluation.loss_of(scores, truth, context)
+            losses.append(output.weight * loss)
+            backward_fns.append((output, backward_fn))
 
         def backward(scale: Array | None) -> Array:
             dz, start = context.empty(z.shape), 0
-            for index, (part, backward_fn) in enumerate(backward_fns):
-                span = dz[:, start : start + math.prod(part.shape)]
-                start += math.prod(part.shape)
+            for index, (output, backward_fn) in enumerate(backward_fns):
+                span = dz[:, start : start + math.prod(output.shape)]
+                start += math.prod(output.shape)
                 if backward_fn is None:
                     span.fill(0)
                     continue
-                np.multiply(backward_fn().reshape(span.shape), part.weight, out=span)
+                np.multiply(backward_fn().reshape(span.shape), output.weight, out=span)
                 if scale is not None:
-                    np.multiply(span, for_rows(scale[..., index], span), out=span)
+                    np.multiply(span, factors_for(scale[..., index], span), out=span)
             return dz
 
         return losses, backward
 
     def points(self, targets: Any) -> Array | None:
         """Return the number of real points of each row in each output; None without masks."""
-        parts = self.parts.items()
-        masked = {name for name, part in parts if part.evaluation and part.evaluation.masked}
+        masked = {
+            name
+            for name, output in self.outputs.items()
+            if output.evaluation and output.evaluation.masked
+        }
         if not masked:
             return None
         ones = np.ones(len(targets), np.intp)
-        counts = [targets[name].lengths if name in masked else ones for name in self.parts]
+        counts = [targets[name].lengths if name in masked else ones for name in self.outputs]
         return np.stack(counts, axis=1)
 
     def weighted_loss(self, z: Array, t: Any, weights: Array) -> float:
@@ -123,50 +129,62 @@ class SeveralEvaluation(Evaluation):
     def weighted_losses(self, z: Array, t: Any, weights: Array) -> list[float]:
         """Return the mean of loss times weight of each output, 0 without a loss."""
         losses = []
-        for name, part, scores in self._split(z):
+        for name, output, scores in self._split(z):
             loss = 0.0
-            if part.evaluation is not None:
+            if output.evaluation is not None:
                 truth = _targets_of(name, t, scores)
-                loss = part.weight * part.evaluation.weighted_loss(scores, truth, weights)
+                loss = output.weight * output.evaluation.weighted_loss(scores, truth, weights)
             losses.append(loss)
         return losses
 
     def record(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
-        """Return the loss and every metric of each output, of the scores `z`."""
+        """Return the loss and every metric of each output, of the scores `z`.
+
+        The losses are weighted as that of the epoch is, if the examples have weights.
+        """
         outputs, found = network.outputs(z), dict[str, float]()
-        for name, part, scores in self._split(z):
-            if part.evaluation is None:
+        for name, output, scores in self._split(z):
+            if output.evaluation is None:
                 continue
             own = self.examples_of(name, examples)
-            found[f"{name}_loss"] = part.evaluation.whole_loss(scores, own.targets, network)
-            if part.compared:
-                metrics = part.evaluation.metrics(outputs[name], own)
+            found[f"{name}_loss"] = (
+                output.evaluation.whole_loss(scores, own.targets, network)
+                if own.weights is None
+                else output.evaluation.weighted_loss(scores, own.targets, own.weights)
+            )
+            if output.compared:
+                metrics = output.evaluation.metrics(outputs[name], own)
                 found |= {f"{name}_{metric}": value for metric, value in metrics.items()}
         return found
 
     def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss, and the loss and every metric of each output."""
         with np.errstate(over="ignore", invalid="ignore"):
-            found = self.record(network, z, examples)
-            parts = self.parts.items()
+            found = self.record(network, z, replace(examples, weights=None))
+            parts = self.outputs.items()
             losses = [p.weight * found[f"{name}_loss"] for name, p in parts if p.evaluation]
             return {"loss": sum(losses), **found}
 
     def examples_of(self, name: str, examples: Examples) -> Examples:
         """Return examples with the targets of one output."""
         targets = _targets_of(name, examples.targets, examples)
-        if not self.parts[name].compared:
+        if not self.outputs[name].compared:
             return replace(examples, targets=targets)
         return replace(examples, targets=targets, raw_targets=examples.raw_targets[name])
 
 
-def _targets_of(name: str, targets: NamedArrays, examples: Array | Examples) -> Any:
+def _targets_of(name: str, targets: Any, examples: Array | Examples) -> Any:
     """Return the targets of an output; `(examples, 0)` of one whose loss takes none.
 
     With a mask, an output has targets in any case: its lengths, as `Padded`.
     """
-    found = targets.arrays.get(name)
-    return np.empty((len(examples), 0)) if found is None else found
+    found = targets.arrays.get(name) if isinstance(targets, NamedArrays) else None
+    return no_targets(examples) if found is None else found
+
+
+def no_targets(examples: Inputs | Examples) -> Array:
+    """Return the targets of a loss that takes none, `(examples, 0)`."""
+    return np.empty((len(examples), 0))
 
 
 def of_output(
@@ -176,7 +194,7 @@ def of_output(
     if not isinstance(evaluation, SeveralEvaluation):
         return evaluation, examples, network.output_shape
     rest = path.removeprefix("$.loss.").removeprefix("$.metrics.")
-    name = max((n for n in evaluation.parts if rest.startswith(n)), key=len)
-    part = evaluation.parts[name]
-    assert part.evaluation is not None  # it has this loss or metric
-    return part.evaluation, evaluation.examples_of(name, examples), part.shape
+    name = max((n for n in evaluation.outputs if rest.startswith(n)), key=len)
+    output = evaluation.outputs[name]
+    assert output.evaluation is not None  # it has this loss or metric
+    return output.evaluation, evaluation.examples_of(name, examples), output.shape

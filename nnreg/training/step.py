@@ -73,8 +73,10 @@ class TrainingStep:
         if settings.regularize:
             named = by_parameter(settings.regularize, network.params)
             self._penalties.append(Regularizers(network, vector, named))
+        self._limits = bool(self._penalties) or settings.clip_norm or settings.clip_value
         self._weight_decay = WeightDecay(network, decay, rates) if decay else None
-        self._constraints = Constraints(network, by_parameter(settings.constrain, network.params))
+        constrained = by_parameter(settings.constrain, network.params)
+        self._constraints = Constraints(network, constrained) if settings.constrain else None
 
     def begin(self, examples: Batch, rows: Array) -> None:
         """Prepare a step on these rows, before the first pass."""
@@ -84,15 +86,18 @@ class TrainingStep:
     def apply(self, epoch: int, step: int) -> None:
         """Change the weights by the gradient; both numbers, the step's in its epoch, start at 0."""
         state = self._training_state
-        self._limit()
+        if self._limits:
+            self._limit()
         if self.lr_scheduler is not None:
             self.lr_scheduler.set(epoch, step, state.history)
         if self._weight_decay is not None:
             self._weight_decay.apply(self.optimizer.learning_rate)
         state.step += 1
         self.optimizer.step(state.step)
-        self._replay.end()
-        self._constraints.apply()
+        if self._replays:
+            self._replay.end()
+        if self._constraints is not None:
+            self._constraints.apply()
         if self.ema is not None:
             state.ema_steps += 1
             self.ema.add(state.ema_steps)

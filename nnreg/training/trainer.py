@@ -35,6 +35,7 @@ from nnreg.training.epoch import (
     generator,
     mean_loss,
     order_of,
+    points_of_training,
     steps_of,
 )
 from nnreg.training.evaluation import Evaluation, Examples
@@ -85,7 +86,7 @@ class Trainer:
         self.validation = validation
         self.seed = seed
         self.training_state = training_state or TrainingState()
-        self._points = evaluation.points(train.targets)
+        self._points = points_of_training(evaluation, network, train)
         self.consistent = True
         """Whether the state is that between two steps; False after an exception within a step."""
         self.seen = 0

@@ -32,11 +32,14 @@ class Kan(Layer):
     initializer: Initializer = GlorotUniform()
     independent = True
     keeps_integers = False
+    keeps_mask = True
     output_range = (-math.inf, math.inf)
 
     def build(self, shape, builder):
         if not shape:
             raise ShapeError(shape, "(batch, ..., features)")
+        if len(shape) == 1 and any(builder.masks):
+            raise ShapeError(shape, "(batch, time, features) of sequences of different lengths")
         units, functions = builder.size(self.units), self.intervals + self.order
         builder.param("weight", (shape[-1], units), self.initializer, regularized=True)
         splines = (shape[-1], functions, units)

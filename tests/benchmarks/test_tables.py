@@ -3,11 +3,13 @@
 import csv
 import sys
 
+import numpy as np
 import pytest
 
-from benchmarks import loading, options, streaming, watching
+import nnreg
+from benchmarks import graphs, loading, options, streaming, watching
 from benchmarks.harness import Effort
-from benchmarks.processes import Workers, limited, python, run
+from benchmarks.processes import ROOT, Workers, limited, python, run
 from benchmarks.tables import plugins, saving
 from tests.benchmarks.rows import EFFORT
 
@@ -42,6 +44,27 @@ def test_each_option_of_training_is_timed(monkeypatch):
     (measured,) = options.measure(Effort(1, 0.0, 1))
     assert set(measured.figures) == set(options.WAYS)
     assert all(seconds > 0 for seconds in measured.figures.values())
+
+
+def test_both_forms_of_a_residual_network_and_both_versions_of_chains_are_timed(monkeypatch):
+    monkeypatch.setattr(graphs, "SECONDS", 0.001)
+    monkeypatch.setattr(graphs, "CHAINS", {"4-16-8-3": 32})
+    *residual, chain = graphs.measure(Effort(1, 0.0, 1), before=ROOT)
+    assert [set(row.figures) for row in residual] == [{"nested", "graph"}] * 2
+    assert set(chain.figures) == {"before", "now"}
+
+
+def test_both_forms_of_the_residual_network_compute_the_same():
+    x = np.random.default_rng(0).normal(size=(6, 4))
+    nested, graph = (
+        nnreg.build(
+            {"model": {"layers": form(4)}, "loss": "mean_squared_error", "optimizer": "sgd"},
+            data=(x, x[:, 0]),
+        )
+        for form in (graphs.nested, graphs.graph)
+    )
+    graph.network.vector[...] = nested.network.vector
+    np.testing.assert_array_equal(graph.predict(x), nested.predict(x))
 
 
 def test_the_fraction_spent_on_saving_is_relative_to_the_whole_run(monkeypatch):

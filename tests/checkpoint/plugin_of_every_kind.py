@@ -1,12 +1,13 @@
 """A plugin with a component of every kind, in several versions, and a spec that uses it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nnreg import (
     Activation,
     Constraint,
+    Encoder,
     Initializer,
     Layer,
     Loss,
@@ -15,6 +16,7 @@ from nnreg import (
     Regularizer,
     builtin,
     hookimpl,
+    learned,
 )
 from nnreg.builtin.activations import Softmax
 from nnreg.builtin.losses import CrossEntropy
@@ -35,7 +37,7 @@ SPEC = classifier(
     loss="surprise",
     optimizer="walk",
     metrics=["share"],
-    data=csv_data(unseen="ignore"),
+    data=csv_data(unseen="ignore", columns={"length": {"type": "ranked", "below": 0.5}}),
     train={"epochs": 2, "batch_size": 8, "regularize": {"*weight": "pull"},
            "constrain": {"*bias": "clip"}},
 )  # fmt: skip
@@ -104,10 +106,22 @@ def components(change=None):
         def compute(self, y, t):
             return float(np.mean(y == t)) + offset["metric"]
 
+    @dataclass(frozen=True)
+    class Ranked(Encoder):
+        below: float = 0.5
+        values: tuple[float, ...] = learned(())
+
+        def learn(self, column):
+            return replace(self, values=tuple(np.sort(column.values).tolist()))
+
+        def encode(self, column):
+            found = np.searchsorted(self.values, column.values) / len(self.values)
+            return found - self.below - offset["encoder"]
+
     return {"activation": {"bent": Bent}, "initializer": {"flat": Flat}, "layer": {"twist": Twist},
             "loss": {"surprise": Surprise}, "optimizer": {"walk": Walk},
             "regularizer": {"pull": Pull}, "constraint": {"clip": Clip},
-            "metric": {"share": Share}}  # fmt: skip
+            "metric": {"share": Share}, "encoder": {"ranked": Ranked}}  # fmt: skip
 
 
 def registry(version="1.0", change=None, **own):

@@ -34,8 +34,8 @@ from tests.helpers.specs import CSV, blobs, classifier
 def test_a_checkpoint_records_the_origin_and_the_fingerprint_of_each_component(saved):
     found = recorded(saved)
     assert found.keys() == {"dense", "bent", "flat", "residual", "twist", "softmax", "surprise",
-                            "walk", "share", "pull", "clip", "csv"}  # fmt: skip
-    for name in ("bent", "flat", "twist", "surprise", "walk", "share"):
+                            "walk", "share", "pull", "clip", "csv", "ranked"}  # fmt: skip
+    for name in ("bent", "flat", "twist", "surprise", "walk", "share", "ranked"):
         assert (found[name]["distribution"], found[name]["version"]) == ("nnreg-all", "1.0")
     assert found["csv"]["probes"] == {}
     assert list(found["dense"]["probes"]) == ["$.model.layers[0]", "$.model.layers[2]"]
@@ -99,6 +99,7 @@ def test_no_fingerprint_of_a_built_in_of_the_same_version_is_computed(saved, mon
         "Clip",
         "Flat",
         "Pull",
+        "Ranked",
         "Share",
         "Surprise",
         "Twist",
@@ -118,6 +119,7 @@ def test_no_fingerprint_of_a_built_in_of_the_same_version_is_computed(saved, mon
         "metric",
         "regularizer",
         "constraint",
+        "encoder",
     ],
 )
 def test_a_formula_that_changed_under_the_same_version_is_rejected(

@@ -160,6 +160,7 @@ LAYERS = {
     "layer_norm": of(normalization.LayerNorm, (3,), (2, 4), epsilon=st.floats(1e-3, 1)),
     "conv2d": convolutions(),
     "max_pool2d": pools(),
+    "up_sampling2d": of(convolution.UpSampling2d, (2, 3, 2), (1, 1, 1), size=PAIR),
     "global_average_pool": of(convolution.GlobalAveragePool, (3, 2), (2, 3, 4)),
     "global_max_pool": of(convolution.GlobalMaxPool, (3, 2), (2, 3, 4)),
     "embedding": of(sequence.Embedding, (2,), vocabulary=st.just(4), units=SMALL),
@@ -256,6 +257,12 @@ def test_batch_norm_keeps_running_statistics_for_inference():
     for _ in range(60):
         network.forward(x, context)
     np.testing.assert_allclose(network.predict(x), y, atol=5e-3)
+
+
+def test_up_sampling_repeats_rows_and_columns():
+    x = np.array([[[1, 2], [3, 4]]]).reshape(1, 2, 2, 1)
+    network, _, _ = context_of(convolution.UpSampling2d((1, 2)), (2, 2, 1))
+    np.testing.assert_array_equal(network.predict(x)[0, :, :, 0], [[1, 1, 2, 2], [3, 3, 4, 4]])
 
 
 @pytest.mark.parametrize("size", [20, 400])

@@ -52,6 +52,7 @@ class Attention(MultiHeadAttention):
     """Attention by its formula."""
 
     forward = Layer.forward
+    keeps_mask = None
 
     def formula(self, x, params):
         batch, time, features = x.shape
@@ -72,6 +73,7 @@ class Recurrence(Lstm):
     """An LSTM by its formula."""
 
     forward = Layer.forward
+    keeps_mask = None
 
     def formula(self, x, params):
         h = c = np.zeros((len(x), self.units), x.dtype)

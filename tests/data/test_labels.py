@@ -5,7 +5,7 @@ import pandas
 import pytest
 
 import nnreg
-from nnreg.data.column_encoders import ClassTarget
+from nnreg.data.targets import ClassTarget
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 

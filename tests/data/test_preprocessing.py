@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from nnreg import DataError
+from nnreg.builtin.encoders import Category, Number
 from nnreg.builtin.sources.arrays import Hdf5, Npz
 from nnreg.builtin.sources.delimited import Csv
-from nnreg.data.column_encoders import CategoricalColumn, ClassTarget, NumericColumn
+from nnreg.data.input_columns import InputColumn
+from nnreg.data.targets import ClassTarget
 from nnreg.errors import NnregWarning
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
@@ -30,9 +32,10 @@ def prepared(spec):
 def test_numeric_columns_are_standardized_and_categorical_ones_one_hot_encoded(directory):
     run = prepared(classifier(data=csv_data()))
     island, length, depth = run.model.preprocessing.inputs
-    assert island == CategoricalColumn("island", ("north", "south"), "north", False)
-    assert isinstance(length, NumericColumn)
-    assert length.mean == pytest.approx(2.525)
+    encoder = Category(unseen="refuse", categories=("north", "south"))
+    assert island == InputColumn("island", encoder, "north")
+    assert isinstance(length.encoder, Number)
+    assert length.encoder.mean == pytest.approx(2.525)
     x = run.train.x
     assert x.shape == (8, 4)
     assert x.dtype == np.float32
@@ -68,7 +71,11 @@ def test_a_constant_column_is_divided_by_1(directory, value):
     rows = "".join(f"{number},{value},{'xy'[number % 2]}\n" for number in range(1000))
     (directory / "data.csv").write_text("a,constant,species\n" + rows)
     column = prepared(classifier(data=csv_data())).model.preprocessing.inputs[1]
-    assert (column.mean, column.std, column.fill) == (float(value), 1.0, float(value))
+    assert (column.encoder.mean, column.encoder.std, column.fill) == (
+        float(value),
+        1.0,
+        float(value),
+    )
 
 
 @pytest.mark.parametrize("target_scaling", ["standard", "none"])
@@ -288,7 +295,8 @@ def test_the_categories_that_are_not_the_most_frequent_are_one_more(directory):
     data = {"source": "csv", "path": "names.csv", "target": "t", "missing": "impute"}
     model = prepared(regressor(data={**data, "max_categories": 2})).model
     (column,) = model.preprocessing.inputs
-    assert column == CategoricalColumn("name", ("b", "c"), "c", False, other=True)
+    encoder = Category(2, "refuse", ("b", "c"), other=True)
+    assert column == InputColumn("name", encoder, "c")
     expected = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]]
     table = table_of({"name": ["b", "c", "a", "never seen", None]})
     np.testing.assert_array_equal(column.encode(table), expected)

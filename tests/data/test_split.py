@@ -201,7 +201,7 @@ def test_a_date_is_not_an_input_but_can_be_the_order(directory):
     split = {"validation": 0.34, "order": "day"}
     run = prepared(split=split, exclude=["patient"])
     assert run.model.preprocessing.names == ("length",)
-    scale = run.model.preprocessing.inputs[0]
+    scale = run.model.preprocessing.inputs[0].encoder
     later = (np.array([1.2, 4.2]) - scale.mean) / scale.std
     np.testing.assert_allclose(run.validation.x[:, 0], later, rtol=1e-6)
 

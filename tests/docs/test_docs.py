@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,6 +144,18 @@ def test_every_hook_is_documented_with_its_exact_signature():
 def _signature(function):
     """Return a signature as in the source, where annotations are not quoted."""
     return str(inspect.signature(function)).replace("'", "")
+
+
+def test_every_hook_is_implemented_by_an_example_that_is_run():
+    examples = {block.note: block.code for block in BLOCKS if block.note.endswith(".py")}
+    run_files = "".join(
+        code
+        for note, code in examples.items()
+        if any(Path(note).stem in block.code for block in BLOCKS if block.note != note)
+    )
+    for name in vars(hookspecs):
+        if name.startswith("nnreg_"):
+            assert f"@hookimpl\ndef {name}(" in run_files.replace("@nnreg.", "@"), name
 
 
 def test_every_check_is_named_in_the_row_of_its_kind():

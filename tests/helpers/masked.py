@@ -50,7 +50,7 @@ class MeanOfSteps(Layer):
 
     def forward(self, x, context):
         mask = np.ones(x.shape[:2], bool) if context.mask is None else context.mask
-        share = (mask / np.maximum(mask.sum(1, keepdims=True), 1))[..., None]
+        share = (mask / np.maximum(mask.sum(1, keepdims=True), 1))[..., None].astype(x.dtype)
         return (x * share).sum(1), lambda dy: dy[:, None] * share
 
 

@@ -8,8 +8,9 @@ import pytest
 from nnreg import Layer, Padded, SpecError
 from nnreg.builtin.layers.composition import Residual, Stack
 from nnreg.errors import ComponentError
-from nnreg.interfaces.graph import EntryKeys, chain
+from nnreg.interfaces.graph import EntryKeys
 from nnreg.interfaces.layer import LayerEntry
+from nnreg.interfaces.passes import chain
 from nnreg.tables.named import NamedArrays
 from tests.helpers.masked import MeanOfSteps, PerStep, Sum, Unaware, network_of, sequences
 

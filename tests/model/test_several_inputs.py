@@ -13,11 +13,14 @@ import pytest
 import nnreg
 import nnreg as library
 from nnreg import DataError, SpecError
+from nnreg.data.targets import numeric_targets
 from nnreg.reports.network_diagram import diagram
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.spec.json_schema import json_schema
+from nnreg.tables.lazy import LazyArray
 from nnreg.tables.named import NamedArrays
+from nnreg.tables.table import Table
 from nnreg.testing.finite_differences import central_difference
 
 RNG = np.random.default_rng(0)
@@ -290,6 +293,27 @@ def test_inputs_that_stay_in_their_file_are_read_into_memory(tmp_path):
     for name in ("left", "right"):
         np.testing.assert_array_equal(stored.train.x[name], memory.train.x[name])
     assert stored.train.digest == memory.train.digest
+
+
+def test_several_inputs_that_do_not_fit_into_memory_are_refused(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["left"], file["right"], file["same"] = LEFT, RIGHT, NEAR.astype(int)
+    spec = spec_of("siamese", epochs=3)
+    spec["data"] = {"source": {"type": "hdf5", "stream": True}, "path": str(tmp_path / "d.h5"),
+                    "inputs": {"left": "left", "right": "right"}, "target": "same"}  # fmt: skip
+    limit = 2 * 2 * (8 + 8) * LEFT.size  # each as it is stored and as it is encoded
+    monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: limit)
+    prepare_from_spec(read_spec(spec))
+    monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: limit - 1)
+    with pytest.raises(DataError, match=r"d.h5: several inputs: .* in memory, more than half"):
+        prepare_from_spec(read_spec(spec))
+
+
+def test_a_target_that_does_not_fit_into_memory_is_refused_before_it_is_read():
+    rows = np.broadcast_to(0, 10**13)
+    table = Table({"y": LazyArray(None, rows, (4,), np.dtype(np.float32))})
+    with pytest.raises(DataError, match=r"the target: .* in memory, more than half"):
+        numeric_targets(table, ["y"])
 
 
 def test_the_weights_of_a_tower_can_be_taken_over(tmp_path):

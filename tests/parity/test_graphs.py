@@ -5,8 +5,8 @@ import pytest
 
 import nnreg
 from tests.model.test_graphs import SHARED, SHARED_BLOCK, SKIP, TIED, X, Y, spec
-from tests.model.test_several_heads import PRICE, STYLE, build
-from tests.model.test_several_heads import X as HEADS_X
+from tests.model.test_training_several_outputs import PRICE, STYLE, build
+from tests.model.test_training_several_outputs import X as HEADS_X
 
 pytestmark = pytest.mark.verify
 

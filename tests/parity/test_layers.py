@@ -122,6 +122,15 @@ def test_max_pool2d_is_pytorchs(torch, size, stride):
     )
 
 
+@pytest.mark.parametrize("size", [2, (3, 1), (1, 2)])
+def test_up_sampling2d_is_pytorchs(torch, size):
+    factors = (size, size) if isinstance(size, int) else size
+    Ours(convolution.UpSampling2d(size), IMAGES).against(
+        torch, torch.nn.Upsample(scale_factor=factors), IMAGES, lambda m, p: None, lambda m: {},
+        last=True,
+    )  # fmt: skip
+
+
 def test_embedding_is_pytorchs(torch):
     index = RNG.integers(0, 7, (4, 3))
     Ours(sequence.Embedding(7, 5), index).against(

@@ -44,7 +44,7 @@ def test_a_missing_option_is_reported_with_its_full_path():
     with pytest.raises(SpecError) as caught:
         read_spec(spec)
     assert {problem.path for problem in caught.value.problems} == {
-        "$.data.source", "$.data.path", "$.data.target", "$.model.layers[0].layers[0].units"
+        "$.data.source", "$.data.path", "$.model.layers[0].layers[0].units"
     }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ class TestArrays:
         proposal = tried("data.npz")
         assert [layer["type"] for layer in proposal.tree["model"]["layers"]] == layers
         assert (proposal.target, proposal.inputs) == ("label", ("pixels",))
-        assert "cannot be combined with the arrays of 'pixels'" in proposal.excluded["day"]
+        assert "needs an input of its own beside the arrays of 'pixels'" in proposal.excluded["day"]
 
     def test_a_directory_of_images(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

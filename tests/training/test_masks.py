@@ -1,5 +1,7 @@
 """Padded sequences in training: the loss and the gradients are those of the real steps."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,14 +9,17 @@ from nnreg import Padded
 from nnreg._utils.threads import ThreadPool
 from nnreg.builtin.losses import Huber, MeanSquaredError, Value
 from nnreg.builtin.metrics import MeanAbsoluteErrorMetric
+from nnreg.interfaces import Context, Workspace
 from nnreg.interfaces.graph import EntryKeys
 from nnreg.interfaces.layer import LayerEntry
 from nnreg.tables.named import NamedArrays
+from nnreg.testing.strict_arrays import StrictWorkspace, as_strict, unwrap
 from nnreg.training import gradient as gradient_module
 from nnreg.training.epoch import EpochTotals, mean_loss
 from nnreg.training.evaluation import Examples
 from nnreg.training.gradient import Batch, DataParallelGradient, losses_of
-from nnreg.training.outputs import Part, SeveralEvaluation
+from nnreg.training.outputs import OutputEvaluation, SeveralEvaluation
+from nnreg.training.replay import Replay
 from nnreg.training.state import EpochState
 from tests.helpers.masked import (
     MeanOfSteps,
@@ -136,9 +141,13 @@ def fixture_three_outputs():
     shapes = {"tags": (6, 3), "mean": (4,), "size": (6, 1)}
     network = network_of(layers, outputs=shapes)
     parts = {
-        "tags": Part(evaluation_of(error=MeanAbsoluteErrorMetric()), shapes["tags"], 0.7, True),
-        "mean": Part(evaluation_of(masked=False, loss=Huber()), shapes["mean"], 1.3, True),
-        "size": Part(evaluation_of(loss=Value()), shapes["size"], 0.2, False),
+        "tags": OutputEvaluation(
+            evaluation_of(error=MeanAbsoluteErrorMetric()), shapes["tags"], 0.7, True
+        ),
+        "mean": OutputEvaluation(
+            evaluation_of(masked=False, loss=Huber()), shapes["mean"], 1.3, True
+        ),
+        "size": OutputEvaluation(evaluation_of(loss=Value()), shapes["size"], 0.2, False),
     }
     t = NamedArrays(
         {
@@ -242,3 +251,54 @@ def test_the_losses_of_no_output_are_summed_by_points():
     losses, points = losses_of([first, second])
     assert points == X.lengths.sum()
     exact(losses, (first_losses[0] * first_losses[1] + second.losses * second.points) / points)
+
+
+@pytest.mark.parametrize("size", [99, 4])
+def test_a_repeated_pass_has_the_loss_of_the_real_steps(size):
+    network, evaluation, t = of_steps()
+    expected, _ = loss_and_gradient(network, evaluation, X, t)
+    gradient = DataParallelGradient(network, evaluation, 1, ThreadPool(1), several=size < len(X))
+    for worker in gradient:
+        worker.workspace.rng = np.random.default_rng(0)
+    replay = Replay(network, gradient, size)
+    replay.begin(Batch(X, t, None, evaluation.points(t)), ROWS)
+    exact(replay.run(), expected)
+
+
+def test_a_chain_without_masks_makes_no_call_for_them():
+    network = network_of(TAGGER, masked=())
+    evaluation, called = evaluation_of(masked=False), set()
+    gradient = DataParallelGradient(network, evaluation, 1, ThreadPool(1))
+    steps = gradient.batches(Batch(X.values, T.values), ROWS, 99)
+    sys.setprofile(lambda frame, event, argument: called.add(frame.f_code.co_name))
+    try:
+        shards = next(steps)
+    finally:
+        sys.setprofile(None)
+    EpochTotals(EpochState(len(X)), None).add(shards)
+    assert {"forward", "loss_of", "forward_with_workspace"} <= called
+    of_masks = {"unmask", "mask", "masks", "share", "losses_of", "forward_masked", "points"}
+    assert not called & of_masks
+
+
+def test_a_masked_loss_works_on_another_array_type():
+    mask, y = X.mask, np.zeros((*X.shape[:2], 3))
+    contexts = [
+        Context({}, {}, {}, {}, cls(np.float64, reuse=True)) for cls in (Workspace, StrictWorkspace)
+    ]
+    loss, backward = MeanSquaredError().forward_masked(y, T.values, mask, contexts[0], logits=False)
+    found, strict = MeanSquaredError().forward_masked(
+        as_strict(y), as_strict(T.values), mask, contexts[1], logits=False
+    )
+    assert float(found) == loss
+    exact(unwrap(strict()), backward())
+
+
+def test_points_of_different_numbers_keep_no_arrays():
+    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=True))
+    y = np.zeros((1, 6, 3))
+    for length in range(1, 7):
+        context.workspace.rewind()
+        mask = np.arange(6)[None] < length
+        MeanSquaredError().forward_masked(y, y + 1, mask, context, logits=False)[1]()
+    assert len(context.workspace._buffers) == 1

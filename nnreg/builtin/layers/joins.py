@@ -13,11 +13,11 @@ import numpy as np
 from annotated_types import Gt
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.layers.time_axis import require_features
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.join import Join, JoinBackward
 from nnreg.interfaces.layer import LayerBuilder
+from nnreg.interfaces.masks import require_features
 
 
 class _Elementwise(Join):
@@ -34,7 +34,7 @@ class _Elementwise(Join):
 def _common_shape(shapes: Sequence[Shape]) -> Shape:
     for shape in shapes:
         if shape != shapes[0]:
-            raise ShapeError(shape, f"inputs of one shape; the first has {shapes[0]}")
+            raise ShapeError(shape, "inputs of one shape")
     return shapes[0]
 
 
@@ -180,8 +180,7 @@ class Concat(Join):
         for shape in shapes:
             others = len(shape) == len(first) and {*range(len(first))} - {axis}
             if others is False or any(shape[one] != first[one] for one in others):
-                expected = f"inputs that differ along axis {self.axis} alone; the first has {first}"
-                raise ShapeError(shape, expected)
+                raise ShapeError(shape, f"inputs of one shape except along axis {self.axis}")
         return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
 
     def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:

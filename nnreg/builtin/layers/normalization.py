@@ -12,10 +12,10 @@ from annotated_types import Gt, Interval
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import Ones, Zeros
-from nnreg.builtin.layers.time_axis import require_features
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.interfaces.masks import require_features
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.layers.time_axis import require_features
 from nnreg.errors import ShapeError
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBuilder
+from nnreg.interfaces.masks import require_features
 
 Outputs: TypeAlias = dict[str, Array]
 

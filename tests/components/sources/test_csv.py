@@ -121,7 +121,7 @@ def test_text_among_numbers_is_reported_with_its_line(tmp_path, monkeypatch):
         with pytest.raises(DataError, match=message):
             prepare_from_spec(read_spec(classifier(data=csv_data(**data))))
     spec = classifier(data=csv_data(columns={"x": "category"}))
-    assert prepare_from_spec(read_spec(spec)).model.preprocessing.inputs[0].categories == (
+    assert prepare_from_spec(read_spec(spec)).model.preprocessing.inputs[0].encoder.categories == (
         "1.5",
         "1O5",
         "2",

@@ -65,7 +65,7 @@ def test_a_column_too_large_to_be_one_hot_encoded_is_refused(tmp_path, monkeypat
     rows = "".join(f"{'red' if i % 2 else 'blue'},user {i},1\n" for i in range(3000))
     (tmp_path / "data.csv").write_text("species,name,x\n" + rows)
     monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: 10_000_000)
-    with pytest.raises(DataError, match=r"'name' has 3,000 distinct categories in 3,000 rows, "):
+    with pytest.raises(DataError, match=r"'name' becomes 3,000 numbers in each of 3,000 rows, "):
         prepare_from_spec(read_spec(classifier(data=csv_data())))
     prepare_from_spec(read_spec(classifier(data=csv_data(exclude=["name"]))))
 
@@ -76,4 +76,4 @@ def test_the_name_of_a_class_is_its_text(tmp_path, monkeypatch):
     data = csv_data(columns={"zip": "category"})
     model = prepare_from_spec(read_spec(classifier(data=data))).model
     assert model.classes == ("01", "1")
-    assert model.preprocessing.inputs[0].categories == ("007", "7")
+    assert model.preprocessing.inputs[0].encoder.categories == ("007", "7")

@@ -6,6 +6,7 @@ Most derive from a correct component.
 from tests.conformance.broken import (
     activations,
     constraints,
+    encoders,
     initializers,
     kernels,
     layers,
@@ -30,6 +31,7 @@ CORRECT = [
     regularizers.Squares,
     constraints.AtMostOne,
     sources.JsonColumns,
+    encoders.Ranked,
 ]
 
 BROKEN = {
@@ -45,5 +47,6 @@ BROKEN = {
     "constraint": constraints.BROKEN,
     "source": sources.BROKEN,
     "kernels": kernels.BROKEN,
+    "encoder": encoders.BROKEN,
 }
 """By kind and check, the components that must fail this check and no other."""

@@ -149,7 +149,25 @@ class ConvertingLoss(GoodLoss):
         return super().forward(np.asarray(y), np.asarray(t))
 
 
+@dataclass(frozen=True)
+class PaddedLoss(GoodLoss):
+    """mean((y - t)²), over padding too"""
+
+    def forward_masked(self, y, t, mask, context, *, logits):
+        return self.forward(y, t)
+
+
+@dataclass(frozen=True)
+class PaddedGradientLoss(GoodLoss):
+    """mean((y - t)²), with a gradient at masked steps"""
+
+    def forward_masked(self, y, t, mask, context, *, logits):
+        value, _ = super().forward_masked(y, t, mask, context, logits=logits)
+        return value, lambda: 2 * (y - t) / (mask.sum() * y.shape[-1])
+
+
 BROKEN = {
+    "masked": [PaddedLoss, PaddedGradientLoss],
     "gradient": [HalfGradient],
     "kinks": [KinkyLoss],
     "extremes": [OverflowingLoss],

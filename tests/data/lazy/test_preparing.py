@@ -44,7 +44,7 @@ class TestPreparing:
     def test_the_network_gets_the_same_values_as_from_memory(self, directory, storage, dtype):
         write("d.h5", examples()[0].astype(dtype), **STORAGE[storage])
         stored, memory = prepared(True, split=SPLIT), prepared(False, split=SPLIT)
-        found, expected = (run.model.preprocessing.inputs[0] for run in (stored, memory))
+        found, expected = (run.model.preprocessing.inputs[0].encoder for run in (stored, memory))
         assert found.mean == pytest.approx(expected.mean, rel=1e-13)
         assert found.std == pytest.approx(expected.std, rel=1e-13)
         stored.model.preprocessing = memory.model.preprocessing
@@ -60,7 +60,7 @@ class TestPreparing:
     def test_mean_and_standard_deviation_are_exact_far_from_zero(self, directory):
         x = 1e8 + np.random.default_rng(0).normal(size=(ROWS, 8))
         write("d.h5", x)
-        found = prepared().model.preprocessing.inputs[0]
+        found = prepared().model.preprocessing.inputs[0].encoder
         assert found.mean == pytest.approx(x.mean(), rel=1e-15)
         assert found.std == pytest.approx(x.std(), rel=1e-9)
 

@@ -153,7 +153,7 @@ def test_predictions_are_by_output_in_the_form_of_each_target():
     chosen = model.classify(X)
     assert list(chosen) == ["style"]
     assert set(chosen["style"]) <= set("abc")
-    assert model.probabilities(X)["price"].shape == (ROWS, 1)
+    assert {name: y.shape for name, y in model.probabilities(X).items()} == {"style": (ROWS, 3)}
     assert build("listed").predict(FLAT)["code.z"].shape == (ROWS, 2)
 
 
@@ -294,6 +294,22 @@ def test_each_command_handles_several_outputs(table, nnreg):
     command("inspect", "out/checkpoints/best.h5")
 
 
+def test_predictions_of_two_outputs_with_one_name_are_refused(table, nnreg):
+    with open("n.csv", "w") as file:
+        file.write("x,b_c,c,d\n" + "".join(f"{i},{i},{2 * i},{-i}\n" for i in range(20)))
+    spec = table_spec(table, metrics={})
+    spec["data"] |= {"path": "n.csv", "inputs": "x",
+                     "target": {"a": ["b_c", "d"], "a_b": ["c", "d"]}}  # fmt: skip
+    spec["model"]["layers"] = [
+        {"type": "dense", "units": 2, "inputs": "input", "name": name} for name in ("a", "a_b")
+    ]
+    spec["loss"] = {"a": "huber", "a_b": "huber"}
+    library.run(spec, out="out")
+    code, out, err = nnreg("predict", "out", "n.csv")
+    assert (code, out) == (2, "")
+    assert "two columns are called prediction_a_b_c; use model.predict in Python" in err
+
+
 def test_folds_and_early_stopping_by_one_output(table):
     spec = table_spec(table)
     spec["data"]["split"] = {}
@@ -321,7 +337,7 @@ def test_a_target_may_have_another_name_than_its_output(table):
     spec = table_spec(table)
     spec["loss"]["style"] = {"type": "cross_entropy", "target": "kind"}
     spec["data"]["target"] = {"price": "price", "kind": "style"}
-    assert library.build(spec).heads["style"].classes == ("a", "b", "c")
+    assert library.build(spec).outputs["style"].classes == ("a", "b", "c")
 
 
 def problems(table, edit):
@@ -374,7 +390,7 @@ ERRORS = {
     "unknown target": (
         lambda s: s["loss"]["price"].update(target="cost"),
         "$.loss.price",
-        "no target 'cost'; choose one of price, style",
+        "no target 'cost' in data.target; choose one of price, style",
     ),
     "unused target": (
         lambda s: s["data"]["target"].update(other="a"),
@@ -398,8 +414,48 @@ ERRORS = {
     ),
     "no loss with a target": (
         lambda s: (s.update(loss={"price": "value"}, metrics={}),),
-        "$.loss",
-        "no loss compares an output with a target; give one that does",
+        "$.data.target.style",
+        "no loss uses the target 'style'; remove it, or name it as the target of a loss",
+    ),
+    "misspelled output": (
+        lambda s: (s["loss"].update(prise=s["loss"].pop("price")), s["metrics"].pop("price")),
+        "$.loss.prise",
+        "no layer 'prise'; did you mean 'price'?",
+    ),
+    "output without its target": (
+        lambda s: s["data"].update(target={"price": "price"}),
+        "$.loss.style",
+        "no target 'style' in data.target; choose one of price",
+    ),
+    "target of a loss that takes none": (
+        lambda s: s["loss"].update(price={"type": "value", "target": "price"}),
+        "$.loss.price.target",
+        "the loss takes no target; remove it",
+    ),
+    "loss without a type": (
+        lambda s: s["loss"].update(price={"weight": 2}),
+        "$.loss.price",
+        'must be the name of a loss or {"type": NAME, …}, found {"weight": 2}',
+    ),
+    "loss that is a number": (
+        lambda s: s["loss"].update(price=3),
+        "$.loss.price",
+        'must be the name of a loss or {"type": NAME, …}, found 3',
+    ),
+    "target without columns": (
+        lambda s: s["data"].update(target=[]),
+        "$.data.target",
+        "must not be empty, found []",
+    ),
+    "output of a layer without it": (
+        lambda s: (s["model"].update(outputs=["trnk"]),),
+        "$.model.outputs[0]",
+        "unknown name 'trnk'; did you mean 'trunk'?",
+    ),
+    "output that is an input": (
+        lambda s: (s["model"].update(outputs=["zzz"]),),
+        "$.model.outputs[0]",
+        "unknown name 'zzz'; choose one of price, style, trunk",
     ),
     "outputs of one loss": (
         lambda s: (s["model"].update(outputs=["price"]), s.update(loss="huber", metrics=[])),
@@ -469,8 +525,46 @@ def test_targets_that_do_not_fit_are_refused():
 def test_weights_of_classes_need_one_target(table):
     spec = table_spec(table)
     spec["data"]["class_weights"] = "balanced"
-    with pytest.raises(SpecError, match="class_weights needs one class per row"):
+    with pytest.raises(SpecError) as caught:
         prepare_from_spec(read_spec(spec))
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.message) == (
+        "$.data.class_weights",
+        "is for one target, but the outputs price, style have one each; give weights of rows in "
+        "data.sample_weights",
+    )
+
+
+def test_weights_of_classes_are_those_of_the_only_target(table):
+    spec = table_spec(table)
+    spec["model"]["layers"] = [spec["model"]["layers"][-1] | {"inputs": "input"}]
+    spec["loss"] = {"style": "cross_entropy"}
+    spec["metrics"] = {"style": ["accuracy"]}
+    spec["data"] |= {
+        "target": {"style": "style"},
+        "exclude": ["price"],
+        "class_weights": "balanced",
+    }
+    named = library.run(spec)
+    spec["model"]["layers"][0].pop("name")
+    spec |= {"loss": "cross_entropy", "metrics": ["accuracy"]}
+    spec["data"]["target"] = "style"
+    np.testing.assert_allclose(named.network.vector, library.run(spec).network.vector, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("batch_size", [32, 200])
+def test_the_recorded_loss_is_the_weighted_sum_of_those_of_the_outputs(weights, batch_size):
+    x, y = data_of("two outputs")
+    spec = spec_of("two outputs", epochs=3)
+    spec["train"]["batch_size"] = batch_size
+    given = np.arange(ROWS) % 3 if weights else None
+    model = library.build(spec, data=(x, y))
+    model.fit(x, y, weights=given, validation=(x[:50], {k: v[:50] for k, v in y.items()}))
+    for record in model.history:
+        for prefix in ("", "val_"):
+            total = 0.5 * record[f"{prefix}price_loss"] + record[f"{prefix}style_loss"]
+            np.testing.assert_allclose(record[f"{prefix}loss"], total, rtol=1e-12)
 
 
 @dataclass(frozen=True)
@@ -504,3 +598,61 @@ def test_a_loss_of_a_plugin_is_checked_for_its_output(registering, tmp_path):
     spec["loss"]["price"]["type"] = "wrong_loss"
     with pytest.raises(PluginError, match=r"\$.loss.price: .*Wrong: the gradient"):
         prepare_run(spec, data=(x, y))
+
+
+LABELS = np.stack([X[:, 0] > 0, X[:, 1] > 0], axis=1).astype(int)
+MIXED = {
+    "layers": [*TWO["layers"],
+        {"type": "dense", "units": 2, "activation": "sigmoid", "inputs": "trunk",
+         "name": "labels"}],
+    "loss": {**TWO["loss"], "labels": "binary_cross_entropy"},
+}  # fmt: skip
+CASES["mixed"] = (MIXED, X, {"price": PRICE, "style": STYLE, "labels": LABELS})
+
+
+def test_labels_beside_classes_stay_numbers():
+    model = build("mixed")
+    assert model.outputs["labels"].classes is None
+    assert {name: y.shape for name, y in model.predict(X).items()} == {
+        "price": (ROWS,), "style": (ROWS, 3), "labels": (ROWS, 2)
+    }  # fmt: skip
+    assert list(model.classify(X)) == ["style"]
+    assert list(model.probabilities(X)) == ["style", "labels"]
+
+
+def test_targets_may_be_given_by_output_or_by_column(table):
+    spec = table_spec(table)
+    spec["data"] |= {"target": {"price": ["price", "d"], "style": "style"}, "inputs": ["a", "b"]}
+    spec["model"]["layers"][1]["units"] = 2
+    model = library.build(spec)
+    x, both = X[:, :2], np.stack([PRICE, X[:, 3]], axis=1)
+    by_column = model.evaluate(x, {"price": PRICE, "d": X[:, 3], "style": STYLE})
+    assert model.evaluate(x, {"price": both, "style": STYLE}) == by_column
+    every = {"a": X[:, 0], "b": X[:, 1], "price": PRICE, "d": X[:, 3], "style": STYLE}
+    assert model.evaluate(every) == by_column
+    with pytest.raises(DataError, match="the target column 'd' is missing"):
+        model.evaluate(x, {"price": PRICE})
+
+
+def test_a_model_without_classes_neither_classifies_nor_has_probabilities():
+    spec = spec_of("two outputs", metrics={})
+    spec["model"]["layers"].pop()
+    spec["loss"].pop("style")
+    model = library.build(spec, data=(X, {"price": PRICE}))
+    for method in (model.classify, model.probabilities):
+        with pytest.raises(DataError, match="no output of this model has classes; use predict"):
+            method(X)
+
+
+def test_an_array_passed_in_by_its_name_is_an_input():
+    spec = spec_of("two outputs", epochs=1)
+    spec["model"]["layers"][0]["inputs"] = "table"
+    y = data_of("two outputs")[1]
+    model = library.run(spec, data=({"table": X}, y))
+    assert model.predict({"table": X})["price"].shape == (ROWS,)
+
+
+def test_weights_that_overflow_are_reported_without_a_warning_of_numpy():
+    model = build("two outputs")
+    model.network.vector[...] = 1e308
+    model.network.predict(X)

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import all_finite
-from nnreg.data.column_encoders import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.data.preprocessing import Preprocessing, columns_of
-from nnreg.errors import DataError, Problem, SpecError
+from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
+from nnreg.errors import DataError, Problem, SpecError, UsageError
 from nnreg.interfaces.metric import RESERVED_NAMES
-from nnreg.interfaces.outputs import Output
+from nnreg.interfaces.outputs import OutputSpec
 from nnreg.model.build import check_monitored, encode_targets, layer_of, name_metrics
 from nnreg.network.network import Network
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
+from nnreg.tables.convert import columns_of as array_columns
+from nnreg.tables.convert import table_of
 from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
 from nnreg.training.evaluation import Evaluation, class_scores, classes_of
-from nnreg.training.outputs import Part, SeveralEvaluation
+from nnreg.training.outputs import OutputEvaluation, SeveralEvaluation
 
 
-class Head(NamedTuple):
+class Output(NamedTuple):
     """An output of a model. The name of the only one is empty; `path` is that of its layer.
 
     `target` is None for an output that is compared with none, `evaluation` for one without a loss.
     """
 
-    output: Output
+    spec: OutputSpec
     target: Target | None
     evaluation: Evaluation | None
     shape: Shape
@@ -39,13 +41,18 @@ class Head(NamedTuple):
     @property
     def name(self) -> str:
         """The name of the output."""
-        return self.output.name
+        return self.spec.name
 
     @property
     def predicts(self) -> bool:
         """Whether the output predicts its target, so that both can be compared."""
-        loss = self.output.loss
+        loss = self.spec.loss
         return self.target is not None and loss is not None and loss.predicts_target
+
+    @property
+    def predicts_classes(self) -> bool:
+        """Whether the output predicts classes."""
+        return self.predicts and self.classes is not None
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -58,7 +65,7 @@ class Head(NamedTuple):
 
     def in_units(self, y: Array) -> Array:
         """Return outputs in the units of the target."""
-        target, loss = self.target, self.output.loss
+        target, loss = self.target, self.spec.loss
         if loss is None or not isinstance(target, NumericTarget):
             return y
         return loss.in_units(y.astype(np.float64), target.mean, target.std)
@@ -90,13 +97,15 @@ class Head(NamedTuple):
         column = table.columns.get(names[0]) if names else None
         if not isinstance(column, Ragged):
             return self._targets(table, network, self.shape)
+        if len(column) and not column.lengths.any():
+            raise DataError(f"{table.origin}: all sequences are empty; nothing can be compared")
         found, raw = self._targets(table.steps(names), network, self.shape[1:])
         both = (padded(one, column.lengths, table.origin) for one in (found, raw))
         return next(both), next(both)
 
     def _targets(self, table: Table, network: Network, shape: Shape) -> tuple[Array, Array]:
         """Return targets for outputs of this shape, as the loss and as the metrics take them."""
-        target, loss = self.target, self.output.loss
+        target, loss = self.target, self.spec.loss
         assert target is not None
         assert loss is not None
         raw = target.encode(table)
@@ -113,57 +122,87 @@ class Head(NamedTuple):
         return found, raw
 
 
-def heads_of(
+def outputs_of(
     spec: Spec, preprocessing: Preprocessing, network: Network, registry: Registry
-) -> dict[str, Head]:
+) -> dict[str, Output]:
     """Return the outputs of a model by name; the name of a single one is empty."""
     found, targets = {}, preprocessing.by_output
-    for output in spec.heads:
-        target, name = targets.get(output.name), output.name
+    for given in spec.outputs:
+        target, name = targets.get(given.name), given.name
         classes = target.names if isinstance(target, ClassTarget) else None
         shape, activation = network.named_outputs.get(
             name, (network.output_shape, network.output_activation)
         )
         evaluation = None
-        if output.loss is not None:
+        if given.loss is not None:
             evaluation = Evaluation(
-                output.loss,
-                name_metrics(output, registry, classes),
+                given.loss,
+                name_metrics(given, registry, classes),
                 logits=activation is not None,
                 unscale=target.unscale if isinstance(target, NumericTarget) else None,
                 batch_size=spec.train.batch_size,
+                masked=network.output_masks.get(name) is not None,
             )
         index = layer_of(spec, name)
-        path = output.loss_path if index is None else f"$.model.layers[{index}]"
-        found[name] = Head(output, target, evaluation, shape, path)
+        path = given.loss_path if index is None else f"$.model.layers[{index}]"
+        found[name] = Output(given, target, evaluation, shape, path)
     return found
 
 
-def evaluation_of(spec: Spec, heads: Sequence[Head]) -> Evaluation:
+def given_targets(x: Any, y: Any, preprocessing: Preprocessing) -> Any:
+    """Return targets by their columns: those given by output, or columns of the inputs `x`."""
+    columns, compared = {*preprocessing.target_names}, preprocessing.by_output
+    if y is None and columns:
+        if not columns <= table_of(x, preprocessing.names).columns.keys():
+            raise UsageError("the model takes a target; pass it as y")
+        return x
+    if not isinstance(y, Mapping) or columns <= y.keys() or not compared.keys() <= y.keys():
+        return y
+    tables = (array_columns(y[name], columns_of(target)) for name, target in compared.items())
+    return {name: values for table in tables for name, values in table.columns.items()}
+
+
+def only_target(outputs: Collection[Output], raw: Any) -> tuple[Array, tuple[str, ...] | None]:
+    """Return the raw targets and the classes of the only output that has a target.
+
+    Raises `SpecError` if several have, so that an example would have several class weights.
+    """
+    compared = [output for output in outputs if output.target is not None]
+    if len(compared) > 1:
+        names = ", ".join(output.name for output in compared)
+        problem = (
+            f"is for one target, but the outputs {names} have one each; give weights of rows in "
+            "data.sample_weights"
+        )
+        raise SpecError([Problem("$.data.class_weights", problem)])
+    return (compared[0].of(raw), compared[0].classes) if compared else (raw, None)
+
+
+def evaluation_of(spec: Spec, outputs: Sequence[Output]) -> Evaluation:
     """Return the evaluation of all outputs. Raises `SpecError` if another metric is monitored."""
-    first = heads[0].evaluation
+    first = outputs[0].evaluation
     if first is None or spec.several:
         first = SeveralEvaluation(
             {
-                head.name: Part(
-                    head.evaluation, head.shape, head.output.weight, head.target is not None
+                output.name: OutputEvaluation(
+                    output.evaluation, output.shape, output.spec.weight, output.target is not None
                 )
-                for head in heads
+                for output in outputs
             }
         )
-        _refuse_same_names(heads)
+        _refuse_same_names(outputs)
     check_monitored(spec, first.names)
     return first
 
 
-def _refuse_same_names(heads: Sequence[Head]) -> None:
+def _refuse_same_names(outputs: Sequence[Output]) -> None:
     """Raise `SpecError` if two numbers in the records of several outputs would have one name."""
     seen = set(RESERVED_NAMES)
-    for head in heads:
-        for own in head.evaluation.names if head.evaluation else ():
-            name = f"{head.name}_{own}"
+    for output in outputs:
+        for own in output.evaluation.names if output.evaluation else ():
+            name = f"{output.name}_{own}"
             if not seen.isdisjoint((name, f"val_{name}", name.removeprefix("val_"))):
-                path = head.output.loss_path if own == "loss" else head.output.metrics_path
+                path = output.spec.loss_path if own == "loss" else output.spec.metrics_path
                 problem = f"the name {name} in the records is already in use; rename the output"
                 raise SpecError([Problem(path, problem)])
             seen.add(name)

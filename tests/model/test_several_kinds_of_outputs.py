@@ -147,7 +147,7 @@ def test_quantiles_of_an_output_are_in_the_units_of_its_target(tmp_path):
     nnreg.save(model, tmp_path / "m.h5")
     again = nnreg.load(tmp_path / "m.h5")
     np.testing.assert_array_equal(again.predict(X)["price"], found)
-    (target,) = {one.target for one in again.heads.values() if one.name == "price"}
+    (target,) = {one.target for one in again.outputs.values() if one.name == "price"}
     scaled = target.scale(PRICE[:, None])
     of_quantiles = Quantile(LEVELS).forward((found - target.mean) / target.std, scaled)[0]
     assert result["price_loss"] == pytest.approx(of_quantiles, rel=1e-6)

@@ -1,0 +1,224 @@
+"""The built-in encoders: numbers, categories, and arrays of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from annotated_types import Ge
+
+from nnreg._types import Array, Shape
+from nnreg._utils.statistics import (
+    mean_and_deviation,
+    mean_and_deviation_of_chunks,
+    scale_of,
+    standardize,
+)
+from nnreg._utils.suggestions import suggest
+from nnreg.errors import DataError
+from nnreg.interfaces.component import Count, Positive
+from nnreg.interfaces.encoder import Encoder, RawColumn, learned
+from nnreg.tables.categorical import Categorical
+from nnreg.tables.cells import canonical, positions
+
+Scaling = Literal["standard", "none"]
+
+
+@dataclass(frozen=True)
+class Number(Encoder):
+    """A number, scaled.
+
+    y = (x - mean) / std
+
+    Options:
+        scaling: "standard" for the mean and standard deviation of the training rows, "none" for 0
+            and 1; null for `data.scaling`.
+
+    Learned:
+        mean: Subtracted.
+        std: Divided by, 1 for a constant column.
+    """
+
+    scaling: Scaling | None = None
+    mean: float = learned(0.0)
+    std: Positive = learned(1.0)
+
+    def learn(self, column: RawColumn) -> Self:
+        """Return the encoder with the mean and standard deviation."""
+        mean, std = _moments(column.values, self.scaling)
+        return replace(self, mean=mean, std=std)
+
+    def encode(self, column: RawColumn) -> Array:
+        """Return the scaled numbers."""
+        return standardize(column.values.copy(), self.mean, self.std)[:, None]
+
+
+@dataclass(frozen=True)
+class Category(Encoder):
+    """A category, one-hot encoded.
+
+    y[k] = 1 for the k-th category, 0 for the others
+
+    Options:
+        max_categories: How many of the most frequent categories are kept; all others are one more.
+            null for `data.max_categories`.
+        unseen: Whether to "refuse" or "ignore" a category that is not in the training rows; null
+            for `data.unseen`. An ignored one is 0 everywhere.
+
+    Learned:
+        categories: The categories that are kept, sorted.
+        other: Whether all others are one more.
+        ignore_unseen: Whether unseen ones are ignored.
+    """
+
+    takes = "text"
+    takes_missing = True  # 0 everywhere
+
+    max_categories: Count | None = None
+    unseen: Literal["refuse", "ignore"] | None = None
+    categories: tuple[str, ...] = learned(())
+    ignore_unseen: bool = learned(False)
+    other: bool = learned(False, required=False)
+
+    def __post_init__(self) -> None:
+        require_distinct("categories", self.categories, self.categories)
+
+    @property
+    def shape(self) -> Shape:
+        """One number per category."""
+        return (len(self.categories) + self.other,)
+
+    @property
+    def known_texts(self) -> Sequence[str]:
+        """The categories."""
+        return self.categories
+
+    def learn(self, column: RawColumn) -> Self:
+        """Return the encoder with the categories."""
+        counts = category_counts(column.categories)
+        kept = most_frequent(counts)[: self.max_categories]
+        return replace(
+            self,
+            categories=tuple(sorted(kept)),
+            ignore_unseen=self.unseen == "ignore",
+            other=len(kept) < len(counts),
+        )
+
+    def encode(self, column: RawColumn) -> Array:
+        """Return the one-hot encoded categories."""
+        cells = column.categories
+        known = positions(cells.categories, self.categories)
+        if self.other:
+            known = tuple(len(self.categories) if place < 0 else place for place in known)
+        unknown = cells.each(np.less(known, 0), False, bool)
+        if not self.ignore_unseen and unknown.any():
+            row = int(np.argmax(unknown))
+            text = cells.categories[cells.codes[row]]
+            raise DataError(
+                f"{column.location(row)}: unknown category {text!r}"
+                f'{suggest(text, self.categories)} (or set data.unseen to "ignore")'
+            )
+        chosen = cells.each(known, -1, np.intp)
+        return np.equal(chosen[:, None], np.arange(*self.shape)).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Values(Encoder):
+    """An array of numbers, such as an image, scaled by one mean and deviation for all of them.
+
+    y = (x - mean) / std
+
+    It is the only column of its input.
+
+    Options:
+        scaling: "standard" for the mean and standard deviation of the training rows, "none" for 0
+            and 1; null for `data.scaling`.
+
+    Learned:
+        mean: Subtracted.
+        std: Divided by.
+        shape: The shape of an array.
+        integer: Whether the values are integers, for a layer that takes these.
+    """
+
+    takes = "arrays"
+
+    scaling: Scaling | None = None
+    shape: tuple[Annotated[int, Ge(0)], ...] = learned(())
+    mean: float = learned(0.0)
+    std: Positive = learned(1.0)
+    integer: bool = learned(False, required=False)
+
+    def learn(self, column: RawColumn) -> Self:
+        """Return the encoder with the shape, the mean and the standard deviation."""
+        known = replace(self, shape=tuple(column.shape[1:]))
+        if self.integer:
+            return known
+        if not column.in_file:
+            mean, std = _moments(column.values, self.scaling)
+            return replace(known, mean=mean, std=std)
+        with closing(column.chunks()) as chunks:
+            values = (_complete(chunk).reshape(-1) for chunk in chunks)
+            if not math.prod(column.shape):
+                return known
+            center, deviation = mean_and_deviation_of_chunks(values)
+        if self.scaling == "none":
+            return known
+        return replace(known, mean=float(center), std=float(scale_of(center, deviation)))
+
+    def encode(self, column: RawColumn) -> Array:
+        """Return the scaled arrays."""
+        shape = column.shape[1:]
+        if shape != self.shape:
+            raise DataError(
+                f"{column.table.origin}: column {column.name!r} has examples of shape "
+                f"{shape}; the model expects {self.shape}"
+            )
+        values = column.values
+        return values if self.integer else standardize(values.copy(), self.mean, self.std)
+
+
+def _complete(column: RawColumn) -> Array:
+    column.require_complete()
+    return column.values
+
+
+def _moments(values: Array, scaling: Scaling | None) -> tuple[float, float]:
+    """Return the mean, and the number to divide by; or 0 and 1 if values are not scaled."""
+    missing = np.isnan(values)
+    known = values[~missing] if missing.any() else values.reshape(-1)  # a view if possible
+    if scaling == "none" or not known.size:
+        return 0.0, 1.0
+    mean, deviation = mean_and_deviation(known)
+    return float(mean), float(scale_of(mean, deviation))
+
+
+def category_counts(cells: Categorical) -> dict[str, int]:
+    """Return the number of rows of each category, without categories that do not occur."""
+    known = cells.codes[cells.codes >= 0]
+    counts = np.bincount(known, minlength=len(cells.categories)).tolist()
+    present = {name: count for name, count in zip(cells.categories, counts, strict=True) if count}
+    spelled = Counter(map(canonical, present))
+    merged: Counter[str] = Counter()
+    for text, count in present.items():  # 1 and 1.0 are one number
+        number = canonical(text)
+        merged[number if spelled[number] > 1 else text] += count
+    return merged
+
+
+def most_frequent(counts: dict[str, int]) -> list[str]:
+    """Return categories by how often they occur, then by name."""
+    return sorted(counts, key=lambda name: (-counts[name], name))
+
+
+def require_distinct(field: str, names: Sequence[str], values: Sequence[Hashable]) -> None:
+    """Raise ValueError for the first of these names that stands for the same value as another."""
+    count = Counter(values)
+    for name, value in zip(names, values, strict=True):
+        if count[value] > 1:
+            raise ValueError(f"{field}: must be distinct, found {name!r} twice")

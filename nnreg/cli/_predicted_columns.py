@@ -1,0 +1,93 @@
+"""The columns that `nnreg predict` prints: of rows, of sequences, or of the steps of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+import numpy as np
+
+from nnreg.data.preprocessing import columns_of
+from nnreg.data.sequences import as_learned
+from nnreg.data.settings import Columns
+from nnreg.tables.columns import categorical
+from nnreg.tables.ragged import Ragged
+from nnreg.training.evaluation import classes_of
+
+if TYPE_CHECKING:
+    from nnreg._types import Array
+    from nnreg.model.model import Model
+    from nnreg.model.outputs import Output
+    from nnreg.tables.table import Table
+
+Predictions: TypeAlias = tuple[list[str], list[list[Any]]]
+"""The names of columns, and rows of values."""
+
+
+def predictions(model: Model, table: Table) -> Predictions:
+    """Return the names of the columns, and one row for each row of the table.
+
+    If rows are grouped to sequences, and an output has one value per sequence, there is one row for
+    each sequence, with the group first. Otherwise a prediction for each step is a list.
+    """
+    table = as_learned(table, model.preprocessing, model.spec.data or Columns())
+    found, names, columns = model.predict(table), list[str](), list[list[Any]]()
+    per_step = {name: isinstance(output.of(found), list) for name, output in model.outputs.items()}
+    spread = table.step_rows is not None and any(per_step.values())
+    for name, output in model.outputs.items():
+        y = output.of(found)
+        own, values = _columns_of(model, output, np.concatenate(y) if per_step[name] else y)
+        if spread:
+            order = _file_order(table, per_step[name])
+            values = [[column[position] for position in order] for column in values]
+        elif per_step[name]:
+            values = [_split(column, list(map(len, y))) for column in values]
+        names += [f"{one}_{name}" if name and one == "prediction" else one for one in own]
+        columns += values
+    if model.spec.several and len(set(names)) < len(names):
+        twice = next(one for one in names if names.count(one) > 1)
+        raise click.UsageError(f"two columns are called {twice}; use model.predict in Python")
+    if table.step_rows is not None and not spread:
+        assert model.spec.data is not None  # it says how rows are grouped
+        (group,) = model.spec.data.sequence_columns
+        names, columns = [group, *names], [categorical(table, group).text().tolist(), *columns]
+    return names, [list(row) for row in zip(*columns, strict=True)]
+
+
+def _file_order(table: Table, per_step: bool) -> Sequence[int]:
+    """Return the number of the prediction for each row of the file that was grouped."""
+    assert table.step_rows is not None
+    order = np.argsort(table.step_rows)
+    if not per_step:
+        column = next(one for one in table.columns.values() if isinstance(one, Ragged))
+        order = np.repeat(np.arange(len(table)), column.lengths)[order]
+    positions: list[int] = order.tolist()
+    return positions
+
+
+def _split(values: list[Any], lengths: Sequence[int]) -> list[list[Any]]:
+    """Return consecutive values as lists of these lengths."""
+    ends = np.cumsum(lengths).tolist()
+    return [values[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+
+
+def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list[list[Any]]]:
+    """Return the names of the columns of an output, and their values."""
+    prefix = f"{output.name}_" if output.name else ""
+    if output.predicts and output.classes is not None:
+        classes = np.array(output.classes, dtype=object)
+        if y.ndim > 2:  # a class for each time step or pixel
+            chosen = classes[classes_of(y)].reshape(len(y), -1)
+            return [f"prediction_{prefix}{n}" for n in range(chosen.shape[1])], chosen.T.tolist()
+        y = output.probabilities(y.reshape(len(y), -1))
+        names = ["prediction", *(f"probability_{prefix}{one}" for one in output.classes)]
+        return names, [classes[np.argmax(y, axis=-1)].tolist(), *y.T.tolist()]
+    y = y.reshape(len(y), -1)
+    if y.shape[1] == 1:
+        return ["prediction"], [y[:, 0].tolist()]
+    targets = [str(index) for index in range(y.shape[1])]
+    known = columns_of(output.target) if output.target is not None and output.predicts else ()
+    if model.spec.data and len(known) == y.shape[1]:
+        targets = list(known)
+    return [f"prediction_{prefix}{one}" for one in targets], y.T.tolist()

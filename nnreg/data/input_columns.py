@@ -1,0 +1,176 @@
+"""An input column: its encoder with what it learned, and what becomes of missing values."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+
+from nnreg._types import Array, Shape
+from nnreg._utils.statistics import mean_and_deviation
+from nnreg.builtin.encoders import category_counts, most_frequent
+from nnreg.interfaces.component import Configurable
+from nnreg.interfaces.encoder import Encoder, RawColumn, learned_fields
+from nnreg.interfaces.returned import Caller, describe
+from nnreg.tables.table import Table
+
+
+@dataclass(frozen=True)
+class ColumnKeys(Configurable):
+    """The keys of an input column in a checkpoint besides those of its encoder."""
+
+    name: str
+    fill: float | str | None = None
+    indicator: bool = False
+
+
+@dataclass(frozen=True)
+class InputColumn(Configurable):
+    """A column, and its encoder with what it learned from the training rows.
+
+    A missing value becomes `fill`, if given. With `indicator`, one more number is 1 where the value
+    is missing, and 0 elsewhere. In JSON, the keys of the encoder are beside these.
+    """
+
+    name: str
+    encoder: Encoder
+    fill: float | str | None = None
+    indicator: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fill is not None and isinstance(self.fill, str) != (self.encoder.takes == "text"):
+            raise ValueError(f"fill: must be what the encoder takes, found {self.fill!r}")
+        known = self.encoder.known_texts
+        if isinstance(self.fill, str) and known and self.fill not in known:
+            raise ValueError(f"fill: must be one of the categories, found {self.fill!r}")
+        if self.indicator and (len(self.encoder.shape) != 1 or self.encoder.integer):
+            raise ValueError("indicator: must be false for integers and arrays")
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of one encoded value, with its indicator."""
+        own = self.encoder.shape
+        return (own[0] + 1,) if self.indicator else own
+
+    @property
+    def alone(self) -> bool:
+        """Whether it must be the only column of its input."""
+        return self.encoder.takes == "arrays" or len(self.shape) != 1 or bool(self.encoder.integer)
+
+    def raw(self, table: Table) -> RawColumn:
+        """Return the column of a table as the encoder reads it."""
+        return raw_column(table, self.name, self.encoder)
+
+    def encode(self, table: Table) -> Array:
+        """Return the encoded values `(rows, *shape)`.
+
+        Raises `DataError` for values that cannot be encoded, `PluginError` for an encoder that
+        returns something else.
+        """
+        column = self.raw(table)
+        missing = column.missing
+        if missing.any() and not (self.indicator and self.encoder.takes_missing):
+            if self.fill is None:
+                column.require_complete()
+            else:
+                column = column.filled(self.fill)
+        encoded = checked_encode(self.encoder, column)
+        return np.hstack([encoded, missing[:, None]]) if self.indicator else encoded
+
+
+def raw_column(table: Table, name: str, encoder: Encoder) -> RawColumn:
+    """Return a column of a table as an encoder reads it."""
+    return RawColumn(name, table, encoder.takes, encoder.known_texts)
+
+
+def _caller(encoder: Encoder, column: RawColumn) -> Caller:
+    return Caller(encoder, f"encoder of {column.name!r}")
+
+
+def checked_encode(encoder: Encoder, column: RawColumn) -> Array:
+    """Return what an encoder returns, as `(rows, *shape)`."""
+    caller, shape = _caller(encoder, column), (len(column), *encoder.shape)
+    if not len(column):
+        return np.zeros(shape, np.intp if encoder.integer else np.float64)
+    encoded = caller.call("encode", column)
+    kinds = "iu" if encoder.integer and encoder.takes != "arrays" else "biuf"
+    if isinstance(encoded, np.ndarray) and encoded.dtype.kind in kinds:
+        if encoded.shape == shape:
+            return encoded
+        if (*encoded.shape, 1) == shape:
+            return encoded[:, None]
+    hint = "; add a return statement" if encoded is None else ""
+    what = "integers" if kinds == "iu" else "numbers"
+    expected = f"an array of {what} of shape {shape}"
+    raise caller.error("encode", f"returned {describe(encoded)}; expected {expected}{hint}")
+
+
+def checked_learn(encoder: Encoder, column: RawColumn) -> Encoder:
+    """Return an encoder with what it learns from training rows, in a form that JSON can have."""
+    caller = _caller(encoder, column)
+    found = caller.call("learn", column)
+    if type(found) is not type(encoder):
+        expected = f"a {type(encoder).__name__}, as of dataclasses.replace(self, …)"
+        raise caller.error("learn", f"returned {describe(found)}; expected {expected}")
+    own = learned_fields(type(encoder))
+    for field in dataclasses.fields(cast(Any, encoder)):
+        value = getattr(found, field.name)
+        if field.name not in own and value != getattr(encoder, field.name):
+            raise caller.error(
+                "learn", f"changed the option {field.name!r}; expected it in a field of `learned`"
+            )
+        if field.name in own:
+            _require_json(caller, field.name, value)
+    return found
+
+
+def _require_json(caller: Caller, name: str, value: Any) -> None:
+    if not _is_json(value):
+        text = (
+            f"learned {describe(value)} as {name!r}, which a checkpoint cannot have; expected "
+            "finite numbers and text, in tuples or mappings, as of tuple(array.tolist())"
+        )
+        raise caller.error("learn", text)
+
+
+def _is_json(value: Any) -> bool:
+    """Return True for what JSON represents exactly; NumPy's float64 is a float, its int64 none."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_json, value))
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int)
+
+
+def learn_column(
+    encoder: Encoder, column: RawColumn, *, impute: bool, indicate: bool
+) -> InputColumn:
+    """Return the input column that an encoder learns from training rows.
+
+    With `impute`, a missing value becomes the mean or the most frequent text; with `indicate`,
+    there is an indicator if one is missing.
+    """
+    if column.in_file:  # one that must be complete is checked as it is read
+        return InputColumn(column.name, checked_learn(encoder, column))
+    missing = column.missing
+    some = bool(missing.any())
+    known = column.take(np.flatnonzero(~missing)) if some else column
+    fill = _replacement(known) if impute else None
+    found = checked_learn(encoder, known)
+    indicator = indicate and some and len(found.shape) == 1 and not found.integer
+    return InputColumn(column.name, found, fill, indicator)
+
+
+def _replacement(known: RawColumn) -> float | str | None:
+    """Return the mean, or the most frequent text; None if nothing is known, or of arrays."""
+    if not len(known) or known.takes == "arrays":
+        return None
+    if known.takes == "text":
+        return most_frequent(category_counts(known.categories))[0]
+    return float(mean_and_deviation(known.values)[0])

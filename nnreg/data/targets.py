@@ -1,0 +1,170 @@
+"""Targets: from raw values to arrays, and from outputs to units.
+
+Each is a frozen dataclass that is stored in the checkpoint as JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, NoReturn, TypeAlias
+
+import numpy as np
+from annotated_types import Len
+
+from nnreg._types import Array
+from nnreg._utils.memory import require_memory
+from nnreg._utils.statistics import standardize, unstandardize
+from nnreg._utils.suggestions import suggest
+from nnreg.builtin.encoders import require_distinct
+from nnreg.errors import DataError
+from nnreg.interfaces.component import Configurable, Positive
+from nnreg.tables.cells import INTEGER, TRUTH, parse_number, positions
+from nnreg.tables.columns import categorical, first_marked, numbers
+from nnreg.tables.lazy import LazyArray
+from nnreg.tables.table import Table
+
+ClassKind: TypeAlias = Literal["text", "integer", "number", "boolean"]
+
+_CLASS_TYPES: Mapping[str, type] = {"integer": np.int64, "number": np.float64, "boolean": np.bool_}
+
+
+@dataclass(frozen=True)
+class ClassTarget(Configurable):
+    """A categorical target; class numbers are positions in `names`.
+
+    `kind` is the type that the classes were given in. With `single`, the target has one value per
+    row, and so has a prediction from a network with one output.
+    """
+
+    name: str
+    names: Annotated[tuple[str, ...], Len(1)]
+    type: Literal["classes"] = "classes"
+    kind: ClassKind = "text"
+    single: bool = False
+
+    def __post_init__(self) -> None:
+        if not all(map(str.strip, self.names)):
+            raise ValueError("names: must not contain an empty text")
+        classes = self.names if self.kind == "text" else self.classes.tolist()
+        require_distinct("names", self.names, classes)
+
+    @property
+    def classes(self) -> Array:
+        """The classes in the type that they were given in."""
+        if self.kind == "text":
+            return np.array(self.names)
+        return np.array(list(map(self._class, self.names)), _CLASS_TYPES[self.kind])
+
+    def _class(self, name: str) -> int | float | bool:
+        """Return what a name stands for. Raises ValueError for one that is not of the kind."""
+        number = parse_number(name)
+        if self.kind == "boolean" and name.title() in TRUTH:
+            return name.title() == "True"
+        if self.kind == "integer" and INTEGER.fullmatch(name) and -(2**63) <= int(name) < 2**63:
+            return int(name)
+        if self.kind == "number" and not math.isnan(number):
+            return number
+        raise ValueError(f"names: {name!r} is not a finite {self.kind} of 64 bits")
+
+    def encode(self, table: Table) -> Array:
+        """Return class numbers `(rows, ...)`."""
+        cells = categorical(table, self.name, self.names)
+        missing = cells.codes < 0
+        if missing.any():
+            _refuse_missing(table, self.name, missing)
+        known = positions(cells.categories, self.names)
+        where, unknown = first_marked(table, self.name, cells, np.less(known, 0))
+        if unknown is not None:
+            raise DataError(f"{where}: unknown class {unknown!r}{suggest(unknown, self.names)}")
+        return cells.each(known, -1, np.intp)
+
+
+@dataclass(frozen=True)
+class NumericTarget(Configurable):
+    """A numeric target of columns, each scaled as (value - mean) / std.
+
+    There is no column if the loss takes no target. With `single`, the target has one value per row,
+    and so has a prediction.
+    """
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[Positive, ...]
+    type: Literal["numbers"] = "numbers"
+    single: bool = False
+
+    def __post_init__(self) -> None:
+        widths = [len(self.mean), len(self.std)]
+        if len(self.names) != 1 or self.single:
+            widths.append(len(self.names))
+        if len(set(widths)) > 1 or (self.single and len(self.names) != 1):
+            raise ValueError(
+                f"{len(self.mean)} means and {len(self.std)} deviations do not fit the columns "
+                f"{', '.join(self.names)}"
+            )
+
+    def encode(self, table: Table) -> Array:
+        """Return `(rows, columns)` in the target's own units, or a column of arrays unchanged."""
+        return numeric_targets(table, self.names)
+
+    def scale(self, values: Array) -> Array:
+        """Convert values in the target's own units to the scale of the network's outputs."""
+        return standardize(values.astype(np.float64), self.mean, self.std)
+
+    def unscale(self, y: Array) -> Array:
+        """Convert the network's outputs to the target's own units."""
+        return unstandardize(y.astype(np.float64), self.mean, self.std)
+
+
+Target: TypeAlias = ClassTarget | NumericTarget
+
+
+def numeric_targets(table: Table, names: Sequence[str]) -> Array:
+    """Return `(rows, columns)`, or the only column unchanged if it holds arrays."""
+    if not names:
+        return np.empty((len(table), 0))
+    stored = [one for name in names if isinstance(one := table.columns.get(name), LazyArray)]
+    size = sum(math.prod(one.shape) for one in stored) * np.dtype(np.float64).itemsize
+    require_memory(size, f"{table.origin}: the target", "use fewer rows")
+    columns = [complete_column(table, name) for name in names]
+    if len(columns) == 1 and columns[0].ndim > 1:
+        return columns[0]
+    for name, values in zip(names, columns, strict=True):
+        if values.ndim > 1:
+            raise DataError(
+                f"{table.origin}: column {name!r} holds arrays and must be the only column of a "
+                "target; give it an output of its own"
+            )
+    return np.stack(columns, axis=1)
+
+
+def complete_column(table: Table, name: str) -> Array:
+    """Return a numeric column of a target. Raises `DataError` if a value is missing."""
+    values = numbers(table, name)
+    missing = np.isnan(values)
+    if missing.any():
+        _refuse_missing(table, name, missing)
+    return values
+
+
+def _refuse_missing(table: Table, name: str, missing: Array) -> NoReturn:
+    row = int(np.argwhere(missing)[0][0])
+    raise DataError(
+        f"{table.location(row, name)}: the target is missing; fix or remove the row, or set "
+        'data.missing_target to "drop"'
+    )
+
+
+def refuse_too_large(table: Table, names: Sequence[str], encoded: Array) -> NoReturn:
+    """Raise `DataError` for the first value of `(rows, columns, ...)` that became infinite.
+
+    `names` are those of the columns, or a single one.
+    """
+    row, *others = map(int, np.argwhere(~np.isfinite(encoded))[0])
+    name = names[others[0]] if len(names) > 1 else names[0]
+    raise DataError(
+        f"{table.location(row, name)}: the value is too large; once it is scaled, it is beyond the "
+        f"range of {encoded.dtype}; correct it or remove the row"
+    )

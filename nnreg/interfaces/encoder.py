@@ -1,0 +1,204 @@
+"""The base class of encoders, and the columns that they read."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self, TypeAlias, TypeVar
+
+import numpy as np
+
+from nnreg._types import Array, Shape
+from nnreg.errors import DataError
+from nnreg.interfaces.component import Component
+from nnreg.tables.categorical import Categorical
+from nnreg.tables.columns import categorical, column, numbers, single
+from nnreg.tables.convert import iter_chunks, table_of
+from nnreg.tables.lazy import LazyArray
+from nnreg.tables.table import Table
+
+T = TypeVar("T")
+
+Takes: TypeAlias = Literal["numbers", "text", "arrays"]
+"""What an encoder reads: a number, a text, or an array of numbers per row."""
+
+COLUMN_KEYS = ("name", "fill", "indicator")
+"""The keys of an input column in a checkpoint besides those of its encoder."""
+
+
+def learned(default: T, *, required: bool = True) -> T:
+    """Return a field of an encoder for what `learn` finds; `default` is its value before.
+
+    A spec cannot set it. A checkpoint has it as JSON, and its annotation is the schema: a number,
+    a text, or a tuple or mapping of these. With `required`, a checkpoint without it is refused.
+    """
+    metadata = {_LEARNED: required}
+    if isinstance(default, list | dict | set):
+        return dataclasses.field(default_factory=lambda: default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+_LEARNED = "nnreg_learned"
+
+
+def learned_fields(cls: type[Any]) -> Mapping[str, bool]:
+    """Return whether a checkpoint must have it, for each learned field of an encoder's class."""
+    own = dataclasses.fields(cls)
+    return {field.name: field.metadata[_LEARNED] for field in own if _LEARNED in field.metadata}
+
+
+class Encoder(Component):
+    """How a column of the data becomes numbers.
+
+    Its fields are the options of an entry in `data.columns`, and, if they are `learned`, what it
+    found in the training rows.
+    """
+
+    kind = "encoder"
+    takes: ClassVar[Takes] = "numbers"
+    """What it reads. A column of text is read as text from a file, so that "007" is not 7."""
+    takes_missing: ClassVar[bool] = False
+    """Whether `encode` gets missing values where `data.missing` is `indicate`, instead of their
+    replacements: NaN or None."""
+    takes_target: ClassVar[bool] = False
+    """Whether `learn` needs the target, as `column.target`."""
+    integer: bool = False
+    """Whether the encoded values are integers, such as token indices."""
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of one encoded value."""
+        return (1,)
+
+    @property
+    def known_texts(self) -> Sequence[str]:
+        """The texts that are values even if they mark missing ones, such as "NA"."""
+        return ()
+
+    def learn(self, column: RawColumn) -> Self:
+        """Return this encoder with what it learns, by `dataclasses.replace(self, mean=…)`.
+
+        `column` has the training rows, without those whose value is missing.
+        """
+        return self
+
+    def encode(self, column: RawColumn) -> Array:
+        """Return one encoded value per row, `(rows, *shape)`; or `(rows,)` for the shape (1,).
+
+        Each row must depend on its own value and on what was learned alone. Raises `DataError`,
+        as by `column.require`, for a value that cannot be encoded.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class RawColumn:
+    """A column of raw values, as an encoder reads it; `RawColumn.of(values)` makes one."""
+
+    name: str
+    table: Table
+    takes: Takes = "numbers"
+    known_texts: Sequence[str] = ()
+    target: Array | None = None
+    """For `learn`, class numbers `(rows,)` or numbers `(rows, targets)`; None where it is not
+    needed."""
+
+    @classmethod
+    def of(
+        cls, values: Any, takes: Takes = "numbers", *, name: str = "x", target: Any = None
+    ) -> RawColumn:
+        """Return a column of these values, None where missing, as for a test."""
+        aim = None if target is None else np.asarray(target)
+        return cls(name, table_of({name: values}), takes, target=aim)
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the whole column."""
+        return column(self.table, self.name).shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def in_file(self) -> bool:
+        """Whether its values stay in their file, so that `chunks` are to be preferred."""
+        return isinstance(column(self.table, self.name), LazyArray)
+
+    @functools.cached_property
+    def values(self) -> Array:
+        """What the encoder takes: float64 `(rows,)`, NaN where missing; or str, None where missing.
+
+        Arrays are float64 `(rows, …)`.
+        """
+        if self.takes == "text":
+            return self.categories.text()
+        found = numbers(self.table, self.name)
+        return single(found, self.table, self.name) if self.takes == "numbers" else found
+
+    @functools.cached_property
+    def categories(self) -> Categorical:
+        """A column of text with each text once, as `categories`, and its index per row, as `codes`.
+
+        A missing value has the code -1.
+        """
+        found = categorical(self.table, self.name, self.known_texts)
+        return single(found, self.table, self.name)
+
+    @property
+    def missing(self) -> Array:
+        """Whether the value of each row is missing, or one of its numbers is."""
+        if self.takes == "text":
+            return self.categories.codes < 0
+        found: Array = np.any(np.isnan(self.values), axis=tuple(range(1, self.values.ndim)))
+        return found
+
+    def chunks(self) -> Generator[RawColumn, None, None]:
+        """Yield the rows in chunks, to limit the memory needed for a column in a file."""
+        with closing(iter_chunks(self.table, [self.name])) as tables:
+            for table in tables:
+                yield replace(self, table=table, target=None)
+
+    def take(self, rows: Array) -> RawColumn:
+        """Return the column of these rows only; they must ascend."""
+        target = None if self.target is None else self.target[rows]
+        only = replace(self.table, columns={self.name: column(self.table, self.name)})
+        return replace(self, table=only.take(rows), target=target)
+
+    def filled(self, value: float | str) -> RawColumn:
+        """Return the column with a value in place of missing ones."""
+        if isinstance(value, str):
+            cells = self.categories
+            names = tuple(dict.fromkeys([*cells.categories, value]))
+            codes = np.where(cells.codes < 0, names.index(value), cells.codes)
+            return self._replaced(Categorical(names, codes))
+        return self._replaced(np.where(np.isnan(self.values), value, self.values))
+
+    def _replaced(self, values: Array | Categorical) -> RawColumn:
+        return replace(self, table=replace(self.table, columns={self.name: values}))
+
+    def location(self, row: int) -> str:
+        """Return the file, the line and the column of a value, for an error message."""
+        return self.table.location(row, self.name)
+
+    def require_complete(self) -> None:
+        """Raise `DataError` with the location of the first missing value."""
+        missing = self.missing
+        if missing.any():
+            raise DataError(
+                f"{self.location(int(np.argmax(missing)))}: the value is missing; fix it, or set "
+                'data.missing to "impute" or "indicate"'
+            )
+
+    def require(self, valid: Array, expected: str) -> None:
+        """Raise `DataError` with the location of the first row that is not `valid`.
+
+        `expected` completes "found -1.5, expected …", as in "a number > 0".
+        """
+        if not np.all(valid):
+            row = int(np.argmin(valid))
+            found = self.values[row]
+            shown = f"{found:.6g}" if isinstance(found, float) else repr(found)[:60]
+            raise DataError(f"{self.location(row)}: found {shown}, expected {expected}")

@@ -1,0 +1,141 @@
+"""The conformance checks of encoders. Each takes an encoder and a column that it learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnreg.data.input_columns import InputColumn, checked_encode, checked_learn
+from nnreg.errors import DataError
+from nnreg.interfaces.encoder import Encoder, RawColumn
+from nnreg.registry.registry import installed
+from nnreg.spec.validation import Reader, read, to_json
+from nnreg.testing.assertions import same
+from nnreg.testing.components import with_class
+from nnreg.testing.finite_differences import points
+
+ROWS = 12
+
+TEXTS = ("red", "dark red", "blue", "red", "7", "blue", "green tea", "red")
+
+DATES = ("2024-02-29", "1999-12-31", "2024-02-29", "2001-06-15", "1970-01-01", "2030-07-04")
+
+
+@dataclass(frozen=True)
+class EncoderCase:
+    """An encoder and a column that it takes."""
+
+    encoder: Encoder
+    column: RawColumn
+
+    def __str__(self) -> str:
+        return str(self.encoder)
+
+    def learned(self) -> Encoder:
+        """Return the encoder with what it learns from the column."""
+        return checked_learn(self.encoder, self.column)
+
+
+def returns(case: EncoderCase) -> None:
+    """It learns what JSON can represent, and returns finite numbers of its shape."""
+    encoded = checked_encode(case.learned(), case.column)
+    if not np.isfinite(encoded).all():
+        raise AssertionError(f"{case}: an encoded value is not finite")
+
+
+def checkpoint(case: EncoderCase) -> None:
+    """What it learned is equal after a round trip through JSON, as in a checkpoint."""
+    learned = case.learned()
+    registry = with_class(installed(), type(learned))
+    tree = to_json(InputColumn("x", learned), registry)
+    again = read(InputColumn, tree, Reader(registry)).encoder
+    if again != learned:
+        raise AssertionError(f"{case}: a round trip through the JSON {tree} gave {again}")
+
+
+def learns_again(case: EncoderCase) -> None:
+    """What it learns replaces what it learned before, so that it can learn again."""
+    learned = case.learned()
+    again = checked_learn(learned, case.column)
+    if again != learned:
+        raise AssertionError(f"{case}: learning again from the same rows gave {again}")
+
+
+def repeatable(case: EncoderCase) -> None:
+    """Results for the same column are identical, and the column is not modified."""
+    before = case.column.values.copy()
+    learned = case.learned()
+    if learned != case.learned():
+        raise AssertionError(f"{case}: it learned something else from the same rows")
+    first = checked_encode(learned, case.column)
+    same(case, "the encoded column", checked_encode(learned, case.column), first)
+    same(case, "the raw column", case.column.values, before)
+
+
+def rows_alone(case: EncoderCase) -> None:
+    """A row is encoded the same alone as among others."""
+    learned = case.learned()
+    encoded = checked_encode(learned, case.column)
+    for row in range(len(case.column)):
+        alone = checked_encode(learned, case.column.take(np.array([row])))
+        same(case, f"row {row} encoded alone", alone, encoded[row : row + 1])
+
+
+def other_rows(case: EncoderCase) -> None:
+    """Other values than those it learned from are encoded, or raise DataError that locates them."""
+    learned = case.learned()
+    for values in _values(case.encoder):
+        column = RawColumn.of(values, case.encoder.takes, name="other")
+        try:
+            checked_encode(learned, column)
+        except DataError as error:
+            if "'other'" not in str(error):
+                raise AssertionError(
+                    f"{case}: the error does not name the column: {error}; use column.require"
+                ) from error
+
+
+CHECKS = (returns, checkpoint, learns_again, repeatable, rows_alone, other_rows)
+
+
+def checks_of(cls: type[Encoder]) -> Sequence[Any]:
+    """Return the checks that apply to this class."""
+    return CHECKS
+
+
+def cases(example: Encoder | tuple[Encoder, Any]) -> Sequence[EncoderCase]:
+    """Return the encoder with the columns that it takes."""
+    if not isinstance(example, Encoder):
+        encoder, values = example
+        return [EncoderCase(encoder, _column(encoder, values))]
+    taken = [values for values in _values(example) if _takes(example, values)]
+    return [EncoderCase(example, _column(example, values)) for values in taken]
+
+
+def _column(encoder: Encoder, values: Any) -> RawColumn:
+    return RawColumn.of(values, encoder.takes, target=np.arange(len(values)) % 2)
+
+
+def _values(encoder: Encoder) -> list[Any]:
+    numbers = points((ROWS,))
+    columns: dict[str, list[Any]] = {
+        "numbers": [numbers, 1 + np.abs(numbers), np.arange(ROWS), np.ones(ROWS)],
+        "text": [TEXTS, DATES],
+        "arrays": [points((4, 3)), points((4, 3, 2)), points((4, 6, 6, 1))],
+    }
+    return columns[encoder.takes]
+
+
+def _takes(encoder: Encoder, values: Any) -> bool:
+    """Return False for a column that the encoder refuses."""
+    case = EncoderCase(encoder, _column(encoder, values))
+    try:
+        case.learned().encode(case.column)
+    except DataError:
+        return False
+    except Exception:  # it is the check that reports it
+        return True
+    return True

@@ -1,0 +1,194 @@
+"""The built-in layers on sequences of different lengths."""
+
+import numpy as np
+import pytest
+
+from nnreg import SpecError
+from nnreg.builtin.activations import Softmax, Tanh
+from nnreg.builtin.layers import (
+    attention,
+    composition,
+    convolution,
+    dense,
+    joins,
+    normalization,
+    sampling,
+    sequence,
+)
+from nnreg.interfaces import LayerBuilder
+from nnreg.interfaces.join import one_input
+from nnreg.registry.registry import installed
+from nnreg.testing.finite_differences import central_difference
+from nnreg.testing.layer_masks import MaskedPass
+from nnreg.testing.layer_pass import LayerCase, Pass
+
+LENGTHS = {"0": np.array([5, 2, 0, 1]), "1": np.array([1, 5, 3, 0])}
+FULL = {"0": np.full(4, 5), "1": np.full(4, 5)}
+BLOCK = (attention.MultiHeadAttention(2), dense.Dense(4, Tanh()), normalization.LayerNorm())
+LAYERS = {
+    "dense": (dense.Dense(3, Softmax()), (5, 4)),
+    "activation": (dense.ActivationLayer(Softmax()), (5, 4)),
+    "dropout": (dense.Dropout(0.3), (5, 4)),
+    "layer_norm": (normalization.LayerNorm(), (5, 4)),
+    "batch_norm": (normalization.BatchNorm(), (5, 4)),
+    "batch_norm of images": (normalization.BatchNorm(), (5, 3, 2)),
+    "global_average_pool": (convolution.GlobalAveragePool(), (5, 4)),
+    "global_average_pool of images": (convolution.GlobalAveragePool(), (5, 3, 2)),
+    "global_max_pool": (convolution.GlobalMaxPool(), (5, 4)),
+    "global_max_pool of images": (convolution.GlobalMaxPool(), (5, 3, 2)),
+    "lstm": (sequence.Lstm(3), (5, 4)),
+    "lstm of every step": (sequence.Lstm(3, sequences=True), (5, 4)),
+    "add_position": (attention.AddPosition(), (5, 4)),
+    "fixed add_position": (attention.AddPosition(learned=False), (5, 4)),
+    "multi_head_attention": (attention.MultiHeadAttention(2), (5, 4)),
+    "causal attention": (attention.MultiHeadAttention(2, causal=True), (5, 4)),
+    "cross_attention": (attention.CrossAttention(), ((5, 4), (5, 4))),
+    "gaussian_sample": (sampling.GaussianSample(), (5, 4)),
+    "residual": (composition.Residual(BLOCK), (5, 4)),
+    "stack": (composition.Stack(BLOCK, times=2), (5, 4)),
+    "add": (joins.Add(), ((5, 4), (5, 4))),
+    "subtract": (joins.Subtract(), ((5, 4), (5, 4))),
+    "multiply": (joins.Multiply(), ((5, 4), (5, 4))),
+    "average": (joins.Average(), ((5, 4), (5, 4))),
+    "maximum": (joins.Maximum(), ((5, 4), (5, 4))),
+    "minimum": (joins.Minimum(), ((5, 4), (5, 4))),
+    "concat": (joins.Concat(), ((5, 4), (5, 3))),
+    "dot": (joins.Dot(), ((5, 4), (5, 4))),
+    "distance": (joins.Distance(), ((5, 4), (5, 4))),
+}
+UNSUPPORTED = {
+    "conv2d": (convolution.Conv2d(2), (5, 4, 2)),
+    "max_pool2d": (convolution.MaxPool2d(), (5, 4, 2)),
+    "flatten": (dense.Flatten(), (5, 4)),
+    "up_sampling2d": (convolution.UpSampling2d(), (5, 4, 2)),
+}
+
+
+def case(layer, shape):
+    if layer.joins:
+        layer, shape = one_input(layer, shape)
+    return LayerCase(layer, np.random.default_rng(0).normal(size=(4, *shape)))
+
+
+def test_every_built_in_layer_supports_masks_or_is_known_not_to():
+    own = [e for e in installed() if e.kind == "layer" and e.plugin == "nnreg"]
+    assert {e.name for e in own} == {"embedding", *UNSUPPORTED} | {
+        e.name for e in own for layer, _ in LAYERS.values() if type(layer) is e.cls
+    }
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients_with_masks_are_those_of_central_differences(name, training):
+    tried = MaskedPass(case(*LAYERS[name]), LENGTHS, training=training)
+    _, dx = tried.run()
+    dp = tried.gradient.copy()
+    np.testing.assert_allclose(dp, central_difference(tried.loss, tried.network.vector), atol=1e-7)
+    assert np.all(dx[~tried.real] == 0)
+    np.testing.assert_allclose(dx, central_difference(tried.loss, tried.x), atol=1e-7)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_mask_of_real_steps_alone_changes_nothing(name, training):
+    plain = Pass(case(*LAYERS[name]), training=training)
+    tried = MaskedPass(case(*LAYERS[name]), FULL, training=training)
+    (y, dx), (found, dx_found) = plain.run(), tried.run()
+    close = {"rtol": 1e-12, "atol": 1e-13}
+    np.testing.assert_allclose(found, y, **close)
+    np.testing.assert_allclose(dx_found, dx, **close)
+    np.testing.assert_allclose(tried.gradient, plain.gradient, **close)
+    np.testing.assert_allclose(tried.network.state_vector, plain.network.state_vector, **close)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_mask_may_be_of_another_array_type(name):
+    plain, tried = (MaskedPass(case(*LAYERS[name]), LENGTHS, strict=strict) for strict in (0, 1))
+    (y, dx), (found, dx_found) = plain.run(), tried.run()
+    np.testing.assert_allclose(found, y, rtol=1e-12)
+    np.testing.assert_allclose(dx_found, dx, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_results_with_masks_are_float32_and_finite_for_float32(name):
+    tried = MaskedPass(case(*LAYERS[name]), LENGTHS, dtype=np.float32)
+    tried.x = np.where(tried.real, tried.x, np.float32(-1e4))
+    y, dx = tried.run()
+    assert (y.dtype, dx.dtype) == (np.float32, np.float32)
+    assert all(np.all(np.isfinite(found)) for found in (y, dx, tried.gradient))
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_a_layer_without_masks_is_refused_by_name(name):
+    layer, shape = UNSUPPORTED[name]
+    with pytest.raises(SpecError, match=rf"\$\.layers\[0\].*{type(layer).__name__} does not"):
+        LayerBuilder("$").layer("layers/0", layer, shape, mask="input")
+
+
+ROWS = {
+    "dense": (dense.Dense(3), (5,)),
+    "activation": (dense.ActivationLayer(Softmax()), (5,)),
+    "layer_norm": (normalization.LayerNorm(), (5,)),
+    "batch_norm": (normalization.BatchNorm(), (5,)),
+    "gaussian_sample": (sampling.GaussianSample(), (4,)),
+    "dot": (joins.Dot(), ((5,), (5,))),
+    "distance": (joins.Distance(), ((5,), (5,))),
+    "concat": (joins.Concat(), ((5,), (5,))),
+    "concat of steps": (joins.Concat(axis=0), ((5, 4), (5, 4))),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_layer_over_the_axis_of_the_steps_is_refused(name):
+    with pytest.raises(SpecError, match="sequences of different lengths"):
+        MaskedPass(case(*ROWS[name]), LENGTHS)
+
+
+def test_an_embedding_and_dropout_take_a_single_axis_of_steps():
+    index = np.array([[1, 2, 3, 0, 1], [3, 3, 0, 0, 0]])
+    tried = MaskedPass(LayerCase(sequence.Embedding(4, 3), index), {"0": np.array([5, 2])})
+    tried.run()
+    once = tried.gradient.copy()
+    tried.x[1, 2:] = 2
+    tried.run()
+    np.testing.assert_array_equal(tried.gradient, once)
+    MaskedPass(case(dense.Dropout(), (5,)), LENGTHS).run()
+
+
+def test_a_repeated_stack_gives_each_repetition_the_mask():
+    builder = LayerBuilder("$")
+    stack = composition.Stack((dense.Dense(4), sequence.Lstm(4, sequences=True)), times=2)
+    builder.layer("layers/0", stack, (5, 4), mask="input")
+    _, plan = builder.children["layers/0"]
+    assert plan.output_mask == "input"
+    assert [child.masks for _, child in plan.children.values()] == [("input",)] * 2
+
+
+@pytest.mark.parametrize("lengths", [[1, 0, 0, 0], [0, 0, 0, 0]])
+def test_batch_norm_of_a_single_step_or_none_uses_and_keeps_the_running_statistics(lengths):
+    lengths = {"0": np.array(lengths)}
+    tried, expected = (
+        MaskedPass(case(*LAYERS["batch_norm"]), lengths, training=training)
+        for training in (True, False)
+    )
+    state = tried.network.state_vector.copy()
+    (y, dx), (y_expected, dx_expected) = tried.run(), expected.run()
+    np.testing.assert_array_equal(tried.network.state_vector, state)
+    real = tried.real
+    np.testing.assert_allclose(y[real], y_expected[real], rtol=1e-12)
+    np.testing.assert_allclose(dx, dx_expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_batches_of_other_lengths_need_no_more_arrays(name):
+    """A pass reuses the arrays of the one before, whatever the number of real steps."""
+    tried = MaskedPass(case(*LAYERS[name]), LENGTHS)
+    tried.run()
+    workspace = tried.context.workspace
+    held = len(workspace._buffers)
+    for longest in (1, 2, 3, 4):
+        workspace.masks = {
+            name: np.arange(5) < np.array([longest, 2, 1, 1])[:, None] for name in workspace.masks
+        }
+        tried.run()
+    assert len(workspace._buffers) == held

@@ -1,0 +1,1 @@
+"""Columns of sequences: lists in cells, grouped rows, padded arrays."""
