@@ -9,8 +9,6 @@ import click
 import numpy as np
 
 from nnreg.data.preprocessing import columns_of
-from nnreg.data.sequences import as_learned
-from nnreg.data.settings import Columns
 from nnreg.tables.columns import categorical
 from nnreg.tables.ragged import Ragged
 from nnreg.training.evaluation import classes_of
@@ -31,7 +29,7 @@ def predictions(model: Model, table: Table) -> Predictions:
     If rows are grouped to sequences, and an output has one value per sequence, there is one row for
     each sequence, with the group first. Otherwise a prediction for each step is a list.
     """
-    table = as_learned(table, model.preprocessing, model.spec.data or Columns())
+    table = model.raw_rows.sequences(table)
     found, names, columns = model.predict(table), list[str](), list[list[Any]]()
     per_step = {name: isinstance(output.of(found), list) for name, output in model.outputs.items()}
     spread = table.step_rows is not None and any(per_step.values())
