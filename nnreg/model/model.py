@@ -37,7 +37,6 @@ from nnreg.provenance.fingerprints import components_of
 from nnreg.registry.registry import default_kernels
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
-from nnreg.tables.convert import table_of
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import concatenate
 from nnreg.tables.padded import Padded, as_type
@@ -181,7 +180,7 @@ class Model:
         for name, y in found.items():
             points, lengths = real_points(y, inputs, masks[name])
             if not all_finite(points):
-                refuse_not_finite(points, lengths, table_of(x, self.preprocessing.names))
+                refuse_not_finite(points, lengths, table)
             yield self.outputs[name], points, lengths
 
     def classify(self, x: Any) -> Any:
