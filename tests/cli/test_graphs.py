@@ -20,12 +20,14 @@ DATA = {
     "same": "pairs.npz",
     "reverse": "words.npz",
     "unet": "shapes.npz",
+    "bottleneck": "flats.csv",
     "films": "ratings.csv",
     "repeated": "surface.csv",
 }
 COLUMNS = {
     "flats": ["prediction_price", "prediction_style", "probability_style_new",
               "probability_style_old"],
+    "bottleneck": [f"prediction_{one}" for one in ("a", "b", "c", "price")],
     "code": [*(f"prediction_again_{n}" for n in range(4)), "prediction_code.kl"],
     "same": ["prediction", "probability_no", "probability_yes"],
     "reverse": [f"prediction_{n}" for n in range(4)],
