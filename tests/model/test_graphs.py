@@ -1,7 +1,6 @@
 """Lists of layers whose entries have names, read several earlier entries, or share layers."""
 
 import json
-import pickle
 from dataclasses import dataclass
 
 import jsonschema
@@ -14,6 +13,7 @@ from nnreg.registry.registry import installed
 from nnreg.reports.network_diagram import boxes_of
 from nnreg.spec.json_schema import json_schema
 from nnreg.testing.finite_differences import central_difference
+from tests.helpers.trained import require_saved_and_resumed
 from tests.model.graph_specs import (
     DENSE,
     GRAPHS,
@@ -144,14 +144,7 @@ def test_a_chain_with_names_stays_a_chain():
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_graph_saves_resumes_and_copies_bit_identically(name, tmp_path):
-    whole = nnreg.run(spec(GRAPHS[name], train={"epochs": 4}), data=(X, Y))
-    half = nnreg.run(spec(GRAPHS[name], train={"epochs": 2}), data=(X, Y))
-    nnreg.save(half, tmp_path / "half.h5")
-    loaded = nnreg.load(tmp_path / "half.h5")
-    np.testing.assert_array_equal(loaded.predict(X), half.predict(X))
-    loaded.fit(X, Y, epochs=2)
-    np.testing.assert_array_equal(loaded.network.vector, whole.network.vector)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(whole)).predict(X), whole.predict(X))
+    require_saved_and_resumed(spec(GRAPHS[name]), (X, Y), tmp_path)
 
 
 def test_a_named_layer_can_be_frozen_and_so_are_its_uses():

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import pickle
 
 import h5py
 import jsonschema
@@ -17,6 +16,7 @@ from nnreg.spec.document import read_spec
 from nnreg.spec.json_schema import json_schema
 from nnreg.tables.named import NamedArrays
 from nnreg.testing.finite_differences import central_difference
+from tests.helpers.trained import require_gradients_of_loss, require_saved_and_resumed
 from tests.model.input_specs import (
     CASES,
     FACTS,
@@ -46,18 +46,7 @@ def test_the_gradients_agree_with_central_differences(name):
     some = {key: values[:5] for key, values in x.items()}
     model = nnreg.build(spec_of(name), data=(x, y))
     model.network.vector += 0.1 * RNG.normal(size=model.network.vector.size)
-    _, found = model.gradients(some, y[:5])
-    vector = np.concatenate([one.reshape(-1) for one in found.values()])
-    rows = RNG.choice(len(vector), min(150, len(vector)), replace=False)
-    expected = np.zeros(len(rows))
-    for index, row in enumerate(rows):
-        losses = []
-        for change in (1e-5, -1e-5):
-            model.network.vector[row] += change
-            losses.append(model.gradients(some, y[:5])[0])
-            model.network.vector[row] -= change
-        expected[index] = (losses[0] - losses[1]) / 2e-5
-    np.testing.assert_allclose(vector[rows], expected, atol=1e-7 * np.abs(vector).max())
+    require_gradients_of_loss(model, some, y[:5])
 
 
 def test_the_gradient_of_each_input_is_that_of_central_differences():
@@ -81,15 +70,7 @@ def test_the_gradient_of_each_input_is_that_of_central_differences():
 
 @pytest.mark.parametrize("name", CASES)
 def test_it_saves_resumes_and_copies_bit_identically(name, tmp_path):
-    x, y = CASES[name][1]
-    whole = nnreg.run(spec_of(name, epochs=4), data=(x, y))
-    half = nnreg.run(spec_of(name, epochs=2), data=(x, y))
-    nnreg.save(half, tmp_path / "half.h5")
-    loaded = nnreg.load(tmp_path / "half.h5")
-    np.testing.assert_array_equal(loaded.predict(x), half.predict(x))
-    loaded.fit(x, y, epochs=2)
-    np.testing.assert_array_equal(loaded.network.vector, whole.network.vector)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(whole)).predict(x), whole.predict(x))
+    require_saved_and_resumed(spec_of(name), CASES[name][1], tmp_path)
 
 
 def test_long_inputs_are_predicted_in_chunks_as_each_row_alone():

@@ -1,6 +1,5 @@
 """Networks of several outputs, each with its loss, its metrics and its target."""
 
-import pickle
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import nnreg as library
 from nnreg import Loss, PluginError, SpecError
 from nnreg.registry.registry import installed
 from nnreg.runs.run import prepare_run
+from tests.helpers.trained import require_gradients_of_loss, require_saved_and_resumed
 from tests.model.output_specs import (
     CASES,
     FLAT,
@@ -54,18 +54,7 @@ def test_a_loss_of_a_layer_is_learned_with_that_of_the_output():
 def test_the_gradients_agree_with_central_differences(name):
     x, y = data_of(name)
     y = {key: value[:7] for key, value in y.items()} if isinstance(y, dict) else y[:7]
-    model = build(name)
-    _, found = model.gradients(x[:7], y)
-    for key, gradient in found.items():
-        values, expected = model.parameters[key], np.zeros_like(gradient)
-        for index in np.ndindex(values.shape):
-            before, losses = values[index], []
-            for change in (1e-5, -1e-5):
-                values[index] = before + change
-                losses.append(model.gradients(x[:7], y)[0])
-            values[index] = before
-            expected[index] = (losses[0] - losses[1]) / 2e-5
-        np.testing.assert_allclose(gradient, expected, atol=1e-7 * max(1, np.abs(expected).max()))
+    require_gradients_of_loss(build(name), x[:7], y)
 
 
 def test_each_output_equals_a_network_of_its_own():
@@ -103,17 +92,7 @@ def test_predictions_are_by_output_in_the_form_of_each_target():
 
 @pytest.mark.parametrize("name", CASES)
 def test_it_saves_resumes_and_copies_bit_identically(name, tmp_path):
-    x, y = data_of(name)
-    whole = library.run(spec_of(name, epochs=4), data=(x, y))
-    half = library.run(spec_of(name, epochs=2), data=(x, y))
-    library.save(half, tmp_path / "half.h5")
-    loaded = library.load(tmp_path / "half.h5")
-    for other in (loaded, pickle.loads(pickle.dumps(half))):
-        for key, values in half.predict(x).items():
-            np.testing.assert_array_equal(other.predict(x)[key], values)
-    loaded.fit(x, y, epochs=2)
-    np.testing.assert_array_equal(loaded.network.vector, whole.network.vector)
-    assert loaded.history.records == whole.history.records
+    require_saved_and_resumed(spec_of(name), data_of(name), tmp_path)
 
 
 def test_a_run_that_pauses_in_mid_epoch_resumes_bit_identically(tmp_path):

@@ -15,11 +15,10 @@ from nnreg.builtin.losses import GaussianNll
 from nnreg.checkpoint import save_load
 from nnreg.errors import CheckpointError, NnregWarning, PluginError
 from nnreg.interfaces import traced
-from nnreg.runs.prepare import prepare_from_spec
-from nnreg.spec.document import read_spec
 from nnreg.training import parallelism
 from nnreg.training.parallelism import worker_count
 from tests.helpers.optimizers import Sam
+from tests.helpers.trained import require_resumed_in_mid_epoch
 from tests.training.test_returned_values import document
 
 NEEDS_AUTOGRAD = pytest.mark.skipif(not traced.installed(), reason="needs autograd")
@@ -105,16 +104,7 @@ def test_a_run_stopped_within_an_epoch_resumes_with_the_same_bits(monkeypatch, t
         "train": {"epochs": 6, "batch_size": 16},
         **OPTIONS,
     }
-    whole = nnreg.run(spec)
-    prepared = prepare_from_spec(read_spec(spec))
-    segments = prepared.model.trainer(prepared.train, None).iterate(lambda: True)
-    for _ in range(8):
-        next(segments)
-    segments.close()
-    nnreg.save(prepared.model, "half.h5")
-    resumed = nnreg.resume("half.h5")
-    assert list(resumed.history) == list(whole.history)
-    assert resumed.network.vector.tobytes() == whole.network.vector.tobytes()
+    require_resumed_in_mid_epoch(spec, batches=8)
 
 
 @NEEDS_AUTOGRAD
