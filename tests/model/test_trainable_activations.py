@@ -143,7 +143,7 @@ def test_dense_and_convolution_give_their_features_and_the_layer_the_whole_shape
 
 
 @pytest.mark.parametrize("layers", [STACK, SHARED])
-def test_a_saved_model_is_the_same_and_continues_with_the_same_bits(layers, tmp_path):
+def test_a_saved_model_is_the_same_and_continues_bit_identically(layers, tmp_path):
     whole = nnreg.run(spec(layers, train={"epochs": 5}), data=(X, Y))
     half = nnreg.run(spec(layers), data=(X, Y))
     assert all((array != 0.25).all() for array in half.parameters.values())

@@ -82,7 +82,7 @@ def test_a_network_learns_in_its_own_type_and_one_note_states_the_cost():
 
 @NEEDS_AUTOGRAD
 @pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
-def test_a_training_that_continues_from_a_checkpoint_has_the_same_bits(tmp_path):
+def test_a_training_that_continues_from_a_checkpoint_is_bit_identical(tmp_path):
     whole, first = (nnreg.run(spec(epochs), data=(X, Y)) for epochs in (6, 3))
     nnreg.save(first, tmp_path / "model.h5")
     resumed = save_load.load(tmp_path / "model.h5", registry=first.document.registry)
@@ -93,7 +93,7 @@ def test_a_training_that_continues_from_a_checkpoint_has_the_same_bits(tmp_path)
 @NEEDS_AUTOGRAD
 @pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
 @pytest.mark.usefixtures("registering")
-def test_a_run_stopped_within_an_epoch_resumes_with_the_same_bits(monkeypatch, tmp_path):
+def test_a_run_stopped_in_mid_epoch_resumes_bit_identically(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     nnreg.register("mixing", Mixing)
     nnreg.register("quartic", Quartic)

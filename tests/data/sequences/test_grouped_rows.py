@@ -185,7 +185,7 @@ def test_groups_that_look_like_numbers_stay_text(directory):
     assert prepare(grouped()).train.x.lengths.tolist() == [3, 2, 1]
 
 
-def test_a_resumed_run_has_the_same_bits(directory):
+def test_a_run_resumes_bit_identically(directory):
     whole = {**PER_SEQUENCE, "train": {"epochs": 4}}
     library.run(grouped(whole), out="whole")
     library.run(grouped(PER_SEQUENCE), out="part")
