@@ -298,8 +298,8 @@ class LayerBuilder(Declarations):
 def connect_layers(
     layers: Sequence[Layer],
     path: str,
-    inputs: Iterable[str] = (),
-    outputs: Mapping[str, str] | None = None,
+    inputs: Iterable[str],
+    outputs: Mapping[str, str] | None,
 ) -> Graph:
     """Return the connections of a list of layers at a path of the spec; see `connect`."""
     keys = [one.keys if isinstance(one, LayerEntry) else None for one in layers]
