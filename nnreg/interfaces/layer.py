@@ -216,13 +216,14 @@ class LayerBuilder(Declarations):
             plan = LayerBuilder(f"{self.path}.layers[{index}]")
             plan.wire = wire if graph else None
             plan.owner = None if wire.use is None else names[wire.use]
-            plan.integer = _common([values[one.value].is_integer(one.part) for one in wire.inputs])
-            plan.masks = tuple(values[one.value].mask_of(one.part) for one in wire.inputs)
+            sources = [(values[read.value], read) for read in wire.inputs]
+            plan.integer = _common([value.is_integer(read.part) for value, read in sources])
+            plan.masks = tuple(value.mask_of(read.part) for value, read in sources)
             layer = self._layer_of(entry, plan)
-            read = [values[one.value].shape_of(one, f"{plan.path}.inputs") for one in wire.inputs]
+            shapes = [value.shape_of(read, f"{plan.path}.inputs") for value, read in sources]
             name = _name(entry) or str(index)
             names.append(f"layers/{name}")
-            shape = self._build(names[-1], layer, read, plan)
+            shape = self._build(names[-1], layer, shapes, plan)
             integer = plan.integer if layer.keeps_integers else layer.keeps_integers
             values.append(Value(name, shape, integer, mask=plan.output_mask))
         if outputs is None:
