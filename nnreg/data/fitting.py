@@ -63,6 +63,30 @@ def fit_preprocessing(
     if it is numeric.
     """
     train = table.take(rows)
+    names = _input_names(table, targets, columns)
+    for name in columns.columns:
+        column(table, name)
+    fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
+    inputs: list[InputColumn] = []
+    steps = {}
+    for key, group in (columns.groups or {INPUT: names}).items():
+        integer = key in integer_inputs
+        if longest := longest_sequence(train, group):
+            steps[key] = longest
+            parts = table.steps(group), train.steps(group)
+            inputs += _fit_inputs(*parts, group, columns, integer, {}, of_steps=True)
+        else:
+            inputs += _fit_inputs(table, train, group, columns, integer, fitted_targets)
+    target = fitted_targets.pop("", None)
+    sizes = {key: len(group) for key, group in columns.groups.items()}
+    per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
+    return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step)
+
+
+def _input_names(
+    table: Table, targets: Sequence[TargetColumns], columns: Columns
+) -> tuple[str, ...]:
+    """Return the names of the input columns, by default of all that are no targets."""
     names = columns.listed
     if names is None:
         used = {name for target in targets for name in target.columns}
@@ -71,32 +95,37 @@ def fit_preprocessing(
         raise DataError(
             f"{table.origin}: no input columns are left besides the target; check data.exclude"
         )
-    for name in columns.columns:
-        column(table, name)
-    fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
-    inputs: list[InputColumn] = []
-    steps = {}
-    for key, group in (columns.groups or {INPUT: names}).items():
-        whole, part, aims, integer = table, train, fitted_targets, key in integer_inputs
-        longest = longest_sequence(train, group)
-        if longest:
-            steps[key] = longest
-            whole, part, aims = table.steps(group), train.steps(group), {}
-        by_step = bool(longest) and len(group) == 1
-        encoders = {n: _encoder_of(whole, n, columns, integer, by_step=by_step) for n in group}
-        fitted = [_fit_input(whole, part, n, encoders[n], columns, integer, aims) for n in group]
-        alone = [one for one in fitted if one.alone]
-        if alone and len(fitted) > 1:
-            raise DataError(
-                f"{table.origin}: column {alone[0].name!r} holds arrays and must be the only "
-                f"input; list it alone in 'inputs', or the others in 'exclude', or give each an "
-                f"input with a name (inputs: {', '.join(group)})"
-            )
-        inputs += fitted
-    target = fitted_targets.pop("", None)
-    sizes = {key: len(group) for key, group in columns.groups.items()}
-    per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
-    return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step)
+    return names
+
+
+def _fit_inputs(
+    table: Table,
+    train: Table,
+    names: Sequence[str],
+    columns: Columns,
+    integer: bool,
+    targets: Mapping[str, Target],
+    *,
+    of_steps: bool = False,
+) -> list[InputColumn]:
+    """Fit the columns of one input. `targets` have one value for each row of the tables.
+
+    `of_steps` is for an input of sequences, whose steps are the rows of the tables.
+    """
+    by_step = of_steps and len(names) == 1
+    encoders = [_encoder_of(table, name, columns, integer, by_step=by_step) for name in names]
+    fitted = [
+        _fit_input(table, train, name, encoder, columns, integer, targets)
+        for name, encoder in zip(names, encoders, strict=True)
+    ]
+    alone = [one for one in fitted if one.alone]
+    if alone and len(fitted) > 1:
+        raise DataError(
+            f"{table.origin}: column {alone[0].name!r} holds arrays and must be the only "
+            f"input; list it alone in 'inputs', or the others in 'exclude', or give each an "
+            f"input with a name (inputs: {', '.join(names)})"
+        )
+    return fitted
 
 
 def _fit_input(
@@ -108,7 +137,7 @@ def _fit_input(
     integer: bool,
     targets: Mapping[str, Target],
 ) -> InputColumn:
-    """Fit the encoder of an input column; `targets` have one value for each of its rows."""
+    """Fit the encoder of an input column; see `_fit_inputs`."""
     column = raw_column(train, name, encoder)
     if encoder.takes_target:
         column = replace(column, target=_target_of_encoder(name, train, targets))
@@ -196,30 +225,39 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
         table, train = table.steps(targets), train.steps(targets)
     single = len(targets) == 1 and column(table, targets[0]).ndim == 1
     if len(targets) == 1 and _is_class_target(table, targets[0], columns, numeric_classes):
-        labels = category_counts(categorical(train, targets[0]))
-        if "" in labels:
-            raise DataError(
-                f"{table.origin}: a class of the target {targets[0]!r} is the empty text; give it "
-                "a name, or list \"\" in the source's 'missing'"
-            )
-        if len(labels) == 1:
-            raise DataError(
-                f"{table.origin}: the target {targets[0]!r} is {next(iter(labels))!r} in every "
-                "training row; expected two or more classes"
-            )
-        names = tuple(sorted(labels, key=_class_order))
-        kind = _class_kind(table, targets[0], names)
-        return ClassTarget(targets[0], names, kind=kind, single=single)
+        return _class_target(table, train, targets[0], single=single)
     if len(targets) > 1:
         _require_numbers(table, targets, columns)
-    raw = numeric_targets(train, targets)
+    return _numeric_target(train, targets, columns, single=single)
+
+
+def _class_target(table: Table, train: Table, name: str, *, single: bool) -> ClassTarget:
+    labels = category_counts(categorical(train, name))
+    if "" in labels:
+        raise DataError(
+            f"{table.origin}: a class of the target {name!r} is the empty text; give it a name, or "
+            "list \"\" in the source's 'missing'"
+        )
+    if len(labels) == 1:
+        raise DataError(
+            f"{table.origin}: the target {name!r} is {next(iter(labels))!r} in every training "
+            "row; expected two or more classes"
+        )
+    names = tuple(sorted(labels, key=_class_order))
+    return ClassTarget(name, names, kind=_class_kind(table, name, names), single=single)
+
+
+def _numeric_target(
+    train: Table, names: tuple[str, ...], columns: Columns, *, single: bool
+) -> NumericTarget:
+    raw = numeric_targets(train, names)
     flat = raw.reshape(-1, raw.shape[-1])
     width = flat.shape[1]
     if columns.target_scaling == "none" or not len(flat):
-        return NumericTarget(targets, (0.0,) * width, (1.0,) * width, single=single)
+        return NumericTarget(names, (0.0,) * width, (1.0,) * width, single=single)
     mean, deviation = mean_and_deviation(flat)
     scale = scale_of(mean, deviation)
-    return NumericTarget(targets, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
+    return NumericTarget(names, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
 
 
 def _require_numbers(table: Table, targets: Sequence[str], columns: Columns) -> None:

@@ -1,7 +1,7 @@
 """Which values of a network are sequences of different lengths, and have a mask.
 
 A mask is named after the input of the network whose lengths hold. The functions take a `Layer` and
-its `LayerBuilder`, whose module imports this one.
+its `LayerBuilder`; their module imports this one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from typing import Any
 
 from nnreg._types import Shape
 from nnreg.errors import ComponentError, Problem, ShapeError, SpecError
+from nnreg.interfaces.declarations import Declarations
 
 
-def refuse_mask(layer: Any, plan: Any) -> None:
+def refuse_mask(layer: Any, plan: Declarations) -> None:
     """Raise `SpecError` if a mask reaches a layer that does not support it, or several a join."""
     masks = dict.fromkeys(name for name in plan.masks if name is not None)
     if not masks:
@@ -56,7 +57,7 @@ def output_mask(layer: Any, plan: Any) -> str | None:
     return kept
 
 
-def require_features(shape: Shape, plan: Any) -> None:
+def require_features(shape: Shape, plan: Declarations) -> None:
     """Raise `ShapeError` if the last axis, over which a layer computes, is that of masked steps."""
     if len(shape) == 1 and any(plan.masks):
         raise ShapeError(shape, "(batch, time, features) of sequences of different lengths")

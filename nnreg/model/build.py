@@ -90,8 +90,9 @@ def build_network(
     spec: Spec,
     input_shape: Shapes,
     classes: Classes,
-    kernels: Kernels | None = None,
-    masked: Collection[str] = (),
+    kernels: Kernels,
+    *,
+    masked: Collection[str],
 ) -> Network:
     """Return the network that a spec describes, not yet initialized; see `plan_network`."""
     plan, shape, output_activation, named = plan_network(spec, input_shape, classes, masked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,15 +11,13 @@ from nnreg._types import Array, Shape
 from nnreg._utils.statistics import all_finite
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
-from nnreg.errors import DataError, Problem, SpecError, UsageError
+from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.metric import RESERVED_NAMES
 from nnreg.interfaces.outputs import OutputSpec
 from nnreg.model.build import check_monitored, encode_targets, layer_of, name_metrics
 from nnreg.network.network import Network
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
-from nnreg.tables.convert import columns_of as array_columns
-from nnreg.tables.convert import table_of
 from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
 from nnreg.training.evaluation import Evaluation, class_scores, classes_of
@@ -147,19 +145,6 @@ def outputs_of(
         path = given.loss_path if index is None else f"$.model.layers[{index}]"
         found[name] = Output(given, target, evaluation, shape, path)
     return found
-
-
-def given_targets(x: Any, y: Any, preprocessing: Preprocessing) -> Any:
-    """Return targets by their columns: those given by output, or columns of the inputs `x`."""
-    columns, compared = {*preprocessing.target_names}, preprocessing.by_output
-    if y is None and columns:
-        if not columns <= table_of(x, preprocessing.names).columns.keys():
-            raise UsageError("the model takes a target; pass it as y")
-        return x
-    if not isinstance(y, Mapping) or columns <= y.keys() or not compared.keys() <= y.keys():
-        return y
-    tables = (array_columns(y[name], columns_of(target)) for name, target in compared.items())
-    return {name: values for table in tables for name, values in table.columns.items()}
 
 
 def only_target(outputs: Collection[Output], raw: Any) -> tuple[Array, tuple[str, ...] | None]:

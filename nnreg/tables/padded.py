@@ -39,8 +39,8 @@ class Padded:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise DataError(
-                f"row {row}: the length {self.lengths[row]} is not from 0 to the number of steps, "
-                f"{self.steps}"
+                f"row {row}: the length {self.lengths[row]} is not between 0 and the number of "
+                f"steps, {self.steps}"
             )
         self.lengths = self.lengths.astype(np.intp, copy=False)
         after = self.values[~self.mask]
@@ -186,5 +186,5 @@ def concatenate_padded(parts: Sequence[Padded]) -> Padded:
 
 
 def points_like(values: Array, like: Array | Padded) -> Array:
-    """Return the real steps of an array, by the lengths of `like`; all if that is no `Padded`."""
+    """Return the real steps of an array, by the lengths of `like`; all if that is an array."""
     return values[mask_of(like.lengths, values.shape[1])] if isinstance(like, Padded) else values

@@ -54,7 +54,11 @@ def test_values_after_the_end_become_zero_and_the_given_array_is_not_changed():
         (np.ones(3), [1, 1, 1], r"shape \(rows, steps, ...\), found \(3,\)"),
         (np.ones((2, 3)), [1], "2 padded sequences need as many lengths"),
         (np.ones((2, 3)), [1.0, 2.0], "integers, found float64"),
-        (np.ones((2, 3)), [1, 4], "row 1: the length 4 is not from 0 to the number of steps, 3"),
+        (
+            np.ones((2, 3)),
+            [1, 4],
+            "row 1: the length 4 is not between 0 and the number of steps",
+        ),
         (np.ones((2, 3)), [-1, 2], "row 0: the length -1"),
     ],
 )

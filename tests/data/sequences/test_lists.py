@@ -120,7 +120,7 @@ WRONG = {
     "NaN": ("[NaN]", ": in a list: found NaN, which is not a number"),
     "an infinite number": ("[1e999]", r", column 'x': an infinite value"),
     "a missing value": ("[1,null]", "step 1, column 'x': the value is missing"),
-    "no cell": ("", r": no list; write \[\] for a sequence of no steps"),
+    "no cell": ("", r": the value is missing; write \[\] for a sequence of no steps"),
     "a large integer": (f"[{10**30}]", r": the integer 1000.*is too large"),
     "thousands of digits": (f"[{'9' * 5000}]", ": a number in a list has too many digits"),
     "deep nesting": ("[" * 10_000 + "]" * 10_000, ": lists within lists are nested too deep"),
