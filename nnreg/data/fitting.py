@@ -74,10 +74,12 @@ def fit_preprocessing(
     for name in columns.columns:
         column(table, name)
     fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
+    per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
     inputs: list[InputColumn] = []
     steps = {}
     for key, group in (columns.groups or {INPUT: names}).items():
-        whole, part, aims, integer = table, train, fitted_targets, key in integer_inputs
+        whole, part, integer = table, train, key in integer_inputs
+        aims = {k: one for k, one in fitted_targets.items() if k not in per_step}
         longest = longest_sequence(train, group)
         if longest:
             steps[key] = longest
@@ -95,7 +97,6 @@ def fit_preprocessing(
         inputs += fitted
     target = fitted_targets.pop("", None)
     sizes = {key: len(group) for key, group in columns.groups.items()}
-    per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
     return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step)
 
 
@@ -163,10 +164,14 @@ def _encoder_of(
 
 
 def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -> Array:
-    """Return the only target, for the encoder of a column that needs it."""
+    """Return the only target, for the encoder of a column that needs it.
+
+    The steps of sequences have no `targets`, and those that have a value per step are none.
+    """
     found = [target for target in targets.values() if columns_of(target)]
     if len(found) != 1:
-        problem = f"its encoder needs one target with a value for each row, found {len(found)}"
+        why = f"but there are {len(found)}" if found else "which sequences do not have"
+        problem = f"its encoder needs one target for each row, {why}; choose another encoder"
         raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     return found[0].encode(train)
 
@@ -186,9 +191,12 @@ def _require_memory(table: Table, column: InputColumn) -> None:
 def fit_target(table: Table, train: Table, target: TargetColumns, columns: Columns) -> Target:
     """Fit the encoder of a target; see `fit_preprocessing`."""
     targets, numeric_classes = target.columns, target.numeric_classes
-    for name in targets:
+    for name in set(targets) - set(columns.listed or ()):  # that of an input is for the input
         if columns.columns.get(name) not in (None, Number(), Category()):
-            problem = f'{name!r} is a target, which is either "number" or "category", no options'
+            problem = (
+                f'{name!r} is a target, which has no other encoder than "number" or '
+                '"category", without options; choose one of them'
+            )
             raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     if not targets:
         return NumericTarget((), (), ())
@@ -238,9 +246,10 @@ def _is_class_target(
     values = column(table, target)
     several = not is_text(values) and math.prod(values.shape[1:]) != 1
     declared = ("all",) if several else ("single", "all")
-    if numeric_classes in declared and target not in columns.columns:
+    is_declared = isinstance(columns.columns.get(target), Number | Category)
+    if numeric_classes in declared and not is_declared:
         return True
-    if column(table, target).dtype.kind == "b" and target not in columns.columns:
+    if column(table, target).dtype.kind == "b" and not is_declared:
         return False  # given as numbers, 0 and 1
     return _is_categorical(table, target, columns)
 
@@ -248,7 +257,7 @@ def _is_class_target(
 def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
     """Return True if a column is categorical: as the spec sets it, or inferred from all rows."""
     encoder = columns.columns.get(name)
-    if encoder is not None:
+    if isinstance(encoder, Number | Category):
         return isinstance(encoder, Category)
     if is_numeric(table, name):
         return False
