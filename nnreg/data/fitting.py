@@ -94,6 +94,11 @@ def fit_preprocessing(
                 f"input; list it alone in 'inputs', or the others in 'exclude', or give each an "
                 f"input with a name (inputs: {', '.join(group)})"
             )
+        if not sum(math.prod(one.shape) for one in fitted):
+            raise DataError(
+                f"{table.origin}: column {group[0]!r} has no values that the network could read; "
+                "choose other inputs"
+            )
         inputs += fitted
     target = fitted_targets.pop("", None)
     sizes = {key: len(group) for key, group in columns.groups.items()}
@@ -221,6 +226,11 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     if len(targets) > 1:
         _require_numbers(table, targets, columns)
     raw = numeric_targets(train, targets)
+    if not math.prod(raw.shape[1:]):
+        raise DataError(
+            f"{table.origin}: column {targets[0]!r} holds arrays of shape {raw.shape[1:]}, which "
+            "have no values; choose another target"
+        )
     flat = raw.reshape(-1, raw.shape[-1])
     width = flat.shape[1]
     if columns.target_scaling == "none" or not len(flat):
