@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -77,6 +78,11 @@ def _split(values: list[Any], lengths: Sequence[int]) -> list[list[Any]]:
     return [values[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
+def _flat(y: Array) -> Array:
+    """Return an array with one row for each row of another one, also if it has none."""
+    return y.reshape(len(y), math.prod(y.shape[1:]))
+
+
 def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list[list[Any]]]:
     """Return the names of the columns of an output, and their values."""
     prefix = f"{output.name}_" if output.name else ""
@@ -84,12 +90,12 @@ def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list
     if output.predicts and output.classes is not None:
         classes = np.array(output.classes, dtype=object)
         if y.ndim > 2:  # a class for each time step or pixel
-            chosen = classes[classes_of(y)].reshape(len(y), -1)
+            chosen = _flat(classes[classes_of(y)])
             return [f"prediction_{prefix}{n}" for n in range(chosen.shape[1])], chosen.T.tolist()
-        y = output.probabilities(y.reshape(len(y), -1))
+        y = output.probabilities(_flat(y))
         names = [single, *(f"probability_{prefix}{one}" for one in output.classes)]
         return names, [classes[np.argmax(y, axis=-1)].tolist(), *y.T.tolist()]
-    y = y.reshape(len(y), -1)
+    y = _flat(y)
     if y.shape[1] == 1:
         return [single], [y[:, 0].tolist()]
     targets = [str(index) for index in range(y.shape[1])]

@@ -67,6 +67,8 @@ def fit_preprocessing(
     for name in columns.columns:
         column(table, name)
     fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
+    per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
+    of_rows = {name: one for name, one in fitted_targets.items() if name not in per_step}
     inputs: list[InputColumn] = []
     steps = {}
     for key, group in (columns.groups or {INPUT: names}).items():
@@ -76,10 +78,9 @@ def fit_preprocessing(
             parts = table.steps(group), train.steps(group)
             inputs += _fit_inputs(*parts, group, columns, integer, {}, of_steps=True)
         else:
-            inputs += _fit_inputs(table, train, group, columns, integer, fitted_targets)
+            inputs += _fit_inputs(table, train, group, columns, integer, of_rows)
     target = fitted_targets.pop("", None)
     sizes = {key: len(group) for key, group in columns.groups.items()}
-    per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
     return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step)
 
 
@@ -124,6 +125,11 @@ def _fit_inputs(
             f"{table.origin}: column {alone[0].name!r} holds arrays and must be the only "
             f"input; list it alone in 'inputs', or the others in 'exclude', or give each an "
             f"input with a name (inputs: {', '.join(names)})"
+        )
+    if not sum(math.prod(one.shape) for one in fitted):
+        raise DataError(
+            f"{table.origin}: column {names[0]!r} has no values that the network could read; "
+            "choose other inputs"
         )
     return fitted
 
@@ -192,10 +198,14 @@ def _encoder_of(
 
 
 def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -> Array:
-    """Return the only target, for the encoder of a column that needs it."""
+    """Return the only target, for the encoder of a column that needs it.
+
+    The steps of sequences have no `targets`, and those that have a value per step are none.
+    """
     found = [target for target in targets.values() if columns_of(target)]
     if len(found) != 1:
-        problem = f"its encoder needs one target with a value for each row, found {len(found)}"
+        why = f"but there are {len(found)}" if found else "which sequences do not have"
+        problem = f"its encoder needs one target for each row, {why}; choose another encoder"
         raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     return found[0].encode(train)
 
@@ -215,9 +225,12 @@ def _require_memory(table: Table, column: InputColumn) -> None:
 def fit_target(table: Table, train: Table, target: TargetColumns, columns: Columns) -> Target:
     """Fit the encoder of a target; see `fit_preprocessing`."""
     targets, numeric_classes = target.columns, target.numeric_classes
-    for name in targets:
+    for name in set(targets) - set(columns.listed or ()):  # that of an input is for the input
         if columns.columns.get(name) not in (None, Number(), Category()):
-            problem = f'{name!r} is a target, which is either "number" or "category", no options'
+            problem = (
+                f'{name!r} is a target, which has no other encoder than "number" or '
+                '"category", without options; choose one of them'
+            )
             raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     if not targets:
         return NumericTarget((), (), ())
@@ -251,6 +264,11 @@ def _numeric_target(
     train: Table, names: tuple[str, ...], columns: Columns, *, single: bool
 ) -> NumericTarget:
     raw = numeric_targets(train, names)
+    if not math.prod(raw.shape[1:]):
+        raise DataError(
+            f"{train.origin}: column {names[0]!r} holds arrays of shape {raw.shape[1:]}, which "
+            "have no values; choose another target"
+        )
     flat = raw.reshape(-1, raw.shape[-1])
     width = flat.shape[1]
     if columns.target_scaling == "none" or not len(flat):
@@ -276,9 +294,10 @@ def _is_class_target(
     values = column(table, target)
     several = not is_text(values) and math.prod(values.shape[1:]) != 1
     declared = ("all",) if several else ("single", "all")
-    if numeric_classes in declared and target not in columns.columns:
+    is_declared = isinstance(columns.columns.get(target), Number | Category)
+    if numeric_classes in declared and not is_declared:
         return True
-    if column(table, target).dtype.kind == "b" and target not in columns.columns:
+    if column(table, target).dtype.kind == "b" and not is_declared:
         return False  # given as numbers, 0 and 1
     return _is_categorical(table, target, columns)
 
@@ -286,7 +305,7 @@ def _is_class_target(
 def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
     """Return True if a column is categorical: as the spec sets it, or inferred from all rows."""
     encoder = columns.columns.get(name)
-    if encoder is not None:
+    if isinstance(encoder, Number | Category):
         return isinstance(encoder, Category)
     if is_numeric(table, name):
         return False

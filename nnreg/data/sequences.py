@@ -266,7 +266,7 @@ def _constant(
     differ = array != other
     if array.dtype.kind == "f":
         differ &= ~(np.isnan(array) & np.isnan(other))
-    differ = differ.reshape(len(array), -1).any(axis=1)
+    differ = differ.any(axis=tuple(range(1, differ.ndim)))
     if differ.any():
         row = int(np.argmax(differ))
         known = table.row_label(int(first[member[row]]))

@@ -10,6 +10,7 @@ from typing import Any
 
 from nnreg._types import Shape
 from nnreg.errors import ComponentError, Problem, ShapeError, SpecError
+from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.declarations import Declarations
 
 
@@ -36,14 +37,15 @@ def refuse_mask(layer: Any, plan: Declarations) -> None:
 def output_mask(layer: Any, plan: Any) -> str | None:
     """Return the mask of the output of a layer that is built; None if it has none.
 
-    A layer that holds layers has that of the last of these.
+    A layer that holds layers has that of the last of these; an activation with parameters is none.
     """
     masks: list[str] = [name for name in plan.masks if name is not None]
     if not masks or not layer.keeps_mask:
         return None
-    if plan.children:
-        nested: str | None = list(plan.children.values())[-1][1].output_mask
-        return nested
+    nested = [own for one, own in plan.children.values() if not isinstance(one, Activation)]
+    if nested:
+        last: str | None = nested[-1].output_mask
+        return last
     kept: str | None = plan.masks[0] if getattr(layer, "joins_masks", False) else masks[0]
     if kept is None:
         return None

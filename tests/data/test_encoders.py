@@ -205,7 +205,7 @@ def test_what_it_learned_cannot_be_set_in_a_spec(directory):
 
 
 def test_an_encoder_of_a_target_is_refused(directory):
-    with pytest.raises(SpecError, match=r"columns\.species: 'species' is a target, which is"):
+    with pytest.raises(SpecError, match=r"columns\.species: 'species' is a target, which has"):
         nnreg.build(document({"species": "target_mean"}))
 
 

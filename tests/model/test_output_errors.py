@@ -86,7 +86,7 @@ ERRORS = {
     "metric of numbers for classes": (
         lambda s: s["metrics"].update(style=["r2"]),
         "$.metrics.style[0]",
-        "r2 compares numbers, but the target is categorical",
+        "r2 compares numbers, but the target is categorical; remove it",
     ),
     "no loss with a target": (
         lambda s: (s.update(loss={"price": "value"}, metrics={}),),

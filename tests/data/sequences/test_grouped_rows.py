@@ -152,6 +152,12 @@ def test_predict_prints_a_row_for_each_sequence_with_its_group(nnreg):
     assert [row["prediction"] for row in rows] == library.load("out").classify(table).tolist()
 
 
+def test_no_rows_at_all_are_no_sequences():
+    once = library.run(grouped(sequences={"group": "patient", "constant": ["ill"]}), out="out")
+    nothing = {"patient": [], "dose": [], "unit": [], "ill": []}
+    assert once.predict(nothing).shape == (0, 2)
+
+
 def test_predict_prints_a_row_for_each_step_in_the_order_of_the_file(nnreg):
     library.run(grouped(PER_STEP, target="event"), out="out")
     code, out, _ = nnreg("predict", "out", "data.csv", "--json")

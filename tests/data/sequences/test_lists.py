@@ -1,8 +1,11 @@
 """JSON lists in the cells of a text file are sequences."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import nnreg as library
 from nnreg.errors import DataError, NnregWarning
 from nnreg.tables.convert import table_of
 from nnreg.tables.lists import is_lists
@@ -104,6 +107,14 @@ def test_an_empty_list_is_a_sequence_without_steps_and_warned_of(write):
         run = prepared()
     assert run.train.x.lengths.tolist() == [0, 3, 1, 2]
     assert len(run.model.predict({"x": [[], [1.0]]})) == 2
+
+
+def test_rows_whose_lists_are_all_empty_are_predicted_as_empty_lists(write, nnreg):
+    write('x,tags\n"[1,2]","[""p"",""q""]"\n[3],"[""p""]"\n')
+    library.run(spec(PER_STEP, "csv", "data.csv", "tags"), out="out")
+    Path("empty.csv").write_text("x\n[]\n[]\n")
+    code, printed, _ = nnreg("predict", "out", "empty.csv")
+    assert (code, printed.splitlines()[1:]) == (0, ["[],[],[]"] * 2)
 
 
 WRONG = {
