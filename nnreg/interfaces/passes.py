@@ -72,12 +72,7 @@ def run_graph(
         steps.append((backward_fn, context, node))
 
     def backward(dy: Any) -> Any:
-        gradients: list[Any] = [None] * len(values)
-        if outputs is None:
-            gradients[-1] = dy
-        else:
-            for name, read in outputs.items():
-                _add(gradients, read, dy[name], contexts[0])
+        gradients = _of_outputs(dy, outputs, len(values), contexts[0])
         for index in range(len(steps), 0, -1):
             backward_fn, context, node = steps[index - 1]
             gradient = gradients[index]
@@ -104,6 +99,19 @@ def part_of(values: Sequence[Any], read: Read) -> Array:
     value, part = read
     found: Array = values[value] if part is None else values[value][part]
     return found
+
+
+def _of_outputs(
+    dy: Any, outputs: Mapping[str, Read] | None, count: int, context: Context
+) -> list[Any]:
+    """Return the gradients of the values of a graph, of which those of the outputs are known."""
+    gradients: list[Any] = [None] * count
+    if outputs is None:
+        gradients[-1] = dy
+    else:
+        for name, read in outputs.items():
+            _add(gradients, read, dy[name], context)
+    return gradients
 
 
 def _add(gradients: list[Any], read: Read, dx: Array | None, context: Context) -> None:

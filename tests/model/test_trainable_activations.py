@@ -1,6 +1,5 @@
 """Activations with parameters, wherever an activation may stand in a network."""
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from nnreg.builtin.losses import CrossEntropy
 from nnreg.reports.network_diagram import boxes_of
 from nnreg.testing.finite_differences import central_difference
 from tests.helpers.trainable import PRelu, TrainableSwish
+from tests.model.graph_specs import spec
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 3))
@@ -74,16 +74,6 @@ PLACES = {
 def _plugin(registering):
     nnreg.register("prelu", PRelu)
     nnreg.register("trainable_swish", TrainableSwish)
-
-
-def spec(layers, **changes):
-    return {
-        "model": {"layers": copy.deepcopy(layers), "dtype": "float64"},
-        "loss": "mean_squared_error",
-        "optimizer": {"type": "adam", "learning_rate": 0.02},
-        "train": {"epochs": 3},
-        **changes,
-    }
 
 
 def build(layers, x=X, y=None, **changes):
@@ -153,7 +143,7 @@ def test_dense_and_convolution_give_their_features_and_the_layer_the_whole_shape
 
 
 @pytest.mark.parametrize("layers", [STACK, SHARED])
-def test_a_saved_model_is_the_same_and_continues_with_the_same_bits(layers, tmp_path):
+def test_a_saved_model_is_the_same_and_continues_bit_identically(layers, tmp_path):
     whole = nnreg.run(spec(layers, train={"epochs": 5}), data=(X, Y))
     half = nnreg.run(spec(layers), data=(X, Y))
     assert all((array != 0.25).all() for array in half.parameters.values())
