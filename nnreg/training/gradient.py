@@ -295,7 +295,8 @@ class DataParallelGradient:
         """
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            results = self._run(examples, batch, examples.share(batch, rows))
+            partial = self._several or examples.points is not None
+            results = self._run(examples, batch, examples.share(batch, rows) if partial else 1.0)
             if self._several and start:
                 np.add(self.gradient, self._first, out=self.gradient)
             elif self._several:
