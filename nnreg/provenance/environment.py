@@ -81,7 +81,7 @@ def _with_shards(environment: Mapping[str, Any]) -> Mapping[str, Any]:
     """Add the number of shards where an older version recorded whether threads shared batches."""
     if "divided" not in environment:
         return environment
-    return {"shards": environment.get("threads") if environment["divided"] else 1} | environment
+    return {"shards": environment.get("threads") if environment["divided"] else 1, **environment}
 
 
 def _differ(before: Any, now: Any) -> bool:

@@ -42,7 +42,12 @@ class Exchange:
                     return None
 
         with nullcontext() if pool.is_open else pool.open():
-            results = pool.run([functools.partial(run_one, job) for job in jobs])
+            try:
+                results = pool.run([functools.partial(run_one, job) for job in jobs])
+            except BaseException:  # Ctrl-C, before or after the caller's own job
+                self._barrier.abort()
+                self._slots.release(len(jobs))
+                raise
         if errors:
             raise errors[0]
         return cast(list[T], results)

@@ -55,6 +55,36 @@ def test_an_error_in_one_shard_ends_those_that_wait_for_it():
         run(job)
 
 
+@pytest.mark.parametrize("limit", [1, 3])
+@pytest.mark.parametrize("moment", ["before", "within", "after"])
+def test_an_interruption_of_the_callers_thread_ends_the_others(monkeypatch, moment, limit):
+    ended = []
+
+    def job(member):
+        try:
+            if moment == "within" and member.index == 0:
+                raise KeyboardInterrupt
+            member.gather(np.zeros(1))
+        finally:
+            ended.append(member.index)
+
+    class Interrupted(ThreadPool):
+        def run(self, jobs):
+            started = [self._others.submit(one) for one in jobs[1:]]
+            if moment == "after":
+                jobs[0]()
+                _ = [one.result() for one in started]
+            elif moment == "within":
+                return [jobs[0](), *(one.result() for one in started)]
+            raise KeyboardInterrupt
+
+    exchange, pool = Exchange(3, limit), Interrupted(3)
+    jobs = [functools.partial(job, Member(exchange, index)) for index in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        exchange.run(pool, jobs)
+    assert set(ended) == ({1, 2} if moment == "before" else {0, 1, 2})
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 13])
 def test_a_tree_sum_adds_each_array_once(count):
     arrays = [np.array([10.0**index, 1.0]) for index in range(count)]
