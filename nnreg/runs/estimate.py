@@ -132,7 +132,8 @@ def _validation_seconds(trainer: Trainer) -> float:
     targets, raw_targets = examples.targets[rows], examples.raw_targets[rows]
     sample = replace(examples, x=x, targets=targets, raw_targets=raw_targets)
     began = time.perf_counter()
-    trainer.evaluation.evaluate(trainer.network, sample)
+    with trainer.blas_threads():
+        trainer.evaluation.evaluate(trainer.network, sample)
     return (time.perf_counter() - began) * len(examples) / len(rows)
 
 

@@ -253,7 +253,8 @@ class Run:
                 self._writer.close(needed=stopped not in ("diverged", "failed"))
             if stopped in FINISHED_OUTCOMES:
                 self.model.use_best()
-            self.summary = self._summarize(stopped, time.perf_counter() - began)
+            with self._trainer.blas_threads():
+                self.summary = self._summarize(stopped, time.perf_counter() - began)
             if self._directory:
                 self._directory.write_summary(self.summary)
 
