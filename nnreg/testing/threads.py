@@ -65,15 +65,15 @@ class Training:
             x = [one[: 1 + index % len(one)] for index, one in enumerate(x)]
         return x, np.arange(self.rows) * 7 % self.classes
 
-    def model(self, kernels: Kernels | None = None, **settings: Any) -> Model:
+    def model(self, own_kernels: Kernels | None = None, **settings: Any) -> Model:
         """Return the initial model, with settings of `train` instead of its own."""
         spec = self.spec
         spec["train"] |= {"kernels": "numpy"} | settings
         model = build(spec, data=self.data)
-        if kernels is not None:
+        if own_kernels is not None:
             known = model.preprocessing
             shape, classes, steps = known.input_shape, known.classes, known.steps
-            model.network = build_network(model.spec, shape, classes, kernels, masked=steps)
+            model.network = build_network(model.spec, shape, classes, own_kernels, masked=steps)
             model.network.initialize(model.spec.seed)
         return model
 
