@@ -23,6 +23,7 @@ LEARNING_RATE_DIVISOR = 10
 def print_result(run: Run) -> None:
     """Print the metrics of each split, the baseline, and the next command."""
     from nnreg.data.split import SPLITS
+    from nnreg.provenance.environment import dependence_on_threads
     from nnreg.runs.baseline import describe
 
     summary: dict[str, Any] = run.summary
@@ -46,6 +47,8 @@ def print_result(run: Run) -> None:
         f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
         f"{summary['parameters']:,} parameters, {duration(summary['seconds'])}"
     )
+    if summary["shards"] > 1 or not summary["reproducible"]:
+        print_prose(dependence_on_threads(summary))
     print_lines(f"saved in {run.directory}", f"next: {next_command(run)}")
     if "reason" in summary:
         print_lines(_resume_command(run))

@@ -35,6 +35,20 @@ def library_versions(*, threads: bool = True) -> dict[str, Any]:
     }
 
 
+def dependence_on_threads(recorded: Mapping[str, Any]) -> str:
+    """Return in words whether a training's results depend on the number of threads, and its shards.
+
+    `recorded` are its summary, or its environment. Empty for those of older versions.
+    """
+    if not isinstance(recorded.get("reproducible"), bool):
+        return ""
+    if not recorded["reproducible"]:
+        return f"the last bits depend on the number of threads, {recorded.get('threads')}"
+    shards = recorded.get("shards", 1)
+    divided = f"; each batch in {shards} shards" if shards != 1 else ""
+    return f"bit-identical on any number of threads{divided}"
+
+
 def run_metadata() -> dict[str, Any]:
     """Return the time, platform, distributions, commit and command of this process."""
     commit = commit_of(Path.cwd())

@@ -105,13 +105,9 @@ class Trainer:
         self.reproducible = is_reproducible(network, settings, shards)
         """Whether results have the same bits on any number of threads."""
         self._pool = ThreadPool(pool_size(network, optimizer, settings, shards))
+        several = settings.accumulate > 1
         self._shards = DataParallelGradient(
-            network,
-            evaluation,
-            shards,
-            self._pool,
-            self.threads or 1,
-            several=settings.accumulate > 1,
+            network, evaluation, shards, self._pool, self.threads or 1, several=several
         )
         if self.reproducible and shards == 1:
             self._shards.divide_products(BlockProducts(self._pool, self._pool.count))
@@ -168,6 +164,12 @@ class Trainer:
     def shards(self) -> int:
         """The number of shards into which each batch is divided."""
         return len(self._shards)
+
+    @property
+    def division(self) -> dict[str, Any]:
+        """How each batch is divided, as a run's summary has it."""
+        threads = self.threads or "all"
+        return {"threads": threads, "shards": self.shards, "reproducible": self.reproducible}
 
     def blas_threads(self) -> AbstractContextManager[Any]:
         """Limit the threads of BLAS to those of the training while the context is open."""
