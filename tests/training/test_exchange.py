@@ -7,6 +7,7 @@ import pytest
 
 from nnreg._utils.statistics import tree_sum
 from nnreg._utils.threads import ThreadPool
+from nnreg.errors import PluginError
 from nnreg.training.exchange import Exchange, Member
 
 
@@ -53,6 +54,17 @@ def test_an_error_in_one_shard_ends_those_that_wait_for_it():
 
     with pytest.raises(RuntimeError, match="seven"):
         run(job)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+@pytest.mark.parametrize("calls", [(0, 1, 1), (1, 1, 0), (2, 3, 3), (3, 1, 2)])
+def test_shards_that_do_not_make_the_same_calls_are_an_error_and_do_not_wait(calls, limit):
+    def job(member):
+        for _ in range(calls[member.index]):
+            member.gather(np.zeros(1))
+
+    with pytest.raises(PluginError, match="in some shards of a batch only; make the same calls"):
+        run(job, limit=limit)
 
 
 @pytest.mark.parametrize("limit", [1, 3])
