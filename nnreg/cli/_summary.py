@@ -47,7 +47,8 @@ def print_result(run: Run) -> None:
         f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
         f"{summary['parameters']:,} parameters, {duration(summary['seconds'])}"
     )
-    if summary["shards"] > 1 or not summary["reproducible"]:
+    depends = not summary["reproducible"] and run.model.spec.train.threads is None
+    if summary["shards"] > 1 or depends:
         print_prose(dependence_on_threads(summary))
     print_lines(f"saved in {run.directory}", f"next: {next_command(run)}")
     if "reason" in summary:

@@ -43,7 +43,9 @@ def dependence_on_threads(recorded: Mapping[str, Any]) -> str:
     if not isinstance(recorded.get("reproducible"), bool):
         return ""
     if not recorded["reproducible"]:
-        return f"the last bits depend on the number of threads, {recorded.get('threads')}"
+        threads = recorded.get("threads")
+        here = f", here {threads}" if isinstance(threads, int) else ""
+        return f"the last bits depend on the number of threads{here}"
     shards = recorded.get("shards", 1)
     divided = f"; each batch in {shards} shards" if shards != 1 else ""
     return f"bit-identical on any number of threads{divided}"

@@ -129,12 +129,13 @@ def test_the_end_says_how_batches_are_divided_and_what_depends_on_threads(spec, 
     out = nnreg("run", spec, "--out", "divided", "--set", "train.shards=2")[1]
     assert "\nbit-identical on any number of threads; each batch in 2 shards\n" in out
     monkeypatch.setattr("nnreg.training.parallelism.MIN_FLOPS_FOR_THREADS", 0)
-    large = ["--set", "train.threads=2"]
-    out = nnreg("run", spec, "--out", "large", *large)[1]
-    assert "\nthe last bits depend on the number of threads, 2\n" in out
-    for name, words in (("large", "threads, 2"), ("divided", "threads; each batch in 2 shards")):
+    out = nnreg("run", spec, "--out", "large")[1]
+    assert "\nthe last bits depend on the number of threads\n" in out
+    two = ["--set", "train.threads=2"]  # then the spec says how many
+    assert "threads" not in nnreg("run", spec, "--out", "two", *two)[1]
+    for name, words in (("two", "threads, here 2"), ("divided", "threads; each batch in 2 shards")):
         assert words in Path(name, "report.html").read_text()
-    out = nnreg("run", spec, "--out", "same", *large, "--set", "train.reproducible=true")[1]
+    out = nnreg("run", spec, "--out", "same", "--set", "train.reproducible=true")[1]
     assert "threads" not in out
 
 
