@@ -106,6 +106,7 @@ def build_network(
         dtype=spec.model.dtype,
         kernels=kernels,
         frozen=spec.train.freeze,
+        reproducible=spec.train.reproducible,
     )
 
 

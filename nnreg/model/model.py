@@ -218,7 +218,8 @@ class Model:
         tables, names = map(rows.sequences, tables), self.preprocessing.target_names
         for table in parts_with_target(tables, names, rows.columns):
             examples = self.examples(table, table)
-            scores = padded_as(network.logits(examples.x), examples.targets)
+            with network.blas_threads():
+                scores = padded_as(network.logits(examples.x), examples.targets)
             parts.append((scores, examples.targets, examples.raw_targets))
         scores, t, raw = (concatenate(arrays) for arrays in zip(*parts, strict=True))
         z = scores.values if isinstance(scores, Padded) else scores
@@ -234,9 +235,10 @@ class Model:
         vector = np.zeros_like(self.network.vector)
         context = self.network.context(self.network.workspace(reuse=False), vector)
         x = materialize(examples.x) if isinstance(examples.x, LazyArray) else examples.x
-        z, backward = self.network.forward(x, context)
-        loss, loss_backward = self.evaluation.loss_of(z, examples.targets, context)
-        backward(loss_backward())
+        with self.network.blas_threads():
+            z, backward = self.network.forward(x, context)
+            loss, loss_backward = self.evaluation.loss_of(z, examples.targets, context)
+            backward(loss_backward())
         return loss, views(vector, self.network.params)
 
     def fit(

@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -134,6 +134,10 @@ class Shard:
             return self._pass(examples, rows, scale, self.context)
         self._scores.rewind()
         scores = self._scores.empty((len(rows), *self._network.output_shape))
+        if len(rows) <= size:
+            result = self._pass(examples, rows, scale, self.context)
+            np.copyto(scores, result.scores)
+            return replace(result, scores=scores)
         loss, results = 0.0, list[ShardResult]()
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
@@ -295,7 +299,8 @@ class DataParallelGradient:
         """
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            results = self._run(examples, batch, examples.share(batch, rows))
+            partial = self._several or examples.points is not None
+            results = self._run(examples, batch, examples.share(batch, rows) if partial else 1.0)
             if self._several and start:
                 np.add(self.gradient, self._first, out=self.gradient)
             elif self._several:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from nnreg._utils.threads import available_threads
 from nnreg.errors import Problem, SpecError
+from nnreg.interfaces.optimizer import Optimizer
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
 from nnreg.training.block_products import MIN_FLOPS
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.gradient import MIN_SHARD_ROWS
 from nnreg.training.settings import Train
+from nnreg.training.update import update_threads
 
 MIN_FLOPS_FOR_THREADS = 8e6
 """The fewest floating-point operations of a matrix product that a second thread speeds up."""
@@ -78,6 +80,20 @@ def thread_count(network: Network, settings: Train, shards: int) -> int | None:
     if shards > 1:
         return min(settings.threads or available_threads(), shards)
     return 1 if _small(network, settings) else settings.threads
+
+
+def pool_size(network: Network, optimizer: Optimizer, settings: Train, shards: int) -> int:
+    """Return the number of threads that share each batch, and the update of a long vector.
+
+    Shards whose layers combine values of all of them wait for each other, each in its own thread.
+    """
+    limit = settings.threads or thread_count(network, settings, shards) or available_threads()
+    updating = update_threads(optimizer, network.vector.size, limit)
+    if shards > 1:
+        sharing = min(limit, shards) if network.independent else shards
+    else:
+        sharing = limit if settings.reproducible else 1
+    return max(sharing, updating)
 
 
 def is_reproducible(network: Network, settings: Train, shards: int) -> bool:

@@ -157,18 +157,18 @@ def test_a_saved_model_is_the_same_and_continues_bit_identically(layers, tmp_pat
 
 
 @pytest.mark.parametrize("layers", [STACK, SHARED])
-def test_batches_divided_among_threads_have_the_same_gradient(layers):
+def test_divided_batches_have_the_same_gradient(layers):
     rng = np.random.default_rng(2)
     x, found = rng.normal(size=(8192, 3)), {}
-    for threads in (1, 2, 4, 4):
-        train = {"epochs": 2, "batch_size": 8192, "threads": threads}
+    for shards, threads in ((1, 1), (4, 1), (4, 2), (4, 4)):
+        train = {"epochs": 2, "batch_size": 8192, "threads": threads, "shards": shards}
         model = build(layers, x, x[:, 0], train=train)
         trainer = model.trainer(model.examples(x, x[:, 0]))
-        assert trainer.data_parallel is (threads > 1)
+        assert (trainer.shards, trainer.threads) == (shards, threads)
         list(trainer.epochs())
         vector = model.network.vector.copy()
         np.testing.assert_allclose(vector, found.setdefault(1, vector), rtol=1e-9, atol=1e-12)
-        np.testing.assert_array_equal(vector, found.setdefault(threads, vector))
+        np.testing.assert_array_equal(vector, found.setdefault(shards, vector))
 
 
 def test_a_frozen_activation_is_not_trained():
