@@ -13,6 +13,7 @@ from nnreg._utils.threads import available_threads
 from nnreg.errors import Problem, SpecError
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
+from nnreg.training.block_products import MIN_FLOPS
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.gradient import MIN_SHARD_ROWS
 from nnreg.training.settings import Train
@@ -71,6 +72,15 @@ def thread_count(network: Network, settings: Train, shards: int) -> int | None:
 def is_reproducible(network: Network, settings: Train, shards: int) -> bool:
     """Return whether results have the same bits on any number of threads."""
     return settings.reproducible or shards > 1 or _small(network, settings)
+
+
+def divides_products(network: Network, settings: Train, shards: int) -> bool:
+    """Return whether there are matrix products that threads share in blocks, reproducibly.
+
+    It is decided once, as the question at each product would slow down small networks.
+    """
+    divided = settings.reproducible and shards == 1
+    return divided and network.largest_product(settings.batch_size) >= MIN_FLOPS
 
 
 def _small(network: Network, settings: Train) -> bool:
