@@ -125,6 +125,7 @@ class Trainer:
             functools.partial(generator, seed, OPTIMIZER_STREAM),
         )
         self._training_step.lr_scheduler = self._lr_scheduler(schedule)
+        self._step = self._training_step.apply
         self._gradients = by_layer(self._shards.gradient, network.params)
         self._last_finite_state = self._snapshot()
         self._monitor = self._resume_monitor()
@@ -273,18 +274,17 @@ class Trainer:
         totals = self._resume_epoch(epoch, count)
         step = totals.seen // size
         batch, lock = step * self.settings.accumulate, self.training_state.lock
-        training_step = self._training_step
         with closing(steps_of(self.train, order[totals.seen :], size, self._points)) as steps:
             for examples, rows in steps:
                 results: list[ShardResult] = []
-                training_step.begin(examples, rows)
+                self._training_step.begin(examples, rows)
                 for found in self._shards.batches(examples, rows, self.settings.batch_size):
                     batch += 1
                     totals.add(found)
                     if not math.isfinite(totals.loss):
                         self._check_losses(found, examples, epoch, batch)
                     results += found
-                training_step.apply(epoch - 1, step)
+                self._step(epoch - 1, step)
                 step += 1
                 self.seen = totals.seen
                 if self.on_batch is not None:
