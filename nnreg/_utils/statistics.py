@@ -131,7 +131,7 @@ def sum_rows(x: Array, ones: Callable[[int], Array], out: Array) -> None:
     the rows. `ones(n)` returns a vector of n ones.
     """
     if x.ndim == 2 and len(x) <= 2 * BLOCK_ROWS:  # first, as small networks are bound by calls
-        np.dot(ones(len(x)), x, out=out)
+        ones(len(x)).dot(x, out)
         return
     *leading, rows, features = x.shape
     if rows <= 2 * BLOCK_ROWS:
