@@ -67,7 +67,9 @@ def run_graph(
     for context in contexts:
         node = context.node
         assert node is not None  # set for all entries of a graph
-        y, backward_fn = node.layer.forward(node.read(values), context)
+        only = node.only
+        read = node.read(values) if only is None else values[only]
+        y, backward_fn = node.layer.forward(read, context)
         values.append(y)
         steps.append((backward_fn, context, node))
 
@@ -84,6 +86,10 @@ def run_graph(
             for total, part in node.shared:
                 np.add(total, part, out=total)
             if not context.needs_input_gradient:
+                continue
+            if (only := node.only) is not None:
+                before = gradients[only]
+                gradients[only] = found if before is None else _sum(before, found, context)
                 continue
             for read, dx in zip(node.inputs, found if node.joins else (found,), strict=True):
                 _add(gradients, read, dx, context)

@@ -101,6 +101,15 @@ def is_reproducible(network: Network, settings: Train, shards: int) -> bool:
     return settings.reproducible or shards > 1 or _small(network, settings)
 
 
+def divides_products(network: Network, settings: Train, shards: int) -> bool:
+    """Return whether there are matrix products that threads share in blocks, reproducibly.
+
+    It is decided once, as the question at each product would slow down small networks.
+    """
+    divided = settings.reproducible and shards == 1
+    return divided and network.largest_product(settings.batch_size) >= MIN_FLOPS
+
+
 def _small(network: Network, settings: Train) -> bool:
     """Return whether a second thread would speed up no matrix product."""
     return network.largest_product(settings.batch_size) < MIN_FLOPS_FOR_THREADS

@@ -42,7 +42,13 @@ from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
 from nnreg.training.inference import inference_network, refuse_two_averages
 from nnreg.training.monitor import Monitor, require_no_validation, resume_monitor
-from nnreg.training.parallelism import is_reproducible, pool_size, shard_count, thread_count
+from nnreg.training.parallelism import (
+    divides_products,
+    is_reproducible,
+    pool_size,
+    shard_count,
+    thread_count,
+)
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
 from nnreg.training.step import TrainingStep
@@ -109,7 +115,7 @@ class Trainer:
         self._shards = DataParallelGradient(
             network, evaluation, shards, self._pool, self.threads or 1, several=several
         )
-        if self.reproducible and shards == 1:
+        if divides_products(network, settings, shards):
             self._shards.divide_products(BlockProducts(self._pool, self._pool.count))
         self._training_step = TrainingStep(
             network,
@@ -121,6 +127,7 @@ class Trainer:
             functools.partial(generator, seed, OPTIMIZER_STREAM),
         )
         self._training_step.lr_scheduler = self._lr_scheduler(schedule)
+        self._step = self._training_step.apply
         self._gradients = by_layer(self._shards.gradient, network.params)
         self._last_finite_state = self._snapshot()
         self._monitor = self._resume_monitor()
@@ -275,8 +282,9 @@ class Trainer:
                 self._training_step.begin(examples, rows)
                 for found in self._shards.batches(examples, rows, self.settings.batch_size):
                     batch += 1
-                    self._check_losses(found, examples, epoch, batch)
                     totals.add(found)
+                    if not math.isfinite(totals.loss):
+                        self._check_losses(found, examples, epoch, batch)
                     results += found
                 self._step(epoch - 1, step)
                 step += 1
@@ -363,14 +371,11 @@ class Trainer:
     def _check_losses(
         self, results: Sequence[ShardResult], examples: Batch, epoch: int, batch: int
     ) -> None:
+        """Raise `DivergedError` for a loss that is not finite."""
         for result in results:
             if not math.isfinite(result.loss):
                 x = examples.x[result.rows]
                 explain(self.network, result.shard.context, x, epoch, batch)
-
-    def _step(self, epoch: int, step: int) -> None:
-        """Change the weights by the gradient; both numbers, the step's in its epoch, start at 0."""
-        self._training_step.apply(epoch, step)
 
     def _resume_monitor(self) -> Monitor:
         """Return the monitor after the epochs of the history."""
