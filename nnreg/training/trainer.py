@@ -111,10 +111,9 @@ class Trainer:
         self.reproducible = is_reproducible(network, settings, shards)
         """Whether results have the same bits on any number of threads."""
         self._pool = ThreadPool(pool_size(network, optimizer, settings, shards))
+        division = shards, self._pool, self.threads or 1
         several = settings.accumulate > 1
-        self._shards = DataParallelGradient(
-            network, evaluation, shards, self._pool, self.threads or 1, several=several
-        )
+        self._shards = DataParallelGradient(network, evaluation, *division, several=several)
         if divides_products(network, settings, shards):
             self._shards.divide_products(BlockProducts(self._pool, self._pool.count))
         self._training_step = TrainingStep(
@@ -190,8 +189,7 @@ class Trainer:
     def memory(self) -> dict[str, int]:
         """Return the bytes in use throughout training, by purpose.
 
-        `copies` are the averages, if any, the state to restore after a failed epoch, and that of
-        the best epoch.
+        `copies` are averages, the state to restore after a failed epoch, and that of the best one.
         """
         values = self.network.vector.nbytes + self.network.state_vector.nbytes
         vectors = sum(vector.nbytes for vector in self.training_state.optimizer_state.values())

@@ -52,9 +52,9 @@ def test_some_of_these_trainings_are_divided_or_reproducible_by_default():
         trainer = training.trainer(training.model())
         found[name] = trainer.shards
         assert trainer.reproducible
-    assert found["convolution with batch norm, divided by default"] == 8
+    assert found["convolution with batch norm, divided by default"] == 4
     assert found["transformer with large products"] == 8
-    assert found["dense 784-512-256-10"] == 1
+    assert found["dense 784-512-256-10"] == 2
     dense = LARGE["dense 784-512-256-10"]
     assert not dense.trainer(dense.model(reproducible=False)).reproducible
 
