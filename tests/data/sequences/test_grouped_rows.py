@@ -106,7 +106,7 @@ def test_a_wrong_cell_is_refused_with_its_own_line(directory, old, new, message)
 
 
 def test_weights_that_differ_within_a_sequence_are_refused_as_weights():
-    with pytest.raises(DataError, match="line 4, column 'dose': another .* or use another column"):
+    with pytest.raises(DataError, match=r"line 4, column 'dose': another .* or use another"):
         prepare(grouped(inputs=["unit"], sample_weights="dose"))
 
 
