@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nnreg import DataError, Padded
+from nnreg.tables.columns import categorical
 from nnreg.tables.convert import table_of
 from nnreg.tables.named import NamedArrays, concatenate
 
@@ -29,8 +30,8 @@ def test_steps_may_be_vectors_and_integers_stay_integers():
 
 def test_padded_text_is_a_column_of_words():
     padded = Padded(np.array([["the", "dog"], ["cat", "?"]]), [2, 1])
-    column = table_of({"words": padded}).columns["words"]
-    assert column.steps.tolist() == ["the", "dog", "cat"]
+    steps = table_of({"words": padded}).steps(["words"])
+    assert categorical(steps, "words").text().tolist() == ["the", "dog", "cat"]
 
 
 def test_the_mask_is_true_at_real_steps():
