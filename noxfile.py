@@ -20,7 +20,10 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 WORKFLOW = ".github/workflows/ci.yml"
-KINDS = ["activation", "loss", "layer", "optimizer", "schedule", "metric", "source"]
+KINDS = [
+    "activation", "loss", "layer", "optimizer", "schedule", "regularizer", "constraint", "metric",
+    "source", "encoder",
+]  # fmt: skip
 
 WIDE_VECTORS = """
 from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__

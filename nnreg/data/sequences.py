@@ -62,7 +62,7 @@ def as_sequences(table: Table, columns: Columns, use: Use) -> Table:
         if table.step_rows is not None:
             return table
         if settings.group in table.columns or not _are_given(table, use):
-            return _grouped(table, settings.group, {*settings.constant, *use.once}, use)
+            return _grouped(table, settings, use)
         settings = None
     rules = _rules(settings, use)
     known = [name for name in use.names if name in table.columns and name not in use.once]
@@ -70,6 +70,8 @@ def as_sequences(table: Table, columns: Columns, use: Use) -> Table:
     found = {name: values for name, values in lists.items() if values is not None}
     for rule in {id(rule): rule for rule in rules.values()}.values():
         padded = [n for n in known if n not in found and _is_padded(table, n, rules, rule, use)]
+        if not padded and use.expected is None:
+            _require_given(table, rules, rule, settings)
         found |= _padded(table, padded, rule, use)
     for name, sequences in found.items():
         sequences.require_memory(f"{table.origin}, column {name!r}")
@@ -143,6 +145,22 @@ def _is_padded(
     """Return True for a column of arrays to which a rule applies."""
     expected = use.expected is None or name in use.expected
     return rules.get(name) is rule and expected and table.columns[name].ndim > 1
+
+
+def _require_given(
+    table: Table,
+    rules: Mapping[str, Sequences],
+    rule: Sequences,
+    settings: Sequences | Mapping[str, Sequences] | None,
+) -> None:
+    """Raise `SpecError` for a setting of padded arrays that are neither that nor sequences."""
+    names = [name for name in rules if rules[name] is rule]
+    if any(isinstance(table.columns.get(name), Ragged) for name in names):
+        return  # a program gives them without padding
+    keys = settings.items() if isinstance(settings, Mapping) else ()
+    path = "$.data.sequences" + "".join(f".{key}" for key, one in keys if one is rule)
+    problem = f"none of the columns {', '.join(names)} has arrays with padding; remove it"
+    raise SpecError([Problem(path, problem)])
 
 
 def _in_memory(table: Table, name: str) -> Array | Categorical:
@@ -226,12 +244,14 @@ def _without_padding(
     return lengths
 
 
-def _grouped(table: Table, group: str, once: Collection[str], use: Use) -> Table:
+def _grouped(table: Table, settings: Sequences, use: Use) -> Table:
     """Return a table with a row for each group of rows, in the order in which they begin.
 
     The rows of a group are the steps of a sequence, in their order in the file, whether or not they
-    are adjacent there. The columns `once` have one value for each group.
+    are adjacent there.
     """
+    group, once = settings.group, {*settings.constant, *use.once}
+    assert group is not None  # asked of rows that are grouped
     codes = single(categorical(table, group), table, group).codes
     if (codes < 0).any():
         where = table.location(int(np.argmax(codes < 0)), group)
@@ -246,7 +266,7 @@ def _grouped(table: Table, group: str, once: Collection[str], use: Use) -> Table
     columns: dict[str, AnyColumn] = {}
     for name in table.columns:
         if name in {group, *once}:
-            columns[name] = _constant(table, name, order[starts], member, group)
+            columns[name] = _constant(table, name, order[starts], member, settings)
         elif name in use.names:
             values = _in_memory(table, name)
             columns[name] = of_consecutive(values[order], lengths)
@@ -257,7 +277,7 @@ def _grouped(table: Table, group: str, once: Collection[str], use: Use) -> Table
 
 
 def _constant(
-    table: Table, name: str, first: Array, member: Array, group: str
+    table: Table, name: str, first: Array, member: Array, settings: Sequences
 ) -> Array | Categorical:
     """Return the value of a column in each group. Raises `DataError` if it has several in one."""
     values = _in_memory(table, name)
@@ -270,10 +290,14 @@ def _constant(
     if differ.any():
         row = int(np.argmax(differ))
         known = table.row_label(int(first[member[row]]))
+        other_way = (
+            'remove the column from "constant" of data.sequences'
+            if name in settings.constant
+            else "use another column, as weights or for the split"
+        )
         raise DataError(
             f"{table.location(row, name)}: another value than in {known}, which is of the same "
-            f"sequence by {group!r}; give one value for a sequence, or remove the column from "
-            '"constant" of data.sequences'
+            f"sequence by {settings.group!r}; give one value for a sequence, or {other_way}"
         )
     return values[first]
 

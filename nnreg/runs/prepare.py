@@ -21,8 +21,10 @@ from nnreg.runs.target_columns import compared_outputs, target_columns
 from nnreg.runs.warm_start import take_weights
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
+from nnreg.tables.categorical import Categorical
 from nnreg.tables.convert import table_of
 from nnreg.tables.lazy import LazyArray, iter_chunks
+from nnreg.tables.ragged import Ragged
 from nnreg.tables.table import Table
 from nnreg.training.evaluation import Examples
 
@@ -165,13 +167,16 @@ def _from_files(document: Document, reader: DataReader | None) -> tuple[Preproce
 
 
 def tables_of(data: tuple[Any, Any]) -> tuple[Table, Table]:
-    """Return the tables of inputs and of targets passed in as `(x, y)`."""
+    """Return the tables of inputs and of targets passed in as `(x, y)`.
+
+    They are the same of an autoencoder, to which an array is passed as both.
+    """
     if not (isinstance(data, tuple) and len(data) == 2):
         raise UsageError("data: expected (x, y), the inputs and the targets")
     inputs = table_of(data[0])
     if data[1] is None:
         return inputs, replace(inputs, columns={})
-    return inputs, table_of(data[1], [TARGET])
+    return inputs, inputs if data[1] is data[0] else table_of(data[1], [TARGET])
 
 
 def _from_arrays(document: Document, inputs: Table, target: Table) -> tuple[Preprocessing, Splits]:
@@ -234,7 +239,12 @@ def _equal(first: Any, second: Any) -> bool:
     """Return True if two columns passed in are one, or have equal values."""
     if first is second:
         return True
-    one, other = np.asarray(first), np.asarray(second)
+    if isinstance(first, Ragged) and isinstance(second, Ragged):
+        return np.array_equal(first.lengths, second.lengths) and _equal(first.steps, second.steps)
+    one, other = (
+        column.text() if isinstance(column, Categorical) else np.asarray(column)
+        for column in (first, second)
+    )
     return one.shape == other.shape and bool(
         np.all((one == other) | ((one != one) & (other != other)))
     )

@@ -154,7 +154,7 @@ def column_of(series: Any, name: str) -> AnyColumn:
 def _sequences_of(series: Any, name: str) -> Ragged | None:
     """Return padded values, or lists or arrays that differ in length, as sequences; None if not."""
     if isinstance(series, Padded):
-        return of_rows(series.values, series.lengths)
+        return of_rows(array_of(series.values, name), series.lengths)
     if isinstance(series, Ragged):
         return series
     dtype = getattr(series, "dtype", None)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from nnreg import DataError, Padded
+from nnreg.tables.columns import categorical
+from nnreg.tables.convert import table_of
 from nnreg.tables.named import NamedArrays, concatenate
 
 SEQUENCES = [np.array([1.0, 2.0, 3.0]), np.array([]), np.array([4.0])]
@@ -24,6 +26,12 @@ def test_steps_may_be_vectors_and_integers_stay_integers():
     assert padded.shape == (3, 2, 2)
     assert padded.dtype.kind == "i"
     np.testing.assert_array_equal(padded.points, [[1, 2], [3, 4], [5, 6]])
+
+
+def test_padded_text_is_a_column_of_words():
+    padded = Padded(np.array([["the", "dog"], ["cat", "?"]]), [2, 1])
+    steps = table_of({"words": padded}).steps(["words"])
+    assert categorical(steps, "words").text().tolist() == ["the", "dog", "cat"]
 
 
 def test_the_mask_is_true_at_real_steps():

@@ -1,5 +1,6 @@
 """Networks whose target is their input, or that have none."""
 
+import copy
 import json
 import warnings
 
@@ -97,6 +98,39 @@ def test_inputs_passed_in_as_targets_too_are_reproduced(layers):
     spec["data"] = {"source": "csv", "path": "-", "inputs": INPUTS, "target": "inputs"}
     library.run(spec, data=(FRAME, None))
     library.run(spec, data=(FRAME, FRAME))
+
+
+SEQUENCES = [RNG.normal(size=(steps, 4)) for steps in (3, 1, 2)]
+WORDS = [["p", "q"], ["p"], ["q", "q", "p"]]
+TAGGER = [
+    {"type": "lstm", "units": 2, "sequences": True},
+    {"type": "dense", "units": "classes", "activation": "softmax"},
+]
+GIVEN = {
+    "array": (FRAME[INPUTS].to_numpy(), LAYERS, "huber"),
+    "sequences": (SEQUENCES, LAYERS, "huber"),
+    "padded": (library.Padded.of(SEQUENCES), LAYERS, "huber"),
+    "named sequences": ({"x": SEQUENCES}, LAYERS, "huber"),
+    "words": ({"words": WORDS}, TAGGER, "cross_entropy"),
+}
+
+
+@pytest.mark.parametrize(("x", "layers", "loss"), GIVEN.values(), ids=GIVEN)
+def test_inputs_given_as_both_are_their_own_targets(x, layers, loss):
+    model = library.run(spec_of(layers, loss), data=(x, x))
+    expected = model.evaluate(x, x)["loss"]
+    assert model.evaluate(x)["loss"] == expected
+    model.fit(x, epochs=1)
+    assert model.evaluate(x)["loss"] < expected
+
+
+@pytest.mark.parametrize("name", ["named sequences", "words"])
+def test_equal_sequences_of_one_name_are_inputs_and_targets(name):
+    x, layers, loss = GIVEN[name]
+    library.build(spec_of(layers, loss), data=(x, copy.deepcopy(x)))
+    other = {key: [*rows[:-1], rows[0]] for key, rows in x.items()}
+    with pytest.raises(DataError, match=r"have columns '.*' of other values"):
+        library.build(spec_of(layers, loss), data=(x, other))
 
 
 def test_an_input_that_a_network_could_copy_is_reported():

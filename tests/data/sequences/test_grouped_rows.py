@@ -105,6 +105,11 @@ def test_a_wrong_cell_is_refused_with_its_own_line(directory, old, new, message)
         prepare(grouped())
 
 
+def test_weights_that_differ_within_a_sequence_are_refused_as_weights():
+    with pytest.raises(DataError, match=r"line 4, column 'dose': another .* or use another"):
+        prepare(grouped(inputs=["unit"], sample_weights="dose"))
+
+
 def test_an_unknown_column_is_refused_with_a_similar_name():
     with pytest.raises(DataError, match="no column 'patients'; did you mean 'patient'"):
         prepare(grouped(sequences={"group": "patients"}))

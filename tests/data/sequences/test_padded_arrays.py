@@ -66,6 +66,21 @@ def test_a_step_of_several_values_is_padding_if_all_of_them_are():
     assert x.points[3].tolist() == [4, 9]
 
 
+@pytest.mark.parametrize(
+    ("sequences", "path"),
+    [
+        ({"padding": 9}, r"\$\.data\.sequences: none of the columns n, kind has ar"),
+        (
+            {"input": {"padding": 9}},
+            r"\$\.data\.sequences\.input: none of the columns n has arrays",
+        ),
+    ],
+)
+def test_a_setting_without_an_array_to_which_it_applies_is_refused(sequences, path):
+    with pytest.raises(SpecError, match=path):
+        prepare(padded(inputs=["n"], sequences=sequences))
+
+
 def test_text_may_be_padded():
     save(x=np.array([["p", "q", ""], ["q", "", ""], ["p", "", ""]]))
     x = prepare(padded(sequences={"padding": ""})).train.x
