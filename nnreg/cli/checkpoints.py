@@ -172,7 +172,7 @@ def _print_provenance(contents: CheckpointSummary) -> None:
     created = "created with " + ", ".join(f"{name} {value}" for name, value in shown.items())
     print_text(textwrap.fill(created, WIDTH, subsequent_indent="  "))
     if words:
-        print_lines(f"results {words}")
+        print_lines(f"results: {words}")
     for path, digest in manifest.data.items():
         print_lines(f"data {digest[:16]}… {path}")
     for path, digest in manifest.started_from.items():

@@ -172,7 +172,7 @@ def preview(document: Document, *, as_json: bool, check: bool) -> None:
     folds = _folds(prepared)
     if folds > 1:
         print_lines(f"{_time(found.seconds * folds)}  for {folds} folds")
-    print_lines("", f"results {dependence_on_threads(found.division)}")
+    print_lines("", f"results: {dependence_on_threads(found.division)}")
     print_lines("", "nothing was written")
     if document.texts[-1].path:
         options = set_options(document.overrides)

@@ -66,7 +66,7 @@ class Network:
     loss is computed from its input. Of several outputs, `named_outputs` has the activation of each;
     their values side by side are its `output_shape` and the scores that `forward` returns. The
     layers named in `frozen`, and those nested in them, are in inference mode during training, and
-    get no gradient. If it is `reproducible`, the bits of predictions do not depend on threads.
+    get no gradient. If it is `reproducible`, predictions do not depend on the number of threads.
     """
 
     def __init__(

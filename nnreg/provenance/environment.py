@@ -36,7 +36,7 @@ def library_versions(*, threads: bool = True) -> dict[str, Any]:
 
 
 def dependence_on_threads(recorded: Mapping[str, Any]) -> str:
-    """Return in words whether a training's results depend on the number of threads, and its shards.
+    """Say whether a training's results depend on the number of threads, and the number of shards.
 
     `recorded` are its summary, or its environment. Empty for those of older versions.
     """

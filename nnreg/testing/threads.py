@@ -152,7 +152,7 @@ def digest(trainer: Trainer) -> str:
 
 
 def trained(training: Training, kernels: Kernels | None, threads: int) -> str:
-    """Return the digest of a training on so many threads, of which BLAS has as many."""
+    """Return the digest of a training on this number of threads, and as many of BLAS."""
     with blas_threads(threads):
         trainer = training.trainer(training.model(kernels, threads=threads))
         for _ in trainer.epochs():

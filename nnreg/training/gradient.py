@@ -237,7 +237,7 @@ class DataParallelGradient:
     """Computes the gradient of a batch whose rows are divided into `count` shards.
 
     They run in `threads` threads of a pool: consecutive ones one after the other, or if layers
-    combine values of all shards, each in a thread of its own, of which so many compute at a time.
+    combine values of all shards, each in a thread of its own, of which `threads` compute at a time.
     With `several`, the gradient is accumulated over several batches.
     """
 

@@ -100,7 +100,7 @@ class TestDryRun:
         assert (code, err) == (0, "")
         for text in ("good.json: valid", "(batch, 8)", "8 training rows", "gradients", "total",
                      "per epoch (1 step)", "for 5 epochs", "nothing was written",
-                     "results bit-identical on any number of threads\n",
+                     "results: bit-identical on any number of threads\n",
                      "next: nnreg run good.json"):  # fmt: skip
             assert text in out
         assert {

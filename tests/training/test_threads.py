@@ -14,6 +14,7 @@ import pytest
 
 import nnreg
 from nnreg._utils.threads import blas_threads
+from nnreg.errors import NnregWarning
 from nnreg.testing.threads import LARGE, SMALL, THREADS, digest, trained
 
 LONG = "dense 1024-2048-2048-1000"
@@ -57,6 +58,26 @@ def test_some_of_these_trainings_are_divided_or_reproducible_by_default():
     assert found["dense 784-512-256-10"] == 2
     dense = LARGE["dense 784-512-256-10"]
     assert not dense.trainer(dense.model(reproducible=False)).reproducible
+
+
+def test_an_epoch_that_was_begun_with_another_number_of_shards_continues_with_a_note(
+    monkeypatch, tmp_path
+):
+    """Earlier versions divided batches by the number of threads."""
+    monkeypatch.setattr("nnreg.training.parallelism.MIN_ACTIVATIONS_FOR_SHARDING", 0)
+    training = SMALL["dense"]
+    with monkeypatch.context() as earlier:
+        earlier.setattr("nnreg.training.parallelism.MAX_SHARDS", 2)
+        model = training.model()
+        with closing(training.trainer(model).iterate(lambda: True)) as steps:
+            next(steps)
+        nnreg.save(model, tmp_path / "stopped.h5")
+    model = nnreg.load(tmp_path / "stopped.h5")
+    trainer = training.trainer(model)
+    assert trainer.shards == 4
+    with pytest.warns(NnregWarning, match="begun with 2 shards per batch, and continues with 4"):
+        list(trainer.epochs())
+    assert model.training_state.epoch == 2
 
 
 KILLED = textwrap.dedent("""

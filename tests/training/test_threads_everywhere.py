@@ -140,7 +140,7 @@ def components(registering):
 
 
 def everything(case, threads):
-    """Return what a training and the trained model give on so many threads."""
+    """Return what a training and the trained model give on a number of threads."""
     tree, x, y = case
     half = len(x) // 4
     with blas_threads(threads):
@@ -175,7 +175,7 @@ def test_no_feature_depends_on_threads(name):
 
 
 def run_directory(spec, threads):
-    """Return the records of a run on so many threads."""
+    """Return the records of a run on a number of threads."""
     out = Path(f"out-{threads}")
     with blas_threads(threads):
         nnreg.run(spec, out=out, overrides=[f"train.threads={threads}"])

@@ -29,13 +29,13 @@ def test_trainings_in_two_threads_may_end_in_the_order_in_which_they_began():
     def second():
         with blas_threads(1):
             second_began.set()
-            first_ended.wait(30)
+            first_ended.wait()
             found.append(blas())
 
     with blas_threads(before + 1):
         thread = threading.Thread(target=second)
         thread.start()
-        second_began.wait(30)
+        second_began.wait()
     found.append(blas())
     first_ended.set()
     thread.join()
