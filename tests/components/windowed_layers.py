@@ -1,0 +1,97 @@
+"""Configurations of convolutions, pooling and layers that change shapes, with fitting inputs."""
+
+from hypothesis import strategies as st
+
+from nnreg.builtin.activations import Identity, Tanh
+from nnreg.builtin.layers import convolution, global_pooling, pooling, shapes
+from nnreg.testing import configurations
+
+SMALL = st.integers(1, 3)
+SPACES = {1: (7,), 2: (5, 6), 3: (5, 3, 4)}
+"""Long enough for the windows and the frames that are drawn."""
+
+
+def sizes(dims, largest=3):
+    """Return one number, or one for each axis."""
+    number = st.integers(1, largest)
+    return number if dims == 1 else st.one_of(number, st.tuples(*[number] * dims))
+
+
+def padding(dims, *words):
+    return st.one_of(st.sampled_from(["valid", "same", *words]), st.integers(0, 2))
+
+
+def convolution_options(dims):
+    """Return options whose windows fit into `SPACES`."""
+    largest = 3 if dims < 3 else 2
+    return {
+        "kernel": sizes(dims, largest),
+        "stride": sizes(dims),
+        "dilation": sizes(dims, 3 if dims == 1 else 2),
+        "padding": padding(dims, *["causal"] * (dims == 1)),
+        "activation": st.sampled_from([Identity(), Tanh()]),
+    }
+
+
+def convolutions(cls, dims):
+    return st.tuples(
+        configurations(
+            cls,
+            filters=st.sampled_from([2, 4]),
+            groups=st.sampled_from([1, 2]),
+            **convolution_options(dims),
+        ),
+        st.just((*SPACES[dims], 2)),
+    )
+
+
+def without_channels(cls, dims):
+    """Return configurations with an input without the axis of channels."""
+    return st.tuples(
+        configurations(cls, filters=SMALL, groups=st.just(1), **convolution_options(dims)),
+        st.just(SPACES[dims]),
+    )
+
+
+def pools(cls, dims):
+    options = {
+        "size": sizes(dims, 3 if dims < 3 else 2),
+        "stride": st.one_of(st.none(), sizes(dims)),
+        "padding": padding(dims),
+    }
+    return st.tuples(configurations(cls, **options), st.just((*SPACES[dims], 2)))
+
+
+def with_space(cls, dims, **options):
+    """Return configurations with an input of this number of spatial axes."""
+    return st.tuples(configurations(cls, **options), st.just((*SPACES[dims], 2)))
+
+
+WINDOWED = {
+    **{
+        f"conv{dims}d": st.one_of(convolutions(cls, dims), without_channels(cls, dims))
+        for dims, cls in (
+            (1, convolution.Conv1d),
+            (2, convolution.Conv2d),
+            (3, convolution.Conv3d),
+        )
+    },
+    **{
+        f"{name}_pool{dims}d": pools(getattr(pooling, f"{name.title()}Pool{dims}d"), dims)
+        for name in ("max", "average")
+        for dims in SPACES
+    },
+    **{
+        f"global_{name}_pool{dims}d": with_space(
+            getattr(global_pooling, f"Global{name.title()}Pool{dims}d"), dims
+        )
+        for name in ("max", "average")
+        for dims in SPACES
+    },
+    **{
+        f"up_sampling{dims}d": with_space(
+            getattr(shapes, f"UpSampling{dims}d"), dims, size=sizes(dims)
+        )
+        for dims in (2,)
+    },
+}
