@@ -88,7 +88,14 @@ UNSUPPORTED = {
         for dims in (1, 2, 3)
     },
     "flatten": (dense.Flatten(), (5, 4)),
-    "up_sampling2d": (shapes.UpSampling2d(), (5, 4, 2)),
+    "reshape": (shapes.Reshape((20,)), (5, 4)),
+    "permute": (shapes.Permute((2, 1)), (5, 4)),
+    "repeat_vector": (shapes.RepeatVector(2), (5,)),
+    **{
+        f"{name}{dims}d": (getattr(shapes, f"{name}{dims}d")(), (5, 4, 3, 2)[: dims + 1])
+        for name in ("UpSampling", "ZeroPadding", "Cropping")
+        for dims in (1, 2, 3)
+    },
 }
 
 

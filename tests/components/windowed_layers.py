@@ -67,6 +67,13 @@ def with_space(cls, dims, **options):
     return st.tuples(configurations(cls, **options), st.just((*SPACES[dims], 2)))
 
 
+def ends(dims, largest):
+    """Return one number, or one or two for each axis."""
+    number = st.integers(0, largest)
+    one = st.one_of(number, st.tuples(number, number))
+    return one if dims == 1 else st.one_of(number, st.tuples(*[one] * dims))
+
+
 WINDOWED = {
     **{
         f"conv{dims}d": st.one_of(convolutions(cls, dims), without_channels(cls, dims))
@@ -92,6 +99,21 @@ WINDOWED = {
         f"up_sampling{dims}d": with_space(
             getattr(shapes, f"UpSampling{dims}d"), dims, size=sizes(dims)
         )
-        for dims in (2,)
+        for dims in SPACES
     },
+    **{
+        f"zero_padding{dims}d": with_space(
+            getattr(shapes, f"ZeroPadding{dims}d"), dims, padding=ends(dims, 2)
+        )
+        for dims in SPACES
+    },
+    **{
+        f"cropping{dims}d": with_space(
+            getattr(shapes, f"Cropping{dims}d"), dims, crop=ends(dims, 1)
+        )
+        for dims in SPACES
+    },
+    "reshape": st.sampled_from(shapes.Reshape.examples()),
+    "permute": st.sampled_from(shapes.Permute.examples()),
+    "repeat_vector": st.tuples(configurations(shapes.RepeatVector), st.just((4,))),
 }

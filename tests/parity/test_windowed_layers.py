@@ -11,6 +11,7 @@ pytestmark = pytest.mark.verify
 
 RNG = np.random.default_rng(0)
 INPUTS = {
+    0: RNG.normal(size=(3, 4)),
     1: RNG.normal(size=(3, 9, 4)),
     2: RNG.normal(size=(3, 7, 6, 4)),
     3: RNG.normal(size=(2, 5, 6, 4, 4)),
@@ -126,11 +127,41 @@ CASES = {
         for dims in (1, 2, 3)
         for suffix in (f"{dims}d", *[""] * (dims == 2))
     },
+    "up_sampling1d": [of(1, pooling("interpolate", scale_factor=3), size=3)],
     "up_sampling2d": [
         of(2, pooling("interpolate", scale_factor=2)),
         of(2, pooling("interpolate", scale_factor=(3, 1)), size=[3, 1]),
     ],
+    "up_sampling3d": [of(3, pooling("interpolate", scale_factor=(1, 2, 3)), size=[1, 2, 3])],
+    "zero_padding1d": [
+        of(1, pooling("pad", pad=(1, 1))), of(1, pooling("pad", pad=(2, 0)), padding=[2, 0]),
+    ],
+    "zero_padding2d": [
+        of(2, pooling("pad", pad=(2, 0, 1, 1)), padding=[1, [2, 0]]),
+        of(2, pooling("pad", pad=(2,) * 4), padding=2),
+    ],
+    "zero_padding3d": [of(3, pooling("pad", pad=(2, 0, 1, 1, 0, 1)), padding=[[0, 1], 1, [2, 0]])],
+    "cropping1d": [
+        of(1, pooling("pad", pad=(-1, -1))), of(1, pooling("pad", pad=(-2, 0)), crop=[2, 0]),
+    ],
+    "cropping2d": [of(2, pooling("pad", pad=(-2, 0, -1, -1)), crop=[1, [2, 0]])],
+    "cropping3d": [of(3, pooling("pad", pad=(0, -1, -1, -1, -2, 0)), crop=[[2, 0], 1, [0, 1]])],
+    "reshape": [
+        of(1, lambda torch, x, p: x.unflatten(2, (2, 2)), shape=[9, 2, 2]),
+        of(2, lambda torch, x, p: x.flatten(1, 2), shape=[-1, 4]),
+    ],
+    "permute": [
+        of(1, lambda torch, x, p: x.transpose(1, 2), axes=[2, 1]),
+        of(3, lambda torch, x, p: x.permute(0, 4, 1, 3, 2), axes=[4, 1, 3, 2]),
+    ],
+    "repeat_vector": [of(0, lambda torch, x, p: x[:, None].repeat(1, 5, 1), times=5)],
 }  # fmt: skip
+
+
+def tuples(value):
+    return tuple(map(tuples, value)) if isinstance(value, list) else value
+
+
 FAMILIES = ("convolution", "pooling", "global_pooling", "shapes")
 
 
@@ -144,7 +175,7 @@ def test_every_layer_of_these_families_is_compared():
 )
 def test_a_layer_has_the_outputs_and_the_gradients_of_pytorch(torch, name, number):
     dims, options, compute = CASES[name][number]
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    options = {k: tuples(v) for k, v in options.items()}
     layer = installed().find("layer", name).cls(**options)
     tried = Pass(LayerCase(layer, INPUTS[dims]))
     y, dx = tried.run()

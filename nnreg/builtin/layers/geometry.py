@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from annotated_types import Ge
 
 from nnreg._types import Array, Shape
@@ -180,11 +181,17 @@ class Frame:
             text, noun = " x ".join(map(str, least)), NOUNS[len(self.space)]
             raise ShapeError(shape, f"{noun} of at least {text}, for padding mode {self.mode!r}")
 
-    def pad(self, images: Array, context: Context, value: float = 0.0) -> Array:
+    def pad(
+        self,
+        images: Array,
+        context: Context,
+        value: float = 0.0,
+        dtype: npt.DTypeLike | None = None,
+    ) -> Array:
         """Return the images with the frame; `value` is that of the mode "zeros"."""
         if self.outside == self.space:
             return images
-        padded = context.empty((len(images), *self.outside, images.shape[-1]))
+        padded = context.empty((len(images), *self.outside, images.shape[-1]), dtype)
         if self.mode == "zeros":
             padded[...] = value
         padded[self.inside] = images
