@@ -10,6 +10,7 @@ from nnreg.builtin.layers import (
     composition,
     convolution,
     dense,
+    depthwise_convolution,
     global_pooling,
     joins,
     normalization,
@@ -50,6 +51,14 @@ LAYERS = {
     "conv1d": (convolution.Conv1d(3, padding="same", activation=Softmax()), (5, 4)),
     "conv1d of numbers": (convolution.Conv1d(3, 2, padding="same"), (5,)),
     "causal conv1d": (convolution.Conv1d(4, 2, padding="causal", dilation=2, groups=2), (5, 4)),
+    "depthwise_conv1d": (
+        depthwise_convolution.DepthwiseConv1d(multiplier=2, padding="causal"),
+        (5, 4),
+    ),
+    "separable_conv1d": (
+        depthwise_convolution.SeparableConv1d(3, padding="same", activation=Softmax()),
+        (5, 4),
+    ),
     "lstm": (sequence.Lstm(3), (5, 4)),
     "lstm of every step": (sequence.Lstm(3, sequences=True), (5, 4)),
     "add_position": (attention.AddPosition(), (5, 4)),
@@ -79,6 +88,8 @@ UNSUPPORTED = {
     ),
     "conv2d": (convolution.Conv2d(2), (5, 4, 2)),
     "conv3d": (convolution.Conv3d(2), (5, 4, 3, 2)),
+    "depthwise_conv2d": (depthwise_convolution.DepthwiseConv2d(), (5, 4, 2)),
+    "separable_conv2d": (depthwise_convolution.SeparableConv2d(2), (5, 4, 2)),
     **{
         f"{name}_pool{dims}d": (
             getattr(pooling, f"{name.title()}Pool{dims}d")(),

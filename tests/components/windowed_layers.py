@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from nnreg.builtin.activations import Identity, Tanh
-from nnreg.builtin.layers import convolution, global_pooling, pooling, shapes
+from nnreg.builtin.layers import convolution, depthwise_convolution, global_pooling, pooling, shapes
 from nnreg.testing import configurations
 
 SMALL = st.integers(1, 3)
@@ -53,6 +53,13 @@ def without_channels(cls, dims):
     )
 
 
+def depthwise(cls, dims, **options):
+    """Return configurations with an input with the axis of channels, or without."""
+    options |= convolution_options(dims)
+    channels = st.sampled_from([(*SPACES[dims], 2), SPACES[dims]])
+    return st.tuples(configurations(cls, multiplier=st.integers(1, 2), **options), channels)
+
+
 def pools(cls, dims):
     options = {
         "size": sizes(dims, 3 if dims < 3 else 2),
@@ -83,6 +90,10 @@ WINDOWED = {
             (3, convolution.Conv3d),
         )
     },
+    "depthwise_conv1d": depthwise(depthwise_convolution.DepthwiseConv1d, 1),
+    "depthwise_conv2d": depthwise(depthwise_convolution.DepthwiseConv2d, 2),
+    "separable_conv1d": depthwise(depthwise_convolution.SeparableConv1d, 1, filters=SMALL),
+    "separable_conv2d": depthwise(depthwise_convolution.SeparableConv2d, 2, filters=SMALL),
     **{
         f"{name}_pool{dims}d": pools(getattr(pooling, f"{name.title()}Pool{dims}d"), dims)
         for name in ("max", "average")

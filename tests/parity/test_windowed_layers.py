@@ -48,6 +48,18 @@ def convolution(dims, pad=None, mode="zeros", **options):
     return compute
 
 
+def separable(dims, **options):
+    """Return PyTorch's convolution of each channel, and the product of all channels at a place."""
+
+    def compute(torch, x, p):
+        weight = in_order(p["depthwise/weight"])
+        convolve = getattr(torch.nn.functional, f"conv{dims}d")
+        inner = last(convolve(first(x), weight, groups=x.shape[-1], **options))
+        return inner @ p["pointwise/weight"] + p["pointwise/bias"]
+
+    return compute
+
+
 def pooling(name, **options):
     def compute(torch, x, p):
         return last(getattr(torch.nn.functional, name)(first(x), **options))
@@ -106,6 +118,25 @@ CASES = {
             for mode in MODES
         ),
     ],
+    "depthwise_conv1d": [
+        of(1, convolution(1, groups=4)),
+        of(1, convolution(1, (4, 0), groups=4, dilation=2), padding="causal", dilation=2,
+           multiplier=2),
+    ],
+    "depthwise_conv2d": [
+        of(2, convolution(2, groups=4)),
+        of(2, convolution(2, groups=4, stride=2, padding=1), multiplier=2, stride=2, padding=1),
+        of(2, convolution(2, (1, 1, 1, 1), "reflect", groups=4), padding="same",
+           padding_mode="reflect"),
+    ],
+    "separable_conv1d": [
+        of(1, separable(1), filters=3),
+        of(1, separable(1, stride=2, padding=1), filters=3, stride=2, padding=1, multiplier=2),
+    ],
+    "separable_conv2d": [
+        of(2, separable(2), filters=3),
+        of(2, separable(2, stride=2, padding=1), filters=3, stride=2, padding=1, multiplier=2),
+    ],
     **{
         f"{name}_pool{dims}d": [
             of(dims, pooling(theirs := f"{short}_pool{dims}d", kernel_size=2)),
@@ -162,7 +193,7 @@ def tuples(value):
     return tuple(map(tuples, value)) if isinstance(value, list) else value
 
 
-FAMILIES = ("convolution", "pooling", "global_pooling", "shapes")
+FAMILIES = ("convolution", "depthwise_convolution", "pooling", "global_pooling", "shapes")
 
 
 def test_every_layer_of_these_families_is_compared():
