@@ -29,6 +29,7 @@ from nnreg.builtin.layers import (
     sampling,
     sequence,
     shapes,
+    transposed_convolution,
 )
 from nnreg.hookspecs import hookimpl
 from nnreg.interfaces.activation import Activation
@@ -92,6 +93,9 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
         "conv1d": convolution.Conv1d,
         "conv2d": convolution.Conv2d,
         "conv3d": convolution.Conv3d,
+        "conv1d_transpose": transposed_convolution.Conv1dTranspose,
+        "conv2d_transpose": transposed_convolution.Conv2dTranspose,
+        "conv3d_transpose": transposed_convolution.Conv3dTranspose,
         "depthwise_conv1d": depthwise_convolution.DepthwiseConv1d,
         "depthwise_conv2d": depthwise_convolution.DepthwiseConv2d,
         "separable_conv1d": depthwise_convolution.SeparableConv1d,

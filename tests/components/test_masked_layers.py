@@ -18,6 +18,7 @@ from nnreg.builtin.layers import (
     sampling,
     sequence,
     shapes,
+    transposed_convolution,
 )
 from nnreg.interfaces import LayerBuilder
 from nnreg.interfaces.join import one_input
@@ -88,6 +89,13 @@ UNSUPPORTED = {
     ),
     "conv2d": (convolution.Conv2d(2), (5, 4, 2)),
     "conv3d": (convolution.Conv3d(2), (5, 4, 3, 2)),
+    **{
+        f"conv{dims}d_transpose": (
+            getattr(transposed_convolution, f"Conv{dims}dTranspose")(2),
+            (5, 4, 3, 2)[: dims + 1],
+        )
+        for dims in (1, 2, 3)
+    },
     "depthwise_conv2d": (depthwise_convolution.DepthwiseConv2d(), (5, 4, 2)),
     "separable_conv2d": (depthwise_convolution.SeparableConv2d(2), (5, 4, 2)),
     **{

@@ -3,7 +3,14 @@
 from hypothesis import strategies as st
 
 from nnreg.builtin.activations import Identity, Tanh
-from nnreg.builtin.layers import convolution, depthwise_convolution, global_pooling, pooling, shapes
+from nnreg.builtin.layers import (
+    convolution,
+    depthwise_convolution,
+    global_pooling,
+    pooling,
+    shapes,
+    transposed_convolution,
+)
 from nnreg.testing import configurations
 
 SMALL = st.integers(1, 3)
@@ -60,6 +67,17 @@ def depthwise(cls, dims, **options):
     return st.tuples(configurations(cls, multiplier=st.integers(1, 2), **options), channels)
 
 
+def transposed(cls, dims):
+    """Return configurations with an input of a few values, some without the axis of channels."""
+    options = convolution_options(dims) | {
+        "filters": SMALL,
+        "padding": st.one_of(st.sampled_from(["valid", "same"]), st.integers(0, 1)),
+        "output_padding": st.integers(0, 1),
+    }
+    space = (3, 4, 3)[:dims]
+    return st.tuples(configurations(cls, **options), st.sampled_from([(*space, 2), space]))
+
+
 def pools(cls, dims):
     options = {
         "size": sizes(dims, 3 if dims < 3 else 2),
@@ -89,6 +107,12 @@ WINDOWED = {
             (2, convolution.Conv2d),
             (3, convolution.Conv3d),
         )
+    },
+    **{
+        f"conv{dims}d_transpose": transposed(
+            getattr(transposed_convolution, f"Conv{dims}dTranspose"), dims
+        )
+        for dims in SPACES
     },
     "depthwise_conv1d": depthwise(depthwise_convolution.DepthwiseConv1d, 1),
     "depthwise_conv2d": depthwise(depthwise_convolution.DepthwiseConv2d, 2),

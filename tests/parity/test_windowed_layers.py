@@ -48,6 +48,18 @@ def convolution(dims, pad=None, mode="zeros", **options):
     return compute
 
 
+def transposed(dims, cut=None, **options):
+    """Return PyTorch's transposed convolution; `cut` is what to add or remove, as in its `pad`."""
+
+    def compute(torch, x, p):
+        functional = torch.nn.functional
+        weight = in_order(p["weight"]).transpose(0, 1)
+        y = getattr(functional, f"conv_transpose{dims}d")(first(x), weight, **options)
+        return last(functional.pad(y, cut) if cut else y) + p["bias"]
+
+    return compute
+
+
 def separable(dims, **options):
     """Return PyTorch's convolution of each channel, and the product of all channels at a place."""
 
@@ -117,6 +129,27 @@ CASES = {
             of(3, convolution(3, (1,) * 6, mode), filters=3, padding=1, padding_mode=mode)
             for mode in MODES
         ),
+    ],
+    "conv1d_transpose": [
+        of(1, transposed(1), filters=3),
+        of(1, transposed(1, stride=2, padding=1, output_padding=1, dilation=2), filters=3,
+           stride=2, padding=1, output_padding=1, dilation=2),
+        of(1, transposed(1, (0, -1), stride=2), filters=3, stride=2, padding="same"),
+        of(1, transposed(1, (0, 2), stride=3), filters=3, kernel=1, stride=3, padding="same"),
+    ],
+    "conv2d_transpose": [
+        of(2, transposed(2), filters=3),
+        of(2, transposed(2, stride=2), filters=3, kernel=[2, 3], stride=2),
+        of(2, transposed(2, stride=2, padding=1), filters=3, kernel=4, stride=2, padding="same"),
+        of(2, transposed(2, stride=(2, 1), padding=(1, 0), output_padding=(1, 0)), filters=3,
+           stride=[2, 1], padding=[1, 0], output_padding=[1, 0]),
+        of(2, transposed(2, (0, -1, 0, -1), stride=2), filters=3, stride=2, padding="same"),
+        of(2, transposed(2, padding=1), filters=3, padding="same"),
+    ],
+    "conv3d_transpose": [
+        of(3, transposed(3, stride=2), filters=3, kernel=2, stride=2),
+        of(3, transposed(3, padding=1, dilation=(1, 2, 1)), filters=3, padding=1,
+           dilation=[1, 2, 1]),
     ],
     "depthwise_conv1d": [
         of(1, convolution(1, groups=4)),
@@ -193,7 +226,14 @@ def tuples(value):
     return tuple(map(tuples, value)) if isinstance(value, list) else value
 
 
-FAMILIES = ("convolution", "depthwise_convolution", "pooling", "global_pooling", "shapes")
+FAMILIES = (
+    "convolution",
+    "transposed_convolution",
+    "depthwise_convolution",
+    "pooling",
+    "global_pooling",
+    "shapes",
+)
 
 
 def test_every_layer_of_these_families_is_compared():
