@@ -17,6 +17,7 @@ from nnreg.builtin import (
     sources,
 )
 from nnreg.builtin.layers import (
+    adaptive_pooling,
     attention,
     composition,
     convolution,
@@ -114,6 +115,12 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
         "global_max_pool1d": global_pooling.GlobalMaxPool1d,
         "global_max_pool2d": global_pooling.GlobalMaxPool2d,
         "global_max_pool3d": global_pooling.GlobalMaxPool3d,
+        "adaptive_average_pool1d": adaptive_pooling.AdaptiveAveragePool1d,
+        "adaptive_average_pool2d": adaptive_pooling.AdaptiveAveragePool2d,
+        "adaptive_average_pool3d": adaptive_pooling.AdaptiveAveragePool3d,
+        "adaptive_max_pool1d": adaptive_pooling.AdaptiveMaxPool1d,
+        "adaptive_max_pool2d": adaptive_pooling.AdaptiveMaxPool2d,
+        "adaptive_max_pool3d": adaptive_pooling.AdaptiveMaxPool3d,
         "reshape": shapes.Reshape,
         "permute": shapes.Permute,
         "repeat_vector": shapes.RepeatVector,

@@ -6,6 +6,7 @@ import pytest
 from nnreg import SpecError
 from nnreg.builtin.activations import Softmax, Tanh
 from nnreg.builtin.layers import (
+    adaptive_pooling,
     attention,
     composition,
     convolution,
@@ -107,6 +108,14 @@ UNSUPPORTED = {
         for dims in (1, 2, 3)
     },
     "flatten": (dense.Flatten(), (5, 4)),
+    **{
+        f"adaptive_{name}_pool{dims}d": (
+            getattr(adaptive_pooling, f"Adaptive{name.title()}Pool{dims}d")(2),
+            (5, 4, 3, 2)[: dims + 1],
+        )
+        for name in ("max", "average")
+        for dims in (1, 2, 3)
+    },
     "reshape": (shapes.Reshape((20,)), (5, 4)),
     "permute": (shapes.Permute((2, 1)), (5, 4)),
     "repeat_vector": (shapes.RepeatVector(2), (5,)),

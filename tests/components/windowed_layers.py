@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from nnreg.builtin.activations import Identity, Tanh
 from nnreg.builtin.layers import (
+    adaptive_pooling,
     convolution,
     depthwise_convolution,
     global_pooling,
@@ -126,6 +127,15 @@ WINDOWED = {
     **{
         f"global_{name}_pool{dims}d": with_space(
             getattr(global_pooling, f"Global{name.title()}Pool{dims}d"), dims
+        )
+        for name in ("max", "average")
+        for dims in SPACES
+    },
+    **{
+        f"adaptive_{name}_pool{dims}d": with_space(
+            getattr(adaptive_pooling, f"Adaptive{name.title()}Pool{dims}d"),
+            dims,
+            output_size=sizes(dims, 4),
         )
         for name in ("max", "average")
         for dims in SPACES

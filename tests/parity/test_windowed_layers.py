@@ -191,6 +191,14 @@ CASES = {
         for dims in (1, 2, 3)
         for suffix in (f"{dims}d", *[""] * (dims == 2))
     },
+    **{
+        f"adaptive_{name}_pool{dims}d": [
+            of(dims, pooling(f"adaptive_{short}_pool{dims}d", output_size=size), output_size=size)
+            for size in (1, 3, 10, *[(4, 2, 3)[:dims]] * (dims > 1))
+        ]
+        for name, short in (("max", "max"), ("average", "avg"))
+        for dims in (1, 2, 3)
+    },
     "up_sampling1d": [of(1, pooling("interpolate", scale_factor=3), size=3)],
     "up_sampling2d": [
         of(2, pooling("interpolate", scale_factor=2)),
@@ -232,6 +240,7 @@ FAMILIES = (
     "depthwise_convolution",
     "pooling",
     "global_pooling",
+    "adaptive_pooling",
     "shapes",
 )
 
