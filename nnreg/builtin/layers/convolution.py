@@ -101,7 +101,7 @@ class Convolution(ActivatedLayer):
             dpadded = products_backward(dz)
             if dpadded is None:
                 return None
-            dx = frame.unpad(dpadded)
+            dx = frame.unpad(dpadded, context)
             if mask is not None:
                 dx = np.multiply(dx, np.expand_dims(mask, 2), out=context.empty(images.shape))
             return dx.reshape(x.shape)

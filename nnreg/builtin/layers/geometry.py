@@ -199,12 +199,17 @@ class Frame:
             padded[target] = padded[source]
         return padded
 
-    def unpad(self, gradient: Array) -> Array:
-        """Return the gradient of the images, a view, of that with the frame, which changes."""
+    def unpad(self, gradient: Array, context: Context) -> Array:
+        """Return the gradient of the images from that with the frame, which changes."""
+        if self.outside == self.space:
+            return gradient
         for target, source in reversed(self._copies):
             part = gradient[source]
             np.add(part, gradient[target], out=part)
-        return gradient[self.inside]
+        # contiguous, as kernels and products of the layer before need it
+        inside = context.empty((len(gradient), *self.space, gradient.shape[-1]))
+        inside[...] = gradient[self.inside]
+        return inside
 
     @functools.cached_property
     def _copies(self) -> list[tuple[Index, Index]]:

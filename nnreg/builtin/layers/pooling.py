@@ -73,7 +73,7 @@ class MaxPooling(Pooling):
         def backward(dy: Array) -> Array | None:
             if not context.needs_input_gradient:
                 return None
-            return frame.unpad(pooled_backward(dy))
+            return frame.unpad(pooled_backward(dy), context)
 
         return y, backward
 
@@ -143,7 +143,7 @@ class AveragePooling(Pooling):
             for each in slices:
                 target = dpadded[each]
                 np.add(target, part, out=target)
-            return frame.unpad(dpadded)
+            return frame.unpad(dpadded, context)
 
         return y, backward
 

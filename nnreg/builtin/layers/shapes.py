@@ -232,7 +232,8 @@ class ZeroPadding(Bordered):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         frame = Frame(x.shape[1:-1], self._amounts(self.padding))
-        return frame.pad(x, context, dtype=x.dtype), frame.unpad
+        y = frame.pad(x, context, dtype=x.dtype)
+        return y, lambda dy: _contiguous(dy[frame.inside], context)
 
 
 class Cropping(Bordered):
