@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ RESIDUAL = {"residual 32": (32, 64), "residual 128": (128, 64)}
 CHAINS = {"4-16-8-3": 32, "64-128-64-10": 32, "784-512-256-10": 64}
 """The batch of each chain of dense layers."""
 
+OPTIMIZERS = ("sgd", "adam")
+"""The optimizers of each chain."""
+
 SECONDS = 0.3
 """The duration of each measurement."""
 
@@ -44,10 +48,13 @@ def measure(effort: Effort, before: Path | None = None) -> Iterator[Row]:
         forms = {"nested": nested(units), "graph": graph(units)}
         samplers = {form: _passes(layers, units, batch) for form, layers in forms.items()}
         yield Row(f"{name}, {batch}", "µs", *interleave(samplers, effort))
-    for name, batch in CHAINS.items() if before else ():
-        versions = {"before": before, "now": ROOT}
-        steps = {key: partial(_step, name, batch, path) for key, path in versions.items()}
-        yield Row(f"chain {name}, {batch}", "µs", *interleave(steps, effort))
+    if before is None:
+        return
+    versions = {"before": before, "now": ROOT}
+    for (name, batch), optimizer in product(CHAINS.items(), OPTIMIZERS):
+        chain = partial(_step, name, batch, optimizer)
+        steps = {key: partial(chain, path) for key, path in versions.items()}
+        yield Row(f"chain {name}, {batch}, {optimizer}", "µs", *interleave(steps, effort))
 
 
 def nested(units: int) -> list[Layer]:
@@ -101,14 +108,14 @@ def _passes(layers: list[Layer], units: int, batch: int) -> Callable[[], float]:
     return partial(passes, max(int(SECONDS / passes(20)), 1))
 
 
-def _step(name: str, batch: int, version: Path) -> float:
+def _step(name: str, batch: int, optimizer: str, version: Path) -> float:
     """Return the seconds of a training step of a chain with a version of nnreg."""
     inputs, *hidden, outputs = map(int, name.split("-"))
     layers = [{"type": "dense", "units": units, "activation": "relu"} for units in hidden]
     spec = {
         "model": {"layers": [*layers, {"type": "dense", "units": outputs}]},
         "loss": "mean_squared_error",
-        "optimizer": "sgd",  # whose update is the same in older versions
+        "optimizer": optimizer,
         "train": {"epochs": 1, "batch_size": batch, "threads": 1},
     }
     job = {"spec": spec, "inputs": inputs, "outputs": outputs, "batch": batch, "seconds": SECONDS}

@@ -48,7 +48,16 @@ def section(name: str, thing: Any) -> str:
         return f"{head}\n\n```python\n{name} = {thing!r}\n```".replace("typing.", "")
     if not inspect.isclass(thing):
         return "\n\n".join([head, signature(f"nnreg.{name}", thing), prose(thing)])
-    return "\n\n".join([head, prose(thing), *(method(*member) for member in members(thing))])
+    parts = described(thing)
+    methods = [method(*member) for part in parts for member in members(part)]
+    return "\n\n".join([head, *map(prose, parts), *methods])
+
+
+def described(cls: type) -> list[type]:
+    """Return a class, after those bases with members that have no section of their own."""
+    public = [getattr(nnreg, name) for name in nnreg.__all__]
+    bases = [base for base in cls.__mro__[:0:-1] if base.__module__.startswith("nnreg.")]
+    return [*(base for base in bases if base not in public and any(members(base))), cls]
 
 
 def members(cls: type) -> Iterator[tuple[str, Any]]:

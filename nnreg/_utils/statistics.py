@@ -95,12 +95,12 @@ def scale_of(mean: Array, deviation: Array) -> Array:
 
 
 def standardize(values: Array, mean: Numbers, scale: Numbers) -> Array:
-    """Replace float64 values by (value - mean) / scale in place, and return them."""
+    """Return (value - mean) / scale of float64 values."""
     if not (_huge(mean) or _huge(scale)):
-        values -= mean
+        values = np.subtract(values, mean)
         values /= scale
         return values
-    values /= HEADROOM
+    values = np.divide(values, HEADROOM)
     values -= np.divide(mean, HEADROOM)
     values /= np.divide(scale, HEADROOM)
     return values
@@ -131,7 +131,7 @@ def sum_rows(x: Array, ones: Callable[[int], Array], out: Array) -> None:
     the rows. `ones(n)` returns a vector of n ones.
     """
     if x.ndim == 2 and len(x) <= 2 * BLOCK_ROWS:  # first, as small networks are bound by calls
-        np.dot(ones(len(x)), x, out=out)
+        ones(len(x)).dot(x, out)
         return
     *leading, rows, features = x.shape
     if rows <= 2 * BLOCK_ROWS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -36,11 +37,40 @@ def blas_libraries() -> list[dict[str, Any]]:
 
 
 def blas_threads(count: int | None) -> AbstractContextManager[Any]:
-    """Limit the threads of BLAS while the context is open; None sets no limit."""
-    if count is None:
-        return nullcontext()
-    limits: AbstractContextManager[Any] = _blas_pools().limit(limits=count, user_api="blas")
-    return limits
+    """Limit the threads of BLAS while the context is open; None sets no limit.
+
+    The limit is that of the process: of several open contexts, in any threads, the lowest applies.
+    """
+    return nullcontext() if count is None else _limits.limit(count)
+
+
+class _Limits:
+    """The open limits of BLAS threads, which may be closed in another order."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: list[int] = []
+        self._before: Any = None
+
+    @contextmanager
+    def limit(self, count: int) -> Iterator[None]:
+        with self._lock:
+            self._open.append(count)
+            limiter = _blas_pools().limit(limits=min(self._open), user_api="blas")
+            if len(self._open) == 1:
+                self._before = limiter
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.remove(count)
+                if self._open:
+                    _blas_pools().limit(limits=min(self._open), user_api="blas")
+                else:
+                    self._before.restore_original_limits()
+
+
+_limits = _Limits()
 
 
 def split_evenly(size: int, count: int) -> list[slice]:

@@ -55,7 +55,7 @@ class Number(Encoder):
 
     def encode(self, column: RawColumn) -> Array:
         """Return the scaled numbers."""
-        return standardize(column.values.copy(), self.mean, self.std)[:, None]
+        return standardize(column.values, self.mean, self.std)[:, None]
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class Values(Encoder):
                 f"{shape}; the model expects {self.shape}"
             )
         values = column.values
-        return values if self.integer else standardize(values.copy(), self.mean, self.std)
+        return values if self.integer else standardize(values, self.mean, self.std)
 
 
 def _complete(column: RawColumn) -> Array:

@@ -34,7 +34,7 @@ class MeanSquaredError(Loss):
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         difference = y - t
         flat = difference.reshape(-1)
-        value = float(np.dot(flat, flat)) / y.size
+        value = float(flat.dot(flat)) / y.size
         if math.isinf(value):  # perhaps their sum alone is
             value = mean(flat * flat)
         return value, lambda: difference * (2 / y.size)

@@ -15,7 +15,7 @@ from nnreg._utils.statistics import mean, mean_and_deviation
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import NnregWarning
 from nnreg.interfaces.component import Count
-from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.metric import LabelMetric, Metric
 
 Average = Literal["macro", "micro", "binary"]
 
@@ -25,7 +25,7 @@ POSITIVE = ("1", "true", "yes", "positive")
 
 @dataclass(frozen=True)
 class Accuracy(Metric):
-    """Fraction of examples whose class is predicted.
+    """Fraction of examples whose class is predicted; of labels, the fraction that is predicted.
 
     accuracy = mean(y = t)
     """
@@ -86,10 +86,11 @@ class _Counts(Metric):
     """A ratio of counts of true positives, predicted and actual examples per class.
 
     Options:
-        average: "macro" (mean over classes that occur), "micro" (over all), or of two classes
-            "binary" (the positive one alone)
+        average: "macro" (mean over classes that occur, or over labels), "micro" (over all), or of
+            two classes "binary" (the positive one alone)
         positive: name of the positive class of "binary"; the second in order if null
-        of: name of the class that alone is measured, against all others, instead of an average
+        of: name of the class or label that alone is measured, against all others, instead of an
+            average
     """
 
     classification = True
@@ -125,6 +126,18 @@ class _Counts(Metric):
         if one not in names:
             raise ValueError(f"no class {one!r}{suggest(one, names)}")
         return _OneClass(replace(self, average="binary", of=None), list(names).index(one))
+
+    def for_labels(self, names: Sequence[str]) -> LabelMetric:
+        if self.average == "binary":
+            raise ValueError(
+                '"average": "binary" is for two classes, but a row has several labels; use "macro" '
+                "or \"micro\", or the name of a label in 'of'"
+            )
+        if self.of is not None and self.of not in names:
+            raise ValueError(f"no label {self.of!r}{suggest(self.of, names)}")
+        label = None if self.of is None else list(names).index(self.of)
+        one = replace(self, average="binary", of=None)
+        return LabelMetric(one, together=self.average == "micro", label=label)
 
     def compute(self, y: Array, t: Array) -> float:
         present = np.array([1]) if self.average == "binary" else np.union1d(y, t)
@@ -247,6 +260,9 @@ class TopKAccuracy(Metric):
             raise ValueError(
                 f"the class is always among {self.k} of {len(names)}; set 'k' to a smaller number"
             )
+
+    def for_labels(self, names: Sequence[str]) -> LabelMetric:
+        raise ValueError("a row may have several labels, none of which is the class; remove it")
 
     def compute(self, y: Array, t: Array) -> float:
         own = np.take_along_axis(y, t[..., None], axis=-1)

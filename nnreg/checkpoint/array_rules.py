@@ -16,7 +16,7 @@ from nnreg.checkpoint.manifest import Manifest, ProgressRecord, check_array
 from nnreg.data.preprocessing import Preprocessing, fits
 from nnreg.data.targets import NumericTarget, Target
 from nnreg.errors import FormatError
-from nnreg.interfaces.layer import Param
+from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.model.build import plan_network

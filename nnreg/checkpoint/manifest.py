@@ -55,7 +55,7 @@ class RandomState(Configurable):
 class EpochStateRecord(Configurable):
     """An unfinished epoch: `seen` of `count` examples are done; `loss` is the sum over them.
 
-    `streams` are the random generators of the layers, one per data-parallel worker. `examples` is
+    `streams` are the random generators of the layers, one per shard. `examples` is
     the SHA-256 of the examples, or empty.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -9,8 +10,6 @@ import click
 import numpy as np
 
 from nnreg.data.preprocessing import columns_of
-from nnreg.data.sequences import as_learned
-from nnreg.data.settings import Columns
 from nnreg.tables.columns import categorical
 from nnreg.tables.ragged import Ragged
 from nnreg.training.evaluation import classes_of
@@ -31,31 +30,38 @@ def predictions(model: Model, table: Table) -> Predictions:
     If rows are grouped to sequences, and an output has one value per sequence, there is one row for
     each sequence, with the group first. Otherwise a prediction for each step is a list.
     """
-    table = as_learned(table, model.preprocessing, model.spec.data or Columns())
-    found, names, columns = model.predict(table), list[str](), list[list[Any]]()
-    per_step = {name: isinstance(output.of(found), list) for name, output in model.outputs.items()}
-    spread = table.step_rows is not None and any(per_step.values())
-    for name, output in model.outputs.items():
+    table = model.raw_rows.sequences(table)
+    found, outputs = model.predict(table), model.outputs.values()
+    names, columns = list[str](), list[list[Any]]()
+    grouped = table.step_rows is not None
+    spread = grouped and any(isinstance(output.of(found), list) for output in outputs)
+    for output in outputs:
         y = output.of(found)
-        own, values = _columns_of(model, output, np.concatenate(y) if per_step[name] else y)
+        per_step = isinstance(y, list)
+        own, values = _columns_of(model, output, np.concatenate(y) if per_step else y)
         if spread:
-            order = _file_order(table, per_step[name])
+            order = _file_order(table, per_step=per_step)
             values = [[column[position] for position in order] for column in values]
-        elif per_step[name]:
+        elif per_step:
             values = [_split(column, list(map(len, y))) for column in values]
-        names += [f"{one}_{name}" if name and one == "prediction" else one for one in own]
+        names += own
         columns += values
-    if model.spec.several and len(set(names)) < len(names):
-        twice = next(one for one in names if names.count(one) > 1)
-        raise click.UsageError(f"two columns are called {twice}; use model.predict in Python")
-    if table.step_rows is not None and not spread:
+    _refuse_same_names(names)
+    if grouped and not spread:
         assert model.spec.data is not None  # it says how rows are grouped
         (group,) = model.spec.data.sequence_columns
         names, columns = [group, *names], [categorical(table, group).text().tolist(), *columns]
     return names, [list(row) for row in zip(*columns, strict=True)]
 
 
-def _file_order(table: Table, per_step: bool) -> Sequence[int]:
+def _refuse_same_names(names: Sequence[str]) -> None:
+    """Raise `UsageError` if two outputs, whose names and columns are joined, give one name."""
+    if len(set(names)) < len(names):
+        twice = next(one for one in names if names.count(one) > 1)
+        raise click.UsageError(f"two columns are called {twice}; use model.predict in Python")
+
+
+def _file_order(table: Table, *, per_step: bool) -> Sequence[int]:
     """Return the number of the prediction for each row of the file that was grouped."""
     assert table.step_rows is not None
     order = np.argsort(table.step_rows)
@@ -72,20 +78,26 @@ def _split(values: list[Any], lengths: Sequence[int]) -> list[list[Any]]:
     return [values[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
+def _flat(y: Array) -> Array:
+    """Return an array with one row for each row of another one, also if it has none."""
+    return y.reshape(len(y), math.prod(y.shape[1:]))
+
+
 def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list[list[Any]]]:
     """Return the names of the columns of an output, and their values."""
     prefix = f"{output.name}_" if output.name else ""
+    single = f"prediction_{output.name}" if output.name else "prediction"
     if output.predicts and output.classes is not None:
         classes = np.array(output.classes, dtype=object)
         if y.ndim > 2:  # a class for each time step or pixel
-            chosen = classes[classes_of(y)].reshape(len(y), -1)
+            chosen = _flat(classes[classes_of(y)])
             return [f"prediction_{prefix}{n}" for n in range(chosen.shape[1])], chosen.T.tolist()
-        y = output.probabilities(y.reshape(len(y), -1))
-        names = ["prediction", *(f"probability_{prefix}{one}" for one in output.classes)]
+        y = output.probabilities(_flat(y))
+        names = [single, *(f"probability_{prefix}{one}" for one in output.classes)]
         return names, [classes[np.argmax(y, axis=-1)].tolist(), *y.T.tolist()]
-    y = y.reshape(len(y), -1)
+    y = _flat(y)
     if y.shape[1] == 1:
-        return ["prediction"], [y[:, 0].tolist()]
+        return [single], [y[:, 0].tolist()]
     targets = [str(index) for index in range(y.shape[1])]
     known = columns_of(output.target) if output.target is not None and output.predicts else ()
     if model.spec.data and len(known) == y.shape[1]:

@@ -23,6 +23,7 @@ LEARNING_RATE_DIVISOR = 10
 def print_result(run: Run) -> None:
     """Print the metrics of each split, the baseline, and the next command."""
     from nnreg.data.split import SPLITS
+    from nnreg.provenance.environment import dependence_on_threads
     from nnreg.runs.baseline import describe
 
     summary: dict[str, Any] = run.summary
@@ -46,6 +47,9 @@ def print_result(run: Run) -> None:
         f"best epoch {summary['best_epoch']} of {summary['epochs']}{early}, "
         f"{summary['parameters']:,} parameters, {duration(summary['seconds'])}"
     )
+    depends = not summary["reproducible"] and run.model.spec.train.threads is None
+    if summary["shards"] > 1 or depends:
+        print_prose(dependence_on_threads(summary))
     print_lines(f"saved in {run.directory}", f"next: {next_command(run)}")
     if "reason" in summary:
         print_lines(_resume_command(run))

@@ -163,10 +163,16 @@ def _settings(column: dict[str, Any]) -> str:
 
 
 def _print_provenance(contents: CheckpointSummary) -> None:
+    from nnreg.provenance.environment import dependence_on_threads
+
     manifest = contents.manifest
     scalars = {k: v for k, v in manifest.environment.items() if isinstance(v, str | int | float)}
-    created = "created with " + ", ".join(f"{name} {value}" for name, value in scalars.items())
+    words = dependence_on_threads(scalars)
+    shown = {k: v for k, v in scalars.items() if not words or k not in ("reproducible", "shards")}
+    created = "created with " + ", ".join(f"{name} {value}" for name, value in shown.items())
     print_text(textwrap.fill(created, WIDTH, subsequent_indent="  "))
+    if words:
+        print_lines(f"results {words}")
     for path, digest in manifest.data.items():
         print_lines(f"data {digest[:16]}… {path}")
     for path, digest in manifest.started_from.items():

@@ -145,6 +145,7 @@ def _describe(prepared: PreparedRun) -> None:
 
 def preview(document: Document, *, as_json: bool, check: bool) -> None:
     """Print an estimate of memory and time, from a few steps that are then discarded."""
+    from nnreg.provenance.environment import dependence_on_threads
     from nnreg.runs.estimate import estimate
     from nnreg.runs.prepare import prepare_from_spec
     from nnreg.spec.compose import set_options
@@ -171,6 +172,7 @@ def preview(document: Document, *, as_json: bool, check: bool) -> None:
     folds = _folds(prepared)
     if folds > 1:
         print_lines(f"{_time(found.seconds * folds)}  for {folds} folds")
+    print_lines("", f"results {dependence_on_threads(found.division)}")
     print_lines("", "nothing was written")
     if document.texts[-1].path:
         options = set_options(document.overrides)
@@ -201,6 +203,7 @@ def _preview_as_json(prepared: PreparedRun, found: Estimate) -> dict[str, Any]:
         "steps_per_epoch": found.epoch_steps,
         "epochs": found.epochs,
         "folds": _folds(prepared),
+        **found.division,
         "seconds_per_epoch": found.epoch_seconds,
         "seconds": found.seconds * _folds(prepared),
     }

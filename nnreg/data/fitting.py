@@ -63,6 +63,31 @@ def fit_preprocessing(
     if it is numeric.
     """
     train = table.take(rows)
+    names = _input_names(table, targets, columns)
+    for name in columns.columns:
+        column(table, name)
+    fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
+    per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
+    of_rows = {name: one for name, one in fitted_targets.items() if name not in per_step}
+    inputs: list[InputColumn] = []
+    steps = {}
+    for key, group in (columns.groups or {INPUT: names}).items():
+        integer = key in integer_inputs
+        if longest := longest_sequence(train, group):
+            steps[key] = longest
+            parts = table.steps(group), train.steps(group)
+            inputs += _fit_inputs(*parts, group, columns, integer, {}, of_steps=True)
+        else:
+            inputs += _fit_inputs(table, train, group, columns, integer, of_rows)
+    target = fitted_targets.pop("", None)
+    sizes = {key: len(group) for key, group in columns.groups.items()}
+    return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step)
+
+
+def _input_names(
+    table: Table, targets: Sequence[TargetColumns], columns: Columns
+) -> tuple[str, ...]:
+    """Return the names of the input columns, by default of all that are no targets."""
     names = columns.listed
     if names is None:
         used = {name for target in targets for name in target.columns}
@@ -71,32 +96,42 @@ def fit_preprocessing(
         raise DataError(
             f"{table.origin}: no input columns are left besides the target; check data.exclude"
         )
-    for name in columns.columns:
-        column(table, name)
-    fitted_targets = {one.output: fit_target(table, train, one, columns) for one in targets}
-    inputs: list[InputColumn] = []
-    steps = {}
-    for key, group in (columns.groups or {INPUT: names}).items():
-        whole, part, aims, integer = table, train, fitted_targets, key in integer_inputs
-        longest = longest_sequence(train, group)
-        if longest:
-            steps[key] = longest
-            whole, part, aims = table.steps(group), train.steps(group), {}
-        by_step = bool(longest) and len(group) == 1
-        encoders = {n: _encoder_of(whole, n, columns, integer, by_step=by_step) for n in group}
-        fitted = [_fit_input(whole, part, n, encoders[n], columns, integer, aims) for n in group]
-        alone = [one for one in fitted if one.alone]
-        if alone and len(fitted) > 1:
-            raise DataError(
-                f"{table.origin}: column {alone[0].name!r} holds arrays and must be the only "
-                f"input; list it alone in 'inputs', or the others in 'exclude', or give each an "
-                f"input with a name (inputs: {', '.join(group)})"
-            )
-        inputs += fitted
-    target = fitted_targets.pop("", None)
-    sizes = {key: len(group) for key, group in columns.groups.items()}
-    per_step = tuple(one.output for one in targets if are_sequences(table, one.columns))
-    return Preprocessing(tuple(inputs), target, sizes, fitted_targets, steps, per_step)
+    return names
+
+
+def _fit_inputs(
+    table: Table,
+    train: Table,
+    names: Sequence[str],
+    columns: Columns,
+    integer: bool,
+    targets: Mapping[str, Target],
+    *,
+    of_steps: bool = False,
+) -> list[InputColumn]:
+    """Fit the columns of one input. `targets` have one value for each row of the tables.
+
+    `of_steps` is for an input of sequences, whose steps are the rows of the tables.
+    """
+    by_step = of_steps and len(names) == 1
+    encoders = [_encoder_of(table, name, columns, integer, by_step=by_step) for name in names]
+    fitted = [
+        _fit_input(table, train, name, encoder, columns, integer, targets)
+        for name, encoder in zip(names, encoders, strict=True)
+    ]
+    alone = [one for one in fitted if one.alone]
+    if alone and len(fitted) > 1:
+        raise DataError(
+            f"{table.origin}: column {alone[0].name!r} holds arrays and must be the only "
+            f"input; list it alone in 'inputs', or the others in 'exclude', or give each an "
+            f"input with a name (inputs: {', '.join(names)})"
+        )
+    if not sum(math.prod(one.shape) for one in fitted):
+        raise DataError(
+            f"{table.origin}: column {names[0]!r} has no values that the network could read; "
+            "choose other inputs"
+        )
+    return fitted
 
 
 def _fit_input(
@@ -108,7 +143,7 @@ def _fit_input(
     integer: bool,
     targets: Mapping[str, Target],
 ) -> InputColumn:
-    """Fit the encoder of an input column; `targets` have one value for each of its rows."""
+    """Fit the encoder of an input column; see `_fit_inputs`."""
     column = raw_column(train, name, encoder)
     if encoder.takes_target:
         column = replace(column, target=_target_of_encoder(name, train, targets))
@@ -163,10 +198,14 @@ def _encoder_of(
 
 
 def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -> Array:
-    """Return the only target, for the encoder of a column that needs it."""
+    """Return the only target, for the encoder of a column that needs it.
+
+    The steps of sequences have no `targets`, and those that have a value per step are none.
+    """
     found = [target for target in targets.values() if columns_of(target)]
     if len(found) != 1:
-        problem = f"its encoder needs one target with a value for each row, found {len(found)}"
+        why = f"but there are {len(found)}" if found else "which sequences do not have"
+        problem = f"its encoder needs one target for each row, {why}; choose another encoder"
         raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     return found[0].encode(train)
 
@@ -186,9 +225,12 @@ def _require_memory(table: Table, column: InputColumn) -> None:
 def fit_target(table: Table, train: Table, target: TargetColumns, columns: Columns) -> Target:
     """Fit the encoder of a target; see `fit_preprocessing`."""
     targets, numeric_classes = target.columns, target.numeric_classes
-    for name in targets:
+    for name in set(targets) - set(columns.listed or ()):  # that of an input is for the input
         if columns.columns.get(name) not in (None, Number(), Category()):
-            problem = f'{name!r} is a target, which is either "number" or "category", no options'
+            problem = (
+                f'{name!r} is a target, which has no other encoder than "number" or '
+                '"category", without options; choose one of them'
+            )
             raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     if not targets:
         return NumericTarget((), (), ())
@@ -196,30 +238,44 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
         table, train = table.steps(targets), train.steps(targets)
     single = len(targets) == 1 and column(table, targets[0]).ndim == 1
     if len(targets) == 1 and _is_class_target(table, targets[0], columns, numeric_classes):
-        labels = category_counts(categorical(train, targets[0]))
-        if "" in labels:
-            raise DataError(
-                f"{table.origin}: a class of the target {targets[0]!r} is the empty text; give it "
-                "a name, or list \"\" in the source's 'missing'"
-            )
-        if len(labels) == 1:
-            raise DataError(
-                f"{table.origin}: the target {targets[0]!r} is {next(iter(labels))!r} in every "
-                "training row; expected two or more classes"
-            )
-        names = tuple(sorted(labels, key=_class_order))
-        kind = _class_kind(table, targets[0], names)
-        return ClassTarget(targets[0], names, kind=kind, single=single)
+        return _class_target(table, train, targets[0], single=single)
     if len(targets) > 1:
         _require_numbers(table, targets, columns)
-    raw = numeric_targets(train, targets)
+    return _numeric_target(train, targets, columns, single=single)
+
+
+def _class_target(table: Table, train: Table, name: str, *, single: bool) -> ClassTarget:
+    labels = category_counts(categorical(train, name))
+    if "" in labels:
+        raise DataError(
+            f"{table.origin}: a class of the target {name!r} is the empty text; give it a name, or "
+            "list \"\" in the source's 'missing'"
+        )
+    if len(labels) == 1:
+        raise DataError(
+            f"{table.origin}: the target {name!r} is {next(iter(labels))!r} in every training "
+            "row; expected two or more classes"
+        )
+    names = tuple(sorted(labels, key=_class_order))
+    return ClassTarget(name, names, kind=_class_kind(table, name, names), single=single)
+
+
+def _numeric_target(
+    train: Table, names: tuple[str, ...], columns: Columns, *, single: bool
+) -> NumericTarget:
+    raw = numeric_targets(train, names)
+    if not math.prod(raw.shape[1:]):
+        raise DataError(
+            f"{train.origin}: column {names[0]!r} holds arrays of shape {raw.shape[1:]}, which "
+            "have no values; choose another target"
+        )
     flat = raw.reshape(-1, raw.shape[-1])
     width = flat.shape[1]
     if columns.target_scaling == "none" or not len(flat):
-        return NumericTarget(targets, (0.0,) * width, (1.0,) * width, single=single)
+        return NumericTarget(names, (0.0,) * width, (1.0,) * width, single=single)
     mean, deviation = mean_and_deviation(flat)
     scale = scale_of(mean, deviation)
-    return NumericTarget(targets, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
+    return NumericTarget(names, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
 
 
 def _require_numbers(table: Table, targets: Sequence[str], columns: Columns) -> None:
@@ -238,9 +294,10 @@ def _is_class_target(
     values = column(table, target)
     several = not is_text(values) and math.prod(values.shape[1:]) != 1
     declared = ("all",) if several else ("single", "all")
-    if numeric_classes in declared and target not in columns.columns:
+    is_declared = isinstance(columns.columns.get(target), Number | Category)
+    if numeric_classes in declared and not is_declared:
         return True
-    if column(table, target).dtype.kind == "b" and target not in columns.columns:
+    if column(table, target).dtype.kind == "b" and not is_declared:
         return False  # given as numbers, 0 and 1
     return _is_categorical(table, target, columns)
 
@@ -248,7 +305,7 @@ def _is_class_target(
 def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
     """Return True if a column is categorical: as the spec sets it, or inferred from all rows."""
     encoder = columns.columns.get(name)
-    if encoder is not None:
+    if isinstance(encoder, Number | Category):
         return isinstance(encoder, Category)
     if is_numeric(table, name):
         return False

@@ -14,7 +14,7 @@ from nnreg.tables.table import Table
 def resolve_inputs(
     targets: Sequence[TargetColumns], columns: Columns, table: Table
 ) -> list[TargetColumns]:
-    """Return targets with the input columns in place of `"inputs"`, which is no column."""
+    """Return targets with the input columns in place of `"inputs"`, which is not a column."""
     return [
         one._replace(columns=columns.listed or ())
         if one.columns == (INPUTS,) and INPUTS not in table.columns

@@ -190,7 +190,7 @@ def _padded(table: Table, names: Sequence[str], rule: Sequences, use: Use) -> di
 
 
 def _lengths(table: Table, name: str) -> Array:
-    """Return a column of lengths. Raises `DataError` for one that is none."""
+    """Return a column of lengths. Raises `DataError` for another number."""
     values = single(numbers(table, name), table, name)
     wrong = ~((values >= 0) & (values == np.floor(values)) & (values <= MAX_EXACT))
     if wrong.any():
@@ -198,7 +198,7 @@ def _lengths(table: Table, name: str) -> Array:
         what = "a missing value" if np.isnan(values[row]) else number_text(float(values[row]))
         raise DataError(
             f"{table.location(row, name)}: found {what}, expected the length of a sequence, an "
-            "integer from 0; correct it"
+            "integer >= 0; correct it"
         )
     return values.astype(np.int64)
 
@@ -266,7 +266,7 @@ def _constant(
     differ = array != other
     if array.dtype.kind == "f":
         differ &= ~(np.isnan(array) & np.isnan(other))
-    differ = differ.reshape(len(array), -1).any(axis=1)
+    differ = differ.any(axis=tuple(range(1, differ.ndim)))
     if differ.any():
         row = int(np.argmax(differ))
         known = table.row_label(int(first[member[row]]))

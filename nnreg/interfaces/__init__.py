@@ -14,6 +14,7 @@ from nnreg.interfaces.component import Units as Units
 from nnreg.interfaces.constraint import Constraint as Constraint
 from nnreg.interfaces.context import Context as Context
 from nnreg.interfaces.context import Workspace as Workspace
+from nnreg.interfaces.declarations import Param as Param
 from nnreg.interfaces.encoder import Encoder as Encoder
 from nnreg.interfaces.encoder import RawColumn as RawColumn
 from nnreg.interfaces.encoder import learned as learned
@@ -27,7 +28,6 @@ from nnreg.interfaces.kernels import ScratchSpace as ScratchSpace
 from nnreg.interfaces.layer import Layer as Layer
 from nnreg.interfaces.layer import LayerBackward as LayerBackward
 from nnreg.interfaces.layer import LayerBuilder as LayerBuilder
-from nnreg.interfaces.layer import Param as Param
 from nnreg.interfaces.loss import Loss as Loss
 from nnreg.interfaces.metric import Metric as Metric
 from nnreg.interfaces.optimizer import Optimizer as Optimizer

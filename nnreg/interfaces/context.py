@@ -111,13 +111,19 @@ class Node:
     """An entry of a graph with the arrays of a pass.
 
     `shared` has, for each further use of its layer, the gradients of its parameters and those that
-    the use computes, which are added to them.
+    the use computes, which are added to them. `only` is the number of the value that it reads; None
+    if there are several, or a part of one.
     """
 
     layer: Any
     inputs: tuple[Read, ...]
     joins: bool
     shared: list[tuple[Array, Array]] = field(default_factory=list)
+    only: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        value, part = self.inputs[0]
+        self.only = None if self.joins or part is not None else value
 
     def read(self, values: Sequence[Any]) -> Any:
         """Return the input of the layer, or the list of its inputs if it is a join."""

@@ -94,8 +94,8 @@ class Graph(NamedTuple):
 def connect(
     entries: Sequence[EntryKeys | None],
     path: str,
-    inputs: Iterable[str] = (),
-    outputs: Mapping[str, str] | None = None,
+    inputs: Iterable[str],
+    outputs: Mapping[str, str] | None,
 ) -> Graph:
     """Return the connections of the entries of a list at this path of the spec.
 

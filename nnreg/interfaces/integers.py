@@ -10,10 +10,7 @@ from nnreg.interfaces.layer import Layer, LayerEntry, connect_layers
 
 
 def integer_inputs(
-    layers: Sequence[Layer],
-    inputs: Iterable[str] = (),
-    outputs: Mapping[str, str] | None = None,
-    path: str = "$.model",
+    layers: Sequence[Layer], inputs: Iterable[str], outputs: Mapping[str, str] | None
 ) -> frozenset[str]:
     """Return the names of the inputs of a list that reach a layer which takes integers.
 
@@ -22,7 +19,7 @@ def integer_inputs(
     inputs = tuple(inputs)
     unchanged = {Read(0, name): {name} for name in inputs} or {Read(0): {INPUT}}
     plain, found = list[Layer](), set[str]()
-    wires = connect_layers(layers, path, inputs, outputs).wires
+    wires = connect_layers(layers, "$.model", inputs, outputs).wires
     for index, (entry, wire) in enumerate(zip(layers, wires, strict=True)):
         layer = entry.layer if isinstance(entry, LayerEntry) else entry
         plain.append(layer or plain[wire.use or 0])

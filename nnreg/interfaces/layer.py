@@ -1,19 +1,17 @@
-"""The base class of layers, and the builder that records their parameters and buffers."""
+"""The base class of layers, and the builder that records what they declare and hold."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, TypeAlias, cast
-
-import numpy as np
 
 from nnreg._types import Array, Shape, Shapes
 from nnreg.errors import ComponentError, NnregError, Problem, ShapeError, SpecError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.context import Context, Read
+from nnreg.interfaces.declarations import Declarations, Param
 from nnreg.interfaces.formula import layer_forward
 from nnreg.interfaces.graph import (
     ENTRY_KEYS,
@@ -21,14 +19,12 @@ from nnreg.interfaces.graph import (
     EntryKeys,
     Graph,
     Value,
-    Wire,
     connect,
     is_chain,
     labels,
 )
-from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.masks import output_mask, refuse_mask
-from nnreg.interfaces.returned import Caller, describe
+from nnreg.interfaces.returned import Caller
 
 LayerBackward: TypeAlias = Callable[[Array], Array | None]
 
@@ -154,90 +150,21 @@ class LayerEntry(Layer):
         return self.layer.forward(x, context)
 
 
-@dataclass(frozen=True)
-class Param:
-    """An array that a layer declared: its shape and initializer, and whether L1/L2 apply to it.
-
-    `non_negative` is for a buffer of which a checkpoint with a value below 0 is refused.
-    """
-
-    shape: Shape
-    initializer: Initializer
-    regularized: bool = False
-    non_negative: bool = False
-
-
 @dataclass
-class LayerBuilder:
-    """The arrays and nested layers that a layer declares in `build`.
+class LayerBuilder(Declarations):
+    """The declarations of a layer in `build`, with the layers that it holds.
 
-    `path` is the path of the layer in the spec; `classes` the number of classes of the target;
-    `integer` is whether its input is integers, None if unknown; `inputs` and `output` are the
-    shapes of its inputs and of its output, once it is built. For a layer of several outputs,
-    `outputs` are their shapes by name, and `output` is that of the first. For the list of a network
-    with several inputs, `integers` are the names of those that are integers.
-    `masks` has for each input the name of the network's input whose lengths hold for its steps,
-    None if it has no mask, and `output_mask` that for the output, once it is built. For the list of
-    a network, `masked` are the names of the inputs that are sequences of different lengths.
-    A layer with many intermediate values per example may set `activation_count` to their number,
-    and a recurrent layer `sequence_length` to its number of time steps: threads are planned by
-    them.
-    `min_training_rows` is the fewest examples of a batch that the layer can be trained on.
-    `constant` is set if the output does not depend on the input, such as that of a normalization
-    over a single value: a network with such a layer is refused.
-    `wire` has the connections of a layer in a graph; it is None in a chain. `owner` is the name of
-    the earlier layer whose arrays it uses, if it has none of its own. Of a network with several
-    outputs, `output_reads` are the values that they are, and `classes_of` the classes of their
-    targets.
+    For the list of a network with several inputs, `integers` are the names of those that are
+    integers. For the list of a network, `masked` are the names of the inputs that are sequences of
+    different lengths. Of a network with several outputs, `output_reads` are the values that they
+    are, and `classes_of` the classes of their targets.
     """
 
-    path: str
-    classes: int | None = None
     classes_of: Mapping[str, int | None] = field(default_factory=dict)
-    inputs: tuple[Shape, ...] = ()
-    output: Shape = ()
-    outputs: Mapping[str, Shape] = field(default_factory=dict)
-    activation_count: int = 0
-    sequence_length: int = 1
-    min_training_rows: int = 1
-    constant: bool = False
-    integer: bool | None = None
     integers: Collection[str] = ()
-    masks: tuple[str | None, ...] = ()
-    output_mask: str | None = None
     masked: Collection[str] = ()
-    wire: Wire | None = None
-    owner: str | None = None
     output_reads: Mapping[str, Read] = field(default_factory=dict)
-    params: dict[str, Param] = field(default_factory=dict)
-    state: dict[str, Param] = field(default_factory=dict)
     children: dict[str, tuple[Layer, LayerBuilder]] = field(default_factory=dict)
-
-    @property
-    def input(self) -> Shape:
-        """The shape of the first input."""
-        return self.inputs[0]
-
-    @property
-    def activations(self) -> int:
-        """The number of intermediate values and outputs of one example."""
-        outputs = self.outputs.values() if self.outputs else (self.output,)
-        return self.activation_count + sum(map(math.prod, outputs))
-
-    def param(
-        self, name: str, shape: Shape, initializer: Initializer, *, regularized: bool = False
-    ) -> None:
-        """Declare a trainable array; `regularized` is for weights, not for biases."""
-        self.params[name] = Param(shape, initializer, regularized)
-
-    def buffer(
-        self, name: str, shape: Shape, initializer: Initializer, *, non_negative: bool = False
-    ) -> None:
-        """Declare an array that the layer updates itself, such as a running mean.
-
-        `non_negative` is for values that are never below 0, such as a running variance.
-        """
-        self.state[name] = Param(shape, initializer, non_negative=non_negative)
 
     def layer(
         self,
@@ -293,13 +220,14 @@ class LayerBuilder:
             plan = LayerBuilder(f"{self.path}.layers[{index}]")
             plan.wire = wire if graph else None
             plan.owner = None if wire.use is None else names[wire.use]
-            plan.integer = _common([values[one.value].is_integer(one.part) for one in wire.inputs])
-            plan.masks = tuple(values[one.value].mask_of(one.part) for one in wire.inputs)
+            sources = [(values[read.value], read) for read in wire.inputs]
+            plan.integer = _common([value.is_integer(read.part) for value, read in sources])
+            plan.masks = tuple(value.mask_of(read.part) for value, read in sources)
             layer = self._layer_of(entry, plan)
-            read = [values[one.value].shape_of(one, f"{plan.path}.inputs") for one in wire.inputs]
+            shapes = [value.shape_of(read, f"{plan.path}.inputs") for value, read in sources]
             name = _name(entry) or str(index)
             names.append(f"layers/{name}")
-            shape = self._build(names[-1], layer, read, plan)
+            shape = self._build(names[-1], layer, shapes, plan)
             integer = plan.integer if layer.keeps_integers else layer.keeps_integers
             values.append(Value(name, shape, integer, mask=plan.output_mask))
         if outputs is None:
@@ -330,12 +258,24 @@ class LayerBuilder:
         plan.inputs = tuple(shapes)
         _check_count(layer, shapes, plan.path)
         refuse_mask(layer, plan)
+        built = self._shapes_of(layer, plan)
+        shapes_of = Caller(layer, plan.path).shapes("build", built)
+        plan.output = next(iter(shapes_of.values()))
+        plan.outputs = shapes_of if isinstance(built, dict) else {}
+        if plan.owner is not None:
+            self._require_same_arrays(plan, plan.owner)
+        plan.output_mask = output_mask(layer, plan)
+        self.children[name] = (layer, plan)
+        return plan.outputs or plan.output
+
+    def _shapes_of(self, layer: Layer, plan: LayerBuilder) -> Any:
+        """Return what `build` of a nested layer returns, with errors at its place in the spec."""
         try:
-            output = layer.build(plan.inputs if layer.joins else shapes[0], plan)
+            return layer.build(plan.inputs if layer.joins else plan.input, plan)
         except ShapeError as error:
             problem = str(error)
             if layer.joins and plan.wire is not None:
-                found = ", ".join(labels(plan.wire, self.children, shapes))
+                found = ", ".join(labels(plan.wire, self.children, plan.inputs))
                 problem = f"this layer takes {error.expected}; its inputs are {found}"
             raise SpecError([Problem(plan.path, problem)]) from error
         except NnregError:
@@ -343,21 +283,8 @@ class LayerBuilder:
         except Exception as error:
             raise ComponentError(
                 f"{plan.path}: {type(layer).__name__} of the module {type(layer).__module__} "
-                f"failed on input shape {', '.join(map(str, shapes))}: {error!r}"
+                f"failed on input shape {', '.join(map(str, plan.inputs))}: {error!r}"
             ) from error
-        several = output if isinstance(output, dict) and output else {"": output}
-        if not all(map(_is_shape, several.values())):
-            raise Caller(layer, plan.path).error(
-                "build", f"returned {describe(output)}; expected the shape of one output, a tuple"
-            )
-        shapes_of = {key: tuple(map(int, one)) for key, one in several.items()}
-        plan.output = next(iter(shapes_of.values()))
-        plan.outputs = shapes_of if several is output else {}
-        if plan.owner is not None:
-            self._require_same_arrays(plan, plan.owner)
-        plan.output_mask = output_mask(layer, plan)
-        self.children[name] = (layer, plan)
-        return plan.outputs or plan.output
 
     def _require_same_arrays(self, plan: LayerBuilder, name: str) -> None:
         """Raise `SpecError` if the arrays of an earlier layer do not fit this use of it."""
@@ -372,25 +299,12 @@ class LayerBuilder:
             )
             raise SpecError([Problem(f"{plan.path}.use", problem)])
 
-    def size(self, units: int | str) -> int:
-        """Return `units` as a number; it may be `"classes"`."""
-        if isinstance(units, int):
-            return units
-        if self.classes is None:
-            problem = "'units' is \"classes\", but the target is numeric; give a number of units"
-            raise SpecError([Problem(self.path, problem)])
-        return self.classes
-
-
-def _is_shape(value: Any) -> bool:
-    return isinstance(value, tuple) and all(isinstance(n, int | np.integer) for n in value)
-
 
 def connect_layers(
     layers: Sequence[Layer],
     path: str,
-    inputs: Iterable[str] = (),
-    outputs: Mapping[str, str] | None = None,
+    inputs: Iterable[str],
+    outputs: Mapping[str, str] | None,
 ) -> Graph:
     """Return the connections of a list of layers at a path of the spec; see `connect`."""
     keys = [one.keys if isinstance(one, LayerEntry) else None for one in layers]

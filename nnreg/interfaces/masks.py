@@ -1,7 +1,7 @@
 """Which values of a network are sequences of different lengths, and have a mask.
 
 A mask is named after the input of the network whose lengths hold. The functions take a `Layer` and
-its `LayerBuilder`, whose module imports this one.
+its `LayerBuilder`; their module imports this one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from typing import Any
 
 from nnreg._types import Shape
 from nnreg.errors import ComponentError, Problem, ShapeError, SpecError
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.declarations import Declarations
 
 
-def refuse_mask(layer: Any, plan: Any) -> None:
+def refuse_mask(layer: Any, plan: Declarations) -> None:
     """Raise `SpecError` if a mask reaches a layer that does not support it, or several a join."""
     masks = dict.fromkeys(name for name in plan.masks if name is not None)
     if not masks:
@@ -35,14 +37,15 @@ def refuse_mask(layer: Any, plan: Any) -> None:
 def output_mask(layer: Any, plan: Any) -> str | None:
     """Return the mask of the output of a layer that is built; None if it has none.
 
-    A layer that holds layers has that of the last of these.
+    A layer that holds layers has that of the last of these; an activation with parameters is none.
     """
     masks: list[str] = [name for name in plan.masks if name is not None]
     if not masks or not layer.keeps_mask:
         return None
-    if plan.children:
-        nested: str | None = list(plan.children.values())[-1][1].output_mask
-        return nested
+    nested = [own for one, own in plan.children.values() if not isinstance(one, Activation)]
+    if nested:
+        last: str | None = nested[-1].output_mask
+        return last
     kept: str | None = plan.masks[0] if getattr(layer, "joins_masks", False) else masks[0]
     if kept is None:
         return None
@@ -56,7 +59,7 @@ def output_mask(layer: Any, plan: Any) -> str | None:
     return kept
 
 
-def require_features(shape: Shape, plan: Any) -> None:
+def require_features(shape: Shape, plan: Declarations) -> None:
     """Raise `ShapeError` if the last axis, over which a layer computes, is that of masked steps."""
     if len(shape) == 1 and any(plan.masks):
         raise ShapeError(shape, "(batch, time, features) of sequences of different lengths")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
+
+import numpy as np
 
 from nnreg._types import Array
 from nnreg.interfaces.component import Component
@@ -33,6 +36,14 @@ class Metric(Component):
         """
         return self
 
+    def for_labels(self, names: Sequence[str]) -> LabelMetric:
+        """Return the metric for a target of several labels per row, each 0 or 1, with these names.
+
+        By default, it is the mean over the labels of the metric of each. Raises `ValueError` if it
+        has no meaning for labels.
+        """
+        return LabelMetric(self)
+
     def compute(self, y: Array, t: Array) -> float:
         """Compare predictions `y` with targets `t`.
 
@@ -42,6 +53,35 @@ class Metric(Component):
         where the metric is undefined, as the area under a curve is for a single class.
         """
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class LabelMetric(Metric):
+    """A metric of two classes, for labels of which a row may have several: each is 0 or 1.
+
+    Its value is the mean over the labels, or with `together` that of all labels as if they were
+    one; or that of the `label` with a number alone. A label for which it is undefined is left out.
+    """
+
+    metric: Metric
+    together: bool = False
+    label: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "higher_is_better", self.metric.higher_is_better)
+
+    def compute(self, y: Array, t: Array) -> float:
+        """Compare probabilities `(examples, ..., labels)` with labels of the same shape."""
+        width = 1 if self.together else y.shape[-1]
+        y, t = y.reshape(-1, width), t.reshape(-1, width)
+        found = [self._of_one(y[:, k], t[:, k]) for k in range(width) if self.label in (None, k)]
+        known = [value for value in found if not math.isnan(value)]
+        return sum(known) / len(known) if known else math.nan
+
+    def _of_one(self, y: Array, t: Array) -> float:
+        classes = (y > 0.5).astype(np.intp)
+        compared = np.stack([1 - y, y], axis=-1) if self.metric.of_scores else classes
+        return float(self.metric.compute(compared, t.astype(np.intp)))
 
 
 NAME: Final = "name"

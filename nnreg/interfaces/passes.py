@@ -67,17 +67,14 @@ def run_graph(
     for context in contexts:
         node = context.node
         assert node is not None  # set for all entries of a graph
-        y, backward_fn = node.layer.forward(node.read(values), context)
+        only = node.only
+        read = node.read(values) if only is None else values[only]
+        y, backward_fn = node.layer.forward(read, context)
         values.append(y)
         steps.append((backward_fn, context, node))
 
     def backward(dy: Any) -> Any:
-        gradients: list[Any] = [None] * len(values)
-        if outputs is None:
-            gradients[-1] = dy
-        else:
-            for name, read in outputs.items():
-                _add(gradients, read, dy[name], contexts[0])
+        gradients = _of_outputs(dy, outputs, len(values), contexts[0])
         for index in range(len(steps), 0, -1):
             backward_fn, context, node = steps[index - 1]
             gradient = gradients[index]
@@ -89,6 +86,10 @@ def run_graph(
             for total, part in node.shared:
                 np.add(total, part, out=total)
             if not context.needs_input_gradient:
+                continue
+            if (only := node.only) is not None:
+                before = gradients[only]
+                gradients[only] = found if before is None else _sum(before, found, context)
                 continue
             for read, dx in zip(node.inputs, found if node.joins else (found,), strict=True):
                 _add(gradients, read, dx, context)
@@ -104,6 +105,19 @@ def part_of(values: Sequence[Any], read: Read) -> Array:
     value, part = read
     found: Array = values[value] if part is None else values[value][part]
     return found
+
+
+def _of_outputs(
+    dy: Any, outputs: Mapping[str, Read] | None, count: int, context: Context
+) -> list[Any]:
+    """Return the gradients of the values of a graph, of which those of the outputs are known."""
+    gradients: list[Any] = [None] * count
+    if outputs is None:
+        gradients[-1] = dy
+    else:
+        for name, read in outputs.items():
+            _add(gradients, read, dy[name], context)
+    return gradients
 
 
 def _add(gradients: list[Any], read: Read, dx: Array | None, context: Context) -> None:

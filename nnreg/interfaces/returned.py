@@ -106,6 +106,21 @@ class Caller:
             )
         return value
 
+    def shapes(self, method: str, returned: Any) -> dict[str, Shape]:
+        """Require a shape, or several by name. The name of a single one is empty."""
+        several = returned if isinstance(returned, dict) and returned else {"": returned}
+        if not all(map(is_shape, several.values())):
+            raise self.error(
+                method,
+                f"returned {describe(returned)}; expected the shape of one output, a tuple",
+            )
+        return {name: tuple(map(int, shape)) for name, shape in several.items()}
+
+
+def is_shape(value: Any) -> bool:
+    """Return True for a tuple of integers."""
+    return isinstance(value, tuple) and all(isinstance(n, int | np.integer) for n in value)
+
 
 def as_number(value: Any) -> float | None:
     """Return a real number of Python or NumPy as a float, or None for anything else."""

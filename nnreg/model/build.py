@@ -90,8 +90,9 @@ def build_network(
     spec: Spec,
     input_shape: Shapes,
     classes: Classes,
-    kernels: Kernels | None = None,
-    masked: Collection[str] = (),
+    kernels: Kernels,
+    *,
+    masked: Collection[str],
 ) -> Network:
     """Return the network that a spec describes, not yet initialized; see `plan_network`."""
     plan, shape, output_activation, named = plan_network(spec, input_shape, classes, masked)
@@ -105,6 +106,7 @@ def build_network(
         dtype=spec.model.dtype,
         kernels=kernels,
         frozen=spec.train.freeze,
+        reproducible=spec.train.reproducible,
     )
 
 
@@ -229,9 +231,14 @@ def _check_memory(plan: LayerBuilder, itemsize: int) -> None:
 
 
 def name_metrics(
-    output: OutputSpec, registry: Registry, classes: Sequence[str] | None
+    output: OutputSpec,
+    registry: Registry,
+    classes: Sequence[str] | None,
+    labels: Sequence[str] | None = None,
 ) -> dict[str, Metric]:
     """Return the metrics of an output by name, for `classes` or a numeric target.
+
+    The numbers of the target are `labels`, each 0 or 1, if their names are given.
 
     Raises `SpecError` for a metric that does not fit the target.
     """
@@ -245,10 +252,13 @@ def name_metrics(
         if isinstance(given, NamedMetric):
             name = given.name
         path = f"{output.metrics_path}[{index}]"
-        if metric.classification != classification:
+        of_labels = metric.classification and not classification and labels is not None
+        if metric.classification != classification and not of_labels:
             needs = "classes" if metric.classification else "numbers"
             target = "categorical" if classification else "numeric"
-            problems.append(Problem(path, f"{name} compares {needs}, but the target is {target}"))
+            problems.append(
+                Problem(path, f"{name} compares {needs}, but the target is {target}; remove it")
+            )
         if name in named or name in RESERVED_NAMES:
             text = f"the name {name} is already in use; give one of the two another 'name'"
             problems.append(Problem(path, text))
@@ -258,11 +268,13 @@ def name_metrics(
             )
             problems.append(Problem(path, f"{text}; remove it"))
         named[name] = metric
-        if metric.classification and classes is not None:
-            try:
+        try:
+            if metric.classification and classes is not None:
                 named[name] = metric.for_classes(classes)
-            except ValueError as error:
-                problems.append(Problem(path, str(error)))
+            elif of_labels:
+                named[name] = metric.for_labels(labels or ())
+        except ValueError as error:
+            problems.append(Problem(path, str(error)))
     if problems:
         raise SpecError(problems)
     return named

@@ -11,18 +11,17 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import all_finite
-from nnreg.builtin.sources.delimited import Csv
-from nnreg.data.missing_targets import parts_with_target, rows_with_target, warn_dropped
+from nnreg.data.missing_targets import parts_with_target
 from nnreg.data.preprocessing import Preprocessing
-from nnreg.data.sequences import as_learned, join_sequences
 from nnreg.data.settings import Columns
-from nnreg.data.targets import ClassTarget, NumericTarget
+from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.model.inputs import prepare_inputs, prepare_targets
-from nnreg.model.outputs import Output, evaluation_of, given_targets, only_target, outputs_of
+from nnreg.model.outputs import Output, evaluation_of, only_target, outputs_of
+from nnreg.model.raw_rows import RawRows
 from nnreg.model.sequences import (
     check_steps,
     padded_as,
@@ -38,10 +37,8 @@ from nnreg.provenance.fingerprints import components_of
 from nnreg.registry.registry import default_kernels
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
-from nnreg.tables.cells import MISSING_TEXTS
-from nnreg.tables.convert import columns_of, table_of
 from nnreg.tables.lazy import LazyArray, materialize
-from nnreg.tables.named import Inputs, concatenate
+from nnreg.tables.named import concatenate
 from nnreg.tables.padded import Padded, as_type
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
@@ -112,6 +109,11 @@ class Model:
         return self.document.spec
 
     @property
+    def raw_rows(self) -> RawRows:
+        """The conversion of raw rows to tables, as in training."""
+        return RawRows(self.preprocessing, self.spec.data or Columns())
+
+    @property
     def classes(self) -> tuple[str, ...] | None:
         """The names of the classes, or None for a numeric target."""
         return self.preprocessing.class_names
@@ -169,14 +171,16 @@ class Model:
 
         Raises `DataError` if one is not finite.
         """
-        inputs, masks = self._prepare_inputs(x), self.network.output_masks
+        table = self.raw_rows.inputs(x)
+        inputs = prepare_inputs(table, self.preprocessing, self.network, self.spec)
+        masks = self.network.output_masks
         with np.errstate(over="ignore", invalid="ignore"):
             y = self.inference_network.predict(inputs)
             found = {name: one.in_units(one.of(y)) for name, one in self.outputs.items()}
         for name, y in found.items():
             points, lengths = real_points(y, inputs, masks[name])
             if not all_finite(points):
-                refuse_not_finite(points, lengths, table_of(x, self.preprocessing.names))
+                refuse_not_finite(points, lengths, table)
             yield self.outputs[name], points, lengths
 
     def classify(self, x: Any) -> Any:
@@ -201,7 +205,7 @@ class Model:
 
     def evaluate(self, x: Any, y: Any = None) -> dict[str, float]:
         """Return the loss and every metric of the spec for these rows and raw targets."""
-        examples = self.examples(*self._with_targets(x, y)[:2])
+        examples = self.examples(*self.raw_rows.without_dropped(x, y)[:2])
         return reported(self.evaluation.evaluate(self.inference_network, examples))
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -210,12 +214,12 @@ class Model:
 
         Of the others, only the outputs and the targets are in memory.
         """
-        network, columns = self.inference_network, self.spec.data or Columns()
-        parts = []
-        tables = map(self._sequences, tables)
-        for table in parts_with_target(tables, self.preprocessing.target_names, columns):
+        network, rows, parts = self.inference_network, self.raw_rows, []
+        tables, names = map(rows.sequences, tables), self.preprocessing.target_names
+        for table in parts_with_target(tables, names, rows.columns):
             examples = self.examples(table, table)
-            scores = padded_as(network.logits(examples.x), examples.targets)
+            with network.blas_threads():
+                scores = padded_as(network.logits(examples.x), examples.targets)
             parts.append((scores, examples.targets, examples.raw_targets))
         scores, t, raw = (concatenate(arrays) for arrays in zip(*parts, strict=True))
         z = scores.values if isinstance(scores, Padded) else scores
@@ -226,14 +230,15 @@ class Model:
 
         The gradients of frozen layers are 0.
         """
-        x, y, _ = self._with_targets(x, y)
+        x, y, _ = self.raw_rows.without_dropped(x, y)
         examples = self.examples(x, y)
         vector = np.zeros_like(self.network.vector)
         context = self.network.context(self.network.workspace(reuse=False), vector)
         x = materialize(examples.x) if isinstance(examples.x, LazyArray) else examples.x
-        z, backward = self.network.forward(x, context)
-        loss, loss_backward = self.evaluation.loss_of(z, examples.targets, context)
-        backward(loss_backward())
+        with self.network.blas_threads():
+            z, backward = self.network.forward(x, context)
+            loss, loss_backward = self.evaluation.loss_of(z, examples.targets, context)
+            backward(loss_backward())
         return loss, views(vector, self.network.params)
 
     def fit(
@@ -259,13 +264,13 @@ class Model:
             raise UsageError(f"epochs: found {epochs!r}, expected a non-negative integer")
         if validation is not None and not (isinstance(validation, tuple) and len(validation) == 2):
             raise UsageError("validation: expected (x, y), the inputs and the targets")
-        x, y, rows = self._with_targets(x, y)
+        x, y, rows = self.raw_rows.without_dropped(x, y)
         if rows is not None and weights is not None:
             weights = np.asarray(weights)[rows]
         train = self.with_sample_weights(self.examples(x, y), x, weights)
         held_out = None
         if validation is not None:
-            held_out = self.examples(*self._with_targets(*validation)[:2])
+            held_out = self.examples(*self.raw_rows.without_dropped(*validation)[:2])
         trainer = self.trainer(train, held_out, epochs=epochs, wait_again=True, check=check)
         for record in trainer.epochs():
             if on_epoch:
@@ -326,56 +331,17 @@ class Model:
 
     def examples(self, x: Any, y: Any = None) -> Examples:
         """Return examples for the network from raw rows and targets."""
-        names, y = self.preprocessing.target_names, given_targets(x, y, self.preprocessing)
-        inputs_table, table = self._tables(x, y)
-        if missing := [name for name in names if name not in table.columns]:
-            raise DataError(
-                f"{table.origin}: the target column {missing[0]!r} is missing; without targets, "
-                "use predict"
-            )
+        inputs_table, table = self.raw_rows.inputs_and_targets(x, y)
         inputs = prepare_inputs(inputs_table, self.preprocessing, self.network, self.spec)
         targets, raw = prepare_targets(table, list(self.outputs.values()), self.network, inputs)
         return Examples(inputs, targets, raw)
-
-    def _tables(self, x: Any, y: Any) -> tuple[Table, Table]:
-        """Return the tables of inputs and of targets, with columns of sequences as such."""
-        inputs = self._table(x, self.preprocessing.names)
-        targets = self._target_table(y) if self.preprocessing.target_names else inputs
-        return join_sequences(inputs, targets, self._sequences)
-
-    def _sequences(self, table: Table) -> Table:
-        return as_learned(table, self.preprocessing, self.spec.data or Columns())
-
-    def _target_table(self, y: Any) -> Table:
-        names = self.preprocessing.target_names
-        numeric = isinstance(self.preprocessing.target, NumericTarget)
-        if numeric and not isinstance(y, Table | Mapping):
-            y = columns_of(y, names)
-        return self._table(y, names)
-
-    def _with_targets(self, x: Any, y: Any) -> tuple[Any, Any, Array | None]:
-        """Return inputs and targets without the rows that the spec drops, and which rows these are.
-
-        The rows are None if none is dropped.
-        """
-        columns = self.spec.data or Columns()
-        if columns.missing_target != "drop" or not self.preprocessing.target_names:
-            return x, y, None
-        y = given_targets(x, y, self.preprocessing)
-        inputs, table = self._tables(x, y)
-        rows = rows_with_target(table, self.preprocessing.target_names, columns)
-        if rows is None or len(inputs) != len(table):
-            return x, y, None
-        warn_dropped(table.origin, len(rows), len(table))
-        return inputs.take(rows), table.take(rows), rows
 
     def with_sample_weights(self, examples: Examples, x: Any, weights: Any = None) -> Examples:
         """Return training examples with the weights of the spec, or with `weights`.
 
         `x` has the raw rows of the examples.
         """
-        columns = self.spec.data or Columns()
-        table = self._sequences(self._table(x, self.preprocessing.names))
+        columns, table = self.raw_rows.columns, self.raw_rows.inputs(x)
         truth, classes = examples.raw_targets, self.classes
         if columns.class_weights is not None:
             truth, classes = only_target(self.outputs.values(), truth)
@@ -384,15 +350,6 @@ class Model:
             values = as_type(values, self.network.dtype)
             self.evaluation.require_independent()
         return replace(examples, weights=values)
-
-    def _table(self, x: Any, names: Iterable[str]) -> Table:
-        """Return raw rows as a table; which text is missing is as in the model's own data."""
-        source = self.spec.data.source if self.spec.data else None
-        return table_of(x, names, source.missing if isinstance(source, Csv) else MISSING_TEXTS)
-
-    def _prepare_inputs(self, x: Any) -> Inputs:
-        table = self._sequences(self._table(x, self.preprocessing.names))
-        return prepare_inputs(table, self.preprocessing, self.network, self.spec)
 
     def layer_table(self) -> list[tuple[str, str, str, int]]:
         """Return each layer's name, kind, output shape, and number of parameters."""

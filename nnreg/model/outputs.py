@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,15 +11,14 @@ from nnreg._types import Array, Shape
 from nnreg._utils.statistics import all_finite
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
-from nnreg.errors import DataError, Problem, SpecError, UsageError
-from nnreg.interfaces.metric import RESERVED_NAMES
+from nnreg.errors import DataError, Problem, SpecError
+from nnreg.interfaces.loss import Loss
+from nnreg.interfaces.metric import RESERVED_NAMES, LabelMetric
 from nnreg.interfaces.outputs import OutputSpec
 from nnreg.model.build import check_monitored, encode_targets, layer_of, name_metrics
 from nnreg.network.network import Network
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
-from nnreg.tables.convert import columns_of as array_columns
-from nnreg.tables.convert import table_of
 from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
 from nnreg.training.evaluation import Evaluation, class_scores, classes_of
@@ -103,12 +102,28 @@ class Output(NamedTuple):
         both = (padded(one, column.lengths, table.origin) for one in (found, raw))
         return next(both), next(both)
 
+    def _require_labels(self, raw: Array, table: Table) -> None:
+        """Raise `DataError` for a target that is no label, if a metric compares labels."""
+        metrics = self.evaluation.named_metrics if self.evaluation else {}
+        name = next((n for n, one in metrics.items() if isinstance(one, LabelMetric)), None)
+        wrong = (raw != 0) & (raw != 1)
+        if name is None or not wrong.any():
+            return
+        row, *others = map(int, np.argwhere(wrong)[0])
+        columns = columns_of(self.target) if self.target is not None else ()
+        column = columns[others[0]] if len(columns) > 1 else columns[0]
+        raise DataError(
+            f"{table.location(row, column)}: found {raw[wrong][0]:.6g}, but {name} compares "
+            "labels, which are 0 or 1; correct it, or remove the metric"
+        )
+
     def _targets(self, table: Table, network: Network, shape: Shape) -> tuple[Array, Array]:
         """Return targets for outputs of this shape, as the loss and as the metrics take them."""
         target, loss = self.target, self.spec.loss
         assert target is not None
         assert loss is not None
         raw = target.encode(table)
+        self._require_labels(raw, table)
         if raw.shape[1:] == (1,) and self.classes and len(shape) == 1:
             raw = raw[:, 0]
         if not len(raw):
@@ -120,6 +135,20 @@ class Output(NamedTuple):
             if not all_finite(found):
                 refuse_too_large(table, columns_of(target), found)
         return found, raw
+
+
+def _labels(target: Target | None, loss: Loss) -> Sequence[str] | None:
+    """Return the names of the labels of a numeric target, or None if its numbers are none.
+
+    They are, if the loss takes a probability for each.
+    """
+    if not isinstance(target, NumericTarget) or loss.target_range != (0.0, 1.0):
+        return None
+    width = len(target.mean)
+    numbers = [str(index) for index in range(width)]
+    return (
+        None if loss.takes_distribution else target.names if width == len(target.names) else numbers
+    )
 
 
 def outputs_of(
@@ -137,7 +166,7 @@ def outputs_of(
         if given.loss is not None:
             evaluation = Evaluation(
                 given.loss,
-                name_metrics(given, registry, classes),
+                name_metrics(given, registry, classes, _labels(target, given.loss)),
                 logits=activation is not None,
                 unscale=target.unscale if isinstance(target, NumericTarget) else None,
                 batch_size=spec.train.batch_size,
@@ -147,19 +176,6 @@ def outputs_of(
         path = given.loss_path if index is None else f"$.model.layers[{index}]"
         found[name] = Output(given, target, evaluation, shape, path)
     return found
-
-
-def given_targets(x: Any, y: Any, preprocessing: Preprocessing) -> Any:
-    """Return targets by their columns: those given by output, or columns of the inputs `x`."""
-    columns, compared = {*preprocessing.target_names}, preprocessing.by_output
-    if y is None and columns:
-        if not columns <= table_of(x, preprocessing.names).columns.keys():
-            raise UsageError("the model takes a target; pass it as y")
-        return x
-    if not isinstance(y, Mapping) or columns <= y.keys() or not compared.keys() <= y.keys():
-        return y
-    tables = (array_columns(y[name], columns_of(target)) for name, target in compared.items())
-    return {name: values for table in tables for name, values in table.columns.items()}
 
 
 def only_target(outputs: Collection[Output], raw: Any) -> tuple[Array, tuple[str, ...] | None]:

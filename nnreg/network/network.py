@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array, Shape, Shapes
+from nnreg._utils.threads import blas_threads
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context, Node, Read, Workspace
 from nnreg.interfaces.graph import INPUT, Wire
@@ -65,7 +66,7 @@ class Network:
     loss is computed from its input. Of several outputs, `named_outputs` has the activation of each;
     their values side by side are its `output_shape` and the scores that `forward` returns. The
     layers named in `frozen`, and those nested in them, are in inference mode during training, and
-    get no gradient.
+    get no gradient. If it is `reproducible`, the bits of predictions do not depend on threads.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Network:
         dtype: npt.DTypeLike = np.float32,
         kernels: Kernels | None = None,
         frozen: Collection[str] = (),
+        reproducible: bool = False,
     ) -> None:
         self.plan = plan
         self.layers: Mapping[str, Layer] = {name: pair[0] for name, pair in plan.children.items()}
@@ -91,6 +93,7 @@ class Network:
         """The names of the inputs that are `Padded`; that of the only one is "input"."""
         self.dtype = np.dtype(dtype)
         self.kernels = kernels or Kernels()
+        self.reproducible = reproducible
         self.params, self.state_params = declared(plan)
         self._frozen_layers = frozenset(frozen)
         self.frozen = frozenset(n for n in self.params if belongs_to(n, self._frozen_layers))
@@ -174,7 +177,9 @@ class Network:
 
     def workspace(self, *, reuse: bool) -> Workspace:
         """Return a workspace for passes through this network."""
-        return Workspace(self.dtype, reuse=reuse, kernels=self.kernels)
+        workspace = Workspace(self.dtype, reuse=reuse, kernels=self.kernels)
+        workspace.dot = np.ndarray.dot  # faster than np.dot, for arrays of NumPy alone
+        return workspace
 
     def largest_product(self, batch_size: int) -> float:
         """Return the floating-point operations of the largest matrix product of a forward pass.
@@ -312,10 +317,15 @@ class Network:
                 start += len(batch)
         return y
 
+    def blas_threads(self) -> AbstractContextManager[Any]:
+        """Limit the threads of BLAS to one if results must not depend on their number."""
+        return blas_threads(1 if self.reproducible else None)
+
     @np.errstate(over="ignore", invalid="ignore")  # weights may be huge after few steps
     def predict(self, x: Inputs) -> Any:
         """Return the outputs `(batch, *output_shape)`, or several by name."""
-        return self.outputs(self.logits(x))
+        with self.blas_threads():
+            return self.outputs(self.logits(x))
 
 
 _Arrays: TypeAlias = tuple[Mapping[str, Array], Mapping[str, Array], Mapping[str, Array]]

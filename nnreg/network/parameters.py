@@ -9,8 +9,9 @@ from typing import Any
 from nnreg._types import Array
 from nnreg._utils.suggestions import suggest
 from nnreg.interfaces.context import Read
+from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.graph import labels
-from nnreg.interfaces.layer import Layer, LayerBuilder, Param
+from nnreg.interfaces.layer import Layer, LayerBuilder
 
 
 def declared(plan: LayerBuilder) -> tuple[dict[str, Param], dict[str, Param]]:

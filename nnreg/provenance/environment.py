@@ -22,9 +22,9 @@ from nnreg._version import __version__
 from nnreg.provenance.git import commit_of
 
 
-def library_versions() -> dict[str, Any]:
-    """Return versions, processor, and the BLAS libraries."""
-    keys = ("internal_api", "version", "num_threads", "architecture")
+def library_versions(*, threads: bool = True) -> dict[str, Any]:
+    """Return versions, processor, and the BLAS libraries, with the threads of each if wanted."""
+    keys = ("internal_api", "version", *(["num_threads"] if threads else []), "architecture")
     return {
         "nnreg": __version__,
         "numpy": np.__version__,
@@ -33,6 +33,22 @@ def library_versions() -> dict[str, Any]:
         "processor": _processor(),
         "blas": [{key: library.get(key) for key in keys} for library in blas_libraries()],
     }
+
+
+def dependence_on_threads(recorded: Mapping[str, Any]) -> str:
+    """Return in words whether a training's results depend on the number of threads, and its shards.
+
+    `recorded` are its summary, or its environment. Empty for those of older versions.
+    """
+    if not isinstance(recorded.get("reproducible"), bool):
+        return ""
+    if not recorded["reproducible"]:
+        threads = recorded.get("threads")
+        here = f", here {threads}" if isinstance(threads, int) else ""
+        return f"the last bits depend on the number of threads{here}"
+    shards = recorded.get("shards", 1)
+    divided = f"; each batch in {shards} shards" if shards != 1 else ""
+    return f"bit-identical on any number of threads{divided}"
 
 
 def run_metadata() -> dict[str, Any]:
@@ -69,11 +85,28 @@ def _processor() -> str:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the differences of two environments in the keys that both have."""
+    before = _with_shards(before)
     return [
         f"{name} is {_on_one_line(now[name])}, was {_on_one_line(before[name])}"
         for name in now
-        if name in before and before[name] != now[name]
+        if name in before and _differ(before[name], now[name])
     ]
+
+
+def _with_shards(environment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add the number of shards where an older version recorded whether threads shared batches."""
+    if "divided" not in environment:
+        return environment
+    return {"shards": environment.get("threads") if environment["divided"] else 1, **environment}
+
+
+def _differ(before: Any, now: Any) -> bool:
+    """Return whether two values differ, mappings in the keys that both have."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return any(_differ(before[key], now[key]) for key in before.keys() & now.keys())
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        return any(map(_differ, before, now))
+    return bool(before != now)
 
 
 def _on_one_line(value: Any) -> str:

@@ -205,7 +205,7 @@ def _outputs(
 
 
 def _encoded(encoder: Encoder) -> Array:
-    """Return what an encoder makes of the first fixed column that it takes, learned from it."""
+    """Return the output of an encoder that learned the first fixed column that it takes."""
     numbers = fixed_input((MAX_NUMBERS,))
     candidates: dict[str, list[Any]] = {
         "numbers": [numbers, 1 + np.abs(numbers), np.arange(MAX_NUMBERS)],

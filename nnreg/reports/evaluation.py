@@ -33,7 +33,7 @@ def compare_with_baseline(results: SplitPredictions) -> str:
         return _compare_accuracy(results)
     errors, _ = mean_and_deviation(np.abs(results.predictions - results.true_values))
     baseline, _ = mean_and_deviation(np.abs(results.baseline - results.true_values))
-    rows = f"{len(results.true_values):,} {SPLIT_ROWS[results.split]}"
+    rows = _rows_text(results)
     if not baseline.any():
         error = format_value(float(np.mean(errors)))
         return f"Mean absolute error on {rows}: {error}; all targets are identical."
@@ -50,6 +50,12 @@ def compare_with_baseline(results: SplitPredictions) -> str:
     )
 
 
+def _rows_text(results: SplitPredictions) -> str:
+    """Return on what a network is evaluated: `30 test rows`, of which each may have several."""
+    rows, count = f"{results.rows:,} {SPLIT_ROWS[results.split]}", len(results.true_values)
+    return rows if count == results.rows else f"{count:,} predictions for {rows}"
+
+
 def _compare_accuracy(results: SplitPredictions) -> str:
     """Return the accuracy beside the baseline's; held-out rows are judged by the interval."""
     assert results.classes is not None
@@ -62,7 +68,7 @@ def _compare_accuracy(results: SplitPredictions) -> str:
         interval = f" The 95 % confidence interval is {percent(low)} to {percent(high)}."
     majority = escape(results.classes[int(results.baseline)])
     return (
-        f"Accuracy on {count:,} {SPLIT_ROWS[results.split]}: {percent(accuracy)} "
+        f"Accuracy on {_rows_text(results)}: {percent(accuracy)} "
         f"({correct:,} correct), {_judgement(better=low > baseline, not_better=high <= baseline)} "
         f"(majority class <em>{majority}</em>, {percent(baseline)}).{interval}"
     )
@@ -92,7 +98,7 @@ def prediction_section(results: SplitPredictions, drawings: Sequence[Drawing]) -
         classes = _class_table(results.confusion, results.classes)
         beside = ' class="beside"' if len(results.classes) <= MAX_CLASSES_BESIDE else ""
         drawn = f"<div{beside}>\n<div>{drawn}</div>\n<div>{classes}</div>\n</div>"
-    rows = f"{len(results.true_values):,} {SPLIT_ROWS[results.split]}"
+    rows = _rows_text(results)
     return "\n".join([f'{title}<p class="quiet">On {rows}.</p>', drawn, _errors(results)])
 
 

@@ -51,9 +51,7 @@ def metric_drawings(records: Sequence[RunRecord]) -> Iterator[tuple[str, Drawing
         yield name, draw(by_epoch(runs, name, marked), caption)
 
 
-def prediction_drawings(
-    results: SplitPredictions, prefix: str = ""
-) -> Iterator[tuple[str, Drawing]]:
+def prediction_drawings(results: SplitPredictions, prefix: str) -> Iterator[tuple[str, Drawing]]:
     """Yield the confusion matrix, or the scatter plots of predictions and residuals.
 
     `prefix` is the start of their names.

@@ -44,6 +44,8 @@ class SplitPredictions(HeldOut):
     """The source of the rows; it has no columns."""
     output: str = ""
     """The name of the output, empty for the only one."""
+    rows: int = 0
+    """The number of rows, of which each may have several predictions."""
     lengths: Array | None = None
     """The number of predictions of each row, where sequences differ in length."""
 
@@ -152,6 +154,7 @@ def _predictions_of(prepared: PreparedRun, output: Output, y: Array) -> SplitPre
         inputs=examples.x,
         table=prepared.tables[split],
         output=output.name,
+        rows=len(examples),
         lengths=lengths,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from nnreg._utils import json_text
 from nnreg._utils.formatting import duration
+from nnreg.provenance.environment import dependence_on_threads
 from nnreg.reports.evaluation import SPLIT_ROWS
 from nnreg.reports.html import escape, format_value, table
 from nnreg.reports.run_record import RunRecord
@@ -99,9 +100,9 @@ def spec(record: RunRecord) -> str:
                 f"<pre><code>{escape(resolved)}</code></pre></details>"
             )
         parts.append(
-            '<p class="quiet">To reproduce this run bit-identically on the same machine with the '
-            "same versions, run <code>nnreg run resolved.json</code> in the directory of this "
-            "page.</p>"
+            '<p class="quiet">To reproduce this run bit-identically on the same type of processor, '
+            "with the same versions, run <code>nnreg run resolved.json</code> in the directory of "
+            "this page.</p>"
         )
     return "\n".join(parts)
 
@@ -134,6 +135,8 @@ def _environment_rows(recorded: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     for key, name in ENVIRONMENT_LABELS.items():
         if key in recorded:
             yield name, recorded[key]
+    if text := dependence_on_threads(recorded):
+        yield "results", text
     for library in _mappings(recorded.get("blas")):
         yield "BLAS", " ".join(str(value) for value in library.values())
     git = recorded.get("git")

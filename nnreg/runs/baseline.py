@@ -13,7 +13,7 @@ from nnreg._types import Array
 from nnreg._utils.formatting import number
 from nnreg._utils.statistics import mean_and_deviation
 from nnreg.builtin.metrics import Accuracy, MeanAbsoluteErrorMetric
-from nnreg.interfaces.metric import Metric
+from nnreg.interfaces.metric import LabelMetric, Metric
 from nnreg.model.model import Model
 from nnreg.model.outputs import Output
 from nnreg.runs.prepare import PreparedRun
@@ -97,13 +97,23 @@ def _comparison(
     baseline = constants.metric(metric, raw)
     better = value > baseline if metric.higher_is_better else value < baseline
     return {
-        **({"guess": "the class frequencies"} if metric.of_scores else {}),
+        **_guess(metric),
         "metric": name,
         "value": value,
         "guess_value": baseline,
         "better": bool(better),
         "alike": bool(np.all(raw == constants.prediction)),
     }
+
+
+def _guess(metric: Metric) -> dict[str, str]:
+    """Return the name of the constant that a metric of scores or of labels compares with."""
+    if isinstance(metric, LabelMetric):
+        scores = metric.metric.of_scores
+        return {
+            "guess": "the frequencies of the labels" if scores else "the majority of each label"
+        }
+    return {"guess": "the class frequencies"} if metric.of_scores else {}
 
 
 def describe(comparison: Mapping[str, Any]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,8 @@ class Estimate:
 
     `memory` has bytes by purpose: the data, those of `Trainer.memory`, and `passes`, the peak for
     the activations of a batch. `steps` steps were done. An epoch has `epoch_steps` steps and takes
-    `epoch_seconds`, including validation.
+    `epoch_seconds`, including validation. `division` is the number of threads and of shards, and
+    whether results are reproducible, as in the summary of a run.
     """
 
     memory: dict[str, int]
@@ -43,6 +45,7 @@ class Estimate:
     epoch_steps: int
     epochs: int
     epoch_seconds: float
+    division: Mapping[str, Any]
 
     @property
     def seconds(self) -> float:
@@ -69,6 +72,7 @@ def estimate(prepared: PreparedRun, seconds: float = SECONDS, *, check: bool = T
         steps=model.training_state.step,
         epoch_steps=math.ceil(len(prepared.train) / settings.step_size),
         epochs=settings.epochs,
+        division=trainer.division,
     )
 
 
@@ -132,7 +136,8 @@ def _validation_seconds(trainer: Trainer) -> float:
     targets, raw_targets = examples.targets[rows], examples.raw_targets[rows]
     sample = replace(examples, x=x, targets=targets, raw_targets=raw_targets)
     began = time.perf_counter()
-    trainer.evaluation.evaluate(trainer.network, sample)
+    with trainer.blas_threads():
+        trainer.evaluation.evaluate(trainer.network, sample)
     return (time.perf_counter() - began) * len(examples) / len(rows)
 
 

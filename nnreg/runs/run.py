@@ -219,6 +219,7 @@ class Run:
         document, here = self.model.document, run_metadata()
         plugins = [one for one in document.registry.plugins.values() if not one.blocked_by]
         here["distributions"] |= {one.distribution: one.version for one in plugins}
+        here |= threads_of(self._trainer)
         overrides = [without_home(one) for one in document.overrides]
         data = dict(self.model.data_digests)
         return {**here, "overrides": overrides, "data": data}
@@ -252,7 +253,8 @@ class Run:
                 self._writer.close(needed=stopped not in ("diverged", "failed"))
             if stopped in FINISHED_OUTCOMES:
                 self.model.use_best()
-            self.summary = self._summarize(stopped, time.perf_counter() - began)
+            with self._trainer.blas_threads():
+                self.summary = self._summarize(stopped, time.perf_counter() - began)
             if self._directory:
                 self._directory.write_summary(self.summary)
 
@@ -293,9 +295,7 @@ class Run:
             "epochs": model.training_state.epoch,
             "best_epoch": model.training_state.best_epoch,
             "parameters": model.network.vector.size,
-            "threads": self._trainer.threads or "all",
-            "shards": self._trainer.shards,
-            "reproducible": self._trainer.reproducible,
+            **self._trainer.division,
             "streamed": self._trainer.streaming,
             "kernels": model.document.registry.name_of(model.network.kernels),
             **(evaluate_with_baseline(self.prepared) if stopped in FINISHED_OUTCOMES else {}),
@@ -307,12 +307,18 @@ class Run:
 def numeric_environment(model: Model, trainer: Trainer) -> dict[str, Any]:
     """Return everything but spec and data on which the exact results of a training depend."""
     return {
-        **library_versions(),
-        **({} if trainer.reproducible else {"threads": trainer.threads or available_threads()}),
+        **library_versions(threads=not trainer.reproducible),
+        **({} if trainer.reproducible else threads_of(trainer)),
+        "reproducible": trainer.reproducible,
         "shards": trainer.shards,
         "streamed": trainer.streaming,
         "kernels": model.document.registry.name_of(model.network.kernels),
     }
+
+
+def threads_of(trainer: Trainer) -> dict[str, int]:
+    """Return the number of threads of a training by its key in the records."""
+    return {"threads": trainer.threads or available_threads()}
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:

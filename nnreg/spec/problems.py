@@ -66,7 +66,7 @@ def problem_lines(error: ValidationError, cls: type[Any], value: Any) -> Iterabl
 
 
 def _why_unknown(cls: type[Any], key: str) -> str:
-    """Return the reason why an attribute of a component's class is no option; empty for others."""
+    """Return the reason why an attribute of a component's class is not an option, or nothing."""
     if key in learned_fields(cls):
         return ", which is learned from the training rows; remove it"
     found = unannotated(cls) if issubclass(cls, Component) else {}

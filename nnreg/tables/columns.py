@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from nnreg._types import Array
+from nnreg._utils.statistics import all_finite
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError
 from nnreg.tables.categorical import Categorical, categorical_of
@@ -76,7 +77,7 @@ def numbers(table: Table, name: str) -> Array:
     values = per_row(table, name)
     if not is_text(values):
         result = materialize(values).astype(np.float64)
-        if np.isinf(result).any():
+        if not all_finite(result) and np.isinf(result).any():
             row = int(np.argwhere(np.isinf(result))[0][0])
             raise DataError(f"{table.location(row, name)}: an infinite value; expected a number")
         return result

@@ -61,7 +61,9 @@ def sequences_of(table: Table, name: str) -> Ragged:
     cells = categorical(table, name)
     if (cells.codes < 0).any():
         where = table.location(int(np.argmax(cells.codes < 0)), name)
-        raise DataError(f"{where}: no list; write [] for a sequence of no steps, or remove the row")
+        raise DataError(
+            f"{where}: the value is missing; write [] for a sequence of no steps, or remove the row"
+        )
     lists = ListBuilder()
     for code, text in enumerate(cells.categories):
         try:

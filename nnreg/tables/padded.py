@@ -22,8 +22,14 @@ class Padded:
     __slots__ = ("lengths", "values")
 
     def __init__(self, values: npt.ArrayLike, lengths: npt.ArrayLike) -> None:
-        self.values: Array = np.asarray(values)
-        self.lengths: Array = np.asarray(lengths)
+        try:
+            self.values: Array = np.asarray(values)
+            self.lengths: Array = np.asarray(lengths)
+        except ValueError as error:
+            raise DataError(
+                "padded sequences are an array (rows, steps, ...), not lists of different lengths; "
+                "Padded.of takes those"
+            ) from error
         if self.values.ndim < 2:
             raise DataError(
                 f"padded sequences have the shape (rows, steps, ...), found {self.values.shape}"
@@ -39,8 +45,8 @@ class Padded:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise DataError(
-                f"row {row}: the length {self.lengths[row]} is not from 0 to the number of steps, "
-                f"{self.steps}"
+                f"row {row}: the length {self.lengths[row]} is not between 0 and the number of "
+                f"steps, {self.steps}"
             )
         self.lengths = self.lengths.astype(np.intp, copy=False)
         after = self.values[~self.mask]
@@ -54,7 +60,7 @@ class Padded:
 
         Raises `DataError` naming the row if the others differ from the first in anything else.
         """
-        arrays = [np.asarray(one) for one in sequences]
+        arrays = [_array(one, row) for row, one in enumerate(sequences)]
         example = next((one.shape[1:] for one in arrays if one.size), None)
         for row, array in enumerate(arrays):
             if array.ndim == 0 or array.dtype.kind not in "biuf":
@@ -160,6 +166,15 @@ class Padded:
         return self._checked(values, self.lengths)
 
 
+def _array(sequence: npt.ArrayLike, row: int) -> Array:
+    """Return a sequence as an array. Raises `DataError` for lists that differ in length."""
+    try:
+        return np.asarray(sequence)
+    except ValueError as error:
+        problem = "lists within the sequence differ in length; every step needs the same number"
+        raise DataError(f"row {row}: {problem}") from error
+
+
 def mask_of(lengths: Array, steps: int) -> Array:
     """Return which of a number of steps are real, `(rows, steps)`."""
     mask: Array = np.less(np.arange(steps), lengths[:, None])
@@ -186,5 +201,5 @@ def concatenate_padded(parts: Sequence[Padded]) -> Padded:
 
 
 def points_like(values: Array, like: Array | Padded) -> Array:
-    """Return the real steps of an array, by the lengths of `like`; all if that is no `Padded`."""
+    """Return the real steps of an array, by the lengths of `like`; all if that is an array."""
     return values[mask_of(like.lengths, values.shape[1])] if isinstance(like, Padded) else values

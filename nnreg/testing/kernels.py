@@ -27,6 +27,7 @@ from nnreg.testing.assertions import close
 from nnreg.testing.finite_differences import points
 from nnreg.testing.layer_masks import MaskedPass
 from nnreg.testing.layer_pass import LayerCase, Pass
+from nnreg.testing.threads import threads
 
 LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (Dense(3, Relu()), (5,)),
@@ -107,7 +108,7 @@ def optimizers(kernels: Kernels) -> None:
             close(kernels, what, found[name], values, tolerance)
 
 
-CHECKS = (layers, masked_layers, losses, optimizers)
+CHECKS = (layers, masked_layers, losses, optimizers, threads)
 
 
 def checks_of(cls: type[Kernels]) -> Sequence[Any]:

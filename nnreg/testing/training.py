@@ -116,26 +116,14 @@ def _spec_and_data(
     y: Array = x.sum(axis=1)
     first: list[Any] = [hidden]
     if isinstance(component, Loss):
-        if isinstance(example, tuple):
-            _, outputs, y = example
-            output, y = {**output, "units": outputs.shape[-1]}, np.resize(y, (ROWS, *y.shape[1:]))
-            y = np.take(CLASSES, y) if component.classification else y
-        else:
-            output, y = _output_for(component, output, y, registry)
+        output, y = _output_for(component, example, output, y, registry)
     elif component.kind == "layer" or getattr(component, "classification", False):
         spec["loss"], y = "cross_entropy", classes
         output = {"type": "dense", "units": "classes", "activation": "softmax"}
     if isinstance(component, Join):
         first, x = _joined(component, layers.cases(example)[0], tree)
     elif isinstance(component, Layer) and component.kind == "layer":
-        case = layers.cases(example)[0]
-        x = np.resize(case.x, (ROWS, *case.x.shape[1:]))
-        shape = LayerBuilder("$", len(CLASSES)).layer("layers/0", component, x.shape[1:])
-        first = [tree, *(["flatten"] if len(shape) > 1 else [])]
-        if isinstance(shape, dict):
-            options = {"type": tree} if isinstance(tree, str) else tree
-            reads = {"type": "flatten", "inputs": f"several.{next(iter(shape))}"}
-            first = [{**options, "name": "several"}, reads]
+        first, x = _with_input(component, layers.cases(example)[0], tree)
     elif component.kind in ("activation", "initializer"):
         hidden[component.kind] = tree
     elif isinstance(component, Metric):
@@ -179,20 +167,42 @@ def _name_taken(component: Regularizer | Constraint) -> str:
     return "layers/0/weight"
 
 
+def _with_input(layer: Layer, case: LayerCase, tree: Any) -> tuple[list[Any], Array]:
+    """Return a layer and one that makes its output, or the first of several, flat; and inputs."""
+    x = np.resize(case.x, (ROWS, *case.x.shape[1:]))
+    shape = LayerBuilder("$", len(CLASSES)).layer("layers/0", layer, x.shape[1:])
+    if isinstance(shape, dict):
+        reads = {"type": "flatten", "inputs": f"several.{next(iter(shape))}"}
+        return [{**_entry(tree), "name": "several"}, reads], x
+    return [tree, *(["flatten"] if len(shape) > 1 else [])], x
+
+
+def _entry(tree: Any) -> dict[str, Any]:
+    """Return a component as an object, to which keys can be added."""
+    return {"type": tree} if isinstance(tree, str) else tree
+
+
 def _joined(join: Join, case: LayerCase, tree: Any) -> tuple[list[Any], Array]:
     """Return layers with a join that reads its input as often as it has inputs, and inputs."""
     assert isinstance(case.layer, OneInput)
     count, one = len(case.layer.shapes), case.layer.shapes[0]
     shape = join.build((one,) * count, LayerBuilder("$", len(CLASSES)))
-    options = {"type": tree} if isinstance(tree, str) else tree
-    entry = {**options, "inputs": ["input"] * count}
+    entry = {**_entry(tree), "inputs": ["input"] * count}
     return [entry, *(["flatten"] if len(shape) > 1 else [])], points((ROWS, *one))
 
 
 def _output_for(
-    loss: Loss, output: dict[str, Any], y: Array, registry: Registry
+    loss: Loss, example: Any, output: dict[str, Any], y: Array, registry: Registry
 ) -> tuple[dict[str, Any], Array]:
-    """Return a last layer whose outputs the loss accepts, and targets within their range."""
+    """Return a last layer whose outputs the loss accepts, and targets within their range.
+
+    They are those of the example, if it has outputs and targets of its own.
+    """
+    if isinstance(example, tuple):
+        _, outputs, targets = example
+        targets = np.resize(targets, (ROWS, *targets.shape[1:]))
+        found = np.take(CLASSES, targets) if loss.classification else targets
+        return {**output, "units": outputs.shape[-1]}, found
     fused = loss.fused_activation
     low, high = loss.input_range
     if loss.classification:

@@ -29,7 +29,7 @@ class BlockProducts:
         """Write `(rows, inner)` times `(inner, columns)` to `out` and return it."""
         rows, columns = out.shape
         if 2.0 * rows * columns * a.shape[1] < MIN_FLOPS:
-            return np.dot(a, b, out=out)
+            return a.dot(b, out)
         blocks = split_evenly(max(rows, columns), -(-max(rows, columns) // BLOCK))
         if rows > columns:
             jobs = [(a[block], b, out[block]) for block in blocks]

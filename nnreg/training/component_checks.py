@@ -185,6 +185,8 @@ def check_metric(caller: Caller, targets: Array, outputs: int) -> None:
     assert isinstance(metric, Metric)
     rows = np.unique(np.linspace(0, len(targets) - 1, METRIC_ROWS).astype(np.intp))
     t = targets[rows]
+    if metric.classification and t.dtype.kind == "f":  # the first of several labels
+        t, outputs = t.reshape(len(t), -1)[:, 0].astype(np.intp), 2
     y = t[::-1].copy()
     if metric.of_scores:
         y = class_scores(numbers((*t.shape, outputs)))

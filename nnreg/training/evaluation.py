@@ -170,12 +170,12 @@ class Evaluation:
 
     def evaluate(self, network: Network, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric over the whole set."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with network.blas_threads(), np.errstate(over="ignore", invalid="ignore"):
             return self.evaluate_logits(network, network.logits(examples.x), examples)
 
     def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric of the scores `z` of a network's layers."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with network.blas_threads(), np.errstate(over="ignore", invalid="ignore"):
             loss = self.whole_loss(z, examples.targets, network)
             return {"loss": loss, **self.metrics(network.outputs(z), examples)}
 

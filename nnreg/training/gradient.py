@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -134,6 +134,10 @@ class Shard:
             return self._pass(examples, rows, scale, self.context)
         self._scores.rewind()
         scores = self._scores.empty((len(rows), *self._network.output_shape))
+        if len(rows) <= size:
+            result = self._pass(examples, rows, scale, self.context)
+            np.copyto(scores, result.scores)
+            return replace(result, scores=scores)
         loss, results = 0.0, list[ShardResult]()
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
@@ -197,7 +201,7 @@ class Shard:
         if not isinstance(array, np.ndarray):
             return array.each(lambda one: self._take(one, rows))
         buffer = self.workspace.empty((len(rows), *array.shape[1:]), array.dtype)
-        return np.take(array, rows, axis=0, out=buffer, mode="clip")  # "raise" would copy twice
+        return array.take(rows, 0, buffer, "clip")  # "raise" would copy twice
 
     def _scaled(self, dz: Array, scale: float | Array) -> Array:
         return np.multiply(dz, scale, out=self.workspace.empty(dz.shape))
@@ -293,9 +297,12 @@ class DataParallelGradient:
 
         Yields the results of each batch, which are valid until the next.
         """
+        scale: Any = 1.0
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            results = self._run(examples, batch, examples.share(batch, rows))
+            if examples.points is not None or len(rows) > size:
+                scale = examples.share(batch, rows)
+            results = self._run(examples, batch, scale)
             if self._several and start:
                 np.add(self.gradient, self._first, out=self.gradient)
             elif self._several:
@@ -304,11 +311,12 @@ class DataParallelGradient:
 
     def _run(self, examples: Batch, rows: Array, scale: Any) -> list[ShardResult]:
         """Write the gradient of the mean loss over one batch, times `scale`."""
-        if len(rows) < len(self) or len(self) == 1:
+        count = len(self._shards)
+        if count == 1 or len(rows) < count:
             return [self._shards[0].run(examples, rows, scale)]
         jobs = [
             functools.partial(shard.run, examples, part, scale * examples.share(part, rows))
-            for shard, part in zip(self._shards, np.array_split(rows, len(self)), strict=True)
+            for shard, part in zip(self._shards, np.array_split(rows, count), strict=True)
         ]
         if self._combines:
             exchange = Exchange(len(jobs), self._threads)

@@ -87,9 +87,11 @@ def resume_monitor(monitor: Monitor, state: TrainingState) -> bool:
 
     Raises `UsageError` if those of the best epoch were not kept: another metric was monitored.
     """
-    monitor.follow(state.history)
     kept, metric = state.best_epoch, monitor.metric
-    if metric is None or not monitor.best_epoch:
+    if metric is None:  # the last epoch is the best
+        return False
+    monitor.follow(state.history)
+    if not monitor.best_epoch:
         return False
     if monitor.best_epoch != kept and monitor.improved_epoch == kept:
         monitor.settle(state.history[kept - 1])  # an older version kept the best by min_delta

@@ -23,7 +23,7 @@ class EpochState:
     """An epoch of `count` examples in which the first `seen` are done.
 
     `loss` is the sum of their losses, `outputs` the outputs for them, in the order of training, if
-    metrics need these. `streams` are the states of the layers' random generators, one per worker.
+    metrics need these. `streams` are the states of the layers' random generators, one per shard.
     `examples` is the digest of the examples, if it is known.
     """
 

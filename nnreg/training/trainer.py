@@ -10,14 +10,14 @@ import functools
 import math
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from typing import Any
 
 import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.statistics import all_finite, norm
-from nnreg._utils.threads import ThreadPool, available_threads, blas_threads
+from nnreg._utils.threads import ThreadPool, blas_threads
 from nnreg.builtin.schedules import Constant
 from nnreg.errors import DataError, DivergedError, NnregWarning
 from nnreg.interfaces.optimizer import Optimizer
@@ -42,11 +42,17 @@ from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
 from nnreg.training.inference import inference_network, refuse_two_averages
 from nnreg.training.monitor import Monitor, require_no_validation, resume_monitor
-from nnreg.training.parallelism import is_reproducible, shard_count, thread_count
+from nnreg.training.parallelism import (
+    divides_products,
+    is_reproducible,
+    pool_size,
+    shard_count,
+    thread_count,
+)
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
 from nnreg.training.step import TrainingStep
-from nnreg.training.update import LearningRateScheduler, update_threads
+from nnreg.training.update import LearningRateScheduler
 
 _Position = tuple[int, int, EpochState | None]
 """The number of steps done, the number of steps averaged, and the unfinished epoch."""
@@ -104,16 +110,12 @@ class Trainer:
         """The most threads that training uses, see `thread_count`."""
         self.reproducible = is_reproducible(network, settings, shards)
         """Whether results have the same bits on any number of threads."""
-        self._pool = self._thread_pool(optimizer, shards)
+        self._pool = ThreadPool(pool_size(network, optimizer, settings, shards))
+        several = settings.accumulate > 1
         self._shards = DataParallelGradient(
-            network,
-            evaluation,
-            shards,
-            self._pool,
-            self.threads or 1,
-            several=settings.accumulate > 1,
+            network, evaluation, shards, self._pool, self.threads or 1, several=several
         )
-        if self.reproducible and shards == 1:
+        if divides_products(network, settings, shards):
             self._shards.divide_products(BlockProducts(self._pool, self._pool.count))
         self._training_step = TrainingStep(
             network,
@@ -125,6 +127,7 @@ class Trainer:
             functools.partial(generator, seed, OPTIMIZER_STREAM),
         )
         self._training_step.lr_scheduler = self._lr_scheduler(schedule)
+        self._step = self._training_step.apply
         self._gradients = by_layer(self._shards.gradient, network.params)
         self._last_finite_state = self._snapshot()
         self._monitor = self._resume_monitor()
@@ -132,16 +135,6 @@ class Trainer:
             self._monitor.improved_epoch = self.training_state.epoch
         if not self.finished:
             check_batches(network, settings.batch_size, len(train))
-
-    def _thread_pool(self, optimizer: Optimizer, shards: int) -> ThreadPool:
-        """Return the threads that share each batch, and the update of a long vector."""
-        limit = self.settings.threads or self.threads or available_threads()
-        updating = update_threads(optimizer, self.network.vector.size, limit)
-        if shards == 1:
-            multiplying = limit if self.settings.reproducible else 1
-            return ThreadPool(max(multiplying, updating))
-        waiting = shards if not self.network.independent else min(limit, shards)
-        return ThreadPool(max(waiting, updating))
 
     def _lr_scheduler(self, schedule: Schedule) -> LearningRateScheduler | None:
         if isinstance(schedule, Constant):
@@ -179,9 +172,19 @@ class Trainer:
         """The number of shards into which each batch is divided."""
         return len(self._shards)
 
+    @property
+    def division(self) -> dict[str, Any]:
+        """How each batch is divided, as a run's summary has it."""
+        threads = self.threads or "all"
+        return {"threads": threads, "shards": self.shards, "reproducible": self.reproducible}
+
+    def blas_threads(self) -> AbstractContextManager[Any]:
+        """Limit the threads of BLAS to those of the training while the context is open."""
+        return blas_threads(1 if self.reproducible else self.threads)
+
     def gradient_norms(self) -> dict[str, float]:
         """Return the norm of each layer's gradient in the last step, as the optimizer got it."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with self.blas_threads(), np.errstate(over="ignore", invalid="ignore"):
             return {layer: norm(gradient) for layer, gradient in self._gradients.items()}
 
     def memory(self) -> dict[str, int]:
@@ -229,7 +232,7 @@ class Trainer:
                 before, record = self._position(), None
                 with closing(self._run_epoch(self.training_state.epoch + 1, pause)) as epoch:
                     while record is None:
-                        with blas_threads(1 if self.reproducible else self.threads):
+                        with self.blas_threads():
                             record = self._advance(epoch, before)
                         yield record
 
@@ -279,8 +282,9 @@ class Trainer:
                 self._training_step.begin(examples, rows)
                 for found in self._shards.batches(examples, rows, self.settings.batch_size):
                     batch += 1
-                    self._check_losses(found, examples, epoch, batch)
                     totals.add(found)
+                    if not math.isfinite(totals.loss):
+                        self._check_losses(found, examples, epoch, batch)
                     results += found
                 self._step(epoch - 1, step)
                 step += 1
@@ -367,14 +371,11 @@ class Trainer:
     def _check_losses(
         self, results: Sequence[ShardResult], examples: Batch, epoch: int, batch: int
     ) -> None:
+        """Raise `DivergedError` for a loss that is not finite."""
         for result in results:
             if not math.isfinite(result.loss):
                 x = examples.x[result.rows]
                 explain(self.network, result.shard.context, x, epoch, batch)
-
-    def _step(self, epoch: int, step: int) -> None:
-        """Change the weights by the gradient; both numbers, the step's in its epoch, start at 0."""
-        self._training_step.apply(epoch, step)
 
     def _resume_monitor(self) -> Monitor:
         """Return the monitor after the epochs of the history."""

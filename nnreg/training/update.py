@@ -12,7 +12,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils import statistics
-from nnreg._utils.threads import ThreadPool, split_evenly
+from nnreg._utils.threads import ThreadPool
 from nnreg.errors import PluginError
 from nnreg.interfaces.context import Workspace
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
@@ -73,7 +73,8 @@ def clip(gradient: Array, norm: float | None, value: float | None) -> None:
 class OptimizerRunner:
     """Runs an optimizer, on chunks in several threads if it is elementwise.
 
-    Chunks do not change the result of an elementwise optimizer. Any other gets all trained values
+    Chunks do not change the result of an elementwise optimizer, up to rounding, and are the same on
+    any number of threads. Any other gets all trained values
     in one vector, which is a copy if some layers are frozen. `unfrozen` has the step after which
     the steps of a parameter are counted, by its name; if it is not elementwise, the last of these
     is that of all parameters.
@@ -117,12 +118,12 @@ class OptimizerRunner:
             kinds = {0: kinds[trained[0].start]}
             trained = [slice(0, parameters.size)]
         self._partitions, starts = [], list(kinds)
-        for spans in _partition(
-            trained, update_threads(optimizer, network.vector.size, pool.count)
-        ):
+        chunks = _chunks(trained) if optimizer.elementwise else trained
+        threads = update_threads(optimizer, network.vector.size, pool.count)
+        for part in _partition(chunks, threads):
             scratch = network.workspace(reuse=True)
             steps = []
-            for chunk in _chunks(spans) if optimizer.elementwise else spans:
+            for chunk in part:
                 state = {name: vector[chunk] for name, vector in vectors.items()}
                 step = UpdateState(0, state, scratch)
                 if not optimizer.elementwise:
@@ -264,18 +265,15 @@ def update_threads(optimizer: Optimizer, size: int, threads: int) -> int:
     return max(1, min(threads, size // MIN_VALUES_PER_THREAD)) if optimizer.elementwise else 1
 
 
-def _partition(spans: Sequence[slice], count: int) -> list[list[slice]]:
-    """Divide the values of all spans into `count` parts of nearly equal length."""
-    parts: list[list[slice]] = []
-    for whole in split_evenly(sum(span.stop - span.start for span in spans), count):
-        part, offset = [], 0
-        for span in spans:
-            start = max(whole.start - offset, 0) + span.start
-            stop = min(whole.stop - offset + span.start, span.stop)
-            if start < stop:
-                part.append(slice(start, stop))
-            offset += span.stop - span.start
-        parts.append(part)
+def _partition(chunks: Sequence[slice], count: int) -> list[list[slice]]:
+    """Divide chunks, in order, into `count` parts of about as many values."""
+    parts: list[list[slice]] = [[] for _ in range(count)]
+    total, before = sum(chunk.stop - chunk.start for chunk in chunks), 0
+    for chunk in chunks:
+        size = chunk.stop - chunk.start
+        middle = before + size // 2
+        parts[middle * count // total].append(chunk)
+        before += size
     return parts
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +122,21 @@ def test_resume_continues_where_the_run_stopped(spec, nnreg, tmp_path):
     assert code == 0
     assert err.splitlines()[0].startswith("epoch 6/7")
     assert "best epoch 7 of 7" in out
+
+
+def test_the_end_says_how_batches_are_divided_and_what_depends_on_threads(spec, nnreg, monkeypatch):
+    assert "threads" not in nnreg("run", spec, "--out", "small")[1]
+    out = nnreg("run", spec, "--out", "divided", "--set", "train.shards=2")[1]
+    assert "\nbit-identical on any number of threads; each batch in 2 shards\n" in out
+    monkeypatch.setattr("nnreg.training.parallelism.MIN_FLOPS_FOR_THREADS", 0)
+    out = nnreg("run", spec, "--out", "large")[1]
+    assert "\nthe last bits depend on the number of threads\n" in out
+    two = ["--set", "train.threads=2"]  # then the spec says how many
+    assert "threads" not in nnreg("run", spec, "--out", "two", *two)[1]
+    for name, words in (("two", "threads, here 2"), ("divided", "threads; each batch in 2 shards")):
+        assert words in Path(name, "report.html").read_text()
+    out = nnreg("run", spec, "--out", "same", "--set", "train.reproducible=true")[1]
+    assert "threads" not in out
 
 
 def test_resume_refuses_a_change_of_the_network(spec, nnreg):

@@ -16,6 +16,7 @@ DATA = {
     "skip": "surface.csv",
     "houses": "houses.npz",
     "flats": "flats.csv",
+    "bottleneck": "flats.csv",
     "code": "points.npz",
     "same": "pairs.npz",
     "reverse": "words.npz",
@@ -26,6 +27,7 @@ DATA = {
 COLUMNS = {
     "flats": ["prediction_price", "prediction_style", "probability_style_new",
               "probability_style_old"],
+    "bottleneck": [f"prediction_{column}" for column in ("a", "b", "c", "price")],
     "code": [*(f"prediction_again_{n}" for n in range(4)), "prediction_code.kl"],
     "same": ["prediction", "probability_no", "probability_yes"],
     "reverse": [f"prediction_{n}" for n in range(4)],

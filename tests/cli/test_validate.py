@@ -100,6 +100,7 @@ class TestDryRun:
         assert (code, err) == (0, "")
         for text in ("good.json: valid", "(batch, 8)", "8 training rows", "gradients", "total",
                      "per epoch (1 step)", "for 5 epochs", "nothing was written",
+                     "results bit-identical on any number of threads\n",
                      "next: nnreg run good.json"):  # fmt: skip
             assert text in out
         assert {
@@ -117,6 +118,7 @@ class TestDryRun:
         found = json.loads(nnreg("run", "good.json", "--dry-run", "--json")[1])
         assert found["layers"][0]["output"] == "(batch, 8)"
         assert found["rows"] == {"train": 8}
+        assert (found["threads"], found["shards"], found["reproducible"]) == (1, 1, True)
         assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"])
         memory = found["memory_bytes"]
         assert memory.pop("total") == sum(memory.values())

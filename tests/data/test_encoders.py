@@ -153,7 +153,7 @@ def test_missing_values_are_replaced_before_it_gets_them(directory, missing):
     depth = model.preprocessing.inputs[2]
     assert depth.fill == pytest.approx(np.mean([5.5, 5.1, 2.2, 5, 2.9, 5.7, 2.5]))
     assert depth.shape == ((2,) if missing == "indicate" else (1,))
-    encoded = model.preprocessing.encode(model._table(ROWS, ["island", "length", "depth"]))
+    encoded = model.preprocessing.encode(model.raw_rows.table(ROWS, ["island", "length", "depth"]))
     assert np.isfinite(encoded).all()
     if missing == "indicate":
         assert encoded[:, -1].tolist() == [1, 0]
@@ -180,7 +180,7 @@ def test_tokens_are_integers_for_an_embedding(directory):
     model = nnreg.run(read_spec(spec, registry=registry()), out="run")
     assert model.preprocessing.inputs[0].encoder.words == ("007", "a", "b", "c")
     rows = {"text": ["c 007 a b", "unknown"]}
-    table = model._table(rows, ["text"])
+    table = model.raw_rows.table(rows, ["text"])
     assert model.preprocessing.encode(table, np.intp).tolist() == [[4, 1, 2], [0, 0, 0]]
     again = nnreg.load("run", registry=registry())
     np.testing.assert_array_equal(again.predict(rows), model.predict(rows))
@@ -205,7 +205,7 @@ def test_what_it_learned_cannot_be_set_in_a_spec(directory):
 
 
 def test_an_encoder_of_a_target_is_refused(directory):
-    with pytest.raises(SpecError, match=r"columns\.species: 'species' is a target, which is"):
+    with pytest.raises(SpecError, match=r"columns\.species: 'species' is a target, which has"):
         nnreg.build(document({"species": "target_mean"}))
 
 

@@ -49,7 +49,7 @@ def test_it_is_saved_and_applied_to_new_rows(prepared, tmp_path):
     loaded = nnreg.load(tmp_path / "m.nnreg")
     rows = {"colour": ["red", None, "NA"], "size": [1.0, float("nan"), None]}
     np.testing.assert_array_equal(loaded.predict(rows), model.predict(rows))
-    encoded = loaded.preprocessing.encode(loaded._table(rows, ()))
+    encoded = loaded.preprocessing.encode(loaded.raw_rows.table(rows, ()))
     np.testing.assert_array_equal(encoded[1], [0, 0, 1, 2, 1])
     np.testing.assert_array_equal(encoded[2], encoded[1])
 
@@ -58,7 +58,7 @@ def test_columns_without_a_missing_value_in_training_have_no_indicator(prepared)
     whole = [row for row in ROWS if None not in row] + [("blue", 5.0, "no")]
     model = prepared(whole, missing="indicate").model
     assert model.preprocessing.input_shape == (3,)
-    found = model.preprocessing.encode(model._table({"colour": [None], "size": [None]}, ()))
+    found = model.preprocessing.encode(model.raw_rows.table({"colour": [None], "size": [None]}, ()))
     assert found.tolist() == [[0, 1, 3]]  # as with "impute": the most frequent one and the mean
 
 

@@ -54,8 +54,13 @@ def test_values_after_the_end_become_zero_and_the_given_array_is_not_changed():
         (np.ones(3), [1, 1, 1], r"shape \(rows, steps, ...\), found \(3,\)"),
         (np.ones((2, 3)), [1], "2 padded sequences need as many lengths"),
         (np.ones((2, 3)), [1.0, 2.0], "integers, found float64"),
-        (np.ones((2, 3)), [1, 4], "row 1: the length 4 is not from 0 to the number of steps, 3"),
+        (
+            np.ones((2, 3)),
+            [1, 4],
+            "row 1: the length 4 is not between 0 and the number of steps",
+        ),
         (np.ones((2, 3)), [-1, 2], "row 0: the length -1"),
+        ([[1, 2], [3]], [2, 1], "lists of different lengths; Padded.of takes those"),
     ],
 )
 def test_lengths_that_do_not_fit_are_refused(values, lengths, message):
@@ -66,6 +71,7 @@ def test_lengths_that_do_not_fit_are_refused(values, lengths, message):
 @pytest.mark.parametrize(
     ("sequences", "message"),
     [
+        ([[[1, 2], [3, 4]], [[1, 2], [3]]], "row 1: lists within the sequence differ in length"),
         ([[1.0], 2.0], "row 1: expected a sequence of numbers, found a single value"),
         ([[1.0], ["a"]], "row 1: expected a sequence of numbers, found <U1"),
         ([[1.0], [[1.0, 2.0]]], r"row 1: its steps have shape \(2,\), those of the rows before"),

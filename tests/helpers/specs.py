@@ -81,3 +81,14 @@ def line(count=40, seed=0):
     """Return x and y = 2 x0 - x1 + 1."""
     x = np.random.default_rng(seed).normal(size=(count, 2))
     return x, x @ [2.0, -1.0] + 1
+
+
+def three_folds(directory):
+    """Write points around three centers to a file, and return a spec with three folds of them."""
+    x, y = blobs()
+    rows = [
+        ",".join([*(f"{value:.4f}" for value in row), name]) for row, name in zip(x, y, strict=True)
+    ]
+    (directory / "data.csv").write_text("\n".join(["a,b,c,d,species", *rows]) + "\n")
+    data = csv_data(split={"stratify": True})
+    return classifier(data=data, train={"epochs": 3, "folds": 3})

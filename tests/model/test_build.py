@@ -93,14 +93,14 @@ def test_a_loss_of_probabilities_refuses_other_outputs():
 
 def test_metrics_must_fit_the_target():
     assert problem(classifier(metrics=["r2"]), blobs()) == (
-        "$.metrics[0]", "r2 compares numbers, but the target is categorical"
+        "$.metrics[0]", "r2 compares numbers, but the target is categorical; remove it"
     )  # fmt: skip
     data = csv_data(target=["a", "b"])
     two = regressor(metrics=["accuracy"], data=data)
     two["model"]["layers"][0]["units"] = 2
     rows = {"c": [1.0, 2.0]}, {"a": [1.0, 2.0], "b": [2.0, 1.0]}
     assert problem(two, rows) == (
-        "$.metrics[0]", "accuracy compares classes, but the target is numeric"
+        "$.metrics[0]", "accuracy compares classes, but the target is numeric; remove it"
     )  # fmt: skip
 
 

@@ -1,9 +1,7 @@
 """Networks of several inputs: `data.inputs` by name, read by the layers."""
 
-import copy
 import csv
 import json
-import pickle
 
 import h5py
 import jsonschema
@@ -12,79 +10,27 @@ import pytest
 
 import nnreg
 import nnreg as library
-from nnreg import DataError, SpecError
-from nnreg.data.targets import numeric_targets
 from nnreg.reports.network_diagram import diagram
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.spec.json_schema import json_schema
-from nnreg.tables.lazy import LazyArray
 from nnreg.tables.named import NamedArrays
-from nnreg.tables.table import Table
 from nnreg.testing.finite_differences import central_difference
-
-RNG = np.random.default_rng(0)
-ROWS = 120
-FACTS, PHOTO = RNG.normal(size=(ROWS, 2)), RNG.normal(size=(ROWS, 6, 6, 1))
-PRICE = FACTS[:, 0] * FACTS[:, 1] + 3 * PHOTO.mean(axis=(1, 2, 3))
-LEFT = RNG.normal(size=(ROWS, 4))
-NEAR = RNG.random(ROWS) < 0.5
-RIGHT = np.where(NEAR[:, None], LEFT, RNG.normal(size=(ROWS, 4))) + 0.1
-SOURCE = RNG.integers(0, 8, (ROWS, 4))
-SO_FAR = np.hstack([np.zeros((ROWS, 1), int), SOURCE[:, :0:-1]])
-
-TWO = [
-    {"type": "dense", "units": 8, "activation": "tanh", "inputs": "facts", "name": "table"},
-    {"type": "conv2d", "filters": 4, "activation": "tanh", "inputs": "photo"},
-    {"type": "global_average_pool", "name": "picture"},
-    {"type": "concat", "inputs": ["table", "picture"]},
-    {"type": "dense", "units": 1},
-]
-SIAMESE = [
-    {"type": "dense", "units": 16, "activation": "tanh", "inputs": "left", "name": "tower"},
-    {"use": "tower", "inputs": "right", "name": "other"},
-    {"type": "distance", "inputs": ["tower", "other"]},
-    {"type": "dense", "units": 1, "activation": "sigmoid"},
-]
-ENCODER_DECODER = [
-    {"type": "embedding", "vocabulary": 8, "units": 16, "inputs": "source", "name": "words"},
-    {"type": "add_position"},
-    {"type": "lstm", "units": 16, "sequences": True, "name": "memory"},
-    {"use": "words", "inputs": "so_far", "name": "written"},
-    {"type": "add_position"},
-    {"type": "lstm", "units": 16, "sequences": True, "name": "state"},
-    {"type": "cross_attention", "inputs": ["state", "memory"], "name": "looked_up"},
-    {"type": "concat", "inputs": ["state", "looked_up"]},
-    {"type": "dense", "units": "classes", "activation": "softmax"},
-]
-CASES = {
-    "two inputs": (
-        {"layers": TWO, "loss": "mean_squared_error", "rate": 0.01, "epochs": 60},
-        ({"facts": FACTS, "photo": PHOTO}, PRICE),
-        0.2,
-    ),
-    "siamese": (
-        {"layers": SIAMESE, "loss": "binary_cross_entropy", "rate": 0.02, "epochs": 150},
-        ({"left": LEFT, "right": RIGHT}, NEAR.astype(int)),
-        0.05,
-    ),
-    "encoder-decoder": (
-        {"layers": ENCODER_DECODER, "loss": "cross_entropy", "rate": 0.01, "epochs": 80},
-        ({"source": SOURCE, "so_far": SO_FAR}, SOURCE[:, ::-1]),
-        0.15,
-    ),
-}
-
-
-def spec_of(name, epochs=None, **changes):
-    options = CASES[name][0]
-    return {
-        "model": {"layers": copy.deepcopy(options["layers"]), "dtype": "float64"},
-        "loss": options["loss"],
-        "optimizer": {"type": "adam", "learning_rate": options["rate"]},
-        "train": {"epochs": epochs or options["epochs"]},
-        **changes,
-    }
+from tests.helpers.trained import require_gradients_of_loss, require_saved_and_resumed
+from tests.model.input_specs import (
+    CASES,
+    FACTS,
+    LEFT,
+    NEAR,
+    PHOTO,
+    PRICE,
+    RIGHT,
+    RNG,
+    ROWS,
+    spec_of,
+    table_spec,
+    write_table,
+)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -100,18 +46,7 @@ def test_the_gradients_agree_with_central_differences(name):
     some = {key: values[:5] for key, values in x.items()}
     model = nnreg.build(spec_of(name), data=(x, y))
     model.network.vector += 0.1 * RNG.normal(size=model.network.vector.size)
-    _, found = model.gradients(some, y[:5])
-    vector = np.concatenate([one.reshape(-1) for one in found.values()])
-    rows = RNG.choice(len(vector), min(150, len(vector)), replace=False)
-    expected = np.zeros(len(rows))
-    for index, row in enumerate(rows):
-        losses = []
-        for change in (1e-5, -1e-5):
-            model.network.vector[row] += change
-            losses.append(model.gradients(some, y[:5])[0])
-            model.network.vector[row] -= change
-        expected[index] = (losses[0] - losses[1]) / 2e-5
-    np.testing.assert_allclose(vector[rows], expected, atol=1e-7 * np.abs(vector).max())
+    require_gradients_of_loss(model, some, y[:5])
 
 
 def test_the_gradient_of_each_input_is_that_of_central_differences():
@@ -135,15 +70,7 @@ def test_the_gradient_of_each_input_is_that_of_central_differences():
 
 @pytest.mark.parametrize("name", CASES)
 def test_it_saves_resumes_and_copies_bit_identically(name, tmp_path):
-    x, y = CASES[name][1]
-    whole = nnreg.run(spec_of(name, epochs=4), data=(x, y))
-    half = nnreg.run(spec_of(name, epochs=2), data=(x, y))
-    nnreg.save(half, tmp_path / "half.h5")
-    loaded = nnreg.load(tmp_path / "half.h5")
-    np.testing.assert_array_equal(loaded.predict(x), half.predict(x))
-    loaded.fit(x, y, epochs=2)
-    np.testing.assert_array_equal(loaded.network.vector, whole.network.vector)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(whole)).predict(x), whole.predict(x))
+    require_saved_and_resumed(spec_of(name), CASES[name][1], tmp_path)
 
 
 def test_long_inputs_are_predicted_in_chunks_as_each_row_alone():
@@ -160,37 +87,6 @@ def test_one_named_input_equals_an_unnamed_one(tmp_path):
     named = nnreg.run(table_spec(tmp_path, {"facts": ["a", "b"]}, layers))
     np.testing.assert_array_equal(named.network.vector, plain.network.vector)
     assert "inputs facts (batch, 2)" in named.summary()
-
-
-def write_table(path):
-    rows = zip(FACTS.round(3), LEFT.round(3), PRICE.round(3), strict=True)
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["a", "b", "c", "kind", "price"])
-        for (a, b), (c, d, *_), price in rows:
-            writer.writerow([a, b, c, "north" if d > 0 else "south", price])
-
-
-TABLE_LAYERS = [
-    {"type": "dense", "units": 4, "activation": "tanh", "inputs": "size", "name": "one"},
-    {"type": "dense", "units": 4, "activation": "tanh", "inputs": "place", "name": "two"},
-    {"type": "concat", "inputs": ["one", "two"]},
-    {"type": "dense", "units": 1},
-]
-
-
-def table_spec(folder, inputs=None, layers=TABLE_LAYERS, **changes):
-    inputs = {"size": ["a", "b"], "place": ["kind", "c"]} if inputs is None else inputs
-    return {
-        "data": {"source": "csv", "path": str(folder / "t.csv"), "inputs": inputs,
-                 "target": "price", "split": {"validation": 0.2, "test": 0.2}},
-        "model": {"layers": layers},
-        "loss": "mean_squared_error",
-        "metrics": ["r2"],
-        "optimizer": {"type": "adam", "learning_rate": 0.01},
-        "train": {"epochs": 3},
-        **changes,
-    }  # fmt: skip
 
 
 @pytest.fixture
@@ -295,27 +191,6 @@ def test_inputs_that_stay_in_their_file_are_read_into_memory(tmp_path):
     assert stored.train.digest == memory.train.digest
 
 
-def test_several_inputs_that_do_not_fit_into_memory_are_refused(tmp_path, monkeypatch):
-    with h5py.File(tmp_path / "d.h5", "w") as file:
-        file["left"], file["right"], file["same"] = LEFT, RIGHT, NEAR.astype(int)
-    spec = spec_of("siamese", epochs=3)
-    spec["data"] = {"source": {"type": "hdf5", "stream": True}, "path": str(tmp_path / "d.h5"),
-                    "inputs": {"left": "left", "right": "right"}, "target": "same"}  # fmt: skip
-    limit = 2 * 2 * (8 + 8) * LEFT.size  # each as it is stored and as it is encoded
-    monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: limit)
-    prepare_from_spec(read_spec(spec))
-    monkeypatch.setattr("nnreg._utils.memory.memory_limit", lambda: limit - 1)
-    with pytest.raises(DataError, match=r"d.h5: several inputs: .* in memory, more than half"):
-        prepare_from_spec(read_spec(spec))
-
-
-def test_a_target_that_does_not_fit_into_memory_is_refused_before_it_is_read():
-    rows = np.broadcast_to(0, 10**13)
-    table = Table({"y": LazyArray(None, rows, (4,), np.dtype(np.float32))})
-    with pytest.raises(DataError, match=r"the target: .* in memory, more than half"):
-        numeric_targets(table, ["y"])
-
-
 def test_the_weights_of_a_tower_can_be_taken_over(tmp_path):
     data = CASES["siamese"][1]
     nnreg.save(nnreg.run(spec_of("siamese", epochs=2), data=data), tmp_path / "first.h5")
@@ -326,120 +201,6 @@ def test_the_weights_of_a_tower_can_be_taken_over(tmp_path):
     first = nnreg.load(tmp_path / "first.h5")
     name = "layers/tower/weight"
     np.testing.assert_array_equal(model.parameters[name], first.parameters[name])
-
-
-def problems(table, **changes):
-    with pytest.raises(SpecError) as caught:
-        nnreg.build(table_spec(table, **changes))
-    return [(one.path, one.message) for one in caught.value.problems]
-
-
-def replaced(index, **changes):
-    layers = copy.deepcopy(TABLE_LAYERS)
-    layers[index] |= changes
-    return [{key: value for key, value in one.items() if value is not None} for one in layers]
-
-
-LAYER_ERRORS = {
-    "first without inputs": (
-        replaced(0, inputs=None),
-        "$.model.layers[0]",
-        "the data has several inputs; name in 'inputs' one of size, place",
-    ),
-    "unread": (
-        replaced(1, inputs="size"),
-        "$.model.layers",
-        "no entry reads the input 'place'; read it, or remove it",
-    ),
-    "unknown": (
-        replaced(1, inputs="plaec"),
-        "$.model.layers[1].inputs",
-        "unknown name 'plaec'; did you mean 'place'?",
-    ),
-    "the input of the list": (
-        replaced(1, inputs="input"),
-        "$.model.layers[1].inputs",
-        "unknown name 'input'; choose one of one, place, size",
-    ),
-    "name of an input": (
-        replaced(1, name="size"),
-        "$.model.layers[1].name",
-        "the name 'size' is that of an input; give the entry another name",
-    ),
-    "use of an input": (
-        [*TABLE_LAYERS, {"use": "size"}],
-        "$.model.layers[4].use",
-        "'size' is an input, not a layer",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", LAYER_ERRORS)
-def test_each_error_of_a_layer_is_reported_at_its_place(table, name):
-    layers, path, message = LAYER_ERRORS[name]
-    assert (path, message) in problems(table, layers=layers)
-
-
-DATA_ERRORS = {
-    "empty": ({}, "'inputs' is empty; omit it for all columns"),
-    "a dot": (
-        {"a.b": "a"},
-        "the name 'a.b' of an input contains '/' or '.', which separate names; give it another "
-        "name",
-    ),
-    "reserved": ({"input": "a"}, "the name 'input' of an input is reserved; give it another name"),
-    "number": (
-        {"1": "a"},
-        "the name '1' of an input is a number, which unnamed entries have; give it another name",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", DATA_ERRORS)
-def test_each_error_of_the_data_section_is_reported(table, name):
-    inputs, message = DATA_ERRORS[name]
-    assert ("$.data", message) in problems(table, inputs=inputs)
-
-
-def test_an_input_without_columns_is_refused(table):
-    ((path, message),) = problems(table, inputs={"size": [], "place": "c"})
-    assert path == "$.data.inputs.size"
-    assert "not be empty" in message or "at least 1" in message
-
-
-def test_an_excluded_input_is_refused(table):
-    spec = table_spec(table)
-    spec["data"]["exclude"] = ["a"]
-    with pytest.raises(SpecError, match="'a' is an input and in 'exclude'; remove one of them"):
-        nnreg.build(spec)
-
-
-def test_rows_that_do_not_fit_are_refused():
-    model = nnreg.build(spec_of("siamese"), data=CASES["siamese"][1])
-    with pytest.raises(DataError, match="no column 'right'"):
-        model.predict({"left": LEFT})
-    with pytest.raises(DataError, match="the columns differ in length"):
-        model.predict({"left": LEFT, "right": RIGHT[:3]})
-    with pytest.raises(DataError, match="the model expects"):
-        model.predict({"left": LEFT, "right": RIGHT[:, :3]})
-
-
-def test_arrays_beside_numbers_in_one_input_are_refused(tmp_path):
-    np.savez(tmp_path / "d.npz", area=FACTS[:, 1], photo=PHOTO, price=PRICE)
-    spec = spec_of("two inputs")
-    spec["data"] = {"source": "npz", "path": str(tmp_path / "d.npz"), "target": "price",
-                    "inputs": {"facts": ["area", "photo"], "photo": "photo"}}  # fmt: skip
-    with pytest.raises(DataError, match="or give each an input with a name"):
-        nnreg.build(spec)
-
-
-def test_an_integer_input_is_checked_beside_others():
-    x, y = CASES["encoder-decoder"][1]
-    model = nnreg.build(spec_of("encoder-decoder"), data=(x, y))
-    with pytest.raises(DataError, match="from 0 to 7"):
-        model.predict({**x, "so_far": x["so_far"] + 1})
-    with pytest.raises(DataError, match="takes integers"):
-        model.predict({**x, "source": x["source"] + 0.5})
 
 
 def test_one_column_may_stand_alone_as_text(table):

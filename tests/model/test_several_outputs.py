@@ -15,6 +15,8 @@ from nnreg.registry.registry import installed
 from nnreg.reports.network_diagram import boxes_of
 from nnreg.spec.json_schema import json_schema
 from nnreg.testing.finite_differences import central_difference
+from tests.helpers.trained import require_saved_and_resumed
+from tests.model.graph_specs import spec
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 4))
@@ -38,16 +40,6 @@ USED_AGAIN = [
     OUTPUT,
 ]
 GRAPHS = {"both": BOTH, "one": ONE, "stacked": STACKED, "used again": USED_AGAIN}
-
-
-def spec(layers, **changes):
-    return {
-        "model": {"layers": layers, "dtype": "float64"},
-        "loss": "mean_squared_error",
-        "optimizer": {"type": "adam", "learning_rate": 0.02},
-        "train": {"epochs": 4},
-        **changes,
-    }
 
 
 def build(layers, **changes):
@@ -109,13 +101,7 @@ def test_cross_attention_is_softmax_of_the_products_times_the_memory():
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_it_saves_and_resumes_bit_identically(name, tmp_path):
-    whole = nnreg.run(spec(GRAPHS[name]), data=(X, Y))
-    half = nnreg.run(spec(GRAPHS[name], train={"epochs": 2}), data=(X, Y))
-    nnreg.save(half, tmp_path / "half.h5")
-    loaded = nnreg.load(tmp_path / "half.h5")
-    np.testing.assert_array_equal(loaded.predict(X), half.predict(X))
-    loaded.fit(X, Y, epochs=2)
-    np.testing.assert_array_equal(loaded.network.vector, whole.network.vector)
+    require_saved_and_resumed(spec(GRAPHS[name]), (X, Y), tmp_path)
 
 
 ERRORS = {

@@ -95,3 +95,16 @@ def test_targets_that_a_loss_of_probabilities_does_not_take_are_refused(y, loss,
     model = build(np.zeros_like(y) + 1 / 3, loss, last)
     with pytest.raises(DataError, match=message):
         model.fit(X, y)
+
+
+def test_arrays_without_values_are_no_target():
+    with pytest.raises(
+        DataError, match=r"column 'target' holds arrays of shape \(0,\), which have no"
+    ):
+        build(np.empty((len(X), 0)), "mean_squared_error", {"units": 1})
+
+
+@pytest.mark.parametrize("shape", [(60, 0), (60, 3, 0), (60, 0, 3)])
+def test_arrays_without_values_are_no_input(shape):
+    with pytest.raises(DataError, match="'x' has no values that the network could read; choose"):
+        build(X[:, :1], "mean_squared_error", {"units": 1}, "flatten", x={"x": np.empty(shape)})

@@ -1,6 +1,5 @@
 """Activations with parameters, wherever an activation may stand in a network."""
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from nnreg.builtin.losses import CrossEntropy
 from nnreg.reports.network_diagram import boxes_of
 from nnreg.testing.finite_differences import central_difference
 from tests.helpers.trainable import PRelu, TrainableSwish
+from tests.model.graph_specs import spec
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 3))
@@ -74,16 +74,6 @@ PLACES = {
 def _plugin(registering):
     nnreg.register("prelu", PRelu)
     nnreg.register("trainable_swish", TrainableSwish)
-
-
-def spec(layers, **changes):
-    return {
-        "model": {"layers": copy.deepcopy(layers), "dtype": "float64"},
-        "loss": "mean_squared_error",
-        "optimizer": {"type": "adam", "learning_rate": 0.02},
-        "train": {"epochs": 3},
-        **changes,
-    }
 
 
 def build(layers, x=X, y=None, **changes):
@@ -153,7 +143,7 @@ def test_dense_and_convolution_give_their_features_and_the_layer_the_whole_shape
 
 
 @pytest.mark.parametrize("layers", [STACK, SHARED])
-def test_a_saved_model_is_the_same_and_continues_with_the_same_bits(layers, tmp_path):
+def test_a_saved_model_is_the_same_and_continues_bit_identically(layers, tmp_path):
     whole = nnreg.run(spec(layers, train={"epochs": 5}), data=(X, Y))
     half = nnreg.run(spec(layers), data=(X, Y))
     assert all((array != 0.25).all() for array in half.parameters.values())
@@ -167,18 +157,18 @@ def test_a_saved_model_is_the_same_and_continues_with_the_same_bits(layers, tmp_
 
 
 @pytest.mark.parametrize("layers", [STACK, SHARED])
-def test_batches_divided_among_threads_have_the_same_gradient(layers):
+def test_divided_batches_have_the_same_gradient(layers):
     rng = np.random.default_rng(2)
     x, found = rng.normal(size=(8192, 3)), {}
-    for threads in (1, 2, 4, 4):
-        train = {"epochs": 2, "batch_size": 8192, "threads": threads}
+    for shards, threads in ((1, 1), (4, 1), (4, 2), (4, 4)):
+        train = {"epochs": 2, "batch_size": 8192, "threads": threads, "shards": shards}
         model = build(layers, x, x[:, 0], train=train)
         trainer = model.trainer(model.examples(x, x[:, 0]))
-        assert trainer.data_parallel is (threads > 1)
+        assert (trainer.shards, trainer.threads) == (shards, threads)
         list(trainer.epochs())
         vector = model.network.vector.copy()
         np.testing.assert_allclose(vector, found.setdefault(1, vector), rtol=1e-9, atol=1e-12)
-        np.testing.assert_array_equal(vector, found.setdefault(threads, vector))
+        np.testing.assert_array_equal(vector, found.setdefault(shards, vector))
 
 
 def test_a_frozen_activation_is_not_trained():

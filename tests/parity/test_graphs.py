@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import nnreg
-from tests.model.test_graphs import SHARED, SHARED_BLOCK, SKIP, TIED, X, Y, spec
-from tests.model.test_training_several_outputs import PRICE, STYLE, build
-from tests.model.test_training_several_outputs import X as HEADS_X
+from tests.model.graph_specs import SHARED, SHARED_BLOCK, SKIP, TIED, X, Y, spec
+from tests.model.output_specs import PRICE, STYLE, build
+from tests.model.output_specs import X as HEADS_X
 
 pytestmark = pytest.mark.verify
 

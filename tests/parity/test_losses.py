@@ -5,7 +5,7 @@ import pytest
 
 import nnreg
 from nnreg.builtin import losses
-from nnreg.builtin.metrics import Auc, TopKAccuracy
+from nnreg.builtin.metrics import F1, Auc, Precision, Recall, TopKAccuracy
 from tests.parity.comparison import RNG, SHARES, X, close
 
 pytestmark = pytest.mark.verify
@@ -156,6 +156,21 @@ def test_quantile_is_the_pinball_loss_of_scikit_learn_with_the_gradient_of_pytor
     q = torch.tensor(quantiles, dtype=torch.float64)[:, None, None]
     torch.maximum(q * d, (q - 1) * d).mean().backward()
     close(backward(), leaf.grad)
+
+
+def test_metrics_of_labels_are_scikit_learns(sklearn):
+    y, t, names = RNG.random((60, 3)).round(2), RNG.integers(0, 2, (60, 3)), list("abc")
+    expected = sklearn.roc_auc_score(t, y, average="macro")
+    assert Auc().for_labels(names).compute(y, t) == pytest.approx(expected, abs=1e-14)
+    for average in ("macro", "micro"):
+        for cls, peer in (
+            (F1, sklearn.f1_score),
+            (Precision, sklearn.precision_score),
+            (Recall, sklearn.recall_score),
+        ):
+            expected = peer(t, y > 0.5, average=average)
+            found = cls(average).for_labels(names).compute(y, t)
+            assert found == pytest.approx(expected, abs=1e-14)
 
 
 def test_auc_is_scikit_learns(sklearn):

@@ -154,15 +154,16 @@ def test_several_targets_and_sequences_are_drawn(tmp_path, monkeypatch):
     np.savez("paths.npz", x=rng.normal(size=(20, 6, 3)), y=rng.normal(size=(20, 6, 2)))
     data = {"source": "npz", "path": "paths.npz", "target": "y", "split": {"test": 0.5}}
     nnreg.run(regressor(data=data, model=model), out="paths")
-    assert "Mean absolute error on 60 test rows, averaged over 2 targets" in page_of(
-        "paths"
-    ).text_of("p")
+    assert (
+        "Mean absolute error on 60 predictions for 10 test rows, averaged over 2 targets"
+        in page_of("paths").text_of("p")
+    )
     assert "y 1" in page_of("paths").text_of("td")
     np.savez("tags.npz", x=rng.normal(size=(20, 6, 3)), tag=rng.integers(0, 2, (20, 6)))
     data = {"source": "npz", "path": "tags.npz", "target": "tag", "split": {"test": 0.5}}
     layers = [{"type": "dense", "units": "classes", "activation": "softmax"}]
     nnreg.run(classifier(data=data, model={"layers": layers}), out="tags")
-    assert "Accuracy on 60 test rows" in page_of("tags").text_of("p")
+    assert "Accuracy on 60 predictions for 10 test rows" in page_of("tags").text_of("p")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 import functools
 import json
-import shutil
-import signal
 import statistics
 from pathlib import Path
 
@@ -16,23 +14,14 @@ from nnreg.runs import rerun as comparing_rerun
 from nnreg.runs import writer
 from nnreg.runs.api import prepare, prepare_resumed
 from nnreg.runs.prepare import prepare_from_spec
-from nnreg.runs.writer import RunWriter
 from nnreg.spec.document import read_spec
-from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
-
-FOLDS = {"epochs": 3, "folds": 3}
+from tests.helpers.specs import csv_data, line, regressor, three_folds
 
 
 @pytest.fixture
 def spec(tmp_path, monkeypatch):
-    """Return a spec with three folds over a file of points around three centres."""
     monkeypatch.chdir(tmp_path)
-    x, y = blobs()
-    rows = [
-        ",".join([*(f"{value:.4f}" for value in row), name]) for row, name in zip(x, y, strict=True)
-    ]
-    (tmp_path / "data.csv").write_text("\n".join(["a,b,c,d,species", *rows]) + "\n")
-    return classifier(data=csv_data(split={"stratify": True}), train=FOLDS)
+    return three_folds(tmp_path)
 
 
 def changed(spec, **sections):
@@ -136,7 +125,7 @@ def test_the_summary_has_the_mean_and_deviation_over_the_folds(spec, tmp_path):
 
 def test_folds_need_no_directory_and_no_file():
     x, y = line()
-    found = nnreg.run(regressor(train=FOLDS), data=(x, y))
+    found = nnreg.run(regressor(train={"epochs": 3, "folds": 3}), data=(x, y))
     assert len(found.models) == 3
     assert found.directory is None
     assert len(found.train().models) == 3
@@ -255,88 +244,6 @@ def test_a_huge_number_of_folds_is_rejected_immediately(spec, split):
 def test_invalid_folds_are_rejected(spec, train, message):
     with pytest.raises(SpecError, match=message):
         read_spec({**spec, "train": train})
-
-
-class TestCommands:
-    @pytest.fixture
-    def file(self, spec, tmp_path):
-        (tmp_path / "spec.json").write_text(json.dumps(spec))
-        return "spec.json"
-
-    def test_run_prints_each_fold_and_the_mean(self, nnreg, file):
-        code, out, err = nnreg("run", file)
-        assert code == 0
-        assert "fold 2 of 3\nepoch 1/3" in err
-        lines = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line[1:]}
-        assert {"1", "2", "3", "mean", "std"} <= lines.keys()
-        losses = [float(lines[fold][0]) for fold in "123"]
-        assert float(lines["mean"][0]) == pytest.approx(np.mean(losses), rel=1e-3)
-        assert "which also select its best epoch" in out
-        assert "next, a network without folds: nnreg run spec.json --set train.folds=null" in out
-        assert "saved in runs/spec-001" in out
-
-    def test_run_with_json_prints_the_fold_of_each_epoch(self, nnreg, file, tmp_path):
-        lines = [
-            json.loads(line) for line in nnreg("run", file, "--json", "--no-report")[1].splitlines()
-        ]
-        epochs = [(one["fold"], one["epoch"]) for one in lines if one["event"] == "epoch"]
-        assert epochs == [(fold, epoch) for fold in (1, 2, 3) for epoch in (1, 2, 3)]
-        assert [line["event"] for line in lines].count("fold") == 3
-        summary = json.loads((tmp_path / "runs/spec-001/summary.json").read_text())
-        assert lines[-1] == {"event": "end", **summary, "directory": "runs/spec-001"}
-
-    def test_a_run_stopped_by_a_signal_resumes(self, nnreg, file, monkeypatch):
-        epoch = RunWriter.epoch
-
-        def interrupted(self, record, gradients):
-            epoch(self, record, gradients)
-            if self.directory.path.name == "fold-2" and record["epoch"] == 2:
-                signal.raise_signal(signal.SIGINT)
-
-        monkeypatch.setattr(RunWriter, "epoch", interrupted)
-        code, _, err = nnreg("run", file, "--no-report")
-        assert code == 130
-        assert "stopped; saved after epoch 2\nresume: nnreg resume runs/spec-001\n" in err
-        code, _out, err = nnreg("resume", "runs/spec-001")
-        assert code == 0
-        assert "fold 1 of 3" not in err
-        assert "fold 2 of 3\nepoch 3/3" in err
-
-    @pytest.mark.parametrize("command", ["predict", "evaluate", "inspect", "rerun", "diff"])
-    def test_a_command_for_one_run_lists_the_folds(self, nnreg, file, command):
-        nnreg("run", file, "--quiet", "--no-report")
-        more = {"predict": ["data.csv"], "diff": ["runs/spec-001"]}
-        code, _out, err = nnreg(command, "runs/spec-001", *more.get(command, []))
-        assert code == 1
-        assert "choose one: runs/spec-001/fold-1, runs/spec-001/fold-2, " in err
-
-    def test_plot_and_compare_take_the_folds(self, nnreg, file, tmp_path):
-        nnreg("run", file, "--quiet", "--no-report")
-        code, out, _ = nnreg("compare", "runs/spec-001", "--json")
-        assert code == 0
-        assert all(f"fold-{number}" in out for number in (1, 2, 3))
-
-    def test_compare_takes_several_cross_validations_by_their_means(self, nnreg, file):
-        for rate in ("0.1", "1e-9"):
-            nnreg("run", file, "--quiet", "--no-report", "--set", f"optimizer.learning_rate={rate}")
-        shutil.copytree("runs/spec-001/fold-1", "runs/alone")
-        directories = ("runs/spec-001", "runs/spec-002", "runs/alone")
-        found = json.loads(nnreg("compare", *directories, "--json")[1])
-        first, second, alone = found["sides"]
-        summary = json.loads(Path("runs/spec-001/summary.json").read_text())
-        loss = f"{summary['part']} loss"
-        assert first["metrics"][loss] == summary["mean"]["loss"]
-        assert first["std"][loss] == summary["std"]["loss"]
-        assert (alone["std"], second["settings"]["optimizer.learning_rate"]) == ({}, 1e-9)
-        assert "spec-002" not in found["best"][loss]
-        assert f" ± {summary['std']['loss']:.4g}" in nnreg("compare", *directories)[1]
-
-    def test_validate_checks_every_fold(self, nnreg, file):
-        code, out, err = nnreg("validate", file)
-        assert "fold 1 of 3: 40 training rows, 20 validation rows" in out
-        code, out, err = nnreg("validate", file, "--set", "train.folds=61")
-        assert code == 2
-        assert "60 rows are too few for 61 folds" in err
 
 
 def stop_at(count):

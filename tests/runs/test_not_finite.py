@@ -99,7 +99,7 @@ def test_patience_ends_if_a_metric_stays_nan():
 
 @pytest.mark.filterwarnings("ignore::nnreg.errors.NnregWarning")
 @pytest.mark.parametrize("stop", [1, 2, 3, 4])
-def test_a_history_with_nan_resumes_to_the_same_bits(stop):
+def test_a_history_with_nan_resumes_bit_identically(stop):
     every = (math.nan, math.nan, 0.3, math.inf, 0.1)
     stopping = {"monitor": "scripted", "patience": 3}
     file = csv_spec(early_stopping=stopping)

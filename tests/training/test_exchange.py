@@ -7,6 +7,7 @@ import pytest
 
 from nnreg._utils.statistics import tree_sum
 from nnreg._utils.threads import ThreadPool
+from nnreg.errors import PluginError
 from nnreg.training.exchange import Exchange, Member
 
 
@@ -53,6 +54,47 @@ def test_an_error_in_one_shard_ends_those_that_wait_for_it():
 
     with pytest.raises(RuntimeError, match="seven"):
         run(job)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+@pytest.mark.parametrize("calls", [(0, 1, 1), (1, 1, 0), (2, 3, 3), (3, 1, 2)])
+def test_shards_that_do_not_make_the_same_calls_are_an_error_and_do_not_wait(calls, limit):
+    def job(member):
+        for _ in range(calls[member.index]):
+            member.gather(np.zeros(1))
+
+    with pytest.raises(PluginError, match="in some shards of a batch only; make the same calls"):
+        run(job, limit=limit)
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+@pytest.mark.parametrize("moment", ["before", "within", "after"])
+def test_an_interruption_of_the_callers_thread_ends_the_others(monkeypatch, moment, limit):
+    ended = []
+
+    def job(member):
+        try:
+            if moment == "within" and member.index == 0:
+                raise KeyboardInterrupt
+            member.gather(np.zeros(1))
+        finally:
+            ended.append(member.index)
+
+    class Interrupted(ThreadPool):
+        def run(self, jobs):
+            started = [self._others.submit(one) for one in jobs[1:]]
+            if moment == "after":
+                jobs[0]()
+                _ = [one.result() for one in started]
+            elif moment == "within":
+                return [jobs[0](), *(one.result() for one in started)]
+            raise KeyboardInterrupt
+
+    exchange, pool = Exchange(3, limit), Interrupted(3)
+    jobs = [functools.partial(job, Member(exchange, index)) for index in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        exchange.run(pool, jobs)
+    assert set(ended) == ({1, 2} if moment == "before" else {0, 1, 2})
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 13])

@@ -15,10 +15,9 @@ from nnreg.builtin.losses import GaussianNll
 from nnreg.checkpoint import save_load
 from nnreg.errors import CheckpointError, NnregWarning, PluginError
 from nnreg.interfaces import traced
-from nnreg.runs.prepare import prepare_from_spec
-from nnreg.spec.document import read_spec
 from nnreg.training.parallelism import shard_count
 from tests.helpers.optimizers import Sam
+from tests.helpers.trained import require_resumed_in_mid_epoch
 from tests.training.test_returned_values import document
 
 NEEDS_AUTOGRAD = pytest.mark.skipif(not traced.installed(), reason="needs autograd")
@@ -82,7 +81,7 @@ def test_a_network_learns_in_its_own_type_and_one_note_states_the_cost():
 
 @NEEDS_AUTOGRAD
 @pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
-def test_a_training_that_continues_from_a_checkpoint_has_the_same_bits(tmp_path):
+def test_a_training_that_continues_from_a_checkpoint_is_bit_identical(tmp_path):
     whole, first = (nnreg.run(spec(epochs), data=(X, Y)) for epochs in (6, 3))
     nnreg.save(first, tmp_path / "model.h5")
     resumed = save_load.load(tmp_path / "model.h5", registry=first.document.registry)
@@ -93,7 +92,7 @@ def test_a_training_that_continues_from_a_checkpoint_has_the_same_bits(tmp_path)
 @NEEDS_AUTOGRAD
 @pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
 @pytest.mark.usefixtures("registering")
-def test_a_run_stopped_within_an_epoch_resumes_with_the_same_bits(monkeypatch, tmp_path):
+def test_a_run_stopped_in_mid_epoch_resumes_bit_identically(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     nnreg.register("mixing", Mixing)
     nnreg.register("quartic", Quartic)
@@ -104,16 +103,7 @@ def test_a_run_stopped_within_an_epoch_resumes_with_the_same_bits(monkeypatch, t
         "train": {"epochs": 6, "batch_size": 16},
         **OPTIONS,
     }
-    whole = nnreg.run(spec)
-    prepared = prepare_from_spec(read_spec(spec))
-    segments = prepared.model.trainer(prepared.train, None).iterate(lambda: True)
-    for _ in range(8):
-        next(segments)
-    segments.close()
-    nnreg.save(prepared.model, "half.h5")
-    resumed = nnreg.resume("half.h5")
-    assert list(resumed.history) == list(whole.history)
-    assert resumed.network.vector.tobytes() == whole.network.vector.tobytes()
+    require_resumed_in_mid_epoch(spec, batches=8)
 
 
 @NEEDS_AUTOGRAD

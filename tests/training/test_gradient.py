@@ -9,7 +9,7 @@ import nnreg
 from nnreg.errors import DivergedError, SpecError
 from nnreg.interfaces import Layer
 from nnreg.interfaces.kernels import Kernels
-from nnreg.training.gradient import MIN_SHARD_ROWS, microbatch_size
+from nnreg.training.gradient import MIN_SHARD_ROWS, Batch, Shard, microbatch_size
 from nnreg.training.parallelism import MAX_SHARDS, shard_count
 
 CONVOLUTION = [
@@ -72,15 +72,33 @@ def test_shards_compute_what_the_whole_batch_does(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("options", [{}, {"accumulate": 2, "batch_size": 80}], ids=["", "several"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"accumulate": 2, "batch_size": 80}, {"shards": 4, "batch_size": 4 * 29}],
+    ids=["", "several", "four shards"],
+)
 def test_the_number_of_threads_changes_no_bit(name, options):
     found = set()
     for threads in (1, 2, 3, 4):
-        made, records = trained(threads=threads, layers=NETWORKS[name], **options)
+        made, records = trained(**{"threads": threads, "layers": NETWORKS[name], **options})
         assert (made.shards > 1, made.threads, made.reproducible) == (True, threads, True)
         vectors = made.network.vector.tobytes() + made.network.state_vector.tobytes()
         found.add((vectors, str(records)))
     assert len(found) == 1
+
+
+def test_a_shard_has_the_same_result_whether_it_shares_its_arrays_or_not():
+    made = trainer(1)
+    network, examples = made.network, Batch(made.train.x, made.train.targets)
+    own, shared = (
+        Shard(network, made.evaluation, network.workspace(reuse=True), microbatch=None, shared=one)
+        for one in (False, True)
+    )
+    for count in range(1, 40):  # a mean that is multiplied by 7 and divided again is not the same
+        rows = np.arange(count)
+        found, expected = (one.run(examples, rows, 1.0) for one in (shared, own))
+        assert found.loss == expected.loss
+        np.testing.assert_array_equal(found.scores, expected.scores)
 
 
 def test_each_shard_has_its_own_random_generator():

@@ -97,7 +97,7 @@ def test_the_cases_are_what_they_say(monkeypatch):
             assert [worker._microbatch_size for worker in shards] == [size] * count
 
 
-def test_another_pass_at_the_same_weights_gives_the_same_bits(case):
+def test_another_pass_at_the_same_weights_is_bit_identical(case):
     seen = []
 
     def look(parameters, gradient, state):

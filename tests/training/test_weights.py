@@ -16,6 +16,7 @@ from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.convert import table_of
 from tests.helpers.specs import blobs, classifier, csv_data, line, regressor
+from tests.helpers.trained import require_resumed_in_mid_epoch
 
 WHOLE = {"epochs": 4, "batch_size": 1000, "kernels": "numpy"}
 CLASSES = ("ash", "birch", "cedar")
@@ -226,16 +227,7 @@ def test_a_run_resumes_bit_identically_in_mid_epoch(tmp_path, monkeypatch, strea
             "class_weights": "balanced", "sample_weights": "w",
             "split": {"validation": 0.2}}  # fmt: skip
     spec = classifier(data=data, train={"epochs": 3, "batch_size": 7, "accumulate": 2})
-    whole = nnreg.run(spec, out="whole")
-    prepared = prepare_from_spec(read_spec(spec))
-    segments = prepared.model.trainer(prepared.train, prepared.validation).iterate(lambda: True)
-    for _ in range(5):
-        next(segments)
-    segments.close()
-    nnreg.save(prepared.model, "half.h5")
-    resumed = nnreg.resume("half.h5")
-    assert list(resumed.history) == list(whole.history)
-    assert resumed.network.vector.tobytes() == whole.network.vector.tobytes()
+    require_resumed_in_mid_epoch(spec, batches=5)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Units
 from nnreg.interfaces.context import Context
+from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, Param
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.masks import require_features
 from nnreg.interfaces.trainable_activation import TrainableActivation
 

@@ -14,8 +14,9 @@ from nnreg.builtin.layers.dense import Dense
 from nnreg.errors import DataError, ShapeError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
+from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder, Param
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
 
 @dataclass(frozen=True)

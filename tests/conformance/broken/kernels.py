@@ -1,5 +1,6 @@
 """Kernels with one mistake each."""
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +43,20 @@ class WrongAdam(Kernels):
         super().adam(*vectors, rate=2 * rate, **options)
 
 
+@dataclass(frozen=True)
+class OfTheThread(Kernels):
+    """NumPy's, but in other threads than the first, x grows by a ten-millionth"""
+
+    def relu(self, x, bias, scratch):
+        super().relu(x, bias, scratch)
+        if threading.current_thread() is not threading.main_thread():
+            np.multiply(x, 1 + 2e-7, out=x)
+
+
 BROKEN = {
     "layers": [WrongRelu],
     "masked layers": [WrongLowest],
     "losses": [WrongCrossEntropy],
     "optimizers": [WrongAdam],
+    "threads": [OfTheThread],
 }

@@ -129,6 +129,16 @@ def test_a_wrong_setting_is_refused_where_it_stands(sequences, message):
     assert all(problem.path.startswith("$.data") for problem in caught.value.problems)
 
 
+def test_a_prediction_that_is_not_finite_is_reported_at_the_first_row_of_its_sequence():
+    model = library.build(grouped(inputs=["dose"], scaling="none"))
+    model.network.vector[...] = 0  # and so are the outputs of the LSTM for a dose of 0
+    model.parameters["layers/0/weight"][...] = 1
+    model.parameters["layers/1/weight"][...] = 1e308
+    rows = {"patient": ["a", "a", "b", "b"], "dose": [0.0, 0.0, 1e3, 1e3]}
+    with pytest.raises(DataError, match="row 2: the prediction is not finite"):
+        model.predict(rows)
+
+
 def test_predict_prints_a_row_for_each_sequence_with_its_group(nnreg):
     library.run(grouped(), out="out")
     code, out, _ = nnreg("predict", "out", "data.csv")
@@ -140,6 +150,12 @@ def test_predict_prints_a_row_for_each_sequence_with_its_group(nnreg):
     }
     table["dose"] = [1, 2, 3, 4, 5, 6]
     assert [row["prediction"] for row in rows] == library.load("out").classify(table).tolist()
+
+
+def test_no_rows_at_all_are_no_sequences():
+    once = library.run(grouped(sequences={"group": "patient", "constant": ["ill"]}), out="out")
+    nothing = {"patient": [], "dose": [], "unit": [], "ill": []}
+    assert once.predict(nothing).shape == (0, 2)
 
 
 def test_predict_prints_a_row_for_each_step_in_the_order_of_the_file(nnreg):
@@ -175,7 +191,7 @@ def test_groups_that_look_like_numbers_stay_text(directory):
     assert prepare(grouped()).train.x.lengths.tolist() == [3, 2, 1]
 
 
-def test_a_resumed_run_has_the_same_bits(directory):
+def test_a_run_resumes_bit_identically(directory):
     whole = {**PER_SEQUENCE, "train": {"epochs": 4}}
     library.run(grouped(whole), out="whole")
     library.run(grouped(PER_SEQUENCE), out="part")

@@ -1,8 +1,11 @@
 """JSON lists in the cells of a text file are sequences."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import nnreg as library
 from nnreg.errors import DataError, NnregWarning
 from nnreg.tables.convert import table_of
 from nnreg.tables.lists import is_lists
@@ -106,6 +109,14 @@ def test_an_empty_list_is_a_sequence_without_steps_and_warned_of(write):
     assert len(run.model.predict({"x": [[], [1.0]]})) == 2
 
 
+def test_rows_whose_lists_are_all_empty_are_predicted_as_empty_lists(write, nnreg):
+    write('x,tags\n"[1,2]","[""p"",""q""]"\n[3],"[""p""]"\n')
+    library.run(spec(PER_STEP, "csv", "data.csv", "tags"), out="out")
+    Path("empty.csv").write_text("x\n[]\n[]\n")
+    code, printed, _ = nnreg("predict", "out", "empty.csv")
+    assert (code, printed.splitlines()[1:]) == (0, ["[],[],[]"] * 2)
+
+
 WRONG = {
     "text among numbers": ('[1,""p""]', r", step 1: found 'p' in a list that begins with '1'"),
     "an unfinished list": ("[1", r": found '\[1', which is not a JSON list: Expecting ',' delimit"),
@@ -120,7 +131,7 @@ WRONG = {
     "NaN": ("[NaN]", ": in a list: found NaN, which is not a number"),
     "an infinite number": ("[1e999]", r", column 'x': an infinite value"),
     "a missing value": ("[1,null]", "step 1, column 'x': the value is missing"),
-    "no cell": ("", r": no list; write \[\] for a sequence of no steps"),
+    "no cell": ("", r": the value is missing; write \[\] for a sequence of no steps"),
     "a large integer": (f"[{10**30}]", r": the integer 1000.*is too large"),
     "thousands of digits": (f"[{'9' * 5000}]", ": a number in a list has too many digits"),
     "deep nesting": ("[" * 10_000 + "]" * 10_000, ": lists within lists are nested too deep"),

@@ -121,6 +121,7 @@ def test_a_report_shows_the_step_of_an_error(directory, nnreg):
     (directory / "spec.json").write_text(json.dumps(spec(PER_STEP, "csv", "data.csv", "tags")))
     assert nnreg("run", "spec.json", "--quiet", "--out", "out")[0] == 0
     page = (directory / "out" / "report.html").read_text()
+    assert "Accuracy on 5 predictions for 3 training rows" in page
     assert "line 2, step 0" in page or "line 3, step 0" in page or "line 4, step" in page
 
 

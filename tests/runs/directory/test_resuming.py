@@ -14,6 +14,7 @@ import pytest
 import nnreg
 import nnreg._utils.atomic_files
 from nnreg import UsageError
+from nnreg._utils.threads import blas_libraries
 from nnreg.checkpoint.file_format import read_checkpoint
 from nnreg.errors import NnregWarning
 from nnreg.runs import writer
@@ -63,7 +64,8 @@ class TestOneProcess:
 
 class TestResuming:
     def test_a_changed_environment_is_reported_in_one_line(self, spec, monkeypatch):
-        nnreg.run(spec, out="out")
+        monkeypatch.setattr("nnreg.training.parallelism.MIN_FLOPS_FOR_THREADS", 0)
+        nnreg.run(spec, out="out", overrides=["train.threads=1"])
         monkeypatch.setattr("numpy.__version__", "1.2.3")
         with pytest.warns(NnregWarning) as caught:
             nnreg.resume("out", overrides=["train.epochs=7", "train.threads=2"])
@@ -71,6 +73,15 @@ class TestResuming:
         assert text.startswith("results may not be bit-identical to those of an un")
         assert "numpy is 1.2.3, was " in text
         assert text.endswith("threads is 2, was 1")
+
+    def test_threads_are_no_change_of_a_reproducible_run(self, spec, monkeypatch):
+        nnreg.run(spec, out="out")
+        libraries = blas_libraries()
+        more = [one | {"num_threads": one["num_threads"] + 1} for one in libraries]
+        monkeypatch.setattr("nnreg.provenance.environment.blas_libraries", lambda: more)
+        nnreg.resume("out", overrides=["train.epochs=7", "train.threads=2"])  # warnings are errors
+        recorded = json.loads(Path("out/environment.json").read_text())
+        assert (recorded["reproducible"], recorded["shards"], recorded["threads"]) == (True, 1, 1)
 
     def test_a_changed_spec_applies_from_the_first_save(self, spec):
         nnreg.run(spec, out="out", overrides=["train.epochs=2"])
