@@ -73,7 +73,7 @@ class Windows:
         """Raise `ShapeError` for an input of this shape if no window fits into it."""
         if min(count) < 1:
             least, noun = " x ".join(map(str, self.span)), NOUNS[len(self.span)]
-            raise ShapeError(shape, f"{noun} of at least {least}, the size of its windows")
+            raise ShapeError(shape, f"{noun} of at least {least}, the size of its kernel or window")
 
     def around(self, padding: str | int | Shape, space: Shape) -> Amounts:
         """Return how many values an option `padding` adds before and after each axis."""
