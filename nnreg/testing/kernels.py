@@ -12,9 +12,10 @@ import numpy.typing as npt
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Relu, Softmax
 from nnreg.builtin.layers.attention import MultiHeadAttention
-from nnreg.builtin.layers.convolution import Conv2d, MaxPool2d
+from nnreg.builtin.layers.convolution import Conv1d, Conv2d
 from nnreg.builtin.layers.dense import Dense
 from nnreg.builtin.layers.normalization import LayerNorm
+from nnreg.builtin.layers.pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from nnreg.builtin.layers.sequence import Embedding, Lstm
 from nnreg.builtin.losses import CrossEntropy
 from nnreg.builtin.optimizers import Adam
@@ -34,8 +35,11 @@ LAYERS: tuple[tuple[Layer, Shape], ...] = (
     (Dense(MAX_NARROW_FEATURES + 1, Softmax()), (5,)),
     (Conv2d(3), (6, 5, 2)),
     (Conv2d(3, (2, 3), (2, 1), "same", Relu()), (6, 5, 2)),
+    (Conv1d(3, stride=2), (6, 2)),
+    (MaxPool1d(3, 1), (6, 3)),
     (MaxPool2d(), (6, 5, 3)),
     (MaxPool2d((3, 2), (1, 2)), (6, 5, 3)),
+    (MaxPool3d(), (5, 4, 4, 2)),
     (LayerNorm(), (33,)),
     (Embedding(4, 6), (5,)),
     (Lstm(4, sequences=True), (3, 2)),

@@ -15,16 +15,19 @@ from nnreg.builtin.layers import (
     composition,
     convolution,
     dense,
+    global_pooling,
     joins,
     normalization,
     sampling,
     sequence,
+    shapes,
 )
 from nnreg.interfaces import Context, LayerBuilder, Workspace
 from nnreg.interfaces.kernels import MAX_NARROW_FEATURES, Kernels
 from nnreg.network.network import Network
 from nnreg.registry.registry import installed
 from nnreg.testing import check_activation, check_layer, check_loss, configurations
+from tests.components.windowed_layers import WINDOWED
 
 BUILT_IN = [entry for entry in installed() if entry.plugin == "nnreg"]
 COMPLEX_STEP = {"identity", "sigmoid", "tanh", "softmax", "gelu", "silu"}
@@ -122,27 +125,7 @@ ACTIVATIONS = st.sampled_from(
     [activations.Identity(), activations.Tanh(), activations.Sigmoid(), activations.Softplus()]
 )
 SMALL = st.integers(1, 3)
-PAIR = st.one_of(SMALL, st.tuples(SMALL, SMALL))
 INDICES = np.array([[0, 2], [1, 1], [3, 0]])
-
-
-@st.composite
-def convolutions(draw):
-    """Return a convolution and a shape that it can take."""
-    layer = draw(
-        configurations(
-            convolution.Conv2d, filters=SMALL, kernel=PAIR, stride=PAIR, activation=ACTIVATIONS
-        )
-    )
-    return layer, draw(st.sampled_from([(4, 5, 2), (3, 3, 1), (5, 4)]))
-
-
-@st.composite
-def pools(draw):
-    layer = draw(
-        configurations(convolution.MaxPool2d, size=PAIR, stride=st.one_of(st.none(), PAIR))
-    )
-    return layer, (5, 4, 2)
 
 
 def of(cls, *shapes, **options):
@@ -158,11 +141,9 @@ LAYERS = {
     "flatten": of(dense.Flatten, (4,), (2, 3, 2)),
     "batch_norm": of(normalization.BatchNorm, (3,), (2, 2, 3), epsilon=st.floats(1e-3, 1)),
     "layer_norm": of(normalization.LayerNorm, (3,), (2, 4), epsilon=st.floats(1e-3, 1)),
-    "conv2d": convolutions(),
-    "max_pool2d": pools(),
-    "up_sampling2d": of(convolution.UpSampling2d, (2, 3, 2), (1, 1, 1), size=PAIR),
-    "global_average_pool": of(convolution.GlobalAveragePool, (3, 2), (2, 3, 4)),
-    "global_max_pool": of(convolution.GlobalMaxPool, (3, 2), (2, 3, 4)),
+    **WINDOWED,
+    "global_average_pool": of(global_pooling.GlobalAveragePool, (3, 2), (2, 3, 4)),
+    "global_max_pool": of(global_pooling.GlobalMaxPool, (3, 2), (2, 3, 4)),
     "embedding": of(sequence.Embedding, (2,), vocabulary=st.just(4), units=SMALL),
     "lstm": of(sequence.Lstm, (3, 2), (1, 3), units=SMALL),
     "residual": st.tuples(st.just(composition.Residual((TWO, dense.Dropout(0.3)))),
@@ -261,7 +242,7 @@ def test_batch_norm_keeps_running_statistics_for_inference():
 
 def test_up_sampling_repeats_rows_and_columns():
     x = np.array([[[1, 2], [3, 4]]]).reshape(1, 2, 2, 1)
-    network, _, _ = context_of(convolution.UpSampling2d((1, 2)), (2, 2, 1))
+    network, _, _ = context_of(shapes.UpSampling2d((1, 2)), (2, 2, 1))
     np.testing.assert_array_equal(network.predict(x)[0, :, :, 0], [[1, 1, 2, 2], [3, 3, 4, 4]])
 
 
@@ -283,7 +264,7 @@ def test_batch_norm_of_images_of_any_size_agrees_with_float64(size):
 
 def test_the_average_of_large_images_agrees_with_float64():
     x = np.random.default_rng(0).normal(100, 1, size=(2, 1000, 1000, 1)).astype(np.float32)
-    network, context, _ = context_of(convolution.GlobalAveragePool(), x.shape[1:], np.float32)
+    network, context, _ = context_of(global_pooling.GlobalAveragePool(), x.shape[1:], np.float32)
     y, _ = network.forward(x, context)
     np.testing.assert_allclose(y, x.mean(axis=(1, 2), dtype=np.float64), rtol=2e-7)
 

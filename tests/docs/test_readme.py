@@ -78,7 +78,7 @@ def test_every_command_is_listed():
 COUNTS = {
     "activation": (12, "Twelve activations"),
     "loss": (8, "eight losses"),
-    "layer": (28, "28 layers"),
+    "layer": (65, "65 layers"),
     "optimizer": (4, "four optimizers"),
     "schedule": (8, "eight learning-rate schedules"),
     "initializer": (11, "eleven initializers"),

@@ -48,8 +48,7 @@ def test_shapes_are_inferred_from_the_data():
          "or (batch, height, width)"),
         ([{"type": "residual", "layers": [{"type": "max_pool2d"}]}],
          "$.model.layers[0].layers[0]",
-         "the input has shape (batch, 4), but this layer takes (batch, height, width, channels) "
-         "of at least 2 x 2"),
+         "the input has shape (batch, 4), but this layer takes (batch, height, width, channels)"),
         ([{"type": "residual", "layers": [{"type": "dense", "units": 3}]}], "$.model.layers[0]",
          "the input has shape (batch, 4), but this layer takes inputs whose shape its "
          "layers keep; these return (3,)"),

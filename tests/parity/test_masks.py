@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from nnreg.builtin.layers import attention, composition, convolution, dense, normalization, sequence
+from nnreg.builtin.layers import (
+    attention,
+    composition,
+    convolution,
+    dense,
+    global_pooling,
+    normalization,
+    sequence,
+)
 from nnreg.interfaces import LayerBuilder, Workspace
 from nnreg.interfaces.join import flat_inputs, one_input, split_values
 from nnreg.network.network import Network
@@ -103,6 +111,12 @@ def linear(torch, x, p, name):
     return x @ p[f"{name}/weight"] + p[f"{name}/bias"]
 
 
+def convolution_of(torch, x, p, before, after, **options):
+    padded = torch.nn.functional.pad(x.transpose(1, 2), (before, after))
+    weight = p["0/weight"].permute(2, 1, 0)
+    return torch.nn.functional.conv1d(padded, weight, p["0/bias"], **options).transpose(1, 2)
+
+
 def network(torch, x, p):
     x = lstm(torch, x + p["0/position"][: x.shape[1]], p, "1")
     x = layer_norm(torch, x + self_attention(torch, x, p, "2/layers/0"), p, "3")
@@ -117,8 +131,16 @@ ONE = {
         attention.MultiHeadAttention(2, causal=True),
         lambda *args: self_attention(*args, causal=True),
     ),
-    "mean": (convolution.GlobalAveragePool(), lambda torch, x, p: x.mean(1)),
-    "largest": (convolution.GlobalMaxPool(), lambda torch, x, p: x.max(1).values),
+    "mean": (global_pooling.GlobalAveragePool(), lambda torch, x, p: x.mean(1)),
+    "largest": (global_pooling.GlobalMaxPool(), lambda torch, x, p: x.max(1).values),
+    "convolution": (
+        convolution.Conv1d(4, 4, padding="same"),
+        lambda *args: convolution_of(*args, 1, 2),
+    ),
+    "causal convolution": (
+        convolution.Conv1d(4, padding="causal", dilation=2, groups=2),
+        lambda *args: convolution_of(*args, 4, 0, dilation=2, groups=2),
+    ),
     "dense": (dense.Dense(4), lambda *args: linear(*args, "0")),
     "layer norm": (normalization.LayerNorm(), lambda *args: layer_norm(*args, "0")),
 }
@@ -137,7 +159,7 @@ def test_a_network_gives_each_sequence_what_pytorch_gives_it_alone(torch):
         composition.Residual((attention.MultiHeadAttention(2),)),
         normalization.LayerNorm(),
         dense.Dense(3),
-        convolution.GlobalAveragePool(),
+        global_pooling.GlobalAveragePool(),
     ]
     Masked(layers).against_each_alone(torch, network)
 

@@ -15,6 +15,15 @@ NETWORKS = {
     "convolution": ((10, 10, 2), [
         {"type": "conv2d", "filters": 16, "padding": "same", "activation": "relu"},
         {"type": "max_pool2d"}, {"type": "flatten"}]),
+    "more convolutions": ((10, 10, 2), [
+        {"type": "conv2d", "filters": 8, "groups": 2, "dilation": 2, "padding": "same"},
+        {"type": "depthwise_conv2d", "padding": 1, "padding_mode": "reflect"},
+        {"type": "average_pool2d", "padding": "same"},
+        {"type": "conv2d_transpose", "filters": 4, "stride": 2},
+        {"type": "permute", "axes": [2, 1, 3]}, {"type": "zero_padding2d"}, {"type": "flatten"}]),
+    "sequences": ((12, 2), [
+        {"type": "conv1d", "filters": 8, "padding": "causal"}, {"type": "max_pool1d"},
+        {"type": "up_sampling1d"}, {"type": "cropping1d"}, {"type": "flatten"}]),
     "lstm": ((6, 4), [{"type": "lstm", "units": 64}]),
     "transformer": ((6, 64), [
         {"type": "residual", "layers": [

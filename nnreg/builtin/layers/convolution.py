@@ -1,124 +1,95 @@
-"""Layers for images, channels last: `(batch, height, width, channels)`."""
+"""Convolutions in one, two and three dimensions, channels last."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg._utils.statistics import sum_rows
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.builtin.layers.dense import ActivatedLayer
+from nnreg.builtin.layers.geometry import (
+    Frame,
+    Padding1d,
+    Padding2d,
+    Padding3d,
+    PaddingMode,
+    Pair,
+    Triple,
+    Windows,
+    places,
+    space_of,
+)
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
-
-Pair = Count | tuple[Count, Count]
+from nnreg.interfaces.layer import LayerBackward, LayerBuilder
 
 
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
+class Convolution(ActivatedLayer):
+    """What all convolutions share: `dims` is the number of their spatial axes.
 
-
-def _windows(length: int, size: int, stride: int, padding: int) -> int:
-    return (length + padding - size) // stride + 1
-
-
-@dataclass(frozen=True)
-class Conv2d(ActivatedLayer):
-    """Two-dimensional convolution of an image.
-
-    y = activation(Σ weight · window + bias)
-
-    Input `(height, width, channels)`, or `(height, width)` as one channel; output
-    `(height, width, filters)`. Of an odd number of padded rows or columns, the larger half is below
-    or to the right. LeCun et al. 1989.
-
-    Options:
-        filters: number of output channels
-        kernel: height and width of the window; one number for both
-        stride: rows and columns from window to window; one number for both
-        padding: "valid" (none) or "same" (zeros around the image, so that stride 1 keeps its size)
-        activation: applied to the output
-        bias: whether to add a bias
-        initializer: first values of weight
-        bias_initializer: first values of bias
-
-    Parameters:
-        weight: (kernel_height, kernel_width, channels, filters)
-        bias: (filters,), unless `bias` is false
+    A subclass is a dataclass with these options; `_filters` and `_groups` are how many there are
+    for a number of channels.
     """
 
-    filters: Count
-    kernel: Pair = 3
-    stride: Pair = 1
-    padding: Literal["valid", "same"] = "valid"
-    activation: Activation = Identity()
-    bias: bool = True
-    initializer: Initializer = GlorotUniform()
-    bias_initializer: Initializer = Zeros()
+    dims: ClassVar[int]
+    kernel: Any
+    stride: Any
+    padding: Any
+    activation: Activation
+    bias: bool
+    initializer: Initializer
+    bias_initializer: Initializer
+    dilation: Any
+    padding_mode: PaddingMode
     independent = True
     keeps_integers = False
 
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        if len(shape) not in (2, 3):
-            raise ShapeError(shape, "(batch, height, width, channels) or (batch, height, width)")
-        height, width, channels = (*shape, 1)[:3]
-        (kh, kw), (sh, sw) = _pair(self.kernel), _pair(self.stride)
-        top, bottom, left, right = self._padding(height, width)
-        if height + top + bottom < kh or width + left + right < kw:
-            raise ShapeError(shape, f"images of at least {kh} x {kw}, the size of its kernel")
-        builder.param(
-            "weight", (kh, kw, channels, self.filters), self.initializer, regularized=True
-        )
-        if self.bias:
-            builder.param("bias", (self.filters,), self.bias_initializer)
-        builder.activation("activation", self.activation, (self.filters,))
-        return (
-            _windows(height, kh, sh, top + bottom),
-            _windows(width, kw, sw, left + right),
-            self.filters,
-        )
+    def _filters(self, channels: int) -> int:
+        raise NotImplementedError
 
-    def _padding(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """Return the rows above and below and the columns left and right that are added."""
-        if self.padding == "valid":
-            return 0, 0, 0, 0
-        sides = []
-        for length, size, stride in zip(
-            (height, width), _pair(self.kernel), _pair(self.stride), strict=True
-        ):
-            total = max((-(-length // stride) - 1) * stride + size - length, 0)
-            sides += [total // 2, total - total // 2]
-        return sides[0], sides[1], sides[2], sides[3]
+    def _groups(self, channels: int) -> int:
+        raise NotImplementedError
+
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        space, channels = space_of(shape, self.dims, channel_axis=False)
+        windows, frame, out = self._places(space)
+        frame.require(shape)
+        windows.require(shape, out)
+        filters, groups = self._filters(channels), self._groups(channels)
+        if channels % groups:
+            raise ShapeError(shape, f"a number of channels that is a multiple of {groups}, groups")
+        size = (*windows.size, channels // groups, filters)
+        builder.param("weight", size, self.initializer, regularized=True)
+        if self.bias:
+            builder.param("bias", (filters,), self.bias_initializer)
+        builder.activation("activation", self.activation, (filters,))
+        return (*out, filters)
+
+    def _places(self, space: Shape) -> tuple[Windows, Frame, Shape]:
+        """Return the windows over an input, the values around it, and how many windows."""
+        mode = self.padding_mode
+        return places(self.kernel, self.stride, self.dilation, self.padding, mode, space)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        weight = context.params["weight"]
-        kh, kw, channels, filters = weight.shape
-        sh, sw = _pair(self.stride)
-        images = x.reshape((*x.shape[:3], channels))
-        batch, height, width, _ = images.shape
-        top, bottom, left, right = self._padding(height, width)
-        padded = images
-        if top or bottom or left or right:
-            padded = context.empty((batch, height + top + bottom, width + left + right, channels))
-            padded[...] = 0
-            padded[:, top : top + height, left : left + width] = images
-        oh = _windows(padded.shape[1], kh, sh, 0)
-        ow = _windows(padded.shape[2], kw, sw, 0)
-
-        columns = context.empty((batch, oh, ow, kh, kw, channels))
-        context.kernels.im2col(padded, columns, (sh, sw))
-        rows = columns.reshape(batch * oh * ow, kh * kw * channels)
-        flat_weight = weight.reshape(kh * kw * channels, filters)
-        z = context.workspace.dot(rows, flat_weight, out=context.empty((rows.shape[0], filters)))
+        space = x.shape[1 : self.dims + 1]
+        channels = x.shape[-1] if x.ndim == self.dims + 2 else 1
+        windows, frame, out = self._places(space)
+        images, mask = x.reshape((x.shape[0], *space, channels)), context.mask
+        if mask is not None:
+            images = np.multiply(images, np.expand_dims(mask, 2), out=context.empty(images.shape))
+        padded = frame.pad(images, context)
+        groups = self._groups(channels)
+        multiply = _multiply if groups == 1 else _multiply_groups
+        z, products_backward = multiply(padded, windows, (x.shape[0], *out), groups, context)
         y, backward_fn = self.activation.forward_bias_inplace(
             z,
             context.params.get("bias"),
@@ -127,201 +98,242 @@ class Conv2d(ActivatedLayer):
 
         def backward(dy: Array) -> Array | None:
             dz = backward_fn(dy.reshape(y.shape), context.gradients.get("bias"))
-            gradient = context.gradients["weight"].reshape(flat_weight.shape)
-            context.workspace.dot(rows.T, dz, out=gradient)
-            if not context.needs_input_gradient:
+            dpadded = products_backward(dz)
+            if dpadded is None:
                 return None
-            flat = context.workspace.dot(dz, flat_weight.T, out=context.empty(rows.shape))
-            dpadded = context.empty(padded.shape)
-            context.kernels.col2im(flat.reshape(columns.shape), dpadded, (sh, sw))
-            return dpadded[:, top : top + height, left : left + width].reshape(x.shape)
+            dx = frame.unpad(dpadded, context)
+            if mask is not None:
+                dx = np.multiply(dx, np.expand_dims(mask, 2), out=context.empty(images.shape))
+            return dx.reshape(x.shape)
 
-        return y.reshape(batch, oh, ow, filters), backward
+        return y.reshape((x.shape[0], *out, y.shape[-1])), backward
+
+
+def _multiply(
+    padded: Array, windows: Windows, out: Shape, groups: int, context: Context
+) -> tuple[Array, Callable[[Array], Array | None]]:
+    """Multiply all windows by the weights, `(rows, filters)`; `out` is `(batch, *out)`.
+
+    The other function writes the gradient of the weights and returns that of the padded images.
+    """
+    weight = context.params["weight"]
+    flat_weight = weight.reshape(-1, weight.shape[-1])
+    columns = context.empty((*out, *windows.size, padded.shape[-1]))
+    windows.copy(padded, columns, context)
+    rows = columns.reshape(math.prod(out), len(flat_weight))
+    shape = (len(rows), weight.shape[-1])
+    z = context.workspace.dot(rows, flat_weight, out=context.empty(shape))
+
+    def backward(dz: Array) -> Array | None:
+        gradient = context.gradients["weight"].reshape(flat_weight.shape)
+        context.workspace.dot(rows.T, dz, out=gradient)
+        if not context.needs_input_gradient:
+            return None
+        flat = context.workspace.dot(dz, flat_weight.T, out=context.empty(rows.shape))
+        dpadded = context.empty(padded.shape)
+        windows.add(flat.reshape(columns.shape), dpadded, context)
+        return dpadded
+
+    return z, backward
+
+
+def _multiply_groups(
+    padded: Array, windows: Windows, out: Shape, groups: int, context: Context
+) -> tuple[Array, Callable[[Array], Array | None]]:
+    """Multiply as `_multiply` does, each group of channels by the weights of its filters."""
+    weight, space = context.params["weight"], padded.shape[:-1]
+    *size, depth, filters = weight.shape
+    rows, inner, each = math.prod(out), math.prod(size) * depth, filters // groups
+    by_group = (inner, groups, each)
+    weights = context.empty((groups, inner, each))
+    weights[...] = np.transpose(weight.reshape(by_group), (1, 0, 2))
+    columns = context.empty((groups, *out, *size, depth))
+    # the axis of groups is moved to the channels, of which the images have that many groups
+    moved = (*range(1, columns.ndim - 1), 0, columns.ndim - 1)
+    windows.copy_parts(padded.reshape((*space, groups, depth)), np.transpose(columns, moved))
+    products = columns.reshape(groups, rows, inner)
+    z = context.empty((rows, groups, each))
+    z[...] = np.transpose(
+        np.matmul(products, weights, out=context.empty((groups, rows, each))), (1, 0, 2)
+    )
+
+    def backward(dz: Array) -> Array | None:
+        own = context.empty((groups, rows, each))
+        own[...] = np.transpose(dz.reshape(rows, groups, each), (1, 0, 2))
+        found = np.matmul(np.swapaxes(products, 1, 2), own, out=context.empty(weights.shape))
+        gradient = context.gradients["weight"].reshape(by_group)
+        gradient[...] = np.transpose(found, (1, 0, 2))
+        if not context.needs_input_gradient:
+            return None
+        dcolumns = context.empty(products.shape)
+        np.matmul(own, np.swapaxes(weights, 1, 2), out=dcolumns)
+        dpadded = context.empty((*space, groups, depth))
+        windows.add_parts(np.transpose(dcolumns.reshape(columns.shape), moved), dpadded)
+        return dpadded.reshape(padded.shape)
+
+    return z.reshape(rows, filters), backward
+
+
+class OverTime:
+    """A convolution over time, of sequences that may have different lengths."""
+
+    dims: ClassVar[int] = 1
+    stride: Any
+    padding: Any
+    padding_mode: PaddingMode
+
+    @property
+    def keeps_mask(self) -> bool | None:
+        """True if each step has an output, which needs no value beyond the end but zeros."""
+        steps = self.stride == 1 and self.padding in ("same", "causal")
+        return True if steps and self.padding_mode == "zeros" else None
+
+
+class _Grouped(Convolution):
+    """A convolution with the options `filters` and `groups`."""
+
+    filters: Count
+    groups: Count
+
+    def __post_init__(self) -> None:
+        if self.filters % self.groups:
+            raise ValueError(
+                f"filters ({self.filters}) must be a multiple of groups ({self.groups})"
+            )
+
+    def _filters(self, channels: int) -> int:
+        return self.filters
+
+    def _groups(self, channels: int) -> int:
+        return self.groups
 
 
 @dataclass(frozen=True)
-class MaxPool2d(Layer):
-    """The largest value of each window of an image.
+class Conv1d(OverTime, _Grouped):
+    """One-dimensional convolution of a sequence.
 
-    y = max(window)
+    y = activation(Σ weight · window + bias)
 
-    Input `(height, width, channels)`, output of as many channels. Rows and columns that do not fill
-    a window are dropped. Of equal values the first gets the gradient.
+    Input `(time, channels)`, or `(time,)` as one channel; output `(time, filters)`. Sequences of
+    different lengths need padding "same" or "causal" with zeros and stride 1: the steps after the
+    end of each count as zeros. Waibel et al. 1989; causal and dilated: van den Oord et al. 2016.
 
     Options:
-        size: height and width of the window; one number for both
-        stride: rows and columns from window to window; null for the size of the window
+        filters: number of output channels
+        kernel: steps of the window
+        stride: steps from window to window
+        padding: "valid" (none), "same" (so that stride 1 keeps the length; the larger half is
+            after the end), "causal" (before the start alone, so that no output depends on later
+            steps), or the steps to add at each end
+        activation: applied to the output
+        bias: whether to add a bias
+        initializer: first values of weight
+        bias_initializer: first values of bias
+        dilation: steps from value to value in a window
+        groups: number of groups of channels, each of which has its own filters
+        padding_mode: the padded values: "zeros", "reflect" (mirrored, without the edge), "edge"
+            (the nearest), or "circular" (from the other end)
+
+    Parameters:
+        weight: (kernel, channels / groups, filters)
+        bias: (filters,), unless `bias` is false
     """
 
-    size: Pair = 2
-    stride: Pair | None = None
-    independent = True
-    keeps_integers = False
-    output_range = (-math.inf, math.inf)
-
-    def _strides(self) -> tuple[int, int]:
-        return _pair(self.size if self.stride is None else self.stride)
-
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        kh, kw = _pair(self.size)
-        if len(shape) != 3 or shape[0] < kh or shape[1] < kw:
-            raise ShapeError(shape, f"(batch, height, width, channels) of at least {kh} x {kw}")
-        sh, sw = self._strides()
-        return _windows(shape[0], kh, sh, 0), _windows(shape[1], kw, sw, 0), shape[2]
-
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        size, stride = _pair(self.size), self._strides()
-        batch, height, width, channels = x.shape
-        oh = _windows(height, size[0], stride[0], 0)
-        ow = _windows(width, size[1], stride[1], 0)
-        y = context.empty((batch, oh, ow, channels))
-        context.kernels.max_pool(x, y, size, stride)
-
-        def backward(dy: Array) -> Array | None:
-            if not context.needs_input_gradient:
-                return None
-            dx = context.empty(x.shape)
-            context.kernels.max_pool_backward(dy, x, y, dx, size, stride, context.workspace)
-            return dx
-
-        return y, backward
+    filters: Count
+    kernel: Count = 3
+    stride: Count = 1
+    padding: Padding1d | Literal["causal"] = "valid"
+    activation: Activation = Identity()
+    bias: bool = True
+    initializer: Initializer = GlorotUniform()
+    bias_initializer: Initializer = Zeros()
+    dilation: Count = 1
+    groups: Count = 1
+    padding_mode: PaddingMode = "zeros"
 
 
 @dataclass(frozen=True)
-class UpSampling2d(Layer):
-    """Nearest-neighbour up-sampling: an image enlarged by repeating its rows and columns.
+class Conv2d(_Grouped):
+    """Two-dimensional convolution of an image.
 
-    y[row, column] = x[row // rows, column // columns]
+    y = activation(Σ weight · window + bias)
 
-    Input `(height, width, channels)`; output `(height · rows, width · columns, channels)`.
+    Input `(height, width, channels)`, or `(height, width)` as one channel; output
+    `(height, width, filters)`. LeCun et al. 1989; dilated: Yu and Koltun 2016; groups: Krizhevsky
+    et al. 2012.
 
     Options:
-        size: rows and columns that a value becomes; one number for both
+        filters: number of output channels
+        kernel: height and width of the window; one number for both
+        stride: rows and columns from window to window; one number for both
+        padding: "valid" (none), "same" (so that stride 1 keeps the size; of an odd number, the
+            larger half is below or to the right), or the rows and columns to add at each side
+        activation: applied to the output
+        bias: whether to add a bias
+        initializer: first values of weight
+        bias_initializer: first values of bias
+        dilation: rows and columns from value to value in a window; one number for both
+        groups: number of groups of channels, each of which has its own filters
+        padding_mode: the padded values: "zeros", "reflect" (mirrored, without the edge), "edge"
+            (the nearest), or "circular" (from the other side)
+
+    Parameters:
+        weight: (kernel_height, kernel_width, channels / groups, filters)
+        bias: (filters,), unless `bias` is false
     """
 
-    size: Pair = 2
-    independent = True
-    keeps_integers = True
-    output_range = (-math.inf, math.inf)
-
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        if len(shape) != 3:
-            raise ShapeError(shape, "(batch, height, width, channels)")
-        rows, columns = _pair(self.size)
-        return shape[0] * rows, shape[1] * columns, shape[2]
-
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        rows, columns = _pair(self.size)
-        batch, height, width, channels = x.shape
-        repeated = (batch, height, rows, width, columns, channels)
-        y = context.empty(repeated, x.dtype)
-        y[...] = x.reshape(batch, height, 1, width, 1, channels)
-
-        def backward(dy: Array) -> Array | None:
-            if not context.needs_input_gradient:
-                return None
-            return np.sum(dy.reshape(repeated), axis=(2, 4), out=context.empty(x.shape))
-
-        return y.reshape(batch, height * rows, width * columns, channels), backward
+    filters: Count
+    kernel: Pair = 3
+    stride: Pair = 1
+    padding: Padding2d = "valid"
+    activation: Activation = Identity()
+    bias: bool = True
+    initializer: Initializer = GlorotUniform()
+    bias_initializer: Initializer = Zeros()
+    dilation: Pair = 1
+    groups: Count = 1
+    padding_mode: PaddingMode = "zeros"
+    dims = 2
 
 
 @dataclass(frozen=True)
-class GlobalAveragePool(Layer):
-    """The mean over all axes but the last.
+class Conv3d(_Grouped):
+    """Three-dimensional convolution of a volume, or of a film.
 
-    y = mean(x)
+    y = activation(Σ weight · window + bias)
 
-    Input `(..., features)`, output `(features,)`. Of sequences of different lengths, the mean is
-    over the steps before the end of each, and 0 if there are none. Lin et al. 2013.
+    Input `(depth, height, width, channels)`, or `(depth, height, width)` as one channel; output
+    `(depth, height, width, filters)`. Ji et al. 2010.
+
+    Options:
+        filters: number of output channels
+        kernel: depth, height and width of the window; one number for all
+        stride: values from window to window along each axis; one number for all
+        padding: "valid" (none), "same" (so that stride 1 keeps the size; of an odd number, the
+            larger half is after the end), or the values to add at each end of each axis
+        activation: applied to the output
+        bias: whether to add a bias
+        initializer: first values of weight
+        bias_initializer: first values of bias
+        dilation: values from value to value in a window; one number for all axes
+        groups: number of groups of channels, each of which has its own filters
+        padding_mode: the padded values: "zeros", "reflect" (mirrored, without the edge), "edge"
+            (the nearest), or "circular" (from the other end)
+
+    Parameters:
+        weight: (kernel_depth, kernel_height, kernel_width, channels / groups, filters)
+        bias: (filters,), unless `bias` is false
     """
 
-    independent = True
-    keeps_integers = False
-    keeps_mask = False
-    output_range = (-math.inf, math.inf)
-
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        if len(shape) < 2:
-            raise ShapeError(shape, "(batch, ..., features) with an axis to average over")
-        return shape[-1:]
-
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        rows = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
-        if context.mask is not None:
-            return self._masked(x, rows, _real_positions(context.mask, x), context)
-        batch, count, features = rows.shape
-
-        def backward(dy: Array) -> Array:
-            dx = context.empty(rows.shape)
-            dx[...] = np.expand_dims(dy / count, 1)
-            return dx.reshape(x.shape)
-
-        # as a product with ones, which is several times as fast as np.mean
-        total = context.empty((batch, features))
-        sum_rows(rows, context.workspace.ones, total)
-        return np.divide(total, count, out=total), backward
-
-    def _masked(
-        self, x: Array, rows: Array, real: Array, context: Context
-    ) -> tuple[Array, LayerBackward]:
-        """Average over the real positions, `(batch, positions)`, alone."""
-        batch, count, features = rows.shape
-        weights = context.empty((batch, 1, count))
-        number = np.maximum(np.sum(real, axis=1, keepdims=True), 1)
-        np.divide(np.expand_dims(real, 1), np.expand_dims(number, 1), out=weights)
-        y = np.matmul(weights, rows, out=context.empty((batch, 1, features)))
-
-        def backward(dy: Array) -> Array:
-            columns = np.swapaxes(weights, 1, 2)
-            dx = context.empty(rows.shape)
-            np.multiply(columns, np.expand_dims(dy, 1), out=dx)
-            return dx.reshape(x.shape)
-
-        return y.reshape(batch, features), backward
-
-
-@dataclass(frozen=True)
-class GlobalMaxPool(Layer):
-    """The largest value over all axes but the last.
-
-    y = max(x)
-
-    Input `(..., features)`, output `(features,)`. Of equal values the first gets the gradient. Of
-    sequences of different lengths, it is the largest value before the end of each, and 0 if there
-    is none. Collobert et al. 2011.
-    """
-
-    independent = True
-    keeps_integers = False
-    keeps_mask = False
-    output_range = (-math.inf, math.inf)
-
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        if len(shape) < 2 or not math.prod(shape[:-1]):
-            raise ShapeError(shape, "(batch, ..., features) with values to choose from")
-        return shape[-1:]
-
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        rows = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
-        candidates, any_real = rows, None
-        if context.mask is not None:
-            real = _real_positions(context.mask, x)
-            candidates = np.where(np.expand_dims(real, 2), rows, -math.inf)
-            any_real = np.any(real, axis=1, keepdims=True)
-        index = np.expand_dims(np.argmax(candidates, axis=1), 1)
-        y = np.take_along_axis(rows, index, axis=1)[:, 0]
-
-        def backward(dy: Array) -> Array:
-            dx = context.empty(rows.shape)
-            dx.fill(0)
-            chosen = dy if any_real is None else np.where(any_real, dy, 0)
-            np.put_along_axis(dx, index, np.expand_dims(chosen, 1), axis=1)
-            return dx.reshape(x.shape)
-
-        return y if any_real is None else np.where(any_real, y, 0), backward
-
-
-def _real_positions(mask: Array, x: Array) -> Array:
-    """Return which positions of all axes but the last are real, `(batch, positions)`."""
-    real: Array = np.repeat(mask, math.prod(x.shape[2:-1]), axis=1)
-    return real
+    filters: Count
+    kernel: Triple = 3
+    stride: Triple = 1
+    padding: Padding3d = "valid"
+    activation: Activation = Identity()
+    bias: bool = True
+    initializer: Initializer = GlorotUniform()
+    bias_initializer: Initializer = Zeros()
+    dilation: Triple = 1
+    groups: Count = 1
+    padding_mode: PaddingMode = "zeros"
+    dims = 3
