@@ -76,7 +76,7 @@ def test_every_command_is_listed():
 
 
 COUNTS = {
-    "activation": (12, "Twelve activations"),
+    "activation": (32, "32 activations"),
     "loss": (8, "eight losses"),
     "layer": (28, "28 layers"),
     "optimizer": (4, "four optimizers"),

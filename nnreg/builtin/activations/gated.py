@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.activations.functions import logistic
+from nnreg.builtin.activations.functions import log1p_exp, logistic
 from nnreg.interfaces.activation import Activation, Backward
 
 
@@ -55,3 +55,35 @@ class Silu(Activation):
         s = logistic(x)
         y = x * s
         return y, lambda dy: dy * (s + y * (1 - s))
+
+
+@dataclass(frozen=True)
+class HardSilu(Activation):
+    """Sigmoid linear unit with the hard sigmoid, also called hard swish.
+
+    y = x · min(max(x/6 + 1/2, 0), 1)
+
+    Howard et al. 2019.
+    """
+
+    sums_to_one = False
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        gate = np.clip(x + 3, 0, 6) / 6
+        return x * gate, lambda dy: dy * (gate + x * ((x > -3) & (x < 3)) * (1 / 6))
+
+
+@dataclass(frozen=True)
+class Mish(Activation):
+    """Self-gated unit that is smooth everywhere.
+
+    y = x · tanh(log(1 + exp(x)))
+
+    Misra 2019.
+    """
+
+    sums_to_one = False
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        gate = np.tanh(log1p_exp(x))
+        return x * gate, lambda dy: dy * (gate + x * (1 - gate * gate) * logistic(x))
