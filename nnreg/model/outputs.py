@@ -12,6 +12,7 @@ from nnreg._utils.statistics import all_finite
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.errors import DataError, Problem, SpecError, UsageError
+from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import RESERVED_NAMES
 from nnreg.interfaces.outputs import OutputSpec
 from nnreg.model.build import check_monitored, encode_targets, layer_of, name_metrics
@@ -22,7 +23,7 @@ from nnreg.tables.convert import columns_of as array_columns
 from nnreg.tables.convert import table_of
 from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
-from nnreg.training.evaluation import Evaluation, class_scores, classes_of
+from nnreg.training.evaluation import Evaluation
 from nnreg.training.outputs import OutputEvaluation, SeveralEvaluation
 
 
@@ -81,11 +82,16 @@ class Output(NamedTuple):
             raise DataError("the target of this model is numeric, not categorical; use predict")
         if self.evaluation is not None:
             self.evaluation.require_predictions()
-        return self.target.classes[classes_of(y)]
+        names: Array = self.target.classes[np.argmax(self.class_scores(y), axis=-1)]
+        return names
+
+    def class_scores(self, y: Array) -> Array:
+        """Return the score of each class, even if the network has a single output."""
+        return (self.spec.loss or Loss()).class_scores(y)
 
     def probabilities(self, y: Array) -> Array:
         """Return one column per class, even if the network has a single output."""
-        return class_scores(y) if self.predicts and self.classes is not None else y
+        return self.class_scores(y) if self.predicts_classes else y
 
     def targets(self, table: Table, network: Network) -> tuple[Any, Any]:
         """Return targets as the loss takes them, and as the metrics take them.

@@ -77,7 +77,7 @@ def test_every_command_is_listed():
 
 COUNTS = {
     "activation": (32, "32 activations"),
-    "loss": (8, "eight losses"),
+    "loss": (27, "27 losses"),
     "layer": (28, "28 layers"),
     "optimizer": (4, "four optimizers"),
     "schedule": (8, "eight learning-rate schedules"),

@@ -13,7 +13,7 @@ from annotated_types import Interval, Len
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean, unstandardize
 from nnreg.builtin.activations.functions import log1p_exp, logistic
-from nnreg.builtin.losses.terms import Gradient, by_example
+from nnreg.builtin.losses.terms import Gradient, blocks, by_example
 from nnreg.interfaces.component import Positive
 from nnreg.interfaces.loss import Loss
 
@@ -52,10 +52,10 @@ class Quantile(Loss):
 
     def prediction(self, y: Array) -> Array:
         nearest = min(range(len(self.quantiles)), key=lambda k: abs(self.quantiles[k] - 0.5))
-        return _blocks(y, len(self.quantiles))[nearest]
+        return blocks(y, len(self.quantiles))[nearest]
 
     def in_units(self, y: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
-        for block in _blocks(y, len(self.quantiles)):
+        for block in blocks(y, len(self.quantiles)):
             unstandardize(block, mean, std)
         return y
 
@@ -75,7 +75,7 @@ class Quantile(Loss):
         return by_example(self._values(self._differences(y, t)))
 
     def _differences(self, y: Array, t: Array) -> list[Array]:
-        return [t - block for block in _blocks(y, len(self.quantiles))]
+        return [t - block for block in blocks(y, len(self.quantiles))]
 
     def _values(self, differences: list[Array]) -> Array:
         pairs = zip(differences, self.quantiles, strict=True)
@@ -108,16 +108,16 @@ class GaussianNll(Loss):
         return _fit_blocks(output, target, classes, 2, "its mean and its variance")
 
     def prediction(self, y: Array) -> Array:
-        return _blocks(y, 2)[0]
+        return blocks(y, 2)[0]
 
     def in_units(self, y: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
-        m, z = _blocks(y, 2)
+        m, z = blocks(y, 2)
         unstandardize(m, mean, std)
         z[...] = self._variance(z) * np.square(std)
         return y
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
-        m, z = _blocks(y, 2)
+        m, z = blocks(y, 2)
         d, v = m - t, self._variance(z)
 
         def backward() -> Array:
@@ -128,18 +128,12 @@ class GaussianNll(Loss):
         return mean(0.5 * (np.log(v) + d / v * d)), backward
 
     def per_example(self, y: Array, t: Array, *, logits: bool) -> Array:
-        m, z = _blocks(y, 2)
+        m, z = blocks(y, 2)
         v = self._variance(z)
         return by_example(0.5 * (np.log(v) + np.square(m - t) / v))
 
     def _variance(self, z: Array) -> Array:
         return log1p_exp(z) + self.min_variance
-
-
-def _blocks(y: Array, count: int) -> list[Array]:
-    """Return views of outputs divided into `count` parts along the last axis."""
-    size = y.shape[-1] // count
-    return [y[..., k * size : (k + 1) * size] for k in range(count)]
 
 
 def _fit_blocks(output: Shape, target: Shape, classes: int | None, count: int, which: str) -> bool:

@@ -67,3 +67,76 @@ class Huber(TermLoss):
         difference = y - t
         clipped = np.clip(difference, -self.delta, self.delta)
         return clipped * (difference - 0.5 * clipped), lambda: clipped
+
+
+@dataclass(frozen=True)
+class SmoothL1(TermLoss):
+    """Huber's loss divided by beta, so that its slope is 1 for large differences.
+
+    loss = mean(d² / (2 beta) where |d| < beta, otherwise |d| - beta/2), d = y - t
+
+    As PyTorch's, which also takes beta = 0: that is mean_absolute_error. Girshick 2015.
+
+    Options:
+        beta: largest difference with squared error, > 0
+    """
+
+    beta: Positive = 1.0
+
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
+        terms, slopes = Huber(self.beta).terms(y, t, logits=logits)
+        return terms / self.beta, lambda: slopes() / self.beta
+
+
+@dataclass(frozen=True)
+class LogCosh(TermLoss):
+    """Squared error for small differences, absolute error for large ones, smooth everywhere.
+
+    loss = mean(log cosh(y - t))
+
+    Computed as |d| + log(1 + exp(-2 |d|)) - log 2, which cannot overflow.
+    """
+
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
+        difference = y - t
+        size = np.abs(difference)
+        terms = size + np.log1p(np.exp(-2 * size)) - math.log(2)
+        return terms, lambda: np.tanh(difference)
+
+
+@dataclass(frozen=True)
+class MeanAbsolutePercentageError(TermLoss):
+    """Mean absolute error in percent of the target.
+
+    loss = 100 · mean(|y - t| / max(|t|, epsilon))
+
+    A target of 0 dominates all others. The gradient is 0 where y = t.
+
+    Options:
+        epsilon: smallest divisor, as in Keras, > 0
+    """
+
+    epsilon: Positive = 1e-7
+
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
+        scale = 100 / np.maximum(np.abs(t), self.epsilon)
+        difference = y - t
+        return np.abs(difference) * scale, lambda: np.sign(difference) * scale
+
+
+@dataclass(frozen=True)
+class MeanSquaredLogarithmicError(TermLoss):
+    """Mean squared error of the logarithms of values from 0 on, so of their ratios.
+
+    loss = mean((log(1 + max(y, 0)) - log(1 + t))²)
+
+    The gradient is 0 where y < 0. Keras replaces outputs and targets below 1e-7 by that; targets
+    below 0 are refused here.
+    """
+
+    target_range = (0.0, math.inf)
+
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
+        positive = np.maximum(y, 0)
+        difference = np.log1p(positive) - np.log1p(t)
+        return difference * difference, lambda: 2 * difference * (y > 0) / (1 + positive)

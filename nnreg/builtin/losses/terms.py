@@ -56,3 +56,9 @@ def rows_of(t: Array, y: Array) -> Array:
 def smooth(t: Array, smoothing: float, classes: int) -> Array:
     """Return probabilities with the fraction `smoothing` spread over all classes."""
     return t * (1 - smoothing) + smoothing / classes if smoothing else t
+
+
+def blocks(y: Array, count: int) -> list[Array]:
+    """Return views of outputs divided into `count` parts along the last axis."""
+    size = y.shape[-1] // count
+    return [y[..., k * size : (k + 1) * size] for k in range(count)]
