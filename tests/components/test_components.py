@@ -15,6 +15,7 @@ from nnreg.builtin.layers import (
     composition,
     convolution,
     dense,
+    gating,
     joins,
     normalization,
     sampling,
@@ -190,6 +191,8 @@ TWO = composition.Residual((dense.Dense(3, activations.Tanh()), normalization.La
 LAYERS = {
     "dense": of(dense.Dense, (4,), (2, 3), units=SMALL, activation=ACTIVATIONS),
     "activation": of(dense.ActivationLayer, (4,), (2, 3), activation=ACTIVATIONS),
+    "glu": of(gating.Glu, (4,), (2, 6), activation=ACTIVATIONS),
+    "rrelu": of(gating.RRelu, (4,), (2, 3)),
     "dropout": of(dense.Dropout, (6,), (2, 3)),
     "flatten": of(dense.Flatten, (4,), (2, 3, 2)),
     "batch_norm": of(normalization.BatchNorm, (3,), (2, 2, 3), epsilon=st.floats(1e-3, 1)),

@@ -78,7 +78,7 @@ def test_every_command_is_listed():
 COUNTS = {
     "activation": (32, "32 activations"),
     "loss": (27, "27 losses"),
-    "layer": (28, "28 layers"),
+    "layer": (30, "30 layers"),
     "optimizer": (4, "four optimizers"),
     "schedule": (8, "eight learning-rate schedules"),
     "initializer": (11, "eleven initializers"),
