@@ -126,6 +126,25 @@ def test_a_loss_passes_its_checks_in_every_configuration(name, y, t, logits, dat
     check_loss(loss, y.copy(), t, logits=logits)
 
 
+@pytest.mark.parametrize(
+    ("name", "y", "t", "logits"), [(n, *case) for n, cases in LOSSES.items() for case in cases]
+)
+def test_a_loss_of_sequences_is_that_of_their_real_steps(name, y, t, logits):
+    loss, rows = component("loss", name)(), np.arange(len(y))
+    steps = np.stack([rows, rows[::-1]])
+    mask = np.zeros(steps.shape, bool)
+    mask[0], mask[1, 0] = True, True
+    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False))
+    found, backward = loss.forward_masked(y[steps], t[steps], mask, context, logits=logits)
+    real = [*rows, rows[-1]]
+    forward = loss.forward_logits if logits else loss.forward
+    expected, gradient = forward(y[real], t[real])
+    assert found == pytest.approx(expected, rel=1e-12)
+    dy = backward()
+    np.testing.assert_allclose(dy[mask], gradient(), rtol=1e-12, atol=1e-15)
+    assert not dy[~mask].any()
+
+
 def test_class_labels_and_one_hot_rows_give_the_same_loss():
     loss = losses.CrossEntropy()
     for forward, y in ((loss.forward, ROWS), (loss.forward_logits, NUMBERS[0])):

@@ -56,8 +56,11 @@ def assert_close(one, other):
         ("mean_squared_error", line),
         ("mean_absolute_error", line),
         ("huber", line),
+        ("log_cosh", line),
         (FourthPower(), line),
         ("cross_entropy", blobs),
+        ("focal_cross_entropy", blobs),
+        ("tversky", blobs),
     ],
 )
 def test_a_row_of_weight_2_trains_as_two_rows_do(loss, made):

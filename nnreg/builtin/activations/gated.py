@@ -18,7 +18,8 @@ class Gelu(Activation):
 
     y = x · Φ(x), Φ the distribution function of the standard normal
 
-    By default Φ(x) ≈ (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2. Hendrycks and Gimpel 2016.
+    By default Φ(x) ≈ (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2; Keras and PyTorch compute
+    the exact Φ by default. Hendrycks and Gimpel 2016.
 
     Options:
         exact: compute Φ by the error function, which NumPy lacks and which is therefore slow

@@ -58,7 +58,7 @@ class LeakyRelu(Activation):
 
     y = x for x > 0, otherwise slope · x
 
-    Maas et al. 2013.
+    PyTorch has this default of slope too; Keras has 0.2. Maas et al. 2013.
 
     Options:
         slope: slope for negative x, in [0, 1]

@@ -19,7 +19,8 @@ class Softplus(Activation):
 
     y = log(1 + exp(x))
 
-    Computed as max(x, 0) + log(1 + exp(-|x|)), which cannot overflow.
+    Computed as max(x, 0) + log(1 + exp(-|x|)), which cannot overflow. PyTorch's beta has no
+    counterpart, and its result is x itself above 20.
     """
 
     range = (0.0, math.inf)

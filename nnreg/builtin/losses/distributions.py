@@ -89,9 +89,9 @@ class GaussianNll(Loss):
     loss = mean((log v + (t - m)² / v) / 2), v = log(1 + exp(z)) + min_variance
 
     The network has two outputs for each target: first the means m of all targets, then z, from
-    which the variances follow. The constant log(2π)/2 is omitted. Predictions are means and
-    variances, in the target's units and their squares; metrics compare the means. Nix and Weigend
-    1994.
+    which the variances follow. The constant log(2π)/2 is omitted, as in PyTorch, where the network
+    predicts v itself. Predictions are means and variances, in the target's units and their squares;
+    metrics compare the means. Nix and Weigend 1994.
 
     Options:
         min_variance: lower bound of the variance of the scaled target, > 0
