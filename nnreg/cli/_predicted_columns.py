@@ -12,7 +12,6 @@ import numpy as np
 from nnreg.data.preprocessing import columns_of
 from nnreg.tables.columns import categorical
 from nnreg.tables.ragged import Ragged
-from nnreg.training.evaluation import classes_of
 
 if TYPE_CHECKING:
     from nnreg._types import Array
@@ -90,10 +89,12 @@ def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list
     if output.predicts and output.classes is not None:
         classes = np.array(output.classes, dtype=object)
         if y.ndim > 2:  # a class for each time step or pixel
-            chosen = _flat(classes[classes_of(y)])
+            chosen = _flat(classes[np.argmax(output.class_scores(y), axis=-1)])
             return [f"prediction_{prefix}{n}" for n in range(chosen.shape[1])], chosen.T.tolist()
         y = output.probabilities(_flat(y))
-        names = [single, *(f"probability_{prefix}{one}" for one in output.classes)]
+        loss = output.spec.loss
+        what = "probability" if loss is None or loss.scores_are_probabilities else "score"
+        names = [single, *(f"{what}_{prefix}{one}" for one in output.classes)]
         return names, [classes[np.argmax(y, axis=-1)].tolist(), *y.T.tolist()]
     y = _flat(y)
     if y.shape[1] == 1:

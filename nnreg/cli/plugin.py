@@ -39,8 +39,8 @@ def plugin() -> None:
     """Create a plugin, and check one.
 
     \b
-    nnreg plugin new nnreg-mish --activation mish
-    nnreg plugin check mish
+    nnreg plugin new nnreg-logish --activation logish
+    nnreg plugin check logish
     """
 
 
@@ -67,7 +67,7 @@ def new(
     DISTRIBUTION is the name of the directory and of the package that pip installs from it.
 
     \b
-    nnreg plugin new nnreg-mish --activation mish --author "Ada Lovelace"
+    nnreg plugin new nnreg-logish --activation logish --author "Ada Lovelace"
     nnreg plugin new nnreg-gain --layer gain --formula
     """
     from nnreg.errors import UsageError
@@ -76,7 +76,7 @@ def new(
     given = [(kind, name) for kind, name in components.items() if name is not None]
     if len(given) != 1:
         raise UsageError(
-            f"expected one component, as in --activation mish, found {len(given)} "
+            f"expected one component, as in --activation logish, found {len(given)} "
             f"(options: {', '.join(f'--{kind}' for kind in KINDS)})"
         )
     ((kind, name),) = given
@@ -109,14 +109,14 @@ def _note_others(distribution: str, kind: str, name: str) -> None:
 def check(target: str, examples: int, seed: int, as_json: bool) -> None:
     """Run the conformance checks of components.
 
-    TARGET is a component, of all plugins that have it or as nnreg-mish:mish of one, a plugin's
+    TARGET is a component, of all plugins that have it or as nnreg-logish:logish of one, a plugin's
     file, a module or a distribution. Each check runs on
     configurations drawn from the annotations of the component's options, and reports the simplest
     one that fails. The exit code is 1 if a check failed.
 
     \b
-    nnreg plugin check mish
-    nnreg plugin check ./mish.py
+    nnreg plugin check logish
+    nnreg plugin check ./logish.py
     """
     from nnreg.testing.suite import checks, leaving_no_traces, results
     from nnreg.testing.training import training_check
@@ -150,7 +150,7 @@ def _chosen(registry: Registry, target: str) -> list[Entry]:
     from nnreg.registry import names
     from nnreg.registry.loading import canonical
 
-    file, _, component = target.rpartition(names.SEPARATOR)  # as in mish.py:mish
+    file, _, component = target.rpartition(names.SEPARATOR)  # as in logish.py:logish
     if not file.endswith(".py"):
         file, component = target, ""
     path = Path(file)

@@ -49,6 +49,9 @@ class Loss(Component):
     """Whether outputs predict the target, so that metrics and reports compare them; False for
     outputs such as embeddings."""
 
+    scores_are_probabilities: ClassVar[bool] = True
+    """Whether `class_scores` are probabilities; False for losses with a margin, for example."""
+
     def fits(self, output: Shape, target: Shape, classes: int | None) -> bool:
         """Return whether the loss takes outputs of this shape for targets of that, of one example.
 
@@ -63,6 +66,13 @@ class Loss(Component):
     def prediction(self, y: Array) -> Array:
         """Return what outputs `y` predict for the target, in its shape: what metrics compare."""
         return y
+
+    def class_scores(self, y: Array) -> Array:
+        """Return a score of each class `(..., classes)`, the largest of the one that is predicted.
+
+        By default, outputs are probabilities, and a single one is that of class 1 of 2.
+        """
+        return y if y.shape[-1] > 1 else np.concatenate([1 - y, y], axis=-1)
 
     def in_units(self, y: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
         """Return outputs `y` (float64) in the units of a target scaled as (value - mean) / std.

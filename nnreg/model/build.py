@@ -306,9 +306,9 @@ def encode_targets(
     or become one column of 0 and 1 for a network with a single output. `output` is the shape of the
     outputs, `last` the path of their layer.
     """
-    if not loss.takes_target:
+    expected = targets.shape[1:] if loss.takes_target else ()
+    if not loss.takes_target and type(loss).fits is Loss.fits:
         return np.empty((len(targets), 0), dtype)
-    expected = targets.shape[1:]
     try:
         problem = (
             "" if loss.fits(output, expected, classes) else _misfit(loss, output, expected, classes)
@@ -317,6 +317,8 @@ def encode_targets(
         problem = f"{error}, but the network gives shape {output} for one example"
     if problem:
         raise SpecError([Problem(last, problem)])
+    if not loss.takes_target:
+        return np.empty((len(targets), 0), dtype)
     if classes is None:
         _check_numbers(targets, loss)
         return targets.astype(dtype)

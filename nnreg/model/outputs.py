@@ -21,7 +21,7 @@ from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
 from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
-from nnreg.training.evaluation import Evaluation, class_scores, classes_of
+from nnreg.training.evaluation import Evaluation
 from nnreg.training.outputs import OutputEvaluation, SeveralEvaluation
 
 
@@ -80,11 +80,16 @@ class Output(NamedTuple):
             raise DataError("the target of this model is numeric, not categorical; use predict")
         if self.evaluation is not None:
             self.evaluation.require_predictions()
-        return self.target.classes[classes_of(y)]
+        names: Array = self.target.classes[np.argmax(self.class_scores(y), axis=-1)]
+        return names
+
+    def class_scores(self, y: Array) -> Array:
+        """Return the score of each class, even if the network has a single output."""
+        return (self.spec.loss or Loss()).class_scores(y)
 
     def probabilities(self, y: Array) -> Array:
         """Return one column per class, even if the network has a single output."""
-        return class_scores(y) if self.predicts and self.classes is not None else y
+        return self.class_scores(y) if self.predicts_classes else y
 
     def targets(self, table: Table, network: Network) -> tuple[Any, Any]:
         """Return targets as the loss takes them, and as the metrics take them.

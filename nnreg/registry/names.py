@@ -163,4 +163,4 @@ def unknown(kind: str, name: str, entries: Iterable[Entry], *, hint: bool = True
     same = {entry.qualified for entry in entries if entry.name == unqualified}
     if not own:
         text += f", as no plugin of {distribution!r} provides any"
-    return text + (suggest(name, own | same) if hint else "")
+    return text + (suggest(name, same or own) if hint else "")

@@ -23,8 +23,8 @@ def register(plugin: object, /) -> None: ...
 def register(plugin: object, component: type[Component] | None = None, /) -> None:
     """Register components for the specs of this program.
 
-    `register("mish", Mish)` adds a component under a name; its class gives the kind.
-    `register("mish.py")` executes a file with hooks, and `register(plugin)` takes a module or
+    `register("logish", Logish)` adds a component under a name; its class gives the kind.
+    `register("logish.py")` executes a file with hooks, and `register(plugin)` takes a module or
     another object with hooks. A previous registration of the same name, file or object is replaced.
     The components are checked like those of an installed plugin; raises `PluginError` if they are
     not valid.
@@ -33,7 +33,7 @@ def register(plugin: object, component: type[Component] | None = None, /) -> Non
         raise PluginError(
             f"nnreg.register cannot be called while plugin {loading_plugin()} is loading; return "
             "the component from a hook, as in @hookimpl def nnreg_activations(): "
-            "return {'mish': Mish}"
+            "return {'logish': Logish}"
         )
     registry = installed()
     source: ModuleType | type

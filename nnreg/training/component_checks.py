@@ -42,7 +42,7 @@ from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.padded import points_of
 from nnreg.training import formulas
-from nnreg.training.evaluation import Evaluation, Examples, class_scores
+from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient_check import GradientError, require_gradient, wrong_gradient
 from nnreg.training.layer_check import OneLayer, numbers
 from nnreg.training.outputs import of_output
@@ -189,7 +189,7 @@ def check_metric(caller: Caller, targets: Array, outputs: int) -> None:
         t, outputs = t.reshape(len(t), -1)[:, 0].astype(np.intp), 2
     y = t[::-1].copy()
     if metric.of_scores:
-        y = class_scores(numbers((*t.shape, outputs)))
+        y = Loss().class_scores(numbers((*t.shape, outputs)))
     caller.number("compute", caller.call("compute", y, t))
 
 

@@ -160,13 +160,16 @@ class Evaluation:
             y, raw = y[raw.mask], raw.points
         predictions, found = self.predictions(y), {}
         for name, metric in self.named_metrics.items():
-            compared = class_scores(y) if metric.of_scores else predictions
+            compared = self.loss.class_scores(y) if metric.of_scores else predictions
             found[name] = metric_value(metric, compared, raw)
         return found
 
     def predictions(self, y: Array) -> Array:
         """Return outputs as class numbers, or in the target's own units, as the raw targets are."""
-        return classes_of(y) if self.unscale is None else self.unscale(self.loss.prediction(y))
+        if self.unscale is None:
+            classes: Array = np.argmax(self.loss.class_scores(y), axis=-1)
+            return classes
+        return self.unscale(self.loss.prediction(y))
 
     def evaluate(self, network: Network, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric over the whole set."""
@@ -241,16 +244,3 @@ def reported(metrics: Mapping[str, float], of: str = "") -> dict[str, float]:
 def metric_value(metric: Metric, y: Array, t: Array) -> float:
     """Return the value of a metric. Raises `PluginError` if it is not a number."""
     return Caller(metric).number("compute", metric.compute(y, t))
-
-
-def class_scores(y: Array) -> Array:
-    """Return the scores of all classes `(..., classes)`; one output is that of class 1 of 2."""
-    return y if y.shape[-1] > 1 else np.concatenate([1 - y, y], axis=-1)
-
-
-def classes_of(y: Array) -> Array:
-    """Return the predicted class numbers.
-
-    That is the largest of several outputs, or whether a single probability is above one half.
-    """
-    return np.argmax(y, axis=-1) if y.shape[-1] > 1 else (y[..., 0] > 0.5).astype(np.intp)

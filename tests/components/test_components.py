@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nnreg
-from nnreg import Activation
-from nnreg.builtin import activations, initializers, losses
+from nnreg import Activation, TrainableActivation
+from nnreg.builtin import activations, initializers
 from nnreg.builtin.layers import (
     attention,
     composition,
     convolution,
     dense,
+    gating,
     global_pooling,
     joins,
     normalization,
@@ -22,15 +23,15 @@ from nnreg.builtin.layers import (
     sequence,
     shapes,
 )
-from nnreg.interfaces import Context, LayerBuilder, Workspace
+from nnreg.interfaces import LayerBuilder, Workspace
 from nnreg.interfaces.kernels import MAX_NARROW_FEATURES, Kernels
 from nnreg.network.network import Network
 from nnreg.registry.registry import installed
-from nnreg.testing import check_activation, check_layer, check_loss, configurations
+from nnreg.testing import check_activation, check_layer, configurations
 from tests.components.windowed_layers import WINDOWED
 
 BUILT_IN = [entry for entry in installed() if entry.plugin == "nnreg"]
-COMPLEX_STEP = {"identity", "sigmoid", "tanh", "softmax", "gelu", "silu"}
+COMPLEX_STEP = {"identity", "sigmoid", "tanh", "softmax", "gelu", "silu", "snake", "tanh_shrink"}
 """The activations whose formula takes complex numbers."""
 
 
@@ -42,7 +43,14 @@ def component(kind, name):
     return installed().find(kind, name).cls
 
 
-@pytest.mark.parametrize("name", built_in("activation"))
+@pytest.mark.parametrize(
+    "name",
+    [  # those with parameters have the checks of layers, in `tests/conformance`
+        name
+        for name in built_in("activation")
+        if not issubclass(component("activation", name), TrainableActivation)
+    ],
+)
 @given(data=st.data())
 def test_an_activation_passes_its_checks_in_every_configuration(name, data):
     activation = data.draw(configurations(component("activation", name)))
@@ -51,75 +59,6 @@ def test_an_activation_passes_its_checks_in_every_configuration(name, data):
 
 
 RNG = np.random.default_rng(0)
-NUMBERS = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 3))
-PROBABILITIES = RNG.uniform(0.05, 0.95, (4, 3)), RNG.uniform(size=(4, 3))
-ROWS = PROBABILITIES[0] / PROBABILITIES[0].sum(axis=1, keepdims=True)
-ONE_HOT = np.eye(3)[[0, 2, 1, 1]]
-LOSSES = {
-    "mean_squared_error": [(*NUMBERS, False)],
-    "mean_absolute_error": [(*NUMBERS, False)],
-    "huber": [(*NUMBERS, False)],
-    "value": [(*NUMBERS, False)],
-    "binary_cross_entropy": [(*PROBABILITIES, False), (NUMBERS[0], PROBABILITIES[1], True)],
-    "cross_entropy": [
-        (ROWS, ONE_HOT, False),
-        (ROWS, np.array([0, 2, 1, 1]), False),
-        (NUMBERS[0], ONE_HOT, True),
-        (NUMBERS[0], np.array([0, 2, 1, 1]), True),
-        (RNG.normal(size=(2, 5, 3)), RNG.integers(0, 3, (2, 5)), True),
-        (
-            RNG.normal(size=(3, MAX_NARROW_FEATURES + 1)),
-            np.array([0, MAX_NARROW_FEATURES, 7]),
-            True,
-        ),
-    ],
-    "quantile": [],  # their shapes depend on the options: see `examples` in the class
-    "gaussian_nll": [(RNG.normal(size=(4, 6)), RNG.normal(size=(4, 3)), False)],
-}
-"""Outputs, targets, and whether the outputs are logits."""
-
-
-def test_every_loss_has_cases():
-    assert LOSSES.keys() == set(built_in("loss"))
-
-
-@pytest.mark.parametrize(
-    ("name", "y", "t", "logits"), [(n, *case) for n, cases in LOSSES.items() for case in cases]
-)
-@given(data=st.data())
-def test_a_loss_passes_its_checks_in_every_configuration(name, y, t, logits, data):
-    loss = data.draw(configurations(component("loss", name)))
-    check_loss(loss, y.copy(), t, logits=logits)
-
-
-def test_class_labels_and_one_hot_rows_give_the_same_loss():
-    loss = losses.CrossEntropy()
-    for forward, y in ((loss.forward, ROWS), (loss.forward_logits, NUMBERS[0])):
-        by_label, by_row = forward(y, np.array([0, 2, 1, 1])), forward(y, ONE_HOT)
-        assert by_label[0] == pytest.approx(by_row[0], rel=1e-13)
-        np.testing.assert_allclose(by_label[1](), by_row[1](), rtol=1e-12, atol=1e-15)
-
-
-@pytest.mark.parametrize("classes", [3, MAX_NARROW_FEATURES + 1])
-def test_a_smoothed_label_equals_the_row_of_smoothed_probabilities_in_every_path(classes):
-    z, labels = RNG.normal(size=(4, classes)), np.array([0, 2, 1, 1])
-    rows = 0.7 * np.eye(classes)[labels] + 0.3 / classes
-    plain, smoothed = losses.CrossEntropy(), losses.CrossEntropy(0.3)
-    value, backward = plain.forward_logits(z, rows)
-    context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False))
-    for found, found_backward in (
-        smoothed.forward_logits(z, labels),
-        smoothed.forward_logits(z, np.eye(classes)[labels]),
-        smoothed.forward_with_workspace(z.copy(), labels, context, logits=True),
-    ):
-        assert found == pytest.approx(value, rel=1e-12)
-        np.testing.assert_allclose(found_backward(), backward(), rtol=1e-9, atol=1e-15)
-    two = losses.BinaryCrossEntropy(0.3).forward_logits(z[:, :1], labels[:, None] > 0)
-    expected = losses.BinaryCrossEntropy().forward_logits(
-        z[:, :1], (labels[:, None] > 0) * 0.7 + 0.15
-    )
-    assert two[0] == pytest.approx(expected[0], rel=1e-12)
-
 
 ACTIVATIONS = st.sampled_from(
     [activations.Identity(), activations.Tanh(), activations.Sigmoid(), activations.Softplus()]
@@ -137,6 +76,8 @@ TWO = composition.Residual((dense.Dense(3, activations.Tanh()), normalization.La
 LAYERS = {
     "dense": of(dense.Dense, (4,), (2, 3), units=SMALL, activation=ACTIVATIONS),
     "activation": of(dense.ActivationLayer, (4,), (2, 3), activation=ACTIVATIONS),
+    "glu": of(gating.Glu, (4,), (2, 6), activation=ACTIVATIONS),
+    "rrelu": of(gating.RRelu, (4,), (2, 3)),
     "dropout": of(dense.Dropout, (6,), (2, 3)),
     "flatten": of(dense.Flatten, (4,), (2, 3, 2)),
     "batch_norm": of(normalization.BatchNorm, (3,), (2, 2, 3), epsilon=st.floats(1e-3, 1)),
@@ -350,17 +291,6 @@ def test_the_public_names_exist():
     assert [name for name in nnreg.__all__ if not hasattr(nnreg, name)] == []
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = nnreg.nothing
-
-
-@pytest.mark.parametrize("name", [n for n in LOSSES if component("loss", n).input_range == (0, 1)])
-@pytest.mark.parametrize("wrong", [False, True])
-def test_a_loss_of_probabilities_is_finite_where_they_are_0_or_1(name, wrong):
-    y = np.eye(3, dtype=np.float32)
-    t = y[::-1].copy() if wrong else y
-    value, backward = component("loss", name)().forward(y, t)
-    assert np.isfinite(value)
-    assert np.isfinite(backward()).all()
-    assert (value > 1) == wrong
 
 
 def test_an_odd_row_of_padding_goes_below_and_to_the_right():

@@ -57,7 +57,7 @@ def test_the_commands_of_a_page_print_the_output_it_shows(page, tmp_path, monkey
 def test_the_plugin_guide_works_when_nnreg_has_a_component_of_its_name(tmp_path, monkeypatch):
     @hookspecs.hookimpl
     def nnreg_activations(before=builtin.nnreg_activations):
-        return {**before(), "mish": builtin.activations.Softsign}
+        return {**before(), "logish": builtin.activations.Softsign}
 
     monkeypatch.setattr(builtin, "nnreg_activations", nnreg_activations)
     test_the_commands_of_a_page_print_the_output_it_shows(

@@ -21,7 +21,7 @@ Y = X[:, 0] * X[:, 1]
 SERIES = RNG.normal(size=(4, 5, 2))
 IMAGES = RNG.normal(size=(4, 5, 5, 2))
 OUTPUT = {"type": "dense", "units": 1}
-PRELU = {"type": "dense", "units": 3, "activation": "prelu"}
+PRELU = {"type": "dense", "units": 3, "activation": "own_prelu"}
 SWISH = {"type": "activation", "activation": "trainable_swish"}
 SHARED = [
     {**PRELU, "name": "tower"},
@@ -36,13 +36,13 @@ STACK = [{"type": "stack", "times": 3, "layers": [PRELU, SWISH]}, OUTPUT]
 PLACES = {
     "dense": ([PRELU, OUTPUT], X),
     "output": ([{**PRELU, "units": 1}], X),
-    "first layer": ([{"type": "activation", "activation": "prelu"}, OUTPUT], X),
+    "first layer": ([{"type": "activation", "activation": "own_prelu"}, OUTPUT], X),
     "activation layer": ([PRELU, SWISH, OUTPUT], X),
     "sequence": ([PRELU, SWISH, "flatten", OUTPUT], SERIES),
     "behind a recurrence": ([{"type": "lstm", "units": 3}, SWISH, OUTPUT], SERIES),
     "image": (
         [
-            {"type": "conv2d", "filters": 2, "kernel": 2, "activation": "prelu"},
+            {"type": "conv2d", "filters": 2, "kernel": 2, "activation": "own_prelu"},
             {"type": "conv2d", "filters": 3, "kernel": 2, "activation": "trainable_swish"},
             "flatten",
             OUTPUT,
@@ -61,7 +61,7 @@ PLACES = {
     "several uses": (SHARED, X),
     "transposed": (
         [
-            {"type": "dense", "units": 2, "activation": "prelu", "name": "code"},
+            {"type": "dense", "units": 2, "activation": "own_prelu", "name": "code"},
             {"use": "code", "transposed": True},
             OUTPUT,
         ],
@@ -72,7 +72,7 @@ PLACES = {
 
 @pytest.fixture(autouse=True)
 def _plugin(registering):
-    nnreg.register("prelu", PRelu)
+    nnreg.register("own_prelu", PRelu)
     nnreg.register("trainable_swish", TrainableSwish)
 
 
@@ -130,12 +130,12 @@ def test_dense_and_convolution_give_their_features_and_the_layer_the_whole_shape
             builder.param("slope", shape, Ones())
             return shape
 
-    nnreg.register("prelu", Everywhere)
+    nnreg.register("own_prelu", Everywhere)
     assert shapes(build(*PLACES["image"])) == {
         "layers/0/activation/slope": (2,),
         "layers/1/activation/beta": (),
     }
-    layers = [PRELU, {"type": "activation", "activation": "prelu"}, "flatten", OUTPUT]
+    layers = [PRELU, {"type": "activation", "activation": "own_prelu"}, "flatten", OUTPUT]
     assert shapes(build(layers, SERIES)) == {
         "layers/0/activation/slope": (3,),
         "layers/1/activation/slope": (5, 3),
@@ -225,8 +225,14 @@ def test_weight_decay_changes_only_what_is_declared_as_regularized():
 def test_each_of_several_outputs_may_have_one():
     layers = [
         {**PRELU, "name": "hidden"},
-        {"type": "dense", "units": 1, "activation": "prelu", "name": "price"},
-        {"type": "dense", "units": 1, "activation": "prelu", "inputs": "hidden", "name": "size"},
+        {"type": "dense", "units": 1, "activation": "own_prelu", "name": "price"},
+        {
+            "type": "dense",
+            "units": 1,
+            "activation": "own_prelu",
+            "inputs": "hidden",
+            "name": "size",
+        },
     ]
     losses = {"price": "mean_squared_error", "size": "mean_absolute_error"}
     model = nnreg.run(spec(layers, loss=losses), data=(X, {"price": Y, "size": Y}))
@@ -240,7 +246,7 @@ def test_the_summary_and_the_diagram_count_them_in_their_layer():
     model = build([PRELU, OUTPUT])
     assert [row[-1] for row in model.layer_table()] == [3 * 3 + 3 + 3, 4]
     box = boxes_of(model)[0]
-    assert (box.children, box.size, box.options) == ((), 15, "3 units, prelu")
+    assert (box.children, box.size, box.options) == ((), 15, "3 units, own_prelu")
 
 
 @dataclass(frozen=True)
@@ -283,8 +289,8 @@ class TrainableDoubled(TrainableActivation):
 @pytest.mark.parametrize(
     ("cls", "name", "layer", "path"),
     [
-        (Ignoring, "ignoring", {"type": "ignoring", "activation": "prelu"}, ""),
-        (Doubled, "doubled", {**PRELU, "activation": {"type": "doubled", "inner": "prelu"}},
+        (Ignoring, "ignoring", {"type": "ignoring", "activation": "own_prelu"}, ""),
+        (Doubled, "doubled", {**PRELU, "activation": {"type": "doubled", "inner": "own_prelu"}},
          ".inner"),
     ],
 )  # fmt: skip
@@ -299,7 +305,7 @@ def test_what_does_not_build_an_activation_with_parameters_is_refused(cls, name,
 
 def test_an_activation_may_contain_one_with_parameters():
     nnreg.register("doubled", TrainableDoubled)
-    layers = [{**PRELU, "activation": {"type": "doubled", "inner": "prelu"}}, OUTPUT]
+    layers = [{**PRELU, "activation": {"type": "doubled", "inner": "own_prelu"}}, OUTPUT]
     model = nnreg.run(spec(layers), data=(X, Y))
     assert shapes(model) == {"layers/0/activation/inner/slope": (3,)}
     layers = [{**PRELU, "activation": {"type": "doubled"}}, OUTPUT]
@@ -315,7 +321,7 @@ def test_a_build_that_changes_the_shape_is_refused():
             super().build(shape, builder)
             return (*shape[:-1], 1)
 
-    nnreg.register("prelu", Shorter)
+    nnreg.register("own_prelu", Shorter)
     expected = r"activation: Shorter.build returned \(1,\); expected \(3,\), the shape"
     with pytest.raises(PluginError, match=expected):
         build([PRELU, OUTPUT])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnreg.builtin.layers import attention, dense, normalization, sequence
+from nnreg.builtin.layers import attention, dense, gating, normalization, sequence
 from nnreg.interfaces import LayerBuilder, Workspace
 from nnreg.interfaces.join import flat_inputs, one_input
 from nnreg.network.network import Network
@@ -28,6 +28,7 @@ class Ours:
             training=training,
             input_gradient=x.dtype.kind == "f",
         )
+        context.workspace.rng = np.random.default_rng(0)
         y, backward = self.network.forward(x, context)
         self.y = y.copy()
         self.dy = RNG.normal(size=y.shape)
@@ -143,3 +144,30 @@ def test_cross_attention_is_pytorchs(torch):
     layer, _ = one_input(attention.CrossAttention(), ((4, 6), (5, 6)))
     x = flat_inputs([query, memory])
     Ours(layer, x).against(torch, Attention(), x, lambda m, p: None, lambda m: {})
+
+
+def test_glu_is_pytorchs(torch):
+    x = np.concatenate([X, X[::-1] * 50], axis=1)
+    ours = Ours(gating.Glu(), x)
+    leaf = torch.tensor(x, requires_grad=True)
+    y = torch.nn.functional.glu(leaf)
+    y.backward(torch.tensor(ours.dy))
+    close(ours.y, y)
+    close(ours.dx, leaf.grad)
+
+
+@pytest.mark.parametrize("bounds", [(1 / 8, 1 / 3), (0.2, 0.9)])
+def test_rrelu_is_pytorchs_with_slopes_within_the_same_bounds(torch, bounds):
+    ours = Ours(gating.RRelu(*bounds), X, training=False)
+    leaf = torch.tensor(X, requires_grad=True)
+    y = torch.nn.functional.rrelu(leaf, *bounds)
+    y.backward(torch.tensor(ours.dy))
+    close(ours.y, y)
+    close(ours.dx, leaf.grad)
+    negative = -np.ones((500, 4))
+    slopes = -Ours(gating.RRelu(*bounds), negative).y
+    theirs = -torch.nn.functional.rrelu(torch.tensor(negative), *bounds, training=True).numpy()
+    for one in (slopes, theirs):
+        assert bounds[0] <= one.min() <= one.max() <= bounds[1]
+    assert slopes.mean() == pytest.approx(theirs.mean(), abs=0.02)
+    assert slopes.std() == pytest.approx(theirs.std(), abs=0.02)

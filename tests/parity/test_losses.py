@@ -1,187 +1,216 @@
-"""Losses beside those of PyTorch, and weights of rows and classes beside scikit-learn too."""
+"""Every loss beside that of PyTorch or Keras in float64: values, gradients, and weights of rows."""
+
+import warnings
 
 import numpy as np
 import pytest
 
-import nnreg
 from nnreg.builtin import losses
-from nnreg.builtin.metrics import F1, Auc, Precision, Recall, TopKAccuracy
-from tests.parity.comparison import RNG, SHARES, X, close
+from nnreg.registry.registry import installed
 
 pytestmark = pytest.mark.verify
 
-
-ROWS = SHARES / SHARES.sum(axis=1, keepdims=True)
+RNG = np.random.default_rng(7)
+X, T = RNG.normal(size=(6, 5)) * 2, RNG.normal(size=(6, 5)) * 2
+POSITIVE, COUNTS = np.abs(X) + 0.01, RNG.poisson(3, X.shape).astype(float)
+SHARES, OTHER_SHARES = RNG.uniform(0.05, 0.95, (2, *X.shape))
+ROWS, OTHER_ROWS = (one / one.sum(axis=1, keepdims=True) for one in (SHARES, OTHER_SHARES))
 LABELS = RNG.integers(0, 5, 6)
-LOSSES = [
-    (losses.MeanSquaredError(), "mse_loss", X, SHARES, False, {}),
-    (losses.MeanAbsoluteError(), "l1_loss", X, SHARES, False, {}),
-    (losses.Huber(0.7), "huber_loss", X, SHARES, False, {"delta": 0.7}),
-    (losses.BinaryCrossEntropy(), "binary_cross_entropy", SHARES, SHARES[::-1], False, {}),
-    (losses.BinaryCrossEntropy(), "binary_cross_entropy_with_logits", X, SHARES, True, {}),
-    (losses.CrossEntropy(), "cross_entropy", X, LABELS, True, {}),
-    (losses.CrossEntropy(), "cross_entropy", X, np.eye(5)[LABELS], True, {}),
-    (losses.CrossEntropy(0.2), "cross_entropy", X, LABELS, True, {"label_smoothing": 0.2}),
-    (losses.CrossEntropy(0.2), "cross_entropy", X, ROWS, True, {"label_smoothing": 0.2}),
-]
+ONE_HOT = np.eye(5)[LABELS]
+SIGNS = np.where(RNG.uniform(size=X.shape) > 0.5, 1.0, -1.0)
+MASKS = (SIGNS > 0).astype(float)
+IMAGES, IMAGE_MASKS = RNG.uniform(0.05, 0.95, (3, 4, 4, 2)), RNG.integers(0, 2, (3, 4, 4, 2)) * 1.0
+NEAR = np.tile([[1.0, -1.0, 0.7, -0.7, 0.0]], (6, 1))  # errors at kinks, beside targets of 0
+EPSILON = 1e-7
 
 
-@pytest.mark.parametrize(("loss", "name", "y", "t", "logits", "options"), LOSSES)
-def test_a_loss_is_pytorchs(torch, loss, name, y, t, logits, options):
-    leaf = torch.tensor(y.copy(), requires_grad=True)
-    expected = getattr(torch.nn.functional, name)(leaf, torch.tensor(t.copy()), **options)
-    expected.backward()
-    value, backward = (loss.forward_logits if logits else loss.forward)(y, t)
-    close(value, expected)
-    close(backward(), leaf.grad)
+def contrastive(torch, y, t, margin):
+    return ((1 - t) * y**2 + t * torch.relu(margin - y) ** 2).mean()
 
 
-ALL_LABELS = np.array([3, 0, 4, 1, 2, 1])
-WEIGHTED = [
-    ("cross_entropy", "cross_entropy", ALL_LABELS, {}),
-    ({"type": "cross_entropy", "label_smoothing": 0.2}, "cross_entropy", ALL_LABELS, {}),
-    ("mean_squared_error", "mse_loss", SHARES, {}),
-    ({"type": "huber", "delta": 0.7}, "huber_loss", SHARES, {"delta": 0.7}),
-]
+def triplet(torch, y, t, margin):
+    return torch.nn.functional.triplet_margin_loss(*y.chunk(3, dim=-1), margin=margin)
 
 
-@pytest.mark.parametrize(("loss", "name", "t", "options"), WEIGHTED)
-def test_a_weighted_step_is_pytorchs(torch, loss, name, t, options):
-    """Weights of rows: the mean over the batch is Σ w · loss / Σ w, and so is its gradient."""
-    weights = RNG.uniform(0, 3, len(X))
-    labels = t is ALL_LABELS
-    smoothing = loss.get("label_smoothing") if isinstance(loss, dict) else None
-    layer = {"type": "dense", "units": 5, **({"activation": "softmax"} if labels else {})}
-    targets = t if labels else {f"t{i}": t[:, i] for i in range(5)}
-    spec = {
-        "model": {"layers": [layer], "dtype": "float64"},
-        "loss": loss,
-        "optimizer": {"type": "sgd", "learning_rate": 0.1},
-        "train": {"epochs": 1, "batch_size": len(X)},
-    }
-    model = nnreg.build(spec, data=(X, targets))
-    model.parameters["layers/0/weight"][...] = first = RNG.normal(size=(5, 5))
-    leaf = torch.tensor(first.copy(), requires_grad=True)
-    extra = {"label_smoothing": smoothing} if smoothing else options
-    each = getattr(torch.nn.functional, name)(
-        torch.tensor(X) @ leaf, torch.tensor(t.copy()), reduction="none", **extra
-    )
-    own = torch.tensor(weights)
-    expected = (each if labels else each.mean(dim=1)).mul(own).sum() / own.sum()
-    expected.backward()
-    model.fit(X, targets, weights=weights)
-    close(model.history["loss"][0], expected)
-    close((first - model.parameters["layers/0/weight"]) / 0.1, leaf.grad)
+def kl(torch, y, t):
+    return torch.nn.functional.kl_div(torch.log(y), t, reduction="batchmean")
 
 
-def test_weights_of_classes_are_pytorchs(torch):
-    """A loss over all rows is that of `cross_entropy(weight=…)`; balanced is scikit-learn's."""
-    labels = np.array([0, 0, 0, 0, 1, 2])
-    for choice, own in (("balanced", [0.5, 2, 2]), ({"0": 0.3, "2": 4}, [0.3, 1, 4])):
-        spec = {
-            "data": {"source": "csv", "path": "none", "target": "target", "class_weights": choice,
-                     "scaling": "none"},
-            "model": {"layers": [{"type": "dense", "units": 3, "activation": "softmax"}],
-                      "dtype": "float64"},
-            "loss": "cross_entropy",
-            "optimizer": {"type": "sgd", "learning_rate": 0.1},
-            "train": {"epochs": 1, "batch_size": len(X)},
-        }  # fmt: skip
-        model = nnreg.build(spec, data=(X, labels))
-        first = model.parameters["layers/0/weight"].copy()
-        leaf = torch.tensor(first.copy(), requires_grad=True)
-        weight = torch.tensor(own, dtype=torch.float64)
-        expected = torch.nn.functional.cross_entropy(
-            torch.tensor(X) @ leaf, torch.tensor(labels), weight=weight
-        )
-        expected.backward()
-        model.fit(X, labels)
-        close(model.history["loss"][0], expected)
-        close((first - model.parameters["layers/0/weight"]) / 0.1, leaf.grad)
+def kl_of_logits(torch, y, t):
+    logs = torch.nn.functional.log_softmax(y, dim=-1)
+    return torch.nn.functional.kl_div(logs, t, reduction="batchmean")
 
 
-def test_weights_are_scikit_learns(sklearn):
-    """Balanced weights, and where a weighted network without layers between ends."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import log_loss
-    from sklearn.utils.class_weight import compute_class_weight
-
-    labels = np.array([0] * 60 + [1] * 25 + [2] * 15)
-    x = np.random.default_rng(1).normal(size=(100, 2)) + labels[:, None] * [0.7, -0.3]
-    weights = np.random.default_rng(2).uniform(0, 3, 100)
-    spec = {
-        "data": {"source": "csv", "path": "none", "target": "target",
-                 "class_weights": "balanced", "scaling": "none"},
-        "model": {"layers": [{"type": "dense", "units": 3, "activation": "softmax"}],
-                  "dtype": "float64"},
-        "loss": "cross_entropy",
-        "optimizer": {"type": "sgd", "learning_rate": 0.5},
-        "train": {"epochs": 3000, "batch_size": 100},
-    }  # fmt: skip
-    model = nnreg.build(spec, data=(x, labels))
-    examples = model.with_sample_weights(model.examples(x, labels), x)
-    balanced = compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    np.testing.assert_allclose(examples.weights, balanced[labels], rtol=1e-12)
-    model.fit(x, labels, weights=weights)
-    both = weights / np.bincount(labels, weights)[labels]  # newer versions: "balanced"
-    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000)
-    theirs.fit(x, labels, sample_weight=both * 100)
-    np.testing.assert_allclose(model.predict(x), theirs.predict_proba(x), atol=1e-5)
-    expected_loss = log_loss(labels, model.predict(x), sample_weight=both)
-    assert model.history["loss"][-1] == pytest.approx(expected_loss, rel=1e-8)
+def tversky(torch, y, t, alpha, beta, smooth):
+    axes = tuple(range(1, y.ndim))
+    common = (y * t).sum(axes)
+    wrong = alpha * (y * (1 - t)).sum(axes) + beta * ((1 - y) * t).sum(axes)
+    return (1 - (common + smooth) / (common + wrong + smooth + EPSILON)).mean()
 
 
-def test_gaussian_nll_is_pytorchs(torch):
-    y, t = X[:, :4], X[:, 3:]
-    leaf = torch.tensor(y.copy(), requires_grad=True)
-    variance = torch.nn.functional.softplus(leaf[:, 2:]) + 1e-6
-    expected = torch.nn.functional.gaussian_nll_loss(leaf[:, :2], torch.tensor(t), variance)
-    expected.backward()
-    value, backward = losses.GaussianNll().forward(y, t)
-    close(value, expected)
-    close(backward(), leaf.grad)
+def dice_with_smoothing(torch, y, t, smooth):
+    axes = tuple(range(1, y.ndim))
+    whole = (y + t).sum(axes) + smooth + EPSILON
+    return (1 - (2 * (y * t).sum(axes) + smooth) / whole).mean()
 
 
-@pytest.mark.parametrize("quantiles", [(0.1, 0.5), (0.3, 0.9)])
-def test_quantile_is_the_pinball_loss_of_scikit_learn_with_the_gradient_of_pytorch(
-    torch, sklearn, quantiles
-):
-    y, t = X[:, :4], X[:, 3:]
-    value, backward = losses.Quantile(quantiles).forward(y, t)
-    parts = zip(quantiles, (y[:, :2], y[:, 2:]), strict=True)
-    expected = np.mean([sklearn.mean_pinball_loss(t, part, alpha=q) for q, part in parts])
-    assert value == pytest.approx(expected, abs=1e-14)
-    leaf = torch.tensor(y.copy(), requires_grad=True)
-    d = torch.tensor(t) - leaf.reshape(len(y), 2, 2).swapaxes(0, 1)
-    q = torch.tensor(quantiles, dtype=torch.float64)[:, None, None]
-    torch.maximum(q * d, (q - 1) * d).mean().backward()
-    close(backward(), leaf.grad)
+def focal(torch, y, t, gamma, alpha):
+    logs = torch.nn.functional.log_softmax(y, dim=-1)
+    each = torch.tensor(alpha, dtype=torch.float64) * t * (1 - logs.exp()) ** gamma * logs
+    return -each.sum(-1).mean()
 
 
-def test_metrics_of_labels_are_scikit_learns(sklearn):
-    y, t, names = RNG.random((60, 3)).round(2), RNG.integers(0, 2, (60, 3)), list("abc")
-    expected = sklearn.roc_auc_score(t, y, average="macro")
-    assert Auc().for_labels(names).compute(y, t) == pytest.approx(expected, abs=1e-14)
-    for average in ("macro", "micro"):
-        for cls, peer in (
-            (F1, sklearn.f1_score),
-            (Precision, sklearn.precision_score),
-            (Recall, sklearn.recall_score),
-        ):
-            expected = peer(t, y > 0.5, average=average)
-            found = cls(average).for_labels(names).compute(y, t)
-            assert found == pytest.approx(expected, abs=1e-14)
+def binary_focal(torch, z, t, gamma, alpha):
+    """Compute what torchvision's sigmoid_focal_loss does."""
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(z, t, reduction="none")
+    p = torch.sigmoid(z)
+    right = p * t + (1 - p) * (1 - t)
+    return (entropy * (1 - right) ** gamma * (alpha * t + (1 - alpha) * (1 - t))).mean()
 
 
-def test_auc_is_scikit_learns(sklearn):
-    scores, labels = np.round(RNG.dirichlet([1] * 4, 80), 1) + 0.0, RNG.integers(0, 4, 80)
-    scores /= scores.sum(axis=1, keepdims=True)
-    expected = sklearn.roc_auc_score(labels, scores, multi_class="ovr")
-    assert Auc().compute(scores, labels) == pytest.approx(expected, abs=1e-14)
-    two = (labels > 1).astype(int)
-    expected = sklearn.roc_auc_score(two, scores[:, 1])
-    assert Auc().compute(scores[:, :2], two) == pytest.approx(expected, abs=1e-14)
-    for k in (1, 2):
-        untied = RNG.dirichlet([1] * 4, 80)
-        expected = sklearn.top_k_accuracy_score(labels, untied, k=k)
-        assert TopKAccuracy(k).compute(untied, labels) == pytest.approx(expected, abs=1e-14)
+def generalized(torch, z, t, q):
+    p = torch.softmax(z, dim=-1)[torch.arange(len(t)), t]
+    return ((1 - p**q) / q).mean()
+
+
+def value(torch, y, t):
+    return y.mean()
+
+
+def pinball(torch, y, t, quantiles):
+    d = t[:, None] - y.reshape(len(y), len(quantiles), -1)
+    q = torch.tensor(quantiles, dtype=torch.float64)[:, None]
+    return torch.maximum(q * d, (q - 1) * d).mean()
+
+
+def gaussian(torch, y, t):
+    mean, z = y.chunk(2, dim=-1)
+    variance = torch.nn.functional.softplus(z) + 1e-6
+    return torch.nn.functional.gaussian_nll_loss(mean, t, variance)
+
+
+AXES = {"axis": (1, 2, 3)}
+CASES = [
+    # loss, outputs, targets, from logits; a function of PyTorch or one above, or one of Keras
+    (losses.MeanSquaredError(), X, T, False, "mse_loss", {}),
+    (losses.MeanAbsoluteError(), X, T, False, "l1_loss", {}),
+    (losses.MeanAbsoluteError(), NEAR, 0 * T, False, "l1_loss", {}),
+    (losses.Huber(0.7), X, T, False, "huber_loss", {"delta": 0.7}),
+    (losses.Huber(0.7), NEAR, 0 * T, False, "huber_loss", {"delta": 0.7}),
+    (losses.SmoothL1(), X, T, False, "smooth_l1_loss", {}),
+    (losses.SmoothL1(0.7), X, T, False, "smooth_l1_loss", {"beta": 0.7}),
+    (losses.SmoothL1(0.7), NEAR, 0 * T, False, "smooth_l1_loss", {"beta": 0.7}),
+    (losses.LogCosh(), X, T, False, "keras log_cosh", {}),
+    (losses.LogCosh(), 500 * X, T, False, "keras log_cosh", {}),
+    (losses.MeanAbsolutePercentageError(), X, T, False, "keras mean_absolute_percentage_error", {}),
+    (losses.MeanAbsolutePercentageError(), NEAR, 0 * T, False,
+     "keras mean_absolute_percentage_error", {}),
+    (losses.MeanSquaredLogarithmicError(), POSITIVE, COUNTS[::-1] + 1, False,
+     "keras mean_squared_logarithmic_error", {}),
+    (losses.Poisson(), POSITIVE, COUNTS, False, "keras poisson", {}),
+    (losses.Poisson(1e-3), POSITIVE, COUNTS, False, "poisson_nll_loss",
+     {"log_input": False, "eps": 1e-3}),
+    (losses.CosineSimilarity(), X, T, False, "keras cosine_similarity", {}),
+    (losses.Hinge(), X, MASKS, False, "keras hinge", {}),
+    (losses.Hinge(), X, SIGNS, False, "keras hinge", {}),
+    (losses.Hinge(), NEAR, SIGNS, False, "keras hinge", {"kinks": True}),
+    (losses.SquaredHinge(), X, MASKS, False, "keras squared_hinge", {}),
+    (losses.SquaredHinge(), NEAR, SIGNS, False, "keras squared_hinge", {}),
+    (losses.CategoricalHinge(), X, ONE_HOT, False, "keras categorical_hinge", {}),
+    (losses.CategoricalHinge(), -POSITIVE, ONE_HOT, False, "keras categorical_hinge", {}),
+    (losses.MultiMargin(), X, LABELS, False, "multi_margin_loss", {}),
+    (losses.MultiMargin(0.7, 2), X, LABELS, False, "multi_margin_loss", {"margin": 0.7, "p": 2}),
+    (losses.Dice(), IMAGES, IMAGE_MASKS, False, "keras dice", AXES),
+    (losses.Dice(0.3), IMAGES, IMAGE_MASKS, False, dice_with_smoothing, {"smooth": 0.3}),
+    (losses.Tversky(), IMAGES, IMAGE_MASKS, False, "keras tversky", AXES),
+    (losses.Tversky(0.3, 0.8), IMAGES, IMAGE_MASKS, False, "keras tversky",
+     {"alpha": 0.8, "beta": 0.3, **AXES}),
+    (losses.Tversky(0.3, 0.8, 0.5), IMAGES, IMAGE_MASKS, False, tversky,
+     {"alpha": 0.3, "beta": 0.8, "smooth": 0.5}),
+    (losses.BinaryCrossEntropy(), SHARES, OTHER_SHARES, False, "binary_cross_entropy", {}),
+    (losses.BinaryCrossEntropy(), X, OTHER_SHARES, True, "binary_cross_entropy_with_logits", {}),
+    (losses.CrossEntropy(), X, LABELS, True, "cross_entropy", {}),
+    (losses.CrossEntropy(), X, ONE_HOT, True, "cross_entropy", {}),
+    (losses.CrossEntropy(0.2), X, LABELS, True, "cross_entropy", {"label_smoothing": 0.2}),
+    (losses.CrossEntropy(0.2), X, ROWS, True, "cross_entropy", {"label_smoothing": 0.2}),
+    (losses.BinaryFocalCrossEntropy(), SHARES, MASKS, False,
+     "keras binary_focal_crossentropy", {}),
+    (losses.BinaryFocalCrossEntropy(1.5, 0.3, 0.1), SHARES, MASKS, False,
+     "keras binary_focal_crossentropy",
+     {"gamma": 1.5, "alpha": 0.3, "label_smoothing": 0.1, "apply_class_balancing": True}),
+    (losses.BinaryFocalCrossEntropy(), X, OTHER_SHARES, True,
+     "keras binary_focal_crossentropy", {"from_logits": True}),
+    (losses.BinaryFocalCrossEntropy(2.0, 0.25), X, MASKS, True, binary_focal,
+     {"gamma": 2.0, "alpha": 0.25}),
+    (losses.FocalCrossEntropy(), ROWS, OTHER_ROWS, False,
+     "keras categorical_focal_crossentropy", {"normalizes": True}),
+    (losses.FocalCrossEntropy(), X, ONE_HOT, True,
+     "keras categorical_focal_crossentropy", {"from_logits": True}),
+    (losses.FocalCrossEntropy(1.5, 0.4, 0.1), X, ONE_HOT, True,
+     "keras categorical_focal_crossentropy",
+     {"from_logits": True, "gamma": 1.5, "alpha": 0.4, "label_smoothing": 0.1}),
+    (losses.FocalCrossEntropy(1.5, (1.0, 2.0, 0.5, 0.1, 3.0)), X, ONE_HOT, True, focal,
+     {"gamma": 1.5, "alpha": (1.0, 2.0, 0.5, 0.1, 3.0)}),
+    (losses.GeneralizedCrossEntropy(0.6), ROWS, LABELS, False,
+     "keras categorical_generalized_cross_entropy", {"q": 0.6}),
+    (losses.GeneralizedCrossEntropy(0.6), X, LABELS, True, generalized, {"q": 0.6}),
+    (losses.KlDivergence(), ROWS, OTHER_ROWS, False, "keras kl_divergence", {}),
+    (losses.KlDivergence(), ROWS, OTHER_ROWS, False, kl, {}),
+    (losses.KlDivergence(), X, OTHER_ROWS, True, kl_of_logits, {}),
+    (losses.Nll(), np.log(ROWS), LABELS, False, "nll_loss", {}),
+    (losses.Contrastive(1.2), POSITIVE[:, :1], MASKS[:, :1], False, contrastive, {"margin": 1.2}),
+    (losses.TripletMargin(), RNG.normal(size=(6, 12)), np.empty((6, 0)), False, triplet,
+     {"margin": 1.0}),
+    (losses.TripletMargin(0.3), RNG.normal(size=(6, 12)), np.empty((6, 0)), False, triplet,
+     {"margin": 0.3}),
+    (losses.Quantile((0.1, 0.5, 0.8)), RNG.normal(size=(6, 6)), T[:, :2], False, pinball,
+     {"quantiles": (0.1, 0.5, 0.8)}),
+    (losses.GaussianNll(), X[:, :4], T[:, :2], False, gaussian, {}),
+    (losses.Value(), X, np.empty((6, 0)), False, value, {}),
+]  # fmt: skip
+
+
+def of_peer(request, function, y, t, options):
+    """Return the value and the gradient of a peer."""
+    torch = request.getfixturevalue("torch")
+    leaf, target = torch.tensor(y, requires_grad=True), torch.tensor(t)
+    options = {name: one for name, one in options.items() if name not in ("kinks", "normalizes")}
+    if not isinstance(function, str):
+        loss = function(torch, leaf, target, **options)
+    elif function.startswith("keras "):
+        keras = request.getfixturevalue("keras")
+        name = function.removeprefix("keras ")
+        loss = getattr(keras.losses, name)(target, leaf, **options).mean()
+    else:
+        loss = getattr(torch.nn.functional, function)(leaf, target, **options)
+    loss.backward()
+    return loss.item(), leaf.grad.numpy()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} {case[4]}"[:80])
+def test_a_loss_is_that_of_another_library(request, case):
+    loss, y, t, logits, function, options = case
+    expected, gradient = of_peer(request, function, y.copy(), t.copy(), options)
+    with warnings.catch_warnings(action="error"), np.errstate(over="raise", invalid="raise"):
+        found, backward = (loss.forward_logits if logits else loss.forward)(y, t)
+        dy = backward()
+    assert found == pytest.approx(expected, rel=1e-10, abs=1e-12)
+    if options.get("normalizes"):  # Keras divides by the sum, to which the gradient is orthogonal
+        dy = dy - np.sum(dy * y, axis=-1, keepdims=True)
+    if options.get("kinks"):
+        return
+    np.testing.assert_allclose(dy, gradient, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} {case[4]}"[:80])
+def test_weights_of_rows_weigh_the_losses_that_another_library_has_for_each(request, case):
+    loss, y, t, logits, function, options = case
+    found = loss.per_example(y, t, logits=logits)
+    rows = [slice(row, row + 1) for row in range(len(y))]
+    each = [of_peer(request, function, y[row], t[row], options)[0] for row in rows]
+    np.testing.assert_allclose(found, each, rtol=1e-10, atol=1e-12)
+
+
+def test_every_built_in_loss_is_compared():
+    own = {e.cls for e in installed() if e.kind == "loss" and e.plugin == "nnreg"}
+    assert own == {type(case[0]) for case in CASES}

@@ -1,0 +1,90 @@
+"""Activations that multiply their input by a number between 0 and 1."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnreg._types import Array
+from nnreg.builtin.activations.functions import log1p_exp, logistic
+from nnreg.interfaces.activation import Activation, Backward
+
+
+@dataclass(frozen=True)
+class Gelu(Activation):
+    """Gaussian error linear unit.
+
+    y = x · Φ(x), Φ the distribution function of the standard normal
+
+    By default Φ(x) ≈ (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2; Keras and PyTorch compute
+    the exact Φ by default. Hendrycks and Gimpel 2016.
+
+    Options:
+        exact: compute Φ by the error function, which NumPy lacks and which is therefore slow
+    """
+
+    exact: bool = False
+    sums_to_one = False
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        if self.exact:
+            erf: Array = np.frompyfunc(math.erf, 1, 1)(x / math.sqrt(2))  # type: ignore[assignment]
+            cdf = 0.5 + 0.5 * erf.astype(x.dtype)
+            slope = np.exp(-0.5 * np.square(np.clip(x, -40, 40))) / math.sqrt(2 * math.pi)
+            return x * cdf, lambda dy: dy * (cdf + x * slope)
+        c, k = math.sqrt(2 / math.pi), 0.044715
+        th = np.tanh(c * x * (1 + k * (x * x)))
+        cdf = 0.5 + 0.5 * th
+        slope = (0.5 * c) * (1 - th * th) * (1 + (3 * k) * (x * x))
+        return x * cdf, lambda dy: dy * (cdf + x * slope)
+
+
+@dataclass(frozen=True)
+class Silu(Activation):
+    """Sigmoid linear unit, also called swish.
+
+    y = x · sigmoid(x)
+
+    Elfwing et al. 2017.
+    """
+
+    sums_to_one = False
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        s = logistic(x)
+        y = x * s
+        return y, lambda dy: dy * (s + y * (1 - s))
+
+
+@dataclass(frozen=True)
+class HardSilu(Activation):
+    """Sigmoid linear unit with the hard sigmoid, also called hard swish.
+
+    y = x · min(max(x/6 + 1/2, 0), 1)
+
+    Howard et al. 2019.
+    """
+
+    sums_to_one = False
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        gate = np.clip(x + 3, 0, 6) / 6
+        return x * gate, lambda dy: dy * (gate + x * ((x > -3) & (x < 3)) * (1 / 6))
+
+
+@dataclass(frozen=True)
+class Mish(Activation):
+    """Self-gated unit that is smooth everywhere.
+
+    y = x · tanh(log(1 + exp(x)))
+
+    Misra 2019.
+    """
+
+    sums_to_one = False
+
+    def forward(self, x: Array) -> tuple[Array, Backward]:
+        gate = np.tanh(log1p_exp(x))
+        return x * gate, lambda dy: dy * (gate + x * (1 - gate * gate) * logistic(x))

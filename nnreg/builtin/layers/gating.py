@@ -1,0 +1,103 @@
+"""Layers that do what an activation does, but change the width or draw numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Interval
+
+from nnreg._types import Array, Shape
+from nnreg.builtin.activations import Sigmoid
+from nnreg.errors import ShapeError
+from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.interfaces.masks import require_features
+from nnreg.interfaces.trainable_activation import TrainableActivation
+
+
+@dataclass(frozen=True)
+class Glu(Layer):
+    """Gated linear unit: one half of the features multiplied by an activation of the other.
+
+    y = a · activation(b), a and b the first and the second half of x
+
+    Input `(..., 2 · features)`, output `(..., features)`. Dauphin et al. 2017; with gelu and silu
+    it is the GEGLU and SwiGLU of Shazeer 2020.
+
+    Options:
+        activation: applied to the second half; Keras and PyTorch have sigmoid alone
+    """
+
+    activation: Activation = Sigmoid()
+    independent = True
+    keeps_integers = False
+    keeps_mask = True
+    output_range = (-math.inf, math.inf)
+
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        if not shape or shape[-1] % 2 or not shape[-1]:
+            raise ShapeError(shape, "(batch, ..., 2 · features)")
+        require_features(shape, builder)
+        half = (*shape[:-1], shape[-1] // 2)
+        builder.activation("activation", self.activation, half)
+        return half
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        half = x.shape[-1] // 2
+        a, b = x[..., :half], x[..., half:]
+        if isinstance(self.activation, TrainableActivation):
+            gate, backward_fn = self.activation.forward(b, context.children["activation"])
+        else:
+            gate, backward_fn = self.activation.forward(b)
+        y = np.multiply(a, gate, out=context.empty(a.shape))
+
+        def backward(dy: Array) -> Array:
+            dx = context.empty(x.shape)
+            np.multiply(dy, gate, out=dx[..., :half])
+            dx[..., half:] = backward_fn(dy * a)
+            return dx
+
+        return y, backward
+
+
+@dataclass(frozen=True)
+class RRelu(Layer):
+    """Rectified linear unit whose slope for negative inputs is random in training.
+
+    y = x for x > 0, otherwise slope · x
+
+    The slope of each value is uniform between `lower` and `upper` in training, and their mean
+    otherwise. Input of any shape, output of the same. As PyTorch's; Keras does not have it. Xu et
+    al. 2015.
+
+    Options:
+        lower: smallest slope, in [0, 1]
+        upper: largest slope, in [0, 1]
+    """
+
+    lower: Annotated[float, Interval(ge=0, le=1)] = 1 / 8
+    upper: Annotated[float, Interval(ge=0, le=1)] = 1 / 3
+    independent = True
+    keeps_integers = False
+    keeps_mask = True
+    output_range = (-math.inf, math.inf)
+
+    def __post_init__(self) -> None:
+        if self.lower > self.upper:
+            raise ValueError("'lower' must be at most 'upper'")
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        slope = context.empty(x.shape)
+        if context.training:
+            drawn = context.rng.random(x.shape, dtype=np.float32)
+            np.multiply(drawn, self.upper - self.lower, out=slope)
+            np.add(slope, self.lower, out=slope)
+        else:
+            slope.fill((self.lower + self.upper) / 2)
+        np.copyto(slope, 1, where=x > 0)
+        y = np.multiply(x, slope, out=context.empty(x.shape))
+        return y, lambda dy: np.multiply(dy, slope, out=context.empty(x.shape))
