@@ -56,6 +56,7 @@ class _Limits:
     def limit(self, count: int) -> Iterator[None]:
         with self._lock:
             self._open.append(count)
+            _take_control()
             limiter = _blas_pools().limit(limits=min(self._open), user_api="blas")
             if len(self._open) == 1:
                 self._before = limiter
@@ -64,6 +65,7 @@ class _Limits:
         finally:
             with self._lock:
                 self._open.remove(count)
+                _take_control()
                 if self._open:
                     _blas_pools().limit(limits=min(self._open), user_api="blas")
                 else:
@@ -71,6 +73,13 @@ class _Limits:
 
 
 _limits = _Limits()
+
+
+def _take_control() -> None:
+    """Let this thread change limits: newer threadpoolctl ignores all threads but the first."""
+    for library in _blas_pools().lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
 
 
 def split_evenly(size: int, count: int) -> list[slice]:
