@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import nnreg
-from benchmarks import graphs, loading, options, streaming, watching
+from benchmarks import graphs, loading, options, streaming, threads, watching
 from benchmarks.harness import Effort
 from benchmarks.processes import ROOT, Workers, limited, python, run
 from benchmarks.tables import plugins, saving
@@ -52,6 +52,13 @@ def test_both_forms_of_a_residual_network_and_both_versions_of_chains_are_timed(
     rows = list(graphs.measure(Effort(1, 0.0, 1), before=ROOT))
     assert [set(row.figures) for row in rows[:2]] == [{"nested", "graph"}] * 2
     assert [set(row.figures) for row in rows[2:]] == [{"before", "now"}] * len(graphs.OPTIMIZERS)
+
+
+def test_each_form_of_a_training_is_timed_on_one_thread_and_several(monkeypatch):
+    monkeypatch.setattr(threads, "STEPS", 1)
+    monkeypatch.setattr(threads, "NETWORKS", {"small": threads.NETWORKS["dense 4-16-8-3"]})
+    (row,) = threads.measure(Effort(1, 0.0, 2))
+    assert tuple(row.figures) == threads.COLUMNS
 
 
 def test_both_forms_of_the_residual_network_compute_the_same():
