@@ -262,6 +262,8 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     context = Context({}, {}, {}, {}, Workspace(np.float64, reuse=False, kernels=kernels))
     with _component_code():
         value, backward = loss.forward_with_workspace(y, t, context, logits=logits)
+        if math.isnan(value) and not loss.classification:  # it may not take negative targets
+            value, backward = loss.forward_with_workspace(y, np.abs(t), context, logits=logits)
     return {"value": value, **_gradients(loss, lambda: {"gradient": backward()})}
 
 

@@ -31,6 +31,7 @@ from nnreg.testing import encoders, layers
 from nnreg.testing.finite_differences import points
 from nnreg.testing.layer_pass import LayerCase
 from nnreg.testing.suite import Check
+from nnreg.training.component_checks import within
 
 CLASSES = ["a", "b", "c"]
 ROWS = 12
@@ -143,7 +144,7 @@ def _spec_and_data(
     if isinstance(component, Loss) and not component.takes_target:
         spec["loss"] = {"own": tree, "compared": "mean_squared_error"}
         output = {"type": "dense", "units": 1, "name": "compared"}
-        first = [{**hidden, "name": "hidden"}, {**hidden, "name": "own"}]
+        first = [{**hidden, "name": "hidden"}, {**hidden, "units": 6, "name": "own"}]
         output["inputs"] = "hidden"
     return {**spec, "model": {"layers": [*first, output]}}, x, y
 
@@ -201,18 +202,24 @@ def _output_for(
     if isinstance(example, tuple):
         _, outputs, targets = example
         targets = np.resize(targets, (ROWS, *targets.shape[1:]))
-        found = np.take(CLASSES, targets) if loss.classification else targets
-        return {**output, "units": outputs.shape[-1]}, found
+        found = np.take(CLASSES, np.rint(targets).astype(int)) if loss.classification else targets
+        return {**output, "units": outputs.shape[-1], **_bounded(loss)}, found
     fused = loss.fused_activation
-    low, high = loss.input_range
     if loss.classification:
         name = "softmax" if fused is None else registry.name_of(fused())
         units = 1 if name == "sigmoid" else "classes"
-        return {"type": "dense", "units": units, "activation": name}, np.resize(
-            CLASSES[: 2 if name == "sigmoid" else 3], len(y)
-        )
-    if np.isfinite([low, high]).all():
-        return {**output, "activation": "sigmoid"}, low + (high - low) / (1 + np.exp(-y))
-    if np.isfinite(low):
-        return {**output, "activation": "softplus"}, low + 0.1 + np.abs(y)
-    return output, y
+        layer = {"type": "dense", "units": units, "activation": name, **_bounded(loss)}
+        return layer, np.resize(CLASSES[: 2 if units == 1 else 3], len(y))
+    declared = np.isfinite(loss.target_range).any()
+    bounds = loss.target_range if declared else loss.input_range
+    return {**output, **_bounded(loss)}, within(bounds, y)
+
+
+def _bounded(loss: Loss) -> dict[str, Any]:
+    """Return the activation whose outputs are within those that a loss takes, if any is needed."""
+    low, high = np.isfinite(loss.input_range)
+    if loss.classification and loss.fused_activation is not None:
+        return {}
+    names = {(True, True): "sigmoid", (True, False): "softplus", (False, True): "log_softmax"}
+    name = names.get((bool(low), bool(high)))
+    return {} if name is None or (loss.classification and low and high) else {"activation": name}

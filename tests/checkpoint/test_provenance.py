@@ -67,17 +67,27 @@ def test_every_built_in_with_numeric_outputs_has_a_fingerprint():
         if entry.kind in ("activation", "initializer"):
             spec["model"] = {"layers": [{**dense, entry.kind: value}, base["model"]["layers"][2]]}
         elif entry.kind in ("metric", "loss") and not entry.cls.classification:
-            units = {"gaussian_nll": 2, "quantile": 3}.get(entry.name, 1)
-            spec["model"] = {"layers": [{"type": "dense", "units": units}]}
-            spec["loss"], data = "mean_squared_error", (data[0], data[0][:, 0])
+            units = {"gaussian_nll": 2, "quantile": 3, "triplet_margin": 3}.get(entry.name, 1)
+            bounded = entry.kind == "loss" and entry.cls.input_range == (0, np.inf)
+            activation = "softplus" if bounded else "identity"
+            layer = {"type": "dense", "units": units, "activation": activation}
+            spec["model"] = {"layers": [layer]}
+            spec["loss"], data = "mean_squared_error", (data[0], np.abs(data[0][:, 0]))
         if entry.kind in ("loss", "optimizer", "schedule"):
             spec[entry.kind] = value
-        if entry.name == "value":
-            layers = [{"type": "dense", "units": 1, "name": name} for name in ("own", "other")]
+        if entry.cls.kind == "loss" and not entry.cls.takes_target:
+            layers = [{"type": "dense", "units": 3, "name": "own"},
+                      {"type": "dense", "units": 1, "name": "other"}]  # fmt: skip
             spec["model"] = {"layers": layers}
-            spec["loss"] = {"own": "value", "other": "mean_squared_error"}
+            spec["loss"] = {"own": entry.name, "other": "mean_squared_error"}
         if entry.name == "binary_cross_entropy":
             layer = {"type": "dense", "units": "classes", "activation": "sigmoid"}
+            spec["model"] = {"layers": [layer]}
+        if entry.name == "contrastive":
+            layer = {"type": "dense", "units": 1, "activation": "softplus"}
+            spec["model"], data = {"layers": [layer]}, (data[0], data[0][:, 0] > 0)
+        if entry.name == "nll":
+            layer = {"type": "dense", "units": "classes", "activation": "log_softmax"}
             spec["model"] = {"layers": [layer]}
         if entry.kind == "metric":
             spec["metrics"] = [value]
