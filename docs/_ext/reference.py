@@ -115,7 +115,12 @@ def default(option: dict[str, Any], required: bool) -> str:
 def minimal(entry: Entry) -> dict[str, Any]:
     """Return the required options of a component, with possible values."""
     body = SchemaWriter(installed()).options(entry.cls)
-    values: dict[str, Any] = {"layers": [{"type": "dense", "units": 8}], "activation": "relu"}
+    values: dict[str, Any] = {
+        "layers": [{"type": "dense", "units": 8}],
+        "activation": "relu",
+        "axes": [2, 1],
+        "shape": [4, 8],
+    }
     return {"type": entry.name, **{name: values.get(name, 8) for name in body["required"]}}
 
 

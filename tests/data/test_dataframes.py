@@ -212,7 +212,7 @@ class TestParquet:
             with pytest.raises(DataError, match=r"d\.parquet: not a readable Parquet file"):
                 Parquet().read(tmp_path / "d.parquet")
 
-    def test_empty_tables_structures_and_ragged_lists_are_refused(self, written, peer):
+    def test_empty_tables_and_structures_are_refused(self, written, peer):
         pa = peer("pyarrow")
         with pytest.raises(DataError, match="there are no rows"):
             Parquet().read(written({"a": pa.array([], pa.int8())}))
@@ -220,8 +220,6 @@ class TestParquet:
             DataError, match=r"column 'a': values of type struct<.*expected numbers"
         ):
             Parquet().read(written({"a": [{"x": 1}]}))
-        with pytest.raises(DataError, match="column 'a': lists of different lengths"):
-            Parquet().read(written({"a": [[1], [1, 2]]}))
 
 
 def test_text_that_stays_dictionary_encoded_is_the_same_table(tmp_path, monkeypatch, peer):
