@@ -12,7 +12,7 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
-from nnreg.builtin.layers.dense import ActivatedLayer
+from nnreg.builtin.layers.dense import WeightedLayer
 from nnreg.builtin.layers.geometry import (
     Frame,
     Padding1d,
@@ -33,7 +33,7 @@ from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import LayerBackward, LayerBuilder
 
 
-class Convolution(ActivatedLayer):
+class Convolution(WeightedLayer):
     """What all convolutions share: `dims` is the number of their spatial axes.
 
     A subclass is a dataclass with these options; `_filters` and `_groups` are how many there are
@@ -44,10 +44,6 @@ class Convolution(ActivatedLayer):
     kernel: Any
     stride: Any
     padding: Any
-    activation: Activation
-    bias: bool
-    initializer: Initializer
-    bias_initializer: Initializer
     dilation: Any
     padding_mode: PaddingMode
     independent = True
@@ -68,10 +64,7 @@ class Convolution(ActivatedLayer):
         if channels % groups:
             raise ShapeError(shape, f"a number of channels that is a multiple of {groups}, groups")
         size = (*windows.size, channels // groups, filters)
-        builder.param("weight", size, self.initializer, regularized=True)
-        if self.bias:
-            builder.param("bias", (filters,), self.bias_initializer)
-        builder.activation("activation", self.activation, (filters,))
+        self._declare(builder, size)
         return (*out, filters)
 
     def _places(self, space: Shape) -> tuple[Windows, Frame, Shape]:
@@ -90,11 +83,7 @@ class Convolution(ActivatedLayer):
         groups = self._groups(channels)
         multiply = _multiply if groups == 1 else _multiply_groups
         z, products_backward = multiply(padded, windows, (x.shape[0], *out), groups, context)
-        y, backward_fn = self.activation.forward_bias_inplace(
-            z,
-            context.params.get("bias"),
-            context.children["activation"] if context.children else context,
-        )
+        y, backward_fn = self._activate(z, context)
 
         def backward(dy: Array) -> Array | None:
             dz = backward_fn(dy.reshape(y.shape), context.gradients.get("bias"))

@@ -14,7 +14,7 @@ from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.errors import ShapeError
-from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.activation import Activation, BiasBackward
 from nnreg.interfaces.component import Units
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.declarations import Param
@@ -38,8 +38,31 @@ class ActivatedLayer(Layer):
         return plain, self.activation
 
 
+class WeightedLayer(ActivatedLayer):
+    """A layer that multiplies by a weight, may add a bias, and applies its activation."""
+
+    bias: bool
+    initializer: Initializer
+    bias_initializer: Initializer
+
+    def _declare(self, builder: LayerBuilder, weight: Shape) -> None:
+        """Declare the weight of this shape, whose last axis are the outputs, and what follows."""
+        builder.param("weight", weight, self.initializer, regularized=True)
+        if self.bias:
+            builder.param("bias", weight[-1:], self.bias_initializer)
+        builder.activation("activation", self.activation, weight[-1:])
+
+    def _activate(self, z: Array, context: Context) -> tuple[Array, BiasBackward]:
+        """Add the bias to `(rows, outputs)` and apply the activation; `z` may be overwritten."""
+        return self.activation.forward_bias_inplace(
+            z,
+            context.params.get("bias"),
+            context.children["activation"] if context.children else context,
+        )
+
+
 @dataclass(frozen=True)
-class Dense(ActivatedLayer):
+class Dense(WeightedLayer):
     """Fully connected layer over the last axis.
 
     y = activation(x · weight + bias)
@@ -75,10 +98,7 @@ class Dense(ActivatedLayer):
             raise ShapeError(shape, "(batch, ..., features)")
         require_features(shape, builder)
         units = builder.size(self.units)
-        builder.param("weight", (shape[-1], units), self.initializer, regularized=True)
-        if self.bias:
-            builder.param("bias", (units,), self.bias_initializer)
-        builder.activation("activation", self.activation, (units,))
+        self._declare(builder, (shape[-1], units))
         return (*shape[:-1], units)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
@@ -86,7 +106,7 @@ class Dense(ActivatedLayer):
         features, units = weight.shape
         rows = x if x.ndim == 2 else x.reshape(-1, features)
         z = context.workspace.dot(rows, weight, out=context.empty((rows.shape[0], units)))
-        y, backward_fn = self.activation.forward_bias_inplace(
+        y, backward_fn = self.activation.forward_bias_inplace(  # as `_activate`, without its call
             z,
             context.params.get("bias"),
             context.children["activation"] if context.children else context,

@@ -11,7 +11,7 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
-from nnreg.builtin.layers.dense import ActivatedLayer
+from nnreg.builtin.layers.dense import WeightedLayer
 from nnreg.builtin.layers.geometry import (
     NOUNS,
     Extent,
@@ -32,7 +32,7 @@ from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import LayerBackward, LayerBuilder
 
 
-class TransposedConvolution(ActivatedLayer):
+class TransposedConvolution(WeightedLayer):
     """What transposed convolutions share: `dims` is the number of their spatial axes.
 
     Each value of the input adds its window of the output; a convolution with these options reads
@@ -74,10 +74,7 @@ class TransposedConvolution(ActivatedLayer):
                 shape, f"{NOUNS[self.dims]} of which padding {self.padding} leaves some"
             )
         size = (*windows.size, channels, self.filters)
-        builder.param("weight", size, self.initializer, regularized=True)
-        if self.bias:
-            builder.param("bias", (self.filters,), self.bias_initializer)
-        builder.activation("activation", self.activation, (self.filters,))
+        self._declare(builder, size)
         return (*out, self.filters)
 
     def _places(self, space: Shape) -> tuple[Windows, Shape, tuple[tuple[int, int], ...]]:
@@ -117,11 +114,8 @@ class TransposedConvolution(ActivatedLayer):
         if part.shape != whole.shape:
             z = context.empty(part.shape)
             z[...] = part
-        y, backward_fn = self.activation.forward_bias_inplace(
-            z.reshape(math.prod(part.shape[:-1]), filters),
-            context.params.get("bias"),
-            context.children["activation"] if context.children else context,
-        )
+        rows_of_z = z.reshape(math.prod(part.shape[:-1]), filters)
+        y, backward_fn = self._activate(rows_of_z, context)
 
         def backward(dy: Array) -> Array | None:
             dz = backward_fn(dy.reshape(y.shape), context.gradients.get("bias"))
