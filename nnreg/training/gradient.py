@@ -26,12 +26,10 @@ from nnreg.tables.padded import Padded
 from nnreg.training.block_products import BlockProducts
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.exchange import Exchange, Member
+from nnreg.training.update import chunks_of
 
 MIN_SHARD_ROWS = 8
 """The fewest examples for a pass, or for a shard."""
-
-CHUNK_VALUES = 131_072
-"""The values of a gradient that are added at a time: they stay in the processor's cache."""
 
 
 def microbatch_size(network: Network, shards: int = 1) -> int | None:
@@ -130,14 +128,10 @@ class Shard:
         """
         self.workspace.rng, self.workspace.shard = self.rng, member
         size = self._microbatch_size or len(rows)
-        if len(rows) <= size and not self._shared:
-            return self._pass(examples, rows, scale, self.context)
-        self._scores.rewind()
-        scores = self._scores.empty((len(rows), *self._network.output_shape))
         if len(rows) <= size:
             result = self._pass(examples, rows, scale, self.context)
-            np.copyto(scores, result.scores)
-            return replace(result, scores=scores)
+            return self._kept(result) if self._shared else result
+        scores = self._empty_scores(len(rows))
         loss, results = 0.0, list[ShardResult]()
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
@@ -154,6 +148,16 @@ class Shard:
             losses, points = losses_of(results)
             return MaskedResult(self, rows, sum(losses), scores, losses, points)
         return ShardResult(self, rows, loss, scores)
+
+    def _kept(self, result: ShardResult) -> ShardResult:
+        """Return a result whose scores the next shard does not overwrite."""
+        scores = self._empty_scores(len(result.rows))
+        np.copyto(scores, result.scores)
+        return replace(result, scores=scores)
+
+    def _empty_scores(self, rows: int) -> Array:
+        self._scores.rewind()
+        return self._scores.empty((rows, *self._network.output_shape))
 
     def _pass(self, examples: Batch, rows: Array, scale: Any, context: Context) -> ShardResult:
         """Run one forward and one backward pass."""
@@ -334,8 +338,7 @@ class DataParallelGradient:
 
     def _sum(self, part: slice) -> None:
         """Add the gradients of all shards to the first one in this range."""
-        for start in range(part.start, part.stop, CHUNK_VALUES):
-            chunk = slice(start, min(start + CHUNK_VALUES, part.stop))
+        for chunk in chunks_of([part]):
             tree_sum([shard.gradient[chunk] for shard in self._shards])
 
 

@@ -80,10 +80,8 @@ class SeveralEvaluation(Evaluation):
         self, z: Array, t: Any, context: Context
     ) -> tuple[list[float], Callable[[Array | None], Array]]:
         """Return the weighted loss of each output, 0 without one, and the gradient's function."""
-        losses, backward_fns = (
-            list[float](),
-            list[tuple[OutputEvaluation, Callable[[], Array] | None]](),
-        )
+        losses = list[float]()
+        backward_fns = list[tuple[OutputEvaluation, Callable[[], Array] | None]]()
         for name, output, scores in self._split(z):
             if output.evaluation is None:
                 losses.append(0.0)

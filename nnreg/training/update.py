@@ -44,7 +44,7 @@ class ExponentialMovingAverage:
         self._chunks = [
             (value[chunk], mean[chunk], scratch[: value[chunk].size])
             for value, mean in zip((network.vector, network.state_vector), means, strict=True)
-            for chunk in _chunks([slice(0, value.size)])
+            for chunk in chunks_of([slice(0, value.size)])
         ]
 
     def add(self, count: int) -> None:
@@ -118,7 +118,7 @@ class OptimizerRunner:
             kinds = {0: kinds[trained[0].start]}
             trained = [slice(0, parameters.size)]
         self._partitions, starts = [], list(kinds)
-        chunks = _chunks(trained) if optimizer.elementwise else trained
+        chunks = chunks_of(trained) if optimizer.elementwise else trained
         threads = update_threads(optimizer, network.vector.size, pool.count)
         for part in _partition(chunks, threads):
             scratch = network.workspace(reuse=True)
@@ -277,7 +277,7 @@ def _partition(chunks: Sequence[slice], count: int) -> list[list[slice]]:
     return parts
 
 
-def _chunks(spans: Sequence[slice]) -> list[slice]:
+def chunks_of(spans: Sequence[slice]) -> list[slice]:
     """Divide spans into chunks that fit into the processor's cache."""
     return [
         slice(start, min(start + CHUNK_VALUES, span.stop))
