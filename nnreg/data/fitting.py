@@ -87,7 +87,7 @@ def fit_preprocessing(
 def _input_names(
     table: Table, targets: Sequence[TargetColumns], columns: Columns
 ) -> tuple[str, ...]:
-    """Return the names of the input columns, by default of all that are no targets."""
+    """Return the names of the input columns, by default of all that are not targets."""
     names = columns.listed
     if names is None:
         used = {name for target in targets for name in target.columns}
@@ -200,7 +200,7 @@ def _encoder_of(
 def _target_of_encoder(name: str, train: Table, targets: Mapping[str, Target]) -> Array:
     """Return the only target, for the encoder of a column that needs it.
 
-    The steps of sequences have no `targets`, and those that have a value per step are none.
+    `targets` are those with one value for each row; there are none for the steps of sequences.
     """
     found = [target for target in targets.values() if columns_of(target)]
     if len(found) != 1:

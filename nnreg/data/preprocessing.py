@@ -219,7 +219,7 @@ class Preprocessing(Configurable):
         return encoded
 
     def _integers(self, values: Array, table: Table) -> Array:
-        """Return encoded values as integers. Raises `DataError` for one that is none."""
+        """Return encoded values as integers. Raises `DataError` for one that is not."""
         with np.errstate(invalid="ignore"):  # a number beyond int64 becomes another one
             integers = values.astype(np.int64)
         wrong = integers != values

@@ -213,7 +213,7 @@ def _unread(
     inputs: Sequence[str],
     outputs: Collection[Read],
 ) -> list[Problem]:
-    """Return a problem for each value that no entry reads and that is no output."""
+    """Return a problem for each value that no entry reads and that is not an output."""
     parts = {one for wire in wires for one in wire.inputs}.union(outputs or [Read(len(wires))])
     read = {one.value for one in parts}
     problems = [

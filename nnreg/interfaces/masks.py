@@ -37,7 +37,7 @@ def refuse_mask(layer: Any, plan: Declarations) -> None:
 def output_mask(layer: Any, plan: Any) -> str | None:
     """Return the mask of the output of a layer that is built; None if it has none.
 
-    A layer that holds layers has that of the last of these; an activation with parameters is none.
+    A layer that holds layers has that of the last of these; an activation is not one.
     """
     masks: list[str] = [name for name in plan.masks if name is not None]
     if not masks or not layer.keeps_mask:

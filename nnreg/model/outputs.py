@@ -108,7 +108,7 @@ class Output(NamedTuple):
         return next(both), next(both)
 
     def _require_labels(self, raw: Array, table: Table) -> None:
-        """Raise `DataError` for a target that is no label, if a metric compares labels."""
+        """Raise `DataError` for a target that is not a label, if a metric compares labels."""
         metrics = self.evaluation.named_metrics if self.evaluation else {}
         name = next((n for n, one in metrics.items() if isinstance(one, LabelMetric)), None)
         wrong = (raw != 0) & (raw != 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -217,9 +218,11 @@ def _output_for(
 
 def _bounded(loss: Loss) -> dict[str, Any]:
     """Return the activation whose outputs are within those that a loss takes, if any is needed."""
-    low, high = np.isfinite(loss.input_range)
     if loss.classification and loss.fused_activation is not None:
         return {}
-    names = {(True, True): "sigmoid", (True, False): "softplus", (False, True): "log_softmax"}
-    name = names.get((bool(low), bool(high)))
-    return {} if name is None or (loss.classification and low and high) else {"activation": name}
+    names = {(True, False): "softplus", (False, True): "log_softmax"}
+    if not loss.classification:
+        names[True, True] = "sigmoid"
+    low, high = map(math.isfinite, loss.input_range)
+    name = names.get((low, high))
+    return {} if name is None else {"activation": name}

@@ -83,7 +83,7 @@ class Constraints:
 class WeightDecay:
     """Subtracts the fraction learning_rate · decay from the weights, not the biases, before a step.
 
-    It is no part of the gradient, so the optimizer does not scale it. Loshchilov and Hutter 2019.
+    It is not part of the gradient, so the optimizer does not scale it. Loshchilov and Hutter 2019.
     `rates` has the factors of the learning rate of single parameters.
     """
 

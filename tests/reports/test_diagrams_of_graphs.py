@@ -1,4 +1,4 @@
-"""The diagram of a network that is no chain: lines beside the boxes, and repeated layers."""
+"""The diagram of a network that is not a chain: lines beside the boxes, and repeated layers."""
 
 import itertools
 
