@@ -34,7 +34,7 @@ from tests.helpers.paths import ROOT
 
 BLOCK = re.compile(r"^(?:```(\w+)(?: ([^\n]*))?\n(.*?)^```$|<!-- (sh)\n(.*?)-->)", re.S | re.M)
 WRITTEN = ("python", "json", "csv", "yaml")
-NUMBER = r"(?<![\w.-])-?\d+(?:\.\d+)?(?:e[-+]\d+)?(?![\w-])"
+NUMBER = r"(?<![\w.-])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?(?![\w-])"
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def alike(wanted, found, *, exact):
             pattern += re.escape(part)
     match = re.fullmatch(pattern, found)
     return match is not None and all(
-        abs(float(there) - float(shown)) <= tolerance(shown, exact=exact)
+        abs(value(there) - value(shown)) <= tolerance(shown, exact=exact)
         for there, shown in zip(match.groups(), numbers, strict=True)
     )
 
@@ -179,7 +179,12 @@ def tolerance(shown, *, exact):
     last = 1.01 * 10.0 ** (int(exponent or 0) - len(fraction))
     if exact:
         return last if fraction else 0
-    return max(last, 0.01) + 0.2 * abs(float(shown))
+    return max(last, 0.01) + 0.2 * abs(value(shown))
+
+
+def value(number):
+    """Return the value of a number, which may have commas between its thousands."""
+    return float(number.replace(",", ""))
 
 
 def prepare(directory):
