@@ -7,9 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg.testing.assertions import TOLERANCE, close, shape
 
 STEP = 1e-5
 """The step of central differences with about the least error in float64."""
+
+MOST_VALUES = 64
+"""The size of an array up to which `require_gradient` varies every value alone."""
 
 EXTREMES = (-1e4, -100.0, -1.0, 0.0, 1.0, 100.0, 1e4)
 
@@ -32,6 +36,41 @@ def central_difference(f: Callable[[], float], x: Array) -> Array:
         x[index] = original
         gradient[index] = (above - below) / (2 * STEP)
     return gradient
+
+
+def require_gradient(
+    component: object, what: str, found: Array, f: Callable[[], float], x: Array
+) -> None:
+    """Require that `found` is the gradient of `f` with respect to `x`, which `f` reads.
+
+    Each value of a small array is varied alone. Of a large one, 24 are, and all of them together
+    along 4 random directions, where an error of any value shows.
+    """
+    shape(component, what, found, x.shape)
+    if x.size <= MOST_VALUES:
+        close(component, what, found, central_difference(f, x), TOLERANCE)
+        return
+    rng, original = np.random.default_rng(0), x.copy()
+    for index in rng.choice(x.size, 24, replace=False):
+        position = np.unravel_index(index, x.shape)
+        one = np.zeros(x.shape)
+        one[position] = 1
+        at = f"{what} at {[int(k) for k in position]}"
+        close(component, at, found[position], _slope(f, x, original, one), TOLERANCE)
+    for _ in range(4):
+        signs = rng.choice([-1.0, 1.0], x.shape)
+        along, expected = np.sum(found * signs), _slope(f, x, original, signs)
+        close(component, f"{what} along a random direction", along, expected, TOLERANCE)
+
+
+def _slope(f: Callable[[], float], x: Array, original: Array, direction: Array) -> Array:
+    """Return the derivative of `f` along a direction, by a central difference."""
+    x[...] = original + STEP * direction
+    above = f()
+    x[...] = original - STEP * direction
+    below = f()
+    x[...] = original
+    return np.asarray((above - below) / (2 * STEP))
 
 
 def complex_step(f: Callable[[Array], Array], x: Array, dy: Array) -> Array:

@@ -106,7 +106,7 @@ CASES = pytest.mark.parametrize(
     [(FREQUENT, True), pytest.param((*FREQUENT, *OTHERS), False, marks=pytest.mark.slow)],
     ids=["frequent", "all"],
 )
-"""Beside the slow cases, two obstacles for the four commands that read and write the most."""
+"""Beside the slow cases, two obstacles for the two commands that read and write the most."""
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +205,7 @@ def test_an_obstacle_in_a_cross_validation_is_harmless(made, tmp_path, name, obs
 def check(made, tmp_path, base, name, commands, obstacles, quick):
     log = tmp_path / "log"
     if quick:
-        commands = {name: commands[name] for name in ("run", "resume", "runs", "report")}
+        commands = {name: commands[name] for name in ("run", "resume")}
     try:
         in_process(try_commands, made, base, name, commands, obstacles, str(log))
     except AssertionError as error:

@@ -32,6 +32,7 @@ def score(tree):
     return run.summary["test"]["r2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tells", "least"), [(False, -0.03), (True, 0.1)])
 def test_knowing_that_a_value_was_missing_helps_where_it_tells_and_is_no_loss_elsewhere(
     table, tells, least
