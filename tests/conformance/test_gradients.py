@@ -22,7 +22,7 @@ def test_a_right_gradient_passes_and_a_wrong_one_of_any_value_fails(shape):
     for index in np.ndindex(shape):
         wrong = gradient.copy()
         wrong[index] += 1e-4
-        with pytest.raises(AssertionError, match="sin: the gradient.* is off by"):
+        with pytest.raises(AssertionError, match=r"sin: the gradient.* is off by"):
             require_gradient("sin", "the gradient", wrong, f, x)
 
 

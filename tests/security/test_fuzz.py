@@ -22,7 +22,7 @@ def test_no_mutation_crashes_hangs_or_is_loaded_silently(kind, most, share):
     outcomes, bad = fuzz.fuzz(kind, count, seed=0)
     assert not bad, "\n".join(bad)
     assert outcomes.total() == count
-    assert len(outcomes) >= 3, outcomes  # some mutations pass the first check
+    assert len(outcomes) >= (3 if share == 1 else 2), outcomes  # some pass the first check
 
 
 @needs_limits
