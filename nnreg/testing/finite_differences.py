@@ -11,6 +11,9 @@ from nnreg._types import Array, Shape
 STEP = 1e-5
 """The step of central differences with about the least error in float64."""
 
+KINK = 1e-3
+"""The least relative difference of the slopes on both sides of a point that is taken for a kink."""
+
 EXTREMES = (-1e4, -100.0, -1.0, 0.0, 1.0, 100.0, 1e4)
 
 
@@ -31,6 +34,28 @@ def central_difference(f: Callable[[], float], x: Array) -> Array:
         below = f()
         x[index] = original
         gradient[index] = (above - below) / (2 * STEP)
+    return gradient
+
+
+def difference_beside(f: Callable[[], float], x: Array, found: Array) -> Array:
+    """Return central differences, but `found` at a kink where it is between the slopes beside it.
+
+    A layer of maxima has a kink wherever two values are equal, which may be within the step.
+    """
+    gradient, here = central_difference(f, x), f()
+    if found.shape != x.shape:
+        return gradient
+    for index in map(tuple, np.argwhere(np.abs(found - gradient) > KINK)):
+        original = x[index]
+        x[index] = original - STEP
+        left = (here - f()) / STEP
+        x[index] = original + STEP
+        right = (f() - here) / STEP
+        x[index] = original
+        low, high = min(left, right), max(left, right)
+        slack = STEP * max(1.0, -low, high)
+        if high - low > KINK * max(1.0, -low, high) and low - slack <= found[index] <= high + slack:
+            gradient[index] = found[index]
     return gradient
 
 
