@@ -134,8 +134,9 @@ class GaussianNoise(_Noise):
 
 def _normal(shape: Shape, std: float, context: Context) -> Array:
     """Return normal noise with the mean 0."""
-    drawn = context.rng.standard_normal(shape, dtype=np.float32)
-    return np.multiply(drawn, std, out=context.empty(shape))
+    noise = context.empty(shape)
+    noise[...] = context.rng.standard_normal(shape, dtype=np.float32)
+    return np.multiply(noise, std, out=noise)
 
 
 class _SpatialDropout(_WithRate):
