@@ -98,7 +98,7 @@ class EinsumDense(ActivatedLayer):
         given = self.output_shape if isinstance(self.output_shape, tuple) else (self.output_shape,)
         if len(given) != len(equation.named):
             letters = ", ".join(equation.named)
-            problem = f"has {len(given)} sizes, but the output without the batch has {letters}"
+            problem = f"must have a size for each of {letters}, the output without the batch"
             _refuse(builder, "output_shape", problem)
         known = dict(zip(equation.x[1:], shape, strict=True))
         found = {}

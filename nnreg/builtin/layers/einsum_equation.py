@@ -144,7 +144,9 @@ def equation_for(text: str, axes: int) -> Equation:
         )
     if elided < left:
         least = len(x) + left
-        raise ValueError(f"needs an input of {least} axes, batch included, but that has {axes}")
+        raise ValueError(
+            f"needs an input of {least} axes or more, batch included, but that has {axes}"
+        )
     unused = (one for one in string.ascii_letters if one not in x + weight + y)
     further = "".join(itertools.islice(unused, elided))
     found = Equation(

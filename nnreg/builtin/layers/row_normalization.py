@@ -16,8 +16,8 @@ from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.masks import require_features
 
-SHORTEST: Final = 1e-12
-"""A vector up to this length counts as zeros; PyTorch and Keras divide it by this number."""
+SMALLEST: Final = 1e-12
+"""Values up to this size count as zeros; PyTorch and Keras divide shorter vectors by it."""
 
 
 class _RowNormalization(Layer):
@@ -86,8 +86,8 @@ class UnitNorm(_RowNormalization):
     y = x / √(Σ x²)
 
     Input `(..., features)` with two features or more, output of the same shape. Keras's layer
-    UnitNormalization, and PyTorch's function normalize. Zeros remain zeros; they and vectors
-    shorter than 1e-12 have no gradient, where Keras and PyTorch have one of 1e12.
+    UnitNormalization, and PyTorch's function normalize. Zeros remain zeros and have no gradient,
+    where Keras and PyTorch have one of 1e12; so it is with vectors of values up to 1e-12.
     """
 
     output_range = (-1, 1)
@@ -96,16 +96,12 @@ class UnitNorm(_RowNormalization):
         column = (*x.shape[:-1], 1)
         y = np.abs(x, out=context.empty(x.shape))
         largest = np.max(y, axis=-1, keepdims=True, out=context.empty(column))
-        np.copyto(largest, 1, where=np.equal(largest, 0))
+        np.copyto(largest, math.inf, where=np.less_equal(largest, SMALLEST))
         np.divide(x, largest, out=y)  # so that no square overflows or becomes 0
         length = np.sum(np.square(y), axis=-1, keepdims=True, out=context.empty(column))
         np.maximum(np.sqrt(length, out=length), 1, out=length)
         np.divide(y, length, out=y)
-        np.multiply(length, largest, out=length)
-        inverse = np.divide(1, length, out=context.empty(column))
-        short = np.less_equal(length, SHORTEST)
-        np.copyto(inverse, 0, where=short)
-        np.copyto(y, 0, where=short)
+        inverse = np.divide(1, np.multiply(length, largest, out=length), out=length)
 
         def backward(dy: Array) -> Array:
             part = np.multiply(dy, y, out=context.empty(x.shape))
