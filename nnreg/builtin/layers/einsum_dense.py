@@ -42,8 +42,8 @@ class EinsumDense(ActivatedLayer):
         bias_initializer: first values of bias
 
     Parameters:
-        weight: a size for each of its letters
-        bias: the output's axes from the first of `bias_axes` on, with 1 for others
+        weight: (...), an axis for each of its letters
+        bias: (...), the axes of the output from the first of `bias_axes` on, with 1 for others
     """
 
     equation: str

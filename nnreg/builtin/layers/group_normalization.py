@@ -21,7 +21,7 @@ from nnreg.interfaces.masks import require_features
 
 
 class _GroupNormalization(Layer):
-    """What both normalizations share; `_groups` is the number of groups of so many channels."""
+    """A normalization whose number of groups of these channels is `_groups`."""
 
     epsilon: float
     independent = True
