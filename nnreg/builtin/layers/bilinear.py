@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,10 @@ class Bilinear(WeightedLayer, Join):
     independent = True
     keeps_integers = False
     keeps_mask = True
+
+    @classmethod
+    def examples(cls) -> Iterable[Any]:
+        return [(cls(2), ((3,), (4,))), (cls(3, bias=False), ((5, 4), (5, 2)))]
 
     def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
         if len(shapes) != 2:
