@@ -121,3 +121,10 @@ def test_a_layer_without_a_matrix_is_refused_at_its_place(layer):
     layers = [{"type": "spectral_norm", "layer": layer}, "flatten", SPEC["model"]["layers"][1]]
     with pytest.raises(SpecError, match=r"layers\[0\]\.layer: \w+ has no matrix 'weight'"):
         nnreg.build({**SPEC, "model": {"layers": layers}}, data=(X[:, :, None], LABELS))
+
+
+def test_a_layer_of_integers_is_refused():
+    embedding = {"type": "embedding", "vocabulary": 5, "units": 3}
+    layers = [{"type": "spectral_norm", "layer": embedding}, "flatten", SPEC["model"]["layers"][1]]
+    with pytest.raises(SpecError, match=r"layers\[0\]\.layer: this layer takes integers"):
+        nnreg.build({**SPEC, "model": {"layers": layers}}, data=(X.astype(int) % 5, LABELS))

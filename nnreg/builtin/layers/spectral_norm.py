@@ -37,7 +37,7 @@ class SpectralNorm(Layer):
     Keras's SpectralNormalization stores u alone, and replaces W by W / σ. Miyato et al. 2018.
 
     Options:
-        layer: a layer with the parameter `weight`, such as `dense` or `conv2d`
+        layer: a layer of numbers with the parameter `weight`, such as `dense` or `conv2d`
         power_iterations: iterations in each training step
 
     Buffers:
@@ -64,7 +64,7 @@ class SpectralNorm(Layer):
         return [(cls(Dense(3)), (4,)), (cls(Dense(2), power_iterations=2), (5, 4))]
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shapes:
-        output: Shapes = builder.layer(HELD, self.layer, shape)
+        output: Shapes = builder.layer(HELD, self.layer, shape, integer=builder.integer)
         weight = builder.children[HELD][1].params.get("weight")
         if weight is None or len(weight.shape) < 2:
             name = type(self.layer).__name__
