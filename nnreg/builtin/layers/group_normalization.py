@@ -162,3 +162,9 @@ class InstanceNorm(_GroupNormalization):
 
     def _groups(self, channels: int) -> int:
         return channels
+
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        output = super().build(shape, builder)
+        if math.prod(shape[:-1]) < 2:
+            raise ShapeError(shape, "(batch, ..., channels) with two positions or more")
+        return output
