@@ -120,6 +120,11 @@ def minimal(entry: Entry) -> dict[str, Any]:
         "activation": "relu",
         "axes": [2, 1],
         "shape": [4, 8],
+        "layer": {"type": "dense", "units": 8},
+        "equation": "abc,cd->abd",
+        "output_shape": [None, 8],
+        "std": 0.1,
+        "scale": 0.1,
     }
     return {"type": entry.name, **{name: values.get(name, 8) for name in body["required"]}}
 

@@ -28,6 +28,7 @@ from nnreg.interfaces.kernels import MAX_NARROW_FEATURES, Kernels
 from nnreg.network.network import Network
 from nnreg.registry.registry import installed
 from nnreg.testing import check_activation, check_layer, configurations
+from tests.components.norms_and_noise import NORMS_AND_NOISE
 from tests.components.windowed_layers import WINDOWED
 
 BUILT_IN = [entry for entry in installed() if entry.plugin == "nnreg"]
@@ -83,6 +84,7 @@ LAYERS = {
     "batch_norm": of(normalization.BatchNorm, (3,), (2, 2, 3), epsilon=st.floats(1e-3, 1)),
     "layer_norm": of(normalization.LayerNorm, (3,), (2, 4), epsilon=st.floats(1e-3, 1)),
     **WINDOWED,
+    **NORMS_AND_NOISE,
     "global_average_pool": of(global_pooling.GlobalAveragePool, (3, 2), (2, 3, 4)),
     "global_max_pool": of(global_pooling.GlobalMaxPool, (3, 2), (2, 3, 4)),
     "embedding": of(sequence.Embedding, (2,), vocabulary=st.just(4), units=SMALL),

@@ -81,7 +81,7 @@ def test_every_parameter_and_buffer_has_a_line_with_its_shape(name):
             block.update(arrays)
             for array, parameter in arrays.items():
                 sizes = re.match(r"\((.*?)\)", lines[array])[1].rstrip(",").split(", ")
-                assert len(sizes) == len(parameter.shape), array
+                assert sizes == ["..."] or len(sizes) == len(parameter.shape), array
 
     collect()
     assert [set(lines) for lines in documented] == declared

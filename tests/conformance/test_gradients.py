@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnreg.testing.finite_differences import MOST_VALUES, require_gradient
+from nnreg.testing.finite_differences import MOST_VALUES, require_gradient, slope_beside
 
 RNG = np.random.default_rng(0)
 
@@ -31,3 +31,23 @@ def test_a_gradient_that_is_not_a_number_fails():
     gradient[7, 13] = np.nan
     with pytest.raises(AssertionError, match="is off by nan"):
         require_gradient("sum", "the gradient", gradient, x.sum, x)
+
+
+NEAR = 3e-6
+"""The distance to the kink, within the step."""
+
+
+def slope(found, x):
+    """Return the slope of max(x, 3 x) at x, beside one that was found."""
+    at = np.array([x])
+    return slope_beside(lambda: np.maximum(at, 3 * at)[0], at, np.ones(1), found)
+
+
+@pytest.mark.parametrize(("found", "x"), [(3.0, NEAR), (1.0, -NEAR), (2.0, NEAR)])
+def test_a_slope_between_those_beside_a_kink_is_accepted(found, x):
+    assert slope(found, x) == found
+
+
+@pytest.mark.parametrize(("found", "x"), [(0.9, NEAR), (3.1, NEAR), (2.0, 0.5), (3.0, -0.5)])
+def test_another_slope_is_not(found, x):
+    assert abs(slope(found, x) - found) > 0.05

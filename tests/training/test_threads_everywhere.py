@@ -90,6 +90,14 @@ SHARED = [
     {"type": "concat", "inputs": ["again", "last"]},
     CLASSES,
 ]
+SPECTRAL = [
+    {"type": "spectral_norm", "layer": {**DENSE, "units": 6}, "name": "tower"},
+    {"type": "group_norm", "groups": 2},
+    {"type": "alpha_dropout", "rate": 0.2},
+    {"type": "gaussian_noise", "std": 0.1},
+    {"use": "tower"},
+    CLASSES,
+]
 CASES = {
     "batch norm and repeated passes": (spec(NORMALIZED, optimizer="sam"), X, LABELS),
     "repeated passes in accumulated batches": (
@@ -100,6 +108,7 @@ CASES = {
     ),
     "frozen batch norm": (spec(NORMALIZED, freeze=["layers/1"]), X, LABELS),
     "shared layers": (spec(SHARED), X, LABELS),
+    "shared spectral norm and noise": (spec(SPECTRAL, optimizer="sam"), X, LABELS),
     "trainable activations": (
         spec([{**DENSE, "activation": "prelu"}, CLASSES], learning_rates={"*": 0.5}), X, LABELS,
     ),

@@ -38,7 +38,7 @@ class GlobalAveragePool(Layer):
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         rows = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
         if context.mask is not None:
-            return self._masked(x, rows, _real_positions(context.mask, x), context)
+            return self._masked(x, rows, real_positions(context.mask, x), context)
         batch, count, features = rows.shape
 
         def backward(dy: Array) -> Array:
@@ -95,7 +95,7 @@ class GlobalMaxPool(Layer):
         rows = x.reshape(x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1])
         candidates, any_real = rows, None
         if context.mask is not None:
-            real = _real_positions(context.mask, x)
+            real = real_positions(context.mask, x)
             candidates = np.where(np.expand_dims(real, 2), rows, -math.inf)
             any_real = np.any(real, axis=1, keepdims=True)
         index = np.expand_dims(np.argmax(candidates, axis=1), 1)
@@ -111,7 +111,7 @@ class GlobalMaxPool(Layer):
         return y if any_real is None else np.where(any_real, y, 0), backward
 
 
-def _real_positions(mask: Array, x: Array) -> Array:
+def real_positions(mask: Array, x: Array) -> Array:
     """Return which positions of all axes but the last are real, `(batch, positions)`."""
     real: Array = np.repeat(mask, math.prod(x.shape[2:-1]), axis=1)
     return real

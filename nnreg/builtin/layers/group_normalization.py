@@ -1,0 +1,170 @@
+"""Normalization of each example over its positions and groups of its channels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from annotated_types import Gt
+
+from nnreg._types import Array, Shape
+from nnreg._utils.statistics import sum_rows
+from nnreg.builtin.initializers import Ones, Zeros
+from nnreg.builtin.layers.global_pooling import real_positions
+from nnreg.errors import ShapeError
+from nnreg.interfaces.component import Count
+from nnreg.interfaces.context import Context
+from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.interfaces.masks import require_features
+
+
+class _GroupNormalization(Layer):
+    """A normalization whose number of groups of these channels is `_groups`."""
+
+    epsilon: float
+    independent = True
+    keeps_integers = False
+    keeps_mask = True
+    output_range = (-math.inf, math.inf)
+
+    def _groups(self, channels: int) -> int:
+        raise NotImplementedError
+
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        if not shape:
+            raise ShapeError(shape, "(batch, ..., channels)")
+        require_features(shape, builder)
+        groups = self._groups(shape[-1])
+        if shape[-1] % groups:
+            raise ShapeError(shape, f"a number of channels that is a multiple of {groups}, groups")
+        builder.param("gamma", shape[-1:], Ones())
+        builder.param("beta", shape[-1:], Zeros())
+        builder.constant = math.prod(shape) == groups  # a single value minus its mean is 0
+        return shape
+
+    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        gamma, beta = context.params["gamma"], context.params["beta"]
+        batch, channels = x.shape[0], x.shape[-1]
+        positions = math.prod(x.shape[1:-1])
+        rows = x.reshape(batch, positions, channels)
+        mean = _Means(self._groups(channels), x, context)
+        normal = np.subtract(rows, mean.of(rows), out=context.empty(rows.shape))
+        mean.keep_real(normal)
+        scale = mean.of(np.multiply(normal, normal, out=context.empty(rows.shape)))
+        np.sqrt(np.add(scale, self.epsilon, out=scale), out=scale)
+        np.divide(normal, scale, out=normal)
+        y = np.multiply(normal, gamma, out=context.empty(rows.shape))
+        np.add(y, beta, out=y)
+
+        def backward(dy: Array) -> Array:
+            points = (batch * positions, channels)
+            kernels, gradients = context.kernels, context.gradients
+            kernels.sum_rows(dy.reshape(points), gradients["beta"], context.workspace)
+            dx = dy.reshape(rows.shape)
+            part = np.multiply(dx, normal, out=context.empty(rows.shape))
+            kernels.sum_rows(part.reshape(points), gradients["gamma"], context.workspace)
+            across = mean.of(np.multiply(part, gamma, out=part))
+            dx = np.multiply(dx, gamma, out=context.empty(rows.shape))
+            np.subtract(dx, mean.of(dx), out=dx)
+            np.subtract(dx, np.multiply(normal, across, out=part), out=dx)
+            np.divide(dx, scale, out=dx)
+            mean.keep_real(dx)
+            return dx.reshape(x.shape)
+
+        return y.reshape(x.shape), backward
+
+
+class _Means:
+    """Means of `(batch, positions, channels)` over the real positions and the groups."""
+
+    def __init__(self, groups: int, x: Array, context: Context) -> None:
+        batch, positions, channels = x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1]
+        self._groups, self._context = groups, context
+        self._real: Array | None = None
+        self._count: int | Array = max(positions, 1) * (channels // groups)
+        if context.mask is not None:
+            self._real = context.empty((batch, positions, 1))
+            self._real[...] = np.expand_dims(real_positions(context.mask, x), 2)
+            steps = np.maximum(np.sum(self._real, axis=1), 1)
+            self._count = np.multiply(steps, channels // groups, out=steps)
+
+    def keep_real(self, rows: Array) -> None:
+        """Set the values at masked steps to 0."""
+        if self._real is not None:
+            np.multiply(rows, self._real, out=rows)
+
+    def of(self, rows: Array) -> Array:
+        """Return the mean of each group as `(batch, 1, channels)`, for each of its channels."""
+        batch, _, channels = rows.shape
+        empty, groups = self._context.empty, self._groups
+        weighted = rows
+        if self._real is not None:  # values at masked steps are arbitrary
+            weighted = np.multiply(rows, self._real, out=empty(rows.shape))
+        totals = empty((batch, channels))
+        sum_rows(weighted, self._context.workspace.ones, totals)
+        by_group = totals.reshape(batch, groups, channels // groups)
+        means = np.sum(by_group, axis=2, out=empty((batch, groups)))
+        np.divide(means, self._count, out=means)
+        by_group[...] = np.expand_dims(means, 2)
+        return totals.reshape(batch, 1, channels)
+
+
+@dataclass(frozen=True)
+class GroupNorm(_GroupNormalization):
+    """Normalization of each example over its positions and the channels of each group.
+
+    y = gamma · (x - mean) / √(variance + epsilon) + beta
+
+    Input `(..., channels)`, output of the same shape. The mean and variance of a group are over its
+    channels and all axes before them, of one example. Of sequences of different lengths
+    `(time, ...)`, only the steps before the end of each count; a group of a single value becomes
+    beta. As PyTorch's; Keras's default epsilon is 1e-3. Wu and He 2018.
+
+    Options:
+        groups: number of groups of channels that follow each other; 1 normalizes an example as a
+            whole
+        epsilon: added to the variance, > 0
+
+    Parameters:
+        gamma: (channels,)
+        beta: (channels,)
+    """
+
+    groups: Count
+    epsilon: Annotated[float, Gt(0)] = 1e-5
+
+    def _groups(self, channels: int) -> int:
+        return self.groups
+
+
+@dataclass(frozen=True)
+class InstanceNorm(_GroupNormalization):
+    """Normalization of each channel of an example over its positions.
+
+    y = gamma · (x - mean) / √(variance + epsilon) + beta
+
+    Input `(..., channels)` with two positions or more, output of the same shape. Of sequences of
+    different lengths `(time, ...)`, only the steps before the end of each count; a sequence of one
+    step becomes beta. As PyTorch's with affine=True; in Keras, a GroupNormalization with groups=-1.
+    Ulyanov et al. 2016.
+
+    Options:
+        epsilon: added to the variance, > 0
+
+    Parameters:
+        gamma: (channels,)
+        beta: (channels,)
+    """
+
+    epsilon: Annotated[float, Gt(0)] = 1e-5
+
+    def _groups(self, channels: int) -> int:
+        return channels
+
+    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
+        output = super().build(shape, builder)
+        if math.prod(shape[:-1]) < 2:
+            raise ShapeError(shape, "(batch, ..., channels) with two positions or more")
+        return output
