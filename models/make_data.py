@@ -111,18 +111,18 @@ def reber():
     hardly learn it.
     """
     rng = np.random.default_rng(0)
-    words = {}
-    while len(words) < 2400:
+    drawn = {}
+    while len(drawn) < 2400:
         word = reber_word(rng)
         wrong = with_mistake(word, rng)
-        if len(word) <= 30 and not {word, wrong} & words.keys() and not is_reber_word(wrong):
-            words |= {word: True, wrong: False}
-    order = rng.permutation(len(words))
-    letters = np.zeros((len(words), 30), np.uint8)
-    for row, word in zip(order, words, strict=True):
+        if len(word) <= 30 and not {word, wrong} & drawn.keys() and not is_reber_word(wrong):
+            drawn |= {word: True, wrong: False}
+    order = rng.permutation(len(drawn))
+    letters = np.zeros((len(drawn), 30), np.uint8)
+    for row, word in zip(order, drawn, strict=True):
         letters[row, : len(word)] = ["_BTPSXVE".index(letter) for letter in word]
-    valid = np.empty(len(words), "U3")
-    valid[order] = ["yes" if correct else "no" for correct in words.values()]
+    valid = np.empty(len(drawn), "U3")
+    valid[order] = ["yes" if correct else "no" for correct in drawn.values()]
     np.savez_compressed(HERE / "reber.npz", letters=letters, valid=valid)
 
 

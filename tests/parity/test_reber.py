@@ -21,9 +21,9 @@ def generator():
 
 def test_the_file_has_words_of_which_half_are_not_of_the_grammar(generator):
     data = np.load(MODELS / "reber.npz")
-    words = ["".join("_BTPSXVE"[letter] for letter in row if letter) for row in data["letters"]]
-    assert len(set(words)) == 2400
-    found = ["yes" if generator["is_reber_word"](word) else "no" for word in words]
+    texts = ["".join("_BTPSXVE"[letter] for letter in row if letter) for row in data["letters"]]
+    assert len(set(texts)) == 2400
+    found = ["yes" if generator["is_reber_word"](text) else "no" for text in texts]
     assert found == data["valid"].tolist()
     assert found.count("yes") == 1200
 
