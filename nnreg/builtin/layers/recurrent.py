@@ -169,7 +169,7 @@ class Gru(Recurrent):
                 if above is not None:
                     np.add(dh, above[s], out=dh)
                 h, r, z, new = below[s, :n], gates[s, :n], gates[s, n : 2 * n], gates[s, 2 * n :]
-                np.multiply(dh, z, out=kept)
+                np.multiply(dh, z, out=kept)  # what h of the step before gets of dh by itself
                 np.multiply(np.subtract(h, new, out=dupdate), dh, out=dupdate)
                 np.subtract(1, np.multiply(new, new, out=dnew), out=dnew)
                 np.multiply(dnew, np.subtract(dh, kept, out=dh), out=dnew)
@@ -191,6 +191,7 @@ class Gru(Recurrent):
                 dgates[:, s] = dz
                 np.add(kept, np.matmul(for_gates[:n], dz[: 2 * n], out=dh), out=dh)
             self.write_gradients(below, dgates, context)
+            # the columns of n are multiplied by r · h, or their product by r
             context.gradients["recurrent"][:, 2 * n :] = drecurrent
             if self.reset_after:
                 np.sum(dbias, axis=1, out=context.gradients["recurrent_bias"])
