@@ -32,8 +32,8 @@ class SimpleRnn(Recurrent):
         activation: applied at each step
         initializer: first values of weight
         recurrent_initializer: first values of recurrent
-        backwards: read each sequence from its last step to its first; the h of a step keeps its
-            place
+        backwards: read each sequence from its last step to its first; unlike in Keras, the h of a
+            step keeps its place
 
     Parameters:
         weight: (in_features, units)
@@ -102,8 +102,8 @@ class Gru(Recurrent):
         reset_after: apply r after the product with recurrent, not before it
         initializer: first values of weight
         recurrent_initializer: first values of recurrent
-        backwards: read each sequence from its last step to its first; the h of a step keeps its
-            place
+        backwards: read each sequence from its last step to its first; unlike in Keras, the h of a
+            step keeps its place
 
     Parameters:
         weight: (in_features, 3 · units), for r, z and n

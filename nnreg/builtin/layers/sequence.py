@@ -99,8 +99,8 @@ class Lstm(Recurrent):
         sequences: return h of every step instead of the last
         initializer: first values of weight and projection_weight
         recurrent_initializer: first values of recurrent
-        backwards: read each sequence from its last step to its first; the h of a step keeps its
-            place
+        backwards: read each sequence from its last step to its first; unlike in Keras, the h of a
+            step keeps its place
         projection: length of h, if it is projected
 
     Parameters:
