@@ -64,7 +64,70 @@ def small_sets():
     write_csv("two_layer.csv", ["x", "target"], [[0.5, 0.1]])
 
 
+REBER = {
+    1: ("TP", (2, 3)),
+    2: ("SX", (2, 4)),
+    3: ("TV", (3, 5)),
+    4: ("XS", (3, 6)),
+    5: ("PV", (4, 6)),
+    6: ("E", (None,)),
+}
+"""The states of the grammar of Reber 1967 after its B: letters, and the state after each."""
+
+
+def reber_word(rng):
+    """Return a word of the embedded grammar: its second letter and its last but one are equal."""
+    outer, word, state = "TP"[rng.integers(2)], "B", 1
+    while state is not None:
+        letters, states = REBER[state]
+        index = rng.integers(len(letters))
+        word, state = word + letters[index], states[index]
+    return f"B{outer}{word}{outer}E"
+
+
+def is_reber_word(word):
+    """Return True for a word of the embedded grammar."""
+    inner, state = word[3:-2], 1
+    for letter in inner:
+        letters, states = REBER.get(state, ("", ()))
+        if letter not in letters:
+            return False
+        state = states[letters.index(letter)]
+    return state is None and word in {f"B{outer}B{inner}{outer}E" for outer in "TP"}
+
+
+def with_mistake(word, rng):
+    """Replace one letter: the last but one in every second word, which only the second shows."""
+    at = len(word) - 2 if rng.integers(2) else rng.integers(len(word))
+    letters = "TP" if at == len(word) - 2 else "BTPSXVE"
+    letter = rng.choice([other for other in letters if other != word[at]])
+    return word[:at] + letter + word[at + 1 :]
+
+
+def reber():
+    """Write different words of up to 30 letters, of which half have a mistake, as padded arrays.
+
+    The embedded Reber grammar is from Hochreiter and Schmidhuber 1997: simple recurrent networks
+    hardly learn it.
+    """
+    rng = np.random.default_rng(0)
+    drawn = {}
+    while len(drawn) < 2400:
+        word = reber_word(rng)
+        wrong = with_mistake(word, rng)
+        if len(word) <= 30 and not {word, wrong} & drawn.keys() and not is_reber_word(wrong):
+            drawn |= {word: True, wrong: False}
+    order = rng.permutation(len(drawn))
+    letters = np.zeros((len(drawn), 30), np.uint8)
+    for row, word in zip(order, drawn, strict=True):
+        letters[row, : len(word)] = ["_BTPSXVE".index(letter) for letter in word]
+    valid = np.empty(len(drawn), "U3")
+    valid[order] = ["yes" if correct else "no" for correct in drawn.values()]
+    np.savez_compressed(HERE / "reber.npz", letters=letters, valid=valid)
+
+
 if __name__ == "__main__":
     penguins()
     sklearn_sets()
     small_sets()
+    reber()

@@ -35,11 +35,13 @@ from nnreg.builtin.layers import (
     pooling,
     rescaling,
     row_normalization,
+    recurrent,
     sampling,
     sequence,
     shapes,
     spectral_norm,
     transposed_convolution,
+    wrappers,
 )
 from nnreg.hookspecs import hookimpl
 from nnreg.interfaces.activation import Activation
@@ -184,7 +186,11 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
         "cropping2d": shapes.Cropping2d,
         "cropping3d": shapes.Cropping3d,
         "embedding": sequence.Embedding,
+        "simple_rnn": recurrent.SimpleRnn,
+        "gru": recurrent.Gru,
         "lstm": sequence.Lstm,
+        "bidirectional": wrappers.Bidirectional,
+        "time_distributed": wrappers.TimeDistributed,
         "add_position": attention.AddPosition,
         "multi_head_attention": attention.MultiHeadAttention,
         "cross_attention": attention.CrossAttention,

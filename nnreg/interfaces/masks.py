@@ -37,13 +37,14 @@ def refuse_mask(layer: Any, plan: Declarations) -> None:
 def output_mask(layer: Any, plan: Any) -> str | None:
     """Return the mask of the output of a layer that is built; None if it has none.
 
-    A layer that holds layers has that of the last of these; an activation is not one.
+    A layer that holds layers has that of the last of these, unless all of them get single steps;
+    an activation is not one.
     """
     masks: list[str] = [name for name in plan.masks if name is not None]
     if not masks or not layer.keeps_mask:
         return None
     nested = [own for one, own in plan.children.values() if not isinstance(one, Activation)]
-    if nested:
+    if any(any(own.masks) for own in nested):
         last: str | None = nested[-1].output_mask
         return last
     kept: str | None = plan.masks[0] if getattr(layer, "joins_masks", False) else masks[0]

@@ -19,9 +19,11 @@ from nnreg.builtin.layers import (
     global_pooling,
     joins,
     normalization,
+    recurrent,
     sampling,
     sequence,
     shapes,
+    wrappers,
 )
 from nnreg.interfaces import LayerBuilder, Workspace
 from nnreg.interfaces.kernels import MAX_NARROW_FEATURES, Kernels
@@ -88,7 +90,11 @@ LAYERS = {
     "global_average_pool": of(global_pooling.GlobalAveragePool, (3, 2), (2, 3, 4)),
     "global_max_pool": of(global_pooling.GlobalMaxPool, (3, 2), (2, 3, 4)),
     "embedding": of(sequence.Embedding, (2,), vocabulary=st.just(4), units=SMALL),
-    "lstm": of(sequence.Lstm, (3, 2), (1, 3), units=SMALL),
+    "simple_rnn": of(recurrent.SimpleRnn, (3, 2), (1, 3), units=SMALL, activation=ACTIVATIONS),
+    "gru": of(recurrent.Gru, (3, 2), (1, 3), units=SMALL),
+    "lstm": of(sequence.Lstm, (3, 2), (1, 3), units=SMALL, projection=st.none() | SMALL),
+    "bidirectional": st.sampled_from(wrappers.Bidirectional.examples()),
+    "time_distributed": st.sampled_from(wrappers.TimeDistributed.examples()),
     "residual": st.tuples(st.just(composition.Residual((TWO, dense.Dropout(0.3)))),
                           st.sampled_from([(3,), (2, 3)])),
     "add_position": of(attention.AddPosition, (3, 4), (2, 3)),

@@ -24,11 +24,13 @@ from nnreg.builtin.layers import (
     pooling,
     rescaling,
     row_normalization,
+    recurrent,
     sampling,
     sequence,
     shapes,
     spectral_norm,
     transposed_convolution,
+    wrappers,
 )
 from nnreg.interfaces import LayerBuilder
 from nnreg.interfaces.join import one_input
@@ -72,8 +74,28 @@ LAYERS = {
         depthwise_convolution.SeparableConv1d(3, padding="same", activation=Softmax()),
         (5, 4),
     ),
-    "lstm": (sequence.Lstm(3), (5, 4)),
-    "lstm of every step": (sequence.Lstm(3, sequences=True), (5, 4)),
+    **{
+        f"{name}{words}": (cls(3, **options, sequences=sequences, backwards=backwards), (5, 4))
+        for name, cls, options in (
+            ("simple_rnn", recurrent.SimpleRnn, {}),
+            ("gru", recurrent.Gru, {}),
+            ("lstm", sequence.Lstm, {}),
+            ("projected lstm", sequence.Lstm, {"projection": 2}),
+        )
+        for words, sequences, backwards in (
+            ("", False, False),
+            (" of every step", True, False),
+            (" backwards", False, True),
+            (" of every step backwards", True, True),
+        )
+    },
+    "gru with its reset before": (recurrent.Gru(3, reset_after=False), (5, 4)),
+    "bidirectional": (wrappers.Bidirectional(recurrent.Gru(3)), (5, 4)),
+    "bidirectional of every step": (
+        wrappers.Bidirectional(sequence.Lstm(3, sequences=True), "multiply"),
+        (5, 4),
+    ),
+    "time_distributed": (wrappers.TimeDistributed(convolution.Conv2d(2, 2)), (5, 3, 2, 2)),
     "add_position": (attention.AddPosition(), (5, 4)),
     "fixed add_position": (attention.AddPosition(learned=False), (5, 4)),
     "multi_head_attention": (attention.MultiHeadAttention(2), (5, 4)),

@@ -116,6 +116,11 @@ CASES = {
         spec(NORMALIZED, regularize={"*/weight": "orthogonal"}, constrain={"*/weight": "max_norm"},
              clip_value=0.01, weight_decay=0.01, ema=0.9), X, LABELS,
     ),
+    "recurrent layers in both directions with masks": (
+        spec([{"type": "bidirectional", "layer": {"type": "gru", "units": 4, "sequences": True}},
+              {"type": "lstm", "units": 5, "projection": 3, "backwards": True}, CLASSES]),
+        SEQUENCES, LABELS,
+    ),
     "several outputs with masks": (
         SEVERAL, SEQUENCES,
         {"sum": [one.sum(axis=1) for one in SEQUENCES], "mean": [one.mean() for one in SEQUENCES]},

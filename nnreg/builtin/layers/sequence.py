@@ -11,7 +11,8 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform, Uniform
 from nnreg.builtin.layers.dense import Dense
-from nnreg.errors import DataError, ShapeError
+from nnreg.builtin.layers.recurrence import Recurrent, StepsBackward
+from nnreg.errors import DataError
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.declarations import Param
@@ -82,144 +83,96 @@ class _LstmBias(Initializer):
 
 
 @dataclass(frozen=True)
-class Lstm(Layer):
+class Lstm(Recurrent):
     """Long short-term memory with forget gates.
 
     i, f, g, o = x · weight + h · recurrent + bias;
     c ← σ(f) · c + σ(i) · tanh(g); h ← σ(o) · tanh(c)
 
     Input `(time, in_features)`, output `(units,)`, or `(time, units)` with `sequences`. The last h
-    is that of the last step of each sequence, 0 if it has none. The bias of the forget gates starts
-    at 1. Hochreiter and Schmidhuber 1997; forget gates: Gers 2000.
+    is that of the last step of each sequence, 0 if it has none. With `projection`, h is
+    (σ(o) · tanh(c)) · projection_weight, and has that length. The bias of the forget gates starts
+    at 1. Hochreiter and Schmidhuber 1997; forget gates: Gers 2000; projection: Sak et al. 2014.
 
     Options:
-        units: length of h and c
+        units: length of c, and of h without `projection`
         sequences: return h of every step instead of the last
-        initializer: first values of weight
+        initializer: first values of weight and projection_weight
         recurrent_initializer: first values of recurrent
+        backwards: read each sequence from its last step to its first; unlike in Keras, the h of a
+            step keeps its place
+        projection: length of h, if it is projected
 
     Parameters:
-        weight: (in_features, 4 · units)
-        recurrent: (units, 4 · units)
+        weight: (in_features, 4 · units), for i, f, g and o
+        recurrent: (units or projection, 4 · units)
         bias: (4 · units,)
+        projection_weight: (units, projection), if `projection` is given
     """
 
     units: Count
     sequences: bool = False
     initializer: Initializer = GlorotUniform()
     recurrent_initializer: Initializer = GlorotUniform()
-    independent = True
-    keeps_integers = False
-    output_range = (-1.0, 1.0)
+    backwards: bool = False
+    projection: Count | None = None
+    gates = 4
+    values_per_unit = 7  # gates, h, c and tanh(c)
+
+    @classmethod
+    def examples(cls) -> list[tuple[Lstm, Shape]]:
+        return [(cls(2), (3, 2)), (cls(2, sequences=True, projection=1), (2, 3))]
 
     @property
-    def keeps_mask(self) -> bool:
-        """True for the h of every step, False for the last, which has no time axis."""
-        return self.sequences
+    def output_range(self) -> tuple[float, float]:
+        """Bounds of o · tanh(c), which a projection does not have."""
+        return (-1.0, 1.0) if self.projection is None else (-math.inf, math.inf)
 
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        if len(shape) != 2 or shape[0] == 0:
-            raise ShapeError(shape, "(batch, time, features)")
-        gates = 4 * self.units
-        builder.sequence_length = shape[0]
-        builder.activation_count = shape[0] * 7 * self.units  # gates, h, c and tanh(c) of each step
-        builder.param("weight", (shape[1], gates), self.initializer, regularized=True)
-        builder.param(
-            "recurrent", (self.units, gates), self.recurrent_initializer, regularized=True
-        )
-        builder.param("bias", (gates,), _LstmBias())
-        return (shape[0], self.units) if self.sequences else (self.units,)
+    @property
+    def state_size(self) -> int:
+        return self.projection or self.units
 
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        """Work on transposed arrays, `(…, batch)`, in which each gate is contiguous.
+    def declare(self, builder: LayerBuilder) -> None:
+        builder.param("bias", (4 * self.units,), _LstmBias())
+        if self.projection is not None:
+            shape = (self.units, self.projection)
+            builder.param("projection_weight", shape, self.initializer, regularized=True)
 
-        Each step's x and a row of ones lie below h: h · recurrent + x · weight + bias is then one
-        matrix product, and so are all their gradients.
-        """
-        n, (batch, time, features) = self.units, x.shape
-        weights = self._stacked(context)
-        below = context.empty((time + 1, n + features + 1, batch))
-        below[0, :n] = 0
-        below[:-1, n:-1] = np.transpose(x, (1, 2, 0))
-        below[:-1, -1] = 1
-        gates = context.empty((time, 4 * n, batch))
-        tanh_c = context.empty((time, n, batch))
-        c = context.empty((time + 1, n, batch))
+    def steps(self, weights: Array, below: Array, context: Context) -> StepsBackward:
+        time, batch, n = len(below) - 1, below.shape[-1], self.state_size
+        units, projection = self.units, context.params.get("projection_weight")
+        gates = context.empty((time, 4 * units, batch))
+        tanh_c = context.empty((time, units, batch))
+        c = context.empty((time + 1, units, batch))
         c[0] = 0
+        cells = below[1:, :n] if projection is None else context.empty((time, units, batch))
         for s in range(time):
             z = np.matmul(weights.T, below[s], out=gates[s])
-            context.kernels.lstm_step(z, c[s], c[s + 1], tanh_c[s], below[s + 1, :n])
-        mask = None if self.sequences else context.mask
-        lengths = None if mask is None else np.sum(mask, axis=1)
+            context.kernels.lstm_step(z, c[s], c[s + 1], tanh_c[s], cells[s])
+            if projection is not None:
+                np.matmul(projection.T, cells[s], out=below[s + 1, :n])
 
-        def backward(dy: Array) -> Array | None:
-            recurrent, weight = weights[:n], weights[n:-1]
-            above = self._gradients_of_steps(dy, time, lengths, context)
-            dz = context.empty((4 * n, batch))
-            dgates = context.empty((4 * n, time, batch))
-            dh, dc = context.empty((n, batch)), context.empty((n, batch))
-            dh[...] = dy.T if above is None else 0
+        def backward(dh: Array, above: Array | None) -> Array:
+            dz, dc = context.empty((4 * units, batch)), context.empty((units, batch))
+            dgates = context.empty((4 * units, time, batch))
             dc[...] = 0
+            dcell = dh
+            if projection is not None:
+                dcell, part = context.empty((units, batch)), context.empty((units, n))
+                dprojection = context.gradients["projection_weight"]
+                dprojection[...] = 0
             for s in reversed(range(time)):
                 if above is not None:
                     np.add(dh, above[s], out=dh)
+                if projection is not None:
+                    np.matmul(projection, dh, out=dcell)
+                    np.add(dprojection, np.matmul(cells[s], dh.T, out=part), out=dprojection)
                 context.kernels.lstm_step_backward(
-                    dh, dc, gates[s], c[s], tanh_c[s], dz, context.workspace
+                    dcell, dc, gates[s], c[s], tanh_c[s], dz, context.workspace
                 )
                 dgates[:, s] = dz
-                np.matmul(recurrent, dz, out=dh)
-            flat = dgates.reshape(4 * n, time * batch)
-            self._write_gradients(below[:-1], flat, context)
-            if not context.needs_input_gradient:
-                return None
-            dx = np.matmul(weight, flat, out=context.empty((features, time * batch)))
-            return _rows_first(dx.reshape(features, time, batch), (2, 1, 0), context)
+                np.matmul(weights[:n], dz, out=dh)
+            self.write_gradients(below, dgates, context)
+            return dgates
 
-        if self.sequences:
-            return _rows_first(below[1:, :n], (2, 0, 1), context), backward
-        if lengths is None:
-            return _rows_first(below[time, :n], (1, 0), context), backward
-        return below[lengths, :n, np.arange(batch, like=lengths)], backward
-
-    def _gradients_of_steps(
-        self, dy: Array, time: int, lengths: Array | None, context: Context
-    ) -> Array | None:
-        """Return the gradient of h of each step, `(time, units, batch)`; None for the last alone.
-
-        That of the initial h, which is the output of a sequence of length 0, is left out.
-        """
-        if self.sequences:
-            above = context.empty((time, self.units, len(dy)))
-            above[...] = np.transpose(dy, (1, 2, 0))
-            return above
-        if lengths is None:
-            return None
-        above = context.empty((time + 1, self.units, len(dy)))
-        above.fill(0)
-        above[lengths, :, np.arange(len(dy), like=lengths)] = dy
-        return above[1:]
-
-    def _stacked(self, context: Context) -> Array:
-        """Return recurrent, weight and bias as one array, in this order."""
-        params, n = context.params, self.units
-        weights = context.empty((n + len(params["weight"]) + 1, 4 * n))
-        weights[:n], weights[n:-1] = params["recurrent"], params["weight"]
-        weights[-1] = params["bias"]
-        return weights
-
-    def _write_gradients(self, below: Array, dgates: Array, context: Context) -> None:
-        time, inputs, batch = below.shape
-        by_input = context.empty((inputs, time, batch))
-        by_input[...] = np.swapaxes(below, 0, 1)
-        flat = by_input.reshape(inputs, time * batch)
-        gradient = np.matmul(flat, dgates.T, out=context.empty((inputs, 4 * self.units)))
-        context.gradients["recurrent"][...] = gradient[: self.units]
-        context.gradients["weight"][...] = gradient[self.units : -1]
-        context.gradients["bias"][...] = gradient[-1]
-
-
-def _rows_first(x: Array, axes: Shape, context: Context) -> Array:
-    """Return a transposed copy that is contiguous."""
-    y = context.empty(tuple(x.shape[axis] for axis in axes))
-    y[...] = np.transpose(x, axes)
-    return y
+        return backward
