@@ -274,6 +274,20 @@ def nnreg_metrics() -> Mapping[str, type[Metric]]:
         "f1": metrics.F1,
         "auc": metrics.Auc,
         "top_k_accuracy": metrics.TopKAccuracy,
+        "balanced_accuracy": metrics.BalancedAccuracy,
+        "brier": metrics.Brier,
+        "calibration_error": metrics.CalibrationError,
+        "cohen_kappa": metrics.CohenKappa,
+        "f_beta": metrics.FBeta,
+        "log_loss": metrics.LogLoss,
+        "matthews": metrics.Matthews,
+        "mean_iou": metrics.MeanIou,
+        "pearson": metrics.Pearson,
+        "precision_at_recall": metrics.PrecisionAtRecall,
+        "recall_at_precision": metrics.RecallAtPrecision,
+        "root_mean_squared_error": metrics.RootMeanSquaredError,
+        "spearman": metrics.Spearman,
+        "specificity": metrics.Specificity,
     }
 
 
