@@ -236,6 +236,10 @@ def nnreg_initializers() -> Mapping[str, type[Initializer]]:
         "he_uniform": initializers.HeUniform,
         "lecun_normal": initializers.LecunNormal,
         "lecun_uniform": initializers.LecunUniform,
+        "identity": initializers.Identity,
+        "orthogonal": initializers.Orthogonal,
+        "truncated_normal": initializers.TruncatedNormal,
+        "variance_scaling": initializers.VarianceScaling,
     }
 
 
