@@ -103,6 +103,7 @@ def nnreg_losses() -> Mapping[str, type[Loss]]:
         "categorical_hinge": losses.CategoricalHinge,
         "contrastive": losses.Contrastive,
         "cosine_similarity": losses.CosineSimilarity,
+        "ctc": losses.Ctc,
         "dice": losses.Dice,
         "focal_cross_entropy": losses.FocalCrossEntropy,
         "generalized_cross_entropy": losses.GeneralizedCrossEntropy,

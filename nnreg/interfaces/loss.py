@@ -63,6 +63,12 @@ class Loss(Component):
         single = output == (*target, 1) and classes == 2 and not self.takes_labels
         return output == (*target, classes) or single
 
+    def check_targets(self, t: Array, output: Shape) -> None:
+        """Raise `ValueError` with the reason if the loss does not take targets that are numbers.
+
+        `output` is the shape of the outputs of one example. Called when data are encoded.
+        """
+
     def prediction(self, y: Array) -> Array:
         """Return what outputs `y` predict for the target, in its shape: what metrics compare."""
         return y

@@ -208,6 +208,10 @@ def _output_for(
         _, outputs, targets = example
         targets = np.resize(targets, (ROWS, *targets.shape[1:]))
         found = np.take(CLASSES, np.rint(targets).astype(int)) if loss.classification else targets
+        if outputs.ndim > 2:
+            wide = {**output, "units": math.prod(outputs.shape[1:])}
+            shaped = {"type": "reshape", "shape": outputs.shape[1:]}
+            return {"type": "stack", "times": 1, "layers": [wide, shaped]}, found
         return {**output, "units": outputs.shape[-1], **_bounded(loss)}, found
     fused = loss.fused_activation
     if loss.classification:
