@@ -324,10 +324,6 @@ def encode_targets(
         return np.empty((len(targets), 0), dtype)
     if classes is None:
         _check_numbers(targets, loss)
-        try:
-            loss.check_targets(targets, output)
-        except ValueError as error:
-            raise DataError(f"the target: {error}") from error
         return targets.astype(dtype)
     if loss.takes_labels:
         return targets

@@ -76,9 +76,9 @@ def test_a_target_without_enough_steps_is_infinite_or_counts_as_0():
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ([1, 3], "row 7: 3 is not the number of one of the 3 classes of the output"),
-        ([1.5, 0], "row 7: 1.5 is not the number"),
-        ([-1, 0], "row 7: -1 is not the number"),
+        ([1, 3], "row 7.*: 3 is not the number of one of the 3 classes of the output"),
+        ([1.5, 0], "row 7.*: 1.5 is not the number"),
+        ([-1, 0], "row 7.*: -1 is not the number"),
     ],
 )
 def test_a_target_that_is_no_class_is_refused_with_its_row(target, message):
@@ -89,7 +89,7 @@ def test_a_target_that_is_no_class_is_refused_with_its_row(target, message):
 
 
 def test_a_target_without_enough_steps_is_refused_with_its_row():
-    with pytest.raises(DataError, match="row 2: its classes need 3 steps, with a blank between"):
+    with pytest.raises(DataError, match=r"row 2.*: its classes need 3 steps, with a blank between"):
         nnreg.build(spec(), data=(X[:, :2], T))
     assert nnreg.build(spec({"type": "ctc", "zero_infinity": True}), data=(X[:, :2], T))
 

@@ -54,23 +54,24 @@ class Ctc(Loss):
             )
         return True
 
-    def check_targets(self, t: Array, output: Shape) -> None:
+    def wrong_target(self, t: Array, output: Shape) -> tuple[int, str] | None:
         steps, classes = output
         wrong = (t != np.rint(t)) | (t < 0) | (t >= classes)
         if wrong.any():
-            raise ValueError(
-                f"row {np.argwhere(wrong)[0][0]}: {t[wrong][0]:g} is not the number of one of the "
-                f"{classes} classes of the output"
+            text = (
+                f"{t[wrong][0]:g} is not the number of one of the {classes} classes of the output"
             )
+            return int(np.argwhere(wrong)[0][0]), text
         labels, lengths = self._labels(t)
         repeated = (labels[:, 1:] == labels[:, :-1]) & (labels[:, 1:] != self.blank)
         needed = lengths + repeated.sum(axis=1)
-        if not self.zero_infinity and (needed > steps).any():
-            row = int(np.argmax(needed > steps))
-            raise ValueError(
-                f"row {row}: its classes need {needed[row]} steps, with a blank between equal "
-                f"ones, but the output has {steps}; use shorter targets, or set 'zero_infinity'"
-            )
+        if self.zero_infinity or not (needed > steps).any():
+            return None
+        row = int(np.argmax(needed > steps))
+        return row, (
+            f"its classes need {needed[row]} steps, with a blank between equal ones, but the "
+            f"output has {steps}; use shorter targets, or set 'zero_infinity' of the loss"
+        )
 
     def forward(self, y: Array, t: Array) -> tuple[float, Gradient]:
         losses, slopes = self._losses(y, t)
