@@ -33,9 +33,9 @@ from nnreg.builtin.layers import (
     noise,
     normalization,
     pooling,
+    recurrent,
     rescaling,
     row_normalization,
-    recurrent,
     sampling,
     sequence,
     shapes,
@@ -113,6 +113,7 @@ def nnreg_losses() -> Mapping[str, type[Loss]]:
         "categorical_hinge": losses.CategoricalHinge,
         "contrastive": losses.Contrastive,
         "cosine_similarity": losses.CosineSimilarity,
+        "ctc": losses.Ctc,
         "dice": losses.Dice,
         "focal_cross_entropy": losses.FocalCrossEntropy,
         "generalized_cross_entropy": losses.GeneralizedCrossEntropy,
@@ -265,6 +266,10 @@ def nnreg_initializers() -> Mapping[str, type[Initializer]]:
         "he_uniform": initializers.HeUniform,
         "lecun_normal": initializers.LecunNormal,
         "lecun_uniform": initializers.LecunUniform,
+        "identity": initializers.Identity,
+        "orthogonal": initializers.Orthogonal,
+        "truncated_normal": initializers.TruncatedNormal,
+        "variance_scaling": initializers.VarianceScaling,
     }
 
 
@@ -303,6 +308,20 @@ def nnreg_metrics() -> Mapping[str, type[Metric]]:
         "f1": metrics.F1,
         "auc": metrics.Auc,
         "top_k_accuracy": metrics.TopKAccuracy,
+        "balanced_accuracy": metrics.BalancedAccuracy,
+        "brier": metrics.Brier,
+        "calibration_error": metrics.CalibrationError,
+        "cohen_kappa": metrics.CohenKappa,
+        "f_beta": metrics.FBeta,
+        "log_loss": metrics.LogLoss,
+        "matthews": metrics.Matthews,
+        "mean_iou": metrics.MeanIou,
+        "pearson": metrics.Pearson,
+        "precision_at_recall": metrics.PrecisionAtRecall,
+        "recall_at_precision": metrics.RecallAtPrecision,
+        "root_mean_squared_error": metrics.RootMeanSquaredError,
+        "spearman": metrics.Spearman,
+        "specificity": metrics.Specificity,
     }
 
 

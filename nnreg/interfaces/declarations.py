@@ -77,6 +77,13 @@ class Declarations:
         self, name: str, shape: Shape, initializer: Initializer, *, regularized: bool = False
     ) -> None:
         """Declare a trainable array; `regularized` is for weights, not for biases."""
+        try:
+            initializer.check_shape(shape)
+        except ValueError as error:
+            text = (
+                f"{name} of shape {shape} cannot have the initial values of {initializer}: {error}"
+            )
+            raise SpecError([Problem(self.path, f"{text}; choose another initializer")]) from error
         self.params[name] = Param(shape, initializer, regularized)
 
     def buffer(

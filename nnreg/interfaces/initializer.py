@@ -15,6 +15,9 @@ class Initializer(Component):
 
     kind = "initializer"
 
+    def check_shape(self, shape: Shape) -> None:
+        """Raise `ValueError` with the reason if it has no values for a parameter of this shape."""
+
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
         """Return a float64 array of this shape, drawn from `rng` only.
 

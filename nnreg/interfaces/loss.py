@@ -63,6 +63,13 @@ class Loss(Component):
         single = output == (*target, 1) and classes == 2 and not self.takes_labels
         return output == (*target, classes) or single
 
+    def wrong_target(self, t: Array, output: Shape) -> tuple[int, str] | None:
+        """Return the first row of numeric targets that the loss does not take, and why.
+
+        None if it takes all of them. `output` is the shape of the outputs of one example.
+        """
+        return None
+
     def prediction(self, y: Array) -> Array:
         """Return what outputs `y` predict for the target, in its shape: what metrics compare."""
         return y

@@ -21,6 +21,8 @@ class Metric(Component):
     """Whether it compares classes instead of numbers."""
     of_scores: ClassVar[bool] = False
     """Whether a metric of classes gets the scores of all classes instead of the predicted one."""
+    of_probabilities: ClassVar[bool] = False
+    """Whether these scores must be probabilities, which those of some losses are not."""
     higher_is_better: ClassVar[bool] = True
 
     def check_classes(self, names: Sequence[str]) -> None:
@@ -59,13 +61,15 @@ class Metric(Component):
 class LabelMetric(Metric):
     """A metric of two classes, for labels of which a row may have several: each is 0 or 1.
 
-    Its value is the mean over the labels, or with `together` that of all labels as if they were
-    one; or that of the `label` with a number alone. A label for which it is undefined is left out.
+    Its value is the mean over the labels, with `weighted` weighted by the examples that have the
+    label; or with `together` that of all labels as if they were one; or that of the `label` with a
+    number alone. A label for which it is undefined is left out.
     """
 
     metric: Metric
     together: bool = False
     label: int | None = None
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "higher_is_better", self.metric.higher_is_better)
@@ -74,9 +78,14 @@ class LabelMetric(Metric):
         """Compare probabilities `(examples, ..., labels)` with labels of the same shape."""
         width = 1 if self.together else y.shape[-1]
         y, t = y.reshape(-1, width), t.reshape(-1, width)
-        found = [self._of_one(y[:, k], t[:, k]) for k in range(width) if self.label in (None, k)]
-        known = [value for value in found if not math.isnan(value)]
-        return sum(known) / len(known) if known else math.nan
+        found = [
+            (self._of_one(y[:, k], t[:, k]), float(np.sum(t[:, k])) if self.weighted else 1.0)
+            for k in range(width)
+            if self.label in (None, k)
+        ]
+        known = [(value, weight) for value, weight in found if not math.isnan(value)]
+        total = sum(weight for _, weight in known)
+        return sum(value * weight for value, weight in known) / total if total else math.nan
 
     def _of_one(self, y: Array, t: Array) -> float:
         classes = (y > 0.5).astype(np.intp)

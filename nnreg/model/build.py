@@ -267,6 +267,9 @@ def name_metrics(
                 f"{name} compares predictions with the target, but outputs for this loss are none"
             )
             problems.append(Problem(path, f"{text}; remove it"))
+        if metric.of_probabilities and not (output.loss or Loss()).scores_are_probabilities:
+            text = f"{name} compares probabilities, but the outputs for this loss are other scores"
+            problems.append(Problem(path, f"{text}; remove it"))
         named[name] = metric
         try:
             if metric.classification and classes is not None:

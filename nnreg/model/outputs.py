@@ -139,6 +139,9 @@ class Output(NamedTuple):
             found = encode_targets(scaled, shape, loss, count, network.dtype, self.path)
             if not all_finite(found):
                 refuse_too_large(table, columns_of(target), found)
+        if self.classes is None and (wrong := loss.wrong_target(scaled, shape)):
+            row, reason = wrong
+            raise DataError(f"{table.location(row, columns_of(target)[0])}: {reason}")
         return found, raw
 
 

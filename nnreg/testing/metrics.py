@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -36,12 +37,29 @@ def a_number(metric: Metric) -> None:
 def direction(metric: Metric) -> None:
     """Perfect predictions are better than bad ones, as `higher_is_better` declares."""
     predictions, targets, right = _data(metric)
-    perfect, bad = (metric.compute(y.copy(), targets.copy()) for y in (right, predictions[::-1]))
-    if not (perfect > bad if metric.higher_is_better else perfect < bad):
+    bad = predictions[::-1]
+    if metric.of_scores:
+        if _accepts_all(metric, right, targets):
+            return
+        bad = (1 - right) / (right.shape[1] - 1)
+    best, worst = (metric.compute(y.copy(), targets.copy()) for y in (right, bad))
+    if not (best > worst if metric.higher_is_better else best < worst):
         raise AssertionError(
-            f"{metric}: it is {perfect:.6g} for perfect predictions and {bad:.6g} for bad ones, "
+            f"{metric}: it is {best:.6g} for perfect predictions and {worst:.6g} for bad ones, "
             f"but the class declares higher_is_better = {metric.higher_is_better}"
         )
+
+
+def _accepts_all(metric: Metric, right: Array, targets: Array) -> bool:
+    """Return whether other options than the default ones make equal scores perfect.
+
+    So do a recall or a precision that is asked of them, if it is small.
+    """
+    fields = dataclasses.fields(metric)  # type: ignore[arg-type]
+    default = all(getattr(metric, field.name) == field.default for field in fields)
+    equal = np.full_like(right, 1 / right.shape[1])
+    values = [metric.compute(y.copy(), targets.copy()) for y in (right, equal)]
+    return not default and values[0] == values[1]
 
 
 def order(metric: Metric) -> None:

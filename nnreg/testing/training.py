@@ -18,6 +18,7 @@ from nnreg.errors import DivergedError, NnregError, NnregWarning
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
+from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import Join, OneInput
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
@@ -126,13 +127,16 @@ def _spec_and_data(
         first, x = _joined(component, layers.cases(example)[0], tree)
     elif isinstance(component, Layer) and component.kind == "layer":
         first, x = _with_input(component, layers.cases(example)[0], tree)
-    elif component.kind in ("activation", "initializer"):
-        hidden[component.kind] = tree
+    elif component.kind == "activation":
+        hidden["activation"] = tree
+    elif isinstance(component, Initializer):
+        hidden["bias_initializer" if _takes_no_weight(component) else "initializer"] = tree
     elif isinstance(component, Metric):
         spec["metrics"] = [tree]
     elif isinstance(component, Regularizer | Constraint):
         key = "regularize" if isinstance(component, Regularizer) else "constrain"
-        spec["train"][key] = {_name_taken(component): tree}
+        name = "bias" if _takes_no_weight(component) else "weight"
+        spec["train"][key] = {f"layers/0/{name}": tree}
     elif isinstance(component, Encoder):
         column = encoders.cases(example)[0]
         spec["data"]["columns"] = {"x": tree}
@@ -160,13 +164,13 @@ def _layers_after(case: encoders.EncoderCase) -> list[Any]:
     return [*first, *(["flatten"] if len(learned.shape) + len(first) > 1 else [])]
 
 
-def _name_taken(component: Regularizer | Constraint) -> str:
-    """Return the name of a parameter of the first layer whose shape a component takes."""
+def _takes_no_weight(component: Regularizer | Constraint | Initializer) -> bool:
+    """Return whether a component refuses the shape of the first layer's weight."""
     try:
         component.check_shape((6, 4))
     except ValueError:
-        return "layers/0/bias"
-    return "layers/0/weight"
+        return True
+    return False
 
 
 def _with_input(layer: Layer, case: LayerCase, tree: Any) -> tuple[list[Any], Array]:
@@ -204,6 +208,10 @@ def _output_for(
         _, outputs, targets = example
         targets = np.resize(targets, (ROWS, *targets.shape[1:]))
         found = np.take(CLASSES, np.rint(targets).astype(int)) if loss.classification else targets
+        if outputs.ndim > 2:
+            wide = {**output, "units": math.prod(outputs.shape[1:])}
+            shaped = {"type": "reshape", "shape": outputs.shape[1:]}
+            return {"type": "stack", "times": 1, "layers": [wide, shaped]}, found
         return {**output, "units": outputs.shape[-1], **_bounded(loss)}, found
     fused = loss.fused_activation
     if loss.classification:

@@ -64,6 +64,7 @@ LOSSES = {
     "triplet_margin": [(RNG.normal(size=(4, 6)), np.empty((4, 0)), False)],
     "contrastive": [(np.abs(NUMBERS[0][:, :1]), PROBABILITIES[1][:, :1], False)],
     "quantile": [],  # their shapes depend on the options: see `examples` in the class
+    "ctc": [],  # so do its targets
     "gaussian_nll": [(RNG.normal(size=(4, 6)), RNG.normal(size=(4, 3)), False)],
 }
 """Outputs, targets, and whether the outputs are logits."""

@@ -9,6 +9,7 @@ from nnreg.registry.registry import installed
 
 PREDICTED = np.array([0, 1, 2, 2, 1, 0, 0])
 TRUTH = np.array([0, 1, 1, 2, 1, 2, 0])
+LINE = np.array([[1.0, 5.0], [2.0, 5.0], [4.0, 5.0]])
 NUMBERS = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [3.0], [5.0]])
 
 
@@ -24,6 +25,19 @@ NUMBERS = np.array([[1.0], [2.0], [4.0]]), np.array([[1.0], [3.0], [5.0]])
         (metrics.F1("binary"), (np.zeros(3, int), np.zeros(3, int)), 0),
         (metrics.MeanSquaredErrorMetric(), NUMBERS, 2 / 3),
         (metrics.MeanAbsoluteErrorMetric(), NUMBERS, 2 / 3),
+        (metrics.RootMeanSquaredError(), NUMBERS, np.sqrt(2 / 3)),
+        (metrics.RootMeanSquaredError(), (np.zeros((3, 1)), np.zeros((3, 1))), 0),
+        (metrics.RootMeanSquaredError(), tuple(1e200 * n for n in NUMBERS), 1e200 * (2 / 3) ** 0.5),
+        (metrics.Precision("weighted"), (PREDICTED, TRUTH), (3 + 2 * 2 / 3 + 2 / 2) / 7),
+        (metrics.Specificity(of="a").for_classes("abc"), (PREDICTED, TRUTH), 4 / 5),
+        (metrics.MeanIou(), (PREDICTED, TRUTH), (2 / 3 + 2 / 3 + 1 / 3) / 3),
+        (metrics.FBeta(beta=2), (PREDICTED, TRUTH), (10 / 11 + 10 / 14 + 5 / 10) / 3),
+        (metrics.BalancedAccuracy(), (PREDICTED, TRUTH), (1 + 2 / 3 + 1 / 2) / 3),
+        (metrics.BalancedAccuracy(adjusted=True), (PREDICTED, TRUTH), (13 / 18 - 1 / 3) * 3 / 2),
+        (metrics.Matthews(), (PREDICTED, TRUTH), (5 * 7 - 16) / (49 - 17)),
+        (metrics.CohenKappa(), (PREDICTED, TRUTH), 1 - (2 / 7) / (1 - 16 / 49)),
+        (metrics.Pearson(), (2 * LINE + 1, -LINE), -1),
+        (metrics.Spearman(), (LINE**3, LINE), 1),
         (metrics.R2(), NUMBERS, 1 - 2 / 8),
         (metrics.R2(), (np.ones((3, 1)), np.ones((3, 1))), 1),
         (metrics.R2(), (np.zeros((3, 1)), np.ones((3, 1))), 0),
@@ -39,8 +53,51 @@ def test_a_metric_equals_the_count_by_hand(metric, pair, expected):
 
 
 def test_every_metric_declares_whether_higher_is_better():
-    better = {e.name for e in installed() if e.kind == "metric" and e.cls.higher_is_better}
-    assert better == {"accuracy", "r2", "precision", "recall", "f1", "auc", "top_k_accuracy"}
+    worse = {e.name for e in installed() if e.kind == "metric" and not e.cls.higher_is_better}
+    errors = {"mean_squared_error", "root_mean_squared_error", "mean_absolute_error"}
+    assert worse == {*errors, "log_loss", "brier", "calibration_error"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "truth", "expected"),
+    [
+        (metrics.Matthews(), TRUTH, 0),
+        (metrics.Matthews(), 0 * TRUTH, 0),
+        (metrics.CohenKappa("linear"), TRUTH, 0),
+        (metrics.CohenKappa(), 0 * TRUTH, np.nan),
+        (metrics.CohenKappa("quadratic"), 0 * TRUTH, np.nan),
+        (metrics.BalancedAccuracy(), 0 * TRUTH, 1),
+        (metrics.BalancedAccuracy(adjusted=True), 0 * TRUTH, np.nan),
+        (metrics.Specificity(of="a").for_classes("abc"), 0 * TRUTH, 0),
+        (metrics.Pearson(), TRUTH, 0),
+        (metrics.Pearson(), 0 * TRUTH, np.nan),
+        (metrics.Spearman(), TRUTH, 0),
+        (metrics.Spearman(), 0 * TRUTH, np.nan),
+    ],
+    ids=str,
+)
+def test_predictions_that_are_all_equal_are_as_good_as_chance(metric, truth, expected):
+    with np.errstate(all="raise"):
+        found = metric.compute(0 * TRUTH, truth)
+    np.testing.assert_equal(found, expected)
+
+
+def test_a_correlation_with_predictions_that_diverged_is_not_a_number():
+    for metric in (metrics.Pearson(), metrics.Spearman()):
+        assert np.isnan(metric.compute(np.array([np.inf, 0, 1]), np.arange(3.0)))
+
+
+def test_cohens_kappa_needs_no_table_of_all_pairs_of_classes():
+    many = np.arange(200_000)
+    for weights in (None, "linear", "quadratic"):
+        assert metrics.CohenKappa(weights).compute(many, many) == 1
+
+
+def test_any_weight_of_recall_is_possible():
+    for beta in (5e-324, 1e-200, 1e200, 1.7e308):
+        limit = metrics.Recall() if beta > 1 else metrics.Precision()
+        found = metrics.FBeta(beta=beta).compute(PREDICTED, TRUTH)
+        assert found == pytest.approx(limit.compute(PREDICTED, TRUTH))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ import pytest
 
 import nnreg
 from nnreg import Loss
-from nnreg.builtin.metrics import Accuracy, Auc, TopKAccuracy
+from nnreg.builtin.metrics import (
+    Accuracy,
+    Auc,
+    Brier,
+    CalibrationError,
+    LogLoss,
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    TopKAccuracy,
+)
 from nnreg.errors import NnregWarning
 from nnreg.reports.report import report
 from nnreg.tables.convert import table_of
@@ -153,3 +162,97 @@ def test_a_k_that_includes_every_class_is_refused():
     tree, _ = CASES["softmax"]
     with pytest.raises(nnreg.SpecError, match=r"metrics\[0\].*always among 3 of 3; set 'k'"):
         nnreg.build({**tree, "metrics": [{"type": "top_k_accuracy", "k": 3}]}, data=(X, WORDS))
+
+
+RANKED, TRUE = np.array([0.9, 0.8, 0.8, 0.3, 0.1]), np.array([1, 0, 1, 0, 1])
+
+
+def two(scores):
+    return np.stack([1 - scores, scores], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        (Auc(curve="precision_recall"), (1 + 2 / 3 + 3 / 5) / 3),
+        (PrecisionAtRecall(recall=0.3), 1),
+        (PrecisionAtRecall(recall=0.5), 2 / 3),
+        (PrecisionAtRecall(recall=1), 3 / 5),
+        (RecallAtPrecision(precision=0.6), 1),
+        (RecallAtPrecision(precision=0.65), 2 / 3),
+        (RecallAtPrecision(precision=0.9), 1 / 3),
+        (LogLoss(), -np.mean(np.log([0.9, 0.2, 0.8, 0.7, 0.1]))),
+        (Brier(), np.mean((RANKED - TRUE) ** 2)),
+        (CalibrationError(1), abs(np.mean([0.9, 0.8, 0.8, 0.7, 0.9]) - 3 / 5)),
+        (CalibrationError(10), (abs(1.8 - 1) + abs(1.6 - 1) + abs(0.7 - 1)) / 5),
+    ],
+    ids=str,
+)
+def test_a_metric_of_two_classes_equals_the_count_by_hand(metric, expected):
+    assert metric.compute(two(RANKED), TRUE) == pytest.approx(expected)
+
+
+def test_no_recall_is_left_if_no_threshold_is_precise_enough():
+    assert RecallAtPrecision(precision=0.9).compute(two(1.0 - TRUE), TRUE) == 0
+
+
+def test_the_loss_of_an_impossible_class_is_finite():
+    for dtype in (np.float32, np.float64):
+        y = np.array([[0, 1], [1, 0]], dtype)
+        found = LogLoss().compute(y, np.array([0, 0]))
+        assert found == pytest.approx(-np.log(np.finfo(dtype).eps) / 2)
+
+
+def test_a_weighted_average_of_classes_weighs_their_examples():
+    each = [auc_of(SCORES[:, k], k == LABELS) for k in range(3)]
+    expected = np.average(each, weights=np.bincount(LABELS))
+    assert Auc("weighted").compute(SCORES, LABELS) == pytest.approx(expected, abs=1e-14)
+    positive = (LABELS[:, None] == np.arange(3)).ravel()
+    expected = auc_of(SCORES.ravel(), positive)
+    assert Auc("micro").compute(SCORES, LABELS) == pytest.approx(expected, abs=1e-14)
+
+
+def test_the_scores_of_one_class_are_measured_by_name():
+    metric = Auc(of="b").for_classes(["a", "b", "c"])
+    expected = auc_of(SCORES[:, 1], LABELS == 1)
+    assert metric.compute(SCORES, LABELS) == pytest.approx(expected, abs=1e-14)
+    with pytest.raises(ValueError, match=r"no class 'il'; did you mean 'ill'\?"):
+        PrecisionAtRecall(of="il").for_classes(["ill", "well"])
+    with pytest.raises(ValueError, match="'of' measures one class; leave out 'average'"):
+        Auc("micro", of="b")
+
+
+def test_the_second_of_two_classes_is_measured_with_a_warning_where_it_matters():
+    for metric, name in (
+        (Auc(curve="precision_recall"), "auc"),
+        (PrecisionAtRecall(), "precision_at_recall"),
+    ):
+        with pytest.warns(NnregWarning, match=f"the {name} is that of class 'well', the second"):
+            metric.check_classes(["ill", "well"])
+        metric.check_classes(["no", "yes"])
+    Auc().check_classes(["ill", "well"])
+    PrecisionAtRecall(of="ill").check_classes(["ill", "well"])
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "brier", "calibration_error"])
+def test_a_metric_of_probabilities_refuses_other_scores(metric):
+    tree = spec("classes", "identity", "multi_margin", ["auc", metric])
+    with pytest.raises(
+        nnreg.SpecError, match=rf"metrics\[1\]: {metric} compares probabilities, but"
+    ):
+        nnreg.build(tree, data=(X, WORDS))
+    tree = spec("classes", "log_softmax", "nll", [metric])
+    assert math.isfinite(nnreg.build(tree, data=(X, WORDS)).evaluate(X, WORDS)[metric])
+
+
+def test_an_average_that_is_not_a_number_is_refused():
+    tree, _ = CASES["softmax"]
+    with pytest.raises(nnreg.SpecError, match="average"):
+        nnreg.build({**tree, "metrics": [{"type": "auc", "average": "none"}]}, data=(X, WORDS))
+
+
+def test_loss_and_log_loss_of_a_network_agree():
+    tree, _ = CASES["softmax"]
+    model = nnreg.build({**tree, "metrics": ["log_loss"]}, data=(X, WORDS))
+    found = model.evaluate(X, WORDS)
+    assert found["log_loss"] == pytest.approx(found["loss"], rel=1e-12)

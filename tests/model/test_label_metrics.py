@@ -55,6 +55,14 @@ def test_ratios_of_counts_are_those_of_the_label_being_1():
         assert value == pytest.approx(expected, rel=1e-14)
 
 
+def test_a_weighted_average_weighs_the_rows_that_have_a_label():
+    each = [f1_of(Y[:, k] > 0.5, LABELS[:, k] > 0) for k in range(3)]
+    expected = np.average(each, weights=LABELS.sum(axis=0))
+    found = F1("weighted").for_labels(NAMES).compute(Y, LABELS)
+    assert found == pytest.approx(expected, rel=1e-14)
+    assert math.isnan(F1("weighted").for_labels(NAMES).compute(Y, 0 * LABELS))
+
+
 def test_a_label_for_which_a_metric_is_undefined_is_left_out():
     each = [Auc().compute(np.stack([1 - Y[:, k], Y[:, k]], 1), LABELS[:, k]) for k in (0, 2)]
     constant = LABELS * [1, 0, 1]
@@ -66,7 +74,7 @@ def test_a_label_for_which_a_metric_is_undefined_is_left_out():
     ("metric", "message"),
     [
         (TopKAccuracy(1), "none of which is the class"),
-        (F1(average="binary"), '"macro" or "micro"'),
+        (F1(average="binary"), '"macro", "weighted" or "micro"'),
         (Recall(of="d"), "no label 'd'; choose one of a, b, c"),
     ],
 )

@@ -89,6 +89,17 @@ def gaussian(torch, y, t):
     return torch.nn.functional.gaussian_nll_loss(mean, t, variance)
 
 
+def ctc(torch, y, t, blank=0, zero_infinity=False):
+    count, steps = (t != blank).sum(dim=1), torch.full((len(t),), y.shape[1])
+    logs = y.log_softmax(dim=-1).transpose(0, 1)
+    options = {"blank": blank, "reduction": "none", "zero_infinity": zero_infinity}
+    losses = torch.nn.functional.ctc_loss(logs, t.long(), steps, count, **options)
+    return (losses / count.clamp(min=1)).mean()
+
+
+PATHS = 3 * np.random.default_rng(5).normal(size=(6, 7, 4))
+SEQUENCES = np.array([[1, 2, 3], [3, 3, 3], [2, 2, 0], [1, 0, 0], [0, 0, 0], [3, 1, 1.0]])
+TOO_LONG = np.array([[1, 1, 1], [2, 2, 0], [1, 2, 0], [1, 1, 1], [0, 0, 0], [3, 1, 1.0]])
 AXES = {"axis": (1, 2, 3)}
 CASES = [
     # loss, outputs, targets, from logits; a function of PyTorch or one above, or one of Keras
@@ -166,6 +177,11 @@ CASES = [
     (losses.Quantile((0.1, 0.5, 0.8)), RNG.normal(size=(6, 6)), T[:, :2], False, pinball,
      {"quantiles": (0.1, 0.5, 0.8)}),
     (losses.GaussianNll(), X[:, :4], T[:, :2], False, gaussian, {}),
+    (losses.Ctc(), PATHS, SEQUENCES, False, ctc, {}),
+    (losses.Ctc(), 100 * PATHS, SEQUENCES, False, ctc, {}),
+    (losses.Ctc(3), PATHS, 3 - SEQUENCES, False, ctc, {"blank": 3}),
+    (losses.Ctc(zero_infinity=True), PATHS[:, :4], TOO_LONG, False, ctc, {"zero_infinity": True}),
+    (losses.Ctc(), PATHS[:, :1], SEQUENCES[[3, 4, 3, 4, 3, 4]][:, :1], False, ctc, {}),
     (losses.Value(), X, np.empty((6, 0)), False, value, {}),
 ]  # fmt: skip
 

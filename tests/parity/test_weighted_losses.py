@@ -1,11 +1,10 @@
-"""Weights of rows and classes beside PyTorch and scikit-learn, and scores beside the latter."""
+"""Weights of rows and classes beside PyTorch and scikit-learn."""
 
 import numpy as np
 import pytest
 
 import nnreg
 from nnreg.builtin import losses
-from nnreg.builtin.metrics import F1, Auc, Precision, Recall, TopKAccuracy
 from tests.parity.comparison import RNG, SHARES, X, close
 
 pytestmark = pytest.mark.verify
@@ -113,32 +112,3 @@ def test_quantile_is_the_pinball_loss_of_scikit_learn(sklearn, quantiles):
     parts = zip(quantiles, (y[:, :2], y[:, 2:]), strict=True)
     expected = np.mean([sklearn.mean_pinball_loss(t, part, alpha=q) for q, part in parts])
     assert value == pytest.approx(expected, abs=1e-14)
-
-
-def test_metrics_of_labels_are_scikit_learns(sklearn):
-    y, t, names = RNG.random((60, 3)).round(2), RNG.integers(0, 2, (60, 3)), list("abc")
-    expected = sklearn.roc_auc_score(t, y, average="macro")
-    assert Auc().for_labels(names).compute(y, t) == pytest.approx(expected, abs=1e-14)
-    for average in ("macro", "micro"):
-        for cls, peer in (
-            (F1, sklearn.f1_score),
-            (Precision, sklearn.precision_score),
-            (Recall, sklearn.recall_score),
-        ):
-            expected = peer(t, y > 0.5, average=average)
-            found = cls(average).for_labels(names).compute(y, t)
-            assert found == pytest.approx(expected, abs=1e-14)
-
-
-def test_auc_is_scikit_learns(sklearn):
-    scores, labels = np.round(RNG.dirichlet([1] * 4, 80), 1) + 0.0, RNG.integers(0, 4, 80)
-    scores /= scores.sum(axis=1, keepdims=True)
-    expected = sklearn.roc_auc_score(labels, scores, multi_class="ovr")
-    assert Auc().compute(scores, labels) == pytest.approx(expected, abs=1e-14)
-    two = (labels > 1).astype(int)
-    expected = sklearn.roc_auc_score(two, scores[:, 1])
-    assert Auc().compute(scores[:, :2], two) == pytest.approx(expected, abs=1e-14)
-    for k in (1, 2):
-        untied = RNG.dirichlet([1] * 4, 80)
-        expected = sklearn.top_k_accuracy_score(labels, untied, k=k)
-        assert TopKAccuracy(k).compute(untied, labels) == pytest.approx(expected, abs=1e-14)

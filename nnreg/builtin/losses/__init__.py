@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nnreg.builtin.losses.alignment import Ctc as Ctc
 from nnreg.builtin.losses.counts import Poisson as Poisson
 from nnreg.builtin.losses.cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
 from nnreg.builtin.losses.cross_entropy import CrossEntropy as CrossEntropy

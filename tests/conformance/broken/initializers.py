@@ -23,4 +23,15 @@ class OwnGenerator(Initializer):
         return np.random.default_rng().normal(size=shape)
 
 
-BROKEN = {"shapes": [FlatKernels], "repeatable": [OwnGenerator]}
+@dataclass(frozen=True)
+class NoShape(Initializer):
+    """Zeros, of no shape"""
+
+    def check_shape(self, shape):
+        raise ValueError("it has none")
+
+    def draw(self, shape, rng):
+        return np.zeros(shape)
+
+
+BROKEN = {"shapes": [FlatKernels, NoShape], "repeatable": [OwnGenerator]}

@@ -61,9 +61,20 @@ class NonDeterministicMetric(Distance):
         return super().compute(y, t) + next(DRIFT)
 
 
+@dataclass(frozen=True)
+class SameForAllScores(Metric):
+    """0.5, whatever the scores"""
+
+    classification = True
+    of_scores = True
+
+    def compute(self, y, t):
+        return 0.5
+
+
 BROKEN = {
     "a number": [Inverse],
-    "direction": [WrongDirection],
+    "direction": [WrongDirection, SameForAllScores],
     "order": [Ordered],
     "inputs unchanged": [WritingMetric],
     "repeatable": [NonDeterministicMetric],
