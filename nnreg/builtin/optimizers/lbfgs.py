@@ -15,8 +15,9 @@ from nnreg.interfaces.optimizer import Optimizer, UpdateState
 
 DECREASE = 1e-4
 """The part of the decrease that the slope promises which a step must reach."""
-CURVATURE = 0.9
-"""The part of the slope that may remain after a step."""
+CURVATURE = 0.9 * (1 - 1e-6)
+"""The part of the slope that may remain after a step. A tenth of the way to the minimum of a
+parabola leaves exactly 0.9, so that rounding would decide there."""
 MAX_EVALUATIONS = 25
 """The most evaluations of the loss in one line search."""
 MIN_CHANGE = 1e-9
@@ -190,16 +191,19 @@ def _in_order(a: _Point, b: _Point) -> tuple[_Point, _Point]:
 def _lowest(a: _Point, b: _Point, first: float, last: float) -> float:
     """Return where the cubic through two points is lowest, between two steps.
 
-    It is the middle where there is no minimum, or a loss is not finite.
+    If it has no minimum, also by rounding, that of the parabola with these slopes; the middle
+    without any, or where a loss is not finite.
     """
-    width = b.step - a.step
+    width, bend = b.step - a.step, b.slope - a.slope
     mean = a.slope + b.slope - 3 * (b.loss - a.loss) / width
-    root = mean**2 - a.slope * b.slope
-    if not 0 <= root < math.inf:
+    square = mean**2 - a.slope * b.slope
+    if not abs(square) < math.inf:
         return (first + last) / 2
-    root = math.copysign(math.sqrt(root), width)
-    divisor = b.slope - a.slope + 2 * root
-    if not divisor:
+    if square >= 0:
+        root = math.copysign(math.sqrt(square), width)
+        change, divisor = b.slope + root - mean, bend + 2 * root
+    else:
+        change, divisor = b.slope, bend
+    if not divisor * width > 0:
         return (first + last) / 2
-    found = b.step - width * (b.slope + root - mean) / divisor
-    return min(max(found, first), last)
+    return min(max(b.step - width * change / divisor, first), last)
