@@ -100,13 +100,13 @@ class Adafactor(Optimizer):
         squares = state.empty(gradient)
         np.multiply(gradient, gradient, out=squares)
         np.add(squares, self.epsilon1, out=squares)
-        if self.weight_decay:
-            np.multiply(parameters, 1 - self.learning_rate * self.weight_decay, out=parameters)
         views = state.each(parameters, gradient, squares, state.vectors["square"])
         for _, p, g, new, kept in views:
             u = g / np.sqrt(_factored(new, kept.reshape(-1), weight))
             clipped = max(1.0, _rms(u) / self.clip_threshold)
             size = max(self.epsilon2, _rms(p))
+            if self.weight_decay:
+                np.multiply(p, 1 - self.learning_rate * self.weight_decay, out=p)
             np.subtract(p, rate * size / clipped * u, out=p)
 
 
