@@ -231,6 +231,8 @@ def nnreg_schedules() -> Mapping[str, type[Schedule]]:
         "polynomial": schedules.Polynomial,
         "one_cycle": schedules.OneCycle,
         "warmup": schedules.Warmup,
+        "inverse_sqrt": schedules.InverseSqrt,
+        "trapezoid": schedules.Trapezoid,
         "reduce_on_plateau": schedules.ReduceOnPlateau,
     }
 

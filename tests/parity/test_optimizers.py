@@ -158,8 +158,8 @@ LBFGS = [
 has no minimum, as with small rates here, PyTorch bisects, and nnreg uses the parabola."""
 
 LOOPS = {optimizers.Sam, optimizers.Lookahead, optimizers.ScheduleFreeAdamW}
-"""Those beside plain loops: no library has them, or, as schedule_free_adamw of Keras on PyTorch,
-reads a variable after it has changed."""
+"""Those beside plain loops: no library has them; Keras 3.15 computes x of schedule_free_adamw from
+the z of the next step."""
 
 
 def assert_close(found, expected):
