@@ -9,6 +9,7 @@ import nnreg
 from nnreg import SpecError
 from nnreg.builtin.optimizers import by_layer
 from nnreg.errors import NnregWarning
+from nnreg.registry.registry import installed
 from tests.helpers.specs import classifier
 
 RNG = np.random.default_rng(0)
@@ -247,3 +248,25 @@ def test_schedule_free_adamw_is_its_formula_and_predicts_with_the_mean():
     np.testing.assert_allclose(
         model.evaluate(X, Y)["loss"], Batches.loss(x, examples.x, examples.targets)[0], rtol=1e-9
     )
+
+
+ALL = sorted(e.name for e in installed() if e.kind == "optimizer" and e.plugin == "nnreg")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_optimizer_resumes_mid_epoch_with_the_same_bits(name, tmp_path):
+    x, y = RNG.normal(size=(20, 2)), RNG.integers(0, 3, 20)
+    train = {"epochs": 3, "batch_size": 20 if name == "lbfgs" else 7}
+    spec = classifier(optimizer=name, schedule="cosine", train=train)
+    spec["model"]["layers"].insert(1, {"type": "dropout", "rate": 0.2})
+    whole, parts = (nnreg.build(spec, data=(x, y)) for _ in range(2))
+    whole.fit(x, y)
+    segments = parts.trainer(parts.examples(x, y)).iterate(lambda: True)
+    while parts.training_state.step < (2 if name == "lbfgs" else 5):
+        next(segments)
+    nnreg.save(parts, tmp_path / "last.h5")
+    again = nnreg.load(tmp_path / "last.h5")
+    again.fit(x, y)
+    assert again.network.vector.tobytes() == whole.network.vector.tobytes()
+    for key, vector in whole.training_state.optimizer_state.items():
+        assert again.training_state.optimizer_state[key].tobytes() == vector.tobytes(), key

@@ -59,9 +59,9 @@ class Wrapper(Optimizer):
 class Sam(Wrapper):
     """Sharpness-aware minimization: steps by the gradient at the worst point nearby.
 
-    g' is the gradient at p + radius · g / ‖g‖, on the same examples; then a step of `base` along g'
+    w = p + radius · g / ‖g‖; then a step of `base` from p along the gradient at w
 
-    It takes twice the time of `base`: each step has a second forward and backward pass, with the
+    The gradient at w is that of the same examples. It takes twice the time of `base`: each step has a second forward and backward pass, with the
     same random numbers. Where the loss there is not finite, the step is along g. Foret et al. 2021.
 
     Options:
