@@ -61,8 +61,9 @@ class Sam(Wrapper):
 
     w = p + radius · g / ‖g‖; then a step of `base` from p along the gradient at w
 
-    The gradient at w is that of the same examples. It takes twice the time of `base`: each step has a second forward and backward pass, with the
-    same random numbers. Where the loss there is not finite, the step is along g. Foret et al. 2021.
+    The gradient at w is that of the same examples and random numbers. Each step has a second
+    forward and backward pass. Where the loss at w is not finite, the step is along g. Foret et al.
+    2021.
 
     Options:
         base: optimizer that makes the step, with its learning rate
