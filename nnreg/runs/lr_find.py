@@ -51,7 +51,7 @@ class RateCurve:
     """The learning rate and the loss of each step; `smooth` are the averaged losses.
 
     `suggested` is the rate at which the averaged loss falls most steeply over the logarithm of the
-    rate, before it is lowest; None if it never falls.
+    rate, before it is lowest; None if it falls by no more than single losses vary.
     """
 
     rates: Array
@@ -70,9 +70,11 @@ class RateCurve:
         smooth = self.smooth
         if len(smooth) < MIN_STEPS:
             return None
-        slopes = np.gradient(smooth)[: int(np.argmin(smooth)) + 1]
-        steepest = int(np.argmin(slopes))
-        return float(self.rates[steepest]) if slopes[steepest] < 0 else None
+        lowest = int(np.argmin(smooth))
+        noise = float(np.std((self.losses - smooth)[: lowest + 1]))
+        if not smooth[0] - smooth[lowest] > 2 * noise:
+            return None
+        return float(self.rates[np.argmin(np.gradient(smooth)[: lowest + 1])])
 
 
 def rate_curve(
@@ -89,9 +91,7 @@ def rate_curve(
     as `steps`, so that the schedule covers them.
     """
     if not 0 < lowest < highest < math.inf:
-        raise UsageError(
-            f"found the rates {lowest:g} to {highest:g}; expected 0 < first < last"
-        )
+        raise UsageError(f"found the rates {lowest:g} to {highest:g}; expected 0 < first < last")
     if steps < MIN_STEPS:
         raise UsageError(f"found {steps} steps; {MIN_STEPS} or more are needed")
     model, records = prepared.model, list[tuple[float, float]]()

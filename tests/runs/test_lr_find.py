@@ -57,6 +57,8 @@ def test_the_suggestion_is_where_the_averaged_loss_falls_most_steeply():
 def test_without_a_descent_there_is_no_suggestion():
     rates = np.logspace(-4, 0, 41)
     assert RateCurve(rates, np.linspace(1, 2, 41)).suggested is None
+    noise = np.random.default_rng(0).normal(size=41)
+    assert RateCurve(rates, 1 + 0.1 * noise).suggested is None
     assert RateCurve(rates[:5], np.linspace(2, 1, 5)).suggested is None
 
 

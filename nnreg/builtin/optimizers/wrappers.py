@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Self
 
@@ -13,6 +13,7 @@ from annotated_types import Interval
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import norm
+from nnreg.builtin.optimizers.adam import Adam
 from nnreg.builtin.optimizers.gradient_descent import Sgd
 from nnreg.interfaces.component import Count, Positive
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
@@ -30,6 +31,10 @@ class Wrapper(Optimizer):
     """The vectors of state besides those of `base`."""
     learning_rate: ClassVar[float] = property(lambda self: self.base.learning_rate)  # type: ignore[assignment, misc]
     base: Optimizer = Sgd()
+
+    @classmethod
+    def examples(cls) -> Iterable[Self]:
+        return (cls(base=Adam()),)
 
     @property
     def state_names(self) -> tuple[str, ...]:  # type: ignore[override]
