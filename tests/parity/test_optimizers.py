@@ -153,6 +153,7 @@ LBFGS = [
     (optimizers.Lbfgs(history_size=3), {"history_size": 3}),
     (optimizers.Lbfgs(0.7), {"lr": 0.7}),
     (optimizers.Lbfgs(8.0), {"lr": 8.0}),
+    (optimizers.Lbfgs(0.1, line_search="none"), {"lr": 0.1, "line_search_fn": None}),
 ]
 """Each with the options of PyTorch's, with one iteration per step. Where the cubic of a line search
 has no minimum, as with small rates here, PyTorch bisects, and nnreg uses the parabola."""
