@@ -233,6 +233,20 @@ def nnreg_optimizers() -> Mapping[str, type[Optimizer]]:
         "adam": optimizers.Adam,
         "adamw": optimizers.AdamW,
         "rmsprop": optimizers.RmsProp,
+        "adadelta": optimizers.Adadelta,
+        "adafactor": optimizers.Adafactor,
+        "adagrad": optimizers.Adagrad,
+        "adamax": optimizers.Adamax,
+        "ftrl": optimizers.Ftrl,
+        "lamb": optimizers.Lamb,
+        "lbfgs": optimizers.Lbfgs,
+        "lion": optimizers.Lion,
+        "lookahead": optimizers.Lookahead,
+        "muon": optimizers.Muon,
+        "nadam": optimizers.NAdam,
+        "radam": optimizers.RAdam,
+        "sam": optimizers.Sam,
+        "schedule_free_adamw": optimizers.ScheduleFreeAdamW,
     }
 
 
@@ -247,6 +261,8 @@ def nnreg_schedules() -> Mapping[str, type[Schedule]]:
         "polynomial": schedules.Polynomial,
         "one_cycle": schedules.OneCycle,
         "warmup": schedules.Warmup,
+        "inverse_sqrt": schedules.InverseSqrt,
+        "trapezoid": schedules.Trapezoid,
         "reduce_on_plateau": schedules.ReduceOnPlateau,
     }
 

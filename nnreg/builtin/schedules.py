@@ -142,6 +142,71 @@ class OneCycle(Schedule):
 
 
 @dataclass(frozen=True)
+class InverseSqrt(Schedule):
+    """Linear rise to 1, then decay with the root of the number of steps.
+
+    factor = min(s / w, √(w / s)), s the number of the step, w the steps in `warmup_epochs`
+
+    The largest rate is that of the optimizer, while the paper computes it from the width. Vaswani
+    et al. 2017.
+
+    Options:
+        warmup_epochs: length of the rise, in (0, 1e+06]; need not be whole
+    """
+
+    warmup_epochs: Annotated[float, Interval(gt=0, le=1e6)] = 1.0
+
+    def factor(self, context: ScheduleContext) -> float:
+        rise = max(round(self.warmup_epochs * context.steps_per_epoch), 1)
+        step = context.step + 1
+        return step / rise if step < rise else math.sqrt(rise / step)
+
+
+@dataclass(frozen=True)
+class Trapezoid(Schedule):
+    """Linear rise from `start` to 1, a constant rate, then decay to `end`: warmup, stable, decay.
+
+    factor = start + (1 - start) · p / rise, then 1, then end + (1 - end) · h(u)
+
+    p is the fraction of the training done; u that of the last `decay` of it; h(u) is 1 - u, or
+    (1 + cos(π · u)) / 2, or 1 - √u. Hu et al. 2024; 1 - √u: Hägele et al. 2024.
+
+    Options:
+        rise: fraction of the steps in the rise, in [0, 1]
+        decay: fraction of the steps in the decay, in [0, 1]; at most 1 - rise
+        start: first factor, in [0, 1]
+        end: factor at the end, in [0, 1]
+        shape: of the decay, "linear", "cosine" or "square_root"
+    """
+
+    rise: Fraction = 0.05
+    decay: Fraction = 0.2
+    start: Fraction = 0.01
+    end: Fraction = 0.0
+    shape: Literal["linear", "cosine", "square_root"] = "linear"
+
+    def __post_init__(self) -> None:
+        if self.rise + self.decay > 1:
+            raise ValueError(
+                f"rise {self.rise} and decay {self.decay} are more than the whole training; "
+                "lower one of them"
+            )
+
+    def factor(self, context: ScheduleContext) -> float:
+        p = context.progress
+        if p < self.rise:
+            return self.start + (1 - self.start) * p / self.rise
+        if p <= 1 - self.decay:
+            return 1.0
+        return self.end + (1 - self.end) * self._left(1 - (1 - p) / self.decay)
+
+    def _left(self, fraction: float) -> float:
+        if self.shape == "cosine":
+            return _half_cosine(fraction)
+        return 1 - (math.sqrt(max(fraction, 0.0)) if self.shape == "square_root" else fraction)
+
+
+@dataclass(frozen=True)
 class Warmup(Schedule):
     """Linear rise from `start` to 1, then another schedule.
 

@@ -19,7 +19,7 @@ RUNNING_PLUGIN = "nnreg.plugin"
 """The key in a context's `meta` of the plugin whose command runs."""
 
 GROUPS = {
-    "Train": ("init", "validate", "run", "resume"),
+    "Train": ("init", "validate", "lr-find", "run", "resume"),
     "Use a model": ("predict", "evaluate"),
     "Examine runs": ("runs", "report", "plot", "compare", "inspect", "diff", "rerun"),
     "Extend": ("plugins", "show", "schema", "plugin"),

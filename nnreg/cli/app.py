@@ -25,6 +25,7 @@ from nnreg.cli import (
     doctor,
     inference,
     init,
+    lr_find,
     plugin,
     report,
     runs,
@@ -81,7 +82,7 @@ def cli(blocked: tuple[str, ...]) -> None:
 cli.params.append(debug_option())
 
 COMMANDS = (
-    *(init.init, validate.validate, train.run, train.resume),
+    *(init.init, validate.validate, lr_find.lr_find, train.run, train.resume),
     *(inference.predict, inference.evaluate),
     *(runs.runs, report.report, report.plot, report.compare),
     *(checkpoints.inspect, checkpoints.diff, checkpoints.rerun),

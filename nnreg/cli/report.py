@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from nnreg.cli._output import console, print_json, print_lines, print_prose, pri
 from nnreg.cli._registry import registry_with
 
 if TYPE_CHECKING:
+    from nnreg.plotting.chart import Chart
     from nnreg.reports.comparison import Comparison, Side
     from nnreg.reports.run_record import RunRecord
     from nnreg.runs.run import Run
@@ -203,19 +204,27 @@ def _draw(records: Mapping[str, RunRecord], file: Path, replace: Replace = repla
     from nnreg.errors import UsageError
     from nnreg.plotting.curves import by_epoch, metrics_of
 
-    if file.suffix not in FORMATS:
-        raise UsageError(f"{file}: unknown plot format; use one of {', '.join(FORMATS)}")
-    try:
-        from nnreg.plotting import matplotlib_file
-    except ModuleNotFoundError as error:
-        advice = f"{INSTALL}, or draw the losses with: nnreg plot RUN --text"
-        raise UsageError(f"plots need matplotlib; {advice}") from error
-
     runs = {name: record.history.columns for name, record in records.items()}
     best = {name: record.best_epoch for name, record in records.items()}
     charts = [by_epoch(runs, name, best) for name in metrics_of(runs.values())]
     if not charts:
         raise UsageError("no epoch has finished yet; there is nothing to draw")
+    draw_into(charts, file, "draw the losses with: nnreg plot RUN --text", replace)
+
+
+def draw_into(
+    charts: Sequence[Chart], file: Path, instead: str, replace: Replace = replace_file
+) -> None:
+    """Draw charts into a file; `instead` is the advice without matplotlib."""
+    from nnreg.errors import UsageError
+
+    if file.suffix not in FORMATS:
+        raise UsageError(f"{file}: unknown plot format; use one of {', '.join(FORMATS)}")
+    try:
+        from nnreg.plotting import matplotlib_file
+    except ModuleNotFoundError as error:
+        advice = f"{INSTALL}, or {instead}"
+        raise UsageError(f"plots need matplotlib; {advice}") from error
     with os_errors_as(UsageError, file):
         matplotlib_file.save(matplotlib_file.figure(charts), file, replace)
 

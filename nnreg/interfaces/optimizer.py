@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from annotated_types import Gt
@@ -29,6 +30,8 @@ class Optimizer(Component):
     elementwise: ClassVar[bool] = False
     """Whether the update of each parameter depends only on its own values, so that the vectors may
     be passed in chunks that fit the processor's cache."""
+    full_batch: ClassVar[bool] = False
+    """Whether it is meant for the gradient of all examples; smaller batches give a warning."""
 
     learning_rate: Annotated[float, Gt(0)] = 0.01
 
@@ -44,10 +47,16 @@ class Optimizer(Component):
         """
         return parameters
 
-    @classmethod
-    def overrides_evaluation_parameters(cls) -> bool:
+    def overrides_evaluation_parameters(self) -> bool:
         """Return True if there are parameters to evaluate besides those that are trained."""
-        return cls.evaluation_parameters is not Optimizer.evaluation_parameters
+        return type(self).evaluation_parameters is not Optimizer.evaluation_parameters
+
+    def with_learning_rate(self, rate: float) -> Self:
+        """Return this optimizer with another learning rate, as a schedule gives it."""
+        return dataclasses.replace(self, learning_rate=rate)
+
+    def check_parameters(self, shapes: Mapping[str, Shape]) -> None:
+        """Raise `ValueError` if the options do not fit the parameters of a network, by name."""
 
 
 @dataclass(slots=True)

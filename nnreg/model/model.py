@@ -17,6 +17,7 @@ from nnreg.data.settings import Columns
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import example_weights
 from nnreg.errors import DataError, UsageError
+from nnreg.interfaces.schedule import Schedule
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.model.inputs import prepare_inputs, prepare_targets
@@ -285,8 +286,11 @@ class Model:
         epochs: int | None = None,
         wait_again: bool = False,
         check: bool = True,
+        schedule: Schedule | None = None,
     ) -> Trainer:
         """Return a trainer on prepared examples; see `fit` for `epochs` and `check`.
+
+        `schedule` replaces that of the spec.
 
         Raises `PluginError` for a component of a plugin that fails a check.
         """
@@ -307,7 +311,7 @@ class Model:
                 self.spec.train,
                 train,
                 validation,
-                schedule=self.spec.schedule,
+                schedule=schedule or self.spec.schedule,
                 seed=self.spec.seed,
                 training_state=self.training_state,
                 epochs=None if epochs is None else self.training_state.epoch + epochs,

@@ -91,6 +91,8 @@ def reentrant(optimizer: Optimizer) -> None:
 
 def elementwise(optimizer: Optimizer) -> None:
     """If declared, updates of a vector in chunks are the same."""
+    if not optimizer.elementwise:
+        return
     chunks = [slice(0, 5), slice(5, SIZE)]
     runs = [_OptimizerRun(optimizer, START[chunk]) for chunk in chunks]
     for gradient in GRADIENTS:
@@ -111,6 +113,8 @@ def dispatch(optimizer: Optimizer) -> None:
 
 def evaluation_parameters(optimizer: Optimizer) -> None:
     """If overridden, they are as many finite numbers, and computing them changes nothing."""
+    if not optimizer.overrides_evaluation_parameters():
+        return
     run = _OptimizerRun(optimizer, START)
     for gradient in GRADIENTS:
         run.step(gradient)
@@ -149,7 +153,7 @@ def checks_of(cls: type[Optimizer]) -> Sequence[Any]:
     """Return the checks that apply to this class."""
     left_out = {
         elementwise: not cls.elementwise,
-        evaluation_parameters: not cls.overrides_evaluation_parameters(),
+        evaluation_parameters: cls.evaluation_parameters is Optimizer.evaluation_parameters,
     }
     return [check for check in CHECKS if not left_out.get(check)]
 

@@ -1,13 +1,23 @@
-"""The check that every layer can be trained on the smallest batch of an epoch."""
+"""The checks that layers and optimizer can be trained on batches of this size."""
 
 from __future__ import annotations
 
-from nnreg.errors import Problem, SpecError
+import warnings
+
+from nnreg.errors import NnregWarning, Problem, SpecError
+from nnreg.interfaces.optimizer import Optimizer
 from nnreg.network.network import Network
+from nnreg.training.settings import Train
 
 
-def check_batches(network: Network, size: int, rows: int) -> None:
-    """Raise `SpecError` if a layer cannot be trained on the smallest batch, mostly the last one."""
+def check_batches(network: Network, optimizer: Optimizer, settings: Train, rows: int) -> None:
+    """Raise `SpecError` if a layer cannot be trained on the smallest batch, mostly the last one.
+
+    Warns if the optimizer is meant for all examples at once.
+    """
+    if optimizer.full_batch:
+        _warn_of_batches(optimizer, settings.step_size, rows)
+    size = settings.batch_size
     smallest = _smallest_batch(rows, size)
     layer = network.untrainable_on(smallest)
     if layer is None:
@@ -20,6 +30,16 @@ def check_batches(network: Network, size: int, rows: int) -> None:
         f"{path.removeprefix('$.')} needs {needed} rows or more in each batch; {fix}"
     )
     raise SpecError([Problem("$.train.batch_size", problem)])
+
+
+def _warn_of_batches(optimizer: Optimizer, size: int, rows: int) -> None:
+    if size < rows:
+        warnings.warn(
+            f"{type(optimizer).__name__} is meant for the gradient of all {rows} training rows, "
+            f"but each step has {size}; set train.batch_size to {rows} or more",
+            NnregWarning,
+            stacklevel=4,
+        )
 
 
 def _smallest_batch(rows: int, size: int) -> int:

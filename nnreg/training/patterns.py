@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from nnreg._types import Shape
 from nnreg._utils.suggestions import closest, did_you_mean
 from nnreg.errors import Problem, SpecError
+from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.regularizer import Regularizer
@@ -44,7 +45,7 @@ def check_patterns(network: Network, settings: Train, optimizer: Optimizer) -> N
         *_unmatched("learning_rates", settings.learning_rates, network),
         *_unfitting("regularize", settings.regularize, network),
         *_unfitting("constrain", settings.constrain, network),
-        *_unsupported(settings, optimizer),
+        *_unsupported(network, settings, optimizer),
     ]
     if problems:
         raise SpecError(problems)
@@ -82,18 +83,23 @@ def _unfitting(
 
 def _refusal(component: Regularizer | Constraint, shape: Shape) -> str:
     """Return why a component refuses a parameter of this shape; empty if it does not."""
+    return _checked(component, "check_shape", lambda: component.check_shape(shape))
 
-    def check() -> str:
+
+def _checked(component: Component, method: str, check: Callable[[], None]) -> str:
+    """Return the text of the `ValueError` that a check of a component raises, or nothing."""
+
+    def run() -> str:
         try:
-            component.check_shape(shape)
+            check()
         except ValueError as error:
             return str(error)
         return ""
 
-    return str(Caller(component).run("check_shape", check))
+    return str(Caller(component).run(method, run))
 
 
-def _unsupported(settings: Train, optimizer: Optimizer) -> Iterator[Problem]:
+def _unsupported(network: Network, settings: Train, optimizer: Optimizer) -> Iterator[Problem]:
     """Yield a problem for each setting that an optimizer cannot follow."""
     name = type(optimizer).__name__
     if settings.learning_rates and not optimizer.elementwise:
@@ -105,3 +111,7 @@ def _unsupported(settings: Train, optimizer: Optimizer) -> Iterator[Problem]:
             "constrained; use another optimizer, or remove this"
         )
         yield Problem("$.train.constrain", text)
+    shapes = {name: param.shape for name, param in network.params.items()}
+    reason = _checked(optimizer, "check_parameters", lambda: optimizer.check_parameters(shapes))
+    if reason:
+        yield Problem("$.optimizer", f"{name} does not fit this network: {reason}")

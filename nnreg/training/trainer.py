@@ -133,7 +133,7 @@ class Trainer:
         if wait_again and self._waited_long_enough:
             self._monitor.improved_epoch = self.training_state.epoch
         if not self.finished:
-            check_batches(network, settings.batch_size, len(train))
+            check_batches(network, optimizer, settings, len(train))
 
     def _lr_scheduler(self, schedule: Schedule) -> LearningRateScheduler | None:
         if isinstance(schedule, Constant):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import dataclasses
 import functools
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -187,7 +186,7 @@ class OptimizerRunner:
     def _optimizer_at(self, rate: float) -> Optimizer:
         if rate == self._optimizer.learning_rate:
             return self._optimizer
-        return dataclasses.replace(self._optimizer, learning_rate=rate)
+        return self._optimizer.with_learning_rate(rate)
 
     def step(self, count: int) -> None:
         """Make one update, the `count`-th."""

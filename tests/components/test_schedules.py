@@ -41,6 +41,13 @@ def trained(spec, data=None, **options):
         (schedules.Cosine(restarts=1, growth=3), [1, 1, 0.75, 0.25]),
         (schedules.Polynomial(2.0, floor=0.2), [1, 0.65, 0.4, 0.25]),
         (schedules.OneCycle(0.5, 0.1, 0.2, "linear"), [0.1, 1, 0.6, 0.2]),
+        (schedules.InverseSqrt(2), [0.5, 1, math.sqrt(2 / 3), math.sqrt(0.5)]),
+        (schedules.Trapezoid(0.25, 0.5, 0.1, 0.2), [0.1, 1, 1, 0.6]),
+        (schedules.Trapezoid(0, 0.5, shape="cosine"), [1, 1, 1, 0.5]),
+        (
+            schedules.Trapezoid(0, 1, end=0.5, shape="square_root"),
+            [1, 0.75, 1 - 0.5 * math.sqrt(0.5), 1 - 0.5 * math.sqrt(0.75)],
+        ),
         (schedules.Warmup(2, 0.5), [0.5, 0.75, 1, 1]),
         (schedules.Warmup(2, 0.5, schedules.Polynomial()), [0.5, 0.75, 1, 0.5]),
     ],
@@ -105,6 +112,8 @@ SCHEDULES = {
     "cosine": {"type": "cosine", "restarts": 1},
     "polynomial": "polynomial",
     "one_cycle": "one_cycle",
+    "inverse_sqrt": {"type": "inverse_sqrt", "warmup_epochs": 1.5},
+    "trapezoid": {"type": "trapezoid", "rise": 0.2, "decay": 0.4},
     "warmup": {"type": "warmup", "epochs": 1.5, "after": {"type": "step", "every": 2}},
     "reduce_on_plateau": {"type": "reduce_on_plateau", "monitor": "val_accuracy", "patience": 0},
 }

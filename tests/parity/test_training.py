@@ -94,13 +94,31 @@ def test_a_schedule_is_pytorchs(torch, schedule, name, options):
     np.testing.assert_allclose(found, rates(torch, optimizer, theirs, 24), rtol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step:UserWarning")
+IGNORED = "ignore:The epoch parameter in `scheduler.step:UserWarning"
+
+
+@pytest.mark.filterwarnings(IGNORED)
 def test_a_cosine_after_a_warmup_is_pytorchs(torch):
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     parts = torch.optim.lr_scheduler
     two = [parts.LinearLR(optimizer, 0.1, total_iters=4), parts.CosineAnnealingLR(optimizer, 20)]
     theirs = parts.SequentialLR(optimizer, two, milestones=[4])
     schedule = schedules.Warmup(2, 0.1, schedules.Cosine())
+    found = [schedule.factor(ScheduleContext(step, 24, 2)) for step in range(24)]
+    np.testing.assert_allclose(found, rates(torch, optimizer, theirs, 24), rtol=1e-6)
+
+
+@pytest.mark.filterwarnings(IGNORED)
+def test_a_trapezoid_is_three_schedules_of_pytorch(torch):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    parts = torch.optim.lr_scheduler
+    three = [
+        parts.LinearLR(optimizer, 0.1, total_iters=6),
+        parts.ConstantLR(optimizer, 1.0),
+        parts.LinearLR(optimizer, 1.0, 0.2, total_iters=12),
+    ]
+    theirs = parts.SequentialLR(optimizer, three, milestones=[6, 12])
+    schedule = schedules.Trapezoid(0.25, 0.5, 0.1, 0.2)
     found = [schedule.factor(ScheduleContext(step, 24, 2)) for step in range(24)]
     np.testing.assert_allclose(found, rates(torch, optimizer, theirs, 24), rtol=1e-6)
 

@@ -1,46 +1,30 @@
 """Weights that an optimizer gives for inference: validated, kept, saved, predicted with."""
 
-from dataclasses import dataclass
+import dataclasses
 
 import numpy as np
 import pytest
 
 import nnreg
-from nnreg import DivergedError, Optimizer, PluginError, SpecError
-from tests.helpers.optimizers import ScheduleFree
+from nnreg import DivergedError, PluginError, SpecError
+from nnreg.builtin.optimizers import Lookahead, ScheduleFreeAdamW
 from tests.helpers.specs import blobs, classifier, line, regressor
 
 pytestmark = pytest.mark.usefixtures("registering")
 
+OPTIMIZER = "example"
 LAYERS = [{"type": "batch_norm"}, *classifier()["model"]["layers"]]
 
-
-@dataclass(frozen=True)
-class Lookahead(Optimizer):
-    """Slow weights that follow each fifth step halfway. Zhang et al. 2019."""
-
-    state_names = ("slow",)
-    learning_rate: float = 0.05
-
-    def update(self, parameters, gradient, state):
-        slow = state.vectors["slow"]
-        if state.count == 1:
-            slow[...] = parameters
-        np.subtract(parameters, self.learning_rate * gradient, out=parameters)
-        if state.count % 5 == 0:
-            np.add(slow, 0.5 * (parameters - slow), out=slow)
-            parameters[...] = slow
-
-    def evaluation_parameters(self, parameters, state):
-        return state.vectors["slow"]
+KINDS = {
+    "elementwise": {"type": "schedule_free_adamw", "learning_rate": 0.05},
+    "around another": {"type": "lookahead", "base": {"type": "sgd", "learning_rate": 0.05}},
+    "of all parameters": {"type": "lookahead", "base": {"type": "lamb", "learning_rate": 0.05}},
+}
 
 
-KINDS = {"elementwise": ScheduleFree, "of all parameters": Lookahead}
-
-
-@pytest.fixture(params=KINDS.values(), ids=KINDS)
-def kind(request):
-    nnreg.register("example", request.param)
+@pytest.fixture(params=KINDS)
+def kind(request, monkeypatch):
+    monkeypatch.setitem(globals(), "OPTIMIZER", KINDS[request.param])
     return request.param
 
 
@@ -51,9 +35,8 @@ def splits():
 
 def spec(**train):
     settings = {"epochs": 4, "batch_size": 16, **train}
-    optimizer = {"type": "example", "learning_rate": 0.05}
     model = {"layers": LAYERS, "dtype": "float64"}
-    return classifier(model=model, optimizer=optimizer, train=settings)
+    return classifier(model=model, optimizer=OPTIMIZER, train=settings)
 
 
 def trained(**train):
@@ -91,7 +74,8 @@ def test_they_are_used_for_validation_predictions_and_the_best_weights(kind):
 
 def test_training_itself_is_bit_identical_without_them(kind, monkeypatch):
     found = trained()
-    monkeypatch.delattr(kind, "evaluation_parameters")
+    for cls in (Lookahead, ScheduleFreeAdamW):
+        monkeypatch.delattr(cls, "evaluation_parameters")
     plain = trained()
     assert plain.network.vector.tobytes() == found.network.vector.tobytes()
     assert plain.history["loss"].tolist() == found.history["loss"].tolist()
@@ -141,7 +125,7 @@ def test_unfrozen_parameters_keep_their_values_up_to_their_first_step(kind, tmp_
     found, values = model.inference_network.parameters, model.parameters
     np.testing.assert_array_equal(found[name], values[name])
     assert np.array_equal(found["layers/3/weight"], values["layers/3/weight"]) == (
-        not kind.elementwise
+        kind == "of all parameters"
     )
     model.fit(*data, epochs=1)
     assert not np.array_equal(model.inference_network.parameters[name], model.parameters[name])
@@ -149,9 +133,8 @@ def test_unfrozen_parameters_keep_their_values_up_to_their_first_step(kind, tmp_
 
 def test_divergence_restores_those_of_the_last_finite_epoch(kind):
     x, y = line()
-    optimizer = {"type": "example", "learning_rate": 0.05}
     train = {"batch_size": 10, "shuffle": False}
-    model = nnreg.build(regressor(optimizer=optimizer, train=train), data=(x, y))
+    model = nnreg.build(regressor(optimizer=OPTIMIZER, train=train), data=(x, y))
     model.fit(x, y, epochs=2)
     before = model.predict(x)
     y[-1] = 1e200
@@ -172,6 +155,6 @@ def test_averaging_the_trained_weights_too_is_refused(kind, tmp_path):
 @pytest.mark.parametrize("returned", [None, np.zeros(3)])
 def test_weights_of_another_shape_are_refused_before_training(returned):
     wrong = type("Wrong", (Lookahead,), {"evaluation_parameters": lambda *_: returned})
-    nnreg.register("example", dataclass(frozen=True)(wrong))
+    nnreg.register("example", dataclasses.dataclass(frozen=True)(wrong))
     with pytest.raises(PluginError, match=r"optimizer.*Wrong.evaluation_parameters returned"):
         trained()

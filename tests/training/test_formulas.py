@@ -16,7 +16,6 @@ from nnreg.checkpoint import save_load
 from nnreg.errors import CheckpointError, NnregWarning, PluginError
 from nnreg.interfaces import traced
 from nnreg.training.parallelism import shard_count
-from tests.helpers.optimizers import Sam
 from tests.helpers.trained import require_resumed_in_mid_epoch
 from tests.training.test_returned_values import document
 
@@ -153,7 +152,7 @@ class Energy(Loss):
 @NEEDS_AUTOGRAD
 @pytest.mark.filterwarnings("ignore:.*3 to 20 times:nnreg.errors.NnregWarning")
 def test_a_loss_of_two_outputs_trains_as_the_built_in_one_with_an_optimizer_of_two_passes():
-    components = {"mixing": Mixing, "gaussian": Gaussian, "sam": Sam}
+    components = {"mixing": Mixing, "gaussian": Gaussian}
     train = {"epochs": 6, "batch_size": 16}
     layers = [{"type": "mixing"}, {"type": "dense", "units": 2}]
     found, expected = (

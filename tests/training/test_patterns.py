@@ -10,7 +10,6 @@ import nnreg
 from nnreg import Constraint, Layer, NnregError, PluginError, Regularizer, SpecError
 from nnreg.builtin.initializers import Ones
 from nnreg.training.patterns import by_parameter
-from tests.helpers.optimizers import Sam, ScheduleFree
 from tests.helpers.specs import blobs, classifier
 
 pytestmark = pytest.mark.usefixtures("registering")
@@ -232,12 +231,12 @@ def test_an_error_is_at_the_line_of_the_pattern(tmp_path):
 
 
 def test_what_an_optimizer_cannot_follow_is_refused():
-    nnreg.register("sam", Sam)
-    nnreg.register("free", ScheduleFree)
     with pytest.raises(SpecError, match="Sam updates all parameters at once, with one"):
         build(optimizer="sam", learning_rates={"*": 2})
-    with pytest.raises(SpecError, match=r"ScheduleFree has weights of its own .* not be const"):
-        build(optimizer="free", constrain={"*": "unit_norm"})
+    with pytest.raises(
+        SpecError, match=r"ScheduleFreeAdamW has weights of its own .* not be const"
+    ):
+        build(optimizer="schedule_free_adamw", constrain={"*": "unit_norm"})
     build(optimizer="sam", constrain={"*": "unit_norm"}, regularize={"*": "l2"}).fit(*blobs())
 
 

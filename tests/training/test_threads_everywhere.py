@@ -14,7 +14,6 @@ from nnreg._utils.threads import blas_threads
 from nnreg.builtin.initializers import GlorotUniform
 from nnreg.interfaces import traced
 from nnreg.testing.threads import THREADS, digest
-from tests.helpers.optimizers import Sam
 from tests.helpers.trainable import PRelu
 
 pytestmark = pytest.mark.usefixtures("registering")
@@ -149,7 +148,7 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def components(registering):
-    for cls in (Mixing, Quartic, Wavy, Sam, PRelu):
+    for cls in (Mixing, Quartic, Wavy, PRelu):
         nnreg.register(cls.__name__.lower(), cls)
 
 
