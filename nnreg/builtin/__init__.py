@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from nnreg.builtin import (
     activations,
+    augmentations,
     constraints,
     encoders,
     initializers,
@@ -36,6 +37,7 @@ from nnreg.builtin.layers import (
 )
 from nnreg.hookspecs import hookimpl
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.initializer import Initializer
@@ -265,6 +267,15 @@ def nnreg_constraints() -> Mapping[str, type[Constraint]]:
         "unit_norm": constraints.UnitNorm,
         "min_max_norm": constraints.MinMaxNorm,
         "non_negative": constraints.NonNegativeValues,
+    }
+
+
+@hookimpl
+def nnreg_augmentations() -> Mapping[str, type[Augmentation]]:
+    """Return the built-in augmentations."""
+    return {
+        "mixup": augmentations.Mixup,
+        "cutmix": augmentations.Cutmix,
     }
 
 
