@@ -21,8 +21,8 @@ PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
 WORKFLOW = ".github/workflows/ci.yml"
 KINDS = [
-    "activation", "loss", "layer", "optimizer", "schedule", "regularizer", "constraint", "metric",
-    "source", "encoder",
+    "activation", "loss", "layer", "optimizer", "schedule", "regularizer", "constraint",
+    "augmentation", "metric", "source", "encoder",
 ]  # fmt: skip
 
 WIDE_VECTORS = """

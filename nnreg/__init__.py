@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nnreg.hookspecs import hookimpl
     from nnreg.interfaces import (
         Activation,
+        Augmentation,
         Component,
         Constraint,
         Context,
@@ -100,6 +101,7 @@ imports NumPy, pydantic, pluggy or h5py: the command line handles Ctrl-C before 
 __all__ = [
     "Activation",
     "Array",
+    "Augmentation",
     "CheckpointError",
     "Component",
     "Constraint",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.initializer import Initializer
@@ -86,6 +87,12 @@ def nnreg_regularizers() -> Mapping[str, type[Regularizer]]:
 @hookspec
 def nnreg_constraints() -> Mapping[str, type[Constraint]]:
     """Return the constraints this plugin provides, by the name a spec uses."""
+    raise NotImplementedError
+
+
+@hookspec
+def nnreg_augmentations() -> Mapping[str, type[Augmentation]]:
+    """Return the augmentations of batches this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 

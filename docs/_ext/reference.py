@@ -24,7 +24,8 @@ from nnreg.spec.validation import Reader, read, to_json
 PAGES = {"initializer": "initializers", "metric": "metrics", "loss": "losses", "layer": "layers",
          "optimizer": "optimizers", "schedule": "schedules", "activation": "activations",
          "kernels": "kernels", "source": "sources", "regularizer": "regularizers",
-         "constraint": "constraints", "encoder": "encoders"}  # fmt: skip
+         "constraint": "constraints", "encoder": "encoders",
+         "augmentation": "augmentations"}  # fmt: skip
 """The page of each kind of component."""
 
 DRAWN = {
@@ -125,6 +126,9 @@ def minimal(entry: Entry) -> dict[str, Any]:
         "output_shape": [None, 8],
         "std": 0.1,
         "scale": 0.1,
+        "factor": 0.1,
+        "height_factor": 0.1,
+        "width_factor": 0.1,
     }
     return {"type": entry.name, **{name: values.get(name, 8) for name in body["required"]}}
 
@@ -144,6 +148,8 @@ def example(entry: Entry) -> str:
         return line if len(line) <= WIDTH else json.dumps(layer, indent=2)
     if entry.kind == "metric":
         return f'"metrics": [{json.dumps(tree)}]'
+    if entry.kind == "augmentation":
+        return f'"augment": {json.dumps(tree)}'
     if entry.kind in ("regularizer", "constraint"):
         key = "regularize" if entry.kind == "regularizer" else "constrain"
         return f'"{key}": {{"layers/*/weight": {json.dumps(tree)}}}'

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from nnreg.builtin import (
     activations,
+    augmentations,
     constraints,
     encoders,
     initializers,
@@ -19,6 +20,7 @@ from nnreg.builtin import (
 from nnreg.builtin.layers import (
     adaptive_pooling,
     attention,
+    augmentation,
     bilinear,
     composition,
     convolution,
@@ -45,6 +47,7 @@ from nnreg.builtin.layers import (
 )
 from nnreg.hookspecs import hookimpl
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.initializer import Initializer
@@ -186,6 +189,12 @@ def nnreg_layers() -> Mapping[str, type[Layer]]:
         "cropping1d": shapes.Cropping1d,
         "cropping2d": shapes.Cropping2d,
         "cropping3d": shapes.Cropping3d,
+        "random_contrast": augmentation.RandomContrast,
+        "random_crop": augmentation.RandomCrop,
+        "random_flip": augmentation.RandomFlip,
+        "random_rotation": augmentation.RandomRotation,
+        "random_translation": augmentation.RandomTranslation,
+        "random_zoom": augmentation.RandomZoom,
         "embedding": sequence.Embedding,
         "simple_rnn": recurrent.SimpleRnn,
         "gru": recurrent.Gru,
@@ -308,6 +317,15 @@ def nnreg_constraints() -> Mapping[str, type[Constraint]]:
         "unit_norm": constraints.UnitNorm,
         "min_max_norm": constraints.MinMaxNorm,
         "non_negative": constraints.NonNegativeValues,
+    }
+
+
+@hookimpl
+def nnreg_augmentations() -> Mapping[str, type[Augmentation]]:
+    """Return the built-in augmentations."""
+    return {
+        "mixup": augmentations.Mixup,
+        "cutmix": augmentations.Cutmix,
     }
 
 

@@ -51,6 +51,7 @@ RULES: Mapping[str, Rule] = {
     "train.l1": NEXT_STEP,
     "train.l2": NEXT_STEP,
     "train.weight_decay": NEXT_STEP,
+    "train.augment": NEXT_STEP,
     "train.regularize": NEXT_STEP,
     "train.constrain": NEXT_STEP,
     "train.learning_rates": NEXT_STEP,

@@ -27,6 +27,7 @@ KINDS = (
     "schedule",
     "regularizer",
     "constraint",
+    "augmentation",
     "metric",
     "source",
     "encoder",

@@ -5,6 +5,7 @@ from nnreg._types import Shape as Shape
 from nnreg.interfaces.activation import Activation as Activation
 from nnreg.interfaces.activation import Backward as Backward
 from nnreg.interfaces.activation import BiasBackward as BiasBackward
+from nnreg.interfaces.augmentation import Augmentation as Augmentation
 from nnreg.interfaces.component import Component as Component
 from nnreg.interfaces.component import Configurable as Configurable
 from nnreg.interfaces.component import Count as Count

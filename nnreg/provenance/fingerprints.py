@@ -21,6 +21,7 @@ from nnreg._types import Array, Shape
 from nnreg._utils.threads import blas_threads
 from nnreg.errors import ComponentError, NnregError
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.component import Component, Configurable
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
@@ -187,6 +188,11 @@ def _outputs(
         case Constraint():
             with _component_code():
                 return {"values": component.project(fixed_input((4, MAX_NUMBERS // 4)))}
+        case Augmentation():
+            batch = fixed_input((4, 4, 3)), np.eye(4), np.random.default_rng(0)
+            with _component_code():
+                inputs, targets = component.augment(*batch)
+                return {"inputs": inputs, "targets": targets}
         case Initializer():
             rng = np.random.default_rng(0)
             with _component_code():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
@@ -27,6 +28,7 @@ KINDS: Mapping[str, tuple[str, type[Component]]] = {
     "initializer": ("nnreg_initializers", Initializer),
     "regularizer": ("nnreg_regularizers", Regularizer),
     "constraint": ("nnreg_constraints", Constraint),
+    "augmentation": ("nnreg_augmentations", Augmentation),
     "metric": ("nnreg_metrics", Metric),
     "kernels": ("nnreg_kernels", Kernels),
     "source": ("nnreg_sources", Source),

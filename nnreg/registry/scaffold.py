@@ -30,6 +30,7 @@ USAGE: Mapping[str, str] = {
     "schedule": '{"schedule": "my_component"}',
     "regularizer": '{"train": {"regularize": {"*weight": "my_component"}}}',
     "constraint": '{"train": {"constrain": {"*weight": "my_component"}}}',
+    "augmentation": '{"train": {"augment": "my_component"}}',
     "metric": '{"metrics": ["my_component"]}',
     "source": '{"data": {"source": "my_component", "path": "data.jsonl", "target": "species"}}',
     "encoder": '{"data": {"columns": {"review": "my_component"}}}',

@@ -19,6 +19,7 @@ from nnreg.interfaces.trainable_activation import TrainableActivation
 from nnreg.registry.registry import Registry, installed
 from nnreg.testing import (
     activations,
+    augmentations,
     constraints,
     encoders,
     initializers,
@@ -48,6 +49,7 @@ KINDS: dict[str, Any] = {
     "initializer": initializers,
     "regularizer": regularizers,
     "constraint": constraints,
+    "augmentation": augmentations,
     "metric": metrics,
     "source": sources,
     "encoder": encoders,

@@ -15,6 +15,7 @@ from nnreg._types import Array
 from nnreg.checkpoint.save_load import load
 from nnreg.data.input_columns import checked_encode
 from nnreg.errors import DivergedError, NnregError, NnregWarning
+from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
@@ -29,7 +30,7 @@ from nnreg.registry.registry import Registry
 from nnreg.runs.run import prepare_run
 from nnreg.spec.document import read_spec
 from nnreg.spec.validation import to_json
-from nnreg.testing import encoders, layers
+from nnreg.testing import augmentations, encoders, layers
 from nnreg.testing.finite_differences import points
 from nnreg.testing.layer_pass import LayerCase
 from nnreg.testing.suite import Check
@@ -120,7 +121,7 @@ def _spec_and_data(
     first: list[Any] = [hidden]
     if isinstance(component, Loss):
         output, y = _output_for(component, example, output, y, registry)
-    elif component.kind == "layer" or getattr(component, "classification", False):
+    elif component.kind in ("layer", "augmentation") or getattr(component, "classification", False):
         spec["loss"], y = "cross_entropy", classes
         output = {"type": "dense", "units": "classes", "activation": "softmax"}
     if isinstance(component, Join):
@@ -137,6 +138,10 @@ def _spec_and_data(
         key = "regularize" if isinstance(component, Regularizer) else "constrain"
         name = "bias" if _takes_no_weight(component) else "weight"
         spec["train"][key] = {f"layers/0/{name}": tree}
+    elif isinstance(component, Augmentation):
+        spec["train"]["augment"] = tree
+        images = augmentations.cases(component)[0].x
+        first, x = ["flatten", hidden], np.resize(images, (ROWS, *images.shape[1:]))
     elif isinstance(component, Encoder):
         column = encoders.cases(example)[0]
         spec["data"]["columns"] = {"x": tree}

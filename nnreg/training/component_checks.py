@@ -23,6 +23,7 @@ from nnreg._types import Array
 from nnreg._utils.threads import blas_threads
 from nnreg.builtin.layers.dense import Dense
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.context import Context, Workspace
 from nnreg.interfaces.join import flat_inputs, one_input
@@ -42,6 +43,7 @@ from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.padded import points_of
 from nnreg.training import formulas
+from nnreg.training.augment import as_shares, check_augmentation, refusal
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient_check import GradientError, require_gradient, wrong_gradient
 from nnreg.training.layer_check import OneLayer, numbers
@@ -103,6 +105,8 @@ def check_components(
                     require_gradient(caller, "the gradient", wrong if exact else "")
                 case Constraint():
                     check_constraint(caller, network.dtype)
+                case Augmentation():
+                    _check_augmentation(caller, network, examples)
                 case Schedule():
                     caller.number("factor", caller.call("factor", ScheduleContext(0, 100, 10)))
                 case Layer() if plan is not None:
@@ -191,6 +195,18 @@ def check_metric(caller: Caller, targets: Array, outputs: int) -> None:
     if metric.of_scores:
         y = Loss().class_scores(numbers((*t.shape, outputs)))
     caller.number("compute", caller.call("compute", y, t))
+
+
+def _check_augmentation(caller: Caller, network: Network, examples: Examples) -> None:
+    """Check an augmentation on random inputs, unless training will refuse it."""
+    one, inputs, targets = caller.component, examples.x, examples.targets
+    assert isinstance(one, Augmentation)
+    if not isinstance(inputs, np.ndarray | LazyArray) or not isinstance(targets, np.ndarray):
+        return
+    t = as_shares(targets[:ROWS], network.output_shape[-1], network.dtype)
+    x = numbers((len(t), *inputs.shape[1:])).astype(network.dtype)
+    if not refusal(one, x.shape[1:], t.shape[1:]):
+        check_augmentation(caller, x, t)
 
 
 def _check_layers(

@@ -22,9 +22,11 @@ from nnreg.training.state import EpochState
 SHUFFLE_STREAM = 1
 LAYER_STREAM = 2
 OPTIMIZER_STREAM = 3
+AUGMENTATION_STREAM = 4
 """The second number in the seed of a generator: the order of the examples is drawn from
 [seed, SHUFFLE_STREAM, epoch], what the layers draw for a shard from
-[seed, LAYER_STREAM, epoch, shard], what the optimizer draws from [seed, OPTIMIZER_STREAM, step].
+[seed, LAYER_STREAM, epoch, shard], what the optimizer draws from [seed, OPTIMIZER_STREAM, step],
+what augmentations draw from [seed, AUGMENTATION_STREAM, epoch, step].
 """
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Interval, Len
 
+from nnreg.interfaces.augmentation import Augmentation
 from nnreg.interfaces.component import Configurable, Count, NonNegative, Positive
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.kernels import Kernels
@@ -55,6 +56,11 @@ class Train(Configurable):
     for any character; the last pattern that matches a parameter applies, and `null` exempts it from
     earlier ones. Penalties are added to those of `l1` and `l2`; constraints apply after each step.
 
+    `augment` changes the inputs and the targets of training batches, as `mixup` does; a list is
+    applied in its order. The recorded `loss` is then that of the changed batches, and metrics of
+    training compare their outputs with the targets before the change. Rows that are held out stay
+    as they are.
+
     `ema` is the decay of an exponential moving average of the weights, such as 0.999, which is used
     for validation, for the best checkpoint and for predictions. `freeze` names layers, such as
     `layers/0`, whose weights do not change; in training they behave as in prediction, so that a
@@ -84,6 +90,7 @@ class Train(Configurable):
     regularize: Mapping[str, Regularizer | None] = field(default_factory=dict)
     constrain: Mapping[str, Constraint | None] = field(default_factory=dict)
     learning_rates: Mapping[str, Positive] = field(default_factory=dict)
+    augment: Augmentation | tuple[Augmentation, ...] | None = None
     clip_norm: Annotated[float, Gt(0)] | None = None
     clip_value: Annotated[float, Gt(0)] | None = None
     ema: Annotated[float, Interval(gt=0, lt=1)] | None = None
@@ -108,6 +115,11 @@ class Train(Configurable):
         if isinstance(self.start_from, str):
             return StartFrom(self.start_from)
         return self.start_from
+
+    @property
+    def augmentations(self) -> tuple[Augmentation, ...]:
+        """`augment` as a list."""
+        return (self.augment,) if isinstance(self.augment, Augmentation) else self.augment or ()
 
     @property
     def step_size(self) -> int:

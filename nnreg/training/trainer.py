@@ -25,6 +25,7 @@ from nnreg.interfaces.schedule import Schedule
 from nnreg.network.network import Network
 from nnreg.network.parameters import by_layer
 from nnreg.tables.lazy import LazyArray
+from nnreg.training.augment import Steps
 from nnreg.training.batch_size import check_batches
 from nnreg.training.block_products import BlockProducts
 from nnreg.training.divergence import explain, explain_optimizer_state
@@ -36,7 +37,6 @@ from nnreg.training.epoch import (
     mean_loss,
     order_of,
     points_of_training,
-    steps_of,
 )
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
@@ -93,6 +93,7 @@ class Trainer:
         self.seed = seed
         self.training_state = training_state or TrainingState()
         self._points = points_of_training(evaluation, network, train)
+        self._steps = Steps(settings, network, evaluation, train, self._points, seed)
         self.consistent = True
         """Whether the state is that between two steps; False after an exception within a step."""
         self.seen = 0
@@ -274,7 +275,7 @@ class Trainer:
         totals = self._resume_epoch(epoch, count)
         step = totals.seen // size
         batch, lock = step * self.settings.accumulate, self.training_state.lock
-        with closing(steps_of(self.train, order[totals.seen :], size, self._points)) as steps:
+        with closing(self._steps.of_epoch(epoch, step, order[totals.seen :])) as steps:
             for examples, rows in steps:
                 results: list[ShardResult] = []
                 self._training_step.begin(examples, rows)
@@ -298,9 +299,8 @@ class Trainer:
                         lock.let_others_read()
                     if paused:
                         yield None
-        last = examples.x[rows[-1:]]
+        self._check_weights(examples.x[rows[-1:]], epoch, batch)
         del examples  # it may be a chunk of a large file
-        self._check_weights(last, epoch, batch)
         yield self._record(epoch, batch, order, totals)
 
     def _with_learning_rate(self, record: Record) -> Record:

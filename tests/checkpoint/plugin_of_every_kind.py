@@ -6,6 +6,7 @@ import numpy as np
 
 from nnreg import (
     Activation,
+    Augmentation,
     Constraint,
     Encoder,
     Initializer,
@@ -39,7 +40,7 @@ SPEC = classifier(
     metrics=["share"],
     data=csv_data(unseen="ignore", columns={"length": {"type": "ranked", "below": 0.5}}),
     train={"epochs": 2, "batch_size": 8, "regularize": {"*weight": "pull"},
-           "constrain": {"*bias": "clip"}},
+           "constrain": {"*bias": "clip"}, "augment": "blur"},
 )  # fmt: skip
 
 
@@ -100,6 +101,12 @@ def components(change=None):
             return np.clip(w, -bound, bound)
 
     @dataclass(frozen=True)
+    class Blur(Augmentation):
+        def augment(self, x, t, rng):
+            factor = 0.1 + offset["augmentation"]
+            return x + factor * (x[::-1] - x), t + factor * (t[::-1] - t)
+
+    @dataclass(frozen=True)
     class Share(Metric):
         classification = True
 
@@ -121,7 +128,8 @@ def components(change=None):
     return {"activation": {"bent": Bent}, "initializer": {"flat": Flat}, "layer": {"twist": Twist},
             "loss": {"surprise": Surprise}, "optimizer": {"walk": Walk},
             "regularizer": {"pull": Pull}, "constraint": {"clip": Clip},
-            "metric": {"share": Share}, "encoder": {"ranked": Ranked}}  # fmt: skip
+            "augmentation": {"blur": Blur}, "metric": {"share": Share},
+            "encoder": {"ranked": Ranked}}  # fmt: skip
 
 
 def registry(version="1.0", change=None, **own):

@@ -34,7 +34,8 @@ from tests.helpers.specs import CSV, blobs, classifier
 def test_a_checkpoint_records_the_origin_and_the_fingerprint_of_each_component(saved):
     found = recorded(saved)
     assert found.keys() == {"dense", "bent", "flat", "residual", "twist", "softmax", "surprise",
-                            "walk", "share", "pull", "clip", "csv", "ranked"}  # fmt: skip
+                            "walk", "share", "pull", "clip", "blur", "csv",
+                            "ranked"}  # fmt: skip
     for name in ("bent", "flat", "twist", "surprise", "walk", "share", "ranked"):
         assert (found[name]["distribution"], found[name]["version"]) == ("nnreg-all", "1.0")
     assert found["csv"]["probes"] == {}
@@ -106,6 +107,7 @@ def test_no_fingerprint_of_a_built_in_of_the_same_version_is_computed(saved, mon
     load(best(saved), registry=registry())
     assert sorted(computed) == [
         "Bent",
+        "Blur",
         "Clip",
         "Flat",
         "Pull",
@@ -129,6 +131,7 @@ def test_no_fingerprint_of_a_built_in_of_the_same_version_is_computed(saved, mon
         "metric",
         "regularizer",
         "constraint",
+        "augmentation",
         "encoder",
     ],
 )

@@ -12,6 +12,7 @@ from nnreg import Activation, TrainableActivation
 from nnreg.builtin import activations, initializers
 from nnreg.builtin.layers import (
     attention,
+    augmentation,
     composition,
     convolution,
     dense,
@@ -95,6 +96,17 @@ LAYERS = {
     "lstm": of(sequence.Lstm, (3, 2), (1, 3), units=SMALL, projection=st.none() | SMALL),
     "bidirectional": st.sampled_from(wrappers.Bidirectional.examples()),
     "time_distributed": st.sampled_from(wrappers.TimeDistributed.examples()),
+    **{
+        name: of(getattr(augmentation, cls), (3, 4, 2), (2, 3))
+        for name, cls in {
+            "random_contrast": "RandomContrast",
+            "random_flip": "RandomFlip",
+            "random_rotation": "RandomRotation",
+            "random_translation": "RandomTranslation",
+            "random_zoom": "RandomZoom",
+        }.items()
+    },
+    "random_crop": of(augmentation.RandomCrop, (3, 4, 2), (4, 3), height=SMALL, width=SMALL),
     "residual": st.tuples(st.just(composition.Residual((TWO, dense.Dropout(0.3)))),
                           st.sampled_from([(3,), (2, 3)])),
     "add_position": of(attention.AddPosition, (3, 4), (2, 3)),

@@ -8,6 +8,7 @@ from nnreg.builtin.activations import Softmax, Tanh
 from nnreg.builtin.layers import (
     adaptive_pooling,
     attention,
+    augmentation,
     bilinear,
     composition,
     convolution,
@@ -164,6 +165,12 @@ UNSUPPORTED = {
         for name in ("max", "average")
         for dims in (1, 2, 3)
     },
+    "random_contrast": (augmentation.RandomContrast(0.1), (5, 4, 2)),
+    "random_crop": (augmentation.RandomCrop(2, 2), (5, 4, 2)),
+    "random_flip": (augmentation.RandomFlip(), (5, 4, 2)),
+    "random_rotation": (augmentation.RandomRotation(0.1), (5, 4, 2)),
+    "random_translation": (augmentation.RandomTranslation(0.1, 0.1), (5, 4, 2)),
+    "random_zoom": (augmentation.RandomZoom(0.1), (5, 4, 2)),
     "flatten": (dense.Flatten(), (5, 4)),
     **{
         f"adaptive_{name}_pool{dims}d": (

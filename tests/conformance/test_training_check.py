@@ -15,7 +15,8 @@ TRAINABLE = [e for e in installed() if training_check(e.cls, installed()) is not
 
 def test_every_kind_but_sources_is_trained():
     kinds = {"activation", "loss", "layer", "optimizer", "schedule", "initializer", "regularizer",
-             "constraint", "metric", "kernels", "encoder"}  # fmt: skip
+             "constraint", "metric", "kernels", "encoder",
+             "augmentation"}  # fmt: skip
     assert {entry.kind for entry in TRAINABLE} == kinds
 
 

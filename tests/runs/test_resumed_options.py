@@ -22,6 +22,7 @@ OPTIONS = {
     "weight decay": {"weight_decay": 0.1},
     "average": {"ema": 0.9},
     "accumulation": {"accumulate": 2, "batch_size": 4},
+    "augmentation": {"augment": "mixup", "accumulate": 2, "batch_size": 4},
     "frozen layers": {"freeze": ["layers/0", "layers/1"]},
     "early stopping": {"ema": 0.9, "early_stopping": {"patience": 2, "monitor": "val_accuracy"}},
     "all options": {

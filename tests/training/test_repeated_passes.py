@@ -58,6 +58,7 @@ def in_parts(monkeypatch):
 CASES = {
     "plain": {},
     "running statistics": {"layers": NORMALIZED, "batch_size": 20},
+    "mixtures of rows": {"augment": "mixup", "batch_size": 20},
     "frozen": {"layers": NORMALIZED, "freeze": ["layers/0"], "batch_size": 20},
     "frozen in the middle": {"layers": [LAYERS[0], *LAYERS], "freeze": ["layers/1"]},
     "accumulated": {"accumulate": 2},

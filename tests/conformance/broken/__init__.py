@@ -5,6 +5,7 @@ Most derive from a correct component.
 
 from tests.conformance.broken import (
     activations,
+    augmentations,
     constraints,
     encoders,
     initializers,
@@ -30,6 +31,7 @@ CORRECT = [
     metrics.Distance,
     regularizers.Squares,
     constraints.AtMostOne,
+    augmentations.Neighbours,
     sources.JsonColumns,
     encoders.Ranked,
 ]
@@ -45,6 +47,7 @@ BROKEN = {
     "metric": metrics.BROKEN,
     "regularizer": regularizers.BROKEN,
     "constraint": constraints.BROKEN,
+    "augmentation": augmentations.BROKEN,
     "source": sources.BROKEN,
     "kernels": kernels.BROKEN,
     "encoder": encoders.BROKEN,
