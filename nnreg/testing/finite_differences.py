@@ -11,6 +11,9 @@ from nnreg._types import Array, Shape
 STEP = 1e-5
 """The step of central differences with about the least error in float64."""
 
+MAX_DIRECTIONS = 16
+"""The maximum number of directions along which the gradient of one array is checked."""
+
 EXTREMES = (-1e4, -100.0, -1.0, 0.0, 1.0, 100.0, 1e4)
 
 
@@ -32,6 +35,26 @@ def central_difference(f: Callable[[], float], x: Array) -> Array:
         x[index] = original
         gradient[index] = (above - below) / (2 * STEP)
     return gradient
+
+
+def derivatives(f: Callable[[], float], x: Array, gradient: Array) -> tuple[Array, Array]:
+    """Return derivatives of `f` along some directions: from its gradient, and by differences.
+
+    `f` reads `x`. Each value of x changes along one of the directions: few values one by one, many
+    in blocks, with random signs, so that an error in any of them shows.
+    """
+    flat, signs = x.reshape(-1), np.random.default_rng(7).choice([-1.0, 1.0], x.size)
+    found, expected = [], []
+    for block in np.array_split(np.arange(x.size), min(MAX_DIRECTIONS, max(x.size, 1))):
+        original, step = flat[block].copy(), STEP * signs[block]
+        flat[block] = original + step
+        above = f()
+        flat[block] = original - step
+        below = f()
+        flat[block] = original
+        expected.append((above - below) / (2 * STEP))
+        found.append(np.sum(signs[block] * gradient.reshape(-1)[block]))
+    return np.array(found), np.array(expected)
 
 
 def complex_step(f: Callable[[Array], Array], x: Array, dy: Array) -> Array:

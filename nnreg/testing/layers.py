@@ -14,7 +14,7 @@ from nnreg.interfaces.join import Join, one_input
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.returned import Caller
 from nnreg.testing.assertions import TOLERANCE, close, finite, same, shape
-from nnreg.testing.finite_differences import EXTREMES, central_difference, points
+from nnreg.testing.finite_differences import EXTREMES, derivatives, points
 from nnreg.testing.layer_masks import empty_sequences, masked_gradient, masked_values, padding
 from nnreg.testing.layer_pass import CLASSES, LayerCase, Pass
 from nnreg.testing.layer_shards import shards
@@ -53,15 +53,15 @@ def gradient(case: LayerCase) -> None:
         tried = Pass(case, training=training)
         _, dx = tried.run()
         dp = tried.gradient.copy()
-        expected = central_difference(tried.loss, tried.network.vector)
-        close(case, "the parameters' gradient", dp, expected, TOLERANCE)
+        found, expected = derivatives(tried.loss, tried.network.vector, dp)
+        close(case, "the parameters' gradient", found, expected, TOLERANCE)
         if case.layer.integer_input:
             continue
         if dx is None:
             raise AssertionError(f"{case}: the input's gradient is None, but it is needed")
         tried.x = case.x.copy()
-        expected = central_difference(tried.loss, tried.x)
-        close(case, "the input's gradient", dx, expected, TOLERANCE)
+        found, expected = derivatives(tried.loss, tried.x, dx)
+        close(case, "the input's gradient", found, expected, TOLERANCE)
 
 
 def written(case: LayerCase) -> None:
@@ -285,21 +285,26 @@ def cases(example: Layer | tuple[Layer, Shape]) -> Sequence[LayerCase]:
 
     Raises AssertionError if `build` fails on all inputs with another error than ShapeError.
     """
-    layer, tried = (example, SHAPES) if isinstance(example, Layer) else (example[0], [example[1]])
-    if layer.joins:
-        pairs: Any = [(s, s) for s in SHAPES] if isinstance(example, Layer) else [example[1]]
-        return [case for pair in pairs for case in cases(one_input(layer, pair))]
+    layer = example if isinstance(example, Layer) else example[0]
+    tried = _inputs(layer) if isinstance(example, Layer) else [example[1]]
     found, failures = [], []
-    for size in tried:
+    for given in tried:
+        one, size = one_input(layer, given)
         try:
-            _build(layer, size)
+            _build(one, size)
         except NnregError as error:
             failures += [error] if _failed(error) else []
         else:
-            found.append(LayerCase(layer, _input(layer, (3, *size))))
+            found.append(LayerCase(one, _input(one, (3, *size))))
     if failures and not found:
         raise AssertionError(f"{layer}: {failures[0]}")
     return found
+
+
+def _inputs(layer: Layer) -> list[Any]:
+    """Return the shapes of inputs to try; for a join, those of two."""
+    pairs = [(shape, shape) for shape in SHAPES] if layer.joins else []
+    return [*pairs, *(SHAPES if not layer.reads_several(1) else ())]
 
 
 def _build(layer: Layer, size: Shape) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nnreg.builtin.initializers import Constant, Normal, Ones, Uniform, Zeros
-from nnreg.builtin.layers.attention import AddPosition
+from nnreg.builtin.layers.positions import AddPosition
 from nnreg.builtin.layers.sequence import Lstm
 from nnreg.interfaces import LayerBuilder, fans
 from nnreg.network.network import Network
