@@ -92,7 +92,7 @@ class HeadAttention(Join):
             builder.param(f"{prefix}bias", (units,), Zeros())
 
     def forward(self, xs: Any, context: Context) -> tuple[Array, Callable[[Array], Any]]:
-        several = isinstance(xs, list | tuple)
+        several = "weight" not in context.params
         query = xs[0] if several else xs
         batch, time, features = query.shape
         parts = self._parts(features)
@@ -120,7 +120,7 @@ class HeadAttention(Join):
             dropout=self.dropout,
         )
         joined = context.empty((batch, time, self.heads, v.shape[-1]))
-        joined[...] = np.swapaxes(heads.reshape(batch, self.heads, time, v.shape[-1]), 1, 2)
+        joined[...] = heads.reshape(batch, self.heads, time, v.shape[-1]).swapaxes(1, 2)
         y, output_backward = _multiply(
             joined.reshape(batch, time, self.heads * v.shape[-1]), "output_", context
         )
@@ -129,7 +129,7 @@ class HeadAttention(Join):
             djoined = output_backward(dy)
             assert djoined is not None  # it is always needed
             dheads = context.empty((batch, self.heads, time, v.shape[-1]))
-            dheads[...] = np.swapaxes(djoined.reshape(joined.shape), 1, 2)
+            dheads[...] = djoined.reshape(joined.shape).swapaxes(1, 2)
             dq, dk, dv = attend_backward(dheads.reshape(heads.shape))
             dq = dq.reshape(queries)
             np.multiply(dq, 1 / math.sqrt(size), out=dq)
@@ -293,7 +293,7 @@ def _project(
         found, start = [], 0
         for heads, size in parts:
             own = array[..., start : start + heads * size].reshape(batch, time, heads, size)
-            found.append(np.swapaxes(own, 1, 2))
+            found.append(own.swapaxes(1, 2))
             start += heads * size
         return found
 

@@ -143,7 +143,7 @@ def attend(
     `groups` of queries stand one behind the other.
     """
     scores_shape = (*q.shape[:-1], k.shape[-2])
-    scores = np.matmul(q, np.swapaxes(k, -1, -2), out=context.empty(scores_shape))
+    scores = np.matmul(q, k.swapaxes(-1, -2), out=context.empty(scores_shape))
     if scale is not None:
         np.multiply(scores, scale, out=scores)
     if causal:
@@ -151,16 +151,20 @@ def attend(
         later = np.triu(np.ones((time, steps), bool), 1)
         np.copyto(scores.reshape(-1, time, steps), -math.inf, where=later)
     weights, softmax_backward = _softmax_of_real(scores, real, context)
-    kept, dropout_backward = apply_dropout(weights, dropout, context)
+    kept, dropout_backward = weights, None
+    if dropout:
+        kept, dropout_backward = apply_dropout(weights, dropout, context)
 
     def backward(dy: Array) -> tuple[Array, Array, Array]:
-        dv = np.matmul(np.swapaxes(kept, -1, -2), dy, out=context.empty(v.shape))
-        dkept = np.matmul(dy, np.swapaxes(v, -1, -2), out=context.empty(scores_shape))
-        dscores = softmax_backward(dropout_backward(dkept))
+        dv = np.matmul(kept.swapaxes(-1, -2), dy, out=context.empty(v.shape))
+        dkept = np.matmul(dy, v.swapaxes(-1, -2), out=context.empty(scores_shape))
+        if dropout_backward is not None:
+            dkept = dropout_backward(dkept)
+        dscores = softmax_backward(dkept)
         if scale is not None:
             dscores = np.multiply(dscores, scale, out=context.empty(scores_shape))
         dq = np.matmul(dscores, k, out=context.empty(q.shape))
-        dk = np.matmul(np.swapaxes(dscores, -1, -2), q, out=context.empty(k.shape))
+        dk = np.matmul(dscores.swapaxes(-1, -2), q, out=context.empty(k.shape))
         return dq, dk, dv
 
     return np.matmul(kept, v, out=context.empty((*q.shape[:-1], v.shape[-1]))), backward
@@ -193,7 +197,7 @@ def _softmax_of_real(
 
 def mask_of_keys(context: Context) -> Array | None:
     """Return which steps of keys and values are real: those of all inputs but the first, if any."""
-    if len(context.mask_names) < 2:
+    if len(context.mask_names) < 2:  # of a layer without masks, or of one input
         return context.mask
     masks = [mask for mask in context.masks[1:] if mask is not None]
     if not masks:
