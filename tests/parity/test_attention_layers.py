@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from nnreg.builtin import activations
+from nnreg.builtin.layers import sequence, transformer
+from nnreg.interfaces import LayerBuilder, Workspace
+from nnreg.interfaces.graph import EntryKeys
 from nnreg.interfaces.join import OneInput, one_input, split_values
+from nnreg.interfaces.layer import LayerEntry
+from nnreg.network.network import Network
 from nnreg.network.parameters import views
 from nnreg.registry.registry import installed
 from nnreg.testing.layer_masks import MaskedPass
@@ -334,3 +339,32 @@ def test_a_layer_has_the_outputs_and_the_gradients_of_its_peer(torch, keras, nam
     for name, own in views(tried.gradient, tried.network.params).items():
         theirs = p[name.removeprefix("layers/0/")].grad.numpy()
         np.testing.assert_allclose(own, theirs, err_msg=name, **close)
+
+
+def test_an_embedding_with_tied_output_has_the_gradients_of_pytorch(torch, keras):
+    entries = [
+        LayerEntry(sequence.Embedding(7, 6), EntryKeys(name="words")),
+        transformer.TransformerEncoder(2, 5, dropout=0.0, causal=True),
+        LayerEntry(None, EntryKeys(use="words", transposed=True)),
+    ]
+    root, rng = LayerBuilder("$", integer=True), np.random.default_rng(0)
+    network = Network(root, (TIME,), root.chain(entries, (TIME,)), dtype=np.float64)
+    network.initialize(0)
+    x, gradient = rng.integers(0, 7, (ROWS, TIME)), np.zeros_like(network.vector)
+    context = network.context(Workspace(np.float64, reuse=True), gradient, training=True)
+    y, backward = network.forward(x, context)
+    dy = rng.normal(size=y.shape)
+    y = y.copy()
+    backward(dy)
+    p = {
+        name.removeprefix("layers/1/"): torch.tensor(values.copy(), requires_grad=True)
+        for name, values in network.parameters.items()
+    }
+    words = p["layers/words/weight"]
+    inner = encoder(5, True)(Peers(torch, keras, None, None), [words[torch.tensor(x)]], p)
+    expected = inner @ words.T
+    expected.backward(torch.tensor(dy))
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10)
+    for name, own in views(gradient, network.params).items():
+        theirs = p[name.removeprefix("layers/1/")].grad.numpy()
+        np.testing.assert_allclose(own, theirs, err_msg=name, rtol=1e-10, atol=1e-12)
