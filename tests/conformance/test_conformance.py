@@ -10,6 +10,7 @@ from nnreg import Activation, Layer, ShapeError
 from nnreg.interfaces import traced
 from nnreg.registry.registry import installed
 from nnreg.testing import check_activation, checks
+from nnreg.testing.finite_differences import MAX_DIRECTIONS, derivatives
 from nnreg.testing.suite import KINDS, results
 from tests.conformance.broken import BROKEN, CORRECT
 from tests.conformance.broken.activations import FormulaOverAnAxis
@@ -174,3 +175,18 @@ class StraightThrough(Undeclared):
 @pytest.mark.parametrize("cls", [Undeclared, StraightThrough])
 def test_only_checks_of_what_a_class_declares_are_run_on_an_instance(cls):
     check_activation(cls())
+
+
+@pytest.mark.parametrize("size", [1, MAX_DIRECTIONS, 100])
+def test_an_error_in_the_gradient_of_any_one_value_shows(size):
+    x = np.linspace(-1, 1, size)
+
+    def off(gradient):
+        found, expected = derivatives(lambda: float(np.sum(x**3)), x, gradient)
+        return np.abs(found - expected).max()
+
+    assert off(3 * x**2) < 1e-8
+    for index in range(size):
+        wrong = 3 * x**2
+        wrong[index] += 0.01
+        assert off(wrong) == pytest.approx(0.01, rel=1e-4)
