@@ -36,7 +36,8 @@ def layer_forward(
     layer: HasLayerFormula, x: Any, context: Context
 ) -> tuple[Any, Callable[[Array], Any]]:
     """Return the output of a layer's formula, and its backward function."""
-    joins, formula, params = layer.joins, layer.formula, context.params
+    formula, params = layer.formula, context.params
+    joins = layer.joins and isinstance(x, list | tuple)  # it may take a single input too
     inputs = list(x) if joins else [x]
     recorded = [
         place

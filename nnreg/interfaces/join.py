@@ -94,8 +94,14 @@ def flat_inputs(xs: Sequence[Array]) -> Array:
     return np.concatenate([x.reshape(len(x), math.prod(x.shape[1:])) for x in xs], axis=1)
 
 
-def one_input(layer: Layer, shapes: tuple[Shape, ...]) -> tuple[Layer, Shape]:
-    """Return a layer as one that has a single input, with the shape of that."""
-    if isinstance(layer, Join):
+def several_shapes(shape: Any) -> tuple[Shape, ...]:
+    """Return the shapes of several inputs, or that of one, as several."""
+    return tuple(shape) if shape and not isinstance(shape[0], int) else (shape,)
+
+
+def one_input(layer: Layer, shape: Shape | tuple[Shape, ...]) -> tuple[Layer, Shape]:
+    """Return a layer of inputs of these shapes, or of one, as one of a single input; its shape."""
+    shapes = several_shapes(shape)
+    if isinstance(layer, Join) and layer.reads_several(len(shapes)):
         return OneInput(layer, shapes), (sum(map(math.prod, shapes)),)
     return layer, shapes[0]

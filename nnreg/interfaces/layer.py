@@ -43,6 +43,9 @@ class Layer(Component):
     which a layer that takes integers accepts."""
     joins: ClassVar[bool] = False
     """Whether the layer reads several inputs; see `Join`."""
+    takes_one_input: ClassVar[bool] = False
+    """Whether a layer of several inputs also takes a single one. Its methods then get that shape
+    and that array, and its backward function returns one gradient, as those of other layers."""
     independent: ClassVar[bool] = False
     """Whether the output of an example depends on that example alone, and the layer has no buffers,
     so that a batch may be divided into shards. Nested layers declare this themselves."""
@@ -84,6 +87,10 @@ class Layer(Component):
         parameter, `weight`, with the shape of this layer's weight reversed.
         """
         return None
+
+    def reads_several(self, inputs: int) -> bool:
+        """Return whether the methods get a sequence, for this number of inputs."""
+        return self.joins and (inputs > 1 or not self.takes_one_input)
 
     def build(self, shape: Any, builder: LayerBuilder) -> Shapes:
         """Declare on `builder` the arrays for inputs of `shape: Shape` (without the batch axis).
@@ -188,6 +195,13 @@ class LayerBuilder(Declarations):
         plan = LayerBuilder(path, integer=integer, masks=(self._mask(mask),))
         return self._build(name, layer, (shape,), plan)
 
+    def join(
+        self, name: str, layer: Layer, shapes: Sequence[Shape], masks: Sequence[str | None]
+    ) -> Any:
+        """Build a nested layer of several inputs, whose masks are given; see `layer`."""
+        plan = LayerBuilder(f"{self.path}.{name}", masks=tuple(masks))
+        return self._build(name, layer, shapes, plan)
+
     def _mask(self, mask: str | None) -> str | None:
         """Return a mask, that of the first input if it is `OWN_MASK`."""
         return next(iter(self.masks), None) if mask == OWN_MASK else mask
@@ -271,7 +285,8 @@ class LayerBuilder(Declarations):
     def _shapes_of(self, layer: Layer, plan: LayerBuilder) -> Any:
         """Return what `build` of a nested layer returns, with errors at its place in the spec."""
         try:
-            return layer.build(plan.inputs if layer.joins else plan.input, plan)
+            several = layer.reads_several(len(plan.inputs))
+            return layer.build(plan.inputs if several else plan.input, plan)
         except ShapeError as error:
             problem = str(error)
             if layer.joins and plan.wire is not None:
@@ -322,7 +337,7 @@ def _common(integers: Sequence[bool | None]) -> bool | None:
 
 def _check_count(layer: Layer, shapes: Sequence[Shape], path: str) -> None:
     """Raise `SpecError` for another number of inputs than a layer reads."""
-    if layer.joins and len(shapes) < 2:
+    if len(shapes) == 1 and layer.reads_several(1):
         problem = "needs two inputs or more; name them in 'inputs'"
     elif not layer.joins and len(shapes) > 1:
         problem = f"reads one input, found {len(shapes)}; join them first, by concat or add"

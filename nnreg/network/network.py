@@ -360,7 +360,7 @@ def _contexts(
             continue
         its_arrays, shared = _arrays_of_use(wire, own, arrays) if child.owner else (arrays, [])
         children[name] = _contexts(child, f"{own}/", its_arrays, workspace, inner)
-        children[name].node = Node(layer, wire.inputs, layer.joins)
+        children[name].node = Node(layer, wire.inputs, layer.reads_several(len(wire.inputs)))
         if shared:
             original = children[child.owner or name].node
             assert original is not None

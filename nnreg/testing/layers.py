@@ -283,21 +283,26 @@ def cases(example: Layer | tuple[Layer, Shape]) -> Sequence[LayerCase]:
 
     Raises AssertionError if `build` fails on all inputs with another error than ShapeError.
     """
-    layer, tried = (example, SHAPES) if isinstance(example, Layer) else (example[0], [example[1]])
-    if layer.joins:
-        pairs: Any = [(s, s) for s in SHAPES] if isinstance(example, Layer) else [example[1]]
-        return [case for pair in pairs for case in cases(one_input(layer, pair))]
+    layer = example if isinstance(example, Layer) else example[0]
+    tried = _inputs(layer) if isinstance(example, Layer) else [example[1]]
     found, failures = [], []
-    for size in tried:
+    for given in tried:
+        one, size = one_input(layer, given)
         try:
-            _build(layer, size)
+            _build(one, size)
         except NnregError as error:
             failures += [error] if _failed(error) else []
         else:
-            found.append(LayerCase(layer, _input(layer, (3, *size))))
+            found.append(LayerCase(one, _input(one, (3, *size))))
     if failures and not found:
         raise AssertionError(f"{layer}: {failures[0]}")
     return found
+
+
+def _inputs(layer: Layer) -> list[Any]:
+    """Return the shapes of inputs to try; for a join, those of two."""
+    pairs = [(shape, shape) for shape in SHAPES] if layer.joins else []
+    return [*pairs, *(SHAPES if not layer.reads_several(1) else ())]
 
 
 def _build(layer: Layer, size: Shape) -> None:

@@ -20,7 +20,7 @@ from nnreg.interfaces.component import Component
 from nnreg.interfaces.constraint import Constraint
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.join import Join, OneInput
+from nnreg.interfaces.join import OneInput
 from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
@@ -124,10 +124,10 @@ def _spec_and_data(
     elif component.kind in ("layer", "augmentation") or getattr(component, "classification", False):
         spec["loss"], y = "cross_entropy", classes
         output = {"type": "dense", "units": "classes", "activation": "softmax"}
-    if isinstance(component, Join):
-        first, x = _joined(component, layers.cases(example)[0], tree)
-    elif isinstance(component, Layer) and component.kind == "layer":
-        first, x = _with_input(component, layers.cases(example)[0], tree)
+    if isinstance(component, Layer) and component.kind == "layer":
+        case = layers.cases(example)[0]
+        several = isinstance(case.layer, OneInput)
+        first, x = (_joined if several else _with_input)(component, case, tree)
     elif component.kind == "activation":
         hidden["activation"] = tree
     elif isinstance(component, Initializer):
@@ -193,7 +193,7 @@ def _entry(tree: Any) -> dict[str, Any]:
     return {"type": tree} if isinstance(tree, str) else tree
 
 
-def _joined(join: Join, case: LayerCase, tree: Any) -> tuple[list[Any], Array]:
+def _joined(join: Layer, case: LayerCase, tree: Any) -> tuple[list[Any], Array]:
     """Return layers with a join that reads its input as often as it has inputs, and inputs."""
     assert isinstance(case.layer, OneInput)
     count, one = len(case.layer.shapes), case.layer.shapes[0]

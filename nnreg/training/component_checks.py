@@ -231,7 +231,7 @@ def _check_layers(
                 values.append(layer.forward(x, contexts[name])[0])
                 continue
             caller, exact = by_plan[id(plan)]
-            flat = flat_inputs(x) if layer.joins else x
+            flat = flat_inputs(x) if layer.reads_several(len(plan.inputs)) else x
             if not plan.outputs:  # an error about them is to be that of the outputs by name
                 check_layer(caller, plan, flat, network.dtype, exact=exact)
             returned = caller.call("forward", x, contexts[name])

@@ -16,14 +16,17 @@ from nnreg.builtin.layers import (
     composition,
     convolution,
     dense,
+    dot_product_attention,
     gating,
     global_pooling,
     joins,
     normalization,
+    positions,
     recurrent,
     sampling,
     sequence,
     shapes,
+    transformer,
     wrappers,
 )
 from nnreg.interfaces import LayerBuilder, Workspace
@@ -77,6 +80,7 @@ def of(cls, *shapes, **options):
 
 
 TWO = composition.Residual((dense.Dense(3, activations.Tanh()), normalization.LayerNorm()))
+OF_HEADS = (3, 6), ((3, 6), (2, 6)), ((3, 6), (2, 6), (2, 4))
 LAYERS = {
     "dense": of(dense.Dense, (4,), (2, 3), units=SMALL, activation=ACTIVATIONS),
     "activation": of(dense.ActivationLayer, (4,), (2, 3), activation=ACTIVATIONS),
@@ -109,8 +113,21 @@ LAYERS = {
     "random_crop": of(augmentation.RandomCrop, (3, 4, 2), (4, 3), height=SMALL, width=SMALL),
     "residual": st.tuples(st.just(composition.Residual((TWO, dense.Dropout(0.3)))),
                           st.sampled_from([(3,), (2, 3)])),
-    "add_position": of(attention.AddPosition, (3, 4), (2, 3)),
-    "multi_head_attention": of(attention.MultiHeadAttention, (3, 6), heads=SMALL),
+    "add_position": of(positions.AddPosition, (3, 4), (2, 3)),
+    "multi_head_attention": of(
+        attention.MultiHeadAttention, *OF_HEADS, heads=st.sampled_from([1, 3]),
+        head_size=st.sampled_from([None, 2])),
+    "grouped_query_attention": of(
+        attention.GroupedQueryAttention, *OF_HEADS, heads=st.just(6), key_value_heads=SMALL,
+        head_size=st.just(2)),
+    "attention": of(dot_product_attention.Attention, *OF_HEADS[1:]),
+    "rotary_positions": of(positions.RotaryPositions, (3, 4), (2, 2)),
+    "transformer_encoder": of(
+        transformer.TransformerEncoder, (3, 4), heads=st.integers(1, 2), activation=ACTIVATIONS,
+        epsilon=st.floats(1e-3, 1)),
+    "transformer_decoder": of(
+        transformer.TransformerDecoder, (3, 4), ((3, 4), (2, 3)), heads=st.integers(1, 2),
+        activation=ACTIVATIONS, epsilon=st.floats(1e-3, 1)),
     "stack": st.tuples(st.just(composition.Stack((TWO, dense.Dense(3)), 2)), st.just((3,))),
     **{
         name: of(cls, ((3,), (3,)), ((2, 3), (2, 3), (2, 3)))
@@ -123,7 +140,7 @@ LAYERS = {
             "minimum": joins.Minimum,
         }.items()
     },
-    "cross_attention": of(attention.CrossAttention, ((3, 4), (2, 4)), ((1, 1), (3, 1))),
+    "cross_attention": of(dot_product_attention.CrossAttention, ((3, 4), (2, 4)), ((1, 1), (3, 1))),
     "gaussian_sample": of(sampling.GaussianSample, (2,), (3, 4)),
     "concat": of(joins.Concat, ((3, 2), (3, 4)), ((3, 1), (3, 1), (3, 2)), axis=st.just(-1)),
     "dot": of(joins.Dot, ((3,), (3,)), ((2, 3), (2, 3))),

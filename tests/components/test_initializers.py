@@ -24,9 +24,9 @@ from nnreg.builtin.initializers import (
     VarianceScaling,
     Zeros,
 )
-from nnreg.builtin.layers.attention import AddPosition
 from nnreg.builtin.layers.convolution import Conv2d
 from nnreg.builtin.layers.depthwise_convolution import DepthwiseConv2d
+from nnreg.builtin.layers.positions import AddPosition
 from nnreg.builtin.layers.sequence import Lstm
 from nnreg.builtin.layers.transposed_convolution import Conv2dTranspose
 from nnreg.interfaces import LayerBuilder, fans

@@ -14,6 +14,7 @@ from nnreg.builtin.layers import (
     convolution,
     dense,
     depthwise_convolution,
+    dot_product_attention,
     einsum_dense,
     gating,
     global_pooling,
@@ -23,6 +24,7 @@ from nnreg.builtin.layers import (
     noise,
     normalization,
     pooling,
+    positions,
     recurrent,
     rescaling,
     row_normalization,
@@ -30,6 +32,7 @@ from nnreg.builtin.layers import (
     sequence,
     shapes,
     spectral_norm,
+    transformer,
     transposed_convolution,
     wrappers,
 )
@@ -40,8 +43,8 @@ from nnreg.testing.finite_differences import central_difference
 from nnreg.testing.layer_masks import MaskedPass
 from nnreg.testing.layer_pass import LayerCase, Pass
 
-LENGTHS = {"0": np.array([5, 2, 0, 1]), "1": np.array([1, 5, 3, 0])}
-FULL = {"0": np.full(4, 5), "1": np.full(4, 5)}
+LENGTHS = {"0": np.array([5, 2, 0, 1]), "1": np.array([1, 5, 3, 0]), "2": np.array([3, 2, 5, 1])}
+FULL = dict.fromkeys("012", np.full(4, 5))
 BLOCK = (attention.MultiHeadAttention(2), dense.Dense(4, Tanh()), normalization.LayerNorm())
 LAYERS = {
     "dense": (dense.Dense(3, Softmax()), (5, 4)),
@@ -97,11 +100,34 @@ LAYERS = {
         (5, 4),
     ),
     "time_distributed": (wrappers.TimeDistributed(convolution.Conv2d(2, 2)), (5, 3, 2, 2)),
-    "add_position": (attention.AddPosition(), (5, 4)),
-    "fixed add_position": (attention.AddPosition(learned=False), (5, 4)),
+    "add_position": (positions.AddPosition(), (5, 4)),
+    "fixed add_position": (positions.AddPosition(learned=False), (5, 4)),
     "multi_head_attention": (attention.MultiHeadAttention(2), (5, 4)),
     "causal attention": (attention.MultiHeadAttention(2, causal=True), (5, 4)),
-    "cross_attention": (attention.CrossAttention(), ((5, 4), (5, 4))),
+    "cross_attention": (dot_product_attention.CrossAttention(), ((5, 4), (5, 4))),
+    "attention": (dot_product_attention.Attention(trained_scale=True), ((5, 4), (5, 4))),
+    "causal attention of three": (
+        dot_product_attention.Attention(causal=True, dropout=0.2),
+        ((5, 4), (5, 4), (5, 3)),
+    ),
+    "multi_head_attention of two": (attention.MultiHeadAttention(2), ((5, 4), (5, 3))),
+    "multi_head_attention of three": (
+        attention.MultiHeadAttention(2, dropout=0.2),
+        ((5, 4), (5, 3), (5, 2)),
+    ),
+    "grouped_query_attention": (attention.GroupedQueryAttention(4, 2, True, head_size=2), (5, 4)),
+    "grouped_query_attention of two": (
+        attention.GroupedQueryAttention(2, 1, rotary=100),
+        ((5, 4), (5, 3)),
+    ),
+    "rotary_positions": (positions.RotaryPositions(), (5, 4)),
+    "transformer_encoder": (transformer.TransformerEncoder(2), (5, 4)),
+    "transformer_encoder with the norm first": (
+        transformer.TransformerEncoder(2, norm_first=True, causal=True, rotary=100),
+        (5, 4),
+    ),
+    "transformer_decoder": (transformer.TransformerDecoder(2, 5, Tanh()), ((5, 4), (5, 3))),
+    "transformer_decoder of one": (transformer.TransformerDecoder(2, norm_first=True), (5, 4)),
     "gaussian_sample": (sampling.GaussianSample(), (5, 4)),
     "residual": (composition.Residual(BLOCK), (5, 4)),
     "stack": (composition.Stack(BLOCK, times=2), (5, 4)),

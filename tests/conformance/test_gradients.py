@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from nnreg.testing.finite_differences import MOST_VALUES, require_gradient, slope_beside
+from nnreg.testing.finite_differences import MAX_DIRECTIONS, require_gradient, slope_beside
 
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("shape", [(), (3, 2), (MOST_VALUES,), (9, 5, 4)])
+@pytest.mark.parametrize("shape", [(), (3, 2), (MAX_DIRECTIONS,), (9, 5, 4)])
 def test_a_right_gradient_passes_and_a_wrong_one_of_any_value_fails(shape):
     x, weight = (np.array(RNG.normal(size=shape)) for _ in range(2))
     before = x.copy()

@@ -8,7 +8,7 @@ import pytest
 
 import nnreg
 from nnreg import Layer, PluginError, SpecError
-from nnreg.builtin.layers.attention import CrossAttention
+from nnreg.builtin.layers.dot_product_attention import CrossAttention
 from nnreg.builtin.layers.sampling import GaussianSample
 from nnreg.interfaces import Context, Workspace
 from nnreg.registry.registry import installed

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from nnreg.builtin.layers import attention, dense, gating, normalization, sequence
+from nnreg.builtin.layers import (
+    attention,
+    dense,
+    dot_product_attention,
+    gating,
+    normalization,
+    sequence,
+)
 from nnreg.interfaces import LayerBuilder, Workspace
 from nnreg.interfaces.join import flat_inputs, one_input
 from nnreg.network.network import Network
@@ -141,7 +148,7 @@ def test_cross_attention_is_pytorchs(torch):
             query, memory = x[:, :24].reshape(3, 4, 6), x[:, 24:].reshape(3, 5, 6)
             return torch.nn.functional.scaled_dot_product_attention(query, memory, memory)
 
-    layer, _ = one_input(attention.CrossAttention(), ((4, 6), (5, 6)))
+    layer, _ = one_input(dot_product_attention.CrossAttention(), ((4, 6), (5, 6)))
     x = flat_inputs([query, memory])
     Ours(layer, x).against(torch, Attention(), x, lambda m, p: None, lambda m: {})
 

@@ -8,8 +8,10 @@ from nnreg.builtin.layers import (
     composition,
     convolution,
     dense,
+    dot_product_attention,
     global_pooling,
     normalization,
+    positions,
     sequence,
 )
 from nnreg.interfaces import LayerBuilder, Workspace
@@ -154,7 +156,7 @@ def test_a_layer_gives_each_sequence_what_pytorch_gives_it_alone(torch, name):
 
 def test_a_network_gives_each_sequence_what_pytorch_gives_it_alone(torch):
     layers = [
-        attention.AddPosition(),
+        positions.AddPosition(),
         sequence.Lstm(4, sequences=True),
         composition.Residual((attention.MultiHeadAttention(2),)),
         normalization.LayerNorm(),
@@ -186,7 +188,7 @@ def test_batch_norm_is_that_of_pytorch_on_the_real_steps(torch, training):
 def test_cross_attention_is_that_of_pytorch_on_each_pair_of_sequences(torch):
     rng = np.random.default_rng(4)
     shapes, lengths = ((6, 3), (5, 3)), {"0": LENGTHS, "1": np.array([3, 5, 2, 0, 1])}
-    layer, _ = one_input(attention.CrossAttention(), shapes)
+    layer, _ = one_input(dot_product_attention.CrossAttention(), shapes)
     x = flat_inputs([rng.normal(size=(5, *shape)) for shape in shapes])
     tried = MaskedPass(LayerCase(layer, x), lengths)
     y, dx = tried.run()

@@ -1,250 +1,311 @@
-"""Layers of transformers: `(batch, time, features)`."""
+"""Attention with several heads, of a sequence to itself or to another."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.activations import Softmax
-from nnreg.builtin.initializers import GlorotUniform, Normal, Zeros
+from nnreg.builtin.initializers import GlorotUniform, Zeros
+from nnreg.builtin.layers.dot_product_attention import (
+    Rate,
+    attend,
+    mask_of_keys,
+    of_inputs,
+    require_steps,
+)
+from nnreg.builtin.layers.positions import turn
 from nnreg.errors import ShapeError
-from nnreg.interfaces.component import Count
+from nnreg.interfaces.component import Count, Positive
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
-from nnreg.interfaces.join import Join, JoinBackward
-from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
+from nnreg.interfaces.join import Join, several_shapes
+from nnreg.interfaces.layer import LayerBuilder
+
+Part: TypeAlias = tuple[int, int]
+"""The number of heads of queries, keys or values, and the size of each."""
 
 
-@dataclass(frozen=True)
-class _Sinusoids(Initializer):
-    """sin and cos of time / 10000^(k / features), side by side. Vaswani et al. 2017."""
+class HeadAttention(Join):
+    """Attention with several heads, whose queries, keys and values are products with weights.
 
-    def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
-        time, features = shape
-        k = np.arange(0, features, 2)
-        angles = np.arange(time)[:, None] / 10_000 ** (k / features)
-        waves = np.zeros(shape)
-        waves[:, 0::2] = np.sin(angles)
-        waves[:, 1::2] = np.cos(angles)[:, : features // 2]
-        return waves
-
-
-@dataclass(frozen=True)
-class AddPosition(Layer):
-    """A vector per time step, added to the input.
-
-    y = x + position
-
-    Input `(time, features)`, output of the same shape. Vaswani et al. 2017.
-
-    Options:
-        learned: train the position; if false it is fixed, sines and cosines of different wavelength
-        initializer: first values of a trained position
-
-    Parameters:
-        position: (time, features), if `learned`
-
-    Buffers:
-        position: (time, features), unless `learned`
+    A subclass is a dataclass with these options, and tells the heads for a number of features.
     """
 
-    learned: bool = True
-    initializer: Initializer = Normal(std=0.02)
+    heads: int
+    causal: bool
+    initializer: Initializer
+    head_size: int | None
+    units: int | None
+    bias: bool
+    dropout: float
+    rotary: float | None
     independent = True
     keeps_integers = False
     keeps_mask = True
+    joins_masks = True
+    takes_one_input = True
     output_range = (-math.inf, math.inf)
 
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        if len(shape) != 2:
-            raise ShapeError(shape, "(batch, time, features)")
-        if self.learned:
-            builder.param("position", shape, self.initializer)
+    def _parts(self, features: int) -> tuple[Part, Part, Part]:
+        """Return the heads of queries, keys and values, for queries of this number of features."""
+        raise NotImplementedError
+
+    def _size(self, features: int) -> int:
+        return self.head_size or features // self.heads
+
+    def build(self, shapes: Any, builder: LayerBuilder) -> Shape:
+        each = several_shapes(shapes)
+        query, key, value = each[0], each[min(1, len(each) - 1)], each[-1]
+        for shape in each:
+            if len(shape) != 2 or len(each) > 3:
+                raise ShapeError(shape, "one to three inputs, each (batch, time, features)")
+        features = query[1]
+        if self.head_size is None and features % self.heads:
+            expected = f"(batch, time, features) with features divisible by {self.heads} heads"
+            raise ShapeError(query, expected)
+        require_steps(key, value)
+        if self.rotary is not None and self._size(features) % 2:
+            raise ShapeError(query, "heads of an even size, which rotary positions need")
+        parts = self._parts(features)
+        widths = [heads * size for heads, size in parts]
+        values = self.heads * parts[-1][1]
+        builder.activation_count = query[0] * widths[0] + key[0] * sum(widths[1:])
+        builder.activation_count += 2 * query[0] * (values + self.heads * key[0])
+        if len(each) == 1:
+            self._declare(builder, "", features, sum(widths))
         else:
-            builder.buffer("position", shape, _Sinusoids())
-        return shape
+            inputs = zip(("query_", "key_", "value_"), (query, key, value), widths, strict=True)
+            for prefix, shape, width in inputs:
+                self._declare(builder, prefix, shape[1], width)
+        units = self.units or features
+        self._declare(builder, "output_", values, units)
+        return (query[0], units)
 
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        position = (context.params if self.learned else context.state)["position"]
+    def _declare(self, builder: LayerBuilder, prefix: str, features: int, units: int) -> None:
+        builder.param(f"{prefix}weight", (features, units), self.initializer, regularized=True)
+        if self.bias:
+            builder.param(f"{prefix}bias", (units,), Zeros())
 
-        def backward(dy: Array) -> Array:
-            if self.learned:
-                np.sum(dy, axis=0, out=context.gradients["position"])
-            return dy
+    def forward(self, xs: Any, context: Context) -> tuple[Array, Callable[[Array], Any]]:
+        several = "weight" not in context.params
+        query = xs[0] if several else xs
+        batch, time, features = query.shape
+        parts = self._parts(features)
+        if several:
+            inputs = zip((xs[0], xs[1], xs[-1]), ("query_", "key_", "value_"), parts, strict=True)
+            projected = [_project(x, prefix, [part], context) for x, prefix, part in inputs]
+            q, k, v = (own[0] for own, _ in projected)
+        else:
+            (q, k, v), project_backward = _project(xs, "", parts, context)
+        size, queries = parts[0][1], q.shape
+        if self.rotary is not None:
+            turn(q, self.rotary, context)
+            turn(k, self.rotary, context)
+        np.multiply(q, 1 / math.sqrt(size), out=q)
+        # the queries of the heads that share keys and values, one behind the other
+        groups = self.heads // k.shape[1]
+        heads, attend_backward = attend(
+            q.reshape(batch, k.shape[1], groups * time, size),
+            k,
+            v,
+            context,
+            real=mask_of_keys(context),
+            causal=self.causal,
+            groups=groups,
+            dropout=self.dropout,
+        )
+        joined = context.empty((batch, time, self.heads, v.shape[-1]))
+        joined[...] = heads.reshape(batch, self.heads, time, v.shape[-1]).swapaxes(1, 2)
+        y, output_backward = _multiply(
+            joined.reshape(batch, time, self.heads * v.shape[-1]), "output_", context
+        )
 
-        return np.add(x, position, out=context.empty(x.shape)), backward
+        def backward(dy: Array) -> Any:
+            djoined = output_backward(dy)
+            assert djoined is not None  # it is always needed
+            dheads = context.empty((batch, self.heads, time, v.shape[-1]))
+            dheads[...] = djoined.reshape(joined.shape).swapaxes(1, 2)
+            dq, dk, dv = attend_backward(dheads.reshape(heads.shape))
+            dq = dq.reshape(queries)
+            np.multiply(dq, 1 / math.sqrt(size), out=dq)
+            if self.rotary is not None:
+                turn(dq, self.rotary, context, back=True)
+                turn(dk, self.rotary, context, back=True)
+            if not several:
+                return project_backward([dq, dk, dv])
+            found = zip(projected, (dq, dk, dv), strict=True)
+            dquery, dkey, dvalue = (own_backward([one]) for (_, own_backward), one in found)
+            return [dquery, *of_inputs(dkey, dvalue, len(xs))]
+
+        return y, backward
 
 
 @dataclass(frozen=True)
-class MultiHeadAttention(Layer):
-    """Self-attention with several heads.
+class MultiHeadAttention(HeadAttention):
+    """Attention with several heads, of a sequence to itself or to another.
 
-    y = softmax(q · kᵀ / √size) · v in each head, then joined · output_weight + output_bias
+    y = softmax(q · kᵀ / √head_size) · v in each head, then joined · output_weight + output_bias
 
-    Input `(time, features)`, output of the same shape. q, k and v are x · weight + bias; a head has
-    size features / heads. The softmax is over the steps of each sequence, without those after its
-    end. Vaswani et al. 2017.
+    Input `(time, features)`, or two, the queries and what they look up; or three, the queries, keys
+    and values (Keras has the values before the keys). Output `(time, units)`. q, k and v are the
+    inputs · weight + bias, each with a weight of its own if there are several inputs. The softmax
+    is over the steps of each sequence, without those after its end; without any it is 0. Vaswani et
+    al. 2017.
 
     Options:
-        heads: number of heads, which must divide the features
+        heads: number of heads, which must divide the features unless `head_size` is given
         causal: hide later time steps from each
         initializer: first values of weight and output_weight
+        head_size: size of q and k in a head; null for features / heads
+        value_size: size of v in a head; null for `head_size`
+        units: number of outputs; null for the features of the queries
+        bias: whether to add biases
+        dropout: probability that a weight of the softmax is set to 0 in training, in [0, 1)
+        rotary: base of `rotary_positions` of q and k, such as 10000; null for none
 
     Parameters:
-        weight: (features, 3 · features)
-        bias: (3 · features,)
-        output_weight: (features, features)
-        output_bias: (features,)
+        weight: (features, 2 · heads · head_size + heads · value_size), of one input
+        bias: (2 · heads · head_size + heads · value_size,), of one input
+        query_weight: (features, heads · head_size), of several inputs, as all that follow
+        query_bias: (heads · head_size,), unless `bias` is false
+        key_weight: (features of the keys, heads · head_size)
+        key_bias: (heads · head_size,), unless `bias` is false
+        value_weight: (features of the values, heads · value_size)
+        value_bias: (heads · value_size,), unless `bias` is false
+        output_weight: (heads · value_size, units), always
+        output_bias: (units,), unless `bias` is false
     """
 
     heads: Count
     causal: bool = False
     initializer: Initializer = GlorotUniform()
-    independent = True
-    keeps_integers = False
-    keeps_mask = True
-    output_range = (-math.inf, math.inf)
+    head_size: Count | None = None
+    value_size: Count | None = None
+    units: Count | None = None
+    bias: bool = True
+    dropout: Rate = 0.0
+    rotary: Positive | None = None
 
-    def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
-        if len(shape) != 2 or shape[1] % self.heads:
-            expected = f"(batch, time, features) with features divisible by {self.heads} heads"
-            raise ShapeError(shape, expected)
-        features = shape[1]
-        builder.activation_count = 5 * math.prod(shape) + 2 * self.heads * shape[0] ** 2
-        builder.param("weight", (features, 3 * features), self.initializer, regularized=True)
-        builder.param("bias", (3 * features,), Zeros())
-        builder.param("output_weight", (features, features), self.initializer, regularized=True)
-        builder.param("output_bias", (features,), Zeros())
-        return shape
-
-    def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        params, gradients = context.params, context.gradients
-        batch, time, features = x.shape
-        size = features // self.heads
-        rows = x.reshape(batch * time, features)
-        mixed = context.workspace.dot(
-            rows, params["weight"], out=context.empty((len(rows), 3 * features))
-        )
-        np.add(mixed, params["bias"], out=mixed)
-        q, k, v = self._heads(mixed.reshape(batch, time, 3, self.heads, size), context)
-        np.multiply(q, 1 / math.sqrt(size), out=q)
-
-        scores_shape = (batch, self.heads, time, time)
-        scores = np.matmul(q, np.swapaxes(k, -1, -2), out=context.empty(scores_shape))
-        if self.causal:
-            later = np.triu(np.ones((time, time), bool), 1)
-            np.copyto(scores, -math.inf, where=later)
-        weights, softmax_backward = _softmax(scores, context.mask, context)
-        heads = np.matmul(weights, v, out=context.empty(v.shape))
-        joined = context.empty((batch, time, self.heads, size))
-        joined[...] = np.swapaxes(heads, 1, 2)
-        joined_rows = joined.reshape(batch * time, features)
-        y = context.workspace.dot(
-            joined_rows, params["output_weight"], out=context.empty(rows.shape)
-        )
-        np.add(y, params["output_bias"], out=y)
-
-        def backward(dy: Array) -> Array | None:
-            dy_rows = dy.reshape(rows.shape)
-            context.workspace.dot(joined_rows.T, dy_rows, out=gradients["output_weight"])
-            context.kernels.sum_rows(dy_rows, gradients["output_bias"], context.workspace)
-            djoined = context.workspace.dot(
-                dy_rows, params["output_weight"].T, out=context.empty(rows.shape)
-            )
-            dheads = context.empty(v.shape)
-            dheads[...] = np.swapaxes(djoined.reshape(joined.shape), 1, 2)
-            dv = np.matmul(np.swapaxes(weights, -1, -2), dheads, out=context.empty(v.shape))
-            dweights = np.matmul(dheads, np.swapaxes(v, -1, -2), out=context.empty(scores_shape))
-            dscores = softmax_backward(dweights)
-            dq = np.matmul(dscores, k, out=context.empty(v.shape))
-            dk = np.matmul(np.swapaxes(dscores, -1, -2), q, out=context.empty(v.shape))
-            np.multiply(dq, 1 / math.sqrt(size), out=dq)
-            dmixed = context.empty((batch, time, 3, self.heads, size))
-            for index, gradient in enumerate((dq, dk, dv)):
-                dmixed[:, :, index] = np.swapaxes(gradient, 1, 2)
-            flat = dmixed.reshape(mixed.shape)
-            context.workspace.dot(rows.T, flat, out=gradients["weight"])
-            context.kernels.sum_rows(flat, gradients["bias"], context.workspace)
-            if not context.needs_input_gradient:
-                return None
-            dx = context.workspace.dot(flat, params["weight"].T, out=context.empty(rows.shape))
-            return dx.reshape(x.shape)
-
-        return y.reshape(x.shape), backward
-
-    def _heads(self, mixed: Array, context: Context) -> tuple[Array, Array, Array]:
-        """Return q, k and v, each `(batch, heads, time, size)`, contiguous for the products."""
-        batch, time, _, heads, size = mixed.shape
-        parts = []
-        for index in range(3):
-            part = context.empty((batch, heads, time, size))
-            part[...] = np.swapaxes(mixed[:, :, index], 1, 2)
-            parts.append(part)
-        return parts[0], parts[1], parts[2]
+    def _parts(self, features: int) -> tuple[Part, Part, Part]:
+        size = self._size(features)
+        return (self.heads, size), (self.heads, size), (self.heads, self.value_size or size)
 
 
 @dataclass(frozen=True)
-class CrossAttention(Join):
-    """Attention of each time step of the first input to those of the second.
+class GroupedQueryAttention(HeadAttention):
+    """Attention in which several heads of queries share those of keys and values.
 
-    y = softmax(query · memoryᵀ / √features) · memory
+    y = softmax(q · kᵀ / √head_size) · v in each head, then joined · output_weight + output_bias
 
-    Two inputs, query `(time, features)` and memory `(steps, features)`, output `(time, features)`.
-    The softmax is over the steps of each memory, without those after its end; y is 0 for a memory
-    without steps. Luong et al. 2015, scaled as in Vaswani et al. 2017.
+    Inputs and output as those of `multi_head_attention`. Query head h uses the head of keys and
+    values number h · key_value_heads / heads, rounded down. With one, it is multi-query attention
+    (Shazeer 2019); with as many as queries, multi-head attention. Ainslie et al. 2023.
+
+    Options:
+        heads: number of heads of queries, which must divide the features unless `head_size` is
+            given
+        key_value_heads: number of heads of keys and values, which must divide `heads`
+        causal: hide later time steps from each
+        initializer: first values of weight and output_weight
+        head_size: size of a head; null for features / heads
+        units: number of outputs; null for the features of the queries
+        bias: whether to add biases
+        dropout: probability that a weight of the softmax is set to 0 in training, in [0, 1)
+        rotary: base of `rotary_positions` of q and k, such as 10000; null for none
+
+    Parameters:
+        weight: (features, heads · head_size + 2 · key_value_heads · head_size), of one input
+        bias: (heads · head_size + 2 · key_value_heads · head_size,), of one input
+        query_weight: (features, heads · head_size), of several inputs, as all that follow
+        query_bias: (heads · head_size,), unless `bias` is false
+        key_weight: (features of the keys, key_value_heads · head_size)
+        key_bias: (key_value_heads · head_size,), unless `bias` is false
+        value_weight: (features of the values, key_value_heads · head_size)
+        value_bias: (key_value_heads · head_size,), unless `bias` is false
+        output_weight: (heads · head_size, units), always
+        output_bias: (units,), unless `bias` is false
     """
 
-    independent = True
-    keeps_integers = False
-    keeps_mask = True
-    joins_masks = True
+    heads: Count
+    key_value_heads: Count
+    causal: bool = False
+    initializer: Initializer = GlorotUniform()
+    head_size: Count | None = None
+    units: Count | None = None
+    bias: bool = True
+    dropout: Rate = 0.0
+    rotary: Positive | None = None
 
-    def build(self, shapes: Sequence[Shape], builder: LayerBuilder) -> Shape:
-        query, memory = shapes[0], shapes[-1]
-        if len(shapes) != 2 or len(query) != 2 or len(memory) != 2 or query[1] != memory[1]:
-            raise ShapeError(memory, "two inputs, (time, features) and (steps, features)")
-        builder.activation_count = 2 * query[0] * memory[0]
-        return query
+    def __post_init__(self) -> None:
+        if self.heads % self.key_value_heads:
+            raise ValueError(
+                f"heads ({self.heads}) must be a multiple of key_value_heads "
+                f"({self.key_value_heads})"
+            )
 
-    def forward(self, xs: Sequence[Array], context: Context) -> tuple[Array, JoinBackward]:
-        query, memory = xs
-        scale = 1 / math.sqrt(query.shape[-1])
-        shape = (*query.shape[:-1], memory.shape[-2])
-        scores = np.matmul(query, np.swapaxes(memory, -1, -2), out=context.empty(shape))
-        np.multiply(scores, scale, out=scores)
-        real = context.masks[1] if context.masks else None
-        weights, softmax_backward = _softmax(scores, real, context)
-
-        def backward(dy: Array) -> list[Array]:
-            transposed = np.swapaxes(weights, -1, -2)
-            dmemory = np.matmul(transposed, dy, out=context.empty(memory.shape))
-            dweights = np.matmul(dy, np.swapaxes(memory, -1, -2), out=context.empty(shape))
-            dscores = softmax_backward(dweights)
-            dscores = np.multiply(dscores, scale, out=context.empty(shape))
-            dquery = np.matmul(dscores, memory, out=context.empty(query.shape))
-            by_score = np.swapaxes(dscores, -1, -2)
-            dkeys = np.matmul(by_score, query, out=context.empty(memory.shape))
-            return [dquery, np.add(dmemory, dkeys, out=dmemory)]
-
-        return np.matmul(weights, memory, out=context.empty(query.shape)), backward
+    def _parts(self, features: int) -> tuple[Part, Part, Part]:
+        shared = (self.key_value_heads, self._size(features))
+        return (self.heads, self._size(features)), shared, shared
 
 
-def _softmax(
-    scores: Array, real: Array | None, context: Context
-) -> tuple[Array, Callable[[Array], Array]]:
-    """Replace scores `(batch, ..., steps)` by their softmax over the real steps, 0 at the others.
+def _multiply(
+    x: Array, prefix: str, context: Context, *, input_gradient: bool = True
+) -> tuple[Array, Callable[[Array], Array | None]]:
+    """Return `x` · weight + bias, and the function that writes their gradients and returns dx."""
+    params, gradients = context.params, context.gradients
+    weight, bias = params[f"{prefix}weight"], params.get(f"{prefix}bias")
+    rows = x.reshape(-1, x.shape[-1])
+    y = context.workspace.dot(rows, weight, out=context.empty((len(rows), weight.shape[1])))
+    if bias is not None:
+        np.add(y, bias, out=y)
 
-    `real`, `(batch, steps)`, is true for these; None means all. Of a row without any, all are 0.
+    def backward(dy: Array) -> Array | None:
+        flat = dy.reshape(y.shape)
+        context.workspace.dot(rows.T, flat, out=gradients[f"{prefix}weight"])
+        if bias is not None:
+            context.kernels.sum_rows(flat, gradients[f"{prefix}bias"], context.workspace)
+        if not input_gradient:
+            return None
+        dx = context.workspace.dot(flat, weight.T, out=context.empty(rows.shape))
+        return dx.reshape(x.shape)
+
+    return y.reshape((*x.shape[:-1], weight.shape[1])), backward
+
+
+def _project(
+    x: Array, prefix: str, parts: Sequence[Part], context: Context
+) -> tuple[list[Array], Callable[[Sequence[Array]], Array | None]]:
+    """Return the products with a weight as heads, `(batch, heads, time, size)` for each part.
+
+    They are contiguous for the products of queries and keys. The function takes their gradients.
     """
-    if real is None:
-        return Softmax().forward_inplace(scores, context)
-    real = real.reshape(len(real), *[1] * (scores.ndim - 2), real.shape[1])
-    # the lowest number, not -∞: the softmax of a row of those alone is not a number
-    np.copyto(scores, np.finfo(scores.dtype).min, where=np.logical_not(real))
-    weights, backward_fn = Softmax().forward_inplace(scores, context)
-    np.multiply(weights, real, out=weights)
-    return weights, backward_fn
+    batch, time, _ = x.shape
+    mixed, multiply_backward = _multiply(
+        x, prefix, context, input_gradient=context.needs_input_gradient
+    )
+
+    def views(array: Array) -> list[Array]:
+        found, start = [], 0
+        for heads, size in parts:
+            own = array[..., start : start + heads * size].reshape(batch, time, heads, size)
+            found.append(own.swapaxes(1, 2))
+            start += heads * size
+        return found
+
+    def contiguous(view: Array) -> Array:
+        copy = context.empty(view.shape)
+        copy[...] = view
+        return copy
+
+    def backward(gradients: Sequence[Array]) -> Array | None:
+        dmixed = context.empty(mixed.shape)
+        for view, gradient in zip(views(dmixed), gradients, strict=True):
+            view[...] = gradient
+        return multiply_backward(dmixed)
+
+    return [contiguous(view) for view in views(mixed)], backward
