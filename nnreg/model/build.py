@@ -106,7 +106,7 @@ def build_network(
         dtype=spec.model.dtype,
         kernels=kernels,
         frozen=spec.train.freeze,
-        reproducible=spec.train.reproducible,
+        reproducible=bool(spec.train.reproducible),
     )
 
 

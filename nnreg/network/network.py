@@ -7,7 +7,7 @@ views of them. An optimizer is then arithmetic on vectors, and a checkpoint a fe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -27,7 +27,6 @@ from nnreg.interfaces.returned import Caller
 from nnreg.network.parameters import (
     _params,
     _walk,
-    _weight_uses,
     belongs_to,
     declared,
     nested,
@@ -35,6 +34,7 @@ from nnreg.network.parameters import (
     total_size,
     trained,
     views,
+    weight_uses,
 )
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs, NamedArrays
@@ -186,7 +186,12 @@ class Network:
 
         An estimate: each weight of a layer is used once per position in the layer's output.
         """
-        return max((2.0 * batch_size * uses for uses in _weight_uses(self.plan)), default=0.0)
+        return max((flops for flops, _ in self.products(batch_size)), default=0.0)
+
+    def products(self, batch_size: int) -> Iterator[tuple[float, bool]]:
+        """Yield the operations of each matrix product, and whether `Workspace.dot` computes it."""
+        for uses, divisible in weight_uses(self.plan):
+            yield 2.0 * batch_size * uses, divisible
 
     @property
     def independent(self) -> bool:

@@ -72,7 +72,7 @@ def estimate(prepared: PreparedRun, seconds: float = SECONDS, *, check: bool = T
         steps=model.training_state.step,
         epoch_steps=math.ceil(len(prepared.train) / settings.step_size),
         epochs=settings.epochs,
-        division=trainer.division,
+        division=trainer.division.record,
     )
 
 

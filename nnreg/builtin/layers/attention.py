@@ -105,6 +105,7 @@ class MultiHeadAttention(Layer):
     causal: bool = False
     initializer: Initializer = GlorotUniform()
     independent = True
+    divides_products = True
     keeps_integers = False
     keeps_mask = True
     output_range = (-math.inf, math.inf)
@@ -199,6 +200,7 @@ class CrossAttention(Join):
     """
 
     independent = True
+    divides_products = True
     keeps_integers = False
     keeps_mask = True
     joins_masks = True
