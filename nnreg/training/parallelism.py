@@ -15,9 +15,9 @@ from typing import Any
 from nnreg._utils.threads import available_threads
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.optimizer import Optimizer
+from nnreg.network.block_products import MIN_FLOPS
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
-from nnreg.training.block_products import MIN_FLOPS
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.gradient import MIN_SHARD_ROWS, microbatch_size
 from nnreg.training.settings import Train
@@ -79,7 +79,7 @@ def shard_count(network: Network, evaluation: Evaluation, settings: Train, rows:
             problem = f"the rows of a batch cannot be divided: {obstacle}; remove 'shards'"
             raise SpecError([Problem("$.train.shards", problem)])
         return max(1, min(settings.shards, batch))
-    if obstacle or (network.max_sequence_length > 1 and not network.kernels.few_calls):
+    if obstacle or not network.long_calls:
         return 1
     most = MAX_SHARDS if network.independent else MAX_WAITING_SHARDS
     least = max(MIN_ACTIVATIONS_FOR_SHARDING, network.vector.size)
@@ -121,7 +121,12 @@ def _in_blocks(network: Network, evaluation: Evaluation, settings: Train, batch:
     if settings.reproducible is not None:
         return settings.reproducible and network.largest_product(batch) >= MIN_FLOPS
     rows = microbatch_size(network) if evaluation.independent else None
-    products = list(network.products(min(batch, rows or batch)))
+    return mostly_large(network, min(batch, rows or batch))
+
+
+def mostly_large(network: Network, rows: int) -> bool:
+    """Return whether blocks of the products of so many rows cost little."""
+    products = list(network.products(rows))
     in_blocks = sum(flops for flops, divisible in products if divisible and flops >= MIN_FLOPS)
     shared = sum(flops for flops, _ in products if flops >= MIN_FLOPS_FOR_THREADS)
     return in_blocks > 0 and in_blocks >= MIN_SHARE_IN_BLOCKS * shared

@@ -22,11 +22,11 @@ from nnreg.builtin.schedules import Constant
 from nnreg.errors import DataError, DivergedError, NnregWarning
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
+from nnreg.network.block_products import BlockProducts
 from nnreg.network.network import Network
 from nnreg.network.parameters import by_layer
 from nnreg.tables.lazy import LazyArray
 from nnreg.training.batch_size import check_batches
-from nnreg.training.block_products import BlockProducts
 from nnreg.training.divergence import explain, explain_optimizer_state
 from nnreg.training.epoch import (
     OPTIMIZER_STREAM,
@@ -317,7 +317,8 @@ class Trainer:
     def _validate(self, validation: Examples, epoch: int, batch: int) -> Record:
         """Return the validation metrics after an epoch, whose last batch has this number."""
         network = self._inference_network
-        metrics = self.evaluation.evaluate(network, validation)
+        reproducible = self.reproducible
+        metrics = self.evaluation.evaluate(network, validation, reproducible=reproducible)
         if not math.isfinite(metrics["loss"]):
             context = network.context(network.workspace(reuse=False))
             explain(network, context, validation.x, epoch, batch, "the validation loss")
