@@ -337,7 +337,7 @@ class Network:
         return self.max_sequence_length == 1 or self.kernels.few_calls
 
     def _shares(self, rows: int) -> bool:
-        """Return whether threads speed up passes of so many rows."""
+        """Return whether threads speed up passes of this number of rows."""
         return self.long_calls and rows * self.activations_per_example >= MIN_CHUNK_ACTIVATIONS
 
     def _reused_pass(self) -> Callable[[Any], Array]:

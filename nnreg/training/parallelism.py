@@ -125,7 +125,7 @@ def _in_blocks(network: Network, evaluation: Evaluation, settings: Train, batch:
 
 
 def mostly_large(network: Network, rows: int) -> bool:
-    """Return whether blocks of the products of so many rows cost little."""
+    """Return whether blocks cost little in passes of this number of rows."""
     products = list(network.products(rows))
     in_blocks = sum(flops for flops, divisible in products if divisible and flops >= MIN_FLOPS)
     shared = sum(flops for flops, _ in products if flops >= MIN_FLOPS_FOR_THREADS)
