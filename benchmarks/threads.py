@@ -3,31 +3,29 @@
     python -m benchmarks.threads [--quick] [--threads N]
 
 Each network is trained as one batch at a time with the threads of the BLAS ("whole"), as it is by
-default, and with `train.reproducible`, each on one thread and on N. The time of a training step is
-measured; measurements are interleaved. On a machine that does other work, threads wait for each
-other, and the ratios of the last columns mean nothing.
+default, and with `train.reproducible`, each on one thread and on N, in a process of its own. The
+time of a training step is measured; measurements are interleaved. On a machine that does other
+work, threads wait for each other, and the ratios of the last columns mean nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-import nnreg
 from benchmarks import report
 from benchmarks.environment import describe, environment
 from benchmarks.harness import Effort, Ratio, Row, Table, interleave
+from benchmarks.processes import Worker
 
 STEPS = 8
-"""The steps of an epoch, after which a time is taken."""
+"""The steps of an epoch."""
 
 FORMS: dict[str, dict[str, Any]] = {
-    "whole": {"shards": 1},
+    "whole": {"shards": 1, "reproducible": False},
     "default": {},
     "reproducible": {"reproducible": True},
 }
@@ -57,40 +55,28 @@ NETWORKS = {
 def measure(effort: Effort) -> Iterator[Row]:
     """Yield a row for each network."""
     for name, (layers, shape, batch) in NETWORKS.items():
-        samplers = {}
-        for form, train in FORMS.items():
-            for column, threads in (("1", 1), ("N", effort.threads)):
-                options = {**train, "threads": threads, "batch_size": batch}
-                samplers[f"{form} {column}"] = _sampler(layers, shape, options)
-        yield Row(f"{name}, {batch}", "ms", *interleave(samplers, effort))
+        with ExitStack() as stack:
+            samplers = {}
+            for form, train in FORMS.items():
+                for column, threads in (("1", 1), ("N", effort.threads)):
+                    settings = {**train, "threads": threads, "batch_size": batch}
+                    worker = Worker("nnreg", threads)
+                    stack.callback(worker.close)
+                    samplers[f"{form} {column}"] = partial(
+                        _seconds_per_step, worker, effort.seconds, layers, shape, settings
+                    )
+            yield Row(f"{name}, {batch}", "ms", *interleave(samplers, effort))
 
 
-def _sampler(
-    layers: list[Any], shape: tuple[int, ...], train: dict[str, Any]
-) -> Callable[[], float]:
-    """Return a function that trains an epoch, and returns the seconds of a step."""
-    rng = np.random.default_rng(0)
-    units = layers[-1]["units"]
-    x = rng.normal(size=(STEPS * train["batch_size"], *shape)).astype("f4")
-    y = rng.normal(size=(len(x), units)).astype("f4")
-    spec = {
-        "model": {"layers": layers},
-        "loss": "mean_squared_error",
-        "optimizer": "adam",
-        "train": {"epochs": 10**6, **train},
-    }
-    model = nnreg.build(spec, data=(x, y))
-    trainer = model.trainer(model.examples(x, y))
-    epochs = trainer.epochs()
-    next(epochs)
-    return partial(_epoch, epochs)
-
-
-def _epoch(epochs: Iterator[Any]) -> float:
-    time.sleep(0.05)  # the threads of the BLAS may be spinning after the last measurement
-    began = time.perf_counter()
-    next(epochs)
-    return (time.perf_counter() - began) / STEPS
+def _seconds_per_step(
+    worker: Worker,
+    seconds: float,
+    layers: list[Any],
+    shape: tuple[int, ...],
+    train: dict[str, Any],
+) -> float:
+    arguments = {"layers": layers, "shape": shape, "steps": STEPS, "settings": train}
+    return worker.ask("train_layers", seconds, **arguments) / STEPS
 
 
 COLUMNS = tuple(f"{form} {column}" for form in FORMS for column in ("1", "N"))
@@ -114,7 +100,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="three rounds")
     parser.add_argument("--threads", type=int, default=2, help="the number N of threads")
     options = parser.parse_args()
-    effort = Effort(3 if options.quick else 9, 0.0, options.threads)
+    effort = Effort(3 if options.quick else 9, 0.3, options.threads)
     print(describe(environment(), options.threads), report.heading(TABLE), sep="\n", flush=True)
     for row in measure(effort):
         print(report.line(TABLE, row), flush=True)

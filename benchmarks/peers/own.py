@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import nnreg  # before NumPy, like its command line: it sets how long OpenBLAS threads spin
+
+# isort: split
+import numpy as np
+
 from benchmarks.peers import RATE, Job
 from benchmarks.workloads import Workload
 
@@ -25,6 +29,23 @@ class Nnreg:
         """Train with nnreg's trainer, with all features of a normal run."""
         x, y = workload.examples()
         model = self._model(workload, x, y)
+        epochs = model.trainer(model.examples(x, y)).epochs()
+        return lambda: next(epochs)
+
+    def train_layers(
+        self, layers: list[Any], shape: list[int], steps: int, settings: dict[str, Any]
+    ) -> Job:
+        """Train layers, with settings of `train`, in epochs of this many steps."""
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(steps * settings["batch_size"], *shape)).astype("f4")
+        y = rng.normal(size=(len(x), layers[-1]["units"])).astype("f4")
+        spec = {
+            "model": {"layers": layers},
+            "loss": "mean_squared_error",
+            "optimizer": "adam",
+            "train": {"epochs": 10**6, "kernels": self.kernels, **settings},
+        }
+        model = nnreg.build(spec, data=(x, y))
         epochs = model.trainer(model.examples(x, y)).epochs()
         return lambda: next(epochs)
 

@@ -23,8 +23,11 @@ T = TypeVar("T")
 def available_threads() -> int:
     """Return how many threads BLAS uses by default.
 
-    That is one per core, or the value of an environment variable such as OMP_NUM_THREADS.
+    That is one per core, or the value of an environment variable such as OMP_NUM_THREADS, whatever
+    the limits that are open.
     """
+    if _limits.unlimited is not None:
+        return _limits.unlimited
     pools = blas_libraries()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max((pool["num_threads"] for pool in pools), default=cores or 1)
@@ -51,10 +54,14 @@ class _Limits:
         self._lock = threading.Lock()
         self._open: list[int] = []
         self._before: Any = None
+        self.unlimited: int | None = None
+        """The number of threads without the limits; None if no limit is open."""
 
     @contextmanager
     def limit(self, count: int) -> Iterator[None]:
         with self._lock:
+            if not self._open:
+                self.unlimited = available_threads()
             self._open.append(count)
             _take_control()
             limiter = _blas_pools().limit(limits=min(self._open), user_api="blas")
@@ -70,6 +77,7 @@ class _Limits:
                     _blas_pools().limit(limits=min(self._open), user_api="blas")
                 else:
                     self._before.restore_original_limits()
+                    self.unlimited = None
 
 
 _limits = _Limits()

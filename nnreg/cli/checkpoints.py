@@ -168,7 +168,8 @@ def _print_provenance(contents: CheckpointSummary) -> None:
     manifest = contents.manifest
     scalars = {k: v for k, v in manifest.environment.items() if isinstance(v, str | int | float)}
     words = dependence_on_threads(scalars)
-    shown = {k: v for k, v in scalars.items() if not words or k not in ("reproducible", "shards")}
+    said = ("reproducible", "shards", "blocks") if words else ()
+    shown = {k: v for k, v in scalars.items() if k not in said}
     created = "created with " + ", ".join(f"{name} {value}" for name, value in shown.items())
     print_text(textwrap.fill(created, WIDTH, subsequent_indent="  "))
     if words:

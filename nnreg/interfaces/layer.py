@@ -53,6 +53,9 @@ class Layer(Component):
     """Whether a layer that is not independent takes all that it needs of other examples from
     `context.gather`, and writes its buffers only if `context.updates_buffers`, so that a batch may
     be divided all the same."""
+    divides_products: ClassVar[bool] = False
+    """Whether the products with its weights are those of `context.workspace.dot`, which training
+    divides into blocks if they are large. Then results do not depend on the number of threads."""
 
     @property
     def keeps_mask(self) -> bool | None:

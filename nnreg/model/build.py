@@ -27,6 +27,7 @@ from nnreg.network.network import NamedOutput, Network
 from nnreg.network.parameters import belongs_to, declared, layer_names, nested, total_size
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
+from nnreg.training.parallelism import mostly_large
 
 SUM_TOLERANCE = 1e-3
 """How far from 1 the sum of probabilities given as targets may be."""
@@ -97,7 +98,7 @@ def build_network(
     """Return the network that a spec describes, not yet initialized; see `plan_network`."""
     plan, shape, output_activation, named = plan_network(spec, input_shape, classes, masked)
     _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
-    return Network(
+    network = Network(
         plan,
         input_shape,
         shape,
@@ -106,8 +107,11 @@ def build_network(
         dtype=spec.model.dtype,
         kernels=kernels,
         frozen=spec.train.freeze,
-        reproducible=spec.train.reproducible,
+        threads=spec.train.threads,
     )
+    asked, batch = spec.train.reproducible, spec.train.batch_size
+    network.reproducible = mostly_large(network, batch) if asked is None else asked
+    return network
 
 
 def _check_activations(spec: Spec, plan: LayerBuilder) -> None:

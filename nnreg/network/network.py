@@ -7,7 +7,7 @@ views of them. An optimizer is then arithmetic on vectors, and a checkpoint a fe
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -15,19 +15,20 @@ import numpy as np
 import numpy.typing as npt
 
 from nnreg._types import Array, Shape, Shapes
-from nnreg._utils.threads import blas_threads
+from nnreg._utils.threads import ThreadPool, available_threads, blas_threads
 from nnreg.interfaces.activation import Activation
-from nnreg.interfaces.context import Context, Node, Read, Workspace
-from nnreg.interfaces.graph import INPUT, Wire
+from nnreg.interfaces.context import Context, Read, Workspace
+from nnreg.interfaces.graph import INPUT
 from nnreg.interfaces.join import one_output, split_values
 from nnreg.interfaces.kernels import Kernels
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.passes import chain, run_graph
 from nnreg.interfaces.returned import Caller
+from nnreg.network.block_products import MIN_FLOPS, BlockProducts
+from nnreg.network.contexts import contexts
 from nnreg.network.parameters import (
     _params,
     _walk,
-    _weight_uses,
     belongs_to,
     declared,
     nested,
@@ -35,19 +36,15 @@ from nnreg.network.parameters import (
     total_size,
     trained,
     views,
+    weight_uses,
 )
+from nnreg.network.prediction import MIN_CHUNK_ACTIVATIONS, chunk_rows, write_scores
 from nnreg.tables.lazy import iter_chunks
 from nnreg.tables.named import Inputs, NamedArrays
 from nnreg.tables.padded import Padded
 
 INITIAL_STREAM = 0
 """The random stream of initial values: parameter i draws from SeedSequence([seed, stream, i])."""
-
-CACHED_VALUES = 600_000
-"""The number of activations of a forward pass that fit into the processor's cache."""
-
-MIN_BATCH_ROWS, MAX_BATCH_ROWS = 32, 1024
-"""The minimum and maximum number of rows predicted at a time."""
 
 Wrap: TypeAlias = Callable[[Array], Array]
 
@@ -66,7 +63,8 @@ class Network:
     loss is computed from its input. Of several outputs, `named_outputs` has the activation of each;
     their values side by side are its `output_shape` and the scores that `forward` returns. The
     layers named in `frozen`, and those nested in them, are in inference mode during training, and
-    get no gradient. If it is `reproducible`, predictions do not depend on the number of threads.
+    get no gradient. If it is `reproducible`, predictions do not depend on the number of threads, of
+    which at most `threads` are used.
     """
 
     def __init__(
@@ -81,6 +79,7 @@ class Network:
         kernels: Kernels | None = None,
         frozen: Collection[str] = (),
         reproducible: bool = False,
+        threads: int | None = None,
     ) -> None:
         self.plan = plan
         self.layers: Mapping[str, Layer] = {name: pair[0] for name, pair in plan.children.items()}
@@ -93,7 +92,7 @@ class Network:
         """The names of the inputs that are `Padded`; that of the only one is "input"."""
         self.dtype = np.dtype(dtype)
         self.kernels = kernels or Kernels()
-        self.reproducible = reproducible
+        self.reproducible, self.threads = reproducible, threads
         self.params, self.state_params = declared(plan)
         self._frozen_layers = frozenset(frozen)
         self.frozen = frozenset(n for n in self.params if belongs_to(n, self._frozen_layers))
@@ -186,7 +185,12 @@ class Network:
 
         An estimate: each weight of a layer is used once per position in the layer's output.
         """
-        return max((2.0 * batch_size * uses for uses in _weight_uses(self.plan)), default=0.0)
+        return max((flops for flops, _ in self.products(batch_size)), default=0.0)
+
+    def products(self, batch_size: int) -> Iterator[tuple[float, bool]]:
+        """Yield the operations of each matrix product, and whether `Workspace.dot` computes it."""
+        for uses, divisible in weight_uses(self.plan):
+            yield 2.0 * batch_size * uses, divisible
 
     @property
     def independent(self) -> bool:
@@ -247,7 +251,7 @@ class Network:
             for group in (self.parameters, gradients, self.state)
         ]
         frozen = self._frozen_layers if training else None
-        root = _contexts(self.plan, "", (arrays[0], arrays[1], arrays[2]), workspace, frozen)
+        root = contexts(self.plan, "", (arrays[0], arrays[1], arrays[2]), workspace, frozen)
         needed = [input_gradient]
         for index, (name, child) in enumerate(root.children.items()):
             read = (Read(index),) if child.node is None else child.node.inputs
@@ -298,24 +302,53 @@ class Network:
             })  # fmt: skip
         return z if self.output_activation is None else self.output_activation.forward(z)[0]
 
-    def logits(self, x: Inputs) -> Array:
-        """Return the outputs for `x` before the output activation. Thread-safe."""
-        rows = min(
-            max(CACHED_VALUES // max(self.activations_per_example, 1), MIN_BATCH_ROWS),
-            MAX_BATCH_ROWS,
-        )
-        with closing(iter_chunks(x, rows)) as batches:
-            first = next(batches)
-            if len(first) == len(x):
-                return self.forward(first, self._inference_context())[0]
-            workspace = self.workspace(reuse=True)
-            context, start = self.context(workspace), 0
-            y = np.empty((len(x), *self.output_shape), self.dtype)
-            for batch in itertools.chain([first], batches):
-                workspace.rewind()
-                y[start : start + len(batch)] = self.forward(batch, context)[0]
-                start += len(batch)
-        return y
+    def logits(self, x: Inputs, *, reproducible: bool | None = None) -> Array:
+        """Return the outputs for `x` before the output activation. Thread-safe.
+
+        If they are to be `reproducible`, by default if the network is, threads share chunks of
+        rows, or blocks of the products of a single chunk, and the BLAS must be limited to one.
+        Otherwise the threads of the BLAS share products.
+        """
+        reproducible = self.reproducible if reproducible is None else reproducible
+        rows = chunk_rows(self.activations_per_example)
+        with closing(iter_chunks(x, rows)) as chunks:
+            first = next(chunks)
+            if len(first) < len(x):
+                y = np.empty((len(x), *self.output_shape), self.dtype)
+                pool = ThreadPool(self._threads if reproducible and self._shares(rows) else 1)
+                passes = [self._reused_pass() for _ in range(pool.count)]
+                with pool.open():
+                    write_scores(y, itertools.chain([first], chunks), passes, pool)
+                return y
+        if not reproducible or self.largest_product(len(x)) < MIN_FLOPS:
+            return self.forward(first, self._inference_context())[0]
+        pool, workspace = ThreadPool(self._threads), self.workspace(reuse=False)
+        workspace.dot = BlockProducts(pool, pool.count).dot
+        with pool.open():
+            return self.forward(first, self.context(workspace))[0]
+
+    @property
+    def _threads(self) -> int:
+        return self.threads or available_threads()
+
+    @property
+    def long_calls(self) -> bool:
+        """Whether NumPy's calls are long enough for threads to share them, with these kernels."""
+        return self.max_sequence_length == 1 or self.kernels.few_calls
+
+    def _shares(self, rows: int) -> bool:
+        """Return whether threads speed up passes of this number of rows."""
+        return self.long_calls and rows * self.activations_per_example >= MIN_CHUNK_ACTIVATIONS
+
+    def _reused_pass(self) -> Callable[[Any], Array]:
+        """Return a forward pass with arrays of its own, which it uses again."""
+        context = self.context(self.workspace(reuse=True))
+
+        def forward(x: Any) -> Array:
+            context.workspace.rewind()
+            return self.forward(x, context)[0]
+
+        return forward
 
     def blas_threads(self) -> AbstractContextManager[Any]:
         """Limit the threads of BLAS to one if results must not depend on their number."""
@@ -326,64 +359,3 @@ class Network:
         """Return the outputs `(batch, *output_shape)`, or several by name."""
         with self.blas_threads():
             return self.outputs(self.logits(x))
-
-
-_Arrays: TypeAlias = tuple[Mapping[str, Array], Mapping[str, Array], Mapping[str, Array]]
-"""Parameters, gradients and buffers, by their full names."""
-
-
-def _contexts(
-    plan: LayerBuilder,
-    prefix: str,
-    arrays: _Arrays,
-    workspace: Workspace,
-    frozen: Collection[str] | None,
-) -> Context:
-    """Return the context of a plan; `frozen` are layers in inference mode, None means all."""
-    parameters, gradients, state = arrays
-    context = Context(
-        params={name: parameters[prefix + name] for name in plan.params},
-        gradients={name: gradients[prefix + name] for name in plan.params if gradients},
-        state={name: state[prefix + name] for name in plan.state},
-        children={},
-        workspace=workspace,
-        training=frozen is not None,
-        mask_names=plan.masks if any(plan.masks) else (),
-    )
-    children: dict[str, Context] = {}
-    for name, (layer, child) in plan.children.items():
-        own = prefix + (child.owner or name)
-        inner = None if frozen is None or own in frozen else frozen
-        wire = child.wire
-        if wire is None:
-            children[name] = _contexts(child, f"{own}/", arrays, workspace, inner)
-            continue
-        its_arrays, shared = _arrays_of_use(wire, own, arrays) if child.owner else (arrays, [])
-        children[name] = _contexts(child, f"{own}/", its_arrays, workspace, inner)
-        children[name].node = Node(layer, wire.inputs, layer.reads_several(len(wire.inputs)))
-        if shared:
-            original = children[child.owner or name].node
-            assert original is not None
-            original.shared.extend(shared)
-    context.children = children
-    return context
-
-
-def _arrays_of_use(
-    wire: Wire, layer: str, arrays: _Arrays
-) -> tuple[_Arrays, list[tuple[Array, Array]]]:
-    """Return the arrays of a further use of a layer, and its gradients in pairs with the layer's.
-
-    Its gradients are arrays of their own, as every backward function writes them in full.
-    """
-    parameters, gradients, state = arrays
-    names = [name for name in gradients if name.startswith(f"{layer}/")]
-    if wire.transposed:
-        weight = f"{layer}/weight"
-        parameters = {weight: parameters[weight].T}
-        spare = {
-            name: np.zeros_like(gradients[name].T, order="C") for name in names if name == weight
-        }
-        return (parameters, spare, {}), [(gradients[name], spare[name].T) for name in spare]
-    spare = {name: np.zeros_like(gradients[name]) for name in names}
-    return (parameters, spare, state), [(gradients[name], spare[name]) for name in spare]

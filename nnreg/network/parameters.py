@@ -80,13 +80,17 @@ def _params(plan: LayerBuilder) -> Mapping[str, Param]:
     return plan.params
 
 
-def _weight_uses(plan: LayerBuilder) -> Iterator[int]:
-    """Yield the number of weight uses per example: array size times output positions."""
-    for param in plan.params.values():
-        if len(param.shape) > 1:
-            yield math.prod(param.shape) * math.prod(plan.output[:-1])
-    for _, child in plan.children.values():
-        yield from _weight_uses(child)
+def weight_uses(plan: LayerBuilder) -> Iterator[tuple[int, bool]]:
+    """Yield the number of uses per example of each weight of a network.
+
+    That is its size times the positions in the output. The second value says whether the layer
+    computes these products with `Workspace.dot`.
+    """
+    for layer, child in nested(plan):
+        for param in child.params.values():
+            if len(param.shape) > 1:
+                uses = math.prod(param.shape) * math.prod(child.output[:-1])
+                yield uses, layer.divides_products
 
 
 def nested(plan: LayerBuilder) -> Iterator[tuple[Layer, LayerBuilder]]:

@@ -85,7 +85,7 @@ def _processor() -> str:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the differences of two environments in the keys that both have."""
-    before = _with_shards(before)
+    before = _with_division(before)
     return [
         f"{name} is {_on_one_line(now[name])}, was {_on_one_line(before[name])}"
         for name in now
@@ -93,11 +93,18 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _with_shards(environment: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add the number of shards where an older version recorded whether threads shared batches."""
-    if "divided" not in environment:
-        return environment
-    return {"shards": environment.get("threads") if environment["divided"] else 1, **environment}
+def _with_division(environment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add what older versions did not record: the number of shards, and that there were no blocks.
+
+    They recorded whether threads shared batches. Blocks are newer, and of trainings without them
+    the number of threads was recorded.
+    """
+    if "threads" in environment:
+        environment = {"blocks": False, **environment}
+    if "divided" in environment:
+        shards = environment.get("threads") if environment["divided"] else 1
+        environment = {"shards": shards, **environment}
+    return environment
 
 
 def _differ(before: Any, now: Any) -> bool:

@@ -72,7 +72,7 @@ def estimate(prepared: PreparedRun, seconds: float = SECONDS, *, check: bool = T
         steps=model.training_state.step,
         epoch_steps=math.ceil(len(prepared.train) / settings.step_size),
         epochs=settings.epochs,
-        division=trainer.division,
+        division=trainer.division.record,
     )
 
 
@@ -137,7 +137,7 @@ def _validation_seconds(trainer: Trainer) -> float:
     sample = replace(examples, x=x, targets=targets, raw_targets=raw_targets)
     began = time.perf_counter()
     with trainer.blas_threads():
-        trainer.evaluation.evaluate(trainer.network, sample)
+        trainer.evaluation.evaluate(trainer.network, sample, reproducible=trainer.reproducible)
     return (time.perf_counter() - began) * len(examples) / len(rows)
 
 

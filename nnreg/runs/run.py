@@ -295,7 +295,7 @@ class Run:
             "epochs": model.training_state.epoch,
             "best_epoch": model.training_state.best_epoch,
             "parameters": model.network.vector.size,
-            **self._trainer.division,
+            **self._trainer.division.record,
             "streamed": self._trainer.streaming,
             "kernels": model.document.registry.name_of(model.network.kernels),
             **(evaluate_with_baseline(self.prepared) if stopped in FINISHED_OUTCOMES else {}),
@@ -311,6 +311,7 @@ def numeric_environment(model: Model, trainer: Trainer) -> dict[str, Any]:
         **({} if trainer.reproducible else threads_of(trainer)),
         "reproducible": trainer.reproducible,
         "shards": trainer.shards,
+        "blocks": trainer.division.blocks,
         "streamed": trainer.streaming,
         "kernels": model.document.registry.name_of(model.network.kernels),
     }

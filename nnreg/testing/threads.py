@@ -122,7 +122,7 @@ LARGE: Mapping[str, Training] = {
         _dense(512, 256), (784,), 10, 192, {"batch_size": 64, "reproducible": True}
     ),
     "dense 1024-2048-2048-1000": Training(
-        _dense(2048, 2048), (1024,), 1000, 192, {"batch_size": 64, "reproducible": True}
+        _dense(2048, 2048), (1024,), 1000, 192, {"batch_size": 64}
     ),
     "convolution with batch norm, divided by default": Training(
         [PICTURES[0] | {"filters": 32}, *PICTURES[1:]], (16, 16, 3), 10, 192, {"batch_size": 64}

@@ -171,10 +171,13 @@ class Evaluation:
             return classes
         return self.unscale(self.loss.prediction(y))
 
-    def evaluate(self, network: Network, examples: Examples) -> dict[str, float]:
-        """Return the loss and every metric over the whole set."""
+    def evaluate(
+        self, network: Network, examples: Examples, *, reproducible: bool | None = None
+    ) -> dict[str, float]:
+        """Return the loss and every metric over the whole set; see `Network.logits`."""
         with network.blas_threads(), np.errstate(over="ignore", invalid="ignore"):
-            return self.evaluate_logits(network, network.logits(examples.x), examples)
+            z = network.logits(examples.x, reproducible=reproducible)
+            return self.evaluate_logits(network, z, examples)
 
     def evaluate_logits(self, network: Network, z: Array, examples: Examples) -> dict[str, float]:
         """Return the loss and every metric of the scores `z` of a network's layers."""

@@ -20,10 +20,11 @@ from nnreg._utils.statistics import tree_sum
 from nnreg._utils.threads import ThreadPool, split_evenly
 from nnreg.interfaces.context import Context, ShardMember, Workspace
 from nnreg.interfaces.layer import LayerBackward
-from nnreg.network.network import CACHED_VALUES, Network
+from nnreg.network.block_products import BlockProducts
+from nnreg.network.network import Network
+from nnreg.network.prediction import CACHED_VALUES
 from nnreg.tables.named import NamedArrays
 from nnreg.tables.padded import Padded
-from nnreg.training.block_products import BlockProducts
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.exchange import Exchange, Member
 from nnreg.training.update import chunks_of

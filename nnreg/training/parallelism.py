@@ -2,21 +2,24 @@
 
 The division follows from the spec and the shapes of the data alone, so that the result has the same
 bits on any number of threads. It has two forms: shards of a batch's rows, where a batch has many
-activations and the network few parameters; otherwise one thread, or, for large matrix products, the
-threads of the BLAS, whose results depend on their number. With `train.reproducible` these are not
-used.
+activations and the network few parameters; otherwise blocks of large matrix products. Only products
+of a medium size are left to the threads of the BLAS, whose results depend on their number: two
+threads of Python are slower for them. `train.reproducible` does without these, or without blocks.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from nnreg._utils.threads import available_threads
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.optimizer import Optimizer
+from nnreg.network.block_products import MIN_FLOPS
 from nnreg.network.network import Network
 from nnreg.network.parameters import nested
-from nnreg.training.block_products import MIN_FLOPS
 from nnreg.training.evaluation import Evaluation
-from nnreg.training.gradient import MIN_SHARD_ROWS
+from nnreg.training.gradient import MIN_SHARD_ROWS, microbatch_size
 from nnreg.training.settings import Train
 from nnreg.training.update import update_threads
 
@@ -39,6 +42,30 @@ MIN_FLOPS_FOR_SHARDS = 5e7
 two, if results are to be reproducible. A step of 784-512-256-10 took 1.07 times as long then on one
 thread, and on two 1.1 times as long as with two threads of the BLAS, but 0.7 times as on one."""
 
+MIN_SHARE_IN_BLOCKS = 0.9
+"""The least part in blocks, of the operations that threads speed up, for which blocks are used by
+default: one thread then computes the others, in up to twice the time on two threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """How each batch is divided: into `shards`, and large matrix products into `blocks`.
+
+    At most `threads`, None for no limit, execute the shards or share large products. If it is
+    `reproducible`, results have the same bits on any number of them.
+    """
+
+    shards: int
+    blocks: bool
+    threads: int | None
+    reproducible: bool
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a run's summary has of it."""
+        threads = self.threads or "all"
+        return {"threads": threads, "shards": self.shards, "reproducible": self.reproducible}
+
 
 def shard_count(network: Network, evaluation: Evaluation, settings: Train, rows: int) -> int:
     """Return into how many shards each batch is divided; there are `rows` in all.
@@ -52,7 +79,7 @@ def shard_count(network: Network, evaluation: Evaluation, settings: Train, rows:
             problem = f"the rows of a batch cannot be divided: {obstacle}; remove 'shards'"
             raise SpecError([Problem("$.train.shards", problem)])
         return max(1, min(settings.shards, batch))
-    if obstacle or (network.max_sequence_length > 1 and not network.kernels.few_calls):
+    if obstacle or not network.long_calls:
         return 1
     most = MAX_SHARDS if network.independent else MAX_WAITING_SHARDS
     least = max(MIN_ACTIVATIONS_FOR_SHARDING, network.vector.size)
@@ -72,44 +99,49 @@ def _undivided(network: Network, evaluation: Evaluation) -> str:
     return ""
 
 
-def thread_count(network: Network, settings: Train, shards: int) -> int | None:
-    """Return the most threads that training uses; None for no limit.
-
-    They execute the shards, if there are several, and share large matrix products otherwise.
-    """
+def divide(network: Network, evaluation: Evaluation, settings: Train, rows: int) -> Division:
+    """Return how a training on this number of rows is divided; see `shard_count` for errors."""
+    shards = shard_count(network, evaluation, settings, rows)
+    batch = min(settings.batch_size, rows)
+    small = network.largest_product(batch) < MIN_FLOPS_FOR_THREADS
+    blocks = shards == 1 and _in_blocks(network, evaluation, settings, batch)
     if shards > 1:
-        return min(settings.threads or available_threads(), shards)
-    return 1 if _small(network, settings) else settings.threads
+        threads: int | None = min(settings.threads or available_threads(), shards)
+    else:
+        threads = 1 if small else settings.threads
+    reproducible = bool(settings.reproducible) or shards > 1 or small or blocks
+    return Division(shards, blocks=blocks, threads=threads, reproducible=reproducible)
 
 
-def pool_size(network: Network, optimizer: Optimizer, settings: Train, shards: int) -> int:
+def _in_blocks(network: Network, evaluation: Evaluation, settings: Train, batch: int) -> bool:
+    """Return whether there are matrix products that threads share in blocks.
+
+    It is decided once, as the question at each product would slow down small networks.
+    """
+    if settings.reproducible is not None:
+        return settings.reproducible and network.largest_product(batch) >= MIN_FLOPS
+    rows = microbatch_size(network) if evaluation.independent else None
+    return mostly_large(network, min(batch, rows or batch))
+
+
+def mostly_large(network: Network, rows: int) -> bool:
+    """Return whether blocks cost little in passes of this number of rows."""
+    products = list(network.products(rows))
+    in_blocks = sum(flops for flops, divisible in products if divisible and flops >= MIN_FLOPS)
+    shared = sum(flops for flops, _ in products if flops >= MIN_FLOPS_FOR_THREADS)
+    return in_blocks > 0 and in_blocks >= MIN_SHARE_IN_BLOCKS * shared
+
+
+def pool_size(network: Network, optimizer: Optimizer, settings: Train, division: Division) -> int:
     """Return the number of threads that share each batch, and the update of a long vector.
 
     Shards whose layers combine values of all of them wait for each other, each in its own thread.
     """
-    limit = settings.threads or thread_count(network, settings, shards) or available_threads()
+    limit = settings.threads or division.threads or available_threads()
     updating = update_threads(optimizer, network.vector.size, limit)
-    if shards > 1:
+    if division.shards > 1:
+        shards = division.shards
         sharing = min(limit, shards) if network.independent else shards
     else:
-        sharing = limit if settings.reproducible else 1
+        sharing = limit if division.blocks else 1
     return max(sharing, updating)
-
-
-def is_reproducible(network: Network, settings: Train, shards: int) -> bool:
-    """Return whether results have the same bits on any number of threads."""
-    return settings.reproducible or shards > 1 or _small(network, settings)
-
-
-def divides_products(network: Network, settings: Train, shards: int) -> bool:
-    """Return whether there are matrix products that threads share in blocks, reproducibly.
-
-    It is decided once, as the question at each product would slow down small networks.
-    """
-    divided = settings.reproducible and shards == 1
-    return divided and network.largest_product(settings.batch_size) >= MIN_FLOPS
-
-
-def _small(network: Network, settings: Train) -> bool:
-    """Return whether a second thread would speed up no matrix product."""
-    return network.largest_product(settings.batch_size) < MIN_FLOPS_FOR_THREADS

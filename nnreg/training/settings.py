@@ -68,11 +68,12 @@ class Train(Configurable):
     checkpoint; a path alone stands for all of its layers.
 
     `threads` limits the number of threads; small networks use one. Results have the same bits on
-    any number of threads except where large matrix products are shared by the threads of the BLAS;
-    `reproducible` does without these. `shards` is the number of parts into which the rows of a
-    batch are divided, which as many threads can compute; by default it follows from the network and
-    the batch. Another number gives other last bits. `kernels` are the inner loops, by default those
-    of an installed plugin.
+    any number of threads, except where the threads of the BLAS share matrix products. By default
+    that is so for products of a medium size, such as 128 x 784 x 512. With `reproducible` true it
+    never is, which may be slower; with false, it is so for larger ones too. `shards` is the number
+    of parts into which the rows of a batch are divided, which as many threads can compute; by
+    default it follows from the network and the batch. Another number gives other last bits.
+    `kernels` are the inner loops, by default those of an installed plugin.
 
     `folds` is the number of folds of a cross-validation: the network is trained once per fold, with
     that fold held out. `fold` trains only the fold of this number. The fold is the validation
@@ -98,7 +99,7 @@ class Train(Configurable):
     start_from: StartFrom | Annotated[str, Len(1)] | None = None
     threads: Count | None = None
     shards: Count | None = None
-    reproducible: bool = False
+    reproducible: bool | None = None
     kernels: Kernels | None = None
     folds: Annotated[int, Ge(2)] | None = None
     fold: Count | None = None

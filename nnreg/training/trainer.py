@@ -22,12 +22,12 @@ from nnreg.builtin.schedules import Constant
 from nnreg.errors import DataError, DivergedError, NnregWarning
 from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
+from nnreg.network.block_products import BlockProducts
 from nnreg.network.network import Network
 from nnreg.network.parameters import by_layer
 from nnreg.tables.lazy import LazyArray
 from nnreg.training.augment import Steps
 from nnreg.training.batch_size import check_batches
-from nnreg.training.block_products import BlockProducts
 from nnreg.training.divergence import explain, explain_optimizer_state
 from nnreg.training.epoch import (
     OPTIMIZER_STREAM,
@@ -42,13 +42,7 @@ from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient import Batch, DataParallelGradient, ShardResult
 from nnreg.training.inference import inference_network, refuse_two_averages
 from nnreg.training.monitor import Monitor, require_no_validation, resume_monitor
-from nnreg.training.parallelism import (
-    divides_products,
-    is_reproducible,
-    pool_size,
-    shard_count,
-    thread_count,
-)
+from nnreg.training.parallelism import divide, pool_size
 from nnreg.training.settings import Train
 from nnreg.training.state import EpochState, Record, Snapshot, TrainingState, copy_into
 from nnreg.training.step import TrainingStep
@@ -106,16 +100,13 @@ class Trainer:
         refuse_two_averages(optimizer, settings)
         if validation is None:
             require_no_validation(self.monitor, schedule.monitored_metric())
-        shards = shard_count(network, evaluation, settings, len(train))
-        self.threads = thread_count(network, settings, shards)
-        """The most threads that training uses, see `thread_count`."""
-        self.reproducible = is_reproducible(network, settings, shards)
-        """Whether results have the same bits on any number of threads."""
-        self._pool = ThreadPool(pool_size(network, optimizer, settings, shards))
-        division = shards, self._pool, self.threads or 1
+        self.division = divide(network, evaluation, settings, len(train))
+        """How each batch is divided, and by how many threads it is computed."""
+        self._pool = ThreadPool(pool_size(network, optimizer, settings, self.division))
+        division = self.shards, self._pool, self.threads or 1
         several = settings.accumulate > 1
         self._shards = DataParallelGradient(network, evaluation, *division, several=several)
-        if divides_products(network, settings, shards):
+        if self.division.blocks:
             self._shards.divide_products(BlockProducts(self._pool, self._pool.count))
         self._training_step = TrainingStep(
             network,
@@ -170,13 +161,17 @@ class Trainer:
     @property
     def shards(self) -> int:
         """The number of shards into which each batch is divided."""
-        return len(self._shards)
+        return self.division.shards
 
     @property
-    def division(self) -> dict[str, Any]:
-        """How each batch is divided, as a run's summary has it."""
-        threads = self.threads or "all"
-        return {"threads": threads, "shards": self.shards, "reproducible": self.reproducible}
+    def threads(self) -> int | None:
+        """The most threads that training uses; None for no limit."""
+        return self.division.threads
+
+    @property
+    def reproducible(self) -> bool:
+        """Whether results have the same bits on any number of threads."""
+        return self.division.reproducible
 
     def blas_threads(self) -> AbstractContextManager[Any]:
         """Limit the threads of BLAS to those of the training while the context is open."""
@@ -322,7 +317,8 @@ class Trainer:
     def _validate(self, validation: Examples, epoch: int, batch: int) -> Record:
         """Return the validation metrics after an epoch, whose last batch has this number."""
         network = self._inference_network
-        metrics = self.evaluation.evaluate(network, validation)
+        reproducible = self.reproducible
+        metrics = self.evaluation.evaluate(network, validation, reproducible=reproducible)
         if not math.isfinite(metrics["loss"]):
             context = network.context(network.workspace(reuse=False))
             explain(network, context, validation.x, epoch, batch, "the validation loss")

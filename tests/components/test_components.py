@@ -263,7 +263,7 @@ def test_prediction_does_not_depend_on_the_batch_size(monkeypatch):
     network, context, _ = context_of(dense.Dense(3, activations.Tanh()), (4,))
     x = np.random.default_rng(0).normal(size=(50, 4))
     whole, _ = network.forward(x, context)
-    monkeypatch.setattr("nnreg.network.network.MAX_BATCH_ROWS", 7)
+    monkeypatch.setattr("nnreg.network.prediction.MAX_CHUNK_ROWS", 7)
     np.testing.assert_allclose(network.logits(x), whole, rtol=1e-12)
 
 

@@ -24,7 +24,7 @@ MISTAKES = {
     "buffers in no shard": ("if context.updates_buffers:", "if not context.divided:"),
     "gradients of the shard in that of the input": (f"context.sum_over_shards({SUMS})", SUMS),
     "the sum of all shards as each one's gradient": (
-        "dx -= (dbeta", "context.gradients['gamma'][...] = dgamma; dx -= (dbeta",
+        "change = slope", "context.gradients['gamma'][...] = dgamma; change = slope",
     ),
     "the sums of the first shard alone": (
         f"context.sum_over_shards({SUMS})", f"context.gather({SUMS})[0]",

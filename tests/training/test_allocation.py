@@ -24,6 +24,9 @@ NETWORKS = {
     "sequences": ((12, 2), [
         {"type": "conv1d", "filters": 8, "padding": "causal"}, {"type": "max_pool1d"},
         {"type": "up_sampling1d"}, {"type": "cropping1d"}, {"type": "flatten"}]),
+    "batch norm": ((10, 10, 2), [
+        {"type": "conv2d", "filters": 16, "padding": "same"}, {"type": "batch_norm"},
+        {"type": "flatten"}]),
     "lstm": ((6, 4), [{"type": "lstm", "units": 64}]),
     "transformer": ((6, 64), [
         {"type": "residual", "layers": [

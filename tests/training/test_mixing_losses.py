@@ -106,7 +106,7 @@ def test_it_is_evaluated_on_batches_of_the_size_in_training():
 def test_a_batch_is_neither_divided_among_threads_nor_into_microbatches(monkeypatch):
     monkeypatch.setattr("nnreg.training.parallelism.MIN_ACTIVATIONS_FOR_SHARDING", 0)
     monkeypatch.setattr("nnreg.training.gradient.CACHED_VALUES", 1)
-    monkeypatch.setattr("nnreg.network.network.CACHED_VALUES", 1)
+    monkeypatch.setattr("nnreg.network.prediction.CACHED_VALUES", 1)
     model = nnreg.build(spec(threads=2, batch_size=60), data=(X, Y))
     trainer = model.trainer(model.examples(X, Y))
     assert isinstance(trainer, Trainer)

@@ -56,8 +56,6 @@ def test_some_of_these_trainings_are_divided_or_reproducible_by_default():
     assert found["convolution with batch norm, divided by default"] == 4
     assert found["transformer with large products"] == 8
     assert found["dense 784-512-256-10"] == 2
-    dense = LARGE["dense 784-512-256-10"]
-    assert not dense.trainer(dense.model(reproducible=False)).reproducible
 
 
 def test_an_epoch_that_was_begun_with_another_number_of_shards_continues_with_a_note(

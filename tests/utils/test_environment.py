@@ -15,6 +15,9 @@ from nnreg.provenance.environment import differences
          ["blas is version 4, was version 3"]),
         ({"threads": 2, "reproducible": False}, {"reproducible": True},
          ["reproducible is True, was False"]),
+        ({"threads": 1, "divided": False}, {"blocks": True}, ["blocks is True, was False"]),
+        ({"threads": 1, "divided": False}, {"blocks": False}, []),
+        ({"reproducible": True}, {"blocks": True}, []),  # not recorded
     ],
 )  # fmt: skip
 def test_environments_of_any_version_are_compared_in_what_both_have(before, now, found):

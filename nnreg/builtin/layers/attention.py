@@ -45,6 +45,7 @@ class HeadAttention(Join):
     dropout: float
     rotary: float | None
     independent = True
+    divides_products = True
     keeps_integers = False
     keeps_mask = True
     joins_masks = True

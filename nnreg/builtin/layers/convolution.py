@@ -47,6 +47,7 @@ class Convolution(WeightedLayer):
     dilation: Any
     padding_mode: PaddingMode
     independent = True
+    divides_products = True
     keeps_integers = False
 
     def _filters(self, channels: int) -> int:

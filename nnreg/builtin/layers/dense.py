@@ -87,6 +87,7 @@ class Dense(WeightedLayer):
     initializer: Initializer = GlorotUniform()
     bias_initializer: Initializer = Zeros()
     independent = True
+    divides_products = True
     keeps_integers = False
     keeps_mask = True
 

@@ -46,6 +46,7 @@ class Maxout(Layer):
     initializer: Initializer = GlorotUniform()
     bias_initializer: Initializer = Zeros()
     independent = True
+    divides_products = True
     keeps_integers = False
     keeps_mask = True
     output_range = (-math.inf, math.inf)

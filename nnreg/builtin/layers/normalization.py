@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -67,7 +67,8 @@ class BatchNorm(Layer):
         mask = context.mask if context.training else None
         if mask is None:
             return self._normalize(x, context)
-        points, backward_fn = self._normalize(x[mask], context)
+        passing = replace(context, workspace=context.workspace.temporary())  # any number of steps
+        points, backward_fn = self._normalize(x[mask], passing)
 
         def with_zeros(points: Array) -> Array:
             """Return the values of the real steps, with zeros at the others."""
@@ -79,46 +80,70 @@ class BatchNorm(Layer):
         return with_zeros(points), lambda dy: with_zeros(backward_fn(dy[mask]))
 
     def _normalize(self, x: Array, context: Context) -> tuple[Array, Callable[[Array], Array]]:
+        """Return gamma · (x - mean) / √(variance + epsilon) + beta, in few passes over `x`.
+
+        With `c` = x - origin, an origin near the mean, that is c · slope + (beta + offset · slope),
+        where offset = origin - mean. In training the origin is the mean of this shard.
+        """
         gamma, beta = context.params["gamma"], context.params["beta"]
         mean, variance = context.state["running_mean"], context.state["running_variance"]
-        count = 0
+        count, origin, y = 0, mean, context.empty(x.shape)
+        centered = context.empty(x.shape)
         if context.training:
-            count, *statistics = self._batch_statistics(x, context)
+            count, origin, *statistics = self._batch_statistics(x, context, centered, y)
         from_batch = count > 1
         if from_batch:
             mean, variance = statistics
             if context.updates_buffers:
                 self._update_running(context, mean, variance * (count / (count - 1)))
-        centered = x - mean
-        scale = 1 / np.sqrt(variance + self.epsilon)
-        normal = centered * scale
+        else:
+            origin = mean
+            np.subtract(x, mean, out=centered)
+        scale, offset = 1 / np.sqrt(variance + self.epsilon), origin - mean
+        slope = gamma * scale
+        np.multiply(centered, slope, out=y)
+        np.add(y, beta + offset * slope, out=y)
 
         def backward(dy: Array) -> Array:
+            dx, product = context.empty(x.shape), context.empty(x.shape)
             dbeta = self._sums(dy, context, context.gradients["beta"])
-            dgamma = self._sums(dy * normal, context, context.gradients["gamma"])
-            dx: Array = dy * (gamma * scale)
+            np.multiply(dy, centered, out=product)
+            dgamma = self._sums(product, context, context.gradients["gamma"])
+            np.add(dgamma, dbeta * offset, out=dgamma)
+            np.multiply(dgamma, scale, out=dgamma)
+            np.multiply(dy, slope, out=dx)
             if from_batch:
                 dbeta, dgamma = context.sum_over_shards(np.stack([dbeta, dgamma]))
-                dx -= (dbeta / count + normal * (dgamma / count)) * (gamma * scale)
+                change = slope * scale * (dgamma / count)
+                np.multiply(centered, change, out=product)
+                np.subtract(dx, product, out=dx)
+                np.subtract(dx, offset * change + slope * (dbeta / count), out=dx)
             return dx
 
-        return normal * gamma + beta, backward
+        return y, backward
 
-    def _batch_statistics(self, x: Array, context: Context) -> tuple[int, Array, Array]:
-        """Return the number of values of each feature in the batch, their mean and variance."""
+    def _batch_statistics(
+        self, x: Array, context: Context, centered: Array, scratch: Array
+    ) -> tuple[int, Array, Array, Array]:
+        """Return the number of values of each feature in the batch, and the mean of those in `x`.
+
+        Also returns the mean and variance of those in the batch. Writes `x` minus its own mean to
+        `centered`.
+        """
         count = math.prod(x.shape[:-1])
-        mean = self._sums(x, context) / max(count, 1)
-        centered = x - mean
-        squares = self._sums(centered * centered, context)
+        own = self._sums(x, context) / max(count, 1)
+        np.subtract(x, own, out=centered)
+        np.multiply(centered, centered, out=scratch)
+        squares = self._sums(scratch, context)
         if not context.divided:
-            return count, mean, squares / max(count, 1)
+            return count, own, own, squares / max(count, 1)
         # The sums of squares of shards differ by those of their means (Chan et al. 1979).
-        parts = np.stack(context.gather(np.concatenate([[count], mean, squares])))
-        counts, means, all_squares = np.split(parts, [1, 1 + len(mean)], axis=1)
+        parts = np.stack(context.gather(np.concatenate([[count], own, squares])))
+        counts, means, all_squares = np.split(parts, [1, 1 + len(own)], axis=1)
         total = int(counts.sum())
         mean = (counts * means).sum(axis=0) / max(total, 1)
         squares = (all_squares + counts * np.square(means - mean)).sum(axis=0)
-        return total, mean.astype(x.dtype), (squares / max(total, 1)).astype(x.dtype)
+        return total, own, mean.astype(x.dtype), (squares / max(total, 1)).astype(x.dtype)
 
     def _sums(self, x: Array, context: Context, out: Array | None = None) -> Array:
         """Return the sums over all axes but the last."""

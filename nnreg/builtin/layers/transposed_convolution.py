@@ -51,6 +51,7 @@ class TransposedConvolution(WeightedLayer):
     dilation: Any
     output_padding: Any
     independent = True
+    divides_products = True
     keeps_integers = False
 
     def __post_init__(self) -> None:

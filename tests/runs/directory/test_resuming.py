@@ -83,6 +83,27 @@ class TestResuming:
         recorded = json.loads(Path("out/environment.json").read_text())
         assert (recorded["reproducible"], recorded["shards"], recorded["threads"]) == (True, 1, 1)
 
+    def test_blocks_are_a_change_of_a_run_that_an_earlier_version_stopped_in_mid_epoch(
+        self, spec, monkeypatch
+    ):
+        name = "nnreg.training.parallelism.MIN_FLOPS"
+        for constant, value in ((f"{name}_FOR_THREADS", 0), (name, 1e9)):
+            monkeypatch.setattr(constant, value)
+        run = prepare_run(spec, out="out", overrides=["train.threads=1"])
+        stop_at(run, 15)
+        with pytest.raises(KeyboardInterrupt):
+            run.train()
+        monkeypatch.setattr(name, 0)
+        run = prepare_resume("out")
+        assert run.model.environment["blocks"] is False
+        run.model.environment = {"threads": 1, "divided": False, "reproducible": False}
+        with pytest.warns(NnregWarning) as caught:
+            assert run.train().training_state.epoch == 6
+        (text,) = (str(warning.message) for warning in caught)
+        assert "reproducible is True, was False; " in text  # as an earlier version recorded it
+        assert text.endswith("blocks is True, was False")
+        assert json.loads(Path("out/summary.json").read_text())["reproducible"] is True
+
     def test_a_changed_spec_applies_from_the_first_save(self, spec):
         nnreg.run(spec, out="out", overrides=["train.epochs=2"])
         run = prepare_resume("out", overrides=["train.epochs=5"])
