@@ -56,6 +56,7 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
     from nnreg.cli._plugin_commands import commands_of
 
     registry, program = registry_with(files), click.get_current_context().find_root().command
+    registry.loaded()  # for what fails
     commands = commands_of(registry, program.commands if isinstance(program, click.Group) else ())
     rows = [_plugin_row(plugin, registry, commands) for plugin in registry.plugins.values()]
     if as_json:

@@ -137,9 +137,10 @@ class Reader:
         name = options["type"]
         try:
             entry = self.registry.find(kind, name)
+            cls = entry.cls if entry else None
         except PluginError as error:
             raise problem(str(error)) from error
-        if entry is None:
+        if entry is None or cls is None:
             self.unknown += 1
             raise problem(self.registry.unknown(kind, name, hint=self.unknown <= MAX_HINTS))
         self.used[kind, name] = entry
@@ -147,7 +148,7 @@ class Reader:
         version = self.written_by.get((kind, name), entry.version)
         try:
             options = self._migrate(entry, config, version)
-            component = self._fields(entry.cls, options, entry, with_learned=with_learned)
+            component = self._fields(cls, options, entry, with_learned=with_learned)
             if entry.plugin != BUILT_IN:
                 self._require_json(component)
             return component

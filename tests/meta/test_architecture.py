@@ -4,10 +4,12 @@
 """
 
 import ast
+import os
 import re
 import subprocess
 import sys
 
+from nnreg.builtin.components import ACTIVATIONS, LOSSES
 from tests.helpers.paths import ROOT
 
 PACKAGE = ROOT / "nnreg"
@@ -46,18 +48,52 @@ def test_random_numbers_come_only_from_generators():
 
 
 def loaded_by(code):
-    command = f"import sys\n{code}\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
-    return {name.split(".")[0] for name in done.stdout.decode().split()}
+    """Return the modules that are imported by code, in a process without plugins."""
+    command = f"import sys\n{code}\nprint(*sys.modules, file=sys.stderr)"
+    environment = os.environ | {"NNREG_PLUGINS": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, check=True, env=environment
+    )
+    return set(done.stderr.decode().split())
 
 
 def test_importing_nnreg_loads_little_more_than_numpy():
-    assert not loaded_by("import nnreg") & {"h5py", "pydantic", "rich", "click", "pluggy"}
+    loaded = loaded_by("import nnreg")
+    assert not loaded & {"h5py", "pydantic", "rich", "click", "pluggy"}
+    assert not {name for name in loaded if name.startswith("nnreg.builtin")}
 
 
 def test_help_loads_little_more_than_click():
     code = "import nnreg.cli\ntry: nnreg.cli.main(['--help'])\nexcept SystemExit: pass"
     assert not loaded_by(code) & {"h5py", "pydantic", "rich", "pluggy", "threadpoolctl"}
+
+
+def test_only_the_modules_of_components_that_a_spec_uses_are_loaded():
+    spec = ROOT / "models/two_layer.json"  # dense layers, sigmoid, mean squared error, sgd
+    loaded = loaded_by(f"import nnreg.cli\ntry: nnreg.cli.main(['validate', {str(spec)!r}])\n"
+                       "except SystemExit as error: assert not error.code")  # fmt: skip
+    assert {name for name in loaded if re.match(r"nnreg\.builtin\.\w+\.\w", name)} == {
+        f"nnreg.builtin.{name}"
+        for name in (
+            "activations.identity",  # the default of a dense layer
+            "activations.sigmoids",
+            "activations.functions",
+            "layers.dense",
+            "losses.errors",
+            "losses.terms",
+            "sources.delimited",
+            "sources.text_file",
+        )
+    }
+
+
+def test_the_modules_of_a_family_have_the_classes_that_the_family_exports():
+    for family, references in (("activations", ACTIVATIONS), ("losses", LOSSES)):
+        source = (PACKAGE / f"builtin/{family}/__init__.py").read_text()
+        imports = [one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.ImportFrom)]
+        own = [one for one in imports if one.module.startswith(f"nnreg.builtin.{family}.")]
+        exported = {f"{one.module}:{alias.name}" for one in own for alias in one.names}
+        assert exported == set(references.values())
 
 
 def test_the_page_on_the_architecture_names_every_module_in_the_row_of_its_package():
