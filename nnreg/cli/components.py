@@ -193,7 +193,7 @@ def _find(name: str, kind: str | None, registry: Registry) -> list[Entry]:
     of_kind = [entry for entry in registry if kind in (None, entry.kind)]
     entries = names.named(name, of_kind)
     if not entries:
-        text = names.unknown(kind or "component", name, of_kind)
+        text = names.unknown(kind or "component", name, registry)
         raise UsageError(f"{text}{registry.unavailable()}")
     return entries
 

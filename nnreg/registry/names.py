@@ -32,6 +32,7 @@ from nnreg._utils.suggestions import suggest
 from nnreg.errors import PluginError
 from nnreg.interfaces.component import Component
 from nnreg.registry.checks import Provided, check_component
+from nnreg.registry.foreign_names import meant
 from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import BUILT_IN, Origin, canonical, described, running
 
@@ -190,11 +191,18 @@ def shadowed(entry: Entry, others: Iterable[Entry]) -> str:
 
 
 def unknown(kind: str, name: str, entries: Iterable[Entry], *, hint: bool = True) -> str:
-    """Return an error message for a name that none of some components has, with a suggestion."""
-    entries, (distribution, unqualified) = list(entries), split(name)
-    text = f"no {kind} {name!r}"
+    """Return an error message for a name that no component of a kind has, with a suggestion.
+
+    The kind may be any, `component`. The suggestion may be of another kind than the one expected.
+    """
+    known: dict[str, set[str]] = {}
+    for entry in entries:
+        known.setdefault(entry.kind, set()).add(entry.name)
+    (distribution, unqualified), text = split(name), f"no {kind} {name!r}"
+    entries = [entry for entry in entries if kind in ("component", entry.kind)]
     if SEPARATOR not in name:
-        return text + (suggest(name, {entry.name for entry in entries}) if hint else "")
+        names = {entry.name for entry in entries}
+        return text + ((meant(kind, name, known) or suggest(name, names)) if hint else "")
     own = {entry.qualified for entry in entries if entry.is_of(distribution)}
     same = {entry.qualified for entry in entries if entry.name == unqualified}
     if not own:

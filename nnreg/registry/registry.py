@@ -92,8 +92,7 @@ class Registry:
         recorded = self.preferences.recorded.get((kind, name))
         if recorded is not None and names.SEPARATOR not in name:
             name = f"{recorded}{names.SEPARATOR}{name}"
-        of_kind = [entry for entry in self if entry.kind == kind]
-        return names.unknown(kind, name, of_kind, hint=hint) + self.unavailable()
+        return names.unknown(kind, name, self, hint=hint) + self.unavailable()
 
     def shared_names(self) -> list[str]:
         """Return what each name means that several plugins have, in a spec without `requires`."""

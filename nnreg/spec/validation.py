@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticCustomError, to_jsonable_python
 
+from nnreg._utils.formatting import with_article
 from nnreg.data.input_columns import ColumnKeys, InputColumn
 from nnreg.errors import ComponentError, PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
@@ -32,7 +33,7 @@ from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.names import Entry, split
 from nnreg.registry.registry import Registry
-from nnreg.spec.problems import UNKNOWN, json_path, problem, problem_lines, shown, with_article
+from nnreg.spec.problems import UNKNOWN, json_path, problem, problem_lines, shown
 
 T = TypeVar("T")
 
