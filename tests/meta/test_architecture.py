@@ -9,7 +9,9 @@ import re
 import subprocess
 import sys
 
-from nnreg.builtin.components import ACTIVATIONS, LOSSES
+from nnreg import builtin
+from nnreg.builtin import components
+from nnreg.registry.kinds import KINDS
 from tests.helpers.paths import ROOT
 
 PACKAGE = ROOT / "nnreg"
@@ -72,28 +74,30 @@ def test_only_the_modules_of_components_that_a_spec_uses_are_loaded():
     spec = ROOT / "models/two_layer.json"  # dense layers, sigmoid, mean squared error, sgd
     loaded = loaded_by(f"import nnreg.cli\ntry: nnreg.cli.main(['validate', {str(spec)!r}])\n"
                        "except SystemExit as error: assert not error.code")  # fmt: skip
-    assert {name for name in loaded if re.match(r"nnreg\.builtin\.\w+\.\w", name)} == {
-        f"nnreg.builtin.{name}"
-        for name in (
-            "activations.identity",  # the default of a dense layer
-            "activations.sigmoids",
-            "activations.functions",
-            "layers.dense",
-            "losses.errors",
-            "losses.terms",
-            "sources.delimited",
-            "sources.text_file",
-        )
+    used = {"identity", "sigmoid", "dense", "glorot_uniform", "zeros", "mean_squared_error", "sgd",
+            "constant", "csv", "number", "numpy"}  # fmt: skip
+    tables = [getattr(builtin, hook)() for hook, _ in KINDS.values()]
+    modules = {
+        name: {table[name].partition(":")[0] for table in tables if name in table}
+        for table in tables
+        for name in table
     }
+    needed = {module for name in used for module in modules[name]}
+    assert {name: own for name, own in modules.items() if own & (loaded - needed)} == {}
 
 
-def test_the_modules_of_a_family_have_the_classes_that_the_family_exports():
-    for family, references in (("activations", ACTIVATIONS), ("losses", LOSSES)):
-        source = (PACKAGE / f"builtin/{family}/__init__.py").read_text()
-        imports = [one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.ImportFrom)]
-        own = [one for one in imports if one.module.startswith(f"nnreg.builtin.{family}.")]
-        exported = {f"{one.module}:{alias.name}" for one in own for alias in one.names}
-        assert exported == set(references.values())
+def test_a_family_has_the_classes_of_its_modules_and_imports_none_of_them():
+    for path in (PACKAGE / "builtin").glob("*/__init__.py"):
+        tree, family = ast.parse(path.read_text()), f"nnreg.builtin.{path.parent.name}."
+        own = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module.startswith(family)
+        ]
+        exported = {f"{node.module}:{alias.name}" for node in own for alias in node.names}
+        table = getattr(components, path.parent.name.upper())
+        assert exported in (set(), set(table.values()))
+        assert not set(own) & set(tree.body), f"{path}: import them if TYPE_CHECKING"
 
 
 def test_the_page_on_the_architecture_names_every_module_in_the_row_of_its_package():
