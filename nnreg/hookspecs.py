@@ -1,7 +1,9 @@
 """The specifications of all hooks. A plugin implements those that it needs.
 
 *Component hooks* return a mapping from the name that a spec uses to a frozen dataclass of that
-kind. They have no arguments and no side effects, so they can be tested without nnreg.
+kind. They have no arguments and no side effects, so they can be tested without nnreg. In place of a
+class, a hook may return a reference to it, as in `"nnreg_mish.layers:Mish"`: its module is imported
+when a spec names the component.
 
 *Commands and report sections* extend the command line, where a plugin is imported when its command
 is called, and the page that describes a run.
@@ -43,79 +45,79 @@ hookimpl = pluggy.HookimplMarker("nnreg")
 
 
 @hookspec
-def nnreg_activations() -> Mapping[str, type[Activation]]:
+def nnreg_activations() -> Mapping[str, type[Activation] | str]:
     """Return the activations this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_losses() -> Mapping[str, type[Loss]]:
+def nnreg_losses() -> Mapping[str, type[Loss] | str]:
     """Return the losses this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_layers() -> Mapping[str, type[Layer]]:
+def nnreg_layers() -> Mapping[str, type[Layer] | str]:
     """Return the layers this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_optimizers() -> Mapping[str, type[Optimizer]]:
+def nnreg_optimizers() -> Mapping[str, type[Optimizer] | str]:
     """Return the optimizers this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_schedules() -> Mapping[str, type[Schedule]]:
+def nnreg_schedules() -> Mapping[str, type[Schedule] | str]:
     """Return the learning-rate schedules this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_initializers() -> Mapping[str, type[Initializer]]:
+def nnreg_initializers() -> Mapping[str, type[Initializer] | str]:
     """Return the initializers this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_regularizers() -> Mapping[str, type[Regularizer]]:
+def nnreg_regularizers() -> Mapping[str, type[Regularizer] | str]:
     """Return the regularizers this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_constraints() -> Mapping[str, type[Constraint]]:
+def nnreg_constraints() -> Mapping[str, type[Constraint] | str]:
     """Return the constraints this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_augmentations() -> Mapping[str, type[Augmentation]]:
+def nnreg_augmentations() -> Mapping[str, type[Augmentation] | str]:
     """Return the augmentations of batches this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_metrics() -> Mapping[str, type[Metric]]:
+def nnreg_metrics() -> Mapping[str, type[Metric] | str]:
     """Return the metrics this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_kernels() -> Mapping[str, type[Kernels]]:
+def nnreg_kernels() -> Mapping[str, type[Kernels] | str]:
     """Return the inner loops this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_sources() -> Mapping[str, type[Source]]:
+def nnreg_sources() -> Mapping[str, type[Source] | str]:
     """Return the data sources this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 
 
 @hookspec
-def nnreg_encoders() -> Mapping[str, type[Encoder]]:
+def nnreg_encoders() -> Mapping[str, type[Encoder] | str]:
     """Return the encoders of columns this plugin provides, by the name a spec uses."""
     raise NotImplementedError
 

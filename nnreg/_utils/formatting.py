@@ -59,3 +59,8 @@ def clock(seconds: float) -> str:
 def epoch_of(epoch: int, epochs: int) -> str:
     """Return `epoch/epochs`, padded to the same width for each epoch."""
     return f"{epoch:>{len(str(epochs))}}/{epochs}"
+
+
+def with_article(kind: str) -> str:
+    """Return a kind with its article."""
+    return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"

@@ -56,6 +56,7 @@ def plugins(files: tuple[Path, ...], as_json: bool) -> None:
     from nnreg.cli._plugin_commands import commands_of
 
     registry, program = registry_with(files), click.get_current_context().find_root().command
+    registry.loaded()  # for what fails
     commands = commands_of(registry, program.commands if isinstance(program, click.Group) else ())
     rows = [_plugin_row(plugin, registry, commands) for plugin in registry.plugins.values()]
     if as_json:
@@ -192,7 +193,7 @@ def _find(name: str, kind: str | None, registry: Registry) -> list[Entry]:
     of_kind = [entry for entry in registry if kind in (None, entry.kind)]
     entries = names.named(name, of_kind)
     if not entries:
-        text = names.unknown(kind or "component", name, of_kind)
+        text = names.unknown(kind or "component", name, registry)
         raise UsageError(f"{text}{registry.unavailable()}")
     return entries
 

@@ -164,7 +164,7 @@ def _chosen(registry: Registry, target: str) -> list[Entry]:
     plugins = {plugin.name for plugin in found}
     entries = [
         entry
-        for entry in registry
+        for entry in registry.loaded()
         if entry.plugin in plugins or f"{entry.cls.__module__}.".startswith(f"{target}.")
         if component in ("", entry.name)
     ]

@@ -58,7 +58,11 @@ def source_entry(path: Path, registry: Registry) -> Entry | None:
     One that was asked for, as by `--plugin`, precedes the others.
     """
     name = "/" if path.is_dir() else path.name.lower().removesuffix(".gz")
-    entries = [e for e in registry if issubclass(e.cls, Source) and name.endswith(e.cls.suffixes)]
+    entries = [
+        entry
+        for entry in registry.loaded("source")
+        if issubclass(entry.cls, Source) and name.endswith(entry.cls.suffixes)
+    ]
     return max(entries, key=registry.preferences.asks_for, default=None)
 
 

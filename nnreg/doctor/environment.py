@@ -129,6 +129,7 @@ def _check_requirements(
 
 
 def _plugins(registry: Registry) -> Iterator[Finding]:
+    registry.loaded()  # for what fails
     plugins = registry.plugins.values()
     loaded = [p.name for p in plugins if p.state == "loaded" and p.name != BUILT_IN]
     yield Finding("plugins", "ok", ", ".join(loaded) or "none besides the built-ins")

@@ -16,13 +16,13 @@ LayerRow = tuple[str, str, str, int]
 
 def layer_table(network: Network, registry: Registry) -> list[LayerRow]:
     """Return a row for each layer, with the kind as the registry names it."""
-    names = {entry.cls: registry.reference(entry) for entry in registry}
     result = []
     for name, (layer, plan) in network.plan.children.items():
         own = [p for key, p in network.parameters.items() if key.startswith(f"{name}/")]
         shapes = plan.outputs or {"": plan.output}
         shape = ", ".join(f"{key} {_with_batch(one)}".lstrip() for key, one in shapes.items())
-        kind = names.get(type(layer), type(layer).__name__)
+        entry = registry.entry_of_class(type(layer))
+        kind = registry.reference(entry) if entry else type(layer).__name__
         if read := sources(network.plan, name):
             kind += f" ({read})"
         result.append((name, kind, shape, sum(p.size for p in own)))

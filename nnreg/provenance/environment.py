@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import platform
+import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from packaging.requirements import Requirement
 
 from nnreg._utils.distributions import installed_version
 from nnreg._utils.home import without_home
@@ -67,8 +67,9 @@ def _versions() -> dict[str, str]:
     """Return the versions of the distributions that nnreg requires."""
     names = []
     with suppress(Exception):  # not installed, or damaged metadata
-        required = map(Requirement, importlib.metadata.requires("nnreg") or ())
-        names = [one.name for one in required if one.marker is None]  # extras have a marker
+        required = importlib.metadata.requires("nnreg") or ()
+        # those of extras have a marker; `packaging` would take longer to import than all of them
+        names = [re.split(r"[^\w.-]", one)[0] for one in required if ";" not in one]
     versions = {name: installed_version(name) for name in names}
     return {name: version for name, version in versions.items() if version}
 

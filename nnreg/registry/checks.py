@@ -1,11 +1,16 @@
-"""Checks on the components that a plugin's hook returns."""
+"""Checks on the hooks of a plugin and on the components that they return."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias, cast
 
+import pluggy
+
+from nnreg import hookspecs
+from nnreg._utils.references import is_reference
+from nnreg._utils.suggestions import suggest
 from nnreg.errors import PluginError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.component import Component
@@ -18,6 +23,13 @@ from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.interfaces.source import Source
 from nnreg.interfaces.trainable_activation import TrainableActivation
+from nnreg.registry.kinds import KINDS
+
+Provided: TypeAlias = type[Component] | str
+"""What a hook returns for a name: the class of a component, or a reference to it."""
+
+HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("nnreg_"))
+"""The names of all hooks."""
 
 RENAMED: Mapping[type[Component], Mapping[str, str]] = {
     Activation: {
@@ -39,39 +51,62 @@ RENAMED: Mapping[type[Component], Mapping[str, str]] = {
 them would be accepted and the attribute ignored."""
 
 
-def check_components(base: type[Component], components: Any) -> Mapping[str, type[Component]]:
-    """Return the components that a hook returned; raise `PluginError` if they are not valid."""
+def check_components(base: type[Component], components: Any) -> Mapping[str, Provided]:
+    """Return the components that a hook returned; raise `PluginError` if they are not valid.
+
+    Of a reference, only the form is checked; its class is when it is imported.
+    """
     if not isinstance(components, Mapping):
         found = type(components).__name__
         raise PluginError(f"returned {found}; expected a mapping of name to class")
-    for name, cls in components.items():
+    for name, provided in components.items():
         if not isinstance(name, str) or not name.isidentifier():
             raise PluginError(
                 f"registers the name {name!r}; expected an identifier such as 'my_name'"
             )
-        other = TrainableActivation if base is Layer else ()  # a layer too, but of another kind
-        if not (isinstance(cls, type) and issubclass(cls, base)) or issubclass(cls, other):
-            raise PluginError(
-                f"registers {name!r} as {cls!r}; expected a subclass of {base.__name__}"
-            )
-        parameters = vars(cls).get("__dataclass_params__")
-        if parameters is None or not parameters.frozen:
-            raise PluginError(f"registers {name!r}, which needs @dataclass(frozen=True)")
-        if issubclass(cls, Activation) and not _implements_its_kind(cls):
-            either = "" if issubclass(cls, TrainableActivation) else "'formula' or "
-            raise PluginError(f"registers {name!r}, which needs a method {either}'forward'")
-        if issubclass(cls, Activation) and _builds_as_plain(cls):
-            raise PluginError(
-                f"registers {name!r}, which defines 'build'; for an activation with parameters, "
-                "use the base class TrainableActivation"
-            )
-        if issubclass(cls, Loss) and cls.predicts_target and not cls.takes_target:
-            raise PluginError(
-                f"registers {name!r}, which takes no target; set predicts_target = False too"
-            )
-        _refuse_old_names(base, name, cls)
-        _refuse_reserved_options(base, name, cls)
+        if not (isinstance(provided, str) and is_reference(provided)):
+            check_component(base, name, provided)
     return components
+
+
+def check_component(base: type[Component], name: str, cls: Any) -> None:
+    """Raise `PluginError` if the class of a component is not valid."""
+    other = TrainableActivation if base is Layer else ()  # a layer too, but of another kind
+    if not (isinstance(cls, type) and issubclass(cls, base)) or issubclass(cls, other):
+        raise PluginError(
+            f"registers {name!r} as {cls!r}; expected a subclass of {base.__name__}, or a "
+            "reference to one, as in 'my_module:MyClass'"
+        )
+    parameters = vars(cls).get("__dataclass_params__")
+    if parameters is None or not parameters.frozen:
+        raise PluginError(f"registers {name!r}, which needs @dataclass(frozen=True)")
+    if issubclass(cls, Activation) and not _implements_its_kind(cls):
+        either = "" if issubclass(cls, TrainableActivation) else "'formula' or "
+        raise PluginError(f"registers {name!r}, which needs a method {either}'forward'")
+    if issubclass(cls, Activation) and _builds_as_plain(cls):
+        raise PluginError(
+            f"registers {name!r}, which defines 'build'; for an activation with parameters, "
+            "use the base class TrainableActivation"
+        )
+    if issubclass(cls, Loss) and cls.predicts_target and not cls.takes_target:
+        raise PluginError(
+            f"registers {name!r}, which takes no target; set predicts_target = False too"
+        )
+    _refuse_old_names(base, name, cls)
+    _refuse_reserved_options(base, name, cls)
+
+
+def hook_problems(plugin: object, callers: Iterable[pluggy.HookCaller]) -> Iterator[str]:
+    """Yield what is wrong with the hooks that a plugin has, by their names."""
+    known = {caller.name for caller in callers if caller.has_spec()}
+    unknown = [caller.name for caller in callers if not caller.has_spec()]
+    for name in unknown:
+        yield f"unknown hook {name!r}{suggest(name, HOOKS)}"
+    undecorated = [name for name in HOOKS - known if hasattr(plugin, name)]
+    for name in undecorated:
+        yield f"{name} is missing the @hookimpl decorator"
+    if not (known or unknown or undecorated):
+        yield f"implements no hook, such as {KINDS['activation'][0]}"
 
 
 def _builds_as_plain(cls: type[Activation]) -> bool:

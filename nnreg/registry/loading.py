@@ -113,21 +113,20 @@ class Plugin:
             "file": f"correct {self.name}",
             "program": "correct the registered plugin",
         }
-        self.failures.append(Failure(error, fix or default[self.origin]))
+        failure = Failure(error, fix or default[self.origin])
+        if failure not in self.failures:
+            self.failures.append(failure)
 
     @contextlib.contextmanager
     def attempt(self, hook: str = "") -> Iterator[None]:
         """Record an exception as a failure, and redirect what is printed to standard error."""
-        token = _loading_plugin.set(self.name)
         try:
-            with contextlib.redirect_stdout(sys.stderr):
+            with running(self.name):
                 yield
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too: a plugin must not end the program
-            self.fail(f"{hook}: {_describe(error)}" if hook else _describe(error))
-        finally:
-            _loading_plugin.reset(token)
+            self.fail(f"{hook}: {described(error)}" if hook else described(error))
 
     @contextlib.contextmanager
     def timed(self) -> Iterator[None]:
@@ -139,12 +138,23 @@ class Plugin:
             self.seconds = round(time.perf_counter() - start, 3)
 
 
+@contextlib.contextmanager
+def running(plugin: str) -> Iterator[None]:
+    """Run code of a plugin: what it prints is redirected to standard error."""
+    token = _loading_plugin.set(plugin)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _loading_plugin.reset(token)
+
+
 def loading_plugin() -> str:
     """Return the name of the plugin that is being loaded; empty if none is."""
     return _loading_plugin.get()
 
 
-def _describe(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """Return the type, text and location of an error."""
     text = str(error)
     if isinstance(error, PluginError):

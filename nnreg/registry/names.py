@@ -22,12 +22,19 @@ whether it computes the same. It never means a built-in one instead.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
+from nnreg._utils import references
 from nnreg._utils.suggestions import suggest
+from nnreg.errors import PluginError
 from nnreg.interfaces.component import Component
-from nnreg.registry.loading import BUILT_IN, Origin, canonical
+from nnreg.registry.checks import Provided, check_component
+from nnreg.registry.foreign_names import meant
+from nnreg.registry.kinds import KINDS
+from nnreg.registry.loading import BUILT_IN, Origin, canonical, described, running
 
 SEPARATOR = ":"
 """What is between the distribution and the name of a component."""
@@ -35,15 +42,45 @@ SEPARATOR = ":"
 
 @dataclass(frozen=True)
 class Entry:
-    """One component and the plugin that provides it."""
+    """One component and the plugin that provides it.
+
+    `provided` is its class, or a reference to it, whose module is imported when the class is first
+    needed.
+    """
 
     kind: str
     name: str
-    cls: type[Component]
+    provided: Provided
     plugin: str
     distribution: str
     version: str
     origin: Origin = "distribution"
+
+    @functools.cached_property
+    def cls(self) -> type[Component]:
+        """The class. Raises `PluginError` if its module cannot be imported, or it is not valid."""
+        if isinstance(self.provided, type):
+            return self.provided
+        try:
+            with running(self.plugin):
+                cls = references.resolve(self.provided)
+            check_component(KINDS[self.kind][1], self.name, cls)
+        except KeyboardInterrupt:
+            raise
+        except PluginError as error:
+            raise PluginError(f"{self.provider} {error}") from error
+        except BaseException as error:  # SystemExit too: a plugin must not end the program
+            raise PluginError(
+                f"{self.provider} registers {self.name!r} as {self.provided!r}, which cannot be "
+                f"imported: {described(error)}"
+            ) from error
+        return cast(type[Component], cls)
+
+    def has_class(self, cls: type) -> bool:
+        """Return True if it is known to be the component of a class; imports nothing."""
+        if isinstance(self.provided, str):
+            return references.if_imported(self.provided) is cls
+        return self.provided is cls
 
     @property
     def provider(self) -> str:
@@ -154,11 +191,18 @@ def shadowed(entry: Entry, others: Iterable[Entry]) -> str:
 
 
 def unknown(kind: str, name: str, entries: Iterable[Entry], *, hint: bool = True) -> str:
-    """Return an error message for a name that none of some components has, with a suggestion."""
-    entries, (distribution, unqualified) = list(entries), split(name)
-    text = f"no {kind} {name!r}"
+    """Return an error message for a name that no component of a kind has, with a suggestion.
+
+    The kind may be any, `component`. The suggestion may be of another kind than the one expected.
+    """
+    known: dict[str, set[str]] = {}
+    for entry in entries:
+        known.setdefault(entry.kind, set()).add(entry.name)
+    (distribution, unqualified), text = split(name), f"no {kind} {name!r}"
+    entries = [entry for entry in entries if kind in ("component", entry.kind)]
     if SEPARATOR not in name:
-        return text + (suggest(name, {entry.name for entry in entries}) if hint else "")
+        names = {entry.name for entry in entries}
+        return text + ((meant(kind, name, known) or suggest(name, names)) if hint else "")
     own = {entry.qualified for entry in entries if entry.is_of(distribution)}
     same = {entry.qualified for entry in entries if entry.name == unqualified}
     if not own:

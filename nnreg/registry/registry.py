@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +25,7 @@ from nnreg.errors import PluginError
 from nnreg.interfaces.component import Component
 from nnreg.interfaces.kernels import Kernels
 from nnreg.registry import names, plugin_file
-from nnreg.registry.checks import check_components
+from nnreg.registry.checks import Provided, check_components, hook_problems
 from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import (
     BUILT_IN,
@@ -92,8 +92,7 @@ class Registry:
         recorded = self.preferences.recorded.get((kind, name))
         if recorded is not None and names.SEPARATOR not in name:
             name = f"{recorded}{names.SEPARATOR}{name}"
-        of_kind = [entry for entry in self if entry.kind == kind]
-        return names.unknown(kind, name, of_kind, hint=hint) + self.unavailable()
+        return names.unknown(kind, name, self, hint=hint) + self.unavailable()
 
     def shared_names(self) -> list[str]:
         """Return what each name means that several plugins have, in a spec without `requires`."""
@@ -110,12 +109,33 @@ class Registry:
         """Return the name that means a component in a spec, qualified where that is necessary."""
         return names.reference(entry, self.entries[entry.kind, entry.name], self.preferences)
 
+    def loaded(self, kind: str = "") -> list[Entry]:
+        """Return all components, or those of a kind, after importing their modules.
+
+        One whose class cannot be imported is removed, and becomes a failure of its plugin.
+        """
+        result = []
+        for entry in [entry for entry in self if kind in ("", entry.kind)]:
+            try:
+                if entry.cls:
+                    result.append(entry)
+            except PluginError as error:
+                self.plugins[entry.plugin].fail(f"{KINDS[entry.kind][0]}: {error}")
+                self._remove([entry])
+        return result
+
     def entry_of(self, component: Component) -> Entry:
         """Return the entry of a component's class. Raises `PluginError` if it is not registered."""
-        for entry in self:
-            if entry.cls is type(component):
-                return entry
+        if entry := self.entry_of_class(type(component)):
+            return entry
         raise PluginError(f"{type(component).__name__} is not registered; return it from a hook")
+
+    def entry_of_class(self, cls: type[Component]) -> Entry | None:
+        """Return the entry of a class, or None if it is not registered."""
+        if found := next((entry for entry in self if entry.has_class(cls)), None):
+            return found
+        # a reference to it may be to another module than its own, which is not imported
+        return next((entry for entry in self.loaded(cls.kind) if entry.cls is cls), None)
 
     def name_of(self, component: Component) -> str:
         """Return the name of a component in a spec, qualified where that is necessary."""
@@ -209,12 +229,14 @@ class Registry:
             return
         if self.manager.has_plugin(name):
             self.manager.unregister(name=name)
-        for key, entries in list(self.entries.items()):
-            others = [entry for entry in entries if entry.plugin != name]
-            if others:
-                self.entries[key] = others
-            else:
-                del self.entries[key]
+        self._remove([entry for entry in self if entry.plugin == name])
+
+    def _remove(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            same = self._same(entry.kind, entry.name)
+            self.entries[entry.kind, entry.name] = [other for other in same if other != entry]
+            if same == [entry]:
+                del self.entries[entry.kind, entry.name]
 
     def remove_file(self, path: Path) -> None:
         """Remove the plugin of a file, if there is one."""
@@ -244,40 +266,26 @@ class Registry:
             return
         callers = self.manager.get_hookcallers(plugin) or []
         record.hooks = tuple(sorted(caller.name for caller in callers if caller.has_spec()))
-        for caller in callers:
-            if not caller.has_spec():
-                record.fail(f"unknown hook {caller.name!r}{suggest(caller.name, HOOKS)}")
-        for name in HOOKS - set(record.hooks):
-            if hasattr(plugin, name):
-                record.fail(f"{name} is missing the @hookimpl decorator")
-        if not (record.hooks or record.failures):
-            record.fail(f"implements no hook, such as {KINDS['activation'][0]}")
+        for problem in hook_problems(plugin, callers):
+            record.fail(problem)
         for kind, (hook, base) in KINDS.items():
             for implementation in getattr(self.manager.hook, hook).get_hookimpls():
                 if implementation.plugin is plugin:
                     with record.attempt(hook):
-                        self._register_components(
-                            record, kind, check_components(base, implementation.function())
-                        )
+                        components = check_components(base, implementation.function())
+                        self._register_components(record, kind, components)
 
     def _register_components(
-        self, record: Plugin, kind: str, components: Mapping[str, type[Component]]
+        self, record: Plugin, kind: str, components: Mapping[str, Provided]
     ) -> None:
-        for name, cls in components.items():
-            self.entries.setdefault((kind, name), []).append(
-                Entry(
-                    kind, name, cls, record.name, record.distribution, record.version, record.origin
-                )
-            )
-
-
-HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("nnreg_"))
-"""The names of all hooks."""
+        of = (record.name, record.distribution, record.version, record.origin)
+        for name, provided in components.items():
+            self.entries.setdefault((kind, name), []).append(Entry(kind, name, provided, *of))
 
 
 def default_kernels(registry: Registry) -> Kernels:
     """Return the kernels that a plugin provides, or NumPy's if none or several do."""
-    entries = [e for e in registry if e.kind == "kernels" and e.cls is not Kernels]
+    entries = [entry for entry in registry.loaded("kernels") if entry.cls is not Kernels]
     return cast(Kernels, entries[0].cls()) if len(entries) == 1 else Kernels()
 
 

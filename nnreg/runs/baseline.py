@@ -12,7 +12,6 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.formatting import number
 from nnreg._utils.statistics import mean_and_deviation
-from nnreg.builtin.metrics import Accuracy, MeanAbsoluteErrorMetric
 from nnreg.interfaces.metric import LabelMetric, Metric
 from nnreg.model.model import Model
 from nnreg.model.outputs import Output
@@ -136,6 +135,8 @@ def _deciding_metric(output: Output) -> tuple[str, Metric]:
     """Return the metric to compare by, and its name."""
     for name, metric in (output.evaluation.named_metrics if output.evaluation else {}).items():
         return name, metric
+    from nnreg.builtin.metrics import Accuracy, MeanAbsoluteErrorMetric  # few runs need it
+
     if output.classes is not None:
         return "accuracy", Accuracy()
     return "mean absolute error", MeanAbsoluteErrorMetric()

@@ -72,9 +72,7 @@ class SchemaWriter:
         component that cannot be described is omitted, with a warning.
         """
         short, bodies = [], []
-        for entry in self.registry:
-            if entry.kind != kind:
-                continue
+        for entry in self.registry.loaded(kind):
             try:
                 body = self.options(entry.cls)
             except PluginError as error:

@@ -17,6 +17,7 @@ from nnreg.interfaces.encoder import learned_fields
 from nnreg.interfaces.graph import ENTRY_KEYS
 from nnreg.interfaces.layer import Layer
 from nnreg.registry.checks import unannotated
+from nnreg.registry.foreign_names import option_meant
 
 MISSING: Final = "nnreg_missing"
 """The type of an error whose location ends with a missing key."""
@@ -51,7 +52,8 @@ def problem_lines(error: ValidationError, cls: type[Any], value: Any) -> Iterabl
             text, kind = line["msg"], line["type"]
         elif line["type"] == "extra_forbidden":
             key = str(loc[-1])
-            hint = _why_unknown(cls, key) or suggest(key, known) or "; there are no options"
+            hint = _why_unknown(cls, key) or option_meant(key, known)
+            hint = hint or suggest(key, known) or "; there are no options"
             text, kind = f"unknown key {key!r}{hint}", UNKNOWN
         elif line["type"] == "missing":
             text, kind = "required, but not given", MISSING
@@ -106,8 +108,3 @@ def shown(value: Any) -> str:
     """Return a JSON value as text, shortened."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def with_article(kind: str) -> str:
-    """Return a kind with its article."""
-    return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"

@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticCustomError, to_jsonable_python
 
+from nnreg._utils.formatting import with_article
 from nnreg.data.input_columns import ColumnKeys, InputColumn
 from nnreg.errors import ComponentError, PluginError, Problem, SpecError
 from nnreg.interfaces.component import Component, Configurable
@@ -32,7 +33,7 @@ from nnreg.registry.kinds import KINDS
 from nnreg.registry.loading import BUILT_IN
 from nnreg.registry.names import Entry, split
 from nnreg.registry.registry import Registry
-from nnreg.spec.problems import UNKNOWN, json_path, problem, problem_lines, shown, with_article
+from nnreg.spec.problems import UNKNOWN, json_path, problem, problem_lines, shown
 
 T = TypeVar("T")
 
@@ -137,9 +138,10 @@ class Reader:
         name = options["type"]
         try:
             entry = self.registry.find(kind, name)
+            cls = entry.cls if entry else None
         except PluginError as error:
             raise problem(str(error)) from error
-        if entry is None:
+        if entry is None or cls is None:
             self.unknown += 1
             raise problem(self.registry.unknown(kind, name, hint=self.unknown <= MAX_HINTS))
         self.used[kind, name] = entry
@@ -147,7 +149,7 @@ class Reader:
         version = self.written_by.get((kind, name), entry.version)
         try:
             options = self._migrate(entry, config, version)
-            component = self._fields(entry.cls, options, entry, with_learned=with_learned)
+            component = self._fields(cls, options, entry, with_learned=with_learned)
             if entry.plugin != BUILT_IN:
                 self._require_json(component)
             return component

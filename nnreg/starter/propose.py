@@ -145,7 +145,7 @@ def _source(path: Path, registry: Registry) -> str:
     """Return the name of the source that reads files with this suffix."""
     if entry := source_entry(path, registry):
         return registry.reference(entry)
-    sources = [one.cls for one in registry if issubclass(one.cls, Source)]
+    sources = [one.cls for one in registry.loaded("source") if issubclass(one.cls, Source)]
     suffixes = sorted({suffix for cls in sources for suffix in cls.suffixes} - {"/"})
     raise UsageError(
         f"{path}: no source reads files of this name; expected a directory of images, or "

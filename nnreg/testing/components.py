@@ -49,7 +49,7 @@ def round_trip(component: Component, registry: Registry) -> None:
 
 def with_class(registry: Registry, cls: type[Component]) -> Registry:
     """Return the registry, with this class added where it is missing."""
-    if any(entry.cls is cls for entry in registry):
+    if registry.entry_of_class(cls):
         return registry
     name = "component_under_test"
     entry = Entry(cls.kind, name, cls, name, name, "0")

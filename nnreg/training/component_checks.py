@@ -72,17 +72,18 @@ def check_components(
 
     Warns of formulas that are slow to train.
     """
-    built_in = {entry.cls for entry in registry if entry.plugin == BUILT_IN}
     located = list(components)
+    entries = {cls: registry.entry_of_class(cls) for cls in {type(one[1]) for one in located}}
+    built_in = {cls for cls, entry in entries.items() if entry and entry.plugin == BUILT_IN}
     plugins = [one for one in located if type(one[1]) not in built_in]
     if not plugins:
         return
-    providers = {entry.cls: entry.provider for entry in registry}
     inexact = [path for path, component, _ in located if not component.exact_gradient]
     layers: list[tuple[Caller, LayerBuilder, bool]] = []
     with blas_threads(1), _quiet():
         for path, component, plan in plugins:
-            provider = providers.get(type(component), type(component).__module__)
+            entry = entries[type(component)]
+            provider = entry.provider if entry else type(component).__module__
             caller = Caller(component, f"{path}: {provider}")
             exact = not any(other.startswith(path) for other in inexact)
             match component:

@@ -17,6 +17,7 @@ import pytest
 
 import nnreg as library
 from nnreg import builtin
+from nnreg.builtin.activations import Softsign
 
 pytestmark = pytest.mark.filterwarnings("ignore::nnreg.errors.NnregWarning")  # another machine
 
@@ -140,7 +141,7 @@ def test_a_run_predicts_as_it_did(golden, nnreg, name):
 def test_a_new_built_in_of_the_plugin_s_name_changes_no_run(golden, nnreg, monkeypatch, name):
     @library.hookimpl
     def nnreg_activations(before=builtin.nnreg_activations):
-        return {**before(), "swish": builtin.activations.Softsign}
+        return {**before(), "swish": Softsign}
 
     monkeypatch.setattr(builtin, "nnreg_activations", nnreg_activations)
     test_a_run_predicts_as_it_did(golden, nnreg, name)

@@ -221,6 +221,13 @@ def test_plugins_prints_state_error_and_fix(nnreg, install):
     assert "off is blocked by -p no:nnreg-off\n" in out
 
 
+def test_plugins_prints_the_failure_of_a_class_given_by_a_reference(nnreg, install):
+    hook = "@hookimpl\ndef nnreg_losses():\n    return {'lost': 'nothing:Lost'}\n"
+    install("nnreg-lost", f"from nnreg import hookimpl\n{hook}", plugin="lost")
+    out = nnreg("plugins")[1]
+    assert "lost failed: nnreg_losses: nnreg-lost 1.2 registers 'lost' as 'nothing:Lost', " in out
+
+
 def test_plugins_prints_slow_imports_and_the_events_received(nnreg, install, monkeypatch):
     clock = Clock()
     monkeypatch.setattr("nnreg.registry.loading.time", clock)

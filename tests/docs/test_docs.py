@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nnreg import builtin, hookspecs
+from nnreg.builtin.activations import Softsign
 from nnreg.cli.app import cli, main
 from nnreg.testing.suite import KINDS
 from tests.helpers.doc_runner import NUMBER, WRITTEN, Follower, blocks, prepare, require_shown
@@ -57,7 +58,7 @@ def test_the_commands_of_a_page_print_the_output_it_shows(page, tmp_path, monkey
 def test_the_plugin_guide_works_when_nnreg_has_a_component_of_its_name(tmp_path, monkeypatch):
     @hookspecs.hookimpl
     def nnreg_activations(before=builtin.nnreg_activations):
-        return {**before(), "logish": builtin.activations.Softsign}
+        return {**before(), "logish": Softsign}
 
     monkeypatch.setattr(builtin, "nnreg_activations", nnreg_activations)
     test_the_commands_of_a_page_print_the_output_it_shows(

@@ -4,10 +4,14 @@
 """
 
 import ast
+import os
 import re
 import subprocess
 import sys
 
+from nnreg import builtin
+from nnreg.builtin import components
+from nnreg.registry.kinds import KINDS
 from tests.helpers.paths import ROOT
 
 PACKAGE = ROOT / "nnreg"
@@ -46,13 +50,19 @@ def test_random_numbers_come_only_from_generators():
 
 
 def loaded_by(code):
-    command = f"import sys\n{code}\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
-    return {name.split(".")[0] for name in done.stdout.decode().split()}
+    """Return the modules that are imported by code, in a process without plugins."""
+    command = f"import sys\n{code}\nprint(*sys.modules, file=sys.stderr)"
+    environment = os.environ | {"NNREG_PLUGINS": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, check=True, env=environment
+    )
+    return set(done.stderr.decode().split())
 
 
 def test_importing_nnreg_loads_little_more_than_numpy():
-    assert not loaded_by("import nnreg") & {"h5py", "pydantic", "rich", "click", "pluggy"}
+    loaded = loaded_by("import nnreg")
+    assert not loaded & {"h5py", "pydantic", "rich", "click", "pluggy"}
+    assert not {name for name in loaded if name.startswith("nnreg.builtin")}
 
 
 def test_help_loads_little_more_than_click():
@@ -60,12 +70,43 @@ def test_help_loads_little_more_than_click():
     assert not loaded_by(code) & {"h5py", "pydantic", "rich", "pluggy", "threadpoolctl"}
 
 
+def test_only_the_modules_of_components_that_a_spec_uses_are_loaded():
+    spec = ROOT / "models/two_layer.json"  # dense layers, sigmoid, mean squared error, sgd
+    loaded = loaded_by(f"import nnreg.cli\ntry: nnreg.cli.main(['validate', {str(spec)!r}])\n"
+                       "except SystemExit as error: assert not error.code")  # fmt: skip
+    used = {"identity", "sigmoid", "dense", "glorot_uniform", "zeros", "mean_squared_error", "sgd",
+            "constant", "csv", "number", "numpy"}  # fmt: skip
+    tables = [getattr(builtin, hook)() for hook, _ in KINDS.values()]
+    modules = {
+        name: {table[name].partition(":")[0] for table in tables if name in table}
+        for table in tables
+        for name in table
+    }
+    needed = {module for name in used for module in modules[name]}
+    assert {name: own for name, own in modules.items() if own & (loaded - needed)} == {}
+
+
+def test_a_family_has_the_classes_of_its_modules_and_imports_none_of_them():
+    for path in (PACKAGE / "builtin").glob("*/__init__.py"):
+        tree, family = ast.parse(path.read_text()), f"nnreg.builtin.{path.parent.name}."
+        own = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module.startswith(family)
+        ]
+        exported = {f"{node.module}:{alias.name}" for node in own for alias in node.names}
+        table = getattr(components, path.parent.name.upper())
+        assert exported in (set(), set(table.values()))
+        assert not set(own) & set(tree.body), f"{path}: import them if TYPE_CHECKING"
+
+
 def test_the_page_on_the_architecture_names_every_module_in_the_row_of_its_package():
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `(\w+)/` (\|.*)$", text, re.M))
+    rows = re.findall(r"^\| `([\w/]+)/` (\|.*)$", text, re.M)
     missing = []
     for path in FILES:
         package, *below = path.relative_to(PACKAGE).with_suffix("").parts
         if below and package != "templates" and below[-1] != "__init__":
-            missing += [] if f"`{below[-1]}`" in rows[package] else [str(path)]
+            own = [row for name, row in rows if f"{package}/" in f"{name}/"]
+            missing += [] if any(f"`{below[-1]}`" in row for row in own) else [str(path)]
     assert not missing

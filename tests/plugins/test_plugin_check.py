@@ -136,3 +136,11 @@ def test_a_component_of_a_built_in_s_name_is_checked_by_file_or_qualified_name(
     assert "activation relu, from nnreg-relu 1.2" in out
     assert "did you mean 'nnreg-relu:relu'?" in check("nnreg-relu:reluu")[2]
     assert "good.py:relo provides no component to check" in check("good.py:relo")[2]
+
+
+def test_a_reference_to_a_class_that_cannot_be_imported_is_an_error(check, tmp_path):
+    lost = "from nnreg import hookimpl\n@hookimpl\ndef nnreg_losses(): return {'a': 'lost:A'}\n"
+    (tmp_path / "lost.py").write_text(lost)
+    code, out, err = check("lost.py")
+    assert (code, out) == (1, "")
+    assert "registers 'a' as 'lost:A', which cannot be imported: ModuleNotFoundError" in err

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from nnreg import Activation, PluginError, SpecError, builtin, hookimpl
+from nnreg.builtin.activations import Relu, Tanh
 from nnreg.registry.kinds import KINDS
 from nnreg.registry.registry import Registry, default_kernels, installed
 from nnreg.spec.document import read_spec
@@ -25,8 +26,9 @@ def test_the_built_ins_come_through_the_same_hooks(registry):
     for kind, (hook, base) in KINDS.items():
         components = getattr(builtin, hook)()
         assert [entry.name for entry in registry if entry.kind == kind] == sorted(components)
-        for name, cls in components.items():
-            assert registry.find(kind, name).cls is cls
+        for name, reference in components.items():
+            cls = registry.find(kind, name).cls
+            assert f"{cls.__module__}:{cls.__qualname__}" == reference
             assert issubclass(cls, base)
 
 
@@ -177,7 +179,7 @@ def test_the_name_of_a_component_is_the_registered_one(registry):
     class Unregistered(Activation):
         pass
 
-    assert registry.name_of(builtin.activations.Relu()) == "relu"
+    assert registry.name_of(Relu()) == "relu"
     with pytest.raises(PluginError, match="Unregistered is not registered"):
         registry.name_of(Unregistered())
 
@@ -186,7 +188,7 @@ def test_an_object_may_be_a_plugin(registry):
     class Plugin:
         @hookimpl
         def nnreg_activations(self):
-            return {"again": builtin.activations.Tanh}
+            return {"again": Tanh}
 
     registry.add_plugin("mine", Plugin(), "mine", "1")
     assert registry.find("activation", "again").plugin == "mine"
