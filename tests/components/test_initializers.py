@@ -131,7 +131,7 @@ def test_fans_count_the_receptive_field(shape, expected):
         (LecunNormal(), 1, lambda a, b: a, VarianceScaling(1, "fan_in", "normal")),
         (LecunUniform(), 1, lambda a, b: a, VarianceScaling(1, "fan_in", "uniform")),
     ],
-    ids=str,
+    ids=lambda value: "" if callable(value) else str(value),
 )
 def test_named_scalings_are_those_of_their_papers_to_the_bit(
     initializer, scale, count, same, shape
