@@ -11,7 +11,7 @@ def train(torch: Any, data: Data, *, epochs: int, seed: int) -> dict[str, float]
     """Train the network of `models/reber.json` and return its metrics on the test split."""
     torch.manual_seed(seed)
     network = _network(torch)
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(network.parameters(), data.spec["optimizer"]["learning_rate"])
     letters, lengths, classes = _tensors(torch, data.train)
     for _ in range(epochs):
         for rows in torch.randperm(len(letters)).split(data.batch_size):
@@ -20,7 +20,7 @@ def train(torch: Any, data: Data, *, epochs: int, seed: int) -> dict[str, float]
             )
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), data.spec["train"]["clip_norm"])
             optimizer.step()
     network.eval()
     with torch.inference_mode():
