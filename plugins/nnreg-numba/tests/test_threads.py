@@ -6,9 +6,17 @@ import pytest
 from nnreg_numba import NumbaKernels
 
 import nnreg
-from nnreg.testing.threads import LARGE, SMALL, THREADS, digest, trained
+from nnreg.testing.threads import (
+    COMPONENTS,
+    LARGE,
+    LARGE_COMPONENTS,
+    SMALL,
+    THREADS,
+    digest,
+    trained,
+)
 
-TRAININGS = {**SMALL, **LARGE}
+TRAININGS = {**SMALL, **LARGE, **COMPONENTS, **LARGE_COMPONENTS}
 
 
 @pytest.mark.parametrize("name", TRAININGS)
