@@ -41,7 +41,7 @@ class ActivatedLayer(Layer):
 def activated(activation: Activation, x: Array, context: Context) -> tuple[Array, Backward]:
     """Apply the option `activation` of a layer to `x`, in arrays of the workspace if it can.
 
-    Results have the bits of `Activation.forward`.
+    The results are those of `Activation.forward`, bit-identical.
     """
     if context.children:
         assert isinstance(activation, TrainableActivation)  # others are not built
