@@ -11,12 +11,12 @@ from annotated_types import Interval
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Sigmoid
+from nnreg.builtin.layers.dense import activated
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.masks import require_features
-from nnreg.interfaces.trainable_activation import TrainableActivation
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,13 @@ class Glu(Layer):
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         half = x.shape[-1] // 2
         a, b = x[..., :half], x[..., half:]
-        if isinstance(self.activation, TrainableActivation):
-            gate, backward_fn = self.activation.forward(b, context.children["activation"])
-        else:
-            gate, backward_fn = self.activation.forward(b)
+        gate, backward_fn = activated(self.activation, b, context)
         y = np.multiply(a, gate, out=context.empty(a.shape))
 
         def backward(dy: Array) -> Array:
             dx = context.empty(x.shape)
             np.multiply(dy, gate, out=dx[..., :half])
-            dx[..., half:] = backward_fn(dy * a)
+            dx[..., half:] = backward_fn(np.multiply(dy, a, out=context.empty(a.shape)))
             return dx
 
         return y, backward

@@ -168,6 +168,8 @@ class TimeDistributed(Layer):
             )
             raise SpecError([Problem(f"{builder.path}.layer", problem)])
         builder.activation_count = (time - 1) * sum(plan.activations for _, plan in inner)
+        for _, plan in inner:
+            plan.products = [time * multiplications for multiplications in plan.weight_products]
         return (time, *output)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
