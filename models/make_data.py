@@ -126,8 +126,16 @@ def reber():
     np.savez_compressed(HERE / "reber.npz", letters=letters, valid=valid)
 
 
+def generated():
+    """Write the data that have a generator of their own."""
+    from generators.characters import characters
+
+    np.savez_compressed(HERE / "characters.npz", **characters())
+
+
 if __name__ == "__main__":
     penguins()
     sklearn_sets()
     small_sets()
     reber()
+    generated()
