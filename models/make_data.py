@@ -129,8 +129,11 @@ def reber():
 def generated():
     """Write the data that have a generator of their own."""
     from generators.characters import characters
+    from generators.topics import WORDS, topics
 
     np.savez_compressed(HERE / "characters.npz", **characters())
+    write_csv("topics.csv", ["words", "topic"], topics())
+    (HERE / "topics_words.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

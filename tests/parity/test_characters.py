@@ -78,21 +78,11 @@ def test_it_resumes_bit_identically(tmp_path):
     assert list(resumed.history) == list(whole.history)
 
 
-@pytest.fixture
-def torch(peer):
-    """PyTorch on one thread: several wait for each other on a busy machine."""
-    found = peer("torch")
-    threads = found.get_num_threads()
-    found.set_num_threads(1)
-    yield found
-    found.set_num_threads(threads)
-
-
 @pytest.mark.slow
 @pytest.mark.verify
-def test_pytorch_needs_as_many_bits(torch):
+def test_pytorch_needs_as_many_bits(torch_on_one_thread):
     data = prepare("characters")
-    found = peer_task.train(torch, data, epochs=data.epochs, seed=0)
+    found = peer_task.train(torch_on_one_thread, data, epochs=data.epochs, seed=0)
     least = bits_of_the_grammar(data.prepared.test)
     assert least < found["loss"] / math.log(2) < MOST * least
 

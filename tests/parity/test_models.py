@@ -41,7 +41,7 @@ def test_a_model_reaches_its_stated_result(name, tmp_path):
 
 
 def test_every_model_is_trained_by_a_test():
-    own_tests = {"single_neuron", "two_layer", "characters"}
+    own_tests = {"single_neuron", "two_layer", "characters", "topics"}
     assert {file.stem for file in MODELS.glob("*.json")} == RESULTS.keys() | own_tests
 
 
