@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -62,6 +62,13 @@ class Loss(Component):
             return output == target
         single = output == (*target, 1) and classes == 2 and not self.takes_labels
         return output == (*target, classes) or single
+
+    def for_classes(self, names: Sequence[str]) -> Loss:
+        """Return the loss for a target with these classes, whose numbers are their positions.
+
+        Override it for an option that names a class. Raises `ValueError` for an unknown one.
+        """
+        return self
 
     def wrong_target(self, t: Array, output: Shape) -> tuple[int, str] | None:
         """Return the first row of numeric targets that the loss does not take, and why.
