@@ -26,7 +26,6 @@ from benchmarks.report import figure
 from benchmarks.tasks import MODELS
 
 LIBRARIES = ("nnreg", "PyTorch")
-NOT_TASKS = {"__init__", "__main__", "worker"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ HEADING = (
 
 def tasks() -> list[str]:
     """Return the names of the tasks: the modules of this package whose spec exists."""
-    names = {path.stem for path in Path(__file__).parent.glob("*.py")} - NOT_TASKS
+    names = (path.stem for path in Path(__file__).parent.glob("*.py"))
     return sorted(name for name in names if (MODELS / f"{name}.json").exists())
 
 
