@@ -6,6 +6,8 @@ The files are kept in the repository, so that nobody needs to.
 """
 
 import csv
+import gzip
+import io
 from importlib import resources
 from pathlib import Path
 
@@ -15,11 +17,11 @@ HERE = Path(__file__).parent
 
 
 def write_csv(name, header, rows):
-    """Write one file with a header line."""
-    with (HERE / name).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    """Write one file with a header line, compressed if its name ends in .gz."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    content = text.getvalue().encode()
+    (HERE / name).write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
 
 
 def penguins():
@@ -126,8 +128,21 @@ def reber():
     np.savez_compressed(HERE / "reber.npz", letters=letters, valid=valid)
 
 
+def drawn_tables():
+    """Write the tables that are drawn, and pairs of the images of digits."""
+    from generators import tables
+
+    write_csv("forecast.csv", *tables.forecast())
+    write_csv("fraud.csv.gz", *tables.fraud())
+    write_csv("two_outputs.csv", *tables.two_outputs())
+    write_csv("recommender.csv", *tables.recommender())
+    digits = np.load(HERE / "digits.npz")
+    np.savez_compressed(HERE / "siamese.npz", **tables.siamese(digits["image"], digits["digit"]))
+
+
 if __name__ == "__main__":
     penguins()
     sklearn_sets()
     small_sets()
     reber()
+    drawn_tables()
