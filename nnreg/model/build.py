@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -345,6 +346,8 @@ def _misfit(loss: Loss, output: Shape, target: Shape, classes: int | None) -> st
         reason = f'the target has {classes} classes, so that "units": "classes" would give'
         return f"{found} {reason} {(*target, classes)}"
     problem = f"{found} the target has {target}"
+    if (math.prod(output),) == target:
+        problem += "; add the layer flatten"
     if loss.classification and output[:-1] == target:
         problem += '; if its numbers are classes, set "units" to "classes"'
     return problem

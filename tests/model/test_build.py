@@ -73,6 +73,12 @@ def test_outputs_that_do_not_fit_a_numeric_target_are_an_error():
     assert "gives shape (2,) for one example, but the target has (1,)" in message
 
 
+def test_outputs_with_the_values_of_the_target_in_another_shape_are_told_to_be_flattened():
+    layers = {"layers": [{"type": "dense", "units": 1}, {"type": "reshape", "shape": [1, 1]}]}
+    _, message = problem(regressor(model=layers), line())
+    assert message.endswith("but the target has (1,); add the layer flatten")
+
+
 def test_units_of_classes_need_a_categorical_target():
     x, _ = line()
     layers = {"layers": [{"type": "dense", "units": "classes"}]}
