@@ -88,6 +88,10 @@ class Loss(Component):
         """
         return y if y.shape[-1] > 1 else np.concatenate([1 - y, y], axis=-1)
 
+    def output_names(self, targets: Sequence[str]) -> Sequence[str]:
+        """Return a name for each value that is predicted for a row, given those of its targets."""
+        return targets
+
     def in_units(self, y: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
         """Return outputs `y` (float64) in the units of a target scaled as (value - mean) / std.
 
