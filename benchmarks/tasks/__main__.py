@@ -79,19 +79,19 @@ class Comparison:
         if not self.outcomes:
             return f"{self.task:16}{'-':>10}"
         first = next(outcomes[0] for outcomes in self.outcomes.values())
-        results = [_or_dash(self.result(library), ".3f") for library in LIBRARIES]
+        results = [_or_dash(self.result(library), "#.4g") for library in LIBRARIES]
         seconds = [self.seconds(library) for library in LIBRARIES]
         times = ["-" if one is None else figure(one) for one in seconds]
         cells = [*results, *times, _or_dash(self.ratio, ".2f")]
         return (
-            f"{self.task:16}{first.parameters:10,}{first.epochs:8}  {first.metric:20}"
+            f"{self.task:16}{first.parameters:10,}{first.epochs:8}  {first.metric:30}"
             + "".join(f"{cell:>10}" for cell in cells)
         ).rstrip()
 
 
 HEADING = (
-    f"{'':56}{'result':>20}{'seconds':>20}\n"
-    f"{'task':16}{'parameters':>10}{'epochs':>8}  {'metric':20}"
+    f"{'':66}{'result':>20}{'seconds':>20}\n"
+    f"{'task':16}{'parameters':>10}{'epochs':>8}  {'metric':30}"
     + "".join(f"{name:>10}" for name in (*LIBRARIES, *LIBRARIES, "ratio"))
 )
 

@@ -127,12 +127,12 @@ def test_the_table_has_medians_and_how_many_times_as_long_pytorch_takes():
         "PyTorch": [outcome(10, 0.8, processor=3)],
     }
     elapsed, processor = (Comparison("a task", threads, outcomes, {}) for threads in (2, 1))
-    expected = "a task 1,234 5 accuracy 0.700 0.800 5.00 10.0 2.00"
+    expected = "a task 1,234 5 accuracy 0.7000 0.8000 5.00 10.0 2.00"
     assert elapsed.line.split() == expected.split()
     assert processor.line.split()[-3:] == ["2.00", "3.00", "1.50"]
     assert {len(line) for line in HEADING.splitlines()[1:]} == {len(elapsed.line)}
     alone = Comparison("a task", 1, {"nnreg": [outcome(1, 0.5, processor=1)]}, {})
-    assert alone.line.split()[-5:] == ["0.500", "-", "1.00", "-", "-"]
+    assert alone.line.split()[-5:] == ["0.5000", "-", "1.00", "-", "-"]
     assert Comparison("a task", 1, {}, {}).line.split() == ["a", "task", "-"]
 
 
