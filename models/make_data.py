@@ -6,6 +6,8 @@ The files are kept in the repository, so that nobody needs to.
 """
 
 import csv
+import gzip
+import io
 from importlib import resources
 from pathlib import Path
 
@@ -15,11 +17,11 @@ HERE = Path(__file__).parent
 
 
 def write_csv(name, header, rows):
-    """Write one file with a header line."""
-    with (HERE / name).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    """Write one file with a header line, compressed if its name ends in .gz."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    content = text.getvalue().encode()
+    (HERE / name).write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
 
 
 def penguins():
@@ -128,12 +130,19 @@ def reber():
 
 def generated():
     """Write the data that have a generator of their own."""
+    from generators import tables
     from generators.characters import characters
     from generators.topics import WORDS, topics
 
     np.savez_compressed(HERE / "characters.npz", **characters())
     write_csv("topics.csv", ["words", "topic"], topics())
     (HERE / "topics_words.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
+    write_csv("forecast.csv", *tables.forecast())
+    write_csv("fraud.csv.gz", *tables.fraud())
+    write_csv("two_outputs.csv", *tables.two_outputs())
+    write_csv("recommender.csv", *tables.recommender())
+    digits = np.load(HERE / "digits.npz")
+    np.savez_compressed(HERE / "siamese.npz", **tables.siamese(digits["image"], digits["digit"]))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The training loop of the tasks with PyTorch whose inputs and targets are one array each."""
+"""The training loop of the tasks with PyTorch: inputs and targets are arrays, one or several."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.tasks import Data, Split
+from benchmarks.tasks import Arrays, Data, Split
 
 
 def fit(
@@ -17,14 +17,19 @@ def fit(
     epochs: int,
     optimizer: Any = None,
 ) -> Any:
-    """Train, by default with the Adam of the spec, and return the outputs for the test split."""
+    """Train, by default with Adam and the l2 of the spec; return the outputs for the test split."""
     if optimizer is None:
-        rate = data.spec["optimizer"]["learning_rate"]
-        optimizer = torch.optim.Adam(network.parameters(), rate)
+        decay = 2 * data.spec["train"].get("l2", 0)  # the derivative of l2 · w²
+        weights = [w for w in network.parameters() if w.ndim > 1]
+        biases = [w for w in network.parameters() if w.ndim == 1]
+        optimizer = torch.optim.Adam(
+            [{"params": weights, "weight_decay": decay}, {"params": biases}],
+            data.spec["optimizer"]["learning_rate"],
+        )
     x, t = tensors(torch, data.train)
     for _ in range(epochs):
-        for rows in torch.randperm(len(x)).split(data.batch_size):
-            loss = loss_fn(network(x[rows]), t[rows])
+        for rows in torch.randperm(len(data.train)).split(data.batch_size):
+            loss = loss_fn(network(_at(x, rows)), _at(t, rows))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -35,4 +40,17 @@ def fit(
 
 def tensors(torch: Any, split: Split) -> tuple[Any, Any]:
     """Return the inputs and the targets of a split."""
-    return torch.from_numpy(split.inputs), torch.from_numpy(split.targets)
+    return _tensors(torch, split.inputs), _tensors(torch, split.targets)
+
+
+def _tensors(torch: Any, arrays: Arrays) -> Any:
+    if isinstance(arrays, dict):
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return torch.from_numpy(arrays)
+
+
+def _at(values: Any, rows: Any) -> Any:
+    """Return some rows of a tensor, or of several by name."""
+    if isinstance(values, dict):
+        return {name: value[rows] for name, value in values.items()}
+    return values[rows]

@@ -11,8 +11,9 @@ from sphinx.application import Sphinx
 import nnreg
 
 MODELS = (
-    "penguins", "digits", "digits_conv", "reber", "characters", "topics", "diabetes",
-    "three_dense", "gradient_check", "xor", "two_layer", "single_neuron",
+    "penguins", "digits", "digits_conv", "reber", "characters", "topics", "forecast", "fraud",
+    "two_outputs", "siamese", "recommender", "diabetes", "three_dense", "gradient_check", "xor",
+    "two_layer", "single_neuron",
 )  # fmt: skip
 
 

@@ -100,7 +100,9 @@ def _columns_of(model: Model, output: Output, y: Array) -> tuple[list[str], list
     if y.shape[1] == 1:
         return [single], [y[:, 0].tolist()]
     targets = [str(index) for index in range(y.shape[1])]
-    known = columns_of(output.target) if output.target is not None and output.predicts else ()
+    known: Sequence[str] = ()
+    if output.predicts and output.target is not None and output.spec.loss is not None:
+        known = output.spec.loss.output_names(columns_of(output.target))
     if model.spec.data and len(known) == y.shape[1]:
         targets = list(known)
     return [f"prediction_{prefix}{one}" for one in targets], y.T.tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -63,6 +63,13 @@ class Loss(Component):
         single = output == (*target, 1) and classes == 2 and not self.takes_labels
         return output == (*target, classes) or single
 
+    def for_classes(self, names: Sequence[str]) -> Loss:
+        """Return the loss for a target with these classes, whose numbers are their positions.
+
+        Override it for an option that names a class. Raises `ValueError` for an unknown one.
+        """
+        return self
+
     def wrong_target(self, t: Array, output: Shape) -> tuple[int, str] | None:
         """Return the first row of numeric targets that the loss does not take, and why.
 
@@ -80,6 +87,10 @@ class Loss(Component):
         By default, outputs are probabilities, and a single one is that of class 1 of 2.
         """
         return y if y.shape[-1] > 1 else np.concatenate([1 - y, y], axis=-1)
+
+    def output_names(self, targets: Sequence[str]) -> Sequence[str]:
+        """Return a name for each value that is predicted for a row, given those of its targets."""
+        return targets
 
     def in_units(self, y: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
         """Return outputs `y` (float64) in the units of a target scaled as (value - mean) / std.

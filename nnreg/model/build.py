@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -347,6 +348,8 @@ def _misfit(loss: Loss, output: Shape, target: Shape, classes: int | None) -> st
         remedy = "" if len(output) == len(wanted) else _remedy(output, wanted)
         return f"{found} {reason} {wanted}{remedy}"
     problem = f"{found} the target has {target}"
+    if (math.prod(output),) == target:
+        problem += "; add the layer flatten"
     if loss.classification and output[:-1] == target:
         return f'{problem}; if its numbers are classes, set "units" to "classes"'
     return problem + _remedy(output, target)

@@ -167,6 +167,7 @@ def outputs_of(
     for given in spec.outputs:
         target, name = targets.get(given.name), given.name
         classes = target.names if isinstance(target, ClassTarget) else None
+        given = _for_classes(given, classes)
         shape, activation = network.named_outputs.get(
             name, (network.output_shape, network.output_activation)
         )
@@ -184,6 +185,16 @@ def outputs_of(
         path = given.loss_path if index is None else f"$.model.layers[{index}]"
         found[name] = Output(given, target, evaluation, shape, path)
     return found
+
+
+def _for_classes(given: OutputSpec, classes: Sequence[str] | None) -> OutputSpec:
+    """Return an output whose loss knows the classes of its target, if there are any."""
+    if given.loss is None or classes is None:
+        return given
+    try:
+        return given._replace(loss=given.loss.for_classes(classes))
+    except ValueError as error:
+        raise SpecError([Problem(given.loss_path, str(error))]) from None
 
 
 def only_target(outputs: Collection[Output], raw: Any) -> tuple[Array, tuple[str, ...] | None]:

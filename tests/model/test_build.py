@@ -82,6 +82,12 @@ def test_outputs_with_other_axes_than_the_target_say_what_to_do_with_axes():
     assert message.endswith("; keep the axes of the input in all layers")
 
 
+def test_outputs_with_the_values_of_the_target_in_another_shape_are_told_to_be_flattened():
+    layers = {"layers": [{"type": "dense", "units": 1}, {"type": "reshape", "shape": [1, 1]}]}
+    _, message = problem(regressor(model=layers), line())
+    assert message.endswith("but the target has (1,); add the layer flatten")
+
+
 def test_units_of_classes_need_a_categorical_target():
     x, _ = line()
     layers = {"layers": [{"type": "dense", "units": "classes"}]}

@@ -106,7 +106,7 @@ def test_a_siamese_network_tells_pairs_that_differ_by_their_distance():
 def test_a_contrastive_loss_takes_one_distance():
     layers = [{"type": "dense", "units": 2, "activation": "relu"}]
     with pytest.raises(SpecError, match="takes one distance for each pair"):
-        trained("contrastive", layers, TWO)
+        trained({"type": "contrastive", "different": "yes"}, layers, TWO)
 
 
 def test_alpha_of_a_focal_loss_has_a_weight_for_each_class():

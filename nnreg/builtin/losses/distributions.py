@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -53,6 +53,9 @@ class Quantile(Loss):
     def prediction(self, y: Array) -> Array:
         nearest = min(range(len(self.quantiles)), key=lambda k: abs(self.quantiles[k] - 0.5))
         return blocks(y, len(self.quantiles))[nearest]
+
+    def output_names(self, targets: Sequence[str]) -> Sequence[str]:
+        return _names(targets, [f"{q:g}" for q in self.quantiles])
 
     def in_units(self, y: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
         for block in blocks(y, len(self.quantiles)):
@@ -110,6 +113,9 @@ class GaussianNll(Loss):
     def prediction(self, y: Array) -> Array:
         return blocks(y, 2)[0]
 
+    def output_names(self, targets: Sequence[str]) -> Sequence[str]:
+        return _names(targets, ["mean", "variance"])
+
     def in_units(self, y: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
         m, z = blocks(y, 2)
         unstandardize(m, mean, std)
@@ -134,6 +140,11 @@ class GaussianNll(Loss):
 
     def _variance(self, z: Array) -> Array:
         return log1p_exp(z) + self.min_variance
+
+
+def _names(targets: Sequence[str], parts: Sequence[str]) -> list[str]:
+    """Return the names of the blocks of outputs, with those of the targets if there are several."""
+    return [f"{one}_{part}" if targets[1:] else part for part in parts for one in targets]
 
 
 def _fit_blocks(output: Shape, target: Shape, classes: int | None, count: int, which: str) -> bool:

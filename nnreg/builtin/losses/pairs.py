@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,10 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.losses.terms import Gradient, TermLoss, blocks
+from nnreg.builtin.metrics.one_class import number_of
+from nnreg.errors import NnregWarning
 from nnreg.interfaces.component import Positive
+from nnreg.interfaces.loss import Loss
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,16 @@ class Contrastive(TermLoss):
     loss = mean((1 - t) y² + t max(margin - y, 0)²)
 
     y is the distance of a pair, as from the layer distance; t is 1 for pairs that differ, and 0 for
-    others, so that distances above margin / 2 predict class 1. As in Keras's example of siamese
-    networks; the paper has half of it. Hadsell et al. 2006.
+    others, so that distances above margin / 2 predict that a pair differs. As in Keras's example of
+    siamese networks; the paper has half of it. Hadsell et al. 2006.
 
     Options:
         margin: distance from which pairs that differ have no loss, > 0
+        different: name of the class of pairs that differ; null for the second of the two classes
     """
 
     margin: Positive = 1.0
+    different: str | None = None
     classification = True
     scores_are_probabilities = False
     input_range = (0.0, math.inf)
@@ -67,6 +73,19 @@ class Contrastive(TermLoss):
             raise ValueError("the loss takes one distance for each pair, of two classes")
         return True
 
+    def for_classes(self, names: Sequence[str]) -> Loss:
+        if self.different is None:
+            if names[1].lower() not in ("1", "true", "different"):
+                text = (
+                    f"the contrastive loss takes pairs of class {names[1]!r}, the second of "
+                    f"{names[0]!r} and {names[1]!r}, for those that differ; set 'different' to the "
+                    "class that is meant"
+                )
+                warnings.warn(text, NnregWarning, stacklevel=2)
+            return self
+        number = number_of(self.different, names)
+        return self if number == 1 else _DifferentFirst(self.margin, self.different)
+
     def class_scores(self, y: Array) -> Array:
         return np.concatenate([self.margin - y, y], axis=-1)
 
@@ -74,6 +93,17 @@ class Contrastive(TermLoss):
         missing = np.maximum(self.margin - y, 0)
         terms = (1 - t) * (y * y) + t * (missing * missing)
         return terms, lambda: 2 * ((1 - t) * y - t * missing)
+
+
+@dataclass(frozen=True)
+class _DifferentFirst(Contrastive):
+    """The loss for a target whose first class, t = 0, is that of the pairs that differ."""
+
+    def class_scores(self, y: Array) -> Array:
+        return super().class_scores(y)[..., ::-1]
+
+    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
+        return super().terms(y, 1 - t, logits=logits)
 
 
 @dataclass(frozen=True)
