@@ -12,7 +12,6 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.builtin.layers.dot_product_attention import (
-    Rate,
     attend,
     mask_of_keys,
     of_inputs,
@@ -20,7 +19,7 @@ from nnreg.builtin.layers.dot_product_attention import (
 )
 from nnreg.builtin.layers.positions import turn
 from nnreg.errors import ShapeError
-from nnreg.interfaces.component import Count, Positive
+from nnreg.interfaces.component import Count, Positive, ProperFraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import Join, several_shapes
@@ -189,7 +188,7 @@ class MultiHeadAttention(HeadAttention):
     value_size: Count | None = None
     units: Count | None = None
     bias: bool = True
-    dropout: Rate = 0.0
+    dropout: ProperFraction = 0.0
     rotary: Positive | None = None
 
     def _parts(self, features: int) -> tuple[Part, Part, Part]:
@@ -239,7 +238,7 @@ class GroupedQueryAttention(HeadAttention):
     head_size: Count | None = None
     units: Count | None = None
     bias: bool = True
-    dropout: Rate = 0.0
+    dropout: ProperFraction = 0.0
     rotary: Positive | None = None
 
     def __post_init__(self) -> None:

@@ -19,16 +19,15 @@ from nnreg.builtin.layers.affine_sampling import (
 )
 from nnreg.builtin.layers.geometry import space_of
 from nnreg.errors import ShapeError
-from nnreg.interfaces.component import Count
+from nnreg.interfaces.component import Count, Fraction, ProperFraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
-Fraction: TypeAlias = Annotated[float, Interval(ge=0, le=1)]
 SignedFraction: TypeAlias = Annotated[float, Interval(ge=-1, le=1)]
 Factor: TypeAlias = Fraction | tuple[SignedFraction, SignedFraction]
 """The largest absolute value of what is drawn, or the least and the largest value."""
 ZoomEnd: TypeAlias = Annotated[float, Interval(gt=-1, le=1)]
-ZoomFactor: TypeAlias = Annotated[float, Interval(ge=0, lt=1)] | tuple[ZoomEnd, ZoomEnd]
+ZoomFactor: TypeAlias = ProperFraction | tuple[ZoomEnd, ZoomEnd]
 
 
 class RandomImages(Layer):

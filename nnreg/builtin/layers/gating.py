@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Interval
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Sigmoid
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.component import Fraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.masks import require_features
@@ -79,8 +78,8 @@ class RRelu(Layer):
         upper: largest slope, in [0, 1]
     """
 
-    lower: Annotated[float, Interval(ge=0, le=1)] = 1 / 8
-    upper: Annotated[float, Interval(ge=0, le=1)] = 1 / 3
+    lower: Fraction = 1 / 8
+    upper: Fraction = 1 / 3
     independent = True
     keeps_integers = False
     keeps_mask = True
