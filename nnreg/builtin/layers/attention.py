@@ -119,8 +119,7 @@ class HeadAttention(Join):
             groups=groups,
             dropout=self.dropout,
         )
-        joined = context.empty((batch, time, self.heads, v.shape[-1]))
-        joined[...] = heads.reshape(batch, self.heads, time, v.shape[-1]).swapaxes(1, 2)
+        joined = context.copy(heads.reshape(batch, self.heads, time, v.shape[-1]).swapaxes(1, 2))
         y, output_backward = _multiply(
             joined.reshape(batch, time, self.heads * v.shape[-1]), "output_", context
         )
@@ -128,8 +127,7 @@ class HeadAttention(Join):
         def backward(dy: Array) -> Any:
             djoined = output_backward(dy)
             assert djoined is not None  # it is always needed
-            dheads = context.empty((batch, self.heads, time, v.shape[-1]))
-            dheads[...] = djoined.reshape(joined.shape).swapaxes(1, 2)
+            dheads = context.copy(djoined.reshape(joined.shape).swapaxes(1, 2))
             dq, dk, dv = attend_backward(dheads.reshape(heads.shape))
             dq = dq.reshape(queries)
             np.multiply(dq, 1 / math.sqrt(size), out=dq)
@@ -297,15 +295,10 @@ def _project(
             start += heads * size
         return found
 
-    def contiguous(view: Array) -> Array:
-        copy = context.empty(view.shape)
-        copy[...] = view
-        return copy
-
     def backward(gradients: Sequence[Array]) -> Array | None:
         dmixed = context.empty(mixed.shape)
         for view, gradient in zip(views(dmixed), gradients, strict=True):
             view[...] = gradient
         return multiply_backward(dmixed)
 
-    return [contiguous(view) for view in views(mixed)], backward
+    return [context.copy(view) for view in views(mixed)], backward

@@ -85,8 +85,7 @@ class RandomFlip(RandomImages):
 
         def flip(x: Array) -> Array:
             for axis, chosen in drawn:
-                y = context.empty(x.shape)
-                y[...] = x
+                y = context.copy(x)
                 np.copyto(y, np.flip(x, axis), where=chosen.reshape(-1, 1, 1, 1))
                 x = y
             return x
