@@ -28,11 +28,14 @@ from nnreg.interfaces.layer import LayerBuilder
 Part: TypeAlias = tuple[int, int]
 """The number of heads of queries, keys or values, and the size of each."""
 
+HeadsBackward: TypeAlias = Callable[[Sequence[Array]], Any]
+"""Takes the gradients of heads and returns that of the input, or those of several."""
+
 
 class HeadAttention(Join):
     """Attention with several heads, whose queries, keys and values are products with weights.
 
-    A subclass is a dataclass with these options, and tells the heads for a number of features.
+    A subclass is a dataclass with these options, and returns the heads in `_parts`.
     """
 
     heads: int
@@ -92,25 +95,50 @@ class HeadAttention(Join):
             builder.param(f"{prefix}bias", (units,), Zeros())
 
     def forward(self, xs: Any, context: Context) -> tuple[Array, Callable[[Array], Any]]:
-        several = "weight" not in context.params
-        query = xs[0] if several else xs
-        batch, time, features = query.shape
-        parts = self._parts(features)
-        if several:
-            inputs = zip((xs[0], xs[1], xs[-1]), ("query_", "key_", "value_"), parts, strict=True)
-            projected = [_project(x, prefix, [part], context) for x, prefix, part in inputs]
-            q, k, v = (own[0] for own, _ in projected)
-        else:
-            (q, k, v), project_backward = _project(xs, "", parts, context)
-        size, queries = parts[0][1], q.shape
+        heads, project_backward = self._project(xs, context)
+        joined, attend_backward = self._attend(heads, context)
+        y, output_backward = _multiply(joined, "output_", context)
+
+        def backward(dy: Array) -> Any:
+            djoined = output_backward(dy)
+            assert djoined is not None  # it is always needed
+            return project_backward(attend_backward(djoined))
+
+        return y, backward
+
+    def _project(self, xs: Any, context: Context) -> tuple[Sequence[Array], HeadsBackward]:
+        """Return the heads of queries, keys and values, each `(batch, heads, time, size)`."""
+        if "weight" in context.params:
+            return _project(xs, "", self._parts(xs.shape[-1]), context)
+        inputs = zip(
+            (xs[0], xs[1], xs[-1]),
+            ("query_", "key_", "value_"),
+            self._parts(xs[0].shape[-1]),
+            strict=True,
+        )
+        projected = [_project(x, prefix, [part], context) for x, prefix, part in inputs]
+
+        def backward(gradients: Sequence[Array]) -> list[Array | None]:
+            found = zip(projected, gradients, strict=True)
+            dquery, dkey, dvalue = (own_backward([one]) for (_, own_backward), one in found)
+            return [dquery, *of_inputs(dkey, dvalue, len(xs))]
+
+        return [own[0] for own, _ in projected], backward
+
+    def _attend(
+        self, heads: Sequence[Array], context: Context
+    ) -> tuple[Array, Callable[[Array], tuple[Array, Array, Array]]]:
+        """Return the results of the heads side by side, `(batch, time, features)`."""
+        q, k, v = heads
+        (batch, _, time, size), shared, width = q.shape, k.shape[1], v.shape[-1]
         if self.rotary is not None:
             turn(q, self.rotary, context)
             turn(k, self.rotary, context)
         np.multiply(q, 1 / math.sqrt(size), out=q)
-        # the queries of the heads that share keys and values, one behind the other
-        groups = self.heads // k.shape[1]
-        heads, attend_backward = attend(
-            q.reshape(batch, k.shape[1], groups * time, size),
+        groups = self.heads // shared
+        y, attend_backward = attend(
+            # the queries of the heads that share keys and values, one behind the other
+            q.reshape(batch, shared, groups * time, size),
             k,
             v,
             context,
@@ -119,28 +147,20 @@ class HeadAttention(Join):
             groups=groups,
             dropout=self.dropout,
         )
-        joined = context.copy(heads.reshape(batch, self.heads, time, v.shape[-1]).swapaxes(1, 2))
-        y, output_backward = _multiply(
-            joined.reshape(batch, time, self.heads * v.shape[-1]), "output_", context
-        )
+        by_head = (batch, self.heads, time, width)
+        joined = context.copy(y.reshape(by_head).swapaxes(1, 2))
 
-        def backward(dy: Array) -> Any:
-            djoined = output_backward(dy)
-            assert djoined is not None  # it is always needed
+        def backward(djoined: Array) -> tuple[Array, Array, Array]:
             dheads = context.copy(djoined.reshape(joined.shape).swapaxes(1, 2))
-            dq, dk, dv = attend_backward(dheads.reshape(heads.shape))
-            dq = dq.reshape(queries)
+            dq, dk, dv = attend_backward(dheads.reshape(y.shape))
+            dq = dq.reshape(q.shape)
             np.multiply(dq, 1 / math.sqrt(size), out=dq)
             if self.rotary is not None:
                 turn(dq, self.rotary, context, back=True)
                 turn(dk, self.rotary, context, back=True)
-            if not several:
-                return project_backward([dq, dk, dv])
-            found = zip(projected, (dq, dk, dv), strict=True)
-            dquery, dkey, dvalue = (own_backward([one]) for (_, own_backward), one in found)
-            return [dquery, *of_inputs(dkey, dvalue, len(xs))]
+            return dq, dk, dv
 
-        return y, backward
+        return joined.reshape(batch, time, self.heads * width), backward
 
 
 @dataclass(frozen=True)
