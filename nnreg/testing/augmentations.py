@@ -62,7 +62,7 @@ def probabilities(case: AugmentationCase) -> None:
     t = _run(case)[1]
     if np.min(t) < 0 or np.max(np.abs(np.sum(t, axis=-1) - 1)) > 1e-6:
         raise AssertionError(
-            f"{case}: the probabilities of classes became {t[0]}; expected numbers >= 0 that sum to 1"
+            f"{case}: the probabilities of classes became {t[0]}; they must be >= 0 with sum 1"
         )
     kept = np.sum(t * case.t, axis=-1)
     if np.any(kept < np.max(t, axis=-1) - 1e-6):
