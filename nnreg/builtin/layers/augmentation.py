@@ -1,4 +1,4 @@
-"""Layers that change images at random in training, and leave them as they are otherwise."""
+"""Layers that change images at random in training. Otherwise only `random_crop` changes any."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnreg.builtin.layers.affine_sampling import (
     FillMode,
     Interpolation,
     grid,
-    numbers,
+    indices,
     sample,
 )
 from nnreg.builtin.layers.geometry import space_of
@@ -31,7 +31,7 @@ ZoomFactor: TypeAlias = ProperFraction | tuple[ZoomEnd, ZoomEnd]
 
 
 class RandomImages(Layer):
-    """What these layers share: images `(height, width, channels)`, or without channels."""
+    """A layer that changes images in training: `(height, width, channels)`, or without channels."""
 
     independent = True
     keeps_integers = False
@@ -94,7 +94,7 @@ class RandomFlip(RandomImages):
 
 
 @dataclass(frozen=True)
-class RandomCrop(RandomImages):
+class RandomCrop(Layer):
     """A part of each image, at a random place in training and in the centre otherwise.
 
     y[i, j] = x[top + i, left + j]
@@ -110,6 +110,9 @@ class RandomCrop(RandomImages):
 
     height: Count
     width: Count
+    independent = True
+    keeps_integers = False
+    output_range = (-math.inf, math.inf)
 
     @classmethod
     def examples(cls) -> list[tuple[RandomCrop, Shape]]:
@@ -126,9 +129,9 @@ class RandomCrop(RandomImages):
         top = _starts(x.shape[1] - self.height, count, context)
         left = _starts(x.shape[2] - self.width, count, context)
         place = (
-            numbers(count, context)[:, None, None],
-            (top[:, None] + numbers(self.height, context))[:, :, None],
-            (left[:, None] + numbers(self.width, context))[:, None, :],
+            indices(count, context)[:, None, None],
+            (top[:, None] + indices(self.height, context))[:, :, None],
+            (left[:, None] + indices(self.width, context))[:, None, :],
         )
 
         def backward(dy: Array) -> Array:
@@ -157,7 +160,7 @@ class RandomContrast(RandomImages):
     factor: Fraction | tuple[Fraction, Fraction]
 
     def changed(self, images: Array, context: Context) -> tuple[Array, Any]:
-        lower, upper = (self.factor,) * 2 if isinstance(self.factor, float | int) else self.factor
+        lower, upper = self.factor if isinstance(self.factor, tuple) else (self.factor,) * 2
         drawn = _uniform(1 - lower, 1 + upper, len(images), context).reshape(-1, 1, 1, 1)
         contrast = context.empty(drawn.shape)
         contrast[...] = drawn
