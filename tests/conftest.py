@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 
+import numpy as np
 import pytest
 import threadpoolctl
 from hypothesis import settings
@@ -21,6 +22,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # in what a test starts
     threadpoolctl.threadpool_limits(1, "blas")
+
+SEED = 1000
+"""That of no module, so that a test draws other numbers than those its module has drawn."""
 
 settings.register_profile("nnreg", max_examples=20, deadline=None, derandomize=True)
 settings.load_profile("nnreg")
@@ -38,6 +42,14 @@ def leaves_no_trace():
     yield
     after = global_state()
     assert [subject for subject in before if before[subject] != after[subject]] == []
+
+
+@pytest.fixture(autouse=True)
+def _seeded(request):
+    """Seed the generator that a module shares, so that no test depends on those before it."""
+    shared = getattr(request.module, "RNG", None)
+    if shared is not None:
+        shared.bit_generator.state = np.random.default_rng(SEED).bit_generator.state
 
 
 @pytest.fixture

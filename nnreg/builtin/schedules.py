@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval
 
-from nnreg.interfaces.component import Count, NonNegative
+from nnreg.interfaces.component import Count, Fraction, NonNegative
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 
-Fraction = Annotated[float, Interval(ge=0, le=1)]
 OpenFraction = Annotated[float, Interval(gt=0, lt=1)]
 Decay = Annotated[float, Interval(gt=0, le=1)]
 

@@ -26,8 +26,8 @@ class Augmentation(Component):
         """Return the inputs and the targets of a batch, changed at random.
 
         `x` `(rows, ...)` are inputs as the network takes them, `t` targets as the loss takes them:
-        for classes the share of each, in rows that sum to 1, or the probability of class 1 of two,
-        and otherwise scaled numbers. Shapes and types stay, and neither array is modified. Metrics
-        compare outputs with the unchanged target of a row, which is to keep the largest share.
+        for classes the probability of each, in rows that sum to 1, or that of class 1 of two, and
+        otherwise scaled numbers. Shapes and types stay, and neither array is modified. Metrics
+        compare outputs with the unchanged class of a row, which is to stay the most probable.
         """
         raise NotImplementedError

@@ -6,14 +6,13 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from annotated_types import Gt
 
 from nnreg._types import Array, Shape
 from nnreg.errors import PluginError
-from nnreg.interfaces.component import Component
+from nnreg.interfaces.component import Component, Positive
 from nnreg.interfaces.context import Workspace
 from nnreg.interfaces.kernels import Kernels
 
@@ -33,7 +32,7 @@ class Optimizer(Component):
     full_batch: ClassVar[bool] = False
     """Whether it is meant for the gradient of all examples; smaller batches give a warning."""
 
-    learning_rate: Annotated[float, Gt(0)] = 0.01
+    learning_rate: Positive = 0.01
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
         """Update `parameters` in place; `gradient` is read-only. Both are vectors."""

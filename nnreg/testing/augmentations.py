@@ -55,17 +55,19 @@ def extremes(case: AugmentationCase) -> None:
     finite(case, "the changed input", case.run(x, case.t.astype(np.float32))[0])
 
 
-def shares(case: AugmentationCase) -> None:
-    """Shares of classes stay >= 0, sum to 1, and the largest is that of the row's own class."""
+def probabilities(case: AugmentationCase) -> None:
+    """Probabilities of classes sum to 1, and the largest is that of the row's own class."""
     if case.t.shape[1:] != (CLASSES,):
         return
     t = _run(case)[1]
     if np.min(t) < 0 or np.max(np.abs(np.sum(t, axis=-1) - 1)) > 1e-6:
-        raise AssertionError(f"{case}: shares of classes became {t[0]}, which do not sum to 1")
+        raise AssertionError(
+            f"{case}: the probabilities of classes became {t[0]}; they must be >= 0 with sum 1"
+        )
     kept = np.sum(t * case.t, axis=-1)
     if np.any(kept < np.max(t, axis=-1) - 1e-6):
         raise AssertionError(
-            f"{case}: the share of a row's own class became {np.min(kept):.3g}, and that of "
+            f"{case}: the probability of a row's own class became {np.min(kept):.3g}, and that of "
             "another is larger; metrics compare outputs with its own"
         )
 
@@ -89,7 +91,7 @@ def repeatable(case: AugmentationCase) -> None:
         same(case, f"the {what} of a second call", again, one)
 
 
-CHECKS = (returns, float32, extremes, shares, single_rows, inputs_unchanged, repeatable)
+CHECKS = (returns, float32, extremes, probabilities, single_rows, inputs_unchanged, repeatable)
 
 
 def checks_of(cls: type[Augmentation]) -> Sequence[Any]:

@@ -12,7 +12,7 @@ from nnreg.testing.assertions import TOLERANCE, close, shape
 STEP = 1e-5
 """The step of central differences with about the least error in float64."""
 
-MAX_DIRECTIONS = 16
+MAX_DIRECTIONS = 8
 """The maximum number of directions along which the gradient of one array is checked."""
 
 KINK = 1e-3
@@ -46,7 +46,7 @@ def require_gradient(
 ) -> None:
     """Require that `found` is the gradient of `f` with respect to `x`, which `f` reads.
 
-    Each value of x changes along one of at most 16 directions: few values one by one, many in
+    Each value of x changes along one of at most 8 directions: few values one by one, many in
     blocks, with random signs, so that an error in any of them shows.
     """
     shape(component, what, found, x.shape)

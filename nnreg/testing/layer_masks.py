@@ -15,7 +15,7 @@ from nnreg.interfaces.layer import Layer, LayerBuilder
 from nnreg.tables.padded import mask_of
 from nnreg.testing.assertions import close, finite
 from nnreg.testing.finite_differences import require_gradient
-from nnreg.testing.layer_pass import LayerCase, Pass
+from nnreg.testing.layer_pass import LayerCase, Pass, different
 
 MORE_STEPS = 2
 """The steps that are added to show that the width of the padding does not matter."""
@@ -96,9 +96,8 @@ def masked_values(case: LayerCase) -> None:
 
 def masked_gradient(case: LayerCase) -> None:
     """With masks, the gradients agree with central differences, and are 0 at masked steps."""
-    for training, lengths in _settings(case):
-        tried = MaskedPass(case, lengths, training=training)
-        _, dx = tried.run()
+    passes = (MaskedPass(case, lengths, training=one) for one, lengths in _settings(case))
+    for tried, dx in different(passes):
         dp = tried.gradient.copy()
         what = "the parameters' gradient with a mask"
         require_gradient(case, what, dp, tried.loss, tried.network.vector)

@@ -16,7 +16,7 @@ from nnreg.interfaces.returned import Caller
 from nnreg.testing.assertions import close, finite, same, shape
 from nnreg.testing.finite_differences import EXTREMES, points, require_gradient
 from nnreg.testing.layer_masks import empty_sequences, masked_gradient, masked_values, padding
-from nnreg.testing.layer_pass import CLASSES, LayerCase, Pass
+from nnreg.testing.layer_pass import CLASSES, LayerCase, Pass, different
 from nnreg.testing.layer_shards import shards
 from nnreg.training.component_checks import check_layer as check_layer_returns
 
@@ -49,9 +49,7 @@ def returns(case: LayerCase) -> None:
 
 def gradient(case: LayerCase) -> None:
     """The gradients agree with central differences, in training and in inference."""
-    for training in (True, False):
-        tried = Pass(case, training=training)
-        _, dx = tried.run()
+    for tried, dx in different(Pass(case, training=training) for training in (True, False)):
         dp = tried.gradient.copy()
         require_gradient(case, "the parameters' gradient", dp, tried.loss, tried.network.vector)
         if case.layer.integer_input:

@@ -61,14 +61,14 @@ class Steps:
             for step, (examples, rows) in enumerate(steps, first):
                 rng = generator(self._seed, AUGMENTATION_STREAM, epoch, step)
                 x: Any = examples.x[rows]
-                t = as_shares(examples.targets[rows], self._classes, self._dtype)
+                t = one_hot(examples.targets[rows], self._classes, self._dtype)
                 for one in self._augmentations:
                     x, t = Caller(one).call("augment", x, t, rng)
                 yield Batch(x, t), np.arange(len(rows))
 
 
-def as_shares(targets: Any, classes: int, dtype: npt.DTypeLike) -> Any:
-    """Return class numbers as rows with a share of each class, and other targets as they are."""
+def one_hot(targets: Any, classes: int, dtype: npt.DTypeLike) -> Any:
+    """Return class numbers as one-hot rows, and other targets as they are."""
     if targets.dtype.kind not in "iu":
         return targets
     return np.equal(np.expand_dims(targets, -1), np.arange(classes)).astype(dtype)
@@ -80,7 +80,7 @@ def _check(settings: Train, network: Network, evaluation: Evaluation, examples: 
         raise SpecError([Problem(PATH, reason)])
     inputs: Any = examples.x
     x = inputs.shape[1:]
-    t = as_shares(examples.targets[:1], network.output_shape[-1], network.dtype).shape[1:]
+    t = one_hot(examples.targets[:1], network.output_shape[-1], network.dtype).shape[1:]
     listed = isinstance(settings.augment, tuple)
     problems = [
         Problem(f"{PATH}[{index}]" if listed else PATH, f"{type(one).__name__}: {reason}")
@@ -130,6 +130,6 @@ def _reasons(network: Network, evaluation: Evaluation, examples: Examples) -> It
         yield "the loss compares the rows of a batch, as they are; remove this"
     if not evaluation.loss.scores_are_probabilities:
         yield (
-            "the loss compares classes by a margin, which shares of classes do not have; use "
+            "the loss compares classes by a margin, which mixed classes do not have; use "
             "another, such as cross_entropy"
         )

@@ -43,7 +43,7 @@ from nnreg.registry.registry import Registry
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.padded import points_of
 from nnreg.training import formulas
-from nnreg.training.augment import as_shares, check_augmentation, refusal
+from nnreg.training.augment import check_augmentation, one_hot, refusal
 from nnreg.training.evaluation import Evaluation, Examples
 from nnreg.training.gradient_check import GradientError, require_gradient, wrong_gradient
 from nnreg.training.layer_check import OneLayer, numbers
@@ -204,7 +204,7 @@ def _check_augmentation(caller: Caller, network: Network, examples: Examples) ->
     assert isinstance(one, Augmentation)
     if not isinstance(inputs, np.ndarray | LazyArray) or not isinstance(targets, np.ndarray):
         return
-    t = as_shares(targets[:ROWS], network.output_shape[-1], network.dtype)
+    t = one_hot(targets[:ROWS], network.output_shape[-1], network.dtype)
     x = numbers((len(t), *inputs.shape[1:])).astype(network.dtype)
     if not refusal(one, x.shape[1:], t.shape[1:]):
         check_augmentation(caller, x, t)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nnreg
@@ -154,6 +154,7 @@ def test_every_layer_has_cases():
 
 
 @pytest.mark.parametrize("name", LAYERS)
+@settings(max_examples=10)  # tests/conformance draws more, with the default components
 @given(data=st.data())
 def test_a_layer_passes_its_checks_in_every_configuration(name, data):
     layer, shape = data.draw(LAYERS[name])

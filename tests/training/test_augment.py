@@ -45,32 +45,32 @@ def bits(model):
 
 
 class TestMixtures:
-    def test_mixup_returns_means_of_two_rows_with_the_shares_of_their_targets(self):
+    def test_mixup_returns_means_of_two_rows_and_of_their_targets(self):
         x, t = Mixup(1.0).augment(IMAGES, EYE, np.random.default_rng(1))
         for row in range(48):
             flat = IMAGES.reshape(48, -1)
-            share, residual = 1.0, 1.0
+            weight, residual = 1.0, 1.0
             for other in range(48):
                 step = flat[other] - flat[row]
                 moved = x[row].ravel() - flat[row]
                 amount = 0.0 if other == row else float(moved @ step / (step @ step))
                 if np.abs(moved - amount * step).max() < residual:
-                    share, residual, partner = (
+                    weight, residual, partner = (
                         1 - amount,
                         np.abs(moved - amount * step).max(),
                         other,
                     )
             assert residual < 1e-12
-            assert 0.5 <= share <= 1
-            np.testing.assert_allclose(t[row], share * EYE[row] + (1 - share) * EYE[partner])
+            assert 0.5 <= weight <= 1
+            np.testing.assert_allclose(t[row], weight * EYE[row] + (1 - weight) * EYE[partner])
 
-    def test_cutmix_returns_images_with_a_box_of_another_and_shares_by_area(self):
+    def test_cutmix_returns_images_with_a_box_of_another_and_targets_by_area(self):
         x, t = Cutmix().augment(IMAGES, EYE, np.random.default_rng(1))
         boxes = 0
         for row in range(48):
             changed = (x[row] != IMAGES[row]).any(axis=-1)
-            share = 1 - changed.mean()
-            assert share >= 0.5
+            weight = 1 - changed.mean()
+            assert weight >= 0.5
             if not changed.any():
                 np.testing.assert_array_equal(t[row], EYE[row])
                 continue
@@ -78,10 +78,10 @@ class TestMixtures:
             rows, columns = changed.any(axis=1), changed.any(axis=0)
             assert (changed == np.outer(rows, columns)).all()
             (partner,) = np.flatnonzero((IMAGES[:, changed] == x[row][changed]).all(axis=(1, 2)))
-            np.testing.assert_allclose(t[row], share * EYE[row] + (1 - share) * EYE[partner])
+            np.testing.assert_allclose(t[row], weight * EYE[row] + (1 - weight) * EYE[partner])
         assert boxes > 24
 
-    def test_shares_follow_the_beta_distribution(self):
+    def test_weights_follow_the_beta_distribution(self):
         ones = np.arange(4000.0)[:, None] < 2000
         for alpha in (0.2, 1.0, 5.0):
             _, t = Mixup(alpha).augment(ones * 1.0, ones * 1.0, np.random.default_rng(2))
@@ -91,7 +91,7 @@ class TestMixtures:
             assert mixed.mean() == pytest.approx(expected, rel=0.2)
 
     @pytest.mark.parametrize("augmentation", [Mixup(1e-3), Mixup(1e3), Cutmix(1e-3), Cutmix(1e3)])
-    def test_extreme_options_give_shares(self, augmentation):
+    def test_extreme_options_give_probabilities(self, augmentation):
         _, t = augmentation.augment(IMAGES, EYE, np.random.default_rng(0))
         np.testing.assert_allclose(t.sum(axis=-1), 1)
         assert (t * EYE).sum(axis=-1).min() >= 0.5 - 1e-12
@@ -110,7 +110,7 @@ class TestTraining:
         np.testing.assert_allclose(model.network.vector, plain.network.vector, atol=1e-12)
         assert model.history[-1]["loss"] == pytest.approx(plain.history[-1]["loss"], rel=1e-12)
 
-    def test_a_step_is_that_of_the_shares_of_classes(self):
+    def test_a_step_is_that_of_the_probabilities_of_classes(self):
         whole = {"epochs": 1, "batch_size": 48, "shuffle": False}
         model = fit(spec({"type": "mixup", "alpha": 0.5}, **whole), IMAGES, CLASSES)
         last = {**LAST, "units": 3}
@@ -118,7 +118,7 @@ class TestTraining:
         plain.fit(*self.mixed(EYE))
         np.testing.assert_allclose(model.network.vector, plain.network.vector, atol=1e-12)
 
-    def test_a_single_output_for_two_classes_takes_shares_too(self):
+    def test_a_single_output_for_two_classes_takes_probabilities_too(self):
         last = {"type": "dense", "units": 1, "activation": "sigmoid"}
         two = np.where(EYE[:, 0] == 1, "yes", "no")
         model = fit(spec("mixup", last=last, loss="binary_cross_entropy"), IMAGES, two)

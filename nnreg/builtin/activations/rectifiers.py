@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Interval
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import Constant
 from nnreg.interfaces.activation import Activation, Backward, BiasBackward
+from nnreg.interfaces.component import Fraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.layer import LayerBuilder
@@ -64,7 +63,7 @@ class LeakyRelu(Activation):
         slope: slope for negative x, in [0, 1]
     """
 
-    slope: Annotated[float, Interval(ge=0, le=1)] = 0.01
+    slope: Fraction = 0.01
     sums_to_one = False
 
     def forward(self, x: Array) -> tuple[Array, Backward]:

@@ -14,7 +14,7 @@ FillMode: TypeAlias = Literal["constant", "reflect", "edge", "circular"]
 Interpolation: TypeAlias = Literal["bilinear", "nearest"]
 
 
-def numbers(count: int, context: Context, dtype: Any = np.intp) -> Array:
+def indices(count: int, context: Context, dtype: Any = np.intp) -> Array:
     """Return the numbers from 0 to count - 1."""
     found = context.empty((count,), dtype)
     found[...] = np.arange(count)
@@ -28,7 +28,7 @@ def grid(matrices: Array, space: Shape, context: Context) -> Array:
     """
     centres = [(length - 1) / 2 for length in space]
     rows, columns = (
-        numbers(length, context, np.float64) - centre
+        indices(length, context, np.float64) - centre
         for length, centre in zip(space, centres, strict=True)
     )
     positions = context.empty((len(matrices), 2, *space), np.float64)
@@ -50,7 +50,7 @@ def sample(
     """Return images `(batch, height, width, channels)` read at positions, and the adjoint map."""
     batch, height, width, channels = images.shape
     shape = (batch, height, width)
-    first = numbers(batch, context).reshape(-1, 1, 1) * (height * width)
+    first = indices(batch, context).reshape(-1, 1, 1) * (height * width)
     rows, columns = (
         _neighbours(positions[:, axis], images.shape[1 + axis], fill_mode, interpolation, context)
         for axis in (0, 1)
@@ -112,7 +112,7 @@ def _neighbours(
 
 
 def _move_inside(index: Array, length: int, fill_mode: FillMode) -> None:
-    """Replace numbers of values outside an axis by those whose values they have."""
+    """Replace indices outside an axis by those of the values that stand there."""
     if fill_mode == "circular":
         np.remainder(index, length, out=index)
     elif fill_mode == "reflect":

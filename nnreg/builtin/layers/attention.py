@@ -12,7 +12,6 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.builtin.layers.dot_product_attention import (
-    Rate,
     attend,
     mask_of_keys,
     of_inputs,
@@ -20,7 +19,7 @@ from nnreg.builtin.layers.dot_product_attention import (
 )
 from nnreg.builtin.layers.positions import turn
 from nnreg.errors import ShapeError
-from nnreg.interfaces.component import Count, Positive
+from nnreg.interfaces.component import Count, Positive, ProperFraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import Join, several_shapes
@@ -29,11 +28,14 @@ from nnreg.interfaces.layer import LayerBuilder
 Part: TypeAlias = tuple[int, int]
 """The number of heads of queries, keys or values, and the size of each."""
 
+HeadsBackward: TypeAlias = Callable[[Sequence[Array]], Any]
+"""Takes the gradients of heads and returns that of the input, or those of several."""
+
 
 class HeadAttention(Join):
     """Attention with several heads, whose queries, keys and values are products with weights.
 
-    A subclass is a dataclass with these options, and tells the heads for a number of features.
+    A subclass is a dataclass with these options, and returns the heads in `_parts`.
     """
 
     heads: int
@@ -96,25 +98,50 @@ class HeadAttention(Join):
             builder.param(f"{prefix}bias", (units,), Zeros())
 
     def forward(self, xs: Any, context: Context) -> tuple[Array, Callable[[Array], Any]]:
-        several = "weight" not in context.params
-        query = xs[0] if several else xs
-        batch, time, features = query.shape
-        parts = self._parts(features)
-        if several:
-            inputs = zip((xs[0], xs[1], xs[-1]), ("query_", "key_", "value_"), parts, strict=True)
-            projected = [_project(x, prefix, [part], context) for x, prefix, part in inputs]
-            q, k, v = (own[0] for own, _ in projected)
-        else:
-            (q, k, v), project_backward = _project(xs, "", parts, context)
-        size, queries = parts[0][1], q.shape
+        heads, project_backward = self._project(xs, context)
+        joined, attend_backward = self._attend(heads, context)
+        y, output_backward = _multiply(joined, "output_", context)
+
+        def backward(dy: Array) -> Any:
+            djoined = output_backward(dy)
+            assert djoined is not None  # it is always needed
+            return project_backward(attend_backward(djoined))
+
+        return y, backward
+
+    def _project(self, xs: Any, context: Context) -> tuple[Sequence[Array], HeadsBackward]:
+        """Return the heads of queries, keys and values, each `(batch, heads, time, size)`."""
+        if "weight" in context.params:
+            return _project(xs, "", self._parts(xs.shape[-1]), context)
+        inputs = zip(
+            (xs[0], xs[1], xs[-1]),
+            ("query_", "key_", "value_"),
+            self._parts(xs[0].shape[-1]),
+            strict=True,
+        )
+        projected = [_project(x, prefix, [part], context) for x, prefix, part in inputs]
+
+        def backward(gradients: Sequence[Array]) -> list[Array | None]:
+            found = zip(projected, gradients, strict=True)
+            dquery, dkey, dvalue = (own_backward([one]) for (_, own_backward), one in found)
+            return [dquery, *of_inputs(dkey, dvalue, len(xs))]
+
+        return [own[0] for own, _ in projected], backward
+
+    def _attend(
+        self, heads: Sequence[Array], context: Context
+    ) -> tuple[Array, Callable[[Array], tuple[Array, Array, Array]]]:
+        """Return the results of the heads side by side, `(batch, time, features)`."""
+        q, k, v = heads
+        (batch, _, time, size), shared, width = q.shape, k.shape[1], v.shape[-1]
         if self.rotary is not None:
             turn(q, self.rotary, context)
             turn(k, self.rotary, context)
         np.multiply(q, 1 / math.sqrt(size), out=q)
-        # the queries of the heads that share keys and values, one behind the other
-        groups = self.heads // k.shape[1]
-        heads, attend_backward = attend(
-            q.reshape(batch, k.shape[1], groups * time, size),
+        groups = self.heads // shared
+        y, attend_backward = attend(
+            # the queries of the heads that share keys and values, one behind the other
+            q.reshape(batch, shared, groups * time, size),
             k,
             v,
             context,
@@ -123,30 +150,20 @@ class HeadAttention(Join):
             groups=groups,
             dropout=self.dropout,
         )
-        joined = context.empty((batch, time, self.heads, v.shape[-1]))
-        joined[...] = heads.reshape(batch, self.heads, time, v.shape[-1]).swapaxes(1, 2)
-        y, output_backward = _multiply(
-            joined.reshape(batch, time, self.heads * v.shape[-1]), "output_", context
-        )
+        by_head = (batch, self.heads, time, width)
+        joined = context.copy(y.reshape(by_head).swapaxes(1, 2))
 
-        def backward(dy: Array) -> Any:
-            djoined = output_backward(dy)
-            assert djoined is not None  # it is always needed
-            dheads = context.empty((batch, self.heads, time, v.shape[-1]))
-            dheads[...] = djoined.reshape(joined.shape).swapaxes(1, 2)
-            dq, dk, dv = attend_backward(dheads.reshape(heads.shape))
-            dq = dq.reshape(queries)
+        def backward(djoined: Array) -> tuple[Array, Array, Array]:
+            dheads = context.copy(djoined.reshape(joined.shape).swapaxes(1, 2))
+            dq, dk, dv = attend_backward(dheads.reshape(y.shape))
+            dq = dq.reshape(q.shape)
             np.multiply(dq, 1 / math.sqrt(size), out=dq)
             if self.rotary is not None:
                 turn(dq, self.rotary, context, back=True)
                 turn(dk, self.rotary, context, back=True)
-            if not several:
-                return project_backward([dq, dk, dv])
-            found = zip(projected, (dq, dk, dv), strict=True)
-            dquery, dkey, dvalue = (own_backward([one]) for (_, own_backward), one in found)
-            return [dquery, *of_inputs(dkey, dvalue, len(xs))]
+            return dq, dk, dv
 
-        return y, backward
+        return joined.reshape(batch, time, self.heads * width), backward
 
 
 @dataclass(frozen=True)
@@ -192,7 +209,7 @@ class MultiHeadAttention(HeadAttention):
     value_size: Count | None = None
     units: Count | None = None
     bias: bool = True
-    dropout: Rate = 0.0
+    dropout: ProperFraction = 0.0
     rotary: Positive | None = None
 
     def _parts(self, features: int) -> tuple[Part, Part, Part]:
@@ -242,7 +259,7 @@ class GroupedQueryAttention(HeadAttention):
     head_size: Count | None = None
     units: Count | None = None
     bias: bool = True
-    dropout: Rate = 0.0
+    dropout: ProperFraction = 0.0
     rotary: Positive | None = None
 
     def __post_init__(self) -> None:
@@ -301,15 +318,10 @@ def _project(
             start += heads * size
         return found
 
-    def contiguous(view: Array) -> Array:
-        copy = context.empty(view.shape)
-        copy[...] = view
-        return copy
-
     def backward(gradients: Sequence[Array]) -> Array | None:
         dmixed = context.empty(mixed.shape)
         for view, gradient in zip(views(dmixed), gradients, strict=True):
             view[...] = gradient
         return multiply_backward(dmixed)
 
-    return [contiguous(view) for view in views(mixed)], backward
+    return [context.copy(view) for view in views(mixed)], backward

@@ -1,4 +1,4 @@
-"""Layers that change images at random in training, and leave them as they are otherwise."""
+"""Layers that change images at random in training. Otherwise only `random_crop` changes any."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ from nnreg.builtin.layers.affine_sampling import (
     FillMode,
     Interpolation,
     grid,
-    numbers,
+    indices,
     sample,
 )
 from nnreg.builtin.layers.geometry import space_of
 from nnreg.errors import ShapeError
-from nnreg.interfaces.component import Count
+from nnreg.interfaces.component import Count, Fraction, ProperFraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 
-Fraction: TypeAlias = Annotated[float, Interval(ge=0, le=1)]
 SignedFraction: TypeAlias = Annotated[float, Interval(ge=-1, le=1)]
 Factor: TypeAlias = Fraction | tuple[SignedFraction, SignedFraction]
 """The largest absolute value of what is drawn, or the least and the largest value."""
 ZoomEnd: TypeAlias = Annotated[float, Interval(gt=-1, le=1)]
-ZoomFactor: TypeAlias = Annotated[float, Interval(ge=0, lt=1)] | tuple[ZoomEnd, ZoomEnd]
+ZoomFactor: TypeAlias = ProperFraction | tuple[ZoomEnd, ZoomEnd]
 
 
 class RandomImages(Layer):
-    """What these layers share: images `(height, width, channels)`, or without channels."""
+    """A layer that changes images in training: `(height, width, channels)`, or without channels."""
 
     independent = True
     keeps_integers = False
@@ -86,8 +85,7 @@ class RandomFlip(RandomImages):
 
         def flip(x: Array) -> Array:
             for axis, chosen in drawn:
-                y = context.empty(x.shape)
-                y[...] = x
+                y = context.copy(x)
                 np.copyto(y, np.flip(x, axis), where=chosen.reshape(-1, 1, 1, 1))
                 x = y
             return x
@@ -96,7 +94,7 @@ class RandomFlip(RandomImages):
 
 
 @dataclass(frozen=True)
-class RandomCrop(RandomImages):
+class RandomCrop(Layer):
     """A part of each image, at a random place in training and in the centre otherwise.
 
     y[i, j] = x[top + i, left + j]
@@ -112,6 +110,9 @@ class RandomCrop(RandomImages):
 
     height: Count
     width: Count
+    independent = True
+    keeps_integers = False
+    output_range = (-math.inf, math.inf)
 
     @classmethod
     def examples(cls) -> list[tuple[RandomCrop, Shape]]:
@@ -128,9 +129,9 @@ class RandomCrop(RandomImages):
         top = _starts(x.shape[1] - self.height, count, context)
         left = _starts(x.shape[2] - self.width, count, context)
         place = (
-            numbers(count, context)[:, None, None],
-            (top[:, None] + numbers(self.height, context))[:, :, None],
-            (left[:, None] + numbers(self.width, context))[:, None, :],
+            indices(count, context)[:, None, None],
+            (top[:, None] + indices(self.height, context))[:, :, None],
+            (left[:, None] + indices(self.width, context))[:, None, :],
         )
 
         def backward(dy: Array) -> Array:
@@ -159,7 +160,7 @@ class RandomContrast(RandomImages):
     factor: Fraction | tuple[Fraction, Fraction]
 
     def changed(self, images: Array, context: Context) -> tuple[Array, Any]:
-        lower, upper = (self.factor,) * 2 if isinstance(self.factor, float | int) else self.factor
+        lower, upper = self.factor if isinstance(self.factor, tuple) else (self.factor,) * 2
         drawn = _uniform(1 - lower, 1 + upper, len(images), context).reshape(-1, 1, 1, 1)
         contrast = context.empty(drawn.shape)
         contrast[...] = drawn

@@ -136,21 +136,17 @@ def _multiply_groups(
     *size, depth, filters = weight.shape
     rows, inner, each = math.prod(out), math.prod(size) * depth, filters // groups
     by_group = (inner, groups, each)
-    weights = context.empty((groups, inner, each))
-    weights[...] = np.transpose(weight.reshape(by_group), (1, 0, 2))
+    weights = context.copy(np.transpose(weight.reshape(by_group), (1, 0, 2)))
     columns = context.empty((groups, *out, *size, depth))
     # the axis of groups is moved to the channels, of which the images have that many groups
     moved = (*range(1, columns.ndim - 1), 0, columns.ndim - 1)
     windows.copy_parts(padded.reshape((*space, groups, depth)), np.transpose(columns, moved))
     products = columns.reshape(groups, rows, inner)
-    z = context.empty((rows, groups, each))
-    z[...] = np.transpose(
-        np.matmul(products, weights, out=context.empty((groups, rows, each))), (1, 0, 2)
-    )
+    found = np.matmul(products, weights, out=context.empty((groups, rows, each)))
+    z = context.copy(np.transpose(found, (1, 0, 2)))
 
     def backward(dz: Array) -> Array | None:
-        own = context.empty((groups, rows, each))
-        own[...] = np.transpose(dz.reshape(rows, groups, each), (1, 0, 2))
+        own = context.copy(np.transpose(dz.reshape(rows, groups, each), (1, 0, 2)))
         found = np.matmul(np.swapaxes(products, 1, 2), own, out=context.empty(weights.shape))
         gradient = context.gradients["weight"].reshape(by_group)
         gradient[...] = np.transpose(found, (1, 0, 2))

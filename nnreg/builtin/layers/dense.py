@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import numpy as np
-from annotated_types import Interval
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation, Backward, BiasBackward
-from nnreg.interfaces.component import Units
+from nnreg.interfaces.component import ProperFraction, Units
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.initializer import Initializer
@@ -184,7 +183,7 @@ class Dropout(Layer):
         rate: probability that a value is set to 0, in [0, 1)
     """
 
-    rate: Annotated[float, Interval(ge=0, lt=1)] = 0.5
+    rate: ProperFraction = 0.5
     independent = True
     keeps_integers = False
     keeps_mask = True

@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias, cast
+from typing import cast
 
 import numpy as np
-from annotated_types import Interval
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Softmax
 from nnreg.builtin.initializers import Constant
 from nnreg.builtin.layers.dense import Dropout
 from nnreg.errors import ShapeError
-from nnreg.interfaces.component import Positive
+from nnreg.interfaces.component import Positive, ProperFraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.join import Join, JoinBackward
 from nnreg.interfaces.layer import LayerBuilder
-
-Rate: TypeAlias = Annotated[float, Interval(ge=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Attention(Join):
     scale: Positive | None = None
     trained_scale: bool = False
     causal: bool = False
-    dropout: Rate = 0.0
+    dropout: ProperFraction = 0.0
     independent = True
     keeps_integers = False
     keeps_mask = True

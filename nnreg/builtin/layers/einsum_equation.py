@@ -123,10 +123,7 @@ def _restore(
     array = array.reshape(tuple(sizes[one] for one in letters))
     if order == letters:
         return array
-    moved = np.transpose(array, [letters.index(one) for one in order])
-    copied = context.empty(moved.shape)
-    copied[...] = moved
-    return copied
+    return context.copy(np.transpose(array, [letters.index(one) for one in order]))
 
 
 @functools.lru_cache(maxsize=256)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Interval
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Sigmoid
 from nnreg.builtin.layers.dense import activated
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation
+from nnreg.interfaces.component import Fraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.masks import require_features
@@ -76,8 +75,8 @@ class RRelu(Layer):
         high: largest slope, in [0, 1]
     """
 
-    low: Annotated[float, Interval(ge=0, le=1)] = 1 / 8
-    high: Annotated[float, Interval(ge=0, le=1)] = 1 / 3
+    low: Fraction = 1 / 8
+    high: Fraction = 1 / 3
     independent = True
     keeps_integers = False
     keeps_mask = True

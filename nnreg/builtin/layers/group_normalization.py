@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import sum_rows
 from nnreg.builtin.initializers import Ones, Zeros
 from nnreg.builtin.layers.global_pooling import real_positions
 from nnreg.errors import ShapeError
-from nnreg.interfaces.component import Count
+from nnreg.interfaces.component import Count, Positive
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.masks import require_features
@@ -133,7 +131,7 @@ class GroupNorm(_GroupNormalization):
     """
 
     groups: Count
-    epsilon: Annotated[float, Gt(0)] = 1e-5
+    epsilon: Positive = 1e-5
 
     def _groups(self, channels: int) -> int:
         return self.groups
@@ -158,7 +156,7 @@ class InstanceNorm(_GroupNormalization):
         beta: (channels,)
     """
 
-    epsilon: Annotated[float, Gt(0)] = 1e-5
+    epsilon: Positive = 1e-5
 
     def _groups(self, channels: int) -> int:
         return channels

@@ -7,13 +7,12 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
 
 from nnreg._types import Array, Shape
 from nnreg.errors import ShapeError
+from nnreg.interfaces.component import Positive
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.join import Join, JoinBackward
 from nnreg.interfaces.layer import LayerBuilder
@@ -231,7 +230,7 @@ class Distance(Join):
         epsilon: added to the squared distance, so that the gradient of equal inputs is finite
     """
 
-    epsilon: Annotated[float, Gt(0)] = 1e-12
+    epsilon: Positive = 1e-12
     independent = True
     keeps_integers = False
     keeps_mask = True

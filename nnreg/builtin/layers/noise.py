@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final, TypeAlias
+from typing import ClassVar, Final
 
 import numpy as np
-from annotated_types import Interval
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.layers.geometry import space_of
-from nnreg.interfaces.component import NonNegative
+from nnreg.interfaces.component import NonNegative, ProperFraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
-
-Rate: TypeAlias = Annotated[float, Interval(ge=0, lt=1)]
 
 SELU_LOWEST: Final = -1.7580993408473766
 """The limit of selu for large negative inputs, to which alpha dropout sets values."""
@@ -50,7 +47,7 @@ class _Noise(Layer):
 class _WithRate(_Noise):
     """Noise whose amount is the option `rate`."""
 
-    rate: Rate
+    rate: ProperFraction
 
     @property
     def _amount(self) -> float:
@@ -76,7 +73,7 @@ class AlphaDropout(_WithRate):
         rate: probability that a value is set to α, in [0, 1)
     """
 
-    rate: Rate = 0.5
+    rate: ProperFraction = 0.5
 
     def _draw(self, x: Array, context: Context) -> tuple[Array, Array]:
         kept = self._kept(x.shape, context)
@@ -101,7 +98,7 @@ class GaussianDropout(_WithRate):
         rate: probability of the dropout whose variance it has, in [0, 1)
     """
 
-    rate: Rate = 0.5
+    rate: ProperFraction = 0.5
 
     def _draw(self, x: Array, context: Context) -> tuple[Array, Array]:
         scale = _normal(x.shape, math.sqrt(self.rate / (1 - self.rate)), context)
@@ -167,7 +164,7 @@ class SpatialDropout1d(_SpatialDropout):
         rate: probability that a channel is set to 0, in [0, 1)
     """
 
-    rate: Rate = 0.5
+    rate: ProperFraction = 0.5
     dims = 1
 
 
@@ -184,7 +181,7 @@ class SpatialDropout2d(_SpatialDropout):
         rate: probability that a channel is set to 0, in [0, 1)
     """
 
-    rate: Rate = 0.5
+    rate: ProperFraction = 0.5
     dims = 2
 
 
@@ -201,5 +198,5 @@ class SpatialDropout3d(_SpatialDropout):
         rate: probability that a channel is set to 0, in [0, 1)
     """
 
-    rate: Rate = 0.5
+    rate: ProperFraction = 0.5
     dims = 3

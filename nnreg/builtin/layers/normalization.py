@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt, Interval
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import Ones, Zeros
 from nnreg.errors import ShapeError
+from nnreg.interfaces.component import Positive, ProperFraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.masks import require_features
@@ -44,8 +43,8 @@ class BatchNorm(Layer):
         running_variance: (features,)
     """
 
-    momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
-    epsilon: Annotated[float, Gt(0)] = 1e-5
+    momentum: ProperFraction = 0.9
+    epsilon: Positive = 1e-5
     combines_shards = True
     keeps_integers = False
     keeps_mask = True
@@ -174,7 +173,7 @@ class LayerNorm(Layer):
         beta: (features,)
     """
 
-    epsilon: Annotated[float, Gt(0)] = 1e-5
+    epsilon: Positive = 1e-5
     independent = True
     keeps_integers = False
     keeps_mask = True

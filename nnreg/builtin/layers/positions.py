@@ -108,8 +108,7 @@ class RotaryPositions(Layer):
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         def turned(values: Array, *, back: bool) -> Array:
-            y = context.empty(values.shape)
-            y[...] = values
+            y = context.copy(values)
             turn(y, self.base, context, back=back)
             return y
 

@@ -106,12 +106,12 @@ class Recurrent(Layer):
                 return None
             flat = dsums.reshape(len(dsums), time * batch)
             dx = np.matmul(weights[n:-1], flat, out=context.empty((features, time * batch)))
-            return _copy(np.transpose(dx.reshape(features, time, batch)), context)
+            return context.copy(np.transpose(dx.reshape(features, time, batch)))
 
         if self.sequences:
-            return _copy(np.transpose(below[1:, :n], (2, 0, 1)), context), backward
+            return context.copy(np.transpose(below[1:, :n], (2, 0, 1))), backward
         if lengths is None:
-            return _copy(below[time, :n].T, context), backward
+            return context.copy(below[time, :n].T), backward
         return below[lengths, :n, np.arange(batch, like=lengths)], backward
 
     def _gradients_of_steps(
@@ -161,16 +161,9 @@ def _reversal(x: Array, context: Context) -> Callable[[Array], Array]:
     """
     mask = context.mask
     if mask is None:
-        return lambda values: _copy(values[:, ::-1], context)
+        return lambda values: context.copy(values[:, ::-1])
     steps = np.arange(x.shape[1], like=mask)
     rows = np.arange(len(x), like=mask)[:, None]
     lengths = np.sum(mask, axis=1)[:, None]
     order = np.where(mask, lengths - 1 - steps, steps)
     return lambda values: values[rows, order]
-
-
-def _copy(view: Array, context: Context) -> Array:
-    """Return a contiguous copy."""
-    y = context.empty(view.shape)
-    y[...] = view
-    return y

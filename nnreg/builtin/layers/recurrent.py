@@ -133,11 +133,7 @@ class Gru(Recurrent):
 
     def steps(self, weights: Array, below: Array, context: Context) -> StepsBackward:
         time, batch, n = len(below) - 1, below.shape[-1], self.units
-        for_gates, recurrent, weight = (
-            weights[:, : 2 * n],
-            weights[:n, 2 * n :],
-            weights[n:, 2 * n :],
-        )
+        for_gates, recurrent, weight = self._split(weights)
         gates = context.empty((time, 3 * n, batch))
         inner = context.empty((time, n, batch))  # h · recurrent + recurrent_bias, or r · h
         added = context.empty((n, batch))
@@ -156,6 +152,20 @@ class Gru(Recurrent):
             np.subtract(h, new, out=h_next)
             np.multiply(h_next, z, out=h_next)
             np.add(h_next, new, out=h_next)
+
+        return self._steps_backward(weights, below, gates, inner, context)
+
+    def _split(self, weights: Array) -> tuple[Array, Array, Array]:
+        """Return the columns of r and z, and for those of n the rows of h, and of x and bias."""
+        n = self.units
+        return weights[:, : 2 * n], weights[:n, 2 * n :], weights[n:, 2 * n :]
+
+    def _steps_backward(
+        self, weights: Array, below: Array, gates: Array, inner: Array, context: Context
+    ) -> StepsBackward:
+        """Return what `steps` does, for r, z and n in `gates`, `(time, 3 · units, batch)`."""
+        time, batch, n = len(below) - 1, below.shape[-1], self.units
+        for_gates, recurrent, _ = self._split(weights)
 
         def backward(dh: Array, above: Array | None) -> Array:
             dgates = context.empty((3 * n, time, batch))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Final
 
 import numpy as np
-from annotated_types import Gt
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.initializers import Ones
 from nnreg.errors import ShapeError
+from nnreg.interfaces.component import Positive
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.masks import require_features
@@ -50,7 +50,7 @@ class RmsNorm(_RowNormalization):
         gamma: (features,)
     """
 
-    epsilon: Annotated[float, Gt(0)] = 1e-6
+    epsilon: Positive = 1e-6
     output_range = (-math.inf, math.inf)
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:

@@ -14,11 +14,11 @@ from nnreg.builtin.activations import Relu
 from nnreg.builtin.initializers import GlorotUniform
 from nnreg.builtin.layers.attention import MultiHeadAttention
 from nnreg.builtin.layers.dense import Dense
-from nnreg.builtin.layers.dot_product_attention import Rate, apply_dropout
+from nnreg.builtin.layers.dot_product_attention import apply_dropout
 from nnreg.builtin.layers.normalization import LayerNorm
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation
-from nnreg.interfaces.component import Count, Positive
+from nnreg.interfaces.component import Count, Positive, ProperFraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.initializer import Initializer
 from nnreg.interfaces.join import Join, several_shapes
@@ -128,7 +128,7 @@ class TransformerEncoder(Transformer):
     heads: Count
     hidden_units: Count | None = None
     activation: Activation = Relu()
-    dropout: Rate = 0.1
+    dropout: ProperFraction = 0.1
     norm_first: bool = False
     epsilon: Positive = 1e-5
     causal: bool = False
@@ -186,7 +186,7 @@ class TransformerDecoder(Transformer, Join):
     heads: Count
     hidden_units: Count | None = None
     activation: Activation = Relu()
-    dropout: Rate = 0.1
+    dropout: ProperFraction = 0.1
     norm_first: bool = False
     epsilon: Positive = 1e-5
     rotary: Positive | None = None

@@ -114,8 +114,7 @@ class TransposedConvolution(WeightedLayer):
         inside = (slice(None), *(slice(*ends) for ends in cut))
         z = part = whole[inside]
         if part.shape != whole.shape:
-            z = context.empty(part.shape)
-            z[...] = part
+            z = context.copy(part)
         rows_of_z = z.reshape(math.prod(part.shape[:-1]), filters)
         y, backward_fn = self._activate(rows_of_z, context)
 

@@ -11,7 +11,8 @@ from nnreg._types import Array
 from nnreg._utils.statistics import mean
 from nnreg.builtin.activations import Sigmoid, Softmax
 from nnreg.builtin.activations.functions import logistic
-from nnreg.builtin.losses.terms import Fraction, Gradient, by_example, rows_of, smooth
+from nnreg.builtin.losses.terms import Gradient, by_example, rows_of, smooth
+from nnreg.interfaces.component import ProperFraction
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.loss import Loss
 
@@ -29,7 +30,7 @@ class BinaryCrossEntropy(Loss):
         label_smoothing: amount s by which targets are moved towards 1/2, in [0, 1)
     """
 
-    label_smoothing: Fraction = 0.0
+    label_smoothing: ProperFraction = 0.0
     classification = True
     input_range = (0.0, 1.0)
     target_range = (0.0, 1.0)
@@ -71,7 +72,7 @@ class CrossEntropy(Loss):
         label_smoothing: fraction s of the target that is spread over all classes, in [0, 1)
     """
 
-    label_smoothing: Fraction = 0.0
+    label_smoothing: ProperFraction = 0.0
     takes_labels = True
     classification = True
     input_range = (0.0, 1.0)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Interval, Len
+from annotated_types import Len
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Sigmoid
 from nnreg.builtin.activations.functions import log1p_exp
 from nnreg.builtin.losses.probabilities import ClassLoss, log_probabilities
-from nnreg.builtin.losses.terms import Fraction, Gradient, TermLoss, rows_of, smooth
-from nnreg.interfaces.component import NonNegative
+from nnreg.builtin.losses.terms import Gradient, TermLoss, rows_of, smooth
+from nnreg.interfaces.component import Fraction, NonNegative, ProperFraction
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class BinaryFocalCrossEntropy(TermLoss):
     """
 
     gamma: NonNegative = 2.0
-    alpha: Annotated[float, Interval(ge=0, le=1)] | None = None
-    label_smoothing: Fraction = 0.0
+    alpha: Fraction | None = None
+    label_smoothing: ProperFraction = 0.0
     classification = True
     input_range = (0.0, 1.0)
     target_range = (0.0, 1.0)
@@ -82,7 +82,7 @@ class FocalCrossEntropy(ClassLoss):
 
     gamma: NonNegative = 2.0
     alpha: NonNegative | Annotated[tuple[NonNegative, ...], Len(2)] = 0.25
-    label_smoothing: Fraction = 0.0
+    label_smoothing: ProperFraction = 0.0
 
     def fits(self, output: Shape, target: Shape, classes: int | None) -> bool:
         if isinstance(self.alpha, tuple) and output[-1:] != (len(self.alpha),):

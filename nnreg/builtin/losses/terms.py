@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from annotated_types import Interval
 
 from nnreg._types import Array
 from nnreg._utils.statistics import mean, means_of_rows
 from nnreg.interfaces.loss import Loss
 
 Gradient: TypeAlias = Callable[[], Array]
-Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
 
 class TermLoss(Loss):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Interval
@@ -16,7 +16,7 @@ from nnreg.builtin.metrics.one_class import OneClass, number_of, warn_of_second
 from nnreg.interfaces.component import Count
 from nnreg.interfaces.metric import LabelMetric, Metric
 
-Fraction = Annotated[float, Interval(gt=0, le=1)]
+Threshold: TypeAlias = Annotated[float, Interval(gt=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class PrecisionAtRecall(_Ranking):
         recall: smallest recall, in (0, 1]
     """
 
-    recall: Fraction = 0.5
+    recall: Threshold = 0.5
 
     def _of_one(self, scores: Array, positive: Array) -> float:
         hits, predicted = _thresholds(scores, positive)
@@ -137,7 +137,7 @@ class RecallAtPrecision(_Ranking):
         precision: smallest precision, in (0, 1]
     """
 
-    precision: Fraction = 0.5
+    precision: Threshold = 0.5
 
     def _of_one(self, scores: Array, positive: Array) -> float:
         hits, predicted = _thresholds(scores, positive)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt, Interval
+from annotated_types import Interval
 
 from nnreg._types import Array
-from nnreg.builtin.optimizers.moments import Fraction, add_to_mean_square
-from nnreg.interfaces.component import NonNegative
+from nnreg.builtin.optimizers.moments import add_to_mean_square, divide_by_root
+from nnreg.interfaces.component import NonNegative, Positive, ProperFraction
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
 
 
@@ -31,16 +31,14 @@ class RmsProp(Optimizer):
     state_names = ("square",)
     non_negative = ("square",)
     elementwise = True
-    learning_rate: Annotated[float, Gt(0)] = 0.001
-    rho: Fraction = 0.9
-    epsilon: Annotated[float, Gt(0)] = 1e-8
+    learning_rate: Positive = 0.001
+    rho: ProperFraction = 0.9
+    epsilon: Positive = 1e-8
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
         square, scratch = state.vectors["square"], state.empty(parameters)
         add_to_mean_square(square, gradient, self.rho, scratch)
-        np.sqrt(square, out=scratch)
-        np.add(scratch, self.epsilon, out=scratch)
-        np.divide(gradient, scratch, out=scratch)
+        divide_by_root(gradient, square, self.epsilon, scratch)
         np.multiply(scratch, self.learning_rate, out=scratch)
         np.subtract(parameters, scratch, out=parameters)
 
@@ -63,9 +61,9 @@ class Adagrad(Optimizer):
     state_names = ("sum",)
     non_negative = ("sum",)
     elementwise = True
-    learning_rate: Annotated[float, Gt(0)] = 0.01
+    learning_rate: Positive = 0.01
     initial_accumulator_value: NonNegative = 0.0
-    epsilon: Annotated[float, Gt(0)] = 1e-10
+    epsilon: Positive = 1e-10
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
         total, scratch = state.vectors["sum"], state.empty(parameters)
@@ -73,9 +71,7 @@ class Adagrad(Optimizer):
             total[...] = self.initial_accumulator_value
         np.multiply(gradient, gradient, out=scratch)
         np.add(total, scratch, out=total)
-        np.sqrt(total, out=scratch)
-        np.add(scratch, self.epsilon, out=scratch)
-        np.divide(gradient, scratch, out=scratch)
+        divide_by_root(gradient, total, self.epsilon, scratch)
         np.multiply(scratch, self.learning_rate, out=scratch)
         np.subtract(parameters, scratch, out=parameters)
 
@@ -98,9 +94,9 @@ class Adadelta(Optimizer):
     state_names = ("square", "change_square")
     non_negative = ("square", "change_square")
     elementwise = True
-    learning_rate: Annotated[float, Gt(0)] = 1.0
-    rho: Fraction = 0.9
-    epsilon: Annotated[float, Gt(0)] = 1e-6
+    learning_rate: Positive = 1.0
+    rho: ProperFraction = 0.9
+    epsilon: Positive = 1e-6
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
         square, steps = state.vectors["square"], state.vectors["change_square"]
@@ -139,9 +135,9 @@ class Ftrl(Optimizer):
     state_names = ("accumulator", "linear")
     non_negative = ("accumulator",)
     elementwise = True
-    learning_rate: Annotated[float, Gt(0)] = 0.001
+    learning_rate: Positive = 0.001
     learning_rate_power: Annotated[float, Interval(ge=-1, le=0)] = -0.5
-    initial_accumulator_value: Annotated[float, Gt(0)] = 0.1
+    initial_accumulator_value: Positive = 0.1
     l1: NonNegative = 0.0
     l2: NonNegative = 0.0
     beta: NonNegative = 0.0

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt, Interval
+from annotated_types import Interval
 
 from nnreg._types import Array
 from nnreg.builtin.optimizers.moments import (
-    Fraction,
     add_to_mean,
     add_to_mean_square,
     corrections,
+    divide_by_root,
 )
-from nnreg.interfaces.component import NonNegative
+from nnreg.interfaces.component import NonNegative, Positive, ProperFraction
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
 
 
@@ -39,10 +39,10 @@ class Adam(Optimizer):
     state_names = ("m", "v")
     non_negative = ("v",)
     elementwise = True
-    learning_rate: Annotated[float, Gt(0)] = 0.001
-    beta1: Fraction = 0.9
-    beta2: Fraction = 0.999
-    epsilon: Annotated[float, Gt(0)] = 1e-8
+    learning_rate: Positive = 0.001
+    beta1: ProperFraction = 0.9
+    beta2: ProperFraction = 0.999
+    epsilon: Positive = 1e-8
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
         """Fold the corrections of m and v into two scalars."""
@@ -100,10 +100,10 @@ class Adamax(Optimizer):
     state_names = ("m", "u")
     non_negative = ("u",)
     elementwise = True
-    learning_rate: Annotated[float, Gt(0)] = 0.002
-    beta1: Fraction = 0.9
-    beta2: Fraction = 0.999
-    epsilon: Annotated[float, Gt(0)] = 1e-8
+    learning_rate: Positive = 0.002
+    beta1: ProperFraction = 0.9
+    beta2: ProperFraction = 0.999
+    epsilon: Positive = 1e-8
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
         m, u, change = state.vectors["m"], state.vectors["u"], state.empty(parameters)
@@ -130,7 +130,7 @@ class NAdam(Adam):
         momentum_decay: rate at which μ rises to beta1, >= 0
     """
 
-    learning_rate: Annotated[float, Gt(0)] = 0.002
+    learning_rate: Positive = 0.002
     momentum_decay: NonNegative = 0.004
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
@@ -143,10 +143,8 @@ class NAdam(Adam):
         np.multiply(m, rate * root * following / (1 - product * following), out=change)
         np.multiply(gradient, rate * root * (1 - momentum) / (1 - product), out=scratch)
         np.add(change, scratch, out=change)
-        np.sqrt(v, out=scratch)
-        np.add(scratch, self.epsilon * root, out=scratch)
-        np.divide(change, scratch, out=change)
-        np.subtract(parameters, change, out=parameters)
+        divide_by_root(change, v, self.epsilon * root, scratch)
+        np.subtract(parameters, scratch, out=parameters)
 
     def _momenta(self, count: int) -> tuple[float, float, float]:
         """Return μ, μ' and Π; factors that cannot change 1 - Π in float64 are left out."""
@@ -178,9 +176,7 @@ class RAdam(Adam):
         if length > 5:
             ratio = (length - 4) * (length - 2) * longest
             ratio /= (longest - 4) * (longest - 2) * length
-            np.sqrt(v, out=change)
-            np.add(change, self.epsilon, out=change)
-            np.divide(m, change, out=change)
+            divide_by_root(m, v, self.epsilon, change)
             np.multiply(change, rate * math.sqrt((1 - rest) * ratio), out=change)
         else:
             np.multiply(m, rate, out=change)
@@ -210,10 +206,10 @@ class ScheduleFreeAdamW(Optimizer):
     state_names = ("z", "v")
     non_negative = ("v",)
     elementwise = True
-    learning_rate: Annotated[float, Gt(0)] = 0.0025
+    learning_rate: Positive = 0.0025
     beta1: Annotated[float, Interval(gt=0, lt=1)] = 0.9
-    beta2: Fraction = 0.999
-    epsilon: Annotated[float, Gt(0)] = 1e-8
+    beta2: ProperFraction = 0.999
+    epsilon: Positive = 1e-8
     weight_decay: NonNegative = 0.0
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
@@ -223,9 +219,7 @@ class ScheduleFreeAdamW(Optimizer):
             z[...] = parameters
         add_to_mean_square(v, gradient, self.beta2, change)
         factor, floor = corrections(0.0, self.beta2, state.count)
-        np.sqrt(v, out=change)
-        np.add(change, self.epsilon * floor, out=change)
-        np.divide(gradient, change, out=change)
+        divide_by_root(gradient, v, self.epsilon * floor, change)
         np.multiply(change, self.learning_rate * factor, out=change)
         if self.weight_decay:
             np.multiply(parameters, self.learning_rate * self.weight_decay, out=mean)

@@ -9,18 +9,18 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Gt, Interval, Lt
+from annotated_types import Interval, Lt
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import norm
 from nnreg.builtin.optimizers.adam import Adam, AdamW
 from nnreg.builtin.optimizers.moments import (
-    Fraction,
     add_to_mean,
     add_to_mean_square,
     corrections,
+    divide_by_root,
 )
-from nnreg.interfaces.component import Count, NonNegative, Positive
+from nnreg.interfaces.component import Count, NonNegative, Positive, ProperFraction
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
 
 
@@ -39,7 +39,7 @@ class Lamb(Adam):
     """
 
     elementwise = False
-    epsilon: Annotated[float, Gt(0)] = 1e-6
+    epsilon: Positive = 1e-6
     weight_decay: NonNegative = 0.01
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
@@ -48,9 +48,7 @@ class Lamb(Adam):
         add_to_mean(m, gradient, self.beta1, scratch)
         add_to_mean_square(v, gradient, self.beta2, scratch)
         factor, floor = corrections(self.beta1, self.beta2, state.count)
-        np.sqrt(v, out=change)
-        np.add(change, self.epsilon * floor, out=change)
-        np.divide(m, change, out=change)
+        divide_by_root(m, v, self.epsilon * floor, change)
         np.multiply(change, factor, out=change)
         if self.weight_decay:
             np.multiply(parameters, self.weight_decay, out=scratch)
@@ -87,7 +85,7 @@ class Adafactor(Optimizer):
 
     state_names = ("square",)
     non_negative = ("square",)
-    learning_rate: Annotated[float, Gt(0)] = 0.01
+    learning_rate: Positive = 0.01
     beta2_decay: Annotated[float, Lt(0)] = -0.8
     epsilon1: Positive = 1e-30
     epsilon2: Positive = 0.001
@@ -165,16 +163,16 @@ class Muon(Optimizer):
 
     state_names = ("momentum", "v")
     non_negative = ("v",)
-    learning_rate: Annotated[float, Gt(0)] = 0.001
-    momentum: Fraction = 0.95
+    learning_rate: Positive = 0.001
+    momentum: ProperFraction = 0.95
     nesterov: bool = True
     iterations: Annotated[int, Interval(ge=1, le=20)] = 5
     scale: Literal["match_rms_adamw", "original"] = "match_rms_adamw"
     weight_decay: NonNegative = 0.1
     adamw_parameters: tuple[str, ...] = ()
     adamw_learning_rate_ratio: Positive = 1.0
-    beta1: Fraction = 0.9
-    beta2: Fraction = 0.999
+    beta1: ProperFraction = 0.9
+    beta2: ProperFraction = 0.999
     epsilon: Positive = 1e-8
 
     def check_parameters(self, shapes: Mapping[str, Shape]) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
 
 from nnreg._types import Array
-from nnreg.builtin.optimizers.moments import Fraction, add_to_mean
-from nnreg.interfaces.component import NonNegative
+from nnreg.builtin.optimizers.moments import add_to_mean
+from nnreg.interfaces.component import NonNegative, Positive, ProperFraction
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
 
 
@@ -30,7 +28,7 @@ class Sgd(Optimizer):
 
     state_names = ("velocity",)
     elementwise = True
-    momentum: Fraction = 0.0
+    momentum: ProperFraction = 0.0
     nesterov: bool = False
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:
@@ -67,9 +65,9 @@ class Lion(Optimizer):
 
     state_names = ("m",)
     elementwise = True
-    learning_rate: Annotated[float, Gt(0)] = 0.0001
-    beta1: Fraction = 0.9
-    beta2: Fraction = 0.99
+    learning_rate: Positive = 0.0001
+    beta1: ProperFraction = 0.9
+    beta2: ProperFraction = 0.99
     weight_decay: NonNegative = 0.0
 
     def update(self, parameters: Array, gradient: Array, state: UpdateState) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from annotated_types import Gt, Interval
+from annotated_types import Interval
 
 from nnreg._types import Array
+from nnreg.interfaces.component import Positive
 from nnreg.interfaces.optimizer import Optimizer, UpdateState
 
 DECREASE = 1e-4
@@ -43,7 +44,7 @@ class Lbfgs(Optimizer):
     """
 
     full_batch = True
-    learning_rate: Annotated[float, Gt(0)] = 1.0
+    learning_rate: Positive = 1.0
     history_size: Annotated[int, Interval(ge=1, le=100)] = 10
     line_search: Literal["strong_wolfe", "none"] = "strong_wolfe"
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Interval
 
 from nnreg._types import Array
-
-Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
 
 def add_to_mean(mean: Array, values: Array, decay: float, scratch: Array) -> None:
@@ -26,6 +22,13 @@ def add_to_mean_square(mean: Array, values: Array, decay: float, scratch: Array)
     np.multiply(values, math.sqrt(1 - decay), out=scratch)
     np.multiply(scratch, scratch, out=scratch)
     np.add(mean, scratch, out=mean)
+
+
+def divide_by_root(values: Array, square: Array, epsilon: float, out: Array) -> None:
+    """Write values / (√square + epsilon) to `out`, which is neither of the two arrays."""
+    np.sqrt(square, out=out)
+    np.add(out, epsilon, out=out)
+    np.divide(values, out, out=out)
 
 
 def corrections(beta1: float, beta2: float, count: int) -> tuple[float, float]:

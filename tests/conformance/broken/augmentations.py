@@ -46,7 +46,7 @@ class Overflowing(Augmentation):
 
 
 @dataclass(frozen=True)
-class ShrinkingShares(Augmentation):
+class ShrinkingTargets(Augmentation):
     """t ← 0.9 · t"""
 
     def augment(self, x, t, rng):
@@ -93,7 +93,7 @@ BROKEN = {
     "returns": [OnlyInputs],
     "float32": [HalfPrecise],
     "extremes": [Overflowing],
-    "shares": [ShrinkingShares, LosingItsClass],
+    "probabilities": [ShrinkingTargets, LosingItsClass],
     "single rows": [NeedsTwoRows],
     "inputs unchanged": [Writing],
     "repeatable": [Drifting],
