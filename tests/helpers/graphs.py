@@ -15,6 +15,7 @@ RESULTS = {
     "bottleneck": ("loss", 0.1),
     "code": ("again_loss", 0.02),
     "same": ("accuracy", 0.93),
+    "tied": ("accuracy", 0.85),
     "reverse": ("accuracy", 0.95),
     "unet": ("accuracy", 0.96),
     "films": ("r2", 0.9),

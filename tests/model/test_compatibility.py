@@ -184,7 +184,8 @@ def test_a_binary_metric_of_three_classes_is_refused(name):
         metric = {"type": name, "average": "binary", **option}
         assert problem(layers, blobs(), metrics=["accuracy", metric]) == (
             "$.metrics[1]",
-            '"average": "binary" is for two classes, but the target has 3; use "macro" or "micro"',
+            '"average": "binary" is for two classes, but the target has 3; use "macro", "weighted" '
+            'or "micro"',
         )
 
 

@@ -190,7 +190,7 @@ def test_a_nested_layer_has_the_mask_of_the_layer_it_is_in_unless_another_is_giv
     for own, mask in ((True, "input"), (False, None)):
         found = masks_of(network_of([Wrapper(own)]))
         assert found == {
-            "layers/0": (("input",), mask),
+            "layers/0": (("input",), "input"),  # it declares keeps_mask
             "layers/0/inner": ((mask,), mask),
         }
 
