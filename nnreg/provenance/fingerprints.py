@@ -262,6 +262,8 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
         t = (indices % 2)[..., None].astype(float)
     else:
         labels = indices % shape[-1]
+        if loss.wrong_target(labels, of_one) is not None:
+            labels = labels[:, :1]  # fewer classes than steps
         t = labels
         if not loss.takes_labels:
             t = np.equal(labels[..., None], np.arange(shape[-1])).astype(float)
