@@ -13,6 +13,8 @@ from nnreg.builtin.layers.augmentation import (
     RandomZoom,
 )
 from nnreg.testing.layer_pass import LayerCase, Pass
+from tests.parity.comparison import FORMULA
+from tests.parity.layers import compare_layer
 
 pytestmark = pytest.mark.verify
 
@@ -61,15 +63,9 @@ CASES = [
 ]  # fmt: skip
 
 
-def compare(torch, layer, expected, x=IMAGES):
+def compare_images(torch, layer, peer, expected):
     """Compare the output and the gradient with those of a function in PyTorch."""
-    tried = Pass(LayerCase(layer, x))
-    y, dx = tried.run()
-    leaf = torch.tensor(x, requires_grad=True)
-    found = expected(leaf)
-    np.testing.assert_allclose(y, found.detach().numpy(), atol=1e-10)
-    found.backward(torch.tensor(tried.dy))
-    np.testing.assert_allclose(dx, leaf.grad.numpy(), atol=1e-10)
+    compare_layer(torch, layer, [IMAGES], lambda xs, p: expected(*xs), peer=peer)
 
 
 @pytest.mark.parametrize(("layer", "matrices"), CASES)
@@ -89,7 +85,7 @@ def test_images_are_read_as_by_pytorch(torch, layer, matrices):
         )  # fmt: skip
         return y.movedim(1, -1) + layer.fill_value
 
-    compare(torch, layer, expected)
+    compare_images(torch, layer, "torch.nn.functional.grid_sample", expected)
 
 
 @pytest.mark.parametrize(("layer", "matrices"), CASES)
@@ -105,7 +101,7 @@ def test_images_are_read_as_by_keras(keras, torch, layer, matrices):
             KERAS_MODES.get(layer.fill_mode), layer.fill_value, data_format="channels_last",
         )  # fmt: skip
 
-    compare(torch, layer, expected)
+    compare_images(torch, layer, "keras.ops.image.affine_transform", expected)
 
 
 def test_the_other_side_is_read_as_from_a_tiled_image(torch):
@@ -126,7 +122,7 @@ def test_the_other_side_is_read_as_from_a_tiled_image(torch):
         )
         return functional.grid_sample(tiled, grid, align_corners=True).movedim(1, -1)
 
-    compare(torch, layer, expected)
+    compare_images(torch, layer, "torch.nn.functional.grid_sample", expected)
 
 
 def test_angles_zooms_and_shifts_have_the_meaning_of_keras(keras, torch):
@@ -152,7 +148,9 @@ def test_the_contrast_is_that_of_keras(keras, torch):
     contrast = uniform(np.random.default_rng(5), 0.7, 1.6).reshape(-1, 1, 1, 1)
     peer = keras.layers.RandomContrast((0.3, 0.6), value_range=(-100, 100))
     drawn = {"contrast_factor": torch.tensor(contrast)}
-    compare(torch, layer, lambda x: peer.transform_images(x, drawn))
+    compare_images(
+        torch, layer, "keras.layers.RandomContrast", lambda x: peer.transform_images(x, drawn)
+    )
 
 
 def test_flips_are_those_of_pytorch(torch):
@@ -163,7 +161,7 @@ def test_flips_are_those_of_pytorch(torch):
         x = torch.where(vertical[:, None, None, None], x.flip(1), x)
         return torch.where(horizontal[:, None, None, None], x.flip(2), x)
 
-    compare(torch, RandomFlip(), expected)
+    compare_images(torch, RandomFlip(), "torch.flip", expected)
 
 
 def test_a_crop_is_a_slice(torch):
@@ -174,7 +172,7 @@ def test_a_crop_is_a_slice(torch):
         places = zip(x, top, left, strict=True)
         return torch.stack([one[i : i + 4, j : j + 2] for one, i, j in places])
 
-    compare(torch, RandomCrop(4, 2), expected)
+    compare_images(torch, RandomCrop(4, 2), FORMULA, expected)
 
 
 def test_every_layer_of_the_family_is_compared():
