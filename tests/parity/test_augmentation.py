@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nnreg.builtin.augmentations import Cutmix, Mixup
 from nnreg.builtin.layers import augmentation
 from nnreg.builtin.layers.augmentation import (
     RandomContrast,
@@ -13,13 +14,14 @@ from nnreg.builtin.layers.augmentation import (
     RandomZoom,
 )
 from nnreg.testing.layer_pass import LayerCase, Pass
-from tests.parity.comparison import FORMULA
+from tests.parity.comparison import FORMULA, compare, require_all
 from tests.parity.layers import compare_layer
 
 pytestmark = pytest.mark.verify
 
 COUNT, HEIGHT, WIDTH = SHAPE = 5, 7, 6
 IMAGES = np.random.default_rng(0).normal(size=(*SHAPE, 3))
+TARGETS = np.eye(4)[np.random.default_rng(1).integers(0, 4, COUNT)]
 TORCH_MODES = {"constant": "zeros", "reflect": "reflection", "edge": "border"}
 KERAS_MODES = {"constant": "constant", "reflect": "mirror", "edge": "nearest"}
 """Keras's "reflect" repeats the edge. `grid_sample` has no "circular"; Keras's "wrap" is missing
@@ -184,3 +186,45 @@ def test_every_layer_of_the_family_is_compared():
     shared = {augmentation.RandomImages, augmentation.RandomAffine}
     alone = {RandomContrast, RandomCrop, RandomFlip}
     assert family - shared == {type(layer) for layer, _ in CASES} | alone
+
+
+@pytest.mark.parametrize("share", [0.6, 0.9])
+def test_mixed_rows_are_those_of_keras_given_the_draws(keras, torch, share):
+    rng = np.random.default_rng(5)
+    drawn = rng.beta(share, share, COUNT)
+    mixture = {
+        "mix_weight": np.maximum(drawn, 1 - drawn),
+        "permutation_order": rng.permutation(COUNT),
+    }
+    compare_rows(torch, Mixup(share), keras.layers.MixUp(), mixture)
+
+
+def test_images_with_a_box_of_another_are_those_of_keras_given_the_boxes(keras, torch):
+    """The boxes are those that ours shows by a second image of other values."""
+    marked = np.broadcast_to(np.arange(COUNT)[:, None, None, None], (COUNT, HEIGHT, WIDTH, 1))
+    order = np.random.default_rng(5)
+    order.beta(1.0, 1.0, COUNT)
+    partner = order.permutation(COUNT)
+    shown, _ = Cutmix().augment(marked, TARGETS, np.random.default_rng(5))
+    boxes = shown != marked
+    mixture = {
+        "mix_weight": 1 - boxes.mean(axis=(1, 2, 3)),
+        "batch_masks": boxes,
+        "permutation_order": partner,
+    }
+    assert boxes.any()
+    compare_rows(torch, Cutmix(), keras.layers.CutMix(), mixture)
+
+
+def compare_rows(torch, augmentation, peer, drawn):
+    """Compare images and targets with those of a layer of Keras that is given what it draws."""
+    found = augmentation.augment(IMAGES, TARGETS, np.random.default_rng(5))
+    drawn = {name: torch.tensor(values) for name, values in drawn.items()}
+    images = peer.transform_images(torch.tensor(IMAGES), drawn)
+    expected = [images, peer.transform_labels(torch.tensor(TARGETS), drawn)]
+    name = f"keras.layers.{type(peer).__name__}"
+    compare(augmentation, name, list(zip(found, expected, strict=True)))
+
+
+def test_every_augmentation_is_compared():
+    require_all("augmentation", {"mixup", "cutmix"})
