@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config, items):
     comparing = {
         one for one in items if one.path.parent == HERE and one.get_closest_marker("verify")
     }
-    files = {one.path for one in items}
+    files = {one.path for one in items}  # before options deselect some
     result = yield
     complete = comparing <= set(items) and files >= set(HERE.glob("test_*.py"))
     check = [one for one in items if one.nodeid == page.CHECK]

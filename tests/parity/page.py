@@ -42,8 +42,14 @@ ALONE = {
 }
 """The components that have no peer, with the reason."""
 
+LESS_EXACT = {
+    ("activation", "hard_sigmoid"): "PyTorch's slope is a constant in float32.",
+    ("optimizer", "nadam"): "PyTorch keeps the product of the momenta in float32.",
+}
+"""Where a peer is the reason of a difference that is larger than others."""
+
 MARGIN = 3
-"""A difference is stated as at least this many times what it is here: processors round otherwise."""
+"""A difference is stated as at least this many times what it is: other processors differ."""
 
 SMALLEST = -15
 """The smallest power of ten that is stated."""
@@ -55,7 +61,7 @@ float64: what it computes, and for layers, activations, losses and regularizers 
 Optimizers make twenty steps. Where no library has a component, or not with some of its options, it
 is compared with its formula, written out. Each difference is the largest of all cases, relative
 where a value is beyond 1, as the power of ten that is at least {MARGIN} times as large.
-An asterisk marks components that are also compared over options that Hypothesis draws.
+An asterisk marks components that are also compared over options that Hypothesis draws, within 1e-6.
 
 `python -m tests.parity` writes this page, with the extra `verify` installed; each run of
 `nox -s verify` fails if a component, its peer or what differs is another one, or if a difference is
@@ -65,7 +71,7 @@ larger. What differs on purpose is quoted from the documentation of the componen
 TABLE = "| Component | Compared with | Values | Gradients | What differs |\n" + "| --- " * 5 + "|"
 ROW = re.compile(r"^\| `(\w+)`[^|]* \| [^|]* \| (1e-\d+) \| (1e-\d+)? ?\| ", re.M)
 LIBRARY = re.compile(r"\b(Keras|PyTorch|scikit-learn|SciPy)\b")
-SAME = re.compile(r"As (in )?(PyTorch|Keras)(('s)? and (PyTorch|Keras))?('s)?\.")
+SAME = re.compile(r"As (in )?(PyTorch|Keras)( 3)?(('s)? and (PyTorch|Keras))?('s)?\.")
 
 
 def built_in():
@@ -124,7 +130,8 @@ def differences(kind, name):
     found = [one for part in text for one in re.split(r"(?<=\.) (?=[A-Z`])", part)]
     found = [one for one in found if LIBRARY.search(one) and not SAME.fullmatch(one)]
     options = [f"`{option}`: {text}." for option, text in doc.options if LIBRARY.search(text)]
-    return escape(" ".join([*found, *options]))
+    exact = LESS_EXACT.get((kind, name), "")
+    return escape(" ".join([*found, *options, exact]).strip())
 
 
 def escape(text):

@@ -91,8 +91,8 @@ AT_KINKS = {"hardswish": [-3.0, 3.0]}
 LESS_EXACT = {"squareplus": FAR, "gelu": FAR, "softplus": FAR}
 """Where a peer loses digits: Keras subtracts nearly equal numbers, PyTorch clips."""
 
-SINGLE = {"hardsigmoid": 1e-7}
-"""Relative differences from peers whose slope is a constant in float32."""
+SINGLE = {"hardsigmoid": 1e-7, "celu": 1e-6}
+"""Relative differences from peers whose slope, or 1 / alpha, is a constant in float32."""
 
 
 def of_peer(request, library, function, x, dy, options):
