@@ -193,8 +193,9 @@ def transposed(torch, layer, x, p):
     at, given = Windows(layer, x, layer.kernel), {}
     if layer.padding not in ("valid", "same"):
         given = {"padding": layer.padding}
+    weight = in_order(p["weight"]).transpose(0, 1).contiguous()  # with one channel it must be
     y = getattr(torch.nn.functional, f"conv_transpose{at.dims}d")(
-        at.x, in_order(p["weight"]).transpose(0, 1).contiguous(), stride=at.stride, dilation=at.dilation,
+        at.x, weight, stride=at.stride, dilation=at.dilation,
         output_padding=layer.output_padding, **given,
     )  # fmt: skip
     if layer.padding == "same":
