@@ -113,6 +113,16 @@ def order(difference):
     return f"1e{max(power, SMALLEST)}"
 
 
+def larger(records, stated):
+    """Return the orders of the components that differ by more than is stated."""
+    limits = {key: [float(one or 0) for one in pair] for key, pair in stated.items()}
+    return {
+        key: orders(record)
+        for key, record in records.items()
+        if record.values > limits[key][0] or (record.gradients or 0) > limits[key][1]
+    }
+
+
 def stated_on(text):
     """Return the orders that a page states, by kind and name."""
     found, kinds = {}, {heading: kind for kind, heading in HEADINGS.items()}

@@ -137,7 +137,7 @@ KERAS = [
       "l1_regularization_strength": 0.05, "l2_regularization_strength": 0.02, "beta": 0.1}),
     (optimizers.Lamb(0.05, epsilon=1e-7, weight_decay=0.0), "Lamb", {"learning_rate": 0.05}),
     (optimizers.Adafactor(0.05), "Adafactor", {"learning_rate": 0.05}),
-    (optimizers.Adagrad(0.1, 0.1), "Adagrad", {"learning_rate": 0.1, "epsilon": 0.0}),
+    (optimizers.Adagrad(0.1, 0.1, 1e-300), "Adagrad", {"learning_rate": 0.1, "epsilon": 0.0}),
     (optimizers.Muon(0.01, weight_decay=0.1, epsilon=1e-300), "Muon",
      {"learning_rate": 0.01, "epsilon": 0.0, "weight_decay": 0.1, "adam_weight_decay": 0.1}),
     (optimizers.Muon(0.01, 0.8, False, 3, weight_decay=0.0, adamw_learning_rate_ratio=0.3,
