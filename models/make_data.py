@@ -126,8 +126,19 @@ def reber():
     np.savez_compressed(HERE / "reber.npz", letters=letters, valid=valid)
 
 
+def generated():
+    """Write the data that have a generator of their own."""
+    from generators.characters import characters
+    from generators.topics import WORDS, topics
+
+    np.savez_compressed(HERE / "characters.npz", **characters())
+    write_csv("topics.csv", ["words", "topic"], topics())
+    (HERE / "topics_words.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
     penguins()
     sklearn_sets()
     small_sets()
     reber()
+    generated()

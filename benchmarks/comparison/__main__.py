@@ -20,7 +20,7 @@ from benchmarks.comparison import markdown, rows
 from benchmarks.comparison.environments import install, installed_bytes, python
 from benchmarks.environment import processor
 from benchmarks.harness import Effort, Row, Table
-from benchmarks.processes import limited, run
+from benchmarks.processes import limited, pin, run
 
 VERSIONS = """
 import importlib.metadata as m, json, platform
@@ -39,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     threads = os.cpu_count() or 1
     load = os.getloadavg()[0]
     reproducibility = rows.reproducibility(options.environments, threads)
-    if hasattr(os, "sched_setaffinity"):  # only Linux; inherited by every process from here on
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    pin(1)
     measured = _measure(options)
     results = {
         "processor": processor(),

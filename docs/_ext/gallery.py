@@ -11,8 +11,8 @@ from sphinx.application import Sphinx
 import nnreg
 
 MODELS = (
-    "penguins", "digits", "digits_conv", "reber", "diabetes", "three_dense", "gradient_check",
-    "xor", "two_layer", "single_neuron",
+    "penguins", "digits", "digits_conv", "reber", "characters", "topics", "diabetes",
+    "three_dense", "gradient_check", "xor", "two_layer", "single_neuron",
 )  # fmt: skip
 
 

@@ -54,7 +54,10 @@ class Cutmix(Augmentation):
 
     def check_shapes(self, x: Shape, t: Shape) -> None:
         if len(x) not in (2, 3):
-            raise ValueError("it takes images (height, width, channels) or (height, width)")
+            raise ValueError(
+                "it takes images (height, width, channels) or (height, width), found inputs of "
+                f"shape {x}; remove it, or use mixup"
+            )
         if len(t) != 1:
             raise ValueError("it takes one target for an image; use mixup")
 

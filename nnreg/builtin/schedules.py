@@ -164,31 +164,31 @@ class InverseSqrt(Schedule):
 
 @dataclass(frozen=True)
 class Trapezoid(Schedule):
-    """Linear rise from `start` to 1, a constant rate, then decay to `end`: warmup, stable, decay.
+    """Linear rise from `start` to 1, a constant rate, then a fall to `end`: warmup, stable, decay.
 
     factor = start + (1 - start) · p / rise, then 1, then end + (1 - end) · h(u)
 
-    p is the fraction of the training done; u that of the last `decay` of it; h(u) is 1 - u, or
+    p is the fraction of the training done; u that of the last `fall` of it; h(u) is 1 - u, or
     (1 + cos(π · u)) / 2, or 1 - √u. Hu et al. 2024; 1 - √u: Hägele et al. 2024.
 
     Options:
         rise: fraction of the steps in the rise, in [0, 1]
-        decay: fraction of the steps in the decay, in [0, 1]; at most 1 - rise
+        fall: fraction of the steps in the fall, in [0, 1]; at most 1 - rise
         start: first factor, in [0, 1]
         end: factor at the end, in [0, 1]
-        shape: of the decay, "linear", "cosine" or "square_root"
+        shape: of the fall, "linear", "cosine" or "square_root"
     """
 
     rise: Fraction = 0.05
-    decay: Fraction = 0.2
+    fall: Fraction = 0.2
     start: Fraction = 0.01
     end: Fraction = 0.0
     shape: Literal["linear", "cosine", "square_root"] = "linear"
 
     def __post_init__(self) -> None:
-        if self.rise + self.decay > 1:
+        if self.rise + self.fall > 1:
             raise ValueError(
-                f"rise {self.rise} and decay {self.decay} are more than the whole training; "
+                f"rise {self.rise} and fall {self.fall} are more than the whole training; "
                 "lower one of them"
             )
 
@@ -196,9 +196,9 @@ class Trapezoid(Schedule):
         p = context.progress
         if p < self.rise:
             return self.start + (1 - self.start) * p / self.rise
-        if p <= 1 - self.decay:
+        if p <= 1 - self.fall:
             return 1.0
-        return self.end + (1 - self.end) * self._left(1 - (1 - p) / self.decay)
+        return self.end + (1 - self.end) * self._left(1 - (1 - p) / self.fall)
 
     def _left(self, fraction: float) -> float:
         if self.shape == "cosine":

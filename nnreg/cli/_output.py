@@ -138,11 +138,15 @@ def show(console: Console, *parts: RenderableType) -> None:
 WIDE_COLUMN = 24
 """The column width, in characters, above which cells are wrapped rather than widened."""
 
+LONG_NAME = 32
+"""The length up to which a name is not broken."""
+
 
 def _width_of(rows: Sequence[Sequence[str]]) -> int:
     """Return the line width, in characters, that the columns need."""
     longest = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return sum(min(width, WIDE_COLUMN) + 3 for width in longest) + 1
+    limits = [LONG_NAME] + [WIDE_COLUMN] * (len(longest) - 1)
+    return sum(min(width, limit) + 3 for width, limit in zip(longest, limits, strict=True)) + 1
 
 
 def _columns(
@@ -157,7 +161,12 @@ def _columns(
     table = Table(box=box.SIMPLE_HEAD)
     for index, name in enumerate(head):
         numeric = all(_numeric(row[index]) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            min_width=None if index else min(LONG_NAME, max(len(row[0]) for row in (head, *rows))),
+        )
     for row in rows:
         table.add_row(*map(Text, row))
     yield table

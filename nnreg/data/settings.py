@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from annotated_types import Ge, Interval, Len
+from pydantic import Discriminator, Tag
 
 from nnreg.interfaces.component import Configurable, NonNegative
 from nnreg.interfaces.encoder import Encoder
@@ -80,6 +81,19 @@ class Sequences(Configurable):
         return self.lengths if self.group is None else self.group
 
 
+def _kind_of_sequences(value: Any) -> str:
+    """Return the tag of a setting, or of an object with the settings of several inputs."""
+    entries = value.values() if isinstance(value, dict) else ()
+    return _SEVERAL if any(isinstance(entry, dict) for entry in entries) else _ONE
+
+
+_ONE, _SEVERAL = "one setting", "settings of inputs"
+SequencesOf: TypeAlias = Annotated[
+    Annotated[Sequences, Tag(_ONE)] | Annotated[dict[str, Sequences], Tag(_SEVERAL)],
+    Discriminator(_kind_of_sequences),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Columns(Configurable):
     """How columns become numbers.
@@ -118,7 +132,7 @@ class Columns(Configurable):
     target_scaling: Literal["standard", "none"] = "none"
     class_weights: Literal["balanced"] | dict[str, NonNegative] | None = None
     sample_weights: Text | None = None
-    sequences: Sequences | dict[str, Sequences] | None = None
+    sequences: SequencesOf | None = None
 
     def __post_init__(self) -> None:
         if self.inputs == {}:

@@ -21,7 +21,7 @@ from nnreg.builtin.encoders import require_distinct
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.tables.cells import INTEGER, TRUTH, parse_number, positions
-from nnreg.tables.columns import categorical, first_marked, numbers
+from nnreg.tables.columns import categorical, first_marked, is_text, numbers
 from nnreg.tables.lazy import LazyArray
 from nnreg.tables.table import Table
 
@@ -150,10 +150,13 @@ def complete_column(table: Table, name: str) -> Array:
 
 
 def _refuse_missing(table: Table, name: str, missing: Array) -> NoReturn:
-    row = int(np.argwhere(missing)[0][0])
+    row, *place = map(int, np.argwhere(missing)[0])
+    within = f" at {place} of its array" if place else ""
+    if place and is_text(table.columns[name]):
+        within += ", as text of spaces alone is a missing value"
     raise DataError(
-        f"{table.location(row, name)}: the target is missing; fix or remove the row, or set "
-        'data.missing_target to "drop"'
+        f"{table.location(row, name)}: the target is missing{within}; fix or remove the row, or "
+        'set data.missing_target to "drop"'
     )
 
 

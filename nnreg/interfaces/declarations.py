@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nnreg._types import Shape
@@ -37,7 +37,9 @@ class Declarations:
     None if it has no mask, and `output_mask` that for the output, once it is built.
     A layer with many intermediate values per example may set `activation_count` to their number,
     and a recurrent layer `sequence_length` to its number of time steps: threads are planned by
-    them.
+    them, and by `products`, the multiplications for one example in each matrix product with
+    weights. By default, each value of an array of two axes or more is used once per position in
+    the output; a layer that uses them otherwise sets `products`.
     `min_training_rows` is the fewest examples of a batch that the layer can be trained on.
     `constant` is set if the output does not depend on the input, such as that of a normalization
     over a single value: a network with such a layer is refused.
@@ -52,6 +54,7 @@ class Declarations:
     outputs: Mapping[str, Shape] = field(default_factory=dict)
     activation_count: int = 0
     sequence_length: int = 1
+    products: Sequence[int] | None = None
     min_training_rows: int = 1
     constant: bool = False
     integer: bool | None = None
@@ -72,6 +75,15 @@ class Declarations:
         """The number of intermediate values and outputs of one example."""
         outputs = self.outputs.values() if self.outputs else (self.output,)
         return self.activation_count + sum(map(math.prod, outputs))
+
+    @property
+    def weight_products(self) -> Sequence[int]:
+        """The multiplications for one example in each matrix product with weights."""
+        if self.products is not None:
+            return self.products
+        positions = math.prod(self.output[:-1])
+        shapes = [param.shape for param in self.params.values()]
+        return [math.prod(shape) * positions for shape in shapes if len(shape) > 1]
 
     def param(
         self, name: str, shape: Shape, initializer: Initializer, *, regularized: bool = False

@@ -343,11 +343,23 @@ def _misfit(loss: Loss, output: Shape, target: Shape, classes: int | None) -> st
         return f"{found} the loss does not take that for a target of shape {target}"
     if classes is not None:
         reason = f'the target has {classes} classes, so that "units": "classes" would give'
-        return f"{found} {reason} {(*target, classes)}"
+        wanted = (*target, classes)
+        remedy = "" if len(output) == len(wanted) else _remedy(output, wanted)
+        return f"{found} {reason} {wanted}{remedy}"
     problem = f"{found} the target has {target}"
     if loss.classification and output[:-1] == target:
-        problem += '; if its numbers are classes, set "units" to "classes"'
-    return problem
+        return f'{problem}; if its numbers are classes, set "units" to "classes"'
+    return problem + _remedy(output, target)
+
+
+def _remedy(output: Shape, wanted: Shape) -> str:
+    """Return what to do about outputs of another shape than is wanted."""
+    if len(output) == len(wanted):
+        same = output[:-1] == wanted[:-1]
+        return f"; give this layer {wanted[-1]} outputs" if same else ""
+    if len(output) > len(wanted):
+        return "; remove axes before this layer, as by flatten or global_average_pool"
+    return "; keep the axes of the input in all layers"
 
 
 def _check_numbers(targets: Array, loss: Loss) -> None:

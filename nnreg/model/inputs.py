@@ -45,13 +45,13 @@ def _encoded(table: Table, preprocessing: Preprocessing, network: Network) -> In
 
     if others or not isinstance(column, LazyArray):
         encoded: Array | Padded = _contiguous(preprocessing.encode(table, dtype))
-        network.check_input(encoded)
+        _check(encoded, table, preprocessing.names, network)
         return encoded
 
     def encode(table: Table) -> Array:
         encoded = preprocessing.encode(table, dtype)
         assert not isinstance(encoded, Padded)  # sequences are in memory
-        network.check_input(encoded)
+        _check(encoded, table, [name], network)
         return np.ascontiguousarray(encoded)
 
     return column.encoded(
@@ -80,8 +80,35 @@ def _several(table: Table, preprocessing: Preprocessing, network: Network) -> Na
             for name, part in preprocessing.parts.items()
         }
     )
-    network.check_input(encoded)
+    _check(encoded, table, preprocessing.names, network)
     return encoded
+
+
+def _check(
+    encoded: Array | Padded | NamedArrays, table: Table, names: Sequence[str], network: Network
+) -> None:
+    """Let the layers check their input. Raises `DataError` with the first row that they refuse."""
+
+    def refuses(rows: slice) -> DataError | None:
+        try:
+            network.check_input(encoded[rows])
+        except DataError as error:
+            return error
+        return None
+
+    whole = refuses(slice(None))
+    if whole is None:
+        return
+    accepted, refused = 0, len(encoded)  # numbers of rows from the first on
+    while refused - accepted > 1:
+        middle = (accepted + refused) // 2
+        accepted, refused = (accepted, middle) if refuses(slice(middle)) else (middle, refused)
+    alone = refuses(slice(accepted, refused))
+    if alone is None:  # a layer may refuse rows for what they are together
+        raise whole
+    column = f", column {names[0]!r}" if len(names) == 1 else ""
+    where = f"{table.origin}, {table.row_label(accepted)}{column}"
+    raise DataError(f"{where}: {alone}") from alone
 
 
 def prepare_targets(

@@ -32,6 +32,9 @@ def check_steps(preprocessing: Preprocessing, network: Network, outputs: Sequenc
         problem = (
             "the network gives an output for each step, but the target has one value per sequence; "
             "reduce the sequence to one value first, as by an LSTM or a mean over time"
+            if masked and loss.predicts_target
+            else "the loss takes sequences of one length, but these have different ones; fill them "
+            "up in the data, and remove data.sequences"
             if masked
             else "the target has a value for each step, but the network gives one output per "
             "sequence; keep the steps in every layer, or, if a sequence has one target, list "

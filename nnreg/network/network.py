@@ -36,7 +36,7 @@ from nnreg.network.parameters import (
     total_size,
     trained,
     views,
-    weight_uses,
+    weight_products,
 )
 from nnreg.network.prediction import MIN_CHUNK_ACTIVATIONS, chunk_rows, write_scores
 from nnreg.tables.lazy import iter_chunks
@@ -181,16 +181,13 @@ class Network:
         return workspace
 
     def largest_product(self, batch_size: int) -> float:
-        """Return the floating-point operations of the largest matrix product of a forward pass.
-
-        An estimate: each weight of a layer is used once per position in the layer's output.
-        """
+        """Return the floating-point operations of the largest product with weights, forward."""
         return max((flops for flops, _ in self.products(batch_size)), default=0.0)
 
     def products(self, batch_size: int) -> Iterator[tuple[float, bool]]:
-        """Yield the operations of each matrix product, and whether `Workspace.dot` computes it."""
-        for uses, divisible in weight_uses(self.plan):
-            yield 2.0 * batch_size * uses, divisible
+        """Yield the operations of each product, and whether `Workspace.dot` computes it."""
+        for multiplications, divisible in weight_products(self.plan):
+            yield 2.0 * batch_size * multiplications, divisible
 
     @property
     def independent(self) -> bool:

@@ -80,17 +80,14 @@ def _params(plan: LayerBuilder) -> Mapping[str, Param]:
     return plan.params
 
 
-def weight_uses(plan: LayerBuilder) -> Iterator[tuple[int, bool]]:
-    """Yield the number of uses per example of each weight of a network.
+def weight_products(plan: LayerBuilder) -> Iterator[tuple[int, bool]]:
+    """Yield the multiplications for one example in each product with weights of a network.
 
-    That is its size times the positions in the output. The second value says whether the layer
-    computes these products with `Workspace.dot`.
+    The second value says whether the layer computes it with `Workspace.dot`.
     """
     for layer, child in nested(plan):
-        for param in child.params.values():
-            if len(param.shape) > 1:
-                uses = math.prod(param.shape) * math.prod(child.output[:-1])
-                yield uses, layer.divides_products
+        for multiplications in child.weight_products:
+            yield multiplications, layer.divides_products
 
 
 def nested(plan: LayerBuilder) -> Iterator[tuple[Layer, LayerBuilder]]:

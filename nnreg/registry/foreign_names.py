@@ -1,14 +1,14 @@
 """Names that Keras and PyTorch use, and what nnreg calls the same: for suggestions, not aliases.
 
 Two names are the same if they differ only in case, underscores and what `REWRITTEN` has, as
-`MaxPooling2D` and `max_pool2d`. Only the others are in the tables: by kind of component in
-`COMPONENTS`, of options in `OPTIONS`. What is not registered is not suggested.
+`MaxPooling2D` and `max_pool2d`. Only the others are in the table, by kind of component. What is not
+registered is not suggested. Options are in `foreign_options`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from nnreg._utils.formatting import with_article
 from nnreg._utils.suggestions import did_you_mean
@@ -38,6 +38,8 @@ COMPONENTS: Mapping[str, Mapping[str, str | tuple[str, str]]] = {
         "none": "identity",
         "swish": "silu",
         "hardswish": "hard_silu",
+        "gelutanh": "gelu",
+        "gelunew": "gelu",
     },
     "loss": {
         "bce": "binary_cross_entropy",
@@ -61,11 +63,33 @@ COMPONENTS: Mapping[str, Mapping[str, str | tuple[str, str]]] = {
         "poissonnll": "poisson",
         "tripletmarginwithdistance": "triplet_margin",
         "pinball": "quantile",
+        "logistic": "binary_cross_entropy",
+        "sigmoidbinarycrossentropy": ("binary_cross_entropy", AFTER_SIGMOID),
+        "softmaxcrossentropy": ("cross_entropy", AFTER_SOFTMAX),
+        "log": "cross_entropy",
+        "rmse": ("mean_squared_error", "It is lowest where its root is."),
     },
     "layer": {
         "linear": "dense",
         "fullyconnected": "dense",
         "rnn": "simple_rnn",
+        "fc": "dense",
+        "feedforward": "dense",
+        "mlp": ("dense", "Write one for each layer."),
+        "maxoutdense": "maxout",
+        "swiglu": ("glu", 'Set activation to "silu".'),
+        "geglu": ("glu", 'Set activation to "gelu".'),
+        "selfattention": "multi_head_attention",
+        "scaleddotproductattention": "attention",
+        "positionalencoding": ("add_position", "Set learned to false for sines."),
+        "sinepositionencoding": ("add_position", "Set learned to false."),
+        "positionembedding": "add_position",
+        "rotaryembedding": "rotary_positions",
+        "residualblock": "residual",
+        "skip": "residual",
+        "skipconnection": "residual",
+        "randomhorizontalflip": ("random_flip", 'Set mode to "horizontal".'),
+        "randomverticalflip": ("random_flip", 'Set mode to "vertical".'),
         "rnncell": ("simple_rnn", WHOLE_SEQUENCE),
         "simplernncell": ("simple_rnn", WHOLE_SEQUENCE),
         "lstmcell": ("lstm", WHOLE_SEQUENCE),
@@ -94,7 +118,15 @@ COMPONENTS: Mapping[str, Mapping[str, str | tuple[str, str]]] = {
         "integerlookup": ("", ENCODED),
         "stringlookup": ("", ENCODED),
     },
-    "optimizer": {"sparseadam": "adam"},
+    "optimizer": {
+        "sparseadam": "adam",
+        "adamwschedulefree": "schedule_free_adamw",
+        "schedulefree": "schedule_free_adamw",
+        "gd": "sgd",
+        "momentum": ("sgd", "Set momentum."),
+        "nesterov": ("sgd", "Set momentum and nesterov."),
+        "asgd": ("sgd", "Set train.ema."),
+    },
     "schedule": {
         "cosineannealing": "cosine",
         "cosineannealingwarmrestarts": ("cosine", "Set restarts."),
@@ -102,6 +134,15 @@ COMPONENTS: Mapping[str, Mapping[str, str | tuple[str, str]]] = {
         "linear": "warmup",
         "multistep": "step",
         "sequential": ("warmup", "Set after."),
+        "linearwarmup": "warmup",
+        "cosinewithwarmup": ("warmup", 'Set after to "cosine".'),
+        "warmupcosine": ("warmup", 'Set after to "cosine".'),
+        "cyclic": "one_cycle",
+        "triangular": "one_cycle",
+        "noam": "inverse_sqrt",
+        "rsqrt": "inverse_sqrt",
+        "wsd": "trapezoid",
+        "piecewiseconstant": "step",
         "reducelronplateau": "reduce_on_plateau",
     },
     "initializer": {
@@ -109,10 +150,16 @@ COMPONENTS: Mapping[str, Mapping[str, str | tuple[str, str]]] = {
         "kaiminguniform": "he_uniform",
         "xaviernormal": "glorot_normal",
         "xavieruniform": "glorot_uniform",
+        "kaiming": "he_uniform",
+        "xavier": "glorot_uniform",
+        "he": "he_normal",
+        "glorot": "glorot_uniform",
+        "lecun": "lecun_normal",
         "truncnormal": "truncated_normal",
         "eye": "identity",
     },
     "constraint": {"nonneg": "non_negative"},
+    "regularizer": {"elasticnet": "l1_l2", "lasso": "l1", "ridge": "l2"},
     "metric": {
         "acc": "accuracy",
         "binaryaccuracy": ("accuracy", CLASSES),
@@ -124,125 +171,34 @@ COMPONENTS: Mapping[str, Mapping[str, str | tuple[str, str]]] = {
         "categoricalcrossentropy": ("log_loss", CLASSES),
         "sparsecategoricalcrossentropy": ("log_loss", CLASSES),
         "rocauc": "auc",
+        "auroc": "auc",
+        "averageprecision": ("auc", 'Set curve to "precision_recall".'),
+        "prauc": ("auc", 'Set curve to "precision_recall".'),
+        "crossentropy": "log_loss",
+        "nll": "log_loss",
         "mse": "mean_squared_error",
         "mae": "mean_absolute_error",
         "rmse": "root_mean_squared_error",
         "mcc": "matthews",
         "matthewscorrcoef": "matthews",
+        "matthewscorrelationcoefficient": "matthews",
+        "kappa": "cohen_kappa",
+        "pearsonr": "pearson",
+        "spearmanr": "spearman",
+        "ece": "calibration_error",
+        "jaccard": "mean_iou",
+        "dice": "f1",
+        "top5accuracy": "top_k_accuracy",
         "iou": "mean_iou",
         "binaryiou": "mean_iou",
         "onehotiou": "mean_iou",
         "onehotmeaniou": "mean_iou",
         "sensitivity": "recall",
+        "tpr": "recall",
+        "tnr": "specificity",
     },
 }
 """For each kind, the name here by a normalized name there, with a sentence on what differs."""
-
-INFERRED = "the shape of the input is known without it; remove it"
-
-OPTIONS: Mapping[str, tuple[str, ...] | str] = {
-    "lr": ("learning_rate",),
-    "betas": ("beta1", "beta2"),
-    "eps": ("epsilon",),
-    "lrdecay": ("decay",),
-    "gamma": ("decay",),
-    "stepsize": ("every",),
-    "outfeatures": ("units",),
-    "hiddensize": ("units",),
-    "hiddendim": ("units",),
-    "embeddingdim": ("units",),
-    "outputdim": ("units",),
-    "outchannels": ("filters",),
-    "numembeddings": ("vocabulary",),
-    "inputdim": ("vocabulary",),
-    "kernelsize": ("kernel", "size"),
-    "poolsize": ("size",),
-    "strides": ("stride",),
-    "scalefactor": ("size",),
-    "dilationrate": ("dilation",),
-    "depthmultiplier": ("multiplier",),
-    "cropping": ("crop",),
-    "usebias": ("bias",),
-    "kernelinitializer": ("initializer",),
-    "weightinitializer": ("initializer",),
-    "embeddingsinitializer": ("initializer",),
-    "alphainitializer": ("initializer",),
-    "returnsequences": ("sequences",),
-    "gobackwards": ("backwards",),
-    "projsize": ("projection",),
-    "numheads": ("heads",),
-    "nhead": ("heads",),
-    "numqueryheads": ("heads",),
-    "numkeyvalueheads": ("key_value_heads",),
-    "keydim": ("head_size",),
-    "headdim": ("head_size",),
-    "kdim": ("head_size",),
-    "valuedim": ("value_size",),
-    "vdim": ("value_size",),
-    "dimfeedforward": ("hidden_units",),
-    "intermediatedim": ("hidden_units",),
-    "usecausalmask": ("causal",),
-    "iscausal": ("causal",),
-    "p": ("rate",),
-    "dropoutrate": ("rate", "dropout"),
-    "negativeslope": ("slope",),
-    "stddev": ("std",),
-    "a": ("low",),
-    "minval": ("low",),
-    "maxval": ("high",),
-    "numgroups": ("groups",),
-    "maxlength": ("vocabulary",),
-    "dims": ("axes",),
-    "targetshape": ("shape",),
-    "n": ("times",),
-    "batch": ("batch_size",),
-    "minibatchsize": ("batch_size",),
-    "numepochs": ("epochs",),
-    "nepochs": ("epochs",),
-    "maxepochs": ("epochs",),
-    "gradclip": ("clip_norm",),
-    "maxgradnorm": ("clip_norm",),
-    "useema": ("ema",),
-    "earlystop": ("early_stopping",),
-    "criterion": ("loss",),
-    "lossfn": ("loss",),
-    "optim": ("optimizer",),
-    "lrscheduler": ("schedule",),
-    "scheduler": ("schedule",),
-    "layer": ("layers",),
-    "classweight": ("class_weights",),
-    "sampleweight": ("sample_weights",),
-    "infeatures": INFERRED,
-    "inchannels": INFERRED,
-    "inputsize": INFERRED,
-    "inputshape": INFERRED,
-    "numfeatures": INFERRED,
-    "numchannels": INFERRED,
-    "normalizedshape": INFERRED,
-    "embeddim": INFERRED,
-    "dmodel": INFERRED,
-    "batchfirst": "the examples of a batch always come first; remove it",
-    "fromlogits": "after an activation that it can include, a loss computes from logits; remove it",
-    "reduction": "a loss is the mean over the batch; remove it",
-    "inplace": "remove it",
-    "numlayers": 'repeat the layer with {"type": "stack", "times": N, "layers": [...]}',
-    "kernelregularizer": "set train.regularize",
-    "biasregularizer": "set train.regularize",
-    "kernelconstraint": "set train.constrain",
-    "biasconstraint": "set train.constrain",
-    "weightdecay": "set train.l2, or take the optimizer 'adamw'",
-    "clipnorm": "set train.clip_norm",
-    "clipvalue": "set train.clip_value",
-    "trainable": "set train.freeze",
-    "epochs": "set train.epochs",
-    "batchsize": "set train.batch_size",
-    "validationsplit": "set data.split.validation",
-    "validationdata": "set data.split.validation",
-    "testsize": "set data.split.test",
-    "callbacks": "see train.early_stopping and the hooks of plugins",
-}
-"""For an option there, the option here, the first of several that a component has, or what to do
-instead if it has none of that name."""
 
 
 def meant(kind: str, name: str, known: Mapping[str, Collection[str]]) -> str:
@@ -264,20 +220,9 @@ def meant(kind: str, name: str, known: Mapping[str, Collection[str]]) -> str:
     return ""
 
 
-def option_meant(key: str, known: Iterable[str]) -> str:
-    """Return a suggestion for an option that is not among the known ones; empty if none is."""
-    text, own = _normal(key), list(known)
-    found = OPTIONS.get(text, "")
-    same = [name for name in own if _normal(name) == text]
-    if isinstance(found, tuple):
-        same = same or [name for name in found if name in own][: None if text == "betas" else 1]
-        found = ""
-    return did_you_mean(same) or (found and f"; {found}")
-
-
 def _find(kind: str, name: str, known: Collection[str]) -> tuple[str, str] | None:
     """Return the name here and what differs, if there is one among the known names."""
-    by_normal = {_normal(one): one for one in known}
+    by_normal = {normal(one): one for one in known}
     for form in _forms(name):
         found = COMPONENTS.get(kind, {}).get(form, by_normal.get(form))
         target, note = (found, "") if isinstance(found, str) else found or ("", "")
@@ -288,7 +233,7 @@ def _find(kind: str, name: str, known: Collection[str]) -> tuple[str, str] | Non
 
 def _forms(name: str) -> Iterator[str]:
     """Yield a name normalized, then with what `REWRITTEN` has, then without its dimensions."""
-    text = _normal(name.rpartition(".")[2])  # of torch.nn.Linear
+    text = normal(name.rpartition(".")[2])  # of torch.nn.Linear
     yield text
     for pattern, replacement in REWRITTEN:
         text = re.sub(pattern, replacement, text)
@@ -296,5 +241,6 @@ def _forms(name: str) -> Iterator[str]:
     yield re.sub(r"(loss)?[123]d$", "", text)
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """Return a name in lower case, without what separates its words."""
     return re.sub(r"[\W_]", "", name).lower()

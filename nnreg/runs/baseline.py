@@ -20,14 +20,16 @@ from nnreg.tables.padded import points_like, points_of
 from nnreg.training.evaluation import Examples, metric_value
 
 
-def evaluate_with_baseline(prepared: PreparedRun) -> dict[str, Any]:
+def evaluate_with_baseline(
+    prepared: PreparedRun, *, reproducible: bool | None = None
+) -> dict[str, Any]:
     """Return the metrics of each split, those of the constant baseline, and a comparison.
 
     Baseline and comparison are those of the reported split: test, else validation, else train. Of
     several outputs, the comparison is that of the first, and `verdicts` has all by name. They are
     absent where no output predicts a target.
     """
-    metrics = prepared.evaluate()
+    metrics = prepared.evaluate(reproducible=reproducible)
     split, examples = prepared.reported
     baseline, verdicts = dict[str, float](), dict[str, dict[str, Any]]()
     for name, output in prepared.model.outputs.items():

@@ -95,6 +95,12 @@ def rate_curve(
     if steps < MIN_STEPS:
         raise UsageError(f"found {steps} steps; {MIN_STEPS} or more are needed")
     model, records = prepared.model, list[tuple[float, float]]()
+    if model.spec.optimizer.full_batch:
+        name = type(model.spec.optimizer).__name__
+        raise UsageError(
+            f"{name} needs the steps before at the same rate, and finds their sizes by a line "
+            "search; keep its default, or compare runs with other rates"
+        )
     ratio = (highest / lowest) ** (1 / (steps - 1))
     growing = Growing(lowest / model.spec.optimizer.learning_rate, ratio)
     trainer = model.trainer(prepared.train, check=check, schedule=growing)

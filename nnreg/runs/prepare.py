@@ -57,11 +57,12 @@ class PreparedRun:
         name = reported_split(self.splits) or "train"
         return name, self.splits[name]
 
-    def evaluate(self) -> dict[str, dict[str, float]]:
-        """Return the loss and every metric of each split, by its name."""
+    def evaluate(self, *, reproducible: bool | None = None) -> dict[str, dict[str, float]]:
+        """Return the loss and every metric of each split, by its name; see `Network.logits`."""
         model, network = self.model, self.model.inference_network
         return {
-            name: model.evaluation.evaluate(network, split) for name, split in self.splits.items()
+            name: model.evaluation.evaluate(network, split, reproducible=reproducible)
+            for name, split in self.splits.items()
         }
 
 

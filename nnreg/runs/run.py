@@ -288,6 +288,10 @@ class Run:
 
     def _summarize(self, stopped: str, seconds: float) -> dict[str, Any]:
         model, evaluation, reason = self.model, self.model.evaluation, self._stop_reason
+        results = dict[str, Any]()
+        if stopped in FINISHED_OUTCOMES:
+            reproducible = self._trainer.reproducible
+            results = evaluate_with_baseline(self.prepared, reproducible=reproducible)
         return {
             "name": model.document.name,
             "stopped": stopped,
@@ -298,7 +302,7 @@ class Run:
             **self._trainer.division.record,
             "streamed": self._trainer.streaming,
             "kernels": model.document.registry.name_of(model.network.kernels),
-            **(evaluate_with_baseline(self.prepared) if stopped in FINISHED_OUTCOMES else {}),
+            **results,
             "higher_is_better": [n for n in evaluation.names if evaluation.higher_is_better(n)],
             "seconds": round(seconds, 3),
         }

@@ -17,7 +17,7 @@ from nnreg.interfaces.encoder import learned_fields
 from nnreg.interfaces.graph import ENTRY_KEYS
 from nnreg.interfaces.layer import Layer
 from nnreg.registry.checks import unannotated
-from nnreg.registry.foreign_names import option_meant
+from nnreg.registry.foreign_options import option_meant
 
 MISSING: Final = "nnreg_missing"
 """The type of an error whose location ends with a missing key."""

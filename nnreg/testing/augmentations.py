@@ -45,14 +45,14 @@ def returns(case: AugmentationCase) -> None:
 def float32(case: AugmentationCase) -> None:
     """Results in float32 are float32, and agree with those in float64."""
     found = case.run(case.x.astype(np.float32), case.t.astype(np.float32))
-    for what, one, expected in zip(("inputs", "targets"), found, _run(case), strict=True):
-        close_in_float32(case, f"the {what}", one, expected)
+    for what, one, expected in zip(("input", "target"), found, _run(case), strict=True):
+        close_in_float32(case, f"the changed {what}", one, expected)
 
 
 def extremes(case: AugmentationCase) -> None:
     """Inputs up to ±10,000 become finite ones, in float32."""
     x = np.resize(np.array(EXTREMES, np.float32), case.x.shape)
-    finite(case, "the inputs", case.run(x, case.t.astype(np.float32))[0])
+    finite(case, "the changed input", case.run(x, case.t.astype(np.float32))[0])
 
 
 def shares(case: AugmentationCase) -> None:

@@ -23,6 +23,8 @@ THREADS = (1, 2, 3, 4)
 
 OUTPUT = {"type": "dense", "units": "classes", "activation": "softmax"}
 
+ADAM = {"type": "adam", "learning_rate": 0.01}
+
 
 def _dense(*units: int) -> list[dict[str, Any]]:
     return [{"type": "dense", "units": one, "activation": "relu"} for one in units]
@@ -30,7 +32,7 @@ def _dense(*units: int) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Training:
-    """Layers, the shape of an example, and settings; the output has `classes`.
+    """Layers, the shape of an example, settings and an optimizer; the output has `classes`.
 
     With `lengths`, examples are sequences of different lengths.
     """
@@ -42,6 +44,7 @@ class Training:
     settings: Mapping[str, Any] = field(default_factory=dict)
     integers: int = 0
     lengths: bool = False
+    optimizer: Mapping[str, Any] = field(default_factory=lambda: ADAM)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -50,7 +53,7 @@ class Training:
         return {
             "model": {"layers": [*self.layers, OUTPUT]},
             "loss": "cross_entropy",
-            "optimizer": {"type": "adam", "learning_rate": 0.01},
+            "optimizer": self.optimizer,
             "metrics": ["accuracy"],
             "train": {**settings, **self.settings},
         }
@@ -106,6 +109,46 @@ PICTURES: list[dict[str, Any]] = [
     {"type": "flatten"},
 ]
 
+
+def _recurrent(units: int) -> list[Any]:
+    gru = {"type": "gru", "units": units, "sequences": True}
+    return [
+        {"type": "bidirectional", "layer": gru},
+        {"type": "time_distributed", "layer": _dense(units)[0]},
+        {"type": "gru", "units": units, "backwards": True, "reset_after": False},
+    ]
+
+
+def _encoder(units: int) -> list[Any]:
+    block = {"type": "transformer_encoder", "heads": 2, "rotary": 10000, "dropout": 0.2}
+    return [{"type": "embedding", "vocabulary": 20, "units": units}, block, "flatten"]
+
+
+def _normalized(filters: int) -> list[Any]:
+    convolution = {"type": "conv2d", "filters": filters, "padding": "same"}
+    return [
+        {"type": "spectral_norm", "layer": convolution},
+        {"type": "group_norm", "groups": 2},
+        {"type": "activation", "activation": "relu"},
+        "batch_norm",
+        {"type": "depthwise_conv2d"},
+        {"type": "instance_norm"},
+        "global_average_pool",
+    ]
+
+
+MUON = {"type": "muon", "learning_rate": 0.01}
+SAM = {"type": "sam", "base": ADAM}
+LBFGS = {"type": "lbfgs", "learning_rate": 1.0}
+
+AUGMENTED: list[Any] = [
+    {"type": "random_flip"},
+    {"type": "random_rotation", "factor": 0.1},
+    {"type": "random_contrast", "factor": 0.3},
+    *PICTURES,
+]
+
+
 SMALL: Mapping[str, Training] = {
     "dense": Training(_dense(16, 8), (4,)),
     "dense, in shards": Training(_dense(16, 8), (4,), settings={"shards": 3}),
@@ -116,6 +159,60 @@ SMALL: Mapping[str, Training] = {
     "transformer": Training(_transformer(8), (6,), settings={"shards": 4}, integers=20),
 }
 """Trainings of a fraction of a second."""
+
+COMPONENTS: Mapping[str, Training] = {
+    "gru in both directions with masks": Training(
+        _recurrent(5), (7, 3), settings={"shards": 3}, lengths=True
+    ),
+    "encoder with rotary positions and dropout": Training(
+        _encoder(8), (6,), settings={"shards": 4}, integers=20
+    ),
+    "group, instance and spectral norm": Training(
+        _normalized(4), (6, 5, 2), settings={"shards": 3}
+    ),
+    "random images and mixup": Training(
+        AUGMENTED, (9, 8, 2), settings={"shards": 4, "augment": ["mixup"]}
+    ),
+    "muon": Training(_dense(16, 8), (4,), settings={"shards": 3}, optimizer=MUON),
+    "sam": Training(
+        [*_dense(16), "batch_norm", {"type": "dropout", "rate": 0.2}], (4,),
+        settings={"shards": 3}, optimizer=SAM,
+    ),
+    "lbfgs": Training(
+        _dense(16, 8), (4,), settings={"shards": 3, "batch_size": 58, "epochs": 5},
+        optimizer=LBFGS,
+    ),
+}  # fmt: skip
+"""Trainings of a fraction of a second of layers and optimizers that divide work in other ways."""
+
+LARGE_COMPONENTS: Mapping[str, Training] = {
+    "gru in both directions with masks, large": Training(
+        _recurrent(128), (20, 64), 10, 300,
+        {"batch_size": 128, "reproducible": True}, lengths=True,
+    ),
+    "encoder with rotary positions and dropout, large": Training(
+        _encoder(128), (16,), 10, 300, {"batch_size": 128, "reproducible": True}, integers=20
+    ),
+    "group, instance and spectral norm, large": Training(
+        _normalized(32), (16, 16, 3), 10, 192, {"batch_size": 64}
+    ),
+    "random images and mixup, large": Training(
+        [*AUGMENTED[:3], PICTURES[0] | {"filters": 32}, *PICTURES[1:]], (16, 16, 3), 10, 192,
+        {"batch_size": 64, "augment": ["mixup"]},
+    ),
+    "muon, large": Training(
+        _dense(512, 256), (784,), 10, 192, {"batch_size": 64, "reproducible": True}, optimizer=MUON
+    ),
+    "sam, large": Training(
+        _dense(512, 256), (784,), 10, 192, {"batch_size": 64, "reproducible": True}, optimizer=SAM
+    ),
+    "lbfgs, large": Training(
+        _dense(512, 256), (784,), 10, 192,
+        {"batch_size": 128, "reproducible": True, "epochs": 5},
+        optimizer=LBFGS,
+    ),
+}  # fmt: skip
+"""The same with products or activations as large as those that threads share."""
 
 LARGE: Mapping[str, Training] = {
     "dense 784-512-256-10": Training(

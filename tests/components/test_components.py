@@ -122,6 +122,7 @@ LAYERS = {
         head_size=st.just(2)),
     "attention": of(dot_product_attention.Attention, *OF_HEADS[1:]),
     "rotary_positions": of(positions.RotaryPositions, (3, 4), (2, 2)),
+    # after several norms with a small epsilon, central differences are off by more than is allowed
     "transformer_encoder": of(
         transformer.TransformerEncoder, (3, 4), heads=st.integers(1, 2), activation=ACTIVATIONS,
         epsilon=st.floats(0.1, 1)),

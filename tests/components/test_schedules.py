@@ -113,7 +113,7 @@ SCHEDULES = {
     "polynomial": "polynomial",
     "one_cycle": "one_cycle",
     "inverse_sqrt": {"type": "inverse_sqrt", "warmup_epochs": 1.5},
-    "trapezoid": {"type": "trapezoid", "rise": 0.2, "decay": 0.4},
+    "trapezoid": {"type": "trapezoid", "rise": 0.2, "fall": 0.4},
     "warmup": {"type": "warmup", "epochs": 1.5, "after": {"type": "step", "every": 2}},
     "reduce_on_plateau": {"type": "reduce_on_plateau", "monitor": "val_accuracy", "patience": 0},
 }

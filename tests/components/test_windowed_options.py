@@ -65,7 +65,7 @@ REFUSED = [
         "output_padding must be 0",
     ),
     ({"type": "max_pool2d", "size": 7}, "images of at least 7 x 7"),
-    ({"type": "average_pool2d", "padding": 2}, "must be below size (2)"),
+    ({"type": "average_pool2d", "padding": 2}, "padding 2 must be below size 2"),
     ({"type": "global_max_pool1d"}, "(batch, time, channels)"),
     ({"type": "cropping2d", "crop": [4, 1]}, "longer than what is cropped"),
     ({"type": "reshape", "shape": [-1, -1]}, "at most one -1"),

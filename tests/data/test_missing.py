@@ -131,3 +131,22 @@ def test_rows_without_a_target_are_counted_over_a_file_in_parts(prepared):
         found = model.evaluate_chunks(parts(rows))
     assert len(caught) == 1
     assert found == model.evaluate_chunks(parts([rows[0], rows[3]]))
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (np.array([["a", "b"], ["b", " "]]), r"\[1\] of its array, as text of spaces alone is"),
+        (np.array([[1.0, 2.0], [1.0, np.nan]]), r"\[1\] of its array;"),
+    ],
+)
+def test_a_missing_value_in_an_array_of_targets_is_located(values, problem):
+    units = "classes" if values.dtype.kind == "U" else 1
+    activation = "softmax" if values.dtype.kind == "U" else "identity"
+    spec = {
+        "model": {"layers": [{"type": "dense", "units": units, "activation": activation}]},
+        "loss": "cross_entropy" if values.dtype.kind == "U" else "mean_squared_error",
+        "optimizer": "sgd",
+    }
+    with pytest.raises(nnreg.DataError, match=f"row 1, .*: the target is missing at {problem}"):
+        nnreg.build(spec, data=(np.ones((2, 2, 3)), values))

@@ -126,3 +126,12 @@ def test_only_the_monitor_finds_the_best_epoch():
         and node.slice.value == "val_loss"
     }
     assert not reading
+
+
+def test_linear_algebra_is_computed_where_its_bits_are_known():
+    """Results of LAPACK depend on the number of threads of the BLAS, unless that is limited."""
+    assert users("linalg") == {
+        "builtin/initializers.py",  # with one thread
+        "interfaces/traced.py",  # records the functions that a formula calls, in a training
+        "training/gradient_check.py",  # the scale of a tolerance
+    }

@@ -71,6 +71,15 @@ def test_outputs_that_do_not_fit_a_numeric_target_are_an_error():
     path, message = problem(regressor(model=layers), line())
     assert path == "$.model.layers[0]"
     assert "gives shape (2,) for one example, but the target has (1,)" in message
+    assert message.endswith("; give this layer 1 outputs")
+
+
+def test_outputs_with_other_axes_than_the_target_say_what_to_do_with_axes():
+    x, y = blobs()
+    _, message = problem(with_layers(OUTPUT), (x[:, None], y))
+    assert message.endswith("; remove axes before this layer, as by flatten or global_average_pool")
+    _, message = problem(regressor(), (x, x[:, :, None]))
+    assert message.endswith("; keep the axes of the input in all layers")
 
 
 def test_units_of_classes_need_a_categorical_target():

@@ -1,6 +1,7 @@
 """Layers that take integers get those of the input as they are, or are refused."""
 
 from dataclasses import dataclass
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -117,6 +118,37 @@ def test_tokens_outside_the_vocabulary_are_refused_after_a_flatten_too():
     model = nnreg.build(spec("flatten", EMBEDDING, "flatten", DENSE), data=(TOKENS, SUMS))
     with pytest.raises(DataError, match="embedding takes integers from 0 to 8"):
         model.predict(TOKENS + 1)
+
+
+@pytest.mark.parametrize("row", [0, 17, len(TOKENS) - 1])
+def test_the_first_row_with_a_token_outside_the_vocabulary_is_named(row):
+    model = nnreg.build(spec(EMBEDDING, "flatten", DENSE), data=(TOKENS, SUMS))
+    tokens = TOKENS.copy()
+    tokens[row:] += 9
+    wrong = f"from {tokens[row].min()} to {tokens[row].max()}"
+    with pytest.raises(
+        DataError, match=rf"row {row}, column 'x': embedding .* has values {wrong};"
+    ):
+        model.predict(tokens)
+
+
+def test_the_first_such_row_of_several_columns_is_named():
+    rows = {"a": [0, 1, 2], "b": [0, 1, 2]}
+    model = nnreg.build(spec(EMBEDDING, "flatten", DENSE), data=(rows, [1.0, 2.0, 3.0]))
+    with pytest.raises(DataError, match=r", row 1: embedding takes integers from 0 to 8, but"):
+        model.predict({"a": [0, 9, 2], "b": [0, 1, 9]})
+
+
+def test_a_layer_that_refuses_rows_together_names_none():
+    model = nnreg.build(spec(EMBEDDING, "flatten", DENSE), data=(TOKENS, SUMS))
+
+    def check(x):
+        if len(x) > 2:
+            raise DataError("takes one or two rows")
+
+    together = mock.patch.object(model.network, "check_input", check)
+    with together, pytest.raises(DataError, match=r"^takes one or two rows$"):
+        model.predict(TOKENS)
 
 
 def test_a_categorical_column_is_not_looked_up_as_its_one_hot_encoding():

@@ -99,3 +99,11 @@ def test_outputs_without_steps_or_without_the_blank_are_refused():
         nnreg.build(spec(), data=(X[:, 0], T))
     with pytest.raises(SpecError, match="that of class 3, the blank"):
         nnreg.build(spec({"type": "ctc", "blank": 3}), data=(X, T))
+
+
+def test_classes_instead_of_numbers_and_steps_of_different_number_say_what_to_do():
+    with pytest.raises(SpecError, match=r'set "units" to how many numbers there are'):
+        nnreg.build(spec(units="classes"), data=(X, T))
+    sequences = nnreg.Padded(X, 1 + np.arange(len(X)) % STEPS)
+    with pytest.raises(SpecError, match="takes sequences of one length"):
+        nnreg.build(spec(), data=(sequences, T))

@@ -18,6 +18,15 @@ def torch(peer):
 
 
 @pytest.fixture
+def torch_on_one_thread(torch):
+    """PyTorch for trainings: several threads wait for each other on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def keras(peer, torch, tmp_path):
     """Yield Keras in float64, computing with PyTorch, with which TensorFlow shares no process."""
     variables = {"KERAS_BACKEND": "torch", "KERAS_HOME": str(tmp_path)}

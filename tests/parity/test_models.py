@@ -41,8 +41,8 @@ def test_a_model_reaches_its_stated_result(name, tmp_path):
 
 
 def test_every_model_is_trained_by_a_test():
-    teaching = {"single_neuron", "two_layer"}
-    assert {file.stem for file in MODELS.glob("*.json")} == RESULTS.keys() | teaching
+    own_tests = {"single_neuron", "two_layer", "characters", "topics"}
+    assert {file.stem for file in MODELS.glob("*.json")} == RESULTS.keys() | own_tests
 
 
 def test_single_neuron_follows_the_formula_by_hand(tmp_path):

@@ -22,7 +22,7 @@ RNG = np.random.default_rng(0)
 SEQUENCES = RNG.normal(size=(5, 6, 3))
 IMAGES = RNG.normal(size=(5, 6, 4, 3, 2))
 MERGES = {
-    "sum": lambda a, b: a + b,
+    "add": lambda a, b: a + b,
     "average": lambda a, b: (a + b) / 2,
     "multiply": lambda a, b: a * b,
 }

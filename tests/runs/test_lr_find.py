@@ -79,6 +79,13 @@ def test_the_rates_are_those_of_the_inner_optimizer_and_the_schedule_is_ignored(
     assert rate_option(quadratic().model.spec.optimizer) == "optimizer.learning_rate"
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", {"type": "sam", "base": "lbfgs"}])
+def test_an_optimizer_that_searches_for_its_steps_is_refused(optimizer):
+    run = prepared(classifier(optimizer=optimizer, train={"batch_size": 64}), blobs(), 12)
+    with pytest.raises(UsageError, match="compare runs with other rates"):
+        rate_curve(run)
+
+
 @pytest.mark.parametrize(
     ("lowest", "highest", "steps"), [(0.0, 1.0, 50), (1.0, 0.1, 50), (0.1, np.inf, 50), (0.1, 1, 5)]
 )

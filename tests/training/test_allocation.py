@@ -27,6 +27,9 @@ NETWORKS = {
     "batch norm": ((10, 10, 2), [
         {"type": "conv2d", "filters": 16, "padding": "same"}, {"type": "batch_norm"},
         {"type": "flatten"}]),
+    "activations": ((16,), [
+        {"type": "activation", "activation": one} for one in ("relu", "sigmoid", "tanh")
+    ] + [{"type": "dense", "units": 32}, "glu"]),
     "lstm": ((6, 4), [{"type": "lstm", "units": 64}]),
     "transformer": ((6, 64), [
         {"type": "residual", "layers": [

@@ -247,6 +247,7 @@ class TestRefusals:
         rows = IMAGES.reshape(48, -1)
         text = self.problem(spec(["mixup", "cutmix"]), rows, CLASSES)
         assert "$.train.augment[1]: Cutmix: it takes images" in text
+        assert "found inputs of shape (60,); remove it, or use mixup" in text
         layers = [{"type": "conv2d", "filters": 2, "padding": "same"}]
         images = {**regression("cutmix"), "model": {"layers": layers}}
         assert "one target for an image" in self.problem(images, IMAGES, IMAGES)

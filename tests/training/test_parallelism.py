@@ -11,10 +11,8 @@ from nnreg.builtin.initializers import Zeros
 from nnreg.training.parallelism import divide
 
 
-def division(units, features=1000, layer="dense", **train):
+def divided(layers, x, **train):
     """Return how a network of these layers is trained, on any number of threads."""
-    x, y = np.zeros((128, features), "f4"), np.arange(128) % 3
-    layers = [{"type": layer, "units": one} for one in units]
     output = {"type": "dense", "units": "classes", "activation": "softmax"}
     spec = {
         "model": {"layers": [*layers, output]},
@@ -22,7 +20,7 @@ def division(units, features=1000, layer="dense", **train):
         "optimizer": "sgd",
         "train": {"batch_size": 128, "kernels": "numpy", **train},
     }
-    model = nnreg.build(spec, data=(x, y))
+    model = nnreg.build(spec, data=(x, np.arange(len(x)) % 3))
     found = {
         replace(
             divide(model.network, model.evaluation, replace(model.spec.train, threads=n), len(x)),
@@ -32,6 +30,11 @@ def division(units, features=1000, layer="dense", **train):
     }
     assert len(found) == 1
     return found.pop()
+
+
+def division(units, features=1000, layer="dense", **train):
+    layers = [{"type": layer, "units": one} for one in units]
+    return divided(layers, np.zeros((128, features), "f4"), **train)
 
 
 LARGE, MIXED, MEDIUM, SMALL = (1000,), (1000, 300), (500,), (20,)
@@ -64,6 +67,16 @@ def test_large_products_are_computed_in_blocks_where_that_costs_little_or_on_req
 def test_a_batch_of_few_rows_has_no_large_products():
     assert division(LARGE, batch_size=10**6).blocks
     assert not division(LARGE, batch_size=99).blocks
+
+
+def test_the_table_of_an_embedding_is_no_product():
+    """It used to leave every large vocabulary to the threads of the BLAS."""
+    x = np.arange(128 * 4).reshape(128, 4) % 9000
+    embedding = {"type": "embedding", "vocabulary": 9000, "units": 250}
+    assert divided([embedding, "flatten", {"type": "dense", "units": 1000}], x).blocks
+    small = divided([embedding, "global_average_pool"], x)
+    assert small.reproducible
+    assert not small.blocks
 
 
 @dataclass(frozen=True)

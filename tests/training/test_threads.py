@@ -15,13 +15,21 @@ import pytest
 import nnreg
 from nnreg._utils.threads import blas_threads
 from nnreg.errors import NnregWarning
-from nnreg.testing.threads import LARGE, SMALL, THREADS, digest, trained
+from nnreg.testing.threads import (
+    COMPONENTS,
+    LARGE,
+    LARGE_COMPONENTS,
+    SMALL,
+    THREADS,
+    digest,
+    trained,
+)
 
-LONG = "dense 1024-2048-2048-1000"
-TRAININGS = {**SMALL, **LARGE}
+LONG = {"dense 1024-2048-2048-1000", *LARGE_COMPONENTS}
+TRAININGS = {**SMALL, **LARGE, **COMPONENTS, **LARGE_COMPONENTS}
 
 any_training = pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=[pytest.mark.slow] * (one == LONG)) for one in TRAININGS]
+    "name", [pytest.param(one, marks=[pytest.mark.slow] * (one in LONG)) for one in TRAININGS]
 )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import nnreg
 from nnreg._utils.threads import ThreadPool, available_threads, blas_threads
+from nnreg.runs.run import prepare_run
 from nnreg.testing.threads import THREADS
 
 RNG = np.random.default_rng(0)
@@ -110,6 +111,27 @@ def test_validation_uses_the_threads_of_a_reproducible_training(shared):
     with trainer.blas_threads():
         trainer._validate(examples, 1, 1)
     assert set(shared) == {2}
+
+
+def test_the_final_evaluation_of_a_run_uses_the_threads_of_its_training(shared, monkeypatch):
+    """Those of a run that is divided into shards by default, whose validation uses them too."""
+    x, found = RNG.normal(size=(300, 16, 16, 2)), set()
+    y = np.arange(len(x)) % 3
+    layers = [{"type": "conv2d", "filters": 32}, "flatten"]
+    for threads in THREADS:
+        tree = built(layers, x, batch_size=64, threads=threads).document.tree
+        with blas_threads(5 - threads):
+            run = prepare_run(tree, data=(x, y))
+            assert not run.model.network.reproducible
+            assert run._trainer.shards > 1
+            run.train()
+            shared.clear()
+            with run._trainer.blas_threads():
+                run._summarize("epochs", 0.0)
+        found.add(str(run.summary["train"]))
+        assert (max(shared, default=1) > 1) == (threads > 1)
+        assert max(shared, default=1) <= threads
+    assert len(found) == 1
 
 
 def test_limits_do_not_change_how_many_threads_there_are():

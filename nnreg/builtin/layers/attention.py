@@ -79,12 +79,15 @@ class HeadAttention(Join):
         builder.activation_count += 2 * query[0] * (values + self.heads * key[0])
         if len(each) == 1:
             self._declare(builder, "", features, sum(widths))
+            products = [math.prod(query) * sum(widths)]
         else:
-            inputs = zip(("query_", "key_", "value_"), (query, key, value), widths, strict=True)
+            inputs = [*zip(("query_", "key_", "value_"), (query, key, value), widths, strict=True)]
+            products = [math.prod(shape) * width for _, shape, width in inputs]
             for prefix, shape, width in inputs:
                 self._declare(builder, prefix, shape[1], width)
         units = self.units or features
         self._declare(builder, "output_", values, units)
+        builder.products = [*products, query[0] * values * units]
         return (query[0], units)
 
     def _declare(self, builder: LayerBuilder, prefix: str, features: int, units: int) -> None:

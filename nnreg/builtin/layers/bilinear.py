@@ -51,6 +51,7 @@ class Bilinear(WeightedLayer, Join):
     initializer: Initializer = GlorotUniform()
     bias_initializer: Initializer = Zeros()
     independent = True
+    divides_products = True
     keeps_integers = False
     keeps_mask = True
 

@@ -66,6 +66,7 @@ class Convolution(WeightedLayer):
             raise ShapeError(shape, f"a number of channels that is a multiple of {groups}, groups")
         size = (*windows.size, channels // groups, filters)
         self._declare(builder, size)
+        builder.products = [math.prod(out) * math.prod(size) // groups] * groups
         return (*out, filters)
 
     def _places(self, space: Shape) -> tuple[Windows, Frame, Shape]:

@@ -14,7 +14,7 @@ from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Identity
 from nnreg.builtin.initializers import GlorotUniform, Zeros
 from nnreg.errors import ShapeError
-from nnreg.interfaces.activation import Activation, BiasBackward
+from nnreg.interfaces.activation import Activation, Backward, BiasBackward
 from nnreg.interfaces.component import Units
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.declarations import Param
@@ -36,6 +36,26 @@ class ActivatedLayer(Layer):
     def split_output_activation(self) -> tuple[Layer, Activation]:
         plain: Layer = replace(cast(Any, self), activation=Identity())  # a dataclass has the option
         return plain, self.activation
+
+
+def activated(activation: Activation, x: Array, context: Context) -> tuple[Array, Backward]:
+    """Apply the option `activation` of a layer to `x`, in arrays of the workspace if it can.
+
+    The results are those of `Activation.forward`, bit-identical.
+    """
+    if context.children:
+        assert isinstance(activation, TrainableActivation)  # others are not built
+        return activation.forward(x, context.children["activation"])
+    if type(activation).forward_inplace is Activation.forward_inplace:  # it does not overwrite x
+        return activation.forward_inplace(x, context)
+    if activation.sums_to_one:  # in place, its sums have other last bits, and are slower
+        return activation.forward(x)
+    copied = context.empty(x.shape)
+    copied[...] = x
+    if x.ndim == 2:
+        return activation.forward_inplace(copied, context)
+    y, backward_fn = activation.forward_inplace(copied.reshape(-1, x.shape[-1]), context)
+    return y.reshape(x.shape), lambda dy: backward_fn(dy.reshape(y.shape)).reshape(x.shape)
 
 
 class WeightedLayer(ActivatedLayer):
@@ -149,10 +169,7 @@ class ActivationLayer(ActivatedLayer):
         return shape
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
-        if not context.children:
-            return self.activation.forward(x)
-        assert isinstance(self.activation, TrainableActivation)  # others are not built
-        return self.activation.forward(x, context.children["activation"])
+        return activated(self.activation, x, context)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class EinsumDense(ActivatedLayer):
     initializer: Initializer = GlorotUniform()
     bias_initializer: Initializer = Zeros()
     independent = True
+    divides_products = True
     keeps_integers = False
     keeps_mask = True
 
@@ -89,6 +90,8 @@ class EinsumDense(ActivatedLayer):
             axes = y[min(map(y.index, self.bias_axes)) :]
             bias = tuple(sizes[one] if one in self.bias_axes else 1 for one in axes)
             builder.param("bias", bias, self.bias_initializer)
+        count, multiplications = equation.products(sizes)
+        builder.products = [multiplications] * count
         output = tuple(sizes[one] for one in y[1:])
         builder.activation("activation", self.activation, output[-1:])
         return output

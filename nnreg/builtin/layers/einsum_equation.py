@@ -49,6 +49,15 @@ class Equation:
         columns = "".join(one for one in y if one not in x)
         return shared, rows, inner, columns
 
+    def products(self, sizes: Mapping[str, int]) -> tuple[int, int]:
+        """Return how many matrix products there are, and the multiplications in each.
+
+        Those for one example: the batch has no size.
+        """
+        shared, *others = self.parts
+        used = "".join(others).replace(self.x[0], "")
+        return math.prod(sizes[one] for one in shared), math.prod(sizes[one] for one in used)
+
     def multiply(
         self, x: Array, weight: Array, context: Context
     ) -> tuple[Array, Callable[[Array], Array | None]]:

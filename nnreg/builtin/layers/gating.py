@@ -11,12 +11,12 @@ from annotated_types import Interval
 
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Sigmoid
+from nnreg.builtin.layers.dense import activated
 from nnreg.errors import ShapeError
 from nnreg.interfaces.activation import Activation
 from nnreg.interfaces.context import Context
 from nnreg.interfaces.layer import Layer, LayerBackward, LayerBuilder
 from nnreg.interfaces.masks import require_features
-from nnreg.interfaces.trainable_activation import TrainableActivation
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,13 @@ class Glu(Layer):
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         half = x.shape[-1] // 2
         a, b = x[..., :half], x[..., half:]
-        if isinstance(self.activation, TrainableActivation):
-            gate, backward_fn = self.activation.forward(b, context.children["activation"])
-        else:
-            gate, backward_fn = self.activation.forward(b)
+        gate, backward_fn = activated(self.activation, b, context)
         y = np.multiply(a, gate, out=context.empty(a.shape))
 
         def backward(dy: Array) -> Array:
             dx = context.empty(x.shape)
             np.multiply(dy, gate, out=dx[..., :half])
-            dx[..., half:] = backward_fn(dy * a)
+            dx[..., half:] = backward_fn(np.multiply(dy, a, out=context.empty(a.shape)))
             return dx
 
         return y, backward
@@ -70,34 +67,34 @@ class RRelu(Layer):
 
     y = x for x > 0, otherwise slope · x
 
-    The slope of each value is uniform between `lower` and `upper` in training, and their mean
+    The slope of each value is uniform between `low` and `high` in training, and their mean
     otherwise. Input of any shape, output of the same. As PyTorch's; Keras does not have it. Xu et
     al. 2015.
 
     Options:
-        lower: smallest slope, in [0, 1]
-        upper: largest slope, in [0, 1]
+        low: smallest slope, in [0, 1]
+        high: largest slope, in [0, 1]
     """
 
-    lower: Annotated[float, Interval(ge=0, le=1)] = 1 / 8
-    upper: Annotated[float, Interval(ge=0, le=1)] = 1 / 3
+    low: Annotated[float, Interval(ge=0, le=1)] = 1 / 8
+    high: Annotated[float, Interval(ge=0, le=1)] = 1 / 3
     independent = True
     keeps_integers = False
     keeps_mask = True
     output_range = (-math.inf, math.inf)
 
     def __post_init__(self) -> None:
-        if self.lower > self.upper:
-            raise ValueError("'lower' must be at most 'upper'")
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) must not be above high ({self.high})")
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         slope = context.empty(x.shape)
         if context.training:
             drawn = context.rng.random(x.shape, dtype=np.float32)
-            np.multiply(drawn, self.upper - self.lower, out=slope)
-            np.add(slope, self.lower, out=slope)
+            np.multiply(drawn, self.high - self.low, out=slope)
+            np.add(slope, self.low, out=slope)
         else:
-            slope.fill((self.lower + self.upper) / 2)
+            slope.fill((self.low + self.high) / 2)
         np.copyto(slope, 1, where=x > 0)
         y = np.multiply(x, slope, out=context.empty(x.shape))
         return y, lambda dy: np.multiply(dy, slope, out=context.empty(x.shape))

@@ -43,7 +43,7 @@ class Pooling(Layer):
             size, padding = each_axis(self.size, self.dims), each_axis(self.padding, self.dims)
             if any(n >= k for n, k in zip(padding, size, strict=True)):
                 raise ValueError(
-                    f"padding ({self.padding}) must be below size ({self.size}), so that each "
+                    f"padding {self.padding} must be below size {self.size}, so that each "
                     "window has a value"
                 )
 

@@ -62,6 +62,7 @@ class AddPosition(Layer):
             raise ShapeError(shape, "(batch, time, features)")
         if self.learned:
             builder.param("position", shape, self.initializer)
+            builder.products = ()
         else:
             builder.buffer("position", shape, _Sinusoids())
         return shape

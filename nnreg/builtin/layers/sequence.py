@@ -51,6 +51,7 @@ class Embedding(Layer):
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
         builder.param("weight", (self.vocabulary, self.units), self.initializer, regularized=True)
+        builder.products = ()
         return (*shape, self.units)
 
     def check_input(self, x: Array) -> None:

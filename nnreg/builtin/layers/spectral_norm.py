@@ -48,6 +48,7 @@ class SpectralNorm(Layer):
     power_iterations: Count = 1
     exact_gradient = False
     combines_shards = True
+    divides_products = True
     keeps_integers = False
     keeps_mask = True
 

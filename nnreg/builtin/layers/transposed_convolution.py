@@ -76,6 +76,7 @@ class TransposedConvolution(WeightedLayer):
             )
         size = (*windows.size, channels, self.filters)
         self._declare(builder, size)
+        builder.products = [math.prod(space) * math.prod(size)]
         return (*out, self.filters)
 
     def _places(self, space: Shape) -> tuple[Windows, Shape, tuple[tuple[int, int], ...]]:

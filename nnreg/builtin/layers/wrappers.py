@@ -32,11 +32,11 @@ class Bidirectional(Layer):
 
     Options:
         layer: a recurrent layer: simple_rnn, gru, lstm, or another with the option `backwards`
-        merge: how the two outputs are joined: "concat", "sum", "average" or "multiply"
+        merge: how the two outputs are joined: "concat", "add", "average" or "multiply"
     """
 
     layer: Layer
-    merge: Literal["concat", "sum", "average", "multiply"] = "concat"
+    merge: Literal["concat", "add", "average", "multiply"] = "concat"
     independent = True
     keeps_integers = False
 
@@ -44,7 +44,7 @@ class Bidirectional(Layer):
     def examples(cls) -> list[tuple[Bidirectional, Shape]]:
         return [
             (cls(Gru(2, sequences=True)), (3, 2)),
-            (cls(Lstm(3, projection=2), "sum"), (4, 3)),
+            (cls(Lstm(3, projection=2), "add"), (4, 3)),
             (cls(SimpleRnn(2, backwards=True), "average"), (2, 4)),
             (cls(Gru(1, sequences=True), "multiply"), (3, 3)),
         ]
@@ -60,7 +60,7 @@ class Bidirectional(Layer):
         bounds = self.layer.output_range
         if bounds is None or self.merge == "multiply":
             return None
-        factor = 2 if self.merge == "sum" else 1
+        factor = 2 if self.merge == "add" else 1
         return factor * bounds[0], factor * bounds[1]
 
     def build(self, shape: Shape, builder: LayerBuilder) -> Shape:
@@ -168,6 +168,8 @@ class TimeDistributed(Layer):
             )
             raise SpecError([Problem(f"{builder.path}.layer", problem)])
         builder.activation_count = (time - 1) * sum(plan.activations for _, plan in inner)
+        for _, plan in inner:
+            plan.products = [time * multiplications for multiplications in plan.weight_products]
         return (time, *output)
 
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:

@@ -45,7 +45,12 @@ class Ctc(Loss):
         return [(cls(), y, t), (cls(2, zero_infinity=True), y[:, :2], 2 - t)]
 
     def fits(self, output: Shape, target: Shape, classes: int | None) -> bool:
-        if classes is not None or len(target) != 1:
+        if classes is not None:
+            raise ValueError(
+                'the loss takes numbers as targets, not classes of the data: set "units" to how '
+                "many numbers there are, that of the blank included"
+            )
+        if len(target) != 1:
             raise ValueError("the loss takes a sequence of class numbers as the target of a row")
         if len(output) != 2 or output[-1] <= self.blank:
             raise ValueError(

@@ -126,6 +126,8 @@ def test_an_unknown_column_is_refused_with_a_similar_name():
         ({"words": {"lenghts": "n"}}, "unknown key 'lenghts'; did you mean 'lengths'"),
         ({"words": {"group": "n"}}, r"rows are grouped for all columns; write \"sequences\": {"),
         ({"group": "dose"}, "'dose' is used by 'sequences' and cannot be an input"),
+        ({"group": "patient", "constant": [1]}, r"1 problem\n.*constant\[0\]: must be a valid str"),
+        ({"words": {"lengths": 1}}, r"1 problem\n.*words.lengths: must be a valid string"),
     ],
 )
 def test_a_wrong_setting_is_refused_where_it_stands(sequences, message):
