@@ -42,7 +42,7 @@ class MaxNorm(_OfNorms):
 
     w ← w · min(1, max_value / ‖w‖)
 
-    Srivastava et al. 2014.
+    Keras adds 1e-7 to the norm it divides by. Srivastava et al. 2014.
 
     Options:
         max_value: largest norm, > 0
@@ -62,7 +62,7 @@ class UnitNorm(_OfNorms):
 
     w ← w / ‖w‖
 
-    Keras. Zeros remain zeros.
+    As in Keras, which adds 1e-7 to the norm it divides by. Zeros remain zeros.
 
     Options:
         axes: axes along which the norm is taken; by default all but the last
@@ -80,7 +80,7 @@ class MinMaxNorm(_OfNorms):
 
     w ← w · (rate · clip(‖w‖, min_value, max_value) / ‖w‖ + 1 - rate)
 
-    Keras. Zeros remain zeros.
+    As in Keras, which adds 1e-7 to the norm it divides by. Zeros remain zeros.
 
     Options:
         min_value: smallest norm, >= 0

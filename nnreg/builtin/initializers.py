@@ -159,7 +159,7 @@ class GlorotNormal(Initializer):
 
     variance = 2 / (fan_in + fan_out)
 
-    Glorot and Bengio 2010.
+    Keras draws from a truncated distribution of this variance. Glorot and Bengio 2010.
     """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -185,7 +185,7 @@ class HeNormal(Initializer):
 
     variance = 2 / fan_in
 
-    He et al. 2015.
+    Keras draws from a truncated distribution of this variance. He et al. 2015.
     """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:
@@ -211,7 +211,7 @@ class LecunNormal(Initializer):
 
     variance = 1 / fan_in
 
-    LeCun et al. 1998.
+    Keras draws from a truncated distribution of this variance. LeCun et al. 1998.
     """
 
     def draw(self, shape: Shape, rng: np.random.Generator) -> Array:

@@ -2,9 +2,14 @@
 
 import importlib
 import os
+from pathlib import Path
 from unittest import mock
 
 import pytest
+
+from tests.parity import page
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture
@@ -41,3 +46,21 @@ def sklearn(peer):
     with mock.patch.dict(os.environ):  # importing it sets variables
         peer("sklearn")
         return peer("sklearn.metrics")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Check the page after all comparisons if this process runs all of them, else not at all."""
+    comparing = {
+        one for one in items if one.path.parent == HERE and one.get_closest_marker("verify")
+    }
+    files = {one.path for one in items}  # before options deselect some
+    result = yield
+    complete = comparing <= set(items) and files >= set(HERE.glob("test_*.py"))
+    check = [one for one in items if one.nodeid == page.CHECK]
+    items[:] = [one for one in items if one not in check]
+    if complete and not hasattr(config, "workerinput"):  # of pytest-xdist, one of several
+        items += check
+    else:
+        config.hook.pytest_deselected(items=check)
+    return result

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nnreg.builtin import activations as act
-from nnreg.registry.registry import installed
+from tests.parity.comparison import FORMULA, compare, name_of, require_all
 
 pytestmark = pytest.mark.verify
 
@@ -42,7 +42,7 @@ def sparsemax(torch, x):
     return torch.clamp(x - threshold, min=0)
 
 
-TORCH, KERAS = "torch", "keras"
+TORCH, KERAS = "torch.nn.functional", "keras.activations"
 CASES = [
     (act.Identity(), KERAS, "linear", {}),
     (act.Relu(), TORCH, "relu", {}),
@@ -91,8 +91,8 @@ AT_KINKS = {"hardswish": [-3.0, 3.0]}
 LESS_EXACT = {"squareplus": FAR, "gelu": FAR, "softplus": FAR}
 """Where a peer loses digits: Keras subtracts nearly equal numbers, PyTorch clips."""
 
-SINGLE = {"hardsigmoid": 1e-7}
-"""Relative differences from peers whose slope is a constant in float32."""
+SINGLE = {"hardsigmoid": 1e-7, "celu": 1e-6}
+"""Relative differences from peers whose slope, or 1 / alpha, is a constant in float32."""
 
 
 def of_peer(request, library, function, x, dy, options):
@@ -116,18 +116,19 @@ def test_an_activation_is_that_of_another_library(request, case, x):
     activation, library, function, options = case
     if LESS_EXACT.get(function) is x:
         pytest.skip("the other library is less exact there")
-    dy = RNG.normal(size=x.shape)
+    dy = np.random.default_rng(1).normal(size=x.shape)
     dy[np.isin(x, AT_KINKS.get(function, [])) & (x is KINKS)] = 0
     expected, expected_gradient = of_peer(request, library, function, x.copy(), dy, options)
     with warnings.catch_warnings(action="error"), np.errstate(over="raise", invalid="raise"):
         y, backward = activation.forward(x)
         dx = backward(dy)
-    np.testing.assert_allclose(y, expected, rtol=1e-10, atol=1e-12)
-    rtol = SINGLE.get(function, 1e-10)
-    np.testing.assert_allclose(dx, expected_gradient, rtol=rtol, atol=1e-12)
+    peer = f"{library}.{function}" if library else FORMULA
+    compare(
+        activation, peer, [(y, expected)], [(dx, expected_gradient)],
+        rtol=SINGLE.get(function, 1e-10),
+    )  # fmt: skip
 
 
 def test_every_built_in_activation_is_compared():
     """That with parameters is compared in `test_trainable_activations`."""
-    own = {e.cls for e in installed() if e.kind == "activation" and e.plugin == "nnreg"}
-    assert own - {type(case[0]) for case in CASES} == {act.PRelu}
+    require_all("activation", {name_of(case[0]) for case in CASES} | {"prelu"})

@@ -7,13 +7,12 @@ from nnreg.builtin import activations
 from nnreg.builtin.layers import sequence, transformer
 from nnreg.interfaces import LayerBuilder, Workspace
 from nnreg.interfaces.graph import EntryKeys
-from nnreg.interfaces.join import OneInput, one_input, split_values
 from nnreg.interfaces.layer import LayerEntry
 from nnreg.network.network import Network
 from nnreg.network.parameters import views
 from nnreg.registry.registry import installed
-from nnreg.testing.layer_masks import MaskedPass
-from nnreg.testing.layer_pass import LayerCase, Pass
+from tests.parity.comparison import peer, require_all
+from tests.parity.layers import compare_layer
 
 pytestmark = pytest.mark.verify
 
@@ -58,6 +57,7 @@ class Peers:
 
 
 def dot_product(causal=False, scale=None):
+    @peer("torch.nn.functional.scaled_dot_product_attention")
     def compute(peers, xs, p):
         q, k, v = (x[:, None] for x in (xs[0], xs[1], xs[-1]))
         hidden = peers.hidden(causal, q.shape[2], k.shape[2])
@@ -68,6 +68,7 @@ def dot_product(causal=False, scale=None):
 
 
 def keras_attention(causal=False):
+    @peer("keras.layers.Attention")
     def compute(peers, xs, p):
         layer = peers.keras.layers.Attention(use_scale=bool(p))
         layer.build([tuple(x.shape) for x in (xs[0], xs[-1], xs[1])])
@@ -103,14 +104,18 @@ def pytorch_heads(peers, xs, p, causal=False, heads=2):
 
 
 def heads_of_pytorch(**options):
-    return lambda peers, xs, p: pytorch_heads(peers, xs, p, **options)
+    return peer("torch.nn.MultiheadAttention")(
+        lambda peers, xs, p: pytorch_heads(peers, xs, p, **options)
+    )
 
 
-def keras_heads(make, causal=False):
+def keras_heads(made, causal=False):
     """Return Keras's layer with several heads; of one input, our weight is cut in three."""
+    name, widths, options = made
 
+    @peer(f"keras.layers.{name}")
     def compute(peers, xs, p):
-        layer, widths = make(peers.keras.layers)
+        layer = getattr(peers.keras.layers, name)(**options)
         if "weight" in p:
             names = ("query", "key", "value")
             parts = zip(names, p["weight"].split(widths, dim=1), strict=True)
@@ -127,8 +132,8 @@ def keras_heads(make, causal=False):
         query, key, value = xs[0], xs[min(1, len(xs) - 1)], xs[-1]
         given = (query, value, key)
         seen = peers.hidden(False, query.shape[1], key.shape[1])[:, 0]
-        options = {"attention_mask": seen, "use_causal_mask": causal}
-        return peers.keras_layer(layer, given, order, **options)
+        masks = {"attention_mask": seen, "use_causal_mask": causal}
+        return peers.keras_layer(layer, given, order, **masks)
 
     return compute
 
@@ -136,6 +141,7 @@ def keras_heads(make, causal=False):
 def grouped(heads, shared, size, causal=False, base=None):
     """Return PyTorch's attention of groups; the products with weights are written out."""
 
+    @peer("torch.nn.functional.scaled_dot_product_attention")
     def compute(peers, xs, p):
         def project(x, name, count):
             y = x @ p[f"{name}_weight"] + p[f"{name}_bias"]
@@ -204,6 +210,7 @@ def common(p, last):
 
 
 def encoder(units, causal=False, **options):
+    @peer("torch.nn.TransformerEncoderLayer")
     def compute(peers, xs, p):
         module = peers.torch.nn.TransformerEncoderLayer(
             6, 2, units, dropout=0.0, batch_first=True, **options
@@ -216,6 +223,7 @@ def encoder(units, causal=False, **options):
 
 
 def decoder(units, **options):
+    @peer("torch.nn.TransformerDecoderLayer")
     def compute(peers, xs, p):
         module = peers.torch.nn.TransformerDecoderLayer(
             6, 2, units, dropout=0.0, batch_first=True, **options
@@ -240,12 +248,13 @@ def of(shapes, theirs, **options):
 def keras_multi(**options):
     sizes = [options["key_dim"]] * 2 + [options.get("value_dim", options["key_dim"])]
     widths = [options["num_heads"] * size for size in sizes]
-    return lambda layers: (layers.MultiHeadAttention(**options), widths)
+    return "MultiHeadAttention", widths, options
 
 
 def keras_grouped(size, heads, shared, **options):
     widths = [heads * size, shared * size, shared * size]
-    return lambda layers: (layers.GroupQueryAttention(size, heads, shared, **options), widths)
+    counts = {"head_dim": size, "num_query_heads": heads, "num_key_value_heads": shared}
+    return "GroupQueryAttention", widths, counts | options
 
 
 QUIET = {"dropout": 0.0, "heads": 2}
@@ -302,9 +311,7 @@ FAMILIES = ("attention", "dot_product_attention", "transformer")
 
 
 def test_every_layer_of_these_families_is_compared():
-    own = [e for e in installed() if e.kind == "layer" and e.plugin == "nnreg"]
-    family = {e.name for e in own if e.cls.__module__.rpartition(".")[2] in FAMILIES}
-    assert CASES.keys() == family | {"rotary_positions"}
+    require_all("layer", CASES.keys() - {"rotary_positions"}, FAMILIES)
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -313,32 +320,19 @@ def test_every_layer_of_these_families_is_compared():
 )
 def test_a_layer_has_the_outputs_and_the_gradients_of_its_peer(torch, keras, name, number, masked):
     shapes, options, compute = CASES[name][number]
-    layer, size = one_input(installed().find("layer", name).cls(**options), shapes)
-    case = LayerCase(layer, np.random.default_rng(number).normal(size=(ROWS, *size)))
-    tried = MaskedPass(case, LENGTHS) if masked else Pass(case)
+    layer = installed().find("layer", name).cls(**options)
+    rng = np.random.default_rng(number)
+    inputs = [rng.normal(size=(ROWS, *shape)) for shape in shapes]
     real = queries = None
     if masked:
         steps = [np.arange(shape[0]) < LENGTHS[str(k)][:, None] for k, shape in enumerate(shapes)]
         queries = steps[0]
         real = np.logical_and.reduce(steps[1:]) if len(steps) > 1 else queries
-    y, dx = tried.run()
-    parts = split_values(case.x, shapes) if isinstance(layer, OneInput) else [case.x]
-    xs = [torch.tensor(part.copy(), requires_grad=True) for part in parts]
-    p = {
-        name.removeprefix("layers/0/"): torch.tensor(values.copy(), requires_grad=True)
-        for name, values in tried.network.parameters.items()
-    }
-    expected = compute(Peers(torch, keras, real, queries), xs, p)
-    expected.backward(torch.tensor(tried.dy))
-    close = {"rtol": 1e-10, "atol": 1e-12}
-    kept = tried.real_output if masked else np.ones(y.shape, bool)
-    np.testing.assert_allclose(y[kept], expected.detach().numpy()[kept], **close)
-    found = split_values(dx, shapes) if isinstance(layer, OneInput) else [dx]
-    for own, x in zip(found, xs, strict=True):
-        np.testing.assert_allclose(own, x.grad.numpy(), **close)
-    for name, own in views(tried.gradient, tried.network.params).items():
-        theirs = p[name.removeprefix("layers/0/")].grad.numpy()
-        np.testing.assert_allclose(own, theirs, err_msg=name, **close)
+    peers = Peers(torch, keras, real, queries)
+    compare_layer(
+        torch, layer, inputs, lambda xs, p: compute(peers, xs, p), peer=compute,
+        lengths=LENGTHS if masked else None,
+    )  # fmt: skip
 
 
 def test_an_embedding_with_tied_output_has_the_gradients_of_pytorch(torch, keras):

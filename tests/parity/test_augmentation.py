@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nnreg.builtin.augmentations import Cutmix, Mixup
 from nnreg.builtin.layers import augmentation
 from nnreg.builtin.layers.augmentation import (
     RandomContrast,
@@ -13,11 +14,14 @@ from nnreg.builtin.layers.augmentation import (
     RandomZoom,
 )
 from nnreg.testing.layer_pass import LayerCase, Pass
+from tests.parity.comparison import FORMULA, compare, require_all
+from tests.parity.layers import compare_layer
 
 pytestmark = pytest.mark.verify
 
 COUNT, HEIGHT, WIDTH = SHAPE = 5, 7, 6
 IMAGES = np.random.default_rng(0).normal(size=(*SHAPE, 3))
+TARGETS = np.eye(4)[np.random.default_rng(1).integers(0, 4, COUNT)]
 TORCH_MODES = {"constant": "zeros", "reflect": "reflection", "edge": "border"}
 KERAS_MODES = {"constant": "constant", "reflect": "mirror", "edge": "nearest"}
 """Keras's "reflect" repeats the edge. `grid_sample` has no "circular"; Keras's "wrap" is missing
@@ -61,15 +65,9 @@ CASES = [
 ]  # fmt: skip
 
 
-def compare(torch, layer, expected, x=IMAGES):
+def compare_images(torch, layer, peer, expected):
     """Compare the output and the gradient with those of a function in PyTorch."""
-    tried = Pass(LayerCase(layer, x))
-    y, dx = tried.run()
-    leaf = torch.tensor(x, requires_grad=True)
-    found = expected(leaf)
-    np.testing.assert_allclose(y, found.detach().numpy(), atol=1e-10)
-    found.backward(torch.tensor(tried.dy))
-    np.testing.assert_allclose(dx, leaf.grad.numpy(), atol=1e-10)
+    compare_layer(torch, layer, [IMAGES], lambda xs, p: expected(*xs), peer=peer)
 
 
 @pytest.mark.parametrize(("layer", "matrices"), CASES)
@@ -89,7 +87,7 @@ def test_images_are_read_as_by_pytorch(torch, layer, matrices):
         )  # fmt: skip
         return y.movedim(1, -1) + layer.fill_value
 
-    compare(torch, layer, expected)
+    compare_images(torch, layer, "torch.nn.functional.grid_sample", expected)
 
 
 @pytest.mark.parametrize(("layer", "matrices"), CASES)
@@ -105,7 +103,7 @@ def test_images_are_read_as_by_keras(keras, torch, layer, matrices):
             KERAS_MODES.get(layer.fill_mode), layer.fill_value, data_format="channels_last",
         )  # fmt: skip
 
-    compare(torch, layer, expected)
+    compare_images(torch, layer, "keras.ops.image.affine_transform", expected)
 
 
 def test_the_other_side_is_read_as_from_a_tiled_image(torch):
@@ -126,7 +124,7 @@ def test_the_other_side_is_read_as_from_a_tiled_image(torch):
         )
         return functional.grid_sample(tiled, grid, align_corners=True).movedim(1, -1)
 
-    compare(torch, layer, expected)
+    compare_images(torch, layer, "torch.nn.functional.grid_sample", expected)
 
 
 def test_angles_zooms_and_shifts_have_the_meaning_of_keras(keras, torch):
@@ -152,7 +150,9 @@ def test_the_contrast_is_that_of_keras(keras, torch):
     contrast = uniform(np.random.default_rng(5), 0.7, 1.6).reshape(-1, 1, 1, 1)
     peer = keras.layers.RandomContrast((0.3, 0.6), value_range=(-100, 100))
     drawn = {"contrast_factor": torch.tensor(contrast)}
-    compare(torch, layer, lambda x: peer.transform_images(x, drawn))
+    compare_images(
+        torch, layer, "keras.layers.RandomContrast", lambda x: peer.transform_images(x, drawn)
+    )
 
 
 def test_flips_are_those_of_pytorch(torch):
@@ -163,7 +163,7 @@ def test_flips_are_those_of_pytorch(torch):
         x = torch.where(vertical[:, None, None, None], x.flip(1), x)
         return torch.where(horizontal[:, None, None, None], x.flip(2), x)
 
-    compare(torch, RandomFlip(), expected)
+    compare_images(torch, RandomFlip(), "torch.flip", expected)
 
 
 def test_a_crop_is_a_slice(torch):
@@ -174,7 +174,7 @@ def test_a_crop_is_a_slice(torch):
         places = zip(x, top, left, strict=True)
         return torch.stack([one[i : i + 4, j : j + 2] for one, i, j in places])
 
-    compare(torch, RandomCrop(4, 2), expected)
+    compare_images(torch, RandomCrop(4, 2), FORMULA, expected)
 
 
 def test_every_layer_of_the_family_is_compared():
@@ -186,3 +186,45 @@ def test_every_layer_of_the_family_is_compared():
     shared = {augmentation.RandomImages, augmentation.RandomAffine}
     alone = {RandomContrast, RandomCrop, RandomFlip}
     assert family - shared == {type(layer) for layer, _ in CASES} | alone
+
+
+@pytest.mark.parametrize("share", [0.6, 0.9])
+def test_mixed_rows_are_those_of_keras_given_the_draws(keras, torch, share):
+    rng = np.random.default_rng(5)
+    drawn = rng.beta(share, share, COUNT)
+    mixture = {
+        "mix_weight": np.maximum(drawn, 1 - drawn),
+        "permutation_order": rng.permutation(COUNT),
+    }
+    compare_rows(torch, Mixup(share), keras.layers.MixUp(), mixture)
+
+
+def test_images_with_a_box_of_another_are_those_of_keras_given_the_boxes(keras, torch):
+    """The boxes are those that ours shows by a second image of other values."""
+    marked = np.broadcast_to(np.arange(COUNT)[:, None, None, None], (COUNT, HEIGHT, WIDTH, 1))
+    order = np.random.default_rng(5)
+    order.beta(1.0, 1.0, COUNT)
+    partner = order.permutation(COUNT)
+    shown, _ = Cutmix().augment(marked, TARGETS, np.random.default_rng(5))
+    boxes = shown != marked
+    mixture = {
+        "mix_weight": 1 - boxes.mean(axis=(1, 2, 3)),
+        "batch_masks": boxes,
+        "permutation_order": partner,
+    }
+    assert boxes.any()
+    compare_rows(torch, Cutmix(), keras.layers.CutMix(), mixture)
+
+
+def compare_rows(torch, augmentation, peer, drawn):
+    """Compare images and targets with those of a layer of Keras that is given what it draws."""
+    found = augmentation.augment(IMAGES, TARGETS, np.random.default_rng(5))
+    drawn = {name: torch.tensor(values) for name, values in drawn.items()}
+    images = peer.transform_images(torch.tensor(IMAGES), drawn)
+    expected = [images, peer.transform_labels(torch.tensor(TARGETS), drawn)]
+    name = f"keras.layers.{type(peer).__name__}"
+    compare(augmentation, name, list(zip(found, expected, strict=True)))
+
+
+def test_every_augmentation_is_compared():
+    require_all("augmentation", {"mixup", "cutmix"})

@@ -1,178 +1,221 @@
-"""Layers beside those of PyTorch: outputs and gradients within 1e-6 in float64."""
+"""Layers of other families beside PyTorch and Keras: 1e-10 in float64."""
 
 import numpy as np
 import pytest
 
-from nnreg.builtin.layers import (
-    attention,
-    dense,
-    dot_product_attention,
-    gating,
-    normalization,
-    sequence,
-)
-from nnreg.interfaces import LayerBuilder, Workspace
-from nnreg.interfaces.join import flat_inputs, one_input
-from nnreg.network.network import Network
-from tests.parity.comparison import RNG, X, close
+from nnreg.builtin.activations import Gelu, Identity, LeakyRelu, Relu, Softmax, Tanh
+from nnreg.builtin.layers import dense, gating, joins, positions, sampling
+from nnreg.builtin.layers.composition import Residual, Stack
+from nnreg.builtin.layers.normalization import BatchNorm, LayerNorm
+from nnreg.builtin.layers.sequence import Embedding
+from nnreg.testing.layer_pass import LayerCase, Pass
+from tests.parity.comparison import compare, peer, require_all
+from tests.parity.layers import compare_layer
 
 pytestmark = pytest.mark.verify
 
-
-class Ours:
-    """A layer in a network, its outputs and gradients."""
-
-    def __init__(self, layer, x, *, training=True):
-        plan = LayerBuilder("$")
-        shape = x.shape[1:]
-        self.network = Network(plan, shape, plan.layer("layers/0", layer, shape), dtype=np.float64)
-        self.network.initialize(0)
-        self.network.vector += RNG.normal(size=self.network.vector.size) * 0.2
-        gradient = np.zeros_like(self.network.vector)
-        context = self.network.context(
-            Workspace(np.float64, reuse=True),
-            gradient,
-            training=training,
-            input_gradient=x.dtype.kind == "f",
-        )
-        context.workspace.rng = np.random.default_rng(0)
-        y, backward = self.network.forward(x, context)
-        self.y = y.copy()
-        self.dy = RNG.normal(size=y.shape)
-        self.dx = backward(self.dy)
-        self.gradients = dict(context.children["layers/0"].gradients)
-        self.params = dict(context.children["layers/0"].params)
-
-    def against(self, torch, module, x, load, read):
-        """Compare with a module that `load` fills and whose gradients `read` gives by our names."""
-        module = module.double()
-        with torch.no_grad():
-            load(module, {k: torch.tensor(v.copy()) for k, v in self.params.items()})
-        leaf = torch.tensor(x, requires_grad=x.dtype.kind == "f")
-        y = module(leaf)
-        y = y[0] if isinstance(y, tuple) else y
-        y.backward(torch.tensor(self.dy))
-        close(self.y, y)
-        if x.dtype.kind == "f":
-            close(self.dx, leaf.grad)
-        for name, gradient in read(module).items():
-            close(self.gradients[name], gradient)
+RNG = np.random.default_rng(0)
+ROW, ROWS, STEPS = RNG.normal(size=(6, 4)) * 3, RNG.normal(size=(6, 4)), RNG.normal(size=(3, 5, 4))
+OTHERS = [RNG.normal(size=(3, 5, 4)) for _ in range(2)]
+NUMBERS = RNG.integers(0, 7, (4, 3))
+OPPOSITE = np.concatenate([ROW, ROW[::-1] * 50], axis=1)
+EQUAL = [ROW, np.where(ROW > 0, ROW, -ROW)]  # half of the values are the same
 
 
-def test_dense_is_linear(torch):
-    def load(m, p):
-        m.weight.copy_(p["weight"].T)
-        m.bias.copy_(p["bias"])
+def of(layer, theirs, *inputs):
+    return layer, theirs, inputs
 
-    Ours(dense.Dense(3), X).against(
-        torch, torch.nn.Linear(5, 3), X, load,
-        lambda m: {"weight": m.weight.grad.T, "bias": m.bias.grad},
-    )  # fmt: skip
+
+def function(name, *names, options=None):
+    """Return a function of PyTorch of the inputs, then of our parameters of these names."""
+
+    @peer(f"torch.nn.functional.{name}")
+    def compute(torch, keras, xs, p):
+        given = [p[one] for one in names]
+        return getattr(torch.nn.functional, name)(*xs, *given, **(options or {}))
+
+    return compute
+
+
+def linear(activate=None):
+    @peer("torch.nn.functional.linear")
+    def compute(torch, keras, xs, p):
+        y = torch.nn.functional.linear(*xs, p["weight"].T, p.get("bias"))
+        return activate(torch)(y) if activate else y
+
+    return compute
+
+
+def activation(name, **options):
+    """Return the layer of Keras that applies an activation, where PyTorch has only modules."""
+
+    @peer("keras.layers.Activation")
+    def compute(torch, keras, xs, p):
+        return keras.layers.Activation(name)(*xs)
+
+    return compute
+
+
+@peer("torch.nn.functional.embedding")
+def embedding(torch, keras, xs, p):
+    return torch.nn.functional.embedding(*xs, p["weight"])
+
+
+@peer("torch.nn.functional.layer_norm")
+def layer_norm(torch, keras, xs, p):
+    (x,) = xs
+    return torch.nn.functional.layer_norm(x, x.shape[-1:], p["gamma"], p["beta"], 1e-5)
+
+
+def dropout(rate):
+    """Compute it by PyTorch's tensors: neither library takes numbers drawn before."""
+
+    def compute(torch, keras, xs, p):
+        drawn = np.random.default_rng(5).random(tuple(xs[0].shape), dtype=np.float32)
+        return xs[0] * torch.tensor((drawn >= rate) / (1 - rate))
+
+    return compute
+
+
+def position(torch, keras, xs, p):
+    return xs[0] + p["position"]
+
+
+def waves(torch, keras, xs, p):
+    _, time, features = xs[0].shape
+    k = torch.arange(0, features, 2, dtype=torch.float64)
+    angles = torch.arange(time)[:, None] / 10_000 ** (k / features)
+    return xs[0] + torch.stack([torch.sin(angles), torch.cos(angles)], dim=-1).flatten(1)
+
+
+@peer("torch.distributions.kl_divergence")
+def sample(torch, keras, xs, p):
+    mean, logs = xs[0].chunk(2, dim=-1)
+    deviation = torch.exp(logs / 2)
+    drawn = np.random.default_rng(5).standard_normal(tuple(mean.shape), dtype=np.float32)
+    normal = torch.distributions.Normal
+    own, standard = normal(mean, deviation), normal(torch.zeros_like(mean), 1.0)
+    kl = torch.distributions.kl_divergence(own, standard).sum(-1, keepdim=True)
+    z = mean + deviation * torch.tensor(drawn.astype(np.float64))
+    return torch.cat([z.flatten(1), kl.flatten(1)], dim=1)
+
+
+def skip(torch, keras, xs, p):
+    return xs[0] + torch.tanh(xs[0] @ p["layers/0/weight"] + p["layers/0/bias"])
+
+
+@peer("torch.nn.Sequential")
+def sequential(torch, keras, xs, p):
+    modules, weights = [], {}
+    for k in range(2):
+        modules += [torch.nn.Linear(4, 4), torch.nn.ReLU()]
+        weights[f"{2 * k}.weight"] = p[f"{k}/layers/0/weight"].T
+        weights[f"{2 * k}.bias"] = p[f"{k}/layers/0/bias"]
+    return torch.func.functional_call(torch.nn.Sequential(*modules).double(), weights, tuple(xs))
+
+
+def join(name, **options):
+    @peer(f"keras.layers.{name}")
+    def compute(torch, keras, xs, p):
+        return getattr(keras.layers, name)(**options)(xs)
+
+    return compute
+
+
+def distance(torch, keras, xs, p):
+    return torch.sqrt(((xs[0] - xs[1]) ** 2).sum(-1) + 1e-12)
+
+
+CASES = {
+    "dense": [
+        of(dense.Dense(3), linear(), ROW),
+        of(dense.Dense(3, bias=False), linear(), STEPS),
+        of(dense.Dense(3, Softmax()), linear(lambda torch: torch.nn.Softmax(-1)), STEPS),
+        of(dense.Dense(3, LeakyRelu(0.2)), linear(lambda torch: torch.nn.LeakyReLU(0.2)), ROW),
+    ],
+    "dropout": [of(dense.Dropout(rate), dropout(rate), STEPS) for rate in (0.1, 0.6)],
+    "flatten": [
+        of(dense.Flatten(), peer("torch.flatten")(
+            lambda torch, keras, xs, p: torch.flatten(*xs, start_dim=1)), STEPS),
+    ],
+    "activation": [
+        of(dense.ActivationLayer(Tanh()), activation("tanh"), STEPS),
+        of(dense.ActivationLayer(Softmax()), activation("softmax"), ROW),
+        of(dense.ActivationLayer(Gelu(exact=True)), activation("gelu"), ROW),
+        of(dense.ActivationLayer(Identity()), activation("linear"), ROW),
+    ],
+    "glu": [of(gating.Glu(), function("glu"), OPPOSITE)],
+    "layer_norm": [of(LayerNorm(), layer_norm, ROW), of(LayerNorm(), layer_norm, STEPS)],
+    "embedding": [of(Embedding(7, 5), embedding, NUMBERS)],
+    "add_position": [
+        of(positions.AddPosition(), position, STEPS),
+        of(positions.AddPosition(learned=False), waves, STEPS),
+    ],
+    "gaussian_sample": [of(sampling.GaussianSample(), sample, ROW / 3)],
+    "residual": [of(Residual((dense.Dense(4, Tanh()),)), skip, ROW)],
+    "stack": [of(Stack((dense.Dense(4, Relu()),), times=2), sequential, ROW)],
+    "add": [of(joins.Add(), join("Add"), STEPS, *OTHERS)],
+    "subtract": [of(joins.Subtract(), join("Subtract"), STEPS, OTHERS[0])],
+    "multiply": [of(joins.Multiply(), join("Multiply"), STEPS, *OTHERS)],
+    "average": [of(joins.Average(), join("Average"), STEPS, *OTHERS)],
+    "maximum": [of(joins.Maximum(), join("Maximum"), STEPS, *OTHERS)],
+    "minimum": [of(joins.Minimum(), join("Minimum"), STEPS, *OTHERS)],
+    "concat": [
+        of(joins.Concat(), join("Concatenate"), STEPS, OTHERS[0][..., :2]),
+        of(joins.Concat(0), join("Concatenate", axis=1), STEPS, *OTHERS),
+    ],
+    "dot": [
+        of(joins.Dot(), join("Dot", axes=1), ROW, ROWS),
+        of(joins.Dot(), peer("torch.linalg.vecdot")(
+            lambda torch, keras, xs, p: torch.linalg.vecdot(*xs)), STEPS, OTHERS[0]),
+    ],
+    "distance": [of(joins.Distance(), distance, STEPS, OTHERS[0])],
+}  # fmt: skip
+
+FAMILIES = (
+    "composition", "dense", "gating", "joins", "normalization", "positions", "sampling",
+    "sequence",
+)  # fmt: skip
+ELSEWHERE = {"rrelu", "batch_norm", "lstm", "rotary_positions"}
+"""Those that have a test of their own below or are compared with other families."""
+
+
+def test_every_layer_of_these_families_is_compared():
+    require_all("layer", CASES.keys() | ELSEWHERE, FAMILIES)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [(name, k) for name, cases in CASES.items() for k in range(len(cases))]
+)
+def test_a_layer_has_the_outputs_and_the_gradients_of_its_peer(torch, keras, name, number):
+    layer, compute, inputs = CASES[name][number]
+    compare_layer(torch, layer, inputs, lambda xs, p: compute(torch, keras, xs, p), peer=compute)
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_batch_norm_is_pytorchs(torch, training):
-    def load(m, p):
-        m.weight.copy_(p["gamma"])
-        m.bias.copy_(p["beta"])
-        m.train(training)
+@pytest.mark.parametrize("x", [ROW, STEPS], ids=["rows", "steps"])
+def test_batch_norm_is_pytorchs(torch, training, x):
+    running = torch.zeros(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
 
-    ours = Ours(normalization.BatchNorm(), X, training=training)
-    module = torch.nn.BatchNorm1d(5, momentum=0.1)
-    ours.against(torch, module, X, load, lambda m: {"gamma": m.weight.grad, "beta": m.bias.grad})
-    close(ours.network.state["layers/0/running_mean"], module.running_mean)
-    close(ours.network.state["layers/0/running_variance"], module.running_var)
+    def compute(xs, p):
+        given = xs[0].movedim(-1, 1), *running, p["gamma"], p["beta"], training
+        return torch.nn.functional.batch_norm(*given, momentum=0.1).movedim(1, -1)
 
-
-def test_layer_norm_is_pytorchs(torch):
-    def load(m, p):
-        m.weight.copy_(p["gamma"])
-        m.bias.copy_(p["beta"])
-
-    Ours(normalization.LayerNorm(), X).against(
-        torch, torch.nn.LayerNorm(5), X, load,
-        lambda m: {"gamma": m.weight.grad, "beta": m.bias.grad},
-    )  # fmt: skip
-
-
-def test_embedding_is_pytorchs(torch):
-    index = RNG.integers(0, 7, (4, 3))
-    Ours(sequence.Embedding(7, 5), index).against(
-        torch, torch.nn.Embedding(7, 5), index, lambda m, p: m.weight.copy_(p["weight"]),
-        lambda m: {"weight": m.weight.grad},
-    )  # fmt: skip
-
-
-def test_lstm_is_pytorchs(torch):
-    x = RNG.normal(size=(3, 4, 5))
-
-    def load(m, p):
-        m.weight_ih_l0.copy_(p["weight"].T)
-        m.weight_hh_l0.copy_(p["recurrent"].T)
-        m.bias_ih_l0.copy_(p["bias"])
-        m.bias_hh_l0.zero_()
-
-    Ours(sequence.Lstm(2, sequences=True), x).against(
-        torch, torch.nn.LSTM(5, 2, batch_first=True), x, load,
-        lambda m: {"weight": m.weight_ih_l0.grad.T, "recurrent": m.weight_hh_l0.grad.T,
-                   "bias": m.bias_ih_l0.grad},
-    )  # fmt: skip
-
-
-def test_multi_head_attention_is_pytorchs(torch):
-    x = RNG.normal(size=(3, 4, 6))
-
-    class Attention(torch.nn.MultiheadAttention):
-        def forward(self, x):
-            return super().forward(x, x, x, need_weights=False)
-
-    def load(m, p):
-        m.in_proj_weight.copy_(p["weight"].T)
-        m.in_proj_bias.copy_(p["bias"])
-        m.out_proj.weight.copy_(p["output_weight"].T)
-        m.out_proj.bias.copy_(p["output_bias"])
-
-    Ours(attention.MultiHeadAttention(2), x).against(
-        torch, Attention(6, 2, batch_first=True), x, load,
-        lambda m: {"weight": m.in_proj_weight.grad.T, "bias": m.in_proj_bias.grad,
-                   "output_weight": m.out_proj.weight.grad.T,
-                   "output_bias": m.out_proj.bias.grad},
-    )  # fmt: skip
-
-
-def test_cross_attention_is_pytorchs(torch):
-    query, memory = RNG.normal(size=(3, 4, 6)), RNG.normal(size=(3, 5, 6))
-
-    class Attention(torch.nn.Module):
-        def forward(self, x):
-            query, memory = x[:, :24].reshape(3, 4, 6), x[:, 24:].reshape(3, 5, 6)
-            return torch.nn.functional.scaled_dot_product_attention(query, memory, memory)
-
-    layer, _ = one_input(dot_product_attention.CrossAttention(), ((4, 6), (5, 6)))
-    x = flat_inputs([query, memory])
-    Ours(layer, x).against(torch, Attention(), x, lambda m, p: None, lambda m: {})
-
-
-def test_glu_is_pytorchs(torch):
-    x = np.concatenate([X, X[::-1] * 50], axis=1)
-    ours = Ours(gating.Glu(), x)
-    leaf = torch.tensor(x, requires_grad=True)
-    y = torch.nn.functional.glu(leaf)
-    y.backward(torch.tensor(ours.dy))
-    close(ours.y, y)
-    close(ours.dx, leaf.grad)
+    name = "torch.nn.functional.batch_norm"
+    ours = compare_layer(torch, BatchNorm(), [x], compute, peer=name, training=training)
+    state = [ours.network.state[f"layers/0/running_{one}"] for one in ("mean", "variance")]
+    compare(BatchNorm, name, list(zip(state, running, strict=True)))
 
 
 @pytest.mark.parametrize("bounds", [(1 / 8, 1 / 3), (0.2, 0.9)])
 def test_rrelu_is_pytorchs_with_slopes_within_the_same_bounds(torch, bounds):
-    ours = Ours(gating.RRelu(*bounds), X, training=False)
-    leaf = torch.tensor(X, requires_grad=True)
-    y = torch.nn.functional.rrelu(leaf, *bounds)
-    y.backward(torch.tensor(ours.dy))
-    close(ours.y, y)
-    close(ours.dx, leaf.grad)
+    layer, name = gating.RRelu(*bounds), "torch.nn.functional.rrelu"
+    compare_layer(
+        torch, layer, [ROW], lambda xs, p: torch.nn.functional.rrelu(*xs, *bounds), peer=name,
+        training=False,
+    )  # fmt: skip
     negative = -np.ones((500, 4))
-    slopes = -Ours(gating.RRelu(*bounds), negative).y
+    slopes = -Pass(LayerCase(layer, negative)).run()[0]
     theirs = -torch.nn.functional.rrelu(torch.tensor(negative), *bounds, training=True).numpy()
     for one in (slopes, theirs):
         assert bounds[0] <= one.min() <= one.max() <= bounds[1]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nnreg.builtin import metrics
-from nnreg.registry.registry import installed
+from tests.parity.comparison import compare, name_of, peer, require_all
 
 pytestmark = pytest.mark.verify
 
@@ -45,9 +45,16 @@ MANY_LABELS, MANY_SCORES = RNG.integers(0, 2, (60, 3)), RNG.random((60, 3)).roun
 NAMES = list("abcd")
 
 
+def scikit_learn(name, **options):
+    """Return a function of scikit-learn with these options."""
+    compute = peer(f"sklearn.metrics.{name}")
+    return compute(lambda peer, t, y: getattr(peer, name)(t, y, **options))
+
+
 def ratio(name, **options):
     """Return scikit-learn's ratio of counts, and 0 where it is undefined."""
 
+    @peer(f"sklearn.metrics.{name}")
     def compute(peer, t, y, average):
         own = {"labels": [1]} if average == "binary" else {}
         kind = "micro" if average == "binary" else average  # that of label 1 alone
@@ -56,6 +63,7 @@ def ratio(name, **options):
     return compute
 
 
+@peer("sklearn.metrics.multilabel_confusion_matrix")
 def specificity(peer, t, y, average):
     """Return the true negatives over the actual negatives of each class, averaged."""
     labels = np.arange(t.shape[1]) if t.ndim == 2 else np.union1d(t, y)
@@ -79,6 +87,7 @@ RATIOS = [
 ]
 
 
+@peer("sklearn.metrics.balanced_accuracy_score")
 def adjusted(peer, t, y):
     if len(np.unique(t)) == 1:
         return math.nan
@@ -86,6 +95,7 @@ def adjusted(peer, t, y):
 
 
 def kappa(weights):
+    @peer("sklearn.metrics.cohen_kappa_score")
     def compute(peer, t, y):
         numbers = np.arange(max(t.max(), y.max()) + 1)
         return peer.cohen_kappa_score(y, t, weights=weights, labels=numbers)
@@ -94,21 +104,18 @@ def kappa(weights):
 
 
 AGREEMENT = [
-    (metrics.Accuracy(), lambda peer, t, y: peer.accuracy_score(t, y)),
-    (metrics.BalancedAccuracy(), lambda peer, t, y: peer.balanced_accuracy_score(t, y)),
+    (metrics.Accuracy(), scikit_learn("accuracy_score")),
+    (metrics.BalancedAccuracy(), scikit_learn("balanced_accuracy_score")),
     (metrics.BalancedAccuracy(adjusted=True), adjusted),
-    (metrics.Matthews(), lambda peer, t, y: peer.matthews_corrcoef(t, y)),
+    (metrics.Matthews(), scikit_learn("matthews_corrcoef")),
     (metrics.CohenKappa(), kappa(None)),
     (metrics.CohenKappa("linear"), kappa("linear")),
     (metrics.CohenKappa("quadratic"), kappa("quadratic")),
 ]
 
 
-def average_precision(peer, t, y):
-    return peer.average_precision_score(t, y)
-
-
 def precision_at(recall):
+    @peer("sklearn.metrics.precision_recall_curve")
     def compute(peer, t, y):
         precisions, recalls, _ = peer.precision_recall_curve(t, y)
         return max(p for p, r in zip(precisions, recalls, strict=True) if r >= recall)
@@ -117,6 +124,7 @@ def precision_at(recall):
 
 
 def recall_at(precision):
+    @peer("sklearn.metrics.precision_recall_curve")
     def compute(peer, t, y):
         precisions, recalls, _ = peer.precision_recall_curve(t, y)
         return max(r for p, r in zip(precisions, recalls, strict=True) if p >= precision)
@@ -125,8 +133,8 @@ def recall_at(precision):
 
 
 RANKINGS = [
-    (metrics.Auc, {}, lambda peer, t, y: peer.roc_auc_score(t, y)),
-    (metrics.Auc, {"curve": "precision_recall"}, average_precision),
+    (metrics.Auc, {}, scikit_learn("roc_auc_score")),
+    (metrics.Auc, {"curve": "precision_recall"}, scikit_learn("average_precision_score")),
     *((metrics.PrecisionAtRecall, {"recall": r}, precision_at(r)) for r in (0.1, 0.5, 0.77, 1.0)),
     *((metrics.RecallAtPrecision, {"precision": p}, recall_at(p)) for p in (0.1, 0.4, 0.6, 1.0)),
 ]
@@ -141,6 +149,7 @@ def averaged(peer, function, t, y, average):
 
 
 def calibration(bins):
+    @peer("sklearn.calibration.calibration_curve")
     def compute(peer, t, y):
         """Return the error from the bins of scikit-learn's calibration curve."""
         from sklearn.calibration import calibration_curve
@@ -155,12 +164,17 @@ def calibration(bins):
 
 
 def top(k):
-    return lambda peer, t, y: peer.top_k_accuracy_score(t, y, k=k, labels=range(y.shape[1]))
+    return scikit_learn("top_k_accuracy_score", k=k, labels=range(4))
+
+
+def of_probabilities(name):
+    compute = peer(f"sklearn.metrics.{name}")
+    return compute(lambda peer, t, y: getattr(peer, name)(t, y, labels=range(y.shape[1])))
 
 
 OF_PROBABILITIES = [
-    (metrics.LogLoss(), lambda peer, t, y: peer.log_loss(t, y, labels=range(y.shape[1]))),
-    (metrics.Brier(), lambda peer, t, y: peer.brier_score_loss(t, y, labels=range(y.shape[1]))),
+    (metrics.LogLoss(), of_probabilities("log_loss")),
+    (metrics.Brier(), of_probabilities("brier_score_loss")),
     (metrics.CalibrationError(), calibration(15)),
     (metrics.CalibrationError(10), calibration(10)),
     (metrics.CalibrationError(1), calibration(1)),
@@ -169,6 +183,7 @@ TOP = [(metrics.TopKAccuracy(k), top(k)) for k in (1, 2, 3)]
 
 
 def correlation(name):
+    @peer(f"scipy.stats.{name}")
     def compute(peer, t, y):
         stats = pytest.importorskip("scipy.stats")
         each = [getattr(stats, name)(t[:, k], y[:, k])[0] for k in range(t.shape[1])]
@@ -177,20 +192,24 @@ def correlation(name):
     return compute
 
 
+@peer("sklearn.metrics.root_mean_squared_error")
+def root_mean_squared_error(peer, t, y):
+    return peer.root_mean_squared_error(t.ravel(), y.ravel())
+
+
 OF_NUMBERS = [
-    (metrics.MeanSquaredErrorMetric(), lambda peer, t, y: peer.mean_squared_error(t, y)),
-    (metrics.RootMeanSquaredError(),
-     lambda peer, t, y: peer.root_mean_squared_error(t.ravel(), y.ravel())),
-    (metrics.MeanAbsoluteErrorMetric(), lambda peer, t, y: peer.mean_absolute_error(t, y)),
-    (metrics.R2(), lambda peer, t, y: peer.r2_score(t, y)),
+    (metrics.MeanSquaredErrorMetric(), scikit_learn("mean_squared_error")),
+    (metrics.RootMeanSquaredError(), root_mean_squared_error),
+    (metrics.MeanAbsoluteErrorMetric(), scikit_learn("mean_absolute_error")),
+    (metrics.R2(), scikit_learn("r2_score")),
     (metrics.Pearson(), correlation("pearsonr")),
     (metrics.Spearman(), correlation("spearmanr")),
 ]  # fmt: skip
 AVERAGES = ("macro", "micro", "weighted")
 
 
-def same(found, expected):
-    assert found == pytest.approx(expected, abs=1e-12, rel=1e-12, nan_ok=True)
+def same(metric, function, found, expected, rtol=1e-12):
+    compare(metric, function, [(found, expected)], rtol=rtol)
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -200,7 +219,7 @@ def test_agreement_of_classes_is_scikit_learns(sklearn, case, name):
     t, y = CLASSES[name]
     with warnings.catch_warnings(action="ignore"):
         expected = function(sklearn, t, y)
-    same(metric.compute(y, t), expected)
+    same(metric, function, metric.compute(y, t), expected)
 
 
 @pytest.mark.parametrize("average", [*AVERAGES, "binary"])
@@ -211,7 +230,7 @@ def test_ratios_of_counts_are_scikit_learns(sklearn, case, name, average):
     t, y = CLASSES[name]
     with warnings.catch_warnings(action="ignore"):
         expected = function(sklearn, t, y, average)
-    same(cls(average, **options).compute(y, t), np.nan_to_num(expected))
+    same(cls, function, cls(average, **options).compute(y, t), np.nan_to_num(expected))
 
 
 @pytest.mark.parametrize("average", AVERAGES)
@@ -219,13 +238,14 @@ def test_ratios_of_counts_are_scikit_learns(sklearn, case, name, average):
 def test_ratios_of_labels_and_of_one_class_are_scikit_learns(sklearn, case, average):
     cls, options, function = case
     expected = function(sklearn, MANY_LABELS, (MANY_SCORES > 0.5).astype(int), average)
-    same(cls(average, **options).for_labels(NAMES[:3]).compute(MANY_SCORES, MANY_LABELS), expected)
+    labels = cls(average, **options).for_labels(NAMES[:3])
+    same(cls, function, labels.compute(MANY_SCORES, MANY_LABELS), expected)
     own = cls(of="c", **options)
     expected = function(sklearn, LABELS == 2, PREDICTED == 2, "binary")
-    same(own.for_classes(NAMES).compute(PREDICTED, LABELS), expected)
+    same(cls, function, own.for_classes(NAMES).compute(PREDICTED, LABELS), expected)
     column = MANY_LABELS[:, 2], MANY_SCORES[:, 2] > 0.5
-    same(own.for_labels(NAMES[:3]).compute(MANY_SCORES, MANY_LABELS),
-         function(sklearn, *column, "binary"))  # fmt: skip
+    found = own.for_labels(NAMES[:3]).compute(MANY_SCORES, MANY_LABELS)
+    same(cls, function, found, function(sklearn, *column, "binary"))
 
 
 @pytest.mark.parametrize("average", AVERAGES)
@@ -235,26 +255,28 @@ def test_rankings_are_scikit_learns(sklearn, case, scores, average):
     cls, options, function = case
     metric = cls(average, **options)
     one_hot = np.eye(4)[LABELS]
-    same(metric.compute(scores, LABELS), averaged(sklearn, function, one_hot, scores, average))
-    same(metric.compute(BINARY, TWO), function(sklearn, TWO, BINARY[:, 1]))
+    expected = averaged(sklearn, function, one_hot, scores, average)
+    same(cls, function, metric.compute(scores, LABELS), expected)
+    same(cls, function, metric.compute(BINARY, TWO), function(sklearn, TWO, BINARY[:, 1]))
     labels = metric.for_labels(NAMES[:3]).compute(MANY_SCORES, MANY_LABELS)
-    same(labels, averaged(sklearn, function, MANY_LABELS, MANY_SCORES, average))
+    expected = averaged(sklearn, function, MANY_LABELS, MANY_SCORES, average)
+    same(cls, function, labels, expected)
     of_c = cls(of="c", **options).for_classes(NAMES)
     assert of_c.of_scores
-    same(of_c.compute(scores, LABELS), function(sklearn, LABELS == 2, scores[:, 2]))
+    expected = function(sklearn, LABELS == 2, scores[:, 2])
+    same(cls, function, of_c.compute(scores, LABELS), expected)
 
 
 @pytest.mark.parametrize("average", AVERAGES)
 def test_averages_of_auc_are_named_as_those_of_scikit_learn(sklearn, average):
     expected = sklearn.roc_auc_score(LABELS, TIED, multi_class="ovr", average=average)
-    same(metrics.Auc(average).compute(TIED, LABELS), expected)
-    for curve, function in (
-        ("roc", sklearn.roc_auc_score),
-        ("precision_recall", sklearn.average_precision_score),
-    ):
+    found = metrics.Auc(average).compute(TIED, LABELS)
+    same(metrics.Auc, "sklearn.metrics.roc_auc_score", found, expected)
+    for curve, name in (("roc", "roc_auc_score"), ("precision_recall", "average_precision_score")):
         own = metrics.Auc(average, curve=curve).for_labels(NAMES[:3])
-        expected = function(MANY_LABELS, MANY_SCORES, average=average)
-        same(own.compute(MANY_SCORES, MANY_LABELS), expected)
+        function = scikit_learn(name, average=average)
+        expected = function(sklearn, MANY_LABELS, MANY_SCORES)
+        same(metrics.Auc, function, own.compute(MANY_SCORES, MANY_LABELS), expected)
 
 
 @pytest.mark.parametrize("name", PROBABILITIES)
@@ -262,24 +284,22 @@ def test_averages_of_auc_are_named_as_those_of_scikit_learn(sklearn, average):
 def test_metrics_of_probabilities_are_scikit_learns(sklearn, case, name):
     metric, function = case
     t, y = PROBABILITIES[name]
-    same(metric.compute(y, t), function(sklearn, t, y))
+    same(metric, function, metric.compute(y, t), function(sklearn, t, y))
 
 
 @pytest.mark.parametrize("case", TOP, ids=lambda case: str(case[0]))
 def test_top_k_accuracy_is_scikit_learns(sklearn, case):
     metric, function = case
-    same(metric.compute(SCORES, LABELS), function(sklearn, LABELS, SCORES))
+    same(metric, function, metric.compute(SCORES, LABELS), function(sklearn, LABELS, SCORES))
 
 
 @pytest.mark.parametrize("case", OF_NUMBERS, ids=lambda case: str(case[0]))
 def test_metrics_of_numbers_are_those_of_scikit_learn_and_scipy(sklearn, case):
     metric, function = case
     for t, y in ((T, Y), (T, T + 1e-3 * Y), (1e6 + T, 1e6 + Y), (T, -T)):
-        assert metric.compute(y, t) == pytest.approx(function(sklearn, t, y), rel=1e-10, abs=1e-12)
+        same(metric, function, metric.compute(y, t), function(sklearn, t, y), rtol=1e-10)
 
 
 def test_every_built_in_metric_is_compared():
-    own = {e.cls for e in installed() if e.kind == "metric" and e.plugin == "nnreg"}
-    compared = {case[0] for case in (*RATIOS, *RANKINGS)}
-    compared |= {type(case[0]) for case in (*AGREEMENT, *OF_PROBABILITIES, *TOP, *OF_NUMBERS)}
-    assert own == compared
+    compared = {name_of(case[0]) for case in (*RATIOS, *RANKINGS, *AGREEMENT, *OF_PROBABILITIES)}
+    require_all("metric", compared | {name_of(case[0]) for case in (*TOP, *OF_NUMBERS)})

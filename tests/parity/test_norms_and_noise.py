@@ -8,10 +8,11 @@ import pytest
 
 from nnreg.builtin.layers import convolution, dense
 from nnreg.builtin.layers.spectral_norm import SpectralNorm
-from nnreg.interfaces.join import flat_inputs, one_input
 from nnreg.network.parameters import views
 from nnreg.registry.registry import installed
 from nnreg.testing.layer_pass import LayerCase, Pass
+from tests.parity.comparison import compare, peer, require_all
+from tests.parity.layers import compare_layer
 
 pytestmark = pytest.mark.verify
 
@@ -28,6 +29,7 @@ def first(x):
 
 
 def group_norm(groups, epsilon=1e-5):
+    @peer("torch.nn.functional.group_norm")
     def compute(peers, x, p):
         functional = peers.torch.nn.functional
         return functional.group_norm(first(x), groups, p["gamma"], p["beta"], epsilon).movedim(
@@ -38,6 +40,7 @@ def group_norm(groups, epsilon=1e-5):
 
 
 def instance_norm(epsilon=1e-5):
+    @peer("torch.nn.functional.instance_norm")
     def compute(peers, x, p):
         norm = peers.torch.nn.functional.instance_norm
         return norm(first(x), weight=p["gamma"], bias=p["beta"], eps=epsilon).movedim(1, -1)
@@ -46,6 +49,7 @@ def instance_norm(epsilon=1e-5):
 
 
 def rms_norm(epsilon=1e-6):
+    @peer("torch.nn.functional.rms_norm")
     def compute(peers, x, p):
         return peers.torch.nn.functional.rms_norm(x, x.shape[-1:], p["gamma"], epsilon)
 
@@ -55,6 +59,7 @@ def rms_norm(epsilon=1e-6):
 def keras_layer(name, *args, **options):
     """Return the output of a layer of Keras, whose weights are ours in the same order."""
 
+    @peer(f"keras.layers.{name}")
     def compute(peers, x, p):
         layer = getattr(peers.keras.layers, name)(*args, **options)
         layer.build(x.shape)
@@ -67,6 +72,7 @@ def einsum_dense(equation, output_shape, **options):
     theirs = keras_layer("EinsumDense", equation, output_shape, **options)
     axes = options.get("bias_axes")
 
+    @peer(theirs.peer)
     def compute(peers, x, p):
         ordered = {key: p[key] for key in ("weight", "bias") if key in p}
         return theirs(peers, x, ordered)
@@ -89,6 +95,7 @@ def einsum(equation, output_shape, *shape, **options):
 def noise(name, distribution, draw, **options):
     """Return the output of a layer of Keras that is given the numbers which ours draws."""
 
+    @peer(f"keras.layers.{name}")
     def compute(peers, x, p):
         random = peers.keras.src.backend.random
 
@@ -131,13 +138,15 @@ def maxout(pieces):
     return compute
 
 
-def bilinear(peers, x, p):
-    size = p["weight"].shape[0] * int(np.prod(x.shape[1:])) // sum(p["weight"].shape[:2])
-    steps = size // p["weight"].shape[0]
-    leading = (len(x), steps) if steps > 1 else (len(x),)
-    parts = [part.reshape(*leading, -1) for part in (x[:, :size], x[:, size:])]
+@peer("torch.nn.functional.bilinear")
+def bilinear(peers, x, other, p):
     weight = p["weight"].permute(2, 0, 1)
-    return peers.torch.nn.functional.bilinear(*parts, weight, p["bias"]).reshape(len(x), -1)
+    return peers.torch.nn.functional.bilinear(x, other, weight, p["bias"])
+
+
+@peer("torch.nn.functional.normalize")
+def normalize(peers, x, p):
+    return peers.torch.nn.functional.normalize(x, dim=-1)
 
 
 CASES = {
@@ -156,7 +165,7 @@ CASES = {
     "rms_norm": [of(rms_norm(), (5,)), of(rms_norm(1e-2), (3, 4, 2), epsilon=1e-2)],
     "unit_norm": [
         of(keras_layer("UnitNormalization"), (5,)),
-        of(lambda peers, x, p: peers.torch.nn.functional.normalize(x, dim=-1), (3, 4, 2)),
+        of(normalize, (3, 4, 2)),
     ],
     "rescaling": [of(keras_layer("Rescaling", 1 / 127.5, -1), (3, 4), scale=1 / 127.5, offset=-1)],
     "alpha_dropout": [
@@ -207,8 +216,7 @@ FAMILIES = (
 
 
 def test_every_layer_of_these_families_is_compared():
-    own = [e for e in installed() if e.kind == "layer" and e.plugin == "nnreg"]
-    assert CASES.keys() == {e.name for e in own if e.cls.__module__.rpartition(".")[2] in FAMILIES}
+    require_all("layer", CASES, FAMILIES)
 
 
 @pytest.fixture
@@ -224,25 +232,10 @@ def test_a_layer_has_the_outputs_and_the_gradients_of_its_peer(peers, name, numb
     layer = installed().find("layer", name).cls(**options)
     rng = np.random.default_rng(number)
     inputs = [rng.normal(size=(3, *shape)) for shape in shapes]
-    if layer.joins:
-        layer, _ = one_input(layer, shapes)
-    x = flat_inputs(inputs) if len(inputs) > 1 else inputs[0]
-    tried = Pass(LayerCase(layer, x))
-    y, dx = tried.run()
-    leaf = peers.torch.tensor(x, requires_grad=True)
-    p = {
-        name.removeprefix("layers/0/"): peers.torch.tensor(values.copy(), requires_grad=True)
-        for name, values in tried.network.parameters.items()
-    }
-    expected = compute(peers, leaf, p).reshape(y.shape)
-    expected.backward(peers.torch.tensor(tried.dy))
-    np.testing.assert_allclose(y, expected.detach().numpy(), **CLOSE)
-    np.testing.assert_allclose(dx, leaf.grad.numpy(), **CLOSE)
-    for name, found in views(tried.gradient, tried.network.params).items():
-        theirs = p[name.removeprefix("layers/0/")].grad.numpy()
-        np.testing.assert_allclose(found, theirs, err_msg=name, **CLOSE)
+    compare_layer(peers.torch, layer, inputs, lambda xs, p: compute(peers, *xs, p), peer=compute)
 
 
+PARAMETRIZATION = "torch.nn.utils.parametrizations.spectral_norm"
 SPECTRAL = {
     "dense": (dense.Dense(3), (4,), lambda torch: torch.nn.Linear(4, 3), (1, 0)),
     "conv2d": (
@@ -296,14 +289,11 @@ def test_spectral_norm_has_the_steps_of_pytorchs(torch, name, iterations):
     original = theirs.parametrizations.weight.original
     for _ in range(3):
         (y, dx), (expected, dx_expected) = ours.run(), run_theirs(torch, theirs, ours)
-        np.testing.assert_allclose(y, expected, **CLOSE)
-        np.testing.assert_allclose(dx, dx_expected, **CLOSE)
         gradients = views(ours.gradient, ours.network.params)
         weight = gradients["layers/0/layer/weight"].transpose(order)
-        np.testing.assert_allclose(weight, original.grad.numpy(), **CLOSE)
-        np.testing.assert_allclose(
-            gradients["layers/0/layer/bias"], theirs.bias.grad.numpy(), **CLOSE
-        )
+        bias = gradients["layers/0/layer/bias"]
+        pairs = [(dx, dx_expected), (weight, original.grad), (bias, theirs.bias.grad)]
+        compare(SpectralNorm, PARAMETRIZATION, [(y, expected)], pairs)
         found = theirs.parametrizations.weight[0]._v
         np.testing.assert_allclose(singular_vector(torch, ours, order), found, **CLOSE)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nnreg.builtin import constraints, initializers, regularizers
-from nnreg.registry.registry import installed
+from tests.parity.comparison import compare, name_of, require_all
 
 pytestmark = pytest.mark.verify
 
@@ -38,8 +38,8 @@ def test_a_penalty_and_its_gradient_are_keras(torch, keras, case):
     expected = getattr(keras.regularizers, name)(**options)(leaf)
     expected.backward()
     penalty, gradient = regularizer.forward(w)
-    assert penalty == pytest.approx(expected.item(), rel=1e-10)
-    np.testing.assert_allclose(gradient(), leaf.grad.numpy(), rtol=1e-10, atol=1e-12)
+    peer = f"keras.regularizers.{name}"
+    compare(regularizer, peer, [(penalty, expected)], [(gradient(), leaf.grad)])
 
 
 WEIGHTS = [(10 * MATRIX, 0), (MATRIX, 0), (10 * KERNEL, (0, 1, 2)), (KERNEL, (0, 1, 2)), (BIAS, 0)]
@@ -70,13 +70,13 @@ def test_a_constraint_is_keras(torch, exact, case):
     for w, axis in WEIGHTS:
         norms = {} if name == "NonNeg" else {"axis": axis}
         expected = getattr(exact.constraints, name)(**options, **norms)(torch.tensor(w))
-        np.testing.assert_allclose(constraint.project(w), expected.numpy(), rtol=1e-10, atol=1e-14)
+        compare(constraint, f"keras.constraints.{name}", [(constraint.project(w), expected)])
 
 
 def test_a_constraint_along_other_axes_is_keras(torch, exact):
     expected = exact.constraints.MaxNorm(1.5, axis=-1)(torch.tensor(MATRIX))
-    found = constraints.MaxNorm(1.5, axes=(-1,)).project(MATRIX)
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-10)
+    constraint = constraints.MaxNorm(1.5, axes=(-1,))
+    compare(constraint, "keras.constraints.MaxNorm", [(constraint.project(MATRIX), expected)])
 
 
 class Drawn:
@@ -168,7 +168,7 @@ def test_initial_values_are_keras_given_the_same_random_numbers(keras, case, sha
         return
     expected = drawn_by_keras(keras, name, options, shape)
     found = initializer.draw(shape, Drawn(shape))
-    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-14)
+    compare(initializer, f"keras.initializers.{name}", [(found, expected)])
 
 
 @pytest.mark.parametrize(
@@ -176,5 +176,4 @@ def test_initial_values_are_keras_given_the_same_random_numbers(keras, case, sha
     [("initializer", INITIALIZERS), ("regularizer", REGULARIZERS), ("constraint", CONSTRAINTS)],
 )
 def test_every_built_in_component_is_compared(kind, cases):
-    own = {e.cls for e in installed() if e.kind == kind and e.plugin == "nnreg"}
-    assert own == {type(case[0]) for case in cases}
+    require_all(kind, {name_of(case[0]) for case in cases})

@@ -12,10 +12,8 @@ from nnreg.builtin.layers.dense import Dense
 from nnreg.builtin.layers.recurrent import Gru, SimpleRnn
 from nnreg.builtin.layers.sequence import Lstm
 from nnreg.builtin.layers.wrappers import Bidirectional, TimeDistributed
-from nnreg.network.parameters import views
-from nnreg.registry.registry import installed
-from nnreg.testing.layer_masks import MaskedPass
-from nnreg.testing.layer_pass import LayerCase, Pass
+from tests.parity.comparison import peer, require_all
+from tests.parity.layers import compare_layer
 
 pytestmark = pytest.mark.verify
 
@@ -33,6 +31,7 @@ MERGES = {
 def forward_alone(kind, **options):
     """Return PyTorch's recurrent module, on packed sequences if lengths are given."""
 
+    @peer(f"torch.nn.{kind}")
     def compute(torch, x, lengths, p, *, sequences):
         module = module_of(torch, kind, x, p["weight"], **options)
         outputs, last = run(torch, module, of_pytorch(torch, module, p), x, lengths)
@@ -44,6 +43,7 @@ def forward_alone(kind, **options):
 def backward_alone(kind, **options):
     """Return the backward direction of PyTorch's bidirectional module."""
 
+    @peer(f"torch.nn.{kind}")
     def compute(torch, x, lengths, p, *, sequences):
         module = module_of(torch, kind, x, p["weight"], bidirectional=True, **options)
         weights = of_pytorch(torch, module, p) | of_pytorch(torch, module, p, "_reverse")
@@ -56,6 +56,7 @@ def backward_alone(kind, **options):
 def both(kind, merge="concat", prefix="", **options):
     """Return PyTorch's bidirectional module, whose two outputs it puts side by side."""
 
+    @peer(f"torch.nn.{kind}")
     def compute(torch, x, lengths, p, *, sequences):
         one, two = (
             {k.removeprefix(start): v for k, v in p.items() if k.startswith(start)}
@@ -106,6 +107,7 @@ def run(torch, module, weights, x, lengths):
     return outputs, last[0] if isinstance(last, tuple) else last
 
 
+@peer("torch.nn.GRU")
 def two_layers(torch, x, lengths, p, *, sequences):
     """Return two bidirectional layers of PyTorch, of which the second reads the first."""
     first = both("GRU", prefix="0/layers/0/")(torch, x, lengths, p, sequences=True)
@@ -137,6 +139,7 @@ TORCH_CASES = {
 }
 
 
+@peer("keras.layers.GRU")
 def keras_gru(keras, torch, x, mask, p, *, sequences):
     """Return Keras's GRU, which has the columns of z before those of r."""
     layer = keras.layers.GRU(4, reset_after=False, return_sequences=sequences)
@@ -148,6 +151,7 @@ def keras_gru(keras, torch, x, mask, p, *, sequences):
     return stateless(layer, parameters, x, mask=mask)
 
 
+@peer("keras.layers.Bidirectional")
 def keras_bidirectional(keras, torch, x, mask, p, *, sequences):
     """Return Keras's layers in both directions, multiplied, of simple recurrent ones."""
     inner = keras.layers.SimpleRNN(4, return_sequences=sequences)
@@ -157,6 +161,7 @@ def keras_bidirectional(keras, torch, x, mask, p, *, sequences):
 
 
 def keras_time_distributed(inner, **options):
+    @peer("keras.layers.TimeDistributed")
     def compute(keras, torch, x, mask, p, *, sequences):
         layer = keras.layers.TimeDistributed(getattr(keras.layers, inner)(**options))
         layer.build(x.shape)
@@ -187,9 +192,7 @@ FAMILIES = ("recurrent", "wrappers")
 
 
 def test_every_layer_of_these_families_is_compared():
-    own = [e for e in installed() if e.kind == "layer" and e.plugin == "nnreg"]
-    names = {e.name for e in own if e.cls.__module__.rpartition(".")[2] in FAMILIES}
-    assert TORCH_CASES.keys() | KERAS_CASES.keys() == names | {"lstm"}
+    require_all("layer", (TORCH_CASES.keys() | KERAS_CASES.keys()) - {"lstm"}, FAMILIES)
 
 
 def both_forms(layer):
@@ -211,46 +214,32 @@ def tried_cases(cases):
     ]
 
 
-def compare(torch, layer, x, masked, compute):
-    """Compare output and gradients with a function of the input and our parameters."""
-    case = LayerCase(layer, x)
-    tried = MaskedPass(case, {"0": LENGTHS}) if masked else Pass(case)
-    y, dx = tried.run()
-    leaf = torch.tensor(x, requires_grad=True)
-    p = {
-        name.removeprefix("layers/0/"): torch.tensor(values.copy(), requires_grad=True)
-        for name, values in tried.network.parameters.items()
-    }
-    expected = compute(leaf, p)
-    expected.backward(torch.tensor(tried.dy))
-    real = tried.real_output if masked else np.ones(y.shape, bool)
-    close = {"rtol": 1e-10, "atol": 1e-12}
-    np.testing.assert_allclose(y[real], expected.detach().numpy()[real], **close)
-    np.testing.assert_allclose(dx, leaf.grad.numpy(), **close)
-    for name, found in views(tried.gradient, tried.network.params).items():
-        theirs = p[name.removeprefix("layers/0/")].grad.numpy()
-        np.testing.assert_allclose(found, theirs, err_msg=name, **close)
-
-
 @pytest.mark.parametrize(("layer", "sequences", "theirs", "x", "masked"), tried_cases(TORCH_CASES))
 def test_a_layer_is_that_of_pytorch(torch, layer, sequences, theirs, x, masked):
     lengths = LENGTHS if masked else None
-    compare(torch, layer, x, masked, lambda leaf, p: theirs(
-        torch, leaf, lengths, p, sequences=sequences))  # fmt: skip
+    compare_layer(
+        torch, layer, [x],
+        lambda xs, p: theirs(torch, *xs, lengths, p, sequences=sequences),
+        peer=theirs, lengths={"0": LENGTHS} if masked else None,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("layer", "sequences", "theirs", "x", "masked"), tried_cases(KERAS_CASES))
 def test_a_layer_is_that_of_keras(torch, keras, layer, sequences, theirs, x, masked):
     real = torch.arange(x.shape[1]) < torch.tensor(LENGTHS)[:, None]
     mask = real if masked else None
-    compare(torch, layer, x, masked, lambda leaf, p: theirs(
-        keras, torch, leaf, mask, p, sequences=sequences))  # fmt: skip
+    compare_layer(
+        torch, layer, [x],
+        lambda xs, p: theirs(keras, torch, *xs, mask, p, sequences=sequences),
+        peer=theirs, lengths={"0": LENGTHS} if masked else None,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_stack_of_bidirectional_layers_is_two_layers_of_pytorch(torch, masked):
     layer = Stack((Bidirectional(Gru(3, sequences=True)),), times=2)
-    x = RNG.normal(size=(5, 6, 6))
-    lengths = LENGTHS if masked else None
-    compare(torch, layer, x, masked, lambda leaf, p: two_layers(
-        torch, leaf, lengths, p, sequences=True))  # fmt: skip
+    x, lengths = np.random.default_rng(1).normal(size=(5, 6, 6)), LENGTHS if masked else None
+    compare_layer(
+        torch, layer, [x], lambda xs, p: two_layers(torch, *xs, lengths, p, sequences=True),
+        peer=two_layers, lengths={"0": LENGTHS} if masked else None,
+    )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 import nnreg
 from nnreg.builtin import optimizers, schedules
 from nnreg.interfaces import ScheduleContext, UpdateState, Workspace
-from tests.parity.comparison import RNG, close
+from tests.parity.comparison import FORMULA, close, compare, name_of, require_all
 
 pytestmark = pytest.mark.verify
 
@@ -27,19 +27,19 @@ OPTIMIZERS = [
 
 @pytest.mark.parametrize(("optimizer", "name", "options", "states"), OPTIMIZERS)
 def test_steps_and_state_of_an_optimizer_are_pytorchs(torch, optimizer, name, options, states):
-    parameters = RNG.normal(size=40)
+    rng = np.random.default_rng(0)
+    parameters = rng.normal(size=40)
     leaf = torch.tensor(parameters.copy(), requires_grad=True)
     theirs = getattr(torch.optim, name)([leaf], lr=0.1, **options)
     slots = {name: np.zeros(40) for name in optimizer.state_names}
     for count in range(1, 6):
-        gradient = RNG.normal(size=40)
+        gradient = rng.normal(size=40)
         step = UpdateState(count, slots, Workspace(np.float64, reuse=False))
         optimizer.update(parameters, gradient, step)
         leaf.grad = torch.tensor(gradient)
         theirs.step()
-        close(parameters, leaf)
-        for own, other in states.items():
-            close(slots[own], theirs.state[leaf][other])
+        pairs = [(slots[own], theirs.state[leaf][other]) for own, other in states.items()]
+        compare(optimizer, f"torch.optim.{name}", [(parameters, leaf), *pairs])
 
 
 @pytest.mark.parametrize("size", [1e20, 5.8e20, 6e20])
@@ -59,6 +59,7 @@ def test_a_step_along_an_extreme_gradient_in_float32_is_pytorchs(torch, size):
 
 
 SCHEDULES = [
+    (schedules.Constant(), "ConstantLR", {"factor": 1.0}),
     (schedules.StepDecay(3, 0.5), "StepLR", {"step_size": 3, "gamma": 0.5}),
     (schedules.Exponential(0.9), "ExponentialLR", {"gamma": 0.9}),
     (schedules.Cosine(floor=0.1), "CosineAnnealingLR", {"T_max": 24, "eta_min": 0.1}),
@@ -73,6 +74,8 @@ SCHEDULES = [
          "div_factor": 10, "final_div_factor": 10},
     ),
     (schedules.Warmup(5, 0.2), "LinearLR", {"start_factor": 0.2, "total_iters": 5}),
+    (schedules.InverseSqrt(5.0), "LambdaLR",
+     {"lr_lambda": lambda step: min((step + 1) / 5, (5 / (step + 1)) ** 0.5)}),
 ]  # fmt: skip
 
 
@@ -86,12 +89,17 @@ def rates(torch, optimizer, scheduler, count):
     return found
 
 
+def compare_rates(schedule, name, found, expected):
+    peer = FORMULA if name == "LambdaLR" else f"torch.optim.lr_scheduler.{name}"
+    compare(schedule, peer, [(found, expected)])
+
+
 @pytest.mark.parametrize(("schedule", "name", "options"), SCHEDULES, ids=repr)
 def test_a_schedule_is_pytorchs(torch, schedule, name, options):
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     theirs = getattr(torch.optim.lr_scheduler, name)(optimizer, **options)
     found = [schedule.factor(ScheduleContext(step, 24, 1)) for step in range(24)]
-    np.testing.assert_allclose(found, rates(torch, optimizer, theirs, 24), rtol=1e-6)
+    compare_rates(schedule, name, found, rates(torch, optimizer, theirs, 24))
 
 
 IGNORED = "ignore:The epoch parameter in `scheduler.step:UserWarning"
@@ -105,7 +113,7 @@ def test_a_cosine_after_a_warmup_is_pytorchs(torch):
     theirs = parts.SequentialLR(optimizer, two, milestones=[4])
     schedule = schedules.Warmup(2, 0.1, schedules.Cosine())
     found = [schedule.factor(ScheduleContext(step, 24, 2)) for step in range(24)]
-    np.testing.assert_allclose(found, rates(torch, optimizer, theirs, 24), rtol=1e-6)
+    compare_rates(schedule, "SequentialLR", found, rates(torch, optimizer, theirs, 24))
 
 
 @pytest.mark.filterwarnings(IGNORED)
@@ -120,29 +128,39 @@ def test_a_trapezoid_is_three_schedules_of_pytorch(torch):
     theirs = parts.SequentialLR(optimizer, three, milestones=[6, 12])
     schedule = schedules.Trapezoid(0.25, 0.5, 0.1, 0.2)
     found = [schedule.factor(ScheduleContext(step, 24, 2)) for step in range(24)]
-    np.testing.assert_allclose(found, rates(torch, optimizer, theirs, 24), rtol=1e-6)
+    compare_rates(schedule, "SequentialLR", found, rates(torch, optimizer, theirs, 24))
 
 
 @pytest.mark.parametrize("rising", [False, True])
 def test_a_reduction_on_a_plateau_is_pytorchs(torch, rising):
-    values = np.minimum(np.arange(60) % 17, 9.0) + RNG.uniform(0, 2, 60) - np.arange(60) / 30
+    noise = np.random.default_rng(0).uniform(0, 2, 60)
+    values = np.minimum(np.arange(60) % 17, 9.0) + noise - np.arange(60) / 30
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, "max" if rising else "min", 0.5, 3,
         threshold=0.1, threshold_mode="abs", cooldown=2, min_lr=0.01,
     )  # fmt: skip
     schedule = schedules.ReduceOnPlateau("val_loss", 3, 0.5, 0.1, 2, 0.01)
-    records = []
+    records, found, expected = [], [], []
     for value in values:
         records.append({"val_loss": value})
         theirs.step(value)
         moment = ScheduleContext(0, 60, 1, records, frozenset(["val_loss"] if rising else []))
-        assert schedule.factor(moment) == optimizer.param_groups[0]["lr"]
-    assert schedule.factor(moment) < 0.1
+        found.append(schedule.factor(moment))
+        expected.append(optimizer.param_groups[0]["lr"])
+    assert found == expected
+    assert found[-1] < 0.1
+    compare_rates(schedule, "ReduceLROnPlateau", found, expected)
+
+
+def test_every_built_in_schedule_is_compared():
+    compared = {name_of(case[0]) for case in SCHEDULES}
+    require_all("schedule", compared | {"trapezoid", "reduce_on_plateau"})
 
 
 def test_five_steps_of_a_whole_network_are_pytorchs(torch):
-    x, y = RNG.normal(size=(50, 4)), RNG.uniform(size=(50, 3))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(50, 4)), rng.uniform(size=(50, 3))
     kinds = ("relu", "relu", "sigmoid")
     layers = [{"type": "dense", "units": n, "activation": kind}
               for n, kind in zip((16, 8, 3), kinds, strict=True)]  # fmt: skip
@@ -175,7 +193,8 @@ def test_five_steps_of_a_whole_network_are_pytorchs(torch):
 def test_a_training_with_schedule_decay_smoothing_accumulation_and_a_frozen_layer_is_pytorchs(
     torch,
 ):
-    x, y = RNG.normal(size=(48, 4)), RNG.integers(0, 3, 48)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(48, 4)), rng.integers(0, 3, 48)
     layers = [{"type": "dense", "units": n, "activation": "tanh"} for n in (16, 8)]
     spec = {
         "model": {

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nnreg.network.parameters import views
 from nnreg.registry.registry import installed
-from nnreg.testing.layer_pass import LayerCase, Pass
+from tests.parity.comparison import peer, require_all
+from tests.parity.layers import compare_layer
 
 pytestmark = pytest.mark.verify
 
@@ -37,6 +37,7 @@ def in_order(weight):
 def convolution(dims, pad=None, mode="zeros", **options):
     """Return PyTorch's convolution; `pad` is as in its `pad`, from the last axis to the first."""
 
+    @peer(f"torch.nn.functional.conv{dims}d")
     def compute(torch, x, p):
         functional = torch.nn.functional
         x = first(x)
@@ -51,6 +52,7 @@ def convolution(dims, pad=None, mode="zeros", **options):
 def transposed(dims, cut=None, **options):
     """Return PyTorch's transposed convolution; `cut` is what to add or remove, as in its `pad`."""
 
+    @peer(f"torch.nn.functional.conv_transpose{dims}d")
     def compute(torch, x, p):
         functional = torch.nn.functional
         weight = in_order(p["weight"]).transpose(0, 1)
@@ -63,6 +65,7 @@ def transposed(dims, cut=None, **options):
 def separable(dims, **options):
     """Return PyTorch's convolution of each channel, and the product of all channels at a place."""
 
+    @peer(f"torch.nn.functional.conv{dims}d")
     def compute(torch, x, p):
         weight = in_order(p["depthwise/weight"])
         convolve = getattr(torch.nn.functional, f"conv{dims}d")
@@ -73,6 +76,7 @@ def separable(dims, **options):
 
 
 def pooling(name, **options):
+    @peer(f"torch.nn.functional.{name}")
     def compute(torch, x, p):
         return last(getattr(torch.nn.functional, name)(first(x), **options))
 
@@ -80,8 +84,27 @@ def pooling(name, **options):
 
 
 def over_space(name):
+    @peer(f"torch.{name}")
     def compute(torch, x, p):
         return getattr(torch, name)(x, dim=tuple(range(1, x.ndim - 1)))
+
+    return compute
+
+
+def method(name, *args):
+    """Return a method of PyTorch's tensors."""
+
+    @peer(f"torch.Tensor.{name}")
+    def compute(torch, x, p):
+        return getattr(x, name)(*args)
+
+    return compute
+
+
+def repeated(times):
+    @peer("torch.Tensor.repeat")
+    def compute(torch, x, p):
+        return x[:, None].repeat(1, times, 1)
 
     return compute
 
@@ -219,14 +242,14 @@ CASES = {
     "cropping2d": [of(2, pooling("pad", pad=(-2, 0, -1, -1)), crop=[1, [2, 0]])],
     "cropping3d": [of(3, pooling("pad", pad=(0, -1, -1, -1, -2, 0)), crop=[[2, 0], 1, [0, 1]])],
     "reshape": [
-        of(1, lambda torch, x, p: x.unflatten(2, (2, 2)), shape=[9, 2, 2]),
-        of(2, lambda torch, x, p: x.flatten(1, 2), shape=[-1, 4]),
+        of(1, method("unflatten", 2, (2, 2)), shape=[9, 2, 2]),
+        of(2, method("flatten", 1, 2), shape=[-1, 4]),
     ],
     "permute": [
-        of(1, lambda torch, x, p: x.transpose(1, 2), axes=[2, 1]),
-        of(3, lambda torch, x, p: x.permute(0, 4, 1, 3, 2), axes=[4, 1, 3, 2]),
+        of(1, method("permute", 0, 2, 1), axes=[2, 1]),
+        of(3, method("permute", 0, 4, 1, 3, 2), axes=[4, 1, 3, 2]),
     ],
-    "repeat_vector": [of(0, lambda torch, x, p: x[:, None].repeat(1, 5, 1), times=5)],
+    "repeat_vector": [of(0, repeated(5), times=5)],
 }  # fmt: skip
 
 
@@ -246,8 +269,7 @@ FAMILIES = (
 
 
 def test_every_layer_of_these_families_is_compared():
-    own = [e for e in installed() if e.kind == "layer" and e.plugin == "nnreg"]
-    assert CASES.keys() == {e.name for e in own if e.cls.__module__.rpartition(".")[2] in FAMILIES}
+    require_all("layer", CASES, FAMILIES)
 
 
 @pytest.mark.parametrize(
@@ -257,18 +279,4 @@ def test_a_layer_has_the_outputs_and_the_gradients_of_pytorch(torch, name, numbe
     dims, options, compute = CASES[name][number]
     options = {k: tuples(v) for k, v in options.items()}
     layer = installed().find("layer", name).cls(**options)
-    tried = Pass(LayerCase(layer, INPUTS[dims]))
-    y, dx = tried.run()
-    x = torch.tensor(INPUTS[dims], requires_grad=True)
-    p = {
-        name.removeprefix("layers/0/"): torch.tensor(values.copy(), requires_grad=True)
-        for name, values in tried.network.parameters.items()
-    }
-    expected = compute(torch, x, p)
-    expected.backward(torch.tensor(tried.dy))
-    close = {"rtol": 1e-10, "atol": 1e-12}
-    np.testing.assert_allclose(y, expected.detach().numpy(), **close)
-    np.testing.assert_allclose(dx, x.grad.numpy(), **close)
-    for name, found in views(tried.gradient, tried.network.params).items():
-        theirs = p[name.removeprefix("layers/0/")].grad.numpy()
-        np.testing.assert_allclose(found, theirs, err_msg=name, **close)
+    compare_layer(torch, layer, [INPUTS[dims]], lambda xs, p: compute(torch, *xs, p), peer=compute)

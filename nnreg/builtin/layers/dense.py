@@ -86,7 +86,7 @@ class Dense(WeightedLayer):
 
     y = activation(x · weight + bias)
 
-    Input `(..., in_features)`, output `(..., units)`.
+    Input `(..., in_features)`, output `(..., units)`. PyTorch's weight is (units, in_features).
 
     Options:
         units: number of outputs, or "classes" for one per class of the target

@@ -27,8 +27,9 @@ class BatchNorm(Layer):
     of the batch over all axes but the last, and update the running ones, of which the variance is
     unbiased; otherwise the running ones are used. A single value per feature has no variance, so a
     batch of one row is refused in training. Of sequences of different lengths `(time, ...)`, only
-    the steps before the end of each count; a batch with a single one uses the running ones. Ioffe
-    and Szegedy 2015.
+    the steps before the end of each count; a batch with a single one uses the running ones.
+    PyTorch's momentum is 1 minus this one. Keras has the defaults 0.99 and 1e-3, and a running
+    variance that is biased. Ioffe and Szegedy 2015.
 
     Options:
         momentum: decay of the running mean and variance per batch, in [0, 1)
@@ -163,7 +164,8 @@ class LayerNorm(Layer):
 
     y = gamma · (x - mean) / √(variance + epsilon) + beta
 
-    Input `(..., features)` with two features or more, output of the same shape. Ba et al. 2016.
+    Input `(..., features)` with two features or more, output of the same shape. Keras's default
+    epsilon is 1e-3. Ba et al. 2016.
 
     Options:
         epsilon: added to the variance, > 0

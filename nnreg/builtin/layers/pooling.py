@@ -232,7 +232,8 @@ class AveragePool1d(AveragePooling):
     y = mean(window)
 
     Input `(time, channels)`, output of as many channels. Steps that do not fill
-    a window are dropped. The mean is over the values that are not padding.
+    a window are dropped. The mean is over the values that are not padding, as in Keras, and in
+    PyTorch with count_include_pad=False.
 
     Options:
         size: steps of the window
@@ -254,7 +255,8 @@ class AveragePool2d(AveragePooling):
     y = mean(window)
 
     Input `(height, width, channels)`, output of as many channels. Rows and columns that do not fill
-    a window are dropped. The mean is over the values that are not padding.
+    a window are dropped. The mean is over the values that are not padding, as in Keras, and in
+    PyTorch with count_include_pad=False.
 
     Options:
         size: height and width of the window; one number for both
@@ -276,7 +278,8 @@ class AveragePool3d(AveragePooling):
     y = mean(window)
 
     Input `(depth, height, width, channels)`, output of as many channels. Values at the end of
-    an axis that do not fill a window are dropped. The mean is over the values that are not padding.
+    an axis that do not fill a window are dropped. The mean is over the values that are not padding,
+    as in Keras, and in PyTorch with count_include_pad=False.
 
     Options:
         size: depth, height and width of the window; one number for all

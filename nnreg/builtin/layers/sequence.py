@@ -93,7 +93,8 @@ class Lstm(Recurrent):
     Input `(time, in_features)`, output `(units,)`, or `(time, units)` with `sequences`. The last h
     is that of the last step of each sequence, 0 if it has none. With `projection`, h is
     (σ(o) · tanh(c)) · projection_weight, and has that length. The bias of the forget gates starts
-    at 1. Hochreiter and Schmidhuber 1997; forget gates: Gers 2000; projection: Sak et al. 2014.
+    at 1, as in Keras, which has no projection. PyTorch has two biases, which it adds. Hochreiter
+    and Schmidhuber 1997; forget gates: Gers 2000; projection: Sak et al. 2014.
 
     Options:
         units: length of c, and of h without `projection`

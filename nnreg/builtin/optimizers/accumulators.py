@@ -20,7 +20,8 @@ class RmsProp(Optimizer):
 
     s ← rho · s + (1 - rho) · g²; p ← p - learning_rate · g / (√s + epsilon)
 
-    Tieleman and Hinton 2012.
+    PyTorch has the defaults 0.01 and 0.99; Keras adds epsilon, 1e-7, inside the root. Tieleman and
+    Hinton 2012.
 
     Options:
         learning_rate: step size, > 0

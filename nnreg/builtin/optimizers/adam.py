@@ -27,7 +27,8 @@ class Adam(Optimizer):
     m ← beta1 · m + (1 - beta1) · g; v ← beta2 · v + (1 - beta2) · g²;
     p ← p - learning_rate · m̂ / (√v̂ + epsilon)
 
-    m̂ and v̂ are m and v corrected for starting at zero. Kingma and Ba 2015.
+    m̂ and v̂ are m and v corrected for starting at zero. Keras's default epsilon is 1e-7. Kingma and
+    Ba 2015.
 
     Options:
         learning_rate: step size, > 0
@@ -67,7 +68,7 @@ class AdamW(Adam):
 
     p ← (1 - learning_rate · weight_decay) · p, then a step of Adam
 
-    Loshchilov and Hutter 2019.
+    Keras's default of weight_decay is 0.004. Loshchilov and Hutter 2019.
 
     Options:
         weight_decay: fraction by which parameters shrink per step, times learning_rate, >= 0
