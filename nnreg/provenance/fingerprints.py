@@ -256,14 +256,14 @@ def _loss(loss: Loss, network: Network, kernels: Kernels) -> Mapping[str, Any]:
     t: Array
     if not loss.takes_target:
         t = np.empty((ROWS, 0))
+    elif not loss.classification and len(of_one) == 2 and _target_width(loss, of_one) is None:
+        t = (indices % shape[-1])[:, :1]  # a sequence of classes, shorter than that of the outputs
     elif not loss.classification:
         t = np.flip(fixed_input(shape))[..., : _target_width(loss, of_one) or of_one[-1]]
     elif shape[-1] == 1:
         t = (indices % 2)[..., None].astype(float)
     else:
         labels = indices % shape[-1]
-        if loss.wrong_target(labels, of_one) is not None:
-            labels = labels[:, :1]  # fewer classes than steps
         t = labels
         if not loss.takes_labels:
             t = np.equal(labels[..., None], np.arange(shape[-1])).astype(float)

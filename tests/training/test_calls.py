@@ -48,4 +48,4 @@ def test_a_step_makes_no_more_calls_than_it_did(layers, optimizer, most):
 
 
 def test_reproducible_products_of_a_small_network_cost_no_calls():
-    assert calls_per_step(LAYERS, "sgd", reproducible=True) == calls_per_step(LAYERS, "sgd")
+    assert calls_per_step(LAYERS, "sgd", reproducible=True) <= calls_per_step(LAYERS, "sgd")
