@@ -1,4 +1,4 @@
-"""The gallery: every model in `models/`, trained while the pages are built."""
+"""The gallery: the models in `models/`, trained while the pages are built."""
 
 import json
 import tempfile
@@ -11,9 +11,10 @@ from sphinx.application import Sphinx
 import nnreg
 
 MODELS = (
-    "penguins", "digits", "digits_conv", "reber", "diabetes", "three_dense", "gradient_check",
-    "xor", "two_layer", "single_neuron",
+    "penguins", "digits", "digits_conv", "unet", "autoencoder", "vae", "reber", "diabetes",
+    "three_dense", "gradient_check", "xor", "two_layer", "single_neuron",
 )  # fmt: skip
+"""Those whose data are in the repository."""
 
 
 def gallery(pages: Path) -> str:

@@ -45,7 +45,9 @@ def test_the_starter_specs_of_the_other_example_data_sets_run(name, target, tmp_
 
 def test_every_example_data_set_is_tested():
     tested = {*MIN_TEST_METRIC, "digits.npz", "xor.csv", "single_neuron.csv", "two_layer.csv"}
-    assert {file.name for file in MODELS.iterdir() if file.suffix in (".csv", ".npz")} == tested
+    not_proposed = {"reber.npz", "unet.npz", "mnist.npz"}  # padded, masks, not in the repository
+    found = {file.name for file in MODELS.iterdir() if file.suffix in (".csv", ".npz")}
+    assert found - not_proposed == tested
 
 
 class TestTarget:
