@@ -33,7 +33,7 @@ def mnist(peer, generator, tmp_path, monkeypatch):
     return spec
 
 
-def tested(spec, out):
+def results_of(spec, out):
     """Return the metrics on the test split of a spec that is trained."""
     nnreg.run(spec, out=out)
     return json.loads((out / "summary.json").read_text())["test"]
@@ -60,14 +60,14 @@ def test_the_images_of_the_unet_are_those_of_the_generator(generator, tmp_path, 
 
 @pytest.mark.slow
 def test_the_autoencoder_is_better_than_as_many_principal_components(tmp_path):
-    found = tested(MODELS / "autoencoder.json", tmp_path / "run")["again_loss"]
+    found = results_of(MODELS / "autoencoder.json", tmp_path / "run")["again_loss"]
     assert found < 3.6
     assert principal_components("autoencoder", 10) > 1.3 * found
 
 
 @pytest.mark.slow
 def test_the_vae_reaches_its_lower_bound_and_draws_digits(tmp_path):
-    found = tested(MODELS / "vae.json", tmp_path / "run")
+    found = results_of(MODELS / "vae.json", tmp_path / "run")
     assert found["loss"] < 47
     assert found["loss"] == pytest.approx(8 * found["again_loss"] + found["code.kl_loss"], rel=1e-6)
     assert 5 < found["code.kl_loss"] < 30, "the code says nothing, or is not that of a VAE"
@@ -93,7 +93,7 @@ def resumed_as_whole(spec, directory):
 @pytest.mark.slow
 @pytest.mark.verify
 def test_the_unet_finds_discs_as_well_as_that_of_pytorch(torch, tmp_path):
-    found = tested(MODELS / "unet.json", tmp_path / "run")["mean_iou"]
+    found = results_of(MODELS / "unet.json", tmp_path / "run")["mean_iou"]
     data = prepare("unet")
     theirs = unet_in_torch.train(torch, data, epochs=data.epochs, seed=0)["mean_iou"]
     assert theirs > 0.88
@@ -106,7 +106,7 @@ def test_the_unet_finds_discs_as_well_as_that_of_pytorch(torch, tmp_path):
     ("name", "other"), [("autoencoder", autoencoder_in_torch), ("vae", vae_in_torch)]
 )
 def test_an_autoencoder_has_no_larger_error_than_that_of_pytorch(name, other, torch, tmp_path):
-    found = tested(MODELS / f"{name}.json", tmp_path / "run")[RMSE]
+    found = results_of(MODELS / f"{name}.json", tmp_path / "run")[RMSE]
     data = prepare(name)
     assert found < 1.05 * other.train(torch, data, epochs=data.epochs, seed=0)[RMSE]
 
@@ -114,7 +114,7 @@ def test_an_autoencoder_has_no_larger_error_than_that_of_pytorch(name, other, to
 @pytest.mark.slow
 @pytest.mark.verify
 def test_mnist_reaches_its_accuracy_and_that_of_pytorch(mnist, torch, tmp_path):
-    found = tested(mnist, tmp_path / "run")["accuracy"]
+    found = results_of(mnist, tmp_path / "run")["accuracy"]
     data = prepare("mnist", directory=mnist.parent)
     theirs = mnist_in_torch.train(torch, data, epochs=data.epochs, seed=0)["accuracy"]
     assert min(found, theirs) >= 0.97
