@@ -116,20 +116,22 @@ class RotaryPositions(Layer):
 
 
 def turn(x: Array, base: float, context: Context, *, back: bool = False) -> None:
-    """Turn the features of `(..., time, size)` in place by the angles of the steps, or back."""
+    """Turn the features of `(..., time, size)` in place by the angles of the steps, or back.
+
+    Whole rows are multiplied, not halves: of heads of few features, the halves are short.
+    """
     half = x.shape[-1] // 2
-    cos, sin = context.empty((2, x.shape[-2], half))
-    cos[...], sin[...] = _cos_and_sin(x.shape[-2], half, base)
+    cos, sin = context.empty((2, *x.shape[-2:]))
+    cos[:, :half], sin[:, half:] = _cos_and_sin(x.shape[-2], half, base)
+    cos[:, half:] = cos[:, :half]
+    np.negative(sin[:, half:], out=sin[:, :half])
     if back:
         np.negative(sin, out=sin)
-    a, b = x[..., :half], x[..., half:]
-    from_a, from_b = (context.empty(a.shape) for _ in range(2))
-    np.multiply(a, sin, out=from_a)
-    np.multiply(b, sin, out=from_b)
-    np.multiply(a, cos, out=a)
-    np.subtract(a, from_b, out=a)
-    np.multiply(b, cos, out=b)
-    np.add(b, from_a, out=b)
+    swapped = context.empty(x.shape)
+    swapped[..., :half], swapped[..., half:] = x[..., half:], x[..., :half]
+    np.multiply(swapped, sin, out=swapped)
+    np.multiply(x, cos, out=x)
+    np.add(x, swapped, out=x)
 
 
 @functools.lru_cache(maxsize=8)

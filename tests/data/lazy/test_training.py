@@ -139,9 +139,9 @@ class TestTraining:
         run = prepared(split=SPLIT)
         measure = run.model.evaluation.evaluate
 
-        def look(*arguments):
+        def look(*arguments, **options):
             assert not any(isinstance(thing, Chunk) for thing in gc.get_objects())
-            return measure(*arguments)
+            return measure(*arguments, **options)
 
         monkeypatch.setattr(run.model.evaluation, "evaluate", look)
         assert len(list(run.model.trainer(run.train, run.validation).epochs())) == 3
