@@ -348,8 +348,6 @@ def _misfit(loss: Loss, output: Shape, target: Shape, classes: int | None) -> st
         remedy = "" if len(output) == len(wanted) else _remedy(output, wanted)
         return f"{found} {reason} {wanted}{remedy}"
     problem = f"{found} the target has {target}"
-    if (math.prod(output),) == target:
-        problem += "; add the layer flatten"
     if loss.classification and output[:-1] == target:
         return f'{problem}; if its numbers are classes, set "units" to "classes"'
     return problem + _remedy(output, target)
@@ -357,6 +355,8 @@ def _misfit(loss: Loss, output: Shape, target: Shape, classes: int | None) -> st
 
 def _remedy(output: Shape, wanted: Shape) -> str:
     """Return what to do about outputs of another shape than is wanted."""
+    if (math.prod(output),) == wanted:
+        return "; add the layer flatten"
     if len(output) == len(wanted):
         same = output[:-1] == wanted[:-1]
         return f"; give this layer {wanted[-1]} outputs" if same else ""

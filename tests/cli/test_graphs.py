@@ -19,6 +19,7 @@ DATA = {
     "bottleneck": "flats.csv",
     "code": "points.npz",
     "same": "pairs.npz",
+    "tied": "steps.npz",
     "reverse": "words.npz",
     "unet": "shapes.npz",
     "films": "ratings.csv",
@@ -30,6 +31,7 @@ COLUMNS = {
     "bottleneck": [f"prediction_{column}" for column in ("a", "b", "c", "price")],
     "code": [*(f"prediction_again_{n}" for n in range(4)), "prediction_code.kl"],
     "same": ["prediction", "probability_no", "probability_yes"],
+    "tied": [f"prediction_{n}" for n in range(6)],
     "reverse": [f"prediction_{n}" for n in range(4)],
     "unet": [f"prediction_{n}" for n in range(256)],
 }  # fmt: skip
@@ -171,6 +173,7 @@ def test_a_layer_can_be_frozen_and_the_weights_of_another_run_taken(
 
 
 CHANGES = {
+    "tied": "model.layers.0.units=12",
     "unet": "model.layers.0.filters=9",
     "repeated": "model.layers.1.layers.1.units=9",
 }

@@ -21,6 +21,7 @@ from tests.helpers.paths import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDE = (ROOT / "docs/plugins.md").read_text()
 BLOCKS = blocks(GUIDE)
+SLOW = ROOT / "docs/plugins.md"
 RUN = [
     page
     for page in PAGES[1:]
@@ -39,7 +40,7 @@ def name_of(page):
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=[pytest.mark.slow] if page.parent.name == "howto" else [])
+        pytest.param(page, marks=[pytest.mark.slow] * (page.parent.name == "howto" or page == SLOW))
         for page in RUN
     ],
     ids=name_of,

@@ -278,7 +278,7 @@ def test_the_command_line_predicts_and_evaluates_each_output(table, capsys):
     run("predict", "out", "data.csv")
     head = capsys.readouterr().out.splitlines()[0].split(",")
     assert head == [
-        "prediction_price_0", "prediction_price_1", "prediction_price_2", "prediction_style",
+        "prediction_price_0.1", "prediction_price_0.5", "prediction_price_0.9", "prediction_style",
         "probability_style_a", "probability_style_b", "probability_style_c",
     ]  # fmt: skip
 
