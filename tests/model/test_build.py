@@ -76,7 +76,7 @@ def test_outputs_that_do_not_fit_a_numeric_target_are_an_error():
 
 def test_outputs_with_other_axes_than_the_target_say_what_to_do_with_axes():
     x, y = blobs()
-    _, message = problem(with_layers(OUTPUT), (x[:, None], y))
+    _, message = problem(with_layers(OUTPUT), (np.stack([x, x], axis=1), y))
     assert message.endswith("; remove axes before this layer, as by flatten or global_average_pool")
     _, message = problem(regressor(), (x, x[:, :, None]))
     assert message.endswith("; keep the axes of the input in all layers")
