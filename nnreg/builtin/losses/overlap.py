@@ -52,7 +52,9 @@ class Dice(PositiveLoss):
     loss = mean(1 - (2 Σ t y + smooth) / (Σ t + Σ y + smooth))
 
     The sums are over all values of an example, so that examples can have weights; Keras's are over
-    the whole batch unless axis says otherwise. Milletari et al. 2016, without squares.
+    the whole batch unless axis says otherwise. Without `smooth`, an example that has no positives,
+    such as an image without an object, adds a loss of 1 whatever is predicted. Milletari et al.
+    2016, without squares.
 
     Options:
         smooth: with a positive number, an example without positives has the loss 0 if none is
