@@ -62,7 +62,7 @@ def problem_lines(error: ValidationError, cls: type[Any], value: Any) -> Iterabl
             needed = "not be empty" if short else f"be {' or '.join(dict.fromkeys(expected))}"
             at = functools.reduce(lambda tree, key: tree[key], loc, value)
             text = f"must {needed}, found {shown(at)}"
-            if "a valid array" in expected and not isinstance(at, list | dict):
+            if "a valid array" in expected and not isinstance(at, list | dict | None):
                 text += f"; write [{shown(at)}]"
         yield {"type": problem(text, kind), "loc": loc, "input": None}
 
