@@ -24,6 +24,7 @@ from benchmarks.harness import Effort, interleave
 from benchmarks.processes import ROOT, limited, pin, python, run
 from benchmarks.report import figure
 from benchmarks.tasks import MODELS
+from nnreg.spec.document import read_spec
 
 LIBRARIES = ("nnreg", "PyTorch")
 
@@ -104,8 +105,9 @@ def tasks() -> list[str]:
 
 def compare(task: str, effort: Effort, epochs: int | None = None) -> Comparison:
     """Train a task with each library in turn, in as many rounds as the effort says."""
+    seed = read_spec(MODELS / f"{task}.json").spec.seed
     samplers = {
-        library: partial(_train, library, task, itertools.count(), effort.threads, epochs)
+        library: partial(_train, library, task, itertools.count(seed), effort.threads, epochs)
         for library in LIBRARIES
     }
     outcomes, left_out = interleave(samplers, effort)

@@ -229,6 +229,7 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
 
     from nnreg.data.ignored_categories import reported_at_the_end
     from nnreg.data.loading import read_chunks, read_table
+    from nnreg.data.sequences import warned_of_empty
     from nnreg.data.settings import Columns
     from nnreg.tables.convert import iter_chunks
 
@@ -253,8 +254,11 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
         if columns.grouped:
             yield read_table(source, file, text)
             return
+        warned = False
         for table in read_chunks(source, file, text):
-            yield from iter_chunks(table, names)
+            for chunk in map(model.raw_rows.sequences, iter_chunks(table, names)):
+                warned = warned or warned_of_empty(chunk, model.preprocessing.names)
+                yield chunk
             bar.update(task, completed=table.fraction_read)
 
     with reported_at_the_end(), data_file(data, suffix) as file, shown:

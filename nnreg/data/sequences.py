@@ -327,11 +327,25 @@ def longest_sequence(table: Table, names: Sequence[str]) -> int:
     if empty.all():
         raise DataError(f"{table.origin}: all sequences of column {names[0]!r} are empty")
     if empty.any():
-        where = table.location(int(np.argmax(empty)), names[0])
-        warnings.warn(
-            f"{where}: a sequence without steps, the first of {int(empty.sum())} in {len(table)} "
-            "rows; remove these rows, unless they are meant",
-            NnregWarning,
-            stacklevel=2,
-        )
+        of = f", the first of {int(empty.sum())} in {len(table)} rows"
+        _warn_of_empty(table, names[0], empty, of)
     return int(column.lengths.max())
+
+
+def warned_of_empty(table: Table, names: Sequence[str]) -> bool:
+    """Warn of the first sequence without steps in these columns, and return whether there is one.
+
+    For the parts of a file, of which those that follow are not known.
+    """
+    for name in names:
+        column = table.columns.get(name)
+        if isinstance(column, Ragged) and not column.lengths.all():
+            _warn_of_empty(table, name, column.lengths == 0)
+            return True
+    return False
+
+
+def _warn_of_empty(table: Table, name: str, empty: Array, of: str = "") -> None:
+    where = table.location(int(np.argmax(empty)), name)
+    text = f"{where}: a sequence without steps{of}; remove these rows, unless they are meant"
+    warnings.warn(text, NnregWarning, stacklevel=3)

@@ -63,6 +63,13 @@ class Loss(Component):
         single = output == (*target, 1) and classes == 2 and not self.takes_labels
         return output == (*target, classes) or single
 
+    def check_classes(self, names: Sequence[str], output: Shape) -> None:
+        """Raise `ValueError` if an option has no meaning for a target with these classes.
+
+        Called when a model is built; there are no names for a target of numbers. `output` is the
+        shape of the outputs of one example.
+        """
+
     def for_classes(self, names: Sequence[str]) -> Loss:
         """Return the loss for a target with these classes, whose numbers are their positions.
 

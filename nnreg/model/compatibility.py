@@ -39,6 +39,11 @@ def refuse_incompatible(
             for output in spec.outputs
             for problem in _metrics_of_other_classes(output, classes.get(output.name) or ())
         ),
+        *(
+            problem
+            for output in spec.outputs
+            for problem in _loss_of_other_classes(output, network, classes.get(output.name) or ())
+        ),
         *(problem for output in spec.outputs for problem in _divided_batches(spec, output)),
     ]
     if problems:
@@ -121,6 +126,19 @@ def _metrics_of_other_classes(output: OutputSpec, classes: Sequence[str]) -> Ite
                 metric.check_classes(classes)
             except ValueError as error:
                 yield Problem(f"{output.metrics_path}[{index}]", str(error))
+
+
+def _loss_of_other_classes(
+    output: OutputSpec, network: Network, classes: Sequence[str]
+) -> Iterator[Problem]:
+    """Yield a problem for a loss with an option that has no meaning for these classes."""
+    if output.loss is None:
+        return
+    named = network.named_outputs.get(output.name)
+    try:
+        output.loss.check_classes(classes, named.shape if named else network.output_shape)
+    except ValueError as error:
+        yield Problem(output.loss_path, str(error))
 
 
 def _divided_batches(spec: Spec, output: OutputSpec) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from nnreg._utils.suggestions import did_you_mean
 from nnreg.registry.foreign_names import normal
@@ -164,6 +165,20 @@ OPTIONS: Mapping[str, tuple[str, ...] | str] = {
 """For an option there, the option here, the first of several that a component has, or what to do
 instead if it has none of that name."""
 
+TOP_LEVEL = (
+    "model",
+    "loss",
+    "optimizer",
+    "schedule",
+    "data",
+    "metrics",
+    "train",
+    "checkpoint",
+    "seed",
+    "requires",
+)
+"""The keys of a spec, which others have inside of their optimizer or training."""
+
 
 def option_meant(key: str, known: Iterable[str]) -> str:
     """Return a suggestion for an option that is not among the known ones; empty if none is."""
@@ -172,5 +187,17 @@ def option_meant(key: str, known: Iterable[str]) -> str:
     same = [name for name in own if normal(name) == text]
     if isinstance(found, tuple):
         same = same or [name for name in found if name in own][: None if text == "betas" else 1]
-        found = ""
+        found = next((_at_top(name) for name in (key, *found) if name in TOP_LEVEL), "")
+    elif key in TOP_LEVEL:
+        found = _at_top(key)
     return did_you_mean(same) or (found and f"; {found}")
+
+
+def value_meant(key: str, value: Any) -> str:
+    """Return what to do instead of giving an option this value of a wrong type, or nothing."""
+    schedule = isinstance(value, dict) or (isinstance(value, str) and value.isidentifier())
+    return f"; for a schedule, {_at_top('schedule')}" if key == "learning_rate" and schedule else ""
+
+
+def _at_top(name: str) -> str:
+    return f'set "{name}" at the top level of the spec'

@@ -17,7 +17,7 @@ from nnreg.interfaces.encoder import learned_fields
 from nnreg.interfaces.graph import ENTRY_KEYS
 from nnreg.interfaces.layer import Layer
 from nnreg.registry.checks import unannotated
-from nnreg.registry.foreign_options import option_meant
+from nnreg.registry.foreign_options import option_meant, value_meant
 
 MISSING: Final = "nnreg_missing"
 """The type of an error whose location ends with a missing key."""
@@ -62,8 +62,9 @@ def problem_lines(error: ValidationError, cls: type[Any], value: Any) -> Iterabl
             needed = "not be empty" if short else f"be {' or '.join(dict.fromkeys(expected))}"
             at = functools.reduce(lambda tree, key: tree[key], loc, value)
             text = f"must {needed}, found {shown(at)}"
-            if "a valid array" in expected and not isinstance(at, list | dict):
+            if "a valid array" in expected and not isinstance(at, list | dict | None):
                 text += f"; write [{shown(at)}]"
+            text += value_meant(str(loc[-1]), at) if loc else ""
         yield {"type": problem(text, kind), "loc": loc, "input": None}
 
 

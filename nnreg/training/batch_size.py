@@ -16,7 +16,7 @@ def check_batches(network: Network, optimizer: Optimizer, settings: Train, rows:
     Warns if the optimizer is meant for all examples at once.
     """
     if optimizer.full_batch:
-        _warn_of_batches(optimizer, settings.step_size, rows)
+        _warn_of_batches(settings.step_size, rows)
     size = settings.batch_size
     smallest = _smallest_batch(rows, size)
     layer = network.untrainable_on(smallest)
@@ -32,11 +32,11 @@ def check_batches(network: Network, optimizer: Optimizer, settings: Train, rows:
     raise SpecError([Problem("$.train.batch_size", problem)])
 
 
-def _warn_of_batches(optimizer: Optimizer, size: int, rows: int) -> None:
+def _warn_of_batches(size: int, rows: int) -> None:
     if size < rows:
         warnings.warn(
-            f"{type(optimizer).__name__} is meant for the gradient of all {rows} training rows, "
-            f"but each step has {size}; set train.batch_size to {rows} or more",
+            f"the optimizer is meant for the gradient of all {rows} training rows, but each step "
+            f"has {size}; set train.batch_size to {rows} or more",
             NnregWarning,
             stacklevel=4,
         )

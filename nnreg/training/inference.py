@@ -53,7 +53,7 @@ def refuse_two_averages(optimizer: Optimizer, settings: Train) -> None:
     """Raise `SpecError` if both the optimizer and `train.ema` give the weights to evaluate."""
     if settings.ema is not None and optimizer.overrides_evaluation_parameters():
         problem = (
-            f"{type(optimizer).__name__} has weights of its own for validation and predictions, "
-            "and 'ema' would average those that it trains; remove 'ema'"
+            "the optimizer has weights of its own for validation and predictions, and 'ema' would "
+            "average those that it trains; remove 'ema'"
         )
         raise SpecError([Problem("$.train.ema", problem)])

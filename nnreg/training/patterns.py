@@ -101,17 +101,16 @@ def _checked(component: Component, method: str, check: Callable[[], None]) -> st
 
 def _unsupported(network: Network, settings: Train, optimizer: Optimizer) -> Iterator[Problem]:
     """Yield a problem for each setting that an optimizer cannot follow."""
-    name = type(optimizer).__name__
     if settings.learning_rates and not optimizer.elementwise:
-        text = f"{name} updates all parameters at once, with one learning rate; remove this"
+        text = "the optimizer updates all parameters at once, with one learning rate; remove this"
         yield Problem("$.train.learning_rates", text)
     if settings.constrain and optimizer.overrides_evaluation_parameters():
         text = (
-            f"{name} has weights of its own for validation and predictions, which would not be "
-            "constrained; use another optimizer, or remove this"
+            "the optimizer has weights of its own for validation and predictions, which would not "
+            "be constrained; use another one, or remove this"
         )
         yield Problem("$.train.constrain", text)
     shapes = {name: param.shape for name, param in network.params.items()}
     reason = _checked(optimizer, "check_parameters", lambda: optimizer.check_parameters(shapes))
     if reason:
-        yield Problem("$.optimizer", f"{name} does not fit this network: {reason}")
+        yield Problem("$.optimizer", f"does not fit this network: {reason}")

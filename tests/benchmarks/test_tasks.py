@@ -13,6 +13,7 @@ from benchmarks.tasks import __main__ as command
 from benchmarks.tasks import prepare
 from benchmarks.tasks.__main__ import HEADING, Comparison, Outcome, compare, main, tasks
 from tests.helpers.paths import MODELS
+from tests.helpers.specs import classifier
 
 
 def outcome(seconds, accuracy, *, processor=0.0):
@@ -95,23 +96,25 @@ def test_inputs_and_outputs_have_their_names_and_sequences_their_lengths(tmp_pat
     }
 
 
-def test_the_trainings_alternate_and_each_round_has_a_seed_for_both(monkeypatch):
+def test_the_trainings_alternate_and_each_round_has_a_seed_for_both(monkeypatch, tmp_path):
+    (tmp_path / "fake.json").write_text(json.dumps(classifier(seed=5)))
     asked = []
 
     def run(arguments, environment, directory):
         library, task, *options = arguments[3:]
         asked.append((library, task, options, environment["OMP_NUM_THREADS"]))
-        if library == "PyTorch" and options[1] == "1":
+        if library == "PyTorch" and options[1] == "6":
             raise UnavailableError("no module named torch")
         return Finished(9.0, 9.0, json.dumps(vars(outcome(1.0, 0.5))), 9.0)
 
     monkeypatch.setattr(command, "run", run)
+    monkeypatch.setattr(command, "MODELS", tmp_path)
     found = compare("fake", Effort(3, 0.0, threads=2), epochs=4)
     assert [(library, options[1]) for library, _, options, _ in asked] == [
-        ("nnreg", "0"), ("PyTorch", "0"), ("nnreg", "1"), ("PyTorch", "1"), ("nnreg", "2")
+        ("nnreg", "5"), ("PyTorch", "5"), ("nnreg", "6"), ("PyTorch", "6"), ("nnreg", "7")
     ]  # fmt: skip
     assert asked[0][1:] == (
-        "fake", ["--seed", "0", "--threads", "2", "--epochs", "4"], "2"
+        "fake", ["--seed", "5", "--threads", "2", "--epochs", "4"], "2"
     )  # fmt: skip
     assert len(found.outcomes["nnreg"]) == 3
     assert found.left_out == {"PyTorch": "no module named torch"}

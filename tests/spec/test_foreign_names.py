@@ -6,7 +6,7 @@ import pytest
 
 from nnreg import SpecError
 from nnreg.registry.foreign_names import COMPONENTS, meant
-from nnreg.registry.foreign_options import OPTIONS, option_meant
+from nnreg.registry.foreign_options import OPTIONS, TOP_LEVEL, option_meant
 from nnreg.registry.kinds import KINDS
 from nnreg.registry.registry import installed
 from nnreg.spec.document import read_spec
@@ -190,12 +190,39 @@ def test_a_name_of_neither_is_no_foreign_name():
         ("in_features", ["units"], "; the shape of the input is known without it; remove it"),
         ("validation_split", ["epochs"], "; set data.split.validation"),
         ("weight_decay", ["learning_rate"], "; set train.l2, or take the optimizer 'adamw'"),
+        ("schedule", ["shuffle"], '; set "schedule" at the top level of the spec'),
+        ("lr_scheduler", ["shuffle"], '; set "schedule" at the top level of the spec'),
+        ("optimizer", ["epochs"], '; set "optimizer" at the top level of the spec'),
+        ("optimizer", ["base"], "; did you mean 'base'?"),
+        ("criterion", ["epochs"], '; set "loss" at the top level of the spec'),
         ("p", ["units"], ""),
         ("unti", ["units"], ""),
     ],
 )
 def test_a_foreign_option_means_the_one_here(key, known, hint):
     assert option_meant(key, known) == hint
+
+
+def test_the_keys_at_the_top_level_are_those_of_a_spec():
+    assert set(TOP_LEVEL) == {field.name for field in dataclasses.fields(Spec)}
+
+
+@pytest.mark.parametrize("schedule", [{"type": "cosine"}, "cosine"])
+def test_a_schedule_for_a_learning_rate_belongs_at_the_top_level(schedule):
+    with pytest.raises(SpecError) as error:
+        read_spec(classifier(optimizer={"type": "adam", "learning_rate": schedule}))
+    (problem,) = error.value.problems
+    assert problem.path == "$.optimizer.learning_rate"
+    end = '; for a schedule, set "schedule" at the top level of the spec'
+    assert problem.message.startswith("must be a valid number, found ")
+    assert problem.message.endswith(end)
+
+
+@pytest.mark.parametrize("value", ["0.1", True, None])
+def test_another_wrong_learning_rate_is_not_taken_for_a_schedule(value):
+    with pytest.raises(SpecError) as error:
+        read_spec(classifier(optimizer={"type": "adam", "learning_rate": value}))
+    assert "schedule" not in str(error.value)
 
 
 def test_a_spec_with_the_names_of_another_library_says_what_to_write():

@@ -83,6 +83,11 @@ def test_a_mistake_is_reported_with_its_path(change, path, message):
     assert message in found[path]
 
 
+def test_null_for_a_list_is_not_to_be_written_in_one():
+    found = problems_of(classifier(metrics=None))
+    assert found == {"$.metrics": "must be a valid array or an object, found null"}
+
+
 def test_a_value_that_a_component_refuses_is_reported_with_its_path():
     layer = {"type": "dense", "units": 2, "initializer": {"type": "uniform", "low": 2, "high": 1}}
     found = problems_of(regressor(model={"layers": [layer]}))

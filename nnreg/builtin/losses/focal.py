@@ -11,13 +11,14 @@ from annotated_types import Len
 from nnreg._types import Array, Shape
 from nnreg.builtin.activations import Sigmoid
 from nnreg.builtin.activations.functions import log1p_exp
+from nnreg.builtin.losses.one_class import PositiveLoss
 from nnreg.builtin.losses.probabilities import ClassLoss, log_probabilities
-from nnreg.builtin.losses.terms import Gradient, TermLoss, rows_of, smooth
+from nnreg.builtin.losses.terms import Gradient, rows_of, smooth
 from nnreg.interfaces.component import Fraction, NonNegative, ProperFraction
 
 
 @dataclass(frozen=True)
-class BinaryFocalCrossEntropy(TermLoss):
+class BinaryFocalCrossEntropy(PositiveLoss):
     """Cross-entropy of independent probabilities y, smaller for those that are right already.
 
     loss = mean(-(1 - p)^gamma (t log y + (1 - t) log(1 - y))), p = t y + (1 - t) (1 - y)
@@ -30,15 +31,21 @@ class BinaryFocalCrossEntropy(TermLoss):
         gamma: exponent; 0 gives binary_cross_entropy, >= 0
         alpha: weight of targets of 1, from 0 to 1; null for none, as in Keras by default
         label_smoothing: amount s by which targets are moved towards 1/2, in [0, 1)
+        positive: name of the one of two classes whose target is 1; null for the second in order
     """
 
     gamma: NonNegative = 2.0
     alpha: Fraction | None = None
     label_smoothing: ProperFraction = 0.0
+    positive: str | None = None
     classification = True
     input_range = (0.0, 1.0)
     target_range = (0.0, 1.0)
     fused_activation = Sigmoid
+
+    @property
+    def _symmetric(self) -> bool:
+        return self.alpha in (None, 0.5)
 
     def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
         """Clip probabilities to [eps, 1 - eps]."""

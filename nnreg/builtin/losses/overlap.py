@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.losses.terms import Gradient, TermLoss
+from nnreg.builtin.losses.one_class import PositiveLoss
+from nnreg.builtin.losses.terms import Gradient
 from nnreg.interfaces.component import NonNegative
 
 EPSILON = 1e-7
@@ -15,7 +16,7 @@ EPSILON = 1e-7
 
 
 @dataclass(frozen=True)
-class Tversky(TermLoss):
+class Tversky(PositiveLoss):
     """Tversky's index of the positives of an example, subtracted from 1.
 
     loss = mean(1 - (c + smooth) / (c + alpha Σ (1 - t) y + beta Σ t (1 - y) + smooth)), c = Σ t y
@@ -29,11 +30,13 @@ class Tversky(TermLoss):
         beta: weight of false negatives, >= 0
         smooth: with a positive number, an example without positives has the loss 0 if none is
             predicted, and not 1, >= 0
+        positive: name of the positive one of two classes; null for the second in order
     """
 
     alpha: NonNegative = 0.5
     beta: NonNegative = 0.5
     smooth: NonNegative = 0.0
+    positive: str | None = None
     classification = True
     input_range = (0.0, 1.0)
     target_range = (0.0, 1.0)
@@ -43,20 +46,24 @@ class Tversky(TermLoss):
 
 
 @dataclass(frozen=True)
-class Dice(TermLoss):
+class Dice(PositiveLoss):
     """Dice's coefficient of the positives of an example, subtracted from 1.
 
     loss = mean(1 - (2 Σ t y + smooth) / (Σ t + Σ y + smooth))
 
     The sums are over all values of an example, so that examples can have weights; Keras's are over
-    the whole batch unless axis says otherwise. Milletari et al. 2016, without squares.
+    the whole batch unless axis says otherwise. Without `smooth`, an example that has no positives,
+    such as an image without an object, adds a loss of 1 whatever is predicted. Milletari et al.
+    2016, without squares.
 
     Options:
         smooth: with a positive number, an example without positives has the loss 0 if none is
             predicted, and not 1, >= 0
+        positive: name of the positive one of two classes; null for the second in order
     """
 
     smooth: NonNegative = 0.0
+    positive: str | None = None
     classification = True
     input_range = (0.0, 1.0)
     target_range = (0.0, 1.0)

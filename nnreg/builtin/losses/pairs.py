@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array, Shape
+from nnreg.builtin.losses.one_class import is_single, with_second
 from nnreg.builtin.losses.terms import Gradient, TermLoss, blocks
-from nnreg.builtin.metrics.one_class import number_of
 from nnreg.errors import NnregWarning
 from nnreg.interfaces.component import Positive
 from nnreg.interfaces.loss import Loss
@@ -73,18 +73,20 @@ class Contrastive(TermLoss):
             raise ValueError("the loss takes one distance for each pair, of two classes")
         return True
 
+    def check_classes(self, names: Sequence[str], output: Shape) -> None:
+        single = is_single("different", self.different, names, output)
+        if not single or self.different is not None:
+            return
+        if names[1].lower() not in ("1", "true", "different"):
+            text = (
+                f"the contrastive loss takes pairs of class {names[1]!r}, the second of "
+                f"{names[0]!r} and {names[1]!r}, for those that differ; set 'different' to the "
+                "class that is meant"
+            )
+            warnings.warn(text, NnregWarning, stacklevel=2)
+
     def for_classes(self, names: Sequence[str]) -> Loss:
-        if self.different is None:
-            if names[1].lower() not in ("1", "true", "different"):
-                text = (
-                    f"the contrastive loss takes pairs of class {names[1]!r}, the second of "
-                    f"{names[0]!r} and {names[1]!r}, for those that differ; set 'different' to the "
-                    "class that is meant"
-                )
-                warnings.warn(text, NnregWarning, stacklevel=2)
-            return self
-        number = number_of(self.different, names)
-        return self if number == 1 else _DifferentFirst(self.margin, self.different)
+        return with_second(self, self.different, names)
 
     def class_scores(self, y: Array) -> Array:
         return np.concatenate([self.margin - y, y], axis=-1)
@@ -93,17 +95,6 @@ class Contrastive(TermLoss):
         missing = np.maximum(self.margin - y, 0)
         terms = (1 - t) * (y * y) + t * (missing * missing)
         return terms, lambda: 2 * ((1 - t) * y - t * missing)
-
-
-@dataclass(frozen=True)
-class _DifferentFirst(Contrastive):
-    """The loss for a target whose first class, t = 0, is that of the pairs that differ."""
-
-    def class_scores(self, y: Array) -> Array:
-        return super().class_scores(y)[..., ::-1]
-
-    def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
-        return super().terms(y, 1 - t, logits=logits)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import NnregWarning
+from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import Metric
 
 POSITIVE = ("1", "true", "yes", "positive")
@@ -43,11 +44,12 @@ def number_of(name: str, names: Sequence[str], noun: str = "class") -> int:
     return list(names).index(name)
 
 
-def warn_of_second(metric: Metric, names: Sequence[str], option: str) -> None:
-    """Warn that the second of two classes is measured, if its name does not say that."""
+def warn_of_second(component: Metric | Loss, names: Sequence[str], option: str) -> None:
+    """Warn that the second of two classes is the positive one, if its name does not say that."""
     if names[1].lower() in POSITIVE:
         return
-    own = re.sub(r"(?<!^)(?=[A-Z])", "_", type(metric).__name__).lower()
+    own = re.sub(r"(?<!^)(?=[A-Z])", "_", type(component).__name__).lower()
+    own = f"loss {own}" if isinstance(component, Loss) else own
     text = (
         f"the {own} is that of class {names[1]!r}, the second of "
         f"{names[0]!r} and {names[1]!r}; set {option!r} to the class that is meant"

@@ -114,8 +114,7 @@ class Lookahead(Wrapper):
 
     def __post_init__(self) -> None:
         if self.base.overrides_evaluation_parameters():
-            name = type(self.base).__name__
-            raise ValueError(f"{name} has weights of its own for predictions; use it alone")
+            raise ValueError("'base' has weights of its own for predictions; use it alone")
 
     @property
     def elementwise(self) -> bool:  # type: ignore[override]

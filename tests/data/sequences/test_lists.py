@@ -117,6 +117,17 @@ def test_rows_whose_lists_are_all_empty_are_predicted_as_empty_lists(write, nnre
     assert (code, printed.splitlines()[1:]) == (0, ["[],[],[]"] * 2)
 
 
+def test_predict_and_evaluate_warn_once_of_empty_lists(write, nnreg):
+    write(TEXT)
+    library.run(spec(PER_SEQUENCE, "csv", "data.csv", "kind"), out="out")
+    Path("some.csv").write_text("x,kind\n[2],b\n[],b\n" + 3000 * "[1],a\n" + "[],b\n")
+    for command in ("predict", "evaluate"):
+        code, _, errors = nnreg(command, "out", "some.csv")
+        assert code == 0
+        assert errors.count("a sequence without steps") == 1
+        assert "line 3, column 'x': a sequence without steps; remove these rows" in errors
+
+
 WRONG = {
     "text among numbers": ('[1,""p""]', r", step 1: found 'p' in a list that begins with '1'"),
     "an unfinished list": ("[1", r": found '\[1', which is not a JSON list: Expecting ',' delimit"),
