@@ -53,8 +53,8 @@ class HeldOut:
     """Predictions and true values of the test split, else of validation, else of training.
 
     `true_values` and `predictions` are indices of `classes`, `(n,)`, or without classes numbers
-    `(n, targets)`. `confidence` is the probability, or else the score, of each predicted class. The
-    arrays are read-only.
+    `(n, targets)`; the values of arrays, such as images, are one target. `confidence` is the
+    probability, or else the score, of each predicted class. The arrays are read-only.
     """
 
     split: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.statistics import mean_and_deviation
 from nnreg.plotting.svg import Drawing
+from nnreg.reports.figures import sample
 from nnreg.reports.html import escape, figures, format_value, percent, table
 from nnreg.reports.png import data_uri
 from nnreg.reports.predictions import SplitPredictions
@@ -21,44 +22,40 @@ MAX_ERRORS, MAX_CLASSES, MAX_COLUMNS = 12, 25, 10
 MAX_CLASSES_BESIDE = 12
 """The most classes of a confusion matrix that is small enough to have a table beside it."""
 
-CLEARLY_BETTER = 0.95
-"""A mean error below this fraction of the baseline's is better than the baseline."""
+MAX_IMAGES = 8
+"""The most predicted images that are shown, besides the largest errors."""
 
 SPLIT_ROWS = {"train": "training rows", "validation": "validation rows", "test": "test rows"}
 
 
 def compare_with_baseline(results: SplitPredictions) -> str:
-    """Return the accuracy or error of the predictions beside that of the baseline, as HTML."""
+    """Return the accuracy, or the verdict on numbers, beside the baseline's, as HTML."""
     if results.classes is not None:
         return _compare_accuracy(results)
-    errors, _ = mean_and_deviation(np.abs(results.predictions - results.true_values))
-    baseline, _ = mean_and_deviation(np.abs(results.baseline - results.true_values))
-    rows = _rows_text(results)
-    if not baseline.any():
-        error = format_value(float(np.mean(errors)))
-        return f"Mean absolute error on {rows}: {error}; all targets are identical."
-    ratio = float(np.mean(errors / np.where(baseline > 0, baseline, 1)))
-    judgement = _judgement(better=ratio < CLEARLY_BETTER, not_better=ratio >= 1)
-    if len(results.targets) == 1:
-        return (
-            f"Mean absolute error on {rows}: {format_value(float(errors[0]))}, {judgement} "
-            f"(mean target, {format_value(float(baseline[0]))})."
-        )
-    return (
-        f"Mean absolute error on {rows}, averaged over {len(results.targets)} targets: "
-        f"{format_value(ratio)} times that of the mean target, {judgement}."
-    )
+    verdict = results.verdict
+    value, baseline = verdict["value"], verdict["guess_value"]
+    metric = verdict["metric"].removeprefix(results.output).lstrip("_ ").replace("_", " ")
+    text = f"{escape(metric[:1].upper() + metric[1:])} on {_rows_text(results)}: "
+    text += format_value(value)
+    if verdict["alike"]:
+        return f"{text}; all targets are identical."
+    if math.isnan(value) or math.isnan(baseline):
+        return f"{text}, which cannot be compared with the baseline."
+    judgement = _judgement(better=verdict["better"], not_better=not verdict["better"])
+    guess = escape(verdict["guess"])
+    return f"{text}, {judgement} (always {guess}, {format_value(baseline)})."
 
 
 def _rows_text(results: SplitPredictions) -> str:
     """Return on what a network is evaluated: `30 test rows`, of which each may have several."""
-    rows, count = f"{results.rows:,} {SPLIT_ROWS[results.split]}", len(results.true_values)
+    rows, count = f"{results.rows:,} {SPLIT_ROWS[results.split]}", results.count
     return rows if count == results.rows else f"{count:,} predictions for {rows}"
 
 
 def _compare_accuracy(results: SplitPredictions) -> str:
     """Return the accuracy beside the baseline's; held-out rows are judged by the interval."""
     assert results.classes is not None
+    assert results.baseline is not None
     count = len(results.true_values)
     correct = int(np.sum(results.true_values == results.predictions))
     accuracy, baseline = correct / count, float(np.mean(results.true_values == results.baseline))
@@ -66,7 +63,7 @@ def _compare_accuracy(results: SplitPredictions) -> str:
     if results.split != "train":
         low, high = confidence_interval(correct, count)
         interval = f" The 95 % confidence interval is {percent(low)} to {percent(high)}."
-    majority = escape(results.classes[int(results.baseline)])
+    majority = escape(results.classes[results.baseline])
     return (
         f"Accuracy on {_rows_text(results)}: {percent(accuracy)} "
         f"({correct:,} correct), {_judgement(better=low > baseline, not_better=high <= baseline)} "
@@ -98,6 +95,9 @@ def prediction_section(results: SplitPredictions, drawings: Sequence[Drawing]) -
         classes = _class_table(results.confusion, results.classes)
         beside = ' class="beside"' if len(results.classes) <= MAX_CLASSES_BESIDE else ""
         drawn = f"<div{beside}>\n<div>{drawn}</div>\n<div>{classes}</div>\n</div>"
+    elif results.images(0) is not None:
+        shown = sample(results.count, MAX_IMAGES).tolist()
+        drawn = f"<p>True images, and beside them the predicted ones.</p>\n{_pairs(results, shown)}"
     rows = _rows_text(results)
     return "\n".join([f'{title}<p class="quiet">On {rows}.</p>', drawn, _errors(results)])
 
@@ -139,6 +139,8 @@ def _errors(results: SplitPredictions) -> str:
     title = "Largest errors" if results.classes is None else "Most confident errors"
     if not indices:
         return f"<h3>{title}</h3>\n<p>There are no errors.</p>"
+    if results.images(0) is not None:
+        return f"<h3>{title}</h3>\n{_pairs(results, indices)}"
     inputs = [results.input(index) for index in indices]
     show = _error_images if isinstance(inputs[0], np.ndarray) else _error_table
     return f"<h3>{title}</h3>\n{show(results, indices, inputs)}"
@@ -155,11 +157,14 @@ def _describe_error(results: SplitPredictions, index: int) -> dict[str, Any]:
         if 0 <= score <= 1:
             return found | {"probability": percent(score)}
         return found | {"score": score}
-    worst = int(np.argmax(np.abs(results.predictions[index] - results.true_values[index])))
+    true_values, predictions = results.values(index)
+    if len(true_values) > 1:
+        errors, _ = mean_and_deviation(np.abs(predictions - true_values))
+        return found | {"mean absolute error": float(errors[0])}
+    worst = int(np.argmax(np.abs(predictions[0] - true_values[0])))
     if len(results.targets) > 1:
         found["target"] = results.targets[worst]
-    true = float(results.true_values[index, worst])
-    predicted = float(results.predictions[index, worst])
+    true, predicted = float(true_values[0, worst]), float(predictions[0, worst])
     return found | {"true": true, "predicted": predicted, "error": predicted - true}
 
 
@@ -178,11 +183,30 @@ def _error_table(results: SplitPredictions, indices: Sequence[int], inputs: Sequ
 
 
 def _error_images(results: SplitPredictions, indices: Sequence[int], images: Sequence[Any]) -> str:
-    items = []
-    for index, image in zip(indices, images, strict=True):
-        error = {name: format_value(v) for name, v in _describe_error(results, index).items()}
-        alt = ", ".join(f"{name} {value}" for name, value in error.items())
-        text = "<br>".join(f"{name} <b>{value}</b>" for name, value in error.items())
-        text = text.replace("location ", "", 1)
-        items.append(f'<li><img src="{data_uri(image)}" alt="input: {alt}">{text}</li>')
+    items = [
+        _pictures(results, index, {"input": image})
+        for index, image in zip(indices, images, strict=True)
+    ]
     return f'<ul class="images">\n{"".join(items)}\n</ul>'
+
+
+def _pairs(results: SplitPredictions, indices: Sequence[int]) -> str:
+    """Return true images, each beside the predicted one."""
+    found = ((index, results.images(index)) for index in indices)
+    items = [
+        _pictures(results, index, dict(zip(("true", "predicted"), images, strict=True)))
+        for index, images in found
+        if images is not None
+    ]
+    return f'<ul class="images pairs">\n{"".join(items)}\n</ul>'
+
+
+def _pictures(results: SplitPredictions, index: int, images: Mapping[str, Array]) -> str:
+    """Return the images of a prediction, with what `_describe_error` says of it."""
+    error = {name: format_value(v) for name, v in _describe_error(results, index).items()}
+    alt = ", ".join(f"{name} {value}" for name, value in error.items())
+    text = "<br>".join(f"{name} <b>{value}</b>" for name, value in error.items())
+    drawn = "".join(
+        f'<img src="{data_uri(image)}" alt="{name}: {alt}">' for name, image in images.items()
+    )
+    return f"<li>{drawn}{text.replace('location ', '', 1)}</li>"

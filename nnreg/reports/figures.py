@@ -52,7 +52,7 @@ def metric_drawings(records: Sequence[RunRecord]) -> Iterator[tuple[str, Drawing
 
 
 def prediction_drawings(results: SplitPredictions, prefix: str) -> Iterator[tuple[str, Drawing]]:
-    """Yield the confusion matrix, or the scatter plots of predictions and residuals.
+    """Yield the confusion matrix, or scatter plots of predictions and residuals; none of images.
 
     `prefix` is the start of their names.
     """
@@ -65,9 +65,11 @@ def prediction_drawings(results: SplitPredictions, prefix: str) -> Iterator[tupl
                 matrix(counts, names, caption, across="predicted", down="true"),
             )
         return
+    if results.images(0) is not None:  # shown as pictures
+        return
     count = len(results.true_values)
     shown = len(sample(count))
-    sampled = "" if shown == count else f"; showing {shown:,} of {count:,} rows"
+    sampled = "" if shown == count else f"; showing {shown:,} of {count:,} points"
     for index, name in enumerate(results.targets[:MAX_TARGETS]):
         true, predicted = results.true_values[:, index], results.predictions[:, index]
         suffix = f"-{index}" if len(results.targets) > 1 else ""

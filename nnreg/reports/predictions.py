@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from nnreg._types import Array
+from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation, scale_of
 from nnreg.builtin.encoders import Category, Number, Values
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.interfaces.report import HeldOut
 from nnreg.model.outputs import Output
-from nnreg.runs.baseline import best_constant
+from nnreg.runs.baseline import best_constant, verdict_on
 from nnreg.runs.prepare import PreparedRun
 from nnreg.tables.lazy import LazyArray, materialize
 from nnreg.tables.named import Inputs, NamedArrays
@@ -23,8 +25,8 @@ from nnreg.tables.table import Table
 MAX_ENCODED = 6
 """The most numbers that are shown of a value that cannot be converted back."""
 
-MAX_IMAGE_SIDE = 128
-"""The largest height or width, in pixels, of an input that is shown as an image."""
+MIN_IMAGE_SIDE, MAX_IMAGE_SIDE = 4, 128
+"""The height and width, in pixels, of an array that is shown as an image."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,11 @@ class SplitPredictions(HeldOut):
     """Held-out predictions with what nnreg's own sections show besides.
 
     Numbers are in the units of the target. If a row has a sequence of predictions, `n` counts all
-    of them, with `predictions_per_row` per row. `baseline` is the best constant prediction: a class
-    index, or numbers `(n, targets)`. The arrays may be written to.
+    of them, with `predictions_per_row` per row. The arrays may be written to.
     """
 
-    baseline: Array
+    baseline: int | None
+    """The most frequent class of training, of classes."""
     predictions_per_row: int
     preprocessing: Preprocessing
     inputs: Inputs
@@ -48,6 +50,15 @@ class SplitPredictions(HeldOut):
     """The number of rows, of which each may have several predictions."""
     lengths: Array | None = None
     """The number of predictions of each row, where sequences differ in length."""
+    shape: Shape = (1,)
+    """The shape of a prediction that is an array of numbers, all of the same target."""
+    verdict: Mapping[str, Any] = field(default_factory=dict)
+    """The comparison of numbers with the best constant prediction, as in `summary.json`."""
+
+    @property
+    def count(self) -> int:
+        """The number of predictions."""
+        return len(self.true_values) // math.prod(self.shape)
 
     @property
     def confusion(self) -> Array:
@@ -64,9 +75,24 @@ class SplitPredictions(HeldOut):
         else:
             error = np.abs(self.predictions - self.true_values)
             size = np.max(error / scale_of(*mean_and_deviation(self.true_values)), axis=1)
+            size = np.mean(size.reshape(self.count, -1), axis=1)
             wrong = np.flatnonzero(size > 0)
             size = size[wrong]
         return wrong[np.argsort(-size, kind="stable")][:count]
+
+    def values(self, index: int) -> tuple[Array, Array]:
+        """Return the true and the predicted numbers of a prediction, `(values, targets)`."""
+        size = math.prod(self.shape)
+        part = slice(index * size, (index + 1) * size)
+        return self.true_values[part], self.predictions[part]
+
+    def images(self, index: int) -> tuple[Array, Array] | None:
+        """Return a true and a predicted image, on the scale of the true one, or None."""
+        if not is_image(self.shape):
+            return None
+        true, predicted = (one.reshape(self.shape) for one in self.values(index))
+        low, high = float(true.min()), float(true.max())
+        return pixels(true, low, high), pixels(predicted, low, high)
 
     def row_label(self, index: int) -> str:
         """Return the location in its file of the row of a prediction, such as `line 3`."""
@@ -100,7 +126,10 @@ class SplitPredictions(HeldOut):
         values = materialize(x.select(row)) if isinstance(x, LazyArray) else x[row]
         first = self.preprocessing.inputs[0].encoder
         if isinstance(first, Values):
-            return _image(values[0].astype(np.float64) * first.std + first.mean)
+            shown = values[0].astype(np.float64) * first.std + first.mean
+            if not is_image(shown.shape):
+                return None
+            return pixels(shown, float(shown.min()), float(shown.max()))
         return _columns(self.preprocessing, values[0])
 
 
@@ -128,17 +157,19 @@ def _predictions_of(prepared: PreparedRun, output: Output, y: Array) -> SplitPre
     assert output.evaluation is not None
     known, trained = output.of(examples.raw_targets), output.of(prepared.train.raw_targets)
     lengths = known.lengths if isinstance(known, Padded) else None
+    verdict = verdict_on(prepared, output, y) if output.classes is None else {}
     y, true_values = points_like(y, known), points_of(known)
     predictions = output.evaluation.predictions(y)
-    baseline, _ = best_constant(output, points_of(trained))
-    targets, confidence = columns_of(output.target), None
+    targets, confidence, baseline, shape = columns_of(output.target), None, None, (1,)
     if output.classes is None:
-        if (width := true_values.shape[-1]) != len(targets):  # a column of arrays
+        if len(output.shape) > 1 and len(targets) == 1:  # an array of numbers: an image, a sequence
+            shape = true_values.shape[1:]
+        elif (width := true_values.shape[-1]) != len(targets):
             targets = tuple(f"{targets[0]} {index}" for index in range(width))
-        baseline = np.broadcast_to(baseline, true_values.shape).reshape(-1, width)
-        predictions = predictions.reshape(baseline.shape)
-        true_values = true_values.reshape(baseline.shape)
+        true_values = true_values.reshape(-1, len(targets))
+        predictions = predictions.reshape(true_values.shape)
     else:
+        baseline = int(best_constant(output, points_of(trained))[0])
         predictions, true_values = predictions.reshape(-1), true_values.reshape(-1)
         confidence = _confidence(y).reshape(-1)
     return SplitPredictions(
@@ -149,13 +180,15 @@ def _predictions_of(prepared: PreparedRun, output: Output, y: Array) -> SplitPre
         predictions=predictions,
         confidence=confidence,
         baseline=baseline,
-        predictions_per_row=max(len(true_values) // max(len(examples), 1), 1),
+        predictions_per_row=max(len(true_values) // math.prod(shape) // max(len(examples), 1), 1),
         preprocessing=prepared.model.preprocessing,
         inputs=examples.x,
         table=prepared.tables[split],
         output=output.name,
         rows=len(examples),
         lengths=lengths,
+        shape=shape,
+        verdict=verdict,
     )
 
 
@@ -190,16 +223,16 @@ def _encoded_text(encoded: Array) -> str:
     return ", ".join(shown + ["…"] * (encoded.size > MAX_ENCODED)) + " (encoded)"
 
 
-def _image(values: Array) -> Array | None:
-    """Return an array as uint8 pixels `(height, width, 3)`, or None if it is not an image."""
-    if values.ndim == 2:
-        values = values[:, :, None]
-    sides: Sequence[int] = values.shape[:2]
-    if values.ndim != 3 or values.shape[2] not in (1, 3) or min(sides) < 2:
-        return None
-    if max(sides) > MAX_IMAGE_SIDE:
-        return None
-    low, high = float(values.min()), float(values.max())
-    scaled = (values - low) / ((high - low) or 1)
-    pixels: Array = np.round(255 * scaled).astype(np.uint8)
-    return np.broadcast_to(pixels, (*sides, 3))
+def is_image(shape: Shape) -> bool:
+    """Return True for `(height, width)` with 1, 3 or no channels, if it is not too large."""
+    sides, channels = shape[:2], shape[2:]
+    if len(sides) < 2 or channels not in ((), (1,), (3,)):
+        return False
+    return min(sides) >= MIN_IMAGE_SIDE and max(sides) <= MAX_IMAGE_SIDE
+
+
+def pixels(image: Array, low: float, high: float) -> Array:
+    """Return an image as uint8 pixels `(height, width, 3)`, black at `low` and white at `high`."""
+    scaled = np.clip(np.nan_to_num((image - low) / ((high - low) or 1)), 0, 1)
+    found: Array = np.round(255 * scaled).astype(np.uint8)
+    return np.broadcast_to(found if found.ndim == 3 else found[:, :, None], (*found.shape[:2], 3))

@@ -13,11 +13,10 @@ from nnreg._types import Array
 from nnreg._utils.formatting import number
 from nnreg._utils.statistics import mean_and_deviation
 from nnreg.interfaces.metric import LabelMetric, Metric
-from nnreg.model.model import Model
 from nnreg.model.outputs import Output
 from nnreg.runs.prepare import PreparedRun
-from nnreg.tables.padded import points_like, points_of
-from nnreg.training.evaluation import Examples, metric_value
+from nnreg.tables.padded import Padded, points_like, points_of
+from nnreg.training.evaluation import metric_value
 
 
 def evaluate_with_baseline(
@@ -35,19 +34,32 @@ def evaluate_with_baseline(
     for name, output in prepared.model.outputs.items():
         if not output.predicts or output.evaluation is None:
             continue
-        train = points_of(output.of(prepared.train.raw_targets))
-        constant, guess = best_constant(output, train)
-        constants = _Constants(constant, train, output.classes)
+        constants = _constants(prepared, output)
         raw = points_of(output.of(examples.raw_targets))
         for own, metric in output.evaluation.named_metrics.items():
             baseline[_full_name(output, own)] = constants.metric(metric, raw)
-        comparison = _comparison(prepared.model, output, examples, constants, metrics[split])
-        verdicts[name] = {"part": split, "guess": guess, **comparison}
+        verdicts[name] = _verdict(prepared, output, constants, metrics[split])
     if not verdicts:
         return {**metrics}
     several = {} if "" in verdicts else {"verdicts": verdicts}
     first = next(iter(verdicts.values()))
     return {**metrics, "baseline": baseline, "verdict": first, **several}
+
+
+def verdict_on(prepared: PreparedRun, output: Output, y: Array) -> dict[str, Any]:
+    """Return the comparison of numbers `y`, predicted for the reported split, with a constant."""
+    own, metric = _deciding_metric(output)
+    value = _value(metric, output, y, output.of(prepared.reported[1].raw_targets))
+    values = {_full_name(output, own): value}
+    return _verdict(prepared, output, _constants(prepared, output), values)
+
+
+def _value(metric: Metric, output: Output, y: Array, targets: Array | Padded) -> float:
+    """Return the value of a metric, which is not one of scores, of the outputs `y` of a network."""
+    assert output.evaluation is not None  # that of a compared output
+    with np.errstate(over="ignore", invalid="ignore"):
+        predictions = output.evaluation.predictions(points_like(y, targets))
+        return metric_value(metric, predictions, points_of(targets))
 
 
 def _full_name(output: Output, metric: str) -> str:
@@ -57,12 +69,13 @@ def _full_name(output: Output, metric: str) -> str:
 
 @dataclass(frozen=True)
 class _Constants:
-    """The best constant prediction; of scores, the frequency of each class in training.
+    """The best constant prediction and its name; of scores, the class frequencies of training.
 
     `train` are the raw targets of training.
     """
 
     prediction: Array
+    guess: str
     train: Array
     classes: Sequence[str] | None
 
@@ -76,14 +89,16 @@ class _Constants:
         return metric_value(metric, np.broadcast_to(constant, shape), targets)
 
 
-def _comparison(
-    model: Model,
-    output: Output,
-    examples: Examples,
-    constants: _Constants,
-    metrics: Mapping[str, float],
+def _constants(prepared: PreparedRun, output: Output) -> _Constants:
+    train = points_of(output.of(prepared.train.raw_targets))
+    return _Constants(*best_constant(output, train), train, output.classes)
+
+
+def _verdict(
+    prepared: PreparedRun, output: Output, constants: _Constants, metrics: Mapping[str, float]
 ) -> dict[str, Any]:
     """Compare by the first metric of an output, or by a common one if it has none."""
+    split, examples = prepared.reported
     own, metric = _deciding_metric(output)
     targets, name = output.of(examples.raw_targets), _full_name(output, own)
     raw = points_of(targets)
@@ -91,13 +106,13 @@ def _comparison(
         value = metrics[name]
     else:
         name = f"{output.name} {own}".strip()
-        assert output.evaluation is not None  # that of a compared output
-        found = output.of(model.inference_network.predict(examples.x))
-        y = output.evaluation.predictions(points_like(found, targets))
-        value = metric_value(metric, y, raw)
+        y = output.of(prepared.model.inference_network.predict(examples.x))
+        value = _value(metric, output, y, targets)
     baseline = constants.metric(metric, raw)
     better = value > baseline if metric.higher_is_better else value < baseline
     return {
+        "part": split,
+        "guess": constants.guess,
         **_guess(metric),
         "metric": name,
         "value": value,

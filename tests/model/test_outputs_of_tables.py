@@ -47,7 +47,7 @@ def test_each_command_handles_several_outputs(table, nnreg):
     assert "test price_r2" in printed
     assert "test style_accuracy" in printed
     page = (table / "out" / "report.html").read_text()
-    assert "<strong>price</strong>: Mean absolute error" in page
+    assert "<strong>price</strong>: R2 on" in page
     assert "<strong>style</strong>: Accuracy" in page
     assert {one.name for one in (table / "out" / "plots").iterdir()} >= {
         "output-0-predicted.svg",
