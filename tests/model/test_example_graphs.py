@@ -8,6 +8,7 @@ import pytest
 import nnreg
 from tests.helpers.doc_runner import blocks
 from tests.helpers.graphs import PAGE, RESULTS, loss_and_gradient, prepared, write_examples
+from tests.helpers.resuming import require_identical_bits
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +33,7 @@ def test_it_reaches_its_result_on_the_test_rows(examples, tmp_path, name):
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_it_resumes_bit_identically(examples, tmp_path, name):
-    for out, epochs in (("whole", 4), ("half", 2)):
-        overrides = [f"train.epochs={epochs}"]
-        nnreg.run(examples / f"{name}.json", out=tmp_path / out, overrides=overrides)
-    nnreg.resume(tmp_path / "half", overrides=["train.epochs=4"])
-    whole, resumed = (
-        nnreg.load(tmp_path / out / "checkpoints/last.h5") for out in ("whole", "half")
-    )
-    np.testing.assert_array_equal(resumed.network.vector, whole.network.vector)
-    assert list(resumed.history) == list(whole.history)
+    require_identical_bits(examples / f"{name}.json", tmp_path)
 
 
 @pytest.mark.parametrize("name", RESULTS)

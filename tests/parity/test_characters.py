@@ -14,6 +14,7 @@ from nnreg.network.parameters import views
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from tests.helpers.paths import MODELS
+from tests.helpers.resuming import require_identical_bits
 
 SPEC = MODELS / "characters.json"
 MOST = 1.15
@@ -63,19 +64,7 @@ def test_it_needs_hardly_more_bits_than_the_grammar(tmp_path):
 
 @pytest.mark.slow
 def test_it_resumes_bit_identically(tmp_path):
-    few = ["data.split.test=0.8"]
-    for out, epochs in (("whole", 4), ("half", 2)):
-        nnreg.run(
-            SPEC,
-            out=tmp_path / out,
-            overrides=[*few, f"train.epochs={epochs}", "schedule=inverse_sqrt"],
-        )
-    nnreg.resume(tmp_path / "half", overrides=["train.epochs=4"])
-    whole, resumed = (
-        nnreg.load(tmp_path / out / "checkpoints/last.h5") for out in ("whole", "half")
-    )
-    np.testing.assert_array_equal(resumed.network.vector, whole.network.vector)
-    assert list(resumed.history) == list(whole.history)
+    require_identical_bits(SPEC, tmp_path, "data.split.test=0.8", "schedule=inverse_sqrt")
 
 
 @pytest.mark.slow

@@ -5,11 +5,11 @@ import runpy
 import numpy as np
 import pytest
 
-import nnreg
 from nnreg.network.parameters import views
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from tests.helpers.paths import MODELS
+from tests.helpers.resuming import require_identical_bits
 
 SPEC = MODELS / "reber.json"
 
@@ -45,14 +45,7 @@ def test_the_file_is_that_of_the_generator(generator, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_it_resumes_bit_identically(tmp_path):
-    for out, epochs in (("whole", 4), ("half", 2)):
-        nnreg.run(SPEC, out=tmp_path / out, overrides=[f"train.epochs={epochs}"])
-    nnreg.resume(tmp_path / "half", overrides=["train.epochs=4"])
-    whole, resumed = (
-        nnreg.load(tmp_path / out / "checkpoints/last.h5") for out in ("whole", "half")
-    )
-    np.testing.assert_array_equal(resumed.network.vector, whole.network.vector)
-    assert list(resumed.history) == list(whole.history)
+    require_identical_bits(SPEC, tmp_path)
 
 
 class Peer:

@@ -12,6 +12,7 @@ import pytest
 import nnreg
 from benchmarks.tasks import prepare
 from tests.helpers.paths import MODELS
+from tests.helpers.resuming import require_identical_bits
 
 NAMES = ("forecast", "fraud", "two_outputs", "siamese", "recommender")
 SEEDS = (0, 1, 2)
@@ -122,32 +123,19 @@ def test_ratings_are_predicted_better_than_by_levels_of_users_and_films(trained,
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_resumes_bit_identically(name, tmp_path):
-    for out, epochs in (("whole", 4), ("half", 2)):
-        nnreg.run(MODELS / f"{name}.json", out=tmp_path / out, overrides=[f"train.epochs={epochs}"])
-    nnreg.resume(tmp_path / "half", overrides=["train.epochs=4"])
-    whole, resumed = (
-        nnreg.load(tmp_path / out / "checkpoints/last.h5") for out in ("whole", "half")
-    )
-    np.testing.assert_array_equal(resumed.network.vector, whole.network.vector)
-    assert list(resumed.history) == list(whole.history)
-
-
-@pytest.fixture
-def one_thread(torch):
-    """Let PyTorch use one thread: several wait for each other where tests run side by side."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield torch
-    torch.set_num_threads(before)
+    require_identical_bits(MODELS / f"{name}.json", tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.verify
 @pytest.mark.parametrize("name", NAMES)
-def test_pytorch_comes_to_the_same_results(name, trained, one_thread):
+def test_pytorch_comes_to_the_same_results(name, trained, torch_on_one_thread):
     data = prepare(name)
     train = importlib.import_module(f"benchmarks.tasks.{name}").train
-    expected, (_, found) = train(one_thread, data, epochs=data.epochs, seed=0), trained(name)
+    expected, (_, found) = (
+        train(torch_on_one_thread, data, epochs=data.epochs, seed=0),
+        trained(name),
+    )
     for metric, value in expected.items():
         within = {"rel": 0.1} if metric.endswith("error") else {"abs": 0.06}
         assert found[metric] == pytest.approx(value, **within), metric
