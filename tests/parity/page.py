@@ -48,10 +48,10 @@ LESS_EXACT = {
 }
 """Where a peer is the reason of a difference that is larger than others."""
 
-MARGIN = 3
+MARGIN = 10
 """A difference is stated as at least this many times what it is: other processors differ."""
 
-SMALLEST = -15
+SMALLEST = -14
 """The smallest power of ten that is stated."""
 
 HEAD = f"""# Verified components
