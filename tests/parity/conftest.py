@@ -14,16 +14,12 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def torch(peer):
-    return peer("torch")
-
-
-@pytest.fixture
-def torch_on_one_thread(torch):
-    """PyTorch for trainings: several threads wait for each other on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield torch
-    torch.set_num_threads(threads)
+    """PyTorch on one thread: several wait for each other on a busy machine."""
+    found = peer("torch")
+    threads = found.get_num_threads()
+    found.set_num_threads(1)
+    yield found
+    found.set_num_threads(threads)
 
 
 @pytest.fixture

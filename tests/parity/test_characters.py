@@ -69,9 +69,9 @@ def test_it_resumes_bit_identically(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.verify
-def test_pytorch_needs_as_many_bits(torch_on_one_thread):
+def test_pytorch_needs_as_many_bits(torch):
     data = prepare("characters")
-    found = peer_task.train(torch_on_one_thread, data, epochs=data.epochs, seed=0)
+    found = peer_task.train(torch, data, epochs=data.epochs, seed=0)
     least = bits_of_the_grammar(data.prepared.test)
     assert least < found["loss"] / math.log(2) < MOST * least
 

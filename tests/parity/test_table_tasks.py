@@ -129,11 +129,11 @@ def test_it_resumes_bit_identically(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.verify
 @pytest.mark.parametrize("name", NAMES)
-def test_pytorch_comes_to_the_same_results(name, trained, torch_on_one_thread):
+def test_pytorch_comes_to_the_same_results(name, trained, torch):
     data = prepare(name)
     train = importlib.import_module(f"benchmarks.tasks.{name}").train
     expected, (_, found) = (
-        train(torch_on_one_thread, data, epochs=data.epochs, seed=0),
+        train(torch, data, epochs=data.epochs, seed=0),
         trained(name),
     )
     for metric, value in expected.items():

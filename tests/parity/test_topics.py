@@ -55,7 +55,7 @@ def test_it_is_nearly_as_good_as_the_best_classifier(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.verify
-def test_so_is_pytorch(torch_on_one_thread):
+def test_so_is_pytorch(torch):
     data = prepare("topics")
-    found = peer_task.train(torch_on_one_thread, data, epochs=data.epochs, seed=0)
+    found = peer_task.train(torch, data, epochs=data.epochs, seed=0)
     assert found["accuracy"] > best_of_test_split(data.prepared) - LESS
