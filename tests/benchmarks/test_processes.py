@@ -1,9 +1,11 @@
 """Time and memory measured in separate processes."""
 
+import resource
+
 import pytest
 
 from benchmarks.harness import UnavailableError
-from benchmarks.processes import Worker, Workers, limited, python, run
+from benchmarks.processes import KILOBYTE, Worker, Workers, limited, python, run
 from benchmarks.worker import seconds_per_call
 from tests.benchmarks.rows import TINY
 from tests.helpers.work import Clock
@@ -29,7 +31,9 @@ def test_a_worker_times_nnreg_and_reports_failures():
         assert worker.ask("predict", 0.01, workload=TINY.name, rows=1) > 0
     finally:
         peak = worker.close()
-    assert 2e7 < peak < 2e9
+    # The system reports no smaller peak for a child than for its parent.
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE
+    assert 2e7 < peak < max(2e9, 1.01 * own)
     with pytest.raises(UnavailableError, match="the process died"):
         worker.ask("train", 0.01, workload=TINY.name)
 

@@ -6,7 +6,7 @@ import nnreg
 
 
 def require_identical_bits(spec, directory, *overrides):
-    """Require that two epochs and two resumed ones give the bits of four."""
+    """Require the same bits after two epochs and two resumed ones as after four."""
     for out, epochs in (("whole", 4), ("half", 2)):
         nnreg.run(spec, out=directory / out, overrides=[*overrides, f"train.epochs={epochs}"])
     nnreg.resume(directory / "half", overrides=["train.epochs=4"])
