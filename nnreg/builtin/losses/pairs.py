@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array, Shape
-from nnreg.builtin.losses.one_class import is_single, with_second
+from nnreg.builtin.losses.one_class import with_second
 from nnreg.builtin.losses.terms import Gradient, TermLoss, blocks
 from nnreg.errors import NnregWarning
 from nnreg.interfaces.component import Positive
@@ -74,8 +74,7 @@ class Contrastive(TermLoss):
         return True
 
     def check_classes(self, names: Sequence[str], output: Shape) -> None:
-        single = is_single("different", self.different, names, output)
-        if not single or self.different is not None:
+        if self.different is not None or len(names) != 2:  # `fits` refuses other numbers
             return
         if names[1].lower() not in ("1", "true", "different"):
             text = (
