@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg import Activation, Layer, Loss
-from nnreg.builtin.initializers import GlorotUniform
+from nnreg import Activation, Loss
 from nnreg.builtin.losses import GaussianNll
 from nnreg.checkpoint import save_load
 from nnreg.errors import CheckpointError, NnregWarning, PluginError
 from nnreg.interfaces import traced
 from nnreg.training.parallelism import shard_count
+from tests.helpers.formulas import Mixing, Quartic
 from tests.helpers.trained import require_resumed_in_mid_epoch
 from tests.training.test_returned_values import document
 
@@ -23,28 +23,6 @@ NEEDS_AUTOGRAD = pytest.mark.skipif(not traced.installed(), reason="needs autogr
 SLOW = "3 to 20 times as long"
 X = np.random.default_rng(0).normal(size=(40, 3))
 Y = X[:, :1] * X[:, 1:2]
-
-
-@dataclass(frozen=True)
-class Mixing(Layer):
-    """y = tanh(x · weight)"""
-
-    independent = True
-
-    def build(self, shape, builder):
-        builder.param("weight", (shape[-1], 4), GlorotUniform(), regularized=True)
-        return (*shape[:-1], 4)
-
-    def formula(self, x, params):
-        return np.tanh(x @ params["weight"])
-
-
-@dataclass(frozen=True)
-class Quartic(Loss):
-    """mean((y - t)⁴)"""
-
-    def formula(self, y, t):
-        return np.mean((y - t) ** 4)
 
 
 @dataclass(frozen=True)

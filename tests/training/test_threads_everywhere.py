@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg import Activation, Layer, Loss
+from nnreg import Activation
 from nnreg._utils.threads import blas_threads
-from nnreg.builtin.initializers import GlorotUniform
 from nnreg.interfaces import traced
 from nnreg.testing.threads import THREADS, digest
+from tests.helpers.formulas import Mixing, Quartic
 from tests.helpers.trainable import PRelu
 
 pytestmark = pytest.mark.usefixtures("registering")
@@ -28,28 +28,6 @@ CLASSES = {"type": "dense", "units": "classes", "activation": "softmax"}
 NUMBER = {"type": "dense", "units": 1}
 PER_STEP = {"type": "lstm", "units": 5, "sequences": True}
 NORMALIZED = [DENSE, "batch_norm", DROPOUT, CLASSES]
-
-
-@dataclass(frozen=True)
-class Mixing(Layer):
-    """y = tanh(x · weight)"""
-
-    independent = True
-
-    def build(self, shape, builder):
-        builder.param("weight", (shape[-1], 4), GlorotUniform(), regularized=True)
-        return (*shape[:-1], 4)
-
-    def formula(self, x, params):
-        return np.tanh(x @ params["weight"])
-
-
-@dataclass(frozen=True)
-class Quartic(Loss):
-    """mean((y - t)⁴)"""
-
-    def formula(self, y, t):
-        return np.mean((y - t) ** 4)
 
 
 @dataclass(frozen=True)

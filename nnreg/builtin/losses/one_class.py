@@ -31,7 +31,9 @@ class PositiveLoss(TermLoss):
         return False
 
     def check_classes(self, names: Sequence[str], output: Shape) -> None:
-        single = is_single("positive", self.positive, names, output)
+        single = len(names) == 2 and output[-1:] == (1,)
+        if self.positive is not None and not single:
+            raise ValueError("'positive' names a class, which is for one output of two; remove it")
         if single and self.positive is None and not self._symmetric:
             warn_of_second(self, names, "positive")
 
@@ -57,17 +59,6 @@ class FirstClass(TermLoss):
 
     def terms(self, y: Array, t: Array, *, logits: bool) -> tuple[Array, Gradient]:
         return self.loss.terms(y, 1 - t, logits=logits)
-
-
-def is_single(option: str, name: str | None, names: Sequence[str], output: Shape) -> bool:
-    """Return whether there is one output for two classes.
-
-    Raises `ValueError` if there is not, but the option names a class.
-    """
-    single = len(names) == 2 and output[-1:] == (1,)
-    if name is not None and not single:
-        raise ValueError(f"{option!r} names a class, which is for one output of two; remove it")
-    return single
 
 
 def with_second(loss: TermLoss, name: str | None, names: Sequence[str]) -> Loss:
