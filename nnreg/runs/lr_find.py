@@ -15,12 +15,6 @@ from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule, ScheduleContext
 from nnreg.runs.prepare import PreparedRun
 
-STEPS = 100
-"""The steps from the lowest to the highest rate."""
-
-LOWEST, HIGHEST = 1e-6, 10.0
-"""The rates of the first and of the last step."""
-
 WINDOW = 7
 """The steps whose losses are averaged, since those of single batches vary."""
 
@@ -79,9 +73,9 @@ class RateCurve:
 
 def rate_curve(
     prepared: PreparedRun,
-    lowest: float = LOWEST,
-    highest: float = HIGHEST,
-    steps: int = STEPS,
+    lowest: float,
+    highest: float,
+    steps: int,
     *,
     check: bool = True,
 ) -> RateCurve:

@@ -83,7 +83,7 @@ def test_the_rates_are_those_of_the_inner_optimizer_and_the_schedule_is_ignored(
 def test_an_optimizer_that_searches_for_its_steps_is_refused(optimizer):
     run = prepared(classifier(optimizer=optimizer, train={"batch_size": 64}), blobs(), 12)
     with pytest.raises(UsageError, match="compare runs with other rates"):
-        rate_curve(run)
+        rate_curve(run, 1e-6, 10.0, 100)
 
 
 @pytest.mark.parametrize(
