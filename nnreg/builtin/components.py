@@ -281,9 +281,9 @@ SOURCES: Mapping[str, str] = {
 }
 
 ENCODERS: Mapping[str, str] = {
-    "number": "nnreg.builtin.encoders:Number",
-    "category": "nnreg.builtin.encoders:Category",
-    "values": "nnreg.builtin.encoders:Values",
+    "number": "nnreg.builtin.encoders.numbers:Number",
+    "category": "nnreg.builtin.encoders.categories:Category",
+    "values": "nnreg.builtin.encoders.arrays:Values",
 }
 
 AUGMENTATIONS: Mapping[str, str] = {

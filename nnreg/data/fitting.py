@@ -13,7 +13,8 @@ from nnreg._types import Array
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.statistics import mean_and_deviation, scale_of
-from nnreg.builtin.encoders import Category, Number, Values, category_counts
+from nnreg.builtin.encoders import Category, Number, Values
+from nnreg.builtin.encoders.categories import category_counts
 from nnreg.data.input_columns import InputColumn, learn_column, raw_column
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.data.sequences import are_sequences, longest_sequence

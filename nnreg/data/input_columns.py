@@ -12,7 +12,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation
-from nnreg.builtin.encoders import category_counts, most_frequent
+from nnreg.builtin.encoders.categories import category_counts, most_frequent
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned_fields
 from nnreg.interfaces.returned import Caller, describe

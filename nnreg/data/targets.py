@@ -17,7 +17,7 @@ from nnreg._types import Array
 from nnreg._utils.memory import require_memory
 from nnreg._utils.statistics import standardize, unstandardize
 from nnreg._utils.suggestions import suggest
-from nnreg.builtin.encoders import require_distinct
+from nnreg.builtin.encoders.categories import require_distinct
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Positive
 from nnreg.tables.cells import INTEGER, TRUTH, parse_number, positions

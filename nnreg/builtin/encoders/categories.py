@@ -1,61 +1,21 @@
-"""The built-in encoders: numbers, categories, and arrays of numbers."""
+"""Encoders of categories."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-from annotated_types import Ge
 
 from nnreg._types import Array, Shape
-from nnreg._utils.statistics import (
-    mean_and_deviation,
-    mean_and_deviation_of_chunks,
-    scale_of,
-    standardize,
-)
 from nnreg._utils.suggestions import suggest
 from nnreg.errors import DataError
-from nnreg.interfaces.component import Count, Positive
+from nnreg.interfaces.component import Count
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import canonical, positions
-
-Scaling = Literal["standard", "none"]
-
-
-@dataclass(frozen=True)
-class Number(Encoder):
-    """A number, scaled.
-
-    y = (x - mean) / std
-
-    Options:
-        scaling: "standard" for the mean and standard deviation of the training rows, "none" for 0
-            and 1; null for `data.scaling`.
-
-    Learned:
-        mean: Subtracted.
-        std: Divided by, 1 for a constant column.
-    """
-
-    scaling: Scaling | None = None
-    mean: float = learned(0.0)
-    std: Positive = learned(1.0)
-
-    def learn(self, column: RawColumn) -> Self:
-        """Return the encoder with the mean and standard deviation."""
-        mean, std = _moments(column.values, self.scaling)
-        return replace(self, mean=mean, std=std)
-
-    def encode(self, column: RawColumn) -> Array:
-        """Return the scaled numbers."""
-        return standardize(column.values, self.mean, self.std)[:, None]
 
 
 @dataclass(frozen=True)
@@ -125,77 +85,6 @@ class Category(Encoder):
             )
         chosen = cells.each(known, -1, np.intp)
         return np.equal(chosen[:, None], np.arange(*self.shape)).astype(np.float64)
-
-
-@dataclass(frozen=True)
-class Values(Encoder):
-    """An array of numbers, such as an image, scaled by one mean and deviation for all of them.
-
-    y = (x - mean) / std
-
-    It is the only column of its input.
-
-    Options:
-        scaling: "standard" for the mean and standard deviation of the training rows, "none" for 0
-            and 1; null for `data.scaling`.
-
-    Learned:
-        mean: Subtracted.
-        std: Divided by.
-        shape: The shape of an array.
-        integer: Whether the values are integers, for a layer that takes these.
-    """
-
-    takes = "arrays"
-
-    scaling: Scaling | None = None
-    shape: tuple[Annotated[int, Ge(0)], ...] = learned(())
-    mean: float = learned(0.0)
-    std: Positive = learned(1.0)
-    integer: bool = learned(False, required=False)
-
-    def learn(self, column: RawColumn) -> Self:
-        """Return the encoder with the shape, the mean and the standard deviation."""
-        known = replace(self, shape=tuple(column.shape[1:]))
-        if self.integer:
-            return known
-        if not column.in_file:
-            mean, std = _moments(column.values, self.scaling)
-            return replace(known, mean=mean, std=std)
-        with closing(column.chunks()) as chunks:
-            values = (_complete(chunk).reshape(-1) for chunk in chunks)
-            if not math.prod(column.shape):
-                return known
-            center, deviation = mean_and_deviation_of_chunks(values)
-        if self.scaling == "none":
-            return known
-        return replace(known, mean=float(center), std=float(scale_of(center, deviation)))
-
-    def encode(self, column: RawColumn) -> Array:
-        """Return the scaled arrays."""
-        shape = column.shape[1:]
-        if shape != self.shape:
-            raise DataError(
-                f"{column.table.origin}: column {column.name!r} has examples of shape "
-                f"{shape}; the model expects {self.shape}"
-            )
-        values = column.values
-        return values if self.integer else standardize(values, self.mean, self.std)
-
-
-def _complete(column: RawColumn) -> Array:
-    column.require_complete()
-    return column.values
-
-
-def _moments(values: Array, scaling: Scaling | None) -> tuple[float, float]:
-    """Return the mean, and the number to divide by; or 0 and 1 if values are not scaled."""
-    missing = np.isnan(values)
-    known = values[~missing] if missing.any() else values.reshape(-1)  # a view if possible
-    if scaling == "none" or not known.size:
-        return 0.0, 1.0
-    mean, deviation = mean_and_deviation(known)
-    return float(mean), float(scale_of(mean, deviation))
 
 
 def category_counts(cells: Categorical) -> dict[str, int]:

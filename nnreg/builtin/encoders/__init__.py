@@ -1,0 +1,15 @@
+"""The encoders, one file for each kind of column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnreg._utils.references import importing
+from nnreg.builtin.components import ENCODERS
+
+if TYPE_CHECKING:
+    from nnreg.builtin.encoders.arrays import Values as Values
+    from nnreg.builtin.encoders.categories import Category as Category
+    from nnreg.builtin.encoders.numbers import Number as Number
+
+__getattr__ = importing(__name__, ENCODERS.values())
