@@ -227,8 +227,8 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
     """
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    from nnreg.data.ignored_categories import reported_at_the_end
     from nnreg.data.loading import read_chunks, read_table
+    from nnreg.data.observations import observed_together
     from nnreg.data.sequences import warned_of_empty
     from nnreg.data.settings import Columns
     from nnreg.tables.convert import iter_chunks
@@ -261,7 +261,7 @@ def _chunks(model: Model, data: str, names: Sequence[str]) -> Iterator[Iterator[
                 yield chunk
             bar.update(task, completed=table.fraction_read)
 
-    with reported_at_the_end(), data_file(data, suffix) as file, shown:
+    with observed_together(), data_file(data, suffix) as file, shown:
         yield read()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.memory import require_memory
+from nnreg.data.observations import observed_together
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import DataError
 from nnreg.model.outputs import Output
@@ -74,12 +75,12 @@ def _several(table: Table, preprocessing: Preprocessing, network: Network) -> Na
     require_memory(size, f"{table.origin}: several inputs", HINT)
     read = {n: materialize(c) if isinstance(c, LazyArray) else c for n, c in columns.items()}
     table = replace(table, columns=read)
-    encoded = NamedArrays(
-        {
+    with observed_together():
+        parts = {
             name: _contiguous(part.encode(table, network.input_dtype(name)))
             for name, part in preprocessing.parts.items()
         }
-    )
+    encoded = NamedArrays(parts)
     _check(encoded, table, preprocessing.names, network)
     return encoded
 
