@@ -13,7 +13,10 @@ from nnreg.builtin.encoders import Number
 from nnreg.data.column_summary import ColumnSummary, differs, summarize
 from nnreg.data.input_columns import raw_column
 from nnreg.errors import DataDriftWarning, NnregWarning
+from nnreg.runs.prepare import prepare_from_spec
+from nnreg.spec.document import read_spec
 from nnreg.tables.convert import table_of
+from tests.helpers.paths import MODELS
 from tests.helpers.specs import classifier
 
 TEN = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0] * 20
@@ -223,3 +226,11 @@ def test_rows_of_the_same_distribution_hardly_ever_alarm(name):
 )
 def test_fractions_differ_beyond_chance_and_by_much(counts, found):
     assert differs(*counts) is found
+
+
+TABLES = [path for path in sorted(MODELS.glob("*.json")) if '"csv"' in path.read_text()]
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_the_splits_of_our_models_give_no_warning(path):
+    assert messages(prepare_from_spec, read_spec(path)) == []
