@@ -295,7 +295,7 @@ def _chunks(
                 yield _Chunk(part, chunk)
             bar.update(task, completed=table.fraction_read)
 
-    with observed_together(), data_file(data, suffix) as file, shown:
+    with observed_together(columns), data_file(data, suffix) as file, shown:
         yield read()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from nnreg._types import Array
 from nnreg.builtin.encoders import Category
 from nnreg.data.column_summary import ColumnSummary, differs, unknown_texts
+from nnreg.data.settings import Columns
 from nnreg.errors import DataDriftWarning, NnregWarning
 from nnreg.interfaces.encoder import Encoder, RawColumn
 from nnreg.tables.columns import first_marked
@@ -75,9 +76,9 @@ class _Observed:
 
     @property
     def imputed(self) -> str:
-        """What was imputed though training had no missing value; empty if nothing was."""
-        summary, fill = self.summary, self.fill
-        if not self.missing or summary is None or summary.missing or fill is None:
+        """What was imputed in a column that had to be complete in training; empty if nothing."""
+        fill = self.fill
+        if not self.missing or fill is None:
             return ""
         text = isinstance(fill, str)
         shown = f"the most frequent value {fill!r}" if text else f"the mean {fill:.6g}"
@@ -87,14 +88,14 @@ class _Observed:
             f"{self.name!r}, which had none in training; replaced by {shown}"
         )
 
-    @property
-    def drift(self) -> str:
-        """How the column differs from training; empty if it does not."""
+    def drift(self, *, without_missing: bool) -> str:
+        """Return how the column differs from training; empty if it does not."""
         summary = self.summary
         if summary is None:
             return ""
         found = [self.far.text(self.rows, self.unit)] if self.far else []
-        if summary.missing and differs(self.missing, self.rows, summary.missing, summary.rows):
+        gaps = differs(self.missing, self.rows, summary.missing, summary.rows)
+        if gaps and not without_missing:
             found.append(
                 f"{_percent(self.missing, self.rows)} of {self.rows:,} {self.unit} have no value, "
                 f"in training {_percent(summary.missing, summary.rows)}"
@@ -154,7 +155,8 @@ class _FarValues:
 class _Observations:
     """What was seen of each column of one table, or of the parts of one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, complete: bool) -> None:
+        self._complete = complete
         self._columns: dict[tuple[str, int], _Observed] = {}
 
     def add(self, raw: RawColumn, missing: Array, learned: Learned) -> None:
@@ -170,9 +172,11 @@ class _Observations:
         for one in seen:
             if one.ignored:
                 warnings.warn(one.ignored, NnregWarning, stacklevel=4)
-        if imputed := _listed([one.imputed for one in seen]):
+        imputed = _listed([one.imputed for one in seen if self._complete])
+        if imputed:
             warnings.warn(f"{seen[0].origin}: {imputed}", NnregWarning, stacklevel=4)
-        if drift := _listed([one.drift for one in seen]):
+        drift = _listed([one.drift(without_missing=self._complete) for one in seen])
+        if drift:
             text = f"{seen[0].origin}: {drift}; predictions may be wrong where data are others"
             warnings.warn(text, DataDriftWarning, stacklevel=4)
 
@@ -198,16 +202,17 @@ _current: ContextVar[_Observations | None] = ContextVar("observations", default=
 
 
 @contextmanager
-def observed_together() -> Iterator[None]:
+def observed_together(columns: Columns | None) -> Iterator[None]:
     """Warn at the end of what is suspicious in all rows that are encoded in this context.
 
-    They are those of one table, perhaps read in chunks. Within another such context, the outer one
-    warns; after an error, none does.
+    They are those of one table, perhaps read in chunks, of a model with these settings. What is
+    imputed is reported if the settings do not ask for it. Within another such context, the outer
+    one warns; after an error, none does.
     """
     if _current.get() is not None:
         yield
         return
-    found = _Observations()
+    found = _Observations(complete=columns is None or columns.missing is None)
     token = _current.set(found)
     try:
         yield

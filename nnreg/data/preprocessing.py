@@ -18,7 +18,6 @@ from nnreg._types import Array, Shape, Shapes
 from nnreg._utils.statistics import all_finite
 from nnreg._utils.suggestions import suggest
 from nnreg.data.input_columns import InputColumn
-from nnreg.data.observations import observed_together
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Count
@@ -178,10 +177,6 @@ class Preprocessing(Configurable):
                     f"{table.origin}: the rows of column {name!r} differ in length; the model was "
                     "trained on others, give all the same length"
                 )
-        with observed_together():
-            return self._encode_blocks(table, dtype)
-
-    def _encode_blocks(self, table: Table, dtype: npt.DTypeLike | None) -> Array:
         count = len(table.columns[self.inputs[0].name])
         size = max(BLOCK // max(math.prod(self._shape), 1), 1)
         if count <= size:

@@ -34,7 +34,8 @@ def prepare_inputs(
 
     A single column that stays in its file is encoded as it is read; several inputs are in memory.
     """
-    x = _encoded(table, preprocessing, network)
+    with observed_together(spec.data):
+        x = _encoded(table, preprocessing, network)
     return fit_padding(x, table, spec, preprocessing, network) if network.masked else x
 
 
@@ -75,12 +76,12 @@ def _several(table: Table, preprocessing: Preprocessing, network: Network) -> Na
     require_memory(size, f"{table.origin}: several inputs", HINT)
     read = {n: materialize(c) if isinstance(c, LazyArray) else c for n, c in columns.items()}
     table = replace(table, columns=read)
-    with observed_together():
-        parts = {
+    encoded = NamedArrays(
+        {
             name: _contiguous(part.encode(table, network.input_dtype(name)))
             for name, part in preprocessing.parts.items()
         }
-    encoded = NamedArrays(parts)
+    )
     _check(encoded, table, preprocessing.names, network)
     return encoded
 

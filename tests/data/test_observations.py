@@ -44,9 +44,16 @@ def messages(call, *args):
 # -- missing values
 
 
-@pytest.mark.parametrize("data", [{}, {"missing": "impute"}, {"missing": "indicate"}])
-def test_a_value_that_is_missing_in_new_rows_only_is_imputed_with_one_warning(data):
-    model = trained(**data)
+@pytest.mark.parametrize("missing", ["impute", "indicate"])
+def test_imputing_that_the_spec_asks_for_is_reported_if_it_is_much(missing):
+    model = trained(missing=missing)
+    assert messages(model.predict, {"age": [None, 3.0], "town": ["Oslo", None]}) == []
+    (text,) = messages(model.predict, rows(age=[None, *TEN[:4]] * 20))
+    assert "column 'age': 20 % of 100 rows have no value, in training 0 %" in text
+
+
+def test_a_value_that_is_missing_in_new_rows_only_is_imputed_with_one_warning():
+    model = trained()
     new = {"age": [None, 3.0, None], "town": ["Oslo", None, "Molde"]}
     (text,) = messages(model.predict, new)
     assert text == (
