@@ -9,6 +9,7 @@ import pytest
 
 import nnreg as library
 from nnreg.builtin.sources import delimited
+from nnreg.data import observations
 from tests.helpers.sequences import PER_SEQUENCE, PER_STEP, spec
 from tests.helpers.specs import classifier
 
@@ -102,3 +103,18 @@ def test_sequences_that_are_grouped_keep_one_value_for_each(tmp_path, monkeypatc
     library.run(spec(PER_STEP, "csv", "data.csv", "event", **data), out="each")
     found = read(nnreg("predict", "each", "data.csv", "--keep", "patient", "--keep", "dose")[1])
     assert [row[:2] for row in found[1:]] == [["p2", "1"], ["p1", "2"], ["p2", "3"], ["p3", "4"]]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"], ["--out", "p.csv"]])
+def test_a_warning_that_is_an_error_leaves_nothing_written(directory, nnreg, monkeypatch, options):
+    def fail(text, category, stacklevel):
+        raise library.DataError(text)
+
+    (directory / "new.csv").write_text(table(rows=[("1", "", "1e9", "a")]))
+    code, _, err = nnreg("predict", "out", "new.csv", *options)
+    assert code == 0
+    assert err.count("far outside the range seen in training (1.5 to 10), up to 1,000,000,000") == 1
+    (directory / "p.csv").unlink(missing_ok=True)
+    monkeypatch.setattr(observations.warnings, "warn", fail)
+    assert nnreg("predict", "out", "new.csv", *options)[:2] == (1, "")
+    assert not (directory / "p.csv").exists()
