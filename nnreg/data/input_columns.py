@@ -200,4 +200,4 @@ def _is_typical(
     """
     if not isinstance(fill, str):
         return not (integer or encoder.integer)
-    return bool(encoder.known_texts) or len(known.categories.categories) < len(known)
+    return bool(encoder.known_texts) or len(np.unique(known.categories.codes)) < len(known)

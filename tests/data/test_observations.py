@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.builtin.encoders import Number
+from nnreg.builtin.encoders import Category, Number
 from nnreg.data.column_summary import ColumnSummary, differs, summarize
-from nnreg.data.input_columns import raw_column
+from nnreg.data.input_columns import learn_column, raw_column
 from nnreg.errors import DataDriftWarning, NnregWarning
+from nnreg.interfaces.encoder import RawColumn
 from nnreg.runs.prepare import prepare_from_spec
 from nnreg.spec.document import read_spec
 from nnreg.tables.convert import table_of
@@ -80,6 +81,26 @@ def test_refuse_refuses_in_training_and_in_new_rows():
 def test_the_default_refuses_in_training_rows_with_the_advice():
     with pytest.raises(nnreg.DataError, match=r"row 1, .*set data\.missing to \"impute\" or"):
         trained({"age": [1.0, None] * 100, "town": TOWNS})
+
+
+@dataclasses.dataclass(frozen=True)
+class Length(nnreg.Encoder):
+    takes = "text"
+
+    def encode(self, column):
+        return np.array([float(len(text)) for text in column.values])
+
+
+def test_what_cannot_stand_for_a_value_is_no_replacement():
+    reviews = RawColumn.of([f"review {n}" for n in range(5)] + ["review 4"], "text")
+    distinct = reviews.take(np.arange(5))
+    tokens = RawColumn.of([1.0, 4.0])
+    assert learn_column(Length(), reviews, None).fill == "review 4"
+    assert learn_column(Length(), distinct, None).fill is None
+    assert learn_column(Length(), distinct, "impute").fill == "review 0"
+    assert learn_column(Category(), distinct, None).fill == "review 0"
+    assert learn_column(Number(), tokens, None).fill == 2.5
+    assert learn_column(Number(), tokens, None, integer=True).fill is None
 
 
 def test_an_older_checkpoint_without_a_replacement_refuses(tmp_path):
