@@ -284,6 +284,7 @@ ENCODERS: Mapping[str, str] = {
     "number": "nnreg.builtin.encoders.numbers:Number",
     "category": "nnreg.builtin.encoders.categories:Category",
     "values": "nnreg.builtin.encoders.arrays:Values",
+    "date": "nnreg.builtin.encoders.dates:Date",
 }
 
 AUGMENTATIONS: Mapping[str, str] = {

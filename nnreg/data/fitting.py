@@ -13,7 +13,7 @@ from nnreg._types import Array
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.statistics import mean_and_deviation, scale_of
-from nnreg.builtin.encoders import Category, Number, Values
+from nnreg.builtin.encoders import Category, Date, Number, Values
 from nnreg.builtin.encoders.categories import category_counts
 from nnreg.data.input_columns import InputColumn, learn_column, raw_column
 from nnreg.data.preprocessing import Preprocessing, columns_of
@@ -38,6 +38,7 @@ from nnreg.tables.columns import (
     is_numeric,
     is_text,
 )
+from nnreg.tables.dates import refuse_dates, times
 from nnreg.tables.table import Table
 
 
@@ -245,6 +246,12 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     return _numeric_target(train, targets, columns, single=single)
 
 
+def times_of(table: Table, name: str, columns: Columns) -> Array:
+    """Return the time of each row, from a column of numbers or of dates as its encoder reads it."""
+    encoder = columns.columns.get(name)
+    return times(table, name, encoder.form if isinstance(encoder, Date) else None)
+
+
 def _class_target(table: Table, train: Table, name: str, *, single: bool) -> ClassTarget:
     labels = category_counts(categorical(train, name))
     if "" in labels:
@@ -310,7 +317,9 @@ def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
         return isinstance(encoder, Category)
     if is_numeric(table, name):
         return False
-    refuse_misread(table, name, categorical(table, name).categories)
+    categories = categorical(table, name).categories
+    refuse_dates(table, name, categories)
+    refuse_misread(table, name, categories)
     return True
 
 

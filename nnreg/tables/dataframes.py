@@ -145,6 +145,8 @@ def column_of(series: Any, name: str) -> AnyColumn:
         if kind == "b" or beyond_float(series.dropna().to_numpy(dtype=kind + "8")):
             return array_of(series.to_numpy(dtype=object, na_value=None), name)
         return array_of(series.to_numpy(dtype=np.float64, na_value=np.nan), name)
+    if getattr(dtype, "time_zone", None):  # polars' zones, which its arrays do not have
+        return array_of(_objects(series.to_list()), name)
     polars_gaps = hasattr(series, "drop_nulls") and series.null_count()
     if polars_gaps and beyond_float(np.asarray(series.drop_nulls())):
         return array_of(_objects(series.to_list()), name)
