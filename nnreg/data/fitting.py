@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from nnreg._types import Array
 from nnreg._utils.formatting import byte_size
 from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.statistics import mean_and_deviation, scale_of
-from nnreg.builtin.encoders import Category, Date, Number, Values
+from nnreg.builtin.encoders import Category, Number, Values
 from nnreg.builtin.encoders.categories import category_counts
 from nnreg.data.input_columns import InputColumn, learn_column, raw_column
 from nnreg.data.preprocessing import Preprocessing, columns_of
@@ -180,6 +180,8 @@ def _encoder_of(
         )
     if encoder is None:
         encoder = Category() if _is_categorical(table, name, columns) else Number()
+    if getattr(encoder, "unseen", "") is None:
+        encoder = replace(cast(Any, encoder), unseen=columns.unseen)
     match encoder:
         case Number() if by_step and integer:
             return Values("none", integer=True)  # a step has no axis
@@ -195,7 +197,7 @@ def _encoder_of(
             )
         case Category():
             kept = encoder.max_categories or columns.max_categories
-            return replace(encoder, max_categories=kept, unseen=encoder.unseen or columns.unseen)
+            return replace(encoder, max_categories=kept)
     return encoder
 
 
@@ -248,7 +250,11 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
 
 def times_of(table: Table, name: str, columns: Columns) -> Array:
     """Return the time of each row, from a column of numbers or of dates as its encoder reads it."""
-    encoder = columns.columns.get(name)
+    if name not in columns.columns:
+        return times(table, name)
+    from nnreg.builtin.encoders import Date  # a module is loaded only where it is used
+
+    encoder = columns.columns[name]
     return times(table, name, encoder.form if isinstance(encoder, Date) else None)
 
 

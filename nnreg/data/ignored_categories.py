@@ -10,7 +10,6 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from nnreg.builtin.encoders import Category
 from nnreg.data.input_columns import InputColumn
 from nnreg.errors import NnregWarning
 from nnreg.tables.cells import positions
@@ -29,10 +28,11 @@ class IgnoredCategories:
     def add(self, column: InputColumn, table: Table) -> None:
         """Count those of a column."""
         name, encoder = column.name, column.encoder
-        if not isinstance(encoder, Category) or encoder.other or not encoder.ignore_unseen:
+        if getattr(encoder, "other", False) or not getattr(encoder, "ignore_unseen", False):
             return
-        cells = categorical(table, name, encoder.categories)
-        unknown = np.less(positions(cells.categories, encoder.categories), 0)
+        known = tuple(encoder.known_texts)
+        cells = categorical(table, name, known)
+        unknown = np.less(positions(cells.categories, known), 0)
         where, first = first_marked(table, name, cells, unknown)
         self._rows[name] += len(table)
         if first is not None:

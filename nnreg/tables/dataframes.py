@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ def column_of(series: Any, name: str) -> AnyColumn:
         categories = array_of(series.cat.categories, name)
         codes = np.asarray(series.cat.codes)
         if categories.dtype == object:
-            return _coded(categories, codes)
+            return replace(_coded(categories, codes), ordered=bool(series.cat.ordered))
         if (codes >= 0).all():
             return array_of(categories[codes], name)
         if categories.dtype == bool:

@@ -1,5 +1,7 @@
 """Parts of dates beside those of pandas, which reads the same text."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -20,8 +22,8 @@ def part_of(dt, part):
     if part == "week":
         return dt.isocalendar().week.to_numpy(float), 0
     if part == "weekend":
-        return (dt.weekday >= 5).to_numpy(float), 0
-    values = getattr(dt, part).to_numpy()
+        return (dt.day_of_week >= 5).to_numpy(float), 0
+    values = getattr(dt, {"weekday": "day_of_week"}.get(part, part)).to_numpy()
     if part in ("month", "day_of_year"):
         values = values - 1
     counts = {"month": 12, "weekday": 7, "hour": 24, "minute": 60, "second": 60}
@@ -68,3 +70,21 @@ def test_unix_times_are_those_of_pandas(peer, unit):
     angles = 2 * np.pi * seconds / 60
     expected = np.stack([np.sin(angles), np.cos(angles)], axis=1)
     compare(encoders.Date, "pandas.to_datetime", [(encoder.encode(column), expected)])
+
+
+@pytest.mark.parametrize("scaling", ["none", "standard", "min_max"])
+def test_ordered_categories_are_scikit_learns(sklearn, scaling):
+    preprocessing = importlib.import_module("sklearn.preprocessing")
+    order = ["S", "M", "L", "XL"]
+    rows, new = RNG.choice(order, (2, 30))
+    theirs = preprocessing.OrdinalEncoder(categories=[order]).fit(rows[:, None])
+    positions, expected = theirs.transform(rows[:, None]), theirs.transform(new[:, None])
+    if scaling != "none":
+        name = {"standard": "StandardScaler", "min_max": "MinMaxScaler"}[scaling]
+        scaler = getattr(preprocessing, name)()
+        expected = scaler.fit(
+            np.arange(4)[:, None] if scaling == "min_max" else positions
+        ).transform(expected)
+    encoder = encoders.Ordered(tuple(order), scaling=scaling).learn(RawColumn.of(rows, "text"))
+    found = encoder.encode(RawColumn.of(new, "text"))
+    compare(encoders.Ordered, "sklearn.preprocessing.OrdinalEncoder", [(found, expected)])

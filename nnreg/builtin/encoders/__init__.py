@@ -12,5 +12,6 @@ if TYPE_CHECKING:
     from nnreg.builtin.encoders.categories import Category as Category
     from nnreg.builtin.encoders.dates import Date as Date
     from nnreg.builtin.encoders.numbers import Number as Number
+    from nnreg.builtin.encoders.ordered import Ordered as Ordered
 
 __getattr__ = importing(__name__, ENCODERS.values())
