@@ -284,6 +284,8 @@ ENCODERS: Mapping[str, str] = {
     "number": "nnreg.builtin.encoders.numbers:Number",
     "category": "nnreg.builtin.encoders.categories:Category",
     "values": "nnreg.builtin.encoders.arrays:Values",
+    "date": "nnreg.builtin.encoders.dates:Date",
+    "ordered": "nnreg.builtin.encoders.ordered:Ordered",
 }
 
 AUGMENTATIONS: Mapping[str, str] = {

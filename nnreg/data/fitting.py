@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from nnreg.tables.columns import (
     is_numeric,
     is_text,
 )
+from nnreg.tables.dates import refuse_dates, times
 from nnreg.tables.table import Table
 
 
@@ -178,6 +179,8 @@ def _encoder_of(
         )
     if encoder is None:
         encoder = Category() if _is_categorical(table, name, columns) else Number()
+    if getattr(encoder, "unseen", "") is None:
+        encoder = replace(cast(Any, encoder), unseen=columns.unseen)
     match encoder:
         case Number() if by_step and integer:
             return Values("none", integer=True)  # a step has no axis
@@ -193,7 +196,7 @@ def _encoder_of(
             )
         case Category():
             kept = encoder.max_categories or columns.max_categories
-            return replace(encoder, max_categories=kept, unseen=encoder.unseen or columns.unseen)
+            return replace(encoder, max_categories=kept)
     return encoder
 
 
@@ -242,6 +245,16 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     if len(targets) > 1:
         _require_numbers(table, targets, columns)
     return _numeric_target(train, targets, columns, single=single)
+
+
+def times_of(table: Table, name: str, columns: Columns) -> Array:
+    """Return the time of each row, from a column of numbers or of dates as its encoder reads it."""
+    if name not in columns.columns:
+        return times(table, name)
+    from nnreg.builtin.encoders import Date  # a module is loaded only where it is used
+
+    encoder = columns.columns[name]
+    return times(table, name, encoder.form if isinstance(encoder, Date) else None)
 
 
 def _class_target(table: Table, train: Table, name: str, *, single: bool) -> ClassTarget:
@@ -309,7 +322,9 @@ def _is_categorical(table: Table, name: str, columns: Columns) -> bool:
         return isinstance(encoder, Category)
     if is_numeric(table, name):
         return False
-    refuse_misread(table, name, categorical(table, name).categories)
+    categories = categorical(table, name).categories
+    refuse_dates(table, name, categories)
+    refuse_misread(table, name, categories)
     return True
 
 

@@ -19,6 +19,7 @@ from nnreg.data.settings import Missing
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned_fields
 from nnreg.interfaces.returned import Caller, describe
+from nnreg.tables.cells import positions
 from nnreg.tables.table import Table
 
 
@@ -51,7 +52,7 @@ class InputColumn(Configurable):
         if self.fill is not None and isinstance(self.fill, str) != (self.encoder.takes == "text"):
             raise ValueError(f"fill: must be what the encoder takes, found {self.fill!r}")
         known = self.encoder.known_texts
-        if isinstance(self.fill, str) and known and self.fill not in known:
+        if isinstance(self.fill, str) and known and positions((self.fill,), tuple(known))[0] < 0:
             raise ValueError(f"fill: must be one of the categories, found {self.fill!r}")
         if self.indicator and (len(self.encoder.shape) != 1 or self.encoder.integer):
             raise ValueError("indicator: must be false for integers and arrays")

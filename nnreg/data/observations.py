@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.encoders import Category
 from nnreg.data.column_summary import ColumnSummary, differs, unknown_texts
 from nnreg.data.settings import Columns
 from nnreg.errors import DataDriftWarning, NnregWarning
@@ -65,9 +64,7 @@ class _Observed:
     @property
     def ignored(self) -> str:
         """The warning of ignored categories; empty if there are none."""
-        encoder = self.encoder
-        ignores = isinstance(encoder, Category) and encoder.ignore_unseen and not encoder.other
-        if not ignores or not self.unknown:
+        if not self.encoder.ignores_unknown or not self.unknown:
             return ""
         return (
             f"{self.first_unknown}, the first of {self.unknown} in {self.rows} {self.unit}; they "

@@ -32,9 +32,10 @@ class Split(Configurable):
     once, at the end. The rows are drawn at random from the seed. `stratify` keeps the class
     proportions of the target, the first with classes if there are several. `group` names a column:
     rows with the same value in it, such as those of a patient, stay in the same split. `order`
-    draws nothing: training has the earliest rows by a numeric column or one of ISO dates, or with
-    `true` the first rows of the file; validation follows, then test. The columns of `group` and
-    `order` are not inputs unless `inputs` has them.
+    draws nothing: training has the earliest rows by a numeric column or one of dates, which are
+    ISO dates unless `columns` has a `date` for it, or with `true` the first rows of the file;
+    validation follows, then test. The columns of `group` and `order` are not inputs unless `inputs`
+    has them.
     """
 
     validation: Fraction | Text | None = None

@@ -79,6 +79,11 @@ class Encoder(Component):
         """The texts that are values even if they mark missing ones, such as "NA"."""
         return ()
 
+    @property
+    def ignores_unknown(self) -> bool:
+        """Whether a text that is not among `known_texts` is encoded as none, which is reported."""
+        return False
+
     def learn(self, column: RawColumn) -> Self:
         """Return this encoder with what it learns, by `dataclasses.replace(self, mean=…)`.
 

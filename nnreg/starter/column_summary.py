@@ -82,7 +82,7 @@ class ColumnFacts:
         if self.kind == "sequences":
             return "holds lists, the steps of sequences, for which a spec is written by hand"
         if self.dates:
-            return "holds dates or times; derive numeric columns from it, such as the month"
+            return 'holds dates or times, which the encoder "date" in data.columns reads'
         if self.comma:
             return "has numbers with a comma; remove it, or write a decimal point"
         if self.kind == "mixed":

@@ -63,17 +63,11 @@ COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 
 
 def refuse_misread(table: Table, name: str, categories: Sequence[str]) -> None:
-    """Raise `DataError` if all categories are dates, or numbers with a decimal comma.
+    """Raise `DataError` if all categories are numbers with a decimal comma.
 
     Each would otherwise become a category of its own.
     """
     some = categories[:SAMPLE]
-    if all(map(DATE.fullmatch, some)):
-        raise DataError(
-            f"{table.origin}: column {name!r} holds dates or times, such as {some[0]!r}; derive "
-            "numeric columns from it, such as year, month or weekday, and list it in 'exclude', "
-            'or set it to "category" in data.columns'
-        )
     if all(map(COMMA.fullmatch, some)):
         raise DataError(
             f"{table.origin}: column {name!r} has numbers with a decimal comma, such as "
