@@ -59,8 +59,8 @@ class _Words(Encoder):
         """Return the words that are kept, sorted, and how many rows have each."""
         total: Counter[str] = Counter()
         rows: Counter[str] = Counter()
-        texts, repeats = texts_of(column.categories)
-        for text, repeat in zip(texts, repeats.tolist(), strict=True):
+        texts, number_of_row = texts_of(column.categories)
+        for text, repeat in zip(texts, np.bincount(number_of_row).tolist(), strict=True):
             for word, count in Counter(self._terms(text)).items():
                 total[word] += repeat * (1 if self.binary else count)
                 rows[word] += repeat
@@ -78,17 +78,16 @@ class _Words(Encoder):
     def _counts(self, column: RawColumn) -> Array:
         """Return how often each row has each word, `(rows, words)`; with `binary`, 0 or 1."""
         number_of = {word: number for number, word in enumerate(self.words)}
-        cells = column.categories
-        used, row_of = np.unique(cells.codes, return_inverse=True)
-        counts = np.zeros((len(used), len(self.words)))
-        for row, code in enumerate(used.tolist()):
-            found = (number_of.get(term) for term in self._terms(cells.categories[code]))
+        texts, number_of_row = texts_of(column.categories)
+        counts = np.zeros((len(texts), len(self.words)))
+        for own, text in zip(counts, texts, strict=True):
+            found = map(number_of.get, self._terms(text))
             numbers = [number for number in found if number is not None]
             if self.binary:
-                counts[row, numbers] = 1
+                own[numbers] = 1
             else:
-                np.add.at(counts[row], numbers, 1)
-        return counts[row_of]
+                np.add.at(own, numbers, 1)
+        return counts[number_of_row]
 
     def _terms(self, text: str) -> Iterator[str]:
         """Yield the words of a text, and the sequences of words that `ngrams` asks for."""
@@ -191,6 +190,10 @@ class TfIdf(_Words):
 
 
 def texts_of(cells: Categorical) -> tuple[list[str], Array]:
-    """Return the distinct texts of a complete column, and how many rows have each."""
-    used, repeats = np.unique(cells.codes, return_counts=True)
-    return [cells.categories[code] for code in used.tolist()], repeats
+    """Return the distinct texts of a column, and the number of its text for each row.
+
+    A missing text is the empty one. Categories without a row are left out: those of a chunk of
+    rows are the categories of the whole column.
+    """
+    used, number_of_row = np.unique(cells.codes, return_inverse=True)
+    return [cells.categories[code] if code >= 0 else "" for code in used.tolist()], number_of_row

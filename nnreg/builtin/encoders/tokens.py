@@ -81,9 +81,10 @@ class Tokens(Encoder):
 
     def learn(self, column: RawColumn) -> Self:
         """Return the encoder with the words, the characters or the pairs."""
-        texts, repeats = texts_of(column.categories)
+        texts, number_of_row = texts_of(column.categories)
+        repeats = np.bincount(number_of_row).tolist()
         counts: Counter[str] = Counter()
-        for text, repeat in zip(texts, repeats.tolist(), strict=True):
+        for text, repeat in zip(texts, repeats, strict=True):
             for part in self._parts(text):
                 counts[part] += repeat
         if self.tokens == "byte_pairs":
@@ -92,19 +93,18 @@ class Tokens(Encoder):
             ordered = sorted(counts, key=lambda part: (-counts[part], part))
             found = replace(self, items=tuple(ordered[: self.vocabulary - 1]))
         if self.length is None:
-            found._warn_of_cut(column, texts, repeats.tolist())
+            found._warn_of_cut(column, texts, repeats)
         return found
 
     def encode(self, column: RawColumn) -> Ragged:
         """Return the indices of each text, as integers."""
-        cells = column.categories
-        used, row_of = np.unique(cells.codes, return_inverse=True)
+        texts, number_of_row = texts_of(column.categories)
         tokens_of = self._tokenizer()
         longest = self.length or LENGTH
-        found = [tokens_of(cells.categories[code])[:longest] for code in used.tolist()]
+        found = [tokens_of(text)[:longest] for text in texts]
         lengths = np.fromiter(map(len, found), np.int64, len(found))
         steps = np.fromiter(chain.from_iterable(found), np.int64, int(lengths.sum()))
-        return of_consecutive(steps, lengths)[row_of]
+        return of_consecutive(steps, lengths)[number_of_row]
 
     def _tokenizer(self) -> Callable[[str], Sequence[int]]:
         """Return the function from a text to all its indices."""
