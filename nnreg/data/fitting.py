@@ -31,7 +31,7 @@ from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import INPUT
 from nnreg.tables.categorical import Categorical
 from nnreg.tables.cells import MAX_EXACT, TRUTH, number_text, parse_number
-from nnreg.tables.column_types import refuse_misread
+from nnreg.tables.column_types import refuse_misread, warn_of_texts
 from nnreg.tables.columns import (
     categorical,
     column,
@@ -199,6 +199,8 @@ def _encoder_of(
         )
     if encoder is None:
         encoder = Category() if _is_categorical(table, name, columns) else Number()
+        if isinstance(encoder, Category) and not several:
+            warn_of_texts(table, name, categorical(table, name))
     match encoder:
         case Number() if by_step and integer:
             return Values("none", integer=True)  # a step has no axis

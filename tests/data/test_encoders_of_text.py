@@ -1,6 +1,7 @@
 """Encoders of text: what they learn and write, and texts that are unusual."""
 
 import json
+import re
 import warnings
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from nnreg.builtin.encoders.byte_pairs import BytePairs, learn_merges, pieces_of
 from nnreg.errors import NnregWarning
 from nnreg.interfaces.encoder import RawColumn
 from nnreg.interfaces.graph import INPUT
+from nnreg.tables.column_types import are_texts
 
 TEXTS = ["The cat sat, the cat ran.", "a dog ran", "The CAT", "dogs & cats 😀"]
 UNUSUAL = ["", "😀 😀", "שלום עולם שלום", "the", "\u0000\ufffd", "x" * 1_000_000]
@@ -284,3 +286,29 @@ def test_a_plugin_may_return_padded_sequences(directory, registering):
         warnings.simplefilter("error")
         model = nnreg.build(spec("lengths", [EMBEDDING, "global_average_pool"]))
     assert model.preprocessing.input_shape == (4,)
+
+
+def test_texts_without_an_encoder_give_one_warning_whose_advice_works(directory):
+    with open("data.csv", "w") as file:
+        file.write("text,n,y\n" + "".join(f"a story of {i} men,{i},{i % 2}\n" for i in range(20)))
+    given = spec("tf_idf", [], columns={}, split={})
+    with pytest.warns(NnregWarning, match="'text' holds 20 different texts in 20 rows") as caught:
+        nnreg.build(given)
+    (advice,) = re.findall(r"set it to (\{.*?\}) in data\.columns", str(caught[0].message))
+    for encoder in (json.loads(advice), "category"):
+        given["data"]["columns"] = {"text": encoder}
+        nnreg.build(given)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ([f"a story {i}" for i in range(20)], True),
+        ([f"a story {i}" for i in range(19)], False),
+        ([f"name{i} surname" for i in range(40)], False),
+    ],
+    ids=["sentences", "few sentences", "names"],
+)
+def test_sentences_are_texts(texts, expected):
+    assert are_texts(texts, len(texts)) == expected
+    assert not are_texts(texts, 2 * len(texts))

@@ -70,7 +70,7 @@ def compared(cls, theirs, name, options):
                 strict=True,
             )
         )
-        chosen = (sorted(total[word] for word in words) for words in
+        chosen = (sorted(map(total.get, kept)) for kept in
                   (learned.words, vectorizer.get_feature_names_out()))  # fmt: skip
         assert len({tuple(counts) for counts in chosen}) == 1
         vectorizer = theirs(**{**given, "vocabulary": learned.words}).fit(TEXTS)
@@ -95,18 +95,18 @@ def test_tf_idf_is_scikit_learns(vectorizers, options):
 
 def plain_merges(pieces, count):
     """Learn merges by counting all pairs again for each."""
-    words = {piece: list(piece.encode()) for piece in pieces}
+    written = {piece: list(piece.encode()) for piece in pieces}
     merges = []
     while len(merges) < count:
         pairs = Counter()
-        for piece, word in words.items():
+        for piece, word in written.items():
             for pair in pairwise(word):
                 pairs[pair] += pieces[piece]
         best = min(pairs, key=lambda pair: (-pairs[pair], pair), default=None)
         if best is None or pairs[best] < 2:
             break
-        words = {
-            piece: plain_merged(word, best, 256 + len(merges)) for piece, word in words.items()
+        written = {
+            piece: plain_merged(word, best, 256 + len(merges)) for piece, word in written.items()
         }
         merges.append(best)
     return merges

@@ -67,13 +67,13 @@ class _Words(Encoder):
         most = self.max_fraction * len(column)
         kept = [word for word, count in rows.items() if self.min_rows <= count <= most]
         kept.sort(key=lambda word: (-total[word], word))
-        words = tuple(sorted(kept[: self.max_words]))
-        if not words:
+        found = tuple(sorted(kept[: self.max_words]))
+        if not found:
             raise DataError(
                 f"{column.table.origin}: no word of column {column.name!r} is left for its encoder "
                 "to count; check its options in data.columns, or list the column in 'exclude'"
             )
-        return words, tuple(rows[word] for word in words)
+        return found, tuple(map(rows.__getitem__, found))
 
     def _counts(self, column: RawColumn) -> Array:
         """Return how often each row has each word, `(rows, words)`; with `binary`, 0 or 1."""
@@ -91,16 +91,16 @@ class _Words(Encoder):
 
     def _terms(self, text: str) -> Iterator[str]:
         """Yield the words of a text, and the sequences of words that `ngrams` asks for."""
-        words = WORD.findall(text.lower() if self.lowercase else text)
+        found = WORD.findall(text.lower() if self.lowercase else text)
         if self.stop_words:
             left_out = frozenset(self.stop_words)
-            words = [word for word in words if word not in left_out]
+            found = [word for word in found if word not in left_out]
         low, high = self.ngrams
-        for size in range(low, min(high, len(words)) + 1):
+        for size in range(low, min(high, len(found)) + 1):
             if size == 1:
-                yield from words
+                yield from found
             else:
-                yield from map(" ".join, zip(*(words[i:] for i in range(size)), strict=False))
+                yield from map(" ".join, zip(*(found[i:] for i in range(size)), strict=False))
 
 
 @dataclass(frozen=True)
