@@ -86,13 +86,14 @@ def refuse_misread(table: Table, name: str, categories: Sequence[str]) -> None:
 
 MIN_TEXTS = 20
 """With fewer texts, they may be categories that happen to differ."""
-MIN_WORDS = 3
+MIN_WORDS = 5
+"""Names of people and of things have fewer."""
 
 
 def are_texts(texts: Sequence[str], rows: int) -> bool:
     """Return True for the distinct values of a column of sentences, not of categories.
 
-    More than half of them differ in its rows, and half of them have three or more words.
+    More than half of them differ in its rows, and half of them have `MIN_WORDS` or more.
     """
     if len(texts) < MIN_TEXTS or len(texts) * 2 <= rows:
         return False

@@ -303,9 +303,9 @@ def test_texts_without_an_encoder_give_one_warning_whose_advice_works(directory)
 @pytest.mark.parametrize(
     ("texts", "expected"),
     [
-        ([f"a story {i}" for i in range(20)], True),
-        ([f"a story {i}" for i in range(19)], False),
-        ([f"name{i} surname" for i in range(40)], False),
+        ([f"a story of number {i}" for i in range(20)], True),
+        ([f"a story of number {i}" for i in range(19)], False),
+        ([f"Surname{i}, Mr. Given Name" for i in range(40)], False),
     ],
     ids=["sentences", "few sentences", "names"],
 )
