@@ -312,3 +312,10 @@ def test_texts_without_an_encoder_give_one_warning_whose_advice_works(directory)
 def test_sentences_are_texts(texts, expected):
     assert are_texts(texts, len(texts)) == expected
     assert not are_texts(texts, 2 * len(texts))
+
+
+def test_a_cell_of_a_file_may_hold_a_long_text(directory):
+    with open("data.csv", "a") as file:
+        file.write("fine " * 2**18 + ",1,0\n")
+    given = spec({"type": "tokens", "length": 4}, [EMBEDDING, "global_average_pool"])
+    assert nnreg.build(given).preprocessing.input_shape == (4,)
