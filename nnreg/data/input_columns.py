@@ -20,6 +20,8 @@ from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned_fields
 from nnreg.interfaces.returned import Caller, describe
 from nnreg.tables.cells import positions
+from nnreg.tables.padded import Padded
+from nnreg.tables.ragged import Ragged, of_rows
 from nnreg.tables.table import Table
 
 
@@ -78,6 +80,19 @@ class InputColumn(Configurable):
         Raises `DataError` for values that cannot be encoded, `PluginError` for an encoder that
         returns something else.
         """
+        column, missing = self._complete(table)
+        encoded = checked_encode(self.encoder, column)
+        return np.hstack([encoded, missing[:, None]]) if self.indicator else encoded
+
+    def encode_sequences(self, table: Table) -> tuple[Array, Array]:
+        """Return the sequences that the values become, as `checked_sequences` does."""
+        return checked_sequences(self.encoder, self._complete(table)[0])
+
+    def _complete(self, table: Table) -> tuple[RawColumn, Array]:
+        """Return the column as its encoder gets it, and which values are missing.
+
+        Raises `DataError` for a missing value that nothing replaces.
+        """
         column = raw = self.raw(table)
         missing = raw.missing
         if missing.any() and not (self.indicator and self.encoder.takes_missing):
@@ -86,8 +101,7 @@ class InputColumn(Configurable):
             else:
                 column = column.filled(self.fill)
         observe(raw, missing, Learned(self.encoder, self.fill, self.summary))
-        encoded = checked_encode(self.encoder, column)
-        return np.hstack([encoded, missing[:, None]]) if self.indicator else encoded
+        return column, missing
 
 
 def raw_column(table: Table, name: str, encoder: Encoder) -> RawColumn:
@@ -115,6 +129,24 @@ def checked_encode(encoder: Encoder, column: RawColumn) -> Array:
     what = "integers" if kinds == "iu" else "numbers"
     expected = f"an array of {what} of shape {shape}"
     raise caller.error("encode", f"returned {describe(encoded)}; expected {expected}{hint}")
+
+
+def checked_sequences(encoder: Encoder, column: RawColumn) -> tuple[Array, Array]:
+    """Return the steps that an encoder returns, of all rows in order, and the length of each row.
+
+    Raises `PluginError` for something else than sequences of integers.
+    """
+    if not len(column):
+        return np.zeros((0, *encoder.shape), np.intp), np.zeros(0, np.intp)
+    caller = _caller(encoder, column)
+    encoded = caller.call("encode", column)
+    found = of_rows(encoded.values, encoded.lengths) if isinstance(encoded, Padded) else encoded
+    if isinstance(found, Ragged) and len(found) == len(column) and found.dtype.kind in "iu":
+        steps = found.steps
+        if isinstance(steps, np.ndarray) and steps.shape[1:] == encoder.shape:
+            return steps, found.lengths
+    expected = f"{len(column)} sequences of integers, each step of shape {encoder.shape}"
+    raise caller.error("encode", f"returned {describe(encoded)}; expected {expected}")
 
 
 def checked_learn(encoder: Encoder, column: RawColumn) -> Encoder:
@@ -174,7 +206,7 @@ def learn_column(
     some = bool(absent.any())
     known = column.take(np.flatnonzero(~absent)) if some else column
     found = checked_learn(encoder, known)
-    fill = None if missing == "refuse" else _replacement(known)
+    fill = None if missing == "refuse" else _replacement(encoder, known)
     if missing is None and not _is_typical(fill, known, found, integer):
         fill = None
     indicator = missing == "indicate" and some and len(found.shape) == 1 and not found.integer
@@ -182,8 +214,10 @@ def learn_column(
     return InputColumn(column.name, found, fill, indicator, summary)
 
 
-def _replacement(known: RawColumn) -> float | str | None:
+def _replacement(encoder: Encoder, known: RawColumn) -> float | str | None:
     """Return the mean, or the most frequent text; None if nothing is known, or of arrays."""
+    if encoder.replacement is not None:
+        return encoder.replacement
     if not len(known) or known.takes == "arrays":
         return None
     if known.takes == "text":
