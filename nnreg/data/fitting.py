@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from nnreg._utils.memory import exceeds_memory
 from nnreg._utils.statistics import mean_and_deviation, scale_of
 from nnreg.builtin.encoders import Category, Number, Values
 from nnreg.builtin.encoders.categories import category_counts
+from nnreg.builtin.encoders.scaling import Scaling, learn_scale, with_bounds
 from nnreg.data.input_columns import InputColumn, learn_column, raw_column
 from nnreg.data.preprocessing import Preprocessing, columns_of
 from nnreg.data.sequences import are_sequences, longest_sequence
@@ -25,6 +26,7 @@ from nnreg.data.targets import (
     NumericTarget,
     Target,
     numeric_targets,
+    require_logarithms,
 )
 from nnreg.errors import DataError, Problem, SpecError
 from nnreg.interfaces.encoder import Encoder
@@ -149,6 +151,8 @@ def _fit_input(
     if encoder.takes_target:
         column = replace(column, target=_target_of_encoder(name, train, targets))
     impute, indicate = columns.missing != "refuse", columns.missing == "indicate"
+    if isinstance(encoder, Number) and encoder.add_indicator is not None:
+        impute, indicate = impute or encoder.add_indicator, encoder.add_indicator
     found = learn_column(encoder, column, impute=impute, indicate=indicate)
     _require_memory(table, found)
     if found.encoder.integer and not integer:
@@ -168,7 +172,7 @@ def _encoder_of(
     `by_step` is for the only column of an input of sequences, whose steps are the rows.
     """
     encoder = columns.columns.get(name)
-    scaling: Literal["standard", "none"] = "none" if integer else columns.scaling
+    scaling: Scaling = "none" if integer else columns.scaling
     several = table.columns[name].ndim > 1
     if several and (encoder is None or isinstance(encoder, Number | Category)):
         return Values(scaling, integer=integer)
@@ -274,9 +278,20 @@ def _numeric_target(
     width = flat.shape[1]
     if columns.target_scaling == "none" or not len(flat):
         return NumericTarget(names, (0.0,) * width, (1.0,) * width, single=single)
-    mean, deviation = mean_and_deviation(flat)
-    scale = scale_of(mean, deviation)
-    return NumericTarget(names, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
+    if columns.target_scaling == "standard":  # all columns at once
+        mean, deviation = mean_and_deviation(flat)
+        scale = scale_of(mean, deviation)
+        return NumericTarget(names, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
+    if columns.target_scaling == "log":
+        require_logarithms(train, names, raw)
+    scales = [with_bounds(learn_scale(one, columns.target_scaling), one) for one in flat.T]
+    return NumericTarget(
+        names,
+        tuple(one.mean for one in scales),
+        tuple(one.std for one in scales),
+        single=single,
+        curves=tuple(one.curve for one in scales if one.curve),
+    )
 
 
 def _require_numbers(table: Table, targets: Sequence[str], columns: Columns) -> None:
