@@ -37,9 +37,11 @@ from nnreg.tables.column_types import refuse_misread
 from nnreg.tables.columns import (
     categorical,
     column,
+    common_unit,
     is_numeric,
     is_text,
 )
+from nnreg.tables.number_texts import NumberTexts
 from nnreg.tables.table import Table
 
 
@@ -231,10 +233,13 @@ def fit_target(table: Table, train: Table, target: TargetColumns, columns: Colum
     """Fit the encoder of a target; see `fit_preprocessing`."""
     targets, numeric_classes = target.columns, target.numeric_classes
     for name in set(targets) - set(columns.listed or ()):  # that of an input is for the input
-        if columns.columns.get(name) not in (None, Number(), Category()):
+        encoder = columns.columns.get(name)
+        if isinstance(encoder, Number):
+            encoder = replace(encoder, format=None)
+        if encoder not in (None, Number(), Category()):
             problem = (
                 f'{name!r} is a target, which has no other encoder than "number" or '
-                '"category", without options; choose one of them'
+                '"category", without options but the "format" of numbers; choose one of them'
             )
             raise SpecError([Problem(f"$.data.columns.{name}", problem)])
     if not targets:
@@ -268,30 +273,49 @@ def _class_target(table: Table, train: Table, name: str, *, single: bool) -> Cla
 def _numeric_target(
     train: Table, names: tuple[str, ...], columns: Columns, *, single: bool
 ) -> NumericTarget:
-    raw = numeric_targets(train, names)
+    texts = _number_texts(train, names, columns)
+    raw = numeric_targets(train, names, texts)
     if not math.prod(raw.shape[1:]):
         raise DataError(
             f"{train.origin}: column {names[0]!r} holds arrays of shape {raw.shape[1:]}, which "
             "have no values; choose another target"
         )
     flat = raw.reshape(-1, raw.shape[-1])
-    width = flat.shape[1]
-    if columns.target_scaling == "none" or not len(flat):
-        return NumericTarget(names, (0.0,) * width, (1.0,) * width, single=single)
-    if columns.target_scaling == "standard":  # all columns at once
+    width, scaling = flat.shape[1], columns.target_scaling
+    target = NumericTarget(
+        names,
+        (0.0,) * width,
+        (1.0,) * width,
+        single=single,
+        formats=tuple(texts[name].written if name in texts else None for name in names if texts),
+        units=tuple(texts[name].unit if name in texts else None for name in names if texts),
+    )
+    if scaling == "none" or not len(flat):
+        return target
+    if scaling == "standard":  # all columns at once
         mean, deviation = mean_and_deviation(flat)
         scale = scale_of(mean, deviation)
-        return NumericTarget(names, tuple(mean.tolist()), tuple(scale.tolist()), single=single)
-    if columns.target_scaling == "log":
+        return replace(target, mean=tuple(mean.tolist()), std=tuple(scale.tolist()))
+    if scaling == "log":
         require_logarithms(train, names, raw)
-    scales = [with_bounds(learn_scale(one, columns.target_scaling), one) for one in flat.T]
-    return NumericTarget(
-        names,
-        tuple(one.mean for one in scales),
-        tuple(one.std for one in scales),
-        single=single,
+    scales = [with_bounds(learn_scale(one, scaling), one) for one in flat.T]
+    return replace(
+        target,
+        mean=tuple(one.mean for one in scales),
+        std=tuple(one.std for one in scales),
         curves=tuple(one.curve for one in scales if one.curve),
     )
+
+
+def _number_texts(train: Table, names: Sequence[str], columns: Columns) -> dict[str, NumberTexts]:
+    """Return how the numbers of the targets are written, of those whose encoder has a format."""
+    found = {}
+    for name in names:
+        encoder = columns.columns.get(name)
+        if encoder is not None and encoder.number_texts is not None:
+            unit = common_unit(train, name, encoder.number_texts)
+            found[name] = replace(encoder.number_texts, unit=unit)
+    return found
 
 
 def _require_numbers(table: Table, targets: Sequence[str], columns: Columns) -> None:

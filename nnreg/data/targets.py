@@ -24,6 +24,7 @@ from nnreg.interfaces.component import Configurable, Positive
 from nnreg.tables.cells import INTEGER, TRUTH, parse_number, positions
 from nnreg.tables.columns import categorical, first_marked, is_text, numbers
 from nnreg.tables.lazy import LazyArray
+from nnreg.tables.number_texts import NumberFormat, NumberTexts
 from nnreg.tables.table import Table
 
 ClassKind: TypeAlias = Literal["text", "integer", "number", "boolean"]
@@ -96,10 +97,14 @@ class NumericTarget(Configurable):
     type: Literal["numbers"] = "numbers"
     single: bool = False
     curves: tuple[Curve, ...] = ()
+    formats: tuple[NumberFormat | None, ...] = ()
+    units: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.curves) not in (0, len(self.mean)):
             raise ValueError(f"{len(self.mean)} means and {len(self.curves)} curves do not fit")
+        if self.formats and {len(self.formats), len(self.units)} != {len(self.names)}:
+            raise ValueError("formats and units: must be as many as the columns")
         widths = [len(self.mean), len(self.std)]
         if len(self.names) != 1 or self.single:
             widths.append(len(self.names))
@@ -111,10 +116,16 @@ class NumericTarget(Configurable):
 
     def encode(self, table: Table) -> Array:
         """Return `(rows, columns)` in the target's own units, or a column of arrays unchanged."""
-        values = numeric_targets(table, self.names)
+        values = numeric_targets(table, self.names, self.texts)
         if any(curve.type == "log" for curve in self.curves):
             require_logarithms(table, self.names, values)
         return values
+
+    @property
+    def texts(self) -> dict[str, NumberTexts]:
+        """How the numbers of a column are written in text, of those with a format."""
+        known = zip(self.names, self.formats, self.units, strict=False)
+        return {name: NumberTexts(one, unit) for name, one, unit in known if one is not None}
 
     def scale(self, values: Array) -> Array:
         """Convert values in the target's own units to the scale of the network's outputs."""
@@ -136,14 +147,17 @@ class NumericTarget(Configurable):
 Target: TypeAlias = ClassTarget | NumericTarget
 
 
-def numeric_targets(table: Table, names: Sequence[str]) -> Array:
-    """Return `(rows, columns)`, or the only column unchanged if it holds arrays."""
+def numeric_targets(table: Table, names: Sequence[str], texts: Mapping[str, NumberTexts]) -> Array:
+    """Return `(rows, columns)`, or the only column unchanged if it holds arrays.
+
+    `texts` says how the numbers of a column are written.
+    """
     if not names:
         return np.empty((len(table), 0))
     stored = [one for name in names if isinstance(one := table.columns.get(name), LazyArray)]
     size = sum(math.prod(one.shape) for one in stored) * np.dtype(np.float64).itemsize
     require_memory(size, f"{table.origin}: the target", "use fewer rows")
-    columns = [complete_column(table, name) for name in names]
+    columns = [complete_column(table, name, texts.get(name)) for name in names]
     if len(columns) == 1 and columns[0].ndim > 1:
         return columns[0]
     for name, values in zip(names, columns, strict=True):
@@ -166,9 +180,9 @@ def require_logarithms(table: Table, names: Sequence[str], values: Array) -> Non
         )
 
 
-def complete_column(table: Table, name: str) -> Array:
+def complete_column(table: Table, name: str, texts: NumberTexts | None = None) -> Array:
     """Return a numeric column of a target. Raises `DataError` if a value is missing."""
-    values = numbers(table, name)
+    values = numbers(table, name, texts)
     missing = np.isnan(values)
     if missing.any():
         _refuse_missing(table, name, missing)

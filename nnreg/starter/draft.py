@@ -102,6 +102,10 @@ class SpecDraft:
             data["unseen"] = "ignore"
         if any(one.many_categories for one in self.inputs):
             data["max_categories"] = MAX_CATEGORIES
+        if written := {one.name: one.format for one in (*self.inputs, self.target) if one.format}:
+            data["columns"] = {
+                name: {"type": "number", "format": one} for name, one in written.items()
+            }
         if not self.target.classification:
             data["target_scaling"] = "standard"
         return {**data, "split": dict(split)} if split else data
@@ -153,6 +157,7 @@ class SpecDraft:
             "$.data.target": f"{kind}. Chosen because {why}.",
             "$.data.inputs": _listed(self.excluded),
             "$.data.exclude": _listed(self.excluded),
+            "$.data.columns": "Numbers in text, with a currency or a unit, or separated thousands.",
             "$.data.missing": f"{counted(missing, 'missing value')}: a category of its own; a "
             "number is imputed with the mean, and a second input says that it was missing.",
             "$.data.max_categories": _many(self.inputs),

@@ -16,6 +16,8 @@ from nnreg.builtin.encoders.scaling import (
 )
 from nnreg.interfaces.component import Positive
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
+from nnreg.tables.columns import common_unit
+from nnreg.tables.number_texts import NumberFormat, NumberTexts
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Number(Encoder):
             (2 - power), with the power that makes y most normal, then standard. Yeo and Johnson
             2000.
             "none": 0 and 1.
+        format: How numbers are written in a column of text: "1,234.5" with a decimal point, where
+            commas, spaces or apostrophes may separate thousands, or "1.234,5" with a decimal comma.
+            There may be a currency before or after the number, a percent sign or another unit
+            after it, the same for all; parentheses make it negative. null for plain numbers.
         add_indicator: true for a second number that is 1 where the value is missing, as by
             `data.missing` "indicate" for all columns; false for none; null as in `data.missing`.
 
@@ -49,6 +55,7 @@ class Number(Encoder):
         std: Divided by, 1 for a constant column.
         power: That of the scaling "power".
         quantiles: Those of the scaling "quantile".
+        unit: The currency or unit that all numbers have with `format`.
     """
 
     scaling: Scaling | None = None
@@ -57,6 +64,8 @@ class Number(Encoder):
     power: float | None = learned(None, required=False)
     quantiles: tuple[float, ...] | None = learned(None, required=False)
     add_indicator: bool | None = None
+    format: NumberFormat | None = None
+    unit: str | None = learned(None, required=False)
 
     def __post_init__(self) -> None:
         require_ascending("quantiles", self.quantiles or ())
@@ -66,10 +75,19 @@ class Number(Encoder):
         """The scaling, with what it learned."""
         return scale_of_encoder(self)
 
+    @property
+    def number_texts(self) -> NumberTexts | None:
+        """How numbers are written in text."""
+        return None if self.format is None else NumberTexts(self.format, self.unit)
+
     def learn(self, column: RawColumn) -> Self:
-        """Return the encoder with what its scaling learns."""
+        """Return the encoder with what its scaling learns, and the unit."""
+        unit = None
+        if self.format is not None:
+            unit = common_unit(column.table, column.name, NumberTexts(self.format))
         require_in_domain(column, self.scaling)
-        return replace(self, **learn_scale(column.values, self.scaling or "standard").learned)
+        found = learn_scale(column.values, self.scaling or "standard")
+        return replace(self, unit=unit, **found.learned)
 
     def encode(self, column: RawColumn) -> Array:
         """Return the scaled numbers."""
