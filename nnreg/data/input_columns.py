@@ -106,7 +106,7 @@ class InputColumn(Configurable):
 
 def raw_column(table: Table, name: str, encoder: Encoder) -> RawColumn:
     """Return a column of a table as an encoder reads it."""
-    return RawColumn(name, table, encoder.takes, encoder.known_texts)
+    return RawColumn(name, table, encoder.takes, encoder.known_texts, encoder.number_texts)
 
 
 def _caller(encoder: Encoder, column: RawColumn) -> Caller:

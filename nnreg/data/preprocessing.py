@@ -150,8 +150,10 @@ class Preprocessing(Configurable):
         """The columns, input or target, that are read as text, so that "007" is not 7."""
         targets = self.by_output.values()
         classes = (target.name for target in targets if isinstance(target, ClassTarget))
-        text = (column.name for column in self.inputs if column.encoder.takes == "text")
-        return frozenset([*text, *classes])
+        numbers = (one for one in targets if isinstance(one, NumericTarget))
+        written = (name for target in numbers if target.formats for name in target.names)
+        text = (column.name for column in self.inputs if column.encoder.reads_text)
+        return frozenset([*text, *classes, *written])
 
     def require_columns(self, table: Table) -> None:
         """Raise `DataError` unless a table has the input columns, of equal length."""

@@ -19,6 +19,7 @@ from nnreg.tables.categorical import Categorical
 from nnreg.tables.columns import categorical, column, numbers, single
 from nnreg.tables.convert import iter_chunks, table_of
 from nnreg.tables.lazy import LazyArray
+from nnreg.tables.number_texts import NumberTexts
 from nnreg.tables.padded import Padded
 from nnreg.tables.ragged import Ragged
 from nnreg.tables.table import Table
@@ -82,6 +83,16 @@ class Encoder(Component):
         return (1,)
 
     @property
+    def number_texts(self) -> NumberTexts | None:
+        """How the numbers that it takes are written in a column of text; None if plainly."""
+        return None
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether a column is read as text from a file, even if all of it is plain numbers."""
+        return self.takes == "text" or self.number_texts is not None
+
+    @property
     def known_texts(self) -> Sequence[str]:
         """The texts that are values even if they mark missing ones, such as "NA"."""
         return ()
@@ -116,6 +127,7 @@ class RawColumn:
     table: Table
     takes: Takes = "numbers"
     known_texts: Sequence[str] = ()
+    number_texts: NumberTexts | None = None
     target: Array | None = None
     """For `learn`, class numbers `(rows,)` or numbers `(rows, targets)`; None where it is not
     needed."""
@@ -149,7 +161,7 @@ class RawColumn:
         """
         if self.takes == "text":
             return self.categories.text()
-        found = numbers(self.table, self.name)
+        found = numbers(self.table, self.name, self.number_texts)
         return single(found, self.table, self.name) if self.takes == "numbers" else found
 
     @functools.cached_property

@@ -67,7 +67,10 @@ class Output(NamedTuple):
         target, loss = self.target, self.spec.loss
         if loss is None or not isinstance(target, NumericTarget):
             return y
-        return loss.in_units(y.astype(np.float64), target.mean, target.std)
+        if not target.curves or not loss.predicts_target:
+            return loss.in_units(y.astype(np.float64), target.mean, target.std)
+        blocks = y.reshape(*y.shape[:-1], -1, len(target.mean))  # of several values per target
+        return target.unscale(blocks).reshape(y.shape)
 
     def prediction(self, y: Array) -> Array:
         """Return outputs as they are predicted: one value per row if the target has one."""
@@ -168,6 +171,7 @@ def outputs_of(
         target, name = targets.get(given.name), given.name
         classes = target.names if isinstance(target, ClassTarget) else None
         given = _for_classes(given, classes)
+        _require_values(given, target)
         shape, activation = network.named_outputs.get(
             name, (network.output_shape, network.output_activation)
         )
@@ -195,6 +199,20 @@ def _for_classes(given: OutputSpec, classes: Sequence[str] | None) -> OutputSpec
         return given._replace(loss=given.loss.for_classes(classes))
     except ValueError as error:
         raise SpecError([Problem(given.loss_path, str(error))]) from None
+
+
+def _require_values(given: OutputSpec, target: Target | None) -> None:
+    """Raise `SpecError` if outputs are no values of a target that is scaled by a curve."""
+    loss = given.loss
+    if loss is None or not isinstance(target, NumericTarget) or not target.curves:
+        return
+    if loss.predicts_target and type(loss).in_units != Loss.in_units and not loss.predicts_values:
+        problem = (
+            f"of {target.curves[0].type!r}, the outputs of the loss cannot be converted to the "
+            'units of the target, as a variance cannot; set it to "standard", or choose a loss '
+            'whose outputs are values of the target, such as "quantile"'
+        )
+        raise SpecError([Problem("$.data.target_scaling", problem)])
 
 
 def only_target(outputs: Collection[Output], raw: Any) -> tuple[Array, tuple[str, ...] | None]:

@@ -38,6 +38,8 @@ class Quantile(Loss):
         0.9,
     )
 
+    predicts_values = True
+
     def __post_init__(self) -> None:
         if any(a >= b for a, b in itertools.pairwise(self.quantiles)):
             raise ValueError("'quantiles' must be in ascending order, each one once")
