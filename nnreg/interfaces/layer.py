@@ -127,6 +127,15 @@ class Layer(Component):
         """
         return layer_forward(self, x, context)
 
+    def forward_members(self, x: Any, context: Context) -> tuple[Any, Callable[[Any], Any]]:
+        """Do the same for all members of an ensemble at once.
+
+        Arrays have an axis more in front: the inputs, `(members, batch, ...)`, the output, the
+        parameters and the gradients. An ensemble with a layer that does not override it, or that
+        has buffers, runs one member after the other.
+        """
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class LayerEntry(Layer):

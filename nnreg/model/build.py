@@ -24,6 +24,7 @@ from nnreg.interfaces.metric import RESERVED_NAMES, Metric, NamedMetric, without
 from nnreg.interfaces.outputs import OutputSpec
 from nnreg.interfaces.returned import Caller
 from nnreg.interfaces.trainable_activation import TrainableActivation, trainable_options
+from nnreg.network.ensemble import Average, Ensemble
 from nnreg.network.network import NamedOutput, Network
 from nnreg.network.parameters import belongs_to, declared, layer_names, nested, total_size
 from nnreg.registry.registry import Registry
@@ -98,7 +99,7 @@ def build_network(
 ) -> Network:
     """Return the network that a spec describes, not yet initialized; see `plan_network`."""
     plan, shape, output_activation, named = plan_network(spec, input_shape, classes, masked)
-    _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
+    _check_memory(plan, np.dtype(spec.model.dtype).itemsize * spec.model.members)
     network = Network(
         plan,
         input_shape,
@@ -111,8 +112,25 @@ def build_network(
         threads=spec.train.threads,
     )
     asked, batch = spec.train.reproducible, spec.train.batch_size
+    if spec.model.members > 1:
+        network = Ensemble(network, spec.model.members, _averages(spec))
     network.reproducible = mostly_large(network, batch) if asked is None else asked
     return network
+
+
+def _averages(spec: Spec) -> dict[str, Average]:
+    """Return the function that averages the outputs of members, for each output by its name.
+
+    Raises `SpecError` for a loss whose rows would be those of several members.
+    """
+    for output in spec.outputs:
+        if output.loss is not None and not output.loss.independent:
+            problem = (
+                "compares the examples of a batch, which the members of an ensemble cannot share; "
+                'remove "members" from model, or use another loss'
+            )
+            raise SpecError([Problem(output.loss_path, problem)])
+    return {output.name: (output.loss or Loss()).average for output in spec.outputs}
 
 
 def _check_activations(spec: Spec, plan: LayerBuilder) -> None:

@@ -298,7 +298,8 @@ class Model:
             located, registry = [*components_of(self.spec, self.network)], self.document.registry
             require_derivatives(located)
             if check:
-                check_components(located, registry, self.network, self.evaluation, train)
+                evaluation = self.evaluation.of_member
+                check_components(located, registry, self.network.member(0), evaluation, train)
             self._checked = check
         if not self.resumable:
             self.training_state = TrainingState(lock=self.training_state.lock)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,7 @@ from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
 from nnreg.tables.ragged import Ragged, padded
 from nnreg.tables.table import Table
+from nnreg.training.ensemble import EnsembleEvaluation
 from nnreg.training.evaluation import Evaluation
 from nnreg.training.outputs import OutputEvaluation, SeveralEvaluation
 
@@ -226,8 +229,22 @@ def evaluation_of(spec: Spec, outputs: Sequence[Output]) -> Evaluation:
             }
         )
         _refuse_same_names(outputs)
+    if spec.model.members > 1:
+        first = EnsembleEvaluation(first, _of_mean(first), spec.model.members)
     check_monitored(spec, first.names)
     return first
+
+
+def _of_mean(evaluation: Evaluation) -> Evaluation:
+    """Return the same evaluation of outputs that are after the output activation."""
+    found = copy(evaluation)
+    found.logits = False
+    if isinstance(found, SeveralEvaluation):
+        found.outputs = {
+            name: replace(one, evaluation=one.evaluation and _of_mean(one.evaluation))
+            for name, one in found.outputs.items()
+        }
+    return found
 
 
 def _refuse_same_names(outputs: Sequence[Output]) -> None:

@@ -13,10 +13,29 @@ from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.graph import labels
 from nnreg.interfaces.layer import Layer, LayerBuilder
 
+MEMBERS = "members/"
+"""The begin of the names of all arrays of an ensemble."""
+
 
 def declared(plan: LayerBuilder) -> tuple[dict[str, Param], dict[str, Param]]:
     """Return the parameters and the buffers that a plan and its nested plans declare, by name."""
     return dict(_walk(plan, _params)), dict(_walk(plan, lambda p: p.state))
+
+
+def of_members(params: Mapping[str, Param], members: int) -> dict[str, Param]:
+    """Return the arrays of all members of an ensemble, `members/0/layers/0/weight`, …"""
+    if members == 1:
+        return dict(params)
+    return {
+        f"{MEMBERS}{index}/{name}": param
+        for index in range(members)
+        for name, param in params.items()
+    }
+
+
+def within_member(name: str) -> str:
+    """Return the name that an array has in its member of an ensemble: `layers/0/weight`."""
+    return name.split("/", 2)[2] if name.startswith(MEMBERS) else name
 
 
 class Views(dict[str, Array]):

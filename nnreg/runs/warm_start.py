@@ -21,7 +21,7 @@ from nnreg.data.targets import ClassTarget
 from nnreg.errors import CheckpointError, DataError, NnregWarning, Problem, SpecError
 from nnreg.model.build import unknown_layers
 from nnreg.model.model import Model
-from nnreg.network.parameters import belongs_to, layer_names
+from nnreg.network.parameters import belongs_to, layer_names, within_member
 
 MAX_SHOWN = 8
 """The most mismatched arrays in an error message."""
@@ -46,7 +46,7 @@ def take_weights(model: Model) -> None:
         f"{group}/{name}": array
         for group, arrays in (("parameters", model.parameters), ("state", model.state))
         for name, array in arrays.items()
-        if belongs_to(name, layers)
+        if belongs_to(within_member(name), layers)
     }
     try:
         file = _file(model)

@@ -331,7 +331,7 @@ class Trainer:
         self.seen = done.seen
         if not self.evaluation.keeps_scores:
             return EpochTotals(done, None, self._points)
-        shape = (count, *self.network.output_shape)
+        shape = (count, *self.network.scores_shape)
         return EpochTotals(done, np.empty(shape, self.network.dtype), self._points)
 
     def _unfinished_epoch(self, count: int) -> EpochState:
