@@ -96,8 +96,12 @@ def build_network(
     kernels: Kernels,
     *,
     masked: Collection[str],
+    averages: Mapping[str, Average] | None = None,
 ) -> Network:
-    """Return the network that a spec describes, not yet initialized; see `plan_network`."""
+    """Return the network that a spec describes, not yet initialized; see `plan_network`.
+
+    `averages` are those of the outputs of an ensemble, by the name of each.
+    """
     plan, shape, output_activation, named = plan_network(spec, input_shape, classes, masked)
     _check_memory(plan, np.dtype(spec.model.dtype).itemsize * spec.model.members)
     network = Network(
@@ -113,16 +117,14 @@ def build_network(
     )
     asked, batch = spec.train.reproducible, spec.train.batch_size
     if spec.model.members > 1:
-        network = Ensemble(network, spec.model.members, _averages(spec))
+        _refuse_compared_examples(spec)
+        network = Ensemble(network, spec.model.members, averages or {})
     network.reproducible = mostly_large(network, batch) if asked is None else asked
     return network
 
 
-def _averages(spec: Spec) -> dict[str, Average]:
-    """Return the function that averages the outputs of members, for each output by its name.
-
-    Raises `SpecError` for a loss whose rows would be those of several members.
-    """
+def _refuse_compared_examples(spec: Spec) -> None:
+    """Raise `SpecError` for a loss of an ensemble that compares the examples of a batch."""
     for output in spec.outputs:
         if output.loss is not None and not output.loss.independent:
             problem = (
@@ -130,7 +132,6 @@ def _averages(spec: Spec) -> dict[str, Average]:
                 'remove "members" from model, or use another loss'
             )
             raise SpecError([Problem(output.loss_path, problem)])
-    return {output.name: (output.loss or Loss()).average for output in spec.outputs}
 
 
 def _check_activations(spec: Spec, plan: LayerBuilder) -> None:

@@ -21,7 +21,7 @@ from nnreg.interfaces.schedule import Schedule
 from nnreg.model.build import build_network
 from nnreg.model.compatibility import refuse_incompatible
 from nnreg.model.inputs import prepare_inputs, prepare_targets
-from nnreg.model.outputs import Output, evaluation_of, only_target, outputs_of
+from nnreg.model.outputs import Output, averages_of, evaluation_of, only_target, outputs_of
 from nnreg.model.raw_rows import RawRows
 from nnreg.model.sequences import (
     check_steps,
@@ -80,6 +80,7 @@ class Model:
                 preprocessing.classes,
                 self.spec.train.kernels or default_kernels(document.registry),
                 masked=preprocessing.steps,
+                averages=averages_of(self.spec, preprocessing),
             )
             if check:
                 names = {

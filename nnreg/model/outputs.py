@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import replace
@@ -18,6 +19,7 @@ from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.metric import RESERVED_NAMES, LabelMetric
 from nnreg.interfaces.outputs import OutputSpec
 from nnreg.model.build import check_monitored, encode_targets, layer_of, name_metrics
+from nnreg.network.ensemble import Average
 from nnreg.network.network import Network
 from nnreg.registry.registry import Registry
 from nnreg.spec.sections import Spec
@@ -188,6 +190,25 @@ def outputs_of(
         path = given.loss_path if index is None else f"$.model.layers[{index}]"
         found[name] = Output(given, target, evaluation, shape, path)
     return found
+
+
+def averages_of(spec: Spec, preprocessing: Preprocessing) -> dict[str, Average]:
+    """Return the function that averages the outputs of an ensemble, for each output by its name."""
+    targets = preprocessing.by_output
+    return {
+        output.name: functools.partial(_average, output.loss or Loss(), targets.get(output.name))
+        for output in spec.outputs
+    }
+
+
+def _average(loss: Loss, target: Target | None, y: Array) -> Array:
+    """Return the mean outputs of members `(rows, members, ...)`; numbers in the target's units."""
+    own = type(loss).average is not Loss.average
+    if own or not (isinstance(target, NumericTarget) and loss.predicts_target):
+        return loss.average(y)
+    blocks = y.reshape(*y.shape[:-1], -1, len(target.mean))  # of several values per target
+    mean = target.scale(np.mean(target.unscale(blocks), axis=1))
+    return mean.astype(y.dtype).reshape(len(y), *y.shape[2:])
 
 
 def _for_classes(given: OutputSpec, classes: Sequence[str] | None) -> OutputSpec:

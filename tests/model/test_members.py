@@ -5,6 +5,8 @@ import pytest
 
 import nnreg
 from nnreg.network.ensemble import Ensemble
+from nnreg.reports.network_diagram import boxes_of
+from tests.helpers.trained import require_saved_and_resumed
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3))
@@ -132,3 +134,188 @@ def test_the_gradients_agree_with_central_differences(task, hidden):
         network.vector[index] = values[index]
         expected = 3 * (pair[0] - pair[1]) / 2e-5  # of the sum; the loss is the mean
         assert found[index] == pytest.approx(expected, rel=1e-5, abs=1e-8)
+
+
+SEQUENCES = np.sin(np.arange(40 * 6 * 2.0)).reshape(40, 6, 2)
+LENGTHS = 1 + np.arange(40) % 6
+IMAGES = np.cos(np.arange(40 * 36.0)).reshape(40, 6, 6, 1)
+TOKENS = np.arange(160).reshape(40, 4) % 7
+TWO_OUTPUTS = {
+    "layers": [
+        {**HIDDEN, "name": "trunk"},
+        {"type": "dense", "units": 1, "name": "price"},
+        {**TASKS["classes"][1], "inputs": "trunk", "name": "style"},
+    ],
+    "loss": {"price": {"type": "huber", "weight": 0.5}, "style": "cross_entropy"},
+    "metrics": {"style": ["accuracy"], "price": ["r2"]},
+}
+ONE_LAST, LOSS = {"type": "dense", "units": 1}, "mean_squared_error"
+KINDS = {
+    "dropout": ([HIDDEN, {"type": "dropout", "rate": 0.3}, ONE_LAST], LOSS, X, NUMBERS),
+    "batch norm": ([HIDDEN, {"type": "batch_norm"}, ONE_LAST], LOSS, X, NUMBERS),
+    "graph": (
+        [{**HIDDEN, "name": "a"}, {"type": "concat", "inputs": ["a", "input"]}, ONE_LAST],
+        LOSS,
+        X,
+        NUMBERS,
+    ),
+    "convolution": (
+        [{"type": "conv2d", "filters": 2, "kernel": 3}, {"type": "flatten"}, ONE_LAST],
+        LOSS,
+        IMAGES,
+        NUMBERS,
+    ),
+    "embedding": (
+        [{"type": "embedding", "vocabulary": 7, "units": 3}, {"type": "flatten"}, ONE_LAST],
+        LOSS,
+        TOKENS,
+        NUMBERS,
+    ),
+    "recurrent": ([{"type": "gru", "units": 3}, ONE_LAST], LOSS, SEQUENCES, NUMBERS),
+    "masks": (
+        [{"type": "gru", "units": 3}, ONE_LAST],
+        LOSS,
+        nnreg.Padded(SEQUENCES * (np.arange(6) < LENGTHS[:, None])[..., None], LENGTHS),
+        NUMBERS,
+    ),
+    "labels": (
+        [HIDDEN, {"type": "dense", "units": 1, "activation": "sigmoid"}],
+        "binary_cross_entropy",
+        X,
+        (X[:, 0] > 0).astype(int),
+    ),
+    "two outputs": (
+        TWO_OUTPUTS["layers"],
+        TWO_OUTPUTS["loss"],
+        X,
+        {"price": NUMBERS, "style": CLASSES},
+    ),
+}
+
+
+def document_of(kind, members=2, **changes):
+    layers, loss, *_ = KINDS[kind]
+    found = {
+        "model": {"layers": layers, "members": members, "dtype": "float64"},
+        "loss": loss,
+        "optimizer": "adam",
+        "train": {"epochs": 2, "batch_size": 16, **changes},
+    }
+    return found | {"metrics": TWO_OUTPUTS["metrics"]} if kind == "two outputs" else found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_network_is_saved_and_resumed(kind, tmp_path):
+    require_saved_and_resumed(document_of(kind), KINDS[kind][2:], tmp_path)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "dropout"])
+def test_any_network_trains_and_predicts_as_its_members(kind):
+    x, y = KINDS[kind][2:]
+    ensemble = nnreg.build(document_of(kind), data=(x, y))
+    members = []
+    for index in range(2):
+        members.append(nnreg.build(document_of(kind, 1), data=(x, y)))
+        members[-1].network.vector[...] = ensemble.network.member(index).vector
+    for model in (ensemble, *members):
+        model.fit(x, y)
+    for index, model in enumerate(members):
+        found = ensemble.network.member(index).vector
+        assert np.allclose(found, model.network.vector, rtol=1e-10, atol=1e-12)
+    whole, parts = ensemble.predict(x), [model.predict(x) for model in members]
+    for name in whole if isinstance(whole, dict) else ("",):
+        mean = np.mean([part[name] if name else part for part in parts], axis=0)
+        assert np.allclose(whole[name] if name else whole, mean, rtol=1e-9)
+
+
+def test_a_mixture_of_normal_distributions_has_the_moments_of_all_members():
+    document = {
+        "model": {"layers": [HIDDEN, {"type": "dense", "units": 2}], "members": 3},
+        "loss": "gaussian_nll",
+        "optimizer": "adam",
+    }
+    model = nnreg.build(document, data=(X, NUMBERS))
+    parts = []
+    for index in range(3):
+        single = nnreg.build(
+            {**document, "model": {**document["model"], "members": 1}}, data=(X, NUMBERS)
+        )
+        single.network.vector[...] = model.network.member(index).vector
+        parts.append(single.predict(X))
+    means, variances = np.moveaxis(np.stack(parts), -1, 0)
+    expected = np.stack([means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)], axis=-1)
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-4)
+
+
+def test_settings_of_parameters_apply_to_those_of_every_member():
+    train = {
+        "freeze": ["layers/0"],
+        "regularize": {"layers/1/weight": {"type": "l2", "factor": 0.1}},
+        "learning_rates": {"*/bias": 3.0},
+        "constrain": {"members/*/layers/2/*": "non_negative"},
+    }
+    model = build("numbers", 2, (HIDDEN, HIDDEN), **train)
+    train["constrain"] = {"layers/2/*": "non_negative"}
+    members = [alone("numbers", model, index, (HIDDEN, HIDDEN), **train) for index in range(2)]
+    for one in (model, *members):
+        one.fit(X, NUMBERS)
+    for index, member in enumerate(members):
+        assert np.allclose(model.network.member(index).vector, member.network.vector, rtol=1e-12)
+
+
+def test_weights_of_rows_are_those_of_each_member():
+    weights = np.linspace(0, 2, len(X))
+    model = build("classes", 2)
+    members = [alone("classes", model, index) for index in range(2)]
+    for one in (model, *members):
+        one.fit(X, CLASSES, weights=weights)
+    for index, member in enumerate(members):
+        assert np.allclose(model.network.member(index).vector, member.network.vector, rtol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", {"type": "sam", "base": "adam"}, "muon"])
+def test_optimizers_of_all_parameters_reduce_the_loss(optimizer):
+    model = build("numbers", 2, optimizer=optimizer, epochs=8, batch_size=40)
+    before = model.evaluate(X, NUMBERS)["loss"]
+    model.fit(X, NUMBERS)
+    assert model.evaluate(X, NUMBERS)["loss"] < before
+
+
+def test_members_start_from_those_of_a_checkpoint_or_share_layers_of_one_network(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    ensemble, single = build("numbers", 2), build("numbers", 1)
+    for model, name in ((ensemble, "ensemble.h5"), (single, "single.h5")):
+        model.fit(X, NUMBERS)
+        nnreg.save(model, name)
+    again = build("numbers", 2, start_from="ensemble.h5")
+    assert np.array_equal(again.network.vector, ensemble.network.vector)
+    shared = build("numbers", 2, start_from={"checkpoint": "single.h5", "layers": ["layers/0"]})
+    for index in range(2):
+        name = f"members/{index}/layers/0/weight"
+        assert np.array_equal(shared.parameters[name], single.parameters["layers/0/weight"])
+    with pytest.raises(nnreg.SpecError, match=r"start_from: all members .* stay alike"):
+        build("numbers", 2, start_from="single.h5")
+
+
+def test_a_loss_that_compares_the_examples_of_a_batch_is_refused():
+    document = document_of("labels") | {"loss": "triplet_margin", "metrics": []}
+    document["model"]["layers"] = [HIDDEN]
+    with pytest.raises(nnreg.SpecError, match=r'\$\.loss: compares .*; remove "members"'):
+        nnreg.build(document, data=(X, CLASSES))
+
+
+def test_the_summary_and_the_diagram_show_the_layers_of_one_member():
+    model = build("numbers", 3)
+    assert "layers/0  dense  (batch, 5)          20" in model.summary()
+    assert model.summary().endswith("3 members, 78 parameters")
+    (box,) = boxes_of(model)
+    assert (box.kind, box.times, box.size, len(box.children)) == ("members", 3, 26, 2)
+
+
+def test_a_layer_of_a_member_is_named_where_training_diverges():
+    model = build("numbers", 2)
+    model.parameters["members/1/layers/0/weight"][...] = np.inf
+    with pytest.raises(nnreg.DivergedError, match="members/1/layers/0"):
+        model.fit(X, NUMBERS)
