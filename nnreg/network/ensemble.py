@@ -97,6 +97,10 @@ class Ensemble(Network):
         own = zip(context.children.items(), self._members, strict=True)
         return [(f"{name}/", member, child) for (name, child), member in own]
 
+    def names_of(self, name: str) -> list[str]:
+        """Return the names in all members of what has this name in one."""
+        return [f"{MEMBERS}{index}/{name}" for index in range(self.members)]
+
     def products(self, batch_size: int) -> Iterator[tuple[float, bool]]:
         """Yield the operations of each product, and whether `Workspace.dot` computes it."""
         for product in self._template.products(batch_size):
@@ -125,19 +129,17 @@ class Ensemble(Network):
         }
         root = EnsembleContext({}, {}, {}, children, workspace, training)
         if self._stackable and wrap is None:
-            values, stacked = self._stack(self.vector), self._stack(gradient)
+            values, stacked = self.stack(self.vector), dict[str, Array]()
             if gradient is not None:
+                stacked = self.stack(gradient)
                 stacked |= {name: np.zeros_like(stacked[name]) for name in self._template.frozen}
             own = self._template.root((values, stacked, {}), workspace, training, input_gradient)
             root.stacked = Stacked(self._template, own, self.members)
         return root
 
-    def _stack(self, vector: Array | None) -> dict[str, Array]:
-        """Return each array of the members as one view, `(members, *shape)`; none of no vector."""
-        found, start = dict[str, Array](), 0
-        if vector is None:
-            return found
-        rows = self._split(vector)
+    def stack(self, vector: Array) -> dict[str, Array]:
+        """Return each array of a vector for all members, `(members, *shape)`, by its name in one."""
+        found, start, rows = dict[str, Array](), 0, self._split(vector)
         for name, param in self._template.params.items():
             stop = start + math.prod(param.shape)
             found[name] = rows[:, start:stop].reshape(self.members, *param.shape)

@@ -134,6 +134,14 @@ class Network:
         """Return a member of an ensemble, over the same values: of a single network, itself."""
         return self
 
+    def stack(self, vector: Array) -> Mapping[str, Array]:
+        """Return the arrays of a vector of parameters; of an ensemble, those of all members."""
+        return views(vector, self.params)
+
+    def names_of(self, name: str) -> list[str]:
+        """Return the names in all members of what has this name in one."""
+        return [name]
+
     def parts(self, context: Context) -> list[tuple[str, Network, Context]]:
         """Return each member with the prefix of its names and its context: here the network."""
         return [("", self, context)]

@@ -1,12 +1,19 @@
 """Ensembles: members train as they would alone, and predict their mean."""
 
+from dataclasses import dataclass, replace
+from functools import partial
+
 import numpy as np
 import pytest
 
 import nnreg
+from nnreg.interfaces.kernels import Kernels
+from nnreg.model.build import build_network
 from nnreg.network.ensemble import Ensemble
 from nnreg.reports.network_diagram import boxes_of
-from tests.helpers.trained import require_saved_and_resumed
+from nnreg.spec.document import read_spec
+from tests.helpers.trained import require_resumed_in_mid_epoch, require_saved_and_resumed
+from tests.helpers.work import calls
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3))
@@ -252,6 +259,8 @@ def test_settings_of_parameters_apply_to_those_of_every_member():
         "freeze": ["layers/0"],
         "regularize": {"layers/1/weight": {"type": "l2", "factor": 0.1}},
         "learning_rates": {"*/bias": 3.0},
+        "weight_decay": 0.1,
+        "l1": 0.01,
         "constrain": {"members/*/layers/2/*": "non_negative"},
     }
     model = build("numbers", 2, (HIDDEN, HIDDEN), **train)
@@ -299,11 +308,52 @@ def test_members_start_from_those_of_a_checkpoint_or_share_layers_of_one_network
         build("numbers", 2, start_from="single.h5")
 
 
+@dataclass(frozen=True)
+class Spread(nnreg.Loss):
+    """Mean of (y - mean(y))², which compares the examples of a batch"""
+
+    independent = False
+
+    def forward(self, y, t):
+        difference = y - y.mean(axis=0)
+        return float(np.mean(difference**2)), lambda: 2 * difference / y.size
+
+
 def test_a_loss_that_compares_the_examples_of_a_batch_is_refused():
-    document = document_of("labels") | {"loss": "triplet_margin", "metrics": []}
-    document["model"]["layers"] = [HIDDEN]
+    spec = read_spec(document_of("dropout")).spec
     with pytest.raises(nnreg.SpecError, match=r'\$\.loss: compares .*; remove "members"'):
-        nnreg.build(document, data=(X, CLASSES))
+        build_network(replace(spec, loss=Spread()), (3,), None, Kernels(), masked=())
+
+
+def test_an_unfinished_epoch_resumes_with_the_scores_of_all_members(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [",".join(map(str, (*x, y))) for x, y in zip(X, NUMBERS, strict=True)]
+    (tmp_path / "data.csv").write_text("\n".join(["a,b,c,target", *rows]))
+    document = document_of("dropout", epochs=3, ema=0.9) | {
+        "metrics": ["r2"],
+        "data": {"source": "csv", "path": "data.csv", "target": "target"},
+    }
+    require_resumed_in_mid_epoch(document, batches=5)
+
+
+@pytest.mark.parametrize("division", [{"shards": 2}, {"reproducible": True}])
+def test_threads_do_not_change_a_bit(division):
+    found = []
+    for threads in (1, 2):
+        model = build("classes", 3, (HIDDEN, {"type": "dropout"}), threads=threads, **division)
+        model.fit(X, CLASSES)
+        found.append((model.network.vector.tobytes(), model.predict(X).tobytes()))
+    assert found[0] == found[1]
+
+
+def test_more_members_need_no_more_calls_than_two():
+    def calls_of(members):
+        model = build("numbers", members, (HIDDEN, {"type": "dropout"}), weight_decay=0.1)
+        model.fit(X, NUMBERS)
+        return [calls(partial(model.fit, X, NUMBERS, epochs=epochs)) for epochs in (1, 5)]
+
+    (one, five), (one_of_more, five_of_more) = calls_of(2), calls_of(5)
+    assert five_of_more - one_of_more <= five - one + 8
 
 
 def test_the_summary_and_the_diagram_show_the_layers_of_one_member():
@@ -319,3 +369,16 @@ def test_a_layer_of_a_member_is_named_where_training_diverges():
     model.parameters["members/1/layers/0/weight"][...] = np.inf
     with pytest.raises(nnreg.DivergedError, match="members/1/layers/0"):
         model.fit(X, NUMBERS)
+
+
+def test_a_decay_of_weights_follows_the_learning_rate_of_each_member():
+    rates = {"members/1/*": 0.5}
+    model = build("numbers", 2, optimizer="sgd", weight_decay=0.1, learning_rates=rates)
+    members = [
+        alone("numbers", model, index, optimizer="sgd", weight_decay=0.1, learning_rates=own)
+        for index, own in enumerate(({"*": 1.0}, {"*": 0.5}))
+    ]
+    for one in (model, *members):
+        one.fit(X, NUMBERS)
+    for index, member in enumerate(members):
+        assert np.allclose(model.network.member(index).vector, member.network.vector, rtol=1e-12)
