@@ -117,21 +117,9 @@ def build_network(
     )
     asked, batch = spec.train.reproducible, spec.train.batch_size
     if spec.model.members > 1:
-        _refuse_compared_examples(spec)
         network = Ensemble(network, spec.model.members, averages or {})
     network.reproducible = mostly_large(network, batch) if asked is None else asked
     return network
-
-
-def _refuse_compared_examples(spec: Spec) -> None:
-    """Raise `SpecError` for a loss of an ensemble that compares the examples of a batch."""
-    for output in spec.outputs:
-        if output.loss is not None and not output.loss.independent:
-            problem = (
-                "compares the examples of a batch, which the members of an ensemble cannot share; "
-                'remove "members" from model, or use another loss'
-            )
-            raise SpecError([Problem(output.loss_path, problem)])
 
 
 def _check_activations(spec: Spec, plan: LayerBuilder) -> None:

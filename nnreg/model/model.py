@@ -160,6 +160,16 @@ class Model:
         """
         return self._by_output(Output.prediction, self._predicted(x))
 
+    def predict_members(self, x: Any) -> list[Any]:
+        """Return what each member of an ensemble predicts, as `predict` returns their mean.
+
+        Their spread is large where the training had few rows like these. A model that is no
+        ensemble has one member.
+        """
+        network, table = self.inference_network, self.raw_rows.inputs(x)
+        members = map(network.member, range(network.members))
+        return [self._by_output(Output.prediction, self._predicted(table, one)) for one in members]
+
     @staticmethod
     def _by_output(convert: Callable[[Output, Array], Array], found: Iterable[_Found]) -> Any:
         """Return the converted value of the only output, or those of several by name."""
@@ -168,8 +178,10 @@ class Model:
             raise DataError("no output of this model has classes; use predict")
         return values.get("", values)
 
-    def _predicted(self, x: Any) -> Iterator[_Found]:
+    def _predicted(self, x: Any, network: Network | None = None) -> Iterator[_Found]:
         """Yield the outputs of the network `(rows, …, outputs)`, in the units of their targets.
+
+        The network is by default that for predictions.
 
         Raises `DataError` if one is not finite.
         """
@@ -177,7 +189,7 @@ class Model:
         inputs = prepare_inputs(table, self.preprocessing, self.network, self.spec)
         masks = self.network.output_masks
         with np.errstate(over="ignore", invalid="ignore"):
-            y = self.inference_network.predict(inputs)
+            y = (network or self.inference_network).predict(inputs)
             found = {name: one.in_units(one.of(y)) for name, one in self.outputs.items()}
         for name, y in found.items():
             points, lengths = real_points(y, inputs, masks[name])

@@ -138,7 +138,7 @@ class Ensemble(Network):
         return root
 
     def stack(self, vector: Array) -> dict[str, Array]:
-        """Return each array of a vector for all members, `(members, *shape)`, by its name in one."""
+        """Return the arrays of a vector, each for all members: `(members, *shape)`."""
         found, start, rows = dict[str, Array](), 0, self._split(vector)
         for name, param in self._template.params.items():
             stop = start + math.prod(param.shape)

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import nnreg
-from nnreg.interfaces.kernels import Kernels
-from nnreg.model.build import build_network
+from nnreg.model.compatibility import refuse_incompatible
 from nnreg.network.ensemble import Ensemble
 from nnreg.reports.network_diagram import boxes_of
 from nnreg.spec.document import read_spec
@@ -322,7 +321,7 @@ class Spread(nnreg.Loss):
 def test_a_loss_that_compares_the_examples_of_a_batch_is_refused():
     spec = read_spec(document_of("dropout")).spec
     with pytest.raises(nnreg.SpecError, match=r'\$\.loss: compares .*; remove "members"'):
-        build_network(replace(spec, loss=Spread()), (3,), None, Kernels(), masked=())
+        refuse_incompatible(replace(spec, loss=Spread()), build("numbers", 2).network, {})
 
 
 def test_an_unfinished_epoch_resumes_with_the_scores_of_all_members(tmp_path, monkeypatch):
@@ -382,3 +381,22 @@ def test_a_decay_of_weights_follows_the_learning_rate_of_each_member():
         one.fit(X, NUMBERS)
     for index, member in enumerate(members):
         assert np.allclose(model.network.member(index).vector, member.network.vector, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["dropout", "two outputs"])
+def test_the_predictions_of_members_are_those_of_their_networks(kind):
+    x, y = KINDS[kind][2:]
+    model = nnreg.build(document_of(kind, 3, ema=0.5), data=(x, y))
+    model.fit(x, y)
+    found, mean = model.predict_members(x), model.predict(x)
+    assert len(found) == 3
+    if kind == "two outputs":
+        found, mean = [one["price"] for one in found], mean["price"]
+    assert np.std(found, axis=0).min() > 0
+    np.testing.assert_allclose(np.mean(found, axis=0), mean, rtol=1e-12)
+
+
+def test_a_single_network_is_its_only_member():
+    model = build("numbers", 1)
+    (found,) = model.predict_members(X)
+    assert np.array_equal(found, model.predict(X))
