@@ -130,9 +130,9 @@ class Layer(Component):
     def forward_members(self, x: Any, context: Context) -> tuple[Any, Callable[[Any], Any]]:
         """Do the same for all members of an ensemble at once.
 
-        Arrays have an axis more in front: the inputs, `(members, batch, ...)`, the output, the
-        parameters and the gradients. An ensemble with a layer that does not override it, or that
-        has buffers, runs one member after the other.
+        All arrays have an axis more in front: `x` is `(members, batch, ...)`, and so are the output
+        and each parameter, buffer and gradient. A layer that does not override it computes one
+        member after the other.
         """
         raise NotImplementedError
 
@@ -167,6 +167,11 @@ class LayerEntry(Layer):
         """Run the layer, in a chain whose entries have names."""
         assert self.layer is not None  # an entry that uses another is run as part of a graph
         return self.layer.forward(x, context)
+
+    def forward_members(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        """Run the layer for all members of an ensemble."""
+        assert self.layer is not None
+        return self.layer.forward_members(x, context)
 
 
 @dataclass

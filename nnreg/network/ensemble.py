@@ -15,6 +15,7 @@ import numpy as np
 
 from nnreg._types import Array, Shape
 from nnreg.interfaces.context import Context, Workspace
+from nnreg.interfaces.declarations import Param
 from nnreg.interfaces.join import flat_inputs
 from nnreg.interfaces.layer import LayerBackward
 from nnreg.network.network import Network, Wrap
@@ -129,18 +130,23 @@ class Ensemble(Network):
         }
         root = EnsembleContext({}, {}, {}, children, workspace, training)
         if self._stackable and wrap is None:
-            values, stacked = self.stack(self.vector), dict[str, Array]()
+            template = self._template
+            values, changes = self.stack(self.vector), dict[str, Array]()
             if gradient is not None:
-                stacked = self.stack(gradient)
-                stacked |= {name: np.zeros_like(stacked[name]) for name in self._template.frozen}
-            own = self._template.root((values, stacked, {}), workspace, training, input_gradient)
-            root.stacked = Stacked(self._template, own, self.members)
+                changes = self.stack(gradient)
+                changes |= {name: np.zeros_like(changes[name]) for name in template.frozen}
+            arrays = values, changes, self._stack(self.state_vector, template.state_params)
+            own = template.root(arrays, workspace, training, input_gradient)
+            root.stacked = Stacked(template, own, list(children.values()))
         return root
 
     def stack(self, vector: Array) -> dict[str, Array]:
-        """Return the arrays of a vector, each for all members: `(members, *shape)`."""
+        """Return the parameters of a vector, each for all members: `(members, *shape)`."""
+        return self._stack(vector, self._template.params)
+
+    def _stack(self, vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
         found, start, rows = dict[str, Array](), 0, self._split(vector)
-        for name, param in self._template.params.items():
+        for name, param in params.items():
             stop = start + math.prod(param.shape)
             found[name] = rows[:, start:stop].reshape(self.members, *param.shape)
             start = stop

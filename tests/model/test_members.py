@@ -51,6 +51,13 @@ def fit(model, task):
     return model.fit(X, TASKS[task][0])
 
 
+class Ones:
+    """A generator whose numbers do not depend on their order: dropout keeps every value."""
+
+    def random(self, shape, dtype):
+        return np.ones(shape, dtype)
+
+
 def mean_difference(a, b):
     return np.max(np.abs(np.asarray(a) - np.asarray(b)))
 
@@ -94,20 +101,49 @@ def test_evaluation_is_that_of_the_mean_prediction(task):
     assert found == pytest.approx(expected, rel=1e-6)
 
 
-def test_all_members_run_at_once_or_one_after_the_other_with_the_same_result():
-    model = build("classes", 3)
+RESIDUAL = {
+    "type": "residual",
+    "layers": [HIDDEN, {"type": "dropout"}, {"type": "dense", "units": 5}],
+}
+BRANCHES = {
+    "type": "stack",
+    "layers": [
+        {**HIDDEN, "name": "a"},
+        {"type": "dense", "units": 5, "name": "b"},
+        {"type": "multiply", "inputs": ["a", "b"], "name": "c"},
+        {"type": "concat", "inputs": ["c", "a"], "axis": 0},
+    ],
+}
+STACKED = {
+    "dense": [HIDDEN],
+    "residual": [HIDDEN, RESIDUAL],
+    "graph": [HIDDEN, BRANCHES],
+    "repeated": [HIDDEN, {"type": "stack", "times": 2, "layers": [HIDDEN]}],
+    "batch norm": [HIDDEN, {"type": "batch_norm"}],
+    "activation": [{"type": "flatten"}, HIDDEN, {"type": "activation", "activation": "softmax"}],
+    "parameters": [{**HIDDEN, "activation": "prelu"}, HIDDEN],
+    "in a residual": [HIDDEN, {"type": "residual", "layers": [{"type": "layer_norm"}, HIDDEN]}],
+}
+
+
+@pytest.mark.parametrize("hidden", STACKED.values(), ids=STACKED)
+@pytest.mark.parametrize("training", [False, True])
+def test_all_members_run_at_once_or_one_after_the_other_with_the_same_result(hidden, training):
+    model = build("classes", 3, [{**HIDDEN, "name": "first"}, *hidden, HIDDEN])
     network = model.network
     assert isinstance(network, Ensemble)
     found = []
     for stacked in (True, False):
-        gradient = np.zeros_like(network.vector)
-        context = network.context(network.workspace(reuse=True), gradient, input_gradient=True)
+        gradient, workspace = np.zeros_like(network.vector), network.workspace(reuse=True)
+        workspace.rng = Ones()
+        context = network.context(workspace, gradient, training=training, input_gradient=True)
         assert context.stacked is not None
         if not stacked:
             context.stacked = None
         z, backward = network.forward(X, context)
         dx = backward(np.cos(np.arange(float(z.size))).reshape(z.shape))
-        found.append((z.copy(), dx, gradient))
+        found.append((z.copy(), dx, gradient, network.state_vector.copy()))
+        network.initialize(0)
     for one, other in zip(*found, strict=True):
         assert np.allclose(one, other, rtol=1e-12, atol=1e-14)
 

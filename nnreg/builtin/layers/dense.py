@@ -245,3 +245,7 @@ class Flatten(Layer):
     def forward(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
         y = x.reshape(x.shape[0], math.prod(x.shape[1:]))
         return y, lambda dy: dy.reshape(x.shape)
+
+    def forward_members(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        y = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+        return y, lambda dy: dy.reshape(x.shape)
