@@ -242,7 +242,8 @@ class Model:
     def gradients(self, x: Any, y: Any = None) -> tuple[float, dict[str, Array]]:
         """Return the loss and its gradients by parameter name, in inference mode (no dropout).
 
-        The gradients of frozen layers are 0.
+        The gradients of frozen layers are 0. Of an ensemble, the loss is the mean of those of the
+        members, and the gradients of each are those of its own.
         """
         x, y, _ = self.raw_rows.without_dropped(x, y)
         examples = self.examples(x, y)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from typing import Any
@@ -24,7 +25,7 @@ from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.network.block_products import BlockProducts
 from nnreg.network.network import Network
-from nnreg.network.parameters import by_layer
+from nnreg.network.parameters import by_layer, within_member
 from nnreg.tables.lazy import LazyArray
 from nnreg.training.augment import Steps
 from nnreg.training.batch_size import check_batches
@@ -178,9 +179,15 @@ class Trainer:
         return blas_threads(1 if self.reproducible else self.threads)
 
     def gradient_norms(self) -> dict[str, float]:
-        """Return the norm of each layer's gradient in the last step, as the optimizer got it."""
+        """Return the norm of each layer's gradient in the last step, as the optimizer got it.
+
+        That of an ensemble is of the gradients of all members.
+        """
+        found = defaultdict[str, list[float]](list)
         with self.blas_threads(), np.errstate(over="ignore", invalid="ignore"):
-            return {layer: norm(gradient) for layer, gradient in self._gradients.items()}
+            for layer, gradient in self._gradients.items():
+                found[within_member(layer)].append(norm(gradient))
+        return {layer: math.hypot(*norms) for layer, norms in found.items()}
 
     def memory(self) -> dict[str, int]:
         """Return the bytes in use throughout training, by purpose.

@@ -436,3 +436,13 @@ def test_a_single_network_is_its_only_member():
     model = build("numbers", 1)
     (found,) = model.predict_members(X)
     assert np.array_equal(found, model.predict(X))
+
+
+def test_the_recorded_norm_of_a_layer_is_of_the_gradients_of_all_members():
+    model = build("numbers", 3)
+    trainer = model.trainer(model.examples(X, NUMBERS))
+    next(trainer.epochs())
+    norms = trainer.gradient_norms()
+    assert list(norms) == ["layers/0", "layers/1"]
+    whole = np.linalg.norm(next(iter(trainer._gradients.values())))
+    assert norms["layers/0"] > whole > 0
