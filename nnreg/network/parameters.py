@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from nnreg._types import Array
+from nnreg._utils.statistics import norm
 from nnreg._utils.suggestions import suggest
 from nnreg.interfaces.context import Read
 from nnreg.interfaces.declarations import Param
@@ -77,6 +79,14 @@ def by_layer(vector: Array, params: Mapping[str, Param]) -> dict[str, Array]:
         end += math.prod(param.shape)
         bounds[layer] = (bounds.get(layer, (start, end))[0], end)
     return {layer: vector[start:end] for layer, (start, end) in bounds.items()}
+
+
+def norms_by_layer(gradients: Mapping[str, Array]) -> dict[str, float]:
+    """Return the norm of each layer, of that in all members of an ensemble."""
+    found = defaultdict[str, list[float]](list)
+    for layer, gradient in gradients.items():
+        found[within_member(layer)].append(norm(gradient))
+    return {layer: math.hypot(*norms) for layer, norms in found.items()}
 
 
 def total_size(params: Mapping[str, Param]) -> int:

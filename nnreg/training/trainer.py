@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nnreg._types import Array
-from nnreg._utils.statistics import all_finite, norm
+from nnreg._utils.statistics import all_finite
 from nnreg._utils.threads import ThreadPool, blas_threads
 from nnreg.builtin.schedules import Constant
 from nnreg.errors import DataError, DivergedError, NnregWarning
@@ -25,7 +24,7 @@ from nnreg.interfaces.optimizer import Optimizer
 from nnreg.interfaces.schedule import Schedule
 from nnreg.network.block_products import BlockProducts
 from nnreg.network.network import Network
-from nnreg.network.parameters import by_layer, within_member
+from nnreg.network.parameters import by_layer, norms_by_layer
 from nnreg.tables.lazy import LazyArray
 from nnreg.training.augment import Steps
 from nnreg.training.batch_size import check_batches
@@ -183,11 +182,8 @@ class Trainer:
 
         That of an ensemble is of the gradients of all members.
         """
-        found = defaultdict[str, list[float]](list)
         with self.blas_threads(), np.errstate(over="ignore", invalid="ignore"):
-            for layer, gradient in self._gradients.items():
-                found[within_member(layer)].append(norm(gradient))
-        return {layer: math.hypot(*norms) for layer, norms in found.items()}
+            return norms_by_layer(self._gradients)
 
     def memory(self) -> dict[str, int]:
         """Return the bytes in use throughout training, by purpose.
