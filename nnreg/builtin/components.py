@@ -131,7 +131,9 @@ LAYERS: Mapping[str, str] = {
     "random_rotation": "nnreg.builtin.layers.augmentation:RandomRotation",
     "random_translation": "nnreg.builtin.layers.augmentation:RandomTranslation",
     "random_zoom": "nnreg.builtin.layers.augmentation:RandomZoom",
-    "embedding": "nnreg.builtin.layers.sequence:Embedding",
+    "embedding": "nnreg.builtin.layers.embedding:Embedding",
+    "column_embedding": "nnreg.builtin.layers.embedding:ColumnEmbedding",
+    "periodic_embedding": "nnreg.builtin.layers.periodic_embedding:PeriodicEmbedding",
     "simple_rnn": "nnreg.builtin.layers.recurrent:SimpleRnn",
     "gru": "nnreg.builtin.layers.recurrent:Gru",
     "lstm": "nnreg.builtin.layers.sequence:Lstm",
@@ -283,6 +285,7 @@ SOURCES: Mapping[str, str] = {
 ENCODERS: Mapping[str, str] = {
     "number": "nnreg.builtin.encoders.numbers:Number",
     "category": "nnreg.builtin.encoders.categories:Category",
+    "index": "nnreg.builtin.encoders.categories:Index",
     "values": "nnreg.builtin.encoders.arrays:Values",
 }
 

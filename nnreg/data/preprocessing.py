@@ -22,6 +22,7 @@ from nnreg.data.input_columns import InputColumn
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.errors import DataError
 from nnreg.interfaces.component import Configurable, Count
+from nnreg.interfaces.features import Features
 from nnreg.interfaces.graph import INPUT, unsuitable
 from nnreg.tables.columns import column
 from nnreg.tables.lazy import BLOCK
@@ -104,6 +105,24 @@ class Preprocessing(Configurable):
         if self.groups:
             return {name: part._shape for name, part in self.parts.items()}
         return self._shape
+
+    @property
+    def features(self) -> dict[str, Features]:
+        """What the features of each input are, by its name, which is "input" for the only one."""
+        parts = self.parts or {INPUT: self}
+        return {name: part._features for name, part in parts.items()}
+
+    @property
+    def _features(self) -> Features:
+        numbers, indices, start = list[int](), dict[int, int](), 0
+        for one in self.inputs:
+            width = math.prod(one.encoder.shape[-1:])
+            if one.encoder.numeric:
+                numbers += range(start, start + width)
+            if one.encoder.index_count is not None:
+                indices[start] = one.encoder.index_count
+            start += math.prod(one.shape[-1:])
+        return Features(tuple(numbers), indices)
 
     @property
     def sequence_columns(self) -> frozenset[str]:

@@ -66,6 +66,9 @@ class Encoder(Component):
     replacements: NaN or None."""
     takes_target: ClassVar[bool] = False
     """Whether `learn` needs the target, as `column.target`."""
+    numeric: ClassVar[bool] = False
+    """Whether the encoded values are scaled numbers, for layers that treat only these in some way,
+    such as `periodic_embedding`."""
     integer: bool = False
     """Whether the encoded values are integers, such as token indices."""
 
@@ -73,6 +76,14 @@ class Encoder(Component):
     def shape(self) -> Shape:
         """The shape of one encoded value."""
         return (1,)
+
+    @property
+    def index_count(self) -> int | None:
+        """The number of categories, if the encoded value is the position of one, 0 to count - 1.
+
+        A network then begins with a layer that takes them, such as `column_embedding`.
+        """
+        return None
 
     @property
     def known_texts(self) -> Sequence[str]:

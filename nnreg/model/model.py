@@ -80,6 +80,7 @@ class Model:
                 preprocessing.classes,
                 self.spec.train.kernels or default_kernels(document.registry),
                 masked=preprocessing.steps,
+                features=preprocessing.features,
             )
             if check:
                 names = {

@@ -6,8 +6,8 @@ import pytest
 from nnreg.builtin.activations import Gelu, Identity, LeakyRelu, Relu, Softmax, Tanh
 from nnreg.builtin.layers import dense, gating, joins, positions, sampling
 from nnreg.builtin.layers.composition import Residual, Stack
+from nnreg.builtin.layers.embedding import Embedding
 from nnreg.builtin.layers.normalization import BatchNorm, LayerNorm
-from nnreg.builtin.layers.sequence import Embedding
 from nnreg.testing.layer_pass import LayerCase, Pass
 from tests.parity.comparison import compare, peer, require_all
 from tests.parity.layers import compare_layer

@@ -10,6 +10,7 @@ from nnreg.builtin.components import ENCODERS
 if TYPE_CHECKING:
     from nnreg.builtin.encoders.arrays import Values as Values
     from nnreg.builtin.encoders.categories import Category as Category
+    from nnreg.builtin.encoders.categories import Index as Index
     from nnreg.builtin.encoders.numbers import Number as Number
 
 __getattr__ = importing(__name__, ENCODERS.values())

@@ -30,6 +30,8 @@ class Number(Encoder):
         std: Divided by, 1 for a constant column.
     """
 
+    numeric = True
+
     scaling: Scaling | None = None
     mean: float = learned(0.0)
     std: Positive = learned(1.0)

@@ -1,0 +1,43 @@
+"""What the features of an input are: numbers, positions of categories, or others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnreg.errors import Problem, SpecError
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the features of a value are, by their places on its last axis.
+
+    `numbers` are scaled numbers, `indices` are positions of categories, each with the number of
+    categories. Others are neither, such as those of a one-hot encoded category.
+    """
+
+    numbers: tuple[int, ...] = ()
+    indices: Mapping[int, int] = field(default_factory=dict)
+
+    def taken(self, places: Sequence[int]) -> Features:
+        """Return what the features at these places of a value are, in this order."""
+        known, now = set(self.numbers), list(enumerate(places))
+        numbers = tuple(place for place, before in now if before in known)
+        indices = {place: self.indices[before] for place, before in now if before in self.indices}
+        return Features(numbers, indices)
+
+
+def refuse_indices(layer: Any, plan: Any, inputs: Sequence[Features | None]) -> None:
+    """Raise `SpecError` if positions of categories reach a layer that would compute with them."""
+    if layer.takes_indices or plan.integer:  # a layer that takes integers looks them up
+        return
+    count = sum(len(one.indices) for one in inputs if one is not None)
+    if count:
+        values = f"{count} values that are" if count > 1 else "a value that is the"
+        positions = "positions of categories" if count > 1 else "position of a category"
+        problem = (
+            f"the input has {values} {positions}, not numbers; begin with column_embedding, or "
+            'choose another encoder than "index" in data.columns'
+        )
+        raise SpecError([Problem(plan.path, problem)])

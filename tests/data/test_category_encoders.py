@@ -1,0 +1,199 @@
+"""Categories as inputs: one-hot encoded, and as positions for trained vectors."""
+
+import numpy as np
+import pytest
+
+import nnreg
+from nnreg import DataError, RawColumn, SpecError
+from nnreg.builtin.encoders import Category, Index
+from nnreg.runs.prepare import prepare_from_checkpoint, prepare_from_spec
+from nnreg.spec.document import read_spec
+from tests.helpers.specs import classifier, regressor
+
+WORDS = np.array(["oak", "elm", "oak", "fir", "oak", "elm", "ash", "yew"])
+
+HEAD = {"type": "dense", "units": 1}
+
+
+def learn(encoder, values=WORDS):
+    return encoder.learn(RawColumn.of(values, encoder.takes))
+
+
+def encode(encoder, values):
+    return encoder.encode(RawColumn.of(values, encoder.takes))
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({}, ("ash", "elm", "fir", "oak", "yew")),
+        ({"min_rows": 2}, ("elm", "oak")),
+        ({"min_rows": 2, "max_categories": 1}, ("oak",)),
+        ({"min_rows": 1, "max_categories": 3}, ("ash", "elm", "oak")),
+        ({"min_rows": 9}, ()),
+    ],
+)
+@pytest.mark.parametrize("cls", [Category, Index])
+def test_rare_categories_are_counted_together(cls, options, kept):
+    learned = learn(cls(**options))
+    assert learned.categories == kept
+    found = encode(learned, ["oak", "yew"])
+    if cls is Index:
+        places = {name: place for place, name in enumerate(kept)}
+        assert found.tolist() == [places.get(name, len(kept)) for name in ("oak", "yew")]
+    elif options:
+        assert found.shape == (2, len(kept) + 1)
+        assert found[1].tolist() == [float(name == "yew") for name in kept] + [
+            float("yew" not in kept)
+        ]
+
+
+def test_unknown_and_missing_categories_have_a_position_of_their_own():
+    learned = learn(Index())
+    assert learned.index_count == 7
+    assert encode(learned, ["yew", "pine", None]).tolist() == [4, 5, 6]
+
+
+def table(count=60, seed=0):
+    rng = np.random.default_rng(seed)
+    size, shop, kind = rng.normal(size=count), rng.integers(0, 12, count), rng.integers(0, 3, count)
+    price = size + np.sin(5.0 * shop) + 0.5 * kind
+    rows = zip(size, shop, kind, price, strict=True)
+    lines = [f"{a:.6f},s{b},{'abc'[c]},{'cheap' if d < 0 else f'{d:.6f}'}" for a, b, c, d in rows]
+    return "size,shop,kind,price\n" + "\n".join(lines) + "\n"
+
+
+def numbers(count=60, seed=0):
+    return table(count, seed).replace("cheap", "-0.5")
+
+
+@pytest.fixture
+def directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.csv").write_text(numbers())
+    return tmp_path
+
+
+def spec(layers=("column_embedding",), columns=None, dtype="float32", **changes):
+    data = {
+        "source": "csv", "path": "data.csv", "target": "price",
+        "columns": {"shop": "index"} if columns is None else columns,
+    }  # fmt: skip
+    return regressor(data=data | changes, model={"layers": [*layers, HEAD], "dtype": dtype})
+
+
+def test_a_table_of_numbers_one_hot_categories_and_positions_is_one_input(directory):
+    model = nnreg.run(spec(), out="run")
+    assert model.network.params["layers/0/columns/1/weight"].shape == (14, 7)
+    assert model.network.params["layers/1/weight"].shape == (1 + 3 + 7, 1)
+    rows = [
+        {"size": 0.5, "shop": "s3", "kind": "a"},
+        {"size": 0.5, "shop": "s4", "kind": "a"},
+        {"size": 0.5, "shop": "new", "kind": "a"},
+    ]
+    first, second, new = model.predict(rows)
+    assert len({float(first), float(second), float(new)}) == 3
+    again = nnreg.load("run")
+    np.testing.assert_array_equal(again.predict(rows), model.predict(rows))
+    last = nnreg.load("run/checkpoints/last.h5", ["train.epochs=6"])
+    assert len(prepare_from_checkpoint(last).train) == 60
+
+
+def test_a_missing_category_has_a_vector_where_missing_values_are_indicated(directory):
+    text = numbers().splitlines()
+    text[3] = text[3].replace(text[3].split(",")[1], "", 1)
+    (directory / "data.csv").write_text("\n".join(text) + "\n")
+    model = nnreg.run(spec(missing="indicate"))
+    assert model.network.params["layers/1/weight"].shape == (1 + 1 + 3 + 7, 1)
+    rows = [{"size": 0.5, "shop": shop, "kind": "a"} for shop in (None, "new")]
+    assert np.ptp(model.predict(rows)) > 0
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [],
+        [{"type": "dropout", "rate": 0.5}, "column_embedding"],
+        [{"type": "residual", "layers": ["column_embedding"]}],
+        [{"type": "dense", "units": 4}],
+    ],
+    ids=str,
+)
+def test_a_network_that_would_compute_with_positions_is_refused(directory, layers):
+    with pytest.raises(SpecError, match=r"layers\[0\]: the input has a value that is the position"):
+        prepare_from_spec(read_spec(spec(layers)))
+
+
+def test_positions_are_refused_by_each_layer_that_reads_the_input(directory):
+    layers = [
+        {"type": "column_embedding", "name": "vectors"},
+        {"type": "concat", "inputs": ["vectors", "table"]},
+    ]
+    given = spec(layers)
+    given["data"] |= {"inputs": {"table": ["size", "shop"]}}
+    given["model"]["layers"][0]["inputs"] = "table"
+    with pytest.raises(SpecError, match=r"layers\[1\]: the input has a value that is the position"):
+        prepare_from_spec(read_spec(given))
+
+
+def test_one_list_of_layers_suits_a_table_without_positions(directory):
+    model = prepare_from_spec(read_spec(spec(columns={"shop": "category"}))).model
+    assert model.network.params["layers/1/weight"].shape == (1 + 12 + 3, 1)
+
+
+def test_several_inputs_have_positions_of_their_own(directory):
+    given = spec([])
+    given["data"] |= {"inputs": {"one": ["size", "shop"], "two": ["kind"]}}
+    given["data"]["columns"] = {"shop": "index", "kind": "index"}
+    given["model"]["layers"] = [
+        {"type": "column_embedding", "units": 2, "inputs": "one", "name": "a"},
+        {"type": "column_embedding", "units": 3, "inputs": "two", "name": "b"},
+        {"type": "concat", "inputs": ["a", "b"]},
+        HEAD,
+    ]
+    model = nnreg.run(given)
+    shapes = {name: one.shape for name, one in model.network.params.items()}
+    assert shapes["layers/a/columns/1/weight"] == (14, 2)
+    assert shapes["layers/b/columns/0/weight"] == (5, 3)
+    assert shapes["layers/3/weight"] == (1 + 2 + 3, 1)
+
+
+def test_arrays_passed_in_are_encoded_too():
+    given = spec()
+    x = {"size": [0.5, 1.0, -1.0, 0.0], "shop": ["a", "b", "a", "c"]}
+    model = nnreg.run(given, data=(x, {"price": [1.0, 2.0, 0.5, 0.0]}))
+    assert model.network.params["layers/0/columns/1/weight"].shape == (5, 4)
+    assert model.predict({"size": [0.5], "shop": ["z"]}).shape == (1,)
+
+
+def test_an_embedding_of_integers_takes_the_positions_of_a_single_column(directory):
+    embedding = {"type": "embedding", "vocabulary": 14, "units": 2}
+    given = spec([embedding, "flatten"], exclude=["size", "kind"])
+    assert nnreg.run(given).predict([{"shop": "s1"}, {"shop": "new"}]).shape == (2,)
+    given = spec([embedding | {"vocabulary": 11}, "flatten"], exclude=["size", "kind"])
+    with pytest.raises(DataError, match=r"integers from 0 to 10"):
+        nnreg.run(given)
+
+
+def test_positions_are_not_mixed(directory):
+    given = spec(["column_embedding", {"type": "dense", "units": 2, "activation": "softmax"}])
+    given = classifier(data=given["data"], model=given["model"])
+    given["model"]["layers"].pop()
+    (directory / "data.csv").write_text(numbers().replace("price", "cost"))
+    text = [line.split(",") for line in numbers().splitlines()]
+    lines = [",".join([*row[:3], "dear" if float(row[3]) > 0 else "cheap"]) for row in text[1:]]
+    (directory / "data.csv").write_text("\n".join([",".join(text[0]), *lines]) + "\n")
+    given["train"] = {"epochs": 1, "augment": ["mixup"]}
+    with pytest.raises(SpecError, match="positions of categories, which cannot be mixed"):
+        nnreg.run(given)
+
+
+def test_held_out_rows_do_not_change_what_is_learned(directory):
+    given = spec(columns={"shop": {"type": "index", "min_rows": 2}}, split={"validation": 0.5})
+    first = prepare_from_spec(read_spec(given)).model.preprocessing
+    rows = prepare_from_spec(read_spec(given)).tables["train"].row_numbers
+    text = numbers().splitlines()
+    for row in set(range(60)) - {int(one) for one in rows}:
+        text[row + 1] = text[row + 1].replace(text[row + 1].split(",")[1], "other", 1)
+    (directory / "data.csv").write_text("\n".join(text) + "\n")
+    assert prepare_from_spec(read_spec(given)).model.preprocessing == first
