@@ -105,6 +105,15 @@ class Encoder(Component):
         """
         raise NotImplementedError
 
+    def encode_training(self, column: RawColumn) -> Array:
+        """Return the encoded values of the training rows, if they differ from those of `encode`.
+
+        For an encoder that takes the target: what a training row becomes must not depend on its own
+        target. `column` has all training rows whose value is known, and their `target`; the result
+        must be the same each time. A column that stays in its file is encoded by `encode`.
+        """
+        return self.encode(column)
+
 
 @dataclass(frozen=True, eq=False)
 class RawColumn:
@@ -115,8 +124,8 @@ class RawColumn:
     takes: Takes = "numbers"
     known_texts: Sequence[str] = ()
     target: Array | None = None
-    """For `learn`, class numbers `(rows,)` or numbers `(rows, targets)`; None where it is not
-    needed."""
+    """For `learn` and `encode_training`, class numbers `(rows,)` or numbers `(rows, targets)`; None
+    where it is not needed."""
 
     @classmethod
     def of(

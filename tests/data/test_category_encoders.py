@@ -5,7 +5,7 @@ import pytest
 
 import nnreg
 from nnreg import DataError, RawColumn, SpecError
-from nnreg.builtin.encoders import Category, Index
+from nnreg.builtin.encoders import Category, Index, TargetMean
 from nnreg.runs.prepare import prepare_from_checkpoint, prepare_from_spec
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import classifier, regressor
@@ -197,3 +197,135 @@ def test_held_out_rows_do_not_change_what_is_learned(directory):
         text[row + 1] = text[row + 1].replace(text[row + 1].split(",")[1], "other", 1)
     (directory / "data.csv").write_text("\n".join(text) + "\n")
     assert prepare_from_spec(read_spec(given)).model.preprocessing == first
+
+
+TARGETS = {
+    "numbers": np.array([1.0, 4.0, 3.0, 2.0, 5.0, 6.0, -1.0, 0.5]),
+    "two numbers": np.arange(16.0).reshape(8, 2) ** 2,
+    "two classes": np.array([0, 1, 0, 1, 1, 1, 0, 0]),
+    "three classes": np.array([0, 1, 2, 1, 2, 1, 0, 0]),
+}
+
+
+class TestTargetMeans:
+    def column(self, target, values=WORDS):
+        return RawColumn.of(values, "text", target=target)
+
+    @pytest.mark.parametrize(("target", "width"), [*zip(TARGETS, (1, 2, 1, 3), strict=True)])
+    def test_there_is_a_mean_for_each_number_or_class(self, target, width):
+        encoder = TargetMean(smoothing=0, scaling="none").learn(self.column(TARGETS[target]))
+        assert encoder.shape == (width,)
+        values = TARGETS[target]
+        if target == "two classes":
+            values = values == 1
+        if target == "three classes":
+            values = values[:, None] == np.arange(3)
+        oak = values[WORDS == "oak"].mean(axis=0)
+        found = encode(encoder, ["oak", "pine", None])
+        np.testing.assert_allclose(found[0], oak)
+        np.testing.assert_allclose(found[1:], [values.mean(axis=0).reshape(width)] * 2)
+
+    @pytest.mark.parametrize("target", TARGETS)
+    def test_smoothing_moves_the_means_of_few_rows_towards_that_of_all(self, target):
+        column = self.column(TARGETS[target])
+        overall, *many = (
+            encode(TargetMean(m, scaling="none").learn(column), ["ash"]) for m in (1e12, 1, 0)
+        )
+        some, none = (np.abs(one - overall).sum() for one in many)
+        assert 0.49 * none < some < 0.51 * none  # one row, so n / (n + 1)
+
+    def test_its_numbers_are_scaled_as_others_are(self):
+        column = self.column(TARGETS["numbers"])
+        found = encode(TargetMean().learn(column), WORDS)
+        np.testing.assert_allclose([found.mean(), found.std()], [0, 1], atol=1e-12)
+
+    def test_a_constant_target_gives_zeros(self):
+        column = self.column(np.full(8, 3.0))
+        encoder = TargetMean().learn(column)
+        np.testing.assert_array_equal(encode(encoder, WORDS), 0)
+        np.testing.assert_array_equal(encoder.encode_training(column), 0)
+
+    @pytest.mark.parametrize("target", TARGETS)
+    def test_a_training_row_does_not_know_its_own_target(self, target):
+        encoder = TargetMean(folds=8).learn(self.column(TARGETS[target]))
+        before = encoder.encode_training(self.column(TARGETS[target]))
+        for row in range(8):
+            changed = TARGETS[target].copy()
+            changed[row] = 0 if np.any(changed[row]) else 1
+            after = encoder.encode_training(self.column(changed))
+            np.testing.assert_array_equal(after[row], before[row])
+            assert (after != before).any()
+
+    @pytest.mark.parametrize("rows", [1, 2, 3])
+    def test_there_may_be_fewer_rows_than_folds(self, rows):
+        column = self.column(np.arange(float(rows)), WORDS[:rows])
+        assert np.isfinite(TargetMean().learn(column).encode_training(column)).all()
+
+    def test_a_class_that_only_other_rows_have_keeps_its_column(self):
+        encoder = TargetMean().learn(self.column(TARGETS["three classes"]))
+        few = self.column(np.array([0, 1]), WORDS[:2])
+        assert encoder.encode_training(few).shape == (2, 3)
+
+    def spec(self, **changes):
+        return spec([], {"shop": "target_mean"}, **changes)
+
+    def test_only_the_training_split_is_encoded_out_of_fold(self, directory):
+        given = self.spec(split={"validation": 0.25}, exclude=["size", "kind"])
+        prepared = prepare_from_spec(read_spec(given))
+        encoder = prepared.model.preprocessing.inputs[0].encoder
+        known = sorted({*encode(encoder, [f"s{k}" for k in range(12)]).ravel().astype(np.float32)})
+        assert np.isin(prepared.validation.x, known).all()
+        assert not np.isin(prepared.train.x, known).any()
+
+    def test_the_training_split_has_the_same_bits_again(self, directory):
+        given = self.spec(split={"validation": 0.25}, train={"folds": None})
+        given["data"].pop("train")
+        nnreg.run(given, out="run")
+        first = prepare_from_spec(read_spec(given)).train.x
+        again = prepare_from_checkpoint(nnreg.load("run")).train.x
+        np.testing.assert_array_equal(again, first)
+
+    def test_rows_passed_to_fit_are_training_rows(self):
+        x = {"shop": list(WORDS)}
+        given = regressor(data={
+            "source": "csv", "path": "none.csv", "target": "price",
+            "columns": {"shop": "target_mean"},
+        })  # fmt: skip
+        model = nnreg.build(given, data=(x, {"price": TARGETS["numbers"]}))
+        fitted = model.examples(x, {"price": TARGETS["numbers"]}, training=True).x
+        assert (fitted != model.examples(x, {"price": TARGETS["numbers"]}).x).any()
+        model.fit(x, {"price": TARGETS["numbers"]}, epochs=1)
+        assert model.predict({"shop": ["oak", "pine"]}).shape == (2,)
+
+    def test_a_missing_category_has_the_mean_of_all_and_no_part_in_others(self, directory):
+        text = numbers().splitlines()
+        text[3] = text[3].replace(text[3].split(",")[1], "", 1)
+        (directory / "data.csv").write_text("\n".join(text) + "\n")
+        given = self.spec(missing="indicate", exclude=["size", "kind"])
+        prepared = prepare_from_spec(read_spec(given))
+        encoder = prepared.model.preprocessing.inputs[0].encoder
+        overall = (encoder.overall[0] - encoder.center[0]) / encoder.scale[0]
+        assert prepared.train.x[2].tolist() == [np.float32(overall), 1]
+        text[3] = ",".join([*text[3].split(",")[:-1], "1000"])
+        (directory / "data.csv").write_text("\n".join(text) + "\n")
+        again = prepare_from_spec(read_spec(given))
+        np.testing.assert_array_equal(again.train.x, prepared.train.x)
+
+    def test_a_random_category_does_not_predict_a_random_target(self, tmp_path):
+        """Means that include a row's own target would explain half of the training split."""
+        rng = np.random.default_rng(0)
+        lines = [f"c{rng.integers(200)},{rng.normal():.6f}" for _ in range(800)]
+        (tmp_path / "data.csv").write_text("\n".join(["id,y", *lines]) + "\n")
+        given = regressor(
+            data={
+                "source": "csv", "path": str(tmp_path / "data.csv"), "target": "y",
+                "columns": {"id": {"type": "target_mean", "smoothing": 0}},
+                "split": {"validation": 0.5},
+            },
+            metrics=["r2"], train={"epochs": 30},
+        )  # fmt: skip
+        prepared = prepare_from_spec(read_spec(given))
+        assert len([*prepared.model.trainer(prepared.train).epochs()]) == 30
+        train, held_out = (one["r2"] for one in prepared.evaluate().values())
+        assert train < 0.02
+        assert abs(train - held_out) < 0.1

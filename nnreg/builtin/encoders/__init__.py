@@ -12,5 +12,6 @@ if TYPE_CHECKING:
     from nnreg.builtin.encoders.categories import Category as Category
     from nnreg.builtin.encoders.categories import Index as Index
     from nnreg.builtin.encoders.numbers import Number as Number
+    from nnreg.builtin.encoders.target_means import TargetMean as TargetMean
 
 __getattr__ = importing(__name__, ENCODERS.values())
