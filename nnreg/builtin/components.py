@@ -286,6 +286,7 @@ ENCODERS: Mapping[str, str] = {
     "number": "nnreg.builtin.encoders.numbers:Number",
     "category": "nnreg.builtin.encoders.categories:Category",
     "index": "nnreg.builtin.encoders.categories:Index",
+    "hashed": "nnreg.builtin.encoders.hashing:Hashed",
     "target_mean": "nnreg.builtin.encoders.target_means:TargetMean",
     "values": "nnreg.builtin.encoders.arrays:Values",
 }

@@ -5,7 +5,8 @@ import pytest
 
 import nnreg
 from nnreg import DataError, RawColumn, SpecError
-from nnreg.builtin.encoders import Category, Index, TargetMean
+from nnreg.builtin.encoders import Category, Hashed, Index, TargetMean
+from nnreg.builtin.encoders.murmurhash import murmurhash
 from nnreg.runs.prepare import prepare_from_checkpoint, prepare_from_spec
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import classifier, regressor
@@ -52,6 +53,35 @@ def test_unknown_and_missing_categories_have_a_position_of_their_own():
     learned = learn(Index())
     assert learned.index_count == 7
     assert encode(learned, ["yew", "pine", None]).tolist() == [4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "seed", "expected"),
+    [
+        ("", 0, 0x00000000),
+        ("", 1, 0x514E28B7),
+        ("test", 0, 0xBA6BD213),
+        ("Hello, world!", 0x9747B28C, 0x24884CBA),
+        ("The quick brown fox jumps over the lazy dog", 0, 0x2E4FF723),
+        ("\N{GREEK SMALL LETTER PI}" * 8, 0x9747B28C, 0xD58063C1),
+    ],
+)
+def test_the_hash_is_murmurhash3(text, seed, expected):
+    """The published values of its 32-bit form."""
+    found = murmurhash(["other", text, "another"], seed)[1]
+    assert int(found) & 0xFFFFFFFF == expected
+
+
+def test_a_hash_chooses_a_column_and_a_sign():
+    found = encode(Hashed(8), [*WORDS, None])
+    assert np.abs(found).sum(axis=1).tolist() == [1.0] * 8 + [0.0]
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_array_equal(encode(Hashed(8, signed=False), WORDS), np.abs(found[:8]))
+    assert (encode(Hashed(8, seed=1), WORDS) != found[:8]).any()
+
+
+def test_a_number_is_hashed_as_it_is_written_first():
+    np.testing.assert_array_equal(encode(Hashed(), ["1.0", "2.50"]), encode(Hashed(), [1, 2.5]))
 
 
 def table(count=60, seed=0):

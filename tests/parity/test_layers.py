@@ -173,10 +173,12 @@ CASES = {
 }  # fmt: skip
 
 FAMILIES = (
-    "composition", "dense", "gating", "joins", "normalization", "positions", "sampling",
-    "sequence",
+    "composition", "dense", "embedding", "gating", "joins", "normalization", "positions",
+    "periodic_embedding", "sampling", "sequence",
 )  # fmt: skip
-ELSEWHERE = {"rrelu", "batch_norm", "lstm", "rotary_positions"}
+ELSEWHERE = {
+    "rrelu", "batch_norm", "lstm", "rotary_positions", "column_embedding", "periodic_embedding",
+}  # fmt: skip
 """Those that have a test of their own below or are compared with other families."""
 
 

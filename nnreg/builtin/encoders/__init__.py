@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nnreg.builtin.encoders.arrays import Values as Values
     from nnreg.builtin.encoders.categories import Category as Category
     from nnreg.builtin.encoders.categories import Index as Index
+    from nnreg.builtin.encoders.hashing import Hashed as Hashed
     from nnreg.builtin.encoders.numbers import Number as Number
     from nnreg.builtin.encoders.target_means import TargetMean as TargetMean
 

@@ -31,8 +31,8 @@ class TargetMean(Encoder):
 
     The rows of the training split are encoded out of fold: each with the means of the rows in the
     other folds, so that no row knows its own target. Later rows are encoded with the means of all
-    training rows. The folds depend on the number of rows alone: those of scikit-learn's KFold with
-    shuffle and random state 0. Micci-Barreca 2001.
+    training rows. The folds are drawn with a fixed seed, so that they depend on the number of rows
+    alone. Micci-Barreca 2001; scikit-learn's TargetEncoder is the same with `scaling` "none".
 
     Options:
         smoothing: "auto" for w = n · var / (n · var + var of the category), with n the rows of the
@@ -113,7 +113,7 @@ class TargetMean(Encoder):
         assert target is not None  # it takes one
         values = _values(target, len(self.overall))
         encoded = np.empty((len(codes), len(self.overall)))
-        order = np.random.RandomState(0).permutation(len(codes))  # NumPy never changes its numbers
+        order = np.random.default_rng(0).permutation(len(codes))
         for held_out in np.array_split(order, self.folds):
             others = np.ones(len(codes), bool)
             others[held_out] = False
