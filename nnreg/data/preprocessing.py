@@ -114,15 +114,15 @@ class Preprocessing(Configurable):
 
     @property
     def _features(self) -> Features:
-        numbers, indices, start = list[int](), dict[int, int](), 0
+        numbers, indices, columns, start = list[int](), dict[int, int](), dict[int, str](), 0
         for one in self.inputs:
             width = math.prod(one.encoder.shape[-1:])
             if one.encoder.numeric:
                 numbers += range(start, start + width)
             if one.encoder.index_count is not None:
-                indices[start] = one.encoder.index_count
+                indices[start], columns[start] = one.encoder.index_count, one.name
             start += math.prod(one.shape[-1:])
-        return Features(tuple(numbers), indices)
+        return Features(tuple(numbers), indices, columns)
 
     @property
     def sequence_columns(self) -> frozenset[str]:

@@ -42,7 +42,7 @@ def parameters(tried, name):
 
 def test_positions_become_vectors_after_the_other_features():
     tried, y, dx = run(ColumnEmbedding(2))
-    weights = [tried.inner.children[f"columns/{place}"].params["weight"] for place in (1, 4)]
+    weights = [tried.inner.children[f"columns/{number}"].params["weight"] for number in (0, 1)]
     assert [weight.shape for weight in weights] == [(4, 2), (3, 2)]
     vectors = [
         weight[TABLE[:, place].astype(int)] for weight, place in zip(weights, (1, 4), strict=True)
@@ -56,7 +56,7 @@ def test_positions_become_vectors_after_the_other_features():
 
 def test_a_vector_without_rows_has_a_gradient_of_zero():
     tried, _, _ = run(ColumnEmbedding(2), filled=np.nan)
-    gradient = tried.inner.children["columns/1"].gradients["weight"]
+    gradient = tried.inner.children["columns/0"].gradients["weight"]
     np.testing.assert_array_equal(gradient[[0, 2]], 0)
     assert (gradient[[1, 3]] != 0).all()
 

@@ -114,7 +114,7 @@ def spec(layers=("column_embedding",), columns=None, dtype="float32", **changes)
 
 def test_a_table_of_numbers_one_hot_categories_and_positions_is_one_input(directory):
     model = nnreg.run(spec(), out="run")
-    assert model.network.params["layers/0/columns/1/weight"].shape == (14, 7)
+    assert model.network.params["layers/0/columns/0/weight"].shape == (14, 7)
     assert model.network.params["layers/1/weight"].shape == (1 + 3 + 7, 1)
     rows = [
         {"size": 0.5, "shop": "s3", "kind": "a"},
@@ -150,7 +150,10 @@ def test_a_missing_category_has_a_vector_where_missing_values_are_indicated(dire
     ids=str,
 )
 def test_a_network_that_would_compute_with_positions_is_refused(directory, layers):
-    with pytest.raises(SpecError, match=r"layers\[0\]: the input has a value that is the position"):
+    with pytest.raises(
+        SpecError,
+        match=r"layers\[0\]: the input has positions of categories, not numbers, of 'shop';",
+    ):
         prepare_from_spec(read_spec(spec(layers)))
 
 
@@ -162,7 +165,10 @@ def test_positions_are_refused_by_each_layer_that_reads_the_input(directory):
     given = spec(layers)
     given["data"] |= {"inputs": {"table": ["size", "shop"]}}
     given["model"]["layers"][0]["inputs"] = "table"
-    with pytest.raises(SpecError, match=r"layers\[1\]: the input has a value that is the position"):
+    with pytest.raises(
+        SpecError,
+        match=r"layers\[1\]: the input has positions of categories, not numbers, of 'shop';",
+    ):
         prepare_from_spec(read_spec(given))
 
 
@@ -183,7 +189,7 @@ def test_several_inputs_have_positions_of_their_own(directory):
     ]
     model = nnreg.run(given)
     shapes = {name: one.shape for name, one in model.network.params.items()}
-    assert shapes["layers/a/columns/1/weight"] == (14, 2)
+    assert shapes["layers/a/columns/0/weight"] == (14, 2)
     assert shapes["layers/b/columns/0/weight"] == (5, 3)
     assert shapes["layers/3/weight"] == (1 + 2 + 3, 1)
 
@@ -192,7 +198,7 @@ def test_arrays_passed_in_are_encoded_too():
     given = spec()
     x = {"size": [0.5, 1.0, -1.0, 0.0], "shop": ["a", "b", "a", "c"]}
     model = nnreg.run(given, data=(x, {"price": [1.0, 2.0, 0.5, 0.0]}))
-    assert model.network.params["layers/0/columns/1/weight"].shape == (5, 4)
+    assert model.network.params["layers/0/columns/0/weight"].shape == (5, 4)
     assert model.predict({"size": [0.5], "shop": ["z"]}).shape == (1,)
 
 
@@ -359,3 +365,47 @@ class TestTargetMeans:
         train, held_out = (one["r2"] for one in prepared.evaluate().values())
         assert train < 0.02
         assert abs(train - held_out) < 0.1
+
+
+class TestWarmStart:
+    """Vectors of categories are taken by the names of the categories."""
+
+    def start(self, directory, old, new, **changes):
+        (directory / "data.csv").write_text("size,shop,price\n" + old)
+        first = nnreg.run(spec(**changes), out="first")
+        (directory / "data.csv").write_text("size,shop,price\n" + new)
+        given = spec(**changes) | {"train": {"epochs": 1, "start_from": "first"}}
+        fresh = nnreg.build(spec(**changes))
+        started = prepare_from_spec(read_spec(given)).model
+        path = "layers/0/columns/0/weight"
+        return (model.parameters[path] for model in (first, fresh, started))
+
+    def test_they_keep_their_vectors_and_new_ones_have_initial_values(self, directory):
+        layers = [{"type": "column_embedding", "units": 3}]
+        old, fresh, started = self.start(
+            directory, "1,b,1\n2,d,2\n3,e,3\n", "1,a,1\n2,b,2\n3,c,3\n4,d,4\n", layers=layers
+        )
+        np.testing.assert_array_equal(started[[1, 3, 4, 5]], old[[0, 1, 3, 4]])
+        np.testing.assert_array_equal(started[[0, 2]], fresh[[0, 2]])
+
+    def test_vectors_of_another_length_are_refused(self, directory):
+        many = "".join(f"{k},s{k},{k}\n" for k in range(9))
+        with pytest.raises(
+            SpecError, match=r"columns/0/weight has the shape \(5, 4\), not \(11, 6\)"
+        ):
+            self.start(directory, "1,b,1\n2,d,2\n3,e,3\n", many)
+
+
+def test_shards_and_threads_change_no_bits(directory):
+    """The rows of a batch share vectors, whose gradients the shards add."""
+    layers = [
+        "column_embedding",
+        {"type": "periodic_embedding", "units": 3, "frequencies": 4},
+        {"type": "dense", "units": 8, "activation": "relu"},
+    ]
+    found = []
+    for threads in (1, 2):
+        given = spec(layers)
+        given["train"] = {"epochs": 2, "batch_size": 24, "shards": 3, "threads": threads}
+        found.append(nnreg.run(given | {"optimizer": "adam"}).network.vector)
+    np.testing.assert_array_equal(*found)

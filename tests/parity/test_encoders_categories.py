@@ -118,8 +118,8 @@ def test_vectors_of_categories_are_pytorchs(torch):
     tried = TablePass(LayerCase(ColumnEmbedding(5), TABLE))
     y, _ = tried.run()
     parts, gradients = [torch.tensor(TABLE[:, [0, 2, 3]])], []
-    for place in (1, 4):
-        inner = tried.inner.children[f"columns/{place}"]
+    for number, place in enumerate((1, 4)):
+        inner = tried.inner.children[f"columns/{number}"]
         theirs = torch.nn.Embedding.from_pretrained(
             torch.tensor(inner.params["weight"]), freeze=False
         )

@@ -147,6 +147,13 @@ class Index(Encoder):
         places = tuple(count if place < 0 else place for place in found)
         return cells.each(places, count + 1, np.float64)
 
+    def places_of(self, other: Index) -> tuple[list[int], list[int]]:
+        """Return the positions of what both have, here and in the other encoder."""
+        its = len(other.categories)
+        found = [*positions(self.categories, other.categories), its, its + 1]
+        both = [(here, there) for here, there in enumerate(found) if there >= 0]
+        return [here for here, _ in both], [there for _, there in both]
+
 
 def frequent(counts: dict[str, int], max_categories: int | None, min_rows: int | None) -> list[str]:
     """Return the most frequent categories, without those of fewer rows."""

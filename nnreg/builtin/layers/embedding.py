@@ -97,7 +97,7 @@ class ColumnEmbedding(Layer):
         initializer: first values of the weights
 
     Parameters:
-        columns/K/weight: (positions, units) for feature K of the input
+        columns/K/weight: (positions, units) of the K-th of these columns, from 0
     """
 
     units: Count | None = None
@@ -115,13 +115,13 @@ class ColumnEmbedding(Layer):
         others = _others(features, shape[-1])
         builder.output_features = features.taken(others)
         width = len(others)
-        for place, count in features.indices.items():
+        for number, count in enumerate(features.indices.values()):
             if count > MOST_EXACT:
                 problem = f"a column has {count:,} categories; set max_categories in data.columns"
                 raise SpecError([Problem(builder.path, problem)])
             units = self.units or min(50, round(1.6 * count**0.56))
             embedding = Embedding(count, units, self.initializer)
-            builder.layer(f"columns/{place}", embedding, shape[:-1], path=builder.path)
+            builder.layer(f"columns/{number}", embedding, shape[:-1], path=builder.path)
             width += units
         return (*shape[:-1], width)
 
@@ -132,9 +132,9 @@ class ColumnEmbedding(Layer):
         others = _others(features, x.shape[-1])
         parts, backwards = [np.take(x, others, axis=-1)], list[LayerBackward]()
         layer = Embedding(1, 1)  # its options are those of its arrays
-        for place in features.indices:
+        for number, place in enumerate(features.indices):
             vectors, backward_fn = layer.forward(
-                x[..., place], context.children[f"columns/{place}"]
+                x[..., place], context.children[f"columns/{number}"]
             )
             parts.append(vectors)
             backwards.append(backward_fn)
