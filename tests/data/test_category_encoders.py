@@ -7,6 +7,7 @@ import nnreg
 from nnreg import DataError, RawColumn, SpecError
 from nnreg.builtin.encoders import Category, Hashed, Index, TargetMean
 from nnreg.builtin.encoders.murmurhash import murmurhash
+from nnreg.reports.predictions import predict_held_out
 from nnreg.runs.prepare import prepare_from_checkpoint, prepare_from_spec
 from nnreg.spec.document import read_spec
 from tests.helpers.specs import classifier, regressor
@@ -409,3 +410,20 @@ def test_shards_and_threads_change_no_bits(directory):
         given["train"] = {"epochs": 2, "batch_size": 24, "shards": 3, "threads": threads}
         found.append(nnreg.run(given | {"optimizer": "adam"}).network.vector)
     np.testing.assert_array_equal(*found)
+
+
+def test_a_report_shows_categories_by_their_names(directory):
+    columns = {"shop": {"type": "index", "min_rows": 6}, "kind": "hashed"}
+    given = spec(columns=columns, missing="indicate")
+    text = numbers().splitlines()
+    text[1] = text[1].replace(text[1].split(",")[1], "", 1)
+    (directory / "data.csv").write_text("\n".join(text) + "\n")
+    prepared = prepare_from_spec(read_spec(given))
+    shown = predict_held_out(prepared)[""]
+    known = prepared.model.preprocessing.inputs[1].encoder.categories
+    assert 2 < len(known) < 12
+    assert shown.input(0)["shop"] == "(missing)"
+    for row in range(1, 60):
+        shop = text[row + 1].split(",")[1]
+        assert shown.input(row)["shop"] == (shop if shop in known else "(other)")
+    assert shown.input(1)["kind"].endswith("(encoded)")
