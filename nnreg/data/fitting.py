@@ -148,8 +148,7 @@ def _fit_input(
     column = raw_column(train, name, encoder)
     if encoder.takes_target:
         column = replace(column, target=_target_of_encoder(name, train, targets))
-    impute, indicate = columns.missing != "refuse", columns.missing == "indicate"
-    found = learn_column(encoder, column, impute=impute, indicate=indicate)
+    found = learn_column(encoder, column, columns.missing, integer=integer)
     _require_memory(table, found)
     if found.encoder.integer and not integer:
         problem = (

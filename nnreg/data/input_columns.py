@@ -13,6 +13,9 @@ import numpy as np
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation
 from nnreg.builtin.encoders.categories import category_counts, most_frequent
+from nnreg.data.column_summary import ColumnSummary, summarize
+from nnreg.data.observations import Learned, observe
+from nnreg.data.settings import Missing
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned_fields
 from nnreg.interfaces.returned import Caller, describe
@@ -26,6 +29,7 @@ class ColumnKeys(Configurable):
     name: str
     fill: float | str | None = None
     indicator: bool = False
+    summary: ColumnSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,15 @@ class InputColumn(Configurable):
     """A column, and its encoder with what it learned from the training rows.
 
     A missing value becomes `fill`, if given. With `indicator`, one more number is 1 where the value
-    is missing, and 0 elsewhere. In JSON, the keys of the encoder are beside these.
+    is missing, and 0 elsewhere. New rows are compared with the `summary` of the training rows, if
+    there is one. In JSON, the keys of the encoder are beside these.
     """
 
     name: str
     encoder: Encoder
     fill: float | str | None = None
     indicator: bool = False
+    summary: ColumnSummary | None = None
 
     def __post_init__(self) -> None:
         if self.fill is not None and isinstance(self.fill, str) != (self.encoder.takes == "text"):
@@ -93,14 +99,15 @@ class InputColumn(Configurable):
     def _with_indicator(self, column: RawColumn, encoded: Array) -> Array:
         return np.hstack([encoded, column.missing[:, None]]) if self.indicator else encoded
 
-    def _encode(self, column: RawColumn) -> Array:
+    def _encode(self, raw: RawColumn) -> Array:
         """Return the encoded values without the indicator."""
-        missing = column.missing
+        column, missing = raw, raw.missing
         if missing.any() and not (self.indicator and self.encoder.takes_missing):
             if self.fill is None:
                 column.require_complete()
             else:
                 column = column.filled(self.fill)
+        observe(raw, missing, Learned(self.encoder, self.fill, self.summary))
         return checked_encode(self.encoder, column)
 
 
@@ -171,22 +178,29 @@ def _is_json(value: Any) -> bool:
 
 
 def learn_column(
-    encoder: Encoder, column: RawColumn, *, impute: bool, indicate: bool
+    encoder: Encoder, column: RawColumn, missing: Missing | None, *, integer: bool = False
 ) -> InputColumn:
     """Return the input column that an encoder learns from training rows.
 
-    With `impute`, a missing value becomes the mean or the most frequent text; with `indicate`,
-    there is an indicator if one is missing.
+    `missing` is the setting of the spec. With `indicate`, there is an indicator if a value is
+    missing. `integer` is for a network that takes integers.
+
+    Raises `DataError` for a missing value that the setting does not allow in training rows.
     """
     if column.in_file:  # one that must be complete is checked as it is read
         return InputColumn(column.name, checked_learn(encoder, column))
-    missing = column.missing
-    some = bool(missing.any())
-    known = column.take(np.flatnonzero(~missing)) if some else column
-    fill = _replacement(known) if impute else None
+    if missing in (None, "refuse"):
+        column.require_complete()
+    absent = column.missing
+    some = bool(absent.any())
+    known = column.take(np.flatnonzero(~absent)) if some else column
     found = checked_learn(encoder, known)
-    indicator = indicate and some and len(found.shape) == 1 and not found.integer
-    return InputColumn(column.name, found, fill, indicator)
+    fill = None if missing == "refuse" else _replacement(known)
+    if missing is None and not _is_typical(fill, known, found, integer):
+        fill = None
+    indicator = missing == "indicate" and some and len(found.shape) == 1 and not found.integer
+    summary = summarize(known, found, int(absent.sum()))
+    return InputColumn(column.name, found, fill, indicator, summary)
 
 
 def _replacement(known: RawColumn) -> float | str | None:
@@ -196,3 +210,16 @@ def _replacement(known: RawColumn) -> float | str | None:
     if known.takes == "text":
         return most_frequent(category_counts(known.categories))[0]
     return float(mean_and_deviation(known.values)[0])
+
+
+def _is_typical(
+    fill: float | str | None, known: RawColumn, encoder: Encoder, integer: bool
+) -> bool:
+    """Return whether a replacement can stand for a value without being asked for.
+
+    A mean is no integer; and of texts that are all different, such as reviews, none is typical
+    unless they are the categories.
+    """
+    if not isinstance(fill, str):
+        return not (integer or encoder.integer)
+    return bool(encoder.known_texts) or len(np.unique(known.categories.codes)) < len(known)

@@ -17,7 +17,6 @@ from pydantic import Discriminator, FailFast, Tag
 from nnreg._types import Array, Shape, Shapes
 from nnreg._utils.statistics import all_finite
 from nnreg._utils.suggestions import suggest
-from nnreg.data.ignored_categories import report_ignored
 from nnreg.data.input_columns import InputColumn
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.errors import DataError
@@ -228,7 +227,6 @@ class Preprocessing(Configurable):
                     f"{table.origin}: the rows of column {name!r} differ in length; the model was "
                     "trained on others, give all the same length"
                 )
-        report_ignored(self.inputs, table)
         count = len(table.columns[self.inputs[0].name])
         size = max(BLOCK // max(math.prod(self._shape), 1), 1)
         if count <= size:

@@ -26,7 +26,7 @@ T = TypeVar("T")
 Takes: TypeAlias = Literal["numbers", "text", "arrays"]
 """What an encoder reads: a number, a text, or an array of numbers per row."""
 
-COLUMN_KEYS = ("name", "fill", "indicator")
+COLUMN_KEYS = ("name", "fill", "indicator", "summary")
 """The keys of an input column in a checkpoint besides those of its encoder."""
 
 

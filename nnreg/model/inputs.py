@@ -11,6 +11,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.memory import require_memory
+from nnreg.data.observations import observed_together
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import DataError
 from nnreg.interfaces.graph import INPUT
@@ -40,12 +41,13 @@ def prepare_inputs(
     `training` has the targets of training rows, which some encoders encode in another way.
     """
     parts = preprocessing.parts or {INPUT: preprocessing}
-    own = {
-        name: part.encode_training(table, part.target_of_rows(training))
-        for name, part in parts.items()
-        if training is not None
-    }
-    x = _encoded(table, preprocessing, network, own)
+    with observed_together(spec.data):
+        own = {
+            name: part.encode_training(table, part.target_of_rows(training))
+            for name, part in parts.items()
+            if training is not None
+        }
+        x = _encoded(table, preprocessing, network, own)
     return fit_padding(x, table, spec, preprocessing, network) if network.masked else x
 
 

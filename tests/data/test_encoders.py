@@ -264,7 +264,7 @@ class TestWrongEncoders:
         with pytest.raises(DataError, match=r"line 2, column 'length': its encoder returned NaN"):
             nnreg.run(document({"length": "log"}))
 
-    @pytest.mark.parametrize("name", ["name", "fill", "indicator", "learn"])
+    @pytest.mark.parametrize("name", ["name", "fill", "indicator", "summary", "learn"])
     def test_an_option_with_the_name_of_a_key_of_a_column_is_refused(self, name):
         cls = dataclass(frozen=True)(
             type("Own", (Encoder,), {"__annotations__": {name: int}, name: 1})
