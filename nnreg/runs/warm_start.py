@@ -11,7 +11,6 @@ from nnreg._types import Array
 from nnreg._utils import json_text
 from nnreg._utils.secret_text import reveal_path
 from nnreg.builtin.encoders import Category, Index
-from nnreg.builtin.layers.embedding import ColumnEmbedding
 from nnreg.checkpoint.file_format import is_checkpoint
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.manifest import read_preprocessing
@@ -86,15 +85,14 @@ def _rows_by_category(
         for features in before.features.values()
         for number, column in enumerate(features.columns.values())
     }
-    for name, (layer, plan) in model.network.plan.children.items():
-        if not isinstance(layer, ColumnEmbedding) or plan.features is None:
-            continue
-        for number, column in enumerate(plan.features.columns.values()):
-            old, new = known.get(column), own[column]
+    for name, (_, plan) in model.network.plan.children.items():
+        for number, column in enumerate(plan.features.columns.values() if plan.features else ()):
+            path, old, new = f"{name}/columns/{number}/weight", known.get(column), own[column]
             saved_rows = saved.get(f"parameters/{name}/columns/{places.get(column)}/weight")
-            if saved_rows is None or not isinstance(old, Index) or not isinstance(new, Index):
+            if saved_rows is None or path not in model.parameters:
                 continue
-            path = f"{name}/columns/{number}/weight"
+            if not isinstance(old, Index) or not isinstance(new, Index):
+                continue
             rows = model.parameters[path].copy()
             if rows.shape[1:] == saved_rows.shape[1:] and len(saved_rows) == old.index_count:
                 now, then = new.places_of(old)

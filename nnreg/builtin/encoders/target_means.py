@@ -36,7 +36,8 @@ class TargetMean(Encoder):
 
     Options:
         smoothing: "auto" for w = n · var / (n · var + var of the category), with n the rows of the
-            category and var the variance of all; or a number m for w = n / (n + m)
+            category and var the variance of all, so that a category of one row is not smoothed; or
+            a number m for w = n / (n + m)
         folds: number of folds, >= 2
         scaling: "standard" for the mean and standard deviation of these means over the training
             rows as center and scale, "none" for 0 and 1
