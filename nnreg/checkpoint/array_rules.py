@@ -34,7 +34,12 @@ def check_arrays(
 
     Raises `FormatError` for an array that is missing, unexpected, or of another shape or type.
     """
-    blueprint = plan_network(spec, preprocessing.input_shape, preprocessing.classes)
+    blueprint = plan_network(
+        spec,
+        preprocessing.input_shape,
+        preprocessing.classes,
+        features=preprocessing.features,
+    )
     compared = {output.name for output in spec.outputs if output.target is not None}
     if compared != {*preprocessing.by_output} or not all(
         _fits(

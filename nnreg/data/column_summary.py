@@ -39,7 +39,8 @@ class ColumnSummary(Configurable):
     """The number of training rows, and the distribution of their values.
 
     Of numbers, `quantiles` are those of `QUANTILES`. Of texts, `other` is how many were none of the
-    categories that the encoder knows.
+    categories that the encoder knows, and `once` how many of a category that no other row has: as
+    many of later rows are expected to have a new category (Good 1953).
     """
 
     rows: NotNegative
@@ -48,6 +49,7 @@ class ColumnSummary(Configurable):
     min: float | None = None
     max: float | None = None
     quantiles: Annotated[tuple[float, ...], MaxLen(len(QUANTILES))] = ()
+    once: NotNegative = 0
 
     def __post_init__(self) -> None:
         if self.missing + self.other > self.rows:
@@ -98,7 +100,7 @@ def _tail(length: float, inner: float) -> float:
     return length * (1 + min(longer, MAX_LONGER)) if length > 0 else 0.0
 
 
-def differs(count: int, rows: int, in_training: int, of: int) -> bool:
+def differs(count: int, rows: int, in_training: float, of: int) -> bool:
     """Return whether two fractions differ strongly, by the test of two proportions."""
     if min(rows, of) < MIN_ROWS:
         return False
@@ -106,6 +108,14 @@ def differs(count: int, rows: int, in_training: int, of: int) -> bool:
     together = (count + in_training) / (rows + of)
     deviation = math.sqrt(together * (1 - together) * (1 / rows + 1 / of))
     return difference > MIN_DIFFERENCE and difference > MIN_DEVIATIONS * deviation
+
+
+def other_expected(summary: ColumnSummary, share: float) -> float:
+    """Return how many of the known training rows would be none of the categories, for a fraction.
+
+    It is the nearest of what is not suspicious: those that were, up to those of new categories too.
+    """
+    return min(max(share * summary.known, summary.other), summary.other + summary.once)
 
 
 def unknown_texts(column: RawColumn, encoder: Encoder) -> Array:
@@ -126,7 +136,9 @@ def summarize(known: RawColumn, encoder: Encoder, missing: int) -> ColumnSummary
         return None
     if known.takes == "text":
         unknown = known.categories.each(unknown_texts(known, encoder), False, bool)
-        return ColumnSummary(rows, missing, int(unknown.sum()))
+        codes = known.categories.codes[~unknown]
+        once = np.count_nonzero(np.bincount(codes.ravel()) == 1)
+        return ColumnSummary(rows, missing, int(unknown.sum()), once=int(once))
     if not len(known):
         return ColumnSummary(rows, missing)
     # values of the column itself: between two integers is none

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -81,12 +81,31 @@ class InputColumn(Configurable):
         returns something else.
         """
         column, missing = self._complete(table)
+        return self._with_indicator(checked_encode(self.encoder, column), missing)
+
+    @property
+    def encodes_training(self) -> bool:
+        """Whether the training rows are encoded in another way than later ones."""
+        return type(self.encoder).encode_training is not Encoder.encode_training
+
+    def encode_training(self, table: Table, target: Array | None) -> Array:
+        """Return the encoded values of the training rows, for an encoder that needs their target.
+
+        A row whose value is missing has no part in what the others become.
+        """
+        column, missing = self._complete(table)
+        known = np.flatnonzero(~missing)
+        of_known = replace(self.raw(table), target=target).take(known)
         encoded = checked_encode(self.encoder, column)
-        return np.hstack([encoded, missing[:, None]]) if self.indicator else encoded
+        encoded[known] = checked_encode(self.encoder, of_known, "encode_training")
+        return self._with_indicator(encoded, missing)
 
     def encode_sequences(self, table: Table) -> tuple[Array, Array]:
         """Return the sequences that the values become, as `checked_sequences` does."""
         return checked_sequences(self.encoder, self._complete(table)[0])
+
+    def _with_indicator(self, encoded: Array, missing: Array) -> Array:
+        return np.hstack([encoded, missing[:, None]]) if self.indicator else encoded
 
     def _complete(self, table: Table) -> tuple[RawColumn, Array]:
         """Return the column as its encoder gets it, and which values are missing.
@@ -113,12 +132,12 @@ def _caller(encoder: Encoder, column: RawColumn) -> Caller:
     return Caller(encoder, f"encoder of {column.name!r}")
 
 
-def checked_encode(encoder: Encoder, column: RawColumn) -> Array:
-    """Return what an encoder returns, as `(rows, *shape)`."""
+def checked_encode(encoder: Encoder, column: RawColumn, method: str = "encode") -> Array:
+    """Return what a method of an encoder returns, as `(rows, *shape)`."""
     caller, shape = _caller(encoder, column), (len(column), *encoder.shape)
     if not len(column):
         return np.zeros(shape, np.intp if encoder.integer else np.float64)
-    encoded = caller.call("encode", column)
+    encoded = caller.call(method, column)
     kinds = "iu" if encoder.integer and encoder.takes != "arrays" else "biuf"
     if isinstance(encoded, np.ndarray) and encoded.dtype.kind in kinds:
         if encoded.shape == shape:
@@ -128,7 +147,7 @@ def checked_encode(encoder: Encoder, column: RawColumn) -> Array:
     hint = "; add a return statement" if encoded is None else ""
     what = "integers" if kinds == "iu" else "numbers"
     expected = f"an array of {what} of shape {shape}"
-    raise caller.error("encode", f"returned {describe(encoded)}; expected {expected}{hint}")
+    raise caller.error(method, f"returned {describe(encoded)}; expected {expected}{hint}")
 
 
 def checked_sequences(encoder: Encoder, column: RawColumn) -> tuple[Array, Array]:

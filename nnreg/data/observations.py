@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.data.column_summary import ColumnSummary, differs, unknown_texts
+from nnreg.data.column_summary import ColumnSummary, differs, other_expected, unknown_texts
 from nnreg.data.settings import Columns
 from nnreg.errors import DataDriftWarning, NnregWarning
 from nnreg.interfaces.encoder import Encoder, RawColumn
@@ -98,7 +98,8 @@ class _Observed:
                 f"in training {_percent(summary.missing, summary.rows)}"
             )
         known = self.rows - self.missing
-        if not self.ignored and differs(self.unknown, known, summary.other, summary.known):
+        expected = other_expected(summary, self.unknown / max(known, 1))
+        if not self.ignored and differs(self.unknown, known, expected, summary.known):
             found.append(
                 f"{_percent(self.unknown, known)} of {known:,} values are none of the categories "
                 f"of the model, in training {_percent(summary.other, summary.known)}"

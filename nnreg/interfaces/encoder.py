@@ -74,6 +74,9 @@ class Encoder(Component):
     replacement: ClassVar[str | None] = None
     """The text that replaces a missing one, which must be a known one; None for the most frequent
     text in training."""
+    numeric: ClassVar[bool] = False
+    """Whether the encoded values are scaled numbers, for layers that treat only these in some way,
+    such as `periodic_embedding`."""
     integer: bool = False
     """Whether the encoded values are integers, such as token indices."""
 
@@ -91,6 +94,14 @@ class Encoder(Component):
     def reads_text(self) -> bool:
         """Whether a column is read as text from a file, even if all of it is plain numbers."""
         return self.takes == "text" or self.number_texts is not None
+
+    @property
+    def index_count(self) -> int | None:
+        """The number of categories, if the encoded value is the position of one, 0 to count - 1.
+
+        A network then begins with a layer that takes them, such as `column_embedding`.
+        """
+        return None
 
     @property
     def known_texts(self) -> Sequence[str]:
@@ -118,6 +129,16 @@ class Encoder(Component):
         """
         raise NotImplementedError
 
+    def encode_training(self, column: RawColumn) -> Array:
+        """Return the encoded values of the training rows, if they differ from those of `encode`.
+
+        For an encoder that takes the target: what a training row becomes must not depend on its own
+        target. `column` has all training rows whose value is known, and their `target`; the result
+        must be the same each time. A column that stays in its file is encoded by `encode`, and so
+        are training rows if this method is not overridden.
+        """
+        raise NotImplementedError
+
 
 @dataclass(frozen=True, eq=False)
 class RawColumn:
@@ -129,8 +150,8 @@ class RawColumn:
     known_texts: Sequence[str] = ()
     number_texts: NumberTexts | None = None
     target: Array | None = None
-    """For `learn`, class numbers `(rows,)` or numbers `(rows, targets)`; None where it is not
-    needed."""
+    """For `learn` and `encode_training`, class numbers `(rows,)` or numbers `(rows, targets)`; None
+    where it is not needed."""
 
     @classmethod
     def of(

@@ -81,6 +81,7 @@ class Model:
                 self.spec.train.kernels or default_kernels(document.registry),
                 masked=preprocessing.steps,
                 averages=averages_of(self.spec, preprocessing),
+                features=preprocessing.features,
             )
             if check:
                 names = {
@@ -282,7 +283,7 @@ class Model:
         x, y, rows = self.raw_rows.without_dropped(x, y)
         if rows is not None and weights is not None:
             weights = np.asarray(weights)[rows]
-        train = self.with_sample_weights(self.examples(x, y), x, weights)
+        train = self.with_sample_weights(self.examples(x, y, training=True), x, weights)
         held_out = None
         if validation is not None:
             held_out = self.examples(*self.raw_rows.without_dropped(*validation)[:2])
@@ -348,10 +349,16 @@ class Model:
             state.ema_steps, state.ema = 0, None
             self.resumable = False
 
-    def examples(self, x: Any, y: Any = None) -> Examples:
-        """Return examples for the network from raw rows and targets."""
+    def examples(self, x: Any, y: Any = None, *, training: bool = False) -> Examples:
+        """Return examples for the network from raw rows and targets.
+
+        Those for `training` may differ: an encoder may encode them without their own target.
+        """
         inputs_table, table = self.raw_rows.inputs_and_targets(x, y)
-        inputs = prepare_inputs(inputs_table, self.preprocessing, self.network, self.spec)
+        targets_of = table if training else None
+        inputs = prepare_inputs(
+            inputs_table, self.preprocessing, self.network, self.spec, targets_of
+        )
         targets, raw = prepare_targets(table, list(self.outputs.values()), self.network, inputs)
         return Examples(inputs, targets, raw)
 

@@ -33,6 +33,7 @@ def contexts(
         workspace=workspace,
         training=frozen is not None,
         mask_names=plan.masks if any(plan.masks) else (),
+        features=plan.features,
     )
     children: dict[str, Context] = {}
     for name, (layer, child) in plan.children.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 from nnreg._types import Array
 from nnreg._utils import json_text
 from nnreg._utils.secret_text import reveal_path
-from nnreg.builtin.encoders import Category
+from nnreg.builtin.encoders import Category, Index
 from nnreg.checkpoint.file_format import is_checkpoint
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.manifest import read_preprocessing
@@ -57,6 +57,7 @@ def take_weights(model: Model) -> None:
         )
     except (CheckpointError, SpecError) as error:
         raise SpecError([Problem(PATH, str(error))]) from error
+    saved = {**saved, **_rows_by_category(model, before, saved)}
     mismatches = {
         name: why for name, array in wanted.items() if (why := _mismatch(array, saved, name))
     }
@@ -74,6 +75,37 @@ def take_weights(model: Model) -> None:
     for name, array in wanted.items():
         array[...] = saved[name]
     model.started_from = {option.checkpoint: _digest(file)}
+
+
+def _rows_by_category(
+    model: Model, before: Preprocessing, saved: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return the vectors of the categories of columns, in the order of those of a new model.
+
+    A category that the checkpoint does not have keeps its initial values.
+    """
+    found = dict[str, Array]()
+    known = {one.name: one.encoder for one in before.inputs}
+    own = {one.name: one.encoder for one in model.preprocessing.inputs}
+    places = {
+        column: number
+        for features in before.features.values()
+        for number, column in enumerate(features.columns.values())
+    }
+    for name, (_, plan) in model.network.plan.children.items():
+        for number, column in enumerate(plan.features.columns.values() if plan.features else ()):
+            path, old, new = f"{name}/columns/{number}/weight", known.get(column), own[column]
+            saved_rows = saved.get(f"parameters/{name}/columns/{places.get(column)}/weight")
+            if saved_rows is None or path not in model.parameters:
+                continue
+            if not isinstance(old, Index) or not isinstance(new, Index):
+                continue
+            rows = model.parameters[path].copy()
+            if rows.shape[1:] == saved_rows.shape[1:] and len(saved_rows) == old.index_count:
+                now, then = new.places_of(old)
+                rows[now] = saved_rows[then]
+                found[f"parameters/{path}"] = rows
+    return found
 
 
 def check_start(model: Model) -> None:

@@ -124,6 +124,8 @@ def _reasons(network: Network, evaluation: Evaluation, examples: Examples) -> It
         yield "the network has several outputs, and augmentations take one; remove this"
     if network.integer_input:
         yield "the inputs are integers, which stand for something and cannot be mixed; remove this"
+    if any(one.indices for one in network.plan.input_features.values()):
+        yield "the inputs have positions of categories, which cannot be mixed; remove this"
     if examples.weights is not None:
         yield "the rows have weights, which the mixture of two has not; remove either"
     if not evaluation.independent:

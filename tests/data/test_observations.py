@@ -167,6 +167,21 @@ def test_fractions_of_missing_and_other_values_are_compared():
     assert messages(model.predict, rows(age=[None, *TEN[:99]])) == []
 
 
+def test_new_categories_are_expected_where_many_occur_once_in_training():
+    """200 names in 400 rows: about 27 of 200 later rows have one that training has not."""
+    names = [f"n{k}" for k in np.random.default_rng(0).integers(0, 200, 600)]
+    model = nnreg.build(
+        classifier(data={"source": "csv", "path": "no.csv", "target": "kind",
+                         "columns": {"name": "index"}}),
+        data=({"name": names[:400]}, KIND * 2),
+    )  # fmt: skip
+    assert 30 < model.preprocessing.inputs[0].summary.once < 90
+    assert messages(model.predict, {"name": names[400:]}) == []
+    assert messages(model.predict, {"name": names[:50]}) == []
+    (text,) = messages(model.predict, {"name": [*names[400:500], *["other"] * 100]})
+    assert "values are none of the categories of the model, in training 0 %" in text
+
+
 def test_drift_as_an_error_stops_before_a_prediction():
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataDriftWarning)

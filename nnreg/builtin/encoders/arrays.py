@@ -46,6 +46,7 @@ class Values(Encoder):
     """
 
     takes = "arrays"
+    numeric = True
 
     scaling: Scaling | None = None
     shape: tuple[Annotated[int, Ge(0)], ...] = learned(())

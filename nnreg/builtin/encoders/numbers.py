@@ -58,6 +58,8 @@ class Number(Encoder):
         unit: The currency or unit that all numbers have with `format`.
     """
 
+    numeric = True
+
     scaling: Scaling | None = None
     mean: float = learned(0.0)
     std: Positive = learned(1.0)
