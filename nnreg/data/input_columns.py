@@ -250,8 +250,10 @@ def _is_typical(
     """Return whether a replacement can stand for a value without being asked for.
 
     A mean is no integer; and of texts that are all different, such as reviews, none is typical
-    unless they are the categories.
+    unless they are the categories, or the encoder has one.
     """
+    if encoder.replacement is not None:
+        return True
     if not isinstance(fill, str):
         return not (integer or encoder.integer)
     return bool(encoder.known_texts) or len(np.unique(known.categories.codes)) < len(known)

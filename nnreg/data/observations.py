@@ -77,8 +77,10 @@ class _Observed:
         fill = self.fill
         if not self.missing or fill is None:
             return ""
-        text = isinstance(fill, str)
-        shown = f"the most frequent value {fill!r}" if text else f"the mean {fill:.6g}"
+        if isinstance(fill, str):
+            shown = f"the most frequent value {fill!r}" if fill else "an empty text"
+        else:
+            shown = f"the mean {fill:.6g}"
         have = "has" if self.missing == 1 else "have"
         return (
             f"{self.missing:,} of {self.rows:,} {self.unit} {have} a missing value in "
@@ -121,7 +123,7 @@ class _FarValues:
         """Count those of more rows."""
         values, (low, high) = raw.values, self.limits
         if not len(values) or (np.fmin.reduce(values) >= low and np.fmax.reduce(values) <= high):
-            return  # as nearly always; also where all are NaN, which compares as False below
+            return  # as nearly always; NaN compares as False below
         rows = np.flatnonzero((values < low) | (values > high))
         if not len(rows):
             return
