@@ -28,17 +28,17 @@ class Number(Encoder):
 
     What is learned from the training rows depends on `scaling`:
 
-    * "standard": the mean and the standard deviation.
-    * "robust": the median and the interquartile range, which outliers do not change.
-    * "robust_clipped": the same, or half of the range where the interquartile range is 0; then z
+    - "standard": the mean and the standard deviation.
+    - "robust": the median and the interquartile range, which outliers do not change.
+    - "robust_clipped": the same, or half of the range where the interquartile range is 0; then z
       becomes z / sqrt(1 + (z / 3)²), between -3 and 3, as in RealMLP. Holzmüller et al. 2024.
-    * "min_max": the smallest number and the range, so that y is between 0 and 1.
-    * "quantile": up to 1000 quantiles, between which numbers are interpolated to those of the
+    - "min_max": the smallest number and the range, so that y is between 0 and 1.
+    - "quantile": up to 1000 quantiles, between which numbers are interpolated to those of the
       normal distribution; the smallest and the largest number, and all beyond, are -5.2 and 5.2.
-    * "log": log(1 + x) of numbers >= 0, then as "standard".
-    * "power": ((1 + x)^power - 1) / power, and -((1 - x)^(2 - power) - 1) / (2 - power) of negative
+    - "log": log(1 + x) of numbers >= 0, then as "standard".
+    - "power": ((1 + x)^power - 1) / power, and -((1 - x)^(2 - power) - 1) / (2 - power) of negative
       numbers, with the power that makes them most normal, then as "standard". Yeo and Johnson 2000.
-    * "none": 0 and 1.
+    - "none": 0 and 1.
 
     Options:
         scaling: One of these, or null for `data.scaling`.
