@@ -284,6 +284,11 @@ ENCODERS: Mapping[str, str] = {
     "number": "nnreg.builtin.encoders.numbers:Number",
     "category": "nnreg.builtin.encoders.categories:Category",
     "values": "nnreg.builtin.encoders.arrays:Values",
+    "date": "nnreg.builtin.encoders.dates:Date",
+    "ordered": "nnreg.builtin.encoders.ordered:Ordered",
+    "bag_of_words": "nnreg.builtin.encoders.text:BagOfWords",
+    "tf_idf": "nnreg.builtin.encoders.text:TfIdf",
+    "tokens": "nnreg.builtin.encoders.tokens:Tokens",
 }
 
 AUGMENTATIONS: Mapping[str, str] = {

@@ -17,7 +17,6 @@ from pydantic import Discriminator, FailFast, Tag
 from nnreg._types import Array, Shape, Shapes
 from nnreg._utils.statistics import all_finite
 from nnreg._utils.suggestions import suggest
-from nnreg.data.ignored_categories import report_ignored
 from nnreg.data.input_columns import InputColumn
 from nnreg.data.targets import ClassTarget, NumericTarget, Target, refuse_too_large
 from nnreg.errors import DataError
@@ -50,7 +49,7 @@ class Preprocessing(Configurable):
 
     An input of sequences is in `steps`, by its name, with the length of the longest in training:
     its columns are encoded step by step. `targets_per_step` are the outputs whose targets are
-    sequences too.
+    sequences too. A column may hold sequences, or become sequences by its encoder, as text does.
     """
 
     # stop at the first error: an untrusted checkpoint may have very many columns
@@ -71,6 +70,9 @@ class Preprocessing(Configurable):
                 raise ValueError(f"groups: the name {name!r} {why}")
         for name in self.steps.keys() - (self.groups or {INPUT: 1}).keys():
             raise ValueError(f"steps: there is no input {name!r}")
+        for name, part in (self.parts or {INPUT: self}).items():
+            if part.inputs[0].encoder.makes_sequences and name not in self.steps:
+                raise ValueError(f"steps: column {part.names[0]!r} becomes sequences, but has none")
         for name in set(self.targets_per_step) - self.by_output.keys():
             raise ValueError(f"targets_per_step: there is no target {name!r}")
         if self.parts:
@@ -107,19 +109,19 @@ class Preprocessing(Configurable):
 
     @property
     def sequence_columns(self) -> frozenset[str]:
-        """The columns, input or target, that are sequences."""
+        """The columns, input or target, that hold sequences."""
         parts = self.parts or {INPUT: self}
-        inputs = (name for key, part in parts.items() if key in self.steps for name in part.names)
+        of_steps = [column for key in self.steps for column in parts[key].inputs]
+        inputs = (column.name for column in of_steps if not column.encoder.makes_sequences)
         targets = (n for one in self.targets_per_step for n in columns_of(self.by_output[one]))
         return frozenset((*inputs, *targets))
 
     @property
     def _shape(self) -> Shape:
-        if INPUT in self.steps:
-            return (self.steps[INPUT], *replace(self, steps={})._shape)
+        steps = (self.steps[INPUT],) if INPUT in self.steps else ()
         if len(self.inputs) == 1:
-            return self.inputs[0].shape
-        return (sum(column.shape[0] for column in self.inputs),)
+            return (*steps, *self.inputs[0].shape)
+        return (*steps, sum(column.shape[0] for column in self.inputs))
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -172,6 +174,9 @@ class Preprocessing(Configurable):
         `Padded`.
         """
         self.require_columns(table)
+        if self.inputs[0].encoder.makes_sequences:
+            points, lengths = self.inputs[0].encode_sequences(table)
+            return padded(points.astype(dtype or points.dtype), lengths, table.origin)
         if INPUT in self.steps:
             return self._encode_steps(table, dtype)
         for name in self.names:
@@ -180,7 +185,6 @@ class Preprocessing(Configurable):
                     f"{table.origin}: the rows of column {name!r} differ in length; the model was "
                     "trained on others, give all the same length"
                 )
-        report_ignored(self.inputs, table)
         count = len(table.columns[self.inputs[0].name])
         size = max(BLOCK // max(math.prod(self._shape), 1), 1)
         if count <= size:

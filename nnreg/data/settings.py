@@ -19,6 +19,8 @@ Text: TypeAlias = Annotated[str, Len(1)]
 Names: TypeAlias = Annotated[tuple[Text, ...], Len(1)]
 INPUTS: Final = "inputs"
 """The target of an autoencoder: all input columns, unless the file has a column of that name."""
+Missing: TypeAlias = Literal["refuse", "impute", "indicate"]
+"""What becomes of missing values of the inputs."""
 NumericClasses: TypeAlias = Literal["none", "single", "all"]
 """Which targets of numbers are classes: none, those of one column, or arrays of several too."""
 
@@ -31,9 +33,10 @@ class Split(Configurable):
     once, at the end. The rows are drawn at random from the seed. `stratify` keeps the class
     proportions of the target, the first with classes if there are several. `group` names a column:
     rows with the same value in it, such as those of a patient, stay in the same split. `order`
-    draws nothing: training has the earliest rows by a numeric column or one of ISO dates, or with
-    `true` the first rows of the file; validation follows, then test. The columns of `group` and
-    `order` are not inputs unless `inputs` has them.
+    draws nothing: training has the earliest rows by a numeric column or one of dates, which are
+    ISO dates unless `columns` has a `date` for it, or with `true` the first rows of the file;
+    validation follows, then test. The columns of `group` and `order` are not inputs unless `inputs`
+    has them.
     """
 
     validation: Fraction | Text | None = None
@@ -103,9 +106,11 @@ class Columns(Configurable):
     the network several inputs, each of one or more columns, which its layers read by name; all of
     them are in memory. `columns` gives the encoder of a column, such as `number` or `category`,
     instead of inferring it from the values.
-    `missing` values are refused, or imputed with the mean or the most frequent category; with
-    `indicate`, missing is a category of its own, and a number has a second input that is 1 where it
-    is missing, in columns with missing values in the training split. Rows with a `missing_target`
+    By default, `missing` values are refused in the training split, and imputed in other rows, with
+    a warning: they are replaced by the mean or the most frequent category of the training split.
+    `refuse` refuses them everywhere, `impute` imputes them everywhere; with `indicate`, missing is
+    a category of its own, and a number has a second input that is 1 where it is missing, in columns
+    with missing values in the training split. Rows with a `missing_target`
     are refused or dropped. `unseen` categories, which do not occur in the training split, are
     refused or ignored. `max_categories` keeps that many of a column, the most frequent ones in the
     training split; all others, unseen ones too, are one more category.
@@ -131,7 +136,7 @@ class Columns(Configurable):
     inputs: Text | Names | dict[str, Text | Names] | None = None
     exclude: tuple[Text, ...] = ()
     columns: dict[str, Encoder] = field(default_factory=dict)
-    missing: Literal["refuse", "impute", "indicate"] = "refuse"
+    missing: Missing | None = None
     missing_target: Literal["refuse", "drop"] = "refuse"
     unseen: Literal["refuse", "ignore"] = "refuse"
     max_categories: Annotated[int, Ge(1)] | None = None

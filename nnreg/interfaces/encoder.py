@@ -20,6 +20,8 @@ from nnreg.tables.columns import categorical, column, numbers, single
 from nnreg.tables.convert import iter_chunks, table_of
 from nnreg.tables.lazy import LazyArray
 from nnreg.tables.number_texts import NumberTexts
+from nnreg.tables.padded import Padded
+from nnreg.tables.ragged import Ragged
 from nnreg.tables.table import Table
 
 T = TypeVar("T")
@@ -27,7 +29,7 @@ T = TypeVar("T")
 Takes: TypeAlias = Literal["numbers", "text", "arrays"]
 """What an encoder reads: a number, a text, or an array of numbers per row."""
 
-COLUMN_KEYS = ("name", "fill", "indicator")
+COLUMN_KEYS = ("name", "fill", "indicator", "summary")
 """The keys of an input column in a checkpoint besides those of its encoder."""
 
 
@@ -67,12 +69,17 @@ class Encoder(Component):
     replacements: NaN or None."""
     takes_target: ClassVar[bool] = False
     """Whether `learn` needs the target, as `column.target`."""
+    makes_sequences: ClassVar[bool] = False
+    """Whether a value becomes a sequence of integers, of its own length, instead of one shape."""
+    replacement: ClassVar[str | None] = None
+    """The text that replaces a missing one, which must be a known one; None for the most frequent
+    text in training."""
     integer: bool = False
     """Whether the encoded values are integers, such as token indices."""
 
     @property
     def shape(self) -> Shape:
-        """The shape of one encoded value."""
+        """The shape of one encoded value, or of one step of a sequence."""
         return (1,)
 
     @property
@@ -90,6 +97,11 @@ class Encoder(Component):
         """The texts that are values even if they mark missing ones, such as "NA"."""
         return ()
 
+    @property
+    def ignores_unknown(self) -> bool:
+        """Whether a text that is not among `known_texts` is encoded as none, which is reported."""
+        return False
+
     def learn(self, column: RawColumn) -> Self:
         """Return this encoder with what it learns, by `dataclasses.replace(self, mean=…)`.
 
@@ -97,9 +109,10 @@ class Encoder(Component):
         """
         return self
 
-    def encode(self, column: RawColumn) -> Array:
+    def encode(self, column: RawColumn) -> Array | Ragged | Padded:
         """Return one encoded value per row, `(rows, *shape)`; or `(rows,)` for the shape (1,).
 
+        Where `makes_sequences`, return one sequence per row instead, as a `Padded` or a `Ragged`.
         Each row must depend on its own value and on what was learned alone. Raises `DataError`,
         as by `column.require`, for a value that cannot be encoded.
         """

@@ -112,6 +112,14 @@ class Loss(Component):
         """
         return unstandardize(y, mean, std) if self.predicts_target else y
 
+    def average(self, y: Array) -> Array:
+        """Return the outputs of an ensemble for those of its members, `(batch, members, ...)`.
+
+        Outputs are after the output activation: those of classes are probabilities.
+        """
+        found: Array = np.mean(y, axis=1)
+        return found
+
     def formula(self, y: Array, t: Array) -> float:
         """Return the loss of outputs `y` for targets `t`, computed with NumPy's functions.
 

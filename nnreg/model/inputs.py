@@ -11,6 +11,7 @@ import numpy as np
 
 from nnreg._types import Array
 from nnreg._utils.memory import require_memory
+from nnreg.data.observations import observed_together
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.errors import DataError
 from nnreg.model.outputs import Output
@@ -33,7 +34,8 @@ def prepare_inputs(
 
     A single column that stays in its file is encoded as it is read; several inputs are in memory.
     """
-    x = _encoded(table, preprocessing, network)
+    with observed_together(spec.data):
+        x = _encoded(table, preprocessing, network)
     return fit_padding(x, table, spec, preprocessing, network) if network.masked else x
 
 

@@ -115,7 +115,7 @@ class TestInputs:
         before = prepared(regressor(data=data)).model.preprocessing
         lines = CSV.splitlines()
         assert len(lines) == 9
-        lines[-1] = lines[-1].rsplit(",", 2)[0] + ",99,99"
+        lines[-1] = lines[-1].rsplit(",", 2)[0] + ",6.5,7.5"
         (directory / "data.csv").write_text("\n".join(lines) + "\n")
         assert prepared(regressor(data=data)).model.preprocessing == before
 

@@ -59,4 +59,5 @@ def test_categories_are_scikit_learns(preprocessing, limit, new):
 
 
 def test_every_encoder_is_compared():
-    require_all("encoder", {"number", "category", "values"})
+    of_text = {"bag_of_words", "tf_idf", "tokens"}  # in test_encoders_text
+    require_all("encoder", {"number", "category", "values", "date", "ordered", *of_text})
