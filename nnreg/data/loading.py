@@ -16,13 +16,14 @@ import numpy as np
 from nnreg._types import Array
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.secret_text import START, reveal, reveal_path
-from nnreg.data.fitting import TargetColumns, fit_preprocessing, fit_target, times_of
+from nnreg.data.fitting import fit_preprocessing, times_of
 from nnreg.data.missing_targets import rows_with_target, warn_dropped
 from nnreg.data.preprocessing import Preprocessing
 from nnreg.data.reproduction import resolve_inputs, warn_of_copies
 from nnreg.data.sequences import Use, are_sequences, as_sequences, use_of
 from nnreg.data.settings import Columns, Data, Split
 from nnreg.data.split import Rows
+from nnreg.data.target_fitting import TargetColumns, fit_target
 from nnreg.data.targets import ClassTarget
 from nnreg.data.weights import sample_weights
 from nnreg.errors import DataError, Problem, SpecError

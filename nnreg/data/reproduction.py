@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Sequence
 
-from nnreg.data.fitting import TargetColumns
 from nnreg.data.settings import INPUTS, Columns
+from nnreg.data.target_fitting import TargetColumns
 from nnreg.errors import NnregWarning
 from nnreg.tables.table import Table
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnreg._utils.suggestions import suggest
-from nnreg.data.fitting import TargetColumns
 from nnreg.data.settings import NumericClasses
+from nnreg.data.target_fitting import TargetColumns
 from nnreg.errors import Problem, SpecError
 from nnreg.interfaces.layer import LayerEntry
 from nnreg.interfaces.outputs import OutputSpec

@@ -10,14 +10,14 @@ from pathlib import Path
 from nnreg._types import Array
 from nnreg._utils import json_text
 from nnreg._utils.secret_text import reveal_path
-from nnreg.builtin.encoders import Category, Index
+from nnreg.builtin.encoders import Category, Index, Number, Values
 from nnreg.checkpoint.file_format import is_checkpoint
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.checkpoint.manifest import read_preprocessing
 from nnreg.checkpoint.paths import checkpoint_file
 from nnreg.data.input_columns import InputColumn
 from nnreg.data.preprocessing import Preprocessing
-from nnreg.data.targets import ClassTarget
+from nnreg.data.targets import ClassTarget, NumericTarget
 from nnreg.errors import CheckpointError, DataError, NnregWarning, Problem, SpecError
 from nnreg.model.build import unknown_layers
 from nnreg.model.model import Model
@@ -165,6 +165,7 @@ def _compare_meaning(
         pairs["inputs"] = _features(before), _features(now)
     if names and f"parameters/{names[-1]}" in copied:
         pairs["classes"] = _classes(before), _classes(now)
+        pairs["scalings of the target"] = _curves(before), _curves(now)
     for what, (old, new) in pairs.items():
         if old == new:
             continue
@@ -185,6 +186,13 @@ def _classes(preprocessing: Preprocessing) -> tuple[str, ...]:
     return tuple(name for one in targets if isinstance(one, ClassTarget) for name in one.names)
 
 
+def _curves(preprocessing: Preprocessing) -> tuple[str, ...]:
+    """Return how each numeric target is scaled, of those that are not scaled linearly."""
+    targets = preprocessing.by_output.values()
+    numeric = (one for one in targets if isinstance(one, NumericTarget))
+    return tuple(curve.type for target in numeric for curve in target.curves) or ("linear",)
+
+
 def _features(preprocessing: Preprocessing) -> tuple[str, ...]:
     """Return what each input of a network is: a column, or a category of one."""
     return tuple(feature for column in preprocessing.inputs for feature in _features_of(column))
@@ -194,6 +202,8 @@ def _features_of(column: InputColumn) -> list[str]:
     features, encoder = [column.name], column.encoder
     if isinstance(encoder, Category):
         features = [f"{column.name}={category}" for category in encoder.categories]
+    if isinstance(encoder, Number | Values) and encoder.scale.curve is not None:
+        features = [f"{column.name} (scaling {encoder.scaling})"]
     if column.indicator:
         features.append(f"{column.name} is missing")
     return features

@@ -15,8 +15,8 @@ from nnreg._utils.formatting import counted
 from nnreg._utils.os_errors import explain_os_error
 from nnreg._utils.suggestions import suggest
 from nnreg.builtin.sources.delimited import Csv
-from nnreg.data.fitting import TargetColumns
 from nnreg.data.loading import read_table, source_entry, split_table
+from nnreg.data.target_fitting import TargetColumns
 from nnreg.errors import DataError, UsageError
 from nnreg.interfaces.loss import Loss
 from nnreg.interfaces.source import Source

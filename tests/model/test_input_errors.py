@@ -46,7 +46,7 @@ def test_a_target_that_does_not_fit_into_memory_is_refused_before_it_is_read():
     rows = np.broadcast_to(0, 10**13)
     table = Table({"y": LazyArray(None, rows, (4,), np.dtype(np.float32))})
     with pytest.raises(DataError, match=r"the target: .* in memory, more than half"):
-        numeric_targets(table, ["y"])
+        numeric_targets(table, ["y"], {})
 
 
 @pytest.fixture

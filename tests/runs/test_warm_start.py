@@ -15,7 +15,7 @@ from nnreg.checkpoint.file_format import Checkpoint, read_checkpoint, write_chec
 from nnreg.checkpoint.inspect import read_summary
 from nnreg.errors import NnregWarning
 from nnreg.runs.rerun import rerun
-from tests.helpers.specs import CSV, blobs, classifier, csv_data
+from tests.helpers.specs import CSV, blobs, classifier, csv_data, regressor
 
 LAYERS = [
     {"type": "dense", "units": 6, "activation": "tanh"},
@@ -166,6 +166,20 @@ class TestTheMeaningOfTheWeights:
         assert not (directory / "two").exists()
         model = self.run(directory, "b,a,t", "three", start="one", inputs=["a", "b"])
         assert model.preprocessing.names == first.preprocessing.names
+
+    def test_other_curves_of_inputs_give_a_warning(self, directory):
+        self.run(directory, "a,b,t", "one")
+        columns = {"b": {"type": "number", "scaling": "power"}}
+        with pytest.warns(NnregWarning, match=r"were a, b, here they are a, b \(scaling power\);"):
+            self.run(directory, "a,b,t", "two", start="one", columns=columns)
+
+    def test_another_curve_of_the_target_gives_a_warning(self, directory):
+        (directory / "data.csv").write_text("a,price\n1,2\n2,5\n3,9\n")
+        data = csv_data(target="price", target_scaling="standard")
+        nnreg.run(regressor(data=data), out="one")
+        data["target_scaling"] = "log"
+        with pytest.warns(NnregWarning, match=r"scalings of the target .* were linear, here"):
+            nnreg.run(regressor(data=data, train={"epochs": 1, "start_from": "one"}), out="two")
 
     def test_other_columns_and_other_classes_give_a_warning_each(self, directory):
         self.run(directory, "a,b,t", "one")

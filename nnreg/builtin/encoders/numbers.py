@@ -26,23 +26,22 @@ class Number(Encoder):
 
     y = (curve(x) - mean) / std
 
-    The curve changes nothing, except for the scalings "log", "power" and "quantile". Of a constant
-    column, `std` is 1.
+    What is learned from the training rows depends on `scaling`:
+
+    - "standard": the mean and the standard deviation.
+    - "robust": the median and the interquartile range, which outliers do not change.
+    - "robust_clipped": the same, or half of the range where the interquartile range is 0; then z
+      becomes z / sqrt(1 + (z / 3)²), between -3 and 3, as in RealMLP. Holzmüller et al. 2024.
+    - "min_max": the smallest number and the range, so that y is between 0 and 1.
+    - "quantile": up to 1000 quantiles, between which numbers are interpolated to those of the
+      normal distribution; the smallest and the largest number, and all beyond, are -5.2 and 5.2.
+    - "log": log(1 + x) of numbers >= 0, then as "standard".
+    - "power": ((1 + x)^power - 1) / power, and -((1 - x)^(2 - power) - 1) / (2 - power) of negative
+      numbers, with the power that makes them most normal, then as "standard". Yeo and Johnson 2000.
+    - "none": 0 and 1.
 
     Options:
-        scaling: null for `data.scaling`, or one of these, of the training rows.
-            "standard": mean and standard deviation.
-            "robust": median and interquartile range, which outliers do not change.
-            "robust_clipped": as robust, with half of the range where the interquartile range is 0;
-            then y = z / sqrt(1 + (z / 3)²), which is between -3 and 3. Holzmüller et al. 2024.
-            "min_max": smallest number and range, so that y is between 0 and 1.
-            "quantile": y has a normal distribution, by up to 1000 quantiles, between which it is
-            interpolated; the smallest and the largest number, and all beyond, are -5.2 and 5.2.
-            "log": log(1 + x) of numbers >= 0, then standard.
-            "power": ((1 + x)^power - 1) / power, of negative numbers -((1 - x)^(2 - power) - 1) /
-            (2 - power), with the power that makes y most normal, then standard. Yeo and Johnson
-            2000.
-            "none": 0 and 1.
+        scaling: One of these, or null for `data.scaling`.
         format: How numbers are written in a column of text: "1,234.5" with a decimal point, where
             commas, spaces or apostrophes may separate thousands, or "1.234,5" with a decimal comma.
             There may be a currency before or after the number, a percent sign or another unit

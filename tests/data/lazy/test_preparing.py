@@ -103,6 +103,16 @@ class TestPreparing:
         run = prepared(model={"layers": layers})
         np.testing.assert_array_equal(materialize(run.train.x), np.minimum(x, 8))
 
+    @pytest.mark.parametrize("scaling", ["robust", "quantile", "log", "min_max"])
+    def test_a_scaling_that_needs_all_values_in_memory_is_refused(self, directory, scaling):
+        write("d.h5", np.abs(examples()[0]))
+        document = spec()
+        document["data"]["scaling"] = scaling
+        with pytest.raises(DataError, match="stays in its file, so that its scaling cannot be"):
+            prepare_from_spec(read_spec(document))
+        document["data"]["columns"] = {"x": {"type": "values", "scaling": "standard"}}
+        assert isinstance(prepare_from_spec(read_spec(document)).train.x, LazyArray)
+
     def test_a_target_of_arrays_is_read_to_memory(self, directory):
         x, _ = examples()
         write("d.h5", x, x[:, 0])
