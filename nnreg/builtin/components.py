@@ -289,6 +289,11 @@ ENCODERS: Mapping[str, str] = {
     "hashed": "nnreg.builtin.encoders.hashing:Hashed",
     "target_mean": "nnreg.builtin.encoders.target_means:TargetMean",
     "values": "nnreg.builtin.encoders.arrays:Values",
+    "date": "nnreg.builtin.encoders.dates:Date",
+    "ordered": "nnreg.builtin.encoders.ordered:Ordered",
+    "bag_of_words": "nnreg.builtin.encoders.text:BagOfWords",
+    "tf_idf": "nnreg.builtin.encoders.text:TfIdf",
+    "tokens": "nnreg.builtin.encoders.tokens:Tokens",
 }
 
 AUGMENTATIONS: Mapping[str, str] = {

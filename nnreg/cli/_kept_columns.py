@@ -44,6 +44,8 @@ def with_kept(
     kept = [_texts(table, name) for name in names]
     if grouped and group is not None:
         kept = [_of_groups(table, n, one, group) for n, one in zip(names, kept, strict=True)]
+    elif len(rows) != len(table):
+        raise click.UsageError("there is not one prediction for each row; leave out --keep")
     columns = [one.tolist() for one in kept]
     start = int(grouped)
     inserted = zip(*columns, strict=True)

@@ -53,7 +53,7 @@ class ColumnSummary(Configurable):
 
     def __post_init__(self) -> None:
         if self.missing + self.other > self.rows:
-            raise ValueError("summary: must have as many rows as missing and other values")
+            raise ValueError("must have as many rows as missing and other values")
 
     @property
     def known(self) -> int:

@@ -19,6 +19,9 @@ from nnreg.data.settings import Missing
 from nnreg.interfaces.component import Configurable
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned_fields
 from nnreg.interfaces.returned import Caller, describe
+from nnreg.tables.cells import positions
+from nnreg.tables.padded import Padded
+from nnreg.tables.ragged import Ragged, of_rows
 from nnreg.tables.table import Table
 
 
@@ -51,7 +54,7 @@ class InputColumn(Configurable):
         if self.fill is not None and isinstance(self.fill, str) != (self.encoder.takes == "text"):
             raise ValueError(f"fill: must be what the encoder takes, found {self.fill!r}")
         known = self.encoder.known_texts
-        if isinstance(self.fill, str) and known and self.fill not in known:
+        if isinstance(self.fill, str) and known and positions((self.fill,), tuple(known))[0] < 0:
             raise ValueError(f"fill: must be one of the categories, found {self.fill!r}")
         if self.indicator and (len(self.encoder.shape) != 1 or self.encoder.integer):
             raise ValueError("indicator: must be false for integers and arrays")
@@ -77,8 +80,8 @@ class InputColumn(Configurable):
         Raises `DataError` for values that cannot be encoded, `PluginError` for an encoder that
         returns something else.
         """
-        column = self.raw(table)
-        return self._with_indicator(column, self._encode(column))
+        column, missing = self._complete(table)
+        return self._with_indicator(checked_encode(self.encoder, column), missing)
 
     @property
     def encodes_training(self) -> bool:
@@ -90,30 +93,39 @@ class InputColumn(Configurable):
 
         A row whose value is missing has no part in what the others become.
         """
-        column = replace(self.raw(table), target=target)
-        known = np.flatnonzero(~column.missing)
-        encoded = self._encode(column)
-        encoded[known] = checked_encode(self.encoder, column.take(known), "encode_training")
-        return self._with_indicator(column, encoded)
+        column, missing = self._complete(table)
+        known = np.flatnonzero(~missing)
+        of_known = replace(self.raw(table), target=target).take(known)
+        encoded = checked_encode(self.encoder, column)
+        encoded[known] = checked_encode(self.encoder, of_known, "encode_training")
+        return self._with_indicator(encoded, missing)
 
-    def _with_indicator(self, column: RawColumn, encoded: Array) -> Array:
-        return np.hstack([encoded, column.missing[:, None]]) if self.indicator else encoded
+    def encode_sequences(self, table: Table) -> tuple[Array, Array]:
+        """Return the sequences that the values become, as `checked_sequences` does."""
+        return checked_sequences(self.encoder, self._complete(table)[0])
 
-    def _encode(self, raw: RawColumn) -> Array:
-        """Return the encoded values without the indicator."""
-        column, missing = raw, raw.missing
+    def _with_indicator(self, encoded: Array, missing: Array) -> Array:
+        return np.hstack([encoded, missing[:, None]]) if self.indicator else encoded
+
+    def _complete(self, table: Table) -> tuple[RawColumn, Array]:
+        """Return the column as its encoder gets it, and which values are missing.
+
+        Raises `DataError` for a missing value that nothing replaces.
+        """
+        column = raw = self.raw(table)
+        missing = raw.missing
         if missing.any() and not (self.indicator and self.encoder.takes_missing):
             if self.fill is None:
                 column.require_complete()
             else:
                 column = column.filled(self.fill)
         observe(raw, missing, Learned(self.encoder, self.fill, self.summary))
-        return checked_encode(self.encoder, column)
+        return column, missing
 
 
 def raw_column(table: Table, name: str, encoder: Encoder) -> RawColumn:
     """Return a column of a table as an encoder reads it."""
-    return RawColumn(name, table, encoder.takes, encoder.known_texts)
+    return RawColumn(name, table, encoder.takes, encoder.known_texts, encoder.number_texts)
 
 
 def _caller(encoder: Encoder, column: RawColumn) -> Caller:
@@ -136,6 +148,24 @@ def checked_encode(encoder: Encoder, column: RawColumn, method: str = "encode") 
     what = "integers" if kinds == "iu" else "numbers"
     expected = f"an array of {what} of shape {shape}"
     raise caller.error(method, f"returned {describe(encoded)}; expected {expected}{hint}")
+
+
+def checked_sequences(encoder: Encoder, column: RawColumn) -> tuple[Array, Array]:
+    """Return the steps that an encoder returns, of all rows in order, and the length of each row.
+
+    Raises `PluginError` for something else than sequences of integers.
+    """
+    if not len(column):
+        return np.zeros((0, *encoder.shape), np.intp), np.zeros(0, np.intp)
+    caller = _caller(encoder, column)
+    encoded = caller.call("encode", column)
+    found = of_rows(encoded.values, encoded.lengths) if isinstance(encoded, Padded) else encoded
+    if isinstance(found, Ragged) and len(found) == len(column) and found.dtype.kind in "iu":
+        steps = found.steps
+        if isinstance(steps, np.ndarray) and steps.shape[1:] == encoder.shape:
+            return steps, found.lengths
+    expected = f"{len(column)} sequences of integers, each step of shape {encoder.shape}"
+    raise caller.error("encode", f"returned {describe(encoded)}; expected {expected}")
 
 
 def checked_learn(encoder: Encoder, column: RawColumn) -> Encoder:
@@ -195,7 +225,7 @@ def learn_column(
     some = bool(absent.any())
     known = column.take(np.flatnonzero(~absent)) if some else column
     found = checked_learn(encoder, known)
-    fill = None if missing == "refuse" else _replacement(known)
+    fill = None if missing == "refuse" else _replacement(encoder, known)
     if missing is None and not _is_typical(fill, known, found, integer):
         fill = None
     indicator = missing == "indicate" and some and len(found.shape) == 1 and not found.integer
@@ -203,8 +233,10 @@ def learn_column(
     return InputColumn(column.name, found, fill, indicator, summary)
 
 
-def _replacement(known: RawColumn) -> float | str | None:
+def _replacement(encoder: Encoder, known: RawColumn) -> float | str | None:
     """Return the mean, or the most frequent text; None if nothing is known, or of arrays."""
+    if encoder.replacement is not None:
+        return encoder.replacement
     if not len(known) or known.takes == "arrays":
         return None
     if known.takes == "text":
@@ -218,8 +250,10 @@ def _is_typical(
     """Return whether a replacement can stand for a value without being asked for.
 
     A mean is no integer; and of texts that are all different, such as reviews, none is typical
-    unless they are the categories.
+    unless they are the categories, or the encoder has one.
     """
+    if encoder.replacement is not None:
+        return True
     if not isinstance(fill, str):
         return not (integer or encoder.integer)
     return bool(encoder.known_texts) or len(np.unique(known.categories.codes)) < len(known)

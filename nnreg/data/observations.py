@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from nnreg._types import Array
-from nnreg.builtin.encoders import Category
 from nnreg.data.column_summary import ColumnSummary, differs, other_expected, unknown_texts
 from nnreg.data.settings import Columns
 from nnreg.errors import DataDriftWarning, NnregWarning
@@ -65,9 +64,7 @@ class _Observed:
     @property
     def ignored(self) -> str:
         """The warning of ignored categories; empty if there are none."""
-        encoder = self.encoder
-        ignores = isinstance(encoder, Category) and encoder.ignore_unseen and not encoder.other
-        if not ignores or not self.unknown:
+        if not self.encoder.ignores_unknown or not self.unknown:
             return ""
         return (
             f"{self.first_unknown}, the first of {self.unknown} in {self.rows} {self.unit}; they "
@@ -80,8 +77,10 @@ class _Observed:
         fill = self.fill
         if not self.missing or fill is None:
             return ""
-        text = isinstance(fill, str)
-        shown = f"the most frequent value {fill!r}" if text else f"the mean {fill:.6g}"
+        if isinstance(fill, str):
+            shown = f"the most frequent value {fill!r}" if fill else "an empty text"
+        else:
+            shown = f"the mean {fill:.6g}"
         have = "has" if self.missing == 1 else "have"
         return (
             f"{self.missing:,} of {self.rows:,} {self.unit} {have} a missing value in "
@@ -124,7 +123,7 @@ class _FarValues:
         """Count those of more rows."""
         values, (low, high) = raw.values, self.limits
         if not len(values) or (np.fmin.reduce(values) >= low and np.fmax.reduce(values) <= high):
-            return  # as nearly always; also where all are NaN, which compares as False below
+            return  # as nearly always; NaN compares as False below
         rows = np.flatnonzero((values < low) | (values > high))
         if not len(rows):
             return

@@ -50,7 +50,7 @@ class Preprocessing(Configurable):
 
     An input of sequences is in `steps`, by its name, with the length of the longest in training:
     its columns are encoded step by step. `targets_per_step` are the outputs whose targets are
-    sequences too.
+    sequences too. A column may hold sequences, or become sequences by its encoder, as text does.
     """
 
     # stop at the first error: an untrusted checkpoint may have very many columns
@@ -71,6 +71,9 @@ class Preprocessing(Configurable):
                 raise ValueError(f"groups: the name {name!r} {why}")
         for name in self.steps.keys() - (self.groups or {INPUT: 1}).keys():
             raise ValueError(f"steps: there is no input {name!r}")
+        for name, part in (self.parts or {INPUT: self}).items():
+            if part.inputs[0].encoder.makes_sequences and name not in self.steps:
+                raise ValueError(f"steps: column {part.names[0]!r} becomes sequences, but has none")
         for name in set(self.targets_per_step) - self.by_output.keys():
             raise ValueError(f"targets_per_step: there is no target {name!r}")
         if self.parts:
@@ -125,19 +128,19 @@ class Preprocessing(Configurable):
 
     @property
     def sequence_columns(self) -> frozenset[str]:
-        """The columns, input or target, that are sequences."""
+        """The columns, input or target, that hold sequences."""
         parts = self.parts or {INPUT: self}
-        inputs = (name for key, part in parts.items() if key in self.steps for name in part.names)
+        of_steps = [column for key in self.steps for column in parts[key].inputs]
+        inputs = (column.name for column in of_steps if not column.encoder.makes_sequences)
         targets = (n for one in self.targets_per_step for n in columns_of(self.by_output[one]))
         return frozenset((*inputs, *targets))
 
     @property
     def _shape(self) -> Shape:
-        if INPUT in self.steps:
-            return (self.steps[INPUT], *replace(self, steps={})._shape)
+        steps = (self.steps[INPUT],) if INPUT in self.steps else ()
         if len(self.inputs) == 1:
-            return self.inputs[0].shape
-        return (sum(column.shape[0] for column in self.inputs),)
+            return (*steps, *self.inputs[0].shape)
+        return (*steps, sum(column.shape[0] for column in self.inputs))
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -166,8 +169,10 @@ class Preprocessing(Configurable):
         """The columns, input or target, that are read as text, so that "007" is not 7."""
         targets = self.by_output.values()
         classes = (target.name for target in targets if isinstance(target, ClassTarget))
-        text = (column.name for column in self.inputs if column.encoder.takes == "text")
-        return frozenset([*text, *classes])
+        numbers = (one for one in targets if isinstance(one, NumericTarget))
+        written = (name for target in numbers if target.formats for name in target.names)
+        text = (column.name for column in self.inputs if column.encoder.reads_text)
+        return frozenset([*text, *classes, *written])
 
     def require_columns(self, table: Table) -> None:
         """Raise `DataError` unless a table has the input columns, of equal length."""
@@ -218,6 +223,9 @@ class Preprocessing(Configurable):
         `Padded`. Columns in `training` are those that `encode_training` returned for these rows.
         """
         self.require_columns(table)
+        if self.inputs[0].encoder.makes_sequences:
+            points, lengths = self.inputs[0].encode_sequences(table)
+            return padded(points.astype(dtype or points.dtype), lengths, table.origin)
         known = training or {}
         if INPUT in self.steps:
             return self._encode_steps(table, dtype)

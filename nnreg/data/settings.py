@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from annotated_types import Ge, Interval, Len
 from pydantic import Discriminator, Tag
 
+from nnreg.builtin.encoders.scaling import Scaling, TargetScaling
 from nnreg.interfaces.component import Configurable, NonNegative
 from nnreg.interfaces.encoder import Encoder
 from nnreg.interfaces.graph import unsuitable
@@ -32,9 +33,10 @@ class Split(Configurable):
     once, at the end. The rows are drawn at random from the seed. `stratify` keeps the class
     proportions of the target, the first with classes if there are several. `group` names a column:
     rows with the same value in it, such as those of a patient, stay in the same split. `order`
-    draws nothing: training has the earliest rows by a numeric column or one of ISO dates, or with
-    `true` the first rows of the file; validation follows, then test. The columns of `group` and
-    `order` are not inputs unless `inputs` has them.
+    draws nothing: training has the earliest rows by a numeric column or one of dates, which are
+    ISO dates unless `columns` has a `date` for it, or with `true` the first rows of the file;
+    validation follows, then test. The columns of `group` and `order` are not inputs unless `inputs`
+    has them.
     """
 
     validation: Fraction | Text | None = None
@@ -111,8 +113,14 @@ class Columns(Configurable):
     with missing values in the training split. Rows with a `missing_target`
     are refused or dropped. `unseen` categories, which do not occur in the training split, are
     refused or ignored. `max_categories` keeps that many of a column, the most frequent ones in the
-    training split; all others, unseen ones too, are one more category. `standard` scaling subtracts
-    the mean and divides by the standard deviation, both of the training split.
+    training split; all others, unseen ones too, are one more category.
+
+    `scaling` is that of numbers whose encoder has none of its own, one of those of the encoder
+    `number`; `standard` subtracts the mean and divides by the standard deviation, both of the
+    training split. `target_scaling` is that of targets that are numbers. The loss is that of scaled
+    targets; predictions and metrics are in the target's own units. With `log`, `power` and
+    `quantile`, a prediction is within the range of the training split, or as far again beyond it
+    with the first two; they are for losses whose outputs are values of the target.
 
     In training, all examples have the same weight unless weights are given. `sample_weights` names
     a column of weights >= 0, which is never an input. `class_weights` gives a weight per class, 1
@@ -132,8 +140,8 @@ class Columns(Configurable):
     missing_target: Literal["refuse", "drop"] = "refuse"
     unseen: Literal["refuse", "ignore"] = "refuse"
     max_categories: Annotated[int, Ge(1)] | None = None
-    scaling: Literal["standard", "none"] = "standard"
-    target_scaling: Literal["standard", "none"] = "none"
+    scaling: Scaling = "standard"
+    target_scaling: TargetScaling = "none"
     class_weights: Literal["balanced"] | dict[str, NonNegative] | None = None
     sample_weights: Text | None = None
     sequences: SequencesOf | None = None

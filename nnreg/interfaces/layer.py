@@ -131,6 +131,15 @@ class Layer(Component):
         """
         return layer_forward(self, x, context)
 
+    def forward_members(self, x: Any, context: Context) -> tuple[Any, Callable[[Any], Any]]:
+        """Do the same for all members of an ensemble at once.
+
+        All arrays have an axis more in front: `x` is `(members, batch, ...)`, and so are the output
+        and each parameter, buffer and gradient. A layer that does not override it computes one
+        member after the other.
+        """
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class LayerEntry(Layer):
@@ -162,6 +171,11 @@ class LayerEntry(Layer):
         """Run the layer, in a chain whose entries have names."""
         assert self.layer is not None  # an entry that uses another is run as part of a graph
         return self.layer.forward(x, context)
+
+    def forward_members(self, x: Array, context: Context) -> tuple[Array, LayerBackward]:
+        """Run the layer for all members of an ensemble."""
+        assert self.layer is not None
+        return self.layer.forward_members(x, context)
 
 
 @dataclass

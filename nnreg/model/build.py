@@ -25,6 +25,7 @@ from nnreg.interfaces.metric import RESERVED_NAMES, Metric, NamedMetric, without
 from nnreg.interfaces.outputs import OutputSpec
 from nnreg.interfaces.returned import Caller
 from nnreg.interfaces.trainable_activation import TrainableActivation, trainable_options
+from nnreg.network.ensemble import Average, Ensemble
 from nnreg.network.network import NamedOutput, Network
 from nnreg.network.parameters import belongs_to, declared, layer_names, nested, total_size
 from nnreg.registry.registry import Registry
@@ -102,12 +103,16 @@ def build_network(
     *,
     masked: Collection[str],
     features: Mapping[str, Features],
+    averages: Mapping[str, Average] | None = None,
 ) -> Network:
-    """Return the network that a spec describes, not yet initialized; see `plan_network`."""
+    """Return the network that a spec describes, not yet initialized; see `plan_network`.
+
+    `averages` are those of the outputs of an ensemble, by the name of each.
+    """
     plan, shape, output_activation, named = plan_network(
         spec, input_shape, classes, masked, features
     )
-    _check_memory(plan, np.dtype(spec.model.dtype).itemsize)
+    _check_memory(plan, np.dtype(spec.model.dtype).itemsize * spec.model.members)
     network = Network(
         plan,
         input_shape,
@@ -120,6 +125,8 @@ def build_network(
         threads=spec.train.threads,
     )
     asked, batch = spec.train.reproducible, spec.train.batch_size
+    if spec.model.members > 1:
+        network = Ensemble(network, spec.model.members, averages or {})
     network.reproducible = mostly_large(network, batch) if asked is None else asked
     return network
 

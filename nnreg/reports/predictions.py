@@ -126,7 +126,7 @@ class SplitPredictions(HeldOut):
         values = materialize(x.select(row)) if isinstance(x, LazyArray) else x[row]
         first = self.preprocessing.inputs[0].encoder
         if isinstance(first, Values):
-            shown = values[0].astype(np.float64) * first.std + first.mean
+            shown = first.scale.invert(values[0])
             if not is_image(shown.shape):
                 return None
             return pixels(shown, float(shown.min()), float(shown.max()))
@@ -214,7 +214,7 @@ def _columns(preprocessing: Preprocessing, values: Array) -> dict[str, str]:
             names = [*encoder.categories, "(other)", "(missing)"]
             found[column.name] = names[int(encoded[0])]
         elif isinstance(encoder, Number):
-            found[column.name] = f"{float(encoded[0]) * encoder.std + encoder.mean:.6g}"
+            found[column.name] = f"{float(encoder.scale.invert(encoded[0])):.6g}"
         elif not isinstance(encoder, Values):
             found[column.name] = _encoded_text(encoded)
     return found

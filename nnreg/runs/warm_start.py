@@ -21,7 +21,7 @@ from nnreg.data.targets import ClassTarget
 from nnreg.errors import CheckpointError, DataError, NnregWarning, Problem, SpecError
 from nnreg.model.build import unknown_layers
 from nnreg.model.model import Model
-from nnreg.network.parameters import belongs_to, layer_names
+from nnreg.network.parameters import belongs_to, layer_names, within_member
 
 MAX_SHOWN = 8
 """The most mismatched arrays in an error message."""
@@ -46,13 +46,13 @@ def take_weights(model: Model) -> None:
         f"{group}/{name}": array
         for group, arrays in (("parameters", model.parameters), ("state", model.state))
         for name, array in arrays.items()
-        if belongs_to(name, layers)
+        if belongs_to(within_member(name), layers)
     }
     try:
         file = _file(model)
         summary = read_summary(file)
         saved, before = (
-            summary.arrays,
+            _of_members(summary.arrays, wanted),
             read_preprocessing(summary.manifest, model.document.registry),
         )
     except (CheckpointError, SpecError) as error:
@@ -61,6 +61,13 @@ def take_weights(model: Model) -> None:
     mismatches = {
         name: why for name, array in wanted.items() if (why := _mismatch(array, saved, name))
     }
+    whole = len(wanted) == len(model.parameters) + len(model.state)
+    if whole and not mismatches and wanted.keys().isdisjoint(summary.arrays):
+        problem = (
+            "all members of the ensemble would start from the same weights, and stay alike; name "
+            'the "layers" to copy, without the last one'
+        )
+        raise SpecError([Problem(PATH, problem)])
     if mismatches:
         named = [name for name in model.network.layers if name in layers]
         raise SpecError([Problem(PATH, _describe_mismatches(file, mismatches, named))])
@@ -133,6 +140,16 @@ def _mismatch(array: Array, saved: Mapping[str, Array], name: str) -> str:
         return "is missing"
     shape = saved[name].shape
     return "" if shape == array.shape else f"has the shape {shape}, not {array.shape}"
+
+
+def _of_members(saved: Mapping[str, Array], wanted: Iterable[str]) -> dict[str, Array]:
+    """Return the arrays of a file, with those of a single network for each member."""
+    found = dict(saved)
+    for name in wanted:
+        group, own = name.split("/", 1)
+        if name not in saved and (one := f"{group}/{within_member(own)}") in saved:
+            found[name] = saved[one]
+    return found
 
 
 def _compare_meaning(

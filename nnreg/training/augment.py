@@ -45,7 +45,7 @@ class Steps:
         self._augmentations, self._seed = settings.augmentations, seed
         self._classes, self._dtype = (network.output_shape or (1,))[-1], network.dtype
         if self._augmentations:
-            _check(settings, network, evaluation, examples)
+            _check(settings, network, evaluation.of_member, examples)
 
     def of_epoch(
         self, epoch: int, first: int, order: Array

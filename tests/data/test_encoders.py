@@ -87,7 +87,7 @@ class TargetMean(Encoder):
         return np.array([self.means.get(text, 0.0) for text in column.values])
 
 
-ENCODERS = {"log": Log, "tokens": Tokens, "plain_target_mean": TargetMean}
+ENCODERS = {"log": Log, "three_tokens": Tokens, "plain_target_mean": TargetMean}
 
 
 def registry(named=ENCODERS, version="1.0"):
@@ -173,7 +173,7 @@ def test_a_value_that_it_refuses_is_located(directory):
 
 def test_tokens_are_integers_for_an_embedding(directory):
     (directory / "data.csv").write_text("text,y\n" + "a b,0\nb c,1\na,0\n007 b,1\n" * 4)
-    data = {"source": "csv", "path": "data.csv", "target": "y", "columns": {"text": "tokens"}}
+    data = {"source": "csv", "path": "data.csv", "target": "y", "columns": {"text": "three_tokens"}}
     layers = [{"type": "embedding", "vocabulary": 9, "units": 2}, "flatten",
               {"type": "dense", "units": 1}]  # fmt: skip
     spec = regressor(data=data, model={"layers": layers})

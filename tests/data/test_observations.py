@@ -277,3 +277,21 @@ TABLES = [path for path in sorted(MODELS.glob("*.json")) if '"csv"' in path.read
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_the_splits_of_our_models_give_no_warning(path):
     assert messages(prepare_from_spec, read_spec(path)) == []
+
+
+def test_held_out_rows_do_not_change_a_summary(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = {"source": "csv", "path": "t.csv", "target": "kind"}
+    data["split"] = {"validation": 0.25, "order": True}
+
+    def summaries(last):
+        lines = [f"{age},{town},{kind}\n" for age, town, kind in zip(TEN, TOWNS, KIND, strict=True)]
+        (tmp_path / "t.csv").write_text("age,town,kind\n" + "".join(lines[:-1]) + last)
+        model = nnreg.build(classifier(data=data))
+        return [column.summary for column in model.preprocessing.inputs]
+
+    known = summaries("1,Oslo,a\n")
+    assert known[0].rows == 150
+    with pytest.warns(NnregWarning) as caught:
+        assert summaries("-9e9,,b\n") == known
+    assert [type(one.message) for one in caught] == [NnregWarning, DataDriftWarning]

@@ -65,6 +65,11 @@ class Category(Encoder):
         """The categories."""
         return self.categories
 
+    @property
+    def ignores_unknown(self) -> bool:
+        """Whether they are 0 everywhere, and not one more category."""
+        return self.ignore_unseen and not self.other
+
     def learn(self, column: RawColumn) -> Self:
         """Return the encoder with the categories."""
         counts = category_counts(column.categories)

@@ -12,7 +12,6 @@ from annotated_types import Ge
 from nnreg._types import Array, Shape
 from nnreg._utils.statistics import mean_and_deviation, scale_of, standardize
 from nnreg.builtin.encoders.categories import category_counts, require_distinct
-from nnreg.builtin.encoders.numbers import Scaling
 from nnreg.interfaces.component import NonNegative, Positive
 from nnreg.interfaces.encoder import Encoder, RawColumn, learned
 from nnreg.tables.categorical import Categorical
@@ -57,7 +56,7 @@ class TargetMean(Encoder):
 
     smoothing: Literal["auto"] | NonNegative = "auto"
     folds: Annotated[int, Ge(2)] = 5
-    scaling: Scaling = "standard"
+    scaling: Literal["standard", "none"] = "standard"
     categories: tuple[str, ...] = learned(())
     means: tuple[tuple[float, ...], ...] = learned(())
     overall: tuple[float, ...] = learned((0.0,))

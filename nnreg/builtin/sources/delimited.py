@@ -44,6 +44,10 @@ COMMA = str.maketrans({",": ".", ".": "?"})
 
 DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 
+MAX_CELL = 2**24
+"""The most characters of a cell: a long text, but a quote that is not closed is found soon."""
+csv.field_size_limit(max(MAX_CELL, csv.field_size_limit()))  # it has one for all of a process
+
 
 @dataclass(frozen=True)
 class Csv(Source):
