@@ -172,7 +172,7 @@ def test_new_categories_are_expected_where_many_occur_once_in_training():
     names = [f"n{k}" for k in np.random.default_rng(0).integers(0, 200, 600)]
     model = nnreg.build(
         classifier(data={"source": "csv", "path": "no.csv", "target": "kind",
-                         "columns": {"name": "index"}}),
+                         "columns": {"name": "target_mean"}}),
         data=({"name": names[:400]}, KIND * 2),
     )  # fmt: skip
     assert 30 < model.preprocessing.inputs[0].summary.once < 90
