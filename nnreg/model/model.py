@@ -39,7 +39,7 @@ from nnreg.registry.registry import default_kernels
 from nnreg.spec.document import Document
 from nnreg.spec.sections import Spec
 from nnreg.tables.lazy import LazyArray, materialize
-from nnreg.tables.named import concatenate
+from nnreg.tables.named import Inputs, concatenate
 from nnreg.tables.padded import Padded, as_type
 from nnreg.tables.table import Table
 from nnreg.training.component_checks import check_components
@@ -168,8 +168,12 @@ class Model:
         ensemble has one member.
         """
         network, table = self.inference_network, self.raw_rows.inputs(x)
-        members = map(network.member, range(network.members))
-        return [self._by_output(Output.prediction, self._predicted(table, one)) for one in members]
+        inputs = prepare_inputs(table, self.preprocessing, self.network, self.spec)
+        found = [
+            self._outputs_of(network.member(index), table, inputs)
+            for index in range(network.members)
+        ]
+        return [self._by_output(Output.prediction, one) for one in found]
 
     @staticmethod
     def _by_output(convert: Callable[[Output, Array], Array], found: Iterable[_Found]) -> Any:
@@ -179,18 +183,20 @@ class Model:
             raise DataError("no output of this model has classes; use predict")
         return values.get("", values)
 
-    def _predicted(self, x: Any, network: Network | None = None) -> Iterator[_Found]:
-        """Yield the outputs of the network `(rows, …, outputs)`, in the units of their targets.
-
-        The network is by default that for predictions.
+    def _predicted(self, x: Any) -> Iterator[_Found]:
+        """Return the outputs of the network `(rows, …, outputs)`, in the units of their targets.
 
         Raises `DataError` if one is not finite.
         """
         table = self.raw_rows.inputs(x)
         inputs = prepare_inputs(table, self.preprocessing, self.network, self.spec)
+        return self._outputs_of(self.inference_network, table, inputs)
+
+    def _outputs_of(self, network: Network, table: Table, inputs: Inputs) -> Iterator[_Found]:
+        """Yield the outputs of a network for the inputs from a table; see `_predicted`."""
         masks = self.network.output_masks
         with np.errstate(over="ignore", invalid="ignore"):
-            y = (network or self.inference_network).predict(inputs)
+            y = network.predict(inputs)
             found = {name: one.in_units(one.of(y)) for name, one in self.outputs.items()}
         for name, y in found.items():
             points, lengths = real_points(y, inputs, masks[name])
